@@ -1,0 +1,1 @@
+"""Speech recognition: the protocol in `base`, one engine a module."""

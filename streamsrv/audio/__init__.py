@@ -1,0 +1,1 @@
+"""PCM audio: G.711, resampling, files."""

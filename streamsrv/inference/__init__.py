@@ -1,0 +1,1 @@
+"""Where blocking model calls run: worker threads behind a scheduler."""

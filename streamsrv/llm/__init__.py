@@ -1,0 +1,1 @@
+"""Language models: the protocol in `base`, one engine a module."""

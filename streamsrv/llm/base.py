@@ -1,0 +1,108 @@
+"""The language-model protocol: what every chat model takes and gives."""
+
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal, Protocol
+
+
+@dataclass(frozen=True, slots=True)
+class ToolCall:
+    """A complete call of a function by the model; `arguments` is the model's JSON text, unparsed."""
+
+    call_id: str
+    name: str
+    arguments: str
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One turn of the context. `tool_calls` only on assistant, `call_id` only on tool messages."""
+
+    role: Literal["system", "user", "assistant", "tool"]
+    content: str
+    tool_calls: tuple[ToolCall, ...] = ()
+    call_id: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Tool:
+    """A function the model may call; `parameters` is a JSON schema object."""
+
+    name: str
+    description: str = ""
+    parameters: dict[str, Any] = field(default_factory=dict[str, Any])
+
+
+@dataclass(frozen=True, slots=True)
+class ChatOptions:
+    """Per-request options; an engine ignores what it cannot use."""
+
+    max_output_tokens: int | None = None
+    """None: the engine's own limit."""
+    tool_choice: str = "auto"
+    """`auto`, `none`, `required`, or the name of the function that must be called."""
+    parallel_tool_calls: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Text:
+    """More of the answer, to be spoken."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Reasoning:
+    """The model thinking: proof of life for watchdogs, never spoken and never in a transcript."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class ToolCallDelta:
+    """More of tool call number `index` (0-based); `call_id` and `name` are set on its first delta only."""
+
+    index: int
+    arguments: str = ""
+    call_id: str = ""
+    name: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """Tokens of the whole request; `cached_tokens` are part of `input_tokens`."""
+
+    input_tokens: int
+    output_tokens: int
+    cached_tokens: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """Why the model stopped; the last delta of a stream that did not fail."""
+
+    reason: Literal["stop", "max_output_tokens", "content_filter", "tool_calls"]
+
+
+Delta = Text | Reasoning | ToolCallDelta | Usage | Finished
+
+
+class ChatModel(Protocol):
+    """A loaded language model or a remote one, shared by all sessions."""
+
+    name: str
+
+    def stream(
+        self, messages: Sequence[Message], tools: Sequence[Tool], options: ChatOptions
+    ) -> AsyncIterator[Delta]:
+        """Answer the conversation. Closing the iterator (`aclose`) cancels the request at the provider.
+
+        Raises `Unavailable`, `Rejected` or `Overloaded`.
+        """
+        ...
+
+    async def warm_up(self) -> None:
+        """Make the first request fast, or raise `Unavailable`."""
+        ...
+
+    async def aclose(self) -> None: ...

@@ -1,0 +1,1 @@
+"""What all engines share: the catalogue, weights, loading, fallback."""

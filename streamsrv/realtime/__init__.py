@@ -1,0 +1,1 @@
+"""The OpenAI Realtime wire protocol: events, session options, errors."""

@@ -1,0 +1,1 @@
+"""Edges to clients: bytes to protocol events and PCM, and back."""

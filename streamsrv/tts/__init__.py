@@ -1,0 +1,1 @@
+"""Speech synthesis: the protocol in `base`, one engine a module."""

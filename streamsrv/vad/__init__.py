@@ -1,0 +1,1 @@
+"""Voice activity detection: the protocol in `base`, one engine a module."""
