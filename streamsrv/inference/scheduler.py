@@ -1,6 +1,7 @@
 """Runs blocking model calls on worker threads: by priority, bounded, and dropped when no longer wanted."""
 
 import asyncio
+import contextlib
 import heapq
 import itertools
 import threading
@@ -48,7 +49,8 @@ class Scheduler:
         self._changed = threading.Condition()
         self._closed = False
         self._threads = [
-            threading.Thread(target=self._work, name=f"{name}-{number}", daemon=True) for number in range(threads)
+            threading.Thread(target=self._work, name=f"{name}-{number}", daemon=True)
+            for number in range(threads)
         ]
         for thread in self._threads:
             thread.start()
@@ -114,5 +116,5 @@ def _settle(job: _Job, value: Any, error: Exception | None) -> None:
         else:
             job.result.set_exception(error)
 
-    if not job.loop.is_closed():
+    with contextlib.suppress(RuntimeError):  # the loop was closed while the job ran: nobody waits any more
         job.loop.call_soon_threadsafe(settle)
