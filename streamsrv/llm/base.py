@@ -92,9 +92,7 @@ class ChatModel(Protocol):
 
     name: str
 
-    def stream(
-        self, messages: Sequence[Message], tools: Sequence[Tool], options: ChatOptions
-    ) -> AsyncIterator[Delta]:
+    def stream(self, messages: Sequence[Message], tools: Sequence[Tool], options: ChatOptions) -> AsyncIterator[Delta]:
         """Answer the conversation. Closing the iterator (`aclose`) cancels the request at the provider.
 
         Raises `Unavailable`, `Rejected` or `Overloaded`.
