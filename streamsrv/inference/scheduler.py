@@ -5,7 +5,7 @@ import contextlib
 import heapq
 import itertools
 import threading
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncGenerator, Callable, Iterator
 from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import Any, TypeVar
@@ -67,7 +67,7 @@ class Scheduler:
             self._changed.notify()
         return await job.result
 
-    async def iterate(self, first: Priority, rest: Priority, items: Iterator[Item]) -> AsyncIterator[Item]:
+    async def iterate(self, first: Priority, rest: Priority, items: Iterator[Item]) -> AsyncGenerator[Item, None]:
         """Step a blocking iterator on worker threads: its first item at priority `first`, the others at `rest`."""
         end = object()
         priority = first

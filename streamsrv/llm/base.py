@@ -1,6 +1,6 @@
 """The language-model protocol: what every chat model takes and gives."""
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
@@ -92,8 +92,10 @@ class ChatModel(Protocol):
 
     name: str
 
-    def stream(self, messages: Sequence[Message], tools: Sequence[Tool], options: ChatOptions) -> AsyncIterator[Delta]:
-        """Answer the conversation. Closing the iterator (`aclose`) cancels the request at the provider.
+    def stream(
+        self, messages: Sequence[Message], tools: Sequence[Tool], options: ChatOptions
+    ) -> AsyncGenerator[Delta, None]:
+        """Answer the conversation. Closing the generator (`aclose`) cancels the request at the provider.
 
         Raises `Unavailable`, `Rejected` or `Overloaded`.
         """

@@ -1,6 +1,6 @@
 """The speech-synthesis protocol: what every synthesiser takes and gives."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -46,10 +46,10 @@ class Synthesizer(Protocol):
     sample_rate: int
     voices: tuple[str, ...]
 
-    def stream(self, text: str, options: SpeechOptions) -> AsyncIterator[SpeechChunk]:
+    def stream(self, text: str, options: SpeechOptions) -> AsyncGenerator[SpeechChunk, None]:
         """Speak one segment of speakable text (see `tts.speakable`); silence at its ends is trimmed.
 
-        Closing the iterator cancels the work. Raises `EngineError`.
+        Closing the generator cancels the work. Raises `EngineError`.
         """
         ...
 

@@ -1,0 +1,36 @@
+# make serve [ARGS="--port 8123"]   set up and run the server     make test [ARGS="-k turns"]   set up and run the tests
+# make check   lint and types                                     make clean   forget the virtual environment
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+
+.PHONY: serve test check clean
+
+serve: $(VENV)/serve.stamp
+	@$(BIN)/streamsrv pull
+	@$(BIN)/streamsrv serve $(ARGS)
+
+test: $(VENV)/test.stamp
+	@$(BIN)/streamsrv pull
+	@$(BIN)/python -m pytest $(ARGS)
+
+check: $(VENV)/test.stamp
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/pyright
+
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "streamsrv needs Python 3.11 or newer; try: make serve PYTHON=python3.12")'
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/serve.stamp: pyproject.toml constraints.txt | $(BIN)/python
+	$(BIN)/python -m pip install --disable-pip-version-check -c constraints.txt -e '.[local,openai]'
+	@touch $@
+
+$(VENV)/test.stamp: pyproject.toml constraints.txt | $(BIN)/python
+	$(BIN)/python -m pip install --disable-pip-version-check -c constraints.txt -e '.[local,openai,dev]'
+	@touch $@ $(VENV)/serve.stamp
+
+clean:
+	rm -rf $(VENV)

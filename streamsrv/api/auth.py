@@ -1,0 +1,63 @@
+"""Who may connect: keys and web origins, checked before anything else is done for a client."""
+
+import hmac
+from urllib.parse import urlsplit
+
+from starlette.requests import HTTPConnection
+from starlette.responses import Response
+
+from streamsrv.api.errors import error_response
+from streamsrv.config import Settings, is_loopback
+
+KEY_SUBPROTOCOL = "openai-insecure-api-key."
+"""Prefix of the WebSocket subprotocol in which browsers carry the key: they cannot set headers."""
+
+
+def offered_subprotocols(connection: HTTPConnection) -> list[str]:
+    header = connection.headers.get("sec-websocket-protocol", "")
+    return [name.strip() for name in header.split(",") if name.strip()]
+
+
+def presented_key(connection: HTTPConnection) -> str | None:
+    """The key of a client: bearer token, browser subprotocol or `api-key` header, in this order."""
+    scheme, _, token = connection.headers.get("authorization", "").partition(" ")
+    if scheme.lower() == "bearer" and token:
+        return token.strip()
+    for name in offered_subprotocols(connection):
+        if name.startswith(KEY_SUBPROTOCOL):
+            return name.removeprefix(KEY_SUBPROTOCOL)
+    return connection.headers.get("api-key")
+
+
+def refusal(connection: HTTPConnection, settings: Settings) -> Response | None:
+    """The response that turns a client away, or None for one that may come in.
+
+    Without keys whoever reaches loopback is trusted, but not any page that a browser on this machine has open: the
+    page must come from this server (its `Host` a loopback name, which also stops DNS rebinding) or be allowed.
+    """
+    if not settings.api_keys:
+        host = urlsplit(f"//{connection.headers.get('host', '')}").hostname or ""
+        if not is_loopback(host):
+            return error_response(
+                403, f"This server has no key and serves loopback only, not '{host}'.", code="forbidden"
+            )
+    elif not _is_known(presented_key(connection), settings):
+        return error_response(401, "Incorrect or missing API key.", code="invalid_api_key")
+    origin = connection.headers.get("origin")
+    if origin is not None and not _origin_allowed(origin, connection, settings):
+        return error_response(403, f"Pages of the origin '{origin}' may not connect.", code="origin_not_allowed")
+    return None
+
+
+def _is_known(key: str | None, settings: Settings) -> bool:
+    given = (key or "").encode()
+    known = [hmac.compare_digest(given, secret.get_secret_value().encode()) for secret in settings.api_keys]
+    return any(known)
+
+
+def _origin_allowed(origin: str, connection: HTTPConnection, settings: Settings) -> bool:
+    if origin in settings.allowed_origins or "*" in settings.allowed_origins:
+        return True
+    if settings.api_keys and not settings.allowed_origins:
+        return True  # the key is the authority, and it is not ambient as a cookie is
+    return urlsplit(origin).netloc == connection.headers.get("host")

@@ -1,0 +1,38 @@
+"""Health and the list of models."""
+
+import time
+
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+
+from streamsrv.api.auth import refusal
+from streamsrv.api.errors import error_response
+from streamsrv.service import Service
+
+STARTED = int(time.time())
+
+
+async def healthz(request: Request) -> Response:
+    """Alive."""
+    return JSONResponse({"status": "ok"})
+
+
+async def readyz(request: Request) -> Response:
+    """Models are loaded and warm (or this would not answer), and there is room for a session."""
+    service: Service = request.app.state.service
+    if not service.has_room:
+        return error_response(503, "No room for another session.", code="session_limit_reached", type="server_error")
+    return JSONResponse(
+        {"status": "ready", "sessions": service.sessions, "max_sessions": service.settings.max_sessions}
+    )
+
+
+async def models(request: Request) -> Response:
+    """`GET /v1/models`: the models that a client may name."""
+    service: Service = request.app.state.service
+    if (denial := refusal(request, service.settings)) is not None:
+        return denial
+    engines = service.engines
+    names = dict.fromkeys([engines.chat.name, *engines.chat_by_name, engines.recognizer.name, engines.synthesizer.name])
+    listed = [{"id": name, "object": "model", "created": STARTED, "owned_by": "streamsrv"} for name in names]
+    return JSONResponse({"object": "list", "data": listed})

@@ -1,0 +1,47 @@
+"""`streamsrv models`: what can be run here, and what is missing for the rest."""
+
+import json
+from typing import Annotated
+
+import typer
+
+from streamsrv.cli.options import Config, open_catalogue
+
+
+def models(
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
+    config: Config = None,
+) -> None:
+    """List the models of the catalogue with the state of each."""
+    from streamsrv.providers.readiness import needs
+    from streamsrv.providers.weights import ModelStore
+
+    store = ModelStore()
+    states = [(entry, needs(entry, store)) for entry in open_catalogue(config).entries()]
+    if as_json:
+        rows = [
+            {
+                "name": entry.name,
+                "kind": entry.kind,
+                "engine": entry.engine,
+                "description": entry.description,
+                "licence": entry.licence,
+                "bytes": sum(file.size for file in entry.weights),
+                "ready": not lacking,
+                "missing": [{"what": need.what, "remedy": need.remedy} for need in lacking],
+            }
+            for entry, lacking in states
+        ]
+        typer.echo(json.dumps(rows, indent=2))
+        return
+
+    from rich.box import SIMPLE_HEAD
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table("name", "kind", "engine", "state", box=SIMPLE_HEAD)
+    for entry, lacking in states:
+        state = Text("\n".join(map(str, lacking)), "yellow") if lacking else Text("ready", "green")
+        table.add_row(entry.name, entry.kind, entry.engine, state)
+    Console().print(table)

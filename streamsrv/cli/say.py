@@ -1,0 +1,62 @@
+"""`streamsrv say`: speak a text into a file, without a server."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from streamsrv.cli.options import fail
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from streamsrv.config import Settings
+    from streamsrv.tts.base import SpeechOptions
+
+
+def say(
+    text: Annotated[str, typer.Argument(help="What to say.")],
+    output: Annotated[Path, typer.Option("-o", "--output", help="WAV file to write.")],
+    synthesizer: Annotated[str | None, typer.Option(help="Speech synthesiser.", show_default="hibari")] = None,
+    voice: Annotated[str, typer.Option(help="Voice of the synthesiser.", show_default="its default voice")] = "",
+    speed: Annotated[float, typer.Option(help="1.0 is the voice's own pace.", min=0.25, max=4.0)] = 1.0,
+) -> None:
+    """Speak a text into a WAV file."""
+    import asyncio
+
+    from streamsrv.audio.files import write_wav
+    from streamsrv.cli.serve import read_settings
+    from streamsrv.errors import EngineError
+    from streamsrv.tts.base import SpeechOptions
+
+    settings = read_settings({"synthesizer": synthesizer} if synthesizer else {})
+    try:
+        pcm, sample_rate = asyncio.run(_say(text, SpeechOptions(voice=voice, speed=speed), settings))
+    except (EngineError, ValueError) as error:
+        fail(str(error), status=1)
+    if not len(pcm):
+        fail("There is nothing to say in this text.", status=1)
+    write_wav(output, pcm, sample_rate)
+    typer.echo(f"{output}: {len(pcm) / sample_rate:.1f} s of speech")
+
+
+async def _say(text: str, options: "SpeechOptions", settings: "Settings") -> "tuple[NDArray[np.int16], int]":
+    """Mono audio of the whole text, and its sample rate."""
+    import numpy as np
+
+    from streamsrv.providers.startup import Loader
+    from streamsrv.session.segments import Segmenter
+    from streamsrv.tts.base import Synthesizer
+    from streamsrv.tts.speakable import speakable
+
+    loader = Loader(settings, lambda _: None)
+    synthesizer: Synthesizer = await loader.load(settings.synthesizer, "synthesizer")
+    segmenter = Segmenter()
+    pieces = [np.zeros(0, np.int16)]
+    for segment in [*segmenter.feed(text), *segmenter.finish()]:
+        if spoken := speakable(segment.text, options.language):
+            pieces += [chunk.pcm async for chunk in synthesizer.stream(spoken, options)]
+    await synthesizer.aclose()
+    loader.scheduler.close()
+    return np.concatenate(pieces), synthesizer.sample_rate

@@ -1,0 +1,89 @@
+"""Settings: from flags, the environment (`STREAMSRV_...`) and streamsrv.toml, in that order; validated at start."""
+
+import ipaddress
+import os
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import Field, SecretStr, field_validator, model_validator
+from pydantic_settings import (
+    BaseSettings,
+    NoDecode,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    TomlConfigSettingsSource,
+)
+
+SETTINGS_FILE = Path("streamsrv.toml")
+
+INSTRUCTIONS = (
+    "You are a helpful, friendly voice assistant. Your answers are spoken aloud: keep them short, in plain sentences, "
+    "without lists, markdown or emoji."
+)
+
+
+class Settings(BaseSettings):
+    """What an operator can set. Unknown names in streamsrv.toml are errors, so that a typo does not pass in silence."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="STREAMSRV_", toml_file=SETTINGS_FILE, extra="forbid", protected_namespaces=(), frozen=True
+    )
+
+    host: str = "127.0.0.1"
+    port: Annotated[int, Field(ge=0, le=65535)] = 8000
+    api_keys: Annotated[tuple[SecretStr, ...], NoDecode] = ()
+    """Keys that clients may present; several are separated by commas. Without any, only loopback is served."""
+    allowed_origins: Annotated[tuple[str, ...], NoDecode] = ()
+    """Web origins (`https://example.org`) whose pages may connect, besides pages of this server itself."""
+
+    vad: str = "silero"
+    recognizer: str = "moonshine-tiny"
+    chat: str = "auto"
+    """A catalogue name, or `auto`: a model with a key, else one found on loopback, else the embedded one."""
+    synthesizer: str = "hibari"
+    model: tuple[dict[str, Any], ...] = ()
+    """`[[model]]` tables: additions to the catalogue."""
+    model_folder: Path | None = None
+    """Where weights are kept; None: the user's data folder."""
+
+    instructions: str = INSTRUCTIONS
+    """System prompt of sessions that bring none."""
+    max_sessions: Annotated[int, Field(ge=1)] = 100
+    responses_per_minute: Annotated[int, Field(ge=1)] = 120
+    """For each session."""
+    inference_threads: Annotated[int, Field(ge=1)] = os.cpu_count() or 2
+    """Worker threads that run recognition and synthesis."""
+
+    @field_validator("api_keys", "allowed_origins", mode="before")
+    @classmethod
+    def _split(cls, value: object) -> object:
+        return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
+
+    @model_validator(mode="after")
+    def _loopback_without_keys(self) -> "Settings":
+        if not self.api_keys and not is_loopback(self.host):
+            raise ValueError(
+                f"host '{self.host}' is reachable from other machines, but there is no key: "
+                "set api_keys (STREAMSRV_API_KEYS), or use host 127.0.0.1"
+            )
+        return self
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        return init_settings, env_settings, TomlConfigSettingsSource(settings_cls)
+
+
+def is_loopback(host: str) -> bool:
+    """Whether a host name or address (IPv6 may be in brackets) can only be reached from this machine."""
+    host = host.strip("[]")
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost" or host.endswith(".localhost")

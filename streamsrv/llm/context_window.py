@@ -1,0 +1,44 @@
+"""Fits a conversation into what a model can read. Pure."""
+
+from collections.abc import Sequence
+
+from streamsrv.llm.base import Message
+
+_BYTES_PER_TOKEN = 3
+"""English has about four; three leaves room for names, numbers and other languages."""
+_TOKENS_PER_MESSAGE = 8
+"""What a chat template writes around a message."""
+
+
+def last_turns(messages: Sequence[Message], turns: int, tokens: int) -> list[Message]:
+    """The latest user message with what follows it, and at most `turns` turns before it; system messages stay.
+
+    A turn begins with a user message that follows anything else. Turns are left out, oldest first, until the rest has
+    no more than about `tokens` tokens; the latest one is never left out.
+    """
+    starts = [
+        index
+        for index, message in enumerate(messages)
+        if message.role == "user" and (index == 0 or messages[index - 1].role != "user")
+    ]
+    kept = list(messages)
+    for start in starts[-turns - 1 :]:
+        kept = [message for message in messages[:start] if message.role == "system"] + list(messages[start:])
+        if estimated_tokens(kept) <= tokens:
+            break
+    return kept
+
+
+def estimated_tokens(messages: Sequence[Message]) -> int:
+    """About how many tokens the messages are: rather too many than too few."""
+    return sum(len(message.content.encode()) // _BYTES_PER_TOKEN + _TOKENS_PER_MESSAGE for message in messages)
+
+
+def with_opening(messages: Sequence[Message]) -> list[Message]:
+    """The messages, with a greeting by the user if there is nothing to answer.
+
+    A session may let the assistant speak first; most chat templates, and Gemini, refuse a context without a user.
+    """
+    if all(message.role == "system" for message in messages):
+        return [*messages, Message("user", "Hello!")]
+    return list(messages)

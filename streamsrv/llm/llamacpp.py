@@ -1,0 +1,219 @@
+"""llama.cpp inside this process (xllamacpp): the embedded language model, for any GGUF file."""
+
+import asyncio
+import contextlib
+import secrets
+import threading
+from collections.abc import AsyncGenerator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+from streamsrv.errors import EngineError, Overloaded, Rejected, Unavailable
+from streamsrv.llm.base import ChatOptions, Delta, Message, Tool
+from streamsrv.llm.chat_chunks import Chunk, ChunkReader
+from streamsrv.llm.context_window import estimated_tokens, last_turns, with_opening
+from streamsrv.llm.small_model import SpokenAnswer, guided
+from streamsrv.providers.catalogue import ModelEntry
+from streamsrv.providers.loading import LoadContext
+
+_REUSE_TOKENS = 8
+"""Shortest run of prompt tokens that is kept, shifted, when earlier turns leave the context: reading them again takes
+three times as long."""
+_PROMPT_CACHE_MIB = 256  # llama.cpp keeps up to 8 GiB of old prompts otherwise
+_QUIET = -1
+
+
+@dataclass(frozen=True, slots=True)
+class LlamaCppOptions:
+    """Options of a catalogue entry with this engine."""
+
+    context_tokens: int = 2048
+    """What each answer may use: prompt and answer together."""
+    slots: int = 2
+    """Answers that are written at the same time, taking turns on one thread."""
+    queue_limit: int = 8
+    """Requests that may wait for a slot; one more raises `Overloaded`."""
+    max_output_tokens: int = 80
+    """Upper limit; a request may ask for less."""
+    history_turns: int = 4
+    """Turns before the latest that the model is shown."""
+    temperature: float = 0.0
+    repeat_penalty: float = 1.0
+    """1 is none. Above it, facts suffer: the model avoids the words of the question."""
+    guided: bool = True
+    """Show the model how to answer and cut its loops (`small_model`); turn it off for models above some 1 B."""
+
+
+def load(entry: ModelEntry, context: LoadContext) -> "LlamaCppChatModel":
+    """Load the entry's only weight file, a GGUF; its options are those of `LlamaCppOptions`."""
+    try:
+        options = LlamaCppOptions(**entry.options)
+    except TypeError as error:
+        raise Unavailable(f"The options of {entry.name} are wrong: {error}") from error
+    return LlamaCppChatModel(entry.name, next(iter(context.files.values())), options)
+
+
+class LlamaCppChatModel:
+    """`llm.base.ChatModel` over one llama.cpp server object.
+
+    An answer blocks a thread until it is complete, so it runs on threads of its own, one a slot: on the scheduler it
+    would keep recognition waiting. It takes no tools: models that can call them are better served over the network.
+    """
+
+    def __init__(self, name: str, path: Path, options: LlamaCppOptions) -> None:
+        self.name = name
+        self._options = options
+        self._server = _start_server(name, path, options)
+        self._threads = ThreadPoolExecutor(options.slots, thread_name_prefix="llamacpp")
+        self._places = threading.Semaphore(options.slots + options.queue_limit)
+        self._generations: set[_Generation] = set()
+        self._closed = False
+
+    async def stream(
+        self, messages: Sequence[Message], tools: Sequence[Tool], options: ChatOptions
+    ) -> AsyncGenerator[Delta]:
+        """Answer the conversation; see `ChatModel.stream`. `tools` are ignored."""
+        limit = min(options.max_output_tokens or self._options.max_output_tokens, self._options.max_output_tokens)
+        answer = SpokenAnswer() if self._options.guided else None
+        reader = ChunkReader()
+        async with contextlib.aclosing(self._generate(self._request(messages, limit))) as chunks:
+            async for chunk in chunks:
+                deltas = reader.read(chunk)
+                for delta in answer.take(deltas) if answer else deltas:
+                    yield delta
+                if answer and answer.ended:
+                    break
+        deltas = reader.finish()
+        for delta in answer.close(deltas) if answer else deltas:
+            yield delta
+
+    async def warm_up(self) -> None:
+        """Have every slot read what all prompts begin with."""
+        for slot in range(self._options.slots):
+            async with contextlib.aclosing(self._generate(self._request((), 1) | {"id_slot": slot})) as chunks:
+                async for _ in chunks:
+                    pass
+
+    async def aclose(self) -> None:
+        """Cancel what is running or waiting, and free the model."""
+        self._closed = True
+        for generation in self._generations:
+            generation.abort(Unavailable(f"{self.name} is shutting down."))
+        await asyncio.to_thread(self._threads.shutdown)
+        self._server = None
+
+    def _request(self, messages: Sequence[Message], limit: int) -> dict[str, Any]:
+        options = self._options
+        frame = guided if options.guided else list[Message]
+        room = options.context_tokens - limit - estimated_tokens(frame(()))
+        texts = [message for message in messages if message.content and message.role != "tool"]
+        shown = frame(with_opening(last_turns(texts, options.history_turns, room)))
+        return {
+            "messages": [{"role": message.role, "content": message.content} for message in shown],
+            "max_tokens": limit,
+            "temperature": options.temperature,
+            "repeat_penalty": options.repeat_penalty,
+            "chat_template_kwargs": {"enable_thinking": False},  # a caller would hear silence meanwhile
+            "cache_prompt": True,
+            "timings_per_token": True,  # the usage, also of an answer that is broken off
+            "stream": True,
+        }
+
+    async def _generate(self, request: dict[str, Any]) -> AsyncGenerator[Chunk]:
+        """The chunks of one answer; closing the iterator frees the slot after the token being computed."""
+        if self._closed:
+            raise Unavailable(f"{self.name} is shutting down.")
+        if not self._places.acquire(blocking=False):
+            raise Overloaded(f"{self.name} already has {self._options.queue_limit} requests waiting.")
+        generation = _Generation(request)
+        job = self._threads.submit(self._run, generation)
+        self._generations.add(generation)
+        try:
+            while (chunk := await generation.next()) is not None:
+                yield chunk
+        finally:
+            self._generations.discard(generation)
+            generation.cancel()
+            if job.cancel():  # it had not begun, so it will not give its place back itself
+                self._places.release()
+
+    def _run(self, generation: "_Generation") -> None:
+        try:
+            generation.run(self._server)
+        finally:
+            self._places.release()
+
+
+class _Generation:
+    """One answer: runs on a worker thread, is read on the event loop that made it."""
+
+    def __init__(self, request: dict[str, Any]) -> None:
+        self._request = request
+        self._cancelled = False
+        self._loop = asyncio.get_running_loop()
+        # One chunk a token and a few around them: never full, as the token limit ends the answer first.
+        self._chunks: asyncio.Queue[Chunk | EngineError | None] = asyncio.Queue(request["max_tokens"] + 16)
+
+    async def next(self) -> Chunk | None:
+        """The next chunk, None at the end. Raises `EngineError`."""
+        chunk = await self._chunks.get()
+        if isinstance(chunk, EngineError):
+            raise chunk
+        if chunk and (error := chunk.get("error")):
+            kind = Rejected if error.get("code") == 400 else Unavailable
+            raise kind(f"llama.cpp: {error.get('message')}")
+        return chunk
+
+    def cancel(self) -> None:
+        """Have the worker thread stop after the token being computed."""
+        self._cancelled = True
+
+    def abort(self, error: EngineError) -> None:
+        """Cancel, and raise `error` where the chunks are read."""
+        self.cancel()
+        self._chunks.put_nowait(error)
+
+    def run(self, server: Any) -> None:
+        """Compute the answer; blocks. A request that was cancelled while it waited is not computed."""
+        if self._cancelled:
+            return
+        try:
+            server.handle_chat_completions(self._request, self._take)
+        except Exception as error:
+            self._hand_over(Rejected(f"llama.cpp refused the request: {error}"))
+        self._hand_over(None)
+
+    def _take(self, chunk: Chunk) -> bool:
+        """Called by llama.cpp for each chunk; true cancels."""
+        self._hand_over(chunk)
+        return self._cancelled
+
+    def _hand_over(self, chunk: Chunk | EngineError | None) -> None:
+        try:
+            self._loop.call_soon_threadsafe(self._chunks.put_nowait, chunk)
+        except RuntimeError:  # the loop was closed meanwhile: nobody reads any more
+            self.cancel()
+
+
+def _start_server(name: str, path: Path, options: LlamaCppOptions) -> Any:
+    """Load the model. The server also listens on a loopback port, hence the key that nobody knows."""
+    xllamacpp: Any = import_module("xllamacpp")
+    parameters = xllamacpp.CommonParams()
+    parameters.model.path = str(path)
+    parameters.n_ctx = options.context_tokens * options.slots
+    parameters.n_parallel = options.slots
+    parameters.cpuparams.n_threads = parameters.cpuparams_batch.n_threads = 1
+    parameters.cache_ram_mib = _PROMPT_CACHE_MIB
+    parameters.n_cache_reuse = _REUSE_TOKENS
+    parameters.prefill_assistant = False  # a conversation that ends with the assistant asks for a new message
+    parameters.verbosity = _QUIET
+    parameters.ui = False
+    parameters.n_threads_http = 1
+    parameters.api_keys = [secrets.token_urlsafe(32)]
+    try:
+        return xllamacpp.Server(parameters)
+    except RuntimeError as error:
+        raise Unavailable(f"{name} could not be loaded from {path.name}: {error}") from error

@@ -1,0 +1,37 @@
+"""The loaded models that all sessions share."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from streamsrv.asr.base import Recognizer
+from streamsrv.inference.scheduler import Scheduler
+from streamsrv.llm.base import ChatModel
+from streamsrv.tts.base import Synthesizer
+from streamsrv.vad.base import Vad
+
+
+@dataclass(frozen=True, slots=True)
+class Engines:
+    """Loaded once in a process. `voice_activity` is a scheduler of its own, so that no decode delays a frame."""
+
+    vad: Vad
+    recognizer: Recognizer
+    chat: ChatModel
+    synthesizer: Synthesizer
+    scheduler: Scheduler
+    voice_activity: Scheduler
+    chat_by_name: Mapping[str, ChatModel]
+    """Chat models that a client may ask for by their catalogue name."""
+
+    def chat_model(self, name: str) -> ChatModel:
+        """The model of that name; the default one for names that are not ours (such as `gpt-realtime`)."""
+        return self.chat_by_name.get(name, self.chat)
+
+    async def aclose(self) -> None:
+        """Free the models; no session may be running."""
+        for engine in {
+            id(e): e for e in (self.recognizer, self.chat, self.synthesizer, *self.chat_by_name.values())
+        }.values():
+            await engine.aclose()
+        self.scheduler.close()
+        self.voice_activity.close()

@@ -1,0 +1,88 @@
+"""Loads and warms the models that a server or a command needs, and says how it goes."""
+
+import asyncio
+import os
+import time
+from collections.abc import Callable
+from typing import Any
+
+from streamsrv.config import SETTINGS_FILE, Settings
+from streamsrv.errors import Unavailable
+from streamsrv.inference.scheduler import Scheduler
+from streamsrv.llm.base import ChatModel
+from streamsrv.llm.discovery import choose_chat_model, find_local_servers
+from streamsrv.providers.catalogue import DEFAULT_MODELS, Catalogue, Kind, ModelEntry, load_catalogue
+from streamsrv.providers.engines import Engines
+from streamsrv.providers.fallback import FallbackChatModel
+from streamsrv.providers.loading import LoadContext, load_engine
+from streamsrv.providers.readiness import needs
+from streamsrv.providers.weights import ModelStore
+
+Report = Callable[[str], None]
+"""Takes one line about the progress of loading."""
+
+
+class Loader:
+    """Loads catalogue entries onto one scheduler."""
+
+    def __init__(self, settings: Settings, report: Report) -> None:
+        self.catalogue: Catalogue = load_catalogue(SETTINGS_FILE if SETTINGS_FILE.exists() else None)
+        self.scheduler = Scheduler(settings.inference_threads)
+        self._store = ModelStore(settings.model_folder)
+        self._report = report
+
+    def is_ready(self, entry: ModelEntry) -> bool:
+        """Whether nothing is missing for the entry to be loaded."""
+        return not needs(entry, self._store)
+
+    async def load(self, name: str, kind: Kind) -> Any:
+        """Load and warm the model of that name; raises `Unavailable` with what is missing, or `CatalogueError`."""
+        return await self.load_entry(self.catalogue.find(name, kind))
+
+    async def load_entry(self, entry: ModelEntry) -> Any:
+        if lacking := needs(entry, self._store):
+            raise Unavailable(f"{entry.name} cannot be loaded: {'; '.join(map(str, lacking))}")
+        started = time.monotonic()
+        key = os.environ.get(entry.key_variable) if entry.key_variable else None
+        context = LoadContext(self.scheduler, self._store.locate(entry), key)
+        engine = await asyncio.to_thread(load_engine, entry, context)
+        if hasattr(engine, "warm_up"):
+            await engine.warm_up()
+        self._report(f"{entry.kind:<12} {entry.name} ready in {time.monotonic() - started:.1f} s")
+        return engine
+
+
+async def load_engines(settings: Settings, report: Report) -> Engines:
+    """Load everything a server needs. Raises `Unavailable`, naming what is missing, or `CatalogueError`."""
+    loader = Loader(settings, report)
+    vad, recognizer, synthesizer, (chat, by_name) = await asyncio.gather(
+        loader.load(settings.vad, "vad"),
+        loader.load(settings.recognizer, "recognizer"),
+        loader.load(settings.synthesizer, "synthesizer"),
+        _load_chat_models(loader, settings, report),
+    )
+    return Engines(
+        vad=vad,
+        recognizer=recognizer,
+        chat=chat,
+        synthesizer=synthesizer,
+        scheduler=loader.scheduler,
+        voice_activity=Scheduler(1, name="voice-activity"),
+        chat_by_name=by_name,
+    )
+
+
+async def _load_chat_models(loader: Loader, settings: Settings, report: Report) -> tuple[ChatModel, dict[str, ChatModel]]:
+    """The default chat model (the embedded one stands in when a remote one fails), and all that clients may name."""
+    entries = loader.catalogue.entries("chat")
+    servers = await asyncio.to_thread(find_local_servers) if settings.chat == "auto" else []
+    choice = choose_chat_model(entries, os.environ, servers, settings.chat)
+    report(choice.reason)
+    models: dict[str, ChatModel] = {}
+    for entry in [choice.entry, *entries]:
+        usable = entry is choice.entry or entry.key_variable or entry.name == DEFAULT_MODELS["chat"]
+        if entry.name not in models and usable and (entry is choice.entry or loader.is_ready(entry)):
+            models[entry.name] = await loader.load_entry(entry)
+    chat = models[choice.entry.name]
+    embedded = models.get(DEFAULT_MODELS["chat"], chat)
+    return (chat if embedded is chat else FallbackChatModel([chat, embedded])), models

@@ -1,0 +1,148 @@
+"""Client events: what each holds, and how a text frame becomes one.
+
+Source: the OpenAI Realtime GA schema (`RealtimeClientEvent`).
+"""
+
+from typing import Annotated, Any, Literal, cast
+
+import msgspec
+from msgspec import UNSET, Meta, Struct, UnsetType
+
+from streamsrv.realtime.errors import ProtocolError, from_validation
+from streamsrv.realtime.items import Item, ItemReference
+from streamsrv.realtime.session_object import AudioOutput, FunctionTool, MaxOutputTokens, Modality, ToolChoice
+
+MAX_AUDIO_BYTES = 15 * 1024 * 1024
+"""Decoded bytes in one `input_audio_buffer.append`."""
+
+
+class SessionUpdate(Struct, tag="session.update"):
+    session: dict[str, Any]
+    event_id: str | None = None
+
+
+class AudioAppend(Struct, tag="input_audio_buffer.append"):
+    """`audio` is decoded from base64 by the JSON decoder itself."""
+
+    audio: bytes
+    event_id: str | None = None
+
+
+class AudioCommit(Struct, tag="input_audio_buffer.commit"):
+    event_id: str | None = None
+
+
+class AudioClear(Struct, tag="input_audio_buffer.clear"):
+    event_id: str | None = None
+
+
+class OutputAudioClear(Struct, tag="output_audio_buffer.clear"):
+    event_id: str | None = None
+
+
+class ItemCreate(Struct, tag="conversation.item.create"):
+    item: Item
+    previous_item_id: str | None = None
+    event_id: str | None = None
+
+
+class ItemRetrieve(Struct, tag="conversation.item.retrieve"):
+    item_id: str
+    event_id: str | None = None
+
+
+class ItemTruncate(Struct, tag="conversation.item.truncate"):
+    item_id: str
+    content_index: int
+    audio_end_ms: Annotated[int, Meta(ge=0)]
+    event_id: str | None = None
+
+
+class ItemDelete(Struct, tag="conversation.item.delete"):
+    item_id: str
+    event_id: str | None = None
+
+
+class ResponseAudio(Struct):
+    output: AudioOutput = AudioOutput()
+
+
+class ResponseOptions(Struct):
+    """What one response does differently from its session; what is unset is the session's."""
+
+    instructions: str | UnsetType | None = UNSET
+    output_modalities: Annotated[list[Modality], Meta(min_length=1)] | UnsetType = UNSET
+    audio: dict[str, Any] | UnsetType = UNSET
+    tools: list[FunctionTool] | UnsetType = UNSET
+    tool_choice: ToolChoice | UnsetType = UNSET
+    max_output_tokens: MaxOutputTokens | UnsetType = UNSET
+    conversation: Literal["auto", "none"] | None = "auto"
+    metadata: Annotated[dict[str, str], Meta(max_length=16)] | None = None
+    input: list[Item | ItemReference] | None = None
+    parallel_tool_calls: bool | UnsetType = UNSET
+
+
+class ResponseCreate(Struct, tag="response.create"):
+    response: ResponseOptions | None = None
+    event_id: str | None = None
+
+
+class ResponseCancel(Struct, tag="response.cancel"):
+    response_id: str | None = None
+    event_id: str | None = None
+
+
+ClientEvent = (
+    SessionUpdate
+    | AudioAppend
+    | AudioCommit
+    | AudioClear
+    | OutputAudioClear
+    | ItemCreate
+    | ItemRetrieve
+    | ItemTruncate
+    | ItemDelete
+    | ResponseCreate
+    | ResponseCancel
+)
+
+_decoder = msgspec.json.Decoder(ClientEvent)
+
+
+class MalformedEvent(Exception):
+    """A frame that is no client event: the error to answer with, and the client's id of the event if it had one."""
+
+    def __init__(self, error: ProtocolError, event_id: str | None) -> None:
+        super().__init__(str(error))
+        self.error = error
+        self.event_id = event_id
+
+
+def decode_client_event(frame: str | bytes) -> ClientEvent:
+    """Decode one text frame; raises `MalformedEvent`."""
+    try:
+        event = _decoder.decode(frame)
+    except msgspec.DecodeError as error:  # ValidationError is one of these
+        raise _explain(frame, error) from None
+    if isinstance(event, AudioAppend) and len(event.audio) > MAX_AUDIO_BYTES:
+        text = f"Invalid value: 'audio' holds {len(event.audio)} bytes; at most {MAX_AUDIO_BYTES} are accepted."
+        raise MalformedEvent(ProtocolError("invalid_value", text, "audio"), event.event_id)
+    return event
+
+
+def _explain(frame: str | bytes, error: msgspec.DecodeError) -> MalformedEvent:
+    try:
+        value = msgspec.json.decode(frame)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return MalformedEvent(ProtocolError("invalid_event", f"The event is not valid JSON: {error}."), None)
+    if not isinstance(value, dict):
+        return MalformedEvent(ProtocolError("invalid_event", "The event is not a JSON object."), None)
+    fields = cast("dict[str, Any]", value)
+    event_id = fields.get("event_id")
+    if not isinstance(event_id, str):
+        event_id = None
+    if isinstance(fields.get("audio"), str):
+        fields["audio"] = "<audio>"  # never quoted in a message
+    if not isinstance(error, msgspec.ValidationError):
+        return MalformedEvent(ProtocolError("invalid_event", str(error)), event_id)
+    return MalformedEvent(from_validation(error, fields, ClientEvent), event_id)

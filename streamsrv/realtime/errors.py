@@ -1,0 +1,83 @@
+"""Errors of the wire protocol: what a client is told when an event cannot be obeyed."""
+
+import re
+from typing import Any
+
+import msgspec
+from msgspec import inspect
+
+_PATH = re.compile(r"^(?P<text>.*?)(?: - at `(?:key in )?\$(?P<path>[^`]*)`)?$", re.DOTALL)
+_MISSING = re.compile(r"Object missing required field `(?P<field>[^`]+)`")
+_UNSEEN = object()
+
+
+class ProtocolError(Exception):
+    """A client event was refused; the session goes on.
+
+    `code` is one of the strings clients match on, `param` the path of the field at fault.
+    """
+
+    def __init__(self, code: str, message: str, param: str | None = None, type: str = "invalid_request_error") -> None:
+        super().__init__(message)
+        self.code = code
+        self.message = message
+        self.param = param
+        self.type = type
+
+
+def from_validation(error: msgspec.ValidationError, value: object, expected: Any, root: str = "") -> ProtocolError:
+    """Say what msgspec found wrong in `value`: the field (below `root`), what it holds, what `expected` accepts."""
+    match = _PATH.match(str(error))
+    text, path = (match["text"], match["path"] or "") if match else (str(error), "")
+    param = f"{root}{path}".lstrip(".")
+    if missing := _MISSING.match(text):
+        param = f"{param}.{missing['field']}".lstrip(".")
+        return ProtocolError("missing_required_parameter", f"Missing required parameter: '{param}'.", param)
+    found = _look_up(value, path)
+    held = "" if found is _UNSEEN else f" {_shorten(found)}"
+    field = f" for '{param}'" if param else ""
+    choices = _choices(inspect.type_info(expected), _steps(path))
+    reason = f"{text[:1].lower()}{text[1:]}"
+    if choices:
+        accepted = ", ".join(map(repr, choices))
+        reason = f"{reason} or {accepted}" if text.startswith("Expected") else f"accepted are {accepted}"
+    return ProtocolError("invalid_value", f"Invalid value{held}{field}: {reason}.", param or None)
+
+
+def _look_up(value: Any, path: str) -> object:
+    """The part of a decoded JSON value that a msgspec path such as `.audio.input[0]` names."""
+    for step in _steps(path):
+        try:
+            value = value[step]
+        except (KeyError, IndexError, TypeError):
+            return _UNSEEN
+    return value
+
+
+def _steps(path: str) -> list[str | int]:
+    """The keys and list indices of a msgspec path; `[...]` (any entry of a mapping) is the key `...`."""
+    found = re.findall(r"\.([^.\[]+)|\[(\d+|\.\.\.)\]", path)
+    return [key or (int(index) if index.isdigit() else index) for key, index in found]
+
+
+def _choices(expected: inspect.Type, steps: list[str | int]) -> list[object]:
+    """The values that a literal, or the tag of a union of structs, may have at the end of `steps`; empty for others."""
+    kinds = expected.types if isinstance(expected, inspect.UnionType) else (expected,)
+    if not steps:
+        return [value for kind in kinds if isinstance(kind, inspect.LiteralType) for value in kind.values]
+    step, rest = steps[0], steps[1:]
+    choices: list[object] = []
+    for kind in kinds:
+        if isinstance(kind, inspect.StructType):
+            if not rest and step == kind.tag_field:
+                choices.append(kind.tag)
+            below = next((field.type for field in kind.fields if field.encode_name == step), None)
+            choices += _choices(below, rest) if below else []
+        elif isinstance(kind, inspect.ListType):
+            choices += _choices(kind.item_type, rest)
+    return list(dict.fromkeys(choices))
+
+
+def _shorten(value: object) -> str:
+    text = msgspec.json.encode(value).decode()
+    return text if len(text) <= 60 else f"{text[:57]}..."

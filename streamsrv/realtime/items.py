@@ -1,0 +1,106 @@
+"""Conversation items as they stand on the wire.
+
+Source: the OpenAI Realtime GA schema (`RealtimeConversationItem*`).
+"""
+
+from typing import Annotated, Any, Literal
+
+import msgspec
+from msgspec import Meta, Struct
+
+from streamsrv.realtime.errors import ProtocolError
+
+MAX_TEXT = 200_000
+"""Characters in one text part, a function's arguments or its output."""
+
+BoundedText = Annotated[str, Meta(max_length=MAX_TEXT)]
+Status = Literal["completed", "incomplete", "in_progress"]
+
+
+class InputText(Struct, tag="input_text"):
+    text: BoundedText
+
+
+class InputAudio(Struct, tag="input_audio", omit_defaults=True):
+    """`audio` (decoded from base64) only arrives from clients; it is never sent back."""
+
+    transcript: str | None = None
+    audio: bytes | None = None
+
+
+class OutputText(Struct, tag="output_text"):
+    text: BoundedText
+
+
+class OutputAudio(Struct, tag="output_audio"):
+    transcript: BoundedText = ""
+
+
+Part = InputText | InputAudio | OutputText | OutputAudio
+
+
+class MessageItem(Struct, tag="message", kw_only=True):
+    id: str = ""
+    object: Literal["realtime.item"] = "realtime.item"
+    status: Status = "completed"
+    role: Literal["user", "assistant", "system"]
+    content: list[Part]
+
+
+class FunctionCallItem(Struct, tag="function_call", kw_only=True):
+    id: str = ""
+    object: Literal["realtime.item"] = "realtime.item"
+    status: Status = "completed"
+    name: str
+    call_id: str = ""
+    arguments: BoundedText
+
+
+class FunctionCallOutputItem(Struct, tag="function_call_output", kw_only=True):
+    id: str = ""
+    object: Literal["realtime.item"] = "realtime.item"
+    status: Status = "completed"
+    call_id: str
+    output: BoundedText
+
+
+class ItemReference(Struct, tag="item_reference"):
+    """An item of the conversation by its id, in the `input` of a `response.create`."""
+
+    id: str
+
+
+Item = MessageItem | FunctionCallItem | FunctionCallOutputItem
+
+_PARTS_OF_ROLE: dict[str, tuple[type[Part], ...]] = {
+    "user": (InputText, InputAudio),
+    "assistant": (OutputText, OutputAudio),
+    "system": (InputText,),
+}
+
+
+def check_item(item: Item, param: str = "item") -> None:
+    """Refuse a message whose content parts do not belong to its role."""
+    if not isinstance(item, MessageItem):
+        return
+    allowed = _PARTS_OF_ROLE[item.role]
+    for index, part in enumerate(item.content):
+        if not isinstance(part, allowed):
+            names = " or ".join(f"'{_tag(kind)}'" for kind in allowed)
+            raise ProtocolError(
+                "invalid_value",
+                f"Invalid value '{_tag(type(part))}': the content of a {item.role} message must be {names}.",
+                f"{param}.content[{index}].type",
+            )
+
+
+def item_to_wire(item: Item) -> dict[str, Any]:
+    """The JSON object of an item, without audio."""
+    wire: dict[str, Any] = msgspec.to_builtins(item)
+    for part in wire.get("content", ()):
+        part.pop("audio", None)
+    return wire
+
+
+def _tag(kind: type[Part]) -> str:
+    return str(kind.__struct_config__.tag)

@@ -1,0 +1,123 @@
+"""The conversation: items in order, and what of them the language model is shown. Pure."""
+
+from collections.abc import Iterable
+
+from streamsrv.llm.base import Message, ToolCall
+from streamsrv.realtime.errors import ProtocolError
+from streamsrv.realtime.items import (
+    FunctionCallItem,
+    FunctionCallOutputItem,
+    InputAudio,
+    InputText,
+    Item,
+    MessageItem,
+    OutputAudio,
+    OutputText,
+)
+
+MAX_ITEMS = 10_000
+"""Items one conversation may hold."""
+
+
+class Conversation:
+    """An ordered set of items."""
+
+    def __init__(self, conversation_id: str) -> None:
+        self.id = conversation_id
+        self._items: dict[str, Item] = {}
+        self._order: list[str] = []
+
+    def __contains__(self, item_id: str) -> bool:
+        return item_id in self._items
+
+    @property
+    def last_id(self) -> str | None:
+        return self._order[-1] if self._order else None
+
+    @property
+    def items(self) -> list[Item]:
+        """All items in order."""
+        return [self._items[item_id] for item_id in self._order]
+
+    def add(self, item: Item, previous_id: str | None = None) -> str | None:
+        """Insert after `previous_id` (None: at the end; `root`: at the start); return the item before it, if any."""
+        if item.id in self._items:
+            raise ProtocolError(
+                "item_create_duplicate_item_id",
+                f"Error creating item: an item with the id '{item.id}' already exists.",
+                "item.id",
+            )
+        if len(self._order) >= MAX_ITEMS:
+            raise ProtocolError("invalid_value", f"The conversation is full: it holds {MAX_ITEMS} items.", "item")
+        index = self._index_after(previous_id)
+        self._order.insert(index, item.id)
+        self._items[item.id] = item
+        return self._order[index - 1] if index else None
+
+    def get(self, item_id: str, action: str) -> Item:
+        """The item, or the error of `item_{action}_invalid_item_id`."""
+        if item_id not in self._items:
+            raise ProtocolError(
+                f"item_{action}_invalid_item_id",
+                f"Error: no item with the id '{item_id}' is in the conversation.",
+                "item_id",
+            )
+        return self._items[item_id]
+
+    def delete(self, item_id: str) -> None:
+        self.get(item_id, "delete")
+        del self._items[item_id]
+        self._order.remove(item_id)
+
+    def set_transcript(self, item_id: str, transcript: str) -> None:
+        """Replace the transcript of an audio item (what was said, or what was heard); unknown items are ignored."""
+        item = self._items.get(item_id)
+        if isinstance(item, MessageItem):
+            for part in item.content:
+                if isinstance(part, InputAudio | OutputAudio):
+                    part.transcript = transcript
+
+    def _index_after(self, previous_id: str | None) -> int:
+        if previous_id is None:
+            return len(self._order)
+        if previous_id == "root":
+            return 0
+        if previous_id not in self._items:
+            raise ProtocolError(
+                "item_create_invalid_previous_item_id",
+                f"Error creating item: no item with the id '{previous_id}' is in the conversation.",
+                "previous_item_id",
+            )
+        return self._order.index(previous_id) + 1
+
+
+def to_messages(instructions: str, items: Iterable[Item]) -> tuple[Message, ...]:
+    """The context for a language model: instructions, then each item that holds words; calls in a row are one turn."""
+    messages: list[Message] = [Message("system", instructions)] if instructions else []
+    for item in items:
+        match item:
+            case MessageItem():
+                text = _text(item)
+                if text:
+                    messages.append(Message(item.role, text))
+            case FunctionCallItem():
+                call = ToolCall(item.call_id, item.name, item.arguments)
+                if messages and messages[-1].role == "assistant" and messages[-1].tool_calls:
+                    last = messages.pop()
+                    messages.append(Message("assistant", last.content, (*last.tool_calls, call)))
+                else:
+                    messages.append(Message("assistant", "", (call,)))
+            case FunctionCallOutputItem():
+                messages.append(Message("tool", item.output, call_id=item.call_id))
+    return tuple(messages)
+
+
+def _text(item: MessageItem) -> str:
+    texts: list[str] = []
+    for part in item.content:
+        match part:
+            case InputText() | OutputText():
+                texts.append(part.text.strip())
+            case InputAudio() | OutputAudio():
+                texts.append((part.transcript or "").strip())
+    return " ".join(text for text in texts if text)

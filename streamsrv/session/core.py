@@ -1,0 +1,320 @@
+"""The session's core: one input in, its effects out. No sockets, threads, clocks or models."""
+
+from collections.abc import Callable
+
+from streamsrv.asr.base import RecognitionOptions, Transcript
+from streamsrv.errors import Unavailable
+from streamsrv.realtime.audio_formats import check_audio, duration_ms
+from streamsrv.realtime.client_events import (
+    AudioClear,
+    AudioCommit,
+    ClientEvent,
+    ItemCreate,
+    ItemDelete,
+    ItemRetrieve,
+    ItemTruncate,
+    ResponseCancel,
+    ResponseCreate,
+    ResponseOptions,
+    SessionUpdate,
+)
+from streamsrv.realtime.errors import ProtocolError
+from streamsrv.realtime.items import FunctionCallItem, InputAudio, Item, MessageItem, check_item, item_to_wire
+from streamsrv.realtime.session_object import ServerVad, Session, session_to_wire, update_session
+from streamsrv.session.conversation import Conversation
+from streamsrv.session.effects import ClearTimer, Close, DropRecognition, Effect, RecognizeClip, SetTimer
+from streamsrv.session.inputs import (
+    AudioAppended,
+    EventReceived,
+    EventRefused,
+    FrameHeard,
+    GenerationFailed,
+    Input,
+    ModelOutput,
+    PlaybackReported,
+    RecognitionFailed,
+    SegmentSpoken,
+    SpeechOutput,
+    TimerFired,
+    TranscriptReceived,
+)
+from streamsrv.session.listening import CommittedAudio, Listener
+from streamsrv.session.outbox import Outbox
+from streamsrv.session.rate_limit import RateLimit
+from streamsrv.session.responses import STALL_MS, Responses
+from streamsrv.session.transcription import Transcriptions
+from streamsrv.session.turns import SpeechStarted
+
+MAX_SESSION_MS = 60 * 60 * 1000
+RECOGNITION_MS = 15_000
+"""A final transcript that takes longer has failed."""
+STILL_THERE = "The user has said nothing for a while. Ask in one short sentence whether they are still there."
+
+
+class SessionCore:
+    """Everything a session decides. Inputs go to `handle`, in order; its effects are to be run in order.
+
+    `new_id` makes ids from a prefix. All times are ms: of the session's own audio, or (`now_ms`) of the driver's clock.
+    """
+
+    def __init__(self, session: Session, *, new_id: Callable[[str], str], responses_per_minute: int = 120) -> None:
+        self.session = session
+        self._outbox = Outbox(new_id)
+        self._conversation = Conversation(new_id("conv"))
+        self._listener = Listener(session.audio.input, self._outbox)
+        self._transcriptions = Transcriptions(self._outbox)
+        self._responses = Responses(self._conversation, self._outbox, RateLimit(responses_per_minute))
+        self._unanswered: str | None = None  # the item of the user's last turn, while a response to it is due
+        self._now_ms = 0
+
+    def start(self) -> list[Effect]:
+        """The effects that open the session."""
+        self._outbox.send("session.created", session=session_to_wire(self.session))
+        self._outbox.emit(SetTimer("session", MAX_SESSION_MS))
+        return self._outbox.take()
+
+    def handle(self, happened: Input, now_ms: int) -> list[Effect]:
+        """Take one input; return what to do about it."""
+        self._now_ms = now_ms
+        if not self._is_stale(happened):
+            self._dispatch(happened)
+            self._answer_if_due()
+            self._watch_for_silence()
+        return self._outbox.take()
+
+    def _is_stale(self, happened: Input) -> bool:
+        """Whether an input belongs to something that has ended: this is the one place where late results are dropped."""
+        match happened:
+            case ModelOutput() | SpeechOutput() | SegmentSpoken() | GenerationFailed():
+                return happened.generation not in self._responses
+            case TranscriptReceived() | RecognitionFailed():
+                pending = happened.item_id in self._transcriptions.pending
+                return not pending and happened.item_id != self._listener.item_id
+            case _:
+                return False
+
+    def _dispatch(self, happened: Input) -> None:
+        match happened:
+            case FrameHeard():
+                self._hear(happened)
+            case AudioAppended():
+                self._listener.append(happened.until_ms)
+            case EventReceived():
+                self._obey(happened.event)
+            case EventRefused():
+                self._refuse(happened.error, happened.event_id)
+            case TranscriptReceived():
+                self._take_transcript(happened.item_id, happened.transcript)
+            case RecognitionFailed():
+                self._transcriptions.failed(happened.item_id, str(happened.error))
+                self._settle_transcript(happened.item_id, "")
+            case ModelOutput():
+                self._responses.take(happened.generation, happened.delta, self._now_ms)
+            case SpeechOutput():
+                self._responses.take_speech(happened, self._now_ms)
+            case SegmentSpoken():
+                self._responses.segment_spoken(happened.generation, self._now_ms)
+            case GenerationFailed():
+                self._responses.fail(happened.generation, happened.error, self._now_ms)
+            case PlaybackReported():
+                self._responses.playback_reported(happened.item_id, happened.audio_ms)
+            case TimerFired():
+                self._time_out(*happened.name.partition(":")[::2])
+
+    def _hear(self, frame: FrameHeard) -> None:
+        change = self._listener.hear(frame.probability, frame.until_ms)
+        detection = self.session.audio.input.turn_detection
+        if change is None or detection is None:
+            return
+        if isinstance(change, SpeechStarted):
+            self._unanswered = None
+            self._outbox.emit(ClearTimer("idle"))
+            if detection.interrupt_response:
+                self._responses.interrupt(self._now_ms)
+        else:
+            self._commit(change)
+            if detection.create_response and self.session.type == "realtime":
+                self._unanswered = change.item_id
+
+    def _commit(self, audio: CommittedAudio) -> None:
+        previous_id = self._conversation.last_id
+        item = MessageItem(id=audio.item_id, role="user", content=[InputAudio()])
+        self._outbox.send("input_audio_buffer.committed", previous_item_id=previous_id, item_id=item.id)
+        self._add_item(item, None)
+        self._transcriptions.pending[item.id] = audio.duration_ms
+        if audio.recognized:
+            self._outbox.emit(SetTimer(f"transcript:{item.id}", RECOGNITION_MS))
+        else:
+            self._take_transcript(item.id, Transcript("", is_final=True))
+
+    def _take_transcript(self, item_id: str, transcript: Transcript) -> None:
+        if transcript.is_final and item_id in self._transcriptions.pending:
+            self._transcriptions.final(item_id, transcript, self.session)
+            self._settle_transcript(item_id, transcript.text)
+        elif not transcript.is_final:
+            self._transcriptions.interim(item_id, transcript, self.session)
+
+    def _settle_transcript(self, item_id: str, text: str) -> None:
+        """The words of an item are known, or will never be."""
+        self._outbox.emit(ClearTimer(f"transcript:{item_id}"))
+        self._conversation.set_transcript(item_id, text)
+        if item_id == self._unanswered and not text:
+            self._unanswered = None  # a noise: nobody waits for an answer
+        self._responses.start_ready(self._transcriptions.pending)
+
+    def _answer_if_due(self) -> None:
+        due = self._unanswered is not None and self._unanswered not in self._transcriptions.pending
+        if due and self._responses.active is None:
+            self._respond(ResponseOptions())
+
+    def _respond(self, options: ResponseOptions) -> None:
+        try:
+            self._create_response(options)
+        except ProtocolError as error:
+            self._unanswered = None
+            self._refuse(error, None)
+
+    def _obey(self, event: ClientEvent) -> None:
+        try:
+            self._act_on(event)
+        except ProtocolError as error:
+            self._refuse(error, event.event_id)
+
+    def _act_on(self, event: ClientEvent) -> None:
+        match event:
+            case SessionUpdate():
+                self._update(event)
+            case AudioCommit():
+                self._commit(self._listener.commit())
+            case AudioClear():
+                self._listener.clear()
+                self._outbox.send("input_audio_buffer.cleared")
+            case ItemCreate():
+                self._create_item(event)
+            case ItemRetrieve():
+                item = self._conversation.get(event.item_id, "retrieve")
+                self._outbox.send("conversation.item.retrieved", item=item_to_wire(item))
+            case ItemTruncate():
+                self._truncate(event)
+            case ItemDelete():
+                self._delete(event.item_id)
+            case ResponseCreate():
+                self._create_response(event.response or ResponseOptions())
+            case ResponseCancel():
+                self._responses.cancel(event.response_id, self._now_ms)
+            case _:
+                raise ProtocolError("invalid_value", "This event is only for WebRTC and telephone sessions.", "type")
+
+    def _update(self, event: SessionUpdate) -> None:
+        self.session = update_session(self.session, event.session, voice_used=self._responses.voice_used)
+        self._listener.configure(self.session.audio.input)
+        self._outbox.send("session.updated", session=session_to_wire(self.session))
+
+    def _create_item(self, event: ItemCreate) -> None:
+        item = event.item
+        check_item(item)
+        item.id = item.id or self._outbox.new_id("item")
+        item.status = "completed"
+        if isinstance(item, FunctionCallItem):
+            item.call_id = item.call_id or self._outbox.new_id("call")
+        clip = _take_clip(item)
+        check_audio(clip, self.session.audio.input.format, "item.content")
+        self._add_item(item, event.previous_item_id)
+        if clip:
+            audio_format = self.session.audio.input.format
+            self._transcriptions.pending[item.id] = duration_ms(clip, audio_format)
+            self._outbox.emit(RecognizeClip(item.id, clip, audio_format, RecognitionOptions()))
+            self._outbox.emit(SetTimer(f"transcript:{item.id}", RECOGNITION_MS))
+
+    def _add_item(self, item: Item, previous_id: str | None) -> None:
+        before = self._conversation.add(item, previous_id)
+        wire = item_to_wire(item)
+        self._outbox.send("conversation.item.added", previous_item_id=before, item=wire)
+        self._outbox.send("conversation.item.done", previous_item_id=before, item=wire)
+
+    def _truncate(self, event: ItemTruncate) -> None:
+        self._conversation.get(event.item_id, "truncate")
+        if event.content_index != 0:
+            raise ProtocolError("invalid_value", "Invalid value for 'content_index': accepted is 0.", "content_index")
+        self._responses.truncate(event.item_id, event.audio_end_ms)
+        self._outbox.send(
+            "conversation.item.truncated",
+            item_id=event.item_id,
+            content_index=event.content_index,
+            audio_end_ms=event.audio_end_ms,
+        )
+
+    def _delete(self, item_id: str) -> None:
+        self._conversation.delete(item_id)
+        if self._transcriptions.pending.pop(item_id, None) is not None:
+            self._outbox.emit(DropRecognition(item_id))
+            self._outbox.emit(ClearTimer(f"transcript:{item_id}"))
+        if item_id == self._unanswered:
+            self._unanswered = None
+        self._outbox.send("conversation.item.deleted", item_id=item_id)
+        self._responses.start_ready(self._transcriptions.pending)
+
+    def _create_response(self, options: ResponseOptions) -> None:
+        if self.session.type != "realtime":
+            raise ProtocolError("invalid_value", "A transcription session gives no responses.", "type")
+        self._responses.create(options, self.session, self._now_ms)
+        if options.conversation != "none":
+            self._unanswered = None
+            self._outbox.emit(ClearTimer("idle"))
+        self._responses.start_ready(self._transcriptions.pending)
+
+    def _refuse(self, error: ProtocolError, event_id: str | None) -> None:
+        body = {"type": error.type, "code": error.code, "message": error.message, "param": error.param}
+        self._outbox.send("error", error={**body, "event_id": event_id})
+
+    def _watch_for_silence(self) -> None:
+        """Start the idle timer when the last response ended; it counts from the end of its playback."""
+        detection = self.session.audio.input.turn_detection
+        if not isinstance(detection, ServerVad) or detection.idle_timeout_ms is None:
+            return
+        if self._responses.take_ended() and self._responses.active is None and not self._listener.speaking:
+            playing_ms = max(0, self._responses.play_until_ms - self._now_ms)
+            self._outbox.emit(SetTimer("idle", detection.idle_timeout_ms + playing_ms))
+
+    def _time_out(self, timer: str, owner: str) -> None:
+        match timer:
+            case "idle":
+                self._prompt_silent_user()
+            case "transcript" if owner in self._transcriptions.pending:
+                self._outbox.emit(DropRecognition(owner))
+                self._dispatch(RecognitionFailed(owner, Unavailable("The speech recogniser did not answer in time.")))
+            case "response" if int(owner) in self._responses:
+                if not self._responses.check_progress(int(owner), self._now_ms):
+                    error = Unavailable(f"The model made no progress for {STALL_MS // 1000} seconds.")
+                    self._responses.fail(int(owner), error, self._now_ms)
+            case "session":
+                error = ProtocolError("session_expired", "Your session hit the maximum duration of 60 minutes.")
+                self._refuse(error, None)
+                self._outbox.emit(Close(1001, "session_expired"))
+            case _:
+                pass
+
+    def _prompt_silent_user(self) -> None:
+        if self._listener.speaking or self._responses.active is not None:
+            return
+        start_ms, end_ms = self._listener.buffered_from_ms, self._listener.received_ms
+        audio = self._listener.silence()
+        self._outbox.send(
+            "input_audio_buffer.timeout_triggered",
+            item_id=audio.item_id,
+            audio_start_ms=start_ms,
+            audio_end_ms=end_ms,
+        )
+        self._commit(audio)
+        self._respond(ResponseOptions(instructions=f"{self.session.instructions}\n{STILL_THERE}"))
+
+
+def _take_clip(item: Item) -> bytes:
+    """The audio that came with an item and has no transcript; it leaves the item."""
+    clips: list[bytes] = []
+    for part in item.content if isinstance(item, MessageItem) else ():
+        if isinstance(part, InputAudio):
+            if part.audio and not part.transcript:
+                clips.append(part.audio)
+            part.audio = None
+    return b"".join(clips)

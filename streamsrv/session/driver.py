@@ -1,0 +1,178 @@
+"""Runs one session: carries inputs to the core and its effects out, in one TaskGroup."""
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable, Coroutine
+from typing import Any, Protocol
+
+from streamsrv.providers.engines import Engines
+from streamsrv.realtime.audio_formats import check_audio
+from streamsrv.realtime.client_events import AudioAppend, AudioCommit, MalformedEvent, decode_client_event
+from streamsrv.realtime.errors import ProtocolError
+from streamsrv.session import effects
+from streamsrv.session.core import SessionCore
+from streamsrv.session.generating import Generating
+from streamsrv.session.hearing import Hearing
+from streamsrv.session.inputs import EventReceived, EventRefused, Input, TimerFired
+from streamsrv.session.outgoing import OutgoingQueue
+from streamsrv.session.responses import MAX_PARALLEL
+from streamsrv.session.speech_encoder import SpeechEncoder, encode_event
+
+logger = logging.getLogger(__name__)
+
+
+class ChannelClosed(Exception):
+    """The client is gone."""
+
+
+class Channel(Protocol):
+    """The connection to a client, as a transport provides it."""
+
+    async def receive(self) -> str | bytes:
+        """The next frame; raises `ChannelClosed`."""
+        ...
+
+    async def send(self, frame: bytes) -> None:
+        """Send one text frame; waits while the client does not read; raises `ChannelClosed`."""
+        ...
+
+
+class _Ended(Exception):
+    """Leaves the TaskGroup, which cancels whatever the session still does."""
+
+
+class SessionDriver:
+    """One session from its first event to its last."""
+
+    def __init__(self, core: SessionCore, engines: Engines, channel: Channel, new_id: Callable[[str], str]) -> None:
+        self._core = core
+        self._channel = channel
+        self._new_id = new_id
+        self._tasks = asyncio.TaskGroup()
+        self._hearing = Hearing(engines, self._spawn, self.handle)
+        chat = engines.chat_model(core.session.model)
+        self._generating = Generating(chat, engines.synthesizer, self._spawn, self.handle)
+        self._outgoing = OutgoingQueue()
+        self._encoders: dict[str, SpeechEncoder] = {}
+        self._timers: dict[str, asyncio.TimerHandle] = {}
+        self._closing: tuple[int, str] | None = None
+        self._ended: asyncio.Future[tuple[int, str] | None] = asyncio.get_running_loop().create_future()
+        self._actions: dict[type, Callable[[Any], None]] = {
+            effects.SendEvent: self._send_event,
+            effects.SendAudio: self._send_audio,
+            effects.OpenRecognition: self._hearing.open,
+            effects.FeedRecognition: self._hearing.feed,
+            effects.FinishRecognition: self._hearing.finish,
+            effects.DropRecognition: self._hearing.drop,
+            effects.RecognizeClip: self._hearing.recognize_clip,
+            effects.Generate: self._generating.generate,
+            effects.Synthesize: self._generating.synthesize,
+            effects.StopGeneration: self._generating.stop,
+            effects.SetTimer: self._set_timer,
+            effects.ClearTimer: self._clear_timer,
+            effects.Close: self._close,
+        }
+
+    async def run(self) -> tuple[int, str] | None:
+        """Serve the client until it leaves (None) or the session ends (WebSocket close code and reason)."""
+        try:
+            async with self._tasks:
+                self._spawn(self._write())
+                self._act(self._core.start())
+                self._spawn(self._read())
+                await self._ended
+                raise _Ended
+        except* _Ended:
+            pass
+        finally:
+            for timer in self._timers.values():
+                timer.cancel()
+        return self._ended.result()
+
+    def handle(self, happened: Input) -> None:
+        """Give one input to the core and run its effects; once the session has ended, nothing happens any more."""
+        if not self._ended.done():
+            self._act(self._core.handle(happened, time.monotonic_ns() // 1_000_000))
+
+    def _act(self, wanted: list[effects.Effect]) -> None:
+        for effect in wanted:
+            self._actions[type(effect)](effect)
+
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> "asyncio.Task[None]":
+        return self._tasks.create_task(work)
+
+    async def _read(self) -> None:
+        try:
+            while True:
+                await self._take_frame(await self._channel.receive())
+        except ChannelClosed:
+            self._end(None)
+
+    async def _take_frame(self, frame: str | bytes) -> None:
+        try:
+            event = decode_client_event(frame)
+            if isinstance(event, AudioAppend):
+                await self._append(event)
+                return
+        except MalformedEvent as malformed:
+            self.handle(EventRefused(malformed.error, malformed.event_id))
+            return
+        if isinstance(event, AudioCommit):
+            await self._hearing.flush()
+        self.handle(EventReceived(event))
+
+    async def _append(self, event: AudioAppend) -> None:
+        audio_format = self._core.session.audio.input.format
+        try:
+            check_audio(event.audio, audio_format, "audio")
+        except ProtocolError as error:
+            raise MalformedEvent(error, event.event_id) from None
+        await self._hearing.append(event.audio, audio_format)
+
+    async def _write(self) -> None:
+        try:
+            while (frame := await self._outgoing.get()) is not None:
+                await self._channel.send(frame)
+        except ChannelClosed:
+            self._end(None)
+        else:
+            self._end(self._closing)
+
+    def _send_event(self, effect: effects.SendEvent) -> None:
+        self._put(effect.event)
+
+    def _send_audio(self, effect: effects.SendAudio) -> None:
+        item_id: str = effect.place["item_id"]
+        if item_id not in self._encoders:
+            if len(self._encoders) == MAX_PARALLEL:  # the oldest item is complete by now
+                del self._encoders[next(iter(self._encoders))]
+            self._encoders[item_id] = SpeechEncoder(effect)
+        for event in self._encoders[item_id].encode(effect):
+            self._put({**event, "event_id": self._new_id("event")})
+
+    def _put(self, event: dict[str, Any]) -> None:
+        if not self._outgoing.put(encode_event(event)):
+            logger.warning("session %s: the client does not read; closing", self._core.session.id)
+            self._end((1008, "The client does not read what it is sent."))
+
+    def _set_timer(self, effect: effects.SetTimer) -> None:
+        self._clear_timer(effects.ClearTimer(effect.name))
+        delay_s = effect.delay_ms / 1000
+        self._timers[effect.name] = asyncio.get_running_loop().call_later(delay_s, self._fire, effect.name)
+
+    def _clear_timer(self, effect: effects.ClearTimer) -> None:
+        if (timer := self._timers.pop(effect.name, None)) is not None:
+            timer.cancel()
+
+    def _fire(self, name: str) -> None:
+        del self._timers[name]
+        self.handle(TimerFired(name))
+
+    def _close(self, effect: effects.Close) -> None:
+        self._closing = (effect.code, effect.reason)
+        self._outgoing.end()
+
+    def _end(self, outcome: tuple[int, str] | None) -> None:
+        if not self._ended.done():
+            self._ended.set_result(outcome)

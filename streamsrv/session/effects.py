@@ -1,0 +1,132 @@
+"""What a session wants done: the effects that `SessionCore.handle` returns, in order."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from streamsrv.asr.base import RecognitionOptions
+from streamsrv.llm.base import ChatOptions, Message, Tool
+from streamsrv.realtime.session_object import AudioFormat
+from streamsrv.tts.base import SpeechOptions
+
+
+@dataclass(frozen=True, slots=True)
+class SendEvent:
+    """Send a server event (a JSON object with `type` and `event_id`)."""
+
+    event: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class SendAudio:
+    """Send audio as `response.output_audio.delta` events with the fields of `place`; mono int16 at `sample_rate` Hz."""
+
+    place: dict[str, Any]
+    pcm: NDArray[np.int16]
+    sample_rate: int
+    format: AudioFormat
+
+
+@dataclass(frozen=True, slots=True)
+class OpenRecognition:
+    """Recognise the session's input audio from `from_ms` on, up to the frame before the current one."""
+
+    item_id: str
+    from_ms: int
+    options: RecognitionOptions
+
+
+@dataclass(frozen=True, slots=True)
+class FeedRecognition:
+    """Give the current frame to the recognition; `speech` tells whether voice activity was found in it."""
+
+    item_id: str
+    speech: bool
+
+
+@dataclass(frozen=True, slots=True)
+class FinishRecognition:
+    """No more audio for this item: its final transcript is wanted."""
+
+    item_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class DropRecognition:
+    item_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class RecognizeClip:
+    """Recognise audio that came whole with an item, in the session's input format."""
+
+    item_id: str
+    audio: bytes
+    format: AudioFormat
+    options: RecognitionOptions
+
+
+@dataclass(frozen=True, slots=True)
+class Generate:
+    """Ask the language model; answers carry `generation`."""
+
+    generation: int
+    messages: tuple[Message, ...]
+    tools: tuple[Tool, ...]
+    options: ChatOptions
+
+
+@dataclass(frozen=True, slots=True)
+class Synthesize:
+    """Speak one segment of speakable text; one at a time for each generation."""
+
+    generation: int
+    text: str
+    options: SpeechOptions
+
+
+@dataclass(frozen=True, slots=True)
+class StopGeneration:
+    """Cancel the language model and the synthesiser of a generation."""
+
+    generation: int
+
+
+@dataclass(frozen=True, slots=True)
+class SetTimer:
+    """Fire `TimerFired(name)` after `delay_ms`; replaces a timer of the same name."""
+
+    name: str
+    delay_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class ClearTimer:
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Close:
+    """Send what is queued, then end the session with this WebSocket close code and reason."""
+
+    code: int
+    reason: str
+
+
+Effect = (
+    SendEvent
+    | SendAudio
+    | OpenRecognition
+    | FeedRecognition
+    | FinishRecognition
+    | DropRecognition
+    | RecognizeClip
+    | Generate
+    | Synthesize
+    | StopGeneration
+    | SetTimer
+    | ClearTimer
+    | Close
+)

@@ -1,0 +1,135 @@
+"""The ears of a session: input audio through voice-activity detection to the core, and to the recogniser."""
+
+import asyncio
+import logging
+from collections import deque
+from collections.abc import Callable, Coroutine
+from contextlib import aclosing
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from streamsrv.asr.base import RecognitionStream
+from streamsrv.errors import EngineError, Unavailable
+from streamsrv.inference.scheduler import Priority
+from streamsrv.providers.engines import Engines
+from streamsrv.realtime.session_object import AudioFormat
+from streamsrv.session.effects import (
+    DropRecognition,
+    FeedRecognition,
+    FinishRecognition,
+    OpenRecognition,
+    RecognizeClip,
+)
+from streamsrv.session.inputs import AudioAppended, FrameHeard, Input, RecognitionFailed, TranscriptReceived
+from streamsrv.session.intake import Intake
+from streamsrv.vad.base import FRAME_MS, VadStream
+
+logger = logging.getLogger(__name__)
+
+FRAMES_AT_ONCE = 32
+"""Frames given to the detector in one call: a long append is heard in slices of about a second."""
+RECENT_FRAMES = 6000 // FRAME_MS
+"""Frames kept for the pre-roll of a recognition: the longest prefix padding and the onset of speech."""
+SPEECH = 0.5
+"""Probability from which a frame before the start of a turn counts as speech for the recogniser."""
+
+Spawn = Callable[[Coroutine[Any, Any, None]], "asyncio.Task[None]"]
+
+
+class Hearing:
+    """Turns audio into inputs for the core (`report`), and runs the recognitions that the core asks for."""
+
+    def __init__(self, engines: Engines, spawn: Spawn, report: Callable[[Input], None]) -> None:
+        self._engines = engines
+        self._spawn = spawn
+        self._report = report
+        self._intake = Intake()
+        self._vad = engines.vad.open()
+        self._heard_ms = 0
+        self._frame: NDArray[np.int16] = np.zeros(0, np.int16)
+        self._recent: deque[tuple[int, NDArray[np.int16], bool]] = deque(maxlen=RECENT_FRAMES)
+        self._streams: dict[str, RecognitionStream] = {}
+        self._tasks: dict[str, asyncio.Task[None]] = {}
+
+    async def append(self, audio: bytes, audio_format: AudioFormat) -> None:
+        """Hear audio from the client, a whole number of samples."""
+        await self._hear(self._intake.append(audio, audio_format))
+
+    async def flush(self) -> None:
+        """Hear what did not fill a frame yet: the client commits."""
+        await self._hear(self._intake.flush())
+
+    async def _hear(self, frames: NDArray[np.int16]) -> None:
+        self._report(AudioAppended(self._intake.received_ms))
+        for start in range(0, len(frames), FRAMES_AT_ONCE):
+            batch = frames[start : start + FRAMES_AT_ONCE]
+            for frame, probability in zip(batch, await self._probabilities(self._vad, batch), strict=True):
+                self._frame = frame
+                self._heard_ms += FRAME_MS
+                self._report(FrameHeard(probability, self._heard_ms))
+                self._recent.append((self._heard_ms, frame, probability >= SPEECH))
+
+    async def _probabilities(self, vad: VadStream, frames: NDArray[np.int16]) -> list[float]:
+        return await self._engines.voice_activity.run(Priority.VOICE_ACTIVITY, lambda: vad.probabilities(frames))
+
+    def open(self, effect: OpenRecognition) -> None:
+        stream = self._open_stream(effect)
+        if stream is not None:
+            for until_ms, frame, speech in self._recent:
+                if until_ms > effect.from_ms:
+                    stream.push(frame, speech=speech)
+
+    def feed(self, effect: FeedRecognition) -> None:
+        if effect.item_id in self._streams:
+            self._streams[effect.item_id].push(self._frame, speech=effect.speech)
+
+    def finish(self, effect: FinishRecognition) -> None:
+        if effect.item_id in self._streams:
+            self._streams[effect.item_id].finish()
+
+    def drop(self, effect: DropRecognition) -> None:
+        if (task := self._tasks.get(effect.item_id)) is not None:
+            task.cancel()
+
+    def recognize_clip(self, effect: RecognizeClip) -> None:
+        stream = self._open_stream(effect)
+        if stream is not None:
+            self._spawn(self._push_clip(stream, effect))
+
+    async def _push_clip(self, stream: RecognitionStream, clip: RecognizeClip) -> None:
+        intake = Intake()
+        frames = np.concatenate([intake.append(clip.audio, clip.format), intake.flush()])
+        vad = self._engines.vad.open()
+        for start in range(0, len(frames), FRAMES_AT_ONCE):
+            batch = frames[start : start + FRAMES_AT_ONCE]
+            for frame, probability in zip(batch, await self._probabilities(vad, batch), strict=True):
+                stream.push(frame, speech=probability >= SPEECH)
+        stream.finish()
+
+    def _open_stream(self, effect: OpenRecognition | RecognizeClip) -> RecognitionStream | None:
+        item_id = effect.item_id
+        try:
+            stream = self._engines.recognizer.open(effect.options)
+        except EngineError as error:
+            # Not at once: the core is still handling the input that asked for this.
+            asyncio.get_running_loop().call_soon(self._report, RecognitionFailed(item_id, error))
+            return None
+        self._streams[item_id] = stream
+        self._tasks[item_id] = self._spawn(self._follow(item_id, stream))
+        return stream
+
+    async def _follow(self, item_id: str, stream: RecognitionStream) -> None:
+        try:
+            async with aclosing(stream):
+                async for transcript in stream:
+                    self._report(TranscriptReceived(item_id, transcript))
+        except EngineError as error:
+            self._report(RecognitionFailed(item_id, error))
+        except Exception:
+            logger.exception("the speech recogniser %s failed", self._engines.recognizer.name)
+            self._report(RecognitionFailed(item_id, Unavailable("The speech recogniser failed.")))
+        finally:
+            self._streams.pop(item_id, None)
+            self._tasks.pop(item_id, None)

@@ -1,0 +1,140 @@
+"""The input audio buffer: from voice activity to turns and committed audio. Pure."""
+
+from dataclasses import dataclass
+
+from streamsrv.asr.base import RecognitionOptions
+from streamsrv.realtime.errors import ProtocolError
+from streamsrv.realtime.session_object import AudioInput, SemanticVad, ServerVad, TurnDetection
+from streamsrv.session.effects import DropRecognition, FeedRecognition, FinishRecognition, OpenRecognition
+from streamsrv.session.outbox import Outbox
+from streamsrv.session.turns import SpeechStarted, SpeechStopped, TurnDetector, TurnOptions
+
+MIN_COMMIT_MS = 100
+SILENCE_MS_OF_EAGERNESS = {"low": 1200, "medium": 700, "auto": 700, "high": 400}
+
+
+@dataclass(frozen=True, slots=True)
+class CommittedAudio:
+    """Audio that left the buffer to become the item `item_id`."""
+
+    item_id: str
+    duration_ms: int
+    recognized: bool
+    """Whether speech was found in it, so that a transcript will follow."""
+
+
+class Listener:
+    """Follows the session's input audio: detects turns, opens and feeds recognitions, commits."""
+
+    def __init__(self, options: AudioInput, outbox: Outbox) -> None:
+        self._outbox = outbox
+        self._options = options
+        self._turns = TurnDetector(_turn_options(options.turn_detection))
+        self._received_ms = 0
+        self._buffer_start_ms = 0
+        self._item_id: str | None = None
+        self._recognition_start_ms: int | None = None
+
+    @property
+    def speaking(self) -> bool:
+        """Whether the user is in the middle of a turn (never, without turn detection)."""
+        return self._options.turn_detection is not None and self._turns.speaking
+
+    def configure(self, options: AudioInput) -> None:
+        """The session's input options changed; what is in the buffer stays."""
+        self._options = options
+        self._turns.configure(_turn_options(options.turn_detection))
+
+    def append(self, until_ms: int) -> None:
+        """The session's audio is now `until_ms` long."""
+        self._received_ms = until_ms
+
+    def hear(self, probability: float, until_ms: int) -> CommittedAudio | SpeechStarted | None:
+        """Take one frame; return a turn that began with it, or the audio of one that ended."""
+        change = self._turns.hear(probability, until_ms)
+        if self._options.turn_detection is None:
+            change = None
+            if self._turns.speech and self._recognition_start_ms is None:
+                padded_ms = until_ms - TurnOptions().prefix_padding_ms
+                self._open(max(padded_ms, self._buffer_start_ms))
+        elif isinstance(change, SpeechStarted):
+            self._outbox.send("input_audio_buffer.speech_started", audio_start_ms=change.at_ms, item_id=self.item_id)
+            self._open(change.at_ms)
+        if self._recognition_start_ms is not None:
+            self._outbox.emit(FeedRecognition(self.item_id, self._turns.speech))
+        if isinstance(change, SpeechStopped):
+            self._outbox.send("input_audio_buffer.speech_stopped", audio_end_ms=change.at_ms, item_id=self.item_id)
+            return self._end_buffer(until_ms)
+        return change
+
+    def commit(self) -> CommittedAudio:
+        """Take everything in the buffer as one item; raises `ProtocolError` when there is less than 100 ms."""
+        buffered_ms = self._received_ms - self._buffer_start_ms
+        if buffered_ms < MIN_COMMIT_MS:
+            raise ProtocolError(
+                "input_audio_buffer_commit_empty",
+                "Error committing input audio buffer: buffer too small. Expected at least 100ms of audio, "
+                f"but buffer only has {buffered_ms:.2f}ms of audio.",
+            )
+        self._turns.end_turn()
+        return self._end_buffer(self._received_ms)
+
+    def silence(self) -> CommittedAudio:
+        """Take the silence in the buffer as an item without words."""
+        self._turns.end_turn()
+        return self._end_buffer(self._received_ms)
+
+    def clear(self) -> None:
+        """Forget the buffer."""
+        self._turns.end_turn()
+        if self._recognition_start_ms is not None:
+            self._outbox.emit(DropRecognition(self.item_id))
+        self._buffer_start_ms = self._received_ms
+        self._item_id = self._recognition_start_ms = None
+
+    @property
+    def item_id(self) -> str:
+        """The id of the item that the audio in the buffer will become."""
+        if self._item_id is None:
+            self._item_id = self._outbox.new_id("item")
+        return self._item_id
+
+    @property
+    def buffered_from_ms(self) -> int:
+        return self._buffer_start_ms
+
+    @property
+    def received_ms(self) -> int:
+        return self._received_ms
+
+    def _open(self, from_ms: int) -> None:
+        self._recognition_start_ms = from_ms
+        transcription = self._options.transcription
+        language = transcription.language if transcription else None
+        prompt = transcription.prompt if transcription else None
+        options = RecognitionOptions(language=language, prompt=prompt or "")
+        self._outbox.emit(OpenRecognition(self.item_id, from_ms, options))
+
+    def _end_buffer(self, until_ms: int) -> CommittedAudio:
+        recognized = self._recognition_start_ms is not None
+        start_ms = self._buffer_start_ms if self._recognition_start_ms is None else self._recognition_start_ms
+        committed = CommittedAudio(self.item_id, until_ms - start_ms, recognized)
+        if recognized:
+            self._outbox.emit(FinishRecognition(self.item_id))
+        self._buffer_start_ms = until_ms
+        self._item_id = self._recognition_start_ms = None
+        return committed
+
+
+def _turn_options(detection: TurnDetection | None) -> TurnOptions:
+    match detection:
+        case ServerVad():
+            return TurnOptions(
+                threshold=detection.threshold,
+                prefix_padding_ms=detection.prefix_padding_ms,
+                silence_ms=detection.silence_duration_ms,
+            )
+        case SemanticVad():
+            return TurnOptions(silence_ms=SILENCE_MS_OF_EAGERNESS[detection.eagerness])
+        case None:
+            return TurnOptions()

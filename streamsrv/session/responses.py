@@ -1,0 +1,249 @@
+"""All responses of a session: created, waiting for words, generating, interrupted; and what of them was heard. Pure."""
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from typing import Any, cast
+
+import msgspec
+from msgspec import UNSET
+
+from streamsrv.errors import EngineError, Overloaded, Rejected
+from streamsrv.llm.base import ChatOptions, Delta, Tool
+from streamsrv.realtime.client_events import ResponseOptions
+from streamsrv.realtime.errors import ProtocolError, from_validation
+from streamsrv.realtime.items import Item, ItemReference
+from streamsrv.realtime.session_object import AudioOutput, NamedFunction, Session, VoiceId
+from streamsrv.session.conversation import Conversation, to_messages
+from streamsrv.session.effects import ClearTimer, Generate, SetTimer, StopGeneration
+from streamsrv.session.inputs import SpeechOutput
+from streamsrv.session.outbox import Outbox
+from streamsrv.session.output_items import ResponsePlan, SpokenMessage
+from streamsrv.session.playback import PlaybackLedger
+from streamsrv.session.rate_limit import RateLimit
+from streamsrv.session.response import Response
+from streamsrv.tts.base import SpeechOptions
+
+STALL_MS = 30_000
+"""A response without any progress for this long has failed."""
+MAX_PARALLEL = 8
+"""Responses at once in one session: one in the conversation, the others out-of-band."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Request:
+    """What to ask the model once all its input has words; `items` None: the conversation as it then is."""
+
+    instructions: str
+    items: list[Item] | None
+    tools: tuple[Tool, ...]
+    options: ChatOptions
+
+
+class Responses:
+    """The live responses by generation; a generation that is not here any more is stale."""
+
+    def __init__(self, conversation: Conversation, outbox: Outbox, rate_limit: RateLimit) -> None:
+        self._conversation = conversation
+        self._outbox = outbox
+        self._rate_limit = rate_limit
+        self._generation = 0
+        self._live: dict[int, Response] = {}
+        self._waiting: dict[int, _Request] = {}
+        self._ledgers: dict[str, PlaybackLedger] = {}
+        self._last_spoken: str | None = None  # the item to trim when the user speaks up
+        self._ended = False
+
+    def __contains__(self, generation: int) -> bool:
+        return generation in self._live
+
+    @property
+    def active(self) -> Response | None:
+        """The response that belongs to the conversation, if one is going on."""
+        return next((response for response in self._live.values() if response.plan.in_conversation), None)
+
+    @property
+    def voice_used(self) -> bool:
+        return any(ledger.sent_ms for ledger in self._ledgers.values())
+
+    @property
+    def play_until_ms(self) -> int:
+        """Wall ms at which everything said so far will have been played."""
+        return max((ledger.play_until_ms for ledger in self._ledgers.values()), default=0)
+
+    def create(self, options: ResponseOptions, session: Session, now_ms: int) -> None:
+        """Start a response; its generation waits for `start_ready`. Raises `ProtocolError`."""
+        in_conversation = options.conversation != "none"
+        if in_conversation and self.active is not None:
+            raise ProtocolError(
+                "conversation_already_has_active_response",
+                f"Conversation already has an active response in progress: {self.active.plan.id}. "
+                "Wait until the response is finished before creating a new one.",
+            )
+        if len(self._live) >= MAX_PARALLEL:
+            raise ProtocolError("invalid_value", f"At most {MAX_PARALLEL} responses may be in progress.", "response")
+        items = self._resolve(options.input)
+        plan = self._plan(options, session, in_conversation)
+        self._rate_limit.take(now_ms)
+        self._generation = plan.generation
+        self._live[plan.generation] = Response(plan, self._conversation, self._outbox, now_ms)
+        self._waiting[plan.generation] = _request(options, session, items)
+        self._outbox.emit(SetTimer(_timer(plan.generation), STALL_MS))
+
+    def start_ready(self, unheard: Collection[str]) -> None:
+        """Ask the model for every waiting response whose input has no item in `unheard`."""
+        for generation, request in list(self._waiting.items()):
+            items = self._conversation.items if request.items is None else request.items
+            if any(item.id in unheard for item in items):
+                continue
+            del self._waiting[generation]
+            said = [item for item in items if item.status != "in_progress"]
+            messages = to_messages(request.instructions, said)
+            self._outbox.emit(Generate(generation, messages, request.tools, request.options))
+
+    def take(self, generation: int, delta: Delta, now_ms: int) -> None:
+        response = self._live[generation]
+        response.take(delta, now_ms)
+        message = response.message
+        if isinstance(message, SpokenMessage) and message.item.id not in self._ledgers:
+            self._ledgers[message.item.id] = message.ledger
+            if response.plan.in_conversation:
+                self._last_spoken = message.item.id
+        self._forget_if_done(response, now_ms)
+
+    def take_speech(self, speech: SpeechOutput, now_ms: int) -> None:
+        self._live[speech.generation].take_speech(speech, now_ms)
+
+    def segment_spoken(self, generation: int, now_ms: int) -> None:
+        response = self._live[generation]
+        response.segment_spoken(now_ms)
+        self._forget_if_done(response, now_ms)
+
+    def fail(self, generation: int, error: EngineError, now_ms: int) -> None:
+        """A stage of the response failed for good: end it and say why."""
+        response = self._live[generation]
+        code = "rate_limit_exceeded" if isinstance(error, Overloaded) else "server_error"
+        kind = "invalid_request_error" if isinstance(error, Rejected) else "server_error"
+        response.close("failed", error={"type": kind, "code": code, "message": str(error)})
+        self._forget_if_done(response, now_ms)
+
+    def cancel(self, response_id: str | None, now_ms: int) -> None:
+        """Cancel the named response, or the one in the conversation. Raises `ProtocolError`."""
+        live = self._live.values()
+        found = self.active if response_id is None else next((r for r in live if r.plan.id == response_id), None)
+        if found is None:
+            raise ProtocolError("response_cancel_not_active", "Cancellation failed: no active response found.")
+        found.close("cancelled", reason="client_cancelled")
+        self._forget_if_done(found, now_ms)
+
+    def interrupt(self, now_ms: int) -> None:
+        """The user spoke up: stop answering, and keep in the context only the words that were heard."""
+        if (active := self.active) is not None:
+            active.close("cancelled", reason="turn_detected")
+            self._forget_if_done(active, now_ms)
+        spoken, self._last_spoken = self._last_spoken, None
+        if spoken is not None and self._ledgers[spoken].truncated_ms is None:
+            self._keep_heard(spoken, self._ledgers[spoken].played_ms(now_ms))
+
+    def truncate(self, item_id: str, audio_end_ms: int) -> None:
+        """The client says that it played no more than `audio_end_ms` of an item. Raises `ProtocolError`."""
+        ledger = self._ledgers.get(item_id)
+        if ledger is None:
+            raise ProtocolError(
+                "item_truncate_invalid_item_id",
+                f"Error: only spoken assistant messages can be truncated, and '{item_id}' is none.",
+                "item_id",
+            )
+        ledger.truncated_ms = audio_end_ms
+        self._keep_heard(item_id, audio_end_ms)
+
+    def playback_reported(self, item_id: str, audio_ms: int) -> None:
+        if item_id in self._ledgers:
+            self._ledgers[item_id].report(audio_ms)
+
+    def check_progress(self, generation: int, now_ms: int) -> bool:
+        """Whether the response made progress within `STALL_MS`; then it is checked again later."""
+        idle_ms = now_ms - self._live[generation].last_progress_ms
+        if idle_ms < STALL_MS:
+            self._outbox.emit(SetTimer(_timer(generation), STALL_MS - idle_ms))
+        return idle_ms < STALL_MS
+
+    def take_ended(self) -> bool:
+        """Whether a response of the conversation ended since this was last asked."""
+        ended, self._ended = self._ended, False
+        return ended
+
+    def _keep_heard(self, item_id: str, audio_ms: int) -> None:
+        self._conversation.set_transcript(item_id, self._ledgers[item_id].heard_text(audio_ms))
+
+    def _forget_if_done(self, response: Response, now_ms: int) -> None:
+        if not response.done:
+            return
+        generation = response.plan.generation
+        del self._live[generation]
+        self._ended = self._ended or response.plan.in_conversation
+        self._waiting.pop(generation, None)
+        self._outbox.emit(StopGeneration(generation))
+        self._outbox.emit(ClearTimer(_timer(generation)))
+        self._outbox.send("rate_limits.updated", rate_limits=[self._rate_limit.to_wire(now_ms)])
+        if isinstance(response.message, SpokenMessage):
+            truncated_ms = response.message.ledger.truncated_ms
+            if truncated_ms is not None:
+                self._keep_heard(response.message.item.id, truncated_ms)
+
+    def _resolve(self, given: list[Item | ItemReference] | None) -> list[Item] | None:
+        if given is None:
+            return None
+        return [
+            self._conversation.get(item.id, "retrieve") if isinstance(item, ItemReference) else item for item in given
+        ]
+
+    def _plan(self, options: ResponseOptions, session: Session, in_conversation: bool) -> ResponsePlan:
+        output = _audio_output(options, session)
+        modalities = session.output_modalities if options.output_modalities is UNSET else options.output_modalities
+        max_tokens = session.max_output_tokens if options.max_output_tokens is UNSET else options.max_output_tokens
+        voice = output.voice.id if isinstance(output.voice, VoiceId) else output.voice
+        return ResponsePlan(
+            id=self._outbox.new_id("resp"),
+            generation=self._generation + 1,
+            modality="audio" if "audio" in modalities else "text",
+            format=output.format,
+            voice=output.voice,
+            speech=SpeechOptions(voice=voice, speed=output.speed),
+            max_output_tokens=max_tokens,
+            metadata=options.metadata,
+            in_conversation=in_conversation,
+        )
+
+
+def _request(options: ResponseOptions, session: Session, items: list[Item] | None) -> _Request:
+    tools = session.tools if options.tools is UNSET else options.tools
+    choice = session.tool_choice if options.tool_choice is UNSET else options.tool_choice
+    max_tokens = session.max_output_tokens if options.max_output_tokens is UNSET else options.max_output_tokens
+    parallel = session.parallel_tool_calls if options.parallel_tool_calls is UNSET else options.parallel_tool_calls
+    instructions = session.instructions if options.instructions in (UNSET, None) else options.instructions
+    return _Request(
+        instructions=instructions,
+        items=items,
+        tools=tuple(Tool(tool.name, tool.description, tool.parameters) for tool in tools),
+        options=ChatOptions(
+            max_output_tokens=None if max_tokens == "inf" else max_tokens,
+            tool_choice=choice.name if isinstance(choice, NamedFunction) else choice,
+            parallel_tool_calls=parallel is not False,
+        ),
+    )
+
+
+def _audio_output(options: ResponseOptions, session: Session) -> AudioOutput:
+    if options.audio is UNSET:
+        return session.audio.output
+    merged: dict[str, Any] = msgspec.to_builtins(session.audio.output)
+    given: Any = options.audio.get("output")
+    merged |= cast("dict[str, Any]", given) if isinstance(given, dict) else {}
+    try:
+        return msgspec.convert(merged, AudioOutput)
+    except msgspec.ValidationError as error:
+        raise from_validation(error, merged, AudioOutput, "response.audio.output") from None
+
+
+def _timer(generation: int) -> str:
+    return f"response:{generation}"

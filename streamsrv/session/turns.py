@@ -1,0 +1,86 @@
+"""Turn detection by voice activity. Pure: time is the audio's own, in ms."""
+
+from dataclasses import dataclass
+
+RELEASE_MARGIN = 0.15
+"""Speech ends only when the probability falls this far below the threshold: no flutter around it."""
+
+
+@dataclass(frozen=True, slots=True)
+class TurnOptions:
+    threshold: float = 0.5
+    """Probability (0..1) from which a frame counts as speech."""
+    prefix_padding_ms: int = 300
+    """Audio kept from before the first frame of speech, so that first sounds are not clipped."""
+    silence_ms: int = 500
+    """A turn ends after this much audio without speech."""
+    onset_ms: int = 64
+    """A turn starts after this much speech: clicks are shorter, the shortest words are not."""
+
+
+@dataclass(frozen=True, slots=True)
+class SpeechStarted:
+    """A turn began; `at_ms` includes the prefix padding."""
+
+    at_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class SpeechStopped:
+    """The turn ended; `at_ms` is the end of the silence that ended it."""
+
+    at_ms: int
+
+
+class TurnDetector:
+    """Finds turns in one stream of speech probabilities."""
+
+    def __init__(self, options: TurnOptions) -> None:
+        self._options = options
+        self._heard_ms = 0
+        self._earliest_ms = 0
+        self._onset_ms = 0
+        self._first_speech_ms = 0
+        self._last_speech_ms = 0
+        self.speaking = False
+        """Whether a turn is going on."""
+        self.speech = False
+        """Whether the last frame counts as speech."""
+
+    def hear(self, probability: float, until_ms: int) -> SpeechStarted | SpeechStopped | None:
+        """Take the probability of speech in the frame that ends at `until_ms`; return what it changed."""
+        began_ms, self._heard_ms = self._heard_ms, until_ms
+        margin = RELEASE_MARGIN if self.speech else 0.0
+        self.speech = probability >= self._options.threshold - margin
+        if self.speech:
+            self._last_speech_ms = until_ms
+        return self._in_turn() if self.speaking else self._between_turns(began_ms)
+
+    def configure(self, options: TurnOptions) -> None:
+        """Go on with other options; a turn that is going on stays so."""
+        self._options = options
+
+    def end_turn(self) -> None:
+        """The buffer was committed or cleared: whatever was heard so far belongs to no later turn."""
+        self.speaking = False
+        self._onset_ms = 0
+        self._earliest_ms = self._heard_ms
+
+    def _between_turns(self, began_ms: int) -> SpeechStarted | None:
+        if not self.speech:
+            self._onset_ms = 0
+            return None
+        if not self._onset_ms:
+            self._first_speech_ms = began_ms
+        self._onset_ms += self._heard_ms - began_ms
+        if self._onset_ms < self._options.onset_ms:
+            return None
+        self.speaking = True
+        start_ms = max(self._first_speech_ms - self._options.prefix_padding_ms, self._earliest_ms)
+        return SpeechStarted(start_ms)
+
+    def _in_turn(self) -> SpeechStopped | None:
+        if self._heard_ms - self._last_speech_ms < max(self._options.silence_ms, 1):
+            return None
+        self.end_turn()
+        return SpeechStopped(self._heard_ms)

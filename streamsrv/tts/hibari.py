@@ -1,0 +1,68 @@
+"""Hibari (hibari-tts): a small English voice on onnxruntime, 24 kHz, with the one voice its package contains."""
+
+from collections.abc import AsyncIterator, Iterator
+
+import numpy as np
+from hibari import Hibari
+from hibari.voices import DEFAULT
+from numpy.typing import NDArray
+
+from streamsrv.audio.pcm import from_float
+from streamsrv.errors import Unavailable
+from streamsrv.inference.scheduler import Priority, Scheduler
+from streamsrv.providers.catalogue import ModelEntry
+from streamsrv.providers.loading import LoadContext
+from streamsrv.tts.base import SpeechChunk, SpeechOptions
+from streamsrv.tts.silence import SilenceTrimmer, pause_after_ms
+
+_GAIN = 2.0  # the voice peaks at 0.3 to 0.5 of full scale
+_SLOWEST, _FASTEST = 0.5, 2.0
+_NOISE_SEED = 0  # the breath noise of the voice; fixed, so that a text always gives the same audio
+
+
+def load(entry: ModelEntry, context: LoadContext) -> "HibariSynthesizer":
+    """Load the voice; the entry has no options and no weight files (they are inside the package)."""
+    return HibariSynthesizer(entry.name, context.scheduler)
+
+
+class HibariSynthesizer:
+    """`tts.base.Synthesizer` over one Hibari instance, which any number of worker threads may use at once.
+
+    (onnxruntime sessions are thread-safe and its text analysis keeps no state, once loaded.)
+    """
+
+    def __init__(self, name: str, scheduler: Scheduler) -> None:
+        self.name = name
+        self.sample_rate: int = Hibari.sample_rate
+        self.voices: tuple[str, ...] = (DEFAULT,)
+        self._scheduler = scheduler
+        self._hibari = Hibari(voice=DEFAULT, threads=1)
+        self._hibari.g2p.oov("hibari")  # both load on first use otherwise, in several threads at once
+
+    def stream(self, text: str, options: SpeechOptions) -> AsyncIterator[SpeechChunk]:
+        """Speak `text`, one chunk a sentence; `speed` outside 0.5..2 is brought to the nearer of the two."""
+        return self._scheduler.iterate(Priority.FIRST_AUDIO, Priority.SPEECH, self._speak(text, options.speed))
+
+    async def warm_up(self) -> None:
+        """Speak one sentence, unheard."""
+        async for _ in self.stream("This sentence warms the voice up.", SpeechOptions()):
+            pass
+
+    async def aclose(self) -> None:
+        """Nothing to release before the process ends."""
+
+    def _speak(self, text: str, speed: float) -> Iterator[SpeechChunk]:
+        trimmer = SilenceTrimmer(self.sample_rate, keep_tail_ms=pause_after_ms(text))
+        for samples in self._sentences(text, min(max(speed, _SLOWEST), _FASTEST)):
+            pcm = trimmer.feed(from_float(samples, _GAIN))
+            if pcm.size:
+                yield SpeechChunk(pcm)
+        tail = trimmer.finish()
+        if tail.size:
+            yield SpeechChunk(tail)
+
+    def _sentences(self, text: str, speed: float) -> Iterator[NDArray[np.float32]]:
+        try:
+            yield from self._hibari.stream(text, speed, _NOISE_SEED)
+        except Exception as error:
+            raise Unavailable(f"{self.name} could not speak: {error}") from error

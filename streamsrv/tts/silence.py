@@ -1,0 +1,63 @@
+"""Trims the silence that synthesisers put before and after a segment; a listener hears it as delay. Pure."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from streamsrv.audio.pcm import FULL_SCALE
+
+_THRESHOLD = round(0.01 * FULL_SCALE)  # -40 dBFS
+
+
+def pause_after_ms(text: str) -> int:
+    """How long a voice pauses after a segment, judged by how its text ends: sentence, clause, or in mid-phrase."""
+    ending = text.rstrip().rstrip("\"'”’)]»")[-1:]
+    if ending in ".!?…。！？":
+        return 280
+    return 140 if ending in ",;:—–、，；：" else 40
+
+
+class SilenceTrimmer:
+    """Removes leading silence and shortens trailing silence in one segment's audio, chunk by chunk.
+
+    Silence is what stays below -40 dBFS. `keep_head_ms` of it stay before the first sound, so that soft onsets (f, h)
+    survive, and at most `keep_tail_ms` after the last one. Pauses inside pass unchanged, but are held back until the
+    sound after them has come. Returned arrays are views of what was fed wherever that is possible.
+    """
+
+    def __init__(self, sample_rate: int, keep_head_ms: int = 20, keep_tail_ms: int = 140) -> None:
+        self._keep_head = sample_rate * keep_head_ms // 1000
+        self._keep_tail = sample_rate * keep_tail_ms // 1000
+        self._held: list[NDArray[np.int16]] = []
+        self._started = False
+
+    def feed(self, pcm: NDArray[np.int16]) -> NDArray[np.int16]:
+        """Take mono int16 audio of any length; return what is now known to be part of the speech, perhaps nothing."""
+        loud = np.flatnonzero((pcm >= _THRESHOLD) | (pcm <= -_THRESHOLD))
+        if loud.size == 0:
+            self._held.append(pcm)
+            if not self._started:
+                self._held = [_last(_join(self._held), self._keep_head)]
+            return pcm[:0]
+        end = int(loud[-1]) + 1
+        if self._started:
+            speech = _join([*self._held, pcm[:end]])
+        else:
+            before = _last(_join([*self._held, pcm[: loud[0]]]), self._keep_head)
+            speech = pcm[loud[0] - before.size : end] if before.size <= loud[0] else _join([before, pcm[loud[0] : end]])
+        self._started = True
+        self._held = [pcm[end:]]
+        return speech
+
+    def finish(self) -> NDArray[np.int16]:
+        """The end of the segment: return the trailing silence to keep; nothing if there was no sound at all."""
+        tail = _join(self._held)[: self._keep_tail if self._started else 0]
+        self._held = []
+        return tail
+
+
+def _join(parts: list[NDArray[np.int16]]) -> NDArray[np.int16]:
+    return parts[0] if len(parts) == 1 else np.concatenate([np.empty(0, np.int16), *parts])
+
+
+def _last(pcm: NDArray[np.int16], samples: int) -> NDArray[np.int16]:
+    return pcm[max(0, pcm.size - samples) :]

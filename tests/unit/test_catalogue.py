@@ -1,0 +1,129 @@
+"""The catalogue: what is shipped, what a configuration file may change, and how mistakes are explained."""
+
+from pathlib import Path
+
+import pytest
+
+from streamsrv.providers.catalogue import DEFAULT_MODELS, CatalogueError, load_catalogue
+
+ADDED = """
+[server]
+port = 9000
+
+[[model]]
+name = "kitchen"
+kind = "chat"
+engine = "openai_compatible"
+options = { model = "llama", base_url = "http://kitchen:8080/v1" }
+
+[[model.weights]]
+name = "extra.bin"
+size = 3
+sha256 = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
+sources = [{ kind = "hub", name = "someone/model", path = "extra.bin", revision = "v1" }]
+"""
+
+
+@pytest.fixture
+def write(tmp_path: Path):
+    def write(text: str) -> Path:
+        path = tmp_path / "streamsrv.toml"
+        path.write_text(text)
+        return path
+
+    return write
+
+
+def test_every_default_model_is_shipped_and_of_its_kind():
+    catalogue = load_catalogue()
+    assert {kind: catalogue[name].kind for kind, name in DEFAULT_MODELS.items()} == {
+        kind: kind for kind in DEFAULT_MODELS
+    }
+
+
+def test_every_shipped_weight_file_has_a_source():
+    without = [file.name for entry in load_catalogue().entries() for file in entry.weights if not file.sources]
+    assert without == []
+
+
+def test_entries_of_a_kind_are_only_those():
+    catalogue = load_catalogue()
+    assert [entry.name for entry in catalogue.entries("vad")] == ["silero", "webrtc"]
+    assert len(catalogue.entries()) == len(catalogue)
+
+
+def test_a_new_name_adds_a_model_and_other_tables_are_left_alone(write):
+    catalogue = load_catalogue(write(ADDED))
+    assert list(catalogue) == [*load_catalogue(), "kitchen"]
+    assert catalogue["kitchen"].options["base_url"] == "http://kitchen:8080/v1"
+    assert catalogue["kitchen"].weights[0].sources[0].revision == "v1"
+
+
+def test_a_known_name_changes_only_what_it_states(write):
+    shipped = load_catalogue()["smollm2-135m"]
+    changed = load_catalogue(write('[[model]]\nname = "smollm2-135m"\noptions = { temperature = 0.9 }\n'))[
+        "smollm2-135m"
+    ]
+    assert changed.options == {**shipped.options, "temperature": 0.9}
+    assert changed.weights == shipped.weights
+
+
+def test_another_engine_makes_the_table_stand_on_its_own(write):
+    path = write(
+        '[[model]]\nname = "smollm2-135m"\nkind = "chat"\nengine = "openai_compatible"\noptions = { model = "x" }\n'
+    )
+    changed = load_catalogue(path)["smollm2-135m"]
+    assert changed.options == {"model": "x"}
+    assert changed.weights == ()
+
+
+MODEL = '[[model]]\nname = "m"\nkind = "chat"\nengine = "e"\n'
+WEIGHT = f'{MODEL}[[model.weights]]\nname = "w"\nsize = 1\nsha256 = "{"0" * 64}"\n'
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("[[model", ["not valid TOML"]),
+        ('model = "m"', ["model: 'm'", "[[model]]"]),
+        ('[model]\nname = "m"', ["model: {'name': 'm'}", "[[model]]"]),
+        ('[[model]]\nkind = "chat"', ["number 1", "name: None", "a string"]),
+        (MODEL + MODEL, ["number 2", "'m' is used twice"]),
+        (MODEL.replace("chat", "llm"), ["model 'm'", "kind: 'llm'", "'recognizer', 'chat', 'synthesizer' or 'vad'"]),
+        ('[[model]]\nname = "m"\nkind = "chat"', ["model 'm'", "engine: is missing"]),
+        (MODEL + 'colour = "red"', ["colour: is not a field", "accepted: name, kind, engine"]),
+        (MODEL.replace('"m"', '"../m"'), ["name: '../m'", "pattern"]),
+        (WEIGHT.replace("size = 1", "size = 0"), ["weights.0.size: 0", "greater than 0"]),
+        (WEIGHT.replace("0" * 64, "abc"), ["weights.0.sha256: 'abc'", "pattern"]),
+        (WEIGHT.replace('"w"', '"a/w"'), ["weights.0.name: 'a/w'", "pattern"]),
+        (
+            WEIGHT + 'sources = [{ kind = "ftp", name = "n", path = "p", host = "h" }]',
+            [
+                "weights.0.sources.0.kind: 'ftp'",
+                "'package', 'wheel' or 'hub'",
+                "host: is not a field; accepted: kind, name, path",
+            ],
+        ),
+    ],
+)
+def test_a_mistake_is_explained_by_field_value_and_what_is_accepted(write, text: str, expected: list[str]):
+    with pytest.raises(CatalogueError) as raised:
+        load_catalogue(write(text))
+    assert [part for part in expected if part not in str(raised.value)] == []
+
+
+def test_a_file_that_is_not_there_is_named(tmp_path: Path):
+    with pytest.raises(CatalogueError, match=r"absent\.toml: cannot be read: No such file"):
+        load_catalogue(tmp_path / "absent.toml")
+
+
+def test_an_unknown_model_is_answered_with_the_known_ones():
+    with pytest.raises(CatalogueError, match="'whisper' is not a vad; accepted: silero, webrtc"):
+        load_catalogue().find("whisper", "vad")
+
+
+def test_a_model_of_another_kind_is_not_found():
+    catalogue = load_catalogue()
+    assert catalogue.find("silero").kind == "vad"
+    with pytest.raises(CatalogueError, match="'silero' is not a chat"):
+        catalogue.find("silero", "chat")

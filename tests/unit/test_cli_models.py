@@ -1,0 +1,218 @@
+"""The commands pull, models and doctor: what they print and how they end."""
+
+import hashlib
+import json
+import socket
+import subprocess
+import sys
+from importlib.machinery import ModuleSpec
+from pathlib import Path
+from types import ModuleType, SimpleNamespace
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from streamsrv.cli import app, doctor
+from streamsrv.providers import catalogue
+
+DATA = b"weights"
+
+CONFIG = f"""
+[[model]]
+name = "packaged"
+kind = "recognizer"
+engine = "moonshine"
+
+[[model.weights]]
+name = "model.bin"
+size = {len(DATA)}
+sha256 = "{hashlib.sha256(DATA).hexdigest()}"
+sources = [{{ kind = "package", name = "fake_weights_package", path = "model.bin" }}]
+
+[[model]]
+name = "unavailable"
+kind = "recognizer"
+engine = "moonshine"
+requires = ["no_such_module"]
+
+[[model.weights]]
+name = "model.bin"
+size = 2_000_000
+sha256 = "{"0" * 64}"
+sources = [{{ kind = "package", name = "no_such_package", path = "model.bin" }}]
+
+[[model]]
+name = "remote"
+kind = "chat"
+engine = "openai_compatible"
+key_variable = "FAKE_API_KEY"
+"""
+
+
+@pytest.fixture(autouse=True)
+def workplace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A folder with a configuration, an installed package with weights, and an empty model folder."""
+    (tmp_path / "streamsrv.toml").write_text(CONFIG)
+    package = tmp_path / "site" / "fake_weights_package"
+    package.mkdir(parents=True)
+    (package / "__init__.py").touch()
+    (package / "model.bin").write_bytes(DATA)
+    monkeypatch.syspath_prepend(package.parent)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("STREAMSRV_MODEL_FOLDER", str(tmp_path / "models"))
+    monkeypatch.delenv("FAKE_API_KEY", raising=False)
+
+
+def run(*arguments: str) -> Result:
+    return CliRunner().invoke(app, arguments, env={"COLUMNS": "200"})
+
+
+def states() -> dict[str, dict[str, object]]:
+    return {row["name"]: row for row in json.loads(run("models", "--json").stdout)}
+
+
+def test_help_imports_nothing_heavy():
+    code = "import sys, streamsrv.cli; print(sorted({'pydantic', 'numpy', 'openai', 'onnxruntime'} & set(sys.modules)))"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "[]\n"
+
+
+def test_help_lists_the_commands():
+    assert [name for name in ("pull", "models", "doctor") if name not in run("--help").stdout] == []
+
+
+# --- models -----------------------------------------------------------------------------------------------------------
+
+
+def test_models_says_what_each_model_lacks():
+    rows = states()
+    assert rows["packaged"]["missing"] == [{"what": "weights", "remedy": "streamsrv pull packaged (7 bytes)"}]
+    assert rows["unavailable"]["missing"] == [
+        {"what": "package", "remedy": "pip install no_such_module"},
+        {"what": "weights", "remedy": "streamsrv pull unavailable (2.0 MB)"},
+    ]
+    assert rows["remote"]["missing"] == [{"what": "key", "remedy": "set FAKE_API_KEY"}]
+    assert {name: row["ready"] for name, row in rows.items() if name in ("packaged", "remote")} == {
+        "packaged": False,
+        "remote": False,
+    }
+
+
+def test_models_names_the_extra_of_a_missing_package(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("streamsrv.providers.readiness.is_installed", lambda module: module != "openai")
+    assert {"what": "package", "remedy": "pip install 'streamsrv[openai]'"} in states()["gpt-4o-mini"]["missing"]
+
+
+def test_models_calls_a_remote_model_with_its_key_ready(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("FAKE_API_KEY", "secret")
+    assert states()["remote"]["ready"] is True
+
+
+def test_models_prints_a_table():
+    result = run("models")
+    lines = [" ".join(line.split()) for line in result.stdout.splitlines()]
+    assert "packaged recognizer moonshine weights: streamsrv pull packaged (7 bytes)" in lines
+    assert "remote chat openai_compatible key: set FAKE_API_KEY" in lines
+
+
+def test_a_wrong_configuration_is_explained(tmp_path: Path):
+    (tmp_path / "other.toml").write_text('[[model]]\nname = "x"\nkind = "llm"\nengine = "e"\n')
+    result = run("models", "--config", "other.toml")
+    assert result.exit_code == 2
+    assert "kind: 'llm': Input should be 'recognizer', 'chat', 'synthesizer' or 'vad'" in result.stderr
+
+
+# --- pull -------------------------------------------------------------------------------------------------------------
+
+
+def test_pull_fetches_once_and_then_finds_everything_there(tmp_path: Path):
+    first, second = run("pull", "packaged"), run("pull", "packaged")
+    assert first.stdout.startswith("packaged: ready (fetched 7 bytes in ")
+    assert second.stdout == "packaged: ready\n"
+    assert (first.exit_code, second.exit_code) == (0, 0)
+    assert (tmp_path / "models" / "packaged" / "model.bin").read_bytes() == DATA
+
+
+def test_pull_without_names_takes_the_default_models(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(catalogue, "DEFAULT_MODELS", {"recognizer": "packaged"})
+    assert run("pull").stdout.startswith("packaged: ready")
+
+
+def test_pull_goes_on_after_a_failure_and_ends_with_status_1():
+    result = run("pull", "unavailable", "packaged")
+    assert result.exit_code == 1
+    assert "unavailable: model.bin (2.0 MB) could not be fetched" in result.stderr
+    assert "package no_such_package: is not installed" in result.stderr
+    assert result.stdout.startswith("packaged: ready")
+
+
+def test_pull_says_what_it_cannot_fetch():
+    result = run("pull", "remote")
+    assert (result.exit_code, result.stdout) == (1, "remote: key: set FAKE_API_KEY\n")
+
+
+def test_pull_of_an_unknown_model_lists_the_known_ones():
+    result = run("pull", "nonsense")
+    assert result.exit_code == 2
+    assert "'nonsense' is not a model; accepted: silero, " in result.stderr
+
+
+# --- doctor -----------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def only_packaged(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One default model, and no look at what else runs on this machine."""
+    monkeypatch.setattr(catalogue, "DEFAULT_MODELS", {"recognizer": "packaged"})
+    monkeypatch.setattr(doctor, "check_local_servers", list)
+
+
+@pytest.mark.usefixtures("only_packaged")
+def test_doctor_fails_while_a_default_model_cannot_start():
+    before = run("doctor")
+    run("pull")
+    after = run("doctor")
+    assert (before.exit_code, after.exit_code) == (1, 0)
+    assert [" ".join(line.split()) for line in before.stdout.splitlines() if line.startswith("failed")] == [
+        "failed model packaged weights: streamsrv pull packaged (7 bytes)"
+    ]
+    assert "failed" not in after.stdout
+
+
+@pytest.mark.usefixtures("only_packaged")
+def test_doctor_says_whether_a_key_is_set_and_never_its_value(monkeypatch: pytest.MonkeyPatch):
+    without = run("doctor").stdout
+    monkeypatch.setenv("FAKE_API_KEY", "secret")
+    result = run("doctor").stdout
+    assert [" ".join(line.split()) for line in (without + result).splitlines() if "FAKE_API_KEY" in line] == [
+        "note FAKE_API_KEY not set (only its own models need it)",
+        "ok FAKE_API_KEY set",
+    ]
+    assert "secret" not in result
+
+
+def test_doctor_notes_a_port_in_use():
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+        taken = doctor.check_port(port)
+    assert taken.state == "note"
+    assert taken.detail.startswith("Address already in use")
+    assert doctor.check_port(port) == doctor.Finding("ok", f"port {port}", "free")
+
+
+def test_doctor_lists_the_packages_of_each_extra(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("streamsrv.providers.readiness.is_installed", lambda module: module != "openai")
+    findings = {finding.subject: finding for finding in doctor.check_extras(catalogue.load_catalogue())}
+    assert findings["extra openai"].detail == "no openai: pip install 'streamsrv[openai]'"
+
+
+def test_doctor_lists_the_language_model_servers_of_this_machine(monkeypatch: pytest.MonkeyPatch):
+    fake = ModuleType("streamsrv.llm.discovery")
+    fake.__spec__ = ModuleSpec(fake.__name__, None)
+    servers = [SimpleNamespace(kind="ollama", base_url="http://127.0.0.1:11434/v1", models=["a", "b"])]
+    fake.find_local_servers = lambda: servers
+    monkeypatch.setitem(sys.modules, fake.__name__, fake)
+    assert doctor.check_local_servers() == [
+        doctor.Finding("ok", "local server", "ollama at http://127.0.0.1:11434/v1: a, b")
+    ]
+    servers.clear()
+    assert [finding.state for finding in doctor.check_local_servers()] == ["note"]
