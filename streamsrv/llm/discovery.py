@@ -1,13 +1,15 @@
 """Which language model to use when none is configured: a key in the environment, a local server, the embedded model."""
 
-import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Any
-from urllib.error import URLError
+from functools import partial
+from http.client import HTTPException
+from typing import Any, Literal
 from urllib.request import ProxyHandler, build_opener
+
+import msgspec
 
 from streamsrv.providers.catalogue import DEFAULT_MODELS, CatalogueError, ModelEntry
 
@@ -52,10 +54,22 @@ _PLACES = (
 )
 
 
+class _Model(msgspec.Struct):
+    id: str
+    owned_by: str | None = None
+
+
+class _ModelList(msgspec.Struct):
+    """What OpenAI's `GET /v1/models` answers; Ollama's list is null while it has no model."""
+
+    object: Literal["list"]
+    data: list[_Model] | None = None
+
+
 def find_local_servers(timeout_s: float = 0.3) -> list[LocalServer]:
     """Ask the usual ports of this machine's loopback address, all at once; blocks for about `timeout_s` at most."""
     with ThreadPoolExecutor(len(_PLACES)) as threads:
-        found = threads.map(lambda place: _ask(place, timeout_s), _PLACES)
+        found = threads.map(partial(_ask, timeout_s=timeout_s), _PLACES)
         return [server for server in found if server is not None]
 
 
@@ -129,22 +143,19 @@ def _ask(place: _Place, timeout_s: float) -> LocalServer | None:
     opener = build_opener(ProxyHandler({}))
     try:
         with opener.open(f"{base_url}/models", timeout=timeout_s) as response:
-            answer = json.loads(response.read(_LONGEST_ANSWER))
-    except (URLError, OSError, ValueError):
+            models = read_models(response.read(_LONGEST_ANSWER), place.owner)
+    except (OSError, HTTPException, msgspec.DecodeError):  # URLError is an OSError
         return None
-    models = _models(answer, place.owner)
     return None if models is None else LocalServer(place.kind, base_url, models)
 
 
-def _models(answer: Any, owner: str) -> tuple[str, ...] | None:
-    """Names of the chat models in a list of models; None if it is no such list, or another owner's or our own."""
-    match answer:
-        case {"object": "list", "data": [*models]}:
-            pass
-        case _:
-            return None
-    named = [model for model in models if isinstance(model, dict) and isinstance(model.get("id"), str)]
-    owners = {model.get("owned_by") for model in named}
+def read_models(answer: bytes, owner: str = "") -> tuple[str, ...] | None:
+    """The chat models in a list of models; None if the list is not of `owner`, or is our own. Pure.
+
+    Raises `msgspec.DecodeError` if it is no such list.
+    """
+    models = msgspec.json.decode(answer, type=_ModelList).data or ()
+    owners = {model.owned_by for model in models}
     if "streamsrv" in owners or (owner and owner not in owners):
         return None
-    return tuple(model["id"] for model in named if not _NOT_FOR_CHAT.search(model["id"]))
+    return tuple(model.id for model in models if not _NOT_FOR_CHAT.search(model.id))

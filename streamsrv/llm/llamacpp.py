@@ -74,7 +74,7 @@ class LlamaCppChatModel:
 
     async def stream(
         self, messages: Sequence[Message], tools: Sequence[Tool], options: ChatOptions
-    ) -> AsyncGenerator[Delta]:
+    ) -> AsyncGenerator[Delta, None]:
         """Answer the conversation; see `ChatModel.stream`. `tools` are ignored."""
         limit = min(options.max_output_tokens or self._options.max_output_tokens, self._options.max_output_tokens)
         answer = SpokenAnswer() if self._options.guided else None
@@ -122,7 +122,7 @@ class LlamaCppChatModel:
             "stream": True,
         }
 
-    async def _generate(self, request: dict[str, Any]) -> AsyncGenerator[Chunk]:
+    async def _generate(self, request: dict[str, Any]) -> AsyncGenerator[Chunk, None]:
         """The chunks of one answer; closing the iterator frees the slot after the token being computed."""
         if self._closed:
             raise Unavailable(f"{self.name} is shutting down.")

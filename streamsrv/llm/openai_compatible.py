@@ -81,7 +81,7 @@ class OpenAICompatibleChatModel:
 
     async def stream(
         self, messages: Sequence[Message], tools: Sequence[Tool], options: ChatOptions
-    ) -> AsyncGenerator[Delta]:
+    ) -> AsyncGenerator[Delta, None]:
         """Answer the conversation; see `ChatModel.stream`. Closing the iterator closes the HTTP stream."""
         reader = ChunkReader(start_inside=self._options.starts_thinking)
         with self._translated_errors():
@@ -112,7 +112,8 @@ class OpenAICompatibleChatModel:
         await self._client.close()
 
     async def _open(self, request: dict[str, Any]) -> openai.AsyncStream[ChatCompletionChunk]:
-        return await self._client.chat.completions.create(**request)
+        create: Any = self._client.chat.completions.create  # its overloads need every argument by name
+        return await create(**request)
 
     async def _model_name(self) -> str:
         if not self._model:

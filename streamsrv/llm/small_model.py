@@ -21,8 +21,8 @@ EXAMPLES: tuple[tuple[str, str], ...] = (
 
 _SENTENCE_END = re.compile(r"[.!?]+[\"')\]]*(?=\s)|\n|[。！？]")
 _LETTER = re.compile(r"[^\W\d_]")
-_LOOP_REPEATS = 3
-_LOOP_WORDS = 8
+_LONGEST_PHRASE = 12
+_LOOP_REPEATS, _LOOP_WORDS = 3, 8
 
 
 def guided(messages: Sequence[Message]) -> list[Message]:
@@ -108,8 +108,8 @@ def _words(text: str) -> list[str]:
 
 
 def _is_loop(words: list[str]) -> bool:
-    """Whether `words` ends with one phrase three times in a row, or more often when the phrase is short."""
-    for size in range(1, _LOOP_WORDS + 1):
+    """Whether `words` ends with one phrase three times in a row, or as often as makes eight words."""
+    for size in range(1, _LONGEST_PHRASE + 1):
         repeats = max(_LOOP_REPEATS, -(-_LOOP_WORDS // size))
         tail = words[-size * repeats :]
         if len(tail) == size * repeats and tail == tail[:size] * repeats:

@@ -3,10 +3,11 @@
 import asyncio
 import contextlib
 import logging
+import math
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 
-from streamsrv.errors import EngineError, Overloaded, Rejected
+from streamsrv.errors import EngineError, Overloaded, Rejected, Unavailable
 from streamsrv.llm.base import ChatModel, ChatOptions, Delta, Message, Text, Tool, ToolCallDelta
 
 logger = logging.getLogger(__name__)
@@ -16,10 +17,10 @@ class FallbackChatModel:
     """`llm.base.ChatModel` over `models`, in order of preference.
 
     A model that fails before it has said anything is followed by the next one; after that its error passes through, as
-    no second voice may take over in the middle of a sentence. This holds for `Rejected` too: a wrong key or an input
-    that one provider refuses must not leave the caller in silence while another could answer; the warning in the log
-    says so. A model that was not `Overloaded` but failed is tried last for `rest_s` seconds, so that not every answer
-    waits for its timeout.
+    no second voice may take over in the middle of a sentence. This holds for `Rejected` too: a wrong key, or an input
+    that one provider refuses, must not leave the caller in silence while another could answer. The log has a warning
+    for each. A model that was `Unavailable` is tried last for `rest_s` seconds, so that not every answer waits for its
+    timeout; `clock` gives seconds.
     """
 
     def __init__(
@@ -29,30 +30,62 @@ class FallbackChatModel:
         self._models = tuple(models)
         self._rest_s = rest_s
         self._clock = clock
-        self._resting_until: dict[int, float] = {}
+        self._resting_until = [-math.inf] * len(models)
 
     async def stream(
         self, messages: Sequence[Message], tools: Sequence[Tool], options: ChatOptions
-    ) -> AsyncGenerator[Delta]:
-        """Answer with the first model that can. If none can, raises the last error, with what each of them said."""
-        failures: list[str] = []
-        order = self._order()
-        for position in order:
+    ) -> AsyncGenerator[Delta, None]:
+        """Answer with the first model that can. If none can, raises the last error with what each of them said."""
+        errors: list[EngineError] = []
+        for position in self._order():
             model = self._models[position]
-            committed = False
+            has_spoken = False
             try:
-                async with contextlib.aclosing(_generator(model.stream(messages, tools, options))) as deltas:
+                async with contextlib.aclosing(model.stream(messages, tools, options)) as deltas:
                     async for delta in deltas:
-                        if not committed and isinstance(delta, Text | ToolCallDelta):
-                            committed = True
-                            self._resting_until.pop(position, None)
+                        if not has_spoken and isinstance(delta, Text | ToolCallDelta):
+                            has_spoken = True
                             logger.info("%s answers", model.name)
                         yield delta
                 return
             except EngineError as error:
                 self._note(position, error)
-                failures.append(str(error))
-                if committed or len(self._models) == 1:
+                if has_spoken:
                     raise
-                if position == order[-1]:
-                    raise type(error)(f"No language model can answer: {' / '.join(failures)}") from error
+                errors.append(error)
+        raise _summary(errors) from errors[-1]
+
+    async def warm_up(self) -> None:
+        """Warm all models up at once; raises only if none of them can answer."""
+        results = await asyncio.gather(*(model.warm_up() for model in self._models), return_exceptions=True)
+        errors: list[EngineError] = []
+        for position, error in enumerate(results):
+            if isinstance(error, EngineError):
+                self._note(position, error)
+                errors.append(error)
+            elif error is not None:
+                raise error
+        if len(errors) == len(self._models):
+            raise _summary(errors) from errors[-1]
+
+    async def aclose(self) -> None:
+        """Close all models."""
+        for model in self._models:
+            await model.aclose()
+
+    def _order(self) -> list[int]:
+        now = self._clock()
+        return sorted(range(len(self._models)), key=lambda position: self._resting_until[position] > now)
+
+    def _note(self, position: int, error: EngineError) -> None:
+        logger.warning("%s cannot answer (%s): %s", self._models[position].name, type(error).__name__, error)
+        if isinstance(error, Unavailable):
+            self._resting_until[position] = self._clock() + self._rest_s
+
+
+def _summary(errors: Sequence[EngineError]) -> EngineError:
+    """One error for all: what the caller can do is what the last one says."""
+    if len(errors) == 1:
+        return errors[0]
+    kind = next(kind for kind in (Overloaded, Rejected, Unavailable) if isinstance(errors[-1], kind))
+    return kind(f"No language model can answer. {' '.join(str(error) for error in errors)}")

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from streamsrv.config import SETTINGS_FILE, Settings
-from streamsrv.errors import Unavailable
+from streamsrv.errors import EngineError, Unavailable
 from streamsrv.inference.scheduler import Scheduler
 from streamsrv.llm.base import ChatModel
 from streamsrv.llm.discovery import choose_chat_model, find_local_servers
@@ -40,16 +40,21 @@ class Loader:
         return await self.load_entry(self.catalogue.find(name, kind))
 
     async def load_entry(self, entry: ModelEntry) -> Any:
-        if lacking := needs(entry, self._store):
-            raise Unavailable(f"{entry.name} cannot be loaded: {'; '.join(map(str, lacking))}")
+        """Load and warm a model; `entry` need not be in the catalogue."""
         started = time.monotonic()
-        key = os.environ.get(entry.key_variable) if entry.key_variable else None
-        context = LoadContext(self.scheduler, self._store.locate(entry), key)
-        engine = await asyncio.to_thread(load_engine, entry, context)
+        engine = await self.load_cold(entry)
         if hasattr(engine, "warm_up"):
             await engine.warm_up()
         self._report(f"{entry.kind:<12} {entry.name} ready in {time.monotonic() - started:.1f} s")
         return engine
+
+    async def load_cold(self, entry: ModelEntry) -> Any:
+        """Load a model without a first run."""
+        if lacking := needs(entry, self._store):
+            raise Unavailable(f"{entry.name} cannot be loaded: {'; '.join(map(str, lacking))}")
+        key = os.environ.get(entry.key_variable) if entry.key_variable else None
+        context = LoadContext(self.scheduler, self._store.locate(entry), key)
+        return await asyncio.to_thread(load_engine, entry, context)
 
 
 async def load_engines(settings: Settings, report: Report) -> Engines:
@@ -72,17 +77,27 @@ async def load_engines(settings: Settings, report: Report) -> Engines:
     )
 
 
-async def _load_chat_models(loader: Loader, settings: Settings, report: Report) -> tuple[ChatModel, dict[str, ChatModel]]:
+async def _load_chat_models(
+    loader: Loader, settings: Settings, report: Report
+) -> tuple[ChatModel, dict[str, ChatModel]]:
     """The default chat model (the embedded one stands in when a remote one fails), and all that clients may name."""
     entries = loader.catalogue.entries("chat")
-    servers = await asyncio.to_thread(find_local_servers) if settings.chat == "auto" else []
-    choice = choose_chat_model(entries, os.environ, servers, settings.chat)
+    chosen = "" if settings.chat == "auto" else settings.chat
+    servers = [] if chosen else await asyncio.to_thread(find_local_servers)
+    choice = choose_chat_model(entries, os.environ, servers, setting=chosen)
     report(choice.reason)
     models: dict[str, ChatModel] = {}
-    for entry in [choice.entry, *entries]:
-        usable = entry is choice.entry or entry.key_variable or entry.name == DEFAULT_MODELS["chat"]
-        if entry.name not in models and usable and (entry is choice.entry or loader.is_ready(entry)):
-            models[entry.name] = await loader.load_entry(entry)
+    embedded = loader.catalogue[DEFAULT_MODELS["chat"]]
+    if choice.entry == embedded or loader.is_ready(embedded):
+        models[embedded.name] = await loader.load_entry(embedded)
+    remote = [entry for entry in entries if entry.key_variable and loader.is_ready(entry)]
+    for entry in dict.fromkeys([choice.entry, *remote], None) if choice.entry != embedded else remote:
+        models[entry.name] = await loader.load_cold(entry)
     chat = models[choice.entry.name]
-    embedded = models.get(DEFAULT_MODELS["chat"], chat)
-    return (chat if embedded is chat else FallbackChatModel([chat, embedded])), models
+    if choice.entry == embedded:
+        return chat, models
+    try:
+        await chat.warm_up()
+    except EngineError as error:
+        report(f"{choice.entry.name} does not answer now: {error}")
+    return FallbackChatModel([chat, *(models[name] for name in [embedded.name] if name in models)]), models

@@ -41,9 +41,7 @@ def test_another_type_of_turn_detection_starts_from_its_own_defaults():
 
 def test_null_clears():
     held = update_session(SESSION, {"instructions": "x", "tools": [{"type": "function", "name": "f"}]})
-    cleared = update_session(
-        held, {"instructions": None, "tools": None, "audio": {"input": {"turn_detection": None}}}
-    )
+    cleared = update_session(held, {"instructions": None, "tools": None, "audio": {"input": {"turn_detection": None}}})
     assert (cleared.instructions, cleared.tools) == ("", [])
     assert cleared.audio.input.turn_detection is None
 

@@ -1,0 +1,61 @@
+"""Runs the real server, on a free port of loopback, in a thread of the test process."""
+
+import asyncio
+import threading
+from collections.abc import Generator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import uvicorn
+
+from streamsrv.app import build_app
+from streamsrv.config import Settings
+from streamsrv.providers.engines import Engines
+from streamsrv.service import Service
+from streamsrv.transports.websocket import MAX_FRAME_BYTES
+
+
+@dataclass(frozen=True, slots=True)
+class RunningServer:
+    """`port` of 127.0.0.1; `service` and `loop` are the server's own, to look into."""
+
+    port: int
+    service: Service
+    loop: asyncio.AbstractEventLoop
+
+    @property
+    def http_url(self) -> str:
+        return f"http://127.0.0.1:{self.port}/v1"
+
+    @property
+    def realtime_url(self) -> str:
+        return f"ws://127.0.0.1:{self.port}/v1/realtime"
+
+
+@contextmanager
+def serving(engines: Engines, **settings: object) -> Generator[RunningServer]:
+    """Serve these engines until the block ends; engines are not closed."""
+    app = build_app(Settings(**{"port": 0, **settings}), engines)
+    config = uvicorn.Config(app, port=0, log_level="warning", ws_max_size=MAX_FRAME_BYTES, ws_per_message_deflate=False)
+    listener = config.bind_socket()
+    server = _Server(config)
+    thread = threading.Thread(target=lambda: asyncio.run(server.serve(sockets=[listener])), daemon=True)
+    thread.start()
+    assert server.ready.wait(20), "the server did not start"
+    try:
+        yield RunningServer(listener.getsockname()[1], app.state.service, server.loop)
+    finally:
+        server.should_exit = True
+        thread.join(20)
+        assert not thread.is_alive(), "the server did not stop"
+
+
+class _Server(uvicorn.Server):
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self.ready = threading.Event()
+
+    async def startup(self, sockets: list | None = None) -> None:
+        await super().startup(sockets)
+        self.loop = asyncio.get_running_loop()
+        self.ready.set()

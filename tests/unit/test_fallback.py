@@ -1,0 +1,133 @@
+"""Which model answers when others fail, and what is never repeated or hidden."""
+
+import logging
+from collections.abc import AsyncGenerator, Sequence
+
+import pytest
+
+from streamsrv.errors import EngineError, Overloaded, Rejected, Unavailable
+from streamsrv.llm.base import ChatOptions, Delta, Finished, Message, Reasoning, Text, Tool, ToolCallDelta
+from streamsrv.providers.fallback import FallbackChatModel
+
+HELLO = [Message("user", "my secret question")]
+ANSWER: list[Delta | EngineError] = [Text("Hi"), Finished("stop")]
+
+
+class FakeChatModel:
+    """Gives its script; an error in it is raised. Counts the requests and those that were closed."""
+
+    def __init__(self, name: str, *script: Delta | EngineError) -> None:
+        self.name = name
+        self.script = script
+        self.requests = self.closed = 0
+
+    async def stream(
+        self, messages: Sequence[Message], tools: Sequence[Tool], options: ChatOptions
+    ) -> AsyncGenerator[Delta, None]:
+        self.requests += 1
+        try:
+            for step in self.script:
+                if isinstance(step, EngineError):
+                    raise step
+                yield step
+        finally:
+            self.closed += 1
+
+    async def warm_up(self) -> None:
+        if isinstance(self.script[0], EngineError):
+            raise self.script[0]
+
+    async def aclose(self) -> None:
+        self.closed += 1
+
+
+async def ask(model: FallbackChatModel) -> list[Delta]:
+    return [delta async for delta in model.stream(HELLO, (), ChatOptions())]
+
+
+async def test_the_first_model_answers_alone():
+    first, second = FakeChatModel("first", *ANSWER), FakeChatModel("second", *ANSWER)
+    assert await ask(FallbackChatModel([first, second])) == ANSWER
+    assert (first.requests, second.requests) == (1, 0)
+
+
+@pytest.mark.parametrize("error", [Unavailable("down"), Overloaded("full"), Rejected("bad key")])
+async def test_the_next_model_answers_and_the_log_says_why(error: EngineError, caplog: pytest.LogCaptureFixture):
+    caplog.set_level(logging.INFO)
+    model = FallbackChatModel([FakeChatModel("first", error), FakeChatModel("second", *ANSWER)])
+    assert await ask(model) == ANSWER
+    [warning] = [record.getMessage() for record in caplog.records if record.levelno == logging.WARNING]
+    assert "first" in warning
+    assert str(error) in warning
+    assert "second answers" in caplog.text
+    assert "secret" not in caplog.text
+
+
+async def test_thinking_commits_to_nothing():
+    model = FallbackChatModel([FakeChatModel("a", Reasoning("hm"), Unavailable("gone")), FakeChatModel("b", *ANSWER)])
+    assert await ask(model) == [Reasoning("hm"), *ANSWER]
+
+
+@pytest.mark.parametrize("spoken", [Text("He"), ToolCallDelta(0, "", "id", "weather")])
+async def test_no_other_model_goes_on_in_the_middle(spoken: Delta):
+    second = FakeChatModel("b", *ANSWER)
+    model = FallbackChatModel([FakeChatModel("a", spoken, Unavailable("gone")), second])
+    with pytest.raises(Unavailable, match="gone"):
+        await ask(model)
+    assert second.requests == 0
+
+
+@pytest.mark.parametrize("kind", [Unavailable, Overloaded, Rejected])
+async def test_when_none_can_answer_all_are_named(kind: type[EngineError]):
+    model = FallbackChatModel([FakeChatModel("a", Unavailable("a is down.")), FakeChatModel("b", kind("b says no."))])
+    with pytest.raises(kind, match=r"a is down\. b says no\."):
+        await ask(model)
+
+
+async def test_a_lone_model_keeps_its_own_error():
+    error = Rejected("no")
+    with pytest.raises(Rejected) as raised:
+        await ask(FallbackChatModel([FakeChatModel("a", error)]))
+    assert raised.value is error
+
+
+async def test_closing_closes_the_model_that_answers():
+    fake = FakeChatModel("a", *ANSWER)
+    deltas = FallbackChatModel([fake]).stream(HELLO, (), ChatOptions())
+    assert await anext(deltas) == Text("Hi")
+    await deltas.aclose()
+    assert fake.closed == 1
+
+
+async def test_a_model_that_was_unavailable_rests():
+    now = 0.0
+    first, second = FakeChatModel("a", Unavailable("timed out")), FakeChatModel("b", *ANSWER)
+    model = FallbackChatModel([first, second], rest_s=30, clock=lambda: now)
+    await ask(model)
+    await ask(model)
+    assert (first.requests, second.requests) == (1, 2)
+    now = 31.0
+    await ask(model)
+    assert first.requests == 2
+
+
+async def test_a_resting_model_is_tried_when_the_others_fail():
+    first, second = FakeChatModel("a", Unavailable("down")), FakeChatModel("b", Overloaded("full"))
+    model = FallbackChatModel([first, second], clock=lambda: 0.0)
+    for _ in range(2):
+        with pytest.raises(EngineError):
+            await ask(model)
+    assert (first.requests, second.requests) == (2, 2)
+
+
+async def test_warming_up_needs_one_model_that_works():
+    down, up = FakeChatModel("a", Unavailable("down")), FakeChatModel("b", *ANSWER)
+    await FallbackChatModel([down, up]).warm_up()
+    with pytest.raises(Unavailable, match="down"):
+        await FallbackChatModel([down, down]).warm_up()
+
+
+async def test_closing_closes_all():
+    fakes = [FakeChatModel("a", *ANSWER), FakeChatModel("b", *ANSWER)]
+    await FallbackChatModel(fakes).aclose()
+    assert [fake.closed for fake in fakes] == [1, 1]

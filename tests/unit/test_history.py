@@ -1,0 +1,156 @@
+"""What a small model is shown of a conversation, and what of its answer is spoken."""
+
+from itertools import pairwise
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from streamsrv.llm.base import Delta, Finished, Message, Reasoning, Text, Usage
+from streamsrv.llm.context_window import estimated_tokens, last_turns, with_opening
+from streamsrv.llm.small_model import EXAMPLES, STYLE, SpokenAnswer, guided
+
+ROOMY = 100_000
+
+
+def user(text: str) -> Message:
+    return Message("user", text)
+
+
+def assistant(text: str) -> Message:
+    return Message("assistant", text)
+
+
+SYSTEM = Message("system", "Be kind.")
+TALK = [SYSTEM, user("one"), assistant("1"), user("two"), assistant("2"), user("three")]
+
+
+# --- turns ------------------------------------------------------------------------------------------------------------
+
+
+def test_earlier_turns_are_left_out_and_instructions_stay():
+    assert last_turns(TALK, 1, ROOMY) == [SYSTEM, *TALK[3:]]
+    assert last_turns(TALK, 0, ROOMY) == [SYSTEM, user("three")]
+
+
+def test_a_short_conversation_stays_whole():
+    assert last_turns(TALK, 2, ROOMY) == TALK
+    assert last_turns(TALK, 9, ROOMY) == TALK
+    assert last_turns([SYSTEM], 2, ROOMY) == [SYSTEM]
+
+
+def test_user_messages_in_a_row_are_one_turn():
+    talk = [user("a"), assistant("b"), user("c"), user("d")]
+    assert last_turns(talk, 0, ROOMY) == [user("c"), user("d")]
+
+
+def test_turns_are_left_out_until_the_rest_fits():
+    room = estimated_tokens([SYSTEM, *TALK[3:]])
+    assert last_turns(TALK, 9, room) == [SYSTEM, *TALK[3:]]
+    assert last_turns(TALK, 9, room - 1) == [SYSTEM, user("three")]
+
+
+def test_the_latest_turn_is_never_left_out():
+    assert last_turns(TALK, 9, 0) == [SYSTEM, user("three")]
+
+
+@given(
+    st.lists(st.builds(Message, st.sampled_from(["system", "user", "assistant"]), st.text(max_size=20))),
+    st.integers(0, 5),
+    st.integers(0, 200),
+)
+def test_what_is_kept_is_in_order_and_ends_like_the_conversation(talk: list[Message], turns: int, tokens: int):
+    kept = last_turns(talk, turns, tokens)
+    rest = iter(talk)
+    assert all(any(message is other for other in rest) for message in kept)
+    assert kept[-1:] == talk[-1:]
+    assert [message for message in kept if message.role == "system"] == [m for m in talk if m.role == "system"]
+
+
+def test_there_is_always_something_to_answer():
+    assert with_opening([]) == [user("Hello!")]
+    assert with_opening([SYSTEM]) == [SYSTEM, user("Hello!")]
+    assert with_opening(TALK) == TALK
+
+
+def test_all_guided_prompts_begin_alike():
+    messages = guided(TALK)
+    assert messages[0] == Message("system", f"{STYLE} Be kind.")
+    assert messages[1 : 1 + 2 * len(EXAMPLES)] == guided(())[1:]
+    assert messages[1 + 2 * len(EXAMPLES) :] == TALK[1:]
+
+
+# --- answers ----------------------------------------------------------------------------------------------------------
+
+
+def speak(*texts: str, reason: str = "stop") -> tuple[str, list[str]]:
+    """What of an answer is spoken: the whole, and the pieces as they passed."""
+    answer = SpokenAnswer()
+    passed: list[Delta] = []
+    for text in texts:
+        passed += answer.take([Text(text)])
+    passed += answer.close([Usage(1, 1), Finished(reason)])  # type: ignore[arg-type]
+    assert passed[-2:] == [Usage(1, 1), Finished(reason)]  # type: ignore[arg-type]
+    pieces = [delta.text for delta in passed if isinstance(delta, Text)]
+    assert "" not in pieces
+    return "".join(pieces), pieces
+
+
+def test_the_first_sentence_passes_as_it_comes_and_later_ones_whole():
+    whole, pieces = speak("It", " is", " big.", " It", " is", " red.", " Yes")
+    assert whole == "It is big. It is red. Yes"
+    assert pieces == ["It", " is", " big.", " It is red.", " Yes"]
+
+
+def test_a_repeated_sentence_ends_the_answer():
+    answer = SpokenAnswer()
+    assert answer.take([Text("Keep cool. Sleep well. Keep  COOL. And")]) == [Text("Keep cool. Sleep well.")]
+    assert answer.ended
+    assert answer.take([Text(" more. ")]) == []
+    assert answer.close([Finished("stop")]) == [Finished("stop")]
+
+
+def test_a_repeated_last_sentence_is_not_spoken():
+    assert speak("I am sorry. I am sorry.")[0] == "I am sorry."
+
+
+def test_a_fragment_at_the_token_limit_is_not_spoken():
+    assert speak("It is big. It is very", reason="max_output_tokens")[0] == "It is big."
+    assert speak("It is big. It is very", reason="stop")[0] == "It is big. It is very"
+
+
+def test_a_fragment_is_better_than_silence():
+    assert speak("It is very", reason="max_output_tokens")[0] == "It is very"
+
+
+@pytest.mark.parametrize(
+    "loop", ["of the balcony " * 20, "ha " * 40, "the state of the art and the balcony of the house, " * 8]
+)
+def test_a_loop_within_a_sentence_ends_the_answer(loop: str):
+    answer = SpokenAnswer()
+    for word in loop.split():
+        answer.take([Text(f"{word} ")])
+    assert answer.ended
+
+
+def test_emphasis_is_no_loop():
+    assert (
+        speak("That is very, very, very good news for you all.")[0] == "That is very, very, very good news for you all."
+    )
+
+
+def test_numbers_of_a_list_belong_to_their_sentences():
+    assert speak("1. Eat. 2. Sleep. 3. Go")[1] == ["1. Eat. 2. Sleep.", " 3. Go"]
+    assert speak("It is 3.5 m. Or 4.")[1] == ["It is 3.5 m.", " Or 4."]
+
+
+def test_reasoning_passes_at_once():
+    assert SpokenAnswer().take([Reasoning("hm")]) == [Reasoning("hm")]
+
+
+@given(st.lists(st.sampled_from(["Yes.", "No.", " ", "one", "two", "\n", "3.", "Why?"]), max_size=30), st.data())
+def test_what_is_spoken_is_a_beginning_of_the_answer_however_it_is_cut(words: list[str], data: st.DataObject):
+    text = "".join(words)
+    cuts = sorted(data.draw(st.sets(st.integers(0, len(text)), max_size=8)) | {0, len(text)})
+    spoken, _ = speak(*(text[start:end] for start, end in pairwise(cuts)))
+    assert text.startswith(spoken)
