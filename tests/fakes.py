@@ -64,7 +64,7 @@ class _ScriptedRecognition:
 class ScriptedChatModel:
     """Gives the next of its answers each time: text, a tool call `(name, arguments)`, or an error to raise.
 
-    `hold`: after its first words an answer waits until this is set. `asked` keeps the messages of every request.
+    `hold`: an answer waits before its last word until this is set. `asked` keeps the messages of every request.
     """
 
     def __init__(self, *answers: str | tuple[str, str] | EngineError, name: str = "scripted-model") -> None:
@@ -89,10 +89,12 @@ class ScriptedChatModel:
                 yield Usage(10, 5)
                 yield Finished("tool_calls")
                 return
-            for word in answer.split(" "):
+            *words, last = answer.split(" ")
+            for word in words:
                 yield Text(word + " ")
-                if self.hold is not None and word.endswith("."):
-                    await self.hold.wait()
+            if self.hold is not None:
+                await self.hold.wait()
+            yield Text(last)
             yield Usage(10, len(answer.split()))
             yield Finished("stop")
         except (GeneratorExit, asyncio.CancelledError):

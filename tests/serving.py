@@ -31,6 +31,20 @@ class RunningServer:
     def realtime_url(self) -> str:
         return f"ws://127.0.0.1:{self.port}/v1/realtime"
 
+    async def tasks(self) -> int:
+        """How many tasks run on the server's loop."""
+
+        async def count() -> int:
+            return len(asyncio.all_tasks())
+
+        return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(count(), self.loop))
+
+    async def without_sessions(self) -> None:
+        """Until the last session is gone; fails after 20 s."""
+        async with asyncio.timeout(20):
+            while self.service.sessions:
+                await self.tasks()
+
 
 @contextmanager
 def serving(engines: Engines, **settings: object) -> Generator[RunningServer]:

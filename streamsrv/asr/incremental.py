@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from streamsrv.asr.base import SAMPLE_RATE, RecognitionOptions, Transcript
 from streamsrv.asr.utterance import Hypothesis, Utterance
 from streamsrv.asr.window import Excerpt, WindowLimits
+from streamsrv.audio.pcm import to_float
 from streamsrv.errors import EngineError, Overloaded, Unavailable
 from streamsrv.inference.scheduler import Priority, Scheduler
 
@@ -78,7 +79,7 @@ class DecodeCall:
 
     def __call__(self) -> Hypothesis:
         self.started = True
-        return self._decoder.decode(self._samples.astype(np.float32) / 32768, self._options)
+        return self._decoder.decode(to_float(self._samples), self._options)
 
 
 @dataclass(slots=True)

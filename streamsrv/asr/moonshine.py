@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import onnxruntime as ort  # pyright: ignore[reportMissingTypeStubs]
+import onnxruntime
 from numpy.typing import NDArray
 
 from streamsrv.asr.base import SAMPLE_RATE, RecognitionOptions
@@ -22,6 +22,9 @@ _SHORTEST = SAMPLE_RATE // 2
 """The encoder needs 0.06 s of audio; below half a second, silence is added."""
 _TOKENS_PER_SECOND = 6.5
 """More than this is no speech but a loop of the decoder; the limit its authors give for English."""
+
+_CHARACTERS = str.maketrans({"\u2581": " ", "♪": None})
+"""The tokenizer's sign for a space; notes stand for music, which is no speech."""
 
 
 def load(entry: ModelEntry, context: LoadContext) -> IncrementalRecognizer:
@@ -56,7 +59,8 @@ class MoonshineDecoder:
         self._outputs = (first, [name for name in first if ".encoder." not in name])
 
     def decode(self, samples: NDArray[np.float32], options: RecognitionOptions) -> Hypothesis:
-        """Recognise mono speech at 16 kHz in -1..1."""
+        """Recognise mono speech at 16 kHz in -1..1; the model knows English only and takes no options."""
+        del options
         if len(samples) < _SHORTEST:
             samples = np.pad(samples, (0, _SHORTEST - len(samples)))
         return Hypothesis(self._text(self._tokens(samples)), language="en")
@@ -74,8 +78,8 @@ class MoonshineDecoder:
             if token == _END:
                 break
             tokens.append(token)
-            if period := repeated(tokens):
-                return tokens[: -period * (REPEATS - 1)]
+            if (cut := without_loop(tokens)) is not None:
+                return cut
             for name, value in zip(outputs[1:], cache, strict=True):
                 feed[name.replace("present", "past_key_values")] = value
             feed["use_cache_branch"] = np.array([True])
@@ -93,19 +97,20 @@ class MoonshineDecoder:
 
     def _text(self, tokens: Sequence[int]) -> str:
         pieces = b"".join(self._vocabulary[token] for token in tokens if token > _END)
-        return pieces.decode(errors="ignore").replace("\u2581", " ").strip()
+        return pieces.decode(errors="ignore").translate(_CHARACTERS).strip()
 
 
-REPEATS = 5
+def without_loop(tokens: list[int]) -> list[int] | None:
+    """`tokens` with one of the phrases that repeat at their end, or None when they end in no loop.
 
-
-def repeated(tokens: Sequence[int], longest: int = 8) -> int:
-    """The length of the phrase that fills the end of `tokens` `REPEATS` times, or 0: the decoder runs in a circle."""
-    for period in range(1, longest + 1):
-        tail = tokens[-period * REPEATS :]
-        if len(tail) == period * REPEATS and all(tail[i] == tail[i % period] for i in range(len(tail))):
-            return period
-    return 0
+    Nobody says a longer phrase three times over, but "no, no, no" is speech.
+    """
+    for period in range(1, 17):
+        repeats = 3 if period > 4 else 6
+        start = len(tokens) - period * repeats
+        if start >= 0 and tokens[start:-period] == tokens[start + period :]:
+            return tokens[: start + period]
+    return None
 
 
 def read_vocabulary(data: bytes) -> list[bytes]:
@@ -122,7 +127,8 @@ def read_vocabulary(data: bytes) -> list[bytes]:
 
 
 def _session(path: Path) -> Any:
-    options = ort.SessionOptions()
+    runtime: Any = onnxruntime  # its types are incomplete
+    options = runtime.SessionOptions()
     options.intra_op_num_threads = options.inter_op_num_threads = 1
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    return ort.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+    return runtime.InferenceSession(path, options, providers=["CPUExecutionProvider"])

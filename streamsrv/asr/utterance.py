@@ -2,14 +2,15 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import accumulate, pairwise
 
 import numpy as np
 from numpy.typing import NDArray
 
-from streamsrv.asr.agreement import Agreement, join_words, split_words
+from streamsrv.asr.agreement import Agreement
 from streamsrv.asr.base import Transcript, Word
 from streamsrv.asr.window import Excerpt, RecognitionWindow, Span, WindowLimits
+from streamsrv.asr.words import join_words, split_words
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,17 +58,17 @@ class Utterance:
     def final(self) -> Transcript:
         """The transcript of all that was accepted, with estimated word times."""
         words = (*self._frozen_words, *estimate_words(self._newest, self.window.spans()))
-        text = join_words([text for text in (self._frozen, *self._newest) if text])
+        text = join_words((self._frozen, *self._newest))
         return Transcript(text, words=words, language=self._language, is_final=True)
 
     def _freeze(self, *, continues: bool) -> None:
         self._append(self._agreement.close(self._newest, continues=continues))
-        self._frozen = join_words([text for text in (self._frozen, *self._newest) if text])
+        self._frozen = join_words((self._frozen, *self._newest))
         self._frozen_words += estimate_words(self._newest, self.window.drop())
         self._newest = ()
 
     def _append(self, words: tuple[str, ...]) -> None:
-        self._stable = join_words([text for text in (self._stable, *words) if text])
+        self._stable = join_words((self._stable, *words))
 
     def _transcript(self) -> Transcript:
         return Transcript(self._stable, join_words(self._agreement.tentative), language=self._language)
@@ -77,12 +78,12 @@ def estimate_words(words: Sequence[str], speech: Sequence[Span]) -> tuple[Word, 
     """Spread words over the stretches of speech they were heard in, by their number of letters."""
     if not words or not speech:
         return ()
-    share = np.cumsum([0, *(len(word) + 1 for word in words)])
-    heard = np.cumsum([0, *(span.end_ms - span.start_ms for span in speech)])
-    edges = np.interp(
-        share / share[-1] * heard[-1],
-        [ms for begin, end in pairwise(heard) for ms in (begin, end)],
+    letters = list(accumulate((len(word) + 1 for word in words), initial=0))
+    heard = list(accumulate((span.end_ms - span.start_ms for span in speech), initial=0))
+    edges: NDArray[np.float64] = np.interp(
+        np.array(letters) * (heard[-1] / letters[-1]),
+        [ms for edges in pairwise(heard) for ms in edges],
         [ms for span in speech for ms in (span.start_ms, span.end_ms)],
     )
-    times = [round(float(edge)) for edge in edges]
-    return tuple(Word(word, begin, end) for word, (begin, end) in zip(words, pairwise(times), strict=True))
+    times = pairwise(int(edge) for edge in edges)
+    return tuple(Word(word, start_ms, end_ms) for word, (start_ms, end_ms) in zip(words, times, strict=True))

@@ -2,6 +2,7 @@
 
 import contextlib
 import logging
+import socket
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -9,12 +10,13 @@ import typer
 from streamsrv.cli.options import fail
 
 if TYPE_CHECKING:
-    import socket
-
     import uvicorn
 
     from streamsrv.config import Settings
     from streamsrv.providers.engines import Engines
+
+STALL_MS = 60_000
+"""A connection whose client takes nothing of what is waiting for it for this long is dropped by the kernel."""
 
 Host = Annotated[str | None, typer.Option(help="Address to listen on.", show_default="127.0.0.1")]
 Port = Annotated[int | None, typer.Option(help="Port to listen on; 0: any free one.", show_default="8000")]
@@ -89,15 +91,18 @@ async def _serve(settings: "Settings", log_level: str) -> None:
         await engines.aclose()
 
 
-def _bind(config: "uvicorn.Config") -> "socket.socket":
+def _bind(config: "uvicorn.Config") -> socket.socket:
     """Take the port before the models load: nobody should wait for them only to learn that it is in use."""
     try:
-        return config.bind_socket()
+        listener = config.bind_socket()
     except SystemExit:
         fail(f"Cannot listen on {config.host} port {config.port}; choose another with --host and --port.", status=1)
+    if hasattr(socket, "TCP_USER_TIMEOUT"):  # Linux; connections inherit it
+        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, STALL_MS)
+    return listener
 
 
-def _address(listener: "socket.socket") -> str:
+def _address(listener: socket.socket) -> str:
     host, port = listener.getsockname()[:2]
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 

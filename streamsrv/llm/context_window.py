@@ -34,11 +34,14 @@ def estimated_tokens(messages: Sequence[Message]) -> int:
     return sum(len(message.content.encode()) // _BYTES_PER_TOKEN + _TOKENS_PER_MESSAGE for message in messages)
 
 
-def with_opening(messages: Sequence[Message]) -> list[Message]:
-    """The messages, with a greeting by the user if there is nothing to answer.
+def answerable(messages: Sequence[Message]) -> list[Message]:
+    """The messages, with a stand-in for the user's part if there is nothing to answer.
 
-    A session may let the assistant speak first; most chat templates, and Gemini, refuse a context without a user.
+    A session may let the assistant speak first, or twice. Most chat templates, and Gemini, refuse a context without a
+    user; llama.cpp and Ollama continue an assistant's message that comes last instead of beginning another.
     """
     if all(message.role == "system" for message in messages):
         return [*messages, Message("user", "Hello!")]
+    if messages[-1].role == "assistant":
+        return [*messages, Message("user", "(silence)")]
     return list(messages)

@@ -39,18 +39,20 @@ class Choice:
 
 
 @dataclass(frozen=True, slots=True)
-class _Place:
+class Place:
+    """Where a kind of server usually listens."""
+
     kind: str
     port: int
     owner: str = ""
     """What `owned_by` must be where other programs use the port too (8000 is also our own)."""
 
 
-_PLACES = (
-    _Place("Ollama", 11434),
-    _Place("LM Studio", 1234),
-    _Place("llama.cpp", 8080, owner="llamacpp"),
-    _Place("vLLM", 8000, owner="vllm"),
+PLACES = (
+    Place("Ollama", 11434),
+    Place("LM Studio", 1234),
+    Place("llama.cpp", 8080, owner="llamacpp"),
+    Place("vLLM", 8000, owner="vllm"),
 )
 
 
@@ -66,10 +68,10 @@ class _ModelList(msgspec.Struct):
     data: list[_Model] | None = None
 
 
-def find_local_servers(timeout_s: float = 0.3) -> list[LocalServer]:
-    """Ask the usual ports of this machine's loopback address, all at once; blocks for about `timeout_s` at most."""
-    with ThreadPoolExecutor(len(_PLACES)) as threads:
-        found = threads.map(partial(_ask, timeout_s=timeout_s), _PLACES)
+def find_local_servers(timeout_s: float = 0.3, places: Sequence[Place] = PLACES) -> list[LocalServer]:
+    """Ask `places` on this machine's loopback address, all at once; blocks for about `timeout_s` at most."""
+    with ThreadPoolExecutor(len(places)) as threads:
+        found = threads.map(partial(_ask, timeout_s=timeout_s), places)
         return [server for server in found if server is not None]
 
 
@@ -137,7 +139,7 @@ def _entry(model: str, options: Mapping[str, Any], key_variable: str = "") -> Mo
     )
 
 
-def _ask(place: _Place, timeout_s: float) -> LocalServer | None:
+def _ask(place: Place, timeout_s: float) -> LocalServer | None:
     """The server at one port, None if there is none or another program."""
     base_url = f"http://127.0.0.1:{place.port}/v1"
     opener = build_opener(ProxyHandler({}))

@@ -14,7 +14,7 @@ from typing import Any
 from streamsrv.errors import EngineError, Overloaded, Rejected, Unavailable
 from streamsrv.llm.base import ChatOptions, Delta, Message, Tool
 from streamsrv.llm.chat_chunks import Chunk, ChunkReader
-from streamsrv.llm.context_window import estimated_tokens, last_turns, with_opening
+from streamsrv.llm.context_window import answerable, estimated_tokens, last_turns
 from streamsrv.llm.small_model import SpokenAnswer, guided
 from streamsrv.providers.catalogue import ModelEntry
 from streamsrv.providers.loading import LoadContext
@@ -110,7 +110,7 @@ class LlamaCppChatModel:
         frame = guided if options.guided else list[Message]
         room = options.context_tokens - limit - estimated_tokens(frame(()))
         texts = [message for message in messages if message.content and message.role != "tool"]
-        shown = frame(with_opening(last_turns(texts, options.history_turns, room)))
+        shown = frame(answerable(last_turns(texts, options.history_turns, room)))
         return {
             "messages": [{"role": message.role, "content": message.content} for message in shown],
             "max_tokens": limit,
@@ -208,7 +208,6 @@ def _start_server(name: str, path: Path, options: LlamaCppOptions) -> Any:
     parameters.cpuparams.n_threads = parameters.cpuparams_batch.n_threads = 1
     parameters.cache_ram_mib = _PROMPT_CACHE_MIB
     parameters.n_cache_reuse = _REUSE_TOKENS
-    parameters.prefill_assistant = False  # a conversation that ends with the assistant asks for a new message
     parameters.verbosity = _QUIET
     parameters.ui = False
     parameters.n_threads_http = 1

@@ -14,7 +14,7 @@ from openai.types.chat import ChatCompletionChunk
 from streamsrv.errors import EngineError, Overloaded, Rejected, Unavailable
 from streamsrv.llm.base import ChatOptions, Delta, Message, Tool, ToolCall
 from streamsrv.llm.chat_chunks import ChunkReader
-from streamsrv.llm.context_window import with_opening
+from streamsrv.llm.context_window import answerable
 from streamsrv.providers.catalogue import ModelEntry
 from streamsrv.providers.loading import LoadContext
 
@@ -128,7 +128,7 @@ class OpenAICompatibleChatModel:
     ) -> dict[str, Any]:
         request: dict[str, Any] = {
             "model": model,
-            "messages": [self._wire_message(message) for message in with_opening(messages)],
+            "messages": [self._wire_message(message) for message in answerable(messages)],
             "stream": True,
             "stream_options": {"include_usage": True},
         }

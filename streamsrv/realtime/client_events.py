@@ -12,8 +12,8 @@ from streamsrv.realtime.errors import ProtocolError, from_validation
 from streamsrv.realtime.items import Item, ItemReference
 from streamsrv.realtime.session_object import AudioOutput, FunctionTool, MaxOutputTokens, Modality, ToolChoice
 
-MAX_AUDIO_BYTES = 15 * 1024 * 1024
-"""Decoded bytes in one `input_audio_buffer.append`."""
+MAX_AUDIO_BYTES = 15 * 1024 * 1024 * 3 // 4
+"""Decoded bytes in one `input_audio_buffer.append`: 15 MiB of base64."""
 
 
 class SessionUpdate(Struct, tag="session.update"):

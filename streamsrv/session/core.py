@@ -83,7 +83,7 @@ class SessionCore:
         return self._outbox.take()
 
     def _is_stale(self, happened: Input) -> bool:
-        """Whether an input belongs to something that has ended: this is the one place where late results are dropped."""
+        """Whether an input belongs to something that has ended: the one place where late results are dropped."""
         match happened:
             case ModelOutput() | SpeechOutput() | SegmentSpoken() | GenerationFailed():
                 return happened.generation not in self._responses

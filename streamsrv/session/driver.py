@@ -152,7 +152,7 @@ class SessionDriver:
             self._put({**event, "event_id": self._new_id("event")})
 
     def _put(self, event: dict[str, Any]) -> None:
-        if not self._outgoing.put(encode_event(event)):
+        if not self._ended.done() and not self._outgoing.put(encode_event(event)):
             logger.warning("session %s: the client does not read; closing", self._core.session.id)
             self._end((1008, "The client does not read what it is sent."))
 

@@ -16,8 +16,8 @@ from streamsrv.session.driver import ChannelClosed, SessionDriver
 
 logger = logging.getLogger(__name__)
 
-MAX_FRAME_BYTES = 21 * 1024 * 1024
-"""The longest frame taken: 15 MiB of audio in base64, and some room so that a little more gets an error, not a close."""
+MAX_FRAME_BYTES = 17 * 1024 * 1024
+"""The longest frame read: more than any event may hold, so that a little too much gets an error and not a close."""
 CLOSE_S = 2.0
 """How long a client may take to read the close frame."""
 

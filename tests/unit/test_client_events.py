@@ -34,8 +34,8 @@ def test_audio_is_decoded_from_base64():
         ('{"type": "input_audio_buffer.append", "audio": 5}', "invalid_value", "audio"),
         ('{"type": "conversation.item.truncate", "item_id": "a", "content_index": 0, "audio_end_ms": -1}',
          "invalid_value", "audio_end_ms"),
-        ('{"type": "conversation.item.create", "item": {"type": "message", "role": "user", "content": [{"type": "x"}]}}',
-         "invalid_value", "item.content[0].type"),
+        ('{"type": "conversation.item.create", "item": {"type": "message", "role": "user", "content": [{"type": "x"}]}'
+         "}", "invalid_value", "item.content[0].type"),
     ],
 )  # fmt: skip
 def test_what_is_wrong_is_named(frame: str | bytes, code: str, param: str | None):

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from streamsrv.llm.base import Delta, Finished, Message, Reasoning, Text, Usage
-from streamsrv.llm.context_window import estimated_tokens, last_turns, with_opening
+from streamsrv.llm.context_window import answerable, estimated_tokens, last_turns
 from streamsrv.llm.small_model import EXAMPLES, STYLE, SpokenAnswer, guided
 
 ROOMY = 100_000
@@ -68,9 +68,10 @@ def test_what_is_kept_is_in_order_and_ends_like_the_conversation(talk: list[Mess
 
 
 def test_there_is_always_something_to_answer():
-    assert with_opening([]) == [user("Hello!")]
-    assert with_opening([SYSTEM]) == [SYSTEM, user("Hello!")]
-    assert with_opening(TALK) == TALK
+    assert answerable([]) == [user("Hello!")]
+    assert answerable([SYSTEM]) == [SYSTEM, user("Hello!")]
+    assert answerable(TALK) == TALK
+    assert answerable(TALK[:3]) == [*TALK[:3], user("(silence)")]
 
 
 def test_all_guided_prompts_begin_alike():

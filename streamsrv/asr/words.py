@@ -1,0 +1,36 @@
+"""Text as words: splitting, joining, comparing. Pure."""
+
+import re
+from collections.abc import Sequence
+
+# Scripts written without spaces: kana and Chinese characters, their punctuation, full-width forms.
+_UNSPACED = r"\u3000-\u30ff\u3400-\u9fff\uf900-\ufaff\uff00-\uffef"
+_WORD = re.compile(rf"[{_UNSPACED}]|[^\s{_UNSPACED}]+")
+_NEEDLESS_SPACE = re.compile(rf"(?<=[{_UNSPACED}]) | (?=[{_UNSPACED}])")
+
+
+def split_words(text: str) -> tuple[str, ...]:
+    """Words with their punctuation; in scripts written without spaces every character is one."""
+    return tuple(_WORD.findall(text))
+
+
+def join_words(words: Sequence[str]) -> str:
+    """The text of words, or of longer pieces of text; empty ones are left out."""
+    return _NEEDLESS_SPACE.sub("", " ".join(filter(None, words)))
+
+
+def bare(word: str) -> str:
+    """A word to compare: without case and punctuation."""
+    return "".join(filter(str.isalnum, word.casefold())) or word
+
+
+def prefix_distances(reference: Sequence[str], words: Sequence[str]) -> list[int]:
+    """Edit distances between `reference` and the first 0, 1, 2... of `words`; the last is that of the whole texts."""
+    wanted, found = [bare(word) for word in reference], [bare(word) for word in words]
+    distances = list(range(len(found) + 1))
+    for row, want in enumerate(wanted, start=1):
+        diagonal, distances[0] = distances[0], row
+        for column, have in enumerate(found, start=1):
+            best = min(diagonal + (want != have), distances[column] + 1, distances[column - 1] + 1)
+            diagonal, distances[column] = distances[column], best
+    return distances

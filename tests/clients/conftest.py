@@ -1,0 +1,37 @@
+"""Servers for stock clients to talk to: one with fakes for every test, one with real engines for all of them."""
+
+import asyncio
+from collections.abc import Generator
+
+import pytest
+from fakes import ScriptedChatModel, fake_engines
+from serving import RunningServer, serving
+
+from streamsrv.config import Settings
+from streamsrv.errors import StreamsrvError
+from streamsrv.providers.startup import load_engines
+
+
+@pytest.fixture
+def chat() -> ScriptedChatModel:
+    """The language model of `server`, to give answers to and to look into."""
+    return ScriptedChatModel()
+
+
+@pytest.fixture
+def server(chat: ScriptedChatModel) -> Generator[RunningServer]:
+    """A server whose engines are fakes: whatever is loud is speech, whatever is said is "hello"."""
+    with serving(fake_engines(chat)) as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def real_server() -> Generator[RunningServer]:
+    """A server with the embedded engines; skips when their packages or weights are missing."""
+    try:
+        engines = asyncio.run(load_engines(Settings(chat="smollm2-135m"), print))
+    except (StreamsrvError, ImportError) as error:
+        pytest.skip(str(error))
+    with serving(engines) as running:
+        yield running
+    asyncio.run(engines.aclose())

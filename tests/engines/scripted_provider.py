@@ -1,0 +1,61 @@
+"""A stand-in for a chat-completions provider: real HTTP on loopback, with the answers that a test dictates."""
+
+import asyncio
+import contextlib
+import json
+from collections.abc import AsyncGenerator, Sequence
+from typing import Any
+
+
+def chunk(delta: dict[str, Any] | None = None, finish: str | None = None, **fields: Any) -> dict[str, Any]:
+    choices = [] if delta is None else [{"index": 0, "delta": delta, "finish_reason": finish}]
+    return {"id": "c", "object": "chat.completion.chunk", "created": 1, "model": "m", "choices": choices, **fields}
+
+
+USAGE = chunk(usage={"prompt_tokens": 10, "completion_tokens": 5, "total_tokens": 15})
+
+
+class ScriptedProvider:
+    """An HTTP server that answers every request with what it was told to, and keeps the requests."""
+
+    def __init__(self) -> None:
+        self.base_url = ""
+        self.status = 200
+        self.body = b"{}"
+        self.chunks: Sequence[dict[str, Any]] | None = None
+        self.stays_open = False
+        self.requests: list[dict[str, Any]] = []
+        self.paths: list[str] = []
+        self.asked = asyncio.Event()
+        self.disconnected = asyncio.Event()
+
+    @contextlib.asynccontextmanager
+    async def running(self) -> AsyncGenerator[None, None]:
+        server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
+        self.base_url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/v1"
+        async with server:
+            yield
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        head = (await reader.readuntil(b"\r\n\r\n")).decode().lower()
+        self.paths.append(head.split()[1])
+        length = next((int(line.split(":")[1]) for line in head.splitlines() if line.startswith("content-length")), 0)
+        if length:
+            self.requests.append(json.loads(await reader.readexactly(length)))
+        self.asked.set()
+        kind = "application/json" if self.chunks is None else "text/event-stream"
+        writer.write(f"HTTP/1.1 {self.status} X\r\ncontent-type: {kind}\r\nconnection: close\r\n\r\n".encode())
+        if self.chunks is None:
+            writer.write(self.body)
+        else:
+            writer.write(b": keep-alive\n\n")
+            for data in self.chunks:
+                writer.write(b"data: " + json.dumps(data).encode() + b"\n\n")
+            if self.stays_open:
+                await reader.read()  # ends when the client closes its side
+                self.disconnected.set()
+            else:
+                writer.write(b"data: [DONE]\n\n")
+        writer.close()
+        with contextlib.suppress(ConnectionError):
+            await writer.wait_closed()

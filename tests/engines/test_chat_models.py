@@ -1,0 +1,291 @@
+"""What every chat model must do: one suite, run on the embedded model and, over HTTP, on a real llama.cpp server."""
+
+import asyncio
+import dataclasses
+from collections.abc import AsyncGenerator, Generator, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from streamsrv.errors import Overloaded, Rejected, Unavailable
+from streamsrv.inference.scheduler import Scheduler
+from streamsrv.llm.base import ChatModel, ChatOptions, Delta, Finished, Message, Text, Tool, ToolCall, Usage
+from streamsrv.llm.discovery import Place, choose_chat_model, find_local_servers
+from streamsrv.providers.catalogue import ModelEntry, load_catalogue
+from streamsrv.providers.loading import LoadContext, load_engine
+from streamsrv.providers.readiness import needs
+from streamsrv.providers.weights import ModelStore
+
+ENTRY = load_catalogue()["smollm2-135m"]
+CAPITAL = [Message("system", "Answer in one short sentence."), Message("user", "What is the capital of France?")]
+STORY = [Message("user", "Tell me a long story about a dragon.")]
+
+
+@pytest.fixture(scope="module")
+def weights() -> dict[str, Path]:
+    if lacking := needs(ENTRY, ModelStore()):
+        pytest.skip(f"{ENTRY.name} is not ready: {'; '.join(map(str, lacking))}")
+    return ModelStore().locate(ENTRY)
+
+
+@pytest.fixture(scope="module")
+def context(weights: dict[str, Path]) -> Generator[LoadContext, None, None]:
+    scheduler = Scheduler(1)
+    yield LoadContext(scheduler, weights, "the-key")
+    scheduler.close()
+
+
+@pytest.fixture(scope="module")
+def embedded(context: LoadContext) -> Generator[ChatModel, None, None]:
+    model = load_engine(ENTRY, context)
+    yield model
+    asyncio.run(model.aclose())
+
+
+@pytest.fixture(scope="module")
+def llama_server(weights: dict[str, Path]) -> str:
+    """The address of a llama.cpp server with the same weights, greedy, as anyone would run it."""
+    import xllamacpp
+
+    parameters: Any = xllamacpp.CommonParams()
+    parameters.model.path = str(next(iter(weights.values())))
+    parameters.n_ctx, parameters.n_parallel, parameters.cache_ram_mib = 4096, 2, 64
+    parameters.cpuparams.n_threads = parameters.cpuparams_batch.n_threads = 1
+    parameters.sampling.temp = 0.0
+    parameters.verbosity, parameters.ui = -1, False
+    server: Any = xllamacpp.Server(parameters)
+    _SERVERS.append(server)
+    return server.listening_address
+
+
+_SERVERS: list[Any] = []  # a server stops when its object goes
+
+
+def http_entry(address: str) -> ModelEntry:
+    options = {"base_url": f"{address}/v1", "max_output_tokens": 60}
+    return ModelEntry("llama-server", "chat", "openai_compatible", options=options)
+
+
+@pytest.fixture(params=["embedded", "openai_compatible"])
+async def model(request: pytest.FixtureRequest, context: LoadContext) -> AsyncGenerator[ChatModel, None]:
+    if request.param == "embedded":
+        yield request.getfixturevalue("embedded")
+        return
+    pytest.importorskip("openai", reason="needs streamsrv[openai]")
+    model = load_engine(http_entry(request.getfixturevalue("llama_server")), context)
+    yield model
+    await model.aclose()
+
+
+async def ask(
+    model: ChatModel, messages: Sequence[Message], *, tools: Sequence[Tool] = (), limit: int | None = None
+) -> list[Delta]:
+    return [delta async for delta in model.stream(messages, tools, ChatOptions(max_output_tokens=limit))]
+
+
+def text_of(deltas: Sequence[Delta]) -> str:
+    return "".join(delta.text for delta in deltas if isinstance(delta, Text))
+
+
+# --- every chat model -------------------------------------------------------------------------------------------------
+
+
+async def test_an_answer_comes_in_pieces_then_usage_then_the_reason(model: ChatModel):
+    deltas = await ask(model, CAPITAL)
+    assert "Paris" in text_of(deltas)
+    assert sum(isinstance(delta, Text) for delta in deltas) > 3
+    assert deltas[-1] == Finished("stop")
+    [usage] = [delta for delta in deltas if isinstance(delta, Usage)]
+    assert deltas[-2] is usage
+    assert 15 < usage.input_tokens < 600
+    assert 5 < usage.output_tokens < 40
+    assert 0 <= usage.cached_tokens <= usage.input_tokens
+
+
+async def test_the_answer_has_no_markup_of_the_chat_template(model: ChatModel):
+    assert "<|" not in text_of(await ask(model, STORY))
+
+
+async def test_instructions_are_read(model: ChatModel):
+    question = Message("user", "What is the secret word?")
+    told = [Message("system", "Answer in one short sentence. The secret word is banana."), question]
+    assert "banana" in text_of(await ask(model, told)).lower()
+    assert "banana" not in text_of(await ask(model, [question])).lower()
+
+
+async def test_earlier_turns_are_read(model: ChatModel):
+    talk = [
+        Message("user", "I have a dog named Rex."),
+        Message("assistant", "Rex is a wonderful dog."),
+        Message("user", "What is the name of my dog?"),
+    ]
+    assert "Rex" in text_of(await ask(model, talk))
+    assert "Rex" not in text_of(await ask(model, talk[-1:]))
+
+
+async def test_the_token_limit_of_the_request(model: ChatModel):
+    deltas = await ask(model, STORY, limit=5)
+    assert deltas[-1] == Finished("max_output_tokens")
+    usage = deltas[-2]
+    assert isinstance(usage, Usage)
+    assert usage.output_tokens == 5
+    assert text_of(deltas)
+
+
+async def test_two_answers_at_once_do_not_mix(model: ChatModel):
+    italy = [CAPITAL[0], Message("user", "What is the capital of Italy?")]
+    france, rome = await asyncio.gather(ask(model, CAPITAL), ask(model, italy))
+    assert "Paris" in text_of(france)
+    assert "Rome" in text_of(rome)
+    assert "Rome" not in text_of(france)
+    assert "Paris" not in text_of(rome)
+
+
+async def test_more_answers_than_slots_wait_their_turn(model: ChatModel):
+    answers = await asyncio.gather(*(ask(model, CAPITAL) for _ in range(5)))
+    assert all("Paris" in text_of(answer) for answer in answers)
+
+
+async def test_closing_in_the_middle_lets_the_next_one_in(model: ChatModel):
+    for _ in range(4):  # twice as many as there are slots
+        deltas = model.stream(STORY, (), ChatOptions())
+        assert isinstance(await anext(deltas), Text)
+        await deltas.aclose()
+    assert "Paris" in text_of(await ask(model, CAPITAL))
+
+
+async def test_cancelling_the_task_lets_the_next_one_in(model: ChatModel):
+    for _ in range(4):
+        task = asyncio.create_task(ask(model, STORY))
+        await asyncio.sleep(0)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+    assert "Paris" in text_of(await ask(model, CAPITAL))
+
+
+@pytest.mark.parametrize(
+    "messages",
+    [
+        [],
+        [Message("system", "Greet the user.")],
+        [Message("user", "Hello!"), Message("assistant", "Hello! How can I help you?")],
+        [Message("user", "")],
+    ],
+)
+async def test_there_need_be_nothing_to_answer(model: ChatModel, messages: list[Message]):
+    deltas = await ask(model, messages)
+    assert text_of(deltas).strip()
+    assert isinstance(deltas[-1], Finished)
+
+
+async def test_tools_and_their_results_do_no_harm(model: ChatModel):
+    call = ToolCall("call_1", "get_weather", '{"city": "Paris"}')
+    talk = [
+        Message("user", "What is the weather in Paris?"),
+        Message("assistant", "", (call,)),
+        Message("tool", "sunny", call_id="call_1"),
+        Message("assistant", "It is sunny."),
+        CAPITAL[-1],
+    ]
+    tool = Tool("get_weather", "Weather of a city", {"type": "object", "properties": {"city": {"type": "string"}}})
+    deltas = await ask(model, talk, tools=[tool])
+    assert "Paris" in text_of(deltas)
+
+
+async def test_a_message_longer_than_the_context_is_rejected(model: ChatModel):
+    with pytest.raises(Rejected, match="context"):
+        await ask(model, [Message("user", "word " * 6000)])
+    assert "Paris" in text_of(await ask(model, CAPITAL))
+
+
+async def test_warming_up(model: ChatModel):
+    await model.warm_up()
+
+
+# --- the embedded model -----------------------------------------------------------------------------------------------
+
+
+async def test_warming_up_makes_the_first_prompt_short(embedded: ChatModel):
+    await embedded.warm_up()
+    answers = await asyncio.gather(*(ask(embedded, [Message("user", text)]) for text in ("Hi!", "Good morning!")))
+    for usage in (delta for answer in answers for delta in answer if isinstance(delta, Usage)):
+        assert usage.input_tokens - usage.cached_tokens < 30
+
+
+async def test_a_long_conversation_is_cut_to_what_fits(embedded: ChatModel):
+    turn = [Message("user", "Tell me a word. " * 30), Message("assistant", "Word. " * 60)]
+    deltas = await ask(embedded, [*turn * 20, *CAPITAL])
+    assert "Paris" in text_of(deltas)
+    [usage] = [delta for delta in deltas if isinstance(delta, Usage)]
+    assert usage.input_tokens < ENTRY.options.get("context_tokens", 2048)
+
+
+async def test_too_many_waiting_requests_are_refused_until_one_is_closed(context: LoadContext):
+    entry = dataclasses.replace(ENTRY, options=dict(ENTRY.options) | {"slots": 1, "queue_limit": 1})
+    model = load_engine(entry, context)
+    running = model.stream(STORY, (), ChatOptions())
+    await anext(running)
+    waiting = asyncio.create_task(ask(model, CAPITAL))
+    await asyncio.sleep(0)
+    with pytest.raises(Overloaded, match="1 request"):
+        await ask(model, CAPITAL)
+    await running.aclose()
+    assert "Paris" in text_of(await waiting)
+    assert "Paris" in text_of(await ask(model, CAPITAL))
+    await model.aclose()
+
+
+async def test_closing_the_model_ends_what_is_running_and_waiting(context: LoadContext):
+    entry = dataclasses.replace(ENTRY, options=dict(ENTRY.options) | {"slots": 1})
+    model = load_engine(entry, context)
+    requests = [asyncio.create_task(ask(model, STORY)) for _ in range(3)]
+    await asyncio.sleep(0)
+    await model.aclose()
+    for request in requests:
+        with pytest.raises(Unavailable, match="shutting down"):
+            await request
+    with pytest.raises(Unavailable, match="shutting down"):
+        await ask(model, CAPITAL)
+
+
+async def test_nothing_is_printed(context: LoadContext, capfd: pytest.CaptureFixture[str]):
+    model = load_engine(ENTRY, context)
+    await model.warm_up()
+    with pytest.raises(Rejected):
+        await ask(model, [Message("user", "word " * 6000)])
+    await model.aclose()
+    assert capfd.readouterr() == ("", "")
+
+
+def test_a_file_that_is_no_model(context: LoadContext, tmp_path: Path):
+    path = tmp_path / "model.gguf"
+    path.write_bytes(b"no model")
+    with pytest.raises(Unavailable, match=r"model\.gguf"):
+        load_engine(ENTRY, dataclasses.replace(context, files={"model.gguf": path}))
+
+
+def test_a_wrong_option(context: LoadContext):
+    with pytest.raises(Unavailable, match="temprature"):
+        load_engine(dataclasses.replace(ENTRY, options={"temprature": 1}), context)
+
+
+# --- servers ----------------------------------------------------------------------------------------------------------
+
+
+async def test_a_local_server_is_found_and_chosen(llama_server: str, context: LoadContext):
+    pytest.importorskip("openai", reason="needs streamsrv[openai]")
+    port = int(llama_server.rpartition(":")[2])
+    places = [Place("llama.cpp", port, owner="llamacpp"), Place("nothing", 9)]
+    [server] = await asyncio.to_thread(find_local_servers, 5.0, places)
+    assert (server.kind, server.base_url) == ("llama.cpp", f"{llama_server}/v1")
+    model = load_engine(choose_chat_model([], {}, [server]).entry, dataclasses.replace(context, api_key=None))
+    await model.warm_up()
+    assert "Paris" in text_of(await ask(model, CAPITAL))
+    await model.aclose()
+
+
+async def test_a_server_of_another_owner_is_not_taken(llama_server: str):
+    port = int(llama_server.rpartition(":")[2])
+    assert await asyncio.to_thread(find_local_servers, 5.0, [Place("vLLM", port, owner="vllm")]) == []
