@@ -121,14 +121,14 @@ class IncrementalStream:
 
     def finish(self) -> None:
         """Give the final transcript: at once if the words so far are known, else after one decode."""
+        if self._finishing:
+            return
         self._finishing = True
         self._wake.set()
-        if (running := self._running) is None:
-            return
-        excerpt = running.excerpt
-        useful = excerpt.is_head or self._utterance.window.would_settle(excerpt)
-        if not (useful and running.call.started):
-            running.scope.reschedule(0)  # time is up: a decode at final priority takes its place
+        if (running := self._running) is not None:
+            is_useful = running.excerpt.is_head or self._utterance.window.would_settle(running.excerpt)
+            if not (is_useful and running.call.started):
+                running.scope.reschedule(0)  # time is up: a decode at final priority takes its place
 
     async def aclose(self) -> None:
         """Drop the stream; a decode already on a worker thread runs to its end unheard."""

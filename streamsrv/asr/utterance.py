@@ -78,12 +78,12 @@ def estimate_words(words: Sequence[str], speech: Sequence[Span]) -> tuple[Word, 
     """Spread words over the stretches of speech they were heard in, by their number of letters."""
     if not words or not speech:
         return ()
-    letters = list(accumulate((len(word) + 1 for word in words), initial=0))
-    heard = list(accumulate((span.end_ms - span.start_ms for span in speech), initial=0))
-    edges: NDArray[np.float64] = np.interp(
-        np.array(letters) * (heard[-1] / letters[-1]),
-        [ms for edges in pairwise(heard) for ms in edges],
-        [ms for span in speech for ms in (span.start_ms, span.end_ms)],
-    )
-    times = pairwise(int(edge) for edge in edges)
-    return tuple(Word(word, start_ms, end_ms) for word, (start_ms, end_ms) in zip(words, times, strict=True))
+    letters = [0, *accumulate(len(word) + 1 for word in words)]
+    heard = [0, *accumulate(span.end_ms - span.start_ms for span in speech)]
+    edges = np.array(letters) * (heard[-1] / letters[-1])
+    times_heard = [ms for span in pairwise(heard) for ms in span]
+    times = [ms for span in speech for ms in (span.start_ms, span.end_ms)]
+    # A word that ends where a pause begins belongs before it, the next one after it: hence a little inside the edges.
+    starts: NDArray[np.float64] = np.interp(edges[:-1] + 0.1, times_heard, times)
+    ends: NDArray[np.float64] = np.interp(edges[1:] - 0.1, times_heard, times)
+    return tuple(Word(word, round(start), round(end)) for word, start, end in zip(words, starts, ends, strict=True))

@@ -55,13 +55,13 @@ def load(entry: ModelEntry, context: LoadContext) -> "OpenAICompatibleChatModel"
         options = OpenAICompatibleOptions(**entry.options)
     except TypeError as error:
         raise Unavailable(f"The options of {entry.name} are wrong: {error}") from error
-    return OpenAICompatibleChatModel(entry.name, options, context.api_key)
+    return OpenAICompatibleChatModel(entry.name, options, (context.api_key or "").strip())
 
 
 class OpenAICompatibleChatModel:
     """`llm.base.ChatModel` over one HTTP client, whose connections all sessions share."""
 
-    def __init__(self, name: str, options: OpenAICompatibleOptions, api_key: str | None) -> None:
+    def __init__(self, name: str, options: OpenAICompatibleOptions, api_key: str) -> None:
         self.name = name
         self._options = options
         self._api_key = api_key
@@ -210,7 +210,7 @@ def _provider_message(body: Any) -> str:
             return ""
 
 
-def _without_keys(text: str, api_key: str | None) -> str:
+def _without_keys(text: str, api_key: str) -> str:
     return re.sub(r"\bsk-\S+", "***", text.replace(api_key, "***") if api_key else text)
 
 

@@ -78,7 +78,7 @@ class FallbackChatModel:
         return sorted(range(len(self._models)), key=lambda position: self._resting_until[position] > now)
 
     def _note(self, position: int, error: EngineError) -> None:
-        logger.warning("%s cannot answer (%s): %s", self._models[position].name, type(error).__name__, error)
+        logger.warning("%s failed (%s): %s", self._models[position].name, type(error).__name__, error)
         if isinstance(error, Unavailable):
             self._resting_until[position] = self._clock() + self._rest_s
 

@@ -1,6 +1,7 @@
 """Hibari (hibari-tts): a small English voice on onnxruntime, 24 kHz, with the one voice its package contains."""
 
 from collections.abc import AsyncIterator, Iterator
+from typing import cast
 
 import numpy as np
 from hibari import Hibari
@@ -52,17 +53,16 @@ class HibariSynthesizer:
         """Nothing to release before the process ends."""
 
     def _speak(self, text: str, speed: float) -> Iterator[SpeechChunk]:
-        trimmer = SilenceTrimmer(self.sample_rate, keep_tail_ms=pause_after_ms(text))
-        for samples in self._sentences(text, min(max(speed, _SLOWEST), _FASTEST)):
-            pcm = trimmer.feed(from_float(samples, _GAIN))
-            if pcm.size:
-                yield SpeechChunk(pcm)
-        tail = trimmer.finish()
-        if tail.size:
-            yield SpeechChunk(tail)
+        speed = min(max(speed, _SLOWEST), _FASTEST)
+        for sentence in cast("list[str]", self._hibari.split_sentences(text)):
+            for samples in self._synthesize(sentence, speed):
+                trimmer = SilenceTrimmer(self.sample_rate, keep_tail_ms=pause_after_ms(sentence))
+                pcm = np.concatenate([trimmer.feed(from_float(samples, _GAIN)), trimmer.finish()])
+                if pcm.size:
+                    yield SpeechChunk(pcm)
 
-    def _sentences(self, text: str, speed: float) -> Iterator[NDArray[np.float32]]:
+    def _synthesize(self, sentence: str, speed: float) -> Iterator[NDArray[np.float32]]:
         try:
-            yield from self._hibari.stream(text, speed, _NOISE_SEED)
+            yield from self._hibari.stream(sentence, speed, _NOISE_SEED)
         except Exception as error:
             raise Unavailable(f"{self.name} could not speak: {error}") from error

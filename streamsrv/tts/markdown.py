@@ -12,8 +12,7 @@ _TAG = re.compile(
 _LINE_BREAK = re.compile(r"<(?:br|hr)\s*/?>", re.IGNORECASE)
 
 _REFERENCE_LINE = re.compile(r"\[[^\[\]]+\]:\s+\S+")
-_RULE = re.compile(r"[-*_=\s]*[-*_=]{2,}[-*_=\s]*|[-*_]")
-_TABLE_RULE = re.compile(r"[|:\-\s]*-[|:\-\s]*\|[|:\-\s]*|\|[|:\-\s]*-[|:\-\s]*")
+_RULE = re.compile(r"[-*_=|:\s]+")
 _TABLE_ROW = re.compile(r"\|(.*?)\|?")
 _LINE_PREFIX = re.compile(r"(?:>\s*)*(?:#{1,6}\s+|[-*+•◦▪]\s+(?:\[[ xX]\]\s+)?)?")
 _HEADING_END = re.compile(r"\s+#+$")
@@ -36,7 +35,9 @@ _EMOJI = re.compile(
     "|[0-9#*]?\ufe0f?\u20e3|[\ufe0e\ufe0f\U000e0020-\U000e007f])(?:[\u200d\ufe0e\ufe0f\u20e3])*"
 )
 _EMOTICON = re.compile(r"(?<!\S)(?:[:;=]['’]?-?[()DPp/|oO*]|<3|[xX]D|\^_?\^)(?!\S)")
-_UNSPEAKABLE = re.compile("[\x00-\x08\x0e-\x1f\x7f-\x9f\u00ad\u200b\u200e\u200f\u202a-\u202e\u2060-\u206f\ufeff\ud800-\uf8ff\ufffd]")
+_UNSPEAKABLE = re.compile(
+    "[\x00-\x08\x0e-\x1f\x7f-\x9f\u00ad\u200b\u200e\u200f\u202a-\u202e\u2060-\u206f\ufeff\ud800-\uf8ff\ufffd]"
+)
 """Control characters, invisible ones, lone surrogates and private use."""
 
 
@@ -55,7 +56,7 @@ def without_markdown(text: str, code_notice: str = "") -> str:
 
 def _plain_line(line: str) -> str:
     line = line.strip()
-    if _RULE.fullmatch(line) or _TABLE_RULE.fullmatch(line) or _REFERENCE_LINE.match(line):
+    if _RULE.fullmatch(line) or _REFERENCE_LINE.match(line):
         return ""
     line = _HEADING_END.sub("", line[_prefix_length(line) :])
     if row := _TABLE_ROW.fullmatch(line):

@@ -4,7 +4,9 @@ from typing import Any, cast
 
 import num2words
 
-NUMBER_LANGUAGES = frozenset("cs da de en es fi fr hu it nl no pl pt ro ru sv tr uk".split(" "))
+NUMBER_LANGUAGES = frozenset(
+    {"cs", "da", "de", "en", "es", "fi", "fr", "hu", "it", "nl", "no", "pl", "pt", "ro", "ru", "sv", "tr", "uk"}
+)
 """Languages whose converter in num2words was found to take every whole number of up to nine digits."""
 
 _MOST_DIGITS = 15
@@ -21,7 +23,7 @@ def whole_number(digits: str, language: str = "en") -> str:
 
 
 def number(text: str) -> str:
-    """Words for digits with commas and any number of points (`1,234`, `3.14`, `.5`, `3.11.7`), perhaps after a minus."""
+    """Words for digits with commas and points (`1,234`, `3.14`, `.5`, `3.11.7`), perhaps after a minus."""
     sign, text = ("minus ", text[1:]) if text.startswith("-") else ("", text)
     whole, *parts = text.split(".")
     spoken = [whole_number(whole)] if whole else []

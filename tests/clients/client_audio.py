@@ -15,8 +15,8 @@ def loud(duration_ms: int = 640) -> NDArray[np.int16]:
     return (8000 * np.sin(2 * np.pi * 300 * times)).astype(np.int16)
 
 
-def silence(duration_ms: int = 700) -> NDArray[np.int16]:
-    """By default long enough to end a turn."""
+def silence(duration_ms: int = 960) -> NDArray[np.int16]:
+    """By default long enough to end a turn, with whatever turn detection."""
     return np.zeros(duration_ms * RATE // 1000, np.int16)
 
 
@@ -27,5 +27,5 @@ def turn() -> NDArray[np.int16]:
 
 def best_of_times() -> NDArray[np.int16]:
     """A whole turn of real speech: "It was the best of times, it was the worst of times"."""
-    speech, _ = read_audio(recording("two_cities.wav"), RATE), RATE
-    return np.concatenate([speech[: 4 * RATE], silence()])
+    speech = read_audio(recording("two_cities.wav"), RATE)
+    return np.concatenate([speech[: 4700 * RATE // 1000], silence()])

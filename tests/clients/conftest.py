@@ -8,7 +8,7 @@ from fakes import ScriptedChatModel, fake_engines
 from serving import RunningServer, serving
 
 from streamsrv.config import Settings
-from streamsrv.errors import StreamsrvError
+from streamsrv.errors import EngineError
 from streamsrv.providers.startup import load_engines
 
 
@@ -30,7 +30,7 @@ def real_server() -> Generator[RunningServer]:
     """A server with the embedded engines; skips when their packages or weights are missing."""
     try:
         engines = asyncio.run(load_engines(Settings(chat="smollm2-135m"), print))
-    except (StreamsrvError, ImportError) as error:
+    except (EngineError, ImportError) as error:
         pytest.skip(str(error))
     with serving(engines) as running:
         yield running

@@ -1,0 +1,380 @@
+"""The stock `openai` package against a running server; every event it receives is checked by `conformance`."""
+
+import asyncio
+import base64
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import numpy as np
+import pytest
+from client_audio import RATE, best_of_times, loud, silence, turn
+from conformance import Conformance
+from fakes import SPEECH_RATE, ScriptedChatModel, fake_engines
+from numpy.typing import NDArray
+from openai import AsyncOpenAI
+from openai.resources.realtime.realtime import AsyncRealtimeConnection
+from serving import RunningServer, serving
+
+from streamsrv.audio import g711
+from streamsrv.audio.resample import StreamResampler
+
+WAIT_S = 30
+
+
+class Talk:
+    """One connection of the SDK. `events`: what the SDK made of the frames received so far."""
+
+    def __init__(self, connection: AsyncRealtimeConnection, extensions: tuple[str, ...]) -> None:
+        self.connection = connection
+        self.conformance = Conformance(extensions)
+        self.events: list[Any] = []
+
+    async def until(self, event_type: str) -> Any:
+        """Receive events up to the next of a type; return that one."""
+        async with asyncio.timeout(WAIT_S):
+            while True:
+                frame = await self.connection.recv_bytes()
+                self.conformance.take(frame)
+                self.events.append(self.connection.parse_event(frame))
+                if self.events[-1].type == event_type:
+                    return self.events[-1]
+
+    def of(self, event_type: str) -> list[Any]:
+        return [event for event in self.events if event.type == event_type]
+
+    def audio(self) -> bytes:
+        """All audio received."""
+        return b"".join(base64.b64decode(event.delta) for event in self.of("response.output_audio.delta"))
+
+    async def update(self, **session: Any) -> Any:
+        await self.connection.session.update(session={"type": "realtime", **session})
+        return (await self.until("session.updated")).session
+
+    async def send(self, audio: bytes) -> None:
+        await self.connection.input_audio_buffer.append(audio=base64.b64encode(audio).decode())
+
+    async def say(self, pcm: NDArray[np.int16], step_ms: int = 100) -> None:
+        """Append audio piece by piece, as fast as the server takes it."""
+        step = RATE * step_ms // 1000
+        for start in range(0, len(pcm), step):
+            await self.send(pcm[start : start + step].tobytes())
+
+    async def write(self, text: str) -> None:
+        await self.connection.conversation.item.create(
+            item={"type": "message", "role": "user", "content": [{"type": "input_text", "text": text}]}
+        )
+
+    async def answer(self, **response: Any) -> Any:
+        """Ask for a response; return it when it is done."""
+        await self.connection.response.create(response=response)
+        return (await self.until("response.done")).response
+
+
+@asynccontextmanager
+async def talking(server: RunningServer, *extensions: str, **query: str) -> AsyncIterator[Talk]:
+    """A conversation, or what `query` asks for instead; its order of events is checked at the end."""
+    async with AsyncOpenAI(base_url=server.http_url, api_key="any") as client:
+        target: dict[str, Any] = {"extra_query": query} if "intent" in query else {"model": "gpt-realtime"}
+        async with client.realtime.connect(**target) as connection:
+            talk = Talk(connection, extensions)
+            await talk.until("session.created")
+            yield talk
+            talk.conformance.check_order()
+
+
+async def test_a_voice_turn_is_transcribed_and_answered(server: RunningServer, chat: ScriptedChatModel) -> None:
+    chat.answers = ["Good morning to you. How are you?"]
+    async with talking(server) as talk:
+        await talk.update(audio={"input": {"transcription": {"model": "whisper-1"}}})
+        await talk.say(turn())
+        done = await talk.until("response.done")
+    assert talk.of("conversation.item.input_audio_transcription.completed")[0].transcript == "hello"
+    assert done.response.status == "completed"
+    assert done.response.output[0].content[0].transcript == "Good morning to you. How are you?"
+    assert done.response.usage.output_tokens == 7
+    assert chat.asked[0][-1].content == "hello"
+    spoken_ms = len(talk.audio()) / 2 / RATE * 1000
+    assert spoken_ms == 60 * len("Good morning to you." + "How are you?")
+
+
+async def test_speech_during_the_answer_cancels_it(server: RunningServer, chat: ScriptedChatModel) -> None:
+    chat.answers = ["One two three, four five. Six seven.", "Sorry."]
+    chat.hold = asyncio.Event()
+    async with talking(server) as talk:
+        await talk.say(turn())
+        heard = await talk.until("response.output_audio.delta")
+        await talk.say(loud())
+        await talk.until("input_audio_buffer.speech_started")
+        cut = (await talk.until("response.done")).response
+        assert (cut.status, cut.status_details.reason) == ("cancelled", "turn_detected")
+        assert cut.output[0].status == "incomplete"
+        await talk.connection.conversation.item.truncate(item_id=heard.item_id, content_index=0, audio_end_ms=500)
+        assert (await talk.until("conversation.item.truncated")).audio_end_ms == 500
+        chat.hold = None
+        await talk.say(silence())
+        answered = (await talk.until("response.done")).response
+    assert answered.status == "completed"
+    assert [(message.role, message.content) for message in chat.asked[1][1:]] == [
+        ("user", "hello"),
+        ("assistant", "One two"),
+        ("user", "hello"),
+    ]
+
+
+async def test_a_response_can_be_cancelled_once(server: RunningServer, chat: ScriptedChatModel) -> None:
+    chat.answers = ["One two three, four five. Six seven."]
+    chat.hold = asyncio.Event()
+    async with talking(server) as talk:
+        await talk.write("count")
+        await talk.connection.response.create()
+        created = await talk.until("response.created")
+        await talk.until("response.output_audio.delta")
+        await talk.connection.response.cancel(response_id=created.response.id)
+        done = (await talk.until("response.done")).response
+        assert (done.id, done.status_details.reason) == (created.response.id, "client_cancelled")
+        await talk.connection.response.cancel()
+        error = (await talk.until("error")).error
+    assert error.code == "response_cancel_not_active"
+    assert error.message.startswith("Cancellation failed")
+
+
+async def test_a_text_turn_is_answered_in_text(server: RunningServer, chat: ScriptedChatModel) -> None:
+    chat.answers = ["It is **noon**."]
+    async with talking(server) as talk:
+        session = await talk.update(output_modalities=["text"], instructions="Be brief.")
+        assert (session.output_modalities, session.instructions) == (["text"], "Be brief.")
+        await talk.write("What time is it?")
+        done = await talk.answer()
+    assert done.output[0].content[0].text == "It is **noon**."
+    assert not talk.of("response.output_audio.delta")
+    assert [message.content for message in chat.asked[0]] == ["Be brief.", "What time is it?"]
+
+
+async def test_without_turn_detection_the_client_commits_and_asks(server: RunningServer) -> None:
+    async with talking(server) as talk:
+        session = await talk.update(audio={"input": {"turn_detection": None, "transcription": {"model": "any"}}})
+        assert session.audio.input.turn_detection is None
+        await talk.say(turn())
+        await talk.connection.input_audio_buffer.commit()
+        committed = await talk.until("input_audio_buffer.committed")
+        completed = await talk.until("conversation.item.input_audio_transcription.completed")
+        assert (completed.item_id, completed.transcript) == (committed.item_id, "hello")
+        assert completed.usage.seconds > 0.6
+        assert not talk.of("response.created")
+        await talk.say(loud())
+        await talk.connection.input_audio_buffer.clear()
+        await talk.until("input_audio_buffer.cleared")
+        assert (await talk.answer()).status == "completed"
+    assert not talk.of("input_audio_buffer.speech_started")
+
+
+async def test_a_transcription_session_only_transcribes(server: RunningServer) -> None:
+    async with talking(server, intent="transcription") as talk:
+        assert talk.events[0].session.type == "transcription"
+        await talk.say(turn())
+        await talk.until("conversation.item.input_audio_transcription.completed")
+        await talk.connection.response.create()
+        assert "no responses" in (await talk.until("error")).error.message
+
+
+async def test_a_tool_call_and_its_output(server: RunningServer, chat: ScriptedChatModel) -> None:
+    chat.answers = [("get_weather", '{"city": "Oslo"}'), "It snows."]
+    tool = {"type": "function", "name": "get_weather", "description": "", "parameters": {"type": "object"}}
+    async with talking(server) as talk:
+        assert (await talk.update(tools=[tool])).tools[0].name == "get_weather"
+        await talk.write("And in Oslo?")
+        call = (await talk.answer()).output[0]
+        assert (call.type, call.name, call.arguments) == ("function_call", "get_weather", '{"city": "Oslo"}')
+        await talk.connection.conversation.item.create(
+            item={"type": "function_call_output", "call_id": call.call_id, "output": "snow"}
+        )
+        done = await talk.answer()
+    assert done.output[0].content[0].transcript == "It snows."
+    called, returned = chat.asked[1][-2:]
+    assert called.tool_calls[0].name == "get_weather"
+    assert (returned.role, returned.content, returned.call_id) == ("tool", "snow", call.call_id)
+
+
+async def test_a_response_out_of_the_conversation(server: RunningServer, chat: ScriptedChatModel) -> None:
+    chat.answers = ["Sports.", "Hello."]
+    async with talking(server) as talk:
+        await talk.write("I like football.")
+        item = (await talk.until("conversation.item.done")).item
+        done = await talk.answer(
+            conversation="none",
+            output_modalities=["text"],
+            metadata={"topic": "yes"},
+            instructions="Name the topic.",
+            input=[{"type": "item_reference", "id": item.id}],
+        )
+        assert (done.conversation_id, done.metadata) == (None, {"topic": "yes"})
+        assert done.output[0].content[0].text == "Sports."
+        await talk.answer()
+    assert [message.content for message in chat.asked[0]] == ["Name the topic.", "I like football."]
+    assert "Sports." not in [message.content for message in chat.asked[1]]
+
+
+@pytest.mark.parametrize("law", ["pcmu", "pcma"])
+async def test_telephone_audio_in_both_directions(server: RunningServer, chat: ScriptedChatModel, law: str) -> None:
+    chat.answers = ["All is well."]
+    encode, decode = CODECS[law]
+    async with talking(server) as talk:
+        audio_format = {"type": f"audio/{law}"}
+        session = await talk.update(audio={"input": {"format": audio_format}, "output": {"format": audio_format}})
+        assert session.audio.output.format.type == f"audio/{law}"
+        await talk.send(encode(telephone(turn())).tobytes())
+        done = await talk.until("response.done")
+    assert done.response.audio.output.format.type == f"audio/{law}"
+    heard = decode(np.frombuffer(talk.audio(), np.uint8))
+    assert len(heard) == pytest.approx(8 * 60 * len("All is well."), abs=8)
+    spectrum = np.abs(np.fft.rfft(heard))
+    assert np.argmax(spectrum) * 8000 / len(heard) == pytest.approx(440, abs=2), "the tone of ToneSynthesizer"
+
+
+CODECS = {"pcmu": (g711.encode_mulaw, g711.decode_mulaw), "pcma": (g711.encode_alaw, g711.decode_alaw)}
+
+
+def telephone(pcm: NDArray[np.int16]) -> NDArray[np.int16]:
+    """Audio as a telephone line carries it: 8 kHz."""
+    return StreamResampler(RATE, 8000).process(pcm, last=True)
+
+
+REFUSED: list[tuple[dict[str, Any], str, str | None]] = [
+    ({"type": "input_audio_buffer.commit"}, "input_audio_buffer_commit_empty", None),
+    ({"type": "conversation.item.delete", "item_id": "none"}, "item_delete_invalid_item_id", "item_id"),
+    ({"type": "conversation.item.retrieve", "item_id": "none"}, "item_retrieve_invalid_item_id", "item_id"),
+    (
+        {"type": "conversation.item.truncate", "item_id": "none", "content_index": 0, "audio_end_ms": 0},
+        "item_truncate_invalid_item_id",
+        "item_id",
+    ),
+    ({"type": "conversation.item.delete"}, "missing_required_parameter", "item_id"),
+    ({"type": "conversation.item.explode"}, "invalid_value", "type"),
+    ({"type": "response.create", "response": {"max_output_tokens": 0}}, "invalid_value", "response.max_output_tokens"),
+    (
+        {"type": "session.update", "session": {"type": "realtime", "audio": {"output": {"speed": 9}}}},
+        "invalid_value",
+        "session.audio.output.speed",
+    ),
+    (
+        {
+            "type": "session.update",
+            "session": {"type": "realtime", "audio": {"input": {"format": {"type": "audio/pcm", "rate": 16000}}}},
+        },
+        "invalid_value",
+        "session.audio.input.format.rate",
+    ),
+]
+
+
+@pytest.mark.parametrize(("event", "code", "param"), REFUSED, ids=[code for _, code, _ in REFUSED])
+async def test_a_refused_event_is_named_in_its_error(
+    server: RunningServer, event: dict[str, Any], code: str, param: str | None
+) -> None:
+    async with talking(server) as talk:
+        await talk.connection.send({**event, "event_id": "mine"})  # type: ignore[arg-type]
+        error = (await talk.until("error")).error
+        assert (error.type, error.code, error.param) == ("invalid_request_error", code, param)
+        assert error.event_id == "mine"
+        await talk.update(instructions="The session goes on.")
+
+
+async def test_a_second_response_is_refused_while_one_is_active(server: RunningServer, chat: ScriptedChatModel) -> None:
+    chat.answers = ["One two three, four five. Six seven."]
+    chat.hold = asyncio.Event()
+    async with talking(server) as talk:
+        await talk.connection.response.create()
+        await talk.until("response.output_audio.delta")
+        await talk.connection.response.create(event_id="second")
+        error = (await talk.until("error")).error
+        assert (error.code, error.event_id) == ("conversation_already_has_active_response", "second")
+        await talk.connection.session.update(session={"type": "realtime", "audio": {"output": {"voice": "other"}}})
+        assert (await talk.until("error")).error.code == "cannot_update_voice"
+        server.loop.call_soon_threadsafe(chat.hold.set)
+        assert (await talk.until("response.done")).response.status == "completed"
+
+
+async def test_items_keep_their_ids_and_places(server: RunningServer, chat: ScriptedChatModel) -> None:
+    def message(item_id: str) -> Any:
+        content = [{"type": "input_text", "text": item_id}]
+        return {"id": item_id, "type": "message", "role": "user", "content": content}
+
+    async with talking(server) as talk:
+        items = talk.connection.conversation.item
+        places = []
+        for item_id, place in [("second", None), ("fourth", None), ("first", "root"), ("third", "second")]:
+            await items.create(item=message(item_id), **({"previous_item_id": place} if place else {}))
+            places.append((await talk.until("conversation.item.done")).previous_item_id)
+        assert places == [None, "second", None, "second"]
+        await items.create(item=message("first"))
+        assert (await talk.until("error")).error.code == "item_create_duplicate_item_id"
+        await items.delete(item_id="fourth")
+        assert (await talk.until("conversation.item.deleted")).item_id == "fourth"
+        await items.retrieve(item_id="third")
+        assert (await talk.until("conversation.item.retrieved")).item.content[0].text == "third"
+        await talk.answer()
+    assert [asked.content for asked in chat.asked[0][1:]] == ["first", "second", "third"]
+
+
+async def test_extension_events_come_only_when_asked_for(server: RunningServer) -> None:
+    async with talking(server) as talk:
+        session = await talk.update(unheard_of=True, streamsrv={"events": ["transcription.partial"]})
+        assert session.streamsrv == {"events": ["transcription.partial"]}
+        assert not hasattr(session, "unheard_of")
+
+
+async def test_a_wrong_key_is_refused_before_the_session() -> None:
+    with serving(fake_engines(), api_keys="right") as server:
+        url = server.http_url.replace("http", "ws")
+        for key, status in [("wrong", 401), ("right", None)]:
+            async with AsyncOpenAI(base_url="http://elsewhere.test", websocket_base_url=url, api_key=key) as client:
+                try:
+                    async with client.realtime.connect(model="gpt-realtime") as connection:
+                        assert (await connection.recv()).type == "session.created"
+                        refused = None
+                except Exception as error:
+                    refused = error.response.status_code  # type: ignore[attr-defined]
+                assert refused == status
+
+
+async def test_real_speech_is_answered_by_real_engines(real_server: RunningServer) -> None:
+    async with talking(real_server) as talk:
+        await talk.update(
+            instructions="Answer in one short sentence.",
+            audio={"input": {"transcription": {"model": "default"}}},
+        )
+        await talk.say(best_of_times())
+        done = (await talk.until("response.done")).response
+    (heard,) = talk.of("conversation.item.input_audio_transcription.completed")
+    assert {"best", "worst", "times"} <= words(heard.transcript)
+    assert done.status == "completed"
+    assert words(done.output[0].content[0].transcript)
+    pcm = np.frombuffer(talk.audio(), "<i2")
+    assert len(pcm) > RATE // 2
+    assert np.abs(pcm).max() > 1000, "the answer is audible"
+
+
+@pytest.mark.parametrize("kind", ["pcm", "pcmu", "pcma"])
+async def test_real_speech_is_transcribed_in_every_format(real_server: RunningServer, kind: str) -> None:
+    speech = best_of_times()
+    async with talking(real_server, "streamsrv.transcription.partial", intent="transcription") as talk:
+        await talk.connection.session.update(
+            session={
+                "type": "transcription",
+                "audio": {"input": {"format": {"type": f"audio/{kind}"}}},
+                "streamsrv": {"events": ["transcription.partial"]},
+            }  # type: ignore[typeddict-unknown-key]
+        )
+        await talk.until("session.updated")
+        if kind == "pcm":
+            await talk.say(speech)
+        else:
+            await talk.send(CODECS[kind][0](telephone(speech)).tobytes())
+        completed = await talk.until("conversation.item.input_audio_transcription.completed")
+    assert {"best", "worst", "times"} <= words(completed.transcript)
+    assert 4 < completed.usage.seconds < 6
+
+
+def words(text: str) -> set[str]:
+    return {word.strip(".,;!?").lower() for word in text.split()}

@@ -1,0 +1,59 @@
+"""Moonshine's own parts; what it recognises is tested with all recognisers in test_recognizers.py."""
+
+import numpy as np
+import pytest
+
+pytest.importorskip("onnxruntime")
+
+from streamsrv.asr.base import RecognitionOptions
+from streamsrv.asr.moonshine import MoonshineDecoder, load, read_vocabulary, without_loop
+from streamsrv.errors import Unavailable
+from streamsrv.inference.scheduler import Scheduler
+from streamsrv.providers.catalogue import load_catalogue
+from streamsrv.providers.loading import LoadContext
+from streamsrv.providers.readiness import needs
+from streamsrv.providers.weights import ModelStore
+
+ENTRY = load_catalogue()["moonshine-tiny"]
+
+
+@pytest.fixture(scope="module")
+def decoder() -> MoonshineDecoder:
+    store = ModelStore()
+    if lacking := needs(ENTRY, store):
+        pytest.skip(f"{ENTRY.name} needs {', '.join(map(str, lacking))}")
+    files = store.locate(ENTRY)
+    return MoonshineDecoder(files["encoder_model.ort"], files["decoder_model_merged.ort"], files["tokenizer.bin"])
+
+
+def test_a_vocabulary_has_short_long_and_empty_tokens():
+    assert read_vocabulary(b"\x02ab" + b"\x00" + bytes([130, 1]) + b"c" * 130) == [b"ab", b"", b"c" * 130]
+
+
+@pytest.mark.parametrize(
+    ("tokens", "cut"),
+    [
+        ([1, 2, 3], None),
+        ([9, 4, 4, 4, 4, 4], None),
+        ([9, 4, 4, 4, 4, 4, 4], [9, 4]),
+        ([9, *[4, 5] * 6], [9, 4, 5]),
+        ([9, *range(20, 28), *range(20, 28)], None),
+        ([9, *range(20, 28), *range(20, 28), *range(20, 28)], [9, *range(20, 28)]),
+        ([9, *[4] * 6, 7], None),
+    ],
+)
+def test_a_loop_is_cut_to_one_round(tokens, cut):
+    assert without_loop(tokens) == cut
+
+
+@pytest.mark.parametrize("samples", [0, 1, 400, 1600])
+def test_audio_too_short_for_the_encoder_is_taken(decoder, samples):
+    assert len(decoder.decode(np.zeros(samples, np.float32), RecognitionOptions()).text) < 10
+
+
+def test_missing_files_are_unavailable(tmp_path):
+    scheduler = Scheduler(0)
+    files = {name: tmp_path / name for name in ("encoder_model.ort", "decoder_model_merged.ort", "tokenizer.bin")}
+    with pytest.raises(Unavailable, match="moonshine-tiny could not be loaded"):
+        load(ENTRY, LoadContext(scheduler, files))
+    scheduler.close()

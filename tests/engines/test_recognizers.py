@@ -1,0 +1,201 @@
+"""What every recogniser must do, tried on recorded speech; only `asr.base` is used, so any engine can be added.
+
+Audio is pushed faster than real time. Where a test needs partial results it waits for one, so nothing depends on speed.
+"""
+
+import asyncio
+import threading
+from collections.abc import AsyncIterator, Iterable, Iterator
+from contextlib import aclosing
+from itertools import cycle, pairwise
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from recordings import recording
+from streamsrv.asr.base import SAMPLE_RATE, RecognitionOptions, RecognitionStream, Recognizer, Transcript
+from streamsrv.asr.word_errors import count_word_errors
+from streamsrv.audio.files import read_audio
+from streamsrv.audio.pcm import level_dbfs
+from streamsrv.inference.scheduler import Scheduler
+from streamsrv.providers.catalogue import load_catalogue
+from streamsrv.providers.loading import LoadContext, load_engine
+from streamsrv.providers.readiness import needs
+from streamsrv.providers.weights import ModelStore
+
+TWO_CITIES = (
+    "It was the best of times, it was the worst of times, it was the age of wisdom, it was the age of foolishness, it "
+    "was the epoch of belief, it was the epoch of incredulity, it was the season of Light, it was the season of "
+    "Darkness, it was the spring of hope, it was the winter of despair, we had everything before us, we had nothing "
+    "before us, we were all going direct to Heaven, we were all going direct the other way - in short, the period was "
+    "so far like the present period, that some of its noisiest authorities insisted on its being received, for good or "
+    "for evil, in the superlative degree of comparison only."
+)
+BECKETT = "Ever tried. Ever failed. No matter. Try again. Fail again. Fail better."
+MOST_ERRORS = 0.15
+SPEECH_DBFS = -45
+ENTRIES = {entry.name: entry for entry in load_catalogue().entries("recognizer")}
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+
+@pytest.fixture(scope="module", params=ENTRIES)
+def recognizer(request: pytest.FixtureRequest) -> Iterator[Recognizer]:
+    entry, store = ENTRIES[request.param], ModelStore()
+    if lacking := needs(entry, store):
+        pytest.skip(f"{entry.name} needs {', '.join(map(str, lacking))}")
+    scheduler = Scheduler(2)
+    yield load_engine(entry, LoadContext(scheduler, store.locate(entry)))
+    scheduler.close()
+
+
+@pytest.fixture(scope="module")
+def two_cities() -> NDArray[np.int16]:
+    return read_audio(recording("two_cities.wav"), SAMPLE_RATE)
+
+
+@pytest.fixture(scope="module")
+def beckett() -> NDArray[np.int16]:
+    return read_audio(recording("beckett.wav"), SAMPLE_RATE)
+
+
+def frames(pcm: NDArray[np.int16], sizes: Iterable[int] = (512,)) -> Iterator[NDArray[np.int16]]:
+    start = 0
+    for size in cycle(sizes):
+        if start >= len(pcm):
+            return
+        yield pcm[start : start + size]
+        start += size
+
+
+def push(stream: RecognitionStream, frame: NDArray[np.int16]) -> None:
+    """Push a frame as speech or silence by its level, as good as voice activity for a studio recording."""
+    stream.push(frame, speech=level_dbfs(frame) > SPEECH_DBFS)
+
+
+async def push_all(stream: RecognitionStream, pcm: NDArray[np.int16], sizes: Iterable[int] = (512,)) -> None:
+    for frame in frames(pcm, sizes):
+        push(stream, frame)
+        await asyncio.sleep(0)
+
+
+async def final_of(stream: RecognitionStream) -> Transcript:
+    *_, final = [transcript async for transcript in stream]
+    assert final.is_final
+    return final
+
+
+def opened(recognizer: Recognizer, options: RecognitionOptions | None = None) -> "aclosing[RecognitionStream]":
+    return aclosing(recognizer.open(options or RecognitionOptions(language="en")))
+
+
+async def transcripts_of(stream: RecognitionStream, pcm: NDArray[np.int16]) -> AsyncIterator[Transcript]:
+    """Push `pcm`, waiting for a transcript after every three seconds of it as a listener in real time would see one."""
+    pieces = list(frames(pcm, [3 * SAMPLE_RATE]))
+    for piece in pieces[:-1]:
+        await push_all(stream, piece)
+        yield await anext(aiter(stream))
+    await push_all(stream, pieces[-1])
+    stream.finish()
+    async for transcript in stream:
+        yield transcript
+
+
+async def test_long_speech_with_pauses(recognizer, two_cities):
+    async with opened(recognizer) as stream, asyncio.timeout(120):
+        transcripts = [transcript async for transcript in transcripts_of(stream, two_cities)]
+    assert count_word_errors(TWO_CITIES, transcripts[-1].text).rate <= MOST_ERRORS
+    *partial, final = transcripts
+    assert final.is_final
+    assert final.tentative == ""
+    assert not any(transcript.is_final for transcript in partial)
+    assert any(transcript.tentative for transcript in partial)
+    assert all(after.stable.startswith(before.stable) for before, after in pairwise(partial))
+    assert len(partial[-1].stable.split()) > 80
+
+
+async def test_speech_pushed_all_at_once(recognizer, two_cities):
+    async with opened(recognizer) as stream, asyncio.timeout(120):
+        stream.push(two_cities)
+        stream.finish()
+        assert count_word_errors(TWO_CITIES, (await final_of(stream)).text).rate <= MOST_ERRORS
+
+
+async def test_short_speech(recognizer, beckett):
+    async with opened(recognizer) as stream, asyncio.timeout(60):
+        await push_all(stream, beckett)
+        stream.finish()
+        assert count_word_errors(BECKETT, (await final_of(stream)).text).rate <= MOST_ERRORS
+
+
+async def test_frames_of_any_size(recognizer, beckett):
+    async with opened(recognizer) as stream, asyncio.timeout(60):
+        await push_all(stream, beckett, sizes=(1, 37, 0, 511, 1600, 160, 4801))
+        stream.finish()
+        assert count_word_errors(BECKETT, (await final_of(stream)).text).rate <= MOST_ERRORS
+
+
+async def test_times_of_words_if_any_are_in_order_and_inside_the_audio(recognizer, beckett):
+    async with opened(recognizer) as stream, asyncio.timeout(60):
+        await push_all(stream, beckett)
+        stream.finish()
+        words = (await final_of(stream)).words
+    times = [ms for word in words for ms in (word.start_ms, word.end_ms)]
+    assert times == sorted(times)
+    assert all(0 <= ms <= len(beckett) / 16 for ms in times)
+
+
+@pytest.mark.parametrize("seconds", [0, 3])
+async def test_silence_is_no_text(recognizer, seconds):
+    async with opened(recognizer) as stream, asyncio.timeout(60):
+        await push_all(stream, np.zeros(seconds * SAMPLE_RATE, np.int16))
+        stream.finish()
+        assert (await final_of(stream)).text == ""
+
+
+async def test_two_streams_at_once_do_not_mix(recognizer, two_cities, beckett):
+    async with opened(recognizer) as one, opened(recognizer) as other, asyncio.timeout(60):
+        for a, b in zip(frames(two_cities[: len(beckett)]), frames(beckett), strict=True):
+            push(one, a)
+            push(other, b)
+            await asyncio.sleep(0)
+        one.finish()
+        other.finish()
+        first, second = await asyncio.gather(final_of(one), final_of(other))
+    assert "best of times" in first.text.lower()
+    assert count_word_errors(BECKETT, second.text).rate <= MOST_ERRORS
+
+
+async def test_closing_in_the_middle_of_speech_leaves_nothing_behind(recognizer, two_cities):
+    tasks, threads = asyncio.all_tasks(), threading.active_count()
+    async with opened(recognizer) as stream, asyncio.timeout(60):
+        await push_all(stream, two_cities[: 5 * SAMPLE_RATE])
+        await anext(aiter(stream))
+        await push_all(stream, two_cities[5 * SAMPLE_RATE : 10 * SAMPLE_RATE])
+    await stream.aclose()
+    assert asyncio.all_tasks() == tasks
+    assert threading.active_count() <= threads
+
+
+async def test_closing_ends_a_pending_read(recognizer):
+    async with asyncio.timeout(60), asyncio.TaskGroup() as tasks:
+        async with opened(recognizer) as stream:
+            reading = tasks.create_task(anext(aiter(stream), None))
+            await asyncio.sleep(0)
+        assert await reading is None
+
+
+async def test_options_are_accepted(recognizer, beckett):
+    options = RecognitionOptions(language="en", prompt="Samuel Beckett, Worstward Ho")
+    async with opened(recognizer, options) as stream, asyncio.timeout(60):
+        await push_all(stream, beckett)
+        stream.finish()
+        final = await final_of(stream)
+    assert count_word_errors(BECKETT, final.text).rate <= MOST_ERRORS
+    assert final.language in (None, "en")
+
+
+async def test_warm_up_can_be_repeated(recognizer):
+    await recognizer.warm_up()
+    await recognizer.warm_up()

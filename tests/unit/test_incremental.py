@@ -1,0 +1,386 @@
+"""Streaming over a decoder of whole windows: the utterance (pure), then its life on the event loop."""
+
+import asyncio
+import threading
+from contextlib import aclosing
+from itertools import pairwise
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from streamsrv.asr import incremental
+from streamsrv.asr.base import RecognitionOptions, Transcript, Word
+from streamsrv.asr.incremental import Hypothesis, IncrementalRecognizer, IncrementalStream
+from streamsrv.asr.utterance import Utterance, estimate_words
+from streamsrv.asr.window import Span
+from streamsrv.errors import EngineError, Overloaded, Rejected, Unavailable
+from streamsrv.inference.scheduler import Priority, Scheduler
+
+WORD_MS = 320
+
+
+def spoken(number: int, ms: int = WORD_MS) -> NDArray[np.int16]:
+    """The word "w<number>", as the fake decoder understands it."""
+    return np.full(ms * 16, number, np.int16)
+
+
+def silence(ms: int) -> NDArray[np.int16]:
+    return np.zeros(ms * 16, np.int16)
+
+
+class FakeDecoder:
+    """Hears the word "w<n>" where samples have the value n. `gate` holds decodes back; `entered` counts those begun."""
+
+    max_window_ms = 30_000
+
+    def __init__(self, error: Exception | None = None) -> None:
+        self.heard: list[str] = []
+        self.gate = threading.Event()
+        self.gate.set()
+        self.entered = threading.Semaphore(0)
+        self.options: list[RecognitionOptions] = []
+        self._error = error
+
+    def decode(self, samples: NDArray[np.float32], options: RecognitionOptions) -> Hypothesis:
+        self.entered.release()
+        self.options.append(options)
+        self.gate.wait()
+        if self._error:
+            raise self._error
+        values = np.rint(samples[samples > 0] * 32768).astype(int)
+        text = " ".join(f"w{value}" for value in dict.fromkeys(values.tolist()))
+        self.heard.append(text)
+        return Hypothesis(text, language="xx")
+
+
+# --- the utterance --------------------------------------------------------------------------------------------------
+
+
+def hear(utterance: Utterance, *frames: tuple[NDArray[np.int16], bool]) -> list[Transcript]:
+    """Push audio in frames of 32 ms, decoding at once whatever is due."""
+    decoder, transcripts = FakeDecoder(), []
+    for pcm, speech in frames:
+        for start in range(0, len(pcm), 512):
+            if transcript := utterance.push(pcm[start : start + 512], speech=speech):
+                transcripts.append(transcript)
+            while utterance.window.due:
+                excerpt = utterance.window.take()
+                samples = excerpt.samples.astype(np.float32) / 32768
+                transcripts.append(utterance.accept(excerpt, decoder.decode(samples, RecognitionOptions())))
+    return transcripts
+
+
+def words(first: int, last: int) -> tuple[NDArray[np.int16], bool]:
+    return np.concatenate([spoken(number) for number in range(first, last + 1)]), True
+
+
+def pause(ms: int) -> tuple[NDArray[np.int16], bool]:
+    return silence(ms), False
+
+
+def text(first: int, last: int) -> str:
+    return " ".join(f"w{number}" for number in range(first, last + 1))
+
+
+def test_stable_text_grows_while_speech_goes_on():
+    transcripts = hear(Utterance(), words(1, 6), pause(200))
+    stable = [transcript.stable for transcript in transcripts]
+    assert stable == ["", text(1, 2), text(1, 4), text(1, 5)]
+    assert [transcript.text for transcript in transcripts] == [text(1, 2), text(1, 4), text(1, 5), text(1, 6)]
+
+
+def test_a_part_frozen_at_a_pause_is_stable_and_stays_in_the_final_transcript():
+    utterance = Utterance()
+    frozen = hear(utterance, words(1, 20), pause(500))[-1]
+    assert (frozen.stable, frozen.tentative) == (text(1, 20), "")
+    assert utterance.window.length_ms <= 150
+    hear(utterance, words(21, 23), pause(200))
+    assert utterance.final().stable == text(1, 23)
+
+
+@pytest.mark.parametrize("count", [37, 38, 39, 60, 100])
+def test_cutting_long_speech_neither_repeats_nor_loses_a_word(count):
+    """The fake decoder hears a word cut in two twice, as the end of one part and the beginning of the next."""
+    utterance = Utterance()
+    transcripts = hear(utterance, words(1, count), pause(500))
+    assert all(b.stable.startswith(a.stable) for a, b in pairwise(transcripts))
+    assert list(dict.fromkeys(utterance.final().stable.split())) == text(1, count).split()
+    stable = transcripts[-1].stable.split()
+    assert list(dict.fromkeys(stable)) == text(1, count).split()
+    assert len(stable) <= count + count // 20
+
+
+def test_the_final_transcript_takes_the_newest_hypothesis_over_older_stable_text():
+    utterance = Utterance()
+    for heard in ("I scream for", "I scream for ice", "ice cream for ice"):
+        utterance.push(spoken(1, 512), speech=True)
+        transcript = utterance.accept(utterance.window.take(), Hypothesis(heard))
+    assert transcript.stable == "I scream for"
+    assert utterance.final() == Transcript("ice cream for ice", words=utterance.final().words, is_final=True)
+
+
+def test_words_are_spread_over_speech_and_not_over_pauses():
+    assert estimate_words(["abcd", "efg", "hij", "klmn"], [Span(1000, 1900), Span(5000, 5900)]) == (
+        Word("abcd", 1000, 1500),
+        Word("efg", 1500, 1900),
+        Word("hij", 5000, 5400),
+        Word("klmn", 5400, 5900),
+    )
+
+
+def test_final_words_are_timed_in_the_stream_across_frozen_parts():
+    utterance = Utterance()
+    hear(utterance, pause(2000), words(1, 20), pause(4000), words(21, 22), pause(200))
+    timed = utterance.final().words
+    assert [word.text for word in timed] == text(1, 22).split()
+    assert (timed[0].start_ms, timed[19].end_ms) == (2000, 2000 + 20 * WORD_MS)
+    assert timed[20].start_ms == 2000 + 20 * WORD_MS + 4000
+    assert all(word.confidence is None for word in timed)
+
+
+# --- on the event loop ----------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def decoder():
+    decoder = FakeDecoder()
+    yield decoder
+    decoder.gate.set()
+
+
+@pytest.fixture
+def scheduler():
+    scheduler = Scheduler(1)
+    yield scheduler
+    scheduler.close()
+
+
+@pytest.fixture
+def recognizer(decoder: FakeDecoder, scheduler: Scheduler) -> IncrementalRecognizer:
+    return IncrementalRecognizer(decoder, scheduler, "fake")
+
+
+def open_stream(recognizer: IncrementalRecognizer) -> "aclosing[IncrementalStream]":
+    return aclosing(recognizer.open(RecognitionOptions()))
+
+
+async def entered(decoder: FakeDecoder) -> None:
+    """Wait until a worker thread is inside the decoder."""
+    await asyncio.to_thread(decoder.entered.acquire)
+
+
+async def let_tasks_run() -> None:
+    """Give every task that can go on its turns of the event loop."""
+    for _ in range(10):
+        await asyncio.sleep(0)
+
+
+async def transcripts_of(stream: IncrementalStream) -> list[Transcript]:
+    return [transcript async for transcript in stream]
+
+
+async def final_of(stream: IncrementalStream) -> str:
+    *_, final = await transcripts_of(stream)
+    assert final.is_final
+    return final.stable
+
+
+async def test_partial_then_final(recognizer, decoder):
+    async with open_stream(recognizer) as stream:
+        stream.push(np.concatenate([spoken(1), spoken(2)]), speech=True)
+        assert await anext(stream) == Transcript("", "w1 w2", language="xx")
+        stream.push(spoken(3), speech=True)
+        stream.finish()
+        assert await final_of(stream) == "w1 w2 w3"
+    assert decoder.heard == ["w1 w2", "w1 w2 w3"]
+
+
+async def test_finish_after_a_pause_needs_no_further_decode(recognizer, decoder):
+    async with open_stream(recognizer) as stream:
+        stream.push(spoken(1), speech=True)
+        stream.push(silence(128), speech=False)
+        assert (await anext(stream)).text == "w1"
+        stream.push(silence(1000), speech=False)
+        decoder.gate.clear()
+        stream.finish()
+        assert await final_of(stream) == "w1"
+    assert len(decoder.heard) == 1
+
+
+async def test_nothing_said_is_an_empty_final_without_a_decode(recognizer, decoder):
+    async with open_stream(recognizer) as stream:
+        stream.push(silence(3000), speech=False)
+        stream.finish()
+        assert await transcripts_of(stream) == [Transcript("", is_final=True)]
+    assert decoder.heard == []
+
+
+async def test_a_running_decode_that_has_all_speech_is_used_for_the_final(recognizer, decoder):
+    decoder.gate.clear()
+    async with open_stream(recognizer) as stream:
+        stream.push(spoken(1, 640), speech=True)
+        await entered(decoder)
+        stream.finish()
+        decoder.gate.set()
+        assert await final_of(stream) == "w1"
+    assert decoder.heard == ["w1"]
+
+
+async def test_a_running_decode_that_lacks_speech_is_not_waited_for(decoder):
+    scheduler = Scheduler(2)
+    recognizer = IncrementalRecognizer(decoder, scheduler, "fake")
+    decoder.gate.clear()
+    async with open_stream(recognizer) as stream:
+        stream.push(spoken(1, 640), speech=True)
+        await entered(decoder)
+        stream.push(spoken(2), speech=True)
+        stream.finish()
+        await entered(decoder)
+        decoder.gate.set()
+        assert await final_of(stream) == "w1 w2"
+    scheduler.close()
+
+
+async def test_the_final_of_one_stream_overtakes_waiting_partials_of_others(recognizer, decoder, scheduler):
+    decoder.gate.clear()
+    async with open_stream(recognizer) as busy, open_stream(recognizer) as other, open_stream(recognizer) as ending:
+        busy.push(spoken(1, 640), speech=True)
+        await entered(decoder)
+        other.push(spoken(2, 640), speech=True)
+        await let_tasks_run()
+        ending.push(spoken(3, 640), speech=True)
+        await let_tasks_run()
+        ending.finish()
+        await let_tasks_run()
+        decoder.gate.set()
+        assert await final_of(ending) == "w3"
+        await anext(other)
+    assert decoder.heard == ["w1", "w3", "w2"]
+
+
+async def test_decodes_that_could_not_begin_are_joined_into_one(recognizer, decoder):
+    decoder.gate.clear()
+    async with open_stream(recognizer) as stream:
+        stream.push(spoken(1, 640), speech=True)
+        await entered(decoder)
+        for number in range(2, 8):
+            stream.push(spoken(number, 640), speech=True)
+        decoder.gate.set()
+        while (await anext(stream)).text != text(1, 7):
+            pass
+    assert decoder.heard == ["w1", text(1, 7)]
+
+
+async def test_a_newer_transcript_replaces_one_that_was_not_read(recognizer, scheduler):
+    async with open_stream(recognizer) as stream:
+        for number in range(1, 4):
+            stream.push(spoken(number, 640), speech=True)
+            await let_tasks_run()
+            await scheduler.run(Priority.PARTIAL, lambda: None)  # behind the stream's own decode
+            await let_tasks_run()
+        assert (await anext(stream)).text == "w1 w2 w3"
+
+
+@pytest.mark.parametrize(
+    ("error", "expected"),
+    [(RuntimeError("broken"), Unavailable), (Rejected("no"), Rejected), (TimeoutError(), Unavailable)],
+)
+async def test_errors_of_the_decoder_reach_the_reader(scheduler, error, expected):
+    async with open_stream(IncrementalRecognizer(FakeDecoder(error), scheduler, "fake")) as stream:
+        stream.push(spoken(1, 640), speech=True)
+        with pytest.raises(EngineError) as caught:
+            await anext(stream)
+        assert type(caught.value) is expected
+        assert await transcripts_of(stream) == []
+
+
+class BusyScheduler(Scheduler):
+    """A fake that has no room for partial results."""
+
+    async def run(self, priority, call):
+        if priority is Priority.PARTIAL:
+            raise Overloaded("full")
+        return await super().run(priority, call)
+
+
+async def test_partials_are_shed_when_the_queue_is_full_and_the_final_is_not(decoder):
+    scheduler = BusyScheduler(1)
+    async with open_stream(IncrementalRecognizer(decoder, scheduler, "fake")) as stream:
+        for number in range(1, 9):
+            stream.push(spoken(number), speech=True)
+            await asyncio.sleep(0)
+        stream.finish()
+        assert await transcripts_of(stream) == [
+            Transcript(text(1, 8), words=stream_words(8), language="xx", is_final=True)
+        ]
+    scheduler.close()
+
+
+def stream_words(count: int) -> tuple[Word, ...]:
+    return estimate_words(text(1, count).split(), [Span(0, count * WORD_MS)])
+
+
+async def test_a_stream_that_falls_too_far_behind_fails(recognizer, decoder, monkeypatch):
+    monkeypatch.setattr(incremental, "BACKLOG_MS", 20_000)
+    decoder.gate.clear()
+    async with open_stream(recognizer) as stream:
+        for _ in range(21):
+            stream.push(spoken(1, 1000), speech=True)
+        with pytest.raises(Overloaded):
+            await anext(stream)
+        assert await transcripts_of(stream) == []
+
+
+async def test_closing_ends_the_iteration_and_leaves_no_task_and_no_job(recognizer, decoder, scheduler):
+    before = asyncio.all_tasks()
+    decoder.gate.clear()
+    busy, waiting = recognizer.open(RecognitionOptions()), recognizer.open(RecognitionOptions())
+    busy.push(spoken(1, 640), speech=True)
+    await entered(decoder)
+    waiting.push(spoken(2, 640), speech=True)
+    reader = asyncio.ensure_future(transcripts_of(waiting))
+    await let_tasks_run()
+    await waiting.aclose()
+    await busy.aclose()
+    assert await reader == []
+    await waiting.aclose()
+    assert asyncio.all_tasks() == before
+    decoder.gate.set()
+    await scheduler.run(Priority.PARTIAL, lambda: None)
+    assert decoder.heard == ["w1"]
+
+
+async def test_audio_after_the_end_is_ignored(recognizer, decoder):
+    async with open_stream(recognizer) as stream:
+        stream.push(spoken(1), speech=True)
+        stream.finish()
+        stream.push(spoken(2, 2000), speech=True)
+        stream.finish()
+        assert await final_of(stream) == "w1"
+        stream.push(spoken(3, 2000), speech=True)
+        stream.finish()
+    assert decoder.heard == ["w1"]
+
+
+async def test_a_head_being_decoded_when_the_speech_ends_is_kept(recognizer, decoder):
+    decoder.gate.clear()
+    async with open_stream(recognizer) as stream:
+        for number in range(1, 41):
+            stream.push(spoken(number), speech=True)
+        await entered(decoder)
+        stream.finish()
+        decoder.gate.set()
+        heard = (await final_of(stream)).split()
+    assert list(dict.fromkeys(heard)) == text(1, 40).split()
+    assert len(decoder.heard) == 2
+
+
+async def test_options_reach_the_decoder_and_warm_up_decodes(recognizer, decoder):
+    await recognizer.warm_up()
+    options = RecognitionOptions(language="de", prompt="Grüße")
+    async with aclosing(recognizer.open(options)) as stream:
+        stream.push(spoken(1), speech=True)
+        stream.finish()
+        await final_of(stream)
+    assert decoder.options == [RecognitionOptions(), options]
