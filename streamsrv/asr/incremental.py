@@ -17,7 +17,7 @@ from streamsrv.inference.scheduler import Priority, Scheduler
 
 __all__ = ["Hypothesis", "IncrementalRecognizer", "WindowDecoder"]
 
-BACKLOG_MS = 300_000
+BACKLOG_MS = 600_000
 """Audio that may wait for a decoder that cannot keep up; a stream that holds more fails with `Overloaded`."""
 
 
@@ -39,6 +39,7 @@ class IncrementalRecognizer:
         self, decoder: WindowDecoder, scheduler: Scheduler, name: str, limits: WindowLimits | None = None
     ) -> None:
         self.name = name
+        self.max_window_ms = decoder.max_window_ms
         self._decoder = decoder
         self._scheduler = scheduler
         self._limits = (limits or WindowLimits()).within(decoder.max_window_ms)

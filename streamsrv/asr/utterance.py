@@ -49,8 +49,7 @@ class Utterance:
         self.window.accept(excerpt)
         self._newest = split_words(hypothesis.text)
         self._language = hypothesis.language or self._language
-        if not excerpt.is_head:
-            self._append(self._agreement.accept(self._newest, complete=excerpt.complete))
+        self._append(self._agreement.accept(self._newest, complete=excerpt.complete))
         if self.window.is_final:
             self._freeze(continues=excerpt.is_head)
         return self._transcript()

@@ -135,12 +135,11 @@ class RecognitionWindow:
 
     def take(self) -> Excerpt:
         """The whole window; of one that grew too long the head, cut where its later half is quietest."""
-        is_head = self._is_too_long
         samples = np.array(self._audio[: self._limits.longest_ms * _PER_MS], np.int16)
+        is_head = self._is_too_long
         if is_head:
             samples = samples[: _quietest(samples)]
-        self._taken_speech = self._speech
-        self._taken_complete = self._in_pause and not is_head
+        self._taken_speech, self._taken_complete = self._speech, self._in_pause and not is_head
         return Excerpt(samples, self._speech, self._taken_complete, is_head)
 
     def accept(self, excerpt: Excerpt) -> None:

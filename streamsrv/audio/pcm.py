@@ -24,8 +24,3 @@ def level_dbfs(pcm: NDArray[np.int16]) -> float:
         return float("-inf")
     power = float(np.mean(np.square(to_float(pcm), dtype=np.float64)))
     return 10 * float(np.log10(power)) if power > 0 else float("-inf")
-
-
-def duration_ms(samples: int, sample_rate: int) -> int:
-    """Milliseconds, rounded, that `samples` last at `sample_rate` Hz."""
-    return round(samples * 1000 / sample_rate)

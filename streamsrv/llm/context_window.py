@@ -11,18 +11,21 @@ _TOKENS_PER_MESSAGE = 8
 
 
 def last_turns(messages: Sequence[Message], turns: int, tokens: int) -> list[Message]:
-    """The latest user message with what follows it, and at most `turns` turns before it; system messages stay.
+    """The latest turn with at least `turns` and less than twice as many turns before it; system messages stay.
 
-    A turn begins with a user message that follows anything else. Turns are left out, oldest first, until the rest has
-    no more than about `tokens` tokens; the latest one is never left out.
+    A turn begins with a user message that follows anything else. Old turns leave `turns` at a time: in between, each
+    prompt begins like the one before it, so that the model's cache holds all but its end. More of them leave, oldest
+    first, until the rest has no more than about `tokens` tokens; the latest one never does.
     """
     starts = [
         index
         for index, message in enumerate(messages)
         if message.role == "user" and (index == 0 or messages[index - 1].role != "user")
     ]
+    earlier = len(starts) - 1
+    surplus = max(0, earlier // turns - 1) * turns if turns else earlier
     kept = list(messages)
-    for start in starts[-turns - 1 :]:
+    for start in starts[max(0, surplus) :]:
         kept = [message for message in messages[:start] if message.role == "system"] + list(messages[start:])
         if estimated_tokens(kept) <= tokens:
             break

@@ -15,6 +15,7 @@ from streamsrv.errors import EngineError, Overloaded, Rejected, Unavailable
 from streamsrv.llm.base import ChatOptions, Delta, Message, Tool
 from streamsrv.llm.chat_chunks import Chunk, ChunkReader
 from streamsrv.llm.context_window import answerable, estimated_tokens, last_turns
+from streamsrv.llm.slots import SlotTable
 from streamsrv.llm.small_model import SpokenAnswer, guided
 from streamsrv.providers.catalogue import ModelEntry
 from streamsrv.providers.loading import LoadContext
@@ -22,7 +23,7 @@ from streamsrv.providers.loading import LoadContext
 _REUSE_TOKENS = 8
 """Shortest run of prompt tokens that is kept, shifted, when earlier turns leave the context: reading them again takes
 three times as long."""
-_PROMPT_CACHE_MIB = 256  # llama.cpp keeps up to 8 GiB of old prompts otherwise
+_PROMPT_CACHE_MIB = 64  # llama.cpp keeps up to 8 GiB of old prompts otherwise
 _QUIET = -1
 
 
@@ -32,14 +33,15 @@ class LlamaCppOptions:
 
     context_tokens: int = 2048
     """What each answer may use: prompt and answer together."""
-    slots: int = 2
-    """Answers that are written at the same time, taking turns on one thread."""
+    slots: int = 4
+    """Conversations that stay read, and answers written at the same time, on one thread. One takes 47 MB for 2048
+    tokens of a 135 M model; a conversation that finds no slot has its prompt read again, some 0.5 s."""
     queue_limit: int = 8
     """Requests that may wait for a slot; one more raises `Overloaded`."""
     max_output_tokens: int = 80
     """Upper limit; a request may ask for less."""
     history_turns: int = 4
-    """Turns before the latest that the model is shown."""
+    """Turns before the latest that the model is shown, at least; see `last_turns`."""
     temperature: float = 0.0
     repeat_penalty: float = 1.0
     """1 is none. Above it, facts suffer: the model avoids the words of the question."""
@@ -69,6 +71,8 @@ class LlamaCppChatModel:
         self._server = _start_server(name, path, options)
         self._threads = ThreadPoolExecutor(options.slots, thread_name_prefix="llamacpp")
         self._places = threading.Semaphore(options.slots + options.queue_limit)
+        self._slots = SlotTable(options.slots)
+        self._lock = threading.Lock()
         self._generations: set[_Generation] = set()
         self._closed = False
 
@@ -79,7 +83,7 @@ class LlamaCppChatModel:
         limit = min(options.max_output_tokens or self._options.max_output_tokens, self._options.max_output_tokens)
         answer = SpokenAnswer() if self._options.guided else None
         reader = ChunkReader()
-        async with contextlib.aclosing(self._generate(self._request(messages, limit))) as chunks:
+        async with contextlib.aclosing(self._generate(messages, limit)) as chunks:
             async for chunk in chunks:
                 deltas = reader.read(chunk)
                 for delta in answer.take(deltas) if answer else deltas:
@@ -92,10 +96,7 @@ class LlamaCppChatModel:
 
     async def warm_up(self) -> None:
         """Have every slot read what all prompts begin with."""
-        for slot in range(self._options.slots):
-            async with contextlib.aclosing(self._generate(self._request((), 1) | {"id_slot": slot})) as chunks:
-                async for _ in chunks:
-                    pass
+        await asyncio.gather(*(self._warm_slot() for _ in range(self._options.slots)))
 
     async def aclose(self) -> None:
         """Cancel what is running or waiting, and free the model."""
@@ -105,31 +106,40 @@ class LlamaCppChatModel:
         await asyncio.to_thread(self._threads.shutdown)
         self._server = None
 
-    def _request(self, messages: Sequence[Message], limit: int) -> dict[str, Any]:
-        options = self._options
-        frame = guided if options.guided else list[Message]
-        room = options.context_tokens - limit - estimated_tokens(frame(()))
+    async def _warm_slot(self) -> None:
+        async with contextlib.aclosing(self._generate((), 1)) as chunks:
+            async for _ in chunks:
+                pass
+
+    def _shown(self, messages: Sequence[Message], limit: int) -> list[Message]:
+        """The latest turns, as many as fit beside an answer of `limit` tokens."""
+        frame = estimated_tokens(guided(())) if self._options.guided else 0
         texts = [message for message in messages if message.content and message.role != "tool"]
-        shown = frame(answerable(last_turns(texts, options.history_turns, room)))
+        room = self._options.context_tokens - limit - frame
+        return answerable(last_turns(texts, self._options.history_turns, room))
+
+    def _request(self, shown: Sequence[Message], limit: int) -> dict[str, Any]:
+        messages = guided(shown) if self._options.guided else shown
         return {
-            "messages": [{"role": message.role, "content": message.content} for message in shown],
+            "messages": [{"role": message.role, "content": message.content} for message in messages],
             "max_tokens": limit,
-            "temperature": options.temperature,
-            "repeat_penalty": options.repeat_penalty,
+            "temperature": self._options.temperature,
+            "repeat_penalty": self._options.repeat_penalty,
             "chat_template_kwargs": {"enable_thinking": False},  # a caller would hear silence meanwhile
             "cache_prompt": True,
             "timings_per_token": True,  # the usage, also of an answer that is broken off
             "stream": True,
         }
 
-    async def _generate(self, request: dict[str, Any]) -> AsyncGenerator[Chunk, None]:
+    async def _generate(self, messages: Sequence[Message], limit: int) -> AsyncGenerator[Chunk, None]:
         """The chunks of one answer; closing the iterator frees the slot after the token being computed."""
         if self._closed:
             raise Unavailable(f"{self.name} is shutting down.")
         if not self._places.acquire(blocking=False):
             raise Overloaded(f"{self.name} already has {self._options.queue_limit} requests waiting.")
-        generation = _Generation(request)
-        job = self._threads.submit(self._run, generation)
+        shown = self._shown(messages, limit)
+        generation = _Generation(self._request(shown, limit))
+        job = self._threads.submit(self._run, generation, shown)
         self._generations.add(generation)
         try:
             while (chunk := await generation.next()) is not None:
@@ -140,10 +150,15 @@ class LlamaCppChatModel:
             if job.cancel():  # it had not begun, so it will not give its place back itself
                 self._places.release()
 
-    def _run(self, generation: "_Generation") -> None:
+    def _run(self, generation: "_Generation", shown: Sequence[Message]) -> None:
+        """Compute one answer on a worker thread; there are as many slots as threads, so that one is free."""
+        with self._lock:
+            slot = self._slots.take(shown)
         try:
-            generation.run(self._server)
+            generation.run(self._server, slot)
         finally:
+            with self._lock:
+                self._slots.give_back(slot)
             self._places.release()
 
 
@@ -176,12 +191,12 @@ class _Generation:
         self.cancel()
         self._chunks.put_nowait(error)
 
-    def run(self, server: Any) -> None:
-        """Compute the answer; blocks. A request that was cancelled while it waited is not computed."""
+    def run(self, server: Any, slot: int) -> None:
+        """Compute the answer on `slot`; blocks. A request that was cancelled while it waited is not computed."""
         if self._cancelled:
             return
         try:
-            server.handle_chat_completions(self._request, self._take)
+            server.handle_chat_completions(self._request | {"id_slot": slot}, self._take)
         except Exception as error:
             self._hand_over(Rejected(f"llama.cpp refused the request: {error}"))
         self._hand_over(None)

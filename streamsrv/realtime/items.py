@@ -21,7 +21,7 @@ class InputText(Struct, tag="input_text"):
     text: BoundedText
 
 
-class InputAudio(Struct, tag="input_audio", omit_defaults=True):
+class InputAudio(Struct, tag="input_audio"):
     """`audio` (decoded from base64) only arrives from clients; it is never sent back."""
 
     transcript: str | None = None

@@ -27,7 +27,9 @@ _PHRASE_STARTS = _words(
     """about after although and as at because before but by during for from if in into like of on or since so than that
     though through to until when where whether which while who with without"""
 )
-_CLINGING = _PHRASE_STARTS | _words("a an the my your his her its our their this these those no not very")
+_CLINGING = _PHRASE_STARTS | _words(
+    "a an the my your his her its our their this these those no not very hundred thousand million billion"
+)
 """Words that belong to the next one: speech must not pause after them."""
 _SENTENCE_STARTS = _words(
     """a also an and as at but everyone for he her here his how however i if in it its let meanwhile my no now on one
@@ -115,7 +117,8 @@ class Segmenter:
         return segments
 
     def _take(self, character: str) -> None:
-        if character.isspace() and character not in _NO_BREAK_SPACES:
+        binds = character in _NO_BREAK_SPACES and self._word and not self._space
+        if character.isspace() and not binds:
             if self._word and not self._space:
                 self._decide_before(self._word)
             if character == "\n":
@@ -258,7 +261,7 @@ def _count_words(text: str) -> int:
 
 def _ends_without_space(word: str, following: str) -> bool:
     """Whether `word` is complete although no whitespace follows it."""
-    if not word or following in _NEVER_FIRST + _CLOSERS:
+    if not word or following in _NEVER_FIRST + _CLOSERS + _NO_BREAK_SPACES:
         return False
     return word.endswith("—") or word.rstrip(_CLOSERS)[-1:] in tuple(_FULL_WIDTH_MARKS)
 

@@ -55,6 +55,8 @@ class HibariSynthesizer:
     def _speak(self, text: str, speed: float) -> Iterator[SpeechChunk]:
         speed = min(max(speed, _SLOWEST), _FASTEST)
         for sentence in cast("list[str]", self._hibari.split_sentences(text)):
+            if not any(character.isalnum() for character in sentence):
+                continue  # punctuation alone would be a noise
             for samples in self._synthesize(sentence, speed):
                 trimmer = SilenceTrimmer(self.sample_rate, keep_tail_ms=pause_after_ms(sentence))
                 pcm = np.concatenate([trimmer.feed(from_float(samples, _GAIN)), trimmer.finish()])

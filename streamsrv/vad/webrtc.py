@@ -22,7 +22,7 @@ class _Detector(Protocol):
     def is_speech(self, buf: bytes, sample_rate: int) -> bool: ...
 
 
-def load(entry: ModelEntry, context: LoadContext) -> "WebrtcVad":  # noqa: ARG001 - no weights, no blocking work
+def load(entry: ModelEntry, context: LoadContext) -> "WebrtcVad":
     """Create the detector; option `aggressiveness`: 0 finds all speech to 3 filters out most noise, default 2."""
     return WebrtcVad(entry.name, **entry.options)
 

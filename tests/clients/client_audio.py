@@ -2,8 +2,8 @@
 
 import numpy as np
 from numpy.typing import NDArray
-from recordings import recording
 
+from recordings import recording
 from streamsrv.audio.files import read_audio
 
 RATE = 24_000

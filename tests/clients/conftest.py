@@ -2,11 +2,12 @@
 
 import asyncio
 from collections.abc import Generator
+from typing import Literal
 
 import pytest
+
 from fakes import ScriptedChatModel, fake_engines
 from serving import RunningServer, serving
-
 from streamsrv.config import Settings
 from streamsrv.errors import EngineError
 from streamsrv.providers.startup import load_engines
@@ -16,6 +17,24 @@ from streamsrv.providers.startup import load_engines
 def chat() -> ScriptedChatModel:
     """The language model of `server`, to give answers to and to look into."""
     return ScriptedChatModel()
+
+
+@pytest.fixture
+def first_answer_held(chat: ScriptedChatModel) -> None:
+    """The first answer of `chat` never gets to its last word, unless `chat.hold` is set; later ones do."""
+    chat.hold = _FirstOnly()
+
+
+class _FirstOnly(asyncio.Event):
+    def __init__(self) -> None:
+        super().__init__()
+        self._waited_for = False
+
+    async def wait(self) -> Literal[True]:
+        if self._waited_for:
+            return True
+        self._waited_for = True
+        return await super().wait()
 
 
 @pytest.fixture

@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import asyncio
 import numpy as np
 import pytest
+from numpy.typing import NDArray
+
 from client_audio import RATE, best_of_times, loud, silence, turn
 from conformance import Conformance
 from fakes import ScriptedChatModel
-from numpy.typing import NDArray
 from serving import RunningServer
 
 FOLDER = Path(__file__).parent / "js"
@@ -80,7 +80,7 @@ def play(node: str, tmp_path: Path) -> Any:
 
 
 def test_a_voice_turn(play: Any, server: RunningServer, chat: ScriptedChatModel) -> None:
-    chat.answers = ["Good morning to you. How are you?"]
+    chat.answers += ["Good morning to you. How are you?"]
     played = play("voice.mjs", server, turn())
     assert played.history() == [
         ("user", "completed", "hello"),
@@ -90,13 +90,13 @@ def test_a_voice_turn(play: Any, server: RunningServer, chat: ScriptedChatModel)
 
 
 def test_a_text_turn(play: Any, server: RunningServer, chat: ScriptedChatModel) -> None:
-    chat.answers = ["It is noon."]
+    chat.answers += ["It is noon."]
     played = play("text.mjs", server)
     assert played.history() == [("user", "completed", "What time is it?"), ("assistant", "completed", "It is noon.")]
 
 
 def test_a_tool_is_run_by_the_sdk(play: Any, server: RunningServer, chat: ScriptedChatModel) -> None:
-    chat.answers = [("get_weather", '{"city": "Oslo"}'), "It snows."]
+    chat.answers += [("get_weather", '{"city": "Oslo"}'), "It snows."]
     played = play("tool.mjs", server)
     assert played.all("city") == ["Oslo"]
     assert chat.asked[1][-1].content == "snow in Oslo"
@@ -105,9 +105,9 @@ def test_a_tool_is_run_by_the_sdk(play: Any, server: RunningServer, chat: Script
     assert played.history()[-1] == ("assistant", "completed", "It snows.")
 
 
+@pytest.mark.usefixtures("first_answer_held")
 def test_speech_interrupts_the_answer(play: Any, server: RunningServer, chat: ScriptedChatModel) -> None:
-    chat.answers = ["One two three, four five. Six seven.", "Sorry"]
-    chat.hold = asyncio.Event()
+    chat.answers += ["One two three, four five. Six seven.", "Sorry"]
     played = play("barge_in.mjs", server, turn(), loud(), silence())
     assert played.all("interrupted")
     assert played.done() == [("cancelled", "turn_detected"), ("completed", None)]
@@ -119,9 +119,9 @@ def test_speech_interrupts_the_answer(play: Any, server: RunningServer, chat: Sc
     ]
 
 
+@pytest.mark.usefixtures("first_answer_held")
 def test_the_application_interrupts_the_answer(play: Any, server: RunningServer, chat: ScriptedChatModel) -> None:
-    chat.answers = ["One two three, four five. Six seven."]
-    chat.hold = asyncio.Event()
+    chat.answers += ["One two three, four five. Six seven."]
     played = play("interrupt.mjs", server)
     assert played.all("interrupted")
     assert played.done() == [("cancelled", "client_cancelled")]

@@ -2,13 +2,14 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
 from agents import function_tool
-from agents.realtime import RealtimeAgent, RealtimeRunner, RealtimeSession
+from agents.realtime import RealtimeAgent, RealtimeItem, RealtimeRunner, RealtimeSession
+
 from client_audio import RATE, best_of_times, loud, silence, turn
 from conformance import Conformance
 from fakes import ScriptedChatModel
@@ -24,6 +25,7 @@ class App:
         self.session = session
         self.conformance = Conformance()
         self.audio = b""
+        self._items: list[RealtimeItem] = []
         self._events = aiter(session)
 
     async def until(self, event_type: str) -> Any:
@@ -38,6 +40,8 @@ class App:
         assert event.type != "error", event.error
         if event.type == "audio":
             self.audio += event.audio.data
+        elif event.type == "history_updated":
+            self._items = event.history
         elif event.type == "raw_model_event" and event.data.type == "raw_server_event":
             self.conformance.take(json.dumps(event.data.data))
 
@@ -49,8 +53,8 @@ class App:
                 return event.data.data
 
     def history(self) -> list[tuple[str, str]]:
-        """The session's messages: role, and text or transcript."""
-        messages = [item for item in self.session._history if item.type == "message"]
+        """The messages of the last history that the SDK gave out: role, and text or transcript."""
+        messages = [item for item in self._items if item.type == "message"]
         return [(item.role, _text(item.content[0]) if item.content else "") for item in messages]
 
 
@@ -59,7 +63,7 @@ def _text(part: Any) -> str:
 
 
 @asynccontextmanager
-async def running(server: RunningServer, *tools: Any, **settings: Any) -> AsyncIterator[App]:
+async def running(server: RunningServer, *tools: Any, **settings: Any) -> AsyncGenerator[App]:
     """A session of an agent; the order of what the server sent is checked at the end."""
     agent = RealtimeAgent(name="assistant", instructions="Answer in one short sentence.", tools=list(tools))
     runner = RealtimeRunner(agent, config={"tracing_disabled": True})
@@ -73,7 +77,7 @@ async def running(server: RunningServer, *tools: Any, **settings: Any) -> AsyncI
 
 
 async def test_a_voice_turn(server: RunningServer, chat: ScriptedChatModel) -> None:
-    chat.answers = ["Good morning to you. How are you?"]
+    chat.answers += ["Good morning to you. How are you?"]
     async with running(server) as app:
         await app.session.send_audio(turn().tobytes())
         await app.until("agent_end")
@@ -91,7 +95,7 @@ async def test_a_tool_is_run_by_the_sdk(server: RunningServer, chat: ScriptedCha
         cities.append(city)
         return f"snow in {city}"
 
-    chat.answers = [("get_weather", '{"city": "Oslo"}'), "It snows."]
+    chat.answers += [("get_weather", '{"city": "Oslo"}'), "It snows."]
     async with running(server, get_weather) as app:
         await app.session.send_message("How is the weather in Oslo?")
         assert (await app.until("tool_end")).output == "snow in Oslo"
@@ -103,11 +107,11 @@ async def test_a_tool_is_run_by_the_sdk(server: RunningServer, chat: ScriptedCha
 
 
 @pytest.mark.parametrize(("by_server", "reason"), [(True, "turn_detected"), (False, "client_cancelled")])
+@pytest.mark.usefixtures("first_answer_held")
 async def test_speech_interrupts_the_answer(
     server: RunningServer, chat: ScriptedChatModel, by_server: bool, reason: str
 ) -> None:
-    chat.answers = ["One two three, four five. Six seven.", "Sorry."]
-    chat.hold = asyncio.Event()
+    chat.answers += ["One two three, four five. Six seven.", "Sorry."]
     detection = {"type": "server_vad", "interrupt_response": by_server}
     async with running(server, turn_detection=detection) as app:
         await app.session.send_audio(turn().tobytes())
@@ -116,7 +120,6 @@ async def test_speech_interrupts_the_answer(
         await app.until("audio_interrupted")
         cut = await app.until_server("response.done")
         assert (cut["response"]["status"], cut["response"]["status_details"]["reason"]) == ("cancelled", reason)
-        chat.hold = None
         await app.session.send_audio(silence().tobytes())
         answer = await app.until_server("response.done")
         assert answer["response"]["status"] == "completed"

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from streamsrv.llm.base import Delta, Finished, Message, Reasoning, Text, Usage
 from streamsrv.llm.context_window import answerable, estimated_tokens, last_turns
+from streamsrv.llm.slots import SlotTable
 from streamsrv.llm.small_model import EXAMPLES, STYLE, SpokenAnswer, guided
 
 ROOMY = 100_000
@@ -37,6 +38,16 @@ def test_a_short_conversation_stays_whole():
     assert last_turns(TALK, 2, ROOMY) == TALK
     assert last_turns(TALK, 9, ROOMY) == TALK
     assert last_turns([SYSTEM], 2, ROOMY) == [SYSTEM]
+    assert last_turns([], 2, ROOMY) == []
+
+
+def test_turns_leave_in_blocks_so_that_most_prompts_begin_like_the_one_before():
+    talk: list[Message] = []
+    first: list[str] = []
+    for number in range(10):
+        talk += [user(f"q{number}"), assistant(f"a{number}")]
+        first.append(last_turns(talk[:-1], 2, ROOMY)[0].content)
+    assert first == ["q0", "q0", "q0", "q0", "q2", "q2", "q4", "q4", "q6", "q6"]
 
 
 def test_user_messages_in_a_row_are_one_turn():
@@ -79,6 +90,44 @@ def test_all_guided_prompts_begin_alike():
     assert messages[0] == Message("system", f"{STYLE} Be kind.")
     assert messages[1 : 1 + 2 * len(EXAMPLES)] == guided(())[1:]
     assert messages[1 + 2 * len(EXAMPLES) :] == TALK[1:]
+
+
+# --- slots ------------------------------------------------------------------------------------------------------------
+
+
+def talk_of(name: str, turns: int) -> list[Message]:
+    """What a conversation is after some turns: it ends with a question."""
+    said = [message for n in range(turns) for message in (user(f"{name}{n}?"), assistant(f"{name}{n}."))]
+    return [SYSTEM, *said, user(f"{name}{turns}?")]
+
+
+def give(slots: SlotTable, messages: list[Message]) -> int:
+    slot = slots.take(messages)
+    slots.give_back(slot)
+    return slot
+
+
+def test_conversations_spread_over_the_slots_and_stay_there():
+    slots = SlotTable(3)
+    homes = {name: give(slots, talk_of(name, 1)) for name in "abc"}
+    assert sorted(homes.values()) == [0, 1, 2]
+    for turns in range(2, 9):
+        for name in "cab":
+            assert give(slots, last_turns(talk_of(name, turns), 2, ROOMY)) == homes[name]
+
+
+def test_a_new_conversation_takes_the_slot_that_was_unused_for_longest():
+    slots = SlotTable(2)
+    give(slots, talk_of("a", 1))
+    home = give(slots, talk_of("b", 1))
+    give(slots, talk_of("a", 2))
+    assert give(slots, talk_of("new", 1)) == home
+
+
+def test_a_busy_slot_is_not_given_away():
+    slots = SlotTable(2)
+    busy = slots.take(talk_of("a", 1))
+    assert slots.take(talk_of("a", 2)) != busy
 
 
 # --- answers ----------------------------------------------------------------------------------------------------------

@@ -90,11 +90,16 @@ def test_stable_text_grows_while_speech_goes_on():
     assert [transcript.text for transcript in transcripts] == [text(1, 2), text(1, 4), text(1, 5), text(1, 6)]
 
 
+def test_the_last_word_before_a_pause_is_stable_when_hypotheses_agree():
+    assert [transcript.stable for transcript in hear(Utterance(), words(1, 2), pause(200))] == ["", text(1, 2)]
+
+
 def test_a_part_frozen_at_a_pause_is_stable_and_stays_in_the_final_transcript():
     utterance = Utterance()
     frozen = hear(utterance, words(1, 20), pause(500))[-1]
     assert (frozen.stable, frozen.tentative) == (text(1, 20), "")
     assert utterance.window.length_ms <= 150
+    assert utterance.final().stable == text(1, 20)
     hear(utterance, words(21, 23), pause(200))
     assert utterance.final().stable == text(1, 23)
 
@@ -259,6 +264,20 @@ async def test_the_final_of_one_stream_overtakes_waiting_partials_of_others(reco
     assert decoder.heard == ["w1", "w3", "w2"]
 
 
+async def test_finishing_twice_does_not_lose_the_place_in_the_queue(recognizer, decoder):
+    decoder.gate.clear()
+    async with open_stream(recognizer) as busy, open_stream(recognizer) as first, open_stream(recognizer) as second:
+        busy.push(spoken(1, 640), speech=True)
+        await entered(decoder)
+        for number, stream in enumerate((first, second, first), start=2):
+            stream.push(spoken(number), speech=True)
+            stream.finish()
+            await let_tasks_run()
+        decoder.gate.set()
+        assert [await final_of(first), await final_of(second)] == ["w2", "w3"]
+    assert decoder.heard == ["w1", "w2", "w3"]
+
+
 async def test_decodes_that_could_not_begin_are_joined_into_one(recognizer, decoder):
     decoder.gate.clear()
     async with open_stream(recognizer) as stream:
@@ -321,6 +340,16 @@ def stream_words(count: int) -> tuple[Word, ...]:
     return estimate_words(text(1, count).split(), [Span(0, count * WORD_MS)])
 
 
+async def test_a_final_that_finds_no_place_is_an_error(decoder):
+    scheduler = Scheduler(1, queue_limit=0)
+    async with open_stream(IncrementalRecognizer(decoder, scheduler, "fake")) as stream:
+        stream.push(spoken(1), speech=True)
+        stream.finish()
+        with pytest.raises(Overloaded):
+            await anext(stream)
+    scheduler.close()
+
+
 async def test_a_stream_that_falls_too_far_behind_fails(recognizer, decoder, monkeypatch):
     monkeypatch.setattr(incremental, "BACKLOG_MS", 20_000)
     decoder.gate.clear()
@@ -349,6 +378,19 @@ async def test_closing_ends_the_iteration_and_leaves_no_task_and_no_job(recogniz
     decoder.gate.set()
     await scheduler.run(Priority.PARTIAL, lambda: None)
     assert decoder.heard == ["w1"]
+
+
+async def test_a_closed_stream_gives_nothing_more(recognizer):
+    stream = recognizer.open(RecognitionOptions())
+    stream.push(spoken(1), speech=True)
+    stream.finish()
+    await stream.aclose()
+    assert await transcripts_of(stream) == []
+    ended = recognizer.open(RecognitionOptions())
+    ended.finish()
+    await let_tasks_run()
+    await ended.aclose()
+    assert await transcripts_of(ended) == []
 
 
 async def test_audio_after_the_end_is_ignored(recognizer, decoder):

@@ -114,6 +114,27 @@ def test_a_decode_taken_before_the_pause_is_repeated_in_it_but_would_do(window):
     assert window.due
 
 
+def test_the_next_pause_makes_a_decode_due_again(window):
+    push(window, speech(512), silence(512))
+    decode(window)
+    push(window, speech(192), silence(96))
+    assert window.due
+
+
+def test_an_empty_frame_changes_nothing(window):
+    push(window, speech(512), silence(96))
+    decode(window)
+    window.push(np.zeros(0, np.int16), speech=True)
+    push(window, silence(32))
+    assert not window.due
+    assert window.spans() == (Span(0, 512),)
+
+
+def test_spans_are_where_speech_was_in_the_stream(window):
+    push(window, silence(992), speech(512), silence(3200), speech(256), silence(64), speech(96))
+    assert window.spans() == (Span(992, 1504), Span(4704, 4960), Span(5024, 5120))
+
+
 def test_new_speech_is_not_settled(window):
     push(window, speech(1000), silence(96))
     excerpt = decode(window)
@@ -139,6 +160,14 @@ def test_a_short_window_waits_for_more(window):
     assert not window.is_final
 
 
+def test_a_decode_taken_before_the_pause_is_not_final_in_it(window):
+    push(window, speech(LIMITS.freeze_ms))
+    decode(window)
+    push(window, silence(1000))
+    assert window.due
+    assert not window.is_final
+
+
 def test_text_is_not_final_when_newer_speech_follows(window):
     push(window, speech(LIMITS.freeze_ms), silence(128))
     decode(window)
@@ -152,6 +181,7 @@ def test_speech_without_a_pause_is_cut_where_it_is_quietest(window):
     push(window, speech(4000))
     excerpt = decode(window)
     assert excerpt.is_head
+    assert not window.would_settle(excerpt)
     assert 8000 <= len(excerpt.samples) / 16 <= 8320
     assert window.is_final
     (head,), (tail,) = window.drop(), window.spans()

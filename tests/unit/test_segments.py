@@ -1,5 +1,7 @@
 """Cutting an answer into segments to speak."""
 
+from itertools import pairwise
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -17,11 +19,12 @@ def texts(answer: str) -> list[str]:
     return [segment.text for segment in cut(answer)]
 
 
-WORDS = st.sampled_from(
-    """the and Because Dr. e.g. U.S. etc. No. Nov. 1. 2) - * # 3.14 1,000, $5 million 9:30 https://a.b/c?d=1, what? Yes!
+VOCABULARY = """
+    the and Because Dr. e.g. U.S. etc. No. Nov. 1. 2) - * # 3.14 1,000, $5 million 9:30 https://a.b/c?d=1, what? Yes!
     ... . Hmm… word—word — “quoted,” (aside) **bold:** `code` `open [link to](http://a.b) [unclosed ``` ```python ~~~ 😀
-    今日は。 はい、 it He p.m. a,b J. K. clause; colon:""".split()
-)
+    今日は。 はい、 it He p.m. a,b J. K. clause; colon:
+"""
+WORDS = st.sampled_from(VOCABULARY.split())
 SPACES = st.sampled_from([" ", " ", " ", " ", "  ", "\n", "\n\n", "\r\n", "\t", "\u00a0", ""])
 ANSWERS = st.one_of(
     st.text(),
@@ -45,7 +48,7 @@ def test_the_segments_joined_are_the_answer_and_none_is_empty(answer: str) -> No
 
 @given(ANSWERS)
 def test_every_segment_is_whole_words_and_the_whitespace_after_them(answer: str) -> None:
-    for before, after in zip(texts(answer), texts(answer)[1:], strict=False):
+    for before, after in pairwise(texts(answer)):
         assert before[-1].isspace() or before.rstrip("\"'”’)]}»›*_`~」』）】")[-1:] in "—。！？、，；："
         assert not after[0].isspace()
 
@@ -58,6 +61,7 @@ def test_every_segment_is_whole_words_and_the_whitespace_after_them(answer: str)
         ("Here it is: a list.", "Here it is: "),
         ("That was odd—really odd.", "That was odd—"),
         ("That was odd — really odd.", "That was odd — "),
+        ("“That was rather odd—” she said, smiling.", "“That was rather odd—” "),
         ("I think you should probably go there and see it.", "I think you should probably go there "),
         (
             "One two three four five six seven eight nine ten eleven.",
@@ -90,6 +94,7 @@ def test_later_segments_are_whole_sentences() -> None:
         "Pi is 3.14 and a thousand is 1,000 exactly.",
         "The train leaves at 9:30 a.m. on Monday.",
         "Ask Dr. Smith, Mr. Jones, or J. R. R. Tolkien.",
+        "Ask Dr. No and Mr. So.",
         "Fruit, e.g. apples, i.e. the red ones, costs approx. two dollars.",
         "The U.S. Army was there.",
         "See https://example.com/a,b?c=d. e for more.",
@@ -124,6 +129,8 @@ def test_a_cut_without_a_mark_spares_what_belongs_together(amount: str) -> None:
         ("“Is it so?” ", "She nodded."),
         ("**Very important!** ", "Read it."),
         ("He did it (again). ", "Why?"),
+        ("本当ですか？！", "はい。"),
+        ("「そうです。」", "はい。"),
     ],
 )
 def test_a_sentence_ends_there(before: str, after: str) -> None:
