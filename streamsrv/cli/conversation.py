@@ -14,7 +14,7 @@ from websockets.exceptions import InvalidHandshake, WebSocketException
 
 SAMPLE_RATE = 24_000
 CHUNK = SAMPLE_RATE // 50
-AUDIBLE = 0.01
+AUDIBLE = 0.05
 """Level, relative to the loudest 20 ms of the recording, from which a chunk counts as voiced."""
 
 _encode = msgspec.json.Encoder().encode

@@ -1,10 +1,10 @@
 """Barge-in, cancelling and truncation: the context holds what was heard, and nothing late gets through."""
 
 import numpy as np
-from harness import RATE, Talk, error, event, events, of_type, types
 from hypothesis import given
 from hypothesis import strategies as st
 
+from harness import RATE, Talk, error, event, events, of_type, types
 from streamsrv.errors import Rejected, Unavailable
 from streamsrv.llm.base import Finished, Text
 from streamsrv.session.effects import Generate, SendAudio, StopGeneration

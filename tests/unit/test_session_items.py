@@ -3,8 +3,8 @@
 import base64
 
 import pytest
-from harness import Talk, counting_ids, error, event, events, of_type, types
 
+from harness import Talk, counting_ids, error, event, events, of_type, types
 from streamsrv.asr.base import Transcript
 from streamsrv.llm.base import Finished, ToolCall, ToolCallDelta
 from streamsrv.realtime.client_events import decode_client_event

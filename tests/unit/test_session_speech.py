@@ -1,7 +1,6 @@
 """A spoken turn, from speech to the spoken answer, through the pure core."""
 
 from harness import Talk, error, event, events, of_type, types
-
 from streamsrv.llm.base import Finished, Reasoning, Usage
 from streamsrv.session.effects import (
     FinishRecognition,

@@ -1,0 +1,57 @@
+"""From appended audio to frames."""
+
+from itertools import pairwise
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from streamsrv.audio import g711
+from streamsrv.realtime.session_object import AudioFormat, Pcm, Pcma, Pcmu
+from streamsrv.session.intake import Intake
+
+AUDIO = (8000 * np.sin(np.arange(24_000) * 0.05)).astype("<i2")
+
+
+def frames(pieces: list[bytes], audio_format: AudioFormat) -> np.ndarray:
+    intake = Intake()
+    return np.concatenate([*(intake.append(piece, audio_format) for piece in pieces), intake.flush()])
+
+
+@given(st.lists(st.integers(1, 24_000), max_size=8))
+def test_frames_do_not_depend_on_how_audio_was_cut(cuts: list[int]):
+    whole = AUDIO.tobytes()
+    edges = [0, *sorted(2 * (cut % 24_000) for cut in cuts), len(whole)]
+    pieces = [whole[start:end] for start, end in pairwise(edges)]
+    assert np.array_equal(frames(pieces, Pcm()), frames([whole], Pcm()))
+
+
+@pytest.mark.parametrize(
+    ("audio", "audio_format"),
+    [
+        (AUDIO.tobytes(), Pcm()),
+        (g711.encode_mulaw(AUDIO[::3]).tobytes(), Pcmu()),
+        (g711.encode_alaw(AUDIO[::3]).tobytes(), Pcma()),
+    ],
+)
+def test_a_second_of_every_format_is_a_second_of_frames(audio: bytes, audio_format: AudioFormat):
+    heard = frames([audio], audio_format)
+    assert heard.shape[1] == 512
+    assert 31 <= len(heard) <= 32
+    assert np.abs(heard).max() > 7000
+
+
+def test_what_does_not_fill_a_frame_waits_and_is_filled_with_silence_at_a_commit():
+    intake = Intake()
+    assert len(intake.append(bytes(480), Pcm())) == 0
+    assert len(intake.flush()) == 1
+    assert len(intake.flush()) == 0
+    assert intake.received_ms == 32
+
+
+def test_changing_the_format_in_the_middle_keeps_the_clock():
+    intake = Intake()
+    intake.append(bytes(48_000), Pcm())
+    intake.append(bytes(8_000), Pcmu())
+    assert intake.received_ms >= 1950
