@@ -113,7 +113,12 @@ class OpenAICompatibleChatModel:
 
     async def _open(self, request: dict[str, Any]) -> openai.AsyncStream[ChatCompletionChunk]:
         create: Any = self._client.chat.completions.create  # its overloads need every argument by name
-        return await create(**request)
+        try:
+            return await create(**request)
+        except openai.APITimeoutError:
+            raise
+        except openai.APIConnectionError:
+            return await create(**request)  # the server may just have closed the idle connection that was used again
 
     async def _model_name(self) -> str:
         if not self._model:

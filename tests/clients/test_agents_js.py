@@ -17,10 +17,9 @@ from fakes import ScriptedChatModel
 from serving import RunningServer
 
 FOLDER = Path(__file__).parent / "js"
-PACKAGES = ("@openai/agents-realtime", "zod")
 
 
-@pytest.fixture(scope="session", autouse=True)
+@pytest.fixture(scope="session")
 def node() -> str:
     """The Node program, with the packages of the scripts installed; skips where that cannot be had."""
     program, npm = shutil.which("node"), shutil.which("npm")

@@ -24,6 +24,8 @@ class ScriptedProvider:
         self.body = b"{}"
         self.chunks: Sequence[dict[str, Any]] | None = None
         self.stays_open = False
+        self.hangs_up = 0
+        """So many requests are dropped without an answer."""
         self.requests: list[dict[str, Any]] = []
         self.paths: list[str] = []
         self.asked = asyncio.Event()
@@ -43,6 +45,10 @@ class ScriptedProvider:
         if length:
             self.requests.append(json.loads(await reader.readexactly(length)))
         self.asked.set()
+        if self.hangs_up:
+            self.hangs_up -= 1
+            writer.close()
+            return
         kind = "application/json" if self.chunks is None else "text/event-stream"
         writer.write(f"HTTP/1.1 {self.status} X\r\ncontent-type: {kind}\r\nconnection: close\r\n\r\n".encode())
         if self.chunks is None:

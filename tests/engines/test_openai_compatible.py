@@ -360,6 +360,14 @@ async def test_no_server(connect: Connect):
         await ask(connect(base_url="http://127.0.0.1:9/v1"))
 
 
+async def test_a_connection_that_the_server_closed_is_replaced_once(provider: ScriptedProvider, connect: Connect):
+    provider.chunks, provider.hangs_up = [chunk({"content": "Hi"}, "stop")], 1
+    assert await ask(connect()) == [Text("Hi"), Finished("stop")]
+    provider.hangs_up = 2
+    with pytest.raises(Unavailable, match="cannot be reached"):
+        await ask(connect())
+
+
 async def test_a_wrong_option(connect: Connect):
     with pytest.raises(Unavailable, match="temprature"):
         connect(temprature=1)

@@ -1,0 +1,5 @@
+"""`python -m streamsrv`: the `streamsrv` command."""
+
+from streamsrv.cli import main
+
+main()

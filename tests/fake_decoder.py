@@ -1,0 +1,49 @@
+"""A fake window decoder that hears words written into the samples, and the audio to say them."""
+
+import threading
+
+import numpy as np
+from numpy.typing import NDArray
+
+from streamsrv.asr.base import RecognitionOptions
+from streamsrv.asr.incremental import Hypothesis
+
+WORD_MS = 320
+
+
+def spoken(number: int, ms: int = WORD_MS) -> NDArray[np.int16]:
+    """The word "w<number>", as the fake decoder understands it."""
+    return np.full(ms * 16, number, np.int16)
+
+
+def silence(ms: int) -> NDArray[np.int16]:
+    return np.zeros(ms * 16, np.int16)
+
+
+def text(first: int, last: int) -> str:
+    return " ".join(f"w{number}" for number in range(first, last + 1))
+
+
+class FakeDecoder:
+    """Hears the word "w<n>" where samples have the value n. `gate` holds decodes back; `entered` counts those begun."""
+
+    max_window_ms = 30_000
+
+    def __init__(self, error: Exception | None = None) -> None:
+        self.heard: list[str] = []
+        self.gate = threading.Event()
+        self.gate.set()
+        self.entered = threading.Semaphore(0)
+        self.options: list[RecognitionOptions] = []
+        self._error = error
+
+    def decode(self, samples: NDArray[np.float32], options: RecognitionOptions) -> Hypothesis:
+        self.entered.release()
+        self.options.append(options)
+        self.gate.wait()
+        if self._error:
+            raise self._error
+        values = np.rint(samples[samples > 0] * 32768).astype(int)
+        text = " ".join(f"w{value}" for value in dict.fromkeys(values.tolist()))
+        self.heard.append(text)
+        return Hypothesis(text, language="xx")

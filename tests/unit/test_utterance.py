@@ -1,0 +1,96 @@
+"""The utterance: from frames and hypotheses to transcripts. Pure; a fake decoder hears at once what is due."""
+
+from itertools import pairwise
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from fake_decoder import WORD_MS, FakeDecoder, silence, spoken, text
+from streamsrv.asr.base import RecognitionOptions, Transcript, Word
+from streamsrv.asr.incremental import Hypothesis
+from streamsrv.asr.utterance import Utterance, estimate_words
+from streamsrv.asr.window import Span
+
+
+def hear(utterance: Utterance, *frames: tuple[NDArray[np.int16], bool]) -> list[Transcript]:
+    """Push audio in frames of 32 ms, decoding at once whatever is due."""
+    decoder, transcripts = FakeDecoder(), []
+    for pcm, speech in frames:
+        for start in range(0, len(pcm), 512):
+            if transcript := utterance.push(pcm[start : start + 512], speech=speech):
+                transcripts.append(transcript)
+            while utterance.window.due:
+                excerpt = utterance.window.take()
+                samples = excerpt.samples.astype(np.float32) / 32768
+                transcripts.append(utterance.accept(excerpt, decoder.decode(samples, RecognitionOptions())))
+    return transcripts
+
+
+def words(first: int, last: int) -> tuple[NDArray[np.int16], bool]:
+    return np.concatenate([spoken(number) for number in range(first, last + 1)]), True
+
+
+def pause(ms: int) -> tuple[NDArray[np.int16], bool]:
+    return silence(ms), False
+
+
+def test_stable_text_grows_while_speech_goes_on():
+    transcripts = hear(Utterance(), words(1, 6), pause(200))
+    stable = [transcript.stable for transcript in transcripts]
+    assert stable == ["", text(1, 2), text(1, 4), text(1, 5)]
+    assert [transcript.text for transcript in transcripts] == [text(1, 2), text(1, 4), text(1, 5), text(1, 6)]
+
+
+def test_the_last_word_before_a_pause_is_stable_when_hypotheses_agree():
+    assert [transcript.stable for transcript in hear(Utterance(), words(1, 2), pause(200))] == ["", text(1, 2)]
+
+
+def test_a_part_frozen_at_a_pause_is_stable_and_stays_in_the_final_transcript():
+    utterance = Utterance()
+    frozen = hear(utterance, words(1, 20), pause(500))[-1]
+    assert (frozen.stable, frozen.tentative) == (text(1, 20), "")
+    assert utterance.window.length_ms <= 150
+    assert utterance.final().stable == text(1, 20)
+    hear(utterance, words(21, 23), pause(200))
+    assert utterance.final().stable == text(1, 23)
+
+
+@pytest.mark.parametrize("count", [37, 38, 39, 60, 100])
+def test_cutting_long_speech_neither_repeats_nor_loses_a_word(count):
+    """The fake decoder hears a word cut in two twice, as the end of one part and the beginning of the next."""
+    utterance = Utterance()
+    transcripts = hear(utterance, words(1, count), pause(500))
+    assert all(b.stable.startswith(a.stable) for a, b in pairwise(transcripts))
+    assert list(dict.fromkeys(utterance.final().stable.split())) == text(1, count).split()
+    stable = transcripts[-1].stable.split()
+    assert list(dict.fromkeys(stable)) == text(1, count).split()
+    assert len(stable) <= count + count // 20
+
+
+def test_the_final_transcript_takes_the_newest_hypothesis_over_older_stable_text():
+    utterance = Utterance()
+    for heard in ("I scream for", "I scream for ice", "ice cream for ice"):
+        utterance.push(spoken(1, 512), speech=True)
+        transcript = utterance.accept(utterance.window.take(), Hypothesis(heard))
+    assert transcript.stable == "I scream for"
+    assert utterance.final() == Transcript("ice cream for ice", words=utterance.final().words, is_final=True)
+
+
+def test_words_are_spread_over_speech_and_not_over_pauses():
+    assert estimate_words(["abcd", "efg", "hij", "klmn"], [Span(1000, 1900), Span(5000, 5900)]) == (
+        Word("abcd", 1000, 1500),
+        Word("efg", 1500, 1900),
+        Word("hij", 5000, 5400),
+        Word("klmn", 5400, 5900),
+    )
+
+
+def test_final_words_are_timed_in_the_stream_across_frozen_parts():
+    utterance = Utterance()
+    hear(utterance, pause(2000), words(1, 20), pause(4000), words(21, 22), pause(200))
+    timed = utterance.final().words
+    assert [word.text for word in timed] == text(1, 22).split()
+    assert (timed[0].start_ms, timed[19].end_ms) == (2000, 2000 + 20 * WORD_MS)
+    assert timed[20].start_ms == 2000 + 20 * WORD_MS + 4000
+    assert all(word.confidence is None for word in timed)
