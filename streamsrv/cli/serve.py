@@ -1,5 +1,6 @@
 """`streamsrv serve`: run the server."""
 
+import asyncio
 import contextlib
 import logging
 import socket
@@ -54,8 +55,6 @@ def read_settings(flags: dict[str, Any] | None = None) -> "Settings":
 
 
 def _run(settings: "Settings", log_level: str) -> None:
-    import asyncio
-
     import uvloop
 
     logging.basicConfig(level=log_level.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s")
@@ -84,11 +83,20 @@ async def _serve(settings: "Settings", log_level: str) -> None:
     engines = await _load(settings)
     try:
         config.app = build_app(settings, engines)
-        address = _address(listener)
-        typer.echo(f"\nListening on http://{address}  (Realtime: ws://{address}/v1/realtime)  Stop with Ctrl-C.")
-        await uvicorn.Server(config).serve(sockets=[listener])
+        server = uvicorn.Server(config)
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(_announce(server, _address(listener)))
+            await server.serve(sockets=[listener])
     finally:
         await engines.aclose()
+
+
+async def _announce(server: "uvicorn.Server", address: str) -> None:
+    """Print the address as soon as clients can connect to it; uvicorn has no event for that."""
+    while not server.started and not server.should_exit:
+        await asyncio.sleep(0.01)
+    if server.started:
+        typer.echo(f"\nListening on http://{address}  (Realtime: ws://{address}/v1/realtime)  Stop with Ctrl-C.")
 
 
 def _bind(config: "uvicorn.Config") -> socket.socket:
