@@ -6,13 +6,11 @@ from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-import uvicorn
-
 from streamsrv.app import build_app
 from streamsrv.config import Settings
 from streamsrv.providers.engines import Engines
+from streamsrv.server import Server, bind
 from streamsrv.service import Service
-from streamsrv.transports.websocket import MAX_FRAME_BYTES
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,27 +47,19 @@ class RunningServer:
 @contextmanager
 def serving(engines: Engines, **settings: object) -> Generator[RunningServer]:
     """Serve these engines until the block ends; engines are not closed."""
-    app = build_app(Settings(**{"port": 0, **settings}), engines)
-    config = uvicorn.Config(app, port=0, log_level="warning", ws_max_size=MAX_FRAME_BYTES, ws_per_message_deflate=False)
-    listener = config.bind_socket()
-    server = _Server(config)
-    thread = threading.Thread(target=lambda: asyncio.run(server.serve(sockets=[listener])), daemon=True)
+    app = build_app(Settings(**settings), engines)
+    listener = bind("127.0.0.1", 0)
+    port = listener.getsockname()[1]
+    ready = threading.Event()
+    server = Server(app, ready.set)
+    loop = asyncio.new_event_loop()
+    thread = threading.Thread(target=lambda: loop.run_until_complete(server.serve(sockets=[listener])), daemon=True)
     thread.start()
-    assert server.ready.wait(20), "the server did not start"
+    assert ready.wait(20), "the server did not start"
     try:
-        yield RunningServer(listener.getsockname()[1], app.state.service, server.loop)
+        yield RunningServer(port, app.state.service, loop)
     finally:
         server.should_exit = True
         thread.join(20)
         assert not thread.is_alive(), "the server did not stop"
-
-
-class _Server(uvicorn.Server):
-    def __init__(self, config: uvicorn.Config) -> None:
-        super().__init__(config)
-        self.ready = threading.Event()
-
-    async def startup(self, sockets: list | None = None) -> None:
-        await super().startup(sockets)
-        self.loop = asyncio.get_running_loop()
-        self.ready.set()
+        loop.close()

@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import onnxruntime
 from numpy.typing import NDArray
 
 from streamsrv.asr.base import SAMPLE_RATE, RecognitionOptions
 from streamsrv.asr.incremental import Hypothesis, IncrementalRecognizer
 from streamsrv.errors import Unavailable
+from streamsrv.inference.onnx import open_session
 from streamsrv.providers.catalogue import ModelEntry
 from streamsrv.providers.loading import LoadContext
 
@@ -45,7 +45,7 @@ class MoonshineDecoder:
     max_window_ms = 30_000
 
     def __init__(self, encoder: Path, decoder: Path, tokenizer: Path) -> None:
-        self._encoder, self._decoder = _session(encoder), _session(decoder)
+        self._encoder, self._decoder = open_session(encoder), open_session(decoder)
         self._vocabulary = read_vocabulary(tokenizer.read_bytes())
         inputs = {value.name: value.shape for value in self._decoder.get_inputs()}
         self._wants_mask = "encoder_attention_mask" in inputs
@@ -124,11 +124,3 @@ def read_vocabulary(data: bytes) -> list[bytes]:
         tokens.append(data[at : at + length])
         at += length
     return tokens
-
-
-def _session(path: Path) -> Any:
-    runtime: Any = onnxruntime  # its types are incomplete
-    options = runtime.SessionOptions()
-    options.intra_op_num_threads = options.inter_op_num_threads = 1
-    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    return runtime.InferenceSession(path, options, providers=["CPUExecutionProvider"])

@@ -3,7 +3,6 @@
 import asyncio
 import contextlib
 import logging
-import socket
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -11,13 +10,8 @@ import typer
 from streamsrv.cli.options import fail
 
 if TYPE_CHECKING:
-    import uvicorn
-
     from streamsrv.config import Settings
     from streamsrv.providers.engines import Engines
-
-STALL_MS = 60_000
-"""A connection whose client takes nothing of what is waiting for it for this long is dropped by the kernel."""
 
 Host = Annotated[str | None, typer.Option(help="Address to listen on.", show_default="127.0.0.1")]
 Port = Annotated[int | None, typer.Option(help="Port to listen on; 0: any free one.", show_default="8000")]
@@ -64,55 +58,26 @@ def _run(settings: "Settings", log_level: str) -> None:
 
 
 async def _serve(settings: "Settings", log_level: str) -> None:
-    import uvicorn
-
     from streamsrv.app import build_app
-    from streamsrv.transports.websocket import MAX_FRAME_BYTES
+    from streamsrv.server import Server, address, bind
 
-    config = uvicorn.Config(
-        "",
-        host=settings.host,
-        port=settings.port,
-        log_level="warning" if log_level == "info" else log_level,
-        access_log=False,
-        ws_max_size=MAX_FRAME_BYTES,
-        ws_per_message_deflate=False,
-        timeout_graceful_shutdown=5,
-    )
-    listener = _bind(config)
-    engines = await _load(settings)
     try:
-        config.app = build_app(settings, engines)
-        server = uvicorn.Server(config)
-        async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(_announce(server, _address(listener)))
-            await server.serve(sockets=[listener])
+        # Before the models load: nobody should wait for them only to learn that the port is in use.
+        listener = bind(settings.host, settings.port)
+    except OSError as error:
+        at = f"{settings.host} port {settings.port}"
+        fail(f"Cannot listen on {at}: {error.strerror}; choose another with --host and --port.", status=1)
+    engines = await _load(settings)
+
+    def announce() -> None:
+        where = address(listener)
+        typer.echo(f"\nListening on http://{where}  (Realtime: ws://{where}/v1/realtime)  Stop with Ctrl-C.")
+
+    try:
+        server = Server(build_app(settings, engines), announce, "warning" if log_level == "info" else log_level)
+        await server.serve(sockets=[listener])
     finally:
         await engines.aclose()
-
-
-async def _announce(server: "uvicorn.Server", address: str) -> None:
-    """Print the address as soon as clients can connect to it; uvicorn has no event for that."""
-    while not server.started and not server.should_exit:
-        await asyncio.sleep(0.01)
-    if server.started:
-        typer.echo(f"\nListening on http://{address}  (Realtime: ws://{address}/v1/realtime)  Stop with Ctrl-C.")
-
-
-def _bind(config: "uvicorn.Config") -> socket.socket:
-    """Take the port before the models load: nobody should wait for them only to learn that it is in use."""
-    try:
-        listener = config.bind_socket()
-    except SystemExit:
-        fail(f"Cannot listen on {config.host} port {config.port}; choose another with --host and --port.", status=1)
-    if hasattr(socket, "TCP_USER_TIMEOUT"):  # Linux; connections inherit it
-        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, STALL_MS)
-    return listener
-
-
-def _address(listener: socket.socket) -> str:
-    host, port = listener.getsockname()[:2]
-    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
 async def _load(settings: "Settings") -> "Engines":

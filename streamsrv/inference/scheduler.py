@@ -62,6 +62,8 @@ class Scheduler:
             if self._closed:
                 raise Overloaded("The server is shutting down.")
             if len(self._jobs) >= self._queue_limit:
+                self._drop_cancelled()
+            if len(self._jobs) >= self._queue_limit:
                 raise Overloaded(f"The inference queue is full ({self._queue_limit} jobs).")
             heapq.heappush(self._jobs, job)
             self._changed.notify()
@@ -88,6 +90,10 @@ class Scheduler:
             _settle(job, None, Overloaded("The server is shutting down."))
         for thread in self._threads:
             thread.join(timeout=10)
+
+    def _drop_cancelled(self) -> None:
+        self._jobs = [job for job in self._jobs if not job.result.cancelled()]
+        heapq.heapify(self._jobs)
 
     def _work(self) -> None:
         while True:

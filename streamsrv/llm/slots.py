@@ -22,9 +22,8 @@ class SlotTable:
     def take(self, messages: Sequence[Message]) -> int:
         """The free slot that has read most of this conversation, or the one unused for longest. There must be one."""
         prompt = frozenset(messages)
-        slot = max(self._free, key=lambda slot: self._familiarity(slot, prompt))
-        if self._familiarity(slot, prompt) <= _CONTINUES:
-            slot = self._free[0]
+        known = [slot for slot in self._free if len(self._read[slot] & prompt) > _CONTINUES * len(self._read[slot])]
+        slot = max(known, key=lambda slot: len(self._read[slot] & prompt), default=self._free[0])
         self._free.remove(slot)
         self._read[slot] = prompt
         return slot
@@ -32,7 +31,3 @@ class SlotTable:
     def give_back(self, slot: int) -> None:
         """The answer is complete, or was broken off."""
         self._free.append(slot)
-
-    def _familiarity(self, slot: int, prompt: frozenset[Message]) -> float:
-        read = self._read[slot]
-        return len(read & prompt) / len(read) if read else 0.0

@@ -100,6 +100,23 @@ class NamedFunction(Struct, frozen=True, tag="function"):
 ToolChoice = Literal["auto", "none", "required"] | NamedFunction
 
 
+class RetentionRatio(Struct, frozen=True, tag="retention_ratio", omit_defaults=True):
+    retention_ratio: Annotated[float, Meta(ge=0, le=1)]
+    token_limits: dict[str, int] | None = None
+
+
+class Tracing(Struct, frozen=True, omit_defaults=True):
+    """Accepted and echoed, for clients that send it; nothing is traced."""
+
+    workflow_name: str | None = None
+    group_id: str | None = None
+    metadata: Any = None
+
+
+class Reasoning(Struct, frozen=True, omit_defaults=True):
+    effort: Literal["minimal", "low", "medium", "high", "xhigh"] | None = None
+
+
 class StreamsrvOptions(Struct, frozen=True):
     """Extension: event types of ours that the client asked for."""
 
@@ -119,12 +136,12 @@ class Session(Struct, frozen=True, kw_only=True):
     tools: Annotated[list[FunctionTool], Meta(max_length=128)] = []
     tool_choice: ToolChoice = "auto"
     max_output_tokens: MaxOutputTokens = "inf"
-    truncation: Any = "auto"
-    tracing: Any = None
+    truncation: Literal["auto", "disabled"] | RetentionRatio = "auto"
+    tracing: Literal["auto"] | Tracing | None = None
     prompt: None = None
     include: list[str] | None = None
     parallel_tool_calls: bool | UnsetType = UNSET
-    reasoning: dict[str, Any] | UnsetType = UNSET
+    reasoning: Reasoning | UnsetType | None = UNSET
     audio: Audio = Audio()
     streamsrv: StreamsrvOptions | UnsetType = UNSET
 
@@ -183,9 +200,9 @@ def update_session(session: Session, update: dict[str, Any], *, voice_used: bool
     for name, cleared in _CLEARED.items():
         if merged.get(name) is None:
             merged[name] = cleared
-    if sorted(merged.get("output_modalities") or []) == ["audio", "text"]:
+    if merged.get("output_modalities") in (["audio", "text"], ["text", "audio"]):
         merged["output_modalities"] = ["audio"]
-    if merged.get("include"):
+    if isinstance(merged.get("include"), list):
         merged["include"] = [name for name in merged["include"] if name in _INCLUDABLE]
     try:
         updated = msgspec.convert(merged, Session)

@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterable
 from typing import Any, Protocol
 
 from streamsrv.providers.engines import Engines
@@ -16,7 +16,6 @@ from streamsrv.session.generating import Generating
 from streamsrv.session.hearing import Hearing
 from streamsrv.session.inputs import EventReceived, EventRefused, Input, TimerFired
 from streamsrv.session.outgoing import OutgoingQueue
-from streamsrv.session.responses import MAX_PARALLEL
 from streamsrv.session.speech_encoder import SpeechEncoder, encode_event
 
 logger = logging.getLogger(__name__)
@@ -61,6 +60,7 @@ class SessionDriver:
         self._actions: dict[type, Callable[[Any], None]] = {
             effects.SendEvent: self._send_event,
             effects.SendAudio: self._send_audio,
+            effects.FinishAudio: self._finish_audio,
             effects.OpenRecognition: self._hearing.open,
             effects.FeedRecognition: self._hearing.feed,
             effects.FinishRecognition: self._hearing.finish,
@@ -145,10 +145,15 @@ class SessionDriver:
     def _send_audio(self, effect: effects.SendAudio) -> None:
         item_id: str = effect.place["item_id"]
         if item_id not in self._encoders:
-            if len(self._encoders) == MAX_PARALLEL:  # the oldest item is complete by now
-                del self._encoders[next(iter(self._encoders))]
             self._encoders[item_id] = SpeechEncoder(effect)
-        for event in self._encoders[item_id].encode(effect):
+        self._put_audio(self._encoders[item_id].encode(effect))
+
+    def _finish_audio(self, effect: effects.FinishAudio) -> None:
+        if (encoder := self._encoders.pop(effect.item_id, None)) is not None:
+            self._put_audio(encoder.finish())
+
+    def _put_audio(self, deltas: Iterable[dict[str, Any]]) -> None:
+        for event in deltas:
             self._put({**event, "event_id": self._new_id("event")})
 
     def _put(self, event: dict[str, Any]) -> None:

@@ -30,6 +30,13 @@ class SendAudio:
 
 
 @dataclass(frozen=True, slots=True)
+class FinishAudio:
+    """No more audio comes for an item: send what resampling holds back."""
+
+    item_id: str
+
+
+@dataclass(frozen=True, slots=True)
 class OpenRecognition:
     """Recognise the session's input audio from `from_ms` on, up to the frame before the current one."""
 
@@ -118,6 +125,7 @@ class Close:
 Effect = (
     SendEvent
     | SendAudio
+    | FinishAudio
     | OpenRecognition
     | FeedRecognition
     | FinishRecognition

@@ -14,9 +14,9 @@ from streamsrv.realtime.items import (
     Status,
     item_to_wire,
 )
-from streamsrv.realtime.session_object import AudioFormat, MaxOutputTokens, VoiceId
+from streamsrv.realtime.session_object import AudioFormat, MaxOutputTokens
 from streamsrv.session.conversation import Conversation
-from streamsrv.session.effects import SendAudio, Synthesize
+from streamsrv.session.effects import FinishAudio, SendAudio, Synthesize
 from streamsrv.session.inputs import SpeechOutput
 from streamsrv.session.outbox import Outbox
 from streamsrv.session.playback import PlaybackLedger
@@ -33,7 +33,6 @@ class ResponsePlan:
     generation: int
     modality: Literal["audio", "text"]
     format: AudioFormat
-    voice: str | VoiceId
     speech: SpeechOptions
     max_output_tokens: MaxOutputTokens
     metadata: dict[str, str] | None
@@ -207,6 +206,7 @@ class SpokenMessage(_Message):
         self._speaking = None
         self._waiting.clear()
         transcript = self.ledger.transcript
+        self._outbox.emit(FinishAudio(self.item.id))
         self._outbox.send("response.output_audio.done", **self._place)
         self._outbox.send("response.output_audio_transcript.done", **self._place, transcript=transcript)
         self._finish({"type": "audio", "transcript": transcript}, OutputAudio(transcript), status)

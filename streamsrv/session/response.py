@@ -79,7 +79,7 @@ class Response:
     def to_wire(self, details: dict[str, Any] | None = None) -> dict[str, Any]:
         """The response object; `details` say why it did not complete."""
         plan = self.plan
-        output = {"format": msgspec.to_builtins(plan.format), "voice": msgspec.to_builtins(plan.voice)}
+        output = {"format": msgspec.to_builtins(plan.format), "voice": plan.speech.voice}
         return {
             "object": "realtime.response",
             "id": plan.id,

@@ -207,7 +207,6 @@ class Responses:
             generation=self._generation + 1,
             modality="audio" if "audio" in modalities else "text",
             format=output.format,
-            voice=output.voice,
             speech=SpeechOptions(voice=voice, speed=output.speed),
             max_output_tokens=max_tokens,
             metadata=options.metadata,

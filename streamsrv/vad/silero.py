@@ -4,11 +4,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import onnxruntime
 from numpy.typing import NDArray
 
 from streamsrv.audio.pcm import to_float
 from streamsrv.errors import Unavailable
+from streamsrv.inference.onnx import open_session
 from streamsrv.providers.catalogue import ModelEntry
 from streamsrv.providers.loading import LoadContext
 from streamsrv.vad.base import FRAME_SAMPLES, SAMPLE_RATE
@@ -29,7 +29,7 @@ class SileroVad:
     def __init__(self, name: str, model: Path) -> None:
         self.name = name
         try:
-            self._session = _session(model)
+            self._session = open_session(model)
         except Exception as error:
             raise Unavailable(f"{name} could not be loaded: {error}") from error
 
@@ -57,12 +57,3 @@ class SileroStream:
         inputs: dict[str, Any] = {"input": self._input, "state": self._state, "sr": self._sample_rate}
         probability, self._state = self._session.run(None, inputs)
         return float(probability[0, 0])
-
-
-def _session(model: Path) -> Any:
-    runtime: Any = onnxruntime  # its types are incomplete
-    options = runtime.SessionOptions()
-    options.intra_op_num_threads = 1
-    options.inter_op_num_threads = 1
-    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    return runtime.InferenceSession(model, options, providers=["CPUExecutionProvider"])

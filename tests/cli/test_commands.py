@@ -9,8 +9,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from recordings import recording
 
+from recordings import recording
 from streamsrv.audio.files import read_audio, write_wav
 from streamsrv.providers.catalogue import DEFAULT_MODELS, load_catalogue
 from streamsrv.providers.readiness import needs

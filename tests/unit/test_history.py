@@ -124,6 +124,15 @@ def test_a_new_conversation_takes_the_slot_that_was_unused_for_longest():
     assert give(slots, talk_of("new", 1)) == home
 
 
+def test_a_conversation_stays_although_another_began_with_the_same_words():
+    slots = SlotTable(3)
+    greeted = [user("Hello!"), assistant("Hi!"), user("Who are you?")]
+    for _ in range(3):
+        give(slots, greeted[:1])
+    home = give(slots, greeted)
+    assert give(slots, [*greeted, assistant("Me."), user("I see.")]) == home
+
+
 def test_a_busy_slot_is_not_given_away():
     slots = SlotTable(2)
     busy = slots.take(talk_of("a", 1))

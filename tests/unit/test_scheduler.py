@@ -76,6 +76,18 @@ async def test_a_cancelled_job_that_waits_is_never_run(scheduler: Scheduler):
     assert ran == ["kept"]
 
 
+async def test_cancelled_jobs_leave_room_for_others(scheduler: Scheduler):
+    async with asyncio.TaskGroup() as tasks:
+        gate = await occupied(scheduler, tasks)
+        waiting = [tasks.create_task(scheduler.run(Priority.PARTIAL, lambda: None)) for _ in range(3)]
+        await asyncio.sleep(0)
+        waiting[1].cancel()
+        await asyncio.sleep(0)
+        tasks.create_task(scheduler.run(Priority.FINAL, lambda: None))
+        await asyncio.sleep(0)
+        gate.open.set()
+
+
 async def test_iterating_runs_each_step_on_a_worker(scheduler: Scheduler):
     def steps():
         for _ in range(3):

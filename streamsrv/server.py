@@ -1,0 +1,54 @@
+"""The ASGI application on a socket: uvicorn, set up for long WebSocket sessions."""
+
+import socket
+from collections.abc import Callable
+
+import uvicorn
+from starlette.applications import Starlette
+
+from streamsrv.transports.websocket import MAX_FRAME_BYTES
+
+STALL_MS = 60_000
+"""A connection whose client takes nothing of what is waiting for it for this long is dropped by the kernel."""
+
+
+class Server(uvicorn.Server):
+    """Serves an application; `on_started` is called once clients can connect."""
+
+    def __init__(self, app: Starlette, on_started: Callable[[], None], log_level: str = "warning") -> None:
+        # Compression would cost more than all other work on an audio frame, and saves little.
+        config = uvicorn.Config(
+            app,
+            log_level=log_level,
+            access_log=False,
+            ws_max_size=MAX_FRAME_BYTES,
+            ws_per_message_deflate=False,
+            timeout_graceful_shutdown=5,
+        )
+        super().__init__(config)
+        self._on_started = on_started
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        self._on_started()
+
+
+def bind(host: str, port: int) -> socket.socket:
+    """Take an address (port 0: any free port); raises `OSError`."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.socket(family)
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if hasattr(socket, "TCP_USER_TIMEOUT"):  # Linux; connections inherit it
+            listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, STALL_MS)
+        listener.bind((host, port))
+    except OSError:
+        listener.close()
+        raise
+    return listener
+
+
+def address(listener: socket.socket) -> str:
+    """`host:port`, as it stands in a URL."""
+    host, port = listener.getsockname()[:2]
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
