@@ -96,7 +96,12 @@ class LlamaCppChatModel:
 
     async def warm_up(self) -> None:
         """Have every slot read what all prompts begin with."""
-        await asyncio.gather(*(self._warm_slot() for _ in range(self._options.slots)))
+        await asyncio.gather(*(self._read_prompt(()) for _ in range(self._options.slots)))
+
+    async def prepare(self, messages: Sequence[Message]) -> None:
+        """Read a prompt into the cache of a slot, unless somebody waits for an answer."""
+        if not self._generations:
+            await self._read_prompt(messages)
 
     async def aclose(self) -> None:
         """Cancel what is running or waiting, and free the model."""
@@ -106,8 +111,8 @@ class LlamaCppChatModel:
         await asyncio.to_thread(self._threads.shutdown)
         self._server = None
 
-    async def _warm_slot(self) -> None:
-        async with contextlib.aclosing(self._generate((), 1)) as chunks:
+    async def _read_prompt(self, messages: Sequence[Message]) -> None:
+        async with contextlib.aclosing(self._generate(messages, 1)) as chunks:
             async for _ in chunks:
                 pass
 

@@ -107,6 +107,9 @@ class OpenAICompatibleChatModel:
                 async for _ in chunks:
                     pass
 
+    async def prepare(self, messages: Sequence[Message]) -> None:
+        """Nothing: a provider bills for what it reads."""
+
     async def aclose(self) -> None:
         """Close all connections."""
         await self._client.close()

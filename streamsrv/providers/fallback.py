@@ -68,6 +68,10 @@ class FallbackChatModel:
         if len(errors) == len(self._models):
             raise _summary(errors) from errors[-1]
 
+    async def prepare(self, messages: Sequence[Message]) -> None:
+        """Prepare the model that would answer now."""
+        await self._models[self._order()[0]].prepare(messages)
+
     async def aclose(self) -> None:
         """Close all models."""
         for model in self._models:

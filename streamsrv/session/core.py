@@ -21,8 +21,8 @@ from streamsrv.realtime.client_events import (
 from streamsrv.realtime.errors import ProtocolError
 from streamsrv.realtime.items import FunctionCallItem, InputAudio, Item, MessageItem, check_item, item_to_wire
 from streamsrv.realtime.session_object import ServerVad, Session, session_to_wire, update_session
-from streamsrv.session.conversation import Conversation
-from streamsrv.session.effects import ClearTimer, Close, DropRecognition, Effect, RecognizeClip, SetTimer
+from streamsrv.session.conversation import Conversation, to_messages
+from streamsrv.session.effects import ClearTimer, Close, DropRecognition, Effect, PrepareModel, RecognizeClip, SetTimer
 from streamsrv.session.inputs import (
     AudioAppended,
     EventReceived,
@@ -71,6 +71,7 @@ class SessionCore:
         """The effects that open the session."""
         self._outbox.send("session.created", session=session_to_wire(self.session))
         self._outbox.emit(SetTimer("session", MAX_SESSION_MS))
+        self._prepare_model()
         return self._outbox.take()
 
     def handle(self, happened: Input, now_ms: int) -> list[Effect]:
@@ -206,9 +207,16 @@ class SessionCore:
                 raise ProtocolError("invalid_value", "This event is only for WebRTC and telephone sessions.", "type")
 
     def _update(self, event: SessionUpdate) -> None:
-        self.session = update_session(self.session, event.session, voice_used=self._responses.voice_used)
+        held = self.session
+        self.session = update_session(held, event.session, voice_used=self._responses.voice_used)
         self._listener.configure(self.session.audio.input)
+        if self.session.instructions != held.instructions:
+            self._prepare_model()
         self._outbox.send("session.updated", session=session_to_wire(self.session))
+
+    def _prepare_model(self) -> None:
+        if self.session.type == "realtime":
+            self._outbox.emit(PrepareModel(to_messages(self.session.instructions, self._conversation.items)))
 
     def _create_item(self, event: ItemCreate) -> None:
         item = event.item

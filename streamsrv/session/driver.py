@@ -66,6 +66,7 @@ class SessionDriver:
             effects.FinishRecognition: self._hearing.finish,
             effects.DropRecognition: self._hearing.drop,
             effects.RecognizeClip: self._hearing.recognize_clip,
+            effects.PrepareModel: self._generating.prepare,
             effects.Generate: self._generating.generate,
             effects.Synthesize: self._generating.synthesize,
             effects.StopGeneration: self._generating.stop,

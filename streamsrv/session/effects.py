@@ -76,6 +76,13 @@ class RecognizeClip:
 
 
 @dataclass(frozen=True, slots=True)
+class PrepareModel:
+    """Let the language model read what all requests of this session begin with."""
+
+    messages: tuple[Message, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Generate:
     """Ask the language model; answers carry `generation`."""
 
@@ -131,6 +138,7 @@ Effect = (
     | FinishRecognition
     | DropRecognition
     | RecognizeClip
+    | PrepareModel
     | Generate
     | Synthesize
     | StopGeneration

@@ -9,7 +9,7 @@ from typing import Any
 
 from streamsrv.errors import EngineError, Unavailable
 from streamsrv.llm.base import ChatModel
-from streamsrv.session.effects import Generate, StopGeneration, Synthesize
+from streamsrv.session.effects import Generate, PrepareModel, StopGeneration, Synthesize
 from streamsrv.session.hearing import Spawn
 from streamsrv.session.inputs import GenerationFailed, Input, ModelOutput, SegmentSpoken, SpeechOutput
 from streamsrv.tts.base import Synthesizer
@@ -28,6 +28,9 @@ class Generating:
         self._spawn = spawn
         self._report = report
         self._tasks: defaultdict[int, set[asyncio.Task[None]]] = defaultdict(set)
+
+    def prepare(self, effect: PrepareModel) -> None:
+        self._spawn(self._prepare(effect))
 
     def generate(self, effect: Generate) -> None:
         self._start(effect.generation, "language model", self._generate(effect))
@@ -62,6 +65,12 @@ class Generating:
         except Exception:
             logger.exception("%s failed", stage)
             self._report(GenerationFailed(generation, Unavailable(f"The {stage} failed.")))
+
+    async def _prepare(self, effect: PrepareModel) -> None:
+        try:
+            await self._chat.prepare(effect.messages)
+        except EngineError as error:
+            logger.info("the language model could not be prepared: %s", error)
 
     async def _generate(self, effect: Generate) -> None:
         async with aclosing(self._chat.stream(effect.messages, effect.tools, effect.options)) as deltas:
