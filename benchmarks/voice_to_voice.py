@@ -90,22 +90,23 @@ async def measure(url: str, entry: dict, pcm: NDArray[np.int16], silence_ms: int
                 event = {"type": "input_audio_buffer.append", "audio": base64.b64encode(audio).decode()}
                 await socket.send(json.dumps(event))
 
-        async with asyncio.timeout(len(pcm) / RATE + 20), asyncio.TaskGroup() as tasks:
-            microphone = tasks.create_task(speak())
-            async for frame in socket:
-                event = json.loads(frame)
-                if (stage := STAGES.get(event["type"])) and getattr(turn, stage) is None:
-                    if ended_s:
-                        setattr(turn, stage, (time.monotonic() - ended_s[0]) * 1000)
-                    elif stage == "turn_ended_ms":
-                        turn.cut_off = True
-                if event["type"].endswith("transcription.completed"):
-                    turn.said = f"{turn.said} {event['transcript']}".strip()
-                if event["type"] == "response.output_audio_transcript.done":
-                    turn.reply = event["transcript"]
-                if event["type"] == "response.done" and ended_s and turn.reply:
-                    break
-            microphone.cancel()
+        with contextlib.suppress(TimeoutError):  # the turn shows how far it came
+            async with asyncio.timeout(len(pcm) / RATE + 10), asyncio.TaskGroup() as tasks:
+                microphone = tasks.create_task(speak())
+                async for frame in socket:
+                    event = json.loads(frame)
+                    if (stage := STAGES.get(event["type"])) and getattr(turn, stage) is None:
+                        if ended_s:
+                            setattr(turn, stage, (time.monotonic() - ended_s[0]) * 1000)
+                        elif stage == "turn_ended_ms":
+                            turn.cut_off = True
+                    if event["type"].endswith("transcription.completed"):
+                        turn.said = f"{turn.said} {event['transcript']}".strip()
+                    if event["type"] == "response.output_audio_transcript.done":
+                        turn.reply = event["transcript"]
+                    if event["type"] == "response.done" and ended_s and turn.reply:
+                        break
+                microphone.cancel()
     return turn
 
 
