@@ -51,6 +51,8 @@ class Settings(BaseSettings):
     max_sessions: Annotated[int, Field(ge=1)] = 100
     responses_per_minute: Annotated[int, Field(ge=1)] = 120
     """For each session."""
+    speculative: bool = True
+    """Begin answers in the pauses of a turn. Quicker; what is begun in vain is paid for all the same."""
     inference_threads: Annotated[int, Field(ge=1)] = os.cpu_count() or 2
     """Worker threads that run recognition and synthesis."""
 

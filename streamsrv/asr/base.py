@@ -34,6 +34,8 @@ class Transcript:
     words: tuple[Word, ...] = ()
     language: str | None = None
     is_final: bool = False
+    at_pause: bool = False
+    """It covers all speech so far, decoded after the speaker paused; engines that cannot tell leave it False."""
 
     @property
     def text(self) -> str:

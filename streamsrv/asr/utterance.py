@@ -42,7 +42,7 @@ class Utterance:
         if not self.window.is_final:
             return None
         self._freeze(continues=False)
-        return self._transcript()
+        return self._transcript(at_pause=True)
 
     def accept(self, excerpt: Excerpt, hypothesis: Hypothesis) -> Transcript:
         """Take what the decoder heard in `excerpt`."""
@@ -52,13 +52,13 @@ class Utterance:
         self._append(self._agreement.accept(self._newest, complete=excerpt.complete))
         if self.window.is_final:
             self._freeze(continues=excerpt.is_head)
-        return self._transcript()
+        return self._transcript(at_pause=excerpt.complete and self.window.would_settle(excerpt))
 
     def final(self) -> Transcript:
         """The transcript of all that was accepted, with estimated word times."""
         words = (*self._frozen_words, *estimate_words(self._newest, self.window.spans()))
         text = join_words((self._frozen, *self._newest))
-        return Transcript(text, words=words, language=self._language, is_final=True)
+        return Transcript(text, words=words, language=self._language, is_final=True, at_pause=True)
 
     def _freeze(self, *, continues: bool) -> None:
         self._append(self._agreement.close(self._newest, continues=continues))
@@ -69,8 +69,9 @@ class Utterance:
     def _append(self, words: tuple[str, ...]) -> None:
         self._stable = join_words((self._stable, *words))
 
-    def _transcript(self) -> Transcript:
-        return Transcript(self._stable, join_words(self._agreement.tentative), language=self._language)
+    def _transcript(self, *, at_pause: bool) -> Transcript:
+        tentative = join_words(self._agreement.tentative)
+        return Transcript(self._stable, tentative, language=self._language, at_pause=at_pause)
 
 
 def estimate_words(words: Sequence[str], speech: Sequence[Span]) -> tuple[Word, ...]:

@@ -9,13 +9,14 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 
-Kind = Literal["recognizer", "chat", "synthesizer", "vad"]
+Kind = Literal["recognizer", "chat", "synthesizer", "vad", "turn"]
 
 PACKAGES: Mapping[Kind, str] = {
     "recognizer": "streamsrv.asr",
     "chat": "streamsrv.llm",
     "synthesizer": "streamsrv.tts",
     "vad": "streamsrv.vad",
+    "turn": "streamsrv.turn",
 }
 """Where the engine modules of each kind live."""
 

@@ -42,6 +42,7 @@ from streamsrv.session.listening import CommittedAudio, Listener
 from streamsrv.session.outbox import Outbox
 from streamsrv.session.rate_limit import RateLimit
 from streamsrv.session.responses import STALL_MS, Responses
+from streamsrv.session.timeline import Timeline
 from streamsrv.session.transcription import Transcriptions
 from streamsrv.session.turns import SpeechStarted
 
@@ -54,10 +55,18 @@ STILL_THERE = "The user has said nothing for a while. Ask in one short sentence 
 class SessionCore:
     """Everything a session decides. Inputs go to `handle`, in order; its effects are to be run in order.
 
-    `new_id` makes ids from a prefix. All times are ms: of the session's own audio, or (`now_ms`) of the driver's clock.
+    `new_id` makes ids from a prefix. `speculative`: answers may be begun in the last pause of a turn. All times are ms:
+    of the session's own audio, or (`now_ms`) of the driver's clock.
     """
 
-    def __init__(self, session: Session, *, new_id: Callable[[str], str], responses_per_minute: int = 120) -> None:
+    def __init__(
+        self,
+        session: Session,
+        *,
+        new_id: Callable[[str], str],
+        responses_per_minute: int = 120,
+        speculative: bool = True,
+    ) -> None:
         self.session = session
         self._outbox = Outbox(new_id)
         self._conversation = Conversation(new_id("conv"))
@@ -65,6 +74,9 @@ class SessionCore:
         self._transcriptions = Transcriptions(self._outbox)
         self._responses = Responses(self._conversation, self._outbox, RateLimit(responses_per_minute))
         self._unanswered: str | None = None  # the item of the user's last turn, while a response to it is due
+        self._timeline = Timeline()  # of the user's last turn
+        self._last_speech_ms = 0  # wall time
+        self._speculative = speculative
         self._now_ms = 0
 
     def start(self) -> list[Effect]:
@@ -80,6 +92,7 @@ class SessionCore:
         if not self._is_stale(happened):
             self._dispatch(happened)
             self._answer_if_due()
+            self._end_speculation_if_vain()
             self._watch_for_silence()
         return self._outbox.take()
 
@@ -90,7 +103,7 @@ class SessionCore:
                 return happened.generation not in self._responses
             case TranscriptReceived() | RecognitionFailed():
                 pending = happened.item_id in self._transcriptions.pending
-                return not pending and happened.item_id != self._listener.item_id
+                return not pending and not self._listener.is_hearing(happened.item_id)
             case _:
                 return False
 
@@ -124,6 +137,8 @@ class SessionCore:
 
     def _hear(self, frame: FrameHeard) -> None:
         change = self._listener.hear(frame.probability, frame.until_ms)
+        if self._listener.speech:
+            self._last_speech_ms = self._now_ms
         detection = self.session.audio.input.turn_detection
         if change is None or detection is None:
             return
@@ -133,6 +148,9 @@ class SessionCore:
             if detection.interrupt_response:
                 self._responses.interrupt(self._now_ms)
         else:
+            self._timeline = Timeline()
+            self._timeline.mark("speech_ended", self._last_speech_ms)
+            self._timeline.mark("turn_ended", self._now_ms)
             self._commit(change)
             if detection.create_response and self.session.type == "realtime":
                 self._unanswered = change.item_id
@@ -154,23 +172,39 @@ class SessionCore:
             self._settle_transcript(item_id, transcript.text)
         elif not transcript.is_final:
             self._transcriptions.interim(item_id, transcript, self.session)
+            if transcript.at_pause and self._listener.is_hearing(item_id):
+                self._speculate(transcript.text)
+
+    def _speculate(self, text: str) -> None:
+        """The user pauses, perhaps for good: begin the answer to what was said so far."""
+        detection = self.session.audio.input.turn_detection
+        wanted = detection is not None and detection.create_response and self.session.type == "realtime"
+        idle = self._responses.active is None and not self._transcriptions.pending
+        if self._speculative and wanted and idle and text and self._listener.pausing:
+            self._responses.speculate(text, self.session)
+
+    def _end_speculation_if_vain(self) -> None:
+        """The user goes on, or the turn is over and something else answered it."""
+        if self._responses.speculating and not self._listener.pausing and self._unanswered is None:
+            self._responses.discard_speculation()
 
     def _settle_transcript(self, item_id: str, text: str) -> None:
         """The words of an item are known, or will never be."""
         self._outbox.emit(ClearTimer(f"transcript:{item_id}"))
+        self._timeline.mark("transcript", self._now_ms)
         self._conversation.set_transcript(item_id, text)
         if item_id == self._unanswered and not text:
             self._unanswered = None  # a noise: nobody waits for an answer
-        self._responses.start_ready(self._transcriptions.pending)
+        self._responses.start_ready(self._transcriptions.pending, self._now_ms)
 
     def _answer_if_due(self) -> None:
         due = self._unanswered is not None and self._unanswered not in self._transcriptions.pending
         if due and self._responses.active is None:
-            self._respond(ResponseOptions())
+            self._respond(ResponseOptions(), self._timeline)
 
-    def _respond(self, options: ResponseOptions) -> None:
+    def _respond(self, options: ResponseOptions, timeline: Timeline | None = None) -> None:
         try:
-            self._create_response(options)
+            self._create_response(options, timeline)
         except ProtocolError as error:
             self._unanswered = None
             self._refuse(error, None)
@@ -260,16 +294,16 @@ class SessionCore:
         if item_id == self._unanswered:
             self._unanswered = None
         self._outbox.send("conversation.item.deleted", item_id=item_id)
-        self._responses.start_ready(self._transcriptions.pending)
+        self._responses.start_ready(self._transcriptions.pending, self._now_ms)
 
-    def _create_response(self, options: ResponseOptions) -> None:
+    def _create_response(self, options: ResponseOptions, timeline: Timeline | None = None) -> None:
         if self.session.type != "realtime":
             raise ProtocolError("invalid_value", "A transcription session gives no responses.", "type")
-        self._responses.create(options, self.session, self._now_ms)
+        self._responses.create(options, self.session, self._now_ms, timeline)
         if options.conversation != "none":
             self._unanswered = None
             self._outbox.emit(ClearTimer("idle"))
-        self._responses.start_ready(self._transcriptions.pending)
+        self._responses.start_ready(self._transcriptions.pending, self._now_ms)
 
     def _refuse(self, error: ProtocolError, event_id: str | None) -> None:
         body = {"type": error.type, "code": error.code, "message": error.message, "param": error.param}

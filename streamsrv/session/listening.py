@@ -40,6 +40,20 @@ class Listener:
         """Whether the user is in the middle of a turn (never, without turn detection)."""
         return self._options.turn_detection is not None and self._turns.speaking
 
+    @property
+    def speech(self) -> bool:
+        """Whether there was speech in the last frame."""
+        return self._turns.speech
+
+    @property
+    def pausing(self) -> bool:
+        """Whether the user is silent in the middle of a turn."""
+        return self.speaking and self._turns.pausing
+
+    def is_hearing(self, item_id: str) -> bool:
+        """Whether the audio in the buffer will become this item."""
+        return item_id == self._item_id
+
     def configure(self, options: AudioInput) -> None:
         """The session's input options changed; what is in the buffer stays."""
         self._options = options

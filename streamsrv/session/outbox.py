@@ -20,6 +20,10 @@ class Outbox:
         """Send a server event; it gets an `event_id` of its own."""
         self.emit(SendEvent({"type": event_type, "event_id": self.new_id("event"), **fields}))
 
+    def withdraw(self, effect: Effect) -> None:
+        """Do not ask for this after all."""
+        self._effects.remove(effect)
+
     def take(self) -> list[Effect]:
         """Hand over what was collected since the last call."""
         effects, self._effects = self._effects, []

@@ -30,7 +30,6 @@ class ResponsePlan:
     """What a response was asked to be; fixed when it is created."""
 
     id: str
-    generation: int
     modality: Literal["audio", "text"]
     format: AudioFormat
     speech: SpeechOptions
@@ -38,12 +37,18 @@ class ResponsePlan:
     metadata: dict[str, str] | None
     in_conversation: bool
 
+    @property
+    def spoken_as(self) -> SpeechOptions | None:
+        """How the answer is spoken; None for a written one."""
+        return self.speech if self.modality == "audio" else None
+
 
 class OutputItems:
     """Announces the items of one response, and adds them to the conversation if the response belongs to it."""
 
-    def __init__(self, plan: ResponsePlan, conversation: Conversation, outbox: Outbox) -> None:
+    def __init__(self, plan: ResponsePlan, generation: int, conversation: Conversation, outbox: Outbox) -> None:
         self.plan = plan
+        self.generation = generation
         self.outbox = outbox
         self._conversation = conversation
         self._items: list[Item] = []
@@ -163,6 +168,8 @@ class SpokenMessage(_Message):
     def __init__(self, items: OutputItems) -> None:
         super().__init__(items, {"type": "audio", "transcript": ""})
         self.ledger = PlaybackLedger()
+        self.begun = False
+        """Whether its first segment is known."""
         self._segmenter = Segmenter()
         self._waiting: deque[Segment] = deque()
         self._speaking: Segment | None = None
@@ -219,7 +226,8 @@ class SpokenMessage(_Message):
                 self._end(segment)
                 continue
             self._speaking = segment
-            self._outbox.emit(Synthesize(self._items.plan.generation, text, self._items.plan.speech))
+            self.begun = True
+            self._outbox.emit(Synthesize(self._items.generation, text, self._items.plan.speech))
 
     def _begin(self, segment: Segment) -> None:
         text = segment.text.rstrip() if self.ledger.transcript else segment.text.strip()

@@ -9,6 +9,7 @@ from streamsrv.session.conversation import Conversation
 from streamsrv.session.inputs import SpeechOutput
 from streamsrv.session.outbox import Outbox
 from streamsrv.session.output_items import FunctionCall, OutputItems, ResponsePlan, SpokenMessage, WrittenMessage
+from streamsrv.session.timeline import Timeline
 
 ResponseStatus = Literal["in_progress", "completed", "cancelled", "incomplete", "failed"]
 
@@ -16,18 +17,36 @@ ResponseStatus = Literal["in_progress", "completed", "cancelled", "incomplete", 
 class Response:
     """Turns the model's output into items, segments and audio, in the order the protocol wants."""
 
-    def __init__(self, plan: ResponsePlan, conversation: Conversation, outbox: Outbox, now_ms: int) -> None:
+    def __init__(
+        self,
+        plan: ResponsePlan,
+        generation: int,
+        conversation: Conversation,
+        outbox: Outbox,
+        timeline: Timeline,
+        now_ms: int,
+    ) -> None:
         self.plan = plan
+        self.timeline = timeline
         self.status: ResponseStatus = "in_progress"
         self.message: SpokenMessage | WrittenMessage | None = None
         self.last_progress_ms = now_ms
         self._conversation_id = conversation.id if plan.in_conversation else None
         self._outbox = outbox
-        self._items = OutputItems(plan, conversation, outbox)
+        self._items = OutputItems(plan, generation, conversation, outbox)
         self._calls: dict[int, FunctionCall] = {}
         self._usage: Usage | None = None
         self._finished: Finished | None = None
         outbox.send("response.created", response=self.to_wire())
+
+    @property
+    def generation(self) -> int:
+        """Names the response in effects and inputs; changes once at most, before anything is asked for."""
+        return self._items.generation
+
+    @generation.setter
+    def generation(self, generation: int) -> None:
+        self._items.generation = generation
 
     @property
     def done(self) -> bool:
@@ -38,8 +57,12 @@ class Response:
         self.last_progress_ms = now_ms
         match delta:
             case Text():
+                self.timeline.mark("first_token", now_ms)
                 self._take_text(delta.text)
+                if isinstance(self.message, SpokenMessage) and self.message.begun:
+                    self.timeline.mark("first_segment", now_ms)
             case ToolCallDelta():
+                self.timeline.mark("first_token", now_ms)
                 self._take_call(delta)
             case Usage():
                 self._usage = delta
@@ -52,6 +75,7 @@ class Response:
         """Take audio of the segment that is being synthesised."""
         self.last_progress_ms = now_ms
         if isinstance(self.message, SpokenMessage):
+            self.timeline.mark("first_audio", now_ms)
             self.message.take_speech(speech, now_ms)
 
     def segment_spoken(self, now_ms: int) -> None:
@@ -80,6 +104,7 @@ class Response:
         """The response object; `details` say why it did not complete."""
         plan = self.plan
         output = {"format": msgspec.to_builtins(plan.format), "voice": plan.speech.voice}
+        latencies = self.timeline.latencies() if self.done else {}
         return {
             "object": "realtime.response",
             "id": plan.id,
@@ -92,6 +117,7 @@ class Response:
             "audio": {"output": output},
             "usage": _usage_to_wire(self._usage) if self._usage and self.done else None,
             "metadata": plan.metadata,
+            **({"streamsrv": {"latency": latencies}} if latencies else {}),
         }
 
     def _take_text(self, text: str) -> None:

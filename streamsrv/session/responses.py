@@ -1,7 +1,7 @@
 """All responses of a session: created, waiting for words, generating, interrupted; and what of them was heard. Pure."""
 
-from collections.abc import Collection
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass, replace
 from typing import Any, cast
 
 import msgspec
@@ -11,7 +11,7 @@ from streamsrv.errors import EngineError, Overloaded, Rejected
 from streamsrv.llm.base import ChatOptions, Delta, Tool
 from streamsrv.realtime.client_events import ResponseOptions
 from streamsrv.realtime.errors import ProtocolError, from_validation
-from streamsrv.realtime.items import Item, ItemReference
+from streamsrv.realtime.items import InputText, Item, ItemReference, MessageItem
 from streamsrv.realtime.session_object import AudioOutput, NamedFunction, Session, VoiceId
 from streamsrv.session.conversation import Conversation, to_messages
 from streamsrv.session.effects import ClearTimer, Generate, SetTimer, StopGeneration
@@ -21,6 +21,8 @@ from streamsrv.session.output_items import ResponsePlan, SpokenMessage
 from streamsrv.session.playback import PlaybackLedger
 from streamsrv.session.rate_limit import RateLimit
 from streamsrv.session.response import Response
+from streamsrv.session.speculation import Speculation
+from streamsrv.session.timeline import Timeline
 from streamsrv.tts.base import SpeechOptions
 
 STALL_MS = 30_000
@@ -38,6 +40,11 @@ class _Request:
     tools: tuple[Tool, ...]
     options: ChatOptions
 
+    def to_generate(self, generation: int, items: Iterable[Item]) -> Generate:
+        """The question about these items; what is still being said is not in it."""
+        said = [item for item in items if item.status != "in_progress"]
+        return Generate(generation, to_messages(self.instructions, said), self.tools, self.options)
+
 
 class Responses:
     """The live responses by generation; a generation that is not here any more is stale."""
@@ -52,9 +59,10 @@ class Responses:
         self._ledgers: dict[str, PlaybackLedger] = {}
         self._last_spoken: str | None = None  # the item to trim when the user speaks up
         self._ended = False
+        self._speculation: Speculation | None = None
 
     def __contains__(self, generation: int) -> bool:
-        return generation in self._live
+        return generation in self._live or self._is_speculative(generation)
 
     @property
     def active(self) -> Response | None:
@@ -70,7 +78,11 @@ class Responses:
         """Wall ms at which everything said so far will have been played."""
         return max((ledger.play_until_ms for ledger in self._ledgers.values()), default=0)
 
-    def create(self, options: ResponseOptions, session: Session, now_ms: int) -> None:
+    @property
+    def speculating(self) -> bool:
+        return self._speculation is not None
+
+    def create(self, options: ResponseOptions, session: Session, now_ms: int, timeline: Timeline | None = None) -> None:
         """Start a response; its generation waits for `start_ready`. Raises `ProtocolError`."""
         in_conversation = options.conversation != "none"
         if in_conversation and self.active is not None:
@@ -84,23 +96,49 @@ class Responses:
         items = self._resolve(options.input)
         plan = self._plan(options, session, in_conversation)
         self._rate_limit.take(now_ms)
-        self._generation = plan.generation
-        self._live[plan.generation] = Response(plan, self._conversation, self._outbox, now_ms)
-        self._waiting[plan.generation] = _request(options, session, items)
-        self._outbox.emit(SetTimer(_timer(plan.generation), STALL_MS))
+        generation = self._next_generation()
+        timeline = timeline or Timeline()
+        self._live[generation] = Response(plan, generation, self._conversation, self._outbox, timeline, now_ms)
+        self._waiting[generation] = _request(options, session, items)
+        self._outbox.emit(SetTimer(_timer(generation), STALL_MS))
 
-    def start_ready(self, unheard: Collection[str]) -> None:
+    def start_ready(self, unheard: Collection[str], now_ms: int) -> None:
         """Ask the model for every waiting response whose input has no item in `unheard`."""
         for generation, request in list(self._waiting.items()):
             items = self._conversation.items if request.items is None else request.items
             if any(item.id in unheard for item in items):
                 continue
             del self._waiting[generation]
-            said = [item for item in items if item.status != "in_progress"]
-            messages = to_messages(request.instructions, said)
-            self._outbox.emit(Generate(generation, messages, request.tools, request.options))
+            question = request.to_generate(generation, items)
+            guess, response = self._speculation, self._live[generation]
+            if guess is not None and guess.answers(question, response.plan.spoken_as):
+                self._adopt(guess, response, now_ms)
+            else:
+                self._outbox.emit(question)
+
+    def speculate(self, text: str, session: Session) -> None:
+        """Begin the answer that would follow if the user's turn ended with these words."""
+        item = MessageItem(role="user", content=[InputText(text)])
+        options = ResponseOptions()
+        request = _request(options, session, [*self._conversation.items, item])
+        question = request.to_generate(self._generation + 1, request.items or [])
+        speech = self._plan(options, session, in_conversation=True).spoken_as
+        if self._speculation is not None and self._speculation.answers(question, speech):
+            return
+        self.discard_speculation()
+        self._speculation = Speculation(replace(question, generation=self._next_generation()), speech)
+        self._outbox.emit(self._speculation.asked)
+
+    def discard_speculation(self) -> None:
+        """The turn goes on, or ended with other words."""
+        guess, self._speculation = self._speculation, None
+        if guess is not None:
+            self._outbox.emit(StopGeneration(guess.generation))
 
     def take(self, generation: int, delta: Delta, now_ms: int) -> None:
+        if self._speculation is not None and self._is_speculative(generation):
+            self._speculation.take(delta, self._outbox, now_ms)
+            return
         response = self._live[generation]
         response.take(delta, now_ms)
         message = response.message
@@ -111,15 +149,24 @@ class Responses:
         self._forget_if_done(response, now_ms)
 
     def take_speech(self, speech: SpeechOutput, now_ms: int) -> None:
-        self._live[speech.generation].take_speech(speech, now_ms)
+        if self._speculation is not None and self._is_speculative(speech.generation):
+            self._speculation.audio.append(speech)
+        else:
+            self._live[speech.generation].take_speech(speech, now_ms)
 
     def segment_spoken(self, generation: int, now_ms: int) -> None:
+        if self._speculation is not None and self._is_speculative(generation):
+            self._speculation.spoken = True
+            return
         response = self._live[generation]
         response.segment_spoken(now_ms)
         self._forget_if_done(response, now_ms)
 
     def fail(self, generation: int, error: EngineError, now_ms: int) -> None:
         """A stage of the response failed for good: end it and say why."""
+        if self._is_speculative(generation):
+            self.discard_speculation()  # a response would ask again
+            return
         response = self._live[generation]
         code = "rate_limit_exceeded" if isinstance(error, Overloaded) else "server_error"
         kind = "invalid_request_error" if isinstance(error, Rejected) else "server_error"
@@ -172,13 +219,38 @@ class Responses:
         ended, self._ended = self._ended, False
         return ended
 
+    def _is_speculative(self, generation: int) -> bool:
+        return self._speculation is not None and self._speculation.generation == generation
+
+    def _next_generation(self) -> int:
+        self._generation += 1
+        return self._generation
+
+    def _adopt(self, guess: Speculation, response: Response, now_ms: int) -> None:
+        """What was guessed is the answer: give it to the response, which goes on under its generation."""
+        self._speculation = None
+        self._outbox.emit(ClearTimer(_timer(response.generation)))
+        del self._live[response.generation]
+        response.generation = guess.generation
+        response.timeline.adopt(guess.timeline)
+        self._live[guess.generation] = response
+        self._outbox.emit(SetTimer(_timer(guess.generation), STALL_MS))
+        for delta in guess.deltas:
+            self.take(guess.generation, delta, now_ms)
+        if guess.synthesis is not None:
+            self._outbox.withdraw(guess.synthesis)
+        for speech in guess.audio:
+            self.take_speech(speech, now_ms)
+        if guess.spoken:
+            self.segment_spoken(guess.generation, now_ms)
+
     def _keep_heard(self, item_id: str, audio_ms: int) -> None:
         self._conversation.set_transcript(item_id, self._ledgers[item_id].heard_text(audio_ms))
 
     def _forget_if_done(self, response: Response, now_ms: int) -> None:
         if not response.done:
             return
-        generation = response.plan.generation
+        generation = response.generation
         del self._live[generation]
         self._ended = self._ended or response.plan.in_conversation
         self._waiting.pop(generation, None)
@@ -204,7 +276,6 @@ class Responses:
         voice = output.voice.id if isinstance(output.voice, VoiceId) else output.voice
         return ResponsePlan(
             id=self._outbox.new_id("resp"),
-            generation=self._generation + 1,
             modality="audio" if "audio" in modalities else "text",
             format=output.format,
             speech=SpeechOptions(voice=voice, speed=output.speed),

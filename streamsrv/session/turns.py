@@ -42,6 +42,7 @@ class TurnDetector:
         self._onset_ms = 0
         self._first_speech_ms = 0
         self._last_speech_ms = 0
+        self._resumed_ms = 0
         self.speaking = False
         """Whether a turn is going on."""
         self.speech = False
@@ -54,7 +55,15 @@ class TurnDetector:
         self.speech = probability >= self._options.threshold - margin
         if self.speech:
             self._last_speech_ms = until_ms
+            self._resumed_ms += until_ms - began_ms
+        else:
+            self._resumed_ms = 0
         return self._in_turn() if self.speaking else self._between_turns(began_ms)
+
+    @property
+    def pausing(self) -> bool:
+        """Whether the speaker is silent in the middle of a turn; a click does not end a pause."""
+        return self.speaking and self._resumed_ms < self._options.onset_ms
 
     def configure(self, options: TurnOptions) -> None:
         """Go on with other options; a turn that is going on stays so."""

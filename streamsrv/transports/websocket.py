@@ -66,6 +66,7 @@ async def realtime(websocket: WebSocket) -> None:
             _session(websocket, service),
             new_id=new_id,
             responses_per_minute=service.settings.responses_per_minute,
+            speculative=service.settings.speculative,
         )
         await _serve(websocket, SessionDriver(core, service.engines, WebSocketChannel(websocket), new_id))
 

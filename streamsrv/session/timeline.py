@@ -1,0 +1,32 @@
+"""When the stages of a spoken turn happened. Pure: wall time comes in as ms of the driver's clock."""
+
+from typing import Literal
+
+Stage = Literal["speech_ended", "turn_ended", "transcript", "first_token", "first_segment", "first_audio"]
+
+
+class Timeline:
+    """The first time of each stage of one turn and its answer.
+
+    A stage that ran ahead of the turn's end (an answer begun in its last pause) has its real time, so it can come
+    before stages that logically precede it.
+    """
+
+    def __init__(self) -> None:
+        self._at_ms: dict[Stage, int] = {}
+
+    def mark(self, stage: Stage, now_ms: int) -> None:
+        """The stage is reached; later marks of the same stage do not count."""
+        self._at_ms.setdefault(stage, now_ms)
+
+    def adopt(self, other: "Timeline") -> None:
+        """The stages of another timeline happened in this one."""
+        for stage, at_ms in other._at_ms.items():
+            self.mark(stage, at_ms)
+
+    def latencies(self) -> dict[str, int]:
+        """Ms from the end of speech to each later stage, by `<stage>_ms`; empty if no speech came before."""
+        if "speech_ended" not in self._at_ms:
+            return {}
+        ended_ms = self._at_ms["speech_ended"]
+        return {f"{stage}_ms": at_ms - ended_ms for stage, at_ms in self._at_ms.items() if stage != "speech_ended"}

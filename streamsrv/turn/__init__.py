@@ -1,0 +1,1 @@
+"""End of turn from audio: the protocol in `base`, one engine a module."""

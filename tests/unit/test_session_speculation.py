@@ -1,0 +1,167 @@
+"""Answers begun before the turn has ended: committed if it ends with the same words, discarded if not."""
+
+import numpy as np
+
+from harness import RATE, Talk, event, of_type, types
+from streamsrv.asr.base import Transcript
+from streamsrv.errors import Unavailable
+from streamsrv.llm.base import Finished, ToolCallDelta, Usage
+from streamsrv.session.effects import Generate, OpenRecognition, SendAudio, StopGeneration, Synthesize
+from streamsrv.session.inputs import GenerationFailed, SegmentSpoken, SpeechOutput, TranscriptReceived
+
+BEFORE_THE_TURN_ENDS = {"input_audio_buffer.speech_started"}
+
+
+def pausing(text: str = "What is the time?", **session) -> Talk:
+    """The user has just paused, and the recogniser knows all words so far."""
+    talk = Talk(**session)
+    talk.speech()
+    talk.silence(192)
+    hear_so_far(talk, text)
+    return talk
+
+
+def hear_so_far(talk: Talk, text: str) -> None:
+    item_id = of_type(talk.all, OpenRecognition)[-1].item_id
+    talk.give(TranscriptReceived(item_id, Transcript("", text, at_pause=True)))
+
+
+def speak(talk: Talk, ms: int = 500) -> None:
+    """The synthesiser's audio of the segment asked for last."""
+    generation = of_type(talk.all, Synthesize)[-1].generation
+    talk.give(SpeechOutput(generation, np.ones(RATE * ms // 1000, np.int16), RATE))
+    talk.give(SegmentSpoken(generation))
+
+
+def test_the_answer_is_begun_in_the_pause_and_nothing_of_it_is_visible():
+    talk = pausing()
+    assert [m.content for m in of_type(talk.all, Generate)[-1].messages] == ["What is the time?"]
+    talk.model("It is noon. ", "Time to eat.")
+    assert [effect.text for effect in of_type(talk.all, Synthesize)] == ["It is noon."]
+    speak(talk)
+    assert set(types(talk.all)) == {"session.created"} | BEFORE_THE_TURN_ENDS
+    assert not of_type(talk.all, SendAudio)
+
+
+def test_it_is_committed_when_the_turn_ends_with_the_same_words():
+    talk = pausing()
+    talk.model("It is noon. ", "Time to eat.", Finished("stop"))
+    speak(talk)
+    talk.silence()
+    ended = talk.transcript("what is the time")
+    assert len(of_type(talk.all, Generate)) == 1
+    assert types(ended)[:5] == [
+        "response.created",
+        "response.output_item.added",
+        "conversation.item.added",
+        "response.content_part.added",
+        "response.output_audio_transcript.delta",
+    ]
+    assert len(of_type(ended, SendAudio)) == 1
+    assert [effect.text for effect in of_type(ended, Synthesize)] == ["Time to eat."]
+    done = event(talk.synthesize(), "response.done")["response"]
+    assert done["status"] == "completed"
+    assert done["output"][0]["content"][0]["transcript"] == "It is noon. Time to eat."
+
+
+def test_what_is_still_under_way_goes_on_in_the_response():
+    talk = pausing()
+    talk.model("It is noon. ", "Time")
+    talk.silence()
+    committed = talk.transcript("What is the time?")
+    assert not of_type(committed, Synthesize), "the first segment was asked for already"
+    speak(talk)
+    talk.model(" to eat.", Finished("stop"))
+    assert event(talk.synthesize(), "response.done")["response"]["status"] == "completed"
+    assert len(of_type(talk.all, SendAudio)) == 2
+
+
+def test_it_is_discarded_when_the_user_goes_on():
+    talk = pausing("What is")
+    talk.model("What is what? ", "Tell me.")
+    resumed = talk.speech(96)
+    assert of_type(resumed, StopGeneration) == [StopGeneration(1)]
+    assert talk.model("late") == []
+    talk.speech()
+    talk.silence()
+    talk.transcript("What is the time?")
+    assert of_type(talk.all, Generate)[-1].messages[-1].content == "What is the time?"
+    assert "Tell me" not in str(talk.answers("Noon."))
+
+
+def test_a_click_in_the_pause_does_not_discard_it():
+    talk = pausing()
+    assert not of_type([*talk.speech(32), *talk.silence(64)], StopGeneration)
+
+
+def test_other_final_words_discard_it():
+    talk = pausing("What is the lime?")
+    talk.model("A fruit. ", "Sour.")
+    talk.silence()
+    ended = talk.transcript("What is the time?")
+    assert of_type(ended, StopGeneration) == [StopGeneration(1)]
+    assert [effect.generation for effect in of_type(ended, Generate)] == [2]
+
+
+def test_other_words_at_a_later_pause_replace_it():
+    talk = pausing("What is the lime?")
+    hear_so_far(talk, "What is the time?")
+    assert [effect.generation for effect in of_type(talk.all, Generate)] == [1, 2]
+    assert of_type(talk.all, StopGeneration) == [StopGeneration(1)]
+    hear_so_far(talk, "what is the time")
+    assert len(of_type(talk.all, Generate)) == 2
+
+
+def test_no_tool_runs_before_the_turn_is_committed():
+    talk = pausing("Turn on the light.")
+    call = ToolCallDelta(0, call_id="c1", name="light", arguments="{}")
+    assert types(talk.model(call, Usage(5, 5), Finished("tool_calls"))) == []
+    talk.silence()
+    ended = talk.transcript("Turn on the light.")
+    assert event(ended, "response.output_item.done")["item"]["name"] == "light"
+    assert event(ended, "response.done")["response"]["usage"]["total_tokens"] == 10
+
+
+def test_a_failed_guess_is_asked_again_when_it_counts():
+    talk = pausing()
+    assert types(talk.give(GenerationFailed(1, Unavailable("down")))) == []
+    talk.silence()
+    assert [effect.generation for effect in of_type(talk.transcript("What is the time?"), Generate)] == [2]
+
+
+def test_a_noise_discards_it():
+    talk = pausing()
+    talk.silence()
+    assert of_type(talk.transcript(""), StopGeneration) == [StopGeneration(1)]
+
+
+def test_there_is_none_while_an_answer_is_going_on_nor_when_the_client_answers_itself():
+    talk = Talk()
+    talk.update(audio={"input": {"turn_detection": {"type": "server_vad", "create_response": False}}})
+    talk.speech()
+    talk.silence(192)
+    hear_so_far(talk, "Hello.")
+    assert not of_type(talk.all, Generate)
+
+
+def test_changed_instructions_make_it_useless():
+    talk = pausing()
+    talk.model("It is noon. ", "Time to eat.")
+    talk.update(instructions="Speak like a pirate.")
+    talk.silence()
+    talk.transcript("What is the time?")
+    assert [effect.generation for effect in of_type(talk.all, Generate)] == [1, 2]
+
+
+def test_its_stages_are_in_the_latencies_of_the_response():
+    talk = pausing()
+    spoken_until = talk.now_ms - 192
+    talk.model("It is noon. ", "Time to eat.", Finished("stop"))
+    token_at = talk.now_ms
+    speak(talk)
+    talk.silence()
+    talk.transcript("What is the time?")
+    done = event(talk.synthesize(), "response.done")["response"]["streamsrv"]["latency"]
+    assert done["first_token_ms"] == done["first_segment_ms"] == token_at - spoken_until
+    assert done["turn_ended_ms"] == 512
+    assert done["first_token_ms"] < done["turn_ended_ms"] <= done["first_audio_ms"]
