@@ -2,9 +2,10 @@
 
 from collections.abc import Generator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from streamsrv.config import Settings
+from streamsrv.metrics import Metrics
 from streamsrv.providers.engines import Engines
 
 
@@ -14,6 +15,7 @@ class Service:
 
     settings: Settings
     engines: Engines
+    metrics: Metrics = field(default_factory=Metrics)
     sessions: int = 0
 
     @property
@@ -24,7 +26,9 @@ class Service:
     def session(self) -> Generator[None]:
         """Occupy one place while a session runs."""
         self.sessions += 1
+        self.metrics.sessions.set(self.sessions)
         try:
             yield
         finally:
             self.sessions -= 1
+            self.metrics.sessions.set(self.sessions)

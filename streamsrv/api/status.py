@@ -27,6 +27,14 @@ async def readyz(request: Request) -> Response:
     )
 
 
+async def metrics(request: Request) -> Response:
+    """`GET /metrics`, for Prometheus; with keys configured it needs one, as everything else does."""
+    service: Service = request.app.state.service
+    if (denial := refusal(request, service.settings)) is not None:
+        return denial
+    return Response(service.metrics.exposition(), media_type="text/plain; version=0.0.4")
+
+
 async def models(request: Request) -> Response:
     """`GET /v1/models`: the models that a client may name."""
     service: Service = request.app.state.service

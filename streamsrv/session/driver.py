@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Coroutine, Iterable
 from typing import Any, Protocol
 
+from streamsrv.metrics import Metrics
 from streamsrv.providers.engines import Engines
 from streamsrv.realtime.audio_formats import check_audio
 from streamsrv.realtime.client_events import AudioAppend, AudioCommit, MalformedEvent, decode_client_event
@@ -44,9 +45,17 @@ class _Ended(Exception):
 class SessionDriver:
     """One session from its first event to its last."""
 
-    def __init__(self, core: SessionCore, engines: Engines, channel: Channel, new_id: Callable[[str], str]) -> None:
+    def __init__(
+        self,
+        core: SessionCore,
+        engines: Engines,
+        channel: Channel,
+        new_id: Callable[[str], str],
+        metrics: Metrics,
+    ) -> None:
         self._core = core
         self._channel = channel
+        self._metrics = metrics
         self._new_id = new_id
         self._tasks = asyncio.TaskGroup()
         self._hearing = Hearing(engines, self._spawn, self.handle)
@@ -72,6 +81,8 @@ class SessionDriver:
             effects.StopGeneration: self._generating.stop,
             effects.SetTimer: self._set_timer,
             effects.ClearTimer: self._clear_timer,
+            effects.RecordTurn: self._record_turn,
+            effects.RecordSpeculation: self._record_speculation,
             effects.Close: self._close,
         }
 
@@ -174,6 +185,14 @@ class SessionDriver:
     def _fire(self, name: str) -> None:
         del self._timers[name]
         self.handle(TimerFired(name))
+
+    def _record_turn(self, effect: effects.RecordTurn) -> None:
+        self._metrics.turn(effect.latencies_ms)
+        stages = ", ".join(f"{stage} {ms}" for stage, ms in effect.latencies_ms.items())
+        logger.info("session %s: turn answered, after the end of speech: %s", self._core.session.id, stages)
+
+    def _record_speculation(self, effect: effects.RecordSpeculation) -> None:
+        self._metrics.speculation(effect.tokens, used=effect.used)
 
     def _close(self, effect: effects.Close) -> None:
         self._closing = (effect.code, effect.reason)

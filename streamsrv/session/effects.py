@@ -122,6 +122,21 @@ class ClearTimer:
 
 
 @dataclass(frozen=True, slots=True)
+class RecordTurn:
+    """A spoken turn was answered: ms from the end of speech to each stage, by `<stage>_ms`."""
+
+    latencies_ms: dict[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class RecordSpeculation:
+    """An answer begun before the turn ended was used, or was in vain."""
+
+    tokens: int
+    used: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Close:
     """Send what is queued, then end the session with this WebSocket close code and reason."""
 
@@ -144,5 +159,7 @@ Effect = (
     | StopGeneration
     | SetTimer
     | ClearTimer
+    | RecordTurn
+    | RecordSpeculation
     | Close
 )

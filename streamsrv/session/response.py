@@ -55,14 +55,12 @@ class Response:
     def take(self, delta: Delta, now_ms: int) -> None:
         """Take one delta of the language model."""
         self.last_progress_ms = now_ms
+        if isinstance(delta, Text | ToolCallDelta):
+            self.timeline.mark("first_token", now_ms)
         match delta:
             case Text():
-                self.timeline.mark("first_token", now_ms)
                 self._take_text(delta.text)
-                if isinstance(self.message, SpokenMessage) and self.message.begun:
-                    self.timeline.mark("first_segment", now_ms)
             case ToolCallDelta():
-                self.timeline.mark("first_token", now_ms)
                 self._take_call(delta)
             case Usage():
                 self._usage = delta
@@ -70,6 +68,8 @@ class Response:
                 self._finish(delta)
             case Reasoning():
                 pass
+        if isinstance(self.message, SpokenMessage) and self.message.begun:
+            self.timeline.mark("first_segment", now_ms)
 
     def take_speech(self, speech: SpeechOutput, now_ms: int) -> None:
         """Take audio of the segment that is being synthesised."""

@@ -14,7 +14,7 @@ from streamsrv.realtime.errors import ProtocolError, from_validation
 from streamsrv.realtime.items import InputText, Item, ItemReference, MessageItem
 from streamsrv.realtime.session_object import AudioOutput, NamedFunction, Session, VoiceId
 from streamsrv.session.conversation import Conversation, to_messages
-from streamsrv.session.effects import ClearTimer, Generate, SetTimer, StopGeneration
+from streamsrv.session.effects import ClearTimer, Generate, RecordSpeculation, RecordTurn, SetTimer, StopGeneration
 from streamsrv.session.inputs import SpeechOutput
 from streamsrv.session.outbox import Outbox
 from streamsrv.session.output_items import ResponsePlan, SpokenMessage
@@ -134,6 +134,7 @@ class Responses:
         guess, self._speculation = self._speculation, None
         if guess is not None:
             self._outbox.emit(StopGeneration(guess.generation))
+            self._outbox.emit(RecordSpeculation(guess.tokens, used=False))
 
     def take(self, generation: int, delta: Delta, now_ms: int) -> None:
         if self._speculation is not None and self._is_speculative(generation):
@@ -229,6 +230,7 @@ class Responses:
     def _adopt(self, guess: Speculation, response: Response, now_ms: int) -> None:
         """What was guessed is the answer: give it to the response, which goes on under its generation."""
         self._speculation = None
+        self._outbox.emit(RecordSpeculation(guess.tokens, used=True))
         self._outbox.emit(ClearTimer(_timer(response.generation)))
         del self._live[response.generation]
         response.generation = guess.generation
@@ -257,6 +259,8 @@ class Responses:
         self._outbox.emit(StopGeneration(generation))
         self._outbox.emit(ClearTimer(_timer(generation)))
         self._outbox.send("rate_limits.updated", rate_limits=[self._rate_limit.to_wire(now_ms)])
+        if latencies := response.timeline.latencies():
+            self._outbox.emit(RecordTurn(latencies))
         if isinstance(response.message, SpokenMessage):
             truncated_ms = response.message.ledger.truncated_ms
             if truncated_ms is not None:

@@ -53,6 +53,7 @@ async def realtime(websocket: WebSocket) -> None:
     if denial is None and websocket.query_params.get("call_id"):
         denial = error_response(404, "There is no such call.", code="call_not_found")
     if denial is None and not service.has_room:
+        service.metrics.refused.inc()
         message = f"All {service.settings.max_sessions} sessions of this server are in use."
         denial = error_response(
             503, message, code="session_limit_reached", type="server_error", headers={"Retry-After": "5"}
@@ -68,7 +69,11 @@ async def realtime(websocket: WebSocket) -> None:
             responses_per_minute=service.settings.responses_per_minute,
             speculative=service.settings.speculative,
         )
-        await _serve(websocket, SessionDriver(core, service.engines, WebSocketChannel(websocket), new_id))
+        await _serve(websocket, _driver(websocket, service, core))
+
+
+def _driver(websocket: WebSocket, service: Service, core: SessionCore) -> SessionDriver:
+    return SessionDriver(core, service.engines, WebSocketChannel(websocket), new_id, service.metrics)
 
 
 async def _serve(websocket: WebSocket, driver: SessionDriver) -> None:

@@ -17,7 +17,14 @@ Event = dict[str, Any]
 
 _SERVER_EVENT: TypeAdapter[BaseModel] = TypeAdapter(Annotated[RealtimeServerEvent, Field(discriminator="type")])
 
-UNTYPED_FIELDS = {"session.id", "session.object", "session.expires_at", "item.object", "response.output.object", "response.streamsrv"}
+UNTYPED_FIELDS = {
+    "session.id",
+    "session.object",
+    "session.expires_at",
+    "item.object",
+    "response.output.object",
+    "response.streamsrv",
+}
 """Fields that the protocol has, but that some of the package's types leave out."""
 
 MAX_FRAME_CHARACTERS = 1024 * 1024

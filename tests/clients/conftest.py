@@ -6,11 +6,11 @@ from typing import Literal
 
 import pytest
 
-from fakes import ScriptedChatModel, fake_engines
 from serving import RunningServer, serving
 from streamsrv.config import Settings
 from streamsrv.errors import EngineError
 from streamsrv.providers.startup import load_engines
+from streamsrv.testing.fakes import ScriptedChatModel, fake_engines
 
 
 @pytest.fixture

@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 
 from client_audio import RATE, best_of_times, loud, silence, turn
 from conformance import Conformance
-from fakes import ScriptedChatModel
 from serving import RunningServer
+from streamsrv.testing.fakes import ScriptedChatModel
 
 FOLDER = Path(__file__).parent / "js"
 

@@ -12,8 +12,8 @@ from agents.realtime import RealtimeAgent, RealtimeItem, RealtimeRunner, Realtim
 
 from client_audio import RATE, best_of_times, loud, silence, turn
 from conformance import Conformance
-from fakes import ScriptedChatModel
 from serving import RunningServer
+from streamsrv.testing.fakes import ScriptedChatModel
 
 WAIT_S = 30
 

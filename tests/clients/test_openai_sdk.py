@@ -9,11 +9,11 @@ from openai import AsyncOpenAI
 from websockets.exceptions import InvalidStatus
 
 from client_audio import RATE, best_of_times, loud, silence, turn
-from fakes import ScriptedChatModel, fake_engines
 from openai_talk import talking
 from serving import RunningServer, serving
 from streamsrv.audio import g711
 from streamsrv.audio.resample import StreamResampler
+from streamsrv.testing.fakes import ScriptedChatModel, fake_engines
 
 
 async def test_a_voice_turn_is_transcribed_and_answered(server: RunningServer, chat: ScriptedChatModel) -> None:

@@ -7,8 +7,8 @@ import json
 import pytest
 from websockets.exceptions import ConnectionClosed
 
-from fakes import ScriptedChatModel, fake_engines
 from serving import serving
+from streamsrv.testing.fakes import ScriptedChatModel, fake_engines
 from wire import PATIENCE_S, quiet, tone, wire
 
 

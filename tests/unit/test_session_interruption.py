@@ -167,7 +167,7 @@ def test_a_failed_model_ends_the_response_and_says_why():
     assert details["error"] == {"type": "server_error", "code": "server_error", "message": "The model is down."}
     talk.says("Hello again.")
     talk.give(GenerationFailed(talk.generation, Rejected("Bad key.")))
-    assert "Bad key." in str(talk.all[-4:])
+    assert "Bad key." in str(talk.all[-6:])
 
 
 def test_a_response_without_progress_is_ended_by_its_watchdog():

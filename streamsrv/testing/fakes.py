@@ -1,4 +1,4 @@
-"""Fakes of every stage, for tests of what is between them. Each says what it is by its name."""
+"""Fakes of every stage, for tests of what is between them. Each says what it is by its name; no model is in any."""
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
@@ -6,14 +6,20 @@ from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from streamsrv.asr.base import RecognitionOptions, Transcript
+from streamsrv.asr.base import SAMPLE_RATE, RecognitionOptions, Recognizer, Transcript
 from streamsrv.errors import EngineError
 from streamsrv.inference.scheduler import Scheduler
-from streamsrv.llm.base import ChatOptions, Delta, Finished, Message, Text, Tool, ToolCallDelta, Usage
+from streamsrv.llm.base import ChatModel, ChatOptions, Delta, Finished, Message, Text, Tool, ToolCallDelta, Usage
 from streamsrv.providers.engines import Engines
-from streamsrv.tts.base import SpeechChunk, SpeechOptions
+from streamsrv.tts.base import SpeechChunk, SpeechOptions, Synthesizer
 
 SPEECH_RATE = 24_000
+"""Hz; of the tone that `ToneSynthesizer` speaks."""
+LOUD = 1000
+"""Peak (int16) above which `LoudnessVad` hears speech."""
+
+Answer = str | tuple[str, str] | EngineError
+"""What a scripted chat model gives: text, a tool call `(name, arguments)`, or an error that it raises."""
 
 
 class LoudnessVad:
@@ -25,19 +31,23 @@ class LoudnessVad:
         return self
 
     def probabilities(self, frames: NDArray[np.int16]) -> list[float]:
-        return [1.0 if np.abs(frame).max() > 1000 else 0.0 for frame in frames]
+        return [1.0 if np.abs(frame).max() > LOUD else 0.0 for frame in frames]
 
 
 class ScriptedRecognizer:
-    """Hears the given text in whatever is said."""
+    """Hears the given text in whatever is said.
+
+    `partials`: transcripts that come before the final one, each with the ms of audio from which on it is known.
+    """
 
     name = "scripted-recognizer"
 
-    def __init__(self, text: str = "hello") -> None:
+    def __init__(self, text: str = "hello", partials: Sequence[tuple[int, Transcript]] = ()) -> None:
         self.text = text
+        self.partials = partials
 
     def open(self, options: RecognitionOptions) -> "_ScriptedRecognition":
-        return _ScriptedRecognition(self.text)
+        return _ScriptedRecognition(self.text, self.partials)
 
     async def warm_up(self) -> None: ...
 
@@ -45,29 +55,38 @@ class ScriptedRecognizer:
 
 
 class _ScriptedRecognition:
-    def __init__(self, text: str) -> None:
-        self._text = text
-        self._finished = asyncio.Event()
+    def __init__(self, text: str, partials: Sequence[tuple[int, Transcript]]) -> None:
+        self._final = Transcript(text, is_final=True)
+        self._partials = list(partials)
+        self._samples = 0
+        self._known: asyncio.Queue[Transcript] = asyncio.Queue(len(partials) + 1)
 
-    def push(self, pcm: NDArray[np.int16], *, speech: bool = True) -> None: ...
+    def push(self, pcm: NDArray[np.int16], *, speech: bool = True) -> None:
+        self._samples += len(pcm)
+        while self._partials and self._partials[0][0] * SAMPLE_RATE <= self._samples * 1000:
+            self._known.put_nowait(self._partials.pop(0)[1])
 
     def finish(self) -> None:
-        self._finished.set()
+        self._known.put_nowait(self._final)
 
     async def aclose(self) -> None: ...
 
     async def __aiter__(self) -> AsyncIterator[Transcript]:
-        await self._finished.wait()
-        yield Transcript(self._text, is_final=True)
+        transcript = await self._known.get()
+        while not transcript.is_final:
+            yield transcript
+            transcript = await self._known.get()
+        yield transcript
 
 
 class ScriptedChatModel:
-    """Gives the next of its answers each time: text, a tool call `(name, arguments)`, or an error to raise.
+    """Gives the next of its answers each time, and "All right." when there are no more.
 
-    `hold`: an answer waits before its last word until this is set. `asked` keeps the messages of every request.
+    `hold`: an answer waits before its last word until this is set. `asked` keeps the messages of every request,
+    `cancelled` counts the answers that nobody wanted to the end.
     """
 
-    def __init__(self, *answers: str | tuple[str, str] | EngineError, name: str = "scripted-model") -> None:
+    def __init__(self, *answers: Answer, name: str = "scripted-model") -> None:
         self.name = name
         self.answers = list(answers)
         self.asked: list[Sequence[Message]] = []
@@ -124,14 +143,19 @@ class ToneSynthesizer:
     async def aclose(self) -> None: ...
 
 
-def fake_engines(chat: ScriptedChatModel | None = None, heard: str = "hello") -> Engines:
-    """Engines without a single model in them."""
-    chat = chat or ScriptedChatModel()
+def fake_engines(
+    chat: ChatModel | None = None,
+    heard: str = "hello",
+    *,
+    recognizer: Recognizer | None = None,
+    synthesizer: Synthesizer | None = None,
+) -> Engines:
+    """Engines without a single model in them; `heard` is what the recogniser hears if none is given."""
     return Engines(
         vad=LoudnessVad(),
-        recognizer=ScriptedRecognizer(heard),
-        chat=chat,
-        synthesizer=ToneSynthesizer(),
+        recognizer=recognizer or ScriptedRecognizer(heard),
+        chat=chat or ScriptedChatModel(),
+        synthesizer=synthesizer or ToneSynthesizer(),
         scheduler=Scheduler(1),
         voice_activity=Scheduler(1, name="voice-activity"),
         chat_by_name={},

@@ -1,0 +1,61 @@
+"""What an operator watches, as Prometheus metrics (`GET /metrics`)."""
+
+import asyncio
+import time
+from collections.abc import Mapping
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+
+LATENCY_BUCKETS_S = (0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.8, 1.0, 1.5, 2.0, 3.0, 5.0, 10.0)
+LAG_BUCKETS_S = (0.001, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1.0)
+LAG_PERIOD_S = 0.5
+
+
+class Metrics:
+    """The metrics of one server; sessions report to it through their driver."""
+
+    def __init__(self) -> None:
+        self._registry = CollectorRegistry()
+        self._stages = Histogram(
+            "streamsrv_turn_stage_seconds",
+            "Time from the end of the user's speech to each stage of the answer",
+            ["stage"],
+            buckets=LATENCY_BUCKETS_S,
+            registry=self._registry,
+        )
+        self._speculation = Counter(
+            "streamsrv_speculation_tokens",
+            "Tokens of answers begun before the turn ended, by whether they were used",
+            ["used"],
+            registry=self._registry,
+        )
+        self._lag = Histogram(
+            "streamsrv_event_loop_lag_seconds",
+            "How late the event loop runs what is due",
+            buckets=LAG_BUCKETS_S,
+            registry=self._registry,
+        )
+        self.sessions = Gauge("streamsrv_sessions", "Sessions that are open", registry=self._registry)
+        self.refused = Counter(
+            "streamsrv_sessions_refused", "Sessions refused because the server was full", registry=self._registry
+        )
+
+    def turn(self, latencies_ms: Mapping[str, int]) -> None:
+        """A spoken turn was answered; keys are `<stage>_ms`. Stages that ran ahead of the end of speech count as 0."""
+        for stage, latency_ms in latencies_ms.items():
+            self._stages.labels(stage.removesuffix("_ms")).observe(max(latency_ms, 0) / 1000)
+
+    def speculation(self, tokens: int, *, used: bool) -> None:
+        """An answer begun early was committed or discarded."""
+        self._speculation.labels("yes" if used else "no").inc(tokens)
+
+    async def watch_event_loop(self) -> None:
+        """Measure, until cancelled, how late this loop wakes a sleeper."""
+        while True:
+            due = time.monotonic() + LAG_PERIOD_S
+            await asyncio.sleep(LAG_PERIOD_S)
+            self._lag.observe(max(0.0, time.monotonic() - due))
+
+    def exposition(self) -> bytes:
+        """All metrics in the text format of Prometheus."""
+        return generate_latest(self._registry)

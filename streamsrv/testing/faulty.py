@@ -1,0 +1,134 @@
+"""Any engine, made slow, failing or silent: each call has the `Fault` of its number, and calls beyond them have none."""
+
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from contextlib import aclosing
+from typing import TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from streamsrv.asr.base import RecognitionOptions, RecognitionStream, Recognizer, Transcript
+from streamsrv.errors import Overloaded
+from streamsrv.llm.base import ChatModel, ChatOptions, Delta, Message, Tool
+from streamsrv.testing.clocks import Clock, WallClock
+from streamsrv.testing.faults import Fault, fault_of
+from streamsrv.tts.base import SpeechChunk, SpeechOptions, Synthesizer
+
+Result = TypeVar("Result")
+
+
+class FaultyRecognizer:
+    """A recogniser with faults. A call is an utterance; `Overloaded` before any result is raised by `open`."""
+
+    def __init__(self, recognizer: Recognizer, *faults: Fault, clock: Clock | None = None) -> None:
+        self.name = f"faulty-{recognizer.name}"
+        self._recognizer = recognizer
+        self._faults = faults
+        self._clock = clock or WallClock()
+        self._calls = 0
+
+    def open(self, options: RecognitionOptions) -> RecognitionStream:
+        fault = fault_of(self._faults, self._calls)
+        self._calls += 1
+        if isinstance(fault.error, Overloaded) and fault.after == 0:
+            raise fault.error
+        return _FaultyRecognition(self._recognizer.open(options), fault, self._clock)
+
+    async def warm_up(self) -> None:
+        await self._recognizer.warm_up()
+
+    async def aclose(self) -> None:
+        await self._recognizer.aclose()
+
+
+class _FaultyRecognition:
+    def __init__(self, stream: RecognitionStream, fault: Fault, clock: Clock) -> None:
+        self._stream = stream
+        self._fault = fault
+        self._clock = clock
+
+    def push(self, pcm: NDArray[np.int16], *, speech: bool = True) -> None:
+        self._stream.push(pcm, speech=speech)
+
+    def finish(self) -> None:
+        self._stream.finish()
+
+    async def aclose(self) -> None:
+        await self._stream.aclose()
+
+    def __aiter__(self) -> AsyncIterator[Transcript]:
+        return _disturb(aiter(self._stream), self._fault, self._clock)
+
+
+class FaultyChatModel:
+    """A language model with faults. A call is a request."""
+
+    def __init__(self, chat: ChatModel, *faults: Fault, clock: Clock | None = None) -> None:
+        self.name = f"faulty-{chat.name}"
+        self._chat = chat
+        self._faults = faults
+        self._clock = clock or WallClock()
+        self._calls = 0
+
+    async def stream(
+        self, messages: Sequence[Message], tools: Sequence[Tool], options: ChatOptions
+    ) -> AsyncGenerator[Delta, None]:
+        fault = fault_of(self._faults, self._calls)
+        self._calls += 1
+        async with aclosing(self._chat.stream(messages, tools, options)) as deltas:
+            async for delta in _disturb(deltas, fault, self._clock):
+                yield delta
+
+    async def warm_up(self) -> None:
+        await self._chat.warm_up()
+
+    async def prepare(self, messages: Sequence[Message]) -> None:
+        await self._chat.prepare(messages)
+
+    async def aclose(self) -> None:
+        await self._chat.aclose()
+
+
+class FaultySynthesizer:
+    """A synthesiser with faults. A call is a segment."""
+
+    def __init__(self, synthesizer: Synthesizer, *faults: Fault, clock: Clock | None = None) -> None:
+        self.name = f"faulty-{synthesizer.name}"
+        self.sample_rate = synthesizer.sample_rate
+        self.voices = synthesizer.voices
+        self._synthesizer = synthesizer
+        self._faults = faults
+        self._clock = clock or WallClock()
+        self._calls = 0
+
+    async def stream(self, text: str, options: SpeechOptions) -> AsyncGenerator[SpeechChunk, None]:
+        fault = fault_of(self._faults, self._calls)
+        self._calls += 1
+        async with aclosing(self._synthesizer.stream(text, options)) as chunks:
+            async for chunk in _disturb(chunks, fault, self._clock):
+                yield chunk
+
+    async def warm_up(self) -> None:
+        await self._synthesizer.warm_up()
+
+    async def aclose(self) -> None:
+        await self._synthesizer.aclose()
+
+
+async def _disturb(results: AsyncIterator[Result], fault: Fault, clock: Clock) -> AsyncGenerator[Result, None]:
+    given = 0
+    if fault.strikes(given):
+        await _strike(fault)
+    async for result in results:
+        await clock.sleep(fault.delay_ms(given))
+        yield result
+        given += 1
+        if fault.strikes(given):
+            await _strike(fault)
+
+
+async def _strike(fault: Fault) -> None:
+    if fault.error is not None:
+        raise fault.error
+    await asyncio.get_running_loop().create_future()  # nobody ever sets it: only cancelling ends the call

@@ -1,0 +1,52 @@
+"""Latencies and counts, as the client and an operator see them."""
+
+import asyncio
+from http.client import HTTPConnection
+
+import pytest
+from websockets.asyncio.client import connect
+from websockets.exceptions import InvalidStatus
+
+from fakes import ScriptedChatModel, fake_engines
+from serving import serving
+from wire import quiet, tone, wire
+
+
+def scrape(port: int) -> dict[str, float]:
+    """Samples of /metrics by name and labels."""
+    connection = HTTPConnection("127.0.0.1", port, timeout=10)
+    connection.request("GET", "/metrics")
+    lines = connection.getresponse().read().decode().splitlines()
+    connection.close()
+    return {name: float(value) for line in lines if line[0] != "#" for name, value in [line.rsplit(" ", 1)]}
+
+
+async def test_a_spoken_turn_is_measured_for_the_client_and_for_the_operator():
+    with serving(fake_engines(ScriptedChatModel("Good day."))) as server:
+        async with wire(server.realtime_url) as client:
+            await client.append(tone(1000) + quiet(1000))
+            latency = (await client.until("response.done"))["response"]["streamsrv"]["latency"]
+            assert set(latency) == {
+                "turn_ended_ms", "transcript_ms", "first_token_ms", "first_segment_ms", "first_audio_ms",
+            }  # fmt: skip
+            during = await asyncio.to_thread(scrape, server.port)
+        assert during["streamsrv_sessions"] == 1
+        assert during['streamsrv_turn_stage_seconds_count{stage="first_audio"}'] == 1
+        await server.without_sessions()
+        assert (await asyncio.to_thread(scrape, server.port))["streamsrv_sessions"] == 0
+
+
+async def test_a_typed_turn_has_no_latency_after_speech():
+    with serving(fake_engines(ScriptedChatModel("Good day."))) as server:
+        async with wire(server.realtime_url) as client:
+            await client.send("response.create")
+            assert "streamsrv" not in (await client.until("response.done"))["response"]
+
+
+async def test_refused_sessions_are_counted():
+    with serving(fake_engines(), max_sessions=1) as server:
+        async with wire(server.realtime_url):
+            with pytest.raises(InvalidStatus):
+                async with connect(server.realtime_url):
+                    pass
+        assert (await asyncio.to_thread(scrape, server.port))["streamsrv_sessions_refused_total"] == 1
