@@ -53,6 +53,12 @@ class Settings(BaseSettings):
     """For each session."""
     speculative: bool = True
     """Begin answers in the pauses of a turn. Quicker; what is begun in vain is paid for all the same."""
+    max_requests: Annotated[int, Field(ge=1)] = 8
+    """REST requests (speech, transcriptions, chat) that are answered at once; one more gets 503."""
+    max_upload_bytes: Annotated[int, Field(ge=1)] = 25 * 1024 * 1024
+    """Longest body of a transcription request."""
+    max_audio_seconds: Annotated[float, Field(gt=0)] = 3600
+    """Longest recording that is transcribed; an hour takes 230 MB of memory while it is decoded, 115 after that."""
     inference_threads: Annotated[int, Field(ge=1)] = os.cpu_count() or 2
     """Worker threads that run recognition and synthesis."""
 

@@ -11,12 +11,13 @@ from streamsrv.providers.engines import Engines
 
 @dataclass(slots=True)
 class Service:
-    """Settings, loaded models and the count of running sessions."""
+    """Settings, loaded models, and how many sessions and REST requests are going on."""
 
     settings: Settings
     engines: Engines
     metrics: Metrics = field(default_factory=Metrics)
     sessions: int = 0
+    requests: int = 0
 
     @property
     def has_room(self) -> bool:
@@ -32,3 +33,12 @@ class Service:
         finally:
             self.sessions -= 1
             self.metrics.sessions.set(self.sessions)
+
+    @contextmanager
+    def request(self) -> Generator[None]:
+        """Count a REST request while it is answered."""
+        self.requests += 1
+        try:
+            yield
+        finally:
+            self.requests -= 1

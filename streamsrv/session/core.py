@@ -20,7 +20,12 @@ from streamsrv.realtime.client_events import (
 )
 from streamsrv.realtime.errors import ProtocolError
 from streamsrv.realtime.items import FunctionCallItem, InputAudio, Item, MessageItem, check_item, item_to_wire
-from streamsrv.realtime.session_object import ServerVad, Session, session_to_wire, update_session
+from streamsrv.realtime.session_object import (
+    ServerVad,
+    Session,
+    session_to_wire,
+    update_session,
+)
 from streamsrv.session.conversation import Conversation, to_messages
 from streamsrv.session.effects import ClearTimer, Close, DropRecognition, Effect, PrepareModel, RecognizeClip, SetTimer
 from streamsrv.session.inputs import (
@@ -44,7 +49,7 @@ from streamsrv.session.rate_limit import RateLimit
 from streamsrv.session.responses import STALL_MS, Responses
 from streamsrv.session.timeline import Timeline
 from streamsrv.session.transcription import Transcriptions
-from streamsrv.session.turns import SpeechStarted
+from streamsrv.session.turn_taking import TurnBegan, TurnChange, TurnEnded, TurnTaking
 
 MAX_SESSION_MS = 60 * 60 * 1000
 RECOGNITION_MS = 15_000
@@ -73,9 +78,10 @@ class SessionCore:
         self._listener = Listener(session.audio.input, self._outbox)
         self._transcriptions = Transcriptions(self._outbox)
         self._responses = Responses(self._conversation, self._outbox, RateLimit(responses_per_minute))
+        self._turns = TurnTaking(self._listener, self._outbox, self._responses.words_played)
+        self._turns.configure(session.audio.input)
         self._unanswered: str | None = None  # the item of the user's last turn, while a response to it is due
         self._timeline = Timeline()  # of the user's last turn
-        self._last_speech_ms = 0  # wall time
         self._speculative = speculative
         self._now_ms = 0
 
@@ -136,24 +142,22 @@ class SessionCore:
                 self._time_out(*happened.name.partition(":")[::2])
 
     def _hear(self, frame: FrameHeard) -> None:
-        change = self._listener.hear(frame.probability, frame.until_ms)
-        if self._listener.speech:
-            self._last_speech_ms = self._now_ms
+        for change in self._turns.hear(frame, self._now_ms):
+            self._take_turn(change)
+
+    def _take_turn(self, change: TurnChange) -> None:
         detection = self.session.audio.input.turn_detection
-        if change is None or detection is None:
-            return
-        if isinstance(change, SpeechStarted):
-            self._unanswered = None
-            self._outbox.emit(ClearTimer("idle"))
-            if detection.interrupt_response:
-                self._responses.interrupt(self._now_ms)
-        else:
-            self._timeline = Timeline()
-            self._timeline.mark("speech_ended", self._last_speech_ms)
-            self._timeline.mark("turn_ended", self._now_ms)
-            self._commit(change)
-            if detection.create_response and self.session.type == "realtime":
-                self._unanswered = change.item_id
+        match change:
+            case TurnBegan():
+                self._unanswered = None
+                self._outbox.emit(ClearTimer("idle"))
+                if detection is not None and detection.interrupt_response:
+                    self._responses.interrupt(self._now_ms)
+            case TurnEnded():
+                self._timeline = change.timeline
+                self._commit(change.audio)
+                if detection is not None and detection.create_response and self.session.type == "realtime":
+                    self._unanswered = change.audio.item_id
 
     def _commit(self, audio: CommittedAudio) -> None:
         previous_id = self._conversation.last_id
@@ -170,6 +174,8 @@ class SessionCore:
         if transcript.is_final and item_id in self._transcriptions.pending:
             self._transcriptions.final(item_id, transcript, self.session)
             self._settle_transcript(item_id, transcript.text)
+        elif self._turns.is_weighing and self._listener.is_hearing(item_id):
+            self._turns.take(transcript)
         elif not transcript.is_final:
             self._transcriptions.interim(item_id, transcript, self.session)
             if transcript.at_pause and self._listener.is_hearing(item_id):
@@ -244,6 +250,7 @@ class SessionCore:
         held = self.session
         self.session = update_session(held, event.session, voice_used=self._responses.voice_used)
         self._listener.configure(self.session.audio.input)
+        self._turns.configure(self.session.audio.input)
         if self.session.instructions != held.instructions:
             self._prepare_model()
         self._outbox.send("session.updated", session=session_to_wire(self.session))
@@ -322,6 +329,9 @@ class SessionCore:
         match timer:
             case "idle":
                 self._prompt_silent_user()
+            case "microphone":
+                for change in self._turns.check_microphone(self._now_ms):
+                    self._take_turn(change)
             case "transcript" if owner in self._transcriptions.pending:
                 self._outbox.emit(DropRecognition(owner))
                 self._dispatch(RecognitionFailed(owner, Unavailable("The speech recogniser did not answer in time.")))

@@ -34,6 +34,7 @@ class Listener:
         self._buffer_start_ms = 0
         self._item_id: str | None = None
         self._recognition_start_ms: int | None = None
+        self._unannounced: SpeechStarted | None = None
 
     @property
     def speaking(self) -> bool:
@@ -63,8 +64,21 @@ class Listener:
         """The session's audio is now `until_ms` long."""
         self._received_ms = until_ms
 
+    @property
+    def speech_ms(self) -> int:
+        """How long the speech of the turn lasted until now."""
+        return self._turns.speech_ms
+
+    @property
+    def pause_ms(self) -> int:
+        """How long the user has been silent since."""
+        return self._turns.pause_ms
+
     def hear(self, probability: float, until_ms: int) -> CommittedAudio | SpeechStarted | None:
-        """Take one frame; return a turn that began with it, or the audio of one that ended."""
+        """Take one frame; return a turn that began with it, or the audio of one that ended.
+
+        A turn that began is a secret until `announce`; it ends announced.
+        """
         change = self._turns.hear(probability, until_ms)
         if self._options.turn_detection is None:
             change = None
@@ -72,14 +86,27 @@ class Listener:
                 padded_ms = until_ms - TurnOptions().prefix_padding_ms
                 self._open(max(padded_ms, self._buffer_start_ms))
         elif isinstance(change, SpeechStarted):
-            self._outbox.send("input_audio_buffer.speech_started", audio_start_ms=change.at_ms, item_id=self.item_id)
+            self._unannounced = change
             self._open(change.at_ms)
         if self._recognition_start_ms is not None:
             self._outbox.emit(FeedRecognition(self.item_id, self._turns.speech))
         if isinstance(change, SpeechStopped):
+            self.announce()
             self._outbox.send("input_audio_buffer.speech_stopped", audio_end_ms=change.at_ms, item_id=self.item_id)
             return self._end_buffer(until_ms)
         return change
+
+    def announce(self) -> None:
+        """Tell the client of the turn that began, unless it knows."""
+        if self._unannounced is not None:
+            started_ms, self._unannounced = self._unannounced.at_ms, None
+            self._outbox.send("input_audio_buffer.speech_started", audio_start_ms=started_ms, item_id=self.item_id)
+
+    def disregard(self) -> None:
+        """What began was no turn: forget it. The client never learns of it."""
+        self._turns.end_turn()
+        self._drop_recognition()
+        self._item_id = None
 
     def commit(self) -> CommittedAudio:
         """Take everything in the buffer as one item; raises `ProtocolError` when there is less than 100 ms."""
@@ -93,6 +120,13 @@ class Listener:
         self._turns.end_turn()
         return self._end_buffer(self._received_ms)
 
+    def cut_off(self) -> CommittedAudio:
+        """End the turn that is going on where its audio ends."""
+        self.announce()
+        self._outbox.send("input_audio_buffer.speech_stopped", audio_end_ms=self._received_ms, item_id=self.item_id)
+        self._turns.end_turn()
+        return self._end_buffer(self._received_ms)
+
     def silence(self) -> CommittedAudio:
         """Take the silence in the buffer as an item without words."""
         self._turns.end_turn()
@@ -101,10 +135,14 @@ class Listener:
     def clear(self) -> None:
         """Forget the buffer."""
         self._turns.end_turn()
+        self._drop_recognition()
+        self._buffer_start_ms = self._received_ms
+        self._item_id = None
+
+    def _drop_recognition(self) -> None:
         if self._recognition_start_ms is not None:
             self._outbox.emit(DropRecognition(self.item_id))
-        self._buffer_start_ms = self._received_ms
-        self._item_id = self._recognition_start_ms = None
+        self._recognition_start_ms = self._unannounced = None
 
     @property
     def item_id(self) -> str:
@@ -136,7 +174,7 @@ class Listener:
         if recognized:
             self._outbox.emit(FinishRecognition(self.item_id))
         self._buffer_start_ms = until_ms
-        self._item_id = self._recognition_start_ms = None
+        self._item_id = self._recognition_start_ms = self._unannounced = None
         return committed
 
 

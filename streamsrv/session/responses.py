@@ -75,12 +75,20 @@ class Responses:
 
     @property
     def play_until_ms(self) -> int:
-        """Wall ms at which everything said so far will have been played."""
-        return max((ledger.play_until_ms for ledger in self._ledgers.values()), default=0)
+        """Wall ms at which the last answer, unless it was interrupted, will have been played."""
+        ledger = self._ledgers.get(self._last_spoken or "")
+        return ledger.play_until_ms if ledger is not None else 0
 
     @property
     def speculating(self) -> bool:
         return self._speculation is not None
+
+    def words_played(self, now_ms: int) -> str | None:
+        """What was heard of the answer that is playing or about to; None while there is none."""
+        if self.active is None and self.play_until_ms <= now_ms:
+            return None
+        ledger = self._ledgers.get(self._last_spoken or "")
+        return ledger.heard_text(ledger.played_ms(now_ms)) if ledger is not None else ""
 
     def create(self, options: ResponseOptions, session: Session, now_ms: int, timeline: Timeline | None = None) -> None:
         """Start a response; its generation waits for `start_ready`. Raises `ProtocolError`."""
@@ -202,6 +210,8 @@ class Responses:
                 "item_id",
             )
         ledger.truncated_ms = audio_end_ms
+        if item_id == self._last_spoken:
+            self._last_spoken = None
         self._keep_heard(item_id, audio_end_ms)
 
     def playback_reported(self, item_id: str, audio_ms: int) -> None:

@@ -61,6 +61,16 @@ class TurnDetector:
         return self._in_turn() if self.speaking else self._between_turns(began_ms)
 
     @property
+    def speech_ms(self) -> int:
+        """From the first to the last speech of the turn."""
+        return self._last_speech_ms - self._first_speech_ms
+
+    @property
+    def pause_ms(self) -> int:
+        """Silence since the last speech."""
+        return self._heard_ms - self._last_speech_ms
+
+    @property
     def pausing(self) -> bool:
         """Whether the speaker is silent in the middle of a turn; a click does not end a pause."""
         return self.speaking and self._resumed_ms < self._options.onset_ms

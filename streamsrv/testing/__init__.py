@@ -1,1 +1,1 @@
-"""For tests of streamsrv and of what is built on it: fakes of every stage, and conversations simulated in virtual time."""
+"""For tests: fakes of every stage, and whole conversations simulated in virtual time. See `docs/testing.md`."""

@@ -132,7 +132,7 @@ class ToneSynthesizer:
 
     name = "tone"
     sample_rate = SPEECH_RATE
-    voices = ("tone",)
+    voices: tuple[str, ...] = ("tone",)
 
     async def stream(self, text: str, options: SpeechOptions) -> AsyncGenerator[SpeechChunk, None]:
         samples = np.arange(len(text) * SPEECH_RATE * 60 // 1000)

@@ -7,7 +7,7 @@ from streamsrv.errors import EngineError
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """What is wrong with one call of a stage. A call gives results one by one: transcripts, deltas, pieces of speech."""
+    """What is wrong with one call of a stage; its results come one by one: transcripts, deltas, pieces of speech."""
 
     first_ms: int = 0
     """Delay of the first result, beside the stage's own."""

@@ -1,4 +1,4 @@
-"""Any engine, made slow, failing or silent: each call has the `Fault` of its number, and calls beyond them have none."""
+"""Any engine, made slow, failing or silent: each call has the `Fault` of its number; later calls have none."""
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence

@@ -7,8 +7,8 @@ import pytest
 from websockets.asyncio.client import connect
 from websockets.exceptions import InvalidStatus
 
-from fakes import ScriptedChatModel, fake_engines
 from serving import serving
+from streamsrv.testing.fakes import ScriptedChatModel, fake_engines
 from wire import quiet, tone, wire
 
 

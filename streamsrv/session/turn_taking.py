@@ -1,0 +1,117 @@
+"""Who speaks: turns of the user, from voice activity, words and what is being played. Pure."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from streamsrv.asr.base import Transcript
+from streamsrv.realtime.session_object import AudioInput, SemanticVad
+from streamsrv.session.effects import ClearTimer, SetTimer
+from streamsrv.session.inputs import FrameHeard
+from streamsrv.session.interruption import Verdict, judge
+from streamsrv.session.listening import CommittedAudio, Listener
+from streamsrv.session.outbox import Outbox
+from streamsrv.session.timeline import Timeline
+from streamsrv.session.turns import SpeechStarted
+
+MICROPHONE_MS = 2000
+"""A turn in which no audio arrives for this long has ended: the microphone is muted or stuck."""
+
+
+@dataclass(frozen=True, slots=True)
+class TurnBegan:
+    """The user has the floor."""
+
+
+@dataclass(frozen=True, slots=True)
+class TurnEnded:
+    """The user is done; `timeline` starts with the end of the speech."""
+
+    audio: CommittedAudio
+    timeline: Timeline
+
+
+TurnChange = TurnBegan | TurnEnded
+
+
+class TurnTaking:
+    """Follows the listener. `playing(now_ms)` gives the words of a reply that were heard, or None if none plays.
+
+    With `semantic_vad`, speech during a reply is first weighed in secret: a backchannel, a noise or an echo is no turn.
+    With `server_vad` every speech is a turn at once, as its clients expect.
+    """
+
+    def __init__(self, listener: Listener, outbox: Outbox, playing: Callable[[int], str | None]) -> None:
+        self._listener = listener
+        self._outbox = outbox
+        self._playing = playing
+        self._options = AudioInput()
+        self._weighed: Transcript | None = None  # what was recognised of speech that may be an interruption
+        self._last_speech_ms = self._last_frame_ms = 0  # wall time
+
+    def configure(self, options: AudioInput) -> None:
+        self._options = options
+
+    @property
+    def is_weighing(self) -> bool:
+        """Whether somebody speaks who may not want to interrupt: nothing of it is told to the client yet."""
+        return self._weighed is not None
+
+    def hear(self, frame: FrameHeard, now_ms: int) -> list[TurnChange]:
+        """Take a frame; return what it changed, in order."""
+        change = self._listener.hear(frame.probability, frame.until_ms)
+        self._last_frame_ms = now_ms
+        if self._listener.speech:
+            self._last_speech_ms = now_ms
+        if isinstance(change, SpeechStarted):
+            self._outbox.emit(SetTimer("microphone", MICROPHONE_MS))
+            if isinstance(self._options.turn_detection, SemanticVad) and self._playing(now_ms) is not None:
+                self._weighed = Transcript("")
+                return []
+            return self._begin()
+        if change is not None:
+            return self._end(change, now_ms)
+        return self._weigh(now_ms) if self._weighed is not None else []
+
+    def take(self, transcript: Transcript) -> None:
+        """Take what was recognised of the speech that is being weighed."""
+        self._weighed = transcript
+
+    def check_microphone(self, now_ms: int) -> list[TurnChange]:
+        """The microphone timer fired: end the turn if no audio comes any more, as audio time then stands still."""
+        silent_ms = now_ms - self._last_frame_ms
+        if not self._listener.speaking:
+            return []
+        if silent_ms < MICROPHONE_MS:
+            self._outbox.emit(SetTimer("microphone", MICROPHONE_MS - silent_ms))
+            return []
+        return self._end(self._listener.cut_off(), now_ms)
+
+    def _begin(self) -> list[TurnChange]:
+        self._weighed = None
+        self._listener.announce()
+        return [TurnBegan()]
+
+    def _end(self, audio: CommittedAudio, now_ms: int) -> list[TurnChange]:
+        began: list[TurnChange] = self._begin() if self._weighed is not None else []
+        self._outbox.emit(ClearTimer("microphone"))
+        timeline = Timeline()
+        timeline.mark("speech_ended", self._last_speech_ms)
+        timeline.mark("turn_ended", now_ms)
+        return [*began, TurnEnded(audio, timeline)]
+
+    def _weigh(self, now_ms: int) -> list[TurnChange]:
+        heard = self._weighed or Transcript("")
+        verdict = judge(
+            text=heard.text,
+            at_pause=heard.at_pause,
+            speech_ms=self._listener.speech_ms,
+            pause_ms=self._listener.pause_ms,
+            playing=self._playing(now_ms) or "",
+        )
+        if verdict is Verdict.INTERRUPTED:
+            return self._begin()
+        if verdict is Verdict.DISREGARDED:
+            self._weighed = None
+            self._listener.disregard()
+            self._outbox.emit(ClearTimer("microphone"))
+        return []

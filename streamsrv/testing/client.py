@@ -1,0 +1,184 @@
+"""A simulated client: microphone and loudspeaker, the network between them and the server, and an application."""
+
+from collections import defaultdict
+from collections.abc import Callable
+from dataclasses import dataclass
+from random import Random
+from typing import Any
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from streamsrv.realtime.client_events import MalformedEvent, decode_client_event
+from streamsrv.session.inputs import EventReceived, EventRefused, Input, PlaybackReported
+from streamsrv.testing.player import Player
+from streamsrv.testing.scenario import ClientTraits, NetworkTraits
+from streamsrv.testing.virtual_time import Scheduled, VirtualTime
+
+
+class Link:
+    """One direction of the network: keeps the order, takes its time."""
+
+    def __init__(self, traits: NetworkTraits, time: VirtualTime, random: Random) -> None:
+        self._traits = traits
+        self._time = time
+        self._random = random
+        self._last_ms = 0
+        self.in_flight = 0
+
+    def send(self, deliver: Callable[[], None]) -> int:
+        """Call `deliver` when the message arrives; return when that is."""
+        jitter_ms = self._random.randint(0, self._traits.jitter_ms) if self._traits.jitter_ms else 0
+        self._last_ms = max(self._last_ms, self._time.now_ms + self._traits.delay_ms + jitter_ms)
+        self.in_flight += 1
+        self._time.at(self._last_ms, lambda: self._arrive(deliver))
+        return self._last_ms
+
+    def _arrive(self, deliver: Callable[[], None]) -> None:
+        self.in_flight -= 1
+        deliver()
+
+
+@dataclass(frozen=True, slots=True)
+class Cut:
+    """Playback of an item was cut off: `played_ms` of it were heard."""
+
+    played_ms: int
+    known_ms: int | None
+    """From when on the server could know that playback stopped; None: it never could."""
+    truncated_ms: int | None
+    """When the client's `conversation.item.truncate` reached the server, if it sent one."""
+
+
+class SimulatedClient:
+    """Plays what it gets and reacts to events as a stock client does; `give` hands an input to the server."""
+
+    def __init__(self, traits: ClientTraits, time: VirtualTime, uplink: Link, give: Callable[[Input], None]) -> None:
+        self._traits = traits
+        self._time = time
+        self._uplink = uplink
+        self._give = give
+        self._player = Player(traits.buffer_ms)
+        self._transcripts: defaultdict[str, str] = defaultdict(str)
+        self._may_interrupt = False
+        self._responding = 0
+        self._done_ms = -1
+        self._busy_with_tools = 0
+        self._next_report: Scheduled | None = None
+        self.cuts: dict[str, Cut] = {}
+        """By item id."""
+
+    @property
+    def player(self) -> Player:
+        return self._player
+
+    @property
+    def idle(self) -> bool:
+        """Whether nothing is played, expected or prepared."""
+        playing = self._player.busy_until_ms > self._time.now_ms
+        return not (playing or self._responding or self._busy_with_tools)
+
+    def heard_words(self) -> int:
+        return self._player.heard_words(self._time.now_ms)
+
+    def heard_texts(self) -> list[str]:
+        """The words that were heard, of all replies."""
+        texts: list[str] = []
+        for item_id, item in self._player.items.items():
+            count = item.words_until(item.played_ms(self._time.now_ms))
+            texts += self._transcripts[item_id].split()[:count]
+        return texts
+
+    @property
+    def audible(self) -> bool:
+        return self._player.busy_until_ms > self._time.now_ms
+
+    def replied_since(self, at_ms: int) -> bool:
+        return self.idle and max(self._done_ms, self._player.busy_until_ms) > at_ms
+
+    def send(self, event: dict[str, Any]) -> None:
+        """The application sends an event; cancelling a response, it also falls silent."""
+        arrives_ms = self._send(event)
+        if event["type"] == "response.cancel":
+            self._fall_silent(None if self._traits.on_interruption == "flush" else arrives_ms)
+
+    def take_audio(self, item_id: str, pcm: NDArray[np.int16], sample_rate: int) -> None:
+        """Audio from the server; see `SimulatedVoice` for how words are marked in it."""
+        word_ends = [(int(sample) + 1) * 1000 // sample_rate for sample in np.flatnonzero(pcm)]
+        self._player.play(item_id, len(pcm) * 1000 // sample_rate, word_ends, self._time.now_ms)
+        if self._traits.reports_ms is not None and self._next_report is None:
+            self._next_report = self._time.after(self._traits.reports_ms, self._report)
+
+    def take_event(self, event: dict[str, Any], sent_ms: int) -> None:
+        """An event from the server, which sent it at `sent_ms`."""
+        match event["type"]:
+            case "session.created" | "session.updated":
+                detection = event["session"]["audio"]["input"]["turn_detection"]
+                self._may_interrupt = bool(detection and detection["interrupt_response"])
+            case "input_audio_buffer.speech_started" if self._may_interrupt:
+                self._fall_silent(sent_ms)
+            case "response.created":
+                self._responding += 1
+            case "response.output_audio_transcript.delta":
+                self._transcripts[event["item_id"]] += event["delta"]
+            case "response.done":
+                self._responding -= 1
+                self._done_ms = self._time.now_ms
+                self._answer_calls(event["response"]["output"])
+            case _:
+                pass
+
+    def _fall_silent(self, known_ms: int | None) -> None:
+        policy = self._traits.on_interruption
+        if policy == "play_on":
+            return
+        now_ms = self._time.now_ms
+        for index, item_id in enumerate(self._player.flush(now_ms)):
+            played_ms = self._player.items[item_id].played_ms(now_ms)
+            truncated_ms = None
+            if policy == "truncate" or (policy == "truncate_current" and index == 0):
+                truncated_ms = self._send(
+                    {
+                        "type": "conversation.item.truncate",
+                        "item_id": item_id,
+                        "content_index": 0,
+                        "audio_end_ms": played_ms,
+                    }
+                )
+            if self._traits.reports_ms is not None:
+                self._give_report(item_id, played_ms)
+            self.cuts[item_id] = Cut(played_ms, known_ms, truncated_ms)
+
+    def _answer_calls(self, output: list[dict[str, Any]]) -> None:
+        calls = [item for item in output if item["type"] == "function_call" and item["status"] == "completed"]
+        if calls:
+            self._busy_with_tools += 1
+            self._time.after(self._traits.tool_ms, lambda: self._return_results(calls))
+
+    def _return_results(self, calls: list[dict[str, Any]]) -> None:
+        self._busy_with_tools -= 1
+        for call in calls:
+            result = {"type": "function_call_output", "call_id": call["call_id"], "output": "done"}
+            self._send({"type": "conversation.item.create", "item": result})
+        self._send({"type": "response.create"})
+
+    def _report(self) -> None:
+        self._next_report = None
+        now_ms = self._time.now_ms
+        for item_id, item in self._player.items.items():
+            if item.runs and not item.cut and item.runs[-1][0] <= now_ms:
+                self._give_report(item_id, item.played_ms(now_ms))
+        if self.audible and self._traits.reports_ms is not None:
+            self._next_report = self._time.after(self._traits.reports_ms, self._report)
+
+    def _give_report(self, item_id: str, played_ms: int) -> None:
+        self._uplink.send(lambda: self._give(PlaybackReported(item_id, played_ms)))
+
+    def _send(self, event: dict[str, Any]) -> int:
+        frame = msgspec.json.encode(event)
+        try:
+            happened: Input = EventReceived(decode_client_event(frame))
+        except MalformedEvent as malformed:
+            happened = EventRefused(malformed.error, malformed.event_id)
+        return self._uplink.send(lambda: self._give(happened))

@@ -1,0 +1,63 @@
+"""The loudspeaker of a simulated client: what of each item was really played, to the ms and to the word. Pure."""
+
+from bisect import bisect_right
+from dataclasses import dataclass, field
+
+
+@dataclass(slots=True)
+class PlayedItem:
+    """The audio of one item as the client got it."""
+
+    received_ms: int = 0
+    word_ends: list[int] = field(default_factory=list[int])
+    """Audio ms at which each word of the item ends."""
+    runs: list[tuple[int, int]] = field(default_factory=list[tuple[int, int]])
+    """Pieces of uninterrupted playback: when each began and how much of it there is, in ms."""
+    cut: bool = False
+    """Whether the rest was thrown away."""
+
+    def played_ms(self, now_ms: int) -> int:
+        return sum(min(max(now_ms - start_ms, 0), duration_ms) for start_ms, duration_ms in self.runs)
+
+    def words_until(self, audio_ms: int) -> int:
+        """How many words end by `audio_ms`."""
+        return bisect_right(self.word_ends, audio_ms)
+
+
+class Player:
+    """Plays what arrives, in order, in real time. It starts `buffer_ms` late whenever it had run dry."""
+
+    def __init__(self, buffer_ms: int) -> None:
+        self._buffer_ms = buffer_ms
+        self.items: dict[str, PlayedItem] = {}
+        self.busy_until_ms = 0
+
+    def play(self, item_id: str, duration_ms: int, word_ends: list[int], now_ms: int) -> None:
+        """Queue audio of an item, in which words end after `word_ends` ms; more of an item that was cut is ignored."""
+        item = self.items.setdefault(item_id, PlayedItem())
+        if item.cut or not duration_ms:
+            return
+        item.word_ends += [item.received_ms + end_ms for end_ms in word_ends]
+        item.received_ms += duration_ms
+        start_ms = self.busy_until_ms if self.busy_until_ms > now_ms else now_ms + self._buffer_ms
+        self.busy_until_ms = start_ms + duration_ms
+        if item.runs and sum(item.runs[-1]) == start_ms:
+            item.runs[-1] = (item.runs[-1][0], item.runs[-1][1] + duration_ms)
+        else:
+            item.runs.append((start_ms, duration_ms))
+
+    def flush(self, now_ms: int) -> list[str]:
+        """Throw away what was not played yet; return the items that lost something, in the order they were to play."""
+        lost: list[str] = []
+        for item_id, item in self.items.items():
+            if item.cut or item.played_ms(now_ms) == item.received_ms:
+                continue
+            item.runs = [(start, min(now_ms - start, length)) for start, length in item.runs if start < now_ms]
+            item.cut = True
+            lost.append(item_id)
+        self.busy_until_ms = min(self.busy_until_ms, now_ms)
+        return lost
+
+    def heard_words(self, now_ms: int) -> int:
+        """Words of all items that were played to their end."""
+        return sum(item.words_until(item.played_ms(now_ms)) for item in self.items.values())

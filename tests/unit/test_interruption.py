@@ -1,0 +1,54 @@
+"""Speech while a reply plays."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from streamsrv.session.interruption import Verdict, judge
+
+PLAYING = "The capital of France is Paris, and it lies on the Seine."
+
+
+def verdict(text: str = "", *, at_pause: bool = False, speech_ms: int = 400, pause_ms: int = 0) -> Verdict:
+    return judge(text=text, at_pause=at_pause, speech_ms=speech_ms, pause_ms=pause_ms, playing=PLAYING)
+
+
+@pytest.mark.parametrize("text", ["Stop.", "No, wait", "what about Rome", "yes but", "Paris"])
+def test_words_with_a_meaning_interrupt(text: str):
+    assert verdict(text) is Verdict.INTERRUPTED
+
+
+@pytest.mark.parametrize("text", ["Mhm.", "Yeah, yeah.", "Right", "Uh huh", "okay", "Oh, wow!"])
+def test_backchannels_do_not(text: str):
+    assert verdict(text) is Verdict.UNDECIDED
+    assert verdict(text, at_pause=True, pause_ms=100) is Verdict.DISREGARDED
+
+
+def test_a_short_sound_without_words_is_a_noise():
+    assert verdict(speech_ms=96, pause_ms=128) is Verdict.DISREGARDED
+
+
+def test_a_longer_sound_waits_for_its_words():
+    assert verdict(speech_ms=400, pause_ms=128) is Verdict.UNDECIDED
+    assert verdict(speech_ms=400, pause_ms=200, at_pause=True) is Verdict.DISREGARDED
+
+
+def test_speech_that_goes_on_interrupts_without_words():
+    assert verdict(speech_ms=900) is Verdict.INTERRUPTED
+    assert verdict("mhm", speech_ms=900) is Verdict.INTERRUPTED
+
+
+@pytest.mark.parametrize("text", ["the capital of France", "of France is Paris and it", "capital of fans is Paris and"])
+def test_our_own_voice_does_not_interrupt(text: str):
+    assert verdict(text, speech_ms=2000) is Verdict.UNDECIDED
+    assert verdict(text, at_pause=True, speech_ms=2000, pause_ms=100) is Verdict.DISREGARDED
+
+
+def test_one_word_of_the_reply_is_no_echo():
+    assert verdict("Paris?") is Verdict.INTERRUPTED
+
+
+@given(st.text(max_size=40), st.booleans(), st.integers(0, 3000), st.integers(0, 3000), st.text(max_size=40))
+def test_every_case_has_a_verdict(text: str, at_pause: bool, speech_ms: int, pause_ms: int, playing: str):
+    found = judge(text=text, at_pause=at_pause, speech_ms=speech_ms, pause_ms=pause_ms, playing=playing)
+    assert isinstance(found, Verdict)

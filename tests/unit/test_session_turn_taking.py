@@ -1,0 +1,118 @@
+"""Turns of a session: interruptions that are weighed first, and microphones that go silent."""
+
+from harness import Talk, event, of_type, types
+
+from streamsrv.asr.base import Transcript
+from streamsrv.llm.base import Finished
+from streamsrv.session.effects import DropRecognition, Generate, OpenRecognition, SetTimer, StopGeneration
+from streamsrv.session.inputs import TranscriptReceived
+
+SEMANTIC = {"input": {"turn_detection": {"type": "semantic_vad"}}}
+
+
+def listening_to_an_answer() -> Talk:
+    """A semantic session whose answer is being played: 100 ms a character, 4.1 s in all."""
+    talk = Talk()
+    talk.update(audio=SEMANTIC)
+    talk.speech()
+    talk.silence(1600)
+    talk.transcript("Count.")
+    talk.model("One two three four. Five six seven eight.")
+    talk.synthesize(ms_per_character=100)
+    return talk
+
+
+def hear(talk: Talk, text: str, *, at_pause: bool = True) -> list:
+    item_id = of_type(talk.all, OpenRecognition)[-1].item_id
+    return talk.give(TranscriptReceived(item_id, Transcript("", text, at_pause=at_pause)))
+
+
+def test_a_backchannel_leaves_the_answer_alone_and_the_client_never_learns_of_it():
+    talk = listening_to_an_answer()
+    effects = [*talk.speech(320), *talk.silence(128), *hear(talk, "Mhm."), *talk.silence(1600)]
+    assert types(effects) == []
+    assert of_type(effects, DropRecognition) == [DropRecognition(of_type(effects, OpenRecognition)[0].item_id)]
+    assert not of_type(effects, StopGeneration)
+    talk.model(Finished("stop"))
+    assert event(talk.synthesize(), "response.done")["response"]["status"] == "completed"
+
+
+def test_a_click_leaves_the_answer_alone():
+    talk = listening_to_an_answer()
+    assert types([*talk.speech(96), *talk.silence(960)]) == []
+
+
+def test_words_interrupt_as_soon_as_they_are_recognised():
+    talk = listening_to_an_answer()
+    talk.speech(480)
+    hear(talk, "Wait", at_pause=False)
+    interrupted = talk.speech(32)
+    assert types(interrupted)[0] == "input_audio_buffer.speech_started"
+    assert event(interrupted, "response.done")["response"]["status_details"]["reason"] == "turn_detected"
+
+
+def test_one_short_word_interrupts_at_its_pause():
+    talk = listening_to_an_answer()
+    talk.speech(320)
+    talk.silence(128)
+    hear(talk, "Stop.")
+    assert "response.done" in types(talk.silence(32))
+    ended = [*talk.silence(1600), *talk.transcript("Stop.")]
+    assert "response.created" in types(ended)
+
+
+def test_long_speech_interrupts_even_if_the_recogniser_is_late():
+    talk = listening_to_an_answer()
+    assert "response.done" in types(talk.speech(1000))
+
+
+def test_our_own_voice_does_not_interrupt():
+    talk = listening_to_an_answer()
+    talk.now_ms += 1500
+    talk.speech(640)
+    hear(talk, "one two three", at_pause=False)
+    assert types(talk.speech(640)) == []
+    hear(talk, "one two three")
+    assert types(talk.silence(1600)) == []
+
+
+def test_partial_words_are_not_told_before_it_is_decided_that_they_are_a_turn():
+    talk = listening_to_an_answer()
+    talk.update(audio={"input": {"transcription": {}}})
+    talk.speech(320)
+    item_id = of_type(talk.all, OpenRecognition)[-1].item_id
+    assert types(talk.give(TranscriptReceived(item_id, Transcript("Okay")))) == []
+
+
+def test_speech_after_the_answer_was_played_is_a_turn_at_once():
+    talk = listening_to_an_answer()
+    talk.model(Finished("stop"))
+    talk.synthesize()
+    talk.now_ms += 10_000
+    assert types(talk.speech(96)) == ["input_audio_buffer.speech_started"]
+
+
+def test_speech_right_after_an_interruption_is_a_turn_at_once():
+    talk = listening_to_an_answer()
+    talk.speech(1000)
+    talk.silence(1600)
+    talk.transcript("")
+    assert types(talk.speech(96)) == ["input_audio_buffer.speech_started"]
+
+
+def test_a_microphone_that_falls_silent_ends_the_turn():
+    talk = Talk()
+    talk.speech()
+    assert of_type(talk.all, SetTimer)[-1] == SetTimer("microphone", 2000)
+    talk.now_ms += 2000
+    ended = talk.fire("microphone")
+    assert types(ended)[:2] == ["input_audio_buffer.speech_stopped", "input_audio_buffer.committed"]
+    talk.transcript("What is the")
+    assert of_type(talk.all, Generate)
+
+
+def test_a_microphone_that_is_alive_is_checked_again():
+    talk = Talk()
+    talk.speech()
+    talk.now_ms += 500
+    assert talk.fire("microphone") == [SetTimer("microphone", 1500)]
