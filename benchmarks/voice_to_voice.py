@@ -8,29 +8,19 @@ own, and prints the stages. A recording's last voiced sample is `speech_end_s` o
 
 import argparse
 import asyncio
-import base64
 import contextlib
 import json
-import os
-import platform
-import re
 import statistics
-import subprocess
-import sys
 import time
-from collections.abc import Generator
 from dataclasses import asdict, dataclass
-from datetime import date
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from websockets.asyncio.client import connect
 
+from live import RATE, machine, server, session
 from streamsrv.audio.files import read_audio
 
-RATE = 24_000
-CHUNK = RATE // 50
 STAGES = {
     "input_audio_buffer.speech_stopped": "turn_ended_ms",
     "conversation.item.input_audio_transcription.completed": "transcript_ms",
@@ -52,61 +42,31 @@ class Turn:
     first_audio_ms: float | None = None
     cut_off: bool = False
 
-
-@contextlib.contextmanager
-def server() -> Generator[str]:
-    """A server process with the embedded models; yields its Realtime URL."""
-    command = [sys.executable, "-m", "streamsrv", "serve", "--port", "0", "--chat", "smollm2-135m"]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
-    try:
-        for line in process.stdout or ():
-            if found := re.search(r"ws://\S+?(?=\))", line):
-                yield found[0]
-                return
-        raise SystemExit("the server did not start")
-    finally:
-        process.terminate()
-        process.wait(30)
+    def take(self, event: dict, now_ms: float) -> bool:
+        """Take a server event that came `now_ms` after the end of the speech; return whether the turn is answered."""
+        stage = STAGES.get(event["type"])
+        if stage and getattr(self, stage) is None and now_ms >= 0:
+            setattr(self, stage, now_ms)
+        self.cut_off |= stage == "turn_ended_ms" and now_ms < 0
+        if event["type"].endswith("transcription.completed"):
+            self.said = f"{self.said} {event['transcript']}".strip()
+        if event["type"] == "response.output_audio_transcript.done":
+            self.reply = event["transcript"]
+        return event["type"] == "response.done" and now_ms > 0 and bool(self.reply)
 
 
-async def measure(url: str, entry: dict, pcm: NDArray[np.int16], silence_ms: int) -> Turn:
+async def measure(url: str, entry: dict, pcm: NDArray[np.int16], silence_ms: int | None) -> Turn:
     """Speak one recording and listen until the reply is complete."""
     turn = Turn(entry["id"])
-    end_chunk = int(entry["speech_end_s"] * RATE) // CHUNK
-    ended_s: list[float] = []
-    async with connect(url, max_size=None, compression=None) as socket:
-        detection = {"type": "server_vad", "silence_duration_ms": silence_ms}
-        session = {"audio": {"input": {"transcription": {}, "turn_detection": detection}}}
-        await socket.send(json.dumps({"type": "session.update", "session": session}))
-
-        async def speak() -> None:
-            chunks = np.pad(pcm, (0, -len(pcm) % CHUNK)).reshape(-1, CHUNK)
-            started = time.monotonic()
-            for number in range(10_000):
-                await asyncio.sleep(max(0.0, started + number * CHUNK / RATE - time.monotonic()))
-                if number == end_chunk:
-                    ended_s.append(time.monotonic())
-                audio = chunks[number].tobytes() if number < len(chunks) else bytes(2 * CHUNK)
-                event = {"type": "input_audio_buffer.append", "audio": base64.b64encode(audio).decode()}
-                await socket.send(json.dumps(event))
-
+    detection = {"type": "server_vad", "silence_duration_ms": silence_ms} if silence_ms else {"type": "semantic_vad"}
+    options = {"audio": {"input": {"transcription": {}, "turn_detection": detection}}}
+    async with session(url, **options) as (socket, microphone):
+        ended = microphone.play(pcm) + entry["speech_end_s"]
         with contextlib.suppress(TimeoutError):  # the turn shows how far it came
-            async with asyncio.timeout(len(pcm) / RATE + 10), asyncio.TaskGroup() as tasks:
-                microphone = tasks.create_task(speak())
+            async with asyncio.timeout(len(pcm) / RATE + 10):
                 async for frame in socket:
-                    event = json.loads(frame)
-                    if (stage := STAGES.get(event["type"])) and getattr(turn, stage) is None:
-                        if ended_s:
-                            setattr(turn, stage, (time.monotonic() - ended_s[0]) * 1000)
-                        elif stage == "turn_ended_ms":
-                            turn.cut_off = True
-                    if event["type"].endswith("transcription.completed"):
-                        turn.said = f"{turn.said} {event['transcript']}".strip()
-                    if event["type"] == "response.output_audio_transcript.done":
-                        turn.reply = event["transcript"]
-                    if event["type"] == "response.done" and ended_s and turn.reply:
+                    if turn.take(json.loads(frame), (time.monotonic() - ended) * 1000):
                         break
-                microphone.cancel()
     return turn
 
 
@@ -130,7 +90,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("manifest", type=Path)
     parser.add_argument("--limit", type=int, default=12)
-    parser.add_argument("--silence-ms", type=int, default=500, help="silence_duration_ms of the sessions")
+    parser.add_argument("--silence-ms", type=int, help="server_vad with this silence_duration_ms, not semantic_vad")
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()
     entries = questions(options.manifest, options.limit)
@@ -149,9 +109,8 @@ def main() -> None:
         "p95_ms": round(float(np.percentile(latencies, 95))),
         "answered": len(latencies),
         "cut_off": sum(turn.cut_off for turn in turns),
-        "silence_duration_ms": options.silence_ms,
-        "machine": f"{os.cpu_count()} cores, {platform.machine()}, load {os.getloadavg()[0]:.1f}",
-        "date": date.today().isoformat(),
+        "turn_detection": f"server_vad {options.silence_ms} ms" if options.silence_ms else "semantic_vad",
+        **machine(),
     }
     print("columns: turn ended, transcript, first token, first audio (ms after the last voiced sample)")
     print(json.dumps(summary))

@@ -6,7 +6,7 @@ import pytest
 pytest.importorskip("onnxruntime")
 
 from streamsrv.asr.base import RecognitionOptions
-from streamsrv.asr.moonshine import MoonshineDecoder, load, read_vocabulary, without_loop
+from streamsrv.asr.moonshine import MoonshineDecoder, load, read_vocabulary
 from streamsrv.errors import Unavailable
 from streamsrv.inference.scheduler import Scheduler
 from streamsrv.providers.catalogue import load_catalogue
@@ -28,22 +28,6 @@ def decoder() -> MoonshineDecoder:
 
 def test_a_vocabulary_has_short_long_and_empty_tokens():
     assert read_vocabulary(b"\x02ab" + b"\x00" + bytes([130, 1]) + b"c" * 130) == [b"ab", b"", b"c" * 130]
-
-
-@pytest.mark.parametrize(
-    ("tokens", "cut"),
-    [
-        ([1, 2, 3], None),
-        ([9, 4, 4, 4, 4, 4], None),
-        ([9, 4, 4, 4, 4, 4, 4], [9, 4]),
-        ([9, *[4, 5] * 6], [9, 4, 5]),
-        ([9, *range(20, 28), *range(20, 28)], None),
-        ([9, *range(20, 28), *range(20, 28), *range(20, 28)], [9, *range(20, 28)]),
-        ([9, *[4] * 6, 7], None),
-    ],
-)
-def test_a_loop_is_cut_to_one_round(tokens, cut):
-    assert without_loop(tokens) == cut
 
 
 @pytest.mark.parametrize("samples", [0, 1, 400, 1600])

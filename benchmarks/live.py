@@ -1,0 +1,86 @@
+"""What the benchmarks that talk to a live server share: the server process, a paced microphone, the machine."""
+
+import asyncio
+import base64
+import contextlib
+import json
+import os
+import platform
+import re
+import subprocess
+import sys
+import time
+from collections.abc import AsyncGenerator, Generator
+from datetime import date
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from websockets.asyncio.client import ClientConnection, connect
+
+RATE = 24_000
+CHUNK = RATE // 50
+
+
+@contextlib.contextmanager
+def server(*flags: str) -> Generator[str]:
+    """A server process with the embedded models; yields its Realtime URL."""
+    command = [sys.executable, "-m", "streamsrv", "serve", "--port", "0", "--chat", "smollm2-135m", *flags]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+    try:
+        for line in process.stdout or ():
+            if found := re.search(r"ws://\S+?(?=\))", line):
+                yield found[0]
+                return
+        raise SystemExit("the server did not start")
+    finally:
+        process.terminate()
+        process.wait(30)
+
+
+class Microphone:
+    """Sends 20 ms chunks on the beat of the clock: what is played into it, and silence in between."""
+
+    def __init__(self, socket: ClientConnection) -> None:
+        self._socket = socket
+        self._waiting: list[bytes] = []
+        self._sent = 0
+        self._started_s = time.monotonic()
+
+    def play(self, pcm: NDArray[np.int16]) -> float:
+        """Play mono 24 kHz audio next; return the time (monotonic seconds) at which its first sample is sent."""
+        chunks = np.pad(pcm, (0, -len(pcm) % CHUNK)).reshape(-1, CHUNK)
+        first = self._sent + len(self._waiting)
+        self._waiting += [chunk.tobytes() for chunk in chunks]
+        return self._started_s + first * CHUNK / RATE
+
+    async def run(self) -> None:
+        """Until cancelled."""
+        while True:
+            await asyncio.sleep(max(0.0, self._started_s + self._sent * CHUNK / RATE - time.monotonic()))
+            audio = self._waiting.pop(0) if self._waiting else bytes(2 * CHUNK)
+            event = {"type": "input_audio_buffer.append", "audio": base64.b64encode(audio).decode()}
+            await self._socket.send(json.dumps(event))
+            self._sent += 1
+
+
+@contextlib.asynccontextmanager
+async def session(url: str, **options: Any) -> AsyncGenerator[tuple[ClientConnection, Microphone]]:
+    """A session with these options and an open microphone; the block must not take longer than it has to."""
+    async with connect(url, max_size=None, compression=None) as socket:
+        await socket.send(json.dumps({"type": "session.update", "session": options}))
+        microphone = Microphone(socket)
+        running = asyncio.create_task(microphone.run())
+        try:
+            yield socket, microphone
+        finally:
+            running.cancel()
+            await asyncio.gather(running, return_exceptions=True)
+
+
+def machine() -> dict[str, str]:
+    """Where and when a figure was measured."""
+    return {
+        "machine": f"{os.cpu_count()} cores, {platform.machine()}, load {os.getloadavg()[0]:.1f}",
+        "date": date.today().isoformat(),
+    }

@@ -1,0 +1,158 @@
+"""`POST /v1/audio/speech` over a synthesiser that speaks 60 ms of tone for each character."""
+
+import base64
+import io
+from collections.abc import AsyncGenerator
+from http.client import IncompleteRead
+
+import numpy as np
+import pytest
+
+from rest import Answer, ask, post_json
+from serving import serving
+from streamsrv.audio.encoding import MEDIA_TYPES
+from streamsrv.audio.files import read_audio
+from streamsrv.errors import Overloaded, Rejected, Unavailable
+from streamsrv.testing.fakes import ToneSynthesizer, fake_engines
+from streamsrv.tts.base import SpeechChunk, SpeechOptions
+
+RATE = 24_000
+TEXT = "One two three, four five. Six seven."
+SPOKEN_MS = 60 * len("One two three," + "four five." + "Six seven.")
+
+
+@pytest.fixture(scope="module")
+def server():
+    with serving(fake_engines()) as running:
+        yield running
+
+
+async def speak(server, **fields) -> Answer:
+    return await post_json(server, "/audio/speech", {"model": "any", "voice": "alloy", "input": TEXT, **fields})
+
+
+def check_tone(pcm: np.ndarray, slack_ms: int = 0) -> None:
+    assert len(pcm) * 1000 / RATE == pytest.approx(SPOKEN_MS, abs=slack_ms)
+    spectrum = np.abs(np.fft.rfft(pcm))
+    assert np.argmax(spectrum) * RATE / len(pcm) == pytest.approx(440, abs=2)
+
+
+@pytest.mark.parametrize("encoding", ["mp3", "opus", "aac", "flac", "wav"])
+async def test_each_format_is_a_file_that_players_can_read(server, encoding: str):
+    answer = await speak(server, response_format=encoding)
+    assert (answer.status, answer.headers["content-type"]) == (200, MEDIA_TYPES[encoding])
+    assert answer.headers["transfer-encoding"] == "chunked"
+    # MP3 and AAC decode to whole blocks, with the encoder's delay in front.
+    check_tone(read_audio(io.BytesIO(answer.body), RATE), slack_ms=130 if encoding in ("mp3", "aac") else 10)
+
+
+async def test_pcm_is_bare_samples_at_24_khz(server):
+    answer = await speak(server, response_format="pcm")
+    check_tone(np.frombuffer(answer.body, "<i2"))
+
+
+async def test_mp3_is_the_default(server):
+    assert (await speak(server)).headers["content-type"] == "audio/mpeg"
+
+
+async def test_events_carry_the_same_bytes(server):
+    plain = await speak(server, response_format="wav")
+    answer = await speak(server, response_format="wav", stream_format="sse")
+    assert answer.headers["content-type"].startswith("text/event-stream")
+    *deltas, done = answer.events
+    assert {event["type"] for event in deltas} == {"speech.audio.delta"}
+    assert b"".join(base64.b64decode(event["audio"]) for event in deltas) == plain.body
+    assert done["type"] == "speech.audio.done"
+    usage = done["usage"]
+    assert usage["output_tokens"] == -(-SPOKEN_MS // 50)
+    assert usage["total_tokens"] == usage["input_tokens"] + usage["output_tokens"]
+
+
+async def test_a_synthesizer_with_another_rate_is_resampled():
+    fast = ToneSynthesizer()
+    fast.sample_rate = 48_000  # it still makes 24,000 samples a second: everything is an octave up, half as long
+    with serving(fake_engines(synthesizer=fast)) as server:
+        pcm = np.frombuffer((await speak(server, response_format="pcm")).body, "<i2")
+    assert len(pcm) * 1000 / RATE == pytest.approx(SPOKEN_MS / 2, abs=1)
+
+
+async def test_4096_characters_are_spoken(server):
+    text = ("word " * 1000)[:4096]
+    pcm = np.frombuffer((await speak(server, input=text, response_format="pcm")).body, "<i2")
+    assert len(pcm) * 1000 / RATE == pytest.approx(60 * 4096, rel=0.05)
+
+
+@pytest.mark.parametrize(
+    ("fields", "code", "param"),
+    [
+        ({"input": ""}, "invalid_value", "input"),
+        ({"input": "a" * 4097}, "invalid_value", "input"),
+        ({"input": 7}, "invalid_value", "input"),
+        ({"input": None}, "missing_required_parameter", "input"),
+        ({"input": " \n*** 🙂"}, "invalid_value", "input"),
+        ({"response_format": "midi"}, "invalid_value", "response_format"),
+        ({"speed": 0.1}, "invalid_value", "speed"),
+        ({"speed": 4.1}, "invalid_value", "speed"),
+        ({"speed": "fast"}, "invalid_value", "speed"),
+        ({"stream_format": "websocket"}, "invalid_value", "stream_format"),
+        ({"voice": 3}, "invalid_value", "voice"),
+    ],
+)
+async def test_a_bad_field_is_named(server, fields: dict, code: str, param: str):
+    answer = await speak(server, **fields)
+    assert (answer.status, answer.error["code"], answer.error["param"]) == (400, code, param)
+    assert answer.error["type"] == "invalid_request_error"
+
+
+async def test_an_unknown_format_is_answered_with_the_known_ones(server):
+    message = (await speak(server, response_format="midi")).error["message"]
+    for encoding in ("mp3", "opus", "aac", "flac", "wav", "pcm", "midi"):
+        assert encoding in message
+
+
+class FailingSynthesizer(ToneSynthesizer):
+    """Speaks the first segments, then fails."""
+
+    def __init__(self, good: int, error: Exception) -> None:
+        self.good = good
+        self.error = error
+
+    async def stream(self, text: str, options: SpeechOptions) -> AsyncGenerator[SpeechChunk, None]:
+        if not self.good:
+            raise self.error
+        self.good -= 1
+        async for chunk in super().stream(text, options):
+            yield chunk
+
+
+@pytest.mark.parametrize(
+    ("error", "status", "message"),
+    [
+        (Unavailable("The voice is gone."), 503, "The voice is gone."),
+        (Overloaded("Too much."), 429, "Too much."),
+        (Rejected("Not that."), 400, "Not that."),
+        (RuntimeError("a secret of ours"), 500, "Internal error."),
+    ],
+)
+async def test_a_voice_that_fails_at_once_has_a_status(error: Exception, status: int, message: str):
+    with serving(fake_engines(synthesizer=FailingSynthesizer(0, error))) as server:
+        for stream_format in ("audio", "sse"):
+            answer = await speak(server, stream_format=stream_format)
+            assert (answer.status, answer.error["message"]) == (status, message)
+
+
+async def test_a_voice_that_fails_later_is_not_taken_for_the_end():
+    failing = FailingSynthesizer(1, Unavailable("The voice is gone."))
+    with serving(fake_engines(synthesizer=failing)) as server:
+        with pytest.raises(IncompleteRead):
+            await speak(server)
+        failing.good = 1
+        *deltas, last = (await speak(server, stream_format="sse")).events
+        assert deltas
+        assert last["error"]["message"] == "The voice is gone."
+        failing.good = 99
+        assert (await speak(server)).status == 200
+
+
+async def test_get_is_no_way_to_speak(server):
+    assert (await ask(server, "GET", "/audio/speech")).status == 405
