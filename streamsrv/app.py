@@ -5,9 +5,14 @@ from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 
 from starlette.applications import Starlette
-from starlette.routing import Route, WebSocketRoute
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.middleware.cors import CORSMiddleware
+from starlette.routing import Mount, Route, WebSocketRoute
 
-from streamsrv.api import status
+from streamsrv.api import chat, models, speech, status, transcriptions
+from streamsrv.api.auth import Authentication
+from streamsrv.api.errors import http_exception
 from streamsrv.config import Settings
 from streamsrv.providers.engines import Engines
 from streamsrv.service import Service
@@ -27,9 +32,11 @@ def build_app(settings: Settings, engines: Engines) -> Starlette:
 
     app = Starlette(
         lifespan=lifespan,
+        middleware=_cross_origin(settings),
+        exception_handlers={HTTPException: http_exception},
         routes=[
             WebSocketRoute("/v1/realtime", realtime),
-            Route("/v1/models", status.models),
+            Mount("/v1", routes=_rest_routes(), middleware=[Middleware(Authentication, settings)]),
             Route("/healthz", status.healthz),
             Route("/readyz", status.readyz),
             Route("/metrics", status.metrics),
@@ -37,3 +44,27 @@ def build_app(settings: Settings, engines: Engines) -> Starlette:
     )
     app.state.service = service
     return app
+
+
+def _rest_routes() -> list[Route]:
+    return [
+        Route("/models", models.models),
+        Route("/models/{name:path}", models.model),
+        Route("/audio/speech", speech.speech, methods=["POST"]),
+        Route("/audio/transcriptions", transcriptions.transcriptions, methods=["POST"]),
+        Route("/chat/completions", chat.completions, methods=["POST"]),
+    ]
+
+
+def _cross_origin(settings: Settings) -> list[Middleware]:
+    """Lets the pages of allowed origins read what they are answered."""
+    if not settings.allowed_origins:
+        return []
+    cors = Middleware(
+        CORSMiddleware,
+        allow_origins=settings.allowed_origins,
+        allow_methods=["GET", "POST"],
+        allow_headers=["*"],
+        expose_headers=["Location", "Retry-After"],
+    )
+    return [cors]

@@ -1,10 +1,11 @@
 """Who may connect: keys and web origins, checked before anything else is done for a client."""
 
 import hmac
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 from starlette.requests import HTTPConnection
 from starlette.responses import Response
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from streamsrv.api.errors import error_response
 from streamsrv.config import Settings, is_loopback
@@ -36,7 +37,7 @@ def refusal(connection: HTTPConnection, settings: Settings) -> Response | None:
     page must come from this server (its `Host` a loopback name, which also stops DNS rebinding) or be allowed.
     """
     if not settings.api_keys:
-        host = urlsplit(f"//{connection.headers.get('host', '')}").hostname or ""
+        host = _split(f"//{connection.headers.get('host', '')}").hostname or ""
         if not is_loopback(host):
             return error_response(
                 403, f"This server has no key and serves loopback only, not '{host}'.", code="forbidden"
@@ -47,6 +48,18 @@ def refusal(connection: HTTPConnection, settings: Settings) -> Response | None:
     if origin is not None and not _origin_allowed(origin, connection, settings):
         return error_response(403, f"Pages of the origin '{origin}' may not connect.", code="origin_not_allowed")
     return None
+
+
+class Authentication:
+    """ASGI middleware that turns HTTP requests away by `refusal`; WebSockets are left to their transport."""
+
+    def __init__(self, app: ASGIApp, settings: Settings) -> None:
+        self._app = app
+        self._settings = settings
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        denial = refusal(HTTPConnection(scope), self._settings) if scope["type"] == "http" else None
+        await (denial or self._app)(scope, receive, send)
 
 
 def _is_known(key: str | None, settings: Settings) -> bool:
@@ -60,4 +73,12 @@ def _origin_allowed(origin: str, connection: HTTPConnection, settings: Settings)
         return True
     if settings.api_keys and not settings.allowed_origins:
         return True  # the key is the authority, and it is not ambient as a cookie is
-    return urlsplit(origin).netloc == connection.headers.get("host")
+    return _split(origin).netloc == connection.headers.get("host")
+
+
+def _split(url: str) -> SplitResult:
+    """The parts of a URL; all are empty if it is malformed."""
+    try:
+        return urlsplit(url)
+    except ValueError:
+        return SplitResult("", "", "", "", "")

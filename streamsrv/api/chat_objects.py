@@ -10,7 +10,18 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import Meta, Struct
 
-from streamsrv.llm.base import ChatOptions, Delta, Finished, Message, Text, Tool, ToolCall, ToolCallDelta, Usage
+from streamsrv.llm.base import (
+    ChatOptions,
+    Delta,
+    Finished,
+    Message,
+    Reasoning,
+    Text,
+    Tool,
+    ToolCall,
+    ToolCallDelta,
+    Usage,
+)
 
 Name = Annotated[str, Meta(min_length=1, max_length=128)]
 
@@ -169,6 +180,8 @@ class ChunkWriter:
                 return [last, *self._usage_chunk()]
             case Usage():
                 self._usage = delta
+            case Reasoning():
+                pass
         return []
 
     def _chunk(self, delta: dict[str, Any], finish_reason: str | None = None) -> dict[str, Any]:
@@ -209,7 +222,7 @@ class Completion:
                 self.usage = delta
             case Finished():
                 self.reason = _FINISH_REASONS.get(delta.reason, delta.reason)
-            case _:
+            case Reasoning():
                 pass
 
     def to_wire(self, head: CompletionHead) -> dict[str, Any]:

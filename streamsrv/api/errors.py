@@ -58,6 +58,6 @@ async def http_exception(request: Request, exception: Exception) -> Response:
     """Starlette's own refusals (no such path, wrong method) in the same shape."""
     assert isinstance(exception, HTTPException)
     phrase = HTTPStatus(exception.status_code).phrase
-    message = f"{phrase}: {request.method} {request.url.path}"
+    message = f"{phrase}: {request.method} {request.scope['path']}"
     headers = dict(exception.headers or {})
     return error_response(exception.status_code, message, code=phrase.lower().replace(" ", "_"), headers=headers)

@@ -1,6 +1,4 @@
-"""Health and the list of models."""
-
-import time
+"""Health and metrics."""
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
@@ -8,8 +6,6 @@ from starlette.responses import JSONResponse, Response
 from streamsrv.api.auth import refusal
 from streamsrv.api.errors import error_response
 from streamsrv.service import Service
-
-STARTED = int(time.time())
 
 
 async def healthz(request: Request) -> Response:
@@ -33,14 +29,3 @@ async def metrics(request: Request) -> Response:
     if (denial := refusal(request, service.settings)) is not None:
         return denial
     return Response(service.metrics.exposition(), media_type="text/plain; version=0.0.4")
-
-
-async def models(request: Request) -> Response:
-    """`GET /v1/models`: the models that a client may name."""
-    service: Service = request.app.state.service
-    if (denial := refusal(request, service.settings)) is not None:
-        return denial
-    engines = service.engines
-    names = dict.fromkeys([engines.chat.name, *engines.chat_by_name, engines.recognizer.name, engines.synthesizer.name])
-    listed = [{"id": name, "object": "model", "created": STARTED, "owned_by": "streamsrv"} for name in names]
-    return JSONResponse({"object": "list", "data": listed})

@@ -3,7 +3,7 @@
 Model: Jeffries et al., "Moonshine: Speech Recognition for Live Transcription and Voice Commands" (2024).
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from streamsrv.asr.base import SAMPLE_RATE, RecognitionOptions
 from streamsrv.asr.incremental import Hypothesis, IncrementalRecognizer
+from streamsrv.asr.loops import without_loop
 from streamsrv.errors import Unavailable
 from streamsrv.inference.onnx import open_session
 from streamsrv.providers.catalogue import ModelEntry
@@ -28,15 +29,27 @@ _CHARACTERS = str.maketrans({"\u2581": " ", "♪": None})
 
 
 def load(entry: ModelEntry, context: LoadContext) -> IncrementalRecognizer:
-    """Load a Moonshine model from `encoder_model.ort`, `decoder_model_merged.ort` and `tokenizer.bin`."""
+    """Load a Moonshine model from `encoder_model.ort`, `decoder_model_merged.ort` and `tokenizer.bin`.
+
+    Option `convert` (default false): make int8 ONNX of the models first and keep it beside them, see
+    `moonshine_conversion`.
+    """
     files = context.files
     try:
+        if entry.options.get("convert"):
+            files = _converted(files, context.report)
         decoder = MoonshineDecoder(
             files["encoder_model.ort"], files["decoder_model_merged.ort"], files["tokenizer.bin"]
         )
     except Exception as error:
         raise Unavailable(f"{entry.name} could not be loaded: {error}") from error
     return IncrementalRecognizer(decoder, context.scheduler, entry.name)
+
+
+def _converted(files: Mapping[str, Path], report: Callable[[str], None]) -> Mapping[str, Path]:
+    from streamsrv.asr.moonshine_conversion import converted
+
+    return converted(files, report)
 
 
 class MoonshineDecoder:
@@ -98,19 +111,6 @@ class MoonshineDecoder:
     def _text(self, tokens: Sequence[int]) -> str:
         pieces = b"".join(self._vocabulary[token] for token in tokens if token > _END)
         return pieces.decode(errors="ignore").translate(_CHARACTERS).strip()
-
-
-def without_loop(tokens: list[int]) -> list[int] | None:
-    """`tokens` with one of the phrases that repeat at their end, or None when they end in no loop.
-
-    Nobody says a longer phrase three times over, but "no, no, no" is speech.
-    """
-    for period in range(1, 17):
-        repeats = 3 if period > 4 else 6
-        start = len(tokens) - period * repeats
-        if start >= 0 and tokens[start:-period] == tokens[start + period :]:
-            return tokens[: start + period]
-    return None
 
 
 def read_vocabulary(data: bytes) -> list[bytes]:

@@ -3,23 +3,18 @@
 import asyncio
 import os
 import time
-from collections.abc import Callable
 from typing import Any
 
 from streamsrv.config import SETTINGS_FILE, Settings
-from streamsrv.errors import EngineError, Unavailable
+from streamsrv.errors import EngineError
 from streamsrv.inference.scheduler import Scheduler
 from streamsrv.llm.base import ChatModel
 from streamsrv.llm.discovery import choose_chat_model, find_local_servers
 from streamsrv.providers.catalogue import DEFAULT_MODELS, Catalogue, Kind, ModelEntry, load_catalogue
 from streamsrv.providers.engines import Engines
 from streamsrv.providers.fallback import FallbackChatModel
-from streamsrv.providers.loading import LoadContext, load_engine
-from streamsrv.providers.readiness import needs
+from streamsrv.providers.loading import EngineLoader, Report
 from streamsrv.providers.weights import ModelStore
-
-Report = Callable[[str], None]
-"""Takes one line about the progress of loading."""
 
 
 class Loader:
@@ -28,12 +23,12 @@ class Loader:
     def __init__(self, settings: Settings, report: Report) -> None:
         self.catalogue: Catalogue = load_catalogue(SETTINGS_FILE if SETTINGS_FILE.exists() else None)
         self.scheduler = Scheduler(settings.inference_threads)
-        self._store = ModelStore(settings.model_folder)
+        self._engines = EngineLoader(self.catalogue, ModelStore(settings.model_folder), self.scheduler, report)
         self._report = report
 
     def is_ready(self, entry: ModelEntry) -> bool:
         """Whether nothing is missing for the entry to be loaded."""
-        return not needs(entry, self._store)
+        return not self._engines.needs(entry)
 
     async def load(self, name: str, kind: Kind) -> Any:
         """Load and warm the model of that name; raises `Unavailable` with what is missing, or `CatalogueError`."""
@@ -50,11 +45,7 @@ class Loader:
 
     async def load_cold(self, entry: ModelEntry) -> Any:
         """Load a model without a first run."""
-        if lacking := needs(entry, self._store):
-            raise Unavailable(f"{entry.name} cannot be loaded: {'; '.join(map(str, lacking))}")
-        key = os.environ.get(entry.key_variable) if entry.key_variable else None
-        context = LoadContext(self.scheduler, self._store.locate(entry), key)
-        return await asyncio.to_thread(load_engine, entry, context)
+        return await asyncio.to_thread(self._engines.load, entry)
 
 
 async def load_engines(settings: Settings, report: Report) -> Engines:
@@ -91,8 +82,9 @@ async def _load_chat_models(
     if choice.entry == embedded or loader.is_ready(embedded):
         models[embedded.name] = await loader.load_entry(embedded)
     remote = [entry for entry in entries if entry.key_variable and loader.is_ready(entry)]
-    for entry in dict.fromkeys([choice.entry, *remote], None) if choice.entry != embedded else remote:
-        models[entry.name] = await loader.load_cold(entry)
+    for entry in (choice.entry, *remote):
+        if entry.name not in models:
+            models[entry.name] = await loader.load_cold(entry)
     chat = models[choice.entry.name]
     if choice.entry == embedded:
         return chat, models

@@ -27,16 +27,16 @@ class Link:
         self._last_ms = 0
         self.in_flight = 0
 
-    def send(self, deliver: Callable[[], None]) -> int:
-        """Call `deliver` when the message arrives; return when that is."""
+    def send(self, deliver: Callable[[], None], *, awaited: bool = True) -> int:
+        """Call `deliver` when the message arrives; return when that is. `awaited`: it is `in_flight` until then."""
         jitter_ms = self._random.randint(0, self._traits.jitter_ms) if self._traits.jitter_ms else 0
         self._last_ms = max(self._last_ms, self._time.now_ms + self._traits.delay_ms + jitter_ms)
-        self.in_flight += 1
-        self._time.at(self._last_ms, lambda: self._arrive(deliver))
+        self.in_flight += awaited
+        self._time.at(self._last_ms, lambda: self._arrive(deliver, awaited))
         return self._last_ms
 
-    def _arrive(self, deliver: Callable[[], None]) -> None:
-        self.in_flight -= 1
+    def _arrive(self, deliver: Callable[[], None], awaited: bool) -> None:
+        self.in_flight -= awaited
         deliver()
 
 
@@ -99,9 +99,9 @@ class SimulatedClient:
 
     def send(self, event: dict[str, Any]) -> None:
         """The application sends an event; cancelling a response, it also falls silent."""
-        arrives_ms = self._send(event)
+        self._send(event)
         if event["type"] == "response.cancel":
-            self._fall_silent(None if self._traits.on_interruption == "flush" else arrives_ms)
+            self._fall_silent(None)
 
     def take_audio(self, item_id: str, pcm: NDArray[np.int16], sample_rate: int) -> None:
         """Audio from the server; see `SimulatedVoice` for how words are marked in it."""
@@ -129,7 +129,8 @@ class SimulatedClient:
             case _:
                 pass
 
-    def _fall_silent(self, known_ms: int | None) -> None:
+    def _fall_silent(self, told_ms: int | None) -> None:
+        """`told_ms`: when the server sent what this is about; None if it is the application's own idea."""
         policy = self._traits.on_interruption
         if policy == "play_on":
             return
@@ -148,7 +149,7 @@ class SimulatedClient:
                 )
             if self._traits.reports_ms is not None:
                 self._give_report(item_id, played_ms)
-            self.cuts[item_id] = Cut(played_ms, known_ms, truncated_ms)
+            self.cuts[item_id] = Cut(played_ms, truncated_ms if told_ms is None else told_ms, truncated_ms)
 
     def _answer_calls(self, output: list[dict[str, Any]]) -> None:
         calls = [item for item in output if item["type"] == "function_call" and item["status"] == "completed"]
@@ -165,12 +166,12 @@ class SimulatedClient:
 
     def _report(self) -> None:
         self._next_report = None
-        now_ms = self._time.now_ms
+        now_ms, every_ms = self._time.now_ms, self._traits.reports_ms or 0
         for item_id, item in self._player.items.items():
-            if item.runs and not item.cut and item.runs[-1][0] <= now_ms:
+            if not item.cut and item.runs[-1][0] < now_ms < sum(item.runs[-1]) + every_ms:
                 self._give_report(item_id, item.played_ms(now_ms))
-        if self.audible and self._traits.reports_ms is not None:
-            self._next_report = self._time.after(self._traits.reports_ms, self._report)
+        if self.audible:
+            self._next_report = self._time.after(every_ms, self._report)
 
     def _give_report(self, item_id: str, played_ms: int) -> None:
         self._uplink.send(lambda: self._give(PlaybackReported(item_id, played_ms)))

@@ -33,12 +33,12 @@ class Player:
         self.busy_until_ms = 0
 
     def play(self, item_id: str, duration_ms: int, word_ends: list[int], now_ms: int) -> None:
-        """Queue audio of an item, in which words end after `word_ends` ms; more of an item that was cut is ignored."""
+        """Queue audio of an item, in which words end after `word_ends` ms; more of an item that was cut is not played."""
         item = self.items.setdefault(item_id, PlayedItem())
-        if item.cut or not duration_ms:
-            return
         item.word_ends += [item.received_ms + end_ms for end_ms in word_ends]
         item.received_ms += duration_ms
+        if item.cut or not duration_ms:
+            return
         start_ms = self.busy_until_ms if self.busy_until_ms > now_ms else now_ms + self._buffer_ms
         self.busy_until_ms = start_ms + duration_ms
         if item.runs and sum(item.runs[-1]) == start_ms:

@@ -51,7 +51,7 @@ class ClientTraits:
 @dataclass(frozen=True, slots=True)
 class RecognizerTraits:
     partial_ms: int = 400
-    """A partial transcript this often, while there is something new."""
+    """A partial transcript this often, while there is something new; and one more at the beginning of each pause."""
     delay_ms: int = 80
     """From the audio to the partial transcript of it."""
     final_ms: int = 120
@@ -60,8 +60,6 @@ class RecognizerTraits:
     """Words at the end of a partial transcript that may be taken back."""
     mishears: bool = False
     """Whether the last tentative word is always another one than was said."""
-    drops_ms: int = 0
-    """How long results still come after they were dropped."""
     clip_text: str = "a clip"
     """What is heard in audio that comes whole with an item."""
     faults: tuple[Fault, ...] = ()
@@ -71,17 +69,15 @@ class RecognizerTraits:
 @dataclass(frozen=True, slots=True)
 class ChatTraits:
     answers: tuple[str | tuple[str, str], ...] = ()
-    """Text, or a tool call `(name, arguments)`, by request; then texts of plain words are made up.
+    """Text, or a tool call `(name, arguments)`: the nth answers a context with n messages of user and tools.
 
-    Text to be spoken should be plain words: each is then one word of the audio.
+    Where there is none, text is made up. Text to be spoken should be plain words: each is one word of the audio.
     """
     first_ms: int = 150
     token_ms: int = 20
     """From one delta (a word) to the next."""
     answer_words: int = 24
     """Most words in an answer that is made up."""
-    drops_ms: int = 0
-    """How long results still come after the generation was stopped."""
     faults: tuple[Fault, ...] = ()
     """By request."""
 
@@ -98,8 +94,6 @@ class SynthesizerTraits:
     """Pace of the voice; a word has a pause of one character after it."""
     times_words: bool = True
     """Whether it tells when each word is spoken."""
-    drops_ms: int = 0
-    """How long results still come after the generation was stopped."""
     faults: tuple[Fault, ...] = ()
     """By segment. Its end is a result like the pieces of its audio."""
 
@@ -120,5 +114,7 @@ class Scenario:
     recognizer: RecognizerTraits = RecognizerTraits()
     chat: ChatTraits = ChatTraits()
     synthesizer: SynthesizerTraits = SynthesizerTraits()
+    straggling_ms: int = 0
+    """How long results still come from a recognition that was dropped or a generation that was stopped."""
     seed: int = 0
     """For jitter, loss and the words of answers."""

@@ -98,7 +98,7 @@ class Send:
 
 @dataclass(frozen=True, slots=True)
 class Act:
-    """One line of a script. `patience_ms`: how long to wait for a reply before going on without it."""
+    """One line of a script. `patience_ms`: how long to wait in silence for a reply before going on without it."""
 
     when: Cue
     what: Say | Mute | Send
@@ -118,20 +118,17 @@ def backchannel(text: str = "mhm", when: Cue | None = None) -> Act:
 class Replies(Protocol):
     """What a speaker notices of the other side."""
 
+    @property
+    def audible(self) -> bool:
+        """Whether a reply is playing."""
+        ...
+
     def heard_words(self) -> int:
         """Words of all replies that were audible by now."""
         ...
 
     def replied_since(self, at_ms: int) -> bool:
         """Whether a reply was given after `at_ms` and is over."""
-        ...
-
-
-class Microphone(Protocol):
-    """What a script does beside making sounds."""
-
-    def send(self, event: dict[str, Any]) -> None:
-        """The application sends a client event."""
         ...
 
 
@@ -158,6 +155,8 @@ class Speaker:
         self._act_ended_ms = 0
         self._heard_at_end = 0
         self._reply_ended_ms: int | None = None
+        self.events: list[dict[str, Any]] = []
+        """Client events that the application is to send now; whoever sends them takes them out."""
         self.said: list[str] = []
         """Words said so far."""
 
@@ -165,10 +164,10 @@ class Speaker:
     def finished(self) -> bool:
         return not self._acts and not self._frames
 
-    def next_frame(self, until_ms: int, microphone: Microphone) -> AirFrame | None:
+    def next_frame(self, until_ms: int) -> AirFrame | None:
         """The frame that ends at `until_ms`; None while the microphone is mute."""
         if not self._frames and until_ms > self._muted_until_ms:
-            self._go_on(until_ms, microphone)
+            self._go_on(until_ms)
         if until_ms <= self._muted_until_ms:
             return None
         if not self._frames:
@@ -180,7 +179,7 @@ class Speaker:
             self._end_act(until_ms)
         return frame
 
-    def _go_on(self, now_ms: int, microphone: Microphone) -> None:
+    def _go_on(self, now_ms: int) -> None:
         while not self._frames and self._acts and self._is_due(self._acts[0], now_ms):
             act = self._acts.popleft()
             self._end_act(now_ms)
@@ -193,7 +192,7 @@ class Speaker:
                     self._act_ended_ms = self._muted_until_ms
                     return
                 case Send():
-                    microphone.send(act.what.event)
+                    self.events.append(act.what.event)
 
     def _end_act(self, now_ms: int) -> None:
         self._act_ended_ms = now_ms
@@ -202,16 +201,17 @@ class Speaker:
 
     def _is_due(self, act: Act, now_ms: int) -> bool:
         waited_ms = now_ms - self._act_ended_ms
+        gives_up = waited_ms >= act.patience_ms and not self._replies.audible
         match act.when:
             case After():
                 return waited_ms >= act.when.delay_ms
             case AtReplyWord():
                 heard = self._replies.heard_words() - self._heard_at_end
-                return heard >= act.when.word or waited_ms >= act.patience_ms or self._reply_is_over(now_ms)
+                return heard >= act.when.word or gives_up or self._reply_is_over(now_ms)
             case AfterReply():
                 if self._reply_is_over(now_ms):
                     return now_ms - (self._reply_ended_ms or 0) >= act.when.delay_ms
-                return waited_ms >= act.patience_ms
+                return gives_up
 
     def _reply_is_over(self, now_ms: int) -> bool:
         if not self._replies.replied_since(self._act_ended_ms):

@@ -1,5 +1,6 @@
 """Silero VAD (16 kHz ONNX export) on onnxruntime."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,19 +13,26 @@ from streamsrv.inference.onnx import open_session
 from streamsrv.providers.catalogue import ModelEntry
 from streamsrv.providers.loading import LoadContext
 from streamsrv.vad.base import FRAME_SAMPLES, SAMPLE_RATE
+from streamsrv.vad.gated import GatedVad
 
 _MODEL_FILE = "silero_vad.onnx"
 _CONTEXT_SAMPLES = 64
 """The model sees the end of the frame before, too."""
+_STATE_SHAPE = (2, 1, 128)
 
 
-def load(entry: ModelEntry, context: LoadContext) -> "SileroVad":
-    """Load the model from the weight file `silero_vad.onnx`; the entry has no options."""
-    return SileroVad(entry.name, context.files[_MODEL_FILE])
+def load(entry: ModelEntry, context: LoadContext) -> "GatedVad | SileroVad":
+    """Load the model from `silero_vad.onnx`; option `gate` (default true): silence does not reach the model."""
+    return _load(entry.name, context.files[_MODEL_FILE], **entry.options)
+
+
+def _load(name: str, model: Path, gate: bool = True) -> "GatedVad | SileroVad":
+    vad = SileroVad(name, model)
+    return GatedVad(vad) if gate else vad
 
 
 class SileroVad:
-    """`vad.base.Vad`: one session of onnxruntime, used by all streams at once."""
+    """`vad.gated.BatchingVad`: one session of onnxruntime, used by all streams."""
 
     def __init__(self, name: str, model: Path) -> None:
         self.name = name
@@ -32,28 +40,49 @@ class SileroVad:
             self._session = open_session(model)
         except Exception as error:
             raise Unavailable(f"{name} could not be loaded: {error}") from error
+        self._sample_rate = np.array(SAMPLE_RATE, np.int64)
 
     def open(self) -> "SileroStream":
         """Start listening to one session's audio."""
-        return SileroStream(self._session)
+        return SileroStream(self)
+
+    def hear(self, pieces: "Sequence[tuple[SileroStream, NDArray[np.int16]]]") -> list[list[float]]:
+        """As `VadStream.probabilities`, for different streams at once.
+
+        A frame of one stream costs about 0.1 ms; frames of sixteen streams cost 0.05 ms each.
+        """
+        heard: list[list[float]] = [[] for _ in pieces]
+        audio = [to_float(frames) for _, frames in pieces]
+        for place in range(max(map(len, audio), default=0)):
+            active = [number for number, frames in enumerate(audio) if place < len(frames)]
+            streams = [pieces[number][0] for number in active]
+            probabilities = self._run(streams, [audio[number][place] for number in active])
+            for number, probability in zip(active, probabilities, strict=True):
+                heard[number].append(probability)
+        return heard
+
+    def _run(self, streams: "list[SileroStream]", frames: list[NDArray[np.float32]]) -> list[float]:
+        samples = np.empty((len(streams), _CONTEXT_SAMPLES + FRAME_SAMPLES), np.float32)
+        for row, stream, frame in zip(samples, streams, frames, strict=True):
+            row[:_CONTEXT_SAMPLES] = stream.context
+            row[_CONTEXT_SAMPLES:] = frame
+            stream.context = frame[-_CONTEXT_SAMPLES:]
+        state = np.concatenate([stream.state for stream in streams], axis=1)
+        inputs: dict[str, Any] = {"input": samples, "state": state, "sr": self._sample_rate}
+        probabilities, state = self._session.run(None, inputs)
+        for number, stream in enumerate(streams):
+            stream.state = state[:, number : number + 1]
+        return probabilities[:, 0].tolist()
 
 
 class SileroStream:
-    """`vad.base.VadStream`: the recurrent state, shape (2, 1, 128), and the last 64 samples."""
+    """`vad.base.VadStream`: the model's recurrent state and the last 64 samples."""
 
-    def __init__(self, session: Any) -> None:
-        self._session = session
-        self._state = np.zeros((2, 1, 128), np.float32)
-        self._input = np.zeros((1, _CONTEXT_SAMPLES + FRAME_SAMPLES), np.float32)
-        self._sample_rate = np.array(SAMPLE_RATE, np.int64)
+    def __init__(self, vad: SileroVad) -> None:
+        self._vad = vad
+        self.state: NDArray[np.float32] = np.zeros(_STATE_SHAPE, np.float32)
+        self.context: NDArray[np.float32] = np.zeros(_CONTEXT_SAMPLES, np.float32)
 
     def probabilities(self, frames: NDArray[np.int16]) -> list[float]:
-        """Probability of speech (0..1) in each row of `frames`, shape (n, 512); about 0.1 ms each."""
-        return [self._probability(frame) for frame in to_float(frames)]
-
-    def _probability(self, frame: NDArray[np.float32]) -> float:
-        self._input[0, :_CONTEXT_SAMPLES] = self._input[0, -_CONTEXT_SAMPLES:]
-        self._input[0, _CONTEXT_SAMPLES:] = frame
-        inputs: dict[str, Any] = {"input": self._input, "state": self._state, "sr": self._sample_rate}
-        probability, self._state = self._session.run(None, inputs)
-        return float(probability[0, 0])
+        """Probability of speech (0..1) in each row of `frames`, shape (n, 512)."""
+        return self._vad.hear([(self, frames)])[0]

@@ -20,8 +20,7 @@ from streamsrv.audio.files import read_audio
 from streamsrv.audio.pcm import level_dbfs
 from streamsrv.inference.scheduler import Scheduler
 from streamsrv.providers.catalogue import load_catalogue
-from streamsrv.providers.loading import LoadContext, load_engine
-from streamsrv.providers.readiness import needs
+from streamsrv.providers.loading import EngineLoader
 from streamsrv.providers.weights import ModelStore
 
 TWO_CITIES = (
@@ -35,18 +34,18 @@ TWO_CITIES = (
 BECKETT = "Ever tried. Ever failed. No matter. Try again. Fail again. Fail better."
 MOST_ERRORS = 0.15
 SPEECH_DBFS = -45
-ENTRIES = {entry.name: entry for entry in load_catalogue().entries("recognizer")}
+CATALOGUE = load_catalogue()
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 
-@pytest.fixture(scope="module", params=ENTRIES)
+@pytest.fixture(scope="module", params=[entry.name for entry in CATALOGUE.entries("recognizer")])
 def recognizer(request: pytest.FixtureRequest) -> Iterator[Recognizer]:
-    entry, store = ENTRIES[request.param], ModelStore()
-    if lacking := needs(entry, store):
+    entry, scheduler = CATALOGUE[request.param], Scheduler(2)
+    loader = EngineLoader(CATALOGUE, ModelStore(), scheduler)
+    if lacking := loader.needs(entry):
         pytest.skip(f"{entry.name} needs {', '.join(map(str, lacking))}")
-    scheduler = Scheduler(2)
-    yield load_engine(entry, LoadContext(scheduler, store.locate(entry)))
+    yield loader.load(entry)
     scheduler.close()
 
 

@@ -48,11 +48,13 @@ async def test_every_route_wants_the_key(locked_server, method: str, path: str):
 
 @pytest.mark.parametrize(("method", "path"), ROUTES)
 async def test_without_keys_neither_other_hosts_nor_pages_of_other_origins_are_served(server, method: str, path: str):
-    elsewhere = await ask(server, method, path, headers={"Host": "evil.example"})
-    assert (elsewhere.status, elsewhere.error["code"]) == (403, "forbidden")
-    page = await ask(server, method, path, headers={"Origin": "https://evil.example"})
-    assert (page.status, page.error["code"]) == (403, "origin_not_allowed")
-    assert "access-control-allow-origin" not in page.headers
+    for host in ("evil.example", "[", ""):
+        elsewhere = await ask(server, method, path, headers={"Host": host})
+        assert (elsewhere.status, elsewhere.error["code"]) == (403, "forbidden")
+    for origin in ("https://evil.example", "null", "http://["):
+        page = await ask(server, method, path, headers={"Origin": origin})
+        assert (page.status, page.error["code"]) == (403, "origin_not_allowed")
+        assert "access-control-allow-origin" not in page.headers
 
 
 async def test_pages_of_allowed_origins_are_served():

@@ -1,0 +1,96 @@
+"""How long a pause must last before the turn is over, from what was said and how it sounded. Pure.
+
+A pause after "the weather in" is a search for words; the same pause after "what time is it?" is a turn's end. Each way
+a text can end has a base limit; the end-of-turn model and the speaker's habits scale it. `benchmarks/turn_taking.py`
+measures the result on pauses inside recorded speech.
+"""
+
+import re
+from dataclasses import dataclass
+from enum import Enum
+from itertools import pairwise
+from typing import Literal
+
+from streamsrv.session import english_endings as english
+
+Eagerness = Literal["low", "medium", "high", "auto"]
+
+
+class Ending(Enum):
+    """How the words so far end."""
+
+    UNKNOWN = "unknown"
+    """There are no words yet, or they are of a language whose endings are not known here."""
+    OPEN = "open"
+    """After a word that needs another: "the", "because", "is"."""
+    HESITATION = "hesitation"
+    """In a filler: "um", "you know"."""
+    DEPENDENT = "dependent"
+    """In a clause that waits for its main clause: "if it rains tomorrow"."""
+    NUMBER = "number"
+    """In a number, which may be a part of a longer one, a date or an address."""
+    SPELLING = "spelling"
+    """In single letters."""
+    CALL = "call"
+    """In a greeting or a name, before the matter itself: "hey computer"."""
+    LISTING = "listing"
+    """In a comma, or in a list of short items."""
+    UNMARKED = "unmarked"
+    """The recogniser heard no end of a sentence."""
+    STATEMENT = "statement"
+    QUESTION = "question"
+    COMMAND = "command"
+    ANSWER = "answer"
+    """The whole turn is a short answer: "yes", "no thanks"."""
+
+
+LIMIT_MS = {
+    Ending.UNKNOWN: 900,
+    Ending.OPEN: 1600,
+    Ending.HESITATION: 1800,
+    Ending.DEPENDENT: 1300,
+    Ending.NUMBER: 1300,
+    Ending.SPELLING: 1400,
+    Ending.CALL: 1300,
+    Ending.LISTING: 1100,
+    Ending.UNMARKED: 900,
+    Ending.STATEMENT: 600,
+    Ending.QUESTION: 350,
+    Ending.COMMAND: 350,
+    Ending.ANSWER: 400,
+}
+"""The base limit after each ending, at medium eagerness."""
+FACTOR_OF_PROBABILITY = ((0.0, 1.7), (0.1, 1.5), (0.5, 1.0), (0.9, 0.8), (1.0, 0.7))
+"""Factors of the limit at some probabilities that the speaker is done; between them it is interpolated."""
+FACTOR_OF_EARLIER_PAUSE = 0.12
+"""Each earlier pause in the turn makes the limit longer by this share: the speaker hesitates, or tells a story."""
+MOST_EARLIER_PAUSES = 4
+MAX_WAIT_MS = {"low": 8_000, "medium": 4_000, "auto": 4_000, "high": 2_000}
+"""The longest waits of `semantic_vad` in OpenAI's API reference; the limits are scaled in the same proportion."""
+SHORTEST_MS = 150
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """What is known in a pause."""
+
+    text: str = ""
+    """The newest transcript of this turn."""
+    at_pause: bool = False
+    """The text covers all speech before the pause (`Transcript.at_pause`); else its last words may be missing."""
+    language: str | None = "en"
+    """Of the text, ISO 639-1."""
+    turn_probability: float | None = None
+    """What the end-of-turn model says (0..1), if there is one."""
+    earlier_pauses: int = 0
+    """Pauses of 200 ms or more that this turn has had before this one."""
+
+
+def pause_limit_ms(evidence: Evidence, eagerness: Eagerness = "auto") -> int:
+    """How long this pause must last for the turn to be over. Ask again when the evidence changes."""
+    limit = LIMIT_MS[_ending(evidence)]
+    if evidence.turn_probability is not None:
+        limit *= _interpolate(FACTOR_OF_PROBABILITY, evidence.turn_probability)
+    limit *= 1 + FACTOR_OF_EARLIER_PAUSE * min(evidence.earlier_pauses, MOST_EARLIER_PAUSES)
+    longest = MAX_WAIT_MS[eagerness]
+    return round(min(max(limit * longest / MAX_WAIT_MS["medium"], SHORTEST_MS), longest))

@@ -1,0 +1,92 @@
+"""Whether everybody who says something gets an answer, or is told why not, before a watchdog's time is over."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from streamsrv.session.core import RECOGNITION_MS
+from streamsrv.session.effects import Effect, SendAudio, SendEvent
+from streamsrv.session.inputs import ModelOutput, SegmentSpoken, SpeechOutput
+from streamsrv.session.responses import STALL_MS
+from streamsrv.testing.record import Record, Step
+
+PATIENCE_MS = RECOGNITION_MS + STALL_MS + 1000
+"""Longest silence after a turn or after the last sign of life of a stage: both watchdogs, and time to act on them."""
+
+_OUTPUT = ("response.output_text.delta", "response.function_call_arguments.done")
+
+
+def every_turn_is_answered(record: Record) -> Iterator[tuple[int, str]]:
+    """A turn in which words were said gets output of a response that was created after it, or an error, in time.
+
+    While the user speaks, nobody waits; a later turn with words takes the place of the one before, a noise does not.
+    """
+    debt = _Debt(record)
+    for step in record.steps:
+        if (since_ms := debt.overdue(step.at_ms)) is not None:
+            yield step.at_ms, f"nothing was heard since {since_ms} ms"
+        if isinstance(step.happened, ModelOutput | SpeechOutput | SegmentSpoken):
+            debt.waiting_since_ms = step.at_ms
+        for effect in step.effects:
+            debt.take(effect, step)
+    if debt.item_id is not None:
+        yield record.ended_ms, f"what was said in {debt.item_id} was never answered"
+
+
+class _Debt:
+    """The turn that waits for an answer, if there is one."""
+
+    def __init__(self, record: Record) -> None:
+        self._record = record
+        self._answers = False  # whether turns get an answer without being asked for
+        self._speaking = False
+        self._created_after: set[str] = set()  # responses that can answer it
+        self.item_id: str | None = None
+        self.waiting_since_ms = 0
+
+    def overdue(self, now_ms: int) -> int | None:
+        """Since when somebody has been waiting for too long."""
+        waited_ms = now_ms - self.waiting_since_ms
+        if self.item_id is None or self._speaking or waited_ms <= PATIENCE_MS:
+            return None
+        since_ms, self.item_id = self.waiting_since_ms, None
+        return since_ms
+
+    def take(self, effect: Effect, step: Step) -> None:
+        if isinstance(effect, SendAudio):
+            self._pay_if(effect.place["response_id"] in self._created_after)
+        elif isinstance(effect, SendEvent):
+            self._take_event(effect.event, step.at_ms)
+
+    def _take_event(self, event: dict[str, Any], at_ms: int) -> None:
+        match event["type"]:
+            case "session.created" | "session.updated":
+                detection = event["session"]["audio"]["input"]["turn_detection"]
+                is_realtime = event["session"]["type"] == "realtime"
+                self._answers = bool(is_realtime and detection and detection["create_response"])
+            case "input_audio_buffer.speech_started":
+                self._speaking = True
+            case "input_audio_buffer.committed":
+                self._speaking = False
+                self.waiting_since_ms = at_ms
+                if self._answers and self._record.recognizable.get(event["item_id"]):
+                    self.item_id = event["item_id"]
+                    self._created_after = set()
+            case "response.created":
+                self._created_after.add(event["response"]["id"])
+            case "response.done":
+                self._pay_if(_says_why(event["response"]))
+            case "conversation.item.deleted" | "conversation.item.input_audio_transcription.failed":
+                self._pay_if(event["item_id"] == self.item_id)
+            case "error":
+                self._pay_if(True)
+            case kind:
+                self._pay_if(kind in _OUTPUT and event["response_id"] in self._created_after)
+
+    def _pay_if(self, paid: bool) -> None:
+        if paid:
+            self.item_id = None
+
+
+def _says_why(response: dict[str, Any]) -> bool:
+    details: dict[str, Any] | None = response["status_details"]
+    return details is not None and (details["type"] != "cancelled" or details["reason"] == "client_cancelled")

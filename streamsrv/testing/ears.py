@@ -1,0 +1,180 @@
+"""The simulated recogniser of a session: what `session.hearing` is to a real one."""
+
+from collections import deque
+from collections.abc import Callable
+from dataclasses import replace
+
+from streamsrv.asr.base import Transcript
+from streamsrv.errors import Overloaded
+from streamsrv.session.effects import (
+    DropRecognition,
+    FeedRecognition,
+    FinishRecognition,
+    OpenRecognition,
+    RecognizeClip,
+)
+from streamsrv.session.inputs import Input, RecognitionFailed, TranscriptReceived
+from streamsrv.testing.faults import Fault, fault_of
+from streamsrv.testing.scenario import RecognizerTraits
+from streamsrv.testing.speakers import AirFrame
+from streamsrv.testing.virtual_time import VirtualTime
+from streamsrv.vad.base import FRAME_MS
+
+RECENT_FRAMES = 6000 // FRAME_MS
+"""Frames kept for the pre-roll of a recognition."""
+
+Give = Callable[[Input], None]
+
+
+class UnexpectedEffect(Exception):
+    """The core wants something that makes no sense now, such as to feed a recognition that it did not open."""
+
+
+class SimulatedRecognition:
+    """One recognition: partial transcripts at intervals and in pauses, then a final one; or its fault."""
+
+    def __init__(self, item_id: str, traits: RecognizerTraits, fault: Fault, time: VirtualTime, give: Give) -> None:
+        self._item_id = item_id
+        self._traits = traits
+        self._fault = fault
+        self._time = time
+        self._give = give
+        self._given = 0
+        self._told = 0
+        self._pauses = 0  # frames with and without speech that followed each other; odd in a pause
+        self._last_ms = 0
+        self.words: list[str] = []
+        self.open = True
+        """Whether the core still feeds it."""
+        self.over = False
+        """Whether nothing comes from it any more."""
+        if isinstance(fault.error, Overloaded) and fault.after == 0:
+            self._fail()
+        self._time.after(traits.partial_ms, self._decode)
+
+    def hear(self, text: str, *, speech: bool) -> None:
+        """Take a frame; a pause that begins with it is decoded at once."""
+        if text:
+            self.words.append(text)
+        if speech == bool(self._pauses % 2):
+            self._pauses += 1
+            if not speech:
+                pause = self._pauses
+                partial = self._partial()
+                self._time.after(self._traits.delay_ms, lambda: self._end_pause_decode(partial, pause))
+
+    def finish(self) -> None:
+        self.open = False
+        final = Transcript(" ".join(self.words), is_final=True)
+        self._time.after(self._traits.final_ms, lambda: self._result(final))
+
+    def stop(self) -> None:
+        self.over = True
+
+    def _decode(self) -> None:
+        if not self.open or self.over:
+            return
+        if len(self.words) > self._told:
+            partial = self._partial()
+            self._time.after(self._traits.delay_ms, lambda: self._result(partial))
+        self._time.after(self._traits.partial_ms, self._decode)
+
+    def _end_pause_decode(self, partial: Transcript, pause: int) -> None:
+        self._result(replace(partial, at_pause=self._pauses == pause))
+
+    def _partial(self) -> Transcript:
+        self._told = len(self.words)
+        stable = max(0, len(self.words) - self._traits.tentative_words)
+        tentative = self.words[stable:]
+        if tentative and self._traits.mishears:
+            tentative[-1] = f"un{tentative[-1]}"
+        return Transcript(" ".join(self.words[:stable]), " ".join(tentative))
+
+    def _result(self, transcript: Transcript) -> None:
+        if self._fault.strikes(self._given):
+            self._fail()
+        elif transcript.is_final or self.open:
+            self._last_ms = max(self._last_ms, self._time.now_ms + self._fault.delay_ms(self._given))
+            self._given += 1
+            self._time.at(self._last_ms, lambda: self._deliver(transcript))
+
+    def _deliver(self, transcript: Transcript) -> None:
+        if not self.over:
+            self.over = transcript.is_final
+            self._give(TranscriptReceived(self._item_id, transcript))
+
+    def _fail(self) -> None:
+        if (error := self._fault.error) is not None:
+            self._last_ms = max(self._last_ms, self._time.now_ms)
+            self._time.at(self._last_ms, lambda: self._deliver_failure(RecognitionFailed(self._item_id, error)))
+
+    def _deliver_failure(self, failure: RecognitionFailed) -> None:
+        if not self.over:
+            self.over = True
+            self._give(failure)
+
+
+class SimulatedEars:
+    """Recognises the words that people say, as they arrive at the server."""
+
+    def __init__(self, traits: RecognizerTraits, straggling_ms: int, time: VirtualTime, give: Give) -> None:
+        self._traits = traits
+        self._straggling_ms = straggling_ms
+        self._time = time
+        self._give = give
+        self._recent: deque[tuple[int, AirFrame]] = deque(maxlen=RECENT_FRAMES)
+        self._frame = AirFrame(0.0)
+        self.recognitions: dict[str, SimulatedRecognition] = {}
+        """All that were ever opened, by item."""
+
+    @property
+    def working(self) -> bool:
+        """Whether a recognition still has something to say."""
+        return any(not recognition.over for recognition in self.recognitions.values())
+
+    def hear(self, frame: AirFrame) -> None:
+        """The core is given this frame next."""
+        self._frame = frame
+
+    def heard(self, until_ms: int) -> None:
+        """The core has taken the frame; it ended at `until_ms` of the session's audio."""
+        self._recent.append((until_ms, self._frame))
+
+    def open(self, effect: OpenRecognition) -> None:
+        recognition = self._start(effect.item_id)
+        for until_ms, frame in self._recent:
+            if frame.text and until_ms - frame.word_ms >= effect.from_ms:
+                recognition.words.append(frame.text)
+
+    def feed(self, effect: FeedRecognition) -> None:
+        self._find_open(effect.item_id).hear(self._frame.text, speech=effect.speech)
+
+    def finish(self, effect: FinishRecognition) -> None:
+        self._find_open(effect.item_id).finish()
+
+    def drop(self, effect: DropRecognition) -> None:
+        """A recognition may be dropped although its last word was said: the core did not hear it yet, or gave up."""
+        recognition = self.recognitions.get(effect.item_id)
+        if recognition is not None:
+            recognition.open = False
+            self._time.after(self._straggling_ms, recognition.stop)
+
+    def recognize_clip(self, effect: RecognizeClip) -> None:
+        recognition = self._start(effect.item_id)
+        recognition.words += self._traits.clip_text.split()
+        recognition.finish()
+
+    def _start(self, item_id: str) -> SimulatedRecognition:
+        if item_id in self.recognitions:
+            raise UnexpectedEffect(f"{item_id} is being recognised already")
+        fault = fault_of(self._traits.faults, len(self.recognitions))
+        recognition = SimulatedRecognition(item_id, self._traits, fault, self._time, self._give)
+        self.recognitions[item_id] = recognition
+        return recognition
+
+    def _find_open(self, item_id: str) -> SimulatedRecognition:
+        """One that has failed is still fed by a core that goes on listening."""
+        recognition = self.recognitions.get(item_id)
+        if recognition is None or not recognition.open:
+            raise UnexpectedEffect(f"{item_id} is not being recognised")
+        return recognition

@@ -1,0 +1,116 @@
+"""Whether the context given to the language model holds what the user heard, compared with what the client played."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from math import ceil
+
+from streamsrv.session.effects import Generate, RecordSpeculation
+from streamsrv.testing.client import Cut
+from streamsrv.testing.player import PlayedItem
+from streamsrv.testing.record import Record
+
+ESTIMATED_WORDS = 0.34
+"""Without word times of the synthesiser: how wrong the place of a word may be, as a share of the item's words."""
+
+
+@dataclass(slots=True)
+class _Reply:
+    """What a client knows of one assistant message in the conversation."""
+
+    item_id: str
+    text: str = ""
+    spoken: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class _Bounds:
+    """How many words of a reply the context may hold."""
+
+    least: int
+    most: int
+
+
+def context_is_what_was_heard(record: Record) -> Iterator[tuple[int, str]]:
+    """No unheard word is in the context, and no heard word is missing from it.
+
+    Tolerance: none for an item whose truncation has reached the server and whose words the synthesiser has timed.
+    Where the server must estimate what was played, words that end within the client's buffer and twice the network's
+    jitter of the cut may be on either side (words heard since the last playback report may be missing, if there are
+    reports); where it must estimate when words are spoken, `ESTIMATED_WORDS` more. Not checked: replies that were cut
+    off at the client while the server could not know, and heard words of clients that play on after an interruption.
+    """
+    replies: dict[str, _Reply] = {}
+    guessed: Generate | None = None
+    steps = record.effects()
+    for at_ms, effect in steps:
+        match effect:
+            case Generate():
+                guessed = effect
+                yield from _check(record, effect, replies, at_ms)
+            case RecordSpeculation(used=True) if guessed is not None:
+                yield from _check(record, guessed, replies, at_ms)
+            case _:
+                _follow(effect, replies)
+
+
+def _follow(effect: object, replies: dict[str, _Reply]) -> None:
+    event = getattr(effect, "event", None)
+    if event is None:
+        return
+    match event["type"]:
+        case "conversation.item.added" if event["item"].get("role") == "assistant":
+            item = event["item"]
+            text = " ".join(part.get("text") or part.get("transcript") or "" for part in item["content"])
+            replies[item["id"]] = _Reply(item["id"], text)
+        case "response.content_part.added" if event["item_id"] in replies:
+            replies[event["item_id"]].spoken = event["part"]["type"] == "audio"
+        case "response.output_text.delta" | "response.output_audio_transcript.delta" if event["item_id"] in replies:
+            replies[event["item_id"]].text += event["delta"]
+        case _:
+            pass
+
+
+def _check(record: Record, asked: Generate, replies: dict[str, _Reply], at_ms: int) -> Iterator[tuple[int, str]]:
+    """Every assistant message of the request must be one of the replies, in order, as far as it was heard."""
+    rest = list(replies.values())
+    for message in asked.messages:
+        if message.role != "assistant" or not message.content:
+            continue
+        said = message.content.split()
+        candidates = [index for index, reply in enumerate(rest) if reply.text.split()[: len(said)] == said]
+        if not candidates:
+            yield at_ms, f"the context holds what no reply said: {message.content!r}"
+            continue
+        fitting = [index for index in candidates if _explain(record, rest[index], len(said), at_ms) is None]
+        if not fitting:
+            yield at_ms, _explain(record, rest[candidates[0]], len(said), at_ms) or ""
+        rest = rest[(fitting or candidates)[0] + 1 :]
+
+
+def _explain(record: Record, reply: _Reply, words: int, at_ms: int) -> str | None:
+    """What is wrong with that many words of a reply in the context of a request at `at_ms`; None: nothing."""
+    bounds = _bounds(record, reply, at_ms)
+    if bounds.least <= words <= bounds.most:
+        return None
+    kind = "unheard words" if words > bounds.most else "no words that were heard"
+    expected = f"{bounds.least} to {bounds.most}" if bounds.least < bounds.most else str(bounds.most)
+    return f"the context holds {kind} of {reply.item_id}: {words} instead of {expected} of {reply.text!r}"
+
+
+def _bounds(record: Record, reply: _Reply, at_ms: int) -> _Bounds:
+    if not reply.spoken:
+        total = len(reply.text.split())
+        return _Bounds(total, total)
+    item = record.played.get(reply.item_id, PlayedItem())
+    cut = record.cuts.get(reply.item_id, Cut(item.received_ms, known_ms=at_ms, truncated_ms=None))
+    if cut.known_ms is None or cut.known_ms > at_ms:
+        return _Bounds(0, len(item.word_ends))
+    early_ms = late_ms = 0
+    client, network = record.scenario.client, record.scenario.network
+    if cut.truncated_ms is None or cut.truncated_ms > at_ms:
+        early_ms = late_ms = client.buffer_ms + 2 * network.jitter_ms
+        if client.reports_ms is not None:
+            early_ms += client.reports_ms + 2 * network.delay_ms
+    slack = 0 if record.scenario.synthesizer.times_words else ceil(ESTIMATED_WORDS * len(item.word_ends))
+    least = 0 if client.on_interruption == "play_on" else item.words_until(cut.played_ms - early_ms) - slack
+    return _Bounds(max(0, least), item.words_until(cut.played_ms + late_ms) + slack)

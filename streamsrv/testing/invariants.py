@@ -1,0 +1,310 @@
+"""What holds in every conversation, whatever people, networks and engines do."""
+
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from streamsrv.session.effects import (
+    ClearTimer,
+    Close,
+    DropRecognition,
+    FinishRecognition,
+    OpenRecognition,
+    SendAudio,
+    SendEvent,
+    SetTimer,
+    StopGeneration,
+)
+from streamsrv.session.inputs import TimerFired
+from streamsrv.testing.answered import every_turn_is_answered
+from streamsrv.testing.heard import context_is_what_was_heard
+from streamsrv.testing.ladders import GENERATED_ITEM, INPUT_ITEM, OUT_OF_BAND_ITEM, TURN_GOING_ON, ladders
+from streamsrv.testing.record import Record
+
+Invariant = Callable[[Record], Iterator[tuple[int, str]]]
+"""Finds where it does not hold in a conversation: at which ms, and how."""
+
+SHOWN_BEFORE_MS = 1500
+"""How much of the conversation before a violation is shown with it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Violation:
+    invariant: str
+    at_ms: int
+    text: str
+
+    def __str__(self) -> str:
+        return f"{self.invariant}, at {self.at_ms} ms: {self.text}"
+
+
+class InvariantBroken(AssertionError):
+    """A conversation in which invariants do not hold."""
+
+    def __init__(self, record: Record, violations: list[Violation]) -> None:
+        first_ms = min(violation.at_ms for violation in violations)
+        shown = record.describe(first_ms - SHOWN_BEFORE_MS, first_ms)
+        listed = "\n".join(map(str, violations))
+        super().__init__(f"{listed}\n\n{shown}\n\n{record.scenario}")
+        self.violations = violations
+
+
+def every_response_is_done_once(record: Record) -> Iterator[tuple[int, str]]:
+    """Each `response.created` has exactly one `response.done`, after it."""
+    live: set[str] = set()
+    known: set[str] = set()
+    for at_ms, event in record.events("response.created", "response.done"):
+        response_id: str = event["response"]["id"]
+        if event["type"] == "response.created":
+            if response_id in known:
+                yield at_ms, f"{response_id} was created twice"
+            known.add(response_id)
+            live.add(response_id)
+        elif response_id not in live:
+            yield at_ms, f"{response_id} was done, but was not going on"
+        else:
+            live.remove(response_id)
+    for response_id in sorted(live):
+        yield record.ended_ms, f"{response_id} was never done"
+
+
+def responses_do_not_overlap(record: Record) -> Iterator[tuple[int, str]]:
+    """At most one response at a time belongs to the conversation."""
+    active: str | None = None
+    for at_ms, event in record.events("response.created", "response.done"):
+        response = event["response"]
+        if response["conversation_id"] is None:
+            continue
+        if event["type"] == "response.done":
+            active = None
+        elif active is not None:
+            yield at_ms, f"{response['id']} was created while {active} was going on"
+        else:
+            active = response["id"]
+
+
+def nothing_follows_the_end(record: Record) -> Iterator[tuple[int, str]]:
+    """No event and no audio of a response after its `response.done`; nothing at all after the session's end."""
+    done: set[str] = set()
+    closed = False
+    for at_ms, effect in record.effects():
+        if closed:
+            yield at_ms, f"{type(effect).__name__} after the session was closed"
+        if isinstance(effect, SendAudio) and effect.place["response_id"] in done:
+            yield at_ms, f"audio of {effect.place['response_id']} after it was done"
+        if isinstance(effect, SendEvent):
+            if effect.event.get("response_id") in done:
+                yield at_ms, f"{effect.event['type']} of {effect.event['response_id']} after it was done"
+            if effect.event["type"] == "response.done":
+                done.add(effect.event["response"]["id"])
+        closed = closed or isinstance(effect, Close)
+
+
+def events_follow_the_ladder(record: Record) -> Iterator[tuple[int, str]]:
+    """The events of every item come in the order of the protocol; a response is done with all its items done."""
+    events = list(_wire_events(record))
+    generated: dict[str, str] = {}
+    out_of_band: set[str] = set()
+    last_ms: dict[str, int] = {}
+    for at_ms, event in events:
+        last_ms[event.get("item_id") or event.get("item", {}).get("id") or ""] = at_ms
+        if event["type"] == "response.created" and event["response"]["conversation_id"] is None:
+            out_of_band.add(event["response"]["id"])
+        if event["type"] == "response.output_item.added":
+            generated[event["item"]["id"]] = event["response_id"]
+    for item_id, ladder in ladders(event for _, event in events).items():
+        expected = INPUT_ITEM
+        if item_id in generated:
+            expected = OUT_OF_BAND_ITEM if generated[item_id] in out_of_band else GENERATED_ITEM
+        if not (expected.fullmatch(ladder) or TURN_GOING_ON.fullmatch(ladder)):
+            yield last_ms[item_id], f"{item_id}: {ladder}"
+    yield from _outputs_are_complete(record)
+
+
+def _wire_events(record: Record) -> Iterator[tuple[int, dict[str, Any]]]:
+    for at_ms, effect in record.effects():
+        if isinstance(effect, SendEvent):
+            yield at_ms, effect.event
+        elif isinstance(effect, SendAudio):
+            yield at_ms, {"type": "response.output_audio.delta", **effect.place}
+
+
+def _outputs_are_complete(record: Record) -> Iterator[tuple[int, str]]:
+    items: defaultdict[str, list[dict[str, Any]]] = defaultdict(list)
+    for at_ms, event in record.events("response.output_item.done", "response.done"):
+        if event["type"] == "response.output_item.done":
+            items[event["response_id"]].append(event["item"])
+        elif event["response"]["output"] != items[event["response"]["id"]]:
+            yield at_ms, f"{event['response']['id']} is done with other items than were done before"
+
+
+def deltas_are_the_whole(record: Record) -> Iterator[tuple[int, str]]:
+    """What was sent in pieces (text, transcripts, arguments) is what is announced when it is done."""
+    pieces: defaultdict[tuple[str, str], str] = defaultdict(str)
+    wholes = {"output_text": "text", "output_audio_transcript": "transcript", "function_call_arguments": "arguments"}
+    for at_ms, event in record.events():
+        name, _, suffix = event["type"].removeprefix("response.").rpartition(".")
+        if name not in wholes:
+            continue
+        if suffix == "delta":
+            pieces[name, event["item_id"]] += event["delta"]
+        elif (joined := pieces[name, event["item_id"]]) != event[wholes[name]]:
+            yield at_ms, f"{event['item_id']}: the pieces are {joined!r}, the whole is {event[wholes[name]]!r}"
+
+
+def transcripts_only_grow(record: Record) -> Iterator[tuple[int, str]]:
+    """What was told of a user's words is never taken back, and no more is told after the final transcript.
+
+    The final transcript is authoritative: it may differ, but what continues the words told before is told as a delta.
+    """
+    told: defaultdict[str, str] = defaultdict(str)
+    ended: set[str] = set()
+    prefix = "conversation.item.input_audio_transcription."
+    for at_ms, event in record.events(f"{prefix}delta", f"{prefix}completed", f"{prefix}failed"):
+        item_id: str = event["item_id"]
+        if item_id in ended:
+            yield at_ms, f"{event['type']} of {item_id} after its last transcript"
+        if event["type"].endswith("delta"):
+            told[item_id] += event["delta"]
+            continue
+        ended.add(item_id)
+        transcript: str = event.get("transcript", "")
+        if transcript.startswith(told[item_id]) and transcript != told[item_id] and not event.get("error"):
+            yield at_ms, f"{item_id}: {told[item_id]!r} was told of {transcript!r}"
+
+
+def audio_is_whole(record: Record) -> Iterator[tuple[int, str]]:
+    """The audio of an item holds each word of its transcript once and in order: nothing is lost, repeated or early.
+
+    Words that were announced with the last segment of an item that was cut off may be missing at its end.
+    """
+    marks: defaultdict[str, list[int]] = defaultdict(list)
+    texts: defaultdict[str, str] = defaultdict(str)
+    for at_ms, effect in record.effects():
+        if isinstance(effect, SendAudio):
+            item_id: str = effect.place["item_id"]
+            marks[item_id] += [int(effect.pcm[index]) for index in np.flatnonzero(effect.pcm)]
+            expected = list(range(1, len(marks[item_id]) + 1))
+            if marks[item_id] != expected or len(expected) > len(texts[item_id].split()):
+                yield at_ms, f"{item_id} plays its words {marks[item_id]} for {texts[item_id]!r}"
+        elif isinstance(effect, SendEvent):
+            event = effect.event
+            if event["type"] == "response.output_audio_transcript.delta":
+                texts[event["item_id"]] += event["delta"]
+            elif event["type"] == "response.output_item.done" and event["item"]["status"] == "completed":
+                item_id = event["item"]["id"]
+                if len(marks[item_id]) != len(texts[item_id].split()):
+                    yield at_ms, f"{item_id} ends after {len(marks[item_id])} words of {texts[item_id]!r}"
+
+
+def recognitions_end(record: Record) -> Iterator[tuple[int, str]]:
+    """Every recognition is finished or dropped, and never finished twice."""
+    going_on: dict[str, int] = {}
+    for at_ms, effect in record.effects():
+        match effect:
+            case OpenRecognition():
+                going_on[effect.item_id] = at_ms
+            case FinishRecognition() | DropRecognition():
+                going_on.pop(effect.item_id, None)
+            case _:
+                pass
+    for item_id, at_ms in going_on.items():
+        yield at_ms, f"the recognition of {item_id} was never ended"
+
+
+def timers_end_with_their_owner(record: Record) -> Iterator[tuple[int, str]]:
+    """A timer named `kind:owner` is cleared when its owner (a generation, an item) ends, unless it has fired."""
+    running: set[str] = set()
+    for step in record.steps:
+        if isinstance(step.happened, TimerFired):
+            running.discard(step.happened.name)
+        ended: set[str] = set()
+        for effect in step.effects:
+            match effect:
+                case SetTimer():
+                    running.add(effect.name)
+                case ClearTimer():
+                    running.discard(effect.name)
+                case StopGeneration():
+                    ended.add(str(effect.generation))
+                case SendEvent():
+                    if effect.event["type"].rpartition(".")[2] in ("completed", "failed", "deleted"):
+                        ended.add(effect.event["item_id"])
+                case _:
+                    pass
+        for name in sorted(running):
+            if name.partition(":")[2] in ended:
+                yield step.at_ms, f"timer {name} goes on"
+
+
+def everything_ends(record: Record) -> Iterator[tuple[int, str]]:
+    """When everybody has stopped talking, everything comes to its end."""
+    if record.unfinished:
+        yield record.ended_ms, f"still going on: {', '.join(record.unfinished)}"
+
+
+def event_ids_are_unique(record: Record) -> Iterator[tuple[int, str]]:
+    """No two server events have the same id."""
+    counts = Counter(event["event_id"] for _, event in record.events())
+    for event_id, count in counts.items():
+        if count > 1:
+            yield record.ended_ms, f"{event_id} was used {count} times"
+
+
+def nothing_said_is_lost(record: Record) -> Iterator[tuple[int, str]]:
+    """Every word that was said is in the audio of exactly one recognition, in order.
+
+    Not checked where audio is lost on the way, echo adds words, or the application throws audio away or does without
+    turn detection.
+    """
+    scenario = record.scenario
+    clean = not scenario.network.loss and not scenario.microphone.echo_is_understood
+    detects = scenario.session.audio.input.turn_detection is not None
+    sent = {event.get("type") for event in _sent_events(record)}
+    if not clean or not detects or sent & {"input_audio_buffer.clear", "session.update", "conversation.item.create"}:
+        return
+    recognized = [word for words in record.recognizable.values() for word in words]
+    if recognized != record.said:
+        yield record.ended_ms, f"{record.said} was said, {recognized} could be recognised"
+
+
+def _sent_events(record: Record) -> Iterator[dict[str, Any]]:
+    for act in record.scenario.script:
+        event: dict[str, Any] | None = getattr(act.what, "event", None)
+        if event is not None:
+            yield event
+
+
+INVARIANTS: tuple[Invariant, ...] = (
+    every_response_is_done_once,
+    responses_do_not_overlap,
+    nothing_follows_the_end,
+    events_follow_the_ladder,
+    deltas_are_the_whole,
+    transcripts_only_grow,
+    audio_is_whole,
+    context_is_what_was_heard,
+    every_turn_is_answered,
+    recognitions_end,
+    timers_end_with_their_owner,
+    everything_ends,
+    event_ids_are_unique,
+    nothing_said_is_lost,
+)
+
+
+def find_violations(record: Record) -> list[Violation]:
+    """All violations of all invariants, in the order of time."""
+    found = [
+        Violation(invariant.__name__, at_ms, text) for invariant in INVARIANTS for at_ms, text in invariant(record)
+    ]
+    return sorted(found, key=lambda violation: violation.at_ms)
+
+
+def check(record: Record) -> None:
+    """Raise `InvariantBroken`, which shows the conversation up to its first violation, unless all invariants hold."""
+    if violations := find_violations(record):
+        raise InvariantBroken(record, violations)

@@ -1,0 +1,199 @@
+"""Random conversations, from ordinary to unfair. Simple choices come first, so that hypothesis shrinks towards them."""
+
+from collections.abc import Sequence
+from random import Random
+from typing import Any, TypeVar
+
+from streamsrv.errors import EngineError, Overloaded, Rejected, Unavailable
+from streamsrv.realtime.session_object import (
+    Audio,
+    AudioInput,
+    FunctionTool,
+    SemanticVad,
+    ServerVad,
+    Session,
+    StreamsrvOptions,
+    Transcription,
+    TurnDetection,
+)
+from streamsrv.session.transcription import PARTIAL_EVENTS
+from streamsrv.testing.faults import Fault
+from streamsrv.testing.scenario import (
+    ChatTraits,
+    ClientTraits,
+    MicrophoneTraits,
+    NetworkTraits,
+    RecognizerTraits,
+    Scenario,
+    SynthesizerTraits,
+)
+from streamsrv.testing.speakers import (
+    Act,
+    After,
+    AfterReply,
+    AtReplyWord,
+    Cue,
+    Mute,
+    Say,
+    Send,
+    Sound,
+    click,
+    cough,
+    hesitation,
+    noise,
+    pause,
+    words,
+)
+
+Choice = TypeVar("Choice")
+
+_SAYINGS = ("hello", "what is the time", "tell me a story", "no wait", "I want to go to", "mhm", "one two three four")
+_PAUSES_MS = (200, 400, 600, 900, 1500)
+_DELAYS_MS = (0, 30, 120, 400)
+
+
+def random_scenario(random: Random) -> Scenario:
+    """One conversation: up to five acts of a speaker, with whatever may go wrong around them."""
+    pick = _Pick(random)
+    session = _session(pick)
+    acts: list[Act] = []
+    for _ in range(pick.of((1, 2, 3, 4, 5))):
+        acts += _acts(pick, session)
+    return Scenario(
+        script=tuple(acts),
+        session=session,
+        microphone=MicrophoneTraits(
+            packet_frames=pick.of((1, 2, 5)),
+            echo=pick.rarely(0.0, (0.3, 0.7)),
+            echo_is_understood=pick.rarely(False, (True,)),
+        ),
+        network=NetworkTraits(
+            delay_ms=pick.of(_DELAYS_MS),
+            jitter_ms=pick.of((0, 20, 100)),
+            loss=pick.rarely(0.0, (0.02, 0.2)),
+        ),
+        client=ClientTraits(
+            on_interruption=pick.of(("truncate", "truncate_current", "flush", "play_on")),
+            buffer_ms=pick.of((0, 100)),
+            reports_ms=pick.rarely(None, (100,)),
+        ),
+        recognizer=RecognizerTraits(
+            final_ms=pick.of((120, 20, 900)),
+            tentative_words=pick.of((1, 2)),
+            mishears=pick.rarely(False, (True,)),
+            faults=_faults(pick),
+        ),
+        chat=ChatTraits(
+            answers=pick.rarely((), ((("look_up", '{"word": 1}'),),)),
+            first_ms=pick.of((150, 600)),
+            token_ms=pick.of((20, 100)),
+            answer_words=pick.of((8, 30)),
+            faults=_faults(pick),
+        ),
+        synthesizer=SynthesizerTraits(
+            first_ms=pick.of((40, 300)),
+            real_time_factor=pick.of((0.1, 0.6, 1.3)),
+            piece_ms=pick.of((400, 100)),
+            times_words=pick.of((True, False)),
+            faults=_faults(pick),
+        ),
+        straggling_ms=pick.rarely(0, (50, 500)),
+        seed=random.randint(0, 2**32 - 1),
+    )
+
+
+class _Pick:
+    """Draws from a `Random`, which may be hypothesis's."""
+
+    def __init__(self, random: Random) -> None:
+        self._random = random
+
+    def of(self, choices: Sequence[Choice]) -> Choice:
+        return choices[self._random.randint(0, len(choices) - 1)]
+
+    def rarely(self, usual: Choice, others: Sequence[Choice]) -> Choice:
+        """The usual, or one time in six another."""
+        return self.of(others) if self._random.randint(0, 5) == 5 else usual
+
+
+def _session(pick: _Pick) -> Session:
+    detection: TurnDetection | None = pick.of(
+        (
+            ServerVad(),
+            SemanticVad(),
+            ServerVad(silence_duration_ms=200, prefix_padding_ms=0),
+            ServerVad(idle_timeout_ms=5000),
+            SemanticVad(eagerness="high"),
+            ServerVad(interrupt_response=False),
+            None,
+        )
+    )
+    transcription = pick.of((Transcription(), None))
+    return Session(
+        id="sess_1",
+        expires_at=0,
+        model="simulated",
+        output_modalities=[pick.rarely("audio", ("text",))],
+        instructions=pick.of(("", "Be brief.")),
+        tools=[FunctionTool("look_up")],
+        audio=Audio(input=AudioInput(transcription=transcription, turn_detection=detection)),
+        streamsrv=StreamsrvOptions(events=[PARTIAL_EVENTS]),
+    )
+
+
+def _acts(pick: _Pick, session: Session) -> list[Act]:
+    """A thing that people do, and what their application does about it."""
+    cue: Cue = pick.of((AfterReply(500), AtReplyWord(3), After(300), After(1200), AtReplyWord(1), After(7000)))
+    what = pick.of(("say", "say", "say", "sound", "event", "mute"))
+    if what == "event":
+        return [Act(cue, Send(event)) for event in pick.of(_EVENTS)]
+    if what == "mute":
+        return [Act(After(0), Mute(pick.of((300, 1500, 6000))))]
+    sounds = _utterance(pick) if what == "say" else (pick.of((cough(), click(), hesitation(), noise(3000))),)
+    said = Act(cue, Say(sounds))
+    if session.audio.input.turn_detection is not None:
+        return [said]
+    return [said, Act(After(100), Send({"type": "input_audio_buffer.commit"})), Act(After(0), Send(_RESPOND))]
+
+
+def _utterance(pick: _Pick) -> tuple[Sound, ...]:
+    sounds: list[Sound] = list(words(pick.of(_SAYINGS), pick.of((256, 160))))
+    if pick.of((False, True)):
+        middle = len(sounds) // 2
+        sounds[middle:middle] = [pick.rarely(hesitation(), (cough(),)), pause(pick.of(_PAUSES_MS))]
+    return tuple(sounds)
+
+
+_RESPOND: dict[str, Any] = {"type": "response.create"}
+_TYPED: dict[str, Any] = {
+    "type": "conversation.item.create",
+    "item": {"type": "message", "role": "user", "content": [{"type": "input_text", "text": "something typed"}]},
+}
+_CLIP: dict[str, Any] = {
+    "type": "conversation.item.create",
+    "item": {"type": "message", "role": "user", "content": [{"type": "input_audio", "audio": "AAAA" * 800}]},
+}
+_EVENTS: tuple[tuple[dict[str, Any], ...], ...] = (
+    ({"type": "response.cancel"},),
+    (_TYPED, _RESPOND),
+    (_CLIP, _RESPOND),
+    ({"type": "response.create", "response": {"conversation": "none", "output_modalities": ["text"]}},),
+    ({"type": "input_audio_buffer.clear"},),
+    ({"type": "session.update", "session": {"instructions": "Be kind."}},),
+    ({"type": "no such event"},),
+)
+
+
+def _faults(pick: _Pick) -> tuple[Fault, ...]:
+    """One time in six, one of the first calls goes wrong."""
+    if not pick.rarely(False, (True,)):
+        return ()
+    error: EngineError | None = pick.of((Unavailable("down"), Overloaded("full"), Rejected("no"), None))
+    fault = Fault(
+        first_ms=pick.of((0, 2_000, 40_000)),
+        each_ms=pick.of((0, 500)),
+        after=pick.of((0, 1, 4)),
+        error=error,
+        stuck=pick.of((False, True)) and error is None,
+    )
+    return (Fault(),) * pick.of((0, 1, 2)) + (fault,)

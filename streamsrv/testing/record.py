@@ -1,0 +1,96 @@
+"""What happened in a simulated conversation: the material of the invariants, and of whoever looks for a cause."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from streamsrv.session.effects import Effect, FeedRecognition, SendAudio, SendEvent
+from streamsrv.session.inputs import AudioAppended, EventReceived, FrameHeard, Input, SpeechOutput
+from streamsrv.testing.client import Cut
+from streamsrv.testing.player import PlayedItem
+from streamsrv.testing.scenario import Scenario
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One input of the core (None: its start) and what it wanted done about it."""
+
+    at_ms: int
+    happened: Input | None
+    effects: list[Effect]
+
+
+@dataclass(slots=True)
+class Record:
+    """A conversation as it went. Times are ms of the simulation.
+
+    Frames and appended audio are steps only where the core did more about them than to feed a recognition.
+    """
+
+    scenario: Scenario
+    steps: list[Step] = field(default_factory=list[Step])
+    said: list[str] = field(default_factory=list[str])
+    """Every word that was said into the microphone."""
+    recognizable: dict[str, list[str]] = field(default_factory=dict[str, list[str]])
+    """By recognition (item id): the words in the audio that it was given."""
+    played: dict[str, PlayedItem] = field(default_factory=dict[str, PlayedItem])
+    """By item id: what the client got and played of it."""
+    cuts: dict[str, Cut] = field(default_factory=dict[str, Cut])
+    """By item id: where the client cut playback off."""
+    unfinished: list[str] = field(default_factory=list[str])
+    """What still went on long after everybody had stopped talking."""
+    ended_ms: int = 0
+
+    def add(self, at_ms: int, happened: Input | None, effects: list[Effect]) -> None:
+        is_audio = isinstance(happened, FrameHeard | AudioAppended)
+        if not is_audio or any(not isinstance(effect, FeedRecognition) for effect in effects):
+            self.steps.append(Step(at_ms, happened, effects))
+
+    def effects(self) -> Iterator[tuple[int, Effect]]:
+        """All effects in order, each with its time."""
+        for step in self.steps:
+            for effect in step.effects:
+                yield step.at_ms, effect
+
+    def events(self, *types: str) -> Iterator[tuple[int, dict[str, Any]]]:
+        """All server events in order, or those of the given types, each with its time."""
+        for at_ms, effect in self.effects():
+            if isinstance(effect, SendEvent) and (not types or effect.event["type"] in types):
+                yield at_ms, effect.event
+
+    def describe(self, from_ms: int = 0, until_ms: int | None = None) -> str:
+        """The conversation in lines, or the part of it between two instants."""
+        lines: list[str] = []
+        for step in self.steps:
+            if from_ms <= step.at_ms and (until_ms is None or step.at_ms <= until_ms):
+                if step.happened is not None:
+                    lines.append(f"{step.at_ms:7} > {_name_input(step.happened)}")
+                lines += [f"{step.at_ms:7}   < {_name_effect(effect)}" for effect in step.effects]
+        return "\n".join(lines)
+
+
+def _name_input(happened: Input) -> str:
+    match happened:
+        case SpeechOutput():
+            return f"SpeechOutput({happened.generation}, {len(happened.pcm) * 1000 // happened.sample_rate} ms)"
+        case EventReceived():
+            return repr(happened.event)
+        case _:
+            return repr(happened)
+
+
+_LONG = ("event_id", "type", "session", "rate_limits", "response")
+
+
+def _name_effect(effect: Effect) -> str:
+    match effect:
+        case SendEvent(event):
+            fields = {name: value for name, value in event.items() if name not in _LONG}
+            if "response" in event:
+                response = event["response"]
+                fields["response"] = [response["id"], response["status"], response["status_details"]]
+            return f"{event['type']} {fields or ''}"
+        case SendAudio():
+            return f"SendAudio({effect.place['item_id']}, {len(effect.pcm) * 1000 // effect.sample_rate} ms)"
+        case _:
+            return repr(effect)

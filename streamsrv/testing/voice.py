@@ -1,0 +1,183 @@
+"""The simulated language model and synthesiser of a session: what `session.generating` is to real ones."""
+
+from collections import defaultdict
+from collections.abc import Callable, Iterator
+from random import Random
+
+import numpy as np
+
+from streamsrv.errors import EngineError
+from streamsrv.llm.base import Finished, Text, ToolCallDelta, Usage
+from streamsrv.session.effects import Generate, PrepareModel, StopGeneration, Synthesize
+from streamsrv.session.inputs import GenerationFailed, Input, ModelOutput, SegmentSpoken, SpeechOutput
+from streamsrv.testing.ears import Give, UnexpectedEffect
+from streamsrv.testing.faults import Fault, fault_of
+from streamsrv.testing.scenario import ChatTraits, SynthesizerTraits
+from streamsrv.testing.virtual_time import Scheduled, VirtualTime
+from streamsrv.tts.base import SpokenWord
+
+PCM_RATE = 1000
+"""Hz of simulated speech: one sample is one ms."""
+PLAIN_WORDS = (
+    "river stone window garden yellow paper mountain kitchen seven silver morning letter apple winter bridge candle "
+    "forest dinner music pocket summer shadow market pencil island thunder basket mirror valley carpet engine lemon"
+).split()
+"""Words that are spoken as they are written."""
+
+Steps = Iterator[tuple[int, Input]]
+"""Results of a stage: how many ms each takes after the one before, and what it is."""
+
+
+class Work:
+    """Gives the results of a stage when their time has come, until it is cancelled."""
+
+    def __init__(self, steps: Steps, time: VirtualTime, give: Give) -> None:
+        self._steps = steps
+        self._time = time
+        self._give = give
+        self._next: Scheduled | None = None
+        self.over = False
+        self._go_on()
+
+    def cancel(self) -> None:
+        self.over = True
+        if self._next is not None:
+            self._next.cancel()
+
+    def _go_on(self) -> None:
+        step = next(self._steps, None)
+        if step is None:
+            self.over = True
+        elif not self.over:
+            delay_ms, result = step
+            self._next = self._time.after(delay_ms, lambda: self._deliver(result))
+
+    def _deliver(self, result: Input) -> None:
+        self._give(result)
+        if not self.over:
+            self._go_on()
+
+
+def disturb(steps: Steps, fault: Fault, failed: Callable[[EngineError], Input]) -> Steps:
+    """The steps with a fault; those of a stuck stage just end."""
+    given = 0
+    while not fault.strikes(given) and (step := next(steps, None)) is not None:
+        delay_ms, result = step
+        yield delay_ms + fault.delay_ms(given), result
+        given += 1
+    if fault.strikes(given) and fault.error is not None:
+        yield fault.delay_ms(given), failed(fault.error)
+
+
+class SimulatedVoice:
+    """Runs the simulated language model and synthesiser of each generation.
+
+    The audio says which words are in it: it is silent, but for the last sample of each word, whose value is the word's
+    number (1-based, of its generation). So whoever gets the samples knows what is heard when, however they were cut.
+    """
+
+    def __init__(
+        self,
+        chat: ChatTraits,
+        synthesizer: SynthesizerTraits,
+        straggling_ms: int,
+        time: VirtualTime,
+        give: Give,
+        random: Random,
+    ) -> None:
+        self._chat = chat
+        self._synthesizer = synthesizer
+        self._straggling_ms = straggling_ms
+        self._time = time
+        self._give = give
+        self._random = random
+        self._requests = 0
+        self._segments = 0
+        self._going_on: defaultdict[int, list[Work]] = defaultdict(list)
+        self._stopped: set[int] = set()
+        self._speaking: set[int] = set()
+        self._words: defaultdict[int, int] = defaultdict(int)
+
+    @property
+    def working(self) -> bool:
+        """Whether any generation was asked for and not stopped."""
+        return len(self._stopped) < len(self._going_on)
+
+    def prepare(self, effect: PrepareModel) -> None:
+        """Nothing is simulated of it."""
+
+    def generate(self, effect: Generate) -> None:
+        generation = effect.generation
+        if generation in self._going_on or generation in self._stopped:
+            raise UnexpectedEffect(f"the model was asked twice in generation {generation}")
+        fault = fault_of(self._chat.faults, self._requests)
+        steps = self._answer(effect)
+        self._requests += 1
+        self._start(generation, steps, fault)
+
+    def synthesize(self, effect: Synthesize) -> None:
+        generation = effect.generation
+        if generation not in self._going_on or generation in self._stopped:
+            raise UnexpectedEffect(f"generation {generation} is not going on, and is to speak")
+        if generation in self._speaking:
+            raise UnexpectedEffect(f"generation {generation} is to speak two segments at once")
+        self._speaking.add(generation)
+        fault = fault_of(self._synthesizer.faults, self._segments)
+        self._segments += 1
+        self._start(generation, self._speak(effect), fault)
+
+    def stop(self, effect: StopGeneration) -> None:
+        """One that never came to ask the model is stopped too."""
+        self._stopped.add(effect.generation)
+        for work in self._going_on[effect.generation]:
+            self._time.after(self._straggling_ms, work.cancel)
+
+    def _start(self, generation: int, steps: Steps, fault: Fault) -> None:
+        disturbed = disturb(steps, fault, lambda error: GenerationFailed(generation, error))
+        self._going_on[generation].append(Work(disturbed, self._time, self._tell))
+
+    def _tell(self, result: Input) -> None:
+        if isinstance(result, SegmentSpoken):
+            self._speaking.discard(result.generation)
+        self._give(result)
+
+    def _answer(self, effect: Generate) -> Steps:
+        traits, generation = self._chat, effect.generation
+        turn = sum(message.role in ("user", "tool") for message in effect.messages) - 1
+        answer = traits.answers[turn] if 0 <= turn < len(traits.answers) else self._make_up()
+        if isinstance(answer, tuple):
+            name, arguments = answer
+            yield traits.first_ms, ModelOutput(generation, ToolCallDelta(0, call_id=f"call_{generation}", name=name))
+            yield traits.token_ms, ModelOutput(generation, ToolCallDelta(0, arguments=arguments))
+        else:
+            for index, word in enumerate(answer.split()):
+                yield traits.token_ms if index else traits.first_ms, ModelOutput(generation, Text(f"{word} "))
+        yield traits.token_ms, ModelOutput(generation, Usage(10, 10))
+        yield 0, ModelOutput(generation, Finished("tool_calls" if isinstance(answer, tuple) else "stop"))
+
+    def _make_up(self) -> str:
+        """Sentences of plain words; the first word says which answer it is."""
+        count = self._random.randint(1, self._chat.answer_words)
+        said = [PLAIN_WORDS[self._requests % len(PLAIN_WORDS)], *self._random.choices(PLAIN_WORDS, k=count - 1)]
+        for index in range(3, count - 1, 5):
+            said[index] += self._random.choice([".", ",", "?", ""])
+        return " ".join(said) + "."
+
+    def _speak(self, effect: Synthesize) -> Steps:
+        traits, generation = self._synthesizer, effect.generation
+        words: list[SpokenWord] = []
+        end_ms = 0
+        for text in effect.text.split():
+            start_ms, end_ms = end_ms, end_ms + (len(text) + 1) * traits.character_ms
+            words.append(SpokenWord(text, start_ms, end_ms))
+        pcm = np.zeros(end_ms, np.int16)
+        for word in words:
+            self._words[generation] += 1
+            pcm[word.end_ms - 1] = self._words[generation]
+        for from_ms in range(0, end_ms, traits.piece_ms):
+            piece = pcm[from_ms : from_ms + traits.piece_ms]
+            placed = [word for word in words if from_ms <= word.start_ms < from_ms + len(piece)]
+            delay_ms = round(len(piece) * traits.real_time_factor) if from_ms else traits.first_ms
+            known = tuple(placed) if traits.times_words else ()
+            yield delay_ms, SpeechOutput(generation, piece, PCM_RATE, known)
+        yield 0, SegmentSpoken(generation)
