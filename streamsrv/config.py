@@ -31,7 +31,7 @@ class Settings(BaseSettings):
 
     host: str = "127.0.0.1"
     port: Annotated[int, Field(ge=0, le=65535)] = 8000
-    api_keys: Annotated[tuple[SecretStr, ...], NoDecode] = ()
+    api_keys: Annotated[tuple[Annotated[SecretStr, Field(min_length=1)], ...], NoDecode] = ()
     """Keys that clients may present; several are separated by commas. Without any, only loopback is served."""
     allowed_origins: Annotated[tuple[str, ...], NoDecode] = ()
     """Web origins (`https://example.org`) whose pages may connect, besides pages of this server itself."""
@@ -44,7 +44,7 @@ class Settings(BaseSettings):
     model: tuple[dict[str, Any], ...] = ()
     """`[[model]]` tables: additions to the catalogue."""
     model_folder: Path | None = None
-    """Where weights are kept; None: the user's data folder."""
+    """Where weights are kept (`~` is the home folder); None: the user's data folder."""
 
     instructions: str = INSTRUCTIONS
     """System prompt of sessions that bring none."""
@@ -66,6 +66,11 @@ class Settings(BaseSettings):
     @classmethod
     def _split(cls, value: object) -> object:
         return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
+
+    @field_validator("model_folder")
+    @classmethod
+    def _expand(cls, value: Path | None) -> Path | None:
+        return value and value.expanduser()
 
     @model_validator(mode="after")
     def _loopback_without_keys(self) -> "Settings":

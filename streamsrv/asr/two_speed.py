@@ -256,6 +256,7 @@ class TwoSpeedStream:
 
 def continuation(stable: str, text: str) -> str:
     """What of `text` follows the words that come nearest to `stable`."""
-    words = split_words(text)
-    distances = prefix_distances(split_words(stable), words)
-    return join_words(words[distances.index(min(distances)) :])
+    known, words = split_words(stable), split_words(text)
+    distances = prefix_distances(known, words)
+    heard = min(range(len(distances)), key=lambda length: (distances[length], abs(length - len(known))))
+    return join_words(words[heard:])

@@ -84,8 +84,7 @@ class _Sink:
 class _FFmpegEncoder:
     def __init__(self, codec: _Codec) -> None:
         self._sink = _Sink()
-        options = {**codec.options, "flush_packets": "1"}
-        self._container = av.open(self._sink, "w", format=codec.container, container_options=options)
+        self._container = av.open(self._sink, "w", format=codec.container, container_options=codec.options)
         stream = self._container.add_stream(codec.name, rate=codec.sample_rate)
         assert isinstance(stream, AudioStream)
         stream.codec_context.layout = "mono"

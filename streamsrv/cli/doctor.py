@@ -14,6 +14,7 @@ import typer
 from streamsrv.cli.options import Config, open_catalogue
 
 if TYPE_CHECKING:
+    from streamsrv.cli.serve import read_settings
     from streamsrv.providers.catalogue import Catalogue
     from streamsrv.providers.weights import ModelStore
 
@@ -39,7 +40,7 @@ def doctor(config: Config = None) -> None:
     from streamsrv.providers.weights import ModelStore
 
     catalogue = open_catalogue(config)
-    store = ModelStore()
+    store = ModelStore(read_settings().model_folder)
     findings = [
         *check_machine(),
         check_model_folder(store),

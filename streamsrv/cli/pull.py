@@ -20,6 +20,7 @@ def pull(
     config: Config = None,
 ) -> None:
     """Fetch the weights of models, so that they start without network."""
+    from streamsrv.cli.serve import read_settings
     from streamsrv.providers.catalogue import DEFAULT_MODELS, CatalogueError
     from streamsrv.providers.weights import ModelStore
 
@@ -28,7 +29,7 @@ def pull(
         entries = [catalogue.find(name) for name in names or DEFAULT_MODELS.values()]
     except CatalogueError as error:
         fail(str(error))
-    store = ModelStore()
+    store = ModelStore(read_settings().model_folder)
     ready = [_pull_one(entry, store) for entry in entries]
     if not all(ready):
         raise typer.Exit(1)

@@ -3,7 +3,6 @@
 import asyncio
 from collections.abc import Callable, Sequence
 from functools import partial
-from itertools import batched
 from typing import Generic, TypeVar
 
 Item = TypeVar("Item")
@@ -16,7 +15,7 @@ MAX_ITEMS = 32
 
 
 class Batch(Generic[Item, Result]):
-    """Gathers items for `compute`, which returns a result for each, in order.
+    """Gathers items for `compute`, which returns a result for each, in order, or raises for all of them.
 
     `submit` starts a call and returns the future of its result, or raises. For one event loop.
     """
@@ -33,9 +32,37 @@ class Batch(Generic[Item, Result]):
         self._submitted_s = 0.0
 
     def add(self, item: Item) -> "asyncio.Future[Result]":
-        """The result of `item`, which waits for others at most `SPACING_S`, and only if there was just a call."""
+        """The result of `item`, which waits for others only if the last call was less than `SPACING_S` ago."""
         if not self._waiting:
-            self._loop.call_at(max(self._loop.time(), self._submitted_s + SPACING_S), self._send)
+            self._loop.call_at(self._submitted_s + SPACING_S, self._send)
         result: asyncio.Future[Result] = self._loop.create_future()
         self._waiting.append((item, result))
         return result
+
+    def _send(self) -> None:
+        self._submitted_s = self._loop.time()
+        waiting, self._waiting = self._waiting, []
+        for start in range(0, len(waiting), MAX_ITEMS):
+            part = waiting[start : start + MAX_ITEMS]
+            results = [result for _, result in part]
+            try:
+                computed = self._submit(partial(self._compute, [item for item, _ in part]))
+            except Exception as error:
+                _fail(results, error)
+            else:
+                computed.add_done_callback(partial(_deliver, results))
+
+
+def _deliver(results: "list[asyncio.Future[Result]]", computed: "asyncio.Future[Sequence[Result]]") -> None:
+    if (error := computed.exception()) is not None:
+        _fail(results, error)
+        return
+    for result, value in zip(results, computed.result(), strict=True):
+        if not result.done():
+            result.set_result(value)
+
+
+def _fail(results: "list[asyncio.Future[Result]]", error: BaseException) -> None:
+    for result in results:
+        if not result.done():
+            result.set_exception(error)

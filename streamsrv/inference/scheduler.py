@@ -12,14 +12,10 @@ from enum import IntEnum
 from typing import Any, TypeVar
 
 from streamsrv.errors import Overloaded
+from streamsrv.inference.batching import Batch
 
 Result = TypeVar("Result")
 Item = TypeVar("Item")
-
-GATHER_S = 0.004
-"""Shortest time between two calls of `run_together`: what comes meanwhile shares the second one."""
-MAX_TOGETHER = 32
-"""Items in one call of `run_together`: more gain nothing, and each waits for all."""
 
 
 class Priority(IntEnum):
@@ -40,14 +36,6 @@ class Superseded(Overloaded):
     """A newer job took the place of one that had not started."""
 
 
-@dataclass(slots=True)
-class _Gathering:
-    """What waits to be computed together, each with where its result goes."""
-
-    items: list[tuple[Any, "asyncio.Future[Any]"]] = field(default_factory=list[Any])
-    submitted_s: float = 0.0
-
-
 @dataclass(order=True, slots=True)
 class _Job:
     priority: Priority
@@ -57,7 +45,7 @@ class _Job:
     loop: asyncio.AbstractEventLoop = field(compare=False)
     result: "asyncio.Future[Any]" = field(compare=False)
     queued_s: float = field(compare=False)
-    started_s: float = field(default=0.0, compare=False)
+    waited_s: float = field(default=0.0, compare=False)
 
 
 class Scheduler:
@@ -77,6 +65,7 @@ class Scheduler:
         on_start: Callable[[Priority, float], None] | None = None,
     ) -> None:
         self._jobs: list[_Job] = []
+        self._batches: dict[Callable[[list[Any]], Sequence[Any]], Batch[Any, Any]] = {}
         self._queue_limit = queue_limit
         self._on_start = on_start
         self._order = itertools.count()
@@ -119,18 +108,13 @@ class Scheduler:
     async def run_together(
         self, priority: Priority, compute: Callable[[list[Item]], Sequence[Result]], item: Item
     ) -> Result:
-        """Run `compute` on a worker thread with `item` and others that are waiting for it, up to `MAX_TOGETHER`.
+        """Run `compute` on a worker thread with `item` and others that wait for it: see `Batch`.
 
-        It returns a result for each item, in order; an exception is raised for all of them. An item waits at most
-        `GATHER_S` for others, and not at all if there was no call for as long.
+        One function always has the same priority.
         """
-        loop = asyncio.get_running_loop()
-        gathering = self._gatherings.setdefault(compute, _Gathering())
-        if not gathering.items:
-            loop.call_at(max(loop.time(), gathering.submitted_s + GATHER_S), self._submit, priority, compute, gathering)
-        result: asyncio.Future[Result] = loop.create_future()
-        gathering.items.append((item, result))
-        return await result
+        if compute not in self._batches:
+            self._batches[compute] = Batch(compute, lambda call: self._queue(priority, call).result)
+        return await self._batches[compute].add(item)
 
     async def iterate(self, first: Priority, rest: Priority, items: Iterator[Item]) -> AsyncGenerator[Item, None]:
         """Step a blocking iterator on worker threads: its first item at priority `first`, the others at `rest`."""
@@ -154,17 +138,9 @@ class Scheduler:
         for thread in self._threads:
             thread.join(timeout=10)
 
-    def _submit(self, priority: Priority, compute: Callable[[list[Any]], Sequence[Any]], gathering: _Gathering) -> None:
-        gathered, gathering.items = gathering.items, []
-    def _queue(
-        self,
-        priority: Priority,
-        compute: Callable[[list[Any]], Sequence[Any]],
-        item: Any = None,
-        key: Hashable = None,
-    ) -> _Job:
+    def _queue(self, priority: Priority, call: Callable[[], Any], key: Hashable = None) -> _Job:
         loop = asyncio.get_running_loop()
-        job = _Job(priority, next(self._order), compute, item, key, loop, loop.create_future(), time.monotonic())
+        job = _Job(priority, next(self._order), call, key, loop, loop.create_future(), time.monotonic())
         with self._changed:
             if self._closed:
                 raise Overloaded("The server is shutting down.")
@@ -197,42 +173,33 @@ class Scheduler:
             _fail(job, Late(f"The server is too busy: a request has waited for {deadline_s} s."))
 
     def _work(self) -> None:
-        while jobs := self._next():
+        while (job := self._next()) is not None:
             try:
-                results, error = jobs[0].compute([job.item for job in jobs]), None
+                value, error = job.call(), None
             except Exception as exception:
-                results, error = (), exception
-            _on_loop(jobs[0], self._settle, jobs, results, error)
+                value, error = None, exception
+            _on_loop(job, self._settle, job, value, error)
 
-    def _next(self) -> list[_Job]:
-        """Wait for the jobs that one call is to compute; none when the scheduler is closed."""
+    def _next(self) -> _Job | None:
+        """Wait for a job; None when the scheduler is closed."""
         with self._changed:
             while not self._closed:
                 if not self._jobs:
                     self._changed.wait()
                     continue
                 job = heapq.heappop(self._jobs)
-                if job.result.cancelled():
-                    continue
-                jobs = [job, *self._joining(job)]
-                started_s = time.monotonic()
-                for each in jobs:
-                    each.started_s = started_s
-                return jobs
-        return []
+                if not job.result.cancelled():
+                    job.waited_s = time.monotonic() - job.queued_s
+                    return job
+        return None
 
-    def _joining(self, job: _Job) -> list[_Job]:
-        room = itertools.count(MAX_TOGETHER - 1, -1)
-        return self._withdraw(lambda other: other.compute == job.compute and other.loop is job.loop and next(room) > 0)
-
-    def _settle(self, jobs: list[_Job], results: Sequence[Any], error: Exception | None) -> None:
-        for number, job in enumerate(jobs):
-            if self._on_start is not None:
-                self._on_start(job.priority, job.started_s - job.queued_s)
-            if error is not None:
-                _fail(job, error)
-            elif not job.result.done():
-                job.result.set_result(results[number])
+    def _settle(self, job: _Job, value: Any, error: Exception | None) -> None:
+        if self._on_start is not None:
+            self._on_start(job.priority, job.waited_s)
+        if error is not None:
+            _fail(job, error)
+        elif not job.result.done():
+            job.result.set_result(value)
 
 
 def _fail(job: _Job, error: Exception) -> None:

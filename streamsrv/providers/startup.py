@@ -63,7 +63,8 @@ async def load_engines(settings: Settings, report: Report) -> Engines:
         chat=chat,
         synthesizer=synthesizer,
         scheduler=loader.scheduler,
-        voice_activity=Scheduler(1, name="voice-activity"),
+        # A session waits for two jobs at most, so this is never full.
+        voice_activity=Scheduler(1, queue_limit=2 * settings.max_sessions, name="voice-activity"),
         chat_by_name=by_name,
     )
 

@@ -15,52 +15,57 @@ from streamsrv.realtime.session_object import AudioOutput, FunctionTool, MaxOutp
 MAX_AUDIO_BYTES = 15 * 1024 * 1024 * 3 // 4
 """Decoded bytes in one `input_audio_buffer.append`: 15 MiB of base64."""
 
+MAX_ID = 512
+"""Characters in an id of the client's."""
+
+EventId = Annotated[str, Meta(max_length=MAX_ID)] | None
+
 
 class SessionUpdate(Struct, tag="session.update"):
     session: dict[str, Any]
-    event_id: str | None = None
+    event_id: EventId = None
 
 
 class AudioAppend(Struct, tag="input_audio_buffer.append"):
     """`audio` is decoded from base64 by the JSON decoder itself."""
 
     audio: bytes
-    event_id: str | None = None
+    event_id: EventId = None
 
 
 class AudioCommit(Struct, tag="input_audio_buffer.commit"):
-    event_id: str | None = None
+    event_id: EventId = None
 
 
 class AudioClear(Struct, tag="input_audio_buffer.clear"):
-    event_id: str | None = None
+    event_id: EventId = None
 
 
 class OutputAudioClear(Struct, tag="output_audio_buffer.clear"):
-    event_id: str | None = None
+    event_id: EventId = None
 
 
 class ItemCreate(Struct, tag="conversation.item.create"):
     item: Item
     previous_item_id: str | None = None
-    event_id: str | None = None
+    event_id: EventId = None
 
 
 class ItemRetrieve(Struct, tag="conversation.item.retrieve"):
     item_id: str
-    event_id: str | None = None
+    event_id: EventId = None
 
 
 class ItemTruncate(Struct, tag="conversation.item.truncate"):
     item_id: str
     content_index: int
     audio_end_ms: Annotated[int, Meta(ge=0)]
-    event_id: str | None = None
+    event_id: EventId = None
 
 
 class ItemDelete(Struct, tag="conversation.item.delete"):
     item_id: str
-    event_id: str | None = None
+    event_id: EventId = None
 
 
 class ResponseAudio(Struct):
@@ -77,19 +82,22 @@ class ResponseOptions(Struct):
     tool_choice: ToolChoice | UnsetType = UNSET
     max_output_tokens: MaxOutputTokens | UnsetType = UNSET
     conversation: Literal["auto", "none"] | None = "auto"
-    metadata: Annotated[dict[str, str], Meta(max_length=16)] | None = None
-    input: list[Item | ItemReference] | None = None
+    metadata: (
+        Annotated[dict[Annotated[str, Meta(max_length=64)], Annotated[str, Meta(max_length=512)]], Meta(max_length=16)]
+        | None
+    ) = None
+    input: Annotated[list[Item | ItemReference], Meta(max_length=1000)] | None = None
     parallel_tool_calls: bool | UnsetType = UNSET
 
 
 class ResponseCreate(Struct, tag="response.create"):
     response: ResponseOptions | None = None
-    event_id: str | None = None
+    event_id: EventId = None
 
 
 class ResponseCancel(Struct, tag="response.cancel"):
     response_id: str | None = None
-    event_id: str | None = None
+    event_id: EventId = None
 
 
 ClientEvent = (
@@ -107,6 +115,8 @@ ClientEvent = (
 )
 
 _decoder = msgspec.json.Decoder(ClientEvent)
+_UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+"""What the decoder raises: ValidationError is a DecodeError; a string is not UTF-8; arrays are nested too deep."""
 
 
 class MalformedEvent(Exception):
@@ -122,7 +132,7 @@ def decode_client_event(frame: str | bytes) -> ClientEvent:
     """Decode one text frame; raises `MalformedEvent`."""
     try:
         event = _decoder.decode(frame)
-    except msgspec.DecodeError as error:  # ValidationError is one of these
+    except _UNREADABLE as error:
         raise _explain(frame, error) from None
     if isinstance(event, AudioAppend) and len(event.audio) > MAX_AUDIO_BYTES:
         text = f"Invalid value: 'audio' holds {len(event.audio)} bytes; at most {MAX_AUDIO_BYTES} are accepted."
@@ -130,17 +140,17 @@ def decode_client_event(frame: str | bytes) -> ClientEvent:
     return event
 
 
-def _explain(frame: str | bytes, error: msgspec.DecodeError) -> MalformedEvent:
+def _explain(frame: str | bytes, error: Exception) -> MalformedEvent:
     try:
         value = msgspec.json.decode(frame)
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except _UNREADABLE:
         return MalformedEvent(ProtocolError("invalid_event", f"The event is not valid JSON: {error}."), None)
     if not isinstance(value, dict):
         return MalformedEvent(ProtocolError("invalid_event", "The event is not a JSON object."), None)
     fields = cast("dict[str, Any]", value)
     event_id = fields.get("event_id")
-    if not isinstance(event_id, str):
-        event_id = None
+    if not isinstance(event_id, str) or len(event_id) > MAX_ID:
+        event_id = None  # what we send back is bounded
     if isinstance(fields.get("audio"), str):
         fields["audio"] = "<audio>"  # never quoted in a message
     if not isinstance(error, msgspec.ValidationError):

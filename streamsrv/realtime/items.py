@@ -11,7 +11,7 @@ from msgspec import Meta, Struct
 from streamsrv.realtime.errors import ProtocolError
 
 MAX_TEXT = 200_000
-"""Characters in one text part, a function's arguments or its output."""
+"""Characters in one item."""
 
 BoundedText = Annotated[str, Meta(max_length=MAX_TEXT)]
 Status = Literal["completed", "incomplete", "in_progress"]
@@ -44,7 +44,7 @@ class MessageItem(Struct, tag="message", kw_only=True):
     object: Literal["realtime.item"] = "realtime.item"
     status: Status = "completed"
     role: Literal["user", "assistant", "system"]
-    content: list[Part]
+    content: Annotated[list[Part], Meta(max_length=64)]
 
 
 class FunctionCallItem(Struct, tag="function_call", kw_only=True):
@@ -79,10 +79,30 @@ _PARTS_OF_ROLE: dict[str, tuple[type[Part], ...]] = {
 }
 
 
+def text_length(item: Item) -> int:
+    """Characters that an item holds."""
+    match item:
+        case MessageItem():
+            texts = (
+                part.text if isinstance(part, InputText | OutputText) else part.transcript for part in item.content
+            )
+            return sum(len(text or "") for text in texts)
+        case FunctionCallItem():
+            return len(item.name) + len(item.arguments)
+        case FunctionCallOutputItem():
+            return len(item.output)
+
+
 def check_item(item: Item, param: str = "item") -> None:
-    """Refuse a message whose content parts do not belong to its role."""
+    """Refuse an item that is too long, and a message whose content parts do not belong to its role."""
+    if (length := text_length(item)) > MAX_TEXT:
+        raise ProtocolError(
+            "invalid_value", f"Invalid item: {length} characters; at most {MAX_TEXT} are accepted.", param
+        )
     if not isinstance(item, MessageItem):
         return
+    if sum(isinstance(part, InputAudio) for part in item.content) > 1:
+        raise ProtocolError("invalid_value", "Invalid item: at most one part may be audio.", f"{param}.content")
     allowed = _PARTS_OF_ROLE[item.role]
     for index, part in enumerate(item.content):
         if not isinstance(part, allowed):

@@ -164,6 +164,8 @@ _CLEARED: dict[str, Any] = {
 }
 """What `null` means for the fields that have no null of their own."""
 
+MAX_SESSION_BYTES = 900_000
+"""A session object must fit into the frame of 1 MiB that strict clients take."""
 _READ_ONLY = ("id", "object", "expires_at")
 _INCLUDABLE = ("item.input_audio_transcription.logprobs",)
 _TRANSCRIPTION_FIELDS = ("type", "object", "id", "expires_at", "include", "streamsrv")
@@ -208,6 +210,10 @@ def update_session(session: Session, update: dict[str, Any], *, voice_used: bool
         updated = msgspec.convert(merged, Session)
     except msgspec.ValidationError as error:
         raise from_validation(error, merged, Session, "session") from None
+    if (size := len(msgspec.json.encode(updated))) > MAX_SESSION_BYTES:
+        raise ProtocolError(
+            "invalid_value", f"The session would be {size} bytes; at most {MAX_SESSION_BYTES}.", "session"
+        )
     if voice_used and updated.voice != session.voice:
         raise ProtocolError(
             "cannot_update_voice",

@@ -13,10 +13,13 @@ from streamsrv.realtime.items import (
     MessageItem,
     OutputAudio,
     OutputText,
+    text_length,
 )
 
 MAX_ITEMS = 10_000
 """Items one conversation may hold."""
+MAX_CHARACTERS = 4_000_000
+"""Text that a client may put into one conversation: more than any model reads."""
 
 
 class Conversation:
@@ -42,13 +45,13 @@ class Conversation:
     def add(self, item: Item, previous_id: str | None = None) -> str | None:
         """Insert after `previous_id` (None: at the end; `root`: at the start); return the item before it, if any."""
         if item.id in self._items:
-            raise ProtocolError(
-                "item_create_duplicate_item_id",
-                f"Error creating item: an item with the id '{item.id}' already exists.",
-                "item.id",
-            )
+            raise duplicate_item(item.id)
         if len(self._order) >= MAX_ITEMS:
             raise ProtocolError("invalid_value", f"The conversation is full: it holds {MAX_ITEMS} items.", "item")
+        if sum(map(text_length, (*self._items.values(), item))) > MAX_CHARACTERS:
+            raise ProtocolError(
+                "invalid_value", f"The conversation is full: it holds {MAX_CHARACTERS} characters.", "item"
+            )
         index = self._index_after(previous_id)
         self._order.insert(index, item.id)
         self._items[item.id] = item
@@ -89,6 +92,14 @@ class Conversation:
                 "previous_item_id",
             )
         return self._order.index(previous_id) + 1
+
+
+def duplicate_item(item_id: str) -> ProtocolError:
+    return ProtocolError(
+        "item_create_duplicate_item_id",
+        f"Error creating item: an item with the id '{item_id}' already exists.",
+        "item.id",
+    )
 
 
 def to_messages(instructions: str, items: Iterable[Item]) -> tuple[Message, ...]:

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from streamsrv.asr.base import RecognitionOptions, Transcript
+from streamsrv.asr.base import Transcript
 from streamsrv.errors import Unavailable
 from streamsrv.realtime.audio_formats import check_audio, duration_ms
 from streamsrv.realtime.client_events import (
@@ -26,7 +26,7 @@ from streamsrv.realtime.session_object import (
     session_to_wire,
     update_session,
 )
-from streamsrv.session.conversation import Conversation, to_messages
+from streamsrv.session.conversation import Conversation, duplicate_item, to_messages
 from streamsrv.session.effects import ClearTimer, Close, DropRecognition, Effect, PrepareModel, RecognizeClip, SetTimer
 from streamsrv.session.inputs import (
     AudioAppended,
@@ -43,7 +43,7 @@ from streamsrv.session.inputs import (
     TimerFired,
     TranscriptReceived,
 )
-from streamsrv.session.listening import CommittedAudio, Listener
+from streamsrv.session.listening import CommittedAudio, Listener, recognition_options
 from streamsrv.session.outbox import Outbox
 from streamsrv.session.rate_limit import RateLimit
 from streamsrv.session.responses import STALL_MS, Responses
@@ -80,7 +80,8 @@ class SessionCore:
         self._responses = Responses(self._conversation, self._outbox, RateLimit(responses_per_minute))
         self._turns = TurnTaking(self._listener, self._outbox, self._responses.words_played)
         self._turns.configure(session.audio.input)
-        self._unanswered: str | None = None  # the item of the user's last turn, while a response to it is due
+        self._unanswered: set[str] = set()  # the items of the user's turns to which a response is due
+        self._was_noise = False  # it stopped the idle timer, and no response will start it again
         self._timeline = Timeline()  # of the user's last turn
         self._speculative = speculative
         self._now_ms = 0
@@ -96,7 +97,11 @@ class SessionCore:
         """Take one input; return what to do about it."""
         self._now_ms = now_ms
         if not self._is_stale(happened):
-            self._dispatch(happened)
+            try:
+                self._dispatch(happened)
+            except ProtocolError as error:  # not an event of the client: a turn that does not fit in the conversation
+                self._unanswered.clear()
+                self._refuse(error, None)
             self._answer_if_due()
             self._end_speculation_if_vain()
             self._watch_for_silence()
@@ -126,8 +131,7 @@ class SessionCore:
             case TranscriptReceived():
                 self._take_transcript(happened.item_id, happened.transcript)
             case RecognitionFailed():
-                self._transcriptions.failed(happened.item_id, str(happened.error))
-                self._settle_transcript(happened.item_id, "")
+                self._fail_transcript(happened.item_id, str(happened.error))
             case ModelOutput():
                 self._responses.take(happened.generation, happened.delta, self._now_ms)
             case SpeechOutput():
@@ -149,23 +153,24 @@ class SessionCore:
         detection = self.session.audio.input.turn_detection
         match change:
             case TurnBegan():
-                self._unanswered = None
                 self._outbox.emit(ClearTimer("idle"))
                 if detection is not None and detection.interrupt_response:
                     self._responses.interrupt(self._now_ms)
             case TurnEnded():
                 self._timeline = change.timeline
-                self._commit(change.audio)
                 if detection is not None and detection.create_response and self.session.type == "realtime":
-                    self._unanswered = change.audio.item_id
+                    self._unanswered.add(change.audio.item_id)
+                self._commit(change.audio)
 
     def _commit(self, audio: CommittedAudio) -> None:
-        previous_id = self._conversation.last_id
         item = MessageItem(id=audio.item_id, role="user", content=[InputAudio()])
+        previous_id = self._conversation.add(item)
         self._outbox.send("input_audio_buffer.committed", previous_item_id=previous_id, item_id=item.id)
-        self._add_item(item, None)
+        self._announce(item, previous_id)
         self._transcriptions.pending[item.id] = audio.duration_ms
-        if audio.recognized:
+        if (message := self._transcriptions.lost.pop(item.id, None)) is not None:
+            self._fail_transcript(item.id, message)
+        elif audio.recognized:
             self._outbox.emit(SetTimer(f"transcript:{item.id}", RECOGNITION_MS))
         else:
             self._take_transcript(item.id, Transcript("", is_final=True))
@@ -191,28 +196,36 @@ class SessionCore:
 
     def _end_speculation_if_vain(self) -> None:
         """The user goes on, or the turn is over and something else answered it."""
-        if self._responses.speculating and not self._listener.pausing and self._unanswered is None:
+        if self._responses.speculating and not self._listener.pausing and not self._unanswered:
             self._responses.discard_speculation()
+
+    def _fail_transcript(self, item_id: str, message: str) -> None:
+        if item_id not in self._transcriptions.pending:
+            self._transcriptions.lost[item_id] = message  # its audio is still in the buffer: told once it is an item
+            return
+        self._transcriptions.failed(item_id, message)
+        self._settle_transcript(item_id, "")
 
     def _settle_transcript(self, item_id: str, text: str) -> None:
         """The words of an item are known, or will never be."""
         self._outbox.emit(ClearTimer(f"transcript:{item_id}"))
         self._timeline.mark("transcript", self._now_ms)
         self._conversation.set_transcript(item_id, text)
-        if item_id == self._unanswered and not text:
-            self._unanswered = None  # a noise: nobody waits for an answer
+        if item_id in self._unanswered and not text:
+            self._unanswered.remove(item_id)  # a noise: nobody waits for an answer
+            self._was_noise = True
         self._responses.start_ready(self._transcriptions.pending, self._now_ms)
 
     def _answer_if_due(self) -> None:
-        due = self._unanswered is not None and self._unanswered not in self._transcriptions.pending
-        if due and self._responses.active is None:
+        due = self._unanswered and self._unanswered.isdisjoint(self._transcriptions.pending)
+        if due and self._responses.active is None and not self._listener.speaking:
             self._respond(ResponseOptions(), self._timeline)
 
     def _respond(self, options: ResponseOptions, timeline: Timeline | None = None) -> None:
         try:
             self._create_response(options, timeline)
         except ProtocolError as error:
-            self._unanswered = None
+            self._unanswered.clear()
             self._refuse(error, None)
 
     def _obey(self, event: ClientEvent) -> None:
@@ -228,6 +241,7 @@ class SessionCore:
             case AudioCommit():
                 self._commit(self._listener.commit())
             case AudioClear():
+                self._transcriptions.forget(self._listener.item_id)
                 self._listener.clear()
                 self._outbox.send("input_audio_buffer.cleared")
             case ItemCreate():
@@ -251,6 +265,8 @@ class SessionCore:
         self.session = update_session(held, event.session, voice_used=self._responses.voice_used)
         self._listener.configure(self.session.audio.input)
         self._turns.configure(self.session.audio.input)
+        if self._idle_timeout_ms is None:
+            self._outbox.emit(ClearTimer("idle"))
         if self.session.instructions != held.instructions:
             self._prepare_model()
         self._outbox.send("session.updated", session=session_to_wire(self.session))
@@ -268,24 +284,25 @@ class SessionCore:
             item.call_id = item.call_id or self._outbox.new_id("call")
         clip = _take_clip(item)
         check_audio(clip, self.session.audio.input.format, "item.content")
-        self._add_item(item, event.previous_item_id)
+        if item.id == self._listener.item_id:
+            raise duplicate_item(item.id)  # the client was told this id: it belongs to the audio in the buffer
+        self._announce(item, self._conversation.add(item, event.previous_item_id))
         if clip:
             audio_format = self.session.audio.input.format
             self._transcriptions.pending[item.id] = duration_ms(clip, audio_format)
-            self._outbox.emit(RecognizeClip(item.id, clip, audio_format, RecognitionOptions()))
+            self._outbox.emit(RecognizeClip(item.id, clip, audio_format, recognition_options(self.session.audio.input)))
             self._outbox.emit(SetTimer(f"transcript:{item.id}", RECOGNITION_MS))
 
-    def _add_item(self, item: Item, previous_id: str | None) -> None:
-        before = self._conversation.add(item, previous_id)
+    def _announce(self, item: Item, previous_id: str | None) -> None:
         wire = item_to_wire(item)
-        self._outbox.send("conversation.item.added", previous_item_id=before, item=wire)
-        self._outbox.send("conversation.item.done", previous_item_id=before, item=wire)
+        self._outbox.send("conversation.item.added", previous_item_id=previous_id, item=wire)
+        self._outbox.send("conversation.item.done", previous_item_id=previous_id, item=wire)
 
     def _truncate(self, event: ItemTruncate) -> None:
         self._conversation.get(event.item_id, "truncate")
         if event.content_index != 0:
             raise ProtocolError("invalid_value", "Invalid value for 'content_index': accepted is 0.", "content_index")
-        self._responses.truncate(event.item_id, event.audio_end_ms)
+        self._responses.truncate(event.item_id, event.audio_end_ms, self._now_ms)
         self._outbox.send(
             "conversation.item.truncated",
             item_id=event.item_id,
@@ -296,10 +313,10 @@ class SessionCore:
     def _delete(self, item_id: str) -> None:
         self._conversation.delete(item_id)
         if self._transcriptions.pending.pop(item_id, None) is not None:
+            self._transcriptions.forget(item_id)
             self._outbox.emit(DropRecognition(item_id))
             self._outbox.emit(ClearTimer(f"transcript:{item_id}"))
-        if item_id == self._unanswered:
-            self._unanswered = None
+        self._unanswered.discard(item_id)
         self._outbox.send("conversation.item.deleted", item_id=item_id)
         self._responses.start_ready(self._transcriptions.pending, self._now_ms)
 
@@ -308,7 +325,7 @@ class SessionCore:
             raise ProtocolError("invalid_value", "A transcription session gives no responses.", "type")
         self._responses.create(options, self.session, self._now_ms, timeline)
         if options.conversation != "none":
-            self._unanswered = None
+            self._unanswered.clear()
             self._outbox.emit(ClearTimer("idle"))
         self._responses.start_ready(self._transcriptions.pending, self._now_ms)
 
@@ -317,13 +334,20 @@ class SessionCore:
         self._outbox.send("error", error={**body, "event_id": event_id})
 
     def _watch_for_silence(self) -> None:
-        """Start the idle timer when the last response ended; it counts from the end of its playback."""
-        detection = self.session.audio.input.turn_detection
-        if not isinstance(detection, ServerVad) or detection.idle_timeout_ms is None:
+        """Start the idle timer when the last response ended, or a noise; it counts from the end of playback."""
+        timeout_ms = self._idle_timeout_ms
+        if timeout_ms is None:
             return
-        if self._responses.take_ended() and self._responses.active is None and not self._listener.speaking:
+        is_due = self._responses.take_ended() or self._was_noise
+        self._was_noise = False
+        if is_due and self._responses.active is None and not self._listener.speaking:
             playing_ms = max(0, self._responses.play_until_ms - self._now_ms)
-            self._outbox.emit(SetTimer("idle", detection.idle_timeout_ms + playing_ms))
+            self._outbox.emit(SetTimer("idle", timeout_ms + playing_ms))
+
+    @property
+    def _idle_timeout_ms(self) -> int | None:
+        detection = self.session.audio.input.turn_detection
+        return detection.idle_timeout_ms if isinstance(detection, ServerVad) else None
 
     def _time_out(self, timer: str, owner: str) -> None:
         match timer:

@@ -1,48 +1,17 @@
 """How long a pause must last before the turn is over, from what was said and how it sounded. Pure.
 
-A pause after "the weather in" is a search for words; the same pause after "what time is it?" is a turn's end. Each way
-a text can end has a base limit; the end-of-turn model and the speaker's habits scale it. `benchmarks/turn_taking.py`
-measures the result on pauses inside recorded speech.
+After "the weather in" a pause is a search for words; after "what time is it?" it is the end of the turn. Each way a
+text can end has a base limit; the end-of-turn model and the speaker's earlier pauses scale it.
+`benchmarks/turn_taking.py` measures the result on pauses inside recorded speech.
 """
 
-import re
 from dataclasses import dataclass
-from enum import Enum
 from itertools import pairwise
 from typing import Literal
 
-from streamsrv.session import english_endings as english
+from streamsrv.session.endings import Ending, ending_of
 
 Eagerness = Literal["low", "medium", "high", "auto"]
-
-
-class Ending(Enum):
-    """How the words so far end."""
-
-    UNKNOWN = "unknown"
-    """There are no words yet, or they are of a language whose endings are not known here."""
-    OPEN = "open"
-    """After a word that needs another: "the", "because", "is"."""
-    HESITATION = "hesitation"
-    """In a filler: "um", "you know"."""
-    DEPENDENT = "dependent"
-    """In a clause that waits for its main clause: "if it rains tomorrow"."""
-    NUMBER = "number"
-    """In a number, which may be a part of a longer one, a date or an address."""
-    SPELLING = "spelling"
-    """In single letters."""
-    CALL = "call"
-    """In a greeting or a name, before the matter itself: "hey computer"."""
-    LISTING = "listing"
-    """In a comma, or in a list of short items."""
-    UNMARKED = "unmarked"
-    """The recogniser heard no end of a sentence."""
-    STATEMENT = "statement"
-    QUESTION = "question"
-    COMMAND = "command"
-    ANSWER = "answer"
-    """The whole turn is a short answer: "yes", "no thanks"."""
-
 
 LIMIT_MS = {
     Ending.UNKNOWN: 900,
@@ -51,8 +20,8 @@ LIMIT_MS = {
     Ending.DEPENDENT: 1300,
     Ending.NUMBER: 1300,
     Ending.SPELLING: 1400,
-    Ending.CALL: 1300,
-    Ending.LISTING: 1100,
+    Ending.CALL: 1000,
+    Ending.LISTING: 1000,
     Ending.UNMARKED: 900,
     Ending.STATEMENT: 600,
     Ending.QUESTION: 350,
@@ -88,9 +57,23 @@ class Evidence:
 
 def pause_limit_ms(evidence: Evidence, eagerness: Eagerness = "auto") -> int:
     """How long this pause must last for the turn to be over. Ask again when the evidence changes."""
-    limit = LIMIT_MS[_ending(evidence)]
+    limit = float(_base_limit_ms(evidence))
     if evidence.turn_probability is not None:
         limit *= _interpolate(FACTOR_OF_PROBABILITY, evidence.turn_probability)
     limit *= 1 + FACTOR_OF_EARLIER_PAUSE * min(evidence.earlier_pauses, MOST_EARLIER_PAUSES)
     longest = MAX_WAIT_MS[eagerness]
     return round(min(max(limit * longest / MAX_WAIT_MS["medium"], SHORTEST_MS), longest))
+
+
+def _base_limit_ms(evidence: Evidence) -> int:
+    if evidence.language != "en":
+        return LIMIT_MS[Ending.UNKNOWN]
+    limit = LIMIT_MS[ending_of(evidence.text)]
+    return limit if evidence.at_pause else max(limit, LIMIT_MS[Ending.UNKNOWN])
+
+
+def _interpolate(points: tuple[tuple[float, float], ...], x: float) -> float:
+    for (left, low), (right, high) in pairwise(points):
+        if x <= right:
+            return low + (high - low) * (x - left) / (right - left)
+    return points[-1][1]

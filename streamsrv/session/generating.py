@@ -33,10 +33,10 @@ class Generating:
         self._spawn(self._prepare(effect))
 
     def generate(self, effect: Generate) -> None:
-        self._start(effect.generation, "language model", self._generate(effect))
+        self._start(effect.generation, "language model", lambda: self._generate(effect))
 
     def synthesize(self, effect: Synthesize) -> None:
-        self._start(effect.generation, "speech synthesiser", self._synthesize(effect))
+        self._start(effect.generation, "speech synthesiser", lambda: self._synthesize(effect))
 
     def stop(self, effect: StopGeneration) -> None:
         """Cancel what the generation still runs, except the task whose result ended it: that one is at its end."""
@@ -45,7 +45,7 @@ class Generating:
             if task is not current:
                 task.cancel()
 
-    def _start(self, generation: int, stage: str, work: Coroutine[Any, Any, None]) -> None:
+    def _start(self, generation: int, stage: str, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
         task = self._spawn(self._run(generation, stage, work))
         self._tasks[generation].add(task)
         task.add_done_callback(lambda done: self._forget(generation, done))
@@ -56,9 +56,9 @@ class Generating:
         if not tasks:
             self._tasks.pop(generation, None)
 
-    async def _run(self, generation: int, stage: str, work: Coroutine[Any, Any, None]) -> None:
+    async def _run(self, generation: int, stage: str, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
         try:
-            await work
+            await work()
         except EngineError as error:
             logger.warning("%s failed: %s", stage, error)
             self._report(GenerationFailed(generation, error))

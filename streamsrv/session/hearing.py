@@ -3,7 +3,7 @@
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterator
 from contextlib import aclosing
 from typing import Any
 
@@ -32,6 +32,8 @@ FRAMES_AT_ONCE = 32
 """Frames given to the detector in one call: a long append is heard in slices of about a second."""
 RECENT_FRAMES = 6000 // FRAME_MS
 """Frames kept for the pre-roll of a recognition: the longest prefix padding and the onset of speech."""
+PIECE_BYTES = 96_000
+"""Audio resampled at a time (2 s of PCM, 12 s of G.711), so that a long append does not hold up the event loop."""
 SPEECH = 0.5
 """Probability from which a frame before the start of a turn counts as speech for the recogniser."""
 
@@ -52,10 +54,12 @@ class Hearing:
         self._recent: deque[tuple[int, NDArray[np.int16], bool]] = deque(maxlen=RECENT_FRAMES)
         self._streams: dict[str, RecognitionStream] = {}
         self._tasks: dict[str, asyncio.Task[None]] = {}
+        self._clip = asyncio.Semaphore(1)  # clips are heard one by one: a session has two jobs of the detector at most
 
     async def append(self, audio: bytes, audio_format: AudioFormat) -> None:
         """Hear audio from the client, a whole number of samples."""
-        await self._hear(self._intake.append(audio, audio_format))
+        for piece in _pieces(audio):
+            await self._hear(self._intake.append(piece, audio_format))
 
     async def flush(self) -> None:
         """Hear what did not fill a frame yet: the client commits."""
@@ -96,17 +100,27 @@ class Hearing:
     def recognize_clip(self, effect: RecognizeClip) -> None:
         stream = self._open_stream(effect)
         if stream is not None:
-            self._spawn(self._push_clip(stream, effect))
+            pushing = self._spawn(self._push_clip(stream, effect))
+            # A recognition that is dropped, or has failed, hears no more.
+            self._tasks[effect.item_id].add_done_callback(lambda _: pushing.cancel())
 
     async def _push_clip(self, stream: RecognitionStream, clip: RecognizeClip) -> None:
-        intake = Intake()
-        frames = np.concatenate([intake.append(clip.audio, clip.format), intake.flush()])
-        vad = self._engines.vad.open()
+        intake, vad = Intake(), self._engines.vad.open()
+        try:
+            async with self._clip:
+                for piece in _pieces(clip.audio):
+                    await self._push(stream, vad, intake.append(piece, clip.format))
+                await self._push(stream, vad, intake.flush())
+            stream.finish()
+        except EngineError as error:
+            self._report(RecognitionFailed(clip.item_id, error))
+            self.drop(DropRecognition(clip.item_id))
+
+    async def _push(self, stream: RecognitionStream, vad: VadStream, frames: NDArray[np.int16]) -> None:
         for start in range(0, len(frames), FRAMES_AT_ONCE):
             batch = frames[start : start + FRAMES_AT_ONCE]
             for frame, probability in zip(batch, await self._probabilities(vad, batch), strict=True):
                 stream.push(frame, speech=probability >= SPEECH)
-        stream.finish()
 
     def _open_stream(self, effect: OpenRecognition | RecognizeClip) -> RecognitionStream | None:
         item_id = effect.item_id
@@ -133,3 +147,7 @@ class Hearing:
         finally:
             self._streams.pop(item_id, None)
             self._tasks.pop(item_id, None)
+
+
+def _pieces(audio: bytes) -> Iterator[bytes]:
+    return (audio[start : start + PIECE_BYTES] for start in range(0, len(audio), PIECE_BYTES))

@@ -57,6 +57,8 @@ class Listener:
 
     def configure(self, options: AudioInput) -> None:
         """The session's input options changed; what is in the buffer stays."""
+        if (options.turn_detection is None) is not (self._options.turn_detection is None):
+            self._turns.end_turn()  # its beginning was announced, or not, by other rules
         self._options = options
         self._turns.configure(_turn_options(options.turn_detection))
 
@@ -87,7 +89,8 @@ class Listener:
                 self._open(max(padded_ms, self._buffer_start_ms))
         elif isinstance(change, SpeechStarted):
             self._unannounced = change
-            self._open(change.at_ms)
+            if self._recognition_start_ms is None:  # else it hears the buffer since turn detection was off
+                self._open(change.at_ms)
         if self._recognition_start_ms is not None:
             self._outbox.emit(FeedRecognition(self.item_id, self._turns.speech))
         if isinstance(change, SpeechStopped):
@@ -161,11 +164,7 @@ class Listener:
 
     def _open(self, from_ms: int) -> None:
         self._recognition_start_ms = from_ms
-        transcription = self._options.transcription
-        language = transcription.language if transcription else None
-        prompt = transcription.prompt if transcription else None
-        options = RecognitionOptions(language=language, prompt=prompt or "")
-        self._outbox.emit(OpenRecognition(self.item_id, from_ms, options))
+        self._outbox.emit(OpenRecognition(self.item_id, from_ms, recognition_options(self._options)))
 
     def _end_buffer(self, until_ms: int) -> CommittedAudio:
         recognized = self._recognition_start_ms is not None
@@ -176,6 +175,14 @@ class Listener:
         self._buffer_start_ms = until_ms
         self._item_id = self._recognition_start_ms = self._unannounced = None
         return committed
+
+
+def recognition_options(options: AudioInput) -> RecognitionOptions:
+    """What the client said about its speech."""
+    transcription = options.transcription
+    if transcription is None:
+        return RecognitionOptions()
+    return RecognitionOptions(language=transcription.language, prompt=transcription.prompt or "")
 
 
 def _turn_options(detection: TurnDetection | None) -> TurnOptions:

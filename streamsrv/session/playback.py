@@ -35,6 +35,9 @@ class PlaybackLedger:
         self.words: list[PlacedWord] = []
         self.truncated_ms: int | None = None
         """Where the client says that playback was cut off."""
+        self.starts_ms = 0
+        """Wall ms before which it is not played, because the client still plays what came before it."""
+        self._stopped_ms: int | None = None
         self._cut_off = False
         self._segment_text = ""
         self._segment_start_ms = 0
@@ -52,7 +55,7 @@ class PlaybackLedger:
     def send(self, duration_ms: int, now_ms: int, words: tuple[SpokenWord, ...] = ()) -> None:
         """`duration_ms` of the segment's audio goes out now; `words` (ms since the segment's start) are in it."""
         if now_ms >= self.play_until_ms:
-            self._runs.append((now_ms, self.sent_ms))
+            self._runs.append((max(now_ms, self.starts_ms), self.sent_ms))
         self.sent_ms += duration_ms
         self._segment_words.extend(words)
 
@@ -84,7 +87,12 @@ class PlaybackLedger:
         if not self._runs:
             return 0
         wall_ms, audio_ms = self._runs[-1]
-        return wall_ms + self.sent_ms - audio_ms
+        until_ms = wall_ms + self.sent_ms - audio_ms
+        return until_ms if self._stopped_ms is None else min(until_ms, self._stopped_ms)
+
+    def stop(self, now_ms: int) -> None:
+        """The client drops what it has not played yet."""
+        self._stopped_ms = now_ms
 
     def report(self, audio_ms: int) -> None:
         """The client played up to `audio_ms`."""

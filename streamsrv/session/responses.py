@@ -57,7 +57,7 @@ class Responses:
         self._live: dict[int, Response] = {}
         self._waiting: dict[int, _Request] = {}
         self._ledgers: dict[str, PlaybackLedger] = {}
-        self._last_spoken: str | None = None  # the item to trim when the user speaks up
+        self._playing: list[str] = []  # items to trim when the user speaks up, in the order in which they are played
         self._ended = False
         self._speculation: Speculation | None = None
 
@@ -75,20 +75,19 @@ class Responses:
 
     @property
     def play_until_ms(self) -> int:
-        """Wall ms at which the last answer, unless it was interrupted, will have been played."""
-        ledger = self._ledgers.get(self._last_spoken or "")
-        return ledger.play_until_ms if ledger is not None else 0
+        """Wall ms at which everything said so far, and not stopped, will have been played."""
+        return max((self._ledgers[item_id].play_until_ms for item_id in self._playing), default=0)
+
+    def words_played(self, now_ms: int) -> str | None:
+        """What was heard of the answers that are playing or about to; None while there is none."""
+        if self.active is None and self.play_until_ms <= now_ms:
+            return None
+        ledgers = [self._ledgers[item_id] for item_id in self._playing]
+        return " ".join(ledger.heard_text(ledger.played_ms(now_ms)) for ledger in ledgers)
 
     @property
     def speculating(self) -> bool:
         return self._speculation is not None
-
-    def words_played(self, now_ms: int) -> str | None:
-        """What was heard of the answer that is playing or about to; None while there is none."""
-        if self.active is None and self.play_until_ms <= now_ms:
-            return None
-        ledger = self._ledgers.get(self._last_spoken or "")
-        return ledger.heard_text(ledger.played_ms(now_ms)) if ledger is not None else ""
 
     def create(self, options: ResponseOptions, session: Session, now_ms: int, timeline: Timeline | None = None) -> None:
         """Start a response; its generation waits for `start_ready`. Raises `ProtocolError`."""
@@ -154,7 +153,9 @@ class Responses:
         if isinstance(message, SpokenMessage) and message.item.id not in self._ledgers:
             self._ledgers[message.item.id] = message.ledger
             if response.plan.in_conversation:
-                self._last_spoken = message.item.id
+                message.ledger.starts_ms = self.play_until_ms
+                self._playing = [i for i in self._playing if self._ledgers[i].play_until_ms > now_ms]
+                self._playing.append(message.item.id)
         self._forget_if_done(response, now_ms)
 
     def take_speech(self, speech: SpeechOutput, now_ms: int) -> None:
@@ -196,11 +197,14 @@ class Responses:
         if (active := self.active) is not None:
             active.close("cancelled", reason="turn_detected")
             self._forget_if_done(active, now_ms)
-        spoken, self._last_spoken = self._last_spoken, None
-        if spoken is not None and self._ledgers[spoken].truncated_ms is None:
-            self._keep_heard(spoken, self._ledgers[spoken].played_ms(now_ms))
+        playing, self._playing = self._playing, []
+        for item_id in playing:
+            ledger = self._ledgers[item_id]
+            if ledger.truncated_ms is None:
+                self._keep_heard(item_id, ledger.played_ms(now_ms))
+            ledger.stop(now_ms)
 
-    def truncate(self, item_id: str, audio_end_ms: int) -> None:
+    def truncate(self, item_id: str, audio_end_ms: int, now_ms: int) -> None:
         """The client says that it played no more than `audio_end_ms` of an item. Raises `ProtocolError`."""
         ledger = self._ledgers.get(item_id)
         if ledger is None:
@@ -210,8 +214,7 @@ class Responses:
                 "item_id",
             )
         ledger.truncated_ms = audio_end_ms
-        if item_id == self._last_spoken:
-            self._last_spoken = None
+        ledger.stop(now_ms)
         self._keep_heard(item_id, audio_end_ms)
 
     def playback_reported(self, item_id: str, audio_ms: int) -> None:

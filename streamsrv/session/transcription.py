@@ -19,6 +19,8 @@ class Transcriptions:
         self._outbox = outbox
         self._sent: dict[str, str] = {}
         self._revisions: dict[str, int] = {}
+        self.lost: dict[str, str] = {}
+        """Why the audio in the buffer will have no transcript, by the item it will become."""
         self.pending: dict[str, int] = {}
         """Committed items without a final transcript, with their length in ms."""
 
@@ -43,6 +45,7 @@ class Transcriptions:
         """Tell the client the authoritative transcript of a committed item."""
         duration_ms = self.pending.pop(item_id, 0)
         if session.audio.input.transcription is None:
+            self.forget(item_id)
             return
         self._send_delta(item_id, transcript.text)
         self.forget(item_id)
@@ -66,6 +69,7 @@ class Transcriptions:
     def forget(self, item_id: str) -> None:
         self._sent.pop(item_id, None)
         self._revisions.pop(item_id, None)
+        self.lost.pop(item_id, None)
 
     def _send_delta(self, item_id: str, text: str) -> None:
         sent = self._sent.get(item_id, "")

@@ -128,9 +128,14 @@ class SimulatedEars:
         """All that were ever opened, by item."""
 
     @property
+    def listening(self) -> bool:
+        """Whether the core still feeds a recognition."""
+        return any(recognition.open for recognition in self.recognitions.values())
+
+    @property
     def working(self) -> bool:
-        """Whether a recognition still has something to say."""
-        return any(not recognition.over for recognition in self.recognitions.values())
+        """Whether a recognition that is fed no more still has something to say."""
+        return any(not (recognition.open or recognition.over) for recognition in self.recognitions.values())
 
     def hear(self, frame: AirFrame) -> None:
         """The core is given this frame next."""

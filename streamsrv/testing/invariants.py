@@ -201,7 +201,7 @@ def audio_is_whole(record: Record) -> Iterator[tuple[int, str]]:
 
 
 def recognitions_end(record: Record) -> Iterator[tuple[int, str]]:
-    """Every recognition is finished or dropped, and never finished twice."""
+    """Every recognition is finished or dropped, but for the last one without turn detection: it waits for a commit."""
     going_on: dict[str, int] = {}
     for at_ms, effect in record.effects():
         match effect:
@@ -211,6 +211,8 @@ def recognitions_end(record: Record) -> Iterator[tuple[int, str]]:
                 going_on.pop(effect.item_id, None)
             case _:
                 pass
+    if record.scenario.session.audio.input.turn_detection is None and going_on:
+        going_on.popitem()
     for item_id, at_ms in going_on.items():
         yield at_ms, f"the recognition of {item_id} was never ended"
 

@@ -182,7 +182,9 @@ class Simulator:
     def _going_on(self) -> list[str]:
         """What is not over yet."""
         timers = self._timers.keys() - STANDING_TIMERS
+        in_turn = self._ears.listening and self._core.session.audio.input.turn_detection is not None
         return [
+            *(["a turn"] if in_turn else ()),
             *(["a recognition"] if self._ears.working else ()),
             *(["a generation"] if self._voice.working else ()),
             *(["the client"] if not self._client.idle else ()),

@@ -1,7 +1,6 @@
 """Turns of a session: interruptions that are weighed first, and microphones that go silent."""
 
 from harness import Talk, event, of_type, types
-
 from streamsrv.asr.base import Transcript
 from streamsrv.llm.base import Finished
 from streamsrv.session.effects import DropRecognition, Generate, OpenRecognition, SetTimer, StopGeneration

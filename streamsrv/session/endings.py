@@ -1,0 +1,204 @@
+"""How an English text ends: whether more must follow, may follow, or nothing is missing. Pure.
+
+The text is a recogniser's transcript up to a pause. Its marks are hints only: recognisers put a full stop behind
+whatever they heard last, but a question mark only behind what sounds and reads like a question.
+"""
+
+import re
+from collections.abc import Sequence
+from enum import Enum
+
+
+class Ending(Enum):
+    """How the words so far end."""
+
+    UNKNOWN = "unknown"
+    """There are no words."""
+    OPEN = "open"
+    """In a word that needs another: "the", "because", "is"."""
+    HESITATION = "hesitation"
+    """In a filler: "um", "you know"."""
+    DEPENDENT = "dependent"
+    """In a clause that waits for its main clause: "if it rains tomorrow"."""
+    NUMBER = "number"
+    """In a number, which may be part of a longer one, a date, a time or an address."""
+    SPELLING = "spelling"
+    """In single letters."""
+    CALL = "call"
+    """The whole turn is a greeting or a name, before the matter itself: "hey computer"."""
+    LISTING = "listing"
+    """In a comma, or in a list without a last item: "apples, pears"."""
+    UNMARKED = "unmarked"
+    """The recogniser heard no end of a sentence."""
+    STATEMENT = "statement"
+    QUESTION = "question"
+    COMMAND = "command"
+    ANSWER = "answer"
+    """The whole turn is a short answer, or its last words close it: "yes", "no thanks", "that's all"."""
+
+
+def _words(text: str) -> frozenset[str]:
+    return frozenset(text.split())
+
+
+def _phrases(text: str) -> tuple[tuple[str, ...], ...]:
+    return tuple(tuple(phrase.split()) for phrase in text.split(","))
+
+
+_FILLERS = _words("um uh uhm umm uhh erm er hm hmm mm ah eh oh well basically actually so")
+_FILLER_PHRASES = _phrases("you know,i mean,sort of,kind of,let me see,let's see,let me think,what's it called")
+
+_NEEDS_MORE = _words(
+    """a an the and or but nor because if unless although though whereas than whether per my your our their every some
+    any very i'm you're we're they're i'll you'll we'll they'll he'll she'll i'd you'd we'd they'd i've you've we've
+    they've let's there's here's mr mrs ms dr"""
+)
+"""Articles, conjunctions, possessives, titles: nothing complete ends in them."""
+_SELDOM_LAST = _words(
+    """is are was were am be been being has had does did will would shall should can could may might must isn't aren't
+    wasn't weren't doesn't didn't won't wouldn't shouldn't can't couldn't
+    of to in on at by for from with into onto about under between during without within against toward towards upon
+    among as via like
+    i we he she they who whom whose which that's it's he's she's what's where's who's how's when while his its these
+    those not no"""
+)
+"""Auxiliaries, prepositions, subjects: only questions ("what are you looking for?") and short answers end in them."""
+_PARTICLES = _words("in on")
+"""Prepositions that end commands: "turn the light on"."""
+
+_SUBORDINATORS = _words("if although though while unless until since before after once whenever as whereas")
+_SUBJECTS = _words("i you he she it we they the a an my your his her our their this that these those there")
+_AUXILIARIES = _words(
+    """is are was were am do does did have has had can could will would shall should may might must isn't aren't wasn't
+    weren't don't doesn't didn't haven't hasn't won't wouldn't can't couldn't shouldn't"""
+)
+_ASKING = _words("what what's who who's whose where where's when when's why how how's which")
+
+_NUMBERS = _words(
+    """zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen
+    eighteen nineteen twenty thirty forty fifty sixty seventy eighty ninety hundred thousand million billion double
+    triple point"""
+)
+
+_ANSWERS = _words(
+    """yes yeah yep yup sure no nope nah okay ok right correct exactly absolutely definitely maybe perhaps stop cancel
+    thanks thank you please alright all goodbye bye nothing none never mind great perfect good fine cool wow really
+    continue next back help repeat again enough"""
+)
+_ANSWER_PHRASES = _phrases(
+    """of course,go ahead,go on,i don't know,i do,i am,i don't,not yet,not now,not really,yes it is,no it isn't,i think
+    so,i guess so,me too,that's right,no problem,sounds good"""
+)
+_CLOSINGS = _phrases("thanks,thank you,please,that's all,that's it,that is all,thank you very much,thanks a lot,bye")
+_GREETINGS = _words("hey hi hello okay ok good excuse listen")
+_LONGEST_ANSWER, _LONGEST_CALL = 4, 3
+"""Words."""
+
+_COMMANDS = _words(
+    """activate add answer arm ask book bring call cancel change check choose clean clear close compare convert count
+    create deactivate decrease define delete describe dim disable disarm do drop email enable end explain fetch find
+    finish get give go help hang hide hold increase keep launch leave let's list lock look lower make message move mute
+    open order pause pick plan play please pull put raise read record reduce remind remove rename repeat reply reset
+    restart resume return save say schedule search select send set show shut sing skip spell start stop suggest switch
+    take tell text translate try turn unlock unmute update use volume wake write"""
+)
+_REQUESTS = _phrases("can you,could you,would you,will you,please,i want you to,i'd like you to,and,then,now,okay,ok")
+"""They come before a command."""
+_GIVING = _words("tell give show send remind read bring call get buy play ask")
+_RECEIVERS = _words("me us him her them")
+
+_MARKS = re.compile(r"[.?!,;:…]+\s*$")
+_SENTENCE_END = re.compile(r"(?<=[.?!…])\s+")
+_WORD = re.compile(r"[^\W_]+(?:'[^\W_]+)*")
+
+
+def ending_of(text: str) -> Ending:
+    """Classify the end of `text`, the English transcript of a turn up to a pause."""
+    text = text.replace("’", "'").strip().lower()
+    words = _WORD.findall(text)
+    if not words:
+        return Ending.UNKNOWN
+    mark = text[-1] if _MARKS.search(text) else ""
+    sentence = _SENTENCE_END.split(text)[-1]
+    return _ending_of_turn(words) or _open_ending(words, sentence, mark) or _complete_ending(sentence, mark)
+
+
+def _ending_of_turn(words: Sequence[str]) -> Ending | None:
+    """Endings for which the whole turn counts."""
+    if words[-1] in _FILLERS or _ends_with(words, _FILLER_PHRASES):
+        return Ending.HESITATION
+    spoken = [word for word in words if word not in _FILLERS]
+    if len(spoken) <= _LONGEST_ANSWER and (_ANSWERS.issuperset(spoken) or tuple(spoken) in _ANSWER_PHRASES):
+        return Ending.ANSWER
+    if len(words) <= _LONGEST_CALL and words[0] in _GREETINGS:
+        return Ending.CALL
+    if _ends_with(words, _CLOSINGS):
+        return Ending.ANSWER
+    return None
+
+
+def _open_ending(words: Sequence[str], sentence: str, mark: str) -> Ending | None:
+    """Endings after which more must or may follow."""
+    last = words[-1]
+    if last in _NEEDS_MORE:
+        return Ending.OPEN
+    if mark == "?":
+        return None
+    if len(last) == 1 and last.isalpha() and (len(words) == 1 or len(words[-2]) == 1):
+        return Ending.SPELLING
+    if _is_number(last) and not (len(words) == 1 and len(last) < 3 + 3 * last.isalpha()):
+        return Ending.NUMBER
+    in_sentence = _WORD.findall(sentence)
+    if last in _SELDOM_LAST:
+        is_particle = last in _PARTICLES and len(in_sentence) > 2 and _is_command(in_sentence)
+        return Ending.UNMARKED if is_particle else Ending.OPEN
+    if len(in_sentence) == 2 and in_sentence[0] in _GIVING and last in _RECEIVERS:
+        return Ending.OPEN
+    if _is_dependent(in_sentence) and "," not in sentence[:-1]:
+        return Ending.DEPENDENT
+    return Ending.LISTING if mark == "," or _is_listing(sentence) else None
+
+
+def _complete_ending(sentence: str, mark: str) -> Ending:
+    words = _WORD.findall(sentence)
+    if _is_question(words) or (mark == "?" and len(words) > 2):
+        return Ending.QUESTION
+    if _is_command(words):
+        return Ending.COMMAND
+    return Ending.STATEMENT if mark else Ending.UNMARKED
+
+
+def _ends_with(words: Sequence[str], phrases: Sequence[tuple[str, ...]]) -> bool:
+    return any(tuple(words[-len(phrase) :]) == phrase for phrase in phrases)
+
+
+def _is_number(word: str) -> bool:
+    return word in _NUMBERS or word.isdigit()
+
+
+def _is_dependent(words: Sequence[str]) -> bool:
+    if words[0] in ("when", "where"):
+        return len(words) > 1 and words[1] in _SUBJECTS
+    return words[0] in _SUBORDINATORS and "then" not in words
+
+
+def _is_listing(sentence: str) -> bool:
+    """Whether the last of several items is short and no "and" or "or" announced it as the last."""
+    *before, last = sentence.split(",")
+    item, first = _WORD.findall(last), _WORD.findall(before[0]) if before else []
+    return bool(first) and 1 <= len(item) <= 2 and item[0] not in ("and", "or") and first[0] not in _ANSWERS
+
+
+def _is_question(words: Sequence[str]) -> bool:
+    """Whether the words have a question's order, and something is asked about."""
+    if words[0] in _ASKING:
+        return len(words) > 2 and (words[0].endswith("'s") or not _AUXILIARIES.isdisjoint(words[1:4]))
+    return len(words) > 2 and words[0] in _AUXILIARIES and words[1] in _SUBJECTS
+
+
+def _is_command(words: Sequence[str]) -> bool:
+    """Whether the words begin with a verb in the imperative, and something follows it."""
+    for request in _REQUESTS:
+        if tuple(words[: len(request)]) == request:
+            return _is_command(words[len(request) :])
+    return len(words) > 1 and words[0] in _COMMANDS
