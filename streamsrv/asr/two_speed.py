@@ -5,10 +5,13 @@ silence that ends a turn hides the time it takes. It is worth a short wait (`bud
 """
 
 import asyncio
+import contextlib
 import logging
 import time
+from collections import Counter
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, replace
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,6 +30,8 @@ TURN_SILENCE_MS = 300
 """The silence that ends a turn, at least: what the accurate recogniser may take without anybody waiting for it."""
 LOST_S = 2.0
 """A question without an answer is not counted any longer: it was shed, or there was nothing to decode."""
+QUEUE_AGE_S = 0.1
+"""When work has waited this long for a thread, the accurate recogniser is not asked."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,11 +55,18 @@ def load(entry: ModelEntry, context: LoadContext) -> "TwoSpeedRecognizer":
     except TypeError as error:
         raise Unavailable(f"The options of {entry.name} are wrong: {error}") from error
     fast, accurate = context.load_part(options.fast), context.load_part(options.accurate)
-    return TwoSpeedRecognizer(fast, accurate, entry.name, budget_ms=options.budget_ms, at_once=options.at_once)
+    return TwoSpeedRecognizer(
+        fast,
+        accurate,
+        entry.name,
+        budget_ms=options.budget_ms,
+        at_once=options.at_once,
+        queue_age_s=lambda: context.scheduler.queue_age_s,
+    )
 
 
 class TwoSpeedRecognizer:
-    """A `Recognizer` made of two; see `TwoSpeedOptions`. `clock` gives seconds."""
+    """A `Recognizer` made of two; see `TwoSpeedOptions`. `clock` and `queue_age_s` give seconds."""
 
     def __init__(
         self,
@@ -65,6 +77,7 @@ class TwoSpeedRecognizer:
         budget_ms: int = 150,
         at_once: int = 1,
         clock: Callable[[], float] = time.monotonic,
+        queue_age_s: Callable[[], float] = lambda: 0.0,
     ) -> None:
         self.name = name
         self.budget_ms = budget_ms
@@ -72,16 +85,21 @@ class TwoSpeedRecognizer:
         self.pace = Pace()
         self.asked: dict[TwoSpeedStream, float] = {}
         """When streams asked the accurate recogniser what it has not answered yet."""
+        self.finals = Counter[Literal["fast", "accurate"]]()
+        """Whose final transcripts were given out."""
         self._fast = fast
         self._accurate = accurate
         self._at_once = at_once
+        self._queue_age_s = queue_age_s
 
     def open(self, options: RecognitionOptions) -> "TwoSpeedStream":
         """Start an utterance; needs a running event loop."""
         return TwoSpeedStream(self, self._fast.open(options), self._open_accurate(options))
 
     def is_busy(self, stream: "TwoSpeedStream") -> bool:
-        """Whether the accurate recogniser works for as many other streams as it may."""
+        """Whether the accurate recogniser works for as many other streams as it may, or all threads are taken."""
+        if self._queue_age_s() > QUEUE_AGE_S:
+            return True
         recent = self.clock() - LOST_S
         return sum(other is not stream and at > recent for other, at in self.asked.items()) >= self._at_once
 
@@ -222,7 +240,7 @@ class TwoSpeedStream:
         try:
             async for transcript in self._fast:
                 if transcript.is_final:
-                    self._newest.put(await self._accurate_final() or transcript)
+                    self._newest.put(await self._better(transcript))
                     break
                 self._heard_fast = transcript
                 self._newest.put(self._merged())
@@ -243,15 +261,15 @@ class TwoSpeedStream:
             if not self._final.done():
                 self._final.set_result(None)
 
-    async def _accurate_final(self) -> Transcript | None:
-        """The accurate final transcript, if it comes in time."""
-        if self._abandoned and not self._final.done():
-            return None
-        try:
-            async with asyncio.timeout_at(self._wait_until):
-                return await asyncio.shield(self._final)
-        except TimeoutError:
-            return None
+    async def _better(self, fast: Transcript) -> Transcript:
+        """The accurate final transcript if it comes in time, else the fast one."""
+        accurate = None
+        if self._final.done() or not self._abandoned:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout_at(self._wait_until):
+                    accurate = await asyncio.shield(self._final)
+        self._recognizer.finals["accurate" if accurate else "fast"] += 1
+        return accurate or fast
 
 
 def continuation(stable: str, text: str) -> str:

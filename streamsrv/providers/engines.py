@@ -7,6 +7,7 @@ from streamsrv.asr.base import Recognizer
 from streamsrv.inference.scheduler import Scheduler
 from streamsrv.llm.base import ChatModel
 from streamsrv.tts.base import Synthesizer
+from streamsrv.turn.base import TurnModel
 from streamsrv.vad.base import Vad
 
 
@@ -22,6 +23,8 @@ class Engines:
     voice_activity: Scheduler
     chat_by_name: Mapping[str, ChatModel]
     """Chat models that a client may ask for by their catalogue name."""
+    turn: TurnModel | None = None
+    """Tells from the sound of a pause whether the speaker is done."""
 
     def chat_model(self, name: str) -> ChatModel:
         """The model of that name; the default one for names that are not ours (such as `gpt-realtime`)."""

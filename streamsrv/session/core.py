@@ -42,6 +42,7 @@ from streamsrv.session.inputs import (
     SpeechOutput,
     TimerFired,
     TranscriptReceived,
+    TurnJudged,
 )
 from streamsrv.session.listening import CommittedAudio, Listener, recognition_options
 from streamsrv.session.outbox import Outbox
@@ -112,6 +113,8 @@ class SessionCore:
         match happened:
             case ModelOutput() | SpeechOutput() | SegmentSpoken() | GenerationFailed():
                 return happened.generation not in self._responses
+            case TurnJudged():
+                return not self._listener.is_hearing(happened.item_id)
             case TranscriptReceived() | RecognitionFailed():
                 pending = happened.item_id in self._transcriptions.pending
                 return not pending and not self._listener.is_hearing(happened.item_id)
@@ -132,6 +135,8 @@ class SessionCore:
                 self._take_transcript(happened.item_id, happened.transcript)
             case RecognitionFailed():
                 self._fail_transcript(happened.item_id, str(happened.error))
+            case TurnJudged():
+                self._turns.take_judgement(happened.probability)
             case ModelOutput():
                 self._responses.take(happened.generation, happened.delta, self._now_ms)
             case SpeechOutput():
@@ -179,20 +184,19 @@ class SessionCore:
         if transcript.is_final and item_id in self._transcriptions.pending:
             self._transcriptions.final(item_id, transcript, self.session)
             self._settle_transcript(item_id, transcript.text)
-        elif self._turns.is_weighing and self._listener.is_hearing(item_id):
+        elif self._listener.is_hearing(item_id):
             self._turns.take(transcript)
-        elif not transcript.is_final:
-            self._transcriptions.interim(item_id, transcript, self.session)
-            if transcript.at_pause and self._listener.is_hearing(item_id):
-                self._speculate(transcript.text)
+            if not self._turns.is_weighing:
+                self._transcriptions.interim(item_id, transcript, self.session)
+                self._speculate(transcript)
 
-    def _speculate(self, text: str) -> None:
+    def _speculate(self, transcript: Transcript) -> None:
         """The user pauses, perhaps for good: begin the answer to what was said so far."""
         detection = self.session.audio.input.turn_detection
         wanted = detection is not None and detection.create_response and self.session.type == "realtime"
         idle = self._responses.active is None and not self._transcriptions.pending
-        if self._speculative and wanted and idle and text and self._listener.pausing:
-            self._responses.speculate(text, self.session)
+        if self._speculative and wanted and idle and transcript.at_pause and self._listener.pausing and transcript.text:
+            self._responses.speculate(transcript.text, self.session)
 
     def _end_speculation_if_vain(self) -> None:
         """The user goes on, or the turn is over and something else answered it."""

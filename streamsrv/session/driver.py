@@ -73,6 +73,7 @@ class SessionDriver:
             effects.OpenRecognition: self._hearing.open,
             effects.FeedRecognition: self._hearing.feed,
             effects.FinishRecognition: self._hearing.finish,
+            effects.JudgeTurn: self._hearing.judge,
             effects.DropRecognition: self._hearing.drop,
             effects.RecognizeClip: self._hearing.recognize_clip,
             effects.PrepareModel: self._generating.prepare,

@@ -61,6 +61,13 @@ class FinishRecognition:
 
 
 @dataclass(frozen=True, slots=True)
+class JudgeTurn:
+    """Ask the end-of-turn model, if there is one, whether the user is done; answered by `TurnJudged`."""
+
+    item_id: str
+
+
+@dataclass(frozen=True, slots=True)
 class DropRecognition:
     item_id: str
 
@@ -151,6 +158,7 @@ Effect = (
     | OpenRecognition
     | FeedRecognition
     | FinishRecognition
+    | JudgeTurn
     | DropRecognition
     | RecognizeClip
     | PrepareModel

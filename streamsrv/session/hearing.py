@@ -19,19 +19,21 @@ from streamsrv.session.effects import (
     DropRecognition,
     FeedRecognition,
     FinishRecognition,
+    JudgeTurn,
     OpenRecognition,
     RecognizeClip,
 )
-from streamsrv.session.inputs import AudioAppended, FrameHeard, Input, RecognitionFailed, TranscriptReceived
+from streamsrv.session.inputs import AudioAppended, FrameHeard, Input, RecognitionFailed, TranscriptReceived, TurnJudged
 from streamsrv.session.intake import Intake
+from streamsrv.turn.base import TurnModel
 from streamsrv.vad.base import FRAME_MS, VadStream
 
 logger = logging.getLogger(__name__)
 
 FRAMES_AT_ONCE = 32
 """Frames given to the detector in one call: a long append is heard in slices of about a second."""
-RECENT_FRAMES = 6000 // FRAME_MS
-"""Frames kept for the pre-roll of a recognition: the longest prefix padding and the onset of speech."""
+RECENT_FRAMES = 8000 // FRAME_MS
+"""Frames kept for the pre-roll of a recognition (5 s of prefix padding at most), and for the end-of-turn model."""
 PIECE_BYTES = 96_000
 """Audio resampled at a time (2 s of PCM, 12 s of G.711), so that a long append does not hold up the event loop."""
 SPEECH = 0.5
@@ -92,6 +94,19 @@ class Hearing:
     def finish(self, effect: FinishRecognition) -> None:
         if effect.item_id in self._streams:
             self._streams[effect.item_id].finish()
+
+    def judge(self, effect: JudgeTurn) -> None:
+        if self._engines.turn is not None:
+            self._spawn(self._judge(effect.item_id, self._engines.turn))
+
+    async def _judge(self, item_id: str, model: TurnModel) -> None:
+        heard = np.concatenate([frame for _, frame, _ in self._recent])
+        try:
+            probability = await self._engines.scheduler.run(Priority.FINAL, lambda: model.probability(heard))
+        except EngineError as error:
+            logger.warning("the end-of-turn model %s failed: %s", model.name, error)
+        else:
+            self._report(TurnJudged(item_id, probability))
 
     def drop(self, effect: DropRecognition) -> None:
         if (task := self._tasks.get(effect.item_id)) is not None:

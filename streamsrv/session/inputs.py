@@ -60,6 +60,14 @@ class RecognitionFailed:
 
 
 @dataclass(frozen=True, slots=True)
+class TurnJudged:
+    """What the end-of-turn model says of the pause after an item's speech: probability (0..1) that the user is done."""
+
+    item_id: str
+    probability: float
+
+
+@dataclass(frozen=True, slots=True)
 class ModelOutput:
     generation: int
     delta: Delta
@@ -110,6 +118,7 @@ Input = (
     | FrameHeard
     | TranscriptReceived
     | RecognitionFailed
+    | TurnJudged
     | ModelOutput
     | SpeechOutput
     | SegmentSpoken

@@ -6,11 +6,11 @@ from streamsrv.asr.base import RecognitionOptions
 from streamsrv.realtime.errors import ProtocolError
 from streamsrv.realtime.session_object import AudioInput, SemanticVad, ServerVad, TurnDetection
 from streamsrv.session.effects import DropRecognition, FeedRecognition, FinishRecognition, OpenRecognition
+from streamsrv.session.endpointing import Evidence, pause_limit_ms
 from streamsrv.session.outbox import Outbox
 from streamsrv.session.turns import SpeechStarted, SpeechStopped, TurnDetector, TurnOptions
 
 MIN_COMMIT_MS = 100
-SILENCE_MS_OF_EAGERNESS = {"low": 1200, "medium": 700, "auto": 700, "high": 400}
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +98,10 @@ class Listener:
             self._outbox.send("input_audio_buffer.speech_stopped", audio_end_ms=change.at_ms, item_id=self.item_id)
             return self._end_buffer(until_ms)
         return change
+
+    def wait(self, limit_ms: int) -> None:
+        """End the turn when the pause that is going on has lasted this long."""
+        self._turns.wait(limit_ms)
 
     def announce(self) -> None:
         """Tell the client of the turn that began, unless it knows."""
@@ -194,6 +198,6 @@ def _turn_options(detection: TurnDetection | None) -> TurnOptions:
                 silence_ms=detection.silence_duration_ms,
             )
         case SemanticVad():
-            return TurnOptions(silence_ms=SILENCE_MS_OF_EAGERNESS[detection.eagerness])
+            return TurnOptions(silence_ms=pause_limit_ms(Evidence(), detection.eagerness))
         case None:
             return TurnOptions()

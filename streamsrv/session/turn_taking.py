@@ -1,11 +1,12 @@
 """Who speaks: turns of the user, from voice activity, words and what is being played. Pure."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from streamsrv.asr.base import Transcript
 from streamsrv.realtime.session_object import AudioInput, SemanticVad
-from streamsrv.session.effects import ClearTimer, SetTimer
+from streamsrv.session.effects import ClearTimer, JudgeTurn, SetTimer
+from streamsrv.session.endpointing import Evidence, pause_limit_ms
 from streamsrv.session.inputs import FrameHeard
 from streamsrv.session.interruption import Verdict, judge
 from streamsrv.session.listening import CommittedAudio, Listener
@@ -15,6 +16,12 @@ from streamsrv.session.turns import SpeechStarted
 
 MICROPHONE_MS = 2000
 """A turn in which no audio arrives for this long has ended: the microphone is muted or stuck."""
+
+
+JUDGED_MS = 192
+"""A pause this long is shown to the end-of-turn model."""
+HESITATION_MS = 200
+"""A pause this long, with speech after it, says that the speaker hesitates."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +53,8 @@ class TurnTaking:
         self._playing = playing
         self._options = AudioInput()
         self._weighed: Transcript | None = None  # what was recognised of speech that may be an interruption
+        self._evidence = Evidence()  # on whether the pause that is going on is the end of the turn
+        self._pause_ms = 0
         self._last_speech_ms = self._last_frame_ms = 0  # wall time
 
     def configure(self, options: AudioInput) -> None:
@@ -62,7 +71,9 @@ class TurnTaking:
         self._last_frame_ms = now_ms
         if self._listener.speech:
             self._last_speech_ms = now_ms
+        self._follow_pause()
         if isinstance(change, SpeechStarted):
+            self._evidence = Evidence()
             self._outbox.emit(SetTimer("microphone", MICROPHONE_MS))
             if isinstance(self._options.turn_detection, SemanticVad) and self._playing(now_ms) is not None:
                 self._weighed = Transcript("")
@@ -73,8 +84,15 @@ class TurnTaking:
         return self._weigh(now_ms) if self._weighed is not None else []
 
     def take(self, transcript: Transcript) -> None:
-        """Take what was recognised of the speech that is being weighed."""
-        self._weighed = transcript
+        """Take what was recognised of the turn so far."""
+        if self._weighed is not None:
+            self._weighed = transcript
+        language = transcript.language or "en"
+        self._consider(replace(self._evidence, text=transcript.text, at_pause=transcript.at_pause, language=language))
+
+    def take_judgement(self, probability: float) -> None:
+        """Take what the end-of-turn model says of the pause that is going on."""
+        self._consider(replace(self._evidence, turn_probability=probability))
 
     def check_microphone(self, now_ms: int) -> list[TurnChange]:
         """The microphone timer fired: end the turn if no audio comes any more, as audio time then stands still."""
@@ -85,6 +103,23 @@ class TurnTaking:
             self._outbox.emit(SetTimer("microphone", MICROPHONE_MS - silent_ms))
             return []
         return self._end(self._listener.cut_off(), now_ms)
+
+    def _follow_pause(self) -> None:
+        """Notice where pauses begin and end: evidence is about one pause."""
+        before_ms = self._pause_ms
+        self._pause_ms = self._listener.pause_ms if self._listener.speaking else 0
+        if self._pause_ms == 0 and before_ms:
+            earlier = self._evidence.earlier_pauses + (before_ms >= HESITATION_MS)
+            self._evidence = replace(self._evidence, at_pause=False, turn_probability=None, earlier_pauses=earlier)
+        elif before_ms < JUDGED_MS <= self._pause_ms and isinstance(self._options.turn_detection, SemanticVad):
+            self._outbox.emit(JudgeTurn(self._listener.item_id))
+
+    def _consider(self, evidence: Evidence) -> None:
+        """With `semantic_vad`, what is known decides how long the pause may last."""
+        self._evidence = evidence
+        detection = self._options.turn_detection
+        if isinstance(detection, SemanticVad) and self._listener.pausing:
+            self._listener.wait(pause_limit_ms(evidence, detection.eagerness))
 
     def _begin(self) -> list[TurnChange]:
         self._weighed = None

@@ -37,6 +37,7 @@ class TurnDetector:
 
     def __init__(self, options: TurnOptions) -> None:
         self._options = options
+        self._limit_ms = options.silence_ms  # of the pause that is going on
         self._heard_ms = 0
         self._earliest_ms = 0
         self._onset_ms = 0
@@ -55,6 +56,7 @@ class TurnDetector:
         self.speech = probability >= self._options.threshold - margin
         if self.speech:
             self._last_speech_ms = until_ms
+            self._limit_ms = self._options.silence_ms
             self._resumed_ms += until_ms - began_ms
         else:
             self._resumed_ms = 0
@@ -78,6 +80,11 @@ class TurnDetector:
     def configure(self, options: TurnOptions) -> None:
         """Go on with other options; a turn that is going on stays so."""
         self._options = options
+        self._limit_ms = options.silence_ms
+
+    def wait(self, limit_ms: int) -> None:
+        """End the turn when the pause that is going on has lasted this long; speech forgets it."""
+        self._limit_ms = limit_ms
 
     def end_turn(self) -> None:
         """The buffer was committed or cleared: whatever was heard so far belongs to no later turn."""
@@ -99,7 +106,7 @@ class TurnDetector:
         return SpeechStarted(start_ms)
 
     def _in_turn(self) -> SpeechStopped | None:
-        if self._heard_ms - self._last_speech_ms < max(self._options.silence_ms, 1):
+        if self._heard_ms - self._last_speech_ms < max(self._limit_ms, 1):
             return None
         self.end_turn()
         return SpeechStopped(self._heard_ms)

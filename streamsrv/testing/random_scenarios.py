@@ -95,6 +95,7 @@ def random_scenario(random: Random) -> Scenario:
             first_ms=pick.of((40, 300)),
             real_time_factor=pick.of((0.1, 0.6, 1.3)),
             piece_ms=pick.of((400, 100)),
+            character_ms=pick.of((60, 45, 80)),
             times_words=pick.of((True, False)),
             faults=_faults(pick),
         ),
