@@ -41,6 +41,8 @@ class Settings(BaseSettings):
     chat: str = "auto"
     """A catalogue name, or `auto`: a model with a key, else one found on loopback, else the embedded one."""
     synthesizer: str = "hibari"
+    turn: str = ""
+    """An end-of-turn model (`smart-turn`), which listens to the pauses of `semantic_vad`; empty: none."""
     model: tuple[dict[str, Any], ...] = ()
     """`[[model]]` tables: additions to the catalogue."""
     model_folder: Path | None = None

@@ -8,7 +8,7 @@ from typing import Any
 from streamsrv.config import SETTINGS_FILE, Settings
 from streamsrv.errors import EngineError
 from streamsrv.inference.scheduler import Scheduler
-from streamsrv.llm.base import ChatModel
+from streamsrv.llm.base import ChatModel, Message
 from streamsrv.llm.discovery import choose_chat_model, find_local_servers
 from streamsrv.providers.catalogue import DEFAULT_MODELS, Catalogue, Kind, ModelEntry, load_catalogue
 from streamsrv.providers.engines import Engines
@@ -51,10 +51,11 @@ class Loader:
 async def load_engines(settings: Settings, report: Report) -> Engines:
     """Load everything a server needs. Raises `Unavailable`, naming what is missing, or `CatalogueError`."""
     loader = Loader(settings, report)
-    vad, recognizer, synthesizer, (chat, by_name) = await asyncio.gather(
+    vad, recognizer, synthesizer, turn, (chat, by_name) = await asyncio.gather(
         loader.load(settings.vad, "vad"),
         loader.load(settings.recognizer, "recognizer"),
         loader.load(settings.synthesizer, "synthesizer"),
+        loader.load(settings.turn, "turn") if settings.turn else _nothing(),
         _load_chat_models(loader, settings, report),
     )
     return Engines(
@@ -66,7 +67,12 @@ async def load_engines(settings: Settings, report: Report) -> Engines:
         # A session waits for two jobs at most, so this is never full.
         voice_activity=Scheduler(1, queue_limit=2 * settings.max_sessions, name="voice-activity"),
         chat_by_name=by_name,
+        turn=turn,
     )
+
+
+async def _nothing() -> None:
+    """No model is wanted."""
 
 
 async def _load_chat_models(
@@ -82,6 +88,7 @@ async def _load_chat_models(
     embedded = loader.catalogue[DEFAULT_MODELS["chat"]]
     if choice.entry == embedded or loader.is_ready(embedded):
         models[embedded.name] = await loader.load_entry(embedded)
+        await models[embedded.name].prepare([Message("system", settings.instructions)])
     remote = [entry for entry in entries if entry.key_variable and loader.is_ready(entry)]
     for entry in (choice.entry, *remote):
         if entry.name not in models:
@@ -93,4 +100,5 @@ async def _load_chat_models(
         await chat.warm_up()
     except EngineError as error:
         report(f"{choice.entry.name} does not answer now: {error}")
-    return FallbackChatModel([chat, *(models[name] for name in [embedded.name] if name in models)]), models
+    fallback = FallbackChatModel([chat, *(models[name] for name in [embedded.name] if name in models)])
+    return fallback, models | {fallback.name: fallback}

@@ -45,8 +45,10 @@ def _phrases(text: str) -> tuple[tuple[str, ...], ...]:
     return tuple(tuple(phrase.split()) for phrase in text.split(","))
 
 
-_FILLERS = _words("um uh uhm umm uhh erm er hm hmm mm ah eh oh well basically actually so")
+_FILLERS = _words("um uh uhm umm uhh erm er hm hmm mm mhm ah eh oh")
 _FILLER_PHRASES = _phrases("you know,i mean,sort of,kind of,let me see,let's see,let me think,what's it called")
+_OPENERS = _words("well so like now")
+"""Fillers where a sentence begins: "well, ..."."""
 
 _NEEDS_MORE = _words(
     """a an the and or but nor because if unless although though whereas than whether per my your our their every some
@@ -55,16 +57,16 @@ _NEEDS_MORE = _words(
 )
 """Articles, conjunctions, possessives, titles: nothing complete ends in them."""
 _SELDOM_LAST = _words(
-    """is are was were am be been being has had does did will would shall should can could may might must isn't aren't
-    wasn't weren't doesn't didn't won't wouldn't shouldn't can't couldn't
-    of to in on at by for from with into onto about under between during without within against toward towards upon
-    among as via like
-    i we he she they who whom whose which that's it's he's she's what's where's who's how's when while his its these
-    those not no"""
+    """is are was were am be being has will would shall should can could may might must isn't aren't wasn't weren't
+    doesn't didn't won't wouldn't shouldn't can't couldn't of to in on at by for from with into onto about under between
+    during without within against toward towards upon among as via like i we he she they who whom whose which that's
+    it's he's she's what's where's who's how's when while his its these those"""
 )
-"""Auxiliaries, prepositions, subjects: only questions ("what are you looking for?") and short answers end in them."""
+"""Auxiliaries, prepositions, subjects: questions end in them ("what are you looking for?"), little else does."""
 _PARTICLES = _words("in on")
 """Prepositions that end commands: "turn the light on"."""
+_NEEDS_OBJECT = _words("turn put switch")
+"""Verbs that a particle alone does not complete: "turn on"."""
 
 _SUBORDINATORS = _words("if although though while unless until since before after once whenever as whereas")
 _SUBJECTS = _words("i you he she it we they the a an my your his her our their this that these those there")
@@ -79,6 +81,8 @@ _NUMBERS = _words(
     eighteen nineteen twenty thirty forty fifty sixty seventy eighty ninety hundred thousand million billion double
     triple point"""
 )
+_LONGEST_QUANTITY = 2
+"""Digits; a longer group is dictated."""
 
 _ANSWERS = _words(
     """yes yeah yep yup sure no nope nah okay ok right correct exactly absolutely definitely maybe perhaps stop cancel
@@ -86,8 +90,8 @@ _ANSWERS = _words(
     continue next back help repeat again enough"""
 )
 _ANSWER_PHRASES = _phrases(
-    """of course,go ahead,go on,i don't know,i do,i am,i don't,not yet,not now,not really,yes it is,no it isn't,i think
-    so,i guess so,me too,that's right,no problem,sounds good"""
+    """of course,of course not,go ahead,go on,i don't know,i do,i am,i did,i don't,not yet,not now,not really,yes i am,
+    yes it is,no it isn't,i think so,i guess so,me too,that's right,no problem,sounds good"""
 )
 _CLOSINGS = _phrases("thanks,thank you,please,that's all,that's it,that is all,thank you very much,thanks a lot,bye")
 _GREETINGS = _words("hey hi hello okay ok good excuse listen")
@@ -95,19 +99,19 @@ _LONGEST_ANSWER, _LONGEST_CALL = 4, 3
 """Words."""
 
 _COMMANDS = _words(
-    """activate add answer arm ask book bring call cancel change check choose clean clear close compare convert count
-    create deactivate decrease define delete describe dim disable disarm do drop email enable end explain fetch find
-    finish get give go help hang hide hold increase keep launch leave let's list lock look lower make message move mute
-    open order pause pick plan play please pull put raise read record reduce remind remove rename repeat reply reset
-    restart resume return save say schedule search select send set show shut sing skip spell start stop suggest switch
-    take tell text translate try turn unlock unmute update use volume wake write"""
+    """activate add arm book bring call cancel change check choose clean clear close come compare convert count create
+    deactivate decrease define delete describe dim disable disarm do drop email enable end explain fetch find finish
+    get give go help hang hide hold increase keep launch leave let's list lock log look lower make message move mute
+    open order pause pick plan play pull put raise read record reduce remind remove rename repeat reply reset restart
+    resume return save say schedule search select send set show shut sign sing skip spell start stop suggest switch
+    take tell text translate try turn unlock unmute update use wake write"""
 )
 _REQUESTS = _phrases("can you,could you,would you,will you,please,i want you to,i'd like you to,and,then,now,okay,ok")
 """They come before a command."""
-_GIVING = _words("tell give show send remind read bring call get buy play ask")
+_GIVING = _words("tell give show send remind read bring play")
 _RECEIVERS = _words("me us him her them")
 
-_MARKS = re.compile(r"[.?!,;:…]+\s*$")
+_MARKS = ".?!,;:…"
 _SENTENCE_END = re.compile(r"(?<=[.?!…])\s+")
 _WORD = re.compile(r"[^\W_]+(?:'[^\W_]+)*")
 
@@ -118,62 +122,78 @@ def ending_of(text: str) -> Ending:
     words = _WORD.findall(text)
     if not words:
         return Ending.UNKNOWN
-    mark = text[-1] if _MARKS.search(text) else ""
-    sentence = _SENTENCE_END.split(text)[-1]
-    return _ending_of_turn(words) or _open_ending(words, sentence, mark) or _complete_ending(sentence, mark)
+    last = _Sentence(text)
+    return _ending_of_turn(words, last) or _open_ending(words, last) or _complete_ending(last)
 
 
-def _ending_of_turn(words: Sequence[str]) -> Ending | None:
+class _Sentence:
+    """The last sentence of a text in lower case: its words and the mark behind them."""
+
+    def __init__(self, text: str) -> None:
+        sentences = [sentence for sentence in _SENTENCE_END.split(text) if _WORD.search(sentence)]
+        self.text = sentences[-1].rstrip()
+        self.words = _WORD.findall(self.text)
+        self.mark = self.text[-1] if self.text[-1] in _MARKS else ""
+
+
+def _ending_of_turn(words: Sequence[str], last: _Sentence) -> Ending | None:
     """Endings for which the whole turn counts."""
-    if words[-1] in _FILLERS or _ends_with(words, _FILLER_PHRASES):
+    if words[-1] in _FILLERS or (_ends_with(words, _FILLER_PHRASES) and last.mark != "?"):
         return Ending.HESITATION
     spoken = [word for word in words if word not in _FILLERS]
     if len(spoken) <= _LONGEST_ANSWER and (_ANSWERS.issuperset(spoken) or tuple(spoken) in _ANSWER_PHRASES):
         return Ending.ANSWER
     if len(words) <= _LONGEST_CALL and words[0] in _GREETINGS:
         return Ending.CALL
-    if _ends_with(words, _CLOSINGS):
-        return Ending.ANSWER
-    return None
+    return Ending.ANSWER if _ends_with(words, _CLOSINGS) else None
 
 
-def _open_ending(words: Sequence[str], sentence: str, mark: str) -> Ending | None:
+def _open_ending(words: Sequence[str], last: _Sentence) -> Ending | None:
     """Endings after which more must or may follow."""
-    last = words[-1]
-    if last in _NEEDS_MORE:
+    word = words[-1]
+    if word in _NEEDS_MORE:
         return Ending.OPEN
-    if mark == "?":
+    if last.mark == "?":
         return None
-    if len(last) == 1 and last.isalpha() and (len(words) == 1 or len(words[-2]) == 1):
+    if _is_spelling(words):
         return Ending.SPELLING
-    if _is_number(last) and not (len(words) == 1 and len(last) < 3 + 3 * last.isalpha()):
+    if _is_dictation(words):
         return Ending.NUMBER
-    in_sentence = _WORD.findall(sentence)
-    if last in _SELDOM_LAST:
-        is_particle = last in _PARTICLES and len(in_sentence) > 2 and _is_command(in_sentence)
-        return Ending.UNMARKED if is_particle else Ending.OPEN
-    if len(in_sentence) == 2 and in_sentence[0] in _GIVING and last in _RECEIVERS:
+    if word in _OPENERS and re.search(r"(?:^|, )\w+\W*$", last.text):
+        return Ending.HESITATION
+    if word in _SELDOM_LAST:
+        return Ending.UNMARKED if _ends_in_particle(last.words) else Ending.OPEN
+    if len(last.words) == 2 and last.words[0] in _GIVING and word in _RECEIVERS:
         return Ending.OPEN
-    if _is_dependent(in_sentence) and "," not in sentence[:-1]:
+    if _is_dependent(last.words) and "," not in last.text[:-1]:
         return Ending.DEPENDENT
-    return Ending.LISTING if mark == "," or _is_listing(sentence) else None
+    return Ending.LISTING if last.mark == "," or _is_listing(last.text) else None
 
 
-def _complete_ending(sentence: str, mark: str) -> Ending:
-    words = _WORD.findall(sentence)
-    if _is_question(words) or (mark == "?" and len(words) > 2):
+def _complete_ending(last: _Sentence) -> Ending:
+    asks = last.words[0] in _ASKING or len(last.words) > 2
+    if _is_question(last.words) or (last.mark == "?" and asks):
         return Ending.QUESTION
-    if _is_command(words):
+    if _is_command(last.words):
         return Ending.COMMAND
-    return Ending.STATEMENT if mark else Ending.UNMARKED
+    return Ending.STATEMENT if last.mark else Ending.UNMARKED
 
 
 def _ends_with(words: Sequence[str], phrases: Sequence[tuple[str, ...]]) -> bool:
     return any(tuple(words[-len(phrase) :]) == phrase for phrase in phrases)
 
 
-def _is_number(word: str) -> bool:
-    return word in _NUMBERS or word.isdigit()
+def _is_spelling(words: Sequence[str]) -> bool:
+    letters = [word for word in words[-2:] if len(word) == 1 and word.isalpha()]
+    return len(letters) == len(words[-2:]) and not {"a", "i"}.issuperset(letters)
+
+
+def _is_dictation(words: Sequence[str]) -> bool:
+    """Whether the words end in a number. A small one that is the whole turn is an answer; "that one" is none."""
+    last = words[-1]
+    if len(words) == 1:
+        return last.isdigit() and len(last) > _LONGEST_QUANTITY
+    return last.isdigit() or (last in _NUMBERS and (last != "one" or words[-2] in _NUMBERS))
 
 
 def _is_dependent(words: Sequence[str]) -> bool:
@@ -202,3 +222,8 @@ def _is_command(words: Sequence[str]) -> bool:
         if tuple(words[: len(request)]) == request:
             return _is_command(words[len(request) :])
     return len(words) > 1 and words[0] in _COMMANDS
+
+
+def _ends_in_particle(words: Sequence[str]) -> bool:
+    """Whether the last word completes a command: "come in", "turn it on", but not "turn on"."""
+    return words[-1] in _PARTICLES and _is_command(words) and (len(words) > 2 or words[0] not in _NEEDS_OBJECT)

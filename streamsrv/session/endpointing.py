@@ -15,25 +15,26 @@ Eagerness = Literal["low", "medium", "high", "auto"]
 
 LIMIT_MS = {
     Ending.UNKNOWN: 900,
-    Ending.OPEN: 1600,
-    Ending.HESITATION: 1800,
-    Ending.DEPENDENT: 1300,
+    Ending.OPEN: 1900,
+    Ending.HESITATION: 1900,
+    Ending.DEPENDENT: 1500,
+    Ending.SPELLING: 1500,
     Ending.NUMBER: 1300,
-    Ending.SPELLING: 1400,
+    Ending.LISTING: 1200,
+    Ending.UNMARKED: 1100,
     Ending.CALL: 1000,
-    Ending.LISTING: 1000,
-    Ending.UNMARKED: 900,
-    Ending.STATEMENT: 600,
-    Ending.QUESTION: 350,
-    Ending.COMMAND: 350,
+    Ending.STATEMENT: 700,
     Ending.ANSWER: 400,
+    Ending.QUESTION: 400,
+    Ending.COMMAND: 400,
 }
 """The base limit after each ending, at medium eagerness."""
-FACTOR_OF_PROBABILITY = ((0.0, 1.7), (0.1, 1.5), (0.5, 1.0), (0.9, 0.8), (1.0, 0.7))
+FACTOR_OF_PROBABILITY = ((0.0, 1.6), (0.1, 1.5), (0.5, 1.0), (0.9, 0.6), (1.0, 0.6))
 """Factors of the limit at some probabilities that the speaker is done; between them it is interpolated."""
-FACTOR_OF_EARLIER_PAUSE = 0.12
-"""Each earlier pause in the turn makes the limit longer by this share: the speaker hesitates, or tells a story."""
-MOST_EARLIER_PAUSES = 4
+SHARE_OF_EARLIER_PAUSE = 0.9
+"""The limit is at least this share of the longest earlier pause in the turn: who went on after it may do so again."""
+MOST_FOR_EARLIER_PAUSE_MS = 630
+"""But earlier pauses do not make the limit longer than this."""
 MAX_WAIT_MS = {"low": 8_000, "medium": 4_000, "auto": 4_000, "high": 2_000}
 """The longest waits of `semantic_vad` in OpenAI's API reference; the limits are scaled in the same proportion."""
 SHORTEST_MS = 150
@@ -51,8 +52,8 @@ class Evidence:
     """Of the text, ISO 639-1."""
     turn_probability: float | None = None
     """What the end-of-turn model says (0..1), if there is one."""
-    earlier_pauses: int = 0
-    """Pauses of 200 ms or more that this turn has had before this one."""
+    longest_pause_ms: int = 0
+    """The longest pause that this turn has had before this one."""
 
 
 def pause_limit_ms(evidence: Evidence, eagerness: Eagerness = "auto") -> int:
@@ -60,7 +61,7 @@ def pause_limit_ms(evidence: Evidence, eagerness: Eagerness = "auto") -> int:
     limit = float(_base_limit_ms(evidence))
     if evidence.turn_probability is not None:
         limit *= _interpolate(FACTOR_OF_PROBABILITY, evidence.turn_probability)
-    limit *= 1 + FACTOR_OF_EARLIER_PAUSE * min(evidence.earlier_pauses, MOST_EARLIER_PAUSES)
+    limit = max(limit, min(SHARE_OF_EARLIER_PAUSE * evidence.longest_pause_ms, MOST_FOR_EARLIER_PAUSE_MS))
     longest = MAX_WAIT_MS[eagerness]
     return round(min(max(limit * longest / MAX_WAIT_MS["medium"], SHORTEST_MS), longest))
 

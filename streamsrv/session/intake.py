@@ -5,40 +5,61 @@ from numpy.typing import NDArray
 
 from streamsrv.audio.resample import StreamResampler
 from streamsrv.realtime.audio_formats import decode_audio, sample_rate
-from streamsrv.realtime.session_object import AudioFormat
+from streamsrv.realtime.session_object import AudioFormat, Pcm
 from streamsrv.vad.base import FRAME_SAMPLES, SAMPLE_RATE
+
+_NO_FRAMES = np.zeros((0, FRAME_SAMPLES), np.int16)
 
 
 class Intake:
-    """Cuts appended audio into frames; what does not fill a frame waits for more."""
+    """Cuts appended audio into frames; what does not fill a frame waits for more, as the bytes that came.
+
+    Clients send small pieces: they are decoded and resampled once a frame, not once a piece.
+    """
 
     def __init__(self) -> None:
-        self._format: AudioFormat | None = None
-        self._resampler = StreamResampler(SAMPLE_RATE, SAMPLE_RATE)
+        self._format: AudioFormat = Pcm()
+        self._resampler = StreamResampler(sample_rate(self._format), SAMPLE_RATE)
+        self._bytes: list[bytes] = []
+        self._waiting_bytes = 0
         self._rest: NDArray[np.int16] = np.zeros(0, np.int16)
-        self._samples = 0
+        self._frames = 0
 
     @property
     def received_ms(self) -> int:
         """Length of all audio so far."""
-        return self._samples * 1000 // SAMPLE_RATE
+        return (self._frames * FRAME_SAMPLES + self._waiting_samples) * 1000 // SAMPLE_RATE
 
     def append(self, audio: bytes, audio_format: AudioFormat) -> NDArray[np.int16]:
         """Take audio of the wire (a whole number of samples); return the frames now complete, shape (n, 512)."""
         if audio_format != self._format:
+            self._rest = self._samples()
             self._format = audio_format
             self._resampler = StreamResampler(sample_rate(audio_format), SAMPLE_RATE)
-        return self._cut(self._resampler.process(decode_audio(audio, audio_format)))
+        self._bytes.append(audio)
+        self._waiting_bytes += len(audio)
+        return self._cut(self._samples()) if self._waiting_samples >= FRAME_SAMPLES else _NO_FRAMES
 
     def flush(self) -> NDArray[np.int16]:
         """Fill what waits with silence, because the audio so far is committed; return the frames, shape (n, 512)."""
-        tail = self._resampler.process(np.zeros(0, np.int16), last=True)
-        missing = -(len(self._rest) + len(tail)) % FRAME_SAMPLES
-        return self._cut(np.concatenate([tail, np.zeros(missing, np.int16)]))
+        samples = self._samples(last=True)
+        return self._cut(np.concatenate([samples, np.zeros(-len(samples) % FRAME_SAMPLES, np.int16)]))
+
+    @property
+    def _waiting_samples(self) -> int:
+        """What waits, at 16 kHz, but for what the resampler holds back."""
+        sample_bytes = 2 if isinstance(self._format, Pcm) else 1
+        return len(self._rest) + self._waiting_bytes // sample_bytes * SAMPLE_RATE // sample_rate(self._format)
+
+    def _samples(self, last: bool = False) -> NDArray[np.int16]:
+        """All samples that wait, at 16 kHz."""
+        audio = decode_audio(b"".join(self._bytes), self._format)
+        self._bytes.clear()
+        self._waiting_bytes = 0
+        return np.concatenate([self._rest, self._resampler.process(audio, last=last)])
 
     def _cut(self, samples: NDArray[np.int16]) -> NDArray[np.int16]:
-        self._samples += len(samples)
-        joined = np.concatenate([self._rest, samples]) if len(self._rest) else samples
-        whole = len(joined) - len(joined) % FRAME_SAMPLES
-        self._rest = joined[whole:].copy()
-        return joined[:whole].reshape(-1, FRAME_SAMPLES)
+        whole = len(samples) - len(samples) % FRAME_SAMPLES
+        self._rest = samples[whole:].copy()
+        self._frames += whole // FRAME_SAMPLES
+        return samples[:whole].reshape(-1, FRAME_SAMPLES)

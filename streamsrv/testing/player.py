@@ -33,7 +33,7 @@ class Player:
         self.busy_until_ms = 0
 
     def play(self, item_id: str, duration_ms: int, word_ends: list[int], now_ms: int) -> None:
-        """Queue audio of an item, in which words end after `word_ends` ms; more of an item that was cut is not played."""
+        """Queue audio of an item, in which words end after `word_ends` ms; an item that was cut is not played on."""
         item = self.items.setdefault(item_id, PlayedItem())
         item.word_ends += [item.received_ms + end_ms for end_ms in word_ends]
         item.received_ms += duration_ms

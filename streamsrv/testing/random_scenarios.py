@@ -26,6 +26,7 @@ from streamsrv.testing.scenario import (
     RecognizerTraits,
     Scenario,
     SynthesizerTraits,
+    TurnModelTraits,
 )
 from streamsrv.testing.speakers import (
     Act,
@@ -99,6 +100,7 @@ def random_scenario(random: Random) -> Scenario:
             times_words=pick.of((True, False)),
             faults=_faults(pick),
         ),
+        turn_model=pick.of((None, TurnModelTraits(), TurnModelTraits(delay_ms=700, errors=0.5))),
         straggling_ms=pick.rarely(0, (50, 500)),
         seed=random.randint(0, 2**32 - 1),
     )

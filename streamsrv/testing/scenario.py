@@ -98,6 +98,17 @@ class SynthesizerTraits:
     """By segment. Its end is a result like the pieces of its audio."""
 
 
+@dataclass(frozen=True, slots=True)
+class TurnModelTraits:
+    """An end-of-turn model, which hears whether the speaker is done."""
+
+    delay_ms: int = 90
+    certainty: float = 0.95
+    """Probability that it gives to the truth."""
+    errors: float = 0.0
+    """Share of pauses at which it takes the opposite for the truth."""
+
+
 def simulated_session() -> Session:
     return Session(id="sess_1", expires_at=0, model="simulated")
 
@@ -114,6 +125,7 @@ class Scenario:
     recognizer: RecognizerTraits = RecognizerTraits()
     chat: ChatTraits = ChatTraits()
     synthesizer: SynthesizerTraits = SynthesizerTraits()
+    turn_model: TurnModelTraits | None = None
     straggling_ms: int = 0
     """How long results still come from a recognition that was dropped or a generation that was stopped."""
     seed: int = 0

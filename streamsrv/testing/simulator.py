@@ -8,7 +8,7 @@ from typing import Any
 
 from streamsrv.session import effects
 from streamsrv.session.core import SessionCore
-from streamsrv.session.inputs import AudioAppended, FrameHeard, Input, TimerFired
+from streamsrv.session.inputs import AudioAppended, FrameHeard, Input, TimerFired, TurnJudged
 from streamsrv.testing.client import Link, SimulatedClient
 from streamsrv.testing.ears import SimulatedEars, UnexpectedEffect
 from streamsrv.testing.record import Record
@@ -83,6 +83,7 @@ class Simulator:
             effects.OpenRecognition: self._ears.open,
             effects.FeedRecognition: self._ears.feed,
             effects.FinishRecognition: self._ears.finish,
+            effects.JudgeTurn: self._judge_turn,
             effects.DropRecognition: self._ears.drop,
             effects.RecognizeClip: self._ears.recognize_clip,
             effects.PrepareModel: self._voice.prepare,
@@ -200,6 +201,15 @@ class Simulator:
 
     def _send_audio(self, effect: effects.SendAudio) -> None:
         self._downlink.send(lambda: self._client.take_audio(effect.place["item_id"], effect.pcm, effect.sample_rate))
+
+    def _judge_turn(self, effect: effects.JudgeTurn) -> None:
+        traits = self._scenario.turn_model
+        if traits is not None:
+            done = not self._speaker.in_act
+            if self._random.random() < traits.errors:
+                done = not done
+            judged = TurnJudged(effect.item_id, traits.certainty if done else 1 - traits.certainty)
+            self._time.after(traits.delay_ms, lambda: self.give(judged))
 
     def _note(self, effect: effects.Effect) -> None:
         """Nothing to do: all effects are in the record."""

@@ -164,6 +164,11 @@ class Speaker:
     def finished(self) -> bool:
         return not self._acts and not self._frames
 
+    @property
+    def in_act(self) -> bool:
+        """Whether the sounds of an act are still coming."""
+        return bool(self._frames)
+
     def next_frame(self, until_ms: int) -> AirFrame | None:
         """The frame that ends at `until_ms`; None while the microphone is mute."""
         if not self._frames and until_ms > self._muted_until_ms:
