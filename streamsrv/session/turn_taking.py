@@ -20,8 +20,6 @@ MICROPHONE_MS = 2000
 
 JUDGED_MS = 192
 """A pause this long is shown to the end-of-turn model."""
-HESITATION_MS = 200
-"""A pause this long, with speech after it, says that the speaker hesitates."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,8 +107,8 @@ class TurnTaking:
         before_ms = self._pause_ms
         self._pause_ms = self._listener.pause_ms if self._listener.speaking else 0
         if self._pause_ms == 0 and before_ms:
-            earlier = self._evidence.earlier_pauses + (before_ms >= HESITATION_MS)
-            self._evidence = replace(self._evidence, at_pause=False, turn_probability=None, earlier_pauses=earlier)
+            longest_ms = max(self._evidence.longest_pause_ms, before_ms)
+            self._evidence = replace(self._evidence, at_pause=False, turn_probability=None, longest_pause_ms=longest_ms)
         elif before_ms < JUDGED_MS <= self._pause_ms and isinstance(self._options.turn_detection, SemanticVad):
             self._outbox.emit(JudgeTurn(self._listener.item_id))
 

@@ -3,8 +3,8 @@
 from harness import Talk, event, of_type, types
 from streamsrv.asr.base import Transcript
 from streamsrv.llm.base import Finished
-from streamsrv.session.effects import DropRecognition, Generate, OpenRecognition, SetTimer, StopGeneration
-from streamsrv.session.inputs import TranscriptReceived
+from streamsrv.session.effects import DropRecognition, Generate, JudgeTurn, OpenRecognition, SetTimer, StopGeneration
+from streamsrv.session.inputs import TranscriptReceived, TurnJudged
 
 SEMANTIC = {"input": {"turn_detection": {"type": "semantic_vad"}}}
 
@@ -115,3 +115,57 @@ def test_a_microphone_that_is_alive_is_checked_again():
     talk.speech()
     talk.now_ms += 500
     assert talk.fire("microphone") == [SetTimer("microphone", 1500)]
+
+
+def semantic() -> Talk:
+    talk = Talk()
+    talk.update(audio=SEMANTIC)
+    return talk
+
+
+def test_a_question_ends_the_turn_sooner_than_an_open_phrase():
+    talk = semantic()
+    talk.speech()
+    talk.silence(192)
+    hear(talk, "What time is it?")
+    assert "input_audio_buffer.speech_stopped" in types(talk.silence(416))
+    talk = semantic()
+    talk.speech()
+    talk.silence(192)
+    hear(talk, "What is the weather in the")
+    assert "input_audio_buffer.speech_stopped" not in types(talk.silence(960))
+    assert "input_audio_buffer.speech_stopped" in types(talk.silence(2000))
+
+
+def test_evidence_of_one_pause_does_not_end_a_later_one():
+    talk = semantic()
+    talk.speech()
+    talk.silence(192)
+    hear(talk, "Stop.")
+    talk.speech()
+    assert "input_audio_buffer.speech_stopped" not in types(talk.silence(640))
+
+
+def test_the_end_of_turn_model_is_asked_once_in_each_pause_and_shortens_or_lengthens_it():
+    def ends_within(ms: int, probability: float) -> bool:
+        talk = semantic()
+        talk.speech()
+        talk.silence(224)
+        asked = of_type(talk.all, JudgeTurn)
+        assert len(asked) == 1
+        hear(talk, "I would like a pizza.")
+        talk.give(TurnJudged(asked[0].item_id, probability))
+        return "input_audio_buffer.speech_stopped" in types(talk.silence(ms))
+
+    assert ends_within(352, 0.99)
+    assert not ends_within(352, 0.01)
+
+
+def test_server_vad_keeps_to_its_silence_whatever_was_said():
+    talk = Talk()
+    talk.speech()
+    talk.silence(192)
+    hear(talk, "What time is it?")
+    assert "input_audio_buffer.speech_stopped" not in types(talk.silence(288))
+    assert "input_audio_buffer.speech_stopped" in types(talk.silence(64))
+    assert not of_type(talk.all, JudgeTurn)
