@@ -14,7 +14,6 @@ import typer
 from streamsrv.cli.options import Config, open_catalogue
 
 if TYPE_CHECKING:
-    from streamsrv.cli.serve import read_settings
     from streamsrv.providers.catalogue import Catalogue
     from streamsrv.providers.weights import ModelStore
 
@@ -37,6 +36,7 @@ def doctor(config: Config = None) -> None:
     from rich.console import Console
     from rich.text import Text
 
+    from streamsrv.cli.serve import read_settings
     from streamsrv.providers.weights import ModelStore
 
     catalogue = open_catalogue(config)

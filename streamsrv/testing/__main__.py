@@ -11,7 +11,7 @@ from streamsrv.testing.shrinking import shrink
 from streamsrv.testing.simulator import simulate
 
 
-def main() -> int:
+def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m streamsrv.testing", description=__doc__)
     parser.add_argument("conversations", type=int, nargs="?", default=1000)
     parser.add_argument("--seed", type=int, default=0, help="of the first conversation; the others follow")
@@ -23,25 +23,28 @@ def main() -> int:
             record = simulate(scenario)
             check(record)
         except Exception as error:
-            kind = _kind(error)
-            smallest = shrink(scenario, lambda smaller: _failure(smaller) == kind)
-            print(f"conversation {seed} goes wrong ({kind}); the smallest that does:\n")
-            check(simulate(smallest))
-            raise
+            _show_smallest(seed, scenario, error)
+            raise SystemExit(1) from None
         virtual_ms += record.ended_ms
     elapsed = time.perf_counter() - started
     print(f"{arguments.conversations} conversations ({virtual_ms / 3_600_000:.1f} hours) in {elapsed:.1f} s:")
-    print(
-        f"{arguments.conversations / elapsed:.0f} conversations a second, {virtual_ms / elapsed / 1000:.0f} x real time"
-    )
-    return 0
+    speed = virtual_ms / 1000 / elapsed
+    print(f"{arguments.conversations / elapsed:.0f} conversations a second, {speed:.0f} x real time")
 
 
-def _failure(scenario: Scenario) -> str | None:
+def _show_smallest(seed: int, scenario: Scenario, error: Exception) -> None:
+    kind = _kind(error)
+    smallest = shrink(scenario, lambda smaller: (found := _failure(smaller)) is not None and _kind(found) == kind)
+    smallest_error = _failure(smallest) or error
+    notes = getattr(smallest_error, "__notes__", ())
+    print(f"Conversation {seed} goes wrong. The smallest that does:\n", smallest_error, *notes, sep="\n")
+
+
+def _failure(scenario: Scenario) -> Exception | None:
     try:
         check(simulate(scenario))
     except Exception as error:
-        return _kind(error)
+        return error
     return None
 
 
@@ -49,8 +52,8 @@ def _kind(error: Exception) -> str:
     """What went wrong, without the details that change when a conversation gets smaller."""
     if isinstance(error, InvariantBroken):
         return error.violations[0].invariant
-    return f"{type(error).__name__}: {error}".splitlines()[0]
+    return f"{type(error).__name__}: {error}"
 
 
 if __name__ == "__main__":
-    raise SystemExit(main())
+    main()

@@ -1,7 +1,7 @@
 """The simulated recogniser of a session: what `session.hearing` is to a real one."""
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 
 from streamsrv.asr.base import Transcript
@@ -43,6 +43,7 @@ class SimulatedRecognition:
         self._told = 0
         self._pauses = 0  # frames with and without speech that followed each other; odd in a pause
         self._last_ms = 0
+        self._from_ms: int | None = None  # where its audio begins
         self.words: list[str] = []
         self.open = True
         """Whether the core still feeds it."""
@@ -52,10 +53,15 @@ class SimulatedRecognition:
             self._fail()
         self._time.after(traits.partial_ms, self._decode)
 
-    def hear(self, text: str, *, speech: bool) -> None:
+    def begin(self, frames: Iterable[tuple[int, AirFrame]], from_ms: int) -> None:
+        """Take the frames (with their ends) that were heard before and end after `from_ms`."""
+        for until_ms, frame in frames:
+            if until_ms > from_ms:
+                self._take_word(frame, until_ms)
+
+    def hear(self, frame: AirFrame, until_ms: int, *, speech: bool) -> None:
         """Take a frame; a pause that begins with it is decoded at once."""
-        if text:
-            self.words.append(text)
+        self._take_word(frame, until_ms)
         if speech == bool(self._pauses % 2):
             self._pauses += 1
             if not speech:
@@ -70,6 +76,13 @@ class SimulatedRecognition:
 
     def stop(self) -> None:
         self.over = True
+
+    def _take_word(self, frame: AirFrame, until_ms: int) -> None:
+        """A word whose beginning was not heard is not understood."""
+        if self._from_ms is None:
+            self._from_ms = until_ms - FRAME_MS
+        if frame.text and until_ms - frame.word_ms >= self._from_ms:
+            self.words.append(frame.text)
 
     def _decode(self) -> None:
         if not self.open or self.over:
@@ -123,7 +136,7 @@ class SimulatedEars:
         self._time = time
         self._give = give
         self._recent: deque[tuple[int, AirFrame]] = deque(maxlen=RECENT_FRAMES)
-        self._frame = AirFrame(0.0)
+        self._current = (0, AirFrame(0.0))
         self.recognitions: dict[str, SimulatedRecognition] = {}
         """All that were ever opened, by item."""
 
@@ -137,22 +150,20 @@ class SimulatedEars:
         """Whether a recognition that is fed no more still has something to say."""
         return any(not (recognition.open or recognition.over) for recognition in self.recognitions.values())
 
-    def hear(self, frame: AirFrame) -> None:
-        """The core is given this frame next."""
-        self._frame = frame
+    def hear(self, frame: AirFrame, until_ms: int) -> None:
+        """The core is given this frame next, which ends at `until_ms` of the session's audio."""
+        self._current = (until_ms, frame)
 
-    def heard(self, until_ms: int) -> None:
-        """The core has taken the frame; it ended at `until_ms` of the session's audio."""
-        self._recent.append((until_ms, self._frame))
+    def heard(self) -> None:
+        """The core has taken the frame."""
+        self._recent.append(self._current)
 
     def open(self, effect: OpenRecognition) -> None:
-        recognition = self._start(effect.item_id)
-        for until_ms, frame in self._recent:
-            if frame.text and until_ms - frame.word_ms >= effect.from_ms:
-                recognition.words.append(frame.text)
+        self._start(effect.item_id).begin(self._recent, effect.from_ms)
 
     def feed(self, effect: FeedRecognition) -> None:
-        self._find_open(effect.item_id).hear(self._frame.text, speech=effect.speech)
+        until_ms, frame = self._current
+        self._find_open(effect.item_id).hear(frame, until_ms, speech=effect.speech)
 
     def finish(self, effect: FinishRecognition) -> None:
         self._find_open(effect.item_id).finish()

@@ -19,7 +19,9 @@ from streamsrv.session.effects import (
     StopGeneration,
 )
 from streamsrv.session.inputs import TimerFired
+from streamsrv.session.interruption import BACKCHANNELS
 from streamsrv.testing.answered import every_turn_is_answered
+from streamsrv.testing.compact import compact
 from streamsrv.testing.heard import context_is_what_was_heard
 from streamsrv.testing.ladders import GENERATED_ITEM, INPUT_ITEM, OUT_OF_BAND_ITEM, TURN_GOING_ON, ladders
 from streamsrv.testing.record import Record
@@ -48,7 +50,7 @@ class InvariantBroken(AssertionError):
         first_ms = min(violation.at_ms for violation in violations)
         shown = record.describe(first_ms - SHOWN_BEFORE_MS, first_ms)
         listed = "\n".join(map(str, violations))
-        super().__init__(f"{listed}\n\n{shown}\n\n{record.scenario}")
+        super().__init__(f"{listed}\n\n{shown}\n\n{compact(record.scenario)}")
         self.violations = violations
 
 
@@ -257,10 +259,10 @@ def event_ids_are_unique(record: Record) -> Iterator[tuple[int, str]]:
 
 
 def nothing_said_is_lost(record: Record) -> Iterator[tuple[int, str]]:
-    """Every word that was said is in the audio of exactly one recognition, in order.
+    """Every word that was said is in the audio of exactly one recognition, in order, and becomes part of an item.
 
-    Not checked where audio is lost on the way, echo adds words, or the application throws audio away or does without
-    turn detection.
+    Only what people murmur while they listen may be disregarded. Not checked where audio is lost on the way, echo adds
+    words, or the application throws audio away or does without turn detection.
     """
     scenario = record.scenario
     clean = not scenario.network.loss and not scenario.microphone.echo_is_understood
@@ -271,6 +273,10 @@ def nothing_said_is_lost(record: Record) -> Iterator[tuple[int, str]]:
     recognized = [word for words in record.recognizable.values() for word in words]
     if recognized != record.said:
         yield record.ended_ms, f"{record.said} was said, {recognized} could be recognised"
+    committed = {event["item_id"] for _, event in record.events("input_audio_buffer.committed")}
+    for item_id, words in record.recognizable.items():
+        if item_id not in committed and not BACKCHANNELS.issuperset(word.casefold() for word in words):
+            yield record.ended_ms, f"{words} ({item_id}) was disregarded"
 
 
 def _sent_events(record: Record) -> Iterator[dict[str, Any]]:

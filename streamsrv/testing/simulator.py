@@ -10,6 +10,7 @@ from streamsrv.session import effects
 from streamsrv.session.core import SessionCore
 from streamsrv.session.inputs import AudioAppended, FrameHeard, Input, TimerFired, TurnJudged
 from streamsrv.testing.client import Link, SimulatedClient
+from streamsrv.testing.compact import compact
 from streamsrv.testing.ears import SimulatedEars, UnexpectedEffect
 from streamsrv.testing.record import Record
 from streamsrv.testing.scenario import Scenario
@@ -44,7 +45,7 @@ def simulate(scenario: Scenario, make: MakeCore = make_core) -> Record:
     try:
         return simulator.run()
     except Exception as error:
-        error.add_note(f"{simulator.record.describe()}\n{scenario}")
+        error.add_note(f"{simulator.record.describe()}\n{compact(scenario)}")
         raise
 
 
@@ -154,9 +155,9 @@ class Simulator:
         until_ms = self._received_ms - len(frames) * FRAME_MS
         for frame in frames:
             until_ms += FRAME_MS
-            self._ears.hear(frame)
+            self._ears.hear(frame, until_ms)
             self.give(FrameHeard(frame.probability, until_ms))
-            self._ears.heard(until_ms)
+            self._ears.heard()
 
     def _with_echo(self, frame: AirFrame) -> AirFrame:
         traits = self._scenario.microphone

@@ -89,7 +89,7 @@ WEIGHT = f'{MODEL}[[model.weights]]\nname = "w"\nsize = 1\nsha256 = "{"0" * 64}"
         ('[model]\nname = "m"', ["model: {'name': 'm'}", "[[model]]"]),
         ('[[model]]\nkind = "chat"', ["number 1", "name: None", "a string"]),
         (MODEL + MODEL, ["number 2", "'m' is used twice"]),
-        (MODEL.replace("chat", "llm"), ["model 'm'", "kind: 'llm'", "'recognizer', 'chat', 'synthesizer' or 'vad'"]),
+        (MODEL.replace("chat", "llm"), ["model 'm'", "kind: 'llm'", "'chat', 'synthesizer', 'vad' or 'turn'"]),
         ('[[model]]\nname = "m"\nkind = "chat"', ["model 'm'", "engine: is missing"]),
         (MODEL + 'colour = "red"', ["colour: is not a field", "accepted: name, kind, engine"]),
         (MODEL.replace('"m"', '"../m"'), ["name: '../m'", "pattern"]),

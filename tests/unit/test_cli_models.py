@@ -118,7 +118,7 @@ def test_a_wrong_configuration_is_explained(tmp_path: Path):
     (tmp_path / "other.toml").write_text('[[model]]\nname = "x"\nkind = "llm"\nengine = "e"\n')
     result = run("models", "--config", "other.toml")
     assert result.exit_code == 2
-    assert "kind: 'llm': Input should be 'recognizer', 'chat', 'synthesizer' or 'vad'" in result.stderr
+    assert "kind: 'llm': Input should be 'recognizer', 'chat', 'synthesizer', 'vad' or 'turn'" in result.stderr
 
 
 # --- pull -------------------------------------------------------------------------------------------------------------

@@ -86,7 +86,7 @@ async def test_nothing_said_is_an_empty_final_without_a_decode(recognizer, decod
     async with open_stream(recognizer) as stream:
         stream.push(silence(3000), speech=False)
         stream.finish()
-        assert await transcripts_of(stream) == [Transcript("", is_final=True)]
+        assert await transcripts_of(stream) == [Transcript("", is_final=True, at_pause=True)]
     assert decoder.heard == []
 
 
@@ -200,7 +200,7 @@ async def test_partials_are_shed_when_the_queue_is_full_and_the_final_is_not(dec
             await asyncio.sleep(0)
         stream.finish()
         assert await transcripts_of(stream) == [
-            Transcript(text(1, 8), words=stream_words(8), language="xx", is_final=True)
+            Transcript(text(1, 8), words=stream_words(8), language="xx", is_final=True, at_pause=True)
         ]
     scheduler.close()
 

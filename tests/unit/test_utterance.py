@@ -74,7 +74,9 @@ def test_the_final_transcript_takes_the_newest_hypothesis_over_older_stable_text
         utterance.push(spoken(1, 512), speech=True)
         transcript = utterance.accept(utterance.window.take(), Hypothesis(heard))
     assert transcript.stable == "I scream for"
-    assert utterance.final() == Transcript("ice cream for ice", words=utterance.final().words, is_final=True)
+    assert utterance.final() == Transcript(
+        "ice cream for ice", words=utterance.final().words, is_final=True, at_pause=True
+    )
 
 
 def test_words_are_spread_over_speech_and_not_over_pauses():
