@@ -15,11 +15,11 @@ STALL_MS = 60_000
 class Server(uvicorn.Server):
     """Serves an application; `on_started` is called once clients can connect."""
 
-    def __init__(self, app: Starlette, on_started: Callable[[], None], log_level: str = "warning") -> None:
+    def __init__(self, app: Starlette, on_started: Callable[[], None]) -> None:
         # Compression would cost more than all other work on an audio frame, and saves little.
         config = uvicorn.Config(
             app,
-            log_level=log_level,
+            log_level="warning",  # below, it writes every frame and header, with keys and words in them
             access_log=False,
             ws_max_size=MAX_FRAME_BYTES,
             ws_per_message_deflate=False,

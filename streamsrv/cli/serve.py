@@ -54,10 +54,10 @@ def _run(settings: "Settings", log_level: str) -> None:
     logging.basicConfig(level=log_level.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     logging.getLogger("httpx").setLevel(logging.WARNING)  # a line for each request at info
     with contextlib.suppress(KeyboardInterrupt), asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(_serve(settings, log_level))
+        runner.run(_serve(settings))
 
 
-async def _serve(settings: "Settings", log_level: str) -> None:
+async def _serve(settings: "Settings") -> None:
     from streamsrv.app import build_app
     from streamsrv.server import Server, address, bind
 
@@ -74,7 +74,7 @@ async def _serve(settings: "Settings", log_level: str) -> None:
         typer.echo(f"\nListening on http://{where}  (Realtime: ws://{where}/v1/realtime)  Stop with Ctrl-C.")
 
     try:
-        server = Server(build_app(settings, engines), announce, "warning" if log_level == "info" else log_level)
+        server = Server(build_app(settings, engines), announce)
         await server.serve(sockets=[listener])
     finally:
         await engines.aclose()

@@ -10,7 +10,7 @@ from msgspec import UNSET, Meta, Struct, UnsetType
 
 from streamsrv.realtime.errors import ProtocolError, from_validation
 from streamsrv.realtime.items import Item, ItemReference
-from streamsrv.realtime.session_object import AudioOutput, FunctionTool, MaxOutputTokens, Modality, ToolChoice
+from streamsrv.realtime.session_object import FunctionTool, MaxOutputTokens, Modality, ToolChoice
 
 MAX_AUDIO_BYTES = 15 * 1024 * 1024 * 3 // 4
 """Decoded bytes in one `input_audio_buffer.append`: 15 MiB of base64."""
@@ -66,10 +66,6 @@ class ItemTruncate(Struct, tag="conversation.item.truncate"):
 class ItemDelete(Struct, tag="conversation.item.delete"):
     item_id: str
     event_id: EventId = None
-
-
-class ResponseAudio(Struct):
-    output: AudioOutput = AudioOutput()
 
 
 class ResponseOptions(Struct):

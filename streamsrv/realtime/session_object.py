@@ -166,7 +166,7 @@ _CLEARED: dict[str, Any] = {
 
 MAX_SESSION_BYTES = 900_000
 """A session object must fit into the frame of 1 MiB that strict clients take."""
-_READ_ONLY = ("id", "object", "expires_at")
+_READ_ONLY = ("id", "object", "expires_at", "model")
 _INCLUDABLE = ("item.input_audio_transcription.logprobs",)
 _TRANSCRIPTION_FIELDS = ("type", "object", "id", "expires_at", "include", "streamsrv")
 

@@ -46,16 +46,19 @@ class Conversation:
         """Insert after `previous_id` (None: at the end; `root`: at the start); return the item before it, if any."""
         if item.id in self._items:
             raise duplicate_item(item.id)
+        index = self._index_after(previous_id)
+        self._order.insert(index, item.id)
+        self._items[item.id] = item
+        return self._order[index - 1] if index else None
+
+    def check_room(self, item: Item) -> None:
+        """Refuse a client's item when the conversation is full; what the model says is always taken."""
         if len(self._order) >= MAX_ITEMS:
             raise ProtocolError("invalid_value", f"The conversation is full: it holds {MAX_ITEMS} items.", "item")
         if sum(map(text_length, (*self._items.values(), item))) > MAX_CHARACTERS:
             raise ProtocolError(
                 "invalid_value", f"The conversation is full: it holds {MAX_CHARACTERS} characters.", "item"
             )
-        index = self._index_after(previous_id)
-        self._order.insert(index, item.id)
-        self._items[item.id] = item
-        return self._order[index - 1] if index else None
 
     def get(self, item_id: str, action: str) -> Item:
         """The item, or the error of `item_{action}_invalid_item_id`."""

@@ -4,7 +4,6 @@ from collections.abc import Callable
 
 from streamsrv.asr.base import Transcript
 from streamsrv.errors import Unavailable
-from streamsrv.realtime.audio_formats import check_audio, duration_ms
 from streamsrv.realtime.client_events import (
     AudioClear,
     AudioCommit,
@@ -26,6 +25,7 @@ from streamsrv.realtime.session_object import (
     session_to_wire,
     update_session,
 )
+from streamsrv.session.clips import take_clip
 from streamsrv.session.conversation import Conversation, duplicate_item, to_messages
 from streamsrv.session.effects import ClearTimer, Close, DropRecognition, Effect, PrepareModel, RecognizeClip, SetTimer
 from streamsrv.session.inputs import (
@@ -54,7 +54,7 @@ from streamsrv.session.turn_taking import TurnBegan, TurnChange, TurnEnded, Turn
 
 MAX_SESSION_MS = 60 * 60 * 1000
 RECOGNITION_MS = 15_000
-"""A final transcript that takes longer has failed."""
+"""A final transcript that takes longer has failed; that of a clip, longer than all audio before it and its own."""
 STILL_THERE = "The user has said nothing for a while. Ask in one short sentence whether they are still there."
 
 
@@ -169,6 +169,7 @@ class SessionCore:
 
     def _commit(self, audio: CommittedAudio) -> None:
         item = MessageItem(id=audio.item_id, role="user", content=[InputAudio()])
+        self._conversation.check_room(item)
         previous_id = self._conversation.add(item)
         self._outbox.send("input_audio_buffer.committed", previous_item_id=previous_id, item_id=item.id)
         self._announce(item, previous_id)
@@ -286,16 +287,16 @@ class SessionCore:
         item.status = "completed"
         if isinstance(item, FunctionCallItem):
             item.call_id = item.call_id or self._outbox.new_id("call")
-        clip = _take_clip(item)
-        check_audio(clip, self.session.audio.input.format, "item.content")
+        self._conversation.check_room(item)
+        audio_format, waiting_ms = self.session.audio.input.format, sum(self._transcriptions.pending.values())
+        clip, clip_ms = take_clip(item, audio_format, waiting_ms)
         if item.id == self._listener.item_id:
             raise duplicate_item(item.id)  # the client was told this id: it belongs to the audio in the buffer
         self._announce(item, self._conversation.add(item, event.previous_item_id))
         if clip:
-            audio_format = self.session.audio.input.format
-            self._transcriptions.pending[item.id] = duration_ms(clip, audio_format)
+            self._transcriptions.pending[item.id] = clip_ms
             self._outbox.emit(RecognizeClip(item.id, clip, audio_format, recognition_options(self.session.audio.input)))
-            self._outbox.emit(SetTimer(f"transcript:{item.id}", RECOGNITION_MS))
+            self._outbox.emit(SetTimer(f"transcript:{item.id}", RECOGNITION_MS + waiting_ms + clip_ms))
 
     def _announce(self, item: Item, previous_id: str | None) -> None:
         wire = item_to_wire(item)
@@ -316,6 +317,7 @@ class SessionCore:
 
     def _delete(self, item_id: str) -> None:
         self._conversation.delete(item_id)
+        self._responses.forget_item(item_id)
         if self._transcriptions.pending.pop(item_id, None) is not None:
             self._transcriptions.forget(item_id)
             self._outbox.emit(DropRecognition(item_id))
@@ -387,14 +389,3 @@ class SessionCore:
         )
         self._commit(audio)
         self._respond(ResponseOptions(instructions=f"{self.session.instructions}\n{STILL_THERE}"))
-
-
-def _take_clip(item: Item) -> bytes:
-    """The audio that came with an item and has no transcript; it leaves the item."""
-    clips: list[bytes] = []
-    for part in item.content if isinstance(item, MessageItem) else ():
-        if isinstance(part, InputAudio):
-            if part.audio and not part.transcript:
-                clips.append(part.audio)
-            part.audio = None
-    return b"".join(clips)

@@ -28,6 +28,8 @@ class Ending(Enum):
     """The whole turn is a greeting or a name, before the matter itself: "hey computer"."""
     LISTING = "listing"
     """In a comma, or in a list without a last item: "apples, pears"."""
+    FRAGMENT = "fragment"
+    """The whole turn is a word or two that are no answer: a name, a topic."""
     UNMARKED = "unmarked"
     """The recogniser heard no end of a sentence."""
     STATEMENT = "statement"
@@ -63,6 +65,13 @@ _SELDOM_LAST = _words(
     it's he's she's what's where's who's how's when while his its these those"""
 )
 """Auxiliaries, prepositions, subjects: questions end in them ("what are you looking for?"), little else does."""
+_OPEN_CLAUSES = _phrases(
+    """i think,i guess,i believe,i hope,i want,i need,can you,could you,would you,will you,do you,are you,what about,
+    how about"""
+)
+"""Nothing complete consists of one of these."""
+_JOINING = _words("and but so then well okay ok")
+"""They may come before any clause."""
 _PARTICLES = _words("in on")
 """Prepositions that end commands: "turn the light on"."""
 _NEEDS_OBJECT = _words("turn put switch")
@@ -95,7 +104,7 @@ _ANSWER_PHRASES = _phrases(
 )
 _CLOSINGS = _phrases("thanks,thank you,please,that's all,that's it,that is all,thank you very much,thanks a lot,bye")
 _GREETINGS = _words("hey hi hello okay ok good excuse listen")
-_LONGEST_ANSWER, _LONGEST_CALL = 4, 3
+_LONGEST_ANSWER, _LONGEST_CALL, _LONGEST_FRAGMENT = 4, 3, 2
 """Words."""
 
 _COMMANDS = _words(
@@ -123,7 +132,7 @@ def ending_of(text: str) -> Ending:
     if not words:
         return Ending.UNKNOWN
     last = _Sentence(text)
-    return _ending_of_turn(words, last) or _open_ending(words, last) or _complete_ending(last)
+    return _ending_of_turn(words, last) or _open_ending(words, last) or _complete_ending(words, last)
 
 
 class _Sentence:
@@ -163,19 +172,22 @@ def _open_ending(words: Sequence[str], last: _Sentence) -> Ending | None:
         return Ending.HESITATION
     if word in _SELDOM_LAST:
         return Ending.UNMARKED if _ends_in_particle(last.words) else Ending.OPEN
-    if len(last.words) == 2 and last.words[0] in _GIVING and word in _RECEIVERS:
+    if _is_open_clause(last.words):
         return Ending.OPEN
     if _is_dependent(last.words) and "," not in last.text[:-1]:
         return Ending.DEPENDENT
     return Ending.LISTING if last.mark == "," or _is_listing(last.text) else None
 
 
-def _complete_ending(last: _Sentence) -> Ending:
-    asks = last.words[0] in _ASKING or len(last.words) > 2
-    if _is_question(last.words) or (last.mark == "?" and asks):
+def _complete_ending(words: Sequence[str], last: _Sentence) -> Ending:
+    # A question mark alone may stand for a voice that rises because more is to come.
+    is_clause = last.words[0] in _ASKING or not (_SUBJECTS | _AUXILIARIES).isdisjoint(last.words)
+    if _is_question(last.words) or (last.mark == "?" and is_clause):
         return Ending.QUESTION
     if _is_command(last.words):
         return Ending.COMMAND
+    if len(words) <= _LONGEST_FRAGMENT:
+        return Ending.FRAGMENT
     return Ending.STATEMENT if last.mark else Ending.UNMARKED
 
 
@@ -194,6 +206,12 @@ def _is_dictation(words: Sequence[str]) -> bool:
     if len(words) == 1:
         return last.isdigit() and len(last) > _LONGEST_QUANTITY
     return last.isdigit() or (last in _NUMBERS and (last != "one" or words[-2] in _NUMBERS))
+
+
+def _is_open_clause(words: Sequence[str]) -> bool:
+    """Whether the words are the beginning of a clause: "and I think", "send him"."""
+    rest = tuple(words[1:] if words[0] in _JOINING else words)
+    return rest in _OPEN_CLAUSES or (len(rest) == 2 and rest[0] in _GIVING and rest[1] in _RECEIVERS)
 
 
 def _is_dependent(words: Sequence[str]) -> bool:

@@ -23,13 +23,14 @@ LIMIT_MS = {
     Ending.LISTING: 1200,
     Ending.UNMARKED: 1100,
     Ending.CALL: 1000,
+    Ending.FRAGMENT: 1000,
     Ending.STATEMENT: 700,
     Ending.ANSWER: 400,
     Ending.QUESTION: 400,
     Ending.COMMAND: 400,
 }
 """The base limit after each ending, at medium eagerness."""
-FACTOR_OF_PROBABILITY = ((0.0, 1.6), (0.1, 1.5), (0.5, 1.0), (0.9, 0.6), (1.0, 0.6))
+FACTOR_OF_PROBABILITY = ((0.0, 1.6), (0.1, 1.5), (0.5, 1.0), (0.9, 0.7), (1.0, 0.7))
 """Factors of the limit at some probabilities that the speaker is done; between them it is interpolated."""
 SHARE_OF_EARLIER_PAUSE = 0.9
 """The limit is at least this share of the longest earlier pause in the turn: who went on after it may do so again."""

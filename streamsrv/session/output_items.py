@@ -167,7 +167,7 @@ class SpokenMessage(_Message):
 
     def __init__(self, items: OutputItems) -> None:
         super().__init__(items, {"type": "audio", "transcript": ""})
-        self.ledger = PlaybackLedger()
+        self.ledger = PlaybackLedger(items.plan.speech.speed)
         self.begun = False
         """Whether its first segment is known."""
         self._segmenter = Segmenter()

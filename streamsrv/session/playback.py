@@ -28,7 +28,8 @@ class PlaybackLedger:
     by assuming that the client plays what it receives at once and in real time.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, speed: float = 1.0) -> None:
+        self._speed = speed
         self.transcript = ""
         """Text of all segments whose audio began to be sent."""
         self.sent_ms = 0
@@ -65,7 +66,7 @@ class PlaybackLedger:
         duration_ms = self.sent_ms - start_ms
         if not complete:
             self._cut_off = True
-            duration_ms = max(duration_ms, TYPICAL_MS_PER_CHARACTER * len(text))
+            duration_ms = max(duration_ms, round(TYPICAL_MS_PER_CHARACTER * len(text) / self._speed))
         spoken = self._segment_words or estimate_words(text, duration_ms)
         placed: list[PlacedWord] = []
         offset = len(self.transcript) - len(text)

@@ -11,7 +11,7 @@ from streamsrv.errors import EngineError, Overloaded, Rejected
 from streamsrv.llm.base import ChatOptions, Delta, Tool
 from streamsrv.realtime.client_events import ResponseOptions
 from streamsrv.realtime.errors import ProtocolError, from_validation
-from streamsrv.realtime.items import InputText, Item, ItemReference, MessageItem
+from streamsrv.realtime.items import InputText, Item, ItemReference, MessageItem, check_item
 from streamsrv.realtime.session_object import AudioOutput, NamedFunction, Session, VoiceId
 from streamsrv.session.conversation import Conversation, to_messages
 from streamsrv.session.effects import ClearTimer, Generate, RecordSpeculation, RecordTurn, SetTimer, StopGeneration
@@ -222,11 +222,16 @@ class Responses:
             self._ledgers[item_id].report(audio_ms)
 
     def check_progress(self, generation: int, now_ms: int) -> bool:
-        """Whether the response made progress within `STALL_MS`; then it is checked again later."""
-        idle_ms = now_ms - self._live[generation].last_progress_ms
+        """Whether the response waits for words or made progress within `STALL_MS`; then it is checked again later."""
+        idle_ms = 0 if generation in self._waiting else now_ms - self._live[generation].last_progress_ms
         if idle_ms < STALL_MS:
             self._outbox.emit(SetTimer(_timer(generation), STALL_MS - idle_ms))
         return idle_ms < STALL_MS
+
+    def forget_item(self, item_id: str) -> None:
+        """An item was deleted: what was heard of it does not matter any more."""
+        self._playing = [other for other in self._playing if other != item_id]
+        self._ledgers.pop(item_id, None)
 
     def take_ended(self) -> bool:
         """Whether a response of the conversation ended since this was last asked."""
@@ -260,7 +265,8 @@ class Responses:
             self.segment_spoken(guess.generation, now_ms)
 
     def _keep_heard(self, item_id: str, audio_ms: int) -> None:
-        self._conversation.set_transcript(item_id, self._ledgers[item_id].heard_text(audio_ms))
+        if item_id in self._ledgers:  # the client may have deleted the item
+            self._conversation.set_transcript(item_id, self._ledgers[item_id].heard_text(audio_ms))
 
     def _forget_if_done(self, response: Response, now_ms: int) -> None:
         if not response.done:
@@ -282,6 +288,9 @@ class Responses:
     def _resolve(self, given: list[Item | ItemReference] | None) -> list[Item] | None:
         if given is None:
             return None
+        for index, item in enumerate(given):
+            if not isinstance(item, ItemReference):
+                check_item(item, f"response.input[{index}]")
         return [
             self._conversation.get(item.id, "retrieve") if isinstance(item, ItemReference) else item for item in given
         ]

@@ -76,8 +76,8 @@ class SimulatedClient:
     @property
     def idle(self) -> bool:
         """Whether nothing is played, expected or prepared."""
-        playing = self._player.busy_until_ms > self._time.now_ms
-        return not (playing or self._responding or self._busy_with_tools)
+        busy = self.audible or self._next_report is not None
+        return not (busy or self._responding or self._busy_with_tools)
 
     def heard_words(self) -> int:
         return self._player.heard_words(self._time.now_ms)

@@ -104,12 +104,12 @@ def _bounds(record: Record, reply: _Reply, at_ms: int) -> _Bounds:
         total = len(reply.text.split())
         return _Bounds(total, total)
     item = record.played.get(reply.item_id, PlayedItem())
-    cut = record.cuts.get(reply.item_id, Cut(item.received_ms, known_ms=at_ms, truncated_ms=None))
-    if cut.known_ms is None or cut.known_ms > at_ms:
+    cut = record.cuts.get(reply.item_id, Cut(item.received_ms, known_ms=-1, truncated_ms=None))
+    if cut.known_ms is None or cut.known_ms >= at_ms:
         return _Bounds(0, len(item.word_ends))
     early_ms = late_ms = 0
     client, network = record.scenario.client, record.scenario.network
-    if cut.truncated_ms is None or cut.truncated_ms > at_ms:
+    if cut.truncated_ms is None or cut.truncated_ms >= at_ms:
         early_ms = late_ms = client.buffer_ms + 2 * network.jitter_ms
         if client.reports_ms is not None:
             early_ms += client.reports_ms + 2 * network.delay_ms

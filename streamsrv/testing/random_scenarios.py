@@ -162,7 +162,7 @@ def _acts(pick: _Pick, session: Session) -> list[Act]:
 
 
 def _utterance(pick: _Pick) -> tuple[Sound, ...]:
-    sounds: list[Sound] = list(words(pick.of(_SAYINGS), pick.of((256, 160))))
+    sounds: list[Sound] = list(words(pick.of(_SAYINGS), pick.of((256, 224))))
     if pick.of((False, True)):
         middle = len(sounds) // 2
         sounds[middle:middle] = [pick.rarely(hesitation(), (cough(),)), pause(pick.of(_PAUSES_MS))]

@@ -1,0 +1,246 @@
+"""Pauses inside recorded speech and the evidence that a server has in them, for `turn_taking.py`."""
+
+import asyncio
+import time
+from collections.abc import Iterable, Sequence
+from contextlib import aclosing
+from dataclasses import dataclass, replace
+from itertools import pairwise
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from streaming_wer import MeasuredScheduler
+from streamsrv.asr.base import SAMPLE_RATE, RecognitionOptions, Transcript
+from streamsrv.asr.incremental import IncrementalRecognizer
+from streamsrv.asr.words import prefix_distances, split_words
+from streamsrv.audio.files import read_audio
+from streamsrv.inference.scheduler import Priority
+from streamsrv.providers.catalogue import load_catalogue
+from streamsrv.providers.loading import LoadContext, load_engine
+from streamsrv.providers.weights import ModelStore
+from streamsrv.session.endpointing import Evidence
+from streamsrv.turn.base import TurnModel
+from streamsrv.vad.base import FRAME_MS, FRAME_SAMPLES, Vad
+
+SHORTEST_PAUSE_MS = 200
+SPEECH, STILL_SPEECH = 0.5, 0.35
+"""Probabilities from which a frame counts as speech after silence and after speech, as in `session/turns.py`."""
+ONSET_MS = 64
+CLICK_MS = 256
+"""A last burst no longer than this after a pause is a click or a breath: no recording here ends in a word so short."""
+LEAD_MS = 300
+
+Frames = NDArray[np.int16]
+Label = Literal["inside", "end", "unfinished"]
+Span = tuple[int, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Pause:
+    """A pause, and the evidence in it; `pause_ms` of the end of a turn is how long it was listened to."""
+
+    recording: str
+    speaker: str
+    group: str
+    language: str
+    label: Label
+    pause_ms: int
+    longest_pause_ms: int
+    text: str = ""
+    text_ready_ms: float = 0.0
+    probability: float = 0.0
+    probability_ready_ms: float = 0.0
+    in_sentence: bool | None = None
+    """Whether the transcript of the whole recording, which knows what comes after, ends no sentence here."""
+
+    def evidence(self, *, text: bool, model: bool) -> Evidence:
+        return Evidence(
+            text=self.text if text else "",
+            at_pause=True,
+            language=self.language,
+            turn_probability=self.probability if model else None,
+            longest_pause_ms=self.longest_pause_ms if text else 0,
+        )
+
+
+class Listener:
+    """Hears recordings as a server does: voice activity, streaming recognition, the end-of-turn model in pauses."""
+
+    def __init__(self, recognizer: str, model_at_ms: int) -> None:
+        self.scheduler = MeasuredScheduler()
+        self._vad: Vad = self._load("silero")
+        self._recognizer: IncrementalRecognizer = self._load(recognizer)
+        self._model: TurnModel = self._load("smart-turn")
+        self._model_at = model_at_ms // FRAME_MS
+
+    def _load(self, name: str) -> Any:
+        entry = load_catalogue()[name]
+        return load_engine(entry, LoadContext(self.scheduler, ModelStore().locate(entry)))
+
+    async def hear(self, entry: dict[str, Any], folder: Path) -> list[Pause]:
+        """All pauses of one recording that can be judged."""
+        frames = with_silence(read_audio(folder / entry["audio"], SAMPLE_RATE))
+        speech = speech_frames(self._vad.open().probabilities(frames))
+        runs = speech_runs(speech)
+        speakers = read_rttm(folder / entry["rttm"]) if "rttm" in entry else []
+        pauses: list[Pause] = []
+        turn: list[Span] = []
+        for run, following in pairwise([*runs, (len(frames), len(frames))]):
+            turn.append(run)
+            is_last = following[0] == len(frames)
+            label = end_label(entry) if is_last else label_between(speakers, run[1], following[0])
+            if is_last or label == "end":
+                pauses += await self._hear_turn(entry, frames[: following[0]], speech, turn, label)
+                turn = []
+        return await self._with_context(entry, frames, pauses)
+
+    async def _hear_turn(
+        self, entry: dict[str, Any], frames: Frames, speech: Sequence[bool], turn: list[Span], label: Label | None
+    ) -> list[Pause]:
+        """The pauses after each run of a turn; `label` is that of its end, which is left out if that is None."""
+        start = max(turn[0][0] - LEAD_MS // FRAME_MS, 0)
+        ends = [*(run[0] for run in turn[1:]), len(frames)]
+        begins = [run[1] for run in turn]
+        texts = await self._texts(frames, speech, start, begins) if entry["language"] == "en" else {}
+        pauses: list[Pause] = []
+        for begin, end in zip(begins, ends, strict=True):
+            text, text_ready_ms = texts.get(begin, ("", 0.0))
+            probability, model_ms = self._probability(frames[start : begin + self._model_at])
+            pauses.append(
+                Pause(
+                    recording=entry["id"],
+                    speaker=entry["speaker"],
+                    group=group_of(entry),
+                    language=entry["language"],
+                    label="inside" if end < len(frames) else label or "end",
+                    pause_ms=(end - begin) * FRAME_MS,
+                    longest_pause_ms=max((pause.pause_ms for pause in pauses), default=0),
+                    text=text,
+                    text_ready_ms=text_ready_ms,
+                    probability=probability,
+                    probability_ready_ms=self._model_at * FRAME_MS + model_ms,
+                )
+            )
+        return pauses if label else pauses[:-1]
+
+    def _probability(self, frames: Frames) -> tuple[float, float]:
+        started = time.thread_time()
+        probability = self._model.probability(frames.reshape(-1))
+        return probability, (time.thread_time() - started) * 1000
+
+    async def _texts(
+        self, frames: Frames, speech: Sequence[bool], start: int, begins: list[int]
+    ) -> dict[int, tuple[str, float]]:
+        """By the first frame of each pause: the transcript that is decoded in it, and after how many ms."""
+        found: dict[int, tuple[str, float]] = {}
+        newest: list[Transcript] = []
+        begin = None
+
+        async with aclosing(self._recognizer.open(RecognitionOptions(language="en"))) as stream:
+
+            async def read() -> None:
+                async for transcript in stream:
+                    newest[:] = [transcript]
+
+            reader = asyncio.create_task(read())
+            for index in range(start, len(frames)):
+                if index in begins:
+                    begin = index
+                    newest.clear()
+                cpu_s = self.scheduler.cpu_s
+                stream.push(frames[index], speech=speech[index])
+                for _ in range(4):  # the stream's task wakes, decodes what is due, and its reader takes the result
+                    await asyncio.sleep(0)
+                if begin is not None and begin not in found and newest and newest[0].at_pause:
+                    ready_ms = (index + 1 - begin) * FRAME_MS + (self.scheduler.cpu_s - cpu_s) * 1000
+                    found[begin] = (newest[0].text, ready_ms)
+        await reader
+        return found
+
+    async def _with_context(self, entry: dict[str, Any], frames: Frames, pauses: list[Pause]) -> list[Pause]:
+        """The pauses of a single English speaker with `in_sentence`."""
+        if entry["language"] != "en" or entry.get("speakers_n", 1) > 1:
+            return pauses
+        call = self._recognizer.decode_call(frames.reshape(-1), RecognitionOptions(language="en"))
+        whole = split_words((await self._recognizer.run(Priority.FINAL, call)).text)
+        return [replace(pause, in_sentence=is_in_sentence(pause.text, whole)) for pause in pauses]
+
+
+def with_silence(pcm: NDArray[np.int16]) -> Frames:
+    """The recording in frames, with a second of noise as loud as its quietest parts behind it."""
+    frames = pcm[: len(pcm) // FRAME_SAMPLES * FRAME_SAMPLES].reshape(-1, FRAME_SAMPLES)
+    level = np.percentile(np.sqrt(np.mean(np.square(frames.astype(np.float64)), axis=1)), 5)
+    noise = np.random.default_rng(0).standard_normal((SAMPLE_RATE // FRAME_SAMPLES, FRAME_SAMPLES)) * max(level, 1)
+    return np.concatenate([frames, noise.astype(np.int16)])
+
+
+def speech_frames(probabilities: Iterable[float]) -> list[bool]:
+    speech: list[bool] = []
+    for probability in probabilities:
+        speech.append(probability >= (STILL_SPEECH if speech and speech[-1] else SPEECH))
+    return speech
+
+
+def speech_runs(speech: Sequence[bool]) -> list[Span]:
+    """Stretches of speech (first frame, frame after the last) with at least `SHORTEST_PAUSE_MS` between them."""
+    runs: list[Span] = []
+    for index in np.flatnonzero(speech).tolist():
+        if runs and (index - runs[-1][1]) * FRAME_MS < SHORTEST_PAUSE_MS:
+            runs[-1] = (runs[-1][0], index + 1)
+        else:
+            runs.append((index, index + 1))
+    if len(runs) > 1 and (runs[0][1] - runs[0][0]) * FRAME_MS < ONSET_MS:
+        runs = runs[1:]
+    if len(runs) > 1 and (runs[-1][1] - runs[-1][0]) * FRAME_MS <= CLICK_MS:
+        runs = runs[:-1]
+    return runs
+
+
+def read_rttm(path: Path) -> list[tuple[float, float, str]]:
+    """Start and end in seconds and the speaker of each segment, in order of time."""
+    lines = [line.split() for line in path.read_text(encoding="utf-8").splitlines()]
+    return sorted((float(line[3]), float(line[3]) + float(line[4]), line[7]) for line in lines)
+
+
+def label_between(segments: Sequence[tuple[float, float, str]], begin: int, end: int) -> Label:
+    """Whether the speaker before a pause goes on after it; frames."""
+    begin_s, end_s = begin * FRAME_MS / 1000, end * FRAME_MS / 1000
+    before = [segment for segment in segments if segment[0] < begin_s]
+    after = [segment for segment in segments if segment[1] > end_s]
+    if not before or not after or set(before) & set(after):
+        return "inside"
+    return "inside" if max(before, key=lambda segment: segment[1])[2] == after[0][2] else "end"
+
+
+def end_label(entry: dict[str, Any]) -> Label | None:
+    if entry.get("turn_complete") is False:
+        return "unfinished"
+    return None if entry.get("subset") == "train-clean-100" else "end"
+
+
+def group_of(entry: dict[str, Any]) -> str:
+    if entry["language"] != "en":
+        return "other languages"
+    return "conversational" if entry["kind"] in ("conversational", "command") else "read"
+
+
+def is_in_sentence(text: str, whole: Sequence[str]) -> bool:
+    """Whether the words of `whole` up to where `text` ends leave a sentence unfinished."""
+    words = split_words(text)
+    distances = prefix_distances(words, whole)
+    length = min(range(len(distances)), key=lambda length: (distances[length], abs(length - len(words))))
+    return length == 0 or whole[length - 1][-1] not in ".?!"
+
+
+async def observe(entries: Iterable[dict[str, Any]], folder: Path, recognizer: str, model_at_ms: int) -> list[Pause]:
+    """Hear all speech of a manifest whose speakers are known."""
+    listener = Listener(recognizer, model_at_ms)
+    pauses: list[Pause] = []
+    for entry in entries:
+        if entry["language"] != "zxx" and (entry.get("speakers_n", 1) == 1 or "rttm" in entry):
+            found = await listener.hear(entry, folder)
+            pauses += [pause for pause in found if end_label(entry) != "unfinished" or pause.label == "unfinished"]
+    return pauses

@@ -1,0 +1,30 @@
+"""Audio that comes whole with an item of the client. Pure."""
+
+from streamsrv.realtime.audio_formats import check_audio, duration_ms
+from streamsrv.realtime.errors import ProtocolError
+from streamsrv.realtime.items import InputAudio, Item, MessageItem
+from streamsrv.realtime.session_object import AudioFormat
+
+MAX_WAITING_MS = 600_000
+"""Audio that may wait for its transcript, in one session."""
+
+
+def take_clip(item: Item, audio_format: AudioFormat, waiting_ms: int) -> tuple[bytes, int]:
+    """Take the audio that has no transcript out of an item; return it and its length in ms.
+
+    `waiting_ms`: audio that waits for its transcript already. Raises `ProtocolError` for audio that is malformed or too
+    much.
+    """
+    clips: list[bytes] = []
+    for part in item.content if isinstance(item, MessageItem) else ():
+        if isinstance(part, InputAudio):
+            if part.audio and not part.transcript:
+                clips.append(part.audio)
+            part.audio = None
+    clip = b"".join(clips)
+    check_audio(clip, audio_format, "item.content")
+    clip_ms = duration_ms(clip, audio_format)
+    if clip and waiting_ms + clip_ms > MAX_WAITING_MS:
+        seconds = (waiting_ms + clip_ms) // 1000
+        raise ProtocolError("invalid_value", f"{seconds} s of audio would wait for words.", "item.content")
+    return clip, clip_ms

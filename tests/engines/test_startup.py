@@ -1,0 +1,70 @@
+"""Loading what a server needs, from the real catalogue and the weights on this machine."""
+
+import pytest
+
+from streamsrv.config import Settings
+from streamsrv.errors import Unavailable
+from streamsrv.llm.base import ChatOptions, Message, Text
+from streamsrv.providers.catalogue import DEFAULT_MODELS, CatalogueError, load_catalogue
+from streamsrv.providers.readiness import needs
+from streamsrv.providers.startup import load_engines
+from streamsrv.providers.weights import ModelStore
+
+QUESTION = [Message("user", "What is the capital of France?")]
+
+
+@pytest.fixture(autouse=True)
+def _default_models(monkeypatch: pytest.MonkeyPatch) -> None:
+    catalogue, store = load_catalogue(), ModelStore()
+    for name in DEFAULT_MODELS.values():
+        if lacking := needs(catalogue[name], store):
+            pytest.skip(f"{name} is not ready: {lacking[0]}")
+    for variable in ("OPENAI_API_KEY", "GEMINI_API_KEY", "DEEPSEEK_API_KEY", "OPENAI_BASE_URL", "OPENAI_MODEL"):
+        monkeypatch.delenv(variable, raising=False)
+
+
+async def answer(model) -> str:
+    return "".join([d.text async for d in model.stream(QUESTION, (), ChatOptions()) if isinstance(d, Text)])
+
+
+async def test_a_server_that_is_down_is_replaced_by_the_embedded_model(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("OPENAI_BASE_URL", "http://127.0.0.1:9/v1")
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-none")
+    monkeypatch.setenv("OPENAI_MODEL", "some-model")
+    said: list[str] = []
+    engines = await load_engines(Settings(), said.append)
+    try:
+        assert engines.chat.name == "some-model"
+        assert any("OPENAI_BASE_URL" in line for line in said)
+        assert any("does not answer now" in line for line in said)
+        assert "sk-none" not in "".join(said)
+        assert "Paris" in await answer(engines.chat)
+        assert "Paris" in await answer(engines.chat_model("some-model"))
+        assert "Paris" in await answer(engines.chat_model("smollm2-135m"))
+    finally:
+        await engines.aclose()
+
+
+async def test_a_key_alone_loads_its_model_with_the_embedded_one_behind(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("DEEPSEEK_API_KEY", "sk-none")
+    monkeypatch.setattr("streamsrv.llm.openai_compatible.OpenAICompatibleChatModel.warm_up", _nothing)
+    engines = await load_engines(Settings(), lambda _: None)
+    try:
+        assert engines.chat.name == "deepseek-v3.2"
+        assert {"deepseek-v3.2", "smollm2-135m"} <= set(engines.chat_by_name)
+    finally:
+        await engines.aclose()
+
+
+async def _nothing(_: object) -> None:
+    """The provider is not asked: nothing outside this machine may be reached by a test."""
+
+
+async def test_a_model_that_lacks_its_key_is_refused_with_the_remedy():
+    with pytest.raises(Unavailable, match="OPENAI_API_KEY"):
+        await load_engines(Settings(chat="gpt-4o-mini"), lambda _: None)
+
+
+async def test_an_unknown_model_is_refused():
+    with pytest.raises(CatalogueError, match="no-such-model"):
+        await load_engines(Settings(recognizer="no-such-model"), lambda _: None)

@@ -1,0 +1,426 @@
+"""The simulator: time, people, network and loudspeaker, each alone; then whole conversations, stage by stage."""
+
+from dataclasses import replace
+from random import Random
+from typing import Any, get_args
+
+import numpy as np
+import pytest
+
+from streamsrv.errors import Overloaded, Rejected, Unavailable
+from streamsrv.realtime.session_object import Audio, AudioInput, SemanticVad, Session, TurnDetection
+from streamsrv.session import effects
+from streamsrv.session.effects import Effect, Generate, PrepareModel, RecognizeClip, SendAudio
+from streamsrv.testing.client import Link
+from streamsrv.testing.compact import compact
+from streamsrv.testing.ears import UnexpectedEffect
+from streamsrv.testing.faults import Fault
+from streamsrv.testing.invariants import check
+from streamsrv.testing.player import Player
+from streamsrv.testing.record import Record
+from streamsrv.testing.scenario import (
+    ChatTraits,
+    ClientTraits,
+    MicrophoneTraits,
+    NetworkTraits,
+    RecognizerTraits,
+    Scenario,
+    SynthesizerTraits,
+    TurnModelTraits,
+)
+from streamsrv.testing.shrinking import shrink
+from streamsrv.testing.simulator import Simulator, make_core, simulate
+from streamsrv.testing.speakers import (
+    QUIET,
+    Act,
+    After,
+    AfterReply,
+    AirFrame,
+    AtReplyWord,
+    Mute,
+    Say,
+    Send,
+    Speaker,
+    backchannel,
+    click,
+    cough,
+    pause,
+    say,
+    words,
+)
+from streamsrv.testing.virtual_time import VirtualTime
+
+ANSWER = "One two three four five. Six seven eight nine ten."
+COUNT = Scenario((say("please count"),), chat=ChatTraits(answers=(ANSWER, "All right.", "Fine.")))
+
+
+def session(turn_detection: TurnDetection | None) -> Session:
+    return Session(id="s", expires_at=0, audio=Audio(input=AudioInput(turn_detection=turn_detection)))
+
+
+def events(record: Record, event_type: str) -> list[dict[str, Any]]:
+    return [event for _, event in record.events(event_type)]
+
+
+def statuses(record: Record) -> list[str]:
+    return [event["response"]["status"] for event in events(record, "response.done")]
+
+
+def asked(record: Record) -> list[list[str]]:
+    """The words of every request to the model, message by message."""
+    return [[m.content for m in effect.messages] for _, effect in record.effects() if isinstance(effect, Generate)]
+
+
+def sound(scenario: Scenario) -> Record:
+    """The conversation, in which all invariants hold."""
+    record = simulate(scenario)
+    check(record)
+    return record
+
+
+# Time
+
+
+def test_events_happen_in_the_order_of_their_times_and_cancelled_ones_do_not():
+    time, happened = VirtualTime(), list[tuple[str, int]]()
+
+    def note(name: str) -> None:
+        happened.append((name, time.now_ms))
+
+    time.after(30, lambda: note("third"))
+    time.after(10, lambda: note("first"))
+    time.after(10, lambda: time.after(5, lambda: note("second")))
+    time.after(20, lambda: note("never")).cancel()
+    time.at(-5, lambda: note("past"))
+    time.run_until(lambda: len(happened) == 4)
+    assert happened == [("past", 0), ("first", 10), ("second", 15), ("third", 30)]
+
+
+# People
+
+
+class Heard:
+    """What a speaker hears of the other side, as the test says."""
+
+    def __init__(self) -> None:
+        self.words = 0
+        self.audible = False
+        self.replied_ms = -1
+
+    def heard_words(self) -> int:
+        return self.words
+
+    def replied_since(self, at_ms: int) -> bool:
+        return self.replied_ms > at_ms
+
+
+def listen(speaker: Speaker, duration_ms: int, from_ms: int = 0) -> list[AirFrame | None]:
+    return [speaker.next_frame(until_ms) for until_ms in range(from_ms + 32, from_ms + duration_ms + 1, 32)]
+
+
+def test_a_word_is_in_the_frame_it_ends_with():
+    frames = listen(Speaker((Act(After(0), Say((*words("hi", 96), pause(64), *words("you", 64)))),), Heard()), 256)
+    assert [frame.text for frame in frames if frame] == ["", "", "hi", "", "", "", "you", ""]
+    assert [frame.probability > 0.5 for frame in frames if frame] == [True] * 3 + [False] * 2 + [True] * 2 + [False]
+    assert frames[2].word_ms == 96
+    assert frames[-1] is QUIET
+
+
+def test_cues_wait_for_the_end_of_the_act_before():
+    speaker = Speaker((say("a", word_ms=64), say("b", After(96), word_ms=32)), Heard())
+    assert "".join(frame.text or "-" for frame in listen(speaker, 256) if frame) == "-a--b---"
+    assert speaker.finished
+    assert speaker.said == ["a", "b"]
+
+
+def test_a_speaker_cuts_in_at_a_word_of_the_reply():
+    replies = Heard()
+    speaker = Speaker((say("a", word_ms=32), say("b", AtReplyWord(3), word_ms=32)), replies)
+    replies.words = 5
+    listen(speaker, 320)
+    replies.audible, replies.words = True, 7
+    listen(speaker, 320, from_ms=320)
+    assert speaker.said == ["a"]
+    replies.words = 8
+    listen(speaker, 64, from_ms=640)
+    assert speaker.said == ["a", "b"]
+
+
+def test_a_speaker_waits_for_the_reply_and_then_a_little_longer():
+    replies = Heard()
+    speaker = Speaker((say("a", word_ms=32), say("b", AfterReply(96), word_ms=32)), replies)
+    listen(speaker, 640)
+    replies.replied_ms = 640
+    assert [frame.text for frame in listen(speaker, 160, from_ms=640) if frame] == ["", "", "", "b", ""]
+
+
+def test_a_speaker_without_a_reply_loses_patience_but_never_during_one():
+    replies = Heard()
+    speaker = Speaker((replace(say("a", AfterReply(0), word_ms=32), patience_ms=320),), replies)
+    replies.audible = True
+    listen(speaker, 640)
+    assert not speaker.said
+    replies.audible = False
+    listen(speaker, 32, from_ms=640)
+    assert speaker.said == ["a"]
+
+
+def test_a_muted_microphone_gives_nothing():
+    speaker = Speaker((say("a", word_ms=32), Act(After(0), Mute(96)), say("b", word_ms=32)), Heard())
+    told = [frame.text if frame else None for frame in listen(speaker, 256)]
+    assert told == ["a", None, None, None, "b", "", "", ""] or told == ["a", "", None, None, None, "b", "", ""]
+
+
+# Network and loudspeaker
+
+
+def test_a_link_keeps_the_order_whatever_the_jitter():
+    time, arrived = VirtualTime(), list[tuple[int, int]]()
+    link = Link(NetworkTraits(delay_ms=50, jitter_ms=200), time, Random(1))
+    for number in range(50):
+        time.at(number, lambda number=number: link.send(lambda: arrived.append((number, time.now_ms))) and None)
+    time.run_until(lambda: len(arrived) == 50)
+    assert [number for number, _ in arrived] == list(range(50))
+    assert all(50 <= at_ms - number <= 250 for number, at_ms in arrived)
+    assert link.in_flight == 0
+
+
+def test_a_player_plays_in_real_time_after_its_buffer():
+    player = Player(buffer_ms=100)
+    player.play("a", 300, [150, 300], now_ms=1000)
+    player.play("a", 200, [200], now_ms=1300)
+    item = player.items["a"]
+    assert [item.played_ms(now_ms) for now_ms in (1100, 1200, 1400, 1599, 1600, 9000)] == [0, 100, 300, 499, 500, 500]
+    assert [player.heard_words(now_ms) for now_ms in (1249, 1250, 1400, 1600)] == [0, 1, 2, 3]
+    assert player.busy_until_ms == 1600
+
+
+def test_a_player_that_ran_dry_starts_again_late():
+    player = Player(buffer_ms=100)
+    player.play("a", 100, [], now_ms=0)
+    player.play("a", 100, [], now_ms=500)
+    assert [player.items["a"].played_ms(now_ms) for now_ms in (200, 600, 650, 700)] == [100, 100, 150, 200]
+
+
+def test_what_is_flushed_was_not_played():
+    player = Player(buffer_ms=0)
+    player.play("done", 100, [100], now_ms=0)
+    player.play("cut", 400, [200, 400], now_ms=0)
+    player.play("queued", 400, [400], now_ms=0)
+    assert player.flush(now_ms=350) == ["cut", "queued"]
+    player.play("cut", 400, [400], now_ms=350)
+    assert [player.items[name].played_ms(9000) for name in ("done", "cut", "queued")] == [100, 250, 0]
+    assert player.heard_words(9000) == 2
+    assert player.busy_until_ms == 350
+    player.play("next", 100, [], now_ms=400)
+    assert player.items["next"].played_ms(450) == 50
+
+
+# Conversations
+
+
+def test_a_question_is_answered_and_heard_to_the_end():
+    record = sound(COUNT)
+    assert asked(record)[-1] == ["please count"]
+    assert statuses(record) == ["completed"]
+    [played] = record.played.values()
+    assert len(played.word_ends) == 10
+    assert played.played_ms(record.ended_ms) == played.received_ms
+
+
+def test_the_same_scenario_is_the_same_conversation():
+    shaky = replace(COUNT, network=NetworkTraits(delay_ms=40, jitter_ms=90, loss=0.1), seed=5)
+    assert simulate(shaky).describe() == simulate(shaky).describe()
+    assert simulate(shaky).describe() != simulate(replace(shaky, seed=6)).describe()
+
+
+@pytest.mark.parametrize("on_interruption", ["truncate", "truncate_current", "flush", "play_on"])
+def test_an_interrupted_client_does_what_it_is_said_to_do(on_interruption: Any):
+    script = (say("please count"), say("stop it", AtReplyWord(3)))
+    record = sound(replace(COUNT, script=script, client=ClientTraits(on_interruption)))
+    truncations = events(record, "conversation.item.truncated")
+    assert len(truncations) == on_interruption.startswith("truncate")
+    assert len(record.cuts) == (on_interruption != "play_on")
+    if truncations:
+        [cut] = record.cuts.values()
+        assert truncations[0]["audio_end_ms"] == cut.played_ms
+        [heard] = [record.played[item_id].words_until(cut.played_ms) for item_id, cut in record.cuts.items()]
+        assert asked(record)[-1] == ["please count", " ".join(ANSWER.split()[:heard]), "stop it"]
+
+
+def test_a_slow_network_delays_the_turn_on_both_ways():
+    at_once = sound(COUNT).ended_ms
+    assert sound(replace(COUNT, network=NetworkTraits(delay_ms=400))).ended_ms > at_once
+
+
+def test_lost_packets_are_gaps_in_what_is_heard():
+    said = say("one two three four five six seven eight nine ten")
+    record = sound(replace(COUNT, script=(said,), network=NetworkTraits(loss=0.3), seed=3))
+    recognized = [word for item in record.recognizable.values() for word in item]
+    assert recognized
+    assert len(recognized) < len(record.said) == 10
+
+
+def test_a_muted_microphone_ends_the_turn_all_the_same():
+    record = sound(replace(COUNT, script=(say("please count"), Act(After(0), Mute(30_000)))))
+    assert statuses(record) == ["completed"]
+    assert record.ended_ms < 30_000
+
+
+def test_clicks_are_no_turns_and_a_cough_is_nothing_to_answer():
+    record = sound(replace(COUNT, script=(Act(After(500), Say((click(),))), Act(After(500), Say((cough(),))))))
+    assert len(events(record, "input_audio_buffer.committed")) == 1
+    assert not statuses(record)
+
+
+def test_a_backchannel_does_not_stop_a_reply_under_semantic_vad():
+    record = sound(replace(COUNT, script=(say("please count"), backchannel()), session=session(SemanticVad())))
+    assert statuses(record) == ["completed"]
+
+
+def test_an_understood_echo_does_not_stop_a_reply_under_semantic_vad():
+    echoing = MicrophoneTraits(echo=0.9, echo_is_understood=True)
+    record = simulate(replace(COUNT, session=session(SemanticVad()), microphone=echoing))
+    assert "One" in [word for item in record.recognizable.values() for word in item]
+
+
+def test_push_to_talk_is_a_script_of_events():
+    commit, respond = ({"type": name} for name in ("input_audio_buffer.commit", "response.create"))
+    script = (say("please count"), Act(After(100), Send(commit)), Act(After(0), Send(respond)))
+    record = sound(replace(COUNT, script=script, session=session(None)))
+    assert asked(record) == [["please count"]]
+    assert statuses(record) == ["completed"]
+
+
+def test_an_application_answers_function_calls():
+    record = sound(replace(COUNT, chat=ChatTraits(answers=(("look_up", '{"a": 1}'), "Found it."))))
+    assert statuses(record) == ["completed", "completed"]
+    assert asked(record)[-1][-1] == "done"
+
+
+def test_audio_that_comes_whole_is_recognised():
+    clip = {"type": "message", "role": "user", "content": [{"type": "input_audio", "audio": "AAAA" * 800}]}
+    item = Act(After(0), Send({"type": "conversation.item.create", "item": clip}))
+    record = sound(replace(COUNT, script=(item, Act(After(0), Send({"type": "response.create"})))))
+    assert any(isinstance(effect, RecognizeClip) for _, effect in record.effects())
+    assert asked(record)[-1] == ["a clip"]
+
+
+def test_an_event_that_the_client_got_wrong_is_refused():
+    record = sound(replace(COUNT, script=(Act(After(0), Send({"type": "nonsense", "event_id": "e1"})),)))
+    assert [event["error"]["event_id"] for event in events(record, "error")] == ["e1"]
+
+
+@pytest.mark.parametrize("error", [Unavailable("down"), Rejected("no"), Overloaded("full")])
+@pytest.mark.parametrize("after", [0, 1, 5])
+def test_a_failing_stage_ends_the_response_and_the_user_sees_why(error: Any, after: int):
+    always = (Fault(after=after, error=error),) * 4
+    for broken in (
+        replace(COUNT, chat=replace(COUNT.chat, faults=always)),
+        replace(COUNT, synthesizer=SynthesizerTraits(faults=always)),
+    ):
+        record = simulate(broken)
+        assert statuses(record) == ["failed"]
+        assert str(error) in str(events(record, "response.done")[0])
+
+
+def test_a_failing_recogniser_is_told():
+    record = sound(replace(COUNT, recognizer=RecognizerTraits(faults=(Fault(error=Unavailable("down")),))))
+    assert len(events(record, "conversation.item.input_audio_transcription.failed")) == 1
+
+
+@pytest.mark.parametrize("stage", ["recognizer", "chat", "synthesizer"])
+def test_a_stage_that_never_answers_is_given_up(stage: str):
+    traits = {"recognizer": RecognizerTraits, "chat": ChatTraits, "synthesizer": SynthesizerTraits}[stage]
+    record = sound(replace(COUNT, **{stage: traits(faults=(Fault(stuck=True), Fault(stuck=True)))}))
+    assert "no progress" in record.describe() or "did not answer" in record.describe()
+
+
+def test_results_that_come_after_they_were_dropped_change_nothing():
+    script = (say("please count"), say("stop it", AtReplyWord(2)))
+    record = sound(replace(COUNT, script=script, straggling_ms=3000, chat=replace(COUNT.chat, token_ms=400)))
+    assert statuses(record) == ["cancelled", "completed"]
+
+
+def test_playback_is_reported_as_it_was():
+    record = sound(replace(COUNT, client=ClientTraits(reports_ms=100)))
+    [played] = record.played.values()
+    assert f"audio_ms={played.received_ms})" in record.describe()
+
+
+def test_an_end_of_turn_model_knows_whether_more_is_coming():
+    sounds = (*words("please"), pause(400), *words("count"))
+    scenario = replace(COUNT, script=(Act(After(0), Say(sounds)),), session=session(SemanticVad()))
+    told = sound(replace(scenario, turn_model=TurnModelTraits(certainty=0.75))).describe()
+    assert told.index("probability=0.25") < told.index("probability=0.75")
+    assert "TurnJudged" not in sound(scenario).describe()
+
+
+def test_the_audio_says_which_words_are_in_it():
+    pcm = np.concatenate([e.pcm for _, e in sound(COUNT).effects() if isinstance(e, SendAudio)])
+    assert list(pcm[pcm > 0]) == list(range(1, 11))
+
+
+# Effects
+
+
+def test_the_simulator_knows_every_effect():
+    assert set(get_args(Effect)) == set(Simulator(COUNT, make_core)._actions)
+
+
+def test_an_unknown_effect_is_refused_by_its_name(monkeypatch: pytest.MonkeyPatch):
+    class HoldBreath: ...
+
+    def make(scenario: Scenario, new_id: Any) -> Any:
+        core = make_core(scenario, new_id)
+        monkeypatch.setattr(core, "handle", lambda happened, now_ms: [HoldBreath()])
+        return core
+
+    with pytest.raises(UnexpectedEffect, match="knows no effect HoldBreath"):
+        simulate(COUNT, make)
+
+
+@pytest.mark.parametrize(
+    ("wanted", "complaint"),
+    [
+        (effects.FeedRecognition("item_9", speech=True), "item_9 is not being recognised"),
+        (effects.FinishRecognition("item_9"), "item_9 is not being recognised"),
+        (effects.Synthesize(9, "hello", effects.SpeechOptions()), "generation 9 is not going on"),
+    ],
+)
+def test_an_effect_without_its_beginning_is_refused(wanted: Any, complaint: str):
+    simulator = Simulator(COUNT, make_core)
+    with pytest.raises(UnexpectedEffect, match=complaint):
+        simulator._act(None, [wanted])
+
+
+def test_what_was_begun_twice_is_refused():
+    simulator = Simulator(COUNT, make_core)
+    opened = effects.OpenRecognition("item_1", 0, effects.RecognitionOptions())
+    generated = effects.Generate(1, (), (), effects.ChatOptions())
+    spoken = effects.Synthesize(1, "hello", effects.SpeechOptions())
+    for twice in (opened, generated, spoken):
+        simulator._act(None, [twice])
+        with pytest.raises(UnexpectedEffect):
+            simulator._act(None, [twice])
+    simulator._act(None, [PrepareModel(())])
+
+
+# Looking for causes
+
+
+def test_a_conversation_shrinks_to_what_is_needed():
+    script = (say("hello"), say("tell me a story", AfterReply(500)), backchannel(), say("thanks"))
+    whole = replace(COUNT, script=script, network=NetworkTraits(delay_ms=30, jitter_ms=20), straggling_ms=50)
+    smallest = shrink(whole, lambda s: "story" in str(s.script) and s.network.delay_ms == 30)
+    assert smallest == Scenario(
+        (Act(AfterReply(500), Say(words("story"))),),
+        network=NetworkTraits(delay_ms=30),
+    )
+
+
+def test_a_scenario_is_shown_without_its_defaults():
+    assert compact(Scenario((say("hi"),), network=NetworkTraits(delay_ms=30))) == (
+        "Scenario(script=(Act(when=After(delay_ms=0), what=Say(sounds=(Sound(duration_ms=256, text='hi'),))),), "
+        "network=NetworkTraits(delay_ms=30))"
+    )
