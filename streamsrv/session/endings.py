@@ -47,7 +47,7 @@ def _phrases(text: str) -> tuple[tuple[str, ...], ...]:
     return tuple(tuple(phrase.split()) for phrase in text.split(","))
 
 
-_FILLERS = _words("um uh uhm umm uhh erm er hm hmm mm mhm ah eh oh")
+_FILLERS = _words("um uh uhm umm uhh erm er hm hmm mm ah eh oh")
 _FILLER_PHRASES = _phrases("you know,i mean,sort of,kind of,let me see,let's see,let me think,what's it called")
 _OPENERS = _words("well so like now")
 """Fillers where a sentence begins: "well, ..."."""
@@ -96,11 +96,11 @@ _LONGEST_QUANTITY = 2
 _ANSWERS = _words(
     """yes yeah yep yup sure no nope nah okay ok right correct exactly absolutely definitely maybe perhaps stop cancel
     thanks thank you please alright all goodbye bye nothing none never mind great perfect good fine cool wow really
-    continue next back help repeat again enough"""
+    continue next back help repeat again enough mhm"""
 )
 _ANSWER_PHRASES = _phrases(
     """of course,of course not,go ahead,go on,i don't know,i do,i am,i did,i don't,not yet,not now,not really,yes i am,
-    yes it is,no it isn't,i think so,i guess so,me too,that's right,no problem,sounds good"""
+    yes it is,no it isn't,i think so,i guess so,me too,that's right,no problem,sounds good,uh huh,mm hmm,mm hm"""
 )
 _CLOSINGS = _phrases("thanks,thank you,please,that's all,that's it,that is all,thank you very much,thanks a lot,bye")
 _GREETINGS = _words("hey hi hello okay ok good excuse listen")
@@ -147,25 +147,25 @@ class _Sentence:
 
 def _ending_of_turn(words: Sequence[str], last: _Sentence) -> Ending | None:
     """Endings for which the whole turn counts."""
+    if tuple(words) in _ANSWER_PHRASES:
+        return Ending.ANSWER
     if words[-1] in _FILLERS or (_ends_with(words, _FILLER_PHRASES) and last.mark != "?"):
         return Ending.HESITATION
     spoken = [word for word in words if word not in _FILLERS]
     if len(spoken) <= _LONGEST_ANSWER and (_ANSWERS.issuperset(spoken) or tuple(spoken) in _ANSWER_PHRASES):
         return Ending.ANSWER
-    if len(words) <= _LONGEST_CALL and words[0] in _GREETINGS:
-        return Ending.CALL
     return Ending.ANSWER if _ends_with(words, _CLOSINGS) else None
 
 
 def _open_ending(words: Sequence[str], last: _Sentence) -> Ending | None:
     """Endings after which more must or may follow."""
     word = words[-1]
+    if _is_spelling(words):
+        return Ending.SPELLING
     if word in _NEEDS_MORE:
         return Ending.OPEN
     if last.mark == "?":
         return None
-    if _is_spelling(words):
-        return Ending.SPELLING
     if _is_dictation(words):
         return Ending.NUMBER
     if word in _OPENERS and re.search(r"(?:^|, )\w+\W*$", last.text):
@@ -180,6 +180,8 @@ def _open_ending(words: Sequence[str], last: _Sentence) -> Ending | None:
 
 
 def _complete_ending(words: Sequence[str], last: _Sentence) -> Ending:
+    if len(words) <= _LONGEST_CALL and words[0] in _GREETINGS:
+        return Ending.CALL
     # A question mark alone may stand for a voice that rises because more is to come.
     is_clause = last.words[0] in _ASKING or not (_SUBJECTS | _AUXILIARIES).isdisjoint(last.words)
     if _is_question(last.words) or (last.mark == "?" and is_clause):

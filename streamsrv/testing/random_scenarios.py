@@ -178,6 +178,12 @@ _CLIP: dict[str, Any] = {
     "type": "conversation.item.create",
     "item": {"type": "message", "role": "user", "content": [{"type": "input_audio", "audio": "AAAA" * 800}]},
 }
+
+
+def _detect(turn_detection: dict[str, Any] | None) -> dict[str, Any]:
+    return {"type": "session.update", "session": {"audio": {"input": {"turn_detection": turn_detection}}}}
+
+
 _EVENTS: tuple[tuple[dict[str, Any], ...], ...] = (
     ({"type": "response.cancel"},),
     (_TYPED, _RESPOND),
@@ -185,6 +191,11 @@ _EVENTS: tuple[tuple[dict[str, Any], ...], ...] = (
     ({"type": "response.create", "response": {"conversation": "none", "output_modalities": ["text"]}},),
     ({"type": "input_audio_buffer.clear"},),
     ({"type": "session.update", "session": {"instructions": "Be kind."}},),
+    (_detect(None),),
+    (_detect({"type": "semantic_vad"}),),
+    (_detect({"type": "server_vad", "create_response": False}),),
+    ({"type": "conversation.item.delete", "item_id": "item_1"},),
+    ({"type": "conversation.item.delete", "item_id": "item_2"},),
     ({"type": "no such event"},),
 )
 

@@ -193,7 +193,7 @@ class Speaker:
                     for sound in act.what.sounds:
                         self._frames += _frames(sound)
                 case Mute():
-                    self._muted_until_ms = now_ms + act.what.duration_ms
+                    self._muted_until_ms = now_ms - FRAME_MS + act.what.duration_ms
                     self._act_ended_ms = self._muted_until_ms
                     return
                 case Send():

@@ -1,0 +1,84 @@
+"""How long a pause must last for the turn to be over."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from streamsrv.session.endings import Ending
+from streamsrv.session.endpointing import LIMIT_MS, MAX_WAIT_MS, SHORTEST_MS, Evidence, pause_limit_ms
+
+TEXTS = ["", "What time is it?", "I live in Paris.", "I live in", "um", "apples, pears", "yes"]
+EVIDENCE = st.builds(
+    Evidence,
+    text=st.sampled_from(TEXTS) | st.text(),
+    at_pause=st.booleans(),
+    language=st.sampled_from(["en", "de", None]),
+    turn_probability=st.none() | st.floats(0, 1),
+    longest_pause_ms=st.integers(0, 10_000),
+)
+EAGERNESS = st.sampled_from(["low", "medium", "high", "auto"])
+
+
+def limit(text: str = "", **evidence) -> int:
+    return pause_limit_ms(Evidence(text, **{"at_pause": True, **evidence}))
+
+
+def test_every_ending_has_a_limit():
+    assert set(LIMIT_MS) == set(Ending)
+
+
+def test_what_is_open_gets_more_time_than_what_may_go_on_and_that_more_than_what_is_complete():
+    assert limit("The weather in") > limit("apples, pears") > limit("I live in Paris.") > limit("What time is it?")
+
+
+def test_without_words_the_wait_is_longer_than_after_a_sentence_and_shorter_than_within_one():
+    assert limit("I live in Paris.") < limit() < limit("I live in")
+
+
+def test_words_that_may_be_incomplete_do_not_make_the_wait_short():
+    assert limit("What time is it?", at_pause=False) == limit()
+    assert limit("I live in", at_pause=False) == limit("I live in")
+
+
+@pytest.mark.parametrize("language", ["de", None])
+def test_words_of_another_language_count_for_nothing(language: str | None):
+    assert limit("I live in", language=language) == limit("yes", language=language) == limit()
+
+
+@pytest.mark.parametrize("text", TEXTS)
+def test_the_model_shortens_the_wait_when_it_hears_an_end_and_lengthens_it_when_it_does_not(text: str):
+    assert limit(text, turn_probability=0.95) < limit(text) < limit(text, turn_probability=0.05)
+    assert limit(text, turn_probability=0.5) == limit(text)
+
+
+def test_who_paused_before_and_went_on_gets_as_much_time_again():
+    hurried = {"text": "What time is it?", "turn_probability": 0.95}
+    assert limit(**hurried, longest_pause_ms=200) == limit(**hurried)
+    assert 450 <= limit(**hurried, longest_pause_ms=500) <= 500
+
+
+def test_a_very_long_earlier_pause_does_not_make_the_wait_as_long():
+    assert limit("What time is it?", longest_pause_ms=5000) < 700
+
+
+@pytest.mark.parametrize("text", TEXTS)
+def test_eagerness_scales_the_wait_and_auto_is_medium(text: str):
+    low, medium, high = (pause_limit_ms(Evidence(text, at_pause=True), eager) for eager in ("low", "medium", "high"))
+    assert (low, high) == (2 * medium, max(round(medium / 2), SHORTEST_MS))
+    assert limit(text) == medium
+
+
+@given(EVIDENCE, EAGERNESS)
+def test_the_wait_is_bounded(evidence: Evidence, eagerness):
+    assert SHORTEST_MS <= pause_limit_ms(evidence, eagerness) <= MAX_WAIT_MS[eagerness]
+
+
+@given(EVIDENCE, st.lists(st.floats(0, 1), min_size=2, max_size=2).map(sorted))
+def test_a_more_certain_end_never_waits_longer(evidence: Evidence, probabilities: list[float]):
+    less, more = (
+        pause_limit_ms(
+            Evidence(evidence.text, evidence.at_pause, evidence.language, probability, evidence.longest_pause_ms)
+        )
+        for probability in probabilities
+    )
+    assert more <= less
