@@ -8,8 +8,9 @@ text that the recogniser has in that pause, with the end-of-turn model, and with
 of cut-offs, all waits of a rule are scaled by one factor. No rule decides before its evidence is computed (CPU time).
 Time is the audio's.
 
-The numbers in `session/endpointing.py` were fitted on the speakers of the half `tuned`. The word tables of
-`session/endings.py` were written with both halves in sight: `reported` is no test on unseen speech.
+The numbers in `session/endpointing.py` were fitted on the speakers of the half `tuned`. But the word tables of
+`session/endings.py` and the weight of earlier pauses were chosen with both halves in sight: `reported` is no test on
+unseen speech.
 
 The manifest has one JSON object a line: `audio`, `id`, `speaker`, `kind`, `language` and, where they apply,
 `speakers_n` with `rttm`, `subset`, `turn_complete`. Left out: recordings of several speakers without `rttm`; ends of

@@ -82,6 +82,7 @@ class SessionCore:
         self._turns = TurnTaking(self._listener, self._outbox, self._responses.words_played)
         self._turns.configure(session.audio.input)
         self._unanswered: set[str] = set()  # the items of the user's turns to which a response is due
+        self._owed = False  # an answer of which nothing was heard was interrupted: even a noise is answered then
         self._was_noise = False  # it stopped the idle timer, and no response will start it again
         self._timeline = Timeline()  # of the user's last turn
         self._speculative = speculative
@@ -160,7 +161,7 @@ class SessionCore:
             case TurnBegan():
                 self._outbox.emit(ClearTimer("idle"))
                 if detection is not None and detection.interrupt_response:
-                    self._responses.interrupt(self._now_ms)
+                    self._owed |= self._responses.interrupt(self._now_ms)
             case TurnEnded():
                 self._timeline = change.timeline
                 if detection is not None and detection.create_response and self.session.type == "realtime":
@@ -216,7 +217,7 @@ class SessionCore:
         self._outbox.emit(ClearTimer(f"transcript:{item_id}"))
         self._timeline.mark("transcript", self._now_ms)
         self._conversation.set_transcript(item_id, text)
-        if item_id in self._unanswered and not text:
+        if item_id in self._unanswered and not text and not self._owed:
             self._unanswered.remove(item_id)  # a noise: nobody waits for an answer
             self._was_noise = True
         self._responses.start_ready(self._transcriptions.pending, self._now_ms)
@@ -332,6 +333,7 @@ class SessionCore:
         self._responses.create(options, self.session, self._now_ms, timeline)
         if options.conversation != "none":
             self._unanswered.clear()
+            self._owed = False
             self._outbox.emit(ClearTimer("idle"))
         self._responses.start_ready(self._transcriptions.pending, self._now_ms)
 

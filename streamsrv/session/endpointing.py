@@ -34,7 +34,7 @@ FACTOR_OF_PROBABILITY = ((0.0, 1.6), (0.1, 1.5), (0.5, 1.0), (0.9, 0.7), (1.0, 0
 """Factors of the limit at some probabilities that the speaker is done; between them it is interpolated."""
 SHARE_OF_EARLIER_PAUSE = 0.9
 """The limit is at least this share of the longest earlier pause in the turn: who went on after it may do so again."""
-MOST_FOR_EARLIER_PAUSE_MS = 630
+MOST_FOR_EARLIER_PAUSE_MS = 500
 """But earlier pauses do not make the limit longer than this."""
 MAX_WAIT_MS = {"low": 8_000, "medium": 4_000, "auto": 4_000, "high": 2_000}
 """The longest waits of `semantic_vad` in OpenAI's API reference; the limits are scaled in the same proportion."""

@@ -192,9 +192,14 @@ class Responses:
         found.close("cancelled", reason="client_cancelled")
         self._forget_if_done(found, now_ms)
 
-    def interrupt(self, now_ms: int) -> None:
-        """The user spoke up: stop answering, and keep in the context only the words that were heard."""
+    def interrupt(self, now_ms: int) -> bool:
+        """The user spoke up: stop answering, and keep in the context only the words that were heard.
+
+        Returns whether an answer was stopped of which the user has heard nothing yet.
+        """
+        unheard = False
         if (active := self.active) is not None:
+            unheard = not (isinstance(active.message, SpokenMessage) and active.message.ledger.sent_ms)
             active.close("cancelled", reason="turn_detected")
             self._forget_if_done(active, now_ms)
         playing, self._playing = self._playing, []
@@ -203,6 +208,7 @@ class Responses:
             if ledger.truncated_ms is None:
                 self._keep_heard(item_id, ledger.played_ms(now_ms))
             ledger.stop(now_ms)
+        return unheard
 
     def truncate(self, item_id: str, audio_end_ms: int, now_ms: int) -> None:
         """The client says that it played no more than `audio_end_ms` of an item. Raises `ProtocolError`."""
@@ -281,9 +287,11 @@ class Responses:
         if latencies := response.timeline.latencies():
             self._outbox.emit(RecordTurn(latencies))
         if isinstance(response.message, SpokenMessage):
-            truncated_ms = response.message.ledger.truncated_ms
-            if truncated_ms is not None:
-                self._keep_heard(response.message.item.id, truncated_ms)
+            ledger = response.message.ledger
+            if ledger.truncated_ms is not None:
+                self._keep_heard(response.message.item.id, ledger.truncated_ms)
+            elif response.status != "completed":
+                self._keep_heard(response.message.item.id, ledger.sent_ms)
 
     def _resolve(self, given: list[Item | ItemReference] | None) -> list[Item] | None:
         if given is None:

@@ -106,7 +106,10 @@ def nothing_follows_the_end(record: Record) -> Iterator[tuple[int, str]]:
 
 
 def events_follow_the_ladder(record: Record) -> Iterator[tuple[int, str]]:
-    """The events of every item come in the order of the protocol; a response is done with all its items done."""
+    """The events of every item come in the order of the protocol; a response is done with all its items done.
+
+    Not checked for items that were deleted while they were in progress.
+    """
     events = list(_wire_events(record))
     generated: dict[str, str] = {}
     out_of_band: set[str] = set()
@@ -117,7 +120,10 @@ def events_follow_the_ladder(record: Record) -> Iterator[tuple[int, str]]:
             out_of_band.add(event["response"]["id"])
         if event["type"] == "response.output_item.added":
             generated[event["item"]["id"]] = event["response_id"]
+    deleted = {event["item_id"] for _, event in record.events("conversation.item.deleted")}
     for item_id, ladder in ladders(event for _, event in events).items():
+        if item_id in deleted:
+            continue
         expected = INPUT_ITEM
         if item_id in generated:
             expected = OUT_OF_BAND_ITEM if generated[item_id] in out_of_band else GENERATED_ITEM
@@ -203,7 +209,7 @@ def audio_is_whole(record: Record) -> Iterator[tuple[int, str]]:
 
 
 def recognitions_end(record: Record) -> Iterator[tuple[int, str]]:
-    """Every recognition is finished or dropped, but for the last one without turn detection: it waits for a commit."""
+    """Every recognition is finished or dropped; without turn detection, the last one may wait for a commit."""
     going_on: dict[str, int] = {}
     for at_ms, effect in record.effects():
         match effect:
@@ -213,10 +219,14 @@ def recognitions_end(record: Record) -> Iterator[tuple[int, str]]:
                 going_on.pop(effect.item_id, None)
             case _:
                 pass
-    if record.scenario.session.audio.input.turn_detection is None and going_on:
+    if going_on and any(session["audio"]["input"]["turn_detection"] is None for session in _sessions(record)):
         going_on.popitem()
     for item_id, at_ms in going_on.items():
         yield at_ms, f"the recognition of {item_id} was never ended"
+
+
+def _sessions(record: Record) -> Iterator[dict[str, Any]]:
+    return (event["session"] for _, event in record.events("session.created", "session.updated"))
 
 
 def timers_end_with_their_owner(record: Record) -> Iterator[tuple[int, str]]:

@@ -65,9 +65,7 @@ def random_scenario(random: Random) -> Scenario:
         session=session,
         microphone=MicrophoneTraits(
             packet_frames=pick.of((1, 2, 5)),
-            echo=pick.rarely(0.0, (0.3, 0.7)),
-            # With server_vad, a reply that is understood as a turn is answered, and so on for ever.
-            echo_is_understood=pick.rarely(False, (isinstance(session.audio.input.turn_detection, SemanticVad),)),
+            echo=pick.rarely(0.0, (0.3, 0.7)),  # not understood: who answers his own words goes on for ever
         ),
         network=NetworkTraits(
             delay_ms=pick.of(_DELAYS_MS),
@@ -150,7 +148,7 @@ def _acts(pick: _Pick, session: Session) -> list[Act]:
     cue: Cue = pick.of((AfterReply(500), AtReplyWord(3), After(300), After(1200), AtReplyWord(1), After(7000)))
     what = pick.of(("say", "say", "say", "sound", "event", "mute"))
     if what == "event":
-        first, *rest = pick.of(_EVENTS)
+        first, *rest = pick.of(_EVENTS if session.audio.input.turn_detection is None else _EVENTS + _DETECTION_EVENTS)
         return [Act(cue, Send(first)), *(Act(After(0), Send(event)) for event in rest)]
     if what == "mute":
         return [Act(After(0), Mute(pick.of((300, 1500, 6000))))]
@@ -179,11 +177,6 @@ _CLIP: dict[str, Any] = {
     "item": {"type": "message", "role": "user", "content": [{"type": "input_audio", "audio": "AAAA" * 800}]},
 }
 
-
-def _detect(turn_detection: dict[str, Any] | None) -> dict[str, Any]:
-    return {"type": "session.update", "session": {"audio": {"input": {"turn_detection": turn_detection}}}}
-
-
 _EVENTS: tuple[tuple[dict[str, Any], ...], ...] = (
     ({"type": "response.cancel"},),
     (_TYPED, _RESPOND),
@@ -191,12 +184,19 @@ _EVENTS: tuple[tuple[dict[str, Any], ...], ...] = (
     ({"type": "response.create", "response": {"conversation": "none", "output_modalities": ["text"]}},),
     ({"type": "input_audio_buffer.clear"},),
     ({"type": "session.update", "session": {"instructions": "Be kind."}},),
-    (_detect(None),),
-    (_detect({"type": "semantic_vad"}),),
-    (_detect({"type": "server_vad", "create_response": False}),),
     ({"type": "conversation.item.delete", "item_id": "item_1"},),
     ({"type": "conversation.item.delete", "item_id": "item_2"},),
     ({"type": "no such event"},),
+)
+
+
+def _detect(turn_detection: dict[str, Any] | None) -> dict[str, Any]:
+    return {"type": "session.update", "session": {"audio": {"input": {"turn_detection": turn_detection}}}}
+
+
+_DETECTION_EVENTS = tuple(
+    (_detect(detection),)
+    for detection in (None, {"type": "semantic_vad"}, {"type": "server_vad", "create_response": False})
 )
 
 

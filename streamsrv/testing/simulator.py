@@ -25,6 +25,8 @@ LAST_WORD_MS = 120_000
 """A conversation in which something still goes on this long after the last act is broken off as unfinished."""
 SILENCE_MS = 1000
 """How long everybody must be silent, beside what the network delays, before a conversation is over."""
+TURN_MS = 10_000
+"""How long a turn may wait for more after the last act; then what is not committed waits for the client."""
 STANDING_TIMERS = frozenset({"session", "idle"})
 """Timers that may be left when everybody is silent."""
 
@@ -176,17 +178,16 @@ class Simulator:
         network, silent_ms = self._scenario.network, self._captured_ms - self._script_ended_ms
         if silent_ms < SILENCE_MS + network.delay_ms + network.jitter_ms:
             return
-        going_on = self._going_on()
+        going_on = self._going_on(silent_ms)
         if silent_ms > LAST_WORD_MS:
             self.record.unfinished = going_on
         self._finished = self._closed or not going_on or bool(self.record.unfinished)
 
-    def _going_on(self) -> list[str]:
+    def _going_on(self, silent_ms: int) -> list[str]:
         """What is not over yet."""
         timers = self._timers.keys() - STANDING_TIMERS
-        in_turn = self._ears.listening and self._core.session.audio.input.turn_detection is not None
         return [
-            *(["a turn"] if in_turn else ()),
+            *(["a turn"] if self._ears.listening and silent_ms < TURN_MS else ()),
             *(["a recognition"] if self._ears.working else ()),
             *(["a generation"] if self._voice.working else ()),
             *(["the client"] if not self._client.idle else ()),

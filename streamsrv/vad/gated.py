@@ -62,13 +62,15 @@ class GatedStream:
     def probabilities(self, frames: Frames) -> list[float]:
         """Probability of speech (0..1) in each row of `frames`, shape (n, 512)."""
         admitted = self._gate.admit(frames)
-        return _fill(admitted, self._stream.probabilities(frames[admitted]) if any(admitted) else [])
+        if True not in admitted:
+            return [0.0] * len(frames)
+        return _fill(admitted, self._stream.probabilities(frames[admitted]))
 
     async def hear(self, frames: Frames, scheduler: Scheduler) -> list[float]:
         """As `probabilities`, from the event loop: silence is answered at once, all else in one call with others."""
         admitted = self._gate.admit(frames)
-        if not any(admitted):
-            return _fill(admitted, [])
+        if True not in admitted:
+            return [0.0] * len(frames)
         piece = (self._stream, frames[admitted])
         return _fill(admitted, await scheduler.run_together(Priority.VOICE_ACTIVITY, self._vad.hear, piece))
 

@@ -79,6 +79,31 @@ def test_the_final_transcript_takes_the_newest_hypothesis_over_older_stable_text
     )
 
 
+def test_a_transcript_decoded_in_a_pause_says_that_it_covers_all_speech():
+    transcripts = hear(Utterance(), words(1, 2), pause(200), words(3, 4), pause(200))
+    assert [(transcript.text, transcript.at_pause) for transcript in transcripts] == [
+        (text(1, 2), False),
+        (text(1, 2), True),
+        (text(1, 4), False),
+        (text(1, 4), True),
+    ]
+
+
+def test_a_transcript_that_comes_when_speech_goes_on_again_does_not_say_so():
+    utterance = Utterance()
+    utterance.push(spoken(1), speech=True)
+    utterance.push(silence(96), speech=False)
+    excerpt = utterance.window.take()
+    utterance.push(spoken(2, 32), speech=True)
+    assert not utterance.accept(excerpt, Hypothesis("w1")).at_pause
+
+
+def test_text_frozen_at_a_pause_and_the_final_transcript_cover_all_speech():
+    utterance = Utterance()
+    assert hear(utterance, words(1, 20), pause(500))[-1].at_pause
+    assert utterance.final().at_pause
+
+
 def test_words_are_spread_over_speech_and_not_over_pauses():
     assert estimate_words(["abcd", "efg", "hij", "klmn"], [Span(1000, 1900), Span(5000, 5900)]) == (
         Word("abcd", 1000, 1500),
