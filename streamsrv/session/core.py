@@ -137,7 +137,7 @@ class SessionCore:
             case RecognitionFailed():
                 self._fail_transcript(happened.item_id, str(happened.error))
             case TurnJudged():
-                self._turns.take_judgement(happened.probability)
+                self._turns.take_judgement(happened.pause, happened.probability)
             case ModelOutput():
                 self._responses.take(happened.generation, happened.delta, self._now_ms)
             case SpeechOutput():
@@ -250,6 +250,8 @@ class SessionCore:
                 self._transcriptions.forget(self._listener.item_id)
                 self._listener.clear()
                 self._outbox.send("input_audio_buffer.cleared")
+                if self._owed:
+                    self._respond(ResponseOptions())
             case ItemCreate():
                 self._create_item(event)
             case ItemRetrieve():

@@ -62,9 +62,14 @@ class FinishRecognition:
 
 @dataclass(frozen=True, slots=True)
 class JudgeTurn:
-    """Ask the end-of-turn model, if there is one, whether the user is done; answered by `TurnJudged`."""
+    """Ask the end-of-turn model, if there is one, whether the user is done; answered by `TurnJudged`.
+
+    It hears the session's input audio from `from_ms` on. `pause` numbers the pauses of a session.
+    """
 
     item_id: str
+    from_ms: int
+    pause: int
 
 
 @dataclass(frozen=True, slots=True)

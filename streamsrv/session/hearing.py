@@ -97,16 +97,16 @@ class Hearing:
 
     def judge(self, effect: JudgeTurn) -> None:
         if self._engines.turn is not None:
-            self._spawn(self._judge(effect.item_id, self._engines.turn))
+            self._spawn(self._judge(effect, self._engines.turn))
 
-    async def _judge(self, item_id: str, model: TurnModel) -> None:
-        heard = np.concatenate([frame for _, frame, _ in self._recent])
+    async def _judge(self, effect: JudgeTurn, model: TurnModel) -> None:
+        heard = np.concatenate([frame for until_ms, frame, _ in self._recent if until_ms > effect.from_ms])
         try:
             probability = await self._engines.scheduler.run(Priority.FINAL, lambda: model.probability(heard))
         except EngineError as error:
             logger.warning("the end-of-turn model %s failed: %s", model.name, error)
         else:
-            self._report(TurnJudged(item_id, probability))
+            self._report(TurnJudged(effect.item_id, effect.pause, probability))
 
     def drop(self, effect: DropRecognition) -> None:
         if (task := self._tasks.get(effect.item_id)) is not None:

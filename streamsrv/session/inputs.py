@@ -61,9 +61,10 @@ class RecognitionFailed:
 
 @dataclass(frozen=True, slots=True)
 class TurnJudged:
-    """What the end-of-turn model says of the pause after an item's speech: probability (0..1) that the user is done."""
+    """What the end-of-turn model says of a pause in an item's speech: probability (0..1) that the user is done."""
 
     item_id: str
+    pause: int
     probability: float
 
 

@@ -163,6 +163,11 @@ class Listener:
         return self._buffer_start_ms
 
     @property
+    def heard_from_ms(self) -> int:
+        """Where the audio of the item in the buffer begins, as the recogniser hears it."""
+        return self._buffer_start_ms if self._recognition_start_ms is None else self._recognition_start_ms
+
+    @property
     def received_ms(self) -> int:
         return self._received_ms
 
@@ -172,8 +177,7 @@ class Listener:
 
     def _end_buffer(self, until_ms: int) -> CommittedAudio:
         recognized = self._recognition_start_ms is not None
-        start_ms = self._buffer_start_ms if self._recognition_start_ms is None else self._recognition_start_ms
-        committed = CommittedAudio(self.item_id, until_ms - start_ms, recognized)
+        committed = CommittedAudio(self.item_id, until_ms - self.heard_from_ms, recognized)
         if recognized:
             self._outbox.emit(FinishRecognition(self.item_id))
         self._buffer_start_ms = until_ms

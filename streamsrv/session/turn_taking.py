@@ -18,7 +18,7 @@ MICROPHONE_MS = 2000
 """A turn in which no audio arrives for this long has ended: the microphone is muted or stuck."""
 
 
-JUDGED_MS = 192
+JUDGED_MS = 96
 """A pause this long is shown to the end-of-turn model."""
 
 
@@ -52,6 +52,7 @@ class TurnTaking:
         self._options = AudioInput()
         self._weighed: Transcript | None = None  # what was recognised of speech that may be an interruption
         self._evidence = Evidence()  # on whether the pause that is going on is the end of the turn
+        self._pause = 0  # the number of the last pause that was shown to the end-of-turn model
         self._pause_ms = 0
         self._last_speech_ms = self._last_frame_ms = 0  # wall time
 
@@ -88,9 +89,10 @@ class TurnTaking:
         language = transcript.language or "en"
         self._consider(replace(self._evidence, text=transcript.text, at_pause=transcript.at_pause, language=language))
 
-    def take_judgement(self, probability: float) -> None:
-        """Take what the end-of-turn model says of the pause that is going on."""
-        self._consider(replace(self._evidence, turn_probability=probability))
+    def take_judgement(self, pause: int, probability: float) -> None:
+        """Take what the end-of-turn model says, unless it is of an earlier pause."""
+        if pause == self._pause and self._listener.pausing:
+            self._consider(replace(self._evidence, turn_probability=probability))
 
     def check_microphone(self, now_ms: int) -> list[TurnChange]:
         """The microphone timer fired: end the turn if no audio comes any more, as audio time then stands still."""
@@ -110,7 +112,8 @@ class TurnTaking:
             longest_ms = max(self._evidence.longest_pause_ms, before_ms)
             self._evidence = replace(self._evidence, at_pause=False, turn_probability=None, longest_pause_ms=longest_ms)
         elif before_ms < JUDGED_MS <= self._pause_ms and isinstance(self._options.turn_detection, SemanticVad):
-            self._outbox.emit(JudgeTurn(self._listener.item_id))
+            self._pause += 1
+            self._outbox.emit(JudgeTurn(self._listener.item_id, self._listener.heard_from_ms, self._pause))
 
     def _consider(self, evidence: Evidence) -> None:
         """With `semantic_vad`, what is known decides how long the pause may last."""

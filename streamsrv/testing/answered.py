@@ -5,7 +5,7 @@ from typing import Any
 
 from streamsrv.session.core import RECOGNITION_MS
 from streamsrv.session.effects import Effect, SendAudio, SendEvent
-from streamsrv.session.inputs import ModelOutput, SegmentSpoken, SpeechOutput
+from streamsrv.session.inputs import EventReceived, EventRefused, ModelOutput, SegmentSpoken, SpeechOutput
 from streamsrv.session.responses import STALL_MS
 from streamsrv.testing.record import Record, Step
 
@@ -19,6 +19,7 @@ def every_turn_is_answered(record: Record) -> Iterator[tuple[int, str]]:
     """A turn in which words were said gets output of a response that was created after it, or an error, in time.
 
     While the user speaks, nobody waits; a later turn with words takes the place of the one before, a noise does not.
+    An application that throws away what is being said has taken the turn into its own hands.
     """
     debt = _Debt(record)
     for step in record.steps:
@@ -55,9 +56,9 @@ class _Debt:
         if isinstance(effect, SendAudio):
             self._pay_if(effect.place["response_id"] in self._created_after)
         elif isinstance(effect, SendEvent):
-            self._take_event(effect.event, step.at_ms)
+            self._take_event(effect.event, step)
 
-    def _take_event(self, event: dict[str, Any], at_ms: int) -> None:
+    def _take_event(self, event: dict[str, Any], step: Step) -> None:
         match event["type"]:
             case "session.created" | "session.updated":
                 detection = event["session"]["audio"]["input"]["turn_detection"]
@@ -67,18 +68,21 @@ class _Debt:
                 self._speaking = True
             case "input_audio_buffer.committed":
                 self._speaking = False
-                self.waiting_since_ms = at_ms
+                self.waiting_since_ms = step.at_ms
                 if self._answers and self._record.recognizable.get(event["item_id"]):
                     self.item_id = event["item_id"]
                     self._created_after = set()
-            case "response.created":
+            case "response.created" if event["response"]["conversation_id"] is not None:
                 self._created_after.add(event["response"]["id"])
             case "response.done":
                 self._pay_if(_says_why(event["response"]))
             case "conversation.item.deleted" | "conversation.item.input_audio_transcription.failed":
                 self._pay_if(event["item_id"] == self.item_id)
+            case "input_audio_buffer.cleared":
+                self._pay_if(self._speaking)
+                self._speaking = False
             case "error":
-                self._pay_if(True)
+                self._pay_if(not isinstance(step.happened, EventReceived | EventRefused))
             case kind:
                 self._pay_if(kind in _OUTPUT and event["response_id"] in self._created_after)
 

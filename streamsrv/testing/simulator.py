@@ -210,7 +210,7 @@ class Simulator:
             done = not self._speaker.in_act
             if self._random.random() < traits.errors:
                 done = not done
-            judged = TurnJudged(effect.item_id, traits.certainty if done else 1 - traits.certainty)
+            judged = TurnJudged(effect.item_id, effect.pause, traits.certainty if done else 1 - traits.certainty)
             self._time.after(traits.delay_ms, lambda: self.give(judged))
 
     def _note(self, effect: effects.Effect) -> None:

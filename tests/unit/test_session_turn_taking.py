@@ -154,11 +154,23 @@ def test_the_end_of_turn_model_is_asked_once_in_each_pause_and_shortens_or_lengt
         asked = of_type(talk.all, JudgeTurn)
         assert len(asked) == 1
         hear(talk, "I would like a pizza.")
-        talk.give(TurnJudged(asked[0].item_id, probability))
+        talk.give(TurnJudged(asked[0].item_id, asked[0].pause, probability))
         return "input_audio_buffer.speech_stopped" in types(talk.silence(ms))
 
     assert ends_within(352, 0.99)
     assert not ends_within(352, 0.01)
+
+
+def test_a_judgement_of_an_earlier_pause_is_dropped():
+    talk = semantic()
+    talk.speech()
+    talk.silence(224)
+    late = of_type(talk.all, JudgeTurn)[0]
+    talk.speech()
+    talk.silence(224)
+    hear(talk, "I would like a pizza.")
+    talk.give(TurnJudged(late.item_id, late.pause, 0.99))
+    assert "input_audio_buffer.speech_stopped" not in types(talk.silence(352))
 
 
 def test_server_vad_keeps_to_its_silence_whatever_was_said():
