@@ -8,8 +8,8 @@ from numpy.typing import NDArray
 from streamsrv.asr.base import SAMPLE_RATE
 
 _PER_MS = SAMPLE_RATE // 1000
-PAUSE_MS = 96
-"""Silence after which speech may be complete."""
+PAUSE_MS = 128
+"""Silence after which speech may be complete. The fast one waits less, but the end of a last word is worth waiting for."""
 LEAST_SPEECH_MS = 100
 """Less is a click, not worth a decode."""
 LONGEST_MS = 20_000

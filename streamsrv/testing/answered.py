@@ -19,7 +19,7 @@ def every_turn_is_answered(record: Record) -> Iterator[tuple[int, str]]:
     """A turn in which words were said gets output of a response that was created after it, or an error, in time.
 
     While the user speaks, nobody waits; a later turn with words takes the place of the one before, a noise does not.
-    An application that throws away what is being said has taken the turn into its own hands.
+    An application that throws away what is being said, or switches automatic answers off, is on its own.
     """
     debt = _Debt(record)
     for step in record.steps:
@@ -64,6 +64,7 @@ class _Debt:
                 detection = event["session"]["audio"]["input"]["turn_detection"]
                 is_realtime = event["session"]["type"] == "realtime"
                 self._answers = bool(is_realtime and detection and detection["create_response"])
+                self._pay_if(not self._answers)
             case "input_audio_buffer.speech_started":
                 self._speaking = True
             case "input_audio_buffer.committed":

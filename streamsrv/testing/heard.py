@@ -105,14 +105,14 @@ def _bounds(record: Record, reply: _Reply, at_ms: int) -> _Bounds:
         return _Bounds(total, total)
     item = record.played.get(reply.item_id, PlayedItem())
     cut = record.cuts.get(reply.item_id, Cut(item.received_ms, known_ms=-1, truncated_ms=None))
+    slack = 0 if record.scenario.synthesizer.times_words else ESTIMATED_WORDS
     if cut.known_ms is None or cut.known_ms >= at_ms:
-        return _Bounds(0, len(item.word_ends))
+        return _Bounds(0, len(item.word_ends) + slack)
     early_ms = late_ms = 0
     client, network = record.scenario.client, record.scenario.network
     if cut.truncated_ms is None or cut.truncated_ms >= at_ms:
         early_ms = late_ms = client.buffer_ms + 2 * network.jitter_ms
         if client.reports_ms is not None:
             early_ms += client.reports_ms + 2 * network.delay_ms
-    slack = 0 if record.scenario.synthesizer.times_words else ESTIMATED_WORDS
     least = 0 if client.on_interruption == "play_on" else item.words_until(cut.played_ms - early_ms) - slack
     return _Bounds(max(0, least), item.words_until(cut.played_ms + late_ms) + slack)

@@ -1,7 +1,6 @@
-"""The simulator: time, people, network and loudspeaker, each alone; then whole conversations, stage by stage."""
+"""The simulator: whole conversations, stage by stage and fault by fault; and what it does not put up with."""
 
 from dataclasses import replace
-from random import Random
 from typing import Any, get_args
 
 import numpy as np
@@ -11,12 +10,10 @@ from streamsrv.errors import Overloaded, Rejected, Unavailable
 from streamsrv.realtime.session_object import Audio, AudioInput, SemanticVad, Session, TurnDetection
 from streamsrv.session import effects
 from streamsrv.session.effects import Effect, Generate, PrepareModel, RecognizeClip, SendAudio
-from streamsrv.testing.client import Link
 from streamsrv.testing.compact import compact
 from streamsrv.testing.ears import UnexpectedEffect
 from streamsrv.testing.faults import Fault
 from streamsrv.testing.invariants import check
-from streamsrv.testing.player import Player
 from streamsrv.testing.record import Record
 from streamsrv.testing.scenario import (
     ChatTraits,
@@ -31,16 +28,13 @@ from streamsrv.testing.scenario import (
 from streamsrv.testing.shrinking import shrink
 from streamsrv.testing.simulator import Simulator, make_core, simulate
 from streamsrv.testing.speakers import (
-    QUIET,
     Act,
     After,
     AfterReply,
-    AirFrame,
     AtReplyWord,
     Mute,
     Say,
     Send,
-    Speaker,
     backchannel,
     click,
     cough,
@@ -48,7 +42,6 @@ from streamsrv.testing.speakers import (
     say,
     words,
 )
-from streamsrv.testing.virtual_time import VirtualTime
 
 ANSWER = "One two three four five. Six seven eight nine ten."
 COUNT = Scenario((say("please count"),), chat=ChatTraits(answers=(ANSWER, "All right.", "Fine.")))
@@ -76,144 +69,6 @@ def sound(scenario: Scenario) -> Record:
     record = simulate(scenario)
     check(record)
     return record
-
-
-# Time
-
-
-def test_events_happen_in_the_order_of_their_times_and_cancelled_ones_do_not():
-    time, happened = VirtualTime(), list[tuple[str, int]]()
-
-    def note(name: str) -> None:
-        happened.append((name, time.now_ms))
-
-    time.after(30, lambda: note("third"))
-    time.after(10, lambda: note("first"))
-    time.after(10, lambda: time.after(5, lambda: note("second")))
-    time.after(20, lambda: note("never")).cancel()
-    time.at(-5, lambda: note("past"))
-    time.run_until(lambda: len(happened) == 4)
-    assert happened == [("past", 0), ("first", 10), ("second", 15), ("third", 30)]
-
-
-# People
-
-
-class Heard:
-    """What a speaker hears of the other side, as the test says."""
-
-    def __init__(self) -> None:
-        self.words = 0
-        self.audible = False
-        self.replied_ms = -1
-
-    def heard_words(self) -> int:
-        return self.words
-
-    def replied_since(self, at_ms: int) -> bool:
-        return self.replied_ms > at_ms
-
-
-def listen(speaker: Speaker, duration_ms: int, from_ms: int = 0) -> list[AirFrame | None]:
-    return [speaker.next_frame(until_ms) for until_ms in range(from_ms + 32, from_ms + duration_ms + 1, 32)]
-
-
-def test_a_word_is_in_the_frame_it_ends_with():
-    frames = listen(Speaker((Act(After(0), Say((*words("hi", 96), pause(64), *words("you", 64)))),), Heard()), 256)
-    assert [frame.text for frame in frames if frame] == ["", "", "hi", "", "", "", "you", ""]
-    assert [frame.probability > 0.5 for frame in frames if frame] == [True] * 3 + [False] * 2 + [True] * 2 + [False]
-    assert frames[2].word_ms == 96
-    assert frames[-1] is QUIET
-
-
-def test_cues_wait_for_the_end_of_the_act_before():
-    speaker = Speaker((say("a", word_ms=64), say("b", After(96), word_ms=32)), Heard())
-    assert "".join(frame.text or "-" for frame in listen(speaker, 256) if frame) == "-a--b---"
-    assert speaker.finished
-    assert speaker.said == ["a", "b"]
-
-
-def test_a_speaker_cuts_in_at_a_word_of_the_reply():
-    replies = Heard()
-    speaker = Speaker((say("a", word_ms=32), say("b", AtReplyWord(3), word_ms=32)), replies)
-    replies.words = 5
-    listen(speaker, 320)
-    replies.audible, replies.words = True, 7
-    listen(speaker, 320, from_ms=320)
-    assert speaker.said == ["a"]
-    replies.words = 8
-    listen(speaker, 64, from_ms=640)
-    assert speaker.said == ["a", "b"]
-
-
-def test_a_speaker_waits_for_the_reply_and_then_a_little_longer():
-    replies = Heard()
-    speaker = Speaker((say("a", word_ms=32), say("b", AfterReply(96), word_ms=32)), replies)
-    listen(speaker, 640)
-    replies.replied_ms = 640
-    assert [frame.text for frame in listen(speaker, 160, from_ms=640) if frame] == ["", "", "", "b", ""]
-
-
-def test_a_speaker_without_a_reply_loses_patience_but_never_during_one():
-    replies = Heard()
-    speaker = Speaker((replace(say("a", AfterReply(0), word_ms=32), patience_ms=320),), replies)
-    replies.audible = True
-    listen(speaker, 640)
-    assert not speaker.said
-    replies.audible = False
-    listen(speaker, 32, from_ms=640)
-    assert speaker.said == ["a"]
-
-
-def test_a_muted_microphone_gives_nothing():
-    speaker = Speaker((say("a", word_ms=32), Act(After(0), Mute(96)), say("b", word_ms=32)), Heard())
-    told = [frame.text if frame else None for frame in listen(speaker, 256)]
-    assert told == ["a", None, None, None, "b", "", "", ""]
-
-
-# Network and loudspeaker
-
-
-def test_a_link_keeps_the_order_whatever_the_jitter():
-    time, arrived = VirtualTime(), list[tuple[int, int]]()
-    link = Link(NetworkTraits(delay_ms=50, jitter_ms=200), time, Random(1))
-    for number in range(50):
-        time.at(number, lambda number=number: link.send(lambda: arrived.append((number, time.now_ms))) and None)
-    time.run_until(lambda: len(arrived) == 50)
-    assert [number for number, _ in arrived] == list(range(50))
-    assert all(50 <= at_ms - number <= 250 for number, at_ms in arrived)
-    assert link.in_flight == 0
-
-
-def test_a_player_plays_in_real_time_after_its_buffer():
-    player = Player(buffer_ms=100)
-    player.play("a", 300, [150, 300], now_ms=1000)
-    player.play("a", 200, [200], now_ms=1300)
-    item = player.items["a"]
-    assert [item.played_ms(now_ms) for now_ms in (1100, 1200, 1400, 1599, 1600, 9000)] == [0, 100, 300, 499, 500, 500]
-    assert [player.heard_words(now_ms) for now_ms in (1249, 1250, 1400, 1600)] == [0, 1, 2, 3]
-    assert player.busy_until_ms == 1600
-
-
-def test_a_player_that_ran_dry_starts_again_late():
-    player = Player(buffer_ms=100)
-    player.play("a", 100, [], now_ms=0)
-    player.play("a", 100, [], now_ms=500)
-    assert [player.items["a"].played_ms(now_ms) for now_ms in (200, 600, 650, 700)] == [100, 100, 150, 200]
-
-
-def test_what_is_flushed_was_not_played():
-    player = Player(buffer_ms=0)
-    player.play("done", 100, [100], now_ms=0)
-    player.play("cut", 400, [200, 400], now_ms=0)
-    player.play("queued", 400, [400], now_ms=0)
-    assert player.flush(now_ms=350) == ["cut", "queued"]
-    player.play("cut", 400, [400], now_ms=350)
-    assert [player.items[name].played_ms(9000) for name in ("done", "cut", "queued")] == [100, 250, 0]
-    assert player.heard_words(9000) == 2
-    assert player.busy_until_ms == 350
-    player.play("next", 100, [], now_ms=400)
-    assert player.items["next"].played_ms(450) == 50
 
 
 # Conversations
@@ -278,7 +133,7 @@ def test_a_backchannel_does_not_stop_a_reply_under_semantic_vad():
     assert statuses(record) == ["completed"]
 
 
-def test_an_understood_echo_does_not_stop_a_reply_under_semantic_vad():
+def test_an_understood_echo_reaches_the_recogniser():
     echoing = MicrophoneTraits(echo=0.9, echo_is_understood=True)
     record = simulate(replace(COUNT, session=session(SemanticVad()), microphone=echoing))
     assert "One" in [word for item in record.recognizable.values() for word in item]
