@@ -22,7 +22,7 @@ _MASK = b"\x5a\xa5\x3c\xc3"
 
 @dataclass(frozen=True, slots=True)
 class Dialect:
-    """How one server is spoken to: what opens a session, its chunks, the question behind a chunk, what the answer holds."""
+    """How one server is spoken to: what opens a session, its chunks, the question behind one, what the answer holds."""
 
     path: str
     opening: tuple[bytes, ...]

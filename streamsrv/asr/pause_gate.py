@@ -9,7 +9,7 @@ from streamsrv.asr.base import SAMPLE_RATE
 
 _PER_MS = SAMPLE_RATE // 1000
 PAUSE_MS = 128
-"""Silence after which speech may be complete. The fast one waits less, but the end of a last word is worth waiting for."""
+"""Silence after which speech may be complete: longer than the fast one waits, so as to hear a last word to its end."""
 LEAST_SPEECH_MS = 100
 """Less is a click, not worth a decode."""
 LONGEST_MS = 20_000
