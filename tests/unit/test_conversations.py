@@ -56,6 +56,11 @@ def test_the_server_does_not_answer_its_own_echo():
 
 
 @given(random=st.randoms(use_true_random=False))
-@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+@settings(
+    max_examples=200,
+    derandomize=True,
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
+)
 def test_the_invariants_hold_in_conversations_that_shrink(random: Random):
     check(simulate(random_scenario(random)))
