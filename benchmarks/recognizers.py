@@ -5,7 +5,8 @@
 Compares the recognisers of the catalogue that are ready, by default all. Each recording is one turn: it is pushed frame
 by frame with voice activity by the `silero` model, up to its last speech and the silence that ends a turn. Time is
 virtual: a frame takes 32 ms, a decode the CPU time that it really takes, on `--threads` threads that nothing else uses.
-So the run is fast and does not disturb itself; contention is what `voice_to_voice.py` shows.
+So the run is fast and does not disturb itself; contention is what `voice_to_voice.py` shows. `--sessions` people speak
+at the same time, each one recording after the other.
 """
 
 import argparse
@@ -37,6 +38,8 @@ from streamsrv.session.speculation import same_words
 from streamsrv.vad.base import FRAME_MS, FRAME_SAMPLES
 
 SPEECH = 0.5
+STAGGER_S = 0.37
+"""Between the first words of one speaker and the next."""
 SETS = {"command": 99, "telephone": 99, "conversational": 99, "read": 14}
 """Kinds of recordings, and how many of each at most, spread over the manifest."""
 
@@ -75,9 +78,14 @@ class VirtualScheduler(Scheduler):
         super().__init__(threads=0)
         self.cpu_s = 0.0
         self._free = threads
-        self._waiting: list[tuple[Priority, int, asyncio.Future[None]]] = []
+        self._waiting: list[tuple[Priority, int, float, asyncio.Future[None]]] = []
         self._order = itertools.count()
         self._running: set[asyncio.Task[Any]] = set()
+
+    @property
+    def queue_age_s(self) -> float:
+        since = [since for _, _, since, turn in self._waiting if not turn.done()]
+        return asyncio.get_running_loop().time() - min(since) if since else 0.0
 
     async def run(
         self,
@@ -88,8 +96,9 @@ class VirtualScheduler(Scheduler):
         key: Hashable = None,
     ) -> Result:
         if not self._free:
-            turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-            heapq.heappush(self._waiting, (priority, next(self._order), turn))
+            loop = asyncio.get_running_loop()
+            turn: asyncio.Future[None] = loop.create_future()
+            heapq.heappush(self._waiting, (priority, next(self._order), loop.time(), turn))
             await turn
         self._free -= 1
         running = asyncio.ensure_future(self._work(call))
@@ -105,7 +114,7 @@ class VirtualScheduler(Scheduler):
         self._running.discard(asyncio.current_task())  # type: ignore[arg-type]
         self._free += 1
         while self._waiting:
-            _, _, turn = heapq.heappop(self._waiting)
+            _, _, _, turn = heapq.heappop(self._waiting)
             if not turn.done():
                 turn.set_result(None)
                 break
@@ -128,7 +137,6 @@ class Outcome:
 
     kind: str
     errors: WordErrors
-    cpu_s: float
     first_ms: float | None
     """From the first speech to the first text."""
     final_ms: float
@@ -137,11 +145,9 @@ class Outcome:
     """Whether the words in the last pause were those of the final transcript."""
 
 
-async def recognize(
-    recognizer: Recognizer, recording: Recording, scheduler: VirtualScheduler, silence_ms: int
-) -> Outcome:
+async def recognize(recognizer: Recognizer, recording: Recording, silence_ms: int) -> Outcome:
     loop = asyncio.get_running_loop()
-    cpu_s, started = scheduler.cpu_s, loop.time()
+    started = loop.time()
     heard: list[tuple[float, Transcript]] = []
 
     async def read() -> None:
@@ -165,7 +171,6 @@ async def recognize(
     return Outcome(
         recording.kind,
         count_word_errors(recording.text, final.text),
-        scheduler.cpu_s - cpu_s,
         None if first is None else (first - spoke) * 1000,
         (final_at - ended) * 1000,
         bool(guesses) and same_words(guesses[-1], final.text),
@@ -173,10 +178,19 @@ async def recognize(
 
 
 async def compare(
-    recognizer: Recognizer, recordings: list[Recording], scheduler: VirtualScheduler, silence_ms: int
+    recognizer: Recognizer, recordings: list[Recording], scheduler: VirtualScheduler, silence_ms: int, sessions: int
 ) -> dict[str, Any]:
     await recognizer.warm_up()
-    outcomes = [await recognize(recognizer, recording, scheduler, silence_ms) for recording in recordings]
+    cpu_s, waiting, outcomes = scheduler.cpu_s, iter(recordings), list[Outcome]()
+
+    async def speak(delay_s: float) -> None:
+        await asyncio.sleep(delay_s)
+        for recording in waiting:
+            outcomes.append(await recognize(recognizer, recording, silence_ms))
+
+    async with asyncio.TaskGroup() as speakers:
+        for number in range(sessions):
+            speakers.create_task(speak(number * STAGGER_S))
     audio_s = sum(len(recording.frames) for recording in recordings) * FRAME_MS / 1000
     finals = sorted(outcome.final_ms for outcome in outcomes)
     firsts = [outcome.first_ms for outcome in outcomes if outcome.first_ms is not None]
@@ -185,7 +199,7 @@ async def compare(
     }
     figures |= {
         "wer": word_error_rate(outcomes),
-        "cpu_s_per_audio_s": round(sum(outcome.cpu_s for outcome in outcomes) / audio_s, 3),
+        "cpu_s_per_audio_s": round((scheduler.cpu_s - cpu_s) / audio_s, 3),
         "first_text_ms": round(float(np.median(firsts))),
         "final_p50_ms": round(float(np.median(finals))),
         "final_p95_ms": round(float(np.percentile(finals, 95))),
@@ -235,6 +249,7 @@ def main() -> None:
     parser.add_argument("--models", nargs="+", help="recognisers of the catalogue; by default all that are ready")
     parser.add_argument("--silence-ms", type=int, default=300, help="the silence that ends a turn")
     parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--sessions", type=int, default=1)
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()
     scheduler = VirtualScheduler(options.threads)
@@ -254,10 +269,13 @@ def main() -> None:
             recognizer = loader.load(entry)
             if isinstance(recognizer, TwoSpeedRecognizer):
                 recognizer.clock = runner.get_loop().time
-            results[entry.name] = runner.run(compare(recognizer, recordings, scheduler, options.silence_ms))
+            results[entry.name] = runner.run(
+                compare(recognizer, recordings, scheduler, options.silence_ms, options.sessions)
+            )
     print_table(results)
     if options.json:
-        report = {"silence_ms": options.silence_ms, "audio_s": audio_s, "results": results, **machine()}
+        settings = {name: getattr(options, name) for name in ("silence_ms", "threads", "sessions")}
+        report = {**settings, "audio_s": audio_s, "results": results, **machine()}
         options.json.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
 
 

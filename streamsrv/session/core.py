@@ -55,6 +55,8 @@ from streamsrv.session.turn_taking import TurnBegan, TurnChange, TurnEnded, Turn
 MAX_SESSION_MS = 60 * 60 * 1000
 RECOGNITION_MS = 15_000
 """A final transcript that takes longer has failed; that of a clip, longer than all audio before it and its own."""
+SPEECH_OR_NOISE_MS = 500
+"""After this it is clear whether a sound began a turn."""
 STILL_THERE = "The user has said nothing for a while. Ask in one short sentence whether they are still there."
 
 
@@ -382,6 +384,9 @@ class SessionCore:
 
     def _prompt_silent_user(self) -> None:
         if self._listener.speaking or self._responses.active is not None:
+            return
+        if self._listener.speech:  # perhaps they are about to speak: not now
+            self._outbox.emit(SetTimer("idle", SPEECH_OR_NOISE_MS))
             return
         start_ms, end_ms = self._listener.buffered_from_ms, self._listener.received_ms
         audio = self._listener.silence()

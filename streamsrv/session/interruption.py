@@ -14,6 +14,8 @@ CERTAIN_MS = 900
 """Speech that goes on for this long is no murmur, whatever the recogniser makes of it."""
 NOISE_MS = 200
 """A sound shorter than this, in which no word is found, was a click or a cough."""
+WORDS_DUE_MS = 400
+"""Words of a short sound are known this long after it, if it has any."""
 ECHO_SHARE = 0.8
 """From this share of words that were just played, what was heard is our own voice."""
 
@@ -41,7 +43,7 @@ def judge(*, text: str, at_pause: bool, speech_ms: int, pause_ms: int, playing: 
         return Verdict.INTERRUPTED
     if pause_ms and at_pause:
         return Verdict.DISREGARDED
-    if pause_ms and not words and speech_ms < NOISE_MS:
+    if pause_ms >= WORDS_DUE_MS and not words and speech_ms < NOISE_MS:
         return Verdict.DISREGARDED
     return Verdict.INTERRUPTED if speech_ms >= CERTAIN_MS else Verdict.UNDECIDED
 

@@ -5,8 +5,6 @@ import logging
 import secrets
 import time
 
-from starlette.responses import Response
-from starlette.types import Receive, Scope, Send
 from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
 
 from streamsrv.api.auth import offered_subprotocols, refusal
@@ -32,12 +30,11 @@ def new_id(prefix: str) -> str:
 class WebSocketChannel:
     """A WebSocket as the session driver sees it."""
 
-    def __init__(self, websocket: WebSocket, receive: Receive) -> None:
+    def __init__(self, websocket: WebSocket) -> None:
         self._websocket = websocket
-        self._receive = receive  # `websocket.receive` would check what the server checks, for each piece of audio
 
     async def receive(self) -> str | bytes:
-        message = await self._receive()
+        message = await self._websocket.receive()
         if message["type"] == "websocket.disconnect":
             raise ChannelClosed
         return message.get("text") or message.get("bytes") or ""
@@ -49,32 +46,9 @@ class WebSocketChannel:
             raise ChannelClosed from error
 
 
-class _Realtime:
-    """An ASGI application, and no endpoint of Starlette's, because the channel reads what the server hands out."""
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve one Realtime session, or refuse it before the upgrade."""
-        websocket = WebSocket(scope, receive, send)
-        service: Service = websocket.app.state.service
-        if (denial := _denial(websocket, service)) is not None:
-            await websocket.send_denial_response(denial)
-            return
-        with service.session():
-            await websocket.accept("realtime" if "realtime" in offered_subprotocols(websocket) else None)
-            core = SessionCore(
-                _session(websocket, service),
-                new_id=new_id,
-                responses_per_minute=service.settings.responses_per_minute,
-                speculative=service.settings.speculative,
-            )
-            channel = WebSocketChannel(websocket, receive)
-            await _serve(websocket, SessionDriver(core, service.engines, channel, new_id, service.metrics))
-
-
-realtime = _Realtime()
-
-
-def _denial(websocket: WebSocket, service: Service) -> Response | None:
+async def realtime(websocket: WebSocket) -> None:
+    """Serve one Realtime session, or refuse it before the upgrade."""
+    service: Service = websocket.app.state.service
     denial = refusal(websocket, service.settings)
     if denial is None and websocket.query_params.get("call_id"):
         denial = error_response(404, "There is no such call.", code="call_not_found")
@@ -84,7 +58,22 @@ def _denial(websocket: WebSocket, service: Service) -> Response | None:
         denial = error_response(
             503, message, code="session_limit_reached", type="server_error", headers={"Retry-After": "5"}
         )
-    return denial
+    if denial is not None:
+        await websocket.send_denial_response(denial)
+        return
+    with service.session():
+        await websocket.accept("realtime" if "realtime" in offered_subprotocols(websocket) else None)
+        core = SessionCore(
+            _session(websocket, service),
+            new_id=new_id,
+            responses_per_minute=service.settings.responses_per_minute,
+            speculative=service.settings.speculative,
+        )
+        await _serve(websocket, _driver(websocket, service, core))
+
+
+def _driver(websocket: WebSocket, service: Service, core: SessionCore) -> SessionDriver:
+    return SessionDriver(core, service.engines, WebSocketChannel(websocket), new_id, service.metrics)
 
 
 async def _serve(websocket: WebSocket, driver: SessionDriver) -> None:
@@ -96,7 +85,7 @@ async def _serve(websocket: WebSocket, driver: SessionDriver) -> None:
     if outcome is not None and websocket.client_state is WebSocketState.CONNECTED:
         try:
             await asyncio.wait_for(websocket.close(*outcome), CLOSE_S)
-        except (TimeoutError, RuntimeError, WebSocketDisconnect) as error:
+        except (TimeoutError, RuntimeError) as error:
             logger.info("the client did not take the close: %r", error)
 
 

@@ -1,17 +1,17 @@
 """What a server sends, checked against the types of the `openai` package and against the order of the protocol.
 
-Shapes are checked event by event, so that a failure names the frame; order is checked over a whole session. The order
-of an item is a regular expression over the names of its events: it reads as the ladder it describes.
+Shapes are checked event by event, so that a failure names the frame; order is checked over a whole session.
 """
 
 import json
-import re
 from collections import defaultdict
 from collections.abc import Collection, Iterator
 from typing import Annotated, Any, cast
 
 from openai.types.realtime import RealtimeServerEvent
 from pydantic import BaseModel, Field, TypeAdapter
+
+from streamsrv.testing.ladders import GENERATED_ITEM, INPUT_ITEM, OUT_OF_BAND_ITEM, TURN_GOING_ON, ladders
 
 Event = dict[str, Any]
 
@@ -29,21 +29,6 @@ UNTYPED_FIELDS = {
 
 MAX_FRAME_CHARACTERS = 1024 * 1024
 """Stock clients close the connection on longer frames."""
-
-_CALL = "(function_call_arguments.delta )*function_call_arguments.done "
-_WRITTEN = "content_part.added (output_text.delta )*output_text.done content_part.done "
-_SPOKEN = (
-    "content_part.added (output_audio_transcript.delta |output_audio.delta )*"
-    "output_audio.done output_audio_transcript.done content_part.done "
-)
-_CONTENT = f"({_CALL}|{_WRITTEN}|{_SPOKEN})"
-GENERATED_ITEM = re.compile(f"output_item.added added {_CONTENT}done output_item.done ")
-OUT_OF_BAND_ITEM = re.compile(f"output_item.added {_CONTENT}output_item.done ")
-_TRANSCRIPT = "(transcription.delta )*(transcription.completed |transcription.failed )?"
-_TURN = "speech_started (transcription.delta )*speech_stopped (transcription.delta )*"
-_UNDETECTED = "(transcription.delta )*(timeout_triggered )?"
-TURN_GOING_ON = re.compile("(speech_started |transcription.delta )*(speech_stopped )?")
-INPUT_ITEM = re.compile(f"({_TURN}|{_UNDETECTED})committed added done {_TRANSCRIPT}|added done {_TRANSCRIPT}")
 
 _JOINED = {
     "response.output_text": "text",
@@ -86,7 +71,7 @@ class Conformance:
         assert types.count("session.created") == 1
         out_of_band = self._check_responses()
         generated = {event["item"]["id"] for event in self.events if event["type"] == "response.output_item.added"}
-        for item_id, ladder in _ladders(self.events).items():
+        for item_id, ladder in ladders(self.events).items():
             if item_id in generated:
                 expected = OUT_OF_BAND_ITEM if item_id in out_of_band else GENERATED_ITEM
             else:
@@ -133,20 +118,6 @@ class Conformance:
             elif suffix == "done" and name in _JOINED:
                 whole, joined = event[_JOINED[name]], deltas[name, event["item_id"]]
                 assert whole == joined, f"{name}: {joined!r} was announced as {whole!r}"
-
-
-def _ladders(events: list[Event]) -> dict[str, str]:
-    """For each item the names of its events in order, shortened, each with a space after it."""
-    ladders: defaultdict[str, str] = defaultdict(str)
-    prefixes = ("response.", "conversation.item.", "input_audio_buffer.")
-    for event in events:
-        name = event["type"]
-        item_id = event.get("item_id") or event.get("item", {}).get("id")
-        if item_id is None or name.startswith("streamsrv.") or name.endswith((".retrieved", ".truncated", ".deleted")):
-            continue
-        name = next(name.removeprefix(prefix) for prefix in prefixes if name.startswith(prefix))
-        ladders[item_id] += name.replace("input_audio_transcription", "transcription") + " "
-    return dict(ladders)
 
 
 def _unknown_fields(value: object, path: str = "") -> Iterator[str]:

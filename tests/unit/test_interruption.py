@@ -25,7 +25,9 @@ def test_backchannels_do_not(text: str):
 
 
 def test_a_short_sound_without_words_is_a_noise():
-    assert verdict(speech_ms=96, pause_ms=128) is Verdict.DISREGARDED
+    assert verdict(speech_ms=96, pause_ms=128) is Verdict.UNDECIDED
+    assert verdict(speech_ms=96, pause_ms=416) is Verdict.DISREGARDED
+    assert verdict("Stop.", speech_ms=160, pause_ms=160, at_pause=True) is Verdict.INTERRUPTED
 
 
 def test_a_longer_sound_waits_for_its_words():
