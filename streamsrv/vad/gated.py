@@ -64,14 +64,14 @@ class GatedStream:
         admitted = self._gate.admit(frames)
         if True not in admitted:
             return [0.0] * len(frames)
-        return _fill(admitted, self._stream.probabilities(frames[admitted]))
+        return _fill(admitted, self._stream.probabilities(_choose(frames, admitted)))
 
     async def hear(self, frames: Frames, scheduler: Scheduler) -> list[float]:
         """As `probabilities`, from the event loop: silence is answered at once, all else in one call with others."""
         admitted = self._gate.admit(frames)
         if True not in admitted:
             return [0.0] * len(frames)
-        piece = (self._stream, frames[admitted])
+        piece = (self._stream, _choose(frames, admitted))
         return _fill(admitted, await scheduler.run_together(Priority.VOICE_ACTIVITY, self._vad.hear, piece))
 
 
@@ -101,6 +101,10 @@ class Gate:
         elif self._open_frames:
             self._open_frames -= 1
         return self._open_frames > 0
+
+
+def _choose(frames: Frames, admitted: list[bool]) -> Frames:
+    return frames[admitted] if False in admitted else frames
 
 
 def _fill(admitted: list[bool], probabilities: list[float]) -> list[float]:
