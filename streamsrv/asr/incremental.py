@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from streamsrv.asr.base import SAMPLE_RATE, RecognitionOptions, Transcript
+from streamsrv.asr.newest import Newest
 from streamsrv.asr.utterance import Hypothesis, Utterance
 from streamsrv.asr.window import Excerpt, WindowLimits
 from streamsrv.audio.pcm import to_float
@@ -102,20 +103,17 @@ class IncrementalStream:
         self._running: _Running | None = None
         self._finishing = False
         self._wake = asyncio.Event()
-        self._unread: Transcript | None = None
-        self._error: Exception | None = None
-        self._ended = False
-        self._news = asyncio.Event()
+        self._transcripts = Newest()
         self._task = asyncio.get_running_loop().create_task(self._work(), name=f"recognition-{recognizer.name}")
 
     def push(self, pcm: NDArray[np.int16], *, speech: bool = True) -> None:
         """Take mono PCM at 16 kHz; ignored once the stream has ended."""
-        if self._finishing or self._ended:
+        if self._finishing or self._transcripts.ended:
             return
         if transcript := self._utterance.push(pcm, speech=speech):
-            self._publish(transcript)
+            self._transcripts.put(transcript)
         if self._utterance.window.length_ms > BACKLOG_MS:
-            self._end(Overloaded(f"{self._recognizer.name} is {BACKLOG_MS // 1000} s of speech behind."))
+            self._transcripts.end(Overloaded(f"{self._recognizer.name} is {BACKLOG_MS // 1000} s of speech behind."))
             self._task.cancel()
         elif self._utterance.window.due:
             self._wake.set()
@@ -133,8 +131,7 @@ class IncrementalStream:
 
     async def aclose(self) -> None:
         """Drop the stream; a decode already on a worker thread runs to its end unheard."""
-        self._unread = None
-        self._end()
+        self._transcripts.drop()
         self._task.cancel()
         await asyncio.gather(self._task, return_exceptions=True)
 
@@ -142,24 +139,7 @@ class IncrementalStream:
         return self
 
     async def __anext__(self) -> Transcript:
-        while self._unread is None and not self._ended:
-            self._news.clear()
-            await self._news.wait()
-        unread, self._unread = self._unread, None
-        if unread is not None:
-            return unread
-        error, self._error = self._error, None
-        raise error or StopAsyncIteration
-
-    def _publish(self, transcript: Transcript) -> None:
-        self._unread = transcript
-        self._news.set()
-
-    def _end(self, error: Exception | None = None) -> None:
-        if not self._ended:
-            self._ended = True
-            self._error = error
-            self._news.set()
+        return await anext(self._transcripts)
 
     async def _work(self) -> None:
         window = self._utterance.window
@@ -168,10 +148,10 @@ class IncrementalStream:
                 await self._wake.wait()
                 self._wake.clear()
                 await self._decode_due()
-            self._publish(self._utterance.final())
-            self._end()
+            self._transcripts.put(self._utterance.final())
+            self._transcripts.end()
         except Exception as error:
-            self._end(error)
+            self._transcripts.end(error)
 
     async def _decode_due(self) -> None:
         window = self._utterance.window
@@ -184,7 +164,7 @@ class IncrementalStream:
                     raise
                 return  # a partial result is shed; more audio tries again
             if hypothesis is not None:
-                self._publish(self._utterance.accept(excerpt, hypothesis))
+                self._transcripts.put(self._utterance.accept(excerpt, hypothesis))
 
     async def _decode(self, excerpt: Excerpt) -> Hypothesis | None:
         """What was heard, or None when `finish` wants a newer or more urgent decode."""

@@ -15,6 +15,10 @@ class Newest:
         self._ended = False
         self._news = asyncio.Event()
 
+    @property
+    def ended(self) -> bool:
+        return self._ended
+
     def put(self, transcript: Transcript) -> None:
         """Replace what was not read."""
         self._unread = transcript
