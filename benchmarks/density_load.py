@@ -15,33 +15,33 @@ import numpy as np
 from numpy.typing import NDArray
 
 CHUNK_S = 0.02
-PROBE_S = 1.0
-"""How often each session asks for an answer, behind its audio."""
+PROBE_CHUNKS = 50
+"""Each session asks its question behind so many chunks: once a second."""
 _MASK = b"\x5a\xa5\x3c\xc3"
 
 
 @dataclass(frozen=True, slots=True)
 class Dialect:
-    """How one server is spoken to: what opens a session, its chunks, the question behind one, what the answer holds."""
+    """How a server is spoken to; all are WebSocket frames but `answer`, which an answer to `probe` contains."""
 
     path: str
     opening: tuple[bytes, ...]
     recordings: tuple[tuple[bytes, ...], ...]
-    """WebSocket frames of 20 ms each; sessions take turns with the recordings and play theirs in a circle."""
+    """Chunks of 20 ms; sessions take turns with the recordings and play theirs in a circle."""
     probe: bytes
     answer: bytes
 
 
 @dataclass(slots=True)
 class Window:
-    """What was seen while measuring; ms."""
+    """What was seen while measuring."""
 
-    lags_ms: list[float] = field(default_factory=list)
-    late_ms: list[float] = field(default_factory=list)
-    """How late the chunks were sent: what the client itself adds."""
-    unanswered: int = 0
+    lags_ms: list[float] = field(default_factory=list[float])
+    """From each question to its answer."""
+    late_ms: list[float] = field(default_factory=list[float])
+    """How late each chunk was sent: what the client itself adds."""
     lost: int = 0
-    """Sessions that the server closed or that took no more bytes."""
+    """Sessions that the server closed, or that took no more bytes."""
 
     @property
     def p50_ms(self) -> float:
@@ -55,23 +55,22 @@ class Window:
 
 class _Microphone:
     def __init__(self, port: int, dialect: Dialect, number: int) -> None:
-        self.socket = socket.create_connection(("127.0.0.1", port), timeout=20)
-        self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.frames = dialect.recordings[number % len(dialect.recordings)]
         self.next_frame = number * 7919 % len(self.frames)  # sessions of one recording are far apart in it
-        self.chunks_to_probe = number * 13 % round(PROBE_S / CHUNK_S)
+        self.chunks_to_probe = 1 + number * 13 % PROBE_CHUNKS
         self.asked_s: float | None = None
+        self.socket = socket.create_connection(("127.0.0.1", port), timeout=20)
+        self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._upgrade(dialect)
         self.socket.setblocking(False)
 
     def _upgrade(self, dialect: Dialect) -> None:
-        key = base64.b64encode(os.urandom(16)).decode()
         lines = [
             f"GET {dialect.path} HTTP/1.1",
             "Host: 127.0.0.1",
             "Upgrade: websocket",
             "Connection: Upgrade",
-            f"Sec-WebSocket-Key: {key}",
+            f"Sec-WebSocket-Key: {base64.b64encode(os.urandom(16)).decode()}",
             "Sec-WebSocket-Version: 13",
         ]
         self.socket.sendall("\r\n".join([*lines, "", ""]).encode())
@@ -83,57 +82,60 @@ class _Microphone:
         for frame in dialect.opening:
             self.socket.sendall(frame)
 
+    def take_frame(self) -> bytes:
+        """The next chunk of audio."""
+        frame = self.frames[self.next_frame]
+        self.next_frame = (self.next_frame + 1) % len(self.frames)
+        self.chunks_to_probe -= 1
+        return frame
+
 
 class Microphones:
-    """Sessions that speak at real time. `grow` adds some, `measure` runs them."""
+    """Sessions that send audio at real time."""
 
     def __init__(self, port: int, dialect: Dialect) -> None:
         self._port = port
         self._dialect = dialect
         self._all: list[_Microphone] = []
-        self._by_file: dict[int, _Microphone] = {}
+        self._open: dict[int, _Microphone] = {}
         self._poll = select.epoll()
 
     def grow(self, count: int) -> None:
-        """Connect until there are `count` sessions, while those there are go on speaking."""
+        """Connect until there are `count` sessions, while those there are go on sending."""
         while len(self._all) < count:
             microphone = _Microphone(self._port, self._dialect, len(self._all))
             self._all.append(microphone)
-            self._by_file[microphone.socket.fileno()] = microphone
+            self._open[microphone.socket.fileno()] = microphone
             self._poll.register(microphone.socket, select.EPOLLIN)
             if len(self._all) % 10 == 0:
                 self.run(0.1, Window())
 
-    def measure(self, settle_s: float, measure_s: float) -> Window:
-        """Speak; what happens after `settle_s` counts."""
-        self.run(settle_s, Window())
+    def measure(self, seconds: float) -> Window:
+        """What is seen from now on. Questions that are still open at the end count with their age."""
         window = Window()
-        self.run(measure_s, window)
-        waiting = [microphone.asked_s for microphone in self._all if microphone.asked_s is not None]
-        overdue = [time.monotonic() - asked_s for asked_s in waiting if time.monotonic() - asked_s > CHUNK_S]
-        window.unanswered = len(overdue)
-        window.lags_ms += [seconds * 1000 for seconds in overdue]
-        window.lost = len(self._all) - len(self._by_file)
+        self.run(seconds, window)
+        now_s = time.monotonic()
+        ages_s = [now_s - microphone.asked_s for microphone in self._all if microphone.asked_s is not None]
+        window.lags_ms += [1000 * age_s for age_s in ages_s if age_s > CHUNK_S]
+        window.lost = len(self._all) - len(self._open)
         return window
 
     def run(self, seconds: float, window: Window) -> None:
-        """Speak for a while. Chunks of all sessions are spread evenly over each 20 ms."""
+        """Send for a while. The chunks of all sessions are spread evenly over each 20 ms."""
         interval_s = CHUNK_S / len(self._all)
         started_s = time.monotonic()
         sent = 0
-        while (now_s := time.monotonic()) - started_s < seconds:
-            while sent * interval_s <= now_s - started_s:
-                self._speak(self._all[sent % len(self._all)], window)
-                window.late_ms.append((now_s - started_s - sent * interval_s) * 1000)
+        while (passed_s := time.monotonic() - started_s) < seconds:
+            while sent * interval_s <= passed_s:
+                window.late_ms.append((passed_s - sent * interval_s) * 1000)
+                self._send(self._all[sent % len(self._all)])
                 sent += 1
-            self._listen(window)
+            self._receive(window)
 
-    def _speak(self, microphone: _Microphone, window: Window) -> None:
-        frame = microphone.frames[microphone.next_frame]
-        microphone.next_frame = (microphone.next_frame + 1) % len(microphone.frames)
-        microphone.chunks_to_probe -= 1
+    def _send(self, microphone: _Microphone) -> None:
+        frame = microphone.take_frame()
         if microphone.chunks_to_probe <= 0 and microphone.asked_s is None:
-            microphone.chunks_to_probe = round(PROBE_S / CHUNK_S)
+            microphone.chunks_to_probe = PROBE_CHUNKS
             microphone.asked_s = time.monotonic()
             frame += self._dialect.probe
         try:
@@ -142,11 +144,9 @@ class Microphones:
         except OSError:
             self._lose(microphone)
 
-    def _listen(self, window: Window) -> None:
+    def _receive(self, window: Window) -> None:
         for file, _ in self._poll.poll(0.001):
-            microphone = self._by_file.get(file)
-            if microphone is None:
-                continue
+            microphone = self._open[file]
             try:
                 heard = microphone.socket.recv(1 << 20)
             except OSError:
@@ -158,7 +158,7 @@ class Microphones:
                 microphone.asked_s = None
 
     def _lose(self, microphone: _Microphone) -> None:
-        if self._by_file.pop(microphone.socket.fileno(), None) is not None:
+        if self._open.pop(microphone.socket.fileno(), None) is not None:
             self._poll.unregister(microphone.socket)
             microphone.socket.close()
 
@@ -180,17 +180,14 @@ def binary_frame(payload: bytes) -> bytes:
 
 
 def chunks(pcm: NDArray[np.int16], rate: int) -> list[bytes]:
-    """Cut mono audio at `rate` Hz into chunks of 20 ms."""
+    """Cut mono audio at `rate` Hz into chunks of 20 ms; a rest is left out."""
     step = round(rate * CHUNK_S)
     return [pcm[start : start + step].astype("<i2").tobytes() for start in range(0, len(pcm) - step + 1, step)]
 
 
 def _client_frame(opcode: int, payload: bytes) -> bytes:
-    """RFC 6455, section 5.2."""
+    """RFC 6455, section 5.2; up to 64 KiB."""
     size = len(payload)
     length = bytes([0x80 | size]) if size < 126 else b"\xfe" + size.to_bytes(2)
-    if size > 0xFFFF:
-        length = b"\xff" + size.to_bytes(8)
-    mask = np.frombuffer((_MASK * (size // 4 + 1))[:size], np.uint8)
-    masked = (np.frombuffer(payload, np.uint8) ^ mask).tobytes()
-    return bytes([0x80 | opcode]) + length + _MASK + masked
+    mask = np.resize(np.frombuffer(_MASK, np.uint8), size)
+    return bytes([0x80 | opcode]) + length + _MASK + (np.frombuffer(payload, np.uint8) ^ mask).tobytes()

@@ -1,11 +1,11 @@
-"""pipecat as `density.py` measures it: its FastAPI WebSocket transport, with or without its Silero VAD.
+"""pipecat as `density.py` measures it: its FastAPI WebSocket transport with its protobuf format.
 
-Runs in an environment of its own, which `density.py` makes; nothing of streamsrv is imported. One pipeline a session:
-transport input, VAD, an answer to each marked chunk, transport output. What a pipeline can do without is switched off.
+Runs in an venv of its own, which `density.py` makes; nothing of streamsrv is imported. A session is a pipeline as
+pipecat's documentation builds a bot, less recogniser, model and voice; turns end by silence alone. With `--bare` it is
+the least that works: the transport's input, the voice-activity processor, and all extras off.
 """
 
 import argparse
-import json
 import socket
 import sys
 
@@ -16,48 +16,53 @@ from pipecat.audio.vad.silero import SileroVADAnalyzer
 from pipecat.frames.frames import Frame, InputAudioRawFrame, OutputTransportMessageUrgentFrame
 from pipecat.pipeline.pipeline import Pipeline
 from pipecat.pipeline.worker import PipelineParams, PipelineWorker
+from pipecat.processors.aggregators.llm_context import LLMContext
+from pipecat.processors.aggregators.llm_response_universal import LLMContextAggregatorPair, LLMUserAggregatorParams
 from pipecat.processors.audio.vad_processor import VADProcessor
 from pipecat.processors.frame_processor import FrameDirection, FrameProcessor
-from pipecat.serializers.base_serializer import FrameSerializer
+from pipecat.serializers.protobuf import ProtobufFrameSerializer
 from pipecat.transports.websocket.fastapi import FastAPIWebsocketParams, FastAPIWebsocketTransport
+from pipecat.turns.user_stop import SpeechTimeoutUserTurnStopStrategy
+from pipecat.turns.user_turn_strategies import UserTurnStrategies
 from pipecat.workers.runner import WorkerRunner
 
-RATE = 16_000
-PROBE = b"probe-me"
-
-
-class RawAudio(FrameSerializer):
-    """Binary messages are PCM, and nothing else: the cheapest serialiser there can be."""
-
-    async def serialize(self, frame: Frame) -> str | bytes | None:
-        return json.dumps(frame.message) if isinstance(frame, OutputTransportMessageUrgentFrame) else None
-
-    async def deserialize(self, data: str | bytes) -> Frame | None:
-        return InputAudioRawFrame(audio=data, sample_rate=RATE, num_channels=1) if isinstance(data, bytes) else None
+MARK = b"probe-me"
 
 
 class Answer(FrameProcessor):
-    """Answers chunks that begin with the mark; all other audio ends here."""
+    """Answers chunks that begin with the mark. A chunk goes no further."""
 
     async def process_frame(self, frame: Frame, direction: FrameDirection) -> None:
         await super().process_frame(frame, direction)
         if not isinstance(frame, InputAudioRawFrame):
             await self.push_frame(frame, direction)
-        elif frame.audio.startswith(PROBE):
-            await self.push_frame(OutputTransportMessageUrgentFrame(message={"answer": "probe-me"}))
+        elif frame.audio.startswith(MARK):
+            await self.push_frame(OutputTransportMessageUrgentFrame(message={"answer": MARK.decode()}))
 
 
-async def run_bot(websocket: WebSocket, vad: bool) -> None:
-    params = FastAPIWebsocketParams(audio_in_enabled=True, audio_in_sample_rate=RATE, serializer=RawAudio())
-    transport = FastAPIWebsocketTransport(websocket, params)
-    detectors = [VADProcessor(vad_analyzer=SileroVADAnalyzer(sample_rate=RATE))] if vad else []
-    worker = PipelineWorker(
-        Pipeline([transport.input(), *detectors, Answer(), transport.output()]),
-        params=PipelineParams(audio_in_sample_rate=RATE),
-        idle_timeout_secs=None,
-        enable_rtvi=False,
-        enable_turn_tracking=False,
+def documented(transport: FastAPIWebsocketTransport, vad: SileroVADAnalyzer | None) -> PipelineWorker:
+    user_params = LLMUserAggregatorParams(
+        vad_analyzer=vad, user_turn_strategies=UserTurnStrategies(stop=[SpeechTimeoutUserTurnStopStrategy()])
     )
+    pair = LLMContextAggregatorPair(LLMContext(), user_params=user_params)
+    pipeline = Pipeline([transport.input(), pair.user(), Answer(), transport.output(), pair.assistant()])
+    return PipelineWorker(pipeline, params=PipelineParams(), idle_timeout_secs=None)
+
+
+def bare(transport: FastAPIWebsocketTransport, vad: SileroVADAnalyzer | None) -> PipelineWorker:
+    detectors = [VADProcessor(vad_analyzer=vad)] if vad else []
+    pipeline = Pipeline([transport.input(), *detectors, Answer(), transport.output()])
+    return PipelineWorker(
+        pipeline, params=PipelineParams(), idle_timeout_secs=None, enable_rtvi=False, enable_turn_tracking=False
+    )
+
+
+async def run_bot(websocket: WebSocket, options: argparse.Namespace) -> None:
+    params = FastAPIWebsocketParams(
+        audio_in_enabled=True, audio_out_enabled=not options.bare, serializer=ProtobufFrameSerializer()
+    )
+    transport = FastAPIWebsocketTransport(websocket, params)
+    worker = (bare if options.bare else documented)(transport, SileroVADAnalyzer() if options.vad else None)
 
     @transport.event_handler("on_client_disconnected")
     async def on_client_disconnected(*_: object) -> None:
@@ -71,7 +76,8 @@ async def run_bot(websocket: WebSocket, vad: bool) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--vad", action="store_true")
-    vad = parser.parse_args().vad
+    parser.add_argument("--bare", action="store_true")
+    options = parser.parse_args()
     logger.remove()
     logger.add(sys.stderr, level="ERROR")
     app = FastAPI()
@@ -79,7 +85,7 @@ def main() -> None:
     @app.websocket("/")
     async def session(websocket: WebSocket) -> None:
         await websocket.accept()
-        await run_bot(websocket, vad)
+        await run_bot(websocket, options)
 
     listener = socket.create_server(("127.0.0.1", 0))
     print(f"Listening on 127.0.0.1:{listener.getsockname()[1]}", flush=True)

@@ -41,9 +41,9 @@ _ENGLISH_TOKENS_PER_SECOND = 10
 """More is no speech but a loop."""
 _PROMPT_TOKENS = 100
 _NO_SPEECH = 0.6
-_UNSURE = -0.5
-"""Mean log probability of a text's tokens below which it is dropped when the model also doubts that there is speech: of
-noise it makes "Thank you.", "You", or sentences of its own."""
+_UNSURE = -1.0
+"""A text is dropped when the model doubts that there is speech and finds its own words (mean log probability) unlikely:
+of noise it makes "Thank you.", "You", or sentences. The limits are OpenAI's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,13 +70,14 @@ def load(entry: ModelEntry, context: LoadContext) -> IncrementalRecognizer:
     if not (context.files or options.folder):
         raise Unavailable(f"{entry.name} has no weights: its option `folder` must name a CTranslate2 model")
     try:
-        decoder = WhisperDecoder(_open(context.files, options), options)
+        decoder = WhisperDecoder(open_model(context.files, options), options)
     except Exception as error:
         raise Unavailable(f"{entry.name} could not be loaded: {error}") from error
     return IncrementalRecognizer(decoder, context.scheduler, entry.name)
 
 
-def _open(files: Mapping[str, Path], options: WhisperOptions) -> Any:
+def open_model(files: Mapping[str, Path], options: WhisperOptions) -> Any:
+    """A `faster_whisper.WhisperModel` of these files, or of the folder in the options; uses no network."""
     folder = Path(options.folder).expanduser() if options.folder else files["config.json"].parent
     for name in ("config.json", "tokenizer.json"):
         if not (folder / name).is_file():  # the library would look for it on a model hub

@@ -8,8 +8,8 @@ from typing import Generic, TypeVar
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
-SPACING_S = 0.004
-"""Shortest time between two calls: what comes meanwhile shares the second one. Each call wakes two threads."""
+SPACING_S = 0.008
+"""Shortest time between two calls: what comes meanwhile shares the second one, as each call wakes two threads."""
 MAX_ITEMS = 32
 """Items in one call: more gain nothing, and each waits for all."""
 

@@ -1,10 +1,14 @@
 """Moonshine's own parts; what it recognises is tested with all recognisers in test_recognizers.py."""
 
+import os
+from pathlib import Path
+
 import numpy as np
 import pytest
 
 pytest.importorskip("onnxruntime")
 
+from streamsrv.asr import moonshine_conversion
 from streamsrv.asr.base import RecognitionOptions
 from streamsrv.asr.moonshine import MoonshineDecoder, load, read_vocabulary
 from streamsrv.errors import Unavailable
@@ -41,3 +45,30 @@ def test_missing_files_are_unavailable(tmp_path):
     with pytest.raises(Unavailable, match="moonshine-tiny could not be loaded"):
         load(ENTRY, LoadContext(scheduler, files))
     scheduler.close()
+
+
+def test_a_converted_model_is_kept_and_made_again_when_its_source_is_newer(tmp_path, monkeypatch):
+    made: list[str] = []
+
+    def convert(source: Path, target: Path) -> None:
+        made.append(source.name)
+        target.write_bytes(b"converted")
+
+    monkeypatch.setattr(moonshine_conversion, "_convert", convert)
+    files = {name: tmp_path / name for name in (*moonshine_conversion.NAMES, "tokenizer.bin")}
+    for path in files.values():
+        path.touch()
+    reported: list[str] = []
+    found = moonshine_conversion.converted(files, reported.append)
+    assert found == {
+        "encoder_model.ort": tmp_path / "encoder_model.int8.onnx",
+        "decoder_model_merged.ort": tmp_path / "decoder_model_merged.int8.onnx",
+        "tokenizer.bin": tmp_path / "tokenizer.bin",
+    }
+    assert made == list(moonshine_conversion.NAMES)
+    assert [line.split()[0] for line in reported] == ["converting", "converting"]
+    assert moonshine_conversion.converted(files, reported.append) == found
+    assert len(made) == 2
+    os.utime(files["encoder_model.ort"], (2**31, 2**31))
+    moonshine_conversion.converted(files, reported.append)
+    assert made[2:] == ["encoder_model.ort"]

@@ -6,7 +6,8 @@ import threading
 import pytest
 
 from streamsrv.errors import Overloaded
-from streamsrv.inference.scheduler import Priority, Scheduler
+from streamsrv.inference.batching import MAX_ITEMS
+from streamsrv.inference.scheduler import Late, Priority, Scheduler, Superseded
 
 
 @pytest.fixture
@@ -109,6 +110,137 @@ async def test_closing_fails_what_waits():
         await closing
     with pytest.raises(Overloaded):
         await scheduler.run(Priority.FINAL, lambda: None)
+
+
+async def test_a_job_that_does_not_start_in_time_is_dropped(scheduler: Scheduler):
+    ran: list[str] = []
+    async with asyncio.TaskGroup() as tasks:
+        gate = await occupied(scheduler, tasks)
+        with pytest.raises(Late, match=r"0\.001 s"):
+            await scheduler.run(Priority.FINAL, lambda: ran.append("late"), deadline_s=0.001)
+        gate.open.set()
+        await scheduler.run(Priority.PARTIAL, lambda: ran.append("in time"), deadline_s=10)
+    assert ran == ["in time"]
+
+
+async def test_a_deadline_is_for_the_start_only(scheduler: Scheduler):
+    gate = Gate()
+    async with asyncio.TaskGroup() as tasks:
+        job = tasks.create_task(scheduler.run(Priority.FINAL, gate, deadline_s=0.001))
+        await asyncio.to_thread(gate.entered.wait, 10)
+        await asyncio.wait([job], timeout=0.01)
+        gate.open.set()
+
+
+async def test_a_newer_job_replaces_one_of_the_same_key_that_waits(scheduler: Scheduler):
+    ran: list[str] = []
+    async with asyncio.TaskGroup() as tasks:
+        gate = await occupied(scheduler, tasks)
+        jobs = [
+            tasks.create_task(_outcome(scheduler.run(Priority.PARTIAL, lambda name=name: ran.append(name), key=key)))
+            for name, key in [("old", "a"), ("other", "b"), ("new", "a"), ("none", None)]
+        ]
+        await asyncio.sleep(0)
+        assert isinstance(await jobs[0], Superseded)
+        gate.open.set()
+    assert ran == ["other", "new", "none"]
+
+
+async def test_a_newer_job_takes_the_place_even_in_a_full_queue(scheduler: Scheduler):
+    async with asyncio.TaskGroup() as tasks:
+        gate = await occupied(scheduler, tasks)
+        for key in ("a", "b", "c"):
+            tasks.create_task(_outcome(scheduler.run(Priority.PARTIAL, lambda: None, key=key)))
+        await asyncio.sleep(0)
+        newest = tasks.create_task(scheduler.run(Priority.PARTIAL, lambda: "newest", key="b"))
+        await asyncio.sleep(0)
+        gate.open.set()
+    assert newest.result() == "newest"
+
+
+async def test_a_job_that_runs_is_not_replaced(scheduler: Scheduler):
+    gate = Gate()
+    async with asyncio.TaskGroup() as tasks:
+        running = tasks.create_task(_outcome(scheduler.run(Priority.PARTIAL, gate, key="a")))
+        await asyncio.to_thread(gate.entered.wait, 10)
+        tasks.create_task(scheduler.run(Priority.PARTIAL, lambda: None, key="a"))
+        await asyncio.sleep(0)
+        gate.open.set()
+    assert running.result() is None
+
+
+async def test_waits_are_measured():
+    waits: list[tuple[Priority, float]] = []
+    scheduler = Scheduler(1, on_start=lambda priority, wait_s: waits.append((priority, wait_s)))
+    async with asyncio.TaskGroup() as tasks:
+        gate = await occupied(scheduler, tasks)
+        assert scheduler.queue_age_s == 0
+        tasks.create_task(scheduler.run(Priority.FINAL, lambda: None))
+        await asyncio.sleep(0)
+        assert scheduler.queue_age_s > 0
+        gate.open.set()
+    scheduler.close()
+    assert [priority for priority, _ in waits] == [Priority.PARTIAL, Priority.FINAL]
+    assert all(wait_s >= 0 for _, wait_s in waits)
+
+
+class Doubler:
+    """Computes items together; `calls` keeps what each call was given."""
+
+    def __init__(self) -> None:
+        self.calls: list[list[int]] = []
+
+    def double(self, items: list[int]) -> list[int]:
+        self.calls.append(items)
+        if -1 in items:
+            raise ValueError("no negative items")
+        return [2 * item for item in items]
+
+
+async def together(scheduler: Scheduler, doubler: Doubler, items: list[int]) -> list[int | BaseException]:
+    jobs = [scheduler.run_together(Priority.VOICE_ACTIVITY, doubler.double, item) for item in items]
+    return await asyncio.gather(*jobs, return_exceptions=True)
+
+
+async def test_what_comes_at_once_is_computed_in_one_call(scheduler: Scheduler):
+    doubler = Doubler()
+    assert await together(scheduler, doubler, [1, 2, 3]) == [2, 4, 6]
+    assert await together(scheduler, doubler, [4]) == [8]
+    assert doubler.calls == [[1, 2, 3], [4]]
+
+
+async def test_a_call_has_a_bounded_number_of_items(scheduler: Scheduler):
+    doubler, items = Doubler(), list(range(2 * MAX_ITEMS + 1))
+    assert await together(scheduler, doubler, items) == [2 * item for item in items]
+    assert [len(call) for call in doubler.calls] == [MAX_ITEMS, MAX_ITEMS, 1]
+
+
+async def test_different_functions_are_not_mixed(scheduler: Scheduler):
+    one, other = Doubler(), Doubler()
+    await asyncio.gather(together(scheduler, one, [1]), together(scheduler, other, [2]))
+    assert (one.calls, other.calls) == ([[1]], [[2]])
+
+
+async def test_an_exception_is_raised_for_every_item_of_its_call(scheduler: Scheduler):
+    doubler = Doubler()
+    assert [type(result) for result in await together(scheduler, doubler, [1, -1])] == [ValueError, ValueError]
+    assert await together(scheduler, doubler, [1]) == [2]
+
+
+async def test_who_no_longer_waits_does_not_disturb_the_others(scheduler: Scheduler):
+    doubler = Doubler()
+    async with asyncio.TaskGroup() as tasks:
+        jobs = [tasks.create_task(scheduler.run_together(Priority.FINAL, doubler.double, item)) for item in (1, 2, 3)]
+        await asyncio.sleep(0)
+        jobs[1].cancel()
+    assert (jobs[0].result(), jobs[2].result()) == (2, 6)
+
+
+async def test_a_full_queue_refuses_what_was_gathered():
+    scheduler = Scheduler(1, queue_limit=0)
+    results = await together(scheduler, Doubler(), [1, 2])
+    scheduler.close()
+    assert [type(result) for result in results] == [Overloaded, Overloaded]
 
 
 async def _outcome(work) -> BaseException | None:
