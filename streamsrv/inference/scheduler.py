@@ -65,7 +65,7 @@ class Scheduler:
         on_start: Callable[[Priority, float], None] | None = None,
     ) -> None:
         self._jobs: list[_Job] = []
-        self._batches: dict[Callable[[list[Any]], Sequence[Any]], Batch[Any, Any]] = {}
+        self._batches: dict[Hashable, Batch[Any, Any]] = {}
         self._queue_limit = queue_limit
         self._on_start = on_start
         self._order = itertools.count()
@@ -112,9 +112,10 @@ class Scheduler:
 
         One function always has the same priority.
         """
-        if compute not in self._batches:
-            self._batches[compute] = Batch(compute, lambda call: self._queue(priority, call).result)
-        return await self._batches[compute].add(item)
+        key = (compute, asyncio.get_running_loop())
+        if key not in self._batches:
+            self._batches[key] = Batch(compute, lambda call: self._queue(priority, call).result)
+        return await self._batches[key].add(item)
 
     async def iterate(self, first: Priority, rest: Priority, items: Iterator[Item]) -> AsyncGenerator[Item, None]:
         """Step a blocking iterator on worker threads: its first item at priority `first`, the others at `rest`."""

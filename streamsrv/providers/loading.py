@@ -58,6 +58,11 @@ def with_parts(entry: ModelEntry, catalogue: Catalogue) -> list[ModelEntry]:
     return [entry, *(catalogue.find(name, entry.kind) for name in options)]
 
 
+def all_needs(entry: ModelEntry, catalogue: Catalogue, store: ModelStore) -> list[Need]:
+    """What the entry and its parts lack; raises `CatalogueError` for a part that is not there."""
+    return [need for part in with_parts(entry, catalogue) for need in needs(part, store)]
+
+
 class EngineLoader:
     """Loads entries of a catalogue, with what they need: weights, keys, other entries. Blocks."""
 
@@ -71,7 +76,7 @@ class EngineLoader:
 
     def needs(self, entry: ModelEntry) -> list[Need]:
         """What the entry and its parts lack; raises `CatalogueError`."""
-        return [need for part in with_parts(entry, self.catalogue) for need in needs(part, self._store)]
+        return all_needs(entry, self.catalogue, self._store)
 
     def load(self, entry: ModelEntry) -> Any:
         """Load a model, which need not be in the catalogue; raises `Unavailable` with what is missing."""

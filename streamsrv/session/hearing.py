@@ -27,6 +27,7 @@ from streamsrv.session.inputs import AudioAppended, FrameHeard, Input, Recogniti
 from streamsrv.session.intake import Intake
 from streamsrv.turn.base import TurnModel
 from streamsrv.vad.base import FRAME_MS, VadStream
+from streamsrv.vad.gated import hear
 
 logger = logging.getLogger(__name__)
 
@@ -78,7 +79,7 @@ class Hearing:
                 self._recent.append((self._heard_ms, frame, probability >= SPEECH))
 
     async def _probabilities(self, vad: VadStream, frames: NDArray[np.int16]) -> list[float]:
-        return await self._engines.voice_activity.run(Priority.VOICE_ACTIVITY, lambda: vad.probabilities(frames))
+        return await hear(vad, frames, self._engines.voice_activity)
 
     def open(self, effect: OpenRecognition) -> None:
         stream = self._open_stream(effect)

@@ -8,6 +8,8 @@ from streamsrv.realtime.audio_formats import decode_audio, sample_rate
 from streamsrv.realtime.session_object import AudioFormat, Pcm
 from streamsrv.vad.base import FRAME_SAMPLES, SAMPLE_RATE
 
+_CLOCK_RATE = 48_000
+"""Hz; every format has a whole number of ticks a sample."""
 _NO_FRAMES = np.zeros((0, FRAME_SAMPLES), np.int16)
 
 
@@ -21,41 +23,43 @@ class Intake:
         self._format: AudioFormat = Pcm()
         self._resampler = StreamResampler(sample_rate(self._format), SAMPLE_RATE)
         self._bytes: list[bytes] = []
-        self._waiting_bytes = 0
+        self._waiting = 0  # samples in `_bytes`
         self._rest: NDArray[np.int16] = np.zeros(0, np.int16)
         self._frames = 0
+        self._received = 0  # ticks
 
     @property
     def received_ms(self) -> int:
         """Length of all audio so far."""
-        return (self._frames * FRAME_SAMPLES + self._waiting_samples) * 1000 // SAMPLE_RATE
+        return self._received * 1000 // _CLOCK_RATE
 
     def append(self, audio: bytes, audio_format: AudioFormat) -> NDArray[np.int16]:
         """Take audio of the wire (a whole number of samples); return the frames now complete, shape (n, 512)."""
         if audio_format != self._format:
-            self._rest = self._samples()
+            self._rest = self._take(last=True)
             self._format = audio_format
             self._resampler = StreamResampler(sample_rate(audio_format), SAMPLE_RATE)
+        rate = sample_rate(audio_format)
+        samples = len(audio) // 2 if isinstance(audio_format, Pcm) else len(audio)
         self._bytes.append(audio)
-        self._waiting_bytes += len(audio)
-        return self._cut(self._samples()) if self._waiting_samples >= FRAME_SAMPLES else _NO_FRAMES
+        self._waiting += samples
+        self._received += samples * _CLOCK_RATE // rate
+        # The resampler holds back about the same all the time: as much comes out of it as goes in.
+        is_complete = len(self._rest) + self._waiting * SAMPLE_RATE // rate >= FRAME_SAMPLES
+        return self._cut(self._take()) if is_complete else _NO_FRAMES
 
     def flush(self) -> NDArray[np.int16]:
         """Fill what waits with silence, because the audio so far is committed; return the frames, shape (n, 512)."""
-        samples = self._samples(last=True)
-        return self._cut(np.concatenate([samples, np.zeros(-len(samples) % FRAME_SAMPLES, np.int16)]))
+        samples = self._take(last=True)
+        frames = self._cut(np.concatenate([samples, np.zeros(-len(samples) % FRAME_SAMPLES, np.int16)]))
+        self._received = self._frames * FRAME_SAMPLES * _CLOCK_RATE // SAMPLE_RATE
+        return frames
 
-    @property
-    def _waiting_samples(self) -> int:
-        """What waits, at 16 kHz, but for what the resampler holds back."""
-        sample_bytes = 2 if isinstance(self._format, Pcm) else 1
-        return len(self._rest) + self._waiting_bytes // sample_bytes * SAMPLE_RATE // sample_rate(self._format)
-
-    def _samples(self, last: bool = False) -> NDArray[np.int16]:
-        """All samples that wait, at 16 kHz."""
+    def _take(self, last: bool = False) -> NDArray[np.int16]:
+        """All samples that wait, at 16 kHz; with `last` also what the resampler holds back."""
         audio = decode_audio(b"".join(self._bytes), self._format)
         self._bytes.clear()
-        self._waiting_bytes = 0
+        self._waiting = 0
         return np.concatenate([self._rest, self._resampler.process(audio, last=last)])
 
     def _cut(self, samples: NDArray[np.int16]) -> NDArray[np.int16]:

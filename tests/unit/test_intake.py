@@ -13,6 +13,9 @@ from streamsrv.session.intake import Intake
 
 AUDIO = (8000 * np.sin(np.arange(24_000) * 0.05)).astype("<i2")
 
+HELD_BACK_MS = 11
+"""What the resampler keeps to itself, and rounding."""
+
 
 def frames(pieces: list[bytes], audio_format: AudioFormat) -> np.ndarray:
     intake = Intake()
@@ -55,3 +58,32 @@ def test_changing_the_format_in_the_middle_keeps_the_clock():
     intake.append(bytes(48_000), Pcm())
     intake.append(bytes(8_000), Pcmu())
     assert intake.received_ms >= 1950
+
+
+@given(st.lists(st.integers(1, 2000), max_size=40))
+def test_frames_come_out_as_soon_as_they_are_complete(pieces: list[int]):
+    intake, heard_ms = Intake(), 0
+    for samples in pieces:
+        heard_ms += 32 * len(intake.append(bytes(2 * samples), Pcm()))
+        assert intake.received_ms - heard_ms <= 32 + HELD_BACK_MS
+
+
+def test_small_pieces_count_at_once():
+    intake = Intake()
+    lengths_ms = []
+    for _ in range(4):
+        intake.append(bytes(480), Pcm())
+        lengths_ms.append(intake.received_ms)
+    assert lengths_ms == [10, 20, 30, 40]
+
+
+def test_what_waits_when_the_format_changes_is_heard():
+    intake = Intake()
+    frames = [
+        intake.append(bytes(1400), Pcm()),  # 29 ms
+        intake.append(g711.encode_mulaw(AUDIO[::3]).tobytes(), Pcmu()),
+        intake.flush(),
+    ]
+    samples = np.concatenate(frames).reshape(-1)
+    assert samples.size == 33 * 512
+    assert np.flatnonzero(np.abs(samples) > 1000)[0] == pytest.approx(29 * 16, abs=16)
