@@ -14,6 +14,7 @@ serve: $(VENV)/serve.stamp
 test: $(VENV)/test.stamp
 	@$(BIN)/streamsrv pull
 	@$(BIN)/python -m pytest $(ARGS)
+	@$(BIN)/python tests/browser $(ARGS)
 
 check: $(VENV)/test.stamp
 	$(BIN)/ruff check .

@@ -1,0 +1,44 @@
+"""Run the browser tests: `python tests/browser [pytest arguments]`.
+
+They run in a network namespace that has nothing but loopback, where this user may make one: a browser and a WebRTC
+server then offer each other no address of the outside.
+"""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+from chromium import CHROMIUM
+
+TESTS = Path(__file__).parent
+NAMESPACE = ["unshare", "--map-root-user", "--net"] if os.getuid() else ["unshare", "--net"]
+LOOPBACK_ONLY = ["sh", "-c", 'ip link set lo up && exec "$@"', "sh"]
+
+
+def main() -> int:
+    if not CHROMIUM.exists():
+        print(f"Browser tests not run: there is no {CHROMIUM} (Debian: apt-get install chromium pulseaudio).")
+        return 0
+    command = [sys.executable, "-m", "pytest", str(TESTS), *sys.argv[1:]]
+    if namespace_allowed():
+        command = [*NAMESPACE, *LOOPBACK_ONLY, *command]
+    else:
+        print("Browser tests run in the ordinary network: this user cannot make a network namespace.")
+    result = subprocess.run(command, check=False).returncode
+    return 0 if result == NO_TESTS_COLLECTED else result
+
+
+NO_TESTS_COLLECTED = 5
+"""pytest's exit status when `-k` picks none of these tests, which may well pick some of the others."""
+
+
+def namespace_allowed() -> bool:
+    if shutil.which("unshare") is None or shutil.which("ip") is None:
+        return False
+    return subprocess.run([*NAMESPACE, *LOOPBACK_ONLY, "true"], capture_output=True, check=False).returncode == 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,107 @@
+"""Fixtures: the server, a sound card, Chromium with it as microphone and speaker, pages that are watched for errors."""
+
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.sync_api import Browser, Playwright, sync_playwright
+
+from chromium import ARGUMENTS, CHROMIUM
+from pages import Pages
+from server_process import ROOT, ServerProcess
+from sound_card import Recording, SoundCard
+
+FIXTURES = ROOT / "fixtures"
+
+
+@pytest.fixture(scope="session")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
+    """One server for all tests that leave it as they found it."""
+    process = ServerProcess(tmp_path_factory.mktemp("server"))
+    process.start()
+    yield process
+    process.stop()
+
+
+@pytest.fixture
+def own_server(tmp_path: Path) -> Iterator[Callable[..., ServerProcess]]:
+    """Starts servers with settings, for a test that needs its own; all are stopped after it."""
+    started: list[ServerProcess] = []
+
+    def start(**settings: object) -> ServerProcess:
+        process = ServerProcess(tmp_path, **settings)
+        started.append(process)
+        process.start()
+        return process
+
+    yield start
+    for process in started:
+        process.stop()
+
+
+@pytest.fixture(scope="session")
+def sound_card(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SoundCard]:
+    missing = [tool for tool in ("pulseaudio", "pactl", "paplay", "parec") if shutil.which(tool) is None]
+    if missing:
+        pytest.skip(f"no virtual sound card: {', '.join(missing)} not installed (apt-get install pulseaudio)")
+    with SoundCard(tmp_path_factory.mktemp("sound")).running() as card:
+        yield card
+
+
+@pytest.fixture
+def speaker(sound_card: SoundCard) -> Iterator[Recording]:
+    """What the speaker plays during the test."""
+    with sound_card.recording() as recording:
+        yield recording
+
+
+@pytest.fixture(scope="session")
+def playwright() -> Iterator[Playwright]:
+    with sync_playwright() as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def chromium(playwright: Playwright, sound_card: SoundCard) -> Iterator[Browser]:
+    browser = playwright.chromium.launch(
+        executable_path=CHROMIUM,
+        args=list(ARGUMENTS),
+        ignore_default_args=["--mute-audio"],
+        env=sound_card.environment,
+    )
+    yield browser
+    browser.close()
+
+
+@pytest.fixture
+def pages(chromium: Browser, request: pytest.FixtureRequest, pictures: Path) -> Iterator[Pages]:
+    """Opens pages for this test. An error on their console fails it; of a failed test, a picture is kept."""
+    opened = Pages(chromium)
+    yield opened
+    if getattr(request.node, "failed", False):
+        for number, page in enumerate(opened.all()):
+            page.screenshot(path=pictures / f"failed-{request.node.name}-{number}.png")
+    opened.close()
+    assert not opened.errors(), "errors on the console"
+
+
+@pytest.fixture(scope="session")
+def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of screenshots, which pytest names in its report and keeps for the last three runs."""
+    return tmp_path_factory.mktemp("pictures")
+
+
+@pytest.fixture(scope="session")
+def recordings() -> Path:
+    """The folder of recorded speech; fixtures/README.md says what is in it."""
+    return FIXTURES
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Any:
+    report = yield
+    if report.when == "call" and report.failed:
+        item.failed = True  # type: ignore[attr-defined]
+    return report

@@ -1,0 +1,60 @@
+"""The real server with the real embedded models, as a process that tests can stop, kill and start again."""
+
+import os
+import re
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+from waiting import until
+
+ROOT = Path(__file__).parents[2]
+LISTENING = re.compile(r"Listening on (http://\S+)")
+
+
+class ServerProcess:
+    """`streamsrv serve` with the embedded models; `settings` as in streamsrv/config.py."""
+
+    def __init__(self, folder: Path, **settings: object) -> None:
+        self._log = folder / "server.log"
+        self._settings = {"chat": "smollm2-135m", "port": 0, **settings}
+        self._process: subprocess.Popen[bytes] | None = None
+        self.url = ""
+        """Where it listens, without a slash at the end."""
+
+    def start(self) -> None:
+        """Start it and wait until it listens: after the first start, on the same port again."""
+        environment = {name: value for name, value in os.environ.items() if not name.startswith("STREAMSRV_")}
+        environment |= {f"STREAMSRV_{name.upper()}": str(value) for name, value in self._settings.items()}
+        with self._log.open("wb") as log:
+            command = [sys.executable, "-m", "streamsrv", "serve"]
+            self._process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=log, stderr=subprocess.STDOUT)
+        self.url = until(self._listening, "the server listens", 120)
+        self._settings["port"] = int(self.url.rpartition(":")[2])
+
+    def stop(self) -> None:
+        """Stop it in good order, as Ctrl-C does."""
+        self._end(signal.SIGINT)
+
+    def kill(self) -> None:
+        """End it without a word to its clients."""
+        self._end(signal.SIGKILL)
+
+    def log(self) -> str:
+        return self._log.read_text(errors="replace")
+
+    def _listening(self) -> str:
+        assert self._process is not None
+        assert self._process.poll() is None, f"the server ended:\n{self.log()}"
+        found = LISTENING.search(self.log())
+        return found.group(1) if found else ""
+
+    def _end(self, how: signal.Signals) -> None:
+        if self._process is not None:
+            self._process.send_signal(how)
+            try:
+                self._process.wait(30)
+            finally:
+                self._process.kill()
+                self._process = None
