@@ -4,6 +4,7 @@ RUN useradd --create-home --uid 1000 streamsrv
 WORKDIR /app
 COPY pyproject.toml constraints.txt README.md ./
 COPY streamsrv streamsrv
+COPY web web
 RUN pip install --no-cache-dir -c constraints.txt '.[local,openai]'
 
 USER streamsrv

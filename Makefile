@@ -20,6 +20,8 @@ check: $(VENV)/test.stamp
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/pyright
+	@if command -v npm >/dev/null; then cd web && npm install --no-audit --no-fund --no-package-lock --loglevel=error && npm run --silent check; \
+	else echo 'npm is not installed: the types of web/ are not checked'; fi
 
 $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "streamsrv needs Python 3.11 or newer; try: make serve PYTHON=python3.12")'

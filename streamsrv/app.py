@@ -10,9 +10,10 @@ from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
 from starlette.routing import Mount, Route, WebSocketRoute
 
-from streamsrv.api import chat, models, speech, status, transcriptions
+from streamsrv.api import capabilities, chat, models, speech, status, transcriptions
 from streamsrv.api.auth import Authentication
 from streamsrv.api.errors import http_exception
+from streamsrv.api.pages import page_routes
 from streamsrv.config import Settings
 from streamsrv.providers.engines import Engines
 from streamsrv.service import Service
@@ -40,6 +41,7 @@ def build_app(settings: Settings, engines: Engines) -> Starlette:
             Route("/healthz", status.healthz),
             Route("/readyz", status.readyz),
             Route("/metrics", status.metrics),
+            *page_routes(),
         ],
     )
     app.state.service = service
@@ -53,6 +55,7 @@ def _rest_routes() -> list[Route]:
         Route("/audio/speech", speech.speech, methods=["POST"]),
         Route("/audio/transcriptions", transcriptions.transcriptions, methods=["POST"]),
         Route("/chat/completions", chat.completions, methods=["POST"]),
+        Route("/streamsrv/capabilities", capabilities.capabilities),
     ]
 
 

@@ -38,9 +38,11 @@ class Settings(BaseSettings):
 
     vad: str = "silero"
     recognizer: str = "moonshine-tiny"
+    """A catalogue name, or `none`: clients send text, for example what the browser itself has recognised."""
     chat: str = "auto"
     """A catalogue name, or `auto`: a model with a key, else one found on loopback, else the embedded one."""
     synthesizer: str = "hibari"
+    """A catalogue name, or `none`: clients ask for text, and may speak it themselves."""
     turn: str = ""
     """An end-of-turn model (`smart-turn`), which listens to the pauses of `semantic_vad`; empty: none."""
     model: tuple[dict[str, Any], ...] = ()

@@ -6,6 +6,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from streamsrv.api.errors import error_response
+from streamsrv.providers.absent import ABSENT
 from streamsrv.providers.engines import Engines
 from streamsrv.service import Service
 
@@ -29,7 +30,7 @@ async def model(request: Request) -> Response:
 
 def _names(engines: Engines) -> list[str]:
     names = [engines.chat.name, *engines.chat_by_name, engines.recognizer.name, engines.synthesizer.name]
-    return list(dict.fromkeys(names))
+    return [name for name in dict.fromkeys(names) if name != ABSENT]
 
 
 def _to_wire(name: str) -> dict[str, object]:

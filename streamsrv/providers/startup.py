@@ -10,6 +10,7 @@ from streamsrv.errors import EngineError
 from streamsrv.inference.scheduler import Scheduler
 from streamsrv.llm.base import ChatModel, Message
 from streamsrv.llm.discovery import choose_chat_model, find_local_servers
+from streamsrv.providers.absent import ABSENT, AbsentRecognizer, AbsentSynthesizer
 from streamsrv.providers.catalogue import DEFAULT_MODELS, Catalogue, Kind, ModelEntry, load_catalogue
 from streamsrv.providers.engines import Engines
 from streamsrv.providers.fallback import FallbackChatModel
@@ -53,8 +54,8 @@ async def load_engines(settings: Settings, report: Report) -> Engines:
     loader = Loader(settings, report)
     vad, recognizer, synthesizer, turn, (chat, by_name) = await asyncio.gather(
         loader.load(settings.vad, "vad"),
-        loader.load(settings.recognizer, "recognizer"),
-        loader.load(settings.synthesizer, "synthesizer"),
+        _if_wanted(loader, settings.recognizer, "recognizer", AbsentRecognizer()),
+        _if_wanted(loader, settings.synthesizer, "synthesizer", AbsentSynthesizer()),
         loader.load(settings.turn, "turn") if settings.turn else _nothing(),
         _load_chat_models(loader, settings, report),
     )
@@ -69,6 +70,10 @@ async def load_engines(settings: Settings, report: Report) -> Engines:
         chat_by_name=by_name,
         turn=turn,
     )
+
+
+async def _if_wanted(loader: Loader, name: str, kind: Kind, absent: Any) -> Any:
+    return absent if name == ABSENT else await loader.load(name, kind)
 
 
 async def _nothing() -> None:

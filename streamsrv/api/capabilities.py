@@ -1,0 +1,25 @@
+"""`GET /v1/streamsrv/capabilities`: what this server has, for clients that can stand in for a stage it lacks."""
+
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+
+from streamsrv.providers.absent import ABSENT
+from streamsrv.service import Service
+
+
+async def capabilities(request: Request) -> Response:
+    """`{recognizer: name | null, synthesizer: {name, voices} | null, chat: {default, models}, transports}`."""
+    service: Service = request.app.state.service
+    engines = service.engines
+    synthesizer = {"name": engines.synthesizer.name, "voices": list(engines.synthesizer.voices)}
+    return JSONResponse(
+        {
+            "recognizer": None if engines.recognizer.name == ABSENT else engines.recognizer.name,
+            "synthesizer": None if engines.synthesizer.name == ABSENT else synthesizer,
+            "chat": {
+                "default": engines.chat.name,
+                "models": list(dict.fromkeys([engines.chat.name, *engines.chat_by_name])),
+            },
+            "transports": ["websocket"],
+        }
+    )
