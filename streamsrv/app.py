@@ -10,7 +10,7 @@ from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
 from starlette.routing import Mount, Route, WebSocketRoute
 
-from streamsrv.api import capabilities, chat, models, speech, status, transcriptions
+from streamsrv.api import capabilities, chat, client_secrets, models, speech, status, transcriptions
 from streamsrv.api.auth import Authentication
 from streamsrv.api.errors import http_exception
 from streamsrv.api.pages import page_routes
@@ -56,6 +56,7 @@ def _rest_routes() -> list[Route]:
         Route("/audio/transcriptions", transcriptions.transcriptions, methods=["POST"]),
         Route("/chat/completions", chat.completions, methods=["POST"]),
         Route("/streamsrv/capabilities", capabilities.capabilities),
+        Route("/realtime/client_secrets", client_secrets.client_secrets, methods=["POST"]),
     ]
 
 
@@ -66,7 +67,7 @@ def _cross_origin(settings: Settings) -> list[Middleware]:
     cors = Middleware(
         CORSMiddleware,
         allow_origins=settings.allowed_origins,
-        allow_methods=["GET", "POST"],
+        allow_methods=["GET", "POST", "DELETE"],
         allow_headers=["*"],
         expose_headers=["Location", "Retry-After"],
     )

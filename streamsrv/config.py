@@ -33,6 +33,9 @@ class Settings(BaseSettings):
     port: Annotated[int, Field(ge=0, le=65535)] = 8000
     api_keys: Annotated[tuple[Annotated[SecretStr, Field(min_length=1)], ...], NoDecode] = ()
     """Keys that clients may present; several are separated by commas. Without any, only loopback is served."""
+    secret_key: Annotated[SecretStr, Field(min_length=32)] | None = None
+    """Signs client secrets, so that they outlive a restart and open sessions at every server that has the same key;
+    None: a random one for each start."""
     allowed_origins: Annotated[tuple[str, ...], NoDecode] = ()
     """Web origins (`https://example.org`) whose pages may connect, besides pages of this server itself."""
 

@@ -1,5 +1,6 @@
 """What all requests of one server share."""
 
+import secrets
 from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -7,6 +8,7 @@ from dataclasses import dataclass, field
 from streamsrv.config import Settings
 from streamsrv.metrics import Metrics
 from streamsrv.providers.engines import Engines
+from streamsrv.realtime.client_secrets import ClientSecrets
 
 
 @dataclass(slots=True)
@@ -18,6 +20,11 @@ class Service:
     metrics: Metrics = field(default_factory=Metrics)
     sessions: int = 0
     requests: int = 0
+    client_secrets: ClientSecrets = field(init=False)
+
+    def __post_init__(self) -> None:
+        chosen = self.settings.secret_key
+        self.client_secrets = ClientSecrets(chosen.get_secret_value().encode() if chosen else secrets.token_bytes(32))
 
     @property
     def has_room(self) -> bool:

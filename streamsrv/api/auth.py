@@ -1,14 +1,16 @@
 """Who may connect: keys and web origins, checked before anything else is done for a client."""
 
 import hmac
+import time
 from urllib.parse import SplitResult, urlsplit
 
 from starlette.requests import HTTPConnection
 from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from streamsrv.api.errors import error_response
+from streamsrv.api.errors import describe, error_response
 from streamsrv.config import Settings, is_loopback
+from streamsrv.realtime.client_secrets import PREFIX, ClientSecrets, UnusableSecret
 
 KEY_SUBPROTOCOL = "openai-insecure-api-key."
 """Prefix of the WebSocket subprotocol in which browsers carry the key: they cannot set headers."""
@@ -30,20 +32,38 @@ def presented_key(connection: HTTPConnection) -> str | None:
     return connection.headers.get("api-key")
 
 
-def refusal(connection: HTTPConnection, settings: Settings) -> Response | None:
+def presented_client_secret(connection: HTTPConnection, settings: Settings) -> str | None:
+    """The client secret of a client, be it valid or not; None for one that comes with a key of the server or none."""
+    key = presented_key(connection)
+    return key if key is not None and key.startswith(PREFIX) and not _is_known(key, settings) else None
+
+
+def refusal(
+    connection: HTTPConnection, settings: Settings, client_secrets: ClientSecrets | None = None
+) -> Response | None:
     """The response that turns a client away, or None for one that may come in.
 
+    `client_secrets`: where a session is to be opened, for which one of these is as good as a key. It is not used up.
     Without keys whoever reaches loopback is trusted, but not any page that a browser on this machine has open: the
     page must come from this server (its `Host` a loopback name, which also stops DNS rebinding) or be allowed.
     """
+    secret = presented_client_secret(connection, settings)
+    if secret is not None and client_secrets is not None:
+        try:
+            client_secrets.check(secret, int(time.time()))
+        except UnusableSecret as error:
+            return describe(error)
+    elif settings.api_keys and not _is_known(presented_key(connection), settings):
+        message = "Incorrect or missing API key."
+        if secret is not None:
+            message = "A client secret opens a realtime session and nothing else; here an API key is needed."
+        return error_response(401, message, code="invalid_api_key")
     if not settings.api_keys:
         host = _split(f"//{connection.headers.get('host', '')}").hostname or ""
         if not is_loopback(host):
             return error_response(
                 403, f"This server has no key and serves loopback only, not '{host}'.", code="forbidden"
             )
-    elif not _is_known(presented_key(connection), settings):
-        return error_response(401, "Incorrect or missing API key.", code="invalid_api_key")
     origin = connection.headers.get("origin")
     if origin is not None and not _origin_allowed(origin, connection, settings):
         return error_response(403, f"Pages of the origin '{origin}' may not connect.", code="origin_not_allowed")

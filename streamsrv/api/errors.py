@@ -8,6 +8,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from streamsrv.errors import EngineError, Overloaded, Rejected
+from streamsrv.realtime.client_secrets import NoRoomForSecrets, UnusableSecret
 from streamsrv.realtime.errors import ProtocolError
 
 logger = logging.getLogger(__name__)
@@ -38,6 +39,11 @@ def error_response(
 def describe(error: Exception) -> JSONResponse:
     """The response that tells a client what went wrong; what it cannot know of is logged."""
     match error:
+        case UnusableSecret():
+            return error_response(401, error.message, code=error.code, type=error.type)
+        case NoRoomForSecrets():
+            headers = {"Retry-After": "60"}
+            return error_response(503, error.message, code=error.code, type=error.type, headers=headers)
         case ProtocolError():
             status = error.status if isinstance(error, HttpError) else 400
             return error_response(status, error.message, code=error.code, type=error.type, param=error.param)

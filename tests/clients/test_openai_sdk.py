@@ -6,6 +6,10 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 from openai import AsyncOpenAI
+from openai.types.realtime.realtime_session_create_response import RealtimeSessionCreateResponse
+from openai.types.realtime.realtime_transcription_session_create_response import (
+    RealtimeTranscriptionSessionCreateResponse,
+)
 from websockets.exceptions import InvalidStatus
 
 from client_audio import RATE, best_of_times, loud, silence, turn
@@ -321,3 +325,41 @@ async def test_real_speech_is_transcribed_in_every_format(real_server: RunningSe
 
 def words(text: str) -> set[str]:
     return {word.strip(".,;!?").lower() for word in text.split()}
+
+
+async def test_a_client_secret_opens_its_session(server: RunningServer) -> None:
+    application = AsyncOpenAI(base_url=server.http_url, api_key="any")
+    session: Any = {"type": "realtime", "instructions": "Be brief.", "output_modalities": ["text"]}
+    made = await application.realtime.client_secrets.create(
+        session=session, expires_after={"anchor": "created_at", "seconds": 60}
+    )
+    assert isinstance(made.session, RealtimeSessionCreateResponse)
+    assert made.session.instructions == "Be brief."
+    browser = AsyncOpenAI(base_url=server.http_url, api_key=made.value)
+    async with browser.realtime.connect() as connection:
+        created = cast("Any", await connection.recv())
+    assert (created.type, created.session.id) == ("session.created", made.session.id)
+    assert created.session.output_modalities == ["text"]
+
+
+async def test_a_client_secret_may_be_for_a_transcription_session(server: RunningServer) -> None:
+    application = AsyncOpenAI(base_url=server.http_url, api_key="any")
+    made = await application.realtime.client_secrets.create(session={"type": "transcription"})
+    assert isinstance(made.session, RealtimeTranscriptionSessionCreateResponse)
+    browser = AsyncOpenAI(base_url=server.http_url, api_key=made.value)
+    async with browser.realtime.connect() as connection:
+        created = cast("Any", await connection.recv())
+    assert created.session.type == "transcription"
+
+
+async def test_a_used_client_secret_is_refused_with_a_reason(server: RunningServer) -> None:
+    application = AsyncOpenAI(base_url=server.http_url, api_key="any")
+    made = await application.realtime.client_secrets.create()
+    browser = AsyncOpenAI(base_url=server.http_url, api_key=made.value)
+    async with browser.realtime.connect():
+        pass
+    with pytest.raises(InvalidStatus) as refused:
+        async with browser.realtime.connect():
+            pass
+    assert refused.value.response.status_code == 401
+    assert "used before" in (refused.value.response.body or b"").decode()

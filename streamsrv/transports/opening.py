@@ -1,0 +1,55 @@
+"""How a session begins, whatever its transport: by a client secret, or by what the request says."""
+
+import secrets
+import time
+from typing import Any
+
+from msgspec import structs
+from starlette.requests import HTTPConnection
+
+from streamsrv.api.auth import presented_client_secret
+from streamsrv.realtime.errors import ProtocolError
+from streamsrv.realtime.session_object import Session, transcription_session, update_session
+from streamsrv.service import Service
+from streamsrv.session.core import MAX_SESSION_MS
+
+
+def new_id(prefix: str) -> str:
+    """An id such as `item_9c1f0e...`."""
+    return f"{prefix}_{secrets.token_hex(10)}"
+
+
+def new_session(given: dict[str, Any], service: Service) -> Session:
+    """A session with the server's defaults and what a client gave; raises `ProtocolError`."""
+    match given.get("type", "realtime"):
+        case "transcription":
+            session = transcription_session(new_id("sess"), _expires_at())
+        case "realtime":
+            model = given.get("model") or service.engines.chat.name
+            instructions = service.settings.instructions
+            session = Session(id=new_id("sess"), expires_at=_expires_at(), model=model, instructions=instructions)
+        case other:
+            message = f"Invalid value {other!r} for 'session.type': accepted are 'realtime', 'transcription'."
+            raise ProtocolError("invalid_value", message, "session.type")
+    return update_session(session, given)
+
+
+def requested_session(connection: HTTPConnection, service: Service) -> Session:
+    """The session that a client asks for with its secret, which this uses up, or with its query.
+
+    Raises `ProtocolError`: a secret may have been used by somebody else since `refusal` looked at it.
+    """
+    query = connection.query_params
+    if (secret := presented_client_secret(connection, service.settings)) is not None:
+        now = int(time.time())
+        session = structs.replace(service.client_secrets.redeem(secret, now), expires_at=_expires_at())
+    elif query.get("intent") == "transcription":
+        session = new_session({"type": "transcription"}, service)
+    else:
+        session = new_session({"model": query.get("model")}, service)
+    asked = [name for name in query.get("streamsrv", "").split(",") if name]
+    return session.with_events(asked) if asked else session
+
+
+def _expires_at() -> int:
+    return int(time.time()) + MAX_SESSION_MS // 1000
