@@ -1,0 +1,114 @@
+"""Firefox ESR, driven over WebDriver BiDi (https://w3c.github.io/webdriver-bidi): Playwright drives only its own build of it."""
+
+import base64
+import contextlib
+import itertools
+import json
+import re
+import shutil
+import subprocess
+import time
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from websockets.sync.client import ClientConnection, connect
+
+from waiting import until
+
+PREFERENCES = {
+    "media.navigator.permission.disabled": True,  # answers the permission prompt
+    "media.autoplay.default": 0,
+    "media.peerconnection.ice.loopback": True,
+    "media.peerconnection.ice.obfuscate_host_addresses": False,
+    "datareporting.policy.dataSubmissionEnabled": False,
+    "app.update.enabled": False,
+    "browser.shell.checkDefaultBrowser": False,
+    "network.captive-portal-service.enabled": False,
+    "network.connectivity-service.enabled": False,
+}
+ADDRESS = re.compile(r"WebDriver BiDi listening on (ws://\S+)")
+
+
+def installed() -> str | None:
+    return shutil.which("firefox-esr")
+
+
+class Firefox:
+    """One window. A script is an expression, or a promise of a value."""
+
+    def __init__(self, connection: ClientConnection) -> None:
+        self._connection = connection
+        self._numbers = itertools.count(1)
+        self.errors: list[str] = []
+        """What the page wrote on the console as an error, and what it did not catch."""
+        self._command("session.new", capabilities={})
+        self._command("session.subscribe", events=["log.entryAdded"])
+        self._window = self._command("browsingContext.getTree")["contexts"][0]["context"]
+
+    def open(self, url: str) -> None:
+        self._command("browsingContext.navigate", context=self._window, url=url, wait="complete")
+
+    def evaluate(self, script: str) -> Any:
+        """The value of a script as JSON can hold it. It counts as a gesture of the user."""
+        answer = self._command(
+            "script.evaluate",
+            expression=f"(async () => JSON.stringify((await ({script})) ?? null))()",
+            target={"context": self._window},
+            awaitPromise=True,
+            userActivation=True,
+        )
+        assert answer["type"] == "success", answer["exceptionDetails"]["text"]
+        return json.loads(answer["result"]["value"])
+
+    def wait_for(self, script: str, seconds: float = 60) -> Any:
+        """The first true value of a script."""
+        return until(lambda: self.evaluate(script), script, seconds)
+
+    def text(self) -> str:
+        """What can be read on the page."""
+        return self.evaluate("document.body.innerText")
+
+    def screenshot(self, path: Path) -> None:
+        path.write_bytes(
+            base64.b64decode(self._command("browsingContext.captureScreenshot", context=self._window)["data"])
+        )
+
+    def _command(self, method: str, **parameters: Any) -> dict[str, Any]:
+        number = next(self._numbers)
+        self._connection.send(json.dumps({"id": number, "method": method, "params": parameters}))
+        deadline = time.monotonic() + 60
+        while True:
+            message = json.loads(self._connection.recv(timeout=deadline - time.monotonic()))
+            if message.get("method") == "log.entryAdded":
+                self._log(message["params"])
+            elif message.get("id") == number:
+                assert message["type"] == "success", f"{method}: {message.get('message')}"
+                return message["result"]
+
+    def _log(self, entry: dict[str, Any]) -> None:
+        if entry["level"] == "error":
+            self.errors.append(str(entry.get("text")))
+
+
+@contextlib.contextmanager
+def running(folder: Path, environment: Mapping[str, str]) -> Iterator[Firefox]:
+    """Start it with a profile of its own in `folder`."""
+    profile = folder / "profile"
+    profile.mkdir()
+    lines = [f"user_pref({json.dumps(name)}, {json.dumps(value)});\n" for name, value in PREFERENCES.items()]
+    (profile / "user.js").write_text("".join(lines))
+    log = folder / "firefox.log"
+    command = ["firefox-esr", "--headless", "--no-remote", "--profile", str(profile), "--remote-debugging-port", "0"]
+    with log.open("wb") as output:
+        process = subprocess.Popen(command, env=environment, stdout=output, stderr=subprocess.STDOUT)
+    try:
+        address = until(lambda: ADDRESS.search(log.read_text(errors="replace")), "Firefox listens", 90).group(1)
+        with connect(address + "/session", max_size=None, compression=None) as connection:
+            yield Firefox(connection)
+    finally:
+        process.terminate()
+        try:
+            process.wait(20)
+        finally:
+            process.kill()
