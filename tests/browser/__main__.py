@@ -11,6 +11,7 @@ import sys
 from pathlib import Path
 
 from chromium import CHROMIUM
+from network import OURS
 
 TESTS = Path(__file__).parent
 NAMESPACE = ["unshare", "--map-root-user", "--net"] if os.getuid() else ["unshare", "--net"]
@@ -22,11 +23,13 @@ def main() -> int:
         print(f"Browser tests not run: there is no {CHROMIUM} (Debian: apt-get install chromium pulseaudio).")
         return 0
     command = [sys.executable, "-m", "pytest", str(TESTS), *sys.argv[1:]]
+    environment = dict(os.environ)
     if namespace_allowed():
         command = [*NAMESPACE, *LOOPBACK_ONLY, *command]
+        environment[OURS] = "1"
     else:
         print("Browser tests run in the ordinary network: this user cannot make a network namespace.")
-    result = subprocess.run(command, check=False).returncode
+    result = subprocess.run(command, env=environment, check=False).returncode
     return 0 if result == NO_TESTS_COLLECTED else result
 
 

@@ -8,7 +8,11 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, Playwright, sync_playwright
 
+import firefox as firefox_esr
+import speech_dispatcher
 from chromium import ARGUMENTS, CHROMIUM
+from firefox import Firefox
+from network import Network
 from pages import Pages
 from server_process import ROOT, ServerProcess
 from sound_card import Recording, SoundCard
@@ -73,6 +77,46 @@ def chromium(playwright: Playwright, sound_card: SoundCard) -> Iterator[Browser]
     )
     yield browser
     browser.close()
+
+
+@pytest.fixture(scope="session")
+def speaking_chromium(
+    playwright: Playwright, sound_card: SoundCard, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Browser]:
+    """Chromium whose `speechSynthesis` really speaks."""
+    if reason := speech_dispatcher.missing():
+        pytest.skip(f"the browser cannot speak: {reason}")
+    with speech_dispatcher.running(tmp_path_factory.mktemp("speech"), sound_card) as environment:
+        browser = playwright.chromium.launch(
+            executable_path=CHROMIUM,
+            args=[*ARGUMENTS, "--enable-speech-dispatcher"],
+            ignore_default_args=["--mute-audio"],
+            env=environment,
+        )
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def firefox(sound_card: SoundCard, tmp_path: Path, pictures: Path, request: pytest.FixtureRequest) -> Iterator[Firefox]:
+    """A window of Firefox with the sound card; watched and pictured as `pages` are."""
+    if firefox_esr.installed() is None:
+        pytest.skip("firefox-esr is not installed")
+    with firefox_esr.running(tmp_path, sound_card.environment) as window:
+        yield window
+        if getattr(request.node, "failed", False):
+            window.screenshot(pictures / f"failed-{request.node.name}.png")
+        assert not window.errors, "errors on the console"
+
+
+@pytest.fixture
+def network() -> Iterator[Network]:
+    """Loopback, to cut off; it is whole again after the test."""
+    if not Network.is_ours():
+        pytest.skip("the network is not the tests' own: this user cannot make a network namespace")
+    loopback = Network()
+    yield loopback
+    loopback.restore()
 
 
 @pytest.fixture

@@ -1,4 +1,7 @@
-"""Firefox ESR, driven over WebDriver BiDi (https://w3c.github.io/webdriver-bidi): Playwright drives only its own build of it."""
+"""Firefox ESR, driven over WebDriver BiDi: Playwright drives only a build of its own.
+
+Source: https://w3c.github.io/webdriver-bidi
+"""
 
 import base64
 import contextlib
