@@ -1,16 +1,14 @@
-// What the DOM library of TypeScript lacks: the scope of audio worklets, and speech recognition.
+// What the DOM library of TypeScript lacks: the scope of audio worklets, and the class that recognises speech.
 
 declare class AudioWorkletProcessor {
   readonly port: MessagePort;
   constructor(options?: AudioWorkletNodeOptions);
 }
-declare function registerProcessor(name: string, processor: new (options: AudioWorkletNodeOptions) => AudioWorkletProcessor): void;
+declare function registerProcessor(
+  name: string,
+  processor: new (options: AudioWorkletNodeOptions) => AudioWorkletProcessor,
+): void;
 
-interface SpeechRecognitionAlternative { readonly transcript: string }
-interface SpeechRecognitionResult { readonly isFinal: boolean; readonly length: number; [index: number]: SpeechRecognitionAlternative }
-interface SpeechRecognitionResultList { readonly length: number; [index: number]: SpeechRecognitionResult }
-interface SpeechRecognitionEvent extends Event { readonly resultIndex: number; readonly results: SpeechRecognitionResultList }
-interface SpeechRecognitionErrorEvent extends Event { readonly error: string; readonly message: string }
 interface SpeechRecognition extends EventTarget {
   lang: string;
   continuous: boolean;
@@ -20,7 +18,6 @@ interface SpeechRecognition extends EventTarget {
   onerror: ((event: SpeechRecognitionErrorEvent) => void) | null;
   onresult: ((event: SpeechRecognitionEvent) => void) | null;
   start(): void;
-  stop(): void;
   abort(): void;
 }
 declare var SpeechRecognition: { new (): SpeechRecognition } | undefined;

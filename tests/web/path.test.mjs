@@ -1,0 +1,63 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+
+import { choosePath } from "../../web/lib/path.js";
+
+const server = {
+  recognizer: "moonshine-tiny",
+  synthesizer: { name: "hibari", voices: ["default"] },
+  chat: { default: "m", models: ["m"] },
+  transports: ["websocket", "webrtc"],
+};
+const best = { server, transport: "webrtc", browserHears: true, browserSpeaks: true };
+
+test("the best path needs no reason", () => {
+  assert.deepEqual(choosePath(best), {
+    transport: "webrtc",
+    recognition: "server",
+    voice: "server",
+    summary: "WebRTC",
+    reasons: [],
+  });
+});
+
+test("a worse transport says why", () => {
+  const path = choosePath({ ...best, transport: "websocket", transportReasons: ["WebRTC is not used: blocked."] });
+  assert.deepEqual([path.transport, path.reasons], ["websocket", ["WebRTC is not used: blocked."]]);
+});
+
+test("without a recogniser on the server the browser hears", () => {
+  const path = choosePath({ ...best, server: { ...server, recognizer: null } });
+  assert.deepEqual([path.recognition, path.summary], ["browser", "WebRTC, browser hears"]);
+  assert.match(path.reasons[0], /no speech recogniser/);
+});
+
+test("without any recogniser one can type", () => {
+  const path = choosePath({ ...best, server: { ...server, recognizer: null }, browserHears: false });
+  assert.deepEqual([path.recognition, path.summary], ["none", "WebRTC, typing only"]);
+});
+
+test("without a voice on the server the browser speaks", () => {
+  const path = choosePath({ ...best, server: { ...server, synthesizer: null } });
+  assert.deepEqual([path.voice, path.summary], ["browser", "WebRTC, browser speaks"]);
+});
+
+test("without any voice replies are shown", () => {
+  assert.equal(choosePath({ ...best, server: { ...server, synthesizer: null }, browserSpeaks: false }).voice, "none");
+});
+
+test("a recogniser that fails is replaced, with its reason", () => {
+  const path = choosePath({ ...best, hearingFailed: "The server's recogniser failed (overloaded)" });
+  assert.equal(path.recognition, "browser");
+  assert.match(path.reasons[0], /overloaded/);
+});
+
+test("without a server the browser writes captions, and says that nobody answers", () => {
+  const path = choosePath({ ...best, server: null });
+  assert.deepEqual([path.transport, path.recognition, path.voice], ["none", "browser", "none"]);
+  assert.match(path.reasons[0], /nobody answers/);
+});
+
+test("without a server and without recognition nothing works, and it says so", () => {
+  assert.equal(choosePath({ ...best, server: null, browserHears: false }).summary, "Not connected");
+});

@@ -1,0 +1,126 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+
+import { Transcript } from "../../web/lib/transcript.js";
+
+/** @param {...object} events */
+function after(...events) {
+  const transcript = new Transcript(() => 0);
+  for (const event of events) transcript.take(event);
+  return transcript;
+}
+
+const started = { type: "input_audio_buffer.speech_started", item_id: "u" };
+const partial = (stable, unstable) => ({ type: "streamsrv.transcription.partial", item_id: "u", stable, unstable });
+const completed = (transcript) => ({
+  type: "conversation.item.input_audio_transcription.completed",
+  item_id: "u",
+  transcript,
+});
+const added = { type: "response.output_item.added", response_id: "r", item: { id: "a", type: "message" } };
+const spoken = (delta) => ({ type: "response.output_audio_transcript.delta", response_id: "r", item_id: "a", delta });
+const timed = (...words) => ({
+  type: "streamsrv.words.timed",
+  item_id: "a",
+  words: words.map(([word, start_ms, end_ms]) => ({ word, start_ms, end_ms })),
+});
+const done = (status, details = null) => ({
+  type: "response.done",
+  response: { id: "r", status, status_details: details, output: [{ id: "a", type: "message" }] },
+});
+const truncated = (ms) => ({ type: "conversation.item.truncated", item_id: "a", audio_end_ms: ms });
+
+test("certain and tentative words are told apart", () => {
+  const [message] = after(started, partial("turn on the", "light")).messages;
+  assert.deepEqual([message.text, message.tentative, message.status], ["turn on the", "light", "hearing"]);
+});
+
+test("the final transcript replaces what was heard before", () => {
+  const [message] = after(started, partial("turn on", "delight"), completed("Turn on the light.")).messages;
+  assert.deepEqual([message.text, message.tentative, message.status], ["Turn on the light.", "", "done"]);
+});
+
+test("a turn without words leaves nothing on the screen", () => {
+  assert.deepEqual(after(started, completed(" ")).messages, []);
+});
+
+test("a failed recognition keeps the words so far and says why", () => {
+  const failed = { type: "conversation.item.input_audio_transcription.failed", item_id: "u", error: { message: "No." } };
+  const [message] = after(started, partial("turn on", "the"), failed).messages;
+  assert.deepEqual([message.text, message.status, message.error], ["turn on the", "failed", "No."]);
+});
+
+test("words are lit when they begin to be heard", () => {
+  const transcript = after(added, spoken("One two three."), timed(["One", 0, 200], ["two", 200, 400], ["three.", 400, 700]));
+  transcript.played("a", 250);
+  assert.equal(transcript.messages[0].text.slice(0, transcript.messages[0].lit), "One two");
+});
+
+test("a number that is spoken in words lights no wrong word", () => {
+  const words = timed(["three", 0, 200], ["kilometers", 200, 900], ["away", 900, 1200]);
+  const transcript = after(added, spoken("3 kilometers away"), words);
+  transcript.played("a", 500);
+  assert.equal(transcript.messages[0].lit, "3 kilometers".length);
+});
+
+test("an interrupted reply shows which words were not heard", () => {
+  const words = timed(["One", 0, 200], ["two", 200, 400], ["three.", 400, 700]);
+  const transcript = after(added, spoken("One two three."), words, done("cancelled"), truncated(410));
+  const [message] = transcript.messages;
+  assert.deepEqual([message.status, message.text.slice(message.lit)], ["cut", " three."]);
+});
+
+test("what the server says was heard counts more than a later report of the player", () => {
+  const words = timed(["One", 0, 200], ["two", 200, 400]);
+  const transcript = after(added, spoken("One two"), words, truncated(210));
+  transcript.played("a", 390, true);
+  assert.equal(transcript.messages[0].lit, 3);
+});
+
+test("a reply that is complete and still being played can be interrupted", () => {
+  const words = timed(["One", 0, 200], ["two", 200, 400]);
+  const transcript = after(added, spoken("One two"), words, done("completed"));
+  transcript.played("a", 150, true);
+  assert.equal(transcript.messages[0].status, "cut");
+});
+
+test("a failed answer says why, even without a word", () => {
+  const details = { error: { message: "The model is down." } };
+  const event = done("failed", details);
+  event.response.output = [];
+  assert.equal(after(event).messages[0].error, "The model is down.");
+});
+
+test("what was said survives a lost connection", () => {
+  const transcript = after(started, partial("turn on", "the"), added, spoken("I will"));
+  transcript.connectionLost();
+  assert.deepEqual(
+    transcript.messages.map(({ text, tentative, status }) => [text, tentative, status]),
+    [["turn on the", "", "done"], ["I will", "", "cut"]],
+  );
+});
+
+test("a new session is told what was said, and of interrupted replies what was heard", () => {
+  const transcript = after(completed("Count."), added, spoken("One two"), timed(["One", 0, 200], ["two", 200, 400]), truncated(210));
+  assert.deepEqual(
+    transcript.replay().map(({ item }) => [item.id, item.role, item.content[0]]),
+    [
+      ["u", "user", { type: "input_text", text: "Count." }],
+      ["a", "assistant", { type: "output_text", text: "One" }],
+    ],
+  );
+});
+
+test("a new session is told the newest part of a long conversation", () => {
+  const transcript = new Transcript(() => 0);
+  for (let i = 0; i < 30; i++) transcript.putUser(`u${i}`, "x".repeat(1000));
+  const replayed = transcript.replay();
+  assert.deepEqual([replayed.length, replayed.at(-1)?.item.id], [12, "u29"]);
+});
+
+test("a browser's own voice lights sentence by sentence", () => {
+  const delta = { type: "response.output_text.delta", response_id: "r", item_id: "a", delta: "One. Two." };
+  const transcript = after(added, delta);
+  transcript.spokenSentence("a", "One.");
+  assert.equal(transcript.messages[0].lit, 4);
+});

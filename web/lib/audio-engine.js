@@ -1,0 +1,58 @@
+import { SAMPLE_RATE } from "./pcm.js";
+import { Problem } from "./problems.js";
+
+/**
+ * The page's one AudioContext. It runs at the rate of the wire, so that the browser resamples and we do not.
+ *
+ * Browsers let a page make sound only after a tap: call `unlock` inside its handler.
+ */
+export class AudioEngine {
+  #context = /** @type {AudioContext | null} */ (null);
+  #modules = /** @type {Promise<void> | null} */ (null);
+
+  /** The context; throws before `unlock`. */
+  get context() {
+    if (this.#context === null) throw new Error("unlock() was not called");
+    return this.#context;
+  }
+
+  /** Whether sound can be heard now. */
+  get running() {
+    return this.#context?.state === "running";
+  }
+
+  /**
+   * Create or wake the context, and load the worklets. Resolves even if the browser does not let sound through yet: see
+   * `running`, and call it again in the next tap.
+   *
+   * @returns {Promise<void>}
+   */
+  async unlock() {
+    if (this.#context === null) {
+      if (typeof AudioWorkletNode === "undefined") {
+        throw new Problem("no_audio_worklet", "This page cannot use sound.", "Open it over https, or in a newer browser.");
+      }
+      this.#context = new AudioContext({ sampleRate: SAMPLE_RATE, latencyHint: "interactive" });
+    }
+    const context = this.#context;
+    const resumed = context.resume();
+    this.#modules ??= loadWorklets(context);
+    await this.#modules;
+    // Where sound is blocked, `resume` waits for the next tap for ever.
+    await Promise.race([resumed, new Promise((resolve) => setTimeout(resolve, 500))]);
+  }
+
+  /** Free the sound device. */
+  async close() {
+    const context = this.#context;
+    this.#context = null;
+    this.#modules = null;
+    await context?.close();
+  }
+}
+
+/** @param {AudioContext} context */
+async function loadWorklets(context) {
+  const files = ["./capture-worklet.js", "./playout-worklet.js"];
+  await Promise.all(files.map((file) => context.audioWorklet.addModule(new URL(file, import.meta.url))));
+}

@@ -1,0 +1,126 @@
+import { Emitter } from "./emitter.js";
+import { Problem } from "./problems.js";
+import { SentenceSplitter } from "./sentences.js";
+
+const START_MS = 5000; // an utterance that has not begun by then never will
+const SLOWEST_MS_PER_CHARACTER = 200;
+
+/**
+ * @typedef {object} Utterance
+ * @property {string} itemId
+ * @property {string} text
+ */
+
+/**
+ * The browser's own voice: speaks streamed text sentence by sentence. Events: `speaking` (whether it makes sound),
+ * `spoken` (`{itemId, text}`: a sentence begins to be spoken), `drained` (item id: all of it was spoken), `problem`
+ * (it does not work; what waited is dropped).
+ *
+ * @extends {Emitter<{speaking: boolean, spoken: Utterance, drained: string, problem: Problem}>}
+ */
+export class BrowserVoice extends Emitter {
+  static supported = typeof speechSynthesis !== "undefined";
+
+  #language;
+  #splitter = new SentenceSplitter();
+  /** @type {Utterance[]} */
+  #waiting = []; // bounded by the length of a reply: it is cleared when the next one begins
+  /** @type {SpeechSynthesisUtterance | null} */
+  #current = null;
+  #itemId = "";
+  #finished = false;
+  /** @type {ReturnType<typeof setTimeout> | undefined} */
+  #timer;
+
+  /** @param {string} language  BCP 47 */
+  constructor(language) {
+    super();
+    this.#language = language;
+  }
+
+  /**
+   * @param {string} itemId
+   * @param {string} delta  text that follows what was given of this item
+   */
+  feed(itemId, delta) {
+    if (itemId !== this.#itemId) {
+      this.cancel();
+      this.#itemId = itemId;
+    }
+    this.#add(this.#splitter.feed(delta));
+  }
+
+  /** @param {string} itemId  all of its text was given */
+  finish(itemId) {
+    if (itemId !== this.#itemId) return;
+    this.#finished = true;
+    this.#add(this.#splitter.finish());
+    this.#drained();
+  }
+
+  /** Be silent at once, and drop what waits. */
+  cancel() {
+    this.#waiting = [];
+    this.#splitter = new SentenceSplitter();
+    this.#itemId = "";
+    this.#finished = false;
+    clearTimeout(this.#timer);
+    if (this.#current === null) return;
+    this.#forget();
+    speechSynthesis.cancel();
+    this.emit("speaking", false);
+  }
+
+  /** @param {string[]} sentences */
+  #add(sentences) {
+    for (const text of sentences) this.#waiting.push({ itemId: this.#itemId, text });
+    if (this.#current === null) this.#next();
+  }
+
+  #next() {
+    const next = this.#waiting.shift();
+    if (!next) return;
+    const utterance = new SpeechSynthesisUtterance(next.text);
+    utterance.lang = this.#language;
+    this.#current = utterance;
+    utterance.onstart = () => {
+      clearTimeout(this.#timer);
+      // Some browsers lose the end of an utterance.
+      this.#timer = setTimeout(() => this.#ended(), 2000 + next.text.length * SLOWEST_MS_PER_CHARACTER);
+      this.emit("speaking", true);
+      this.emit("spoken", next);
+    };
+    utterance.onend = () => this.#ended();
+    utterance.onerror = ({ error }) => this.#failed(error);
+    this.#timer = setTimeout(() => this.#failed("no response"), START_MS);
+    speechSynthesis.speak(utterance);
+  }
+
+  #ended() {
+    clearTimeout(this.#timer);
+    this.#forget();
+    if (this.#waiting.length > 0) return this.#next();
+    this.emit("speaking", false);
+    this.#drained();
+  }
+
+  #drained() {
+    if (this.#finished && this.#current === null && this.#waiting.length === 0) {
+      const itemId = this.#itemId;
+      this.#itemId = "";
+      this.#finished = false;
+      this.emit("drained", itemId);
+    }
+  }
+
+  /** @param {string} error */
+  #failed(error) {
+    this.cancel();
+    this.emit("problem", new Problem("voice_failed", `The browser's voice does not work here (${error}).`, "Replies are shown as text."));
+  }
+
+  #forget() {
+    if (this.#current) this.#current.onstart = this.#current.onend = this.#current.onerror = null;
+    this.#current = null;
+  }
+}

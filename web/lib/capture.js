@@ -1,0 +1,53 @@
+import { Emitter } from "./emitter.js";
+import { level } from "./pcm.js";
+
+/**
+ * What a MediaStream hears: `pcm` (mono, 24 kHz, blocks of 20 ms), `level` (0 to 1) for a meter, and `ended` when its
+ * device is gone.
+ *
+ * @extends {Emitter<{pcm: Int16Array, level: number, ended: null}>}
+ */
+export class Capture extends Emitter {
+  #source;
+  #node;
+  #sink;
+
+  /**
+   * @param {import("./audio-engine.js").AudioEngine} audio  unlocked
+   * @param {MediaStream} stream
+   */
+  constructor(audio, stream) {
+    super();
+    const context = audio.context;
+    this.stream = stream;
+    this.#source = context.createMediaStreamSource(stream);
+    this.#node = new AudioWorkletNode(context, "capture", {
+      numberOfOutputs: 1,
+      channelCount: 1,
+      channelCountMode: "explicit",
+      processorOptions: { sampleRate: context.sampleRate },
+    });
+    this.#sink = context.createGain(); // a node that leads nowhere may not be run
+    this.#sink.gain.value = 0;
+    this.#source.connect(this.#node).connect(this.#sink).connect(context.destination);
+    this.#node.port.onmessage = ({ data }) => {
+      this.emit("pcm", data);
+      this.emit("level", level(data));
+    };
+    for (const track of stream.getAudioTracks()) track.addEventListener("ended", this.#ended);
+  }
+
+  /** Stop, and let go of the device. */
+  close() {
+    for (const track of this.stream.getTracks()) {
+      track.removeEventListener("ended", this.#ended);
+      track.stop();
+    }
+    this.#node.port.onmessage = null;
+    this.#source.disconnect();
+    this.#node.disconnect();
+    this.#sink.disconnect();
+  }
+
+  #ended = () => this.emit("ended", null);
+}

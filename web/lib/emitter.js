@@ -1,0 +1,28 @@
+/**
+ * An EventTarget that knows the types of its events. Each is a CustomEvent; listeners of `on` get its `detail`.
+ *
+ * @template {Record<string, any>} Events  detail by event type
+ */
+export class Emitter extends EventTarget {
+  /**
+   * @template {keyof Events & string} Type
+   * @param {Type} type
+   * @param {(detail: Events[Type]) => void} listener
+   * @returns {() => void} removes the listener
+   */
+  on(type, listener) {
+    /** @param {Event} event */
+    const wrapped = (event) => listener(/** @type {CustomEvent} */ (event).detail);
+    this.addEventListener(type, wrapped);
+    return () => this.removeEventListener(type, wrapped);
+  }
+
+  /**
+   * @template {keyof Events & string} Type
+   * @param {Type} type
+   * @param {Events[Type]} detail
+   */
+  emit(type, detail) {
+    this.dispatchEvent(new CustomEvent(type, { detail }));
+  }
+}

@@ -1,0 +1,89 @@
+/** Which way speech takes to the server and back, and why not a better one. Pure. */
+
+/**
+ * @typedef {object} Capabilities  what a server has (`GET /v1/streamsrv/capabilities`); null: not that
+ * @property {string | null} recognizer
+ * @property {{name: string, voices: string[]} | null} synthesizer
+ * @property {{default: string, models: string[]}} chat
+ * @property {string[]} transports
+ */
+
+/**
+ * @typedef {"server" | "browser" | "none"} Stage  who does it
+ */
+
+/**
+ * @typedef {object} Facts
+ * @property {Capabilities | null} server  null: it cannot be reached
+ * @property {string} [transport]  the transport that is connected
+ * @property {string[]} [transportReasons]  why better transports are not used
+ * @property {boolean} browserHears  the browser has SpeechRecognition
+ * @property {boolean} browserSpeaks  the browser has speechSynthesis
+ * @property {string} [hearingFailed]  what the server's recogniser failed with
+ * @property {string} [speakingFailed]  what the server's voice failed with
+ */
+
+/**
+ * @typedef {object} Path
+ * @property {"webrtc" | "websocket" | "none"} transport
+ * @property {Stage} recognition
+ * @property {Stage} voice
+ * @property {string} summary  one line
+ * @property {string[]} reasons  a sentence for each step down from the best path
+ */
+
+/**
+ * @param {Facts} facts
+ * @returns {Path}
+ */
+export function choosePath(facts) {
+  const reasons = [...(facts.transportReasons ?? [])];
+  if (facts.server === null) return withoutServer(facts, reasons);
+  /** @type {Path["transport"]} */
+  const transport = facts.transport === "webrtc" ? "webrtc" : "websocket";
+  const heard = facts.hearingFailed ?? (facts.server.recognizer === null ? "The server has no speech recogniser" : "");
+  const spoken = facts.speakingFailed ?? (facts.server.synthesizer === null ? "The server has no voice" : "");
+  const recognition = stage(heard, facts.browserHears);
+  const voice = stage(spoken, facts.browserSpeaks);
+  if (heard) reasons.push(`${heard}: ${facts.browserHears ? "the browser recognises speech." : "you can only type."}`);
+  if (spoken) reasons.push(`${spoken}: ${facts.browserSpeaks ? "the browser speaks." : "replies are only shown."}`);
+  return { transport, recognition, voice, summary: summary(transport, recognition, voice), reasons };
+}
+
+/**
+ * @param {string} failure
+ * @param {boolean} browserCan
+ * @returns {Stage}
+ */
+function stage(failure, browserCan) {
+  if (!failure) return "server";
+  return browserCan ? "browser" : "none";
+}
+
+/**
+ * @param {Facts} facts
+ * @param {string[]} reasons
+ * @returns {Path}
+ */
+function withoutServer(facts, reasons) {
+  const recognition = facts.browserHears ? "browser" : "none";
+  const said = facts.browserHears
+    ? "The server cannot be reached: the browser alone writes down what you say, and nobody answers."
+    : "The server cannot be reached, and this browser cannot recognise speech.";
+  const line = facts.browserHears ? "Captions by the browser alone" : "Not connected";
+  return { transport: "none", recognition, voice: "none", summary: line, reasons: [...reasons, said] };
+}
+
+/**
+ * @param {"webrtc" | "websocket"} transport
+ * @param {Stage} recognition
+ * @param {Stage} voice
+ */
+function summary(transport, recognition, voice) {
+  const line = transport === "webrtc" ? "WebRTC" : "WebSocket";
+  if (recognition === "server" && voice === "server") return line;
+  const parts = [];
+  if (recognition !== "server") parts.push(recognition === "browser" ? "browser hears" : "typing only");
+  if (voice !== "server") parts.push(voice === "browser" ? "browser speaks" : "no voice");
+  return `${line}, ${parts.join(", ")}`;
+}

@@ -1,0 +1,131 @@
+/** What can go wrong, in the words of the person in front of the page: what happened, and what to do about it. Pure. */
+
+/**
+ * An error that is shown as it is.
+ */
+export class Problem extends Error {
+  /**
+   * @param {string} code  for programs
+   * @param {string} message  what happened
+   * @param {string} [advice]  what to do about it
+   */
+  constructor(code, message, advice = "") {
+    super(message);
+    this.name = "Problem";
+    this.code = code;
+    this.advice = advice;
+  }
+}
+
+/**
+ * Why there is no microphone.
+ *
+ * @param {string} errorName  of the DOMException that `getUserMedia` threw
+ * @returns {Problem}
+ */
+export function microphoneProblem(errorName) {
+  switch (errorName) {
+    case "NotAllowedError":
+    case "SecurityError":
+      return new Problem(
+        "microphone_denied",
+        "This page may not use the microphone.",
+        "Allow it in the address bar (the microphone or lock symbol), then press the button again. You can type meanwhile.",
+      );
+    case "NotFoundError":
+    case "OverconstrainedError":
+      return new Problem(
+        "microphone_missing",
+        "No microphone was found.",
+        "Plug one in, or choose another one in the settings. You can type meanwhile.",
+      );
+    case "NotReadableError":
+    case "AbortError":
+      return new Problem(
+        "microphone_busy",
+        "The microphone could not be opened.",
+        "Another program may be using it. Close that, then press the button again.",
+      );
+    case "InsecureContext":
+      return new Problem(
+        "insecure_page",
+        "Browsers give the microphone only to secure pages.",
+        "Open this page over https, or on this machine as http://127.0.0.1. You can type meanwhile.",
+      );
+    default:
+      return new Problem("microphone_failed", `The microphone failed (${errorName}).`, "Press the button to try again.");
+  }
+}
+
+/** The microphone that was in use is gone. */
+export function microphoneLost() {
+  return new Problem(
+    "microphone_lost",
+    "The microphone was unplugged.",
+    "Plug it in again or choose another one in the settings. You can type meanwhile.",
+  );
+}
+
+/**
+ * Why the browser's own recogniser does not hear.
+ *
+ * @param {string} error  of `SpeechRecognitionErrorEvent`, or our own `no-response`
+ * @returns {Problem}
+ */
+export function recognitionProblem(error) {
+  switch (error) {
+    case "network":
+      return new Problem(
+        "recognition_offline",
+        "The browser's speech recognition could not reach its service.",
+        "It works over the internet in most browsers. You can type instead.",
+      );
+    case "not-allowed":
+    case "service-not-allowed":
+      return microphoneProblem("NotAllowedError");
+    case "audio-capture":
+      return microphoneProblem("NotFoundError");
+    case "language-not-supported":
+      return new Problem("recognition_language", "The browser does not recognise this language.", "You can type instead.");
+    default:
+      return new Problem(
+        "recognition_failed",
+        `The browser's speech recognition does not work here (${error}).`,
+        "You can type instead.",
+      );
+  }
+}
+
+/** Neither the server nor the browser can recognise speech. */
+export function noRecognition() {
+  return new Problem("no_recognition", "Nothing here can recognise speech.", "You can type instead.");
+}
+
+/** The page may not play sound yet. */
+export function soundBlocked() {
+  return new Problem("sound_blocked", "The browser does not let this page play sound yet.", "Tap anywhere on the page.");
+}
+
+/**
+ * What an HTTP answer of the server means for the person.
+ *
+ * @param {number} status
+ * @param {{message?: string, code?: string} | undefined} error  the `error` of its body
+ * @returns {Problem}
+ */
+export function httpProblem(status, error) {
+  const said = error?.message ?? `The server answered with status ${status}.`;
+  if (status === 401) return new Problem("key_required", said, "Enter a key of this server.");
+  if (status === 403) return new Problem("refused", said, "Ask whoever runs this server.");
+  if (status === 503) return new Problem("server_full", said, "Try again in a moment.");
+  return new Problem(error?.code ?? "server_error", said);
+}
+
+/** No answer at all. */
+export function unreachable() {
+  return new Problem(
+    "unreachable",
+    "The server cannot be reached.",
+    "Check that it runs and that this device is online.",
+  );
+}

@@ -1,0 +1,44 @@
+/** Cuts streamed text into sentences that a browser's voice speaks one by one. Pure. */
+
+const LONGEST = 200; // characters; browsers stop long utterances in the middle, and show no progress within one
+const ABBREVIATION = /(?:^|\s)(?:Mr|Mrs|Ms|Dr|Prof|St|vs|etc|e\.g|i\.e|No|[A-Z])\.$/;
+const END = /[.!?…。！？]+["'”’)\]»]*(?=\s|$)|[。！？]|\n+/g;
+
+export class SentenceSplitter {
+  #text = "";
+
+  /**
+   * @param {string} delta
+   * @returns {string[]} sentences that are complete now
+   */
+  feed(delta) {
+    this.#text += delta;
+    /** @type {string[]} */
+    const sentences = [];
+    for (let cut = this.#cut(); cut > 0; cut = this.#cut()) {
+      const sentence = this.#text.slice(0, cut).trim();
+      this.#text = this.#text.slice(cut);
+      if (sentence) sentences.push(sentence);
+    }
+    return sentences;
+  }
+
+  /** @returns {string[]} what is left: at most one sentence */
+  finish() {
+    const rest = this.#text.trim();
+    this.#text = "";
+    return rest ? [rest] : [];
+  }
+
+  /** Where the first sentence ends; 0 if it is not complete. */
+  #cut() {
+    for (const match of this.#text.matchAll(END)) {
+      const end = match.index + match[0].length;
+      const certain = end < this.#text.length || /[\n。！？]/.test(match[0]); // "3." may go on as "3.5"
+      if (certain && !ABBREVIATION.test(this.#text.slice(0, end))) return end;
+    }
+    if (this.#text.length <= LONGEST) return 0;
+    const clause = Math.max(this.#text.lastIndexOf(", ", LONGEST), this.#text.lastIndexOf("; ", LONGEST)) + 1;
+    return clause || this.#text.lastIndexOf(" ", LONGEST) + 1 || LONGEST;
+  }
+}

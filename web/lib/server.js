@@ -1,0 +1,78 @@
+import { httpProblem, Problem, unreachable } from "./problems.js";
+
+const KEY_SUBPROTOCOL = "openai-insecure-api-key.";
+const TIMEOUT_MS = 8000;
+
+/** Where a server is, and how to be let in. */
+export class Server {
+  /**
+   * @param {string | URL} [url]  its address; default: where this module came from
+   * @param {string} [key]  one of its keys, if it has any
+   */
+  constructor(url = new URL("../", import.meta.url), key = "") {
+    this.url = new URL(url);
+    this.key = key;
+  }
+
+  /**
+   * What the server has. Throws a `Problem`: `unreachable`, `key_required`, `refused` or what else it answers.
+   *
+   * @returns {Promise<import("./path.js").Capabilities>}
+   */
+  async capabilities() {
+    const response = await this.fetch("v1/streamsrv/capabilities");
+    return response.json();
+  }
+
+  /**
+   * Why a connection was refused; browsers do not tell for WebSockets. Null: no reason was found.
+   *
+   * @returns {Promise<Problem | null>}
+   */
+  async diagnose() {
+    try {
+      await this.capabilities();
+      await this.fetch("readyz");
+      return null;
+    } catch (error) {
+      return error instanceof Problem ? error : unreachable();
+    }
+  }
+
+  /**
+   * A request of this server, with its key. Throws a `Problem` unless the answer is a success.
+   *
+   * @param {string} path  relative to the server's address
+   * @param {RequestInit} [init]
+   * @returns {Promise<Response>}
+   */
+  async fetch(path, init = {}) {
+    const headers = new Headers(init.headers);
+    if (this.key) headers.set("Authorization", `Bearer ${this.key}`);
+    let response;
+    try {
+      response = await fetch(new URL(path, this.url), { signal: AbortSignal.timeout(TIMEOUT_MS), ...init, headers });
+    } catch {
+      throw unreachable();
+    }
+    if (response.ok) return response;
+    const body = await response.json().catch(() => undefined);
+    throw httpProblem(response.status, body?.error);
+  }
+
+  /**
+   * @param {Record<string, string>} query
+   * @returns {URL} of a Realtime session over WebSocket
+   */
+  realtimeUrl(query) {
+    const url = new URL("v1/realtime", this.url);
+    url.protocol = url.protocol === "https:" ? "wss:" : "ws:";
+    url.search = new URLSearchParams(query).toString();
+    return url;
+  }
+
+  /** @returns {string[]} subprotocols of a WebSocket: browsers cannot send the key in a header */
+  get subprotocols() {
+    return this.key ? ["realtime", KEY_SUBPROTOCOL + this.key] : ["realtime"];
+  }
+}

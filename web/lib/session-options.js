@@ -1,0 +1,59 @@
+/** What a voice session can be told, and how the server is told. Pure. */
+
+/** @typedef {"hands-free" | "push-to-talk"} Mode */
+
+/**
+ * @typedef {object} VoiceSessionOptions
+ * @property {Mode} mode
+ * @property {string} model  one of the server's chat models; empty: its default
+ * @property {string} voice  one of its voices; empty: its default
+ * @property {string} instructions  system prompt; empty: the server's
+ * @property {boolean} spoken  whether replies are spoken
+ * @property {string} deviceId  of the microphone; empty: the default one
+ * @property {string} language  BCP 47, for the browser's own recogniser and voice
+ * @property {import("./connection.js").TransportName[]} transports  to try, best first
+ */
+
+/** @type {VoiceSessionOptions} */
+export const DEFAULT_OPTIONS = {
+  mode: "hands-free",
+  model: "",
+  voice: "",
+  instructions: "",
+  spoken: true,
+  deviceId: "",
+  language: "en-US",
+  transports: ["webrtc", "websocket"],
+};
+
+const EVENTS = ["transcription.partial", "playback.hold", "words.timed"];
+
+/**
+ * The session that `session.update` asks for.
+ *
+ * @param {VoiceSessionOptions} options
+ * @param {Pick<import("./path.js").Path, "recognition" | "voice">} path
+ */
+export function sessionObject(options, { recognition, voice }) {
+  const listens = recognition === "server" && options.mode === "hands-free";
+  return {
+    type: "realtime",
+    output_modalities: [options.spoken && voice === "server" ? "audio" : "text"],
+    ...(options.instructions ? { instructions: options.instructions } : {}),
+    audio: {
+      input: { transcription: {}, turn_detection: listens ? { type: "semantic_vad" } : null },
+      ...(options.voice ? { output: { voice: options.voice } } : {}),
+    },
+    streamsrv: { events: EVENTS },
+  };
+}
+
+/**
+ * Whether a change needs another session: the server fixes the model at the start, and the voice once it was heard.
+ *
+ * @param {VoiceSessionOptions} before
+ * @param {VoiceSessionOptions} after
+ */
+export function needsNewSession(before, after) {
+  return before.model !== after.model || before.voice !== after.voice;
+}

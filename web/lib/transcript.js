@@ -1,0 +1,279 @@
+/** The conversation as it stands on the screen, from the events of the server. It outlives connections. Pure. */
+
+import { WordPlacer } from "./words.js";
+
+/** @typedef {{type: string, [field: string]: any}} ServerEvent */
+
+/**
+ * @typedef {"hearing" | "recognising" | "in_progress" | "done" | "cut" | "failed"} Status
+ *   of what the user says: `hearing` (speaking), `recognising` (the turn is over), `done`, `failed`;
+ *   of a reply: `in_progress`, `done`, `cut` (interrupted), `failed`
+ */
+
+/**
+ * @typedef {object} Message
+ * @property {string} id
+ * @property {"user" | "assistant"} role
+ * @property {Status} status
+ * @property {string} text  what is certain
+ * @property {string} tentative  what follows it and may be taken back
+ * @property {boolean} spoken  said or to be said aloud, not written
+ * @property {number} lit  characters of a spoken reply that were spoken so far
+ * @property {string} [error]  why it failed
+ * @property {string} [responseId]
+ * @property {Record<string, number>} [latency]  ms from the end of speech to each stage
+ * @property {number} at  when it began: ms since 1970
+ */
+
+/** @typedef {Message & {words: WordPlacer, truncated: boolean}} Entry */
+
+const REPLAYED_CHARACTERS = 12_000; // of a conversation that is given to a new session, newest first
+
+export class Transcript {
+  /** @type {Entry[]} */
+  #entries = [];
+  #now;
+
+  /** @param {() => number} now  ms since 1970 */
+  constructor(now) {
+    this.#now = now;
+  }
+
+  /** @returns {readonly Message[]} what there is to show, oldest first */
+  get messages() {
+    return this.#entries.filter((entry) => entry.text || entry.tentative || entry.error || entry.status === "hearing");
+  }
+
+  /**
+   * @param {ServerEvent} event
+   * @returns {boolean} whether it changed anything
+   */
+  take(event) {
+    const handler = HANDLERS[event.type];
+    if (handler === undefined) return false;
+    handler(this, event);
+    return true;
+  }
+
+  /**
+   * Something that was said or written here, before the server knows of it.
+   *
+   * @param {string} id
+   * @param {string} text
+   * @param {{tentative?: string, spoken?: boolean}} [how]
+   */
+  putUser(id, text, { tentative = "", spoken = false } = {}) {
+    const entry = this.entry(id, "user", spoken);
+    entry.text = text;
+    entry.tentative = tentative;
+    entry.status = tentative ? "hearing" : "done";
+  }
+
+  /**
+   * How much of a reply was played.
+   *
+   * @param {string} itemId
+   * @param {number} ms
+   * @param {boolean} [cut]  the rest will not be played
+   */
+  played(itemId, ms, cut = false) {
+    const entry = this.#find(itemId);
+    if (!entry || entry.truncated) return;
+    if (cut) this.#cut(entry, ms);
+    else entry.lit = entry.words.begun(ms);
+  }
+
+  /**
+   * The browser's own voice begins a sentence; it has no word times.
+   *
+   * @param {string} itemId
+   * @param {string} sentence
+   */
+  spokenSentence(itemId, sentence) {
+    const entry = this.#find(itemId);
+    if (!entry) return;
+    entry.spoken = true;
+    const at = entry.text.indexOf(sentence, entry.lit);
+    if (at >= 0) entry.lit = at + sentence.length;
+  }
+
+  /**
+   * All of a reply was played.
+   *
+   * @param {string} itemId
+   */
+  playedAll(itemId) {
+    const entry = this.#find(itemId);
+    if (entry && !entry.truncated) entry.lit = entry.text.length;
+  }
+
+  /**
+   * @param {string} responseId
+   * @param {Record<string, number>} latency
+   */
+  addLatency(responseId, latency) {
+    const entry = this.#entries.find((each) => each.responseId === responseId);
+    if (entry) entry.latency = latency;
+  }
+
+  /** The connection is gone, and with it what was in progress. What was said so far stays. */
+  connectionLost() {
+    for (const entry of this.#entries) {
+      if (entry.status === "hearing" || entry.status === "recognising") {
+        entry.text = `${entry.text} ${entry.tentative}`.trim();
+        entry.tentative = "";
+        entry.status = entry.text ? "done" : "failed";
+        if (!entry.text) entry.error = "The connection was lost before this was recognised.";
+      } else if (entry.status === "in_progress") {
+        entry.status = "cut";
+      }
+    }
+  }
+
+  /**
+   * What was said so far, as `conversation.item.create` events for a session that knows nothing of it: the newest
+   * messages that fit, and of interrupted replies what was heard.
+   *
+   * @returns {ServerEvent[]}
+   */
+  replay() {
+    /** @type {ServerEvent[]} */
+    const events = [];
+    let characters = 0;
+    for (const entry of [...this.#entries].reverse()) {
+      const text = (entry.status === "cut" && entry.spoken ? entry.text.slice(0, entry.lit) : entry.text).trim();
+      if (!text || entry.status === "failed") continue;
+      characters += text.length;
+      if (characters > REPLAYED_CHARACTERS) break;
+      const content = [{ type: entry.role === "user" ? "input_text" : "output_text", text }];
+      events.unshift({
+        type: "conversation.item.create",
+        item: { id: entry.id, type: "message", role: entry.role, content },
+      });
+    }
+    return events;
+  }
+
+  /** Forget everything. */
+  clear() {
+    this.#entries = [];
+  }
+
+  /**
+   * The entry of an item, which is added at the end if it is new.
+   *
+   * @param {string} id
+   * @param {"user" | "assistant"} role
+   * @param {boolean} spoken
+   * @returns {Entry}
+   */
+  entry(id, role, spoken) {
+    const known = this.#find(id);
+    if (known) return known;
+    /** @type {Entry} */
+    const entry = {
+      id,
+      role,
+      status: role === "user" ? "hearing" : "in_progress",
+      text: "",
+      tentative: "",
+      spoken,
+      lit: 0,
+      at: this.#now(),
+      words: new WordPlacer(),
+      truncated: false,
+    };
+    this.#entries.push(entry);
+    return entry;
+  }
+
+  /** @param {string} id */
+  remove(id) {
+    this.#entries = this.#entries.filter((entry) => entry.id !== id);
+  }
+
+  /**
+   * @param {string} id
+   * @param {number} ms
+   */
+  truncate(id, ms) {
+    const entry = this.#find(id);
+    if (!entry) return;
+    this.#cut(entry, ms);
+    entry.truncated = true;
+  }
+
+  /** @param {string} id */
+  #find(id) {
+    return this.#entries.find((entry) => entry.id === id);
+  }
+
+  /**
+   * @param {Entry} entry
+   * @param {number} ms
+   */
+  #cut(entry, ms) {
+    entry.status = "cut";
+    entry.lit = entry.words.heard(ms);
+  }
+}
+
+/** @type {Record<string, (transcript: Transcript, event: ServerEvent) => void>} */
+const HANDLERS = {
+  "input_audio_buffer.speech_started"(transcript, event) {
+    transcript.entry(event.item_id, "user", true).status = "hearing";
+  },
+  "input_audio_buffer.committed"(transcript, event) {
+    const entry = transcript.entry(event.item_id, "user", true);
+    if (entry.status === "hearing") entry.status = "recognising";
+  },
+  "streamsrv.transcription.partial"(transcript, event) {
+    const entry = transcript.entry(event.item_id, "user", true);
+    entry.text = event.stable;
+    entry.tentative = event.unstable;
+  },
+  "conversation.item.input_audio_transcription.completed"(transcript, event) {
+    if (!event.transcript.trim()) return transcript.remove(event.item_id);
+    const entry = transcript.entry(event.item_id, "user", true);
+    Object.assign(entry, { text: event.transcript.trim(), tentative: "", status: "done" });
+  },
+  "conversation.item.input_audio_transcription.failed"(transcript, event) {
+    const entry = transcript.entry(event.item_id, "user", true);
+    const error = event.error?.message ?? "This could not be recognised.";
+    Object.assign(entry, { text: `${entry.text} ${entry.tentative}`.trim(), tentative: "", status: "failed", error });
+  },
+  "conversation.item.deleted"(transcript, event) {
+    transcript.remove(event.item_id);
+  },
+  "conversation.item.truncated"(transcript, event) {
+    transcript.truncate(event.item_id, event.audio_end_ms);
+  },
+  "response.output_item.added"(transcript, event) {
+    if (event.item.type !== "message") return;
+    transcript.entry(event.item.id, "assistant", false).responseId = event.response_id;
+  },
+  "response.output_audio_transcript.delta"(transcript, event) {
+    const entry = transcript.entry(event.item_id, "assistant", true);
+    entry.spoken = true;
+    entry.text += event.delta;
+  },
+  "response.output_text.delta"(transcript, event) {
+    transcript.entry(event.item_id, "assistant", false).text += event.delta;
+  },
+  "streamsrv.words.timed"(transcript, event) {
+    const entry = transcript.entry(event.item_id, "assistant", true);
+    entry.words.place(entry.text, event.words);
+  },
+  "response.done"(transcript, event) {
+    const { id, status, status_details: details, output } = event.response;
+    for (const item of output) {
+      if (item.type !== "message") continue;
+      const entry = transcript.entry(item.id, "assistant", false);
+      if (entry.status === "in_progress") entry.status = status === "completed" ? "done" : "cut";
+    }
+    if (status !== "failed") return;
+    const said = output.find((/** @type {any} */ item) => item.type === "message");
+    const entry = transcript.entry(said?.id ?? id, "assistant", false);
+    Object.assign(entry, { status: "failed", error: details?.error?.message ?? "The answer failed.", responseId: id });
+  },
+};
