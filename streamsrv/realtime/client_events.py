@@ -96,6 +96,15 @@ class ResponseCancel(Struct, tag="response.cancel"):
     event_id: EventId = None
 
 
+class PlaybackReport(Struct, tag="streamsrv.playback.report"):
+    """Extension: `audio_ms` of an item's audio were played; `ended`: no more of it will be."""
+
+    item_id: str
+    audio_ms: Annotated[int, Meta(ge=0)]
+    ended: bool = False
+    event_id: EventId = None
+
+
 ClientEvent = (
     SessionUpdate
     | AudioAppend
@@ -108,6 +117,7 @@ ClientEvent = (
     | ItemDelete
     | ResponseCreate
     | ResponseCancel
+    | PlaybackReport
 )
 
 _decoder = msgspec.json.Decoder(ClientEvent)

@@ -150,6 +150,10 @@ class Session(Struct, frozen=True, kw_only=True):
         voice = self.audio.output.voice
         return voice.id if isinstance(voice, VoiceId) else voice
 
+    def wants(self, event_name: str) -> bool:
+        """Whether the client asked for an extension event."""
+        return isinstance(self.streamsrv, StreamsrvOptions) and event_name in self.streamsrv.events
+
     def with_events(self, names: list[str]) -> "Session":
         """This session, with extension events asked for."""
         return msgspec.structs.replace(self, streamsrv=StreamsrvOptions(events=names))

@@ -12,6 +12,8 @@ from streamsrv.realtime.client_events import (
     ItemDelete,
     ItemRetrieve,
     ItemTruncate,
+    OutputAudioClear,
+    PlaybackReport,
     ResponseCancel,
     ResponseCreate,
     ResponseOptions,
@@ -20,7 +22,6 @@ from streamsrv.realtime.client_events import (
 from streamsrv.realtime.errors import ProtocolError
 from streamsrv.realtime.items import FunctionCallItem, InputAudio, Item, MessageItem, check_item, item_to_wire
 from streamsrv.realtime.session_object import (
-    ServerVad,
     Session,
     session_to_wire,
     update_session,
@@ -28,6 +29,7 @@ from streamsrv.realtime.session_object import (
 from streamsrv.session.clips import take_clip
 from streamsrv.session.conversation import Conversation, duplicate_item, to_messages
 from streamsrv.session.effects import ClearTimer, Close, DropRecognition, Effect, PrepareModel, RecognizeClip, SetTimer
+from streamsrv.session.idle import STILL_THERE, IdleTimer
 from streamsrv.session.inputs import (
     AudioAppended,
     EventReceived,
@@ -36,6 +38,7 @@ from streamsrv.session.inputs import (
     GenerationFailed,
     Input,
     ModelOutput,
+    PlaybackEnded,
     PlaybackReported,
     RecognitionFailed,
     SegmentSpoken,
@@ -46,25 +49,22 @@ from streamsrv.session.inputs import (
 )
 from streamsrv.session.listening import CommittedAudio, Listener, recognition_options
 from streamsrv.session.outbox import Outbox
+from streamsrv.session.output_audio import OutputAudio
 from streamsrv.session.rate_limit import RateLimit
-from streamsrv.session.responses import STALL_MS, Responses
+from streamsrv.session.responses import Responses
 from streamsrv.session.timeline import Timeline
-from streamsrv.session.transcription import Transcriptions
+from streamsrv.session.transcription import RECOGNITION_MS, Transcriptions
 from streamsrv.session.turn_taking import TurnBegan, TurnChange, TurnEnded, TurnTaking
 
 MAX_SESSION_MS = 60 * 60 * 1000
-RECOGNITION_MS = 15_000
-"""A final transcript that takes longer has failed; that of a clip, longer than all audio before it and its own."""
-SPEECH_OR_NOISE_MS = 500
-"""After this it is clear whether a sound began a turn."""
-STILL_THERE = "The user has said nothing for a while. Ask in one short sentence whether they are still there."
 
 
 class SessionCore:
     """Everything a session decides. Inputs go to `handle`, in order; its effects are to be run in order.
 
-    `new_id` makes ids from a prefix. `speculative`: answers may be begun in the last pause of a turn. All times are ms:
-    of the session's own audio, or (`now_ms`) of the driver's clock.
+    `new_id` makes ids from a prefix. `speculative`: answers may be begun in the last pause of a turn.
+    `holds_playback`: the transport plays the answers (`channel.Speaker`), not the client. All times are ms: of the
+    session's own audio, or (`now_ms`) of the driver's clock.
     """
 
     def __init__(
@@ -74,18 +74,22 @@ class SessionCore:
         new_id: Callable[[str], str],
         responses_per_minute: int = 120,
         speculative: bool = True,
+        holds_playback: bool = False,
     ) -> None:
         self.session = session
         self._outbox = Outbox(new_id)
         self._conversation = Conversation(new_id("conv"))
         self._listener = Listener(session.audio.input, self._outbox)
         self._transcriptions = Transcriptions(self._outbox)
-        self._responses = Responses(self._conversation, self._outbox, RateLimit(responses_per_minute))
-        self._turns = TurnTaking(self._listener, self._outbox, self._responses.words_played)
-        self._turns.configure(session.audio.input)
+        self._output_audio = OutputAudio(self._conversation, self._outbox, held_by_transport=holds_playback)
+        self._responses = Responses(
+            self._conversation, self._outbox, RateLimit(responses_per_minute), self._output_audio
+        )
+        self._turns = TurnTaking(self._listener, self._outbox, self._responses, self._output_audio)
+        self._idle = IdleTimer(self._listener, self._responses, self._output_audio, self._outbox)
+        self._configure()
         self._unanswered: set[str] = set()  # the items of the user's turns to which a response is due
         self._owed = False  # an answer of which nothing was heard was interrupted: even a noise is answered then
-        self._was_noise = False  # it stopped the idle timer, and no response will start it again
         self._timeline = Timeline()  # of the user's last turn
         self._speculative = speculative
         self._now_ms = 0
@@ -108,7 +112,7 @@ class SessionCore:
                 self._refuse(error, None)
             self._answer_if_due()
             self._end_speculation_if_vain()
-            self._watch_for_silence()
+            self._idle.watch(self._now_ms)
         return self._outbox.take()
 
     def _is_stale(self, happened: Input) -> bool:
@@ -149,9 +153,16 @@ class SessionCore:
             case GenerationFailed():
                 self._responses.fail(happened.generation, happened.error, self._now_ms)
             case PlaybackReported():
-                self._responses.playback_reported(happened.item_id, happened.audio_ms)
+                self._take_report(happened.item_id, happened.audio_ms)
+            case PlaybackEnded():
+                self._take_report(happened.item_id, happened.audio_ms)
+                self._output_audio.end(happened.item_id, happened.audio_ms, self._now_ms)
             case TimerFired():
                 self._time_out(*happened.name.partition(":")[::2])
+
+    def _take_report(self, item_id: str, audio_ms: int) -> None:
+        if self._output_audio.report(item_id, audio_ms, self._now_ms):
+            self._responses.playback_began(item_id, self._now_ms)
 
     def _hear(self, frame: FrameHeard) -> None:
         for change in self._turns.hear(frame, self._now_ms):
@@ -161,9 +172,11 @@ class SessionCore:
         detection = self.session.audio.input.turn_detection
         match change:
             case TurnBegan():
-                self._outbox.emit(ClearTimer("idle"))
+                self._idle.stop()
                 if detection is not None and detection.interrupt_response:
                     self._owed |= self._responses.interrupt(self._now_ms)
+                else:
+                    self._output_audio.resume(self._now_ms)
             case TurnEnded():
                 self._timeline = change.timeline
                 if detection is not None and detection.create_response and self.session.type == "realtime":
@@ -221,7 +234,7 @@ class SessionCore:
         self._conversation.set_transcript(item_id, text)
         if item_id in self._unanswered and not text and not self._owed:
             self._unanswered.remove(item_id)  # a noise: nobody waits for an answer
-            self._was_noise = True
+            self._idle.take_noise()
         self._responses.start_ready(self._transcriptions.pending, self._now_ms)
 
     def _answer_if_due(self) -> None:
@@ -247,10 +260,13 @@ class SessionCore:
             case SessionUpdate():
                 self._update(event)
             case AudioCommit():
-                self._commit(self._listener.commit())
+                committed = self._listener.commit()
+                self._turns.abandon(self._now_ms)
+                self._commit(committed)
             case AudioClear():
                 self._transcriptions.forget(self._listener.item_id)
                 self._listener.clear()
+                self._turns.abandon(self._now_ms)
                 self._outbox.send("input_audio_buffer.cleared")
                 if self._owed:
                     self._respond(ResponseOptions())
@@ -267,19 +283,30 @@ class SessionCore:
                 self._create_response(event.response or ResponseOptions())
             case ResponseCancel():
                 self._responses.cancel(event.response_id, self._now_ms)
+            case OutputAudioClear():
+                self._responses.clear_output(self._now_ms)
+            case PlaybackReport():
+                kind = PlaybackEnded if event.ended else PlaybackReported
+                self._dispatch(kind(event.item_id, event.audio_ms))
             case _:
-                raise ProtocolError("invalid_value", "This event is only for WebRTC and telephone sessions.", "type")
+                raise TypeError(f"{type(event).__name__} is no input of the core")
 
     def _update(self, event: SessionUpdate) -> None:
         held = self.session
-        self.session = update_session(held, event.session, voice_used=self._responses.voice_used)
-        self._listener.configure(self.session.audio.input)
-        self._turns.configure(self.session.audio.input)
-        if self._idle_timeout_ms is None:
-            self._outbox.emit(ClearTimer("idle"))
+        self.session = update_session(held, event.session, voice_used=self._output_audio.used)
+        if self.session.audio.input.turn_detection is None:
+            self._turns.abandon(self._now_ms)
+        self._configure()
         if self.session.instructions != held.instructions:
             self._prepare_model()
         self._outbox.send("session.updated", session=session_to_wire(self.session))
+
+    def _configure(self) -> None:
+        options = self.session.audio.input
+        self._listener.configure(options)
+        self._turns.configure(options)
+        self._idle.configure(options)
+        self._output_audio.configure(self.session)
 
     def _prepare_model(self) -> None:
         if self.session.type == "realtime":
@@ -312,17 +339,11 @@ class SessionCore:
         self._conversation.get(event.item_id, "truncate")
         if event.content_index != 0:
             raise ProtocolError("invalid_value", "Invalid value for 'content_index': accepted is 0.", "content_index")
-        self._responses.truncate(event.item_id, event.audio_end_ms, self._now_ms)
-        self._outbox.send(
-            "conversation.item.truncated",
-            item_id=event.item_id,
-            content_index=event.content_index,
-            audio_end_ms=event.audio_end_ms,
-        )
+        self._output_audio.truncate(event.item_id, event.audio_end_ms, self._now_ms)
 
     def _delete(self, item_id: str) -> None:
         self._conversation.delete(item_id)
-        self._responses.forget_item(item_id)
+        self._output_audio.forget(item_id)
         if self._transcriptions.pending.pop(item_id, None) is not None:
             self._transcriptions.forget(item_id)
             self._outbox.emit(DropRecognition(item_id))
@@ -338,32 +359,16 @@ class SessionCore:
         if options.conversation != "none":
             self._unanswered.clear()
             self._owed = False
-            self._outbox.emit(ClearTimer("idle"))
+            self._idle.stop()
         self._responses.start_ready(self._transcriptions.pending, self._now_ms)
 
     def _refuse(self, error: ProtocolError, event_id: str | None) -> None:
         body = {"type": error.type, "code": error.code, "message": error.message, "param": error.param}
         self._outbox.send("error", error={**body, "event_id": event_id})
 
-    def _watch_for_silence(self) -> None:
-        """Start the idle timer when the last response ended, or a noise; it counts from the end of playback."""
-        timeout_ms = self._idle_timeout_ms
-        if timeout_ms is None:
-            return
-        is_due = self._responses.take_ended() or self._was_noise
-        self._was_noise = False
-        if is_due and self._responses.active is None and not self._listener.speaking:
-            playing_ms = max(0, self._responses.play_until_ms - self._now_ms)
-            self._outbox.emit(SetTimer("idle", timeout_ms + playing_ms))
-
-    @property
-    def _idle_timeout_ms(self) -> int | None:
-        detection = self.session.audio.input.turn_detection
-        return detection.idle_timeout_ms if isinstance(detection, ServerVad) else None
-
     def _time_out(self, timer: str, owner: str) -> None:
         match timer:
-            case "idle":
+            case "idle" if self._idle.is_user_silent():
                 self._prompt_silent_user()
             case "microphone":
                 for change in self._turns.check_microphone(self._now_ms):
@@ -372,9 +377,9 @@ class SessionCore:
                 self._outbox.emit(DropRecognition(owner))
                 self._dispatch(RecognitionFailed(owner, Unavailable("The speech recogniser did not answer in time.")))
             case "response" if int(owner) in self._responses:
-                if not self._responses.check_progress(int(owner), self._now_ms):
-                    error = Unavailable(f"The model made no progress for {STALL_MS // 1000} seconds.")
-                    self._responses.fail(int(owner), error, self._now_ms)
+                self._responses.check_progress(int(owner), self._now_ms)
+            case "speech" if int(owner) in self._responses:
+                self._responses.go_on(int(owner), self._now_ms)
             case "session":
                 error = ProtocolError("session_expired", "Your session hit the maximum duration of 60 minutes.")
                 self._refuse(error, None)
@@ -383,11 +388,6 @@ class SessionCore:
                 pass
 
     def _prompt_silent_user(self) -> None:
-        if self._listener.speaking or self._responses.active is not None:
-            return
-        if self._listener.speech:  # perhaps they are about to speak: not now
-            self._outbox.emit(SetTimer("idle", SPEECH_OR_NOISE_MS))
-            return
         start_ms, end_ms = self._listener.buffered_from_ms, self._listener.received_ms
         audio = self._listener.silence()
         self._outbox.send(

@@ -4,7 +4,10 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable, Coroutine, Iterable
-from typing import Any, Protocol
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from streamsrv.metrics import Metrics
 from streamsrv.providers.engines import Engines
@@ -12,6 +15,7 @@ from streamsrv.realtime.audio_formats import check_audio
 from streamsrv.realtime.client_events import AudioAppend, AudioCommit, MalformedEvent, decode_client_event
 from streamsrv.realtime.errors import ProtocolError
 from streamsrv.session import effects
+from streamsrv.session.channel import Channel, ChannelClosed, Speaker
 from streamsrv.session.core import SessionCore
 from streamsrv.session.generating import Generating
 from streamsrv.session.hearing import Hearing
@@ -22,28 +26,15 @@ from streamsrv.session.speech_encoder import SpeechEncoder, encode_event
 logger = logging.getLogger(__name__)
 
 
-class ChannelClosed(Exception):
-    """The client is gone."""
-
-
-class Channel(Protocol):
-    """The connection to a client, as a transport provides it."""
-
-    async def receive(self) -> str | bytes:
-        """The next frame; raises `ChannelClosed`."""
-        ...
-
-    async def send(self, frame: bytes) -> None:
-        """Send one text frame; waits while the client does not read; raises `ChannelClosed`."""
-        ...
-
-
 class _Ended(Exception):
     """Leaves the TaskGroup, which cancels whatever the session still does."""
 
 
 class SessionDriver:
-    """One session from its first event to its last."""
+    """One session from its first event to its last.
+
+    With a `speaker` the transport plays the answers: no audio is sent in events.
+    """
 
     def __init__(
         self,
@@ -52,6 +43,7 @@ class SessionDriver:
         channel: Channel,
         new_id: Callable[[str], str],
         metrics: Metrics,
+        speaker: Speaker | None = None,
     ) -> None:
         self._core = core
         self._channel = channel
@@ -70,6 +62,7 @@ class SessionDriver:
             effects.SendEvent: self._send_event,
             effects.SendAudio: self._send_audio,
             effects.FinishAudio: self._finish_audio,
+            **(_playback_actions(speaker) if speaker is not None else {}),
             effects.OpenRecognition: self._hearing.open,
             effects.FeedRecognition: self._hearing.feed,
             effects.FinishRecognition: self._hearing.finish,
@@ -122,7 +115,10 @@ class SessionDriver:
         except ChannelClosed:
             self._end(None)
 
-    async def _take_frame(self, frame: str | bytes) -> None:
+    async def _take_frame(self, frame: str | bytes | NDArray[np.int16]) -> None:
+        if isinstance(frame, np.ndarray):
+            await self._hearing.append_pcm(frame)
+            return
         try:
             event = decode_client_event(frame)
             if isinstance(event, AudioAppend):
@@ -202,3 +198,19 @@ class SessionDriver:
     def _end(self, outcome: tuple[int, str] | None) -> None:
         if not self._ended.done():
             self._ended.set_result(outcome)
+
+
+def _playback_actions(speaker: Speaker) -> dict[type, Callable[[Any], None]]:
+    def play(effect: effects.SendAudio) -> None:
+        speaker.play(effect.place["item_id"], effect.pcm, effect.sample_rate)
+
+    def finish(effect: effects.FinishAudio) -> None:
+        speaker.finish(effect.item_id)
+
+    return {
+        effects.SendAudio: play,
+        effects.FinishAudio: finish,
+        effects.HoldPlayback: lambda _: speaker.hold(),
+        effects.ResumePlayback: lambda _: speaker.resume(),
+        effects.ClearPlayback: lambda _: speaker.clear(),
+    }

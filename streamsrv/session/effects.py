@@ -37,6 +37,21 @@ class FinishAudio:
 
 
 @dataclass(frozen=True, slots=True)
+class HoldPlayback:
+    """Silence the speaker and keep the place; only for sessions whose transport holds playback, as the next two."""
+
+
+@dataclass(frozen=True, slots=True)
+class ResumePlayback:
+    """Go on from the sample at which playback was held."""
+
+
+@dataclass(frozen=True, slots=True)
+class ClearPlayback:
+    """Drop what was not played."""
+
+
+@dataclass(frozen=True, slots=True)
 class OpenRecognition:
     """Recognise the session's input audio from `from_ms` on, up to the frame before the current one."""
 
@@ -160,6 +175,9 @@ Effect = (
     SendEvent
     | SendAudio
     | FinishAudio
+    | HoldPlayback
+    | ResumePlayback
+    | ClearPlayback
     | OpenRecognition
     | FeedRecognition
     | FinishRecognition

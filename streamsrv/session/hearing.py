@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import math
 from collections import deque
 from collections.abc import Callable, Coroutine, Iterator
 from contextlib import aclosing
@@ -40,6 +41,8 @@ PIECE_BYTES = 96_000
 SPEECH = 0.5
 """Probability from which a frame before the start of a turn counts as speech for the recogniser."""
 
+FULL_SCALE_DB = 20 * math.log10(32768)
+
 Spawn = Callable[[Coroutine[Any, Any, None]], "asyncio.Task[None]"]
 
 
@@ -64,6 +67,10 @@ class Hearing:
         for piece in _pieces(audio):
             await self._hear(self._intake.append(piece, audio_format))
 
+    async def append_pcm(self, pcm: NDArray[np.int16]) -> None:
+        """Hear microphone audio, mono at 16 kHz."""
+        await self._hear(self._intake.append_pcm(pcm))
+
     async def flush(self) -> None:
         """Hear what did not fill a frame yet: the client commits."""
         await self._hear(self._intake.flush())
@@ -75,7 +82,8 @@ class Hearing:
             for frame, probability in zip(batch, await self._probabilities(self._vad, batch), strict=True):
                 self._frame = frame
                 self._heard_ms += FRAME_MS
-                self._report(FrameHeard(probability, self._heard_ms))
+                level_db = _level_db(frame) if probability >= SPEECH else None
+                self._report(FrameHeard(probability, self._heard_ms, level_db))
                 self._recent.append((self._heard_ms, frame, probability >= SPEECH))
 
     async def _probabilities(self, vad: VadStream, frames: NDArray[np.int16]) -> list[float]:
@@ -163,6 +171,13 @@ class Hearing:
         finally:
             self._streams.pop(item_id, None)
             self._tasks.pop(item_id, None)
+
+
+def _level_db(frame: NDArray[np.int16]) -> float:
+    """Loudness in dB below full scale."""
+    samples = frame.astype(np.float32)
+    power = float(np.dot(samples, samples)) / len(samples)
+    return 10 * math.log10(max(power, 1.0)) - FULL_SCALE_DB
 
 
 def _pieces(audio: bytes) -> Iterator[bytes]:

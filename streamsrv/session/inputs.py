@@ -45,6 +45,8 @@ class FrameHeard:
 
     probability: float
     until_ms: int
+    level_db: float | None = None
+    """Loudness of a frame in which there may be speech, dB below full scale; None: not measured."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +110,14 @@ class PlaybackReported:
 
 
 @dataclass(frozen=True, slots=True)
+class PlaybackEnded:
+    """No more of an item will be played: it is at its end, or the rest was dropped; `audio_ms` of it were played."""
+
+    item_id: str
+    audio_ms: int
+
+
+@dataclass(frozen=True, slots=True)
 class TimerFired:
     name: str
 
@@ -125,5 +135,6 @@ Input = (
     | SegmentSpoken
     | GenerationFailed
     | PlaybackReported
+    | PlaybackEnded
     | TimerFired
 )

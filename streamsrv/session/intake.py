@@ -48,6 +48,11 @@ class Intake:
         is_complete = len(self._rest) + self._waiting * SAMPLE_RATE // rate >= FRAME_SAMPLES
         return self._cut(self._take()) if is_complete else _NO_FRAMES
 
+    def append_pcm(self, pcm: NDArray[np.int16]) -> NDArray[np.int16]:
+        """Take audio at 16 kHz; return the frames now complete, shape (n, 512). Not mixed with `append`."""
+        self._received += len(pcm) * _CLOCK_RATE // SAMPLE_RATE
+        return self._cut(np.concatenate([self._rest, pcm]))
+
     def flush(self) -> NDArray[np.int16]:
         """Fill what waits with silence, because the audio so far is committed; return the frames, shape (n, 512)."""
         samples = self._take(last=True)

@@ -1,6 +1,7 @@
 """Speech while a reply plays: does the user interrupt, or only murmur along? Pure."""
 
 import re
+from dataclasses import dataclass
 from difflib import SequenceMatcher
 from enum import Enum, auto
 
@@ -18,6 +19,10 @@ WORDS_DUE_MS = 400
 """Words of a short sound are known this long after it, if it has any."""
 ECHO_SHARE = 0.8
 """From this share of words that were just played, what was heard is our own voice."""
+ECHO_QUIETER_DB = 6.0
+"""One word that was just played is our own voice if it is this much quieter than the user is, else the user's."""
+RECENT_WORDS = 4
+"""Words by which an echo that is recognised may lag behind what is played."""
 
 _WORD = re.compile(r"[^\W_]+(?:'[^\W_]+)?")
 
@@ -30,26 +35,45 @@ class Verdict(Enum):
     """A backchannel, a noise or our own echo: the reply goes on."""
 
 
-def judge(*, text: str, at_pause: bool, speech_ms: int, pause_ms: int, playing: str) -> Verdict:
-    """Judge speech that began while a reply plays.
+@dataclass(frozen=True, slots=True)
+class Overlap:
+    """Speech that began while a reply played."""
 
-    `text` is what was recognised of it so far, `at_pause` whether that is all of it; `speech_ms` how long the speech
-    lasted until now, `pause_ms` how long it has been silent since; `playing` the words of the reply that were played.
-    """
-    words = _WORD.findall(text.casefold())
-    if _is_echo(words, playing):
-        return Verdict.DISREGARDED if at_pause else Verdict.UNDECIDED
-    if any(word not in BACKCHANNELS for word in words):
+    text: str
+    """What was recognised of it so far."""
+    at_pause: bool
+    """Whether that is all of it (`Transcript.at_pause`)."""
+    speech_ms: int
+    """How long it lasted until now."""
+    pause_ms: int
+    """How long it has been silent since."""
+    playing: str
+    """The words of the reply that were played."""
+    is_over: bool = False
+    """Whether the reply has been played to its end by now: then "yes" may be an answer."""
+    quieter_db: float | None = None
+    """How much quieter it is than the user's turns so far; None: there were none."""
+
+
+def judge(overlap: Overlap) -> Verdict:
+    """Judge speech that began while a reply played."""
+    words, speech_ms, pause_ms = _WORD.findall(overlap.text.casefold()), overlap.speech_ms, overlap.pause_ms
+    if _is_echo(words, overlap):
+        return Verdict.DISREGARDED if overlap.at_pause else Verdict.UNDECIDED
+    if words and (overlap.is_over or any(word not in BACKCHANNELS for word in words)):
         return Verdict.INTERRUPTED
-    if pause_ms and at_pause:
+    if pause_ms and overlap.at_pause:
         return Verdict.DISREGARDED
     if pause_ms >= WORDS_DUE_MS and not words and speech_ms < NOISE_MS:
         return Verdict.DISREGARDED
     return Verdict.INTERRUPTED if speech_ms >= CERTAIN_MS else Verdict.UNDECIDED
 
 
-def _is_echo(words: list[str], playing: str) -> bool:
-    """Whether most of the words, and more than one, were just played, in the same order."""
-    played = _WORD.findall(playing.casefold())
+def _is_echo(words: list[str], overlap: Overlap) -> bool:
+    """Whether most of the words were just played, in the same order; one word alone must be quiet, too."""
+    played = _WORD.findall(overlap.playing.casefold())
+    if len(words) == 1:
+        is_quiet = overlap.quieter_db is None or overlap.quieter_db >= ECHO_QUIETER_DB
+        return words[0] in played[-RECENT_WORDS:] and (is_quiet or not overlap.at_pause)
     blocks = SequenceMatcher(a=words, b=played, autojunk=False).get_matching_blocks()
-    return len(words) > 1 and sum(block.size for block in blocks) >= ECHO_SHARE * len(words)
+    return bool(words) and sum(block.size for block in blocks) >= ECHO_SHARE * len(words)

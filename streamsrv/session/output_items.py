@@ -16,13 +16,18 @@ from streamsrv.realtime.items import (
 )
 from streamsrv.realtime.session_object import AudioFormat, MaxOutputTokens
 from streamsrv.session.conversation import Conversation
-from streamsrv.session.effects import FinishAudio, SendAudio, Synthesize
+from streamsrv.session.effects import ClearTimer, FinishAudio, SendAudio, SetTimer, Synthesize
 from streamsrv.session.inputs import SpeechOutput
 from streamsrv.session.outbox import Outbox
-from streamsrv.session.playback import PlaybackLedger
+from streamsrv.session.playback import PlacedWord, PlaybackLedger
 from streamsrv.session.segments import Segment, Segmenter
 from streamsrv.tts.base import SpeechOptions
 from streamsrv.tts.speakable import speakable
+
+AHEAD_MS = 10_000
+"""Speech is made while less than this waits at the client to be played: most of what is cut off is never made."""
+WORD_EVENTS = "words.timed"
+"""Name under which a client asks for `streamsrv.words.timed` events."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,6 +41,8 @@ class ResponsePlan:
     max_output_tokens: MaxOutputTokens
     metadata: dict[str, str] | None
     in_conversation: bool
+    times_words: bool = False
+    """Whether the client is told when each word is spoken."""
 
     @property
     def spoken_as(self) -> SpeechOptions | None:
@@ -175,20 +182,36 @@ class SpokenMessage(_Message):
         self._speaking: Segment | None = None
         self._space = ""  # between the transcript so far and the next segment
         self._all_text = False
+        self._is_early = False  # the timer was set, as the next segment was not due
 
     @property
     def complete(self) -> bool:
         """Whether the model finished it and all of it was synthesised."""
-        return self._all_text and self._speaking is None
+        return self._all_text and self._speaking is None and not self._waiting
 
     def take_text(self, text: str) -> None:
         self._waiting.extend(self._segmenter.feed(text))
-        self._speak_next()
 
     def finish_text(self) -> None:
         self._waiting.extend(self._segmenter.finish())
         self._all_text = True
-        self._speak_next()
+
+    def speak(self, now_ms: int) -> None:
+        """Have the next segment synthesised, if its turn has come."""
+        while self._waiting and self._speaking is None:
+            ahead_ms = self.ledger.play_until_ms - now_ms
+            if ahead_ms > AHEAD_MS:
+                self._is_early = True
+                self._outbox.emit(SetTimer(self._timer, ahead_ms - AHEAD_MS))
+                return
+            segment = self._waiting.popleft()
+            text = speakable(segment.text, self._items.plan.speech.language)
+            if not text:
+                self._end(segment)
+                continue
+            self._speaking = segment
+            self.begun = True
+            self._outbox.emit(Synthesize(self._items.generation, text, self._items.plan.speech))
 
     def take_speech(self, speech: SpeechOutput, now_ms: int) -> None:
         """Send audio of the segment being spoken; with its first audio goes its text."""
@@ -205,29 +228,23 @@ class SpokenMessage(_Message):
             return
         self._end(self._speaking)
         self._speaking = None
-        self._speak_next()
 
     def close(self, status: Status) -> None:
         if self.ledger.in_segment:
             self.ledger.end_segment(complete=False)
         self._speaking = None
         self._waiting.clear()
+        if self._is_early:
+            self._outbox.emit(ClearTimer(self._timer))
         transcript = self.ledger.transcript
         self._outbox.emit(FinishAudio(self.item.id))
         self._outbox.send("response.output_audio.done", **self._place)
         self._outbox.send("response.output_audio_transcript.done", **self._place, transcript=transcript)
         self._finish({"type": "audio", "transcript": transcript}, OutputAudio(transcript), status)
 
-    def _speak_next(self) -> None:
-        while self._waiting and self._speaking is None:
-            segment = self._waiting.popleft()
-            text = speakable(segment.text, self._items.plan.speech.language)
-            if not text:
-                self._end(segment)
-                continue
-            self._speaking = segment
-            self.begun = True
-            self._outbox.emit(Synthesize(self._items.generation, text, self._items.plan.speech))
+    @property
+    def _timer(self) -> str:
+        return f"speech:{self._items.generation}"
 
     def _begin(self, segment: Segment) -> None:
         text = segment.text.rstrip() if self.ledger.transcript else segment.text.strip()
@@ -241,4 +258,9 @@ class SpokenMessage(_Message):
         if not self.ledger.in_segment:
             self._begin(segment)
         if self.ledger.in_segment:
-            self.ledger.end_segment()
+            self._tell_times(self.ledger.end_segment())
+
+    def _tell_times(self, words: list[PlacedWord]) -> None:
+        if self._items.plan.times_words and words:
+            times = [{"word": word.text, "start_ms": word.start_ms, "end_ms": word.end_ms} for word in words]
+            self._outbox.send("streamsrv.words.timed", **self._place, words=times)

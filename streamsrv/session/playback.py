@@ -95,9 +95,24 @@ class PlaybackLedger:
         """The client drops what it has not played yet."""
         self._stopped_ms = now_ms
 
-    def report(self, audio_ms: int) -> None:
-        """The client played up to `audio_ms`."""
+    @property
+    def stopped(self) -> bool:
+        return self._stopped_ms is not None
+
+    def postpone(self, held_ms: int) -> None:
+        """Playback was held for so long: what was not played until then is played that much later."""
+        self._runs = [(wall_ms + held_ms, audio_ms) for wall_ms, audio_ms in self._runs]
+        self.starts_ms += held_ms
+
+    def report(self, audio_ms: int, now_ms: int) -> None:
+        """The client has played up to `audio_ms` by now, and is taken to go on from there."""
         self._reported_ms = min(audio_ms, self.sent_ms)
+        self._runs = [(now_ms, self._reported_ms)]
+
+    @property
+    def reported(self) -> bool:
+        """Whether the client said anything of how far it is."""
+        return self._reported_ms is not None
 
     def played_ms(self, now_ms: int) -> int:
         """Audio played by now: as last reported, else estimated."""

@@ -54,7 +54,6 @@ class Response:
 
     def take(self, delta: Delta, now_ms: int) -> None:
         """Take one delta of the language model."""
-        self.last_progress_ms = now_ms
         if isinstance(delta, Text | ToolCallDelta):
             self.timeline.mark("first_token", now_ms)
         match delta:
@@ -68,8 +67,16 @@ class Response:
                 self._finish(delta)
             case Reasoning():
                 pass
-        if isinstance(self.message, SpokenMessage) and self.message.begun:
-            self.timeline.mark("first_segment", now_ms)
+        self.go_on(now_ms)
+
+    def go_on(self, now_ms: int) -> None:
+        """Speak what is due; close the response when nothing is left."""
+        self.last_progress_ms = now_ms
+        if isinstance(self.message, SpokenMessage):
+            self.message.speak(now_ms)
+            if self.message.begun:
+                self.timeline.mark("first_segment", now_ms)
+        self._close_when_complete()
 
     def take_speech(self, speech: SpeechOutput, now_ms: int) -> None:
         """Take audio of the segment that is being synthesised."""
@@ -80,10 +87,9 @@ class Response:
 
     def segment_spoken(self, now_ms: int) -> None:
         """The segment that was being synthesised is complete."""
-        self.last_progress_ms = now_ms
         if isinstance(self.message, SpokenMessage):
             self.message.segment_spoken()
-        self._close_when_complete()
+        self.go_on(now_ms)
 
     def close(self, status: ResponseStatus, *, reason: str = "", error: dict[str, str] | None = None) -> None:
         """End the response now: close what is open, in order, and send `response.done`."""
@@ -140,7 +146,6 @@ class Response:
             call.close("completed" if finished.reason in ("stop", "tool_calls") else "incomplete")
         if self.message is not None:
             self.message.finish_text()
-        self._close_when_complete()
 
     def _close_when_complete(self) -> None:
         if self._finished is None or (self.message is not None and not self.message.complete):

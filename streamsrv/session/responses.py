@@ -7,7 +7,7 @@ from typing import Any, cast
 import msgspec
 from msgspec import UNSET
 
-from streamsrv.errors import EngineError, Overloaded, Rejected
+from streamsrv.errors import EngineError, Overloaded, Rejected, Unavailable
 from streamsrv.llm.base import ChatOptions, Delta, Tool
 from streamsrv.realtime.client_events import ResponseOptions
 from streamsrv.realtime.errors import ProtocolError, from_validation
@@ -17,8 +17,8 @@ from streamsrv.session.conversation import Conversation, to_messages
 from streamsrv.session.effects import ClearTimer, Generate, RecordSpeculation, RecordTurn, SetTimer, StopGeneration
 from streamsrv.session.inputs import SpeechOutput
 from streamsrv.session.outbox import Outbox
-from streamsrv.session.output_items import ResponsePlan, SpokenMessage
-from streamsrv.session.playback import PlaybackLedger
+from streamsrv.session.output_audio import OutputAudio
+from streamsrv.session.output_items import WORD_EVENTS, ResponsePlan, SpokenMessage
 from streamsrv.session.rate_limit import RateLimit
 from streamsrv.session.response import Response
 from streamsrv.session.speculation import Speculation
@@ -49,15 +49,17 @@ class _Request:
 class Responses:
     """The live responses by generation; a generation that is not here any more is stale."""
 
-    def __init__(self, conversation: Conversation, outbox: Outbox, rate_limit: RateLimit) -> None:
+    def __init__(
+        self, conversation: Conversation, outbox: Outbox, rate_limit: RateLimit, output_audio: OutputAudio
+    ) -> None:
         self._conversation = conversation
         self._outbox = outbox
+        self._output_audio = output_audio
         self._rate_limit = rate_limit
         self._generation = 0
         self._live: dict[int, Response] = {}
         self._waiting: dict[int, _Request] = {}
-        self._ledgers: dict[str, PlaybackLedger] = {}
-        self._playing: list[str] = []  # items to trim when the user speaks up, in the order in which they are played
+        self._unplayed: dict[str, Timeline] = {}  # of answers that ended before their audio was heard of, by item
         self._ended = False
         self._speculation: Speculation | None = None
 
@@ -68,22 +70,6 @@ class Responses:
     def active(self) -> Response | None:
         """The response that belongs to the conversation, if one is going on."""
         return next((response for response in self._live.values() if response.plan.in_conversation), None)
-
-    @property
-    def voice_used(self) -> bool:
-        return any(ledger.sent_ms for ledger in self._ledgers.values())
-
-    @property
-    def play_until_ms(self) -> int:
-        """Wall ms at which everything said so far, and not stopped, will have been played."""
-        return max((self._ledgers[item_id].play_until_ms for item_id in self._playing), default=0)
-
-    def words_played(self, now_ms: int) -> str | None:
-        """What was heard of the answers that are playing or about to; None while there is none."""
-        if self.active is None and self.play_until_ms <= now_ms:
-            return None
-        ledgers = [self._ledgers[item_id] for item_id in self._playing]
-        return " ".join(ledger.heard_text(ledger.played_ms(now_ms)) for ledger in ledgers)
 
     @property
     def speculating(self) -> bool:
@@ -149,14 +135,17 @@ class Responses:
             return
         response = self._live[generation]
         response.take(delta, now_ms)
-        message = response.message
-        if isinstance(message, SpokenMessage) and message.item.id not in self._ledgers:
-            self._ledgers[message.item.id] = message.ledger
-            if response.plan.in_conversation:
-                message.ledger.starts_ms = self.play_until_ms
-                self._playing = [i for i in self._playing if self._ledgers[i].play_until_ms > now_ms]
-                self._playing.append(message.item.id)
+        if isinstance(response.message, SpokenMessage):
+            plan = response.plan
+            self._output_audio.add(
+                response.message, response_id=plan.id, in_conversation=plan.in_conversation, now_ms=now_ms
+            )
         self._forget_if_done(response, now_ms)
+
+    def go_on(self, generation: int, now_ms: int) -> None:
+        """Enough was played for more of the response to be spoken."""
+        self._live[generation].go_on(now_ms)
+        self._forget_if_done(self._live[generation], now_ms)
 
     def take_speech(self, speech: SpeechOutput, now_ms: int) -> None:
         if self._speculation is not None and self._is_speculative(speech.generation):
@@ -202,42 +191,41 @@ class Responses:
             unheard = not (isinstance(active.message, SpokenMessage) and active.message.ledger.sent_ms)
             active.close("cancelled", reason="turn_detected")
             self._forget_if_done(active, now_ms)
-        playing, self._playing = self._playing, []
-        for item_id in playing:
-            ledger = self._ledgers[item_id]
-            if ledger.truncated_ms is None:
-                self._keep_heard(item_id, ledger.played_ms(now_ms))
-            ledger.stop(now_ms)
+        self._output_audio.interrupt(now_ms)
+        self._record_unplayed()
         return unheard
 
-    def truncate(self, item_id: str, audio_end_ms: int, now_ms: int) -> None:
-        """The client says that it played no more than `audio_end_ms` of an item. Raises `ProtocolError`."""
-        ledger = self._ledgers.get(item_id)
-        if ledger is None:
-            raise ProtocolError(
-                "item_truncate_invalid_item_id",
-                f"Error: only spoken assistant messages can be truncated, and '{item_id}' is none.",
-                "item_id",
-            )
-        ledger.truncated_ms = audio_end_ms
-        ledger.stop(now_ms)
-        self._keep_heard(item_id, audio_end_ms)
+    def clear_output(self, now_ms: int) -> None:
+        """The client wants silence: an answer that still goes on ends. Raises `ProtocolError`."""
+        self._output_audio.check_clearable()
+        if self.active is not None and isinstance(self.active.message, SpokenMessage):
+            self.cancel(None, now_ms)
+        self._output_audio.interrupt(now_ms)
 
-    def playback_reported(self, item_id: str, audio_ms: int) -> None:
-        if item_id in self._ledgers:
-            self._ledgers[item_id].report(audio_ms)
+    def playback_began(self, item_id: str, now_ms: int) -> None:
+        """The first audio of an item is played: the last stage of its turn."""
+        if (timeline := self._unplayed.pop(item_id, None)) is not None:
+            timeline.mark("first_played", now_ms)
+            self._outbox.emit(RecordTurn(timeline.latencies()))
+            return
+        for response in self._live.values():
+            if isinstance(response.message, SpokenMessage) and response.message.item.id == item_id:
+                response.timeline.mark("first_played", now_ms)
 
-    def check_progress(self, generation: int, now_ms: int) -> bool:
-        """Whether the response waits for words or made progress within `STALL_MS`; then it is checked again later."""
+    def _record_unplayed(self) -> None:
+        """Nothing will be heard of these answers any more."""
+        for timeline in self._unplayed.values():
+            self._outbox.emit(RecordTurn(timeline.latencies()))
+        self._unplayed.clear()
+
+    def check_progress(self, generation: int, now_ms: int) -> None:
+        """End a response that made no progress within `STALL_MS`; if it did, or waits for words, look again later."""
         idle_ms = 0 if generation in self._waiting else now_ms - self._live[generation].last_progress_ms
         if idle_ms < STALL_MS:
             self._outbox.emit(SetTimer(_timer(generation), STALL_MS - idle_ms))
-        return idle_ms < STALL_MS
-
-    def forget_item(self, item_id: str) -> None:
-        """An item was deleted: what was heard of it does not matter any more."""
-        self._playing = [other for other in self._playing if other != item_id]
-        self._ledgers.pop(item_id, None)
+        else:
+            error = Unavailable(f"The model made no progress for {STALL_MS // 1000} seconds.")
+            self.fail(generation, error, now_ms)
 
     def take_ended(self) -> bool:
         """Whether a response of the conversation ended since this was last asked."""
@@ -270,10 +258,6 @@ class Responses:
         if guess.spoken:
             self.segment_spoken(guess.generation, now_ms)
 
-    def _keep_heard(self, item_id: str, audio_ms: int) -> None:
-        if item_id in self._ledgers:  # the client may have deleted the item
-            self._conversation.set_transcript(item_id, self._ledgers[item_id].heard_text(audio_ms))
-
     def _forget_if_done(self, response: Response, now_ms: int) -> None:
         if not response.done:
             return
@@ -284,14 +268,15 @@ class Responses:
         self._outbox.emit(StopGeneration(generation))
         self._outbox.emit(ClearTimer(_timer(generation)))
         self._outbox.send("rate_limits.updated", rate_limits=[self._rate_limit.to_wire(now_ms)])
-        if latencies := response.timeline.latencies():
-            self._outbox.emit(RecordTurn(latencies))
         if isinstance(response.message, SpokenMessage):
-            ledger = response.message.ledger
-            if ledger.truncated_ms is not None:
-                self._keep_heard(response.message.item.id, ledger.truncated_ms)
-            elif response.status != "completed":
-                self._keep_heard(response.message.item.id, ledger.sent_ms)
+            self._output_audio.close(response.message, completed=response.status == "completed")
+        if latencies := response.timeline.latencies():
+            message = response.message
+            if self._output_audio.can_hold and isinstance(message, SpokenMessage) and not message.ledger.reported:
+                self._record_unplayed()
+                self._unplayed[message.item.id] = response.timeline
+            else:
+                self._outbox.emit(RecordTurn(latencies))
 
     def _resolve(self, given: list[Item | ItemReference] | None) -> list[Item] | None:
         if given is None:
@@ -316,6 +301,7 @@ class Responses:
             max_output_tokens=max_tokens,
             metadata=options.metadata,
             in_conversation=in_conversation,
+            times_words=session.wants(WORD_EVENTS),
         )
 
 

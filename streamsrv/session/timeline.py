@@ -2,7 +2,9 @@
 
 from typing import Literal
 
-Stage = Literal["speech_ended", "turn_ended", "transcript", "first_token", "first_segment", "first_audio"]
+Stage = Literal[
+    "speech_ended", "turn_ended", "transcript", "first_token", "first_segment", "first_audio", "first_played"
+]
 
 
 class Timeline:

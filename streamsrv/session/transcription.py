@@ -3,9 +3,11 @@
 from typing import Any
 
 from streamsrv.asr.base import Transcript
-from streamsrv.realtime.session_object import Session, StreamsrvOptions
+from streamsrv.realtime.session_object import Session
 from streamsrv.session.outbox import Outbox
 
+RECOGNITION_MS = 15_000
+"""A final transcript that takes longer has failed; that of a clip, longer than all audio before it and its own."""
 PARTIAL_EVENTS = "transcription.partial"
 """Name under which a client asks for `streamsrv.transcription.partial` events."""
 
@@ -29,8 +31,7 @@ class Transcriptions:
         if session.audio.input.transcription is None:
             return
         self._send_delta(item_id, transcript.stable)
-        options = session.streamsrv
-        if isinstance(options, StreamsrvOptions) and PARTIAL_EVENTS in options.events:
+        if session.wants(PARTIAL_EVENTS):
             revision = self._revisions[item_id] = self._revisions.get(item_id, 0) + 1
             self._outbox.send(
                 "streamsrv.transcription.partial",

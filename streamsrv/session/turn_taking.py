@@ -1,6 +1,5 @@
 """Who speaks: turns of the user, from voice activity, words and what is being played. Pure."""
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from streamsrv.asr.base import Transcript
@@ -8,9 +7,12 @@ from streamsrv.realtime.session_object import AudioInput, SemanticVad
 from streamsrv.session.effects import ClearTimer, JudgeTurn, SetTimer
 from streamsrv.session.endpointing import Evidence, pause_limit_ms
 from streamsrv.session.inputs import FrameHeard
-from streamsrv.session.interruption import Verdict, judge
+from streamsrv.session.interruption import Overlap, Verdict, judge
 from streamsrv.session.listening import CommittedAudio, Listener
+from streamsrv.session.loudness import Loudness
 from streamsrv.session.outbox import Outbox
+from streamsrv.session.output_audio import OutputAudio
+from streamsrv.session.responses import Responses
 from streamsrv.session.timeline import Timeline
 from streamsrv.session.turns import SpeechStarted
 
@@ -39,16 +41,19 @@ TurnChange = TurnBegan | TurnEnded
 
 
 class TurnTaking:
-    """Follows the listener. `playing(now_ms)` gives the words of a reply that were heard, or None if none plays.
+    """Follows the listener, and what is being answered.
 
     With `semantic_vad`, speech during a reply is first weighed in secret: a backchannel, a noise or an echo is no turn.
-    With `server_vad` every speech is a turn at once, as its clients expect.
+    Meanwhile the reply is held where that is possible. With `server_vad` every speech is a turn at once, as its clients
+    expect.
     """
 
-    def __init__(self, listener: Listener, outbox: Outbox, playing: Callable[[int], str | None]) -> None:
+    def __init__(self, listener: Listener, outbox: Outbox, responses: Responses, output_audio: OutputAudio) -> None:
         self._listener = listener
         self._outbox = outbox
-        self._playing = playing
+        self._responses = responses
+        self._output_audio = output_audio
+        self._loudness = Loudness()
         self._options = AudioInput()
         self._weighed: Transcript | None = None  # what was recognised of speech that may be an interruption
         self._evidence = Evidence()  # on whether the pause that is going on is the end of the turn
@@ -70,12 +75,16 @@ class TurnTaking:
         self._last_frame_ms = now_ms
         if self._listener.speech:
             self._last_speech_ms = now_ms
+            self._loudness.hear(frame.level_db)
         self._follow_pause()
         if isinstance(change, SpeechStarted):
             self._evidence = Evidence()
             self._outbox.emit(SetTimer("microphone", MICROPHONE_MS))
-            if isinstance(self._options.turn_detection, SemanticVad) and self._playing(now_ms) is not None:
+            detection = self._options.turn_detection
+            if isinstance(detection, SemanticVad) and self._may_overlap(now_ms):
                 self._weighed = Transcript("")
+                if detection.interrupt_response and self._is_answering(now_ms):
+                    self._output_audio.hold(now_ms)
                 return []
             return self._begin()
         if change is not None:
@@ -93,6 +102,13 @@ class TurnTaking:
         """Take what the end-of-turn model says, unless it is of an earlier pause."""
         if pause == self._pause and self._listener.pausing:
             self._consider(replace(self._evidence, turn_probability=probability))
+
+    def abandon(self, now_ms: int) -> None:
+        """The client took what was being weighed out of the buffer, or turned turn detection off."""
+        if self._weighed is not None:
+            self._weighed = None
+            self._loudness.disregard()
+            self._output_audio.resume(now_ms)
 
     def check_microphone(self, now_ms: int) -> list[TurnChange]:
         """The microphone timer fired: end the turn if no audio comes any more, as audio time then stands still."""
@@ -122,6 +138,12 @@ class TurnTaking:
         if isinstance(detection, SemanticVad) and self._listener.pausing:
             self._listener.wait(pause_limit_ms(evidence, detection.eagerness))
 
+    def _is_answering(self, now_ms: int) -> bool:
+        return self._responses.active is not None or self._output_audio.is_playing(now_ms)
+
+    def _may_overlap(self, now_ms: int) -> bool:
+        return self._responses.active is not None or self._output_audio.may_echo(now_ms)
+
     def _begin(self) -> list[TurnChange]:
         self._weighed = None
         self._listener.announce()
@@ -130,6 +152,7 @@ class TurnTaking:
     def _end(self, audio: CommittedAudio, now_ms: int) -> list[TurnChange]:
         began: list[TurnChange] = self._begin() if self._weighed is not None else []
         self._outbox.emit(ClearTimer("microphone"))
+        self._loudness.end_turn()
         timeline = Timeline()
         timeline.mark("speech_ended", self._last_speech_ms)
         timeline.mark("turn_ended", now_ms)
@@ -137,17 +160,20 @@ class TurnTaking:
 
     def _weigh(self, now_ms: int) -> list[TurnChange]:
         heard = self._weighed or Transcript("")
-        verdict = judge(
+        overlap = Overlap(
             text=heard.text,
             at_pause=heard.at_pause,
             speech_ms=self._listener.speech_ms,
             pause_ms=self._listener.pause_ms,
-            playing=self._playing(now_ms) or "",
+            playing=self._output_audio.words_played(now_ms),
+            is_over=not self._is_answering(now_ms),
+            quieter_db=self._loudness.quieter_db,
         )
+        verdict = judge(overlap)
         if verdict is Verdict.INTERRUPTED:
             return self._begin()
         if verdict is Verdict.DISREGARDED:
-            self._weighed = None
+            self.abandon(now_ms)
             self._listener.disregard()
             self._outbox.emit(ClearTimer("microphone"))
         return []

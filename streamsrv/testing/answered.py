@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import Any
 
-from streamsrv.session.core import RECOGNITION_MS
+from streamsrv.session.transcription import RECOGNITION_MS
 from streamsrv.session.effects import Effect, SendAudio, SendEvent
 from streamsrv.session.inputs import EventReceived, EventRefused, ModelOutput, SegmentSpoken, SpeechOutput
 from streamsrv.session.responses import STALL_MS

@@ -132,7 +132,7 @@ class SimulatedClient:
     def _fall_silent(self, told_ms: int | None) -> None:
         """`told_ms`: when the server sent what this is about; None if it is the application's own idea."""
         policy = self._traits.on_interruption
-        if policy == "play_on":
+        if policy == "play_on" or self._traits.held_by_transport:
             return
         now_ms = self._time.now_ms
         for index, item_id in enumerate(self._player.flush(now_ms)):

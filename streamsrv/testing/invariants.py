@@ -8,11 +8,14 @@ from typing import Any
 import numpy as np
 
 from streamsrv.session.effects import (
+    ClearPlayback,
     ClearTimer,
     Close,
     DropRecognition,
     FinishRecognition,
+    HoldPlayback,
     OpenRecognition,
+    ResumePlayback,
     SendAudio,
     SendEvent,
     SetTimer,
@@ -89,7 +92,7 @@ def responses_do_not_overlap(record: Record) -> Iterator[tuple[int, str]]:
 
 
 def nothing_follows_the_end(record: Record) -> Iterator[tuple[int, str]]:
-    """No event and no audio of a response after its `response.done`; nothing at all after the session's end."""
+    """No event (but of its playback) and no audio of a response after its `response.done`; none after the session's."""
     done: set[str] = set()
     closed = False
     for at_ms, effect in record.effects():
@@ -98,7 +101,8 @@ def nothing_follows_the_end(record: Record) -> Iterator[tuple[int, str]]:
         if isinstance(effect, SendAudio) and effect.place["response_id"] in done:
             yield at_ms, f"audio of {effect.place['response_id']} after it was done"
         if isinstance(effect, SendEvent):
-            if effect.event.get("response_id") in done:
+            is_playback = effect.event["type"].startswith("output_audio_buffer.")
+            if effect.event.get("response_id") in done and not is_playback:
                 yield at_ms, f"{effect.event['type']} of {effect.event['response_id']} after it was done"
             if effect.event["type"] == "response.done":
                 done.add(effect.event["response"]["id"])
@@ -289,6 +293,32 @@ def nothing_said_is_lost(record: Record) -> Iterator[tuple[int, str]]:
             yield record.ended_ms, f"{words} ({item_id}) was disregarded"
 
 
+def playback_is_told_as_it_is(record: Record) -> Iterator[tuple[int, str]]:
+    """What is held goes on or is dropped, and playback that started stops or is dropped, once."""
+    held = False
+    playing: set[str] = set()
+    for at_ms, effect in record.effects():
+        match effect:
+            case HoldPlayback():
+                if held:
+                    yield at_ms, "playback was held twice"
+                held = True
+            case ResumePlayback() | ClearPlayback():
+                held = False
+            case SendEvent(event={"type": "output_audio_buffer.started", "response_id": response_id}):
+                if response_id in playing:
+                    yield at_ms, f"playback of {response_id} started twice"
+                playing.add(response_id)
+            case SendEvent(event={"type": "output_audio_buffer.stopped" | "output_audio_buffer.cleared"} as event):
+                if event["response_id"] not in playing:
+                    yield at_ms, f"playback of {event['response_id']} ended, but did not go on"
+                playing.discard(event["response_id"])
+            case _:
+                pass
+    if held or playing:
+        yield record.ended_ms, f"playback never ended: held {held}, {sorted(playing)}"
+
+
 def _sent_events(record: Record) -> Iterator[dict[str, Any]]:
     for act in record.scenario.script:
         event: dict[str, Any] | None = getattr(act.what, "event", None)
@@ -311,6 +341,7 @@ INVARIANTS: tuple[Invariant, ...] = (
     everything_ends,
     event_ids_are_unique,
     nothing_said_is_lost,
+    playback_is_told_as_it_is,
 )
 
 

@@ -3,6 +3,9 @@
 from bisect import bisect_right
 from dataclasses import dataclass, field
 
+FOREVER_MS = 10**9
+"""While playback is held, what is left of it is due that much later."""
+
 
 @dataclass(slots=True)
 class PlayedItem:
@@ -31,6 +34,7 @@ class Player:
         self._buffer_ms = buffer_ms
         self.items: dict[str, PlayedItem] = {}
         self.busy_until_ms = 0
+        self._held_since_ms: int | None = None
 
     def play(self, item_id: str, duration_ms: int, word_ends: list[int], now_ms: int) -> None:
         """Queue audio of an item, in which words end after `word_ends` ms; an item that was cut is not played on."""
@@ -45,6 +49,29 @@ class Player:
             item.runs[-1] = (item.runs[-1][0], item.runs[-1][1] + duration_ms)
         else:
             item.runs.append((start_ms, duration_ms))
+
+    def hold(self, now_ms: int) -> None:
+        """Fall silent and keep the place."""
+        self._held_since_ms = now_ms
+        self._shift(now_ms, FOREVER_MS)
+
+    def resume(self, now_ms: int) -> None:
+        """Go on from the place that was held."""
+        if self._held_since_ms is not None:
+            self._shift(self._held_since_ms + FOREVER_MS, now_ms - self._held_since_ms - FOREVER_MS)
+            self._held_since_ms = None
+
+    def _shift(self, from_ms: int, by_ms: int) -> None:
+        """What would be played from then on is played that much later."""
+        if self.busy_until_ms > from_ms:
+            self.busy_until_ms += by_ms
+        for item in self.items.values():
+            shifted: list[tuple[int, int]] = []
+            for start_ms, duration_ms in item.runs:
+                before_ms = min(max(from_ms - start_ms, 0), duration_ms)
+                shifted += [(start_ms, before_ms)] if before_ms else []
+                shifted += [(start_ms + before_ms + by_ms, duration_ms - before_ms)] if before_ms < duration_ms else []
+            item.runs = shifted
 
     def flush(self, now_ms: int) -> list[str]:
         """Throw away what was not played yet; return the items that lost something, in the order they were to play."""

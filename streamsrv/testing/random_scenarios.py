@@ -76,6 +76,7 @@ def random_scenario(random: Random) -> Scenario:
             on_interruption=pick.of(("truncate", "truncate_current", "flush", "play_on")),
             buffer_ms=pick.of((0, 100)),
             reports_ms=pick.rarely(None, (100,)),
+            held_by_transport=pick.rarely(False, (True,)),
         ),
         recognizer=RecognizerTraits(
             final_ms=pick.of((120, 20, 900)),

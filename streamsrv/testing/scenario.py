@@ -44,6 +44,8 @@ class ClientTraits:
     """How much later than possible playback starts."""
     reports_ms: int | None = None
     """Report the playback position this often; None: never."""
+    held_by_transport: bool = False
+    """Whether the transport plays the answers, and not the client."""
     tool_ms: int = 200
     """How long the application takes to answer function calls."""
 

@@ -12,6 +12,7 @@ from streamsrv.session.inputs import AudioAppended, FrameHeard, Input, TimerFire
 from streamsrv.testing.client import Link, SimulatedClient
 from streamsrv.testing.compact import compact
 from streamsrv.testing.ears import SimulatedEars, UnexpectedEffect
+from streamsrv.testing.loudspeaker import SimulatedLoudspeaker
 from streamsrv.testing.record import Record
 from streamsrv.testing.scenario import Scenario
 from streamsrv.testing.speakers import AirFrame, Speaker
@@ -34,7 +35,7 @@ MakeCore = Callable[[Scenario, Callable[[str], str]], SessionCore]
 
 
 def make_core(scenario: Scenario, new_id: Callable[[str], str]) -> SessionCore:
-    return SessionCore(scenario.session, new_id=new_id)
+    return SessionCore(scenario.session, new_id=new_id, holds_playback=scenario.client.held_by_transport)
 
 
 def simulate(scenario: Scenario, make: MakeCore = make_core) -> Record:
@@ -67,6 +68,7 @@ class Simulator:
         self._uplink = Link(scenario.network, self._time, random)
         self._downlink = Link(scenario.network, self._time, random)
         self._client = SimulatedClient(scenario.client, self._time, self._uplink, self.give)
+        self._loudspeaker = SimulatedLoudspeaker(self._client.player, self._time, self.give)
         self._speaker = Speaker(scenario.script, self._client)
         straggling_ms = scenario.straggling_ms
         self._ears = SimulatedEars(scenario.recognizer, straggling_ms, self._time, self.give)
@@ -82,7 +84,10 @@ class Simulator:
         self._actions: dict[type, Callable[[Any], None]] = {
             effects.SendEvent: self._send_event,
             effects.SendAudio: self._send_audio,
-            effects.FinishAudio: self._note,  # simulated audio is not resampled: nothing is held back
+            effects.FinishAudio: self._loudspeaker.finish,  # simulated audio is not resampled: nothing is held back
+            effects.HoldPlayback: self._loudspeaker.hold,
+            effects.ResumePlayback: self._loudspeaker.resume,
+            effects.ClearPlayback: self._loudspeaker.clear,
             effects.OpenRecognition: self._ears.open,
             effects.FeedRecognition: self._ears.feed,
             effects.FinishRecognition: self._ears.finish,
@@ -108,7 +113,7 @@ class Simulator:
         record.said = self._speaker.said
         record.recognizable = {item_id: heard.words for item_id, heard in self._ears.recognitions.items()}
         record.played = self._client.player.items
-        record.cuts = self._client.cuts
+        record.cuts = self._client.cuts | self._loudspeaker.cuts
         record.ended_ms = self._time.now_ms
         return record
 
@@ -190,7 +195,7 @@ class Simulator:
             *(["a turn"] if self._ears.listening and silent_ms < TURN_MS else ()),
             *(["a recognition"] if self._ears.working else ()),
             *(["a generation"] if self._voice.working else ()),
-            *(["the client"] if not self._client.idle else ()),
+            *(["the client"] if not (self._client.idle and self._loudspeaker.idle) else ()),
             *(["messages"] if self._uplink.in_flight or self._downlink.in_flight else ()),
             *(f"timer {name}" for name in sorted(timers)),
         ]
@@ -202,6 +207,9 @@ class Simulator:
         self._downlink.send(lambda: self._client.take_event(effect.event, sent_ms))
 
     def _send_audio(self, effect: effects.SendAudio) -> None:
+        if self._scenario.client.held_by_transport:
+            self._loudspeaker.play(effect)
+            return
         self._downlink.send(lambda: self._client.take_audio(effect.place["item_id"], effect.pcm, effect.sample_rate))
 
     def _judge_turn(self, effect: effects.JudgeTurn) -> None:

@@ -11,8 +11,9 @@ from streamsrv.api.errors import describe, error_response
 from streamsrv.realtime.errors import ProtocolError
 from streamsrv.realtime.session_object import Session
 from streamsrv.service import Service
+from streamsrv.session.channel import ChannelClosed
 from streamsrv.session.core import SessionCore
-from streamsrv.session.driver import ChannelClosed, SessionDriver
+from streamsrv.session.driver import SessionDriver
 from streamsrv.transports.opening import new_id, requested_session
 
 logger = logging.getLogger(__name__)

@@ -96,11 +96,14 @@ async def test_fifteen_mib_of_base64_are_taken(server):
 
 
 async def test_a_client_that_stops_reading_is_closed_and_others_notice_nothing(caplog: pytest.LogCaptureFixture):
-    answer = "A rather long sentence that is spoken at length to fill whatever waits. " * 400
-    with serving(fake_engines(ScriptedChatModel(answer, "Fine."))) as server:
+    long_text = [{"type": "input_text", "text": "A rather long sentence. " * 8000}]
+    with serving(fake_engines(ScriptedChatModel("Fine."))) as server:
         async with wire(server.realtime_url) as deaf:
             deaf.connection.transport.pause_reading()
-            await deaf.send("response.create")
+            item = {"id": "long", "type": "message", "role": "user", "content": long_text}
+            await deaf.send("conversation.item.create", item=item)
+            for _ in range(100):
+                await deaf.send("conversation.item.retrieve", item_id="long")
             async with wire(server.realtime_url) as other:
                 await other.send("response.create", response={"output_modalities": ["text"]})
                 assert (await other.until("response.done"))["response"]["status"] == "completed"

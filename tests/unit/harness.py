@@ -41,9 +41,12 @@ def counting_ids():
 class Talk:
     """Drives a `SessionCore`; `now_ms` is its wall clock, `heard_ms` the length of its input audio."""
 
-    def __init__(self, **session: Any) -> None:
+    def __init__(self, *, holds_playback: bool = False, **session: Any) -> None:
         self.core = SessionCore(
-            Session(id="sess_1", expires_at=0, model="test", **session), new_id=counting_ids(), responses_per_minute=100
+            Session(id="sess_1", expires_at=0, model="test", **session),
+            new_id=counting_ids(),
+            responses_per_minute=100,
+            holds_playback=holds_playback,
         )
         self.now_ms = 0
         self.heard_ms = 0

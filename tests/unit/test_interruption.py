@@ -4,16 +4,24 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streamsrv.session.interruption import Verdict, judge
+from streamsrv.session.interruption import Overlap, Verdict, judge
 
 PLAYING = "The capital of France is Paris, and it lies on the Seine."
 
 
-def verdict(text: str = "", *, at_pause: bool = False, speech_ms: int = 400, pause_ms: int = 0) -> Verdict:
-    return judge(text=text, at_pause=at_pause, speech_ms=speech_ms, pause_ms=pause_ms, playing=PLAYING)
+def verdict(
+    text: str = "",
+    *,
+    at_pause: bool = False,
+    speech_ms: int = 400,
+    pause_ms: int = 0,
+    is_over: bool = False,
+    quieter_db: float | None = None,
+) -> Verdict:
+    return judge(Overlap(text, at_pause, speech_ms, pause_ms, PLAYING, is_over, quieter_db))
 
 
-@pytest.mark.parametrize("text", ["Stop.", "No, wait", "what about Rome", "yes but", "Paris"])
+@pytest.mark.parametrize("text", ["Stop.", "No, wait", "what about Rome", "yes but", "France"])
 def test_words_with_a_meaning_interrupt(text: str):
     assert verdict(text) is Verdict.INTERRUPTED
 
@@ -46,11 +54,23 @@ def test_our_own_voice_does_not_interrupt(text: str):
     assert verdict(text, at_pause=True, speech_ms=2000, pause_ms=100) is Verdict.DISREGARDED
 
 
-def test_one_word_of_the_reply_is_no_echo():
-    assert verdict("Paris?") is Verdict.INTERRUPTED
+def test_one_word_just_played_waits_for_more():
+    assert verdict("Seine", speech_ms=2000) is Verdict.UNDECIDED
 
 
-@given(st.text(max_size=40), st.booleans(), st.integers(0, 3000), st.integers(0, 3000), st.text(max_size=40))
-def test_every_case_has_a_verdict(text: str, at_pause: bool, speech_ms: int, pause_ms: int, playing: str):
-    found = judge(text=text, at_pause=at_pause, speech_ms=speech_ms, pause_ms=pause_ms, playing=playing)
-    assert isinstance(found, Verdict)
+@pytest.mark.parametrize(
+    ("quieter_db", "expected"),
+    [(0, Verdict.INTERRUPTED), (5, Verdict.INTERRUPTED), (8, Verdict.DISREGARDED), (None, Verdict.DISREGARDED)],
+)
+def test_one_word_just_played_is_an_echo_if_it_is_quiet(quieter_db: float | None, expected: Verdict):
+    assert verdict("Seine", at_pause=True, pause_ms=100, quieter_db=quieter_db) is expected
+
+
+def test_when_the_reply_is_over_yes_is_an_answer_and_an_echo_still_is_none():
+    assert verdict("Yes.", is_over=True) is Verdict.INTERRUPTED
+    assert verdict("it lies on the Seine", is_over=True, at_pause=True, pause_ms=100) is Verdict.DISREGARDED
+
+
+@given(st.builds(Overlap, speech_ms=st.integers(0, 3000), pause_ms=st.integers(0, 3000)))
+def test_every_case_has_a_verdict(overlap: Overlap):
+    assert isinstance(judge(overlap), Verdict)

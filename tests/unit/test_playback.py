@@ -61,10 +61,17 @@ def test_a_gap_in_what_was_sent_is_a_gap_in_playback():
 
 def test_what_the_client_reports_replaces_the_estimate():
     ledger = spoken(now_ms=0)
-    ledger.report(250)
-    assert ledger.played_ms(900) == 250
-    ledger.report(7000)
-    assert ledger.played_ms(900) == 1000
+    ledger.report(250, 500)
+    assert (ledger.played_ms(900), ledger.play_until_ms) == (250, 1250)
+    ledger.report(7000, 900)
+    assert (ledger.played_ms(900), ledger.play_until_ms) == (1000, 900)
+
+
+def test_what_is_held_is_played_later():
+    ledger = spoken(now_ms=0)
+    ledger.postpone(300)
+    assert [ledger.played_ms(now) for now in (300, 800, 2000)] == [0, 500, 1000]
+    assert ledger.play_until_ms == 1300
 
 
 @given(st.lists(st.tuples(st.integers(0, 2000), st.integers(1, 2000)), max_size=8), st.integers(0, 30_000))
