@@ -78,7 +78,7 @@ async def serve(vad: str) -> None:
         chat_by_name={},
     )
     listener = bind("127.0.0.1", 0)
-    app = build_app(Settings(max_sessions=10_000), engines)
+    app = build_app(Settings(max_sessions=10_000, admit_by_load=False), engines)
     await Server(app, lambda: print(f"Listening on {address(listener)}", flush=True)).serve(sockets=[listener])
 
 

@@ -26,7 +26,7 @@ def build_app(settings: Settings, engines: Engines) -> Starlette:
 
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncGenerator[None]:
-        watch = asyncio.create_task(service.metrics.watch_event_loop())
+        watch = asyncio.create_task(service.watch())
         yield
         watch.cancel()
         await asyncio.gather(watch, return_exceptions=True)

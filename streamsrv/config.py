@@ -56,6 +56,8 @@ class Settings(BaseSettings):
     instructions: str = INSTRUCTIONS
     """System prompt of sessions that bring none."""
     max_sessions: Annotated[int, Field(ge=1)] = 100
+    admit_by_load: bool = True
+    """Refuse sessions also when those there are keep the processor so busy that one more would make them slow."""
     responses_per_minute: Annotated[int, Field(ge=1)] = 120
     """For each session."""
     speculative: bool = True

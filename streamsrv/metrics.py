@@ -1,14 +1,14 @@
 """What an operator watches, as Prometheus metrics (`GET /metrics`)."""
 
-import asyncio
-import time
 from collections.abc import Mapping
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
+from streamsrv.inference.scheduler import Priority
+
 LATENCY_BUCKETS_S = (0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.8, 1.0, 1.5, 2.0, 3.0, 5.0, 10.0)
 LAG_BUCKETS_S = (0.001, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1.0)
-LAG_PERIOD_S = 0.5
+WAIT_BUCKETS_S = (0.001, 0.005, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0)
 
 
 class Metrics:
@@ -29,7 +29,23 @@ class Metrics:
             ["used"],
             registry=self._registry,
         )
-        self._lag = Histogram(
+        self._waits = Histogram(
+            "streamsrv_queue_wait_seconds",
+            "How long model calls wait for a worker thread",
+            ["priority"],
+            buckets=WAIT_BUCKETS_S,
+            registry=self._registry,
+        )
+        self._shed = Counter(
+            "streamsrv_jobs_shed", "Model calls dropped before they started", ["priority"], registry=self._registry
+        )
+        self.queue_age = Gauge(
+            "streamsrv_queue_age_seconds", "How long the oldest waiting model call has waited", registry=self._registry
+        )
+        self.busy = Gauge(
+            "streamsrv_busy", "Share of all cores that this process used lately, 0 to 1", registry=self._registry
+        )
+        self.event_loop_lag = Histogram(
             "streamsrv_event_loop_lag_seconds",
             "How late the event loop runs what is due",
             buckets=LAG_BUCKETS_S,
@@ -49,12 +65,11 @@ class Metrics:
         """An answer begun early was committed or discarded."""
         self._speculation.labels("yes" if used else "no").inc(tokens)
 
-    async def watch_event_loop(self) -> None:
-        """Measure, until cancelled, how late this loop wakes a sleeper."""
-        while True:
-            due = time.monotonic() + LAG_PERIOD_S
-            await asyncio.sleep(LAG_PERIOD_S)
-            self._lag.observe(max(0.0, time.monotonic() - due))
+    def job_started(self, priority: Priority, waited_s: float) -> None:
+        self._waits.labels(priority.name.lower()).observe(waited_s)
+
+    def job_shed(self, priority: Priority) -> None:
+        self._shed.labels(priority.name.lower()).inc()
 
     def exposition(self) -> bytes:
         """All metrics in the text format of Prometheus."""

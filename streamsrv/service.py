@@ -1,14 +1,21 @@
 """What all requests of one server share."""
 
+import asyncio
+import os
 import secrets
+import time
 from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from streamsrv.config import Settings
+from streamsrv.inference.load import Load
 from streamsrv.metrics import Metrics
 from streamsrv.providers.engines import Engines
 from streamsrv.realtime.client_secrets import ClientSecrets
+
+WATCH_S = 0.5
+"""How often the load is measured."""
 
 
 @dataclass(slots=True)
@@ -20,15 +27,35 @@ class Service:
     metrics: Metrics = field(default_factory=Metrics)
     sessions: int = 0
     requests: int = 0
+    load: Load = field(default_factory=lambda: Load(_cores()))
     client_secrets: ClientSecrets = field(init=False)
 
     def __post_init__(self) -> None:
         chosen = self.settings.secret_key
         self.client_secrets = ClientSecrets(chosen.get_secret_value().encode() if chosen else secrets.token_bytes(32))
 
+        self.engines.scheduler.observe(self.metrics)
+        self.engines.voice_activity.observe(self.metrics)
+
     @property
     def has_room(self) -> bool:
-        return self.sessions < self.settings.max_sessions
+        """Whether one more session leaves those there are as quick as they are."""
+        if self.sessions >= self.settings.max_sessions:
+            return False
+        return not self.settings.admit_by_load or self.load.has_room(self.sessions)
+
+    async def watch(self) -> None:
+        """Measure, until cancelled, how busy this process is."""
+        while True:
+            started_s, cpu_s = time.monotonic(), time.process_time()
+            await asyncio.sleep(WATCH_S)
+            seconds = time.monotonic() - started_s
+            queue_age_s = self.engines.scheduler.queue_age_s
+            lag_s = max(0.0, seconds - WATCH_S)
+            self.load.observe(seconds, cpu_s=time.process_time() - cpu_s, lag_s=lag_s, queue_age_s=queue_age_s)
+            self.metrics.event_loop_lag.observe(lag_s)
+            self.metrics.queue_age.set(queue_age_s)
+            self.metrics.busy.set(self.load.busy)
 
     @contextmanager
     def session(self) -> Generator[None]:
@@ -49,3 +76,8 @@ class Service:
             yield
         finally:
             self.requests -= 1
+
+
+def _cores() -> int:
+    """Cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

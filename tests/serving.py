@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from streamsrv.app import build_app
 from streamsrv.config import Settings
+from streamsrv.inference.scheduler import Priority
 from streamsrv.providers.engines import Engines
 from streamsrv.server import Server, bind
 from streamsrv.service import Service
@@ -37,6 +38,11 @@ class RunningServer:
 
         return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(count(), self.loop))
 
+    async def run(self, priority: Priority) -> None:
+        """Run a job that does nothing."""
+        scheduler = self.service.engines.scheduler
+        await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(scheduler.run(priority, lambda: None), self.loop))
+
     async def without_sessions(self) -> None:
         """Until the last session is gone; fails after 20 s."""
         async with asyncio.timeout(20):
@@ -46,8 +52,11 @@ class RunningServer:
 
 @contextmanager
 def serving(engines: Engines, **settings: object) -> Generator[RunningServer]:
-    """Serve these engines until the block ends; engines are not closed."""
-    app = build_app(Settings(**settings), engines)
+    """Serve these engines until the block ends; engines are not closed.
+
+    Sessions are let in however busy this process is: what it is busy with are the tests.
+    """
+    app = build_app(Settings(**{"admit_by_load": False, **settings}), engines)
     listener = bind("127.0.0.1", 0)
     port = listener.getsockname()[1]
     ready = threading.Event()

@@ -9,7 +9,7 @@ import time
 from collections.abc import AsyncGenerator, Callable, Hashable, Iterator, Sequence
 from dataclasses import dataclass, field
 from enum import IntEnum
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from streamsrv.errors import Overloaded
 from streamsrv.inference.batching import Batch
@@ -48,12 +48,21 @@ class _Job:
     waited_s: float = field(default=0.0, compare=False)
 
 
+class SchedulerObserver(Protocol):
+    """Wants to know how jobs fare."""
+
+    def job_started(self, priority: Priority, waited_s: float) -> None: ...
+
+    def job_shed(self, priority: Priority) -> None:
+        """A job was dropped before it started: superseded, late, or wanted by nobody any more."""
+        ...
+
+
 class Scheduler:
     """A fixed set of worker threads over one bounded priority queue.
 
     `queue_limit` jobs may wait; one more raises `Overloaded`. A job whose awaiting task was cancelled before it
-    started is never run; one that has started runs to its end and its result is dropped. `on_start(priority, seconds)`
-    is told, on the event loop, how long each job that was run had waited.
+    started is never run; one that has started runs to its end and its result is dropped.
     """
 
     def __init__(
@@ -62,12 +71,11 @@ class Scheduler:
         *,
         queue_limit: int = 256,
         name: str = "inference",
-        on_start: Callable[[Priority, float], None] | None = None,
     ) -> None:
         self._jobs: list[_Job] = []
         self._batches: dict[Hashable, Batch[Any, Any]] = {}
         self._queue_limit = queue_limit
-        self._on_start = on_start
+        self._observer: SchedulerObserver | None = None
         self._order = itertools.count()
         self._changed = threading.Condition()
         self._closed = False
@@ -76,6 +84,10 @@ class Scheduler:
         ]
         for thread in self._threads:
             thread.start()
+
+    def observe(self, observer: SchedulerObserver) -> None:
+        """Tell `observer` from now on, on any thread, what happens to jobs."""
+        self._observer = observer
 
     @property
     def queue_age_s(self) -> float:
@@ -153,6 +165,7 @@ class Scheduler:
             heapq.heappush(self._jobs, job)
             self._changed.notify()
         for other in older:
+            self._shed(other)
             _on_loop(other, _fail, other, Superseded("A newer request took the place of this one."))
         return job
 
@@ -171,6 +184,7 @@ class Scheduler:
         with self._changed:
             is_waiting = bool(self._withdraw(lambda other: other is job))
         if is_waiting:
+            self._shed(job)
             _fail(job, Late(f"The server is too busy: a request has waited for {deadline_s} s."))
 
     def _work(self) -> None:
@@ -189,14 +203,20 @@ class Scheduler:
                     self._changed.wait()
                     continue
                 job = heapq.heappop(self._jobs)
-                if not job.result.cancelled():
+                if job.result.cancelled():
+                    self._shed(job)
+                else:
                     job.waited_s = time.monotonic() - job.queued_s
                     return job
         return None
 
+    def _shed(self, job: _Job) -> None:
+        if self._observer is not None:
+            self._observer.job_shed(job.priority)
+
     def _settle(self, job: _Job, value: Any, error: Exception | None) -> None:
-        if self._on_start is not None:
-            self._on_start(job.priority, job.waited_s)
+        if self._observer is not None:
+            self._observer.job_started(job.priority, job.waited_s)
         if error is not None:
             _fail(job, error)
         elif not job.result.done():

@@ -6,8 +6,10 @@ from typing import Any
 
 from msgspec import structs
 from starlette.requests import HTTPConnection
+from starlette.responses import Response
 
 from streamsrv.api.auth import presented_client_secret
+from streamsrv.api.errors import error_response
 from streamsrv.realtime.errors import ProtocolError
 from streamsrv.realtime.session_object import Session, transcription_session, update_session
 from streamsrv.service import Service
@@ -49,6 +51,20 @@ def requested_session(connection: HTTPConnection, service: Service) -> Session:
         session = new_session({"model": query.get("model")}, service)
     asked = [name for name in query.get("streamsrv", "").split(",") if name]
     return session.with_events(asked) if asked else session
+
+
+def refusal_when_full(service: Service) -> Response | None:
+    """The response that turns a client away while there is no room for another session."""
+    if service.has_room:
+        return None
+    service.metrics.refused.inc()
+    limit = service.settings.max_sessions
+    if service.sessions >= limit:
+        message = f"All {limit} sessions of this server are in use."
+    else:
+        message = f"This server is busy with {service.sessions} sessions: {service.load}."
+    headers = {"Retry-After": "5"}
+    return error_response(503, message, code="session_limit_reached", type="server_error", headers=headers)
 
 
 def _expires_at() -> int:

@@ -14,7 +14,7 @@ from streamsrv.service import Service
 from streamsrv.session.channel import ChannelClosed
 from streamsrv.session.core import SessionCore
 from streamsrv.session.driver import SessionDriver
-from streamsrv.transports.opening import new_id, requested_session
+from streamsrv.transports.opening import new_id, refusal_when_full, requested_session
 
 logger = logging.getLogger(__name__)
 
@@ -67,12 +67,8 @@ def _open(websocket: WebSocket, service: Service) -> Session | Response:
         return denial
     if websocket.query_params.get("call_id"):
         return error_response(404, "There is no such call.", code="call_not_found")
-    if not service.has_room:
-        service.metrics.refused.inc()
-        message = f"All {service.settings.max_sessions} sessions of this server are in use."
-        return error_response(
-            503, message, code="session_limit_reached", type="server_error", headers={"Retry-After": "5"}
-        )
+    if (denial := refusal_when_full(service)) is not None:
+        return denial
     try:
         return requested_session(websocket, service)
     except ProtocolError as error:

@@ -8,6 +8,7 @@ from websockets.asyncio.client import connect
 from websockets.exceptions import InvalidStatus
 
 from serving import serving
+from streamsrv.inference.scheduler import Priority
 from streamsrv.testing.fakes import ScriptedChatModel, fake_engines
 from wire import quiet, tone, wire
 
@@ -41,6 +42,28 @@ async def test_a_typed_turn_has_no_latency_after_speech():
         async with wire(server.realtime_url) as client:
             await client.send("response.create")
             assert "streamsrv" not in (await client.until("response.done"))["response"]
+
+
+async def test_a_busy_server_refuses_sessions_and_says_how_busy_it_is():
+    with serving(fake_engines(), admit_by_load=True) as server:
+        async with wire(server.realtime_url):
+            server.service.load.observe(60, cpu_s=600, lag_s=0, queue_age_s=2)
+            with pytest.raises(InvalidStatus) as refused:
+                async with connect(server.realtime_url):
+                    pass
+    response = refused.value.response
+    assert response.status_code == 503
+    assert response.headers["Retry-After"] == "5"
+    assert b"session_limit_reached" in response.body
+    assert b"busy with 1 sessions" in response.body
+
+
+async def test_queues_are_measured():
+    with serving(fake_engines(ScriptedChatModel("Good day."))) as server:
+        await server.run(Priority.FINAL)
+        samples = await asyncio.to_thread(scrape, server.port)
+    assert samples['streamsrv_queue_wait_seconds_count{priority="final"}'] == 1
+    assert "streamsrv_queue_age_seconds" in samples
 
 
 async def test_refused_sessions_are_counted():

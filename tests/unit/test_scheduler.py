@@ -169,9 +169,26 @@ async def test_a_job_that_runs_is_not_replaced(scheduler: Scheduler):
     assert running.result() is None
 
 
+class Watching:
+    """A `SchedulerObserver` that keeps what it is told."""
+
+    def __init__(self) -> None:
+        self.started: list[Priority] = []
+        self.waits_s: list[float] = []
+        self.shed: list[Priority] = []
+
+    def job_started(self, priority: Priority, waited_s: float) -> None:
+        self.started.append(priority)
+        self.waits_s.append(waited_s)
+
+    def job_shed(self, priority: Priority) -> None:
+        self.shed.append(priority)
+
+
 async def test_waits_are_measured():
-    waits: list[tuple[Priority, float]] = []
-    scheduler = Scheduler(1, on_start=lambda priority, wait_s: waits.append((priority, wait_s)))
+    watching = Watching()
+    scheduler = Scheduler(1)
+    scheduler.observe(watching)
     async with asyncio.TaskGroup() as tasks:
         gate = await occupied(scheduler, tasks)
         assert scheduler.queue_age_s == 0
@@ -180,8 +197,8 @@ async def test_waits_are_measured():
         assert scheduler.queue_age_s > 0
         gate.open.set()
     scheduler.close()
-    assert [priority for priority, _ in waits] == [Priority.PARTIAL, Priority.FINAL]
-    assert all(wait_s >= 0 for _, wait_s in waits)
+    assert watching.started == [Priority.PARTIAL, Priority.FINAL]
+    assert all(wait_s >= 0 for wait_s in watching.waits_s)
 
 
 class Doubler:
@@ -249,3 +266,19 @@ async def _outcome(work) -> BaseException | None:
     except Overloaded as error:
         return error
     return None
+
+
+async def test_an_observer_learns_which_jobs_ran_and_which_were_shed(scheduler: Scheduler):
+    watching = Watching()
+    scheduler.observe(watching)
+    release = threading.Event()
+    busy = asyncio.ensure_future(scheduler.run(Priority.FINAL, release.wait))
+    await asyncio.sleep(0)
+    older = asyncio.ensure_future(scheduler.run(Priority.PARTIAL, lambda: 1, key="k"))
+    await asyncio.sleep(0)
+    newer = asyncio.ensure_future(scheduler.run(Priority.PARTIAL, lambda: 2, key="k"))
+    await asyncio.sleep(0)
+    release.set()
+    await asyncio.gather(busy, older, newer, return_exceptions=True)
+    assert watching.shed == [Priority.PARTIAL]
+    assert watching.started == [Priority.FINAL, Priority.PARTIAL]
