@@ -64,7 +64,8 @@ def judge(overlap: Overlap) -> Verdict:
         return Verdict.INTERRUPTED
     if pause_ms and overlap.at_pause:
         return Verdict.DISREGARDED
-    if pause_ms >= WORDS_DUE_MS and not words and speech_ms < NOISE_MS:
+    is_late = pause_ms >= WORDS_DUE_MS and not overlap.is_over  # a recogniser may be slow, an answer must not be lost
+    if is_late and not words and speech_ms < NOISE_MS:
         return Verdict.DISREGARDED
     return Verdict.INTERRUPTED if speech_ms >= CERTAIN_MS else Verdict.UNDECIDED
 

@@ -38,6 +38,10 @@ def test_a_short_sound_without_words_is_a_noise():
     assert verdict("Stop.", speech_ms=160, pause_ms=160, at_pause=True) is Verdict.INTERRUPTED
 
 
+def test_when_the_reply_is_over_a_short_sound_waits_for_its_words():
+    assert verdict(speech_ms=160, pause_ms=600, is_over=True) is Verdict.UNDECIDED
+
+
 def test_a_longer_sound_waits_for_its_words():
     assert verdict(speech_ms=400, pause_ms=128) is Verdict.UNDECIDED
     assert verdict(speech_ms=400, pause_ms=200, at_pause=True) is Verdict.DISREGARDED
