@@ -12,6 +12,7 @@ from starlette.routing import Mount, Route, WebSocketRoute
 
 from streamsrv.api import capabilities, chat, client_secrets, models, speech, status, transcriptions
 from streamsrv.api.auth import Authentication
+from streamsrv.api.captions import caption_routes
 from streamsrv.api.errors import http_exception
 from streamsrv.api.pages import page_routes
 from streamsrv.config import Settings
@@ -37,6 +38,7 @@ def build_app(settings: Settings, engines: Engines) -> Starlette:
         exception_handlers={HTTPException: http_exception},
         routes=[
             WebSocketRoute("/v1/realtime", realtime),
+            Mount("/v1/streamsrv/captions", routes=caption_routes()),
             Mount("/v1", routes=_rest_routes(), middleware=[Middleware(Authentication, settings)]),
             Route("/healthz", status.healthz),
             Route("/readyz", status.readyz),

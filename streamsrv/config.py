@@ -62,6 +62,14 @@ class Settings(BaseSettings):
     """For each session."""
     speculative: bool = True
     """Begin answers in the pauses of a turn. Quicker; what is begun in vain is paid for all the same."""
+    caption_rooms: Annotated[int, Field(ge=0)] = 100
+    """Caption rooms at once."""
+    caption_viewers: Annotated[int, Field(ge=0)] = 1000
+    """Viewers of all rooms together; one more gets 503."""
+    caption_keep_minutes: Annotated[float, Field(ge=0)] = 30
+    """How long a room and its text are kept after its last speaker has left."""
+    captions_public: bool = False
+    """With `api_keys`: who knows the name of a caption room may read it without a key. Speaking always needs one."""
     max_requests: Annotated[int, Field(ge=1)] = 8
     """REST requests (speech, transcriptions, chat) that are answered at once; one more gets 503."""
     max_upload_bytes: Annotated[int, Field(ge=1)] = 25 * 1024 * 1024

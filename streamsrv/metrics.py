@@ -52,6 +52,7 @@ class Metrics:
             registry=self._registry,
         )
         self.sessions = Gauge("streamsrv_sessions", "Sessions that are open", registry=self._registry)
+        self.caption_viewers = Gauge("streamsrv_caption_viewers", "Viewers of caption rooms", registry=self._registry)
         self.refused = Counter(
             "streamsrv_sessions_refused", "Sessions refused because the server was full", registry=self._registry
         )

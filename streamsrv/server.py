@@ -6,6 +6,7 @@ from collections.abc import Callable
 import uvicorn
 from starlette.applications import Starlette
 
+from streamsrv.service import Service
 from streamsrv.transports.websocket import MAX_FRAME_BYTES
 
 STALL_MS = 60_000
@@ -26,11 +27,16 @@ class Server(uvicorn.Server):
             timeout_graceful_shutdown=5,
         )
         super().__init__(config)
+        self._service: Service = app.state.service
         self._on_started = on_started
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
         self._on_started()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        self._service.rooms.close()  # viewers would stay for ever
+        await super().shutdown(sockets)
 
 
 def bind(host: str, port: int) -> socket.socket:

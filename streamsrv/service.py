@@ -8,6 +8,7 @@ from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
+from streamsrv.captions.rooms import Rooms
 from streamsrv.config import Settings
 from streamsrv.inference.load import Load
 from streamsrv.metrics import Metrics
@@ -29,10 +30,16 @@ class Service:
     requests: int = 0
     load: Load = field(default_factory=lambda: Load(_cores()))
     client_secrets: ClientSecrets = field(init=False)
+    rooms: Rooms = field(init=False)
 
     def __post_init__(self) -> None:
         chosen = self.settings.secret_key
         self.client_secrets = ClientSecrets(chosen.get_secret_value().encode() if chosen else secrets.token_bytes(32))
+        self.rooms = Rooms(
+            self.settings.caption_rooms,
+            keep_ms=round(self.settings.caption_keep_minutes * 60_000),
+            new_key=lambda: secrets.token_hex(4),
+        )
 
         self.engines.scheduler.observe(self.metrics)
         self.engines.voice_activity.observe(self.metrics)

@@ -20,11 +20,11 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response
 from streamsrv.api.endpoint import Endpoint
 from streamsrv.api.request_body import convert, read_form
 from streamsrv.api.streaming import server_sent, streamed
-from streamsrv.api.subtitles import Cue, cues_of, srt, vtt
-from streamsrv.asr.base import SAMPLE_RATE, RecognitionOptions
-from streamsrv.asr.recordings import RecognizedUtterance, recognize_recording
+from streamsrv.asr.base import SAMPLE_RATE, RecognitionOptions, RecognizedUtterance
+from streamsrv.asr.recordings import recognize_recording
 from streamsrv.asr.words import join_words
 from streamsrv.audio.files import AudioFileError, read_audio
+from streamsrv.captions.subtitles import Cue, cues_of, srt, vtt
 from streamsrv.config import Settings
 from streamsrv.realtime.errors import ProtocolError
 from streamsrv.service import Service

@@ -44,6 +44,18 @@ class Transcript:
 
 
 @dataclass(frozen=True, slots=True)
+class RecognizedUtterance:
+    """What was said between two pauses; times are ms since the start of the recording, or of a session's audio."""
+
+    text: str
+    start_ms: int
+    end_ms: int
+    words: tuple[Word, ...] = ()
+    """Empty where the engine has no word times."""
+    language: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class RecognitionOptions:
     """What the client said about the speech; an engine ignores what it cannot use."""
 

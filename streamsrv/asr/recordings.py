@@ -2,30 +2,18 @@
 
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-from streamsrv.asr.base import RecognitionOptions, Recognizer, Word
+from streamsrv.asr.base import RecognitionOptions, RecognizedUtterance, Recognizer
 from streamsrv.asr.pauses import SPEECH, FrameSpan, UtteranceCutter
 from streamsrv.inference.scheduler import Priority, Scheduler
 from streamsrv.vad.base import FRAME_MS, FRAME_SAMPLES, Vad
 
 _SAMPLES_AT_ONCE = 32 * FRAME_SAMPLES
 """Given to the voice-activity detector in one call: about a second, so that a live session waits for a few ms only."""
-
-
-@dataclass(frozen=True, slots=True)
-class RecognizedUtterance:
-    """What was said between two pauses; all times are ms since the start of the recording."""
-
-    text: str
-    start_ms: int
-    end_ms: int
-    words: tuple[Word, ...] = ()
-    """Empty where the engine has no word times."""
-    language: str | None = None
 
 
 async def recognize_recording(

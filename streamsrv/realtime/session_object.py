@@ -117,10 +117,25 @@ class Reasoning(Struct, frozen=True, omit_defaults=True):
     effort: Literal["minimal", "low", "medium", "high", "xhigh"] | None = None
 
 
+ROOM_NAME = r"^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$"
+"""What a caption room may be called: part of a URL, and easy to read out."""
+
+
+class CaptionOptions(Struct, frozen=True, omit_defaults=True):
+    """Extension: the caption room in which viewers read what this session says."""
+
+    room: Annotated[str, Meta(pattern=ROOM_NAME)]
+    title: Annotated[str, Meta(max_length=200)] = ""
+    """What the captions are of, for the viewers."""
+    speaker: Annotated[str, Meta(max_length=80, pattern=r"^[^\x00-\x1f]*$")] = ""
+    """Who speaks, where a room has several speakers."""
+
+
 class StreamsrvOptions(Struct, frozen=True):
-    """Extension: event types of ours that the client asked for."""
+    """Extension: event types of ours that the client asked for, and where its captions are shown."""
 
     events: list[str] = []
+    captions: CaptionOptions | UnsetType | None = UNSET
 
 
 class Session(Struct, frozen=True, kw_only=True):
@@ -150,13 +165,14 @@ class Session(Struct, frozen=True, kw_only=True):
         voice = self.audio.output.voice
         return voice.id if isinstance(voice, VoiceId) else voice
 
+    @property
+    def captions(self) -> CaptionOptions | None:
+        """The caption room of this session, if it has one."""
+        return (self.streamsrv.captions or None) if isinstance(self.streamsrv, StreamsrvOptions) else None
+
     def wants(self, event_name: str) -> bool:
         """Whether the client asked for an extension event."""
         return isinstance(self.streamsrv, StreamsrvOptions) and event_name in self.streamsrv.events
-
-    def with_events(self, names: list[str]) -> "Session":
-        """This session, with extension events asked for."""
-        return msgspec.structs.replace(self, streamsrv=StreamsrvOptions(events=names))
 
 
 _CLEARED: dict[str, Any] = {
@@ -236,11 +252,11 @@ def session_to_wire(session: Session) -> dict[str, Any]:
     return {**kept, "audio": {"input": wire["audio"]["input"]}}
 
 
-_MERGED_OBJECTS = ("audio", "input", "output", "transcription", "turn_detection")
+_MERGED_OBJECTS = ("audio", "input", "output", "transcription", "turn_detection", "streamsrv")
 
 
 def _merge(current: dict[str, Any], update: dict[str, Any]) -> dict[str, Any]:
-    """`current` with the fields of `update`; objects below `audio` merge unless the update is of another `type`."""
+    """`current` with the fields of `update`; `_MERGED_OBJECTS` merge too, unless the update is of another `type`."""
     merged = dict(current)
     for name, value in update.items():
         held = current.get(name)

@@ -21,11 +21,7 @@ from streamsrv.realtime.client_events import (
 )
 from streamsrv.realtime.errors import ProtocolError
 from streamsrv.realtime.items import FunctionCallItem, InputAudio, Item, MessageItem, check_item, item_to_wire
-from streamsrv.realtime.session_object import (
-    Session,
-    session_to_wire,
-    update_session,
-)
+from streamsrv.realtime.session_object import Session, session_to_wire, update_session
 from streamsrv.session.clips import take_clip
 from streamsrv.session.conversation import Conversation, duplicate_item, to_messages
 from streamsrv.session.effects import ClearTimer, Close, DropRecognition, Effect, PrepareModel, RecognizeClip, SetTimer
@@ -80,7 +76,7 @@ class SessionCore:
         self._outbox = Outbox(new_id)
         self._conversation = Conversation(new_id("conv"))
         self._listener = Listener(session.audio.input, self._outbox)
-        self._transcriptions = Transcriptions(self._outbox)
+        self._transcriptions = Transcriptions(session, self._listener, self._outbox)
         self._output_audio = OutputAudio(self._conversation, self._outbox, held_by_transport=holds_playback)
         self._responses = Responses(
             self._conversation, self._outbox, RateLimit(responses_per_minute), self._output_audio
@@ -98,6 +94,7 @@ class SessionCore:
         """The effects that open the session."""
         self._outbox.send("session.created", session=session_to_wire(self.session))
         self._outbox.emit(SetTimer("session", MAX_SESSION_MS))
+        self._transcriptions.start()
         self._prepare_model()
         return self._outbox.take()
 
@@ -189,7 +186,7 @@ class SessionCore:
         previous_id = self._conversation.add(item)
         self._outbox.send("input_audio_buffer.committed", previous_item_id=previous_id, item_id=item.id)
         self._announce(item, previous_id)
-        self._transcriptions.pending[item.id] = audio.duration_ms
+        self._transcriptions.committed(audio)
         if (message := self._transcriptions.lost.pop(item.id, None)) is not None:
             self._fail_transcript(item.id, message)
         elif audio.recognized:
@@ -199,12 +196,12 @@ class SessionCore:
 
     def _take_transcript(self, item_id: str, transcript: Transcript) -> None:
         if transcript.is_final and item_id in self._transcriptions.pending:
-            self._transcriptions.final(item_id, transcript, self.session)
+            self._transcriptions.final(item_id, transcript)
             self._settle_transcript(item_id, transcript.text)
         elif self._listener.is_hearing(item_id):
             self._turns.take(transcript)
             if not self._turns.is_weighing:
-                self._transcriptions.interim(item_id, transcript, self.session)
+                self._transcriptions.interim(item_id, transcript)
                 self._speculate(transcript)
 
     def _speculate(self, transcript: Transcript) -> None:
@@ -304,7 +301,8 @@ class SessionCore:
     def _configure(self) -> None:
         options = self.session.audio.input
         self._listener.configure(options)
-        self._turns.configure(options)
+        self._turns.configure(self.session)
+        self._transcriptions.configure(self.session)
         self._idle.configure(options)
         self._output_audio.configure(self.session)
 

@@ -9,12 +9,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from streamsrv.captions.rooms import Rooms
 from streamsrv.metrics import Metrics
 from streamsrv.providers.engines import Engines
 from streamsrv.realtime.audio_formats import check_audio
 from streamsrv.realtime.client_events import AudioAppend, AudioCommit, MalformedEvent, decode_client_event
 from streamsrv.realtime.errors import ProtocolError
 from streamsrv.session import effects
+from streamsrv.session.captioning import Captioning
 from streamsrv.session.channel import Channel, ChannelClosed, Speaker
 from streamsrv.session.core import SessionCore
 from streamsrv.session.generating import Generating
@@ -43,6 +45,7 @@ class SessionDriver:
         channel: Channel,
         new_id: Callable[[str], str],
         metrics: Metrics,
+        rooms: Rooms,
         speaker: Speaker | None = None,
     ) -> None:
         self._core = core
@@ -53,6 +56,7 @@ class SessionDriver:
         self._hearing = Hearing(engines, self._spawn, self.handle)
         chat = engines.chat_model(core.session.model)
         self._generating = Generating(chat, engines.synthesizer, self._spawn, self.handle)
+        self._captioning = Captioning(rooms, core.session.id, _now_ms, self._refuse)
         self._outgoing = OutgoingQueue()
         self._encoders: dict[str, SpeechEncoder] = {}
         self._timers: dict[str, asyncio.TimerHandle] = {}
@@ -69,6 +73,9 @@ class SessionDriver:
             effects.JudgeTurn: self._hearing.judge,
             effects.DropRecognition: self._hearing.drop,
             effects.RecognizeClip: self._hearing.recognize_clip,
+            effects.EnterRoom: self._captioning.enter,
+            effects.ShowCaption: self._captioning.show,
+            effects.SettleCaption: self._captioning.settle,
             effects.PrepareModel: self._generating.prepare,
             effects.Generate: self._generating.generate,
             effects.Synthesize: self._generating.synthesize,
@@ -94,12 +101,13 @@ class SessionDriver:
         finally:
             for timer in self._timers.values():
                 timer.cancel()
+            self._captioning.leave()
         return self._ended.result()
 
     def handle(self, happened: Input) -> None:
         """Give one input to the core and run its effects; once the session has ended, nothing happens any more."""
         if not self._ended.done():
-            self._act(self._core.handle(happened, time.monotonic_ns() // 1_000_000))
+            self._act(self._core.handle(happened, _now_ms()))
 
     def _act(self, wanted: list[effects.Effect]) -> None:
         for effect in wanted:
@@ -183,6 +191,10 @@ class SessionDriver:
         del self._timers[name]
         self.handle(TimerFired(name))
 
+    def _refuse(self, error: ProtocolError) -> None:
+        """Tell the client, once the core has handled what led to this."""
+        asyncio.get_running_loop().call_soon(self.handle, EventRefused(error, None))
+
     def _record_turn(self, effect: effects.RecordTurn) -> None:
         self._metrics.turn(effect.latencies_ms)
         stages = ", ".join(f"{stage} {ms}" for stage, ms in effect.latencies_ms.items())
@@ -198,6 +210,11 @@ class SessionDriver:
     def _end(self, outcome: tuple[int, str] | None) -> None:
         if not self._ended.done():
             self._ended.set_result(outcome)
+
+
+def _now_ms() -> int:
+    """The clock of all sessions."""
+    return time.monotonic_ns() // 1_000_000
 
 
 def _playback_actions(speaker: Speaker) -> dict[type, Callable[[Any], None]]:

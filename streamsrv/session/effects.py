@@ -6,9 +6,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from streamsrv.asr.base import RecognitionOptions
+from streamsrv.asr.base import RecognitionOptions, RecognizedUtterance
 from streamsrv.llm.base import ChatOptions, Message, Tool
-from streamsrv.realtime.session_object import AudioFormat
+from streamsrv.realtime.session_object import AudioFormat, CaptionOptions
 from streamsrv.tts.base import SpeechOptions
 
 
@@ -103,6 +103,39 @@ class RecognizeClip:
 
 
 @dataclass(frozen=True, slots=True)
+class EnterRoom:
+    """What the session says is shown in this caption room from now on; None: in none."""
+
+    captions: CaptionOptions | None
+
+
+@dataclass(frozen=True, slots=True)
+class ShowCaption:
+    """Show what was said in an item so far, in place of what was shown of it.
+
+    Times are ms of the session's audio: `start_ms` where the item's begins, `audio_ms` the length of all of it so far.
+    """
+
+    item_id: str
+    stable: str
+    tentative: str
+    start_ms: int
+    audio_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class SettleCaption:
+    """The words of an item are final (times as in `ShowCaption`); without text there are none after all.
+
+    None: they will never be known, and what was shown stands.
+    """
+
+    item_id: str
+    utterance: RecognizedUtterance | None
+    audio_ms: int
+
+
+@dataclass(frozen=True, slots=True)
 class PrepareModel:
     """Let the language model read what all requests of this session begin with."""
 
@@ -184,6 +217,9 @@ Effect = (
     | JudgeTurn
     | DropRecognition
     | RecognizeClip
+    | EnterRoom
+    | ShowCaption
+    | SettleCaption
     | PrepareModel
     | Generate
     | Synthesize

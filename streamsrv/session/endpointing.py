@@ -39,6 +39,8 @@ MOST_FOR_EARLIER_PAUSE_MS = 500
 MAX_WAIT_MS = {"low": 8_000, "medium": 4_000, "auto": 4_000, "high": 2_000}
 """The longest waits of `semantic_vad` in OpenAI's API reference; the limits are scaled in the same proportion."""
 SHORTEST_MS = 150
+CAPTION_PAUSES_MS = ((10_000, 250), (13_000, 96), (16_000, 32))
+"""In captions, a pause of so many ms (second) ends a turn once somebody has spoken for so long (first)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +67,11 @@ def pause_limit_ms(evidence: Evidence, eagerness: Eagerness = "auto") -> int:
     limit = max(limit, min(SHARE_OF_EARLIER_PAUSE * evidence.longest_pause_ms, MOST_FOR_EARLIER_PAUSE_MS))
     longest = MAX_WAIT_MS[eagerness]
     return round(min(max(limit * longest / MAX_WAIT_MS["medium"], SHORTEST_MS), longest))
+
+
+def ends_caption(speech_ms: int, pause_ms: int) -> bool:
+    """Whether a monologue of `speech_ms` is cut in this pause, so that its viewers get final text."""
+    return any(speech_ms >= spoken_ms and pause_ms >= limit_ms for spoken_ms, limit_ms in CAPTION_PAUSES_MS)
 
 
 def _base_limit_ms(evidence: Evidence) -> int:

@@ -18,6 +18,8 @@ class CommittedAudio:
     """Audio that left the buffer to become the item `item_id`."""
 
     item_id: str
+    start_ms: int
+    """In the session's audio."""
     duration_ms: int
     recognized: bool
     """Whether speech was found in it, so that a transcript will follow."""
@@ -177,7 +179,7 @@ class Listener:
 
     def _end_buffer(self, until_ms: int) -> CommittedAudio:
         recognized = self._recognition_start_ms is not None
-        committed = CommittedAudio(self.item_id, until_ms - self.heard_from_ms, recognized)
+        committed = CommittedAudio(self.item_id, self.heard_from_ms, until_ms - self.heard_from_ms, recognized)
         if recognized:
             self._outbox.emit(FinishRecognition(self.item_id))
         self._buffer_start_ms = until_ms

@@ -3,9 +3,9 @@
 from dataclasses import dataclass, replace
 
 from streamsrv.asr.base import Transcript
-from streamsrv.realtime.session_object import AudioInput, SemanticVad
+from streamsrv.realtime.session_object import AudioInput, SemanticVad, Session
 from streamsrv.session.effects import ClearTimer, JudgeTurn, SetTimer
-from streamsrv.session.endpointing import Evidence, pause_limit_ms
+from streamsrv.session.endpointing import Evidence, ends_caption, pause_limit_ms
 from streamsrv.session.inputs import FrameHeard
 from streamsrv.session.interruption import Overlap, Verdict, judge
 from streamsrv.session.listening import CommittedAudio, Listener
@@ -55,14 +55,16 @@ class TurnTaking:
         self._output_audio = output_audio
         self._loudness = Loudness()
         self._options = AudioInput()
+        self._captioned = False  # viewers read along: turns must not grow for minutes
         self._weighed: Transcript | None = None  # what was recognised of speech that may be an interruption
         self._evidence = Evidence()  # on whether the pause that is going on is the end of the turn
         self._pause = 0  # the number of the last pause that was shown to the end-of-turn model
         self._pause_ms = 0
         self._last_speech_ms = self._last_frame_ms = 0  # wall time
 
-    def configure(self, options: AudioInput) -> None:
-        self._options = options
+    def configure(self, session: Session) -> None:
+        self._options = session.audio.input
+        self._captioned = session.captions is not None and session.type == "transcription"
 
     @property
     def is_weighing(self) -> bool:
@@ -130,6 +132,8 @@ class TurnTaking:
         elif before_ms < JUDGED_MS <= self._pause_ms and isinstance(self._options.turn_detection, SemanticVad):
             self._pause += 1
             self._outbox.emit(JudgeTurn(self._listener.item_id, self._listener.heard_from_ms, self._pause))
+        if self._captioned and self._pause_ms and ends_caption(self._listener.speech_ms, self._pause_ms):
+            self._listener.wait(0)
 
     def _consider(self, evidence: Evidence) -> None:
         """With `semantic_vad`, what is known decides how long the pause may last."""

@@ -49,8 +49,12 @@ def requested_session(connection: HTTPConnection, service: Service) -> Session:
         session = new_session({"type": "transcription"}, service)
     else:
         session = new_session({"model": query.get("model")}, service)
-    asked = [name for name in query.get("streamsrv", "").split(",") if name]
-    return session.with_events(asked) if asked else session
+    asked: dict[str, Any] = {}
+    if events := [name for name in query.get("streamsrv", "").split(",") if name]:
+        asked["events"] = events
+    if room := query.get("captions"):
+        asked["captions"] = {"room": room}
+    return update_session(session, {"streamsrv": asked}) if asked else session
 
 
 def refusal_when_full(service: Service) -> Response | None:

@@ -76,7 +76,7 @@ def _open(websocket: WebSocket, service: Service) -> Session | Response:
 
 
 def _driver(websocket: WebSocket, service: Service, core: SessionCore) -> SessionDriver:
-    return SessionDriver(core, service.engines, WebSocketChannel(websocket), new_id, service.metrics)
+    return SessionDriver(core, service.engines, WebSocketChannel(websocket), new_id, service.metrics, service.rooms)
 
 
 async def _serve(websocket: WebSocket, driver: SessionDriver) -> None:

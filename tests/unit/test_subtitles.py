@@ -1,10 +1,9 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streamsrv.api.subtitles import LONGEST_MS, MOST_CHARACTERS, Cue, cues_of, srt, vtt
-from streamsrv.asr.base import Word
-from streamsrv.asr.recordings import RecognizedUtterance
+from streamsrv.asr.base import RecognizedUtterance, Word
 from streamsrv.asr.words import join_words
+from streamsrv.captions.subtitles import LONGEST_MS, MOST_CHARACTERS, Cue, cues_of, srt, vtt
 
 
 def spoken(text: str, start_ms: int = 0, word_ms: int = 250) -> RecognizedUtterance:

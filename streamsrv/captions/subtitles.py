@@ -1,10 +1,9 @@
-"""Subtitles of a recognised recording: lines of readable length, as SubRip or WebVTT. Pure."""
+"""Subtitles: lines of readable length, as SubRip or WebVTT. Pure."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from streamsrv.asr.base import Word
-from streamsrv.asr.recordings import RecognizedUtterance
+from streamsrv.asr.base import RecognizedUtterance, Word
 from streamsrv.asr.words import join_words
 
 MOST_CHARACTERS = 84
@@ -22,6 +21,8 @@ class Cue:
     start_ms: int
     end_ms: int
     text: str
+    speaker: str = ""
+    """Named with the text, if there is a name."""
 
 
 def cues_of(utterances: Iterable[RecognizedUtterance]) -> list[Cue]:
@@ -32,15 +33,24 @@ def cues_of(utterances: Iterable[RecognizedUtterance]) -> list[Cue]:
 def srt(cues: Sequence[Cue]) -> str:
     """SubRip: numbered cues, times as `00:00:01,500`."""
     return "".join(
-        f"{number}\n{_clock(cue.start_ms, ',')} --> {_clock(cue.end_ms, ',')}\n{cue.text}\n\n"
+        f"{number}\n{_clock(cue.start_ms, ',')} --> {_clock(cue.end_ms, ',')}\n{spoken(cue)}\n\n"
         for number, cue in enumerate(cues, start=1)
     )
 
 
 def vtt(cues: Sequence[Cue]) -> str:
     """WebVTT (https://www.w3.org/TR/webvtt1/)."""
-    blocks = (f"{_clock(cue.start_ms, '.')} --> {_clock(cue.end_ms, '.')}\n{_escape(cue.text)}\n\n" for cue in cues)
+    blocks = (f"{_clock(cue.start_ms, '.')} --> {_clock(cue.end_ms, '.')}\n{_voiced(cue)}\n\n" for cue in cues)
     return "WEBVTT\n\n" + "".join(blocks)
+
+
+def spoken(cue: Cue) -> str:
+    """The text of a cue, after the name of who said it."""
+    return f"{cue.speaker}: {cue.text}" if cue.speaker else cue.text
+
+
+def _voiced(cue: Cue) -> str:
+    return f"<v {_escape(cue.speaker)}>{_escape(cue.text)}" if cue.speaker else _escape(cue.text)
 
 
 def _cues(utterance: RecognizedUtterance) -> Iterator[Cue]:

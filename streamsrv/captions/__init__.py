@@ -1,0 +1,1 @@
+"""Live captions: rooms in which some speak and many read."""

@@ -1,0 +1,232 @@
+"""One caption room: what is being said, what was said, and what each viewer still has to be told. Pure.
+
+A viewer has no queue. It holds a `Cursor` and asks `since` for what is newer, so one that reads slowly misses tentative
+texts that were replaced meanwhile, gets every final one from the history, and costs the others nothing.
+"""
+
+from collections import deque
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import Any, NamedTuple
+
+import msgspec
+
+from streamsrv.asr.base import RecognizedUtterance, Word
+from streamsrv.asr.utterance import estimate_words
+from streamsrv.asr.window import Span
+from streamsrv.asr.words import join_words, split_words
+from streamsrv.captions.subtitles import Cue, cues_of
+
+HISTORY = 2000
+"""Final texts that a room keeps; the oldest is forgotten. Ten-second sentences fill five and a half hours."""
+
+
+class Cursor(NamedTuple):
+    """How far a viewer has read: the last final text, and the last change of everything else."""
+
+    final: int = 0
+    live: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Caption:
+    """A final text; all times are of the room."""
+
+    number: int
+    item_id: str
+    speaker: str
+    utterance: RecognizedUtterance
+    message: bytes
+    """As a server-sent event, the same object for every viewer."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Tentative:
+    speaker_id: str
+    start_ms: int
+    end_ms: int
+    text: str
+    number: int
+    message: bytes
+
+    def utterance(self) -> RecognizedUtterance:
+        """As final text; when its words were said is estimated."""
+        words = estimate_words(split_words(self.text), (Span(self.start_ms, self.end_ms),))
+        return RecognizedUtterance(self.text, self.start_ms, self.end_ms, words)
+
+
+@dataclass(slots=True)
+class _Speaker:
+    name: str
+    earliest_ms: int
+    """All that the room has when they come is earlier than what they say."""
+    offset_ms: int | None = None
+    """From the audio time of the speaker's session to that of the room; unknown until something is said."""
+
+
+class Room:
+    """The captions of one place. Times of a speaker are ms of the session's audio, those given out are the room's.
+
+    The room's time begins with the audio of its first speaker, and goes on while nobody speaks. `key` tells this room
+    from another of the same name, before it or after a restart of the server.
+    """
+
+    def __init__(self, name: str, key: str) -> None:
+        self.name = name
+        self.title = ""
+        self.empty_since_ms = 0
+        self._key = key
+        self._speakers: dict[str, _Speaker] = {}
+        self._history: deque[Caption] = deque(maxlen=HISTORY)
+        self._tentative: dict[str, _Tentative] = {}
+        self._number = 0
+        self._began_ms: int | None = None
+        self._latest_end_ms = 0
+        self._tell_status()
+
+    @property
+    def speakers(self) -> int:
+        return len(self._speakers)
+
+    @property
+    def status(self) -> dict[str, Any]:
+        """The room as JSON: `live` is the number of speakers who are connected."""
+        return {"room": self.name, "key": self._key, "title": self.title, "live": self.speakers}
+
+    def enter(self, speaker_id: str, name: str = "", title: str = "") -> None:
+        """A speaker comes, or changes name; the room keeps its title unless a new one is given."""
+        self._speakers.setdefault(speaker_id, _Speaker(name, self._latest_end_ms)).name = name
+        self.title = title or self.title
+        self._tell_status()
+
+    def leave(self, speaker_id: str, now_ms: int) -> None:
+        """A speaker goes; what the viewers saw of the last words stays as it is."""
+        for item_id, shown in list(self._tentative.items()):
+            if shown.speaker_id == speaker_id:
+                self._keep(speaker_id, item_id, shown.utterance())
+        del self._speakers[speaker_id]
+        self.empty_since_ms = now_ms
+        self._tell_status()
+
+    def show(
+        self, speaker_id: str, item_id: str, stable: str, tentative: str, start_ms: int, audio_ms: int, now_ms: int
+    ) -> None:
+        """Show what was said in an item so far, in place of what was shown of it; its audio is `audio_ms` long by now.
+
+        `start_ms` and `audio_ms` count from the start of the session.
+        """
+        offset_ms = self._offset_ms(speaker_id, audio_ms, now_ms)
+        start_ms, end_ms = start_ms + offset_ms, audio_ms + offset_ms
+        fields = {
+            "item_id": item_id,
+            "speaker": self._speakers[speaker_id].name,
+            "start": start_ms / 1000,
+            "stable": stable,
+            "tentative": tentative,
+        }
+        number = self._next()
+        text = join_words((stable, tentative))
+        shown = _Tentative(speaker_id, start_ms, end_ms, text, number, _event("partial", fields))
+        self._tentative[item_id] = shown
+
+    def settle(
+        self, speaker_id: str, item_id: str, utterance: RecognizedUtterance | None, audio_ms: int, now_ms: int
+    ) -> None:
+        """The words of an item are final; without text, there are none after all; None: what was shown stands."""
+        shown = self._tentative.get(item_id)
+        if utterance is not None and (utterance.text or shown is not None):
+            self._keep(speaker_id, item_id, _moved(utterance, self._offset_ms(speaker_id, audio_ms, now_ms)))
+        elif shown is not None:
+            self._keep(speaker_id, item_id, shown.utterance())
+
+    def since(self, cursor: Cursor) -> tuple[list[bytes], Cursor]:
+        """What a viewer who has read up to `cursor` has to be told, as server-sent events, and the cursor after that.
+
+        A viewer that comes back passes `Cursor(final)`, for what it saw of the rest may be out of date.
+        """
+        finals: list[bytes] = []
+        for caption in reversed(self._history):
+            if caption.number <= cursor.final:
+                break
+            finals.append(caption.message)
+        news = [self._status] if self._status_number > cursor.live else []
+        news += reversed(finals)
+        news += [shown.message for shown in self._tentative.values() if shown.number > cursor.live]
+        return news, Cursor(self._history[-1].number if self._history else 0, self._number)
+
+    def cursor_of(self, event_id: str) -> Cursor:
+        """The cursor of a viewer whose last event had this id; the beginning for ids that are not of this room."""
+        key, _, number = event_id.rpartition("-")
+        is_ours = key == self._key and number.isascii() and number.isdigit() and len(number) < 16
+        return Cursor(final=int(number)) if is_ours else Cursor()
+
+    @property
+    def captions(self) -> list[Caption]:
+        """The final texts that are kept and have words, in the order of their times."""
+        said = (caption for caption in self._history if caption.utterance.text)
+        return sorted(said, key=lambda caption: caption.utterance.start_ms)
+
+    @property
+    def cues(self) -> list[Cue]:
+        """The same as subtitles."""
+        return list(self._cues())
+
+    def _cues(self) -> Iterator[Cue]:
+        for caption in self.captions:
+            for cue in cues_of([caption.utterance]):
+                yield replace(cue, speaker=caption.speaker)
+
+    def _offset_ms(self, speaker_id: str, audio_ms: int, now_ms: int) -> int:
+        """Where in the room's time the audio of a speaker's session begins.
+
+        The clock tells how long after that of the room's first speaker. But a speaker who sent a recording faster than
+        it is played, and comes back, does not go over the same time again.
+        """
+        speaker = self._speakers[speaker_id]
+        if self._began_ms is None:
+            self._began_ms = now_ms - audio_ms
+        if speaker.offset_ms is None:
+            speaker.offset_ms = max(now_ms - audio_ms - self._began_ms, speaker.earliest_ms)
+        return speaker.offset_ms
+
+    def _keep(self, speaker_id: str, item_id: str, utterance: RecognizedUtterance) -> None:
+        number, name = self._next(), self._speakers[speaker_id].name
+        fields = {
+            "item_id": item_id,
+            "speaker": name,
+            "start": utterance.start_ms / 1000,
+            "end": utterance.end_ms / 1000,
+            "text": utterance.text,
+            "lines": [_line(cue) for cue in cues_of([utterance])] if utterance.text else [],
+        }
+        message = _event("final", fields, f"{self._key}-{number}")
+        self._tentative.pop(item_id, None)
+        self._history.append(Caption(number, item_id, name, utterance, message))
+        self._latest_end_ms = max(self._latest_end_ms, utterance.end_ms)
+
+    def _tell_status(self) -> None:
+        self._status_number, self._status = self._next(), _event("room", self.status)
+
+    def _next(self) -> int:
+        self._number += 1
+        return self._number
+
+
+def _moved(utterance: RecognizedUtterance, by_ms: int) -> RecognizedUtterance:
+    """The same words, so much later."""
+    words = tuple(_moved_word(word, by_ms) for word in utterance.words)
+    return replace(utterance, start_ms=utterance.start_ms + by_ms, end_ms=utterance.end_ms + by_ms, words=words)
+
+
+def _moved_word(word: Word, by_ms: int) -> Word:
+    return replace(word, start_ms=word.start_ms + by_ms, end_ms=word.end_ms + by_ms)
+
+
+def _line(cue: Cue) -> dict[str, Any]:
+    return {"start": cue.start_ms / 1000, "end": cue.end_ms / 1000, "text": cue.text}
+
+
+def _event(kind: str, fields: dict[str, Any], event_id: str | None = None) -> bytes:
+    """A server-sent event (WHATWG HTML, section 9.2); JSON has no line breaks."""
+    head = f"event: {kind}\n" + (f"id: {event_id}\n" if event_id else "")
+    return head.encode() + b"data: " + msgspec.json.encode(fields) + b"\n\n"

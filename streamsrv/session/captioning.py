@@ -1,0 +1,65 @@
+"""A session as the speaker of a caption room."""
+
+from collections.abc import Callable
+
+from streamsrv.captions.rooms import OpenRoom, Rooms
+from streamsrv.realtime.errors import ProtocolError
+from streamsrv.session.effects import EnterRoom, SettleCaption, ShowCaption
+
+
+class Captioning:
+    """Brings what a session says into its room, if it has one; `clock_ms` is the same for all sessions.
+
+    `refuse` is told why a room cannot be entered. It must not call back at once.
+    """
+
+    def __init__(
+        self, rooms: Rooms, speaker_id: str, clock_ms: Callable[[], int], refuse: Callable[[ProtocolError], None]
+    ) -> None:
+        self._rooms = rooms
+        self._speaker_id = speaker_id
+        self._clock_ms = clock_ms
+        self._refuse = refuse
+        self._entered: OpenRoom | None = None
+
+    def enter(self, effect: EnterRoom) -> None:
+        """Speak in this room from now on, and in no other."""
+        options = effect.captions
+        try:
+            opened = None if options is None else self._rooms.open(options.room, self._clock_ms())
+        except ProtocolError as error:
+            self._refuse(error)
+            return
+        if opened is not self._entered:
+            self.leave()
+        if opened is not None and options is not None:
+            self._entered = opened
+            opened.room.enter(self._speaker_id, options.speaker, options.title)
+            opened.wake_viewers()
+
+    def show(self, effect: ShowCaption) -> None:
+        if self._entered is not None:
+            self._entered.room.show(
+                self._speaker_id,
+                effect.item_id,
+                effect.stable,
+                effect.tentative,
+                start_ms=effect.start_ms,
+                audio_ms=effect.audio_ms,
+                now_ms=self._clock_ms(),
+            )
+            self._entered.wake_viewers()
+
+    def settle(self, effect: SettleCaption) -> None:
+        if self._entered is not None:
+            self._entered.room.settle(
+                self._speaker_id, effect.item_id, effect.utterance, audio_ms=effect.audio_ms, now_ms=self._clock_ms()
+            )
+            self._entered.wake_viewers()
+
+    def leave(self) -> None:
+        """The session is over, or goes elsewhere."""
+        if self._entered is not None:
+            self._entered.room.leave(self._speaker_id, self._clock_ms())
+            self._entered.wake_viewers()
+            self._entered = None

@@ -1,0 +1,302 @@
+"""Captions over loopback: a speaker's session on one side, viewers with bare HTTP on the other."""
+
+import asyncio
+import json
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+
+import pytest
+
+from rest import ask
+from serving import RunningServer, serving
+from streamsrv.asr.base import RecognizedUtterance, Transcript, Word
+from streamsrv.captions import rooms
+from streamsrv.testing.fakes import ScriptedRecognizer, fake_engines
+from wire import PATIENCE_S, Wire, quiet, tone, wire
+
+KEY = "sk-local-1"
+WORDS = (Word("Hello", 320, 600), Word("there.", 700, 1000))
+
+
+class CaptionedRecognizer(ScriptedRecognizer):
+    """A fake that shows what it hears before it is final, and knows word times."""
+
+    def __init__(self) -> None:
+        super().__init__("Hello there.", [(600, Transcript("Hello", "bear"))])
+
+    def open(self, options):
+        stream = super().open(options)
+        stream._final = Transcript("Hello there.", words=WORDS, is_final=True)
+        return stream
+
+
+@pytest.fixture(scope="module")
+def server():
+    with serving(fake_engines(recognizer=CaptionedRecognizer())) as running:
+        yield running
+
+
+@dataclass
+class Viewer:
+    """Reads server-sent events when asked to, and else lets its socket fill; `ids` are those of the final ones."""
+
+    reader: asyncio.StreamReader
+    writer: asyncio.StreamWriter
+    status: int = 0
+    headers: dict[str, str] = field(default_factory=dict)
+    received: list[tuple[str, dict]] = field(default_factory=list)
+    ids: list[str] = field(default_factory=list)
+    _text: str = ""
+
+    async def next(self) -> tuple[str, dict]:
+        async with asyncio.timeout(PATIENCE_S):
+            while True:
+                block, mark, rest = self._text.partition("\n\n")
+                if not mark:
+                    self._text += await self._chunk()
+                    continue
+                self._text = rest
+                fields = dict(line.split(": ", 1) for line in block.split("\n") if not line.startswith(":"))
+                if not fields:
+                    return "comment", {}
+                if "id" in fields:
+                    self.ids.append(fields["id"])
+                self.received.append((fields["event"], json.loads(fields["data"])))
+                return self.received[-1]
+
+    async def until(self, kind: str) -> dict:
+        while (event := await self.next())[0] != kind:
+            pass
+        return event[1]
+
+    async def _chunk(self) -> str:
+        size = int(await self.reader.readline(), 16)
+        if size == 0:
+            raise EOFError
+        return (await self.reader.readexactly(size + 2))[:-2].decode()
+
+
+@asynccontextmanager
+async def viewer(server: RunningServer, room: str, headers: dict[str, str] | None = None) -> AsyncGenerator[Viewer]:
+    reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
+    asked = {"Host": f"127.0.0.1:{server.port}", **(headers or {})}
+    head = "".join(f"{name}: {value}\r\n" for name, value in asked.items())
+    writer.write(f"GET /v1/streamsrv/captions/{room}/events HTTP/1.1\r\n{head}\r\n".encode())
+    async with asyncio.timeout(PATIENCE_S):
+        lines = (await reader.readuntil(b"\r\n\r\n")).decode().split("\r\n")
+    made = Viewer(reader, writer, int(lines[0].split()[1]))
+    made.headers = {name.lower(): value for name, _, value in (line.partition(": ") for line in lines[1:] if line)}
+    try:
+        yield made
+    finally:
+        writer.close()
+
+
+def speaking(server: RunningServer, room: str, **options):
+    return wire(f"{server.realtime_url}?intent=transcription&captions={room}", **options)
+
+
+async def speak(client: Wire) -> None:
+    """A whole turn, until its transcript."""
+    await client.append(tone(1500) + quiet(700))
+    await client.until("conversation.item.input_audio_transcription.completed")
+
+
+async def test_three_viewers_one_late_one_resuming(server):
+    async with speaking(server, "hall") as client, viewer(server, "hall") as early:
+        await speak(client)
+        assert (await early.until("partial"))["tentative"] == "bear"
+        assert (await early.until("final"))["text"] == "Hello there."
+        async with viewer(server, "hall") as late:
+            assert (await late.until("final"))["text"] == "Hello there."
+        await speak(client)
+        async with viewer(server, "hall", {"Last-Event-ID": early.ids[0]}) as resuming:
+            second = await resuming.until("final")
+            assert [kind for kind, _ in resuming.received].count("final") == 1
+        assert second == await early.until("final")
+        assert second["start"] > early.received[-3][1].get("start", 0)
+
+
+async def test_the_times_are_those_of_the_words(server):
+    async with speaking(server, "times") as client:
+        await client.append(quiet(960))
+        await speak(client)
+        said = (await ask(server, "GET", "/streamsrv/captions/times/captions.json")).json["captions"][0]
+        completed = client.received[-1]["streamsrv"]
+        assert said["words"] == completed["words"]
+        vtt = (await ask(server, "GET", "/streamsrv/captions/times/captions.vtt")).body.decode()
+    # The recogniser hears from 640 ms on: 300 ms of padding before the speech, in whole frames of 32 ms.
+    assert vtt == "WEBVTT\n\n00:00:00.960 --> 00:00:01.640\nHello there.\n\n"
+
+
+@pytest.mark.parametrize(
+    ("name", "content_type", "start"),
+    [
+        ("captions.vtt", "text/vtt; charset=utf-8", "WEBVTT\n\n00:00:0"),
+        ("captions.srt", "application/x-subrip", "1\n00:00:0"),
+        ("captions.txt", "text/plain; charset=utf-8", "Hello there.\n"),
+        ("captions.json", "application/json", '{"room":"files",'),
+    ],
+)
+async def test_what_was_said_can_be_downloaded(server, name: str, content_type: str, start: str):
+    async with speaking(server, "files") as client:
+        await speak(client)
+    answer = await ask(server, "GET", f"/streamsrv/captions/files/{name}")
+    assert (answer.status, answer.headers["content-type"]) == (200, content_type)
+    assert answer.body.decode().startswith(start)
+
+
+async def test_a_viewer_that_does_not_read_holds_nobody_up(server):
+    """Its socket is full; the other gets everything, and the slow one, when it reads on, all final texts."""
+    async with (
+        speaking(server, "slow") as client,
+        viewer(server, "slow") as slow,
+        viewer(server, "slow") as quick,
+    ):
+        await quick.until("room")
+        opened = server.service.rooms.find("slow", 0)
+        long = "word " * 20_000
+        for number in range(60):
+            await on_loop(server, lambda n=number: flood(opened, n, long))
+            await quick.until("final")
+        await on_loop(server, lambda: flood(opened, 60, "The end."))
+        assert (await quick.until("final"))["text"] == "The end."
+        finals = 0
+        while (await slow.until("final"))["text"] != "The end.":
+            finals += 1
+        assert finals == 60
+        partials = [data for kind, data in slow.received if kind == "partial"]
+        assert len(partials) < 60
+        await speak(client)
+
+
+def flood(opened: rooms.OpenRoom, number: int, text: str) -> None:
+    """As many captions as a speaker would give in an hour, at once."""
+    (speaker_id,) = opened.room._speakers
+    for revision in range(5):
+        opened.room.show(speaker_id, f"item{number}", "so far", str(revision), number * 1000, number * 1000, number)
+        opened.wake_viewers()
+    utterance = RecognizedUtterance(text, number * 1000, number * 1000 + 900)
+    opened.room.settle(speaker_id, f"item{number}", utterance, number * 1000, number)
+    opened.wake_viewers()
+
+
+async def on_loop(server: RunningServer, work) -> None:
+    """Run `work` on the server's loop."""
+
+    async def run() -> None:
+        work()
+
+    await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(run(), server.loop))
+
+
+async def test_a_speaker_who_comes_back_goes_on_in_the_same_room(server):
+    async with speaking(server, "again") as client:
+        await speak(client)
+    await server.without_sessions()
+    async with viewer(server, "again") as watching:
+        assert (await watching.until("room"))["live"] == 0
+        async with speaking(server, "again") as client:
+            assert (await watching.until("room"))["live"] == 1
+            await speak(client)
+        captions = (await ask(server, "GET", "/streamsrv/captions/again/captions.json")).json["captions"]
+    assert [caption["text"] for caption in captions] == ["Hello there."] * 2
+    assert captions[1]["start"] >= captions[0]["end"]
+
+
+async def test_a_session_can_enter_a_room_later(server):
+    async with wire(f"{server.realtime_url}?intent=transcription") as client:
+        captions = {"room": "later", "title": "The keynote", "speaker": "Ann"}
+        await client.send("session.update", session={"streamsrv": {"captions": captions}})
+        assert (await client.until("session.updated"))["session"]["streamsrv"]["captions"] == captions
+        status = (await ask(server, "GET", "/streamsrv/captions/later")).json
+        assert (status["room"], status["title"], status["live"]) == ("later", "The keynote", 1)
+
+
+async def test_a_quiet_room_is_told_from_a_dead_one(server, monkeypatch):
+    monkeypatch.setattr(rooms, "HEARTBEAT_S", 0.01)
+    async with speaking(server, "quiet"), viewer(server, "quiet") as watching:
+        await watching.until("comment")
+
+
+async def test_a_room_that_does_not_exist(server):
+    answer = await ask(server, "GET", "/streamsrv/captions/nowhere/events")
+    assert (answer.status, answer.error["code"], answer.error["param"]) == (404, "caption_room_not_found", "room")
+
+
+async def test_a_format_that_does_not_exist(server):
+    async with speaking(server, "formats"):
+        answer = await ask(server, "GET", "/streamsrv/captions/formats/captions.doc")
+    assert answer.status == 404
+    assert answer.error["message"] == "There is no format 'doc': there are vtt, srt, txt, json."
+
+
+async def test_a_bad_room_name_is_refused_before_the_upgrade(server):
+    from websockets.exceptions import InvalidStatus
+
+    with pytest.raises(InvalidStatus) as refused:
+        async with speaking(server, "../etc"):
+            pass
+    error = json.loads(refused.value.response.body)["error"]
+    assert refused.value.response.status_code == 400
+    assert (error["code"], error["param"]) == ("invalid_value", "session.streamsrv.captions.room")
+
+
+async def test_a_room_too_many_is_refused_and_the_session_lives_on():
+    with serving(fake_engines(recognizer=CaptionedRecognizer()), caption_rooms=1) as server:
+        async with speaking(server, "one"), speaking(server, "two") as client:
+            assert (await client.error())["code"] == "caption_room_limit_reached"
+            await speak(client)
+
+
+async def test_a_viewer_too_many_is_refused():
+    with serving(fake_engines(), caption_viewers=1) as server:
+        async with speaking(server, "full"), viewer(server, "full") as first:
+            await first.until("room")
+            answer = await ask(server, "GET", "/streamsrv/captions/full/events")
+            assert (answer.status, answer.error["code"]) == (503, "viewer_limit_reached")
+            assert answer.headers["retry-after"] == "10"
+
+
+async def test_a_viewer_who_leaves_leaves_nothing_behind(server):
+    async with speaking(server, "gone") as client:
+        await speak(client)
+        tasks = await server.tasks()
+        for _ in range(20):
+            async with viewer(server, "gone") as watching:
+                await watching.until("final")
+        async with asyncio.timeout(PATIENCE_S):
+            while await server.tasks() > tasks or server.service.rooms.viewers:
+                pass
+
+
+@pytest.mark.parametrize(("public", "status"), [(False, 401), (True, 200)])
+async def test_who_may_read_where_there_are_keys(public: bool, status: int):
+    headers = {"Authorization": f"Bearer {KEY}"}
+    with serving(fake_engines(), api_keys=KEY, captions_public=public) as server:
+        async with speaking(server, "locked", additional_headers=headers):
+            assert (await ask(server, "GET", "/streamsrv/captions/locked")).status == status
+            assert (await ask(server, "GET", "/streamsrv/captions/locked", headers=headers)).status == 200
+
+
+async def test_without_keys_only_loopback_reads_even_if_captions_are_public():
+    with serving(fake_engines(), captions_public=True) as server:
+        async with speaking(server, "home"):
+            rebound = {"Host": "evil.example"}
+            assert (await ask(server, "GET", "/streamsrv/captions/home", headers=rebound)).status == 403
+
+
+async def test_viewers_are_counted(server):
+    async with speaking(server, "counted"), viewer(server, "counted") as watching:
+        await watching.until("room")
+        assert b"streamsrv_caption_viewers 1.0" in server.service.metrics.exposition()
+
+
+async def test_viewers_leave_when_the_server_stops():
+    with serving(fake_engines()) as server:
+        async with speaking(server, "bye"), viewer(server, "bye") as watching:
+            await watching.until("room")
+            await on_loop(server, server.service.rooms.close)
+            with pytest.raises(EOFError):
+                await watching.until("final")
