@@ -141,6 +141,7 @@ export class VoiceSession extends Emitter {
   press() {
     if (this.#pressedAt || this.#options.mode !== "push-to-talk") return;
     this.#pressedAt = performance.now();
+    this.#needMicrophone();
     if (this.#doing.playing || this.#doing.answering) this.interrupt();
     this.#connection?.send({ type: "input_audio_buffer.clear" });
     this.#arrange();
@@ -164,9 +165,10 @@ export class VoiceSession extends Emitter {
     else finish();
   }
 
-  /** @param {boolean} muted */
+  /** @param {boolean} muted  unmuting opens a microphone if none is open */
   setMuted(muted) {
     this.#muted = muted;
+    if (!muted) this.#needMicrophone();
     this.#arrange();
   }
 
@@ -372,6 +374,10 @@ export class VoiceSession extends Emitter {
       if (transport instanceof WebRtcTransport) await transport.replaceStream(stream);
       this.#arrange();
     });
+  }
+
+  #needMicrophone() {
+    if (this.#path.recognition === "server" && this.#input.stream === null) this.openMicrophone();
   }
 
   /** Open and close the ways in, by what is wanted now. */

@@ -1,0 +1,65 @@
+/** The latency of a turn as a picture: a strip beside its total, and a waterfall when that is opened. */
+
+import { make, makeSvg } from "./elements.js";
+import { bars, inSeconds, ticks, totalMs } from "./waterfall.js";
+
+/** @typedef {import("./waterfall.js").Bar} Bar */
+
+const LABEL_WIDTH = 180;
+const VALUE_WIDTH = 56;
+const WIDTH = 560;
+const ROW = 24;
+const BAR = 12;
+
+/**
+ * @param {Record<string, number>} latency
+ * @returns {HTMLElement}
+ */
+export function latencyView(latency) {
+  const chart = bars(latency);
+  const total = totalMs(chart);
+  const heard = latency.played_ms === undefined ? "until the first sound was sent" : "until you heard the first sound";
+  const summary = make("summary", "", strip(chart, total), `${inSeconds(total)} ${heard}`);
+  const details = make("details", "latency", summary);
+  details.addEventListener("toggle", () => details.children[1] ?? details.append(waterfall(chart, total)));
+  return details;
+}
+
+/**
+ * @param {Bar[]} chart
+ * @param {number} total
+ */
+function strip(chart, total) {
+  const parts = chart.map(({ stage, fromMs, toMs }) =>
+    makeSvg("rect", { class: `stage-${stage}`, x: fromMs, width: toMs - fromMs, height: 1 }),
+  );
+  const viewBox = `0 0 ${Math.max(1, total)} 1`;
+  return makeSvg("svg", { class: "strip", viewBox, preserveAspectRatio: "none", "aria-hidden": "true" }, ...parts);
+}
+
+/**
+ * @param {Bar[]} chart
+ * @param {number} total
+ */
+function waterfall(chart, total) {
+  const times = ticks(total);
+  const height = chart.length * ROW + 20;
+  const span = WIDTH - LABEL_WIDTH - VALUE_WIDTH;
+  const x = (/** @type {number} */ ms) => LABEL_WIDTH + (ms / (times.at(-1) ?? 1)) * span;
+  const grid = times.flatMap((ms) => [
+    makeSvg("line", { class: "grid", x1: x(ms), x2: x(ms), y1: 0, y2: height - 18 }),
+    makeSvg("text", { x: x(ms), y: height - 4, "text-anchor": "middle" }, `${ms / 1000}`),
+  ]);
+  const rows = chart.flatMap(({ label, stage, fromMs, toMs }, i) => {
+    const y = i * ROW + 6;
+    const width = Math.max(2, x(toMs) - x(fromMs));
+    return [
+      makeSvg("text", { x: 0, y: y + 10 }, label),
+      makeSvg("rect", { class: `stage-${stage}`, x: x(fromMs), y, width, height: BAR, rx: 3 }),
+      makeSvg("text", { class: "value", x: WIDTH, y: y + 10, "text-anchor": "end" }, inSeconds(toMs)),
+    ];
+  });
+  const described = chart.map(({ label, toMs }) => `${label} after ${inSeconds(toMs)}`).join(". ");
+  const name = `Seconds after your last word. ${described}.`;
+  return makeSvg("svg", { class: "chart", viewBox: `0 0 ${WIDTH} ${height}`, role: "img", "aria-label": name }, ...grid, ...rows);
+}

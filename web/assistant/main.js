@@ -1,0 +1,163 @@
+/** The assistant page: a voice session, and what shows and steers it. */
+
+import { Server, VoiceSession } from "../lib/index.js";
+import { Announcer } from "./announcer.js";
+import { conversationFile, FORMATS } from "./conversation-file.js";
+import { byId } from "./elements.js";
+import { MessagesView } from "./messages-view.js";
+import { Notices } from "./notices.js";
+import { PathView } from "./path-view.js";
+import { keepKey, keepPreferences, readKey, readPreferences } from "./preferences.js";
+import { SettingsDialog } from "./settings-dialog.js";
+import { TalkControl } from "./talk-control.js";
+
+/** @typedef {import("../lib/problems.js").Problem} Problem */
+
+const server = new Server(new URL("./", document.baseURI), readKey());
+const session = new VoiceSession(server, readPreferences());
+const notices = new Notices();
+const messages = new MessagesView();
+const path = new PathView();
+const announcer = new Announcer();
+const talk = new TalkControl(session, () => start());
+new SettingsDialog(session, server);
+
+const RECOVERED = ["reconnecting", "gave_up", "unreachable", "audio_lost", "server_full", "key_required"];
+/** @type {Partial<Record<import("../lib/activity.js").Activity, string>>} */
+const TITLES = { listening: "Listening", hearing: "Listening", speaking: "Speaking", reconnecting: "Reconnecting" };
+/** @type {ReturnType<typeof setInterval> | undefined} */
+let countdown;
+
+/** @param {{microphone?: boolean}} [options] */
+function start(options) {
+  notices.hideAll();
+  return session.start(options);
+}
+
+// --- what the session says -----------------------------------------------------------------------------------------------
+
+session.on("path", (chosen) => path.show(chosen));
+session.on("messages", (all) => {
+  messages.show(all);
+  announcer.follow(all);
+  for (const id of ["download", "new"]) byId(id, HTMLButtonElement).hidden = all.length === 0;
+});
+session.on("activity", (activity) => {
+  talk.show(activity);
+  const active = activity !== "idle";
+  byId("end", HTMLButtonElement).hidden = !active;
+  showMute();
+  if (!active) path.hide();
+  document.title = active ? `${TITLES[activity] ?? "Connected"} · streamsrv` : "streamsrv"; // seen while the tab is not
+});
+session.on("connection", ({ status, retryInMs, reason }) => {
+  clearInterval(countdown);
+  if (status === "open") notices.hide(...RECOVERED);
+  if (status !== "reconnecting") return notices.hide("reconnecting");
+  const until = Date.now() + retryInMs;
+  const show = () => {
+    const seconds = Math.max(0, Math.ceil((until - Date.now()) / 1000));
+    notices.show("reconnecting", "The connection was lost.", seconds ? `Trying again in ${seconds} s. ${reason}` : `Trying again. ${reason}`);
+  };
+  show();
+  countdown = setInterval(show, 1000);
+});
+session.on("problem", (problem) => {
+  if (problem.code === "key_required") return askForKey(problem);
+  notices.show(problem.code, problem.message, problem.advice, wayOn(problem));
+});
+
+/**
+ * @param {Problem} problem
+ * @returns {import("./notices.js").Action | undefined}
+ */
+function wayOn({ code }) {
+  if (code.startsWith("microphone_")) return { label: "Try again", run: () => session.openMicrophone() };
+  if (code === "sound_blocked") return { label: "Play sound", run: () => session.unlock() };
+  if (code === "unreachable" || code === "gave_up") return { label: "Try again", run: () => (session.active ? session.retry() : start()) };
+  if (code === "server_full") return { label: "Try again", run: () => start() };
+  return undefined;
+}
+
+/** @param {Problem} problem */
+function askForKey(problem) {
+  byId("key-problem", HTMLElement).textContent = server.key ? problem.message : "Whoever runs it can give you one.";
+  byId("key-dialog", HTMLDialogElement).showModal();
+}
+
+function showMute() {
+  const button = byId("mute", HTMLButtonElement);
+  button.hidden = !session.active || session.options.mode !== "hands-free";
+  button.setAttribute("aria-pressed", String(session.muted));
+}
+
+// --- what the user does ----------------------------------------------------------------------------------------------------
+
+byId("end", HTMLButtonElement).addEventListener("click", () => session.close());
+byId("mute", HTMLButtonElement).addEventListener("click", () => {
+  session.setMuted(!session.muted);
+  showMute();
+});
+byId("new", HTMLButtonElement).addEventListener("click", () => session.reset());
+byId("host", HTMLElement).textContent = server.url.host;
+
+/** @param {string} text */
+async function write(text) {
+  if (!session.active) await start({ microphone: false });
+  session.say(text);
+}
+
+byId("write", HTMLFormElement).addEventListener("submit", (event) => {
+  event.preventDefault();
+  const input = byId("text", HTMLInputElement);
+  const text = input.value.trim();
+  if (text) write(text);
+  input.value = "";
+});
+byId("suggestions", HTMLElement).addEventListener("click", ({ target }) => {
+  if (target instanceof HTMLButtonElement) write(target.textContent ?? "");
+});
+
+for (const input of document.querySelectorAll('input[name="mode"]')) {
+  const radio = /** @type {HTMLInputElement} */ (input);
+  const mode = /** @type {import("../lib/session-options.js").Mode} */ (radio.value);
+  radio.checked = mode === session.options.mode;
+  radio.addEventListener("change", () => {
+    keepPreferences({ mode });
+    session.configure({ mode });
+    showMute();
+  });
+}
+
+byId("download-menu", HTMLElement).addEventListener("click", ({ target }) => {
+  const format = target instanceof HTMLElement ? target.dataset.format : undefined;
+  if (!format) return;
+  const { extension, type } = FORMATS[/** @type {keyof typeof FORMATS} */ (format)];
+  const file = new Blob([conversationFile(session.messages, /** @type {keyof typeof FORMATS} */ (format))], { type });
+  const link = document.createElement("a");
+  link.href = URL.createObjectURL(file);
+  link.download = `conversation-${new Date().toISOString().slice(0, 16).replace(":", "")}.${extension}`;
+  link.click();
+  setTimeout(() => URL.revokeObjectURL(link.href), 60_000);
+  byId("download-menu", HTMLElement).hidePopover();
+});
+
+byId("theme", HTMLButtonElement).addEventListener("click", () => {
+  const dark = getComputedStyle(document.documentElement).colorScheme === "dark";
+  document.documentElement.dataset.theme = dark ? "light" : "dark";
+  localStorage.setItem("streamsrv.theme", dark ? "light" : "dark");
+});
+
+byId("key-dialog", HTMLDialogElement).addEventListener("submit", () => {
+  server.key = byId("key", HTMLInputElement).value.trim();
+  keepKey(server.key);
+  start();
+});
+byId("key-cancel", HTMLButtonElement).addEventListener("click", () => byId("key-dialog", HTMLDialogElement).close());
+
+document.addEventListener("keydown", (event) => {
+  if (event.key === "Escape" && !document.querySelector("dialog[open], :popover-open")) session.interrupt();
+});
+
+const dock = /** @type {HTMLElement} */ (document.querySelector(".dock"));
+new ResizeObserver(() => document.body.style.setProperty("--dock", `${dock.offsetHeight}px`)).observe(dock);

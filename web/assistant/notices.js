@@ -1,0 +1,60 @@
+/** What went wrong, above the controls, each with a way on. */
+
+import { byId, make } from "./elements.js";
+
+/** @typedef {{label: string, run: () => void}} Action */
+
+export class Notices {
+  #place = byId("notices", HTMLElement);
+  /** @type {Map<string, HTMLElement>} */
+  #shown = new Map();
+
+  /**
+   * Show a notice in place of one with the same code.
+   *
+   * @param {string} code
+   * @param {string} message
+   * @param {string} [advice]
+   * @param {Action} [action]
+   */
+  show(code, message, advice = "", action) {
+    const text = make("p", "", make("strong", "", message), advice ? ` ${advice}` : "");
+    const known = this.#shown.get(code);
+    if (known && !action) return known.firstElementChild?.replaceWith(text);
+    this.hide(code);
+    const notice = make("div", "notice", text);
+    if (action) {
+      const button = make("button", "secondary", action.label);
+      button.type = "button";
+      button.addEventListener("click", () => {
+        this.hide(code);
+        action.run();
+      });
+      notice.append(button);
+    }
+    notice.append(this.#dismiss(code));
+    this.#shown.set(code, notice);
+    this.#place.append(notice);
+  }
+
+  /** @param {...string} codes */
+  hide(...codes) {
+    for (const code of codes) {
+      this.#shown.get(code)?.remove();
+      this.#shown.delete(code);
+    }
+  }
+
+  hideAll() {
+    this.hide(...this.#shown.keys());
+  }
+
+  /** @param {string} code */
+  #dismiss(code) {
+    const button = make("button", "icon", "×");
+    button.type = "button";
+    button.setAttribute("aria-label", "Dismiss");
+    button.addEventListener("click", () => this.hide(code));
+    return button;
+  }
+}

@@ -1,0 +1,115 @@
+/** The settings: what is chosen applies at once. */
+
+import { listMicrophones, onDevicesChanged } from "../lib/index.js";
+import { byId, make } from "./elements.js";
+import { keepKey, keepPreferences } from "./preferences.js";
+
+/** @typedef {import("../lib/session-options.js").VoiceSessionOptions} VoiceSessionOptions */
+
+export class SettingsDialog {
+  #dialog = byId("settings", HTMLDialogElement);
+  #form;
+  #session;
+  #server;
+
+  /**
+   * @param {import("../lib/voice-session.js").VoiceSession} session
+   * @param {import("../lib/server.js").Server} server
+   */
+  constructor(session, server) {
+    this.#session = session;
+    this.#server = server;
+    const form = this.#dialog.querySelector("form");
+    if (!form) throw new Error("#settings has no form");
+    this.#form = form;
+    byId("open-settings", HTMLButtonElement).addEventListener("click", () => this.open());
+    this.#dialog.addEventListener("click", (event) => event.target === this.#dialog && this.#dialog.close());
+    form.addEventListener("change", (event) => this.#changed(/** @type {HTMLElement} */ (event.target)));
+    onDevicesChanged(() => this.#fillMicrophones());
+  }
+
+  open() {
+    this.#fill();
+    this.#dialog.showModal();
+  }
+
+  #fill() {
+    const { instructions, spoken, language, transports, model, voice } = this.#session.options;
+    this.#control("instructions").value = instructions;
+    this.#control("language").value = language;
+    this.#control("transport").value = transports.length === 1 ? (transports[0] ?? "") : "";
+    this.#control("key").value = this.#server.key;
+    const check = this.#control("spoken");
+    if (check instanceof HTMLInputElement) check.checked = spoken;
+    this.#fillMicrophones();
+    this.#choices("model", [["", "The server's default"]], model);
+    this.#choices("voice", [["", "The server's default"]], voice);
+    this.#fillModels();
+  }
+
+  async #fillModels() {
+    const { model, voice } = this.#session.options;
+    try {
+      const { chat, synthesizer } = await this.#server.capabilities();
+      this.#choices("model", [["", `Default (${chat.default})`], ...same(chat.models)], model);
+      const none = synthesizer === null ? "The server has none" : "Default";
+      this.#choices("voice", [["", none], ...same(synthesizer?.voices ?? [])], voice);
+    } catch {
+      // The default stays the only choice; whoever starts a conversation is told what is wrong with the server.
+    }
+  }
+
+  async #fillMicrophones() {
+    const microphones = await listMicrophones();
+    const named = microphones.map(({ deviceId, label }, i) => /** @type {const} */ ([deviceId, label || `Microphone ${i + 1}`]));
+    this.#choices("deviceId", [["", "The system's default"], ...named], this.#session.options.deviceId);
+  }
+
+  /**
+   * @param {string} name
+   * @param {readonly (readonly [string, string])[]} choices  value and text
+   * @param {string} chosen  stays a choice even if it is not among them now
+   */
+  #choices(name, choices, chosen) {
+    const select = this.#control(name);
+    const known = choices.some(([value]) => value === chosen);
+    const all = known ? choices : [...choices, /** @type {const} */ ([chosen, `${chosen} (not there now)`])];
+    select.replaceChildren(
+      ...all.map(([value, text]) => {
+        const option = make("option", "", text);
+        option.value = value;
+        return option;
+      }),
+    );
+    select.value = chosen;
+  }
+
+  /** @param {HTMLElement} target */
+  #changed(target) {
+    const control = /** @type {HTMLInputElement} */ (target);
+    if (control.name === "key") {
+      this.#server.key = control.value;
+      return keepKey(control.value);
+    }
+    /** @type {Partial<VoiceSessionOptions>} */
+    const change =
+      control.name === "transport"
+        ? { transports: control.value ? [/** @type {"webrtc" | "websocket"} */ (control.value)] : ["webrtc", "websocket"] }
+        : { [control.name]: control.type === "checkbox" ? control.checked : control.value };
+    keepPreferences(change);
+    this.#session.configure(change);
+  }
+
+  /** @param {string} name */
+  #control(name) {
+    return /** @type {HTMLInputElement | HTMLSelectElement | HTMLTextAreaElement} */ (this.#form.elements.namedItem(name));
+  }
+}
+
+/**
+ * @param {string[]} names
+ * @returns {[string, string][]}
+ */
+function same(names) {
+  return names.map((name) => [name, name]);
+}

@@ -1,0 +1,129 @@
+/** The large button: what it looks like, what it says, and what pressing it means. */
+
+import { byId } from "./elements.js";
+
+/** @typedef {import("../lib/activity.js").Activity} Activity */
+/** @typedef {import("../lib/session-options.js").Mode} Mode */
+
+/** @type {Record<Activity, {label: string, text: string}>} */
+const HANDS_FREE = {
+  idle: { label: "Start talking", text: "Press to talk" },
+  connecting: { label: "Connecting", text: "Connecting…" },
+  listening: { label: "Mute the microphone", text: "Listening" },
+  hearing: { label: "Mute the microphone", text: "Listening to you" },
+  thinking: { label: "Stop the reply", text: "Thinking…" },
+  speaking: { label: "Stop the reply", text: "Speaking: talk or press to interrupt" },
+  held: { label: "Stop the reply", text: "Waiting: are you interrupting?" },
+  paused: { label: "Unmute the microphone", text: "The microphone is off: press to talk, or write" },
+  reconnecting: { label: "Try to connect now", text: "Reconnecting…" },
+};
+/** @type {Record<Activity, {label: string, text: string}>} */
+const PUSH_TO_TALK = {
+  ...HANDS_FREE,
+  paused: { label: "Hold to talk", text: "Hold the button, or the space bar, and talk" },
+  listening: { label: "Hold to talk", text: "Listening: let go when you are done" },
+  hearing: { label: "Let go when you are done", text: "Listening: let go when you are done" },
+  speaking: { label: "Hold to interrupt and talk", text: "Speaking: hold to interrupt" },
+};
+
+export class TalkControl {
+  #button = byId("talk", HTMLButtonElement);
+  #label = byId("talk-label", HTMLElement);
+  #text = byId("activity", HTMLElement);
+  #session;
+  #start;
+  #level = 0;
+  #drawing = false;
+
+  /**
+   * @param {import("../lib/voice-session.js").VoiceSession} session
+   * @param {() => void} start  begins the session
+   */
+  constructor(session, start) {
+    this.#session = session;
+    this.#start = start;
+    this.show("idle");
+    session.on("level", (level) => this.#meter(level));
+    this.#button.addEventListener("pointerdown", (event) => this.#down(event));
+    for (const type of ["pointerup", "pointercancel", "lostpointercapture"]) {
+      this.#button.addEventListener(type, () => this.#up());
+    }
+    this.#button.addEventListener("click", (event) => this.#clicked(event));
+    this.#button.addEventListener("contextmenu", (event) => event.preventDefault());
+    document.addEventListener("keydown", (event) => this.#key(event, true));
+    document.addEventListener("keyup", (event) => this.#key(event, false));
+    window.addEventListener("blur", () => this.#up());
+  }
+
+  /** @param {Activity} activity */
+  show(activity) {
+    const { label, text } = (this.#pushes ? PUSH_TO_TALK : HANDS_FREE)[activity];
+    this.#button.dataset.activity = activity;
+    this.#label.textContent = label;
+    this.#text.textContent = text;
+    this.#button.setAttribute("aria-busy", String(activity === "connecting"));
+  }
+
+  get #pushes() {
+    return this.#session.options.mode === "push-to-talk";
+  }
+
+  /** @param {PointerEvent} event */
+  #down(event) {
+    if (!this.#pushes || !this.#session.active || event.button !== 0) return;
+    this.#button.setPointerCapture(event.pointerId);
+    this.#press();
+  }
+
+  #press() {
+    this.#button.dataset.pressed = "true";
+    this.#session.press();
+  }
+
+  #up() {
+    delete this.#button.dataset.pressed;
+    this.#session.release();
+  }
+
+  /** @param {MouseEvent} event */
+  #clicked(event) {
+    const session = this.#session;
+    if (!session.active) return this.#start();
+    const activity = this.#button.dataset.activity;
+    if (activity === "reconnecting") return session.retry();
+    if (this.#pushes) {
+      // A click without a pointer comes from assistive technology, which cannot hold: it begins and ends a turn.
+      if (event.detail === 0) return this.#button.dataset.pressed ? this.#up() : this.#press();
+      return;
+    }
+    if (activity === "speaking" || activity === "thinking" || activity === "held") session.interrupt();
+    else session.setMuted(activity !== "paused");
+  }
+
+  /**
+   * The space bar talks while it is held, wherever the focus is, unless it has a meaning there.
+   *
+   * @param {KeyboardEvent} event
+   * @param {boolean} down
+   */
+  #key(event, down) {
+    if (event.key !== " " || !this.#pushes || !this.#session.active) return;
+    const target = event.target instanceof Element ? event.target : document.body;
+    if (target !== this.#button && target.closest("input, textarea, select, button, summary, dialog")) return;
+    event.preventDefault();
+    if (event.repeat) return;
+    if (down) this.#press();
+    else this.#up();
+  }
+
+  /** @param {number} level */
+  #meter(level) {
+    this.#level = Math.max(level, this.#level * 0.85);
+    if (this.#drawing) return;
+    this.#drawing = true;
+    requestAnimationFrame(() => {
+      this.#drawing = false;
+      this.#button.style.setProperty("--level", this.#level.toFixed(3));
+    });
+  }
+}
