@@ -1,11 +1,12 @@
-"""What streaming costs in accuracy and work: word error rates of streaming and offline recognition by one model.
+"""What streaming costs in accuracy, work and time: one model, streaming and offline.
 
     python benchmarks/streaming_wer.py path/to/manifest.jsonl --limit 40 --json result.json
 
 The manifest has one JSON object a line: `audio` (a path beside the manifest), `text`, `language`, and, where given,
 `text_quality` (only `reference` is scored) and `score_wer`. Audio is pushed frame by frame with voice activity by the
 `silero` model. Time is the audio's: a decode takes none of it, so results do not depend on the machine; CPU seconds do.
-Offline is one decode of the whole recording, so recordings longer than the model's window are left out.
+Offline is one decode of the whole recording, so recordings longer than the model's window are left out. A word is late
+by the audio that was heard after its (estimated) end, and the CPU time of the decode, before it was in a transcript.
 """
 
 import argparse
@@ -16,15 +17,17 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import aclosing
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from streamsrv.asr.base import SAMPLE_RATE, RecognitionOptions
+from streamsrv.asr.base import SAMPLE_RATE, RecognitionOptions, RecognitionStream, Transcript, Word
 from streamsrv.asr.incremental import IncrementalRecognizer
 from streamsrv.asr.word_errors import WordErrors, count_word_errors
+from streamsrv.asr.words import split_words
 from streamsrv.audio.files import read_audio
 from streamsrv.inference.scheduler import Priority, Scheduler
 from streamsrv.providers.catalogue import load_catalogue
@@ -46,6 +49,7 @@ class MeasuredScheduler(Scheduler):
         super().__init__(threads=0)
         self.calls = 0
         self.cpu_s = 0.0
+        self.last_s = 0.0
 
     async def run(self, priority: Priority, call: Callable[[], Result]) -> Result:
         del priority
@@ -54,7 +58,17 @@ class MeasuredScheduler(Scheduler):
         try:
             return call()
         finally:
-            self.cpu_s += time.thread_time() - started
+            self.last_s = time.thread_time() - started
+            self.cpu_s += self.last_s
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """A transcript as somebody sees it: when, and how many words it has, and how many of them are stable."""
+
+    at_ms: float
+    words: int
+    stable: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +80,17 @@ class Outcome:
     cpu_s: float
     finished_at_once: bool = False
     """The final transcript needed no decode after the end of the turn."""
+    shown: tuple[Shown, ...] = ()
+    words: tuple[Word, ...] = ()
+    """Of the final transcript."""
+
+    def lateness_ms(self, *, stable: bool) -> list[float]:
+        """How late each word was shown, counted by its place: its text may have been another one at first."""
+        late: list[float] = []
+        for place, word in enumerate(self.words):
+            shown = (at.at_ms for at in self.shown if (at.stable if stable else at.words) > place)
+            late += [at_ms - word.end_ms for at_ms in list(shown)[:1]]
+        return late
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,17 +124,34 @@ class Bench:
             TURN_SILENCE_MS // FRAME_MS * FRAME_SAMPLES + -len(recording.audio) % FRAME_SAMPLES, np.int16
         )
         frames = np.concatenate([recording.audio, silence]).reshape(-1, FRAME_SAMPLES)
-        async with aclosing(self.recognizer.open(RecognitionOptions())) as stream:
+        shown: list[Shown] = []
+        transcripts: list[Transcript] = []
+        heard_ms = 0
+
+        async def follow(stream: RecognitionStream) -> None:
+            async for transcript in stream:
+                words, stable = len(split_words(transcript.text)), len(split_words(transcript.stable))
+                shown.append(Shown(heard_ms + 1000 * self.scheduler.last_s, words, stable))
+                transcripts.append(transcript)
+
+        async with aclosing(self.recognizer.open(RecognitionOptions())) as stream, asyncio.TaskGroup() as tasks:
+            tasks.create_task(follow(stream))
             for frame, probability in zip(frames, self._vad.open().probabilities(frames), strict=True):
                 stream.push(frame, speech=probability >= SPEECH)
-                for _ in range(3):  # the stream's task wakes, decodes what is due, and waits again
+                heard_ms += FRAME_MS
+                for _ in range(4):  # the stream's task wakes, decodes what is due, and waits again; we read it
                     await asyncio.sleep(0)
             before_finish = self.scheduler.calls
             stream.finish()
-            *_, final = [transcript async for transcript in stream]
-        errors = count_word_errors(recording.text, final.text)
-        decodes = self.scheduler.calls - calls
-        return Outcome(errors, decodes, self.scheduler.cpu_s - cpu_s, self.scheduler.calls == before_finish)
+        final = transcripts[-1]
+        return Outcome(
+            count_word_errors(recording.text, final.text),
+            self.scheduler.calls - calls,
+            self.scheduler.cpu_s - cpu_s,
+            self.scheduler.calls == before_finish,
+            tuple(shown),
+            final.words,
+        )
 
 
 def read_manifest(path: Path, limit: int | None) -> Iterator[Recording]:
@@ -136,6 +178,18 @@ def summarize(outcomes: list[Outcome], audio_s: float) -> dict[str, float]:
     }
 
 
+def summarize_lateness(outcomes: list[Outcome]) -> dict[str, dict[str, int]]:
+    """Percentiles in ms of how late words are: the first of each recording and all, at first and when stable."""
+    found: dict[str, dict[str, int]] = {}
+    for name, stable in (("tentative", False), ("stable", True)):
+        late = [outcome.lateness_ms(stable=stable) for outcome in outcomes]
+        groups = {"first word": [each[0] for each in late if each], "any word": [*chain(*late)]}
+        for which, values in groups.items():
+            p50, p95 = np.percentile(values, (50, 95))
+            found[f"{which}, {name}"] = {"p50_ms": round(p50), "p95_ms": round(p95)}
+    return found
+
+
 async def measure(model: str, recordings: Iterator[Recording]) -> dict[str, Any]:
     bench = Bench(model)
     longest = bench.recognizer.max_window_ms * SAMPLE_RATE // 1000
@@ -152,6 +206,7 @@ async def measure(model: str, recordings: Iterator[Recording]) -> dict[str, Any]
         "audio_s": round(audio_s),
         "wer_ratio": round(figures["streaming"]["wer"] / (figures["offline"]["wer"] or 1), 3),
         "finished_at_once": round(sum(outcome.finished_at_once for outcome in streaming) / len(chosen), 3),
+        "late": summarize_lateness(streaming),
         **figures,
     }
 
@@ -172,6 +227,8 @@ def main() -> None:
         print(f"{figure:<22}{result['streaming'][figure]:>12}{result['offline'][figure]:>12}")
     print(f"streaming WER / offline WER: {result['wer_ratio']}")
     print(f"final transcripts that needed no decode after the turn: {result['finished_at_once']:.0%}")
+    for name, late in result["late"].items():
+        print(f"{name + ': late by':<32} p50 {late['p50_ms']:>5} ms, p95 {late['p95_ms']:>5} ms")
     if arguments.json:
         arguments.json.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
 
