@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from streamsrv.session.endings import Ending
-from streamsrv.session.endpointing import LIMIT_MS, MAX_WAIT_MS, SHORTEST_MS, Evidence, pause_limit_ms
+from streamsrv.session.endpointing import LIMITS_MS, MAX_WAIT_MS, SHORTEST_MS, Evidence, pause_limit_ms
 
 TEXTS = ["", "What time is it?", "I live in Paris.", "I live in", "um", "apples, pears", "yes"]
 EVIDENCE = st.builds(
@@ -23,12 +23,17 @@ def limit(text: str = "", **evidence) -> int:
     return pause_limit_ms(Evidence(text, **{"at_pause": True, **evidence}))
 
 
-def test_every_ending_has_a_limit():
-    assert set(LIMIT_MS) == set(Ending)
+def test_every_ending_has_limits():
+    assert set(LIMITS_MS) == set(Ending)
 
 
 def test_what_is_open_gets_more_time_than_what_may_go_on_and_that_more_than_what_is_complete():
-    assert limit("The weather in") > limit("apples, pears") > limit("I live in Paris.") > limit("What time is it?")
+    assert (
+        limit("The weather in")
+        > limit("we went to the station")
+        > limit("I live in Paris.")
+        > limit("What time is it?")
+    )
 
 
 def test_without_words_the_wait_is_longer_than_after_a_sentence_and_shorter_than_within_one():
@@ -45,20 +50,34 @@ def test_words_of_another_language_count_for_nothing(language: str | None):
     assert limit("I live in", language=language) == limit("yes", language=language) == limit()
 
 
+@pytest.mark.parametrize("text", ["What time is it?", "yes", "I live in Paris."])
+def test_complete_words_wait_longer_when_the_voice_is_not_done(text: str):
+    assert limit(text) < limit(text, turn_probability=0.05) < limit("I live in")
+
+
+@pytest.mark.parametrize("text", ["", "I live in", "we went to the station", "um"])
+def test_incomplete_words_wait_less_when_the_voice_is_done(text: str):
+    assert limit("What time is it?", turn_probability=0.95) < limit(text, turn_probability=0.95) < limit(text)
+
+
+@pytest.mark.parametrize("text", ["apples, pears", "it's five five five", "B O B"])
+def test_each_item_of_a_list_may_sound_like_the_last(text: str):
+    assert limit(text, turn_probability=0.99) == limit(text)
+
+
 @pytest.mark.parametrize("text", TEXTS)
-def test_the_model_shortens_the_wait_when_it_hears_an_end_and_lengthens_it_when_it_does_not(text: str):
-    assert limit(text, turn_probability=0.95) < limit(text) < limit(text, turn_probability=0.05)
+def test_a_voice_that_says_nothing_changes_nothing(text: str):
     assert limit(text, turn_probability=0.5) == limit(text)
 
 
 def test_who_paused_before_and_went_on_gets_as_much_time_again():
     hurried = {"text": "What time is it?", "turn_probability": 0.95}
     assert limit(**hurried, longest_pause_ms=200) == limit(**hurried)
-    assert 450 <= limit(**hurried, longest_pause_ms=500) <= 500
+    assert limit(**hurried, longest_pause_ms=600) == 600
 
 
 def test_a_very_long_earlier_pause_does_not_make_the_wait_as_long():
-    assert limit("What time is it?", longest_pause_ms=5000) < 700
+    assert limit("What time is it?", longest_pause_ms=5000) < 1000
 
 
 @pytest.mark.parametrize("text", TEXTS)

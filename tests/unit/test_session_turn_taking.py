@@ -147,18 +147,20 @@ def test_evidence_of_one_pause_does_not_end_a_later_one():
 
 
 def test_the_end_of_turn_model_is_asked_once_in_each_pause_and_shortens_or_lengthens_it():
-    def ends_within(ms: int, probability: float) -> bool:
+    def ends_within(ms: int, text: str, probability: float) -> bool:
         talk = semantic()
         talk.speech()
         talk.silence(224)
         asked = of_type(talk.all, JudgeTurn)
         assert len(asked) == 1
-        hear(talk, "I would like a pizza.")
+        hear(talk, text)
         talk.give(TurnJudged(asked[0].item_id, asked[0].pause, probability))
         return "input_audio_buffer.speech_stopped" in types(talk.silence(ms))
 
-    assert ends_within(352, 0.99)
-    assert not ends_within(352, 0.01)
+    assert ends_within(352, "I would like a pizza", 0.99)
+    assert not ends_within(352, "I would like a pizza", 0.5)
+    assert ends_within(480, "I would like a pizza.", 0.5)
+    assert not ends_within(480, "I would like a pizza.", 0.01)
 
 
 def test_a_judgement_of_an_earlier_pause_is_dropped():
@@ -168,7 +170,7 @@ def test_a_judgement_of_an_earlier_pause_is_dropped():
     late = of_type(talk.all, JudgeTurn)[0]
     talk.speech()
     talk.silence(224)
-    hear(talk, "I would like a pizza.")
+    hear(talk, "I would like a pizza")
     talk.give(TurnJudged(late.item_id, late.pause, 0.99))
     assert "input_audio_buffer.speech_stopped" not in types(talk.silence(352))
 
