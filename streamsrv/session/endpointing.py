@@ -32,7 +32,8 @@ disagree, the wait is in between; but each item of a list may sound like the las
 Chosen on 264 pauses of about 50 English speakers (LibriSpeech, AMI, commands, telephone prompts; Moonshine tiny, Smart
 Turn v3.2), 2026-11-25. The levels are few, as finer ones did no better on speakers that they were not chosen on."""
 MOST_FOR_EARLIER_PAUSE_MS = 700
-"""The limit is not below the longest earlier pause in the turn (who went on after it may do so again) or this."""
+"""The longest earlier pause in the turn lengthens the limit to its own length, but not beyond this: who went on after
+it may do so again."""
 MAX_WAIT_MS = {"low": 8_000, "medium": 4_000, "auto": 4_000, "high": 2_000}
 """The longest waits of `semantic_vad` in OpenAI's API reference; the limits are scaled in the same proportion."""
 SHORTEST_MS = 150
