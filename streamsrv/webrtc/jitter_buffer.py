@@ -1,0 +1,151 @@
+"""Puts RTP packets back into order and says what is missing. Pure: wall time comes in as ms.
+
+The listener is a recogniser, not a loudspeaker, so nothing has to be played at an even pace: a packet that is the next
+one is released at once, and only a hole makes those behind it wait, for a limited time. After a loss the delay is
+therefore back to nothing as soon as the hole is given up.
+"""
+
+from dataclasses import dataclass
+
+CLOCK_RATE = 48_000
+"""Ticks a second of the RTP timestamps of Opus, at whatever rate it was encoded (RFC 7587)."""
+MIN_WAIT_MS = 20.0
+MAX_WAIT_MS = 60.0
+"""How long a hole is waited for: as long as late packets were late recently, within these bounds."""
+DECAY_MS = 0.02
+"""By how much the wait shrinks with each packet: 1 ms a second."""
+MAX_HELD = 64
+"""Packets that wait behind a hole; at one more the hole is given up."""
+MAX_GAP = CLOCK_RATE
+"""The longest pause that is filled, in ticks: whoever sends nothing for longer was not heard, and is not made up."""
+MAX_DROPOUT = 3000
+MAX_MISORDER = 100
+"""Sequence numbers further ahead or behind belong to a sender that has started anew (RFC 3550, appendix A.1)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Packet:
+    """An RTP packet: sequence number (16 bit), timestamp (32 bit, in ticks), length of its audio in ticks."""
+
+    sequence: int
+    timestamp: int
+    duration: int
+    payload: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Lost:
+    """Packets are missing; their audio was `ticks` long."""
+
+    ticks: int
+
+
+@dataclass(frozen=True, slots=True)
+class Paused:
+    """The sender sent nothing for `ticks`, on purpose (discontinuous transmission)."""
+
+    ticks: int
+
+
+Released = bytes | Lost | Paused
+"""A payload to decode, or what stands in for it."""
+
+
+class JitterBuffer:
+    """The packets of one stream, in order, each once."""
+
+    def __init__(self) -> None:
+        self._next: int | None = None  # sequence number
+        self._next_timestamp = 0
+        self._held: dict[int, tuple[Packet, float]] = {}  # with the ms of their arrival
+        self._given_up: dict[int, float] = {}  # sequence numbers, with the ms of giving them up
+        self._wait_ms = MIN_WAIT_MS
+        self._restart_at: int | None = None
+
+    @property
+    def wait_ms(self) -> float:
+        """How long a hole is waited for at present."""
+        return self._wait_ms
+
+    @property
+    def deadline_ms(self) -> float | None:
+        """When `expire` is due; None if nothing waits."""
+        if not self._held:
+            return None
+        return min(arrival_ms for _, arrival_ms in self._held.values()) + self._wait_ms
+
+    def insert(self, packet: Packet, now_ms: float) -> list[Released]:
+        """Take a packet; return what can be heard now."""
+        if self._next is None:
+            self._start(packet)
+        assert self._next is not None
+        ahead = _signed(packet.sequence - self._next, 16)
+        if not -MAX_MISORDER < ahead < MAX_DROPOUT:
+            # One stray packet changes nothing; two in a row are a new stream.
+            is_second, self._restart_at = packet.sequence == self._restart_at, (packet.sequence + 1) & 0xFFFF
+            if not is_second:
+                return []
+            self._start(packet)
+            ahead = 0
+        if ahead < 0:
+            self._come_late(packet.sequence, now_ms)
+            return []
+        self._wait_ms = max(MIN_WAIT_MS, self._wait_ms - DECAY_MS)
+        self._held.setdefault(packet.sequence, (packet, now_ms))
+        return self._release(now_ms)
+
+    def expire(self, now_ms: float) -> list[Released]:
+        """Give up holes that were waited for long enough; return what can be heard now."""
+        return self._release(now_ms)
+
+    def _start(self, packet: Packet) -> None:
+        self._next, self._next_timestamp = packet.sequence, packet.timestamp
+        self._held.clear()
+        self._given_up.clear()
+        self._restart_at = None
+
+    def _come_late(self, sequence: int, now_ms: float) -> None:
+        """A packet came after it was given up (then the next one is waited for longer), or came twice."""
+        given_up_ms = self._given_up.pop(sequence, None)
+        if given_up_ms is not None:
+            self._wait_ms = min(MAX_WAIT_MS, self._wait_ms + now_ms - given_up_ms)
+
+    def _release(self, now_ms: float) -> list[Released]:
+        released: list[Released] = []
+        while self._held:
+            assert self._next is not None
+            packet, _ = self._held.pop(self._next, (None, 0.0))
+            if packet is not None:
+                released += self._in_order(packet, Paused)
+                continue
+            deadline_ms = self.deadline_ms
+            assert deadline_ms is not None
+            if now_ms < deadline_ms and len(self._held) <= MAX_HELD:
+                break
+            released += self._give_up(now_ms)
+        return released
+
+    def _give_up(self, now_ms: float) -> list[Released]:
+        """Go on with the first packet behind the hole."""
+        hole_at = self._next
+        assert hole_at is not None
+        ahead = min(_signed(sequence - hole_at, 16) for sequence in self._held)
+        self._given_up = {seq: at_ms for seq, at_ms in self._given_up.items() if now_ms - at_ms < 1000}
+        self._given_up |= {(hole_at + i) & 0xFFFF: now_ms for i in range(min(ahead, MAX_MISORDER))}
+        packet, _ = self._held.pop((hole_at + ahead) & 0xFFFF)
+        return self._in_order(packet, Lost)
+
+    def _in_order(self, packet: Packet, missing: type[Lost] | type[Paused]) -> list[Released]:
+        """The packet, after whatever its timestamp says is missing before it."""
+        self._next = (packet.sequence + 1) & 0xFFFF
+        if not packet.payload:  # padding: it has a sequence number, and no audio
+            return []
+        gap = _signed(packet.timestamp - self._next_timestamp, 32)
+        self._next_timestamp = packet.timestamp + packet.duration
+        return [missing(min(gap, MAX_GAP)), packet.payload] if gap > 0 else [packet.payload]
+
+
+def _signed(difference: int, bits: int) -> int:
+    """A difference of two unsigned numbers that wrap around, as the shorter way from one to the other."""
+    half = 1 << (bits - 1)
+    return (difference + half) % (1 << bits) - half

@@ -1,0 +1,125 @@
+"""What the server's process and its media processes tell each other about calls, and how it is framed.
+
+`call` is a number that the server gives each call of a process. Audio is mono int16 in the machine's byte order.
+"""
+
+import struct
+from collections.abc import Iterator
+
+import msgspec
+from msgspec import Struct
+
+_LENGTH = struct.Struct("<I")
+MAX_MESSAGE_BYTES = 32 * 1024 * 1024
+"""Longer ones cannot come from the other side as we know it."""
+
+
+class Message(Struct, frozen=True, array_like=True, tag=True):
+    call: int
+
+
+class Offer(Message):
+    """To the media process: answer this SDP. Comes back as `Answer` or `Refused`."""
+
+    sdp: str
+
+
+class Answer(Message):
+    sdp: str
+
+
+class Refused(Message):
+    """The offer cannot be answered: an error for the client."""
+
+    code: str
+    text: str
+
+
+class Opened(Message):
+    """The client is connected and can be sent events."""
+
+
+class Event(Message):
+    """An event of the protocol as JSON, either way."""
+
+    text: str
+
+
+class Microphone(Message):
+    """Audio of the client, 16 kHz."""
+
+    pcm: bytes
+
+
+class Speech(Message):
+    """To be played: audio of an item."""
+
+    item_id: str
+    sample_rate: int
+    pcm: bytes
+
+
+class SpeechFinished(Message):
+    """All audio of an item was given."""
+
+    item_id: str
+
+
+class Hold(Message): ...
+
+
+class Resume(Message): ...
+
+
+class Clear(Message): ...
+
+
+class PlayedUntil(Message):
+    item_id: str
+    audio_ms: int
+    ended: bool
+
+
+class HangUp(Message): ...
+
+
+class Ended(Message):
+    """The last message of a call."""
+
+    reason: str
+
+
+ToMedia = Offer | Event | Speech | SpeechFinished | Hold | Resume | Clear | HangUp
+FromMedia = Answer | Refused | Opened | Event | Microphone | PlayedUntil | Ended
+AnyMessage = ToMedia | FromMedia
+
+_encoder = msgspec.msgpack.Encoder()
+_decoder = msgspec.msgpack.Decoder(AnyMessage)
+
+
+def encode(message: AnyMessage) -> bytes:
+    """A message with its length in front."""
+    body = _encoder.encode(message)
+    return _LENGTH.pack(len(body)) + body
+
+
+class Deframer:
+    """Cuts a stream of bytes into messages."""
+
+    def __init__(self) -> None:
+        self._bytes = bytearray()
+
+    def feed(self, data: bytes) -> Iterator[AnyMessage]:
+        """The messages that are complete with `data`; raises `ValueError` for what is none."""
+        self._bytes += data
+        start = 0
+        while len(self._bytes) - start >= _LENGTH.size:
+            (length,) = _LENGTH.unpack_from(self._bytes, start)
+            if length > MAX_MESSAGE_BYTES:
+                raise ValueError(f"a message of {length} bytes; at most {MAX_MESSAGE_BYTES}")
+            end = start + _LENGTH.size + length
+            if len(self._bytes) < end:
+                break
+            yield _decoder.decode(memoryview(self._bytes)[start + _LENGTH.size : end])
+            start = end
+        del self._bytes[:start]

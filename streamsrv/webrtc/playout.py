@@ -1,0 +1,128 @@
+"""What a call has to say, 20 ms at a time. Pure: the clock is whoever asks for the next frame.
+
+Audio counts as played when its frame is handed out. It is heard a little later (the receiver's own buffer, 35-60 ms in
+Chromium), but heard it will be: what was handed out cannot be taken back.
+"""
+
+from collections import deque
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+SAMPLE_RATE = 24_000
+"""Hz, of everything in here."""
+FRAME_SAMPLES = SAMPLE_RATE // 50
+MAX_QUEUED_SAMPLES = 20 * 60 * SAMPLE_RATE
+"""The most that waits to be played (58 MB); `play` refuses more."""
+REPORT_FRAMES = 5
+"""A report comes with the first frame of an item, and then with every fifth: ten a second."""
+
+
+@dataclass(frozen=True, slots=True)
+class Played:
+    """`audio_ms` of an item were played; `ended`: there will be no more of it."""
+
+    item_id: str
+    audio_ms: int
+    ended: bool = False
+
+
+@dataclass(slots=True)
+class _Item:
+    item_id: str
+    waiting: deque[NDArray[np.int16]] = field(default_factory=deque[NDArray[np.int16]])
+    samples: int = 0  # in `waiting`
+    played: int = 0
+    frames: int = 0
+    finished: bool = False
+
+    def take(self, wanted: int) -> NDArray[np.int16]:
+        """The next samples, at most `wanted`."""
+        taken: list[NDArray[np.int16]] = []
+        while wanted and self.waiting:
+            piece = self.waiting.popleft()
+            if len(piece) > wanted:
+                self.waiting.appendleft(piece[wanted:])
+                piece = piece[:wanted]
+            taken.append(piece)
+            wanted -= len(piece)
+            self.samples -= len(piece)
+            self.played += len(piece)
+        return np.concatenate(taken)
+
+    def report(self, *, ended: bool = False) -> Played:
+        return Played(self.item_id, self.played * 1000 // SAMPLE_RATE, ended)
+
+
+class Playout:
+    """A queue of items, played one after the other; it can be held and goes on from the same sample."""
+
+    def __init__(self) -> None:
+        self._items: deque[_Item] = deque()
+        self._held = False
+
+    @property
+    def is_silent(self) -> bool:
+        """Whether nothing is played as long as nothing new comes."""
+        return self._held or not self._items
+
+    def play(self, item_id: str, pcm: NDArray[np.int16]) -> bool:
+        """Queue audio of an item, mono; returns whether there was room for it."""
+        if len(pcm) + sum(item.samples for item in self._items) > MAX_QUEUED_SAMPLES:
+            return False
+        item = self._find(item_id)
+        if item is None:
+            item = _Item(item_id)
+            self._items.append(item)
+        item.waiting.append(pcm)
+        item.samples += len(pcm)
+        return True
+
+    def finish(self, item_id: str) -> None:
+        """All audio of the item was given; nothing happens if it was dropped since."""
+        item = self._find(item_id)
+        if item is not None:
+            item.finished = True
+
+    def hold(self) -> list[Played]:
+        """Be silent; return where that was."""
+        self._held = True
+        return [item.report() for item in self._items if item.played]
+
+    def resume(self) -> None:
+        """Go on where `hold` stopped."""
+        self._held = False
+
+    def clear(self) -> list[Played]:
+        """Drop what was not played; return how much of each item was."""
+        self._held = False
+        reports = [item.report(ended=True) for item in self._items]
+        self._items.clear()
+        return reports
+
+    def next_frame(self) -> tuple[NDArray[np.int16] | None, list[Played]]:
+        """The next 20 ms, filled up with silence at the end of an item, or None for silence; and what to report."""
+        reports: list[Played] = []
+        while self._items and not self._held:
+            item = self._items[0]
+            if item.samples >= FRAME_SAMPLES or (item.samples and item.finished):
+                return self._frame(item), reports + self._progress(item)
+            if not item.finished:
+                break
+            reports.append(self._items.popleft().report(ended=True))
+        return None, reports
+
+    def _find(self, item_id: str) -> _Item | None:
+        return next((item for item in self._items if item.item_id == item_id), None)
+
+    def _frame(self, item: _Item) -> NDArray[np.int16]:
+        pcm = item.take(FRAME_SAMPLES)
+        return pcm if len(pcm) == FRAME_SAMPLES else np.pad(pcm, (0, FRAME_SAMPLES - len(pcm)))
+
+    def _progress(self, item: _Item) -> list[Played]:
+        item.frames += 1
+        if not item.samples and item.finished:
+            self._items.popleft()
+            return [item.report(ended=True)]
+        return [item.report()] if item.frames % REPORT_FRAMES == 1 else []
