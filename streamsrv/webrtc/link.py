@@ -23,10 +23,10 @@ class Link(asyncio.Protocol):
     async def over(
         cls, sock: socket.socket, on_message: Callable[[AnyMessage], None], on_lost: Callable[[], None]
     ) -> "Link":
-        """Take over a connected socket."""
+        """Take over a connected Unix socket."""
         sock.setblocking(False)
         loop = asyncio.get_running_loop()
-        _, link = await loop.create_connection(lambda: cls(on_message, on_lost), sock=sock)
+        _, link = await loop.create_unix_connection(lambda: cls(on_message, on_lost), sock=sock)
         return link
 
     @property

@@ -1,6 +1,6 @@
 """What the server's process and its media processes tell each other about calls, and how it is framed.
 
-`call` is a number that the server gives each call of a process. Audio is mono int16 in the machine's byte order.
+`call` is a number that the server gives each call. Audio is mono int16 in the machine's byte order.
 """
 
 import struct
@@ -16,6 +16,19 @@ MAX_MESSAGE_BYTES = 32 * 1024 * 1024
 
 class Message(Struct, frozen=True, array_like=True, tag=True):
     call: int
+
+
+class IceServer(Struct, frozen=True, array_like=True):
+    url: str
+    username: str | None = None
+    password: str | None = None
+
+
+class Configure(Struct, frozen=True, array_like=True, tag=True):
+    """To the media process, first of all: addresses to offer (none: those of all interfaces), STUN and TURN servers."""
+
+    hosts: list[str]
+    ice_servers: list[IceServer]
 
 
 class Offer(Message):
@@ -89,7 +102,7 @@ class Ended(Message):
     reason: str
 
 
-ToMedia = Offer | Event | Speech | SpeechFinished | Hold | Resume | Clear | HangUp
+ToMedia = Configure | Offer | Event | Speech | SpeechFinished | Hold | Resume | Clear | HangUp
 FromMedia = Answer | Refused | Opened | Event | Microphone | PlayedUntil | Ended
 AnyMessage = ToMedia | FromMedia
 

@@ -1,0 +1,70 @@
+"""What came from a client and its session has not read yet. Bounded."""
+
+import asyncio
+from collections import deque
+
+import numpy as np
+from numpy.typing import NDArray
+
+MAX_AUDIO_SAMPLES = 5 * 16_000
+"""5 s of a microphone. When it is full the oldest audio goes: a session that is so late must catch up."""
+MAX_EVENTS = 1000
+MAX_EVENT_BYTES = 32 * 1024 * 1024
+"""More events are not taken: the client sends them faster than its session handles them."""
+
+
+class IncomingQueue:
+    """Events and audio in the order in which they came."""
+
+    def __init__(self) -> None:
+        self._waiting: deque[str | NDArray[np.int16]] = deque()
+        self._samples = 0
+        self._events = 0
+        self._event_bytes = 0
+        self._changed = asyncio.Event()
+        self._closed = False
+
+    def put_audio(self, pcm: NDArray[np.int16]) -> None:
+        """Add audio; what does not fit is lost."""
+        self._waiting.append(pcm)
+        self._samples += len(pcm)
+        if self._samples > MAX_AUDIO_SAMPLES:
+            self._drop_oldest_audio()
+        self._changed.set()
+
+    def put_event(self, text: str) -> bool:
+        """Add an event; returns whether there was room for it."""
+        if self._events >= MAX_EVENTS or self._event_bytes + len(text) > MAX_EVENT_BYTES:
+            return False
+        self._waiting.append(text)
+        self._events += 1
+        self._event_bytes += len(text)
+        self._changed.set()
+        return True
+
+    def close(self) -> None:
+        """No more will come."""
+        self._closed = True
+        self._changed.set()
+
+    async def get(self) -> str | NDArray[np.int16] | None:
+        """Wait for the next one; None when the queue is closed, whatever is still in it."""
+        while not (self._waiting or self._closed):
+            self._changed.clear()
+            await self._changed.wait()
+        if self._closed:
+            return None
+        taken = self._waiting.popleft()
+        if isinstance(taken, str):
+            self._events -= 1
+            self._event_bytes -= len(taken)
+        else:
+            self._samples -= len(taken)
+        return taken
+
+    def _drop_oldest_audio(self) -> None:
+        for index, waiting in enumerate(self._waiting):
+            if not isinstance(waiting, str):
+                del self._waiting[index]
+                self._samples -= len(waiting)
+                return

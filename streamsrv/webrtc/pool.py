@@ -1,0 +1,143 @@
+"""The media processes of a server: started when they are needed, shared by calls, replaced when they die."""
+
+import asyncio
+import logging
+import os
+import socket
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import streamsrv
+from streamsrv.errors import Unavailable
+from streamsrv.webrtc.link import Link
+from streamsrv.webrtc.messages import AnyMessage, Configure, Ended, FromMedia, Message, Offer, Refused, ToMedia
+
+logger = logging.getLogger(__name__)
+
+CALLS_BEFORE_ANOTHER = 4
+"""Another process is started, if there may be more, once each has so many calls."""
+MAX_WAITING_BYTES = 128 * 1024 * 1024
+"""What a media process may leave unread before it is taken for hung and killed."""
+STOP_S = 5.0
+"""How long a media process may take to end its calls."""
+
+
+@dataclass(slots=True, eq=False)
+class _Media:
+    """One process and who listens to its calls."""
+
+    process: asyncio.subprocess.Process
+    link: Link
+    listeners: dict[int, Callable[[FromMedia], None]] = field(default_factory=dict[int, Callable[[FromMedia], None]])
+
+
+class Line:
+    """The server's end of one call."""
+
+    def __init__(self, pool: "MediaPool", media: _Media, call: int) -> None:
+        self._pool = pool
+        self._media = media
+        self.call = call
+
+    def send(self, message: ToMedia) -> None:
+        """Tell the media process; never waits."""
+        self._pool.send(self._media, message)
+
+
+class MediaPool:
+    """Up to `processes` media processes, none of them before the first call."""
+
+    def __init__(self, processes: int, configure: Configure) -> None:
+        self._processes = processes
+        self._configure = configure
+        self._media: list[_Media] = []
+        self._calls = 0
+        self._starting = asyncio.Lock()
+
+    @property
+    def pids(self) -> list[int]:
+        """Process ids of those that run."""
+        return [media.process.pid for media in self._media]
+
+    async def open(self, sdp: str, listener: Callable[[FromMedia], None]) -> Line:
+        """Give an offer to a media process; `listener` hears `Answer` or `Refused`, and all that follows.
+
+        `Refused` or `Ended` comes last, also when the process dies. Raises `Unavailable` if none can be started.
+        """
+        async with self._starting:
+            media = await self._choose()
+            self._calls += 1
+            line = Line(self, media, self._calls)
+            media.listeners[line.call] = listener
+        line.send(Offer(line.call, sdp))
+        return line
+
+    def send(self, media: _Media, message: ToMedia) -> None:
+        if media.link.waiting_bytes > MAX_WAITING_BYTES and media in self._media:
+            logger.error("media process %d does not read; it is killed", media.process.pid)
+            media.process.kill()
+        else:
+            media.link.send(message)
+
+    async def aclose(self) -> None:
+        """End all processes, and with them their calls."""
+        running = self._media.copy()
+        for media in running:
+            media.link.close()
+        for media in running:
+            try:
+                await asyncio.wait_for(media.process.wait(), STOP_S)
+            except TimeoutError:
+                media.process.kill()
+                await media.process.wait()
+
+    async def _choose(self) -> _Media:
+        """The process with the fewest calls, or a new one."""
+        least = min(self._media, key=lambda media: len(media.listeners), default=None)
+        if least is not None and (
+            len(least.listeners) < CALLS_BEFORE_ANOTHER or len(self._media) >= self._processes
+        ):
+            return least
+        media = await self._start()
+        self._media.append(media)
+        return media
+
+    async def _start(self) -> _Media:
+        ours, theirs = socket.socketpair()
+        # The same code as here, wherever it lies, and nothing from the working folder (-P).
+        environment = {**os.environ, "PYTHONPATH": str(Path(streamsrv.__file__).parents[1])}
+        command = (sys.executable, "-P", "-m", "streamsrv.webrtc.worker", str(theirs.fileno()))
+        try:
+            process = await asyncio.create_subprocess_exec(*command, pass_fds=[theirs.fileno()], env=environment)
+        except OSError as error:
+            ours.close()
+            raise Unavailable(f"No media process can be started: {error}.") from error
+        finally:
+            theirs.close()
+        media: list[_Media] = []
+        link = await Link.over(ours, lambda message: self._heard(media[0], message), lambda: self._lost(media[0]))
+        media.append(_Media(process, link))
+        link.send(self._configure)
+        return media[0]
+
+    def _heard(self, media: _Media, message: AnyMessage) -> None:
+        if not isinstance(message, Message):
+            return
+        is_last = isinstance(message, Ended | Refused)
+        listener = media.listeners.pop(message.call, None) if is_last else media.listeners.get(message.call)
+        if listener is not None:
+            listener(message)  # pyright: ignore[reportArgumentType]
+
+    def _lost(self, media: _Media) -> None:
+        """A process has ended. The next call gets another one."""
+        if media in self._media:
+            self._media.remove(media)
+        listeners, media.listeners = media.listeners, {}
+        if listeners:
+            logger.error("media process %d died; its calls (%d) end", media.process.pid, len(listeners))
+        for call, listener in listeners.items():
+            listener(Ended(call, "The media process of the call died."))
+
+

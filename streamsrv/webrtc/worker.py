@@ -1,0 +1,115 @@
+"""A media process: `python -m streamsrv.webrtc.worker <fd>`. It owns connections and codecs, and knows no model.
+
+The descriptor is a connected socket to the server's process. The process ends when that socket does, so it never
+outlives the server.
+"""
+
+import asyncio
+import ipaddress
+import logging
+import signal
+import socket
+import sys
+
+import aioice.ice
+import uvloop
+from aiortc import RTCIceServer
+
+from streamsrv.webrtc.link import Link
+from streamsrv.webrtc.messages import AnyMessage, Configure, Ended, FromMedia, Message, Microphone, Offer, ToMedia
+from streamsrv.webrtc.peer import Peer
+
+logger = logging.getLogger(__name__)
+
+MAX_WAITING_BYTES = 16 * 1024 * 1024
+"""What the server's process may leave unread: half of it is kept free for events, so that audio is dropped first."""
+
+
+class _Stopped(Exception):
+    """Leaves the TaskGroup, which cancels the calls."""
+
+
+class Worker:
+    """The calls of one media process."""
+
+    def __init__(self) -> None:
+        self._peers: dict[int, Peer] = {}
+        self._tasks = asyncio.TaskGroup()
+        self._stopped = asyncio.Event()
+        self._link: Link | None = None
+        self._ice_servers: list[RTCIceServer] = []
+
+    async def run(self, sock: socket.socket) -> None:
+        """Serve until the server's process closes the socket."""
+        try:
+            async with self._tasks:
+                self._link = await Link.over(sock, self._take, self._stopped.set)
+                await self._stopped.wait()
+                raise _Stopped
+        except* _Stopped:
+            pass
+
+    def _take(self, message: AnyMessage) -> None:
+        match message:
+            case Configure():
+                self._configure(message)
+            case Offer(call=call, sdp=sdp):
+                self._peers[call] = Peer(call, self._ice_servers, self._send)
+                self._tasks.create_task(self._serve(call, sdp))
+            case Message(call=call) if call in self._peers:
+                self._peers[call].take(message)
+            case _:
+                pass  # to a call that has just ended
+
+    def _configure(self, options: Configure) -> None:
+        self._ice_servers = [
+            RTCIceServer(server.url, username=server.username, credential=server.password)
+            for server in options.ice_servers
+        ]
+        if options.hosts:
+            offer_hosts(options.hosts)
+
+    async def _serve(self, call: int, sdp: str) -> None:
+        try:
+            await self._peers[call].run(sdp)
+        except Exception:
+            logger.exception("call %d failed", call)
+            self._send(Ended(call, "The media process failed."))
+        finally:
+            del self._peers[call]
+
+    def _send(self, message: FromMedia) -> None:
+        assert self._link is not None
+        waiting = self._link.waiting_bytes
+        if waiting > MAX_WAITING_BYTES // 2 and isinstance(message, Microphone):
+            return
+        if waiting > MAX_WAITING_BYTES:
+            logger.error("the server's process does not read; this process stops")
+            self._stopped.set()
+            return
+        self._link.send(message)
+
+
+def offer_hosts(hosts: list[str]) -> None:
+    """Have these addresses offered as ICE candidates, in place of those of all interfaces but the loopback.
+
+    aioice has no option for it; this process does nothing but ICE, so its function may be replaced.
+    """
+    addresses = [ipaddress.ip_address(host) for host in hosts]
+
+    def chosen(use_ipv4: bool, use_ipv6: bool) -> list[str]:
+        return [str(address) for address in addresses if (use_ipv4 if address.version == 4 else use_ipv6)]
+
+    aioice.ice.get_host_addresses = chosen
+
+
+def main() -> None:
+    """Run a media process on the socket whose descriptor is the first argument."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the server closes the socket
+    logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    with socket.socket(fileno=int(sys.argv[1])) as sock, asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(Worker().run(sock))
+
+
+if __name__ == "__main__":
+    main()
