@@ -5,7 +5,7 @@ WORKDIR /app
 COPY pyproject.toml constraints.txt README.md ./
 COPY streamsrv streamsrv
 COPY web web
-RUN pip install --no-cache-dir -c constraints.txt '.[local,openai]'
+RUN pip install --no-cache-dir -c constraints.txt '.[local,openai,webrtc]'
 
 USER streamsrv
 ENV STREAMSRV_MODEL_FOLDER=/home/streamsrv/models

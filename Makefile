@@ -28,11 +28,11 @@ $(BIN)/python:
 	$(PYTHON) -m venv $(VENV)
 
 $(VENV)/serve.stamp: pyproject.toml constraints.txt | $(BIN)/python
-	$(BIN)/python -m pip install --disable-pip-version-check -c constraints.txt -e '.[local,openai]'
+	$(BIN)/python -m pip install --disable-pip-version-check -c constraints.txt -e '.[local,openai,webrtc]'
 	@touch $@
 
 $(VENV)/test.stamp: pyproject.toml constraints.txt | $(BIN)/python
-	$(BIN)/python -m pip install --disable-pip-version-check -c constraints.txt -e '.[local,openai,dev]'
+	$(BIN)/python -m pip install --disable-pip-version-check -c constraints.txt -e '.[local,openai,webrtc,dev]'
 	@touch $@ $(VENV)/serve.stamp
 
 clean:

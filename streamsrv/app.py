@@ -10,7 +10,7 @@ from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
 from starlette.routing import Mount, Route, WebSocketRoute
 
-from streamsrv.api import capabilities, chat, client_secrets, models, speech, status, transcriptions
+from streamsrv.api import calls, capabilities, chat, client_secrets, models, speech, status, transcriptions
 from streamsrv.api.auth import Authentication
 from streamsrv.api.captions import caption_routes
 from streamsrv.api.errors import http_exception
@@ -18,6 +18,7 @@ from streamsrv.api.pages import page_routes
 from streamsrv.config import Settings
 from streamsrv.providers.engines import Engines
 from streamsrv.service import Service
+from streamsrv.transports.webrtc import serving_calls
 from streamsrv.transports.websocket import realtime
 
 
@@ -28,7 +29,8 @@ def build_app(settings: Settings, engines: Engines) -> Starlette:
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncGenerator[None]:
         watch = asyncio.create_task(service.watch())
-        yield
+        async with serving_calls(service) as app.state.calls:
+            yield
         watch.cancel()
         await asyncio.gather(watch, return_exceptions=True)
 
@@ -39,6 +41,7 @@ def build_app(settings: Settings, engines: Engines) -> Starlette:
         routes=[
             WebSocketRoute("/v1/realtime", realtime),
             Mount("/v1/streamsrv/captions", routes=caption_routes()),
+            *_call_routes(),
             Mount("/v1", routes=_rest_routes(), middleware=[Middleware(Authentication, settings)]),
             Route("/healthz", status.healthz),
             Route("/readyz", status.readyz),
@@ -48,6 +51,15 @@ def build_app(settings: Settings, engines: Engines) -> Starlette:
     )
     app.state.service = service
     return app
+
+
+def _call_routes() -> list[Route]:
+    """Outside the authentication of the others: a client secret is enough to open a call."""
+    return [
+        Route("/v1/realtime/calls", calls.create, methods=["POST"]),
+        Route("/v1/realtime/calls/{call_id}", calls.hang_up, methods=["DELETE"]),
+        Route("/v1/realtime/calls/{call_id}/hangup", calls.hang_up, methods=["POST"]),
+    ]
 
 
 def _rest_routes() -> list[Route]:

@@ -2,6 +2,7 @@
 
 import ipaddress
 import os
+from ipaddress import IPv4Address, IPv6Address
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -79,7 +80,18 @@ class Settings(BaseSettings):
     inference_threads: Annotated[int, Field(ge=1)] = os.cpu_count() or 2
     """Worker threads that run recognition and synthesis."""
 
-    @field_validator("api_keys", "allowed_origins", mode="before")
+    webrtc_processes: Annotated[int, Field(ge=1)] = os.cpu_count() or 2
+    """Processes at most that carry the media of WebRTC calls; the first one is started for the first call."""
+    webrtc_hosts: Annotated[tuple[IPv4Address | IPv6Address, ...], NoDecode] = ()
+    """Addresses offered to WebRTC clients; none: those of all interfaces, and of loopback if `host` is one."""
+    stun_server: Annotated[str, Field(pattern=r"^stun:[^\s:?]+(:\d+)?$")] | None = None
+    """`stun:host:port`, to learn the server's own address behind NAT; None: nobody is asked."""
+    turn_server: Annotated[str, Field(pattern=r"^turns?:[^\s:?]+(:\d+)?(\?transport=(udp|tcp))?$")] | None = None
+    """`turn:host:port?transport=udp`, a relay for clients that cannot reach the server."""
+    turn_username: str | None = None
+    turn_password: SecretStr | None = None
+
+    @field_validator("api_keys", "allowed_origins", "webrtc_hosts", mode="before")
     @classmethod
     def _split(cls, value: object) -> object:
         return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value

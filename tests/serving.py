@@ -6,6 +6,8 @@ from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
+from starlette.applications import Starlette
+
 from streamsrv.app import build_app
 from streamsrv.config import Settings
 from streamsrv.inference.scheduler import Priority
@@ -16,9 +18,10 @@ from streamsrv.service import Service
 
 @dataclass(frozen=True, slots=True)
 class RunningServer:
-    """`port` of 127.0.0.1; `service` and `loop` are the server's own, to look into."""
+    """`port` of 127.0.0.1; `app`, `service` and `loop` are the server's own, to look into."""
 
     port: int
+    app: Starlette
     service: Service
     loop: asyncio.AbstractEventLoop
 
@@ -66,7 +69,7 @@ def serving(engines: Engines, **settings: object) -> Generator[RunningServer]:
     thread.start()
     assert ready.wait(20), "the server did not start"
     try:
-        yield RunningServer(port, app.state.service, loop)
+        yield RunningServer(port, app, app.state.service, loop)
     finally:
         server.should_exit = True
         thread.join(20)

@@ -5,6 +5,7 @@ from starlette.responses import JSONResponse, Response
 
 from streamsrv.providers.absent import ABSENT
 from streamsrv.service import Service
+from streamsrv.transports.webrtc import webrtc_is_installed
 
 
 async def capabilities(request: Request) -> Response:
@@ -20,6 +21,6 @@ async def capabilities(request: Request) -> Response:
                 "default": engines.chat.name,
                 "models": list(dict.fromkeys([engines.chat.name, *engines.chat_by_name])),
             },
-            "transports": ["websocket"],
+            "transports": ["webrtc", "websocket"] if webrtc_is_installed() else ["websocket"],
         }
     )

@@ -25,18 +25,23 @@ Parsed = TypeVar("Parsed")
 
 async def read_json(request: Request, expected: type[Parsed]) -> Parsed:
     """Read and validate a JSON object; a field that is null counts as not given. Raises `ProtocolError`."""
-    body = bytearray()
-    async with aclosing(_bounded(request, MAX_JSON_BYTES)) as chunks:
-        async for chunk in chunks:
-            body += chunk
     try:
-        value = msgspec.json.decode(body)
+        value = msgspec.json.decode(await read_body(request, MAX_JSON_BYTES))
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise ProtocolError("invalid_json", f"The body is not valid JSON: {error}.") from None
     if not isinstance(value, dict):
         raise ProtocolError("invalid_json", "The body is not a JSON object.")
     given = {name: held for name, held in cast("dict[str, Any]", value).items() if held is not None}
     return convert(given, expected)
+
+
+async def read_body(request: Request, max_bytes: int) -> bytes:
+    """The whole body; raises `HttpError` if it is longer than `max_bytes`."""
+    body = bytearray()
+    async with aclosing(_bounded(request, max_bytes)) as chunks:
+        async for chunk in chunks:
+            body += chunk
+    return bytes(body)
 
 
 def convert(given: dict[str, Any], expected: type[Parsed], *, strict: bool = True) -> Parsed:
@@ -47,8 +52,8 @@ def convert(given: dict[str, Any], expected: type[Parsed], *, strict: bool = Tru
         raise from_validation(error, given, expected) from None
 
 
-async def read_form(request: Request, max_bytes: int) -> FormData:
-    """Read a `multipart/form-data` body of at most `max_bytes` with at most one file, which is spooled to disk.
+async def read_form(request: Request, max_bytes: int, max_files: int = 1) -> FormData:
+    """Read a `multipart/form-data` body of at most `max_bytes`; files in it are spooled to disk.
 
     The caller closes the form. Raises `ProtocolError`.
     """
@@ -56,7 +61,7 @@ async def read_form(request: Request, max_bytes: int) -> FormData:
         raise HttpError(415, "unsupported_media_type", "The body must be multipart/form-data.")
     try:
         async with aclosing(_bounded(request, max_bytes, "file")) as chunks:
-            return await MultiPartParser(request.headers, chunks, max_files=1, max_fields=MAX_FIELDS).parse()
+            return await MultiPartParser(request.headers, chunks, max_files=max_files, max_fields=MAX_FIELDS).parse()
     except MultiPartException as error:
         raise ProtocolError("invalid_form", f"The form cannot be read: {error.message}") from None
 

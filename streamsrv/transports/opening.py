@@ -36,19 +36,20 @@ def new_session(given: dict[str, Any], service: Service) -> Session:
     return update_session(session, given)
 
 
-def requested_session(connection: HTTPConnection, service: Service) -> Session:
-    """The session that a client asks for with its secret, which this uses up, or with its query.
+def requested_session(connection: HTTPConnection, service: Service, given: dict[str, Any] | None = None) -> Session:
+    """The session that a client asks for with its secret, which this uses up, or with its query; `given` goes on top.
 
     Raises `ProtocolError`: a secret may have been used by somebody else since `refusal` looked at it.
     """
-    query = connection.query_params
+    query, given = connection.query_params, given or {}
     if (secret := presented_client_secret(connection, service.settings)) is not None:
         now = int(time.time())
         session = structs.replace(service.client_secrets.redeem(secret, now), expires_at=_expires_at())
+        session = update_session(session, given)
     elif query.get("intent") == "transcription":
-        session = new_session({"type": "transcription"}, service)
+        session = new_session({"type": "transcription", **given}, service)
     else:
-        session = new_session({"model": query.get("model")}, service)
+        session = new_session({"model": query.get("model"), **given}, service)
     asked: dict[str, Any] = {}
     if events := [name for name in query.get("streamsrv", "").split(",") if name]:
         asked["events"] = events

@@ -7,7 +7,7 @@ from starlette.responses import Response
 from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
 
 from streamsrv.api.auth import offered_subprotocols, refusal
-from streamsrv.api.errors import describe, error_response
+from streamsrv.api.errors import describe
 from streamsrv.realtime.errors import ProtocolError
 from streamsrv.realtime.session_object import Session
 from streamsrv.service import Service
@@ -15,6 +15,7 @@ from streamsrv.session.channel import ChannelClosed
 from streamsrv.session.core import SessionCore
 from streamsrv.session.driver import SessionDriver
 from streamsrv.transports.opening import new_id, refusal_when_full, requested_session
+from streamsrv.transports.sideband import attach
 
 logger = logging.getLogger(__name__)
 
@@ -46,6 +47,9 @@ class WebSocketChannel:
 async def realtime(websocket: WebSocket) -> None:
     """Serve one Realtime session, or refuse it before the upgrade."""
     service: Service = websocket.app.state.service
+    if call_id := websocket.query_params.get("call_id"):
+        await attach(websocket, call_id)
+        return
     opened = _open(websocket, service)
     if isinstance(opened, Response):
         await websocket.send_denial_response(opened)
@@ -65,8 +69,6 @@ def _open(websocket: WebSocket, service: Service) -> Session | Response:
     """The session to serve, or why there is none. A client secret is used up only if nothing else is in the way."""
     if (denial := refusal(websocket, service.settings, service.client_secrets)) is not None:
         return denial
-    if websocket.query_params.get("call_id"):
-        return error_response(404, "There is no such call.", code="call_not_found")
     if (denial := refusal_when_full(service)) is not None:
         return denial
     try:

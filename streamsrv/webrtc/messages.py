@@ -14,21 +14,27 @@ MAX_MESSAGE_BYTES = 32 * 1024 * 1024
 """Longer ones cannot come from the other side as we know it."""
 
 
-class Message(Struct, frozen=True, array_like=True, tag=True):
+class Message(Struct, array_like=True, tag=True):
+    """Of one call."""
+
     call: int
 
 
-class IceServer(Struct, frozen=True, array_like=True):
+class IceServer(Struct, array_like=True):
     url: str
     username: str | None = None
     password: str | None = None
 
 
-class Configure(Struct, frozen=True, array_like=True, tag=True):
-    """To the media process, first of all: addresses to offer (none: those of all interfaces), STUN and TURN servers."""
+class Configure(Struct, array_like=True, tag=True):
+    """To the media process, first of all.
+
+    `hosts`: addresses to offer as ICE candidates; none: those of all interfaces, and of loopback if `offer_loopback`.
+    """
 
     hosts: list[str]
     ice_servers: list[IceServer]
+    offer_loopback: bool = False
 
 
 class Offer(Message):
@@ -102,15 +108,29 @@ class Ended(Message):
     reason: str
 
 
-ToMedia = Configure | Offer | Event | Speech | SpeechFinished | Hold | Resume | Clear | HangUp
-FromMedia = Answer | Refused | Opened | Event | Microphone | PlayedUntil | Ended
-AnyMessage = ToMedia | FromMedia
+AnyMessage = (
+    Configure
+    | Offer
+    | Answer
+    | Refused
+    | Opened
+    | Event
+    | Microphone
+    | Speech
+    | SpeechFinished
+    | Hold
+    | Resume
+    | Clear
+    | PlayedUntil
+    | HangUp
+    | Ended
+)
 
 _encoder = msgspec.msgpack.Encoder()
 _decoder = msgspec.msgpack.Decoder(AnyMessage)
 
 
-def encode(message: AnyMessage) -> bytes:
+def encode(message: Configure | Message) -> bytes:
     """A message with its length in front."""
     body = _encoder.encode(message)
     return _LENGTH.pack(len(body)) + body
@@ -122,7 +142,7 @@ class Deframer:
     def __init__(self) -> None:
         self._bytes = bytearray()
 
-    def feed(self, data: bytes) -> Iterator[AnyMessage]:
+    def feed(self, data: bytes) -> Iterator[Configure | Message]:
         """The messages that are complete with `data`; raises `ValueError` for what is none."""
         self._bytes += data
         start = 0

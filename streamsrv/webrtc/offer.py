@@ -32,7 +32,7 @@ def check_offer(sdp: str) -> SessionDescription:
         offered = ", ".join(codecs) or "none"
         raise OfferRefused("unsupported_codec", f"The SDP offer has the audio codecs {offered}; accepted is opus.")
     for media in offer.media:
-        if not (media.ice.usernameFragment and media.ice.password):
+        if media.ice is None or not (media.ice.usernameFragment and media.ice.password):
             raise OfferRefused("invalid_sdp", f"The '{media.kind}' section has no a=ice-ufrag and a=ice-pwd.")
         if media.dtls is None or not media.dtls.fingerprints:
             raise OfferRefused("invalid_sdp", f"The '{media.kind}' section has no a=fingerprint (DTLS).")

@@ -1,10 +1,12 @@
 """Opus packets (RFC 6716) to PCM and back, 20 ms at a time, by libopus as it comes with PyAV."""
 
 from fractions import Fraction
+from typing import Any, Literal, cast
 
 import av
 import numpy as np
 from av.audio.codeccontext import AudioCodecContext
+from av.error import FFmpegError
 from numpy.typing import NDArray
 
 from streamsrv.webrtc.jitter_buffer import CLOCK_RATE, Lost, Released
@@ -54,7 +56,7 @@ class OpusDecoder:
             self._toc = released[0] & ~3
             try:
                 return self._decode(released)
-            except av.FFmpegError:  # whoever sends no Opus is heard as one whose packets are lost
+            except FFmpegError:  # whoever sends no Opus is heard as one whose packets are lost
                 released = Lost(duration(released))
         if isinstance(released, Lost):
             return self._conceal(released.ticks)
@@ -89,11 +91,11 @@ class OpusEncoder:
         audio.sample_rate = SAMPLE_RATE
         audio.pts, audio.time_base = self._samples, Fraction(1, SAMPLE_RATE)
         self._samples += len(frame)
-        return b"".join(map(bytes, self._codec.encode(audio)))
+        packets = cast("list[Any]", self._codec.encode(audio))
+        return b"".join(map(bytes, packets))
 
 
-def _codec(mode: str, sample_rate: int) -> AudioCodecContext:
-    codec = av.CodecContext.create("libopus", mode)
-    assert isinstance(codec, AudioCodecContext)
+def _codec(mode: Literal["r", "w"], sample_rate: int) -> AudioCodecContext:
+    codec = AudioCodecContext.create("libopus", mode)
     codec.format, codec.layout, codec.sample_rate = "s16", "mono", sample_rate
     return codec

@@ -3,6 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Callable, Iterable
+from typing import cast
 
 import numpy as np
 from aiortc import (
@@ -15,6 +16,7 @@ from aiortc import (
     RTCSessionDescription,
 )
 from aiortc.rtp import RtpPacket
+from aiortc.stats import RTCStats, RTCTransportStats
 from numpy.typing import NDArray
 
 from streamsrv.webrtc.messages import (
@@ -22,9 +24,9 @@ from streamsrv.webrtc.messages import (
     Clear,
     Ended,
     Event,
-    FromMedia,
     HangUp,
     Hold,
+    Message,
     Microphone,
     Opened,
     PlayedUntil,
@@ -32,11 +34,11 @@ from streamsrv.webrtc.messages import (
     Resume,
     Speech,
     SpeechFinished,
-    ToMedia,
 )
 from streamsrv.webrtc.microphone import MicrophoneStream
 from streamsrv.webrtc.offer import OfferRefused, check_offer
 from streamsrv.webrtc.playout import Played
+from streamsrv.webrtc.seams import tap_connectivity_checks, tap_packets
 from streamsrv.webrtc.speech_track import SpeechTrack
 from streamsrv.webrtc.token_bucket import TokenBucket
 
@@ -48,9 +50,9 @@ NEGOTIATE_S = 10.0
 CONNECT_S = 15.0
 """How long a client may take from the answer to an open data channel."""
 SILENCE_S = 5.0
-"""A client with a microphone from which nothing comes for so long is gone; a muted one sends silence."""
+"""A client that sent its microphone and from which now nothing comes for so long is gone; a muted one sends silence."""
 LISTENER_SILENCE_S = 15.0
-"""The same without a microphone: then only reports come, at intervals of up to 7.5 s (RFC 3550, section 6.2)."""
+"""The same for one without a microphone: from it only reports (up to 7.5 s apart) and checks (up to 6 s) come."""
 WATCH_S = 0.5
 MAX_UNREAD_BYTES = 4 * 1024 * 1024
 """Events that a client may leave unread before the call is ended."""
@@ -61,13 +63,11 @@ FLUSH_S = 1.0
 """How long the last events of a call may take to leave."""
 CLOSE_S = 5.0
 
-_JITTER_BUFFER = "_RTCRtpReceiver__jitter_buffer"
-
 
 class Peer:
     """Answers an offer and serves the connection until either side ends it. All it has to say goes to `send`."""
 
-    def __init__(self, call: int, ice_servers: list[RTCIceServer], send: Callable[[FromMedia], None]) -> None:
+    def __init__(self, call: int, ice_servers: list[RTCIceServer], send: Callable[[Message], None]) -> None:
         self._call = call
         self._send = send
         # With no list at all aiortc would ask a public STUN server.
@@ -81,6 +81,8 @@ class Peer:
         self._is_open = False
         self._loop = asyncio.get_running_loop()
         self._ended: asyncio.Future[str] = self._loop.create_future()
+        self._checks = 0
+        self._audio_s = -LISTENER_SILENCE_S  # when audio came last
         self._events_left = TokenBucket(EVENTS_PER_S, EVENTS_BURST)
         self._bytes_left = TokenBucket(BYTES_PER_S, BYTES_BURST)
 
@@ -103,7 +105,7 @@ class Peer:
         finally:
             await self._close()
 
-    def take(self, message: ToMedia) -> None:
+    def take(self, message: Message) -> None:
         """Obey a message of the server's."""
         match message:
             case Event(text=text):
@@ -131,9 +133,12 @@ class Peer:
         connection.on("connectionstatechange", self._state_changed)
         connection.on("datachannel", self._channel_opened)
         transceiver = connection.addTransceiver(self._track, "sendrecv")
-        opus = [codec for codec in RTCRtpReceiver.getCapabilities("audio").codecs if codec.name == "opus"]
+        capabilities = RTCRtpReceiver.getCapabilities("audio")
+        assert capabilities is not None
+        opus = [codec for codec in capabilities.codecs if codec.name == "opus"]
         transceiver.setCodecPreferences(opus)
-        _replace_jitter_buffer(transceiver.receiver, self._packet_received)
+        tap_packets(transceiver.receiver, self._packet_received)
+        tap_connectivity_checks(transceiver.receiver, self._check_received)
         try:
             await connection.setRemoteDescription(RTCSessionDescription(sdp, "offer"))
             await connection.setLocalDescription(await connection.createAnswer())
@@ -144,23 +149,19 @@ class Peer:
 
     async def _until_ended(self) -> str:
         """Wait for the end of the call, and see to it that there is one when the client is gone; return the reason."""
-        now_s = self._loop.time()
-        connect_by_s, packets, heard_s = now_s + CONNECT_S, 0, now_s
+        connect_by_s = self._loop.time() + CONNECT_S
+        heard, heard_s, patience_s = 0, self._loop.time(), LISTENER_SILENCE_S
         while not self._ended.done():
             await asyncio.wait([self._ended], timeout=WATCH_S)
             now_s, received = self._loop.time(), await self._packets_received()
-            if received > packets:
-                packets, heard_s = received, now_s
+            if received > heard:
+                heard, heard_s = received, now_s
+                patience_s = SILENCE_S if now_s - self._audio_s < SILENCE_S else LISTENER_SILENCE_S
             if not self._is_open and now_s > connect_by_s:
                 self._end(self._why_not_open())
-            elif self._is_open and now_s > heard_s + self._patience_s:
-                self._end(f"Nothing came from the client for {self._patience_s:g} seconds.")
+            elif self._is_open and now_s > heard_s + patience_s:
+                self._end(f"Nothing came from the client for {patience_s:g} seconds.")
         return self._ended.result()
-
-    @property
-    def _patience_s(self) -> float:
-        (transceiver,) = self._connection.getTransceivers()
-        return SILENCE_S if transceiver.currentDirection in ("sendrecv", "recvonly") else LISTENER_SILENCE_S
 
     def _why_not_open(self) -> str:
         if self._connection.connectionState != "connected":
@@ -168,10 +169,10 @@ class Peer:
         return f"The client opened no data channel '{EVENTS_CHANNEL}' within {CONNECT_S:g} seconds."
 
     async def _packets_received(self) -> int:
-        """Packets of any kind that came from the client since the connection was secured."""
+        """Packets of any kind that came from the client."""
         (receiver,) = self._connection.getReceivers()
-        report = await receiver.getStats()
-        return sum(stats.packetsReceived for stats in report.values() if stats.type == "transport")
+        statistics = cast("dict[str, RTCStats]", await receiver.getStats()).values()
+        return self._checks + sum(s.packetsReceived for s in statistics if isinstance(s, RTCTransportStats))
 
     def _state_changed(self) -> None:
         state = self._connection.connectionState
@@ -213,11 +214,14 @@ class Peer:
         else:
             self._channel.send(text)
 
+    def _check_received(self) -> None:
+        self._checks += 1
+
     def _packet_received(self, packet: RtpPacket) -> None:
-        blocks = self._microphone.receive(
-            packet.sequence_number, packet.timestamp, packet.payload, self._loop.time() * 1000
+        self._audio_s = self._loop.time()
+        self._hear(
+            self._microphone.receive(packet.sequence_number, packet.timestamp, packet.payload, self._audio_s * 1000)
         )
-        self._hear(blocks)
 
     def _expire(self) -> None:
         self._hear(self._microphone.expire(self._loop.time() * 1000))
@@ -243,33 +247,20 @@ class Peer:
         self._end("The media process stops.")
         if self._overdue is not None:
             self._overdue.cancel()
-        try:
-            async with asyncio.timeout(FLUSH_S):
-                while self._channel and self._channel.readyState == "open" and self._channel.bufferedAmount:
-                    await asyncio.sleep(WATCH_S / 10)
-        except TimeoutError:
-            logger.info("call %d: the client did not take the last events", self._call)
+        await self._flush()
         try:
             await asyncio.wait_for(self._connection.close(), CLOSE_S)
         except TimeoutError:
             logger.warning("call %d: the connection did not close", self._call)
 
-
-class _PacketTap:
-    """Stands where aiortc has its jitter buffer, which stalls 280 ms at the first lost packet and stays that late.
-
-    It never gives aiortc a frame to decode. aiortc offers no other place between its RTP reception, which also keeps
-    the statistics for RTCP, and its decoder.
-    """
-
-    def __init__(self, on_packet: Callable[[RtpPacket], None]) -> None:
-        self._on_packet = on_packet
-
-    def add(self, packet: RtpPacket) -> tuple[bool, None]:
-        self._on_packet(packet)
-        return False, None
-
-
-def _replace_jitter_buffer(receiver: RTCRtpReceiver, on_packet: Callable[[RtpPacket], None]) -> None:
-    assert hasattr(receiver, _JITTER_BUFFER), "this version of aiortc keeps its jitter buffer elsewhere"
-    setattr(receiver, _JITTER_BUFFER, _PacketTap(on_packet))
+    async def _flush(self) -> None:
+        """Let the last events leave."""
+        channel = self._channel
+        if channel is None or channel.readyState != "open" or not channel.bufferedAmount:
+            return
+        flushed = asyncio.Event()
+        channel.on("bufferedamountlow", flushed.set)
+        try:
+            await asyncio.wait_for(flushed.wait(), FLUSH_S)
+        except TimeoutError:
+            logger.info("call %d: the client did not take the last events", self._call)

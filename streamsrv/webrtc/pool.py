@@ -12,7 +12,7 @@ from pathlib import Path
 import streamsrv
 from streamsrv.errors import Unavailable
 from streamsrv.webrtc.link import Link
-from streamsrv.webrtc.messages import AnyMessage, Configure, Ended, FromMedia, Message, Offer, Refused, ToMedia
+from streamsrv.webrtc.messages import Configure, Ended, Message, Offer, Refused
 
 logger = logging.getLogger(__name__)
 
@@ -29,8 +29,8 @@ class _Media:
     """One process and who listens to its calls."""
 
     process: asyncio.subprocess.Process
-    link: Link
-    listeners: dict[int, Callable[[FromMedia], None]] = field(default_factory=dict[int, Callable[[FromMedia], None]])
+    link: Link = field(init=False)
+    listeners: dict[int, Callable[[Message], None]] = field(default_factory=dict[int, Callable[[Message], None]])
 
 
 class Line:
@@ -41,7 +41,7 @@ class Line:
         self._media = media
         self.call = call
 
-    def send(self, message: ToMedia) -> None:
+    def send(self, message: Message) -> None:
         """Tell the media process; never waits."""
         self._pool.send(self._media, message)
 
@@ -61,20 +61,22 @@ class MediaPool:
         """Process ids of those that run."""
         return [media.process.pid for media in self._media]
 
-    async def open(self, sdp: str, listener: Callable[[FromMedia], None]) -> Line:
+    async def open(self, sdp: str, listener: Callable[[Message], None]) -> Line:
         """Give an offer to a media process; `listener` hears `Answer` or `Refused`, and all that follows.
 
         `Refused` or `Ended` comes last, also when the process dies. Raises `Unavailable` if none can be started.
         """
         async with self._starting:
             media = await self._choose()
+            if media not in self._media:
+                raise Unavailable("A media process died at its start.")
             self._calls += 1
             line = Line(self, media, self._calls)
             media.listeners[line.call] = listener
         line.send(Offer(line.call, sdp))
         return line
 
-    def send(self, media: _Media, message: ToMedia) -> None:
+    def send(self, media: _Media, message: Message) -> None:
         if media.link.waiting_bytes > MAX_WAITING_BYTES and media in self._media:
             logger.error("media process %d does not read; it is killed", media.process.pid)
             media.process.kill()
@@ -85,6 +87,7 @@ class MediaPool:
         """End all processes, and with them their calls."""
         running = self._media.copy()
         for media in running:
+            self._end_calls(media, "The server stops.")
             media.link.close()
         for media in running:
             try:
@@ -96,13 +99,9 @@ class MediaPool:
     async def _choose(self) -> _Media:
         """The process with the fewest calls, or a new one."""
         least = min(self._media, key=lambda media: len(media.listeners), default=None)
-        if least is not None and (
-            len(least.listeners) < CALLS_BEFORE_ANOTHER or len(self._media) >= self._processes
-        ):
+        if least is not None and (len(least.listeners) < CALLS_BEFORE_ANOTHER or len(self._media) >= self._processes):
             return least
-        media = await self._start()
-        self._media.append(media)
-        return media
+        return await self._start()
 
     async def _start(self) -> _Media:
         ours, theirs = socket.socketpair()
@@ -116,28 +115,29 @@ class MediaPool:
             raise Unavailable(f"No media process can be started: {error}.") from error
         finally:
             theirs.close()
-        media: list[_Media] = []
-        link = await Link.over(ours, lambda message: self._heard(media[0], message), lambda: self._lost(media[0]))
-        media.append(_Media(process, link))
-        link.send(self._configure)
-        return media[0]
+        media = _Media(process)
+        self._media.append(media)
+        media.link = await Link.over(ours, lambda message: self._heard(media, message), lambda: self._lost(media))
+        media.link.send(self._configure)
+        return media
 
-    def _heard(self, media: _Media, message: AnyMessage) -> None:
+    def _heard(self, media: _Media, message: Configure | Message) -> None:
         if not isinstance(message, Message):
             return
         is_last = isinstance(message, Ended | Refused)
         listener = media.listeners.pop(message.call, None) if is_last else media.listeners.get(message.call)
         if listener is not None:
-            listener(message)  # pyright: ignore[reportArgumentType]
+            listener(message)
 
     def _lost(self, media: _Media) -> None:
         """A process has ended. The next call gets another one."""
+        if media.listeners:
+            logger.error("media process %d died; its calls (%d) end", media.process.pid, len(media.listeners))
+        self._end_calls(media, "The media process of the call died.")
+
+    def _end_calls(self, media: _Media, reason: str) -> None:
         if media in self._media:
             self._media.remove(media)
         listeners, media.listeners = media.listeners, {}
-        if listeners:
-            logger.error("media process %d died; its calls (%d) end", media.process.pid, len(listeners))
         for call, listener in listeners.items():
-            listener(Ended(call, "The media process of the call died."))
-
-
+            listener(Ended(call, reason))

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Callable
 from fractions import Fraction
+from typing import Any
 
 import av
 import numpy as np
@@ -68,7 +69,7 @@ class SpeechTrack(MediaStreamTrack):
         self._resamplers.clear()
         self._report_all(self._playout.clear())
 
-    async def recv(self) -> av.Packet:
+    async def recv(self) -> "av.Packet[Any]":
         """The packet of the next 20 ms, when its time has come."""
         pts = await self._next_slot()
         frame, played = self._playout.next_frame()

@@ -5,7 +5,6 @@ outlives the server.
 """
 
 import asyncio
-import ipaddress
 import logging
 import signal
 import socket
@@ -16,11 +15,12 @@ import uvloop
 from aiortc import RTCIceServer
 
 from streamsrv.webrtc.link import Link
-from streamsrv.webrtc.messages import AnyMessage, Configure, Ended, FromMedia, Message, Microphone, Offer, ToMedia
+from streamsrv.webrtc.messages import Configure, Ended, Message, Microphone, Offer
 from streamsrv.webrtc.peer import Peer
 
 logger = logging.getLogger(__name__)
 
+LOOPBACK = "127.0.0.1"
 MAX_WAITING_BYTES = 16 * 1024 * 1024
 """What the server's process may leave unread: half of it is kept free for events, so that audio is dropped first."""
 
@@ -49,7 +49,7 @@ class Worker:
         except* _Stopped:
             pass
 
-    def _take(self, message: AnyMessage) -> None:
+    def _take(self, message: Configure | Message) -> None:
         match message:
             case Configure():
                 self._configure(message)
@@ -66,8 +66,8 @@ class Worker:
             RTCIceServer(server.url, username=server.username, credential=server.password)
             for server in options.ice_servers
         ]
-        if options.hosts:
-            offer_hosts(options.hosts)
+        if options.hosts or options.offer_loopback:
+            _offer(options.hosts)
 
     async def _serve(self, call: int, sdp: str) -> None:
         try:
@@ -78,7 +78,7 @@ class Worker:
         finally:
             del self._peers[call]
 
-    def _send(self, message: FromMedia) -> None:
+    def _send(self, message: Message) -> None:
         assert self._link is not None
         waiting = self._link.waiting_bytes
         if waiting > MAX_WAITING_BYTES // 2 and isinstance(message, Microphone):
@@ -90,17 +90,19 @@ class Worker:
         self._link.send(message)
 
 
-def offer_hosts(hosts: list[str]) -> None:
-    """Have these addresses offered as ICE candidates, in place of those of all interfaces but the loopback.
+def _offer(hosts: list[str]) -> None:
+    """Have these addresses offered as ICE candidates, or if there are none, those of all interfaces with the loopback.
 
-    aioice has no option for it; this process does nothing but ICE, so its function may be replaced.
+    aioice leaves loopback out and has no option for it; this process does nothing but ICE, so its function may be
+    replaced.
     """
-    addresses = [ipaddress.ip_address(host) for host in hosts]
+    all_but_loopback = aioice.ice.get_host_addresses
 
-    def chosen(use_ipv4: bool, use_ipv6: bool) -> list[str]:
-        return [str(address) for address in addresses if (use_ipv4 if address.version == 4 else use_ipv6)]
+    def addresses(use_ipv4: bool, use_ipv6: bool) -> list[str]:
+        chosen = hosts or [*all_but_loopback(use_ipv4, use_ipv6), LOOPBACK]
+        return [host for host in chosen if (use_ipv6 if ":" in host else use_ipv4)]
 
-    aioice.ice.get_host_addresses = chosen
+    aioice.ice.get_host_addresses = addresses
 
 
 def main() -> None:

@@ -1,0 +1,3 @@
+import pytest
+
+pytest.importorskip("aiortc", reason="aiortc is not installed: pip install 'streamsrv[webrtc]'")

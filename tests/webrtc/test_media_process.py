@@ -1,0 +1,67 @@
+"""What happens when a media process dies, and what calls leave behind."""
+
+import asyncio
+import os
+import signal
+import threading
+
+import pytest
+from websockets.asyncio.client import connect
+
+from caller import Caller, calling
+from serving import serving
+from streamsrv.testing.fakes import fake_engines
+
+LOOPBACK = {"webrtc_hosts": "127.0.0.1", "webrtc_processes": 1}
+
+
+async def test_no_media_process_runs_before_the_first_call():
+    with serving(fake_engines(), **LOOPBACK) as server:
+        assert server.app.state.calls.media_pids == []
+        async with calling(server):
+            assert len(server.app.state.calls.media_pids) == 1
+
+
+async def test_the_calls_of_a_process_that_dies_end_with_a_reason_and_the_next_call_works():
+    with serving(fake_engines(), **LOOPBACK) as server:
+        async with calling(server) as caller, connect(f"{server.realtime_url}?call_id={caller.call_id}") as sideband:
+            (pid,) = server.app.state.calls.media_pids
+            os.kill(pid, signal.SIGKILL)
+            await sideband.wait_closed()
+            assert sideband.close_reason == "The media process of the call died."
+            await server.without_sessions()
+        async with calling(server):
+            assert server.app.state.calls.media_pids != [pid]
+
+
+async def test_calls_are_spread_over_processes():
+    with serving(fake_engines(), **{**LOOPBACK, "webrtc_processes": 2}) as server:
+        callers = [Caller() for _ in range(5)]
+        for caller in callers:
+            assert (await caller.connect(server)).status == 201
+            await caller.next()
+        assert len(server.app.state.calls.media_pids) == 2
+        await asyncio.gather(*(caller.close() for caller in callers))
+
+
+async def test_no_process_outlives_the_server():
+    with serving(fake_engines(), **LOOPBACK) as server:
+        async with calling(server):
+            (pid,) = server.app.state.calls.media_pids
+    with pytest.raises(ProcessLookupError):
+        os.kill(pid, 0)
+
+
+async def test_calls_leave_no_task_and_no_thread_behind():
+    with serving(fake_engines(), **LOOPBACK) as server:
+        async with calling(server):
+            pass
+        await server.without_sessions()
+        tasks, threads = await server.tasks(), threading.active_count()
+        for _ in range(5):
+            async with calling(server):
+                pass
+        await server.without_sessions()
+        async with asyncio.timeout(20):
+            while await server.tasks() > tasks or threading.active_count() > threads:
+                pass
