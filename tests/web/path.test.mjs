@@ -26,6 +26,11 @@ test("a worse transport says why", () => {
   assert.deepEqual([path.transport, path.reasons], ["websocket", ["WebRTC is not used: blocked."]]);
 });
 
+test("a server that offers no WebRTC is the reason that it is not used", () => {
+  const path = choosePath({ ...best, transport: "websocket", server: { ...server, transports: ["websocket"] } });
+  assert.deepEqual(path.reasons, ["WebRTC is not used: the server does not offer it."]);
+});
+
 test("without a recogniser on the server the browser hears", () => {
   const path = choosePath({ ...best, server: { ...server, recognizer: null } });
   assert.deepEqual([path.recognition, path.summary], ["browser", "WebRTC, browser hears"]);

@@ -28,6 +28,7 @@ const done = (status, details = null) => ({
   type: "response.done",
   response: { id: "r", status, status_details: details, output: [{ id: "a", type: "message" }] },
 });
+const at = (ms) => ({ itemId: "a", ms, ended: false, complete: false });
 const truncated = (ms) => ({ type: "conversation.item.truncated", item_id: "a", audio_end_ms: ms });
 
 test("certain and tentative words are told apart", () => {
@@ -52,14 +53,14 @@ test("a failed recognition keeps the words so far and says why", () => {
 
 test("words are lit when they begin to be heard", () => {
   const transcript = after(added, spoken("One two three."), timed(["One", 0, 200], ["two", 200, 400], ["three.", 400, 700]));
-  transcript.played("a", 250);
+  transcript.played(at(250));
   assert.equal(transcript.messages[0].text.slice(0, transcript.messages[0].lit), "One two");
 });
 
 test("a number that is spoken in words lights no wrong word", () => {
   const words = timed(["three", 0, 200], ["kilometers", 200, 900], ["away", 900, 1200]);
   const transcript = after(added, spoken("3 kilometers away"), words);
-  transcript.played("a", 500);
+  transcript.played(at(500));
   assert.equal(transcript.messages[0].lit, "3 kilometers".length);
 });
 
@@ -73,14 +74,14 @@ test("an interrupted reply shows which words were not heard", () => {
 test("what the server says was heard counts more than a later report of the player", () => {
   const words = timed(["One", 0, 200], ["two", 200, 400]);
   const transcript = after(added, spoken("One two"), words, truncated(210));
-  transcript.played("a", 390, true);
+  transcript.played({ ...at(390), ended: true });
   assert.equal(transcript.messages[0].lit, 3);
 });
 
 test("a reply that is complete and still being played can be interrupted", () => {
   const words = timed(["One", 0, 200], ["two", 200, 400]);
   const transcript = after(added, spoken("One two"), words, done("completed"));
-  transcript.played("a", 150, true);
+  transcript.played({ ...at(150), ended: true });
   assert.equal(transcript.messages[0].status, "cut");
 });
 

@@ -5,9 +5,10 @@ import { bars, inSeconds, ticks, totalMs } from "./waterfall.js";
 
 /** @typedef {import("./waterfall.js").Bar} Bar */
 
-const LABEL_WIDTH = 180;
-const VALUE_WIDTH = 56;
-const WIDTH = 560;
+const LABEL_WIDTH = 168;
+const VALUE_WIDTH = 48;
+const WIDEST = 560;
+const PADDING = 24;
 const ROW = 24;
 const BAR = 12;
 
@@ -21,7 +22,9 @@ export function latencyView(latency) {
   const heard = latency.played_ms === undefined ? "until the first sound was sent" : "until you heard the first sound";
   const summary = make("summary", "", strip(chart, total), `${inSeconds(total)} ${heard}`);
   const details = make("details", "latency", summary);
-  details.addEventListener("toggle", () => details.children[1] ?? details.append(waterfall(chart, total)));
+  // Drawn when it is first opened: only then is it known how wide it may be, so that its text is never scaled.
+  const draw = () => details.children[1] ?? details.append(waterfall(chart, total, details.clientWidth - PADDING));
+  details.addEventListener("toggle", draw);
   return details;
 }
 
@@ -40,11 +43,13 @@ function strip(chart, total) {
 /**
  * @param {Bar[]} chart
  * @param {number} total
+ * @param {number} available  px
  */
-function waterfall(chart, total) {
+function waterfall(chart, total, available) {
+  const fullWidth = Math.min(WIDEST, available);
   const times = ticks(total);
   const height = chart.length * ROW + 20;
-  const span = WIDTH - LABEL_WIDTH - VALUE_WIDTH;
+  const span = fullWidth - LABEL_WIDTH - VALUE_WIDTH;
   const x = (/** @type {number} */ ms) => LABEL_WIDTH + (ms / (times.at(-1) ?? 1)) * span;
   const grid = times.flatMap((ms) => [
     makeSvg("line", { class: "grid", x1: x(ms), x2: x(ms), y1: 0, y2: height - 18 }),
@@ -56,10 +61,10 @@ function waterfall(chart, total) {
     return [
       makeSvg("text", { x: 0, y: y + 10 }, label),
       makeSvg("rect", { class: `stage-${stage}`, x: x(fromMs), y, width, height: BAR, rx: 3 }),
-      makeSvg("text", { class: "value", x: WIDTH, y: y + 10, "text-anchor": "end" }, inSeconds(toMs)),
+      makeSvg("text", { class: "value", x: fullWidth, y: y + 10, "text-anchor": "end" }, inSeconds(toMs)),
     ];
   });
   const described = chart.map(({ label, toMs }) => `${label} after ${inSeconds(toMs)}`).join(". ");
   const name = `Seconds after your last word. ${described}.`;
-  return makeSvg("svg", { class: "chart", viewBox: `0 0 ${WIDTH} ${height}`, role: "img", "aria-label": name }, ...grid, ...rows);
+  return makeSvg("svg", { class: "chart", width: fullWidth, height, viewBox: `0 0 ${fullWidth} ${height}`, role: "img", "aria-label": name }, ...grid, ...rows);
 }

@@ -1,5 +1,7 @@
 /** What a session is doing, in one word. Pure. */
 
+import { Emitter } from "./emitter.js";
+
 /**
  * @typedef {"idle" | "connecting" | "listening" | "hearing" | "thinking" | "speaking" | "held" | "paused" | "reconnecting"} Activity
  *   `paused`: connected, but nothing is heard (muted, push-to-talk, or no microphone); `held`: the reply is silent while
@@ -27,4 +29,48 @@ export function activity(doing) {
   if (doing.playing) return "speaking";
   if (doing.answering) return "thinking";
   return doing.listening ? "listening" : "paused";
+}
+
+/**
+ * What an event of the server says about it.
+ *
+ * @param {import("./transcript.js").ServerEvent} event
+ * @returns {Partial<Doing>}
+ */
+export function changeBy(event) {
+  switch (event.type) {
+    case "input_audio_buffer.speech_started":
+      return { hearing: true };
+    case "input_audio_buffer.speech_stopped":
+      return { hearing: false };
+    case "response.created":
+      return { answering: true };
+    default:
+      return {};
+  }
+}
+
+/**
+ * Keeps what a session is doing, and says when the word for it changes.
+ *
+ * @extends {Emitter<{activity: Activity}>}
+ */
+export class ActivityTracker extends Emitter {
+  /** @type {Doing} */
+  #doing = { connection: "idle", listening: false, hearing: false, answering: false, playing: false, held: false };
+  /** @type {Activity} */
+  #activity = "idle";
+
+  get doing() {
+    return this.#doing;
+  }
+
+  /** @param {Partial<Doing>} change */
+  change(change) {
+    this.#doing = { ...this.#doing, ...change };
+    const now = activity(this.#doing);
+    if (now === this.#activity) return;
+    this.#activity = now;
+    this.emit("activity", now);
+  }
 }

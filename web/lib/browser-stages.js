@@ -1,19 +1,20 @@
 import { BrowserRecognizer } from "./browser-recognizer.js";
 import { BrowserVoice } from "./browser-voice.js";
 import { Emitter } from "./emitter.js";
+import { newItemId } from "./item-id.js";
 
 /**
  * Recognition and voice of the browser itself, for what a server lacks. They take turns: the browser's voice is not
- * taken out of what its recogniser hears.
+ * taken out of what its recogniser hears. What is heard and spoken is written into the transcript.
  *
  * @extends {Emitter<{
- *   heard: {text: string, final: boolean},
- *   speaking: boolean,
- *   spoken: {itemId: string, text: string},
- *   drained: string,
+ *   changed: null,
+ *   hearing: boolean,
+ *   asked: {id: string, text: string},
+ *   playing: boolean,
  *   recognitionProblem: import("./problems.js").Problem,
  *   voiceProblem: import("./problems.js").Problem,
- * }>}
+ * }>}  `changed`: the transcript; `asked`: somebody said a whole utterance
  */
 export class BrowserStages extends Emitter {
   static hears = BrowserRecognizer.supported;
@@ -21,23 +22,39 @@ export class BrowserStages extends Emitter {
 
   #recognizer;
   #voice;
+  #transcript;
   #wanted = false;
   #speaking = false;
+  #utterance = "";
 
-  /** @param {string} language  BCP 47 */
-  constructor(language) {
+  /**
+   * @param {string} language  BCP 47
+   * @param {import("./transcript.js").Transcript} transcript
+   */
+  constructor(language, transcript) {
     super();
+    this.#transcript = transcript;
     this.#recognizer = new BrowserRecognizer(language);
     this.#voice = new BrowserVoice(language);
-    this.#recognizer.on("partial", (text) => this.emit("heard", { text, final: false }));
-    this.#recognizer.on("final", (text) => this.emit("heard", { text, final: true }));
+    this.#recognizer.on("partial", (text) => this.#heard(text, false));
+    this.#recognizer.on("final", (text) => this.#heard(text, true));
     this.#recognizer.on("problem", (problem) => {
       this.#wanted = false;
       this.emit("recognitionProblem", problem);
     });
     this.#voice.on("speaking", (speaking) => this.#speaks(speaking));
-    this.#voice.on("spoken", (utterance) => this.emit("spoken", utterance));
-    this.#voice.on("drained", (itemId) => this.emit("drained", itemId));
+    this.#voice.on("spoken", ({ itemId, text }) => {
+      transcript.spokenSentence(itemId, text);
+      this.emit("changed", null);
+    });
+    this.#voice.on("cut", (itemId) => {
+      transcript.cutSpoken(itemId);
+      this.emit("changed", null);
+    });
+    this.#voice.on("drained", (itemId) => {
+      transcript.playedAll(itemId);
+      this.emit("changed", null);
+    });
     this.#voice.on("problem", (problem) => this.emit("voiceProblem", problem));
   }
 
@@ -48,16 +65,13 @@ export class BrowserStages extends Emitter {
   }
 
   /**
-   * @param {string} itemId
-   * @param {string} delta
+   * Speak a written reply as it comes.
+   *
+   * @param {import("./transcript.js").ServerEvent} event
    */
-  speak(itemId, delta) {
-    this.#voice.feed(itemId, delta);
-  }
-
-  /** @param {string} itemId  all of its text was given */
-  finish(itemId) {
-    this.#voice.finish(itemId);
+  speak(event) {
+    if (event.type === "response.output_text.delta") this.#voice.feed(event.item_id, event.delta);
+    else if (event.type === "response.output_text.done") this.#voice.finish(event.item_id);
   }
 
   /** Be silent. */
@@ -75,7 +89,22 @@ export class BrowserStages extends Emitter {
     if (speaking === this.#speaking) return;
     this.#speaking = speaking;
     this.#arrange();
-    this.emit("speaking", speaking);
+    this.emit("playing", speaking);
+  }
+
+  /**
+   * @param {string} text
+   * @param {boolean} final
+   */
+  #heard(text, final) {
+    this.#utterance ||= newItemId();
+    const id = this.#utterance;
+    this.#transcript.putUser(id, final ? text : "", { tentative: final ? "" : text, spoken: true });
+    this.emit("changed", null);
+    this.emit("hearing", !final);
+    if (!final) return;
+    this.#utterance = "";
+    this.emit("asked", { id, text });
   }
 
   #arrange() {

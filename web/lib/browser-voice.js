@@ -13,10 +13,10 @@ const SLOWEST_MS_PER_CHARACTER = 200;
 
 /**
  * The browser's own voice: speaks streamed text sentence by sentence. Events: `speaking` (whether it makes sound),
- * `spoken` (`{itemId, text}`: a sentence begins to be spoken), `drained` (item id: all of it was spoken), `problem`
- * (it does not work; what waited is dropped).
+ * `spoken` (`{itemId, text}`: a sentence begins to be spoken), `drained` and `cut` (item id: all of it was spoken, or the
+ * rest will not be), `problem` (it does not work; what waited is dropped).
  *
- * @extends {Emitter<{speaking: boolean, spoken: Utterance, drained: string, problem: Problem}>}
+ * @extends {Emitter<{speaking: boolean, spoken: Utterance, drained: string, cut: string, problem: Problem}>}
  */
 export class BrowserVoice extends Emitter {
   static supported = typeof speechSynthesis !== "undefined";
@@ -60,6 +60,7 @@ export class BrowserVoice extends Emitter {
 
   /** Be silent at once, and drop what waits. */
   cancel() {
+    if (this.#itemId) this.emit("cut", this.#itemId);
     this.#waiting = [];
     this.#splitter = new SentenceSplitter();
     this.#itemId = "";

@@ -12,6 +12,14 @@ import { WebSocketTransport } from "./websocket-transport.js";
 /** @typedef {"connecting" | "open" | "reconnecting" | "closed"} Status */
 
 /**
+ * @typedef {object} State
+ * @property {Status} status
+ * @property {number} attempt  since the connection was lost
+ * @property {number} retryInMs
+ * @property {string} reason  why it was lost
+ */
+
+/**
  * @typedef {object} ConnectionOptions
  * @property {Record<string, string>} [query]  of the session: `model`, `intent`
  * @property {() => object} session  what `session.update` asks for, after each connect
@@ -28,7 +36,7 @@ const FINAL = new Set(["key_required", "refused"]); // trying again would change
  *
  * @extends {Emitter<{
  *   event: ServerEvent,
- *   status: {status: Status, attempt: number, retryInMs: number, reason: string},
+ *   status: State,
  *   transport: {name: TransportName, reasons: string[]},
  *   problem: Problem,
  *   blocked: null,

@@ -41,6 +41,7 @@ export function choosePath(facts) {
   if (facts.server === null) return withoutServer(facts, reasons);
   /** @type {Path["transport"]} */
   const transport = facts.transport === "webrtc" ? "webrtc" : "websocket";
+  if (!facts.server.transports.includes("webrtc")) reasons.push("WebRTC is not used: the server does not offer it.");
   const heard = facts.hearingFailed ?? (facts.server.recognizer === null ? "The server has no speech recogniser" : "");
   const spoken = facts.speakingFailed ?? (facts.server.synthesizer === null ? "The server has no voice" : "");
   const recognition = stage(heard, facts.browserHears);

@@ -72,14 +72,13 @@ export class Transcript {
   /**
    * How much of a reply was played.
    *
-   * @param {string} itemId
-   * @param {number} ms
-   * @param {boolean} [cut]  the rest will not be played
+   * @param {import("./speaker.js").Played} played
    */
-  played(itemId, ms, cut = false) {
+  played({ itemId, ms, ended, complete }) {
     const entry = this.#find(itemId);
     if (!entry || entry.truncated) return;
-    if (cut) this.#cut(entry, ms);
+    if (complete) entry.lit = entry.text.length;
+    else if (ended) this.#cut(entry, ms);
     else entry.lit = entry.words.begun(ms);
   }
 
@@ -98,7 +97,17 @@ export class Transcript {
   }
 
   /**
-   * All of a reply was played.
+   * The browser's own voice was stopped: what it had not begun was not heard.
+   *
+   * @param {string} itemId
+   */
+  cutSpoken(itemId) {
+    const entry = this.#find(itemId);
+    if (entry && entry.lit < entry.text.trimEnd().length) entry.status = "cut";
+  }
+
+  /**
+   * The browser's own voice has spoken all of a reply.
    *
    * @param {string} itemId
    */

@@ -1,25 +1,19 @@
-import { activity } from "./activity.js";
+import { ActivityTracker, changeBy } from "./activity.js";
 import { AudioEngine } from "./audio-engine.js";
 import { BrowserStages } from "./browser-stages.js";
-import { Connection } from "./connection.js";
 import { Emitter } from "./emitter.js";
-import { LatencyTracker } from "./latency.js";
-import { choosePath } from "./path.js";
+import { newItemId } from "./item-id.js";
+import { PathFinder } from "./path-finder.js";
 import { noRecognition, Problem, soundBlocked } from "./problems.js";
-import { PlayedReply, RemoteReply } from "./reply.js";
+import { PushToTalk } from "./push-to-talk.js";
+import { ServerLink } from "./server-link.js";
+import { ServerSearch } from "./server-search.js";
 import { DEFAULT_OPTIONS, needsNewSession, sessionObject } from "./session-options.js";
-import { Speaker } from "./speaker.js";
 import { Transcript } from "./transcript.js";
 import { VoiceInput } from "./voice-input.js";
-import { WebRtcTransport } from "./webrtc-transport.js";
 
 /** @typedef {import("./transcript.js").ServerEvent} ServerEvent */
 /** @typedef {import("./session-options.js").VoiceSessionOptions} VoiceSessionOptions */
-
-const SERVER_POLL_MS = 10_000; // while the browser does everything alone
-const SHORTEST_PRESS_MS = 200; // a tap on push-to-talk is no turn
-const TRACK_DELAY_MS = 250; // a WebRTC track arrives after the events of the same moment
-const FAILURES_LIMIT = 2; // recognitions in a row that may fail before the browser takes over
 
 /**
  * A conversation with the server, over the best path there is.
@@ -30,7 +24,7 @@ const FAILURES_LIMIT = 2; // recognitions in a row that may fail before the brow
  *   messages: readonly import("./transcript.js").Message[],
  *   level: number,
  *   progress: import("./speaker.js").Played,
- *   connection: {status: import("./connection.js").Status, attempt: number, retryInMs: number, reason: string},
+ *   connection: import("./connection.js").State,
  *   problem: Problem,
  *   event: ServerEvent,
  * }>}
@@ -40,29 +34,15 @@ export class VoiceSession extends Emitter {
   #options;
   #audio = new AudioEngine();
   #input = new VoiceInput(this.#audio);
+  #link;
+  #button;
+  #search;
   #browser;
   #transcript = new Transcript(() => Date.now());
-  #latency = new LatencyTracker();
-  /** @type {import("./path.js").Facts} */
-  #facts = { server: null, browserHears: BrowserStages.hears, browserSpeaks: BrowserStages.speaks };
-  #path = choosePath(this.#facts);
-  /** @type {import("./activity.js").Doing} */
-  #doing = { connection: "idle", listening: false, hearing: false, answering: false, playing: false, held: false };
-  /** @type {import("./activity.js").Activity} */
-  #activity = "idle";
-  /** @type {Connection | null} */
-  #connection = null;
-  /** @type {PlayedReply | RemoteReply | null} */
-  #reply = null;
-  /** Responses that are not done. */
-  #responses = new Set();
+  #finder = new PathFinder({ server: null, browserHears: BrowserStages.hears, browserSpeaks: BrowserStages.speaks });
+  #tracker = new ActivityTracker();
   #muted = false;
-  #pressedAt = 0;
   #answerOwed = false;
-  #utterance = "";
-  #recognitionFailures = 0;
-  /** @type {ReturnType<typeof setTimeout> | undefined} */
-  #poll;
 
   /**
    * @param {import("./server.js").Server} server
@@ -72,7 +52,16 @@ export class VoiceSession extends Emitter {
     super();
     this.#server = server;
     this.#options = { ...DEFAULT_OPTIONS, ...options };
-    this.#browser = new BrowserStages(this.#options.language);
+    this.#link = new ServerLink(server, this.#audio);
+    this.#button = new PushToTalk(this.#link);
+    this.#search = new ServerSearch(server);
+    this.#browser = new BrowserStages(this.#options.language, this.#transcript);
+    this.#finder.on("path", (path) => {
+      this.emit("path", path);
+      this.#arrange();
+    });
+    this.#tracker.on("activity", (activity) => this.emit("activity", activity));
+    this.#followLink();
     this.#followInput();
     this.#followBrowser();
   }
@@ -87,12 +76,12 @@ export class VoiceSession extends Emitter {
   }
 
   get path() {
-    return this.#path;
+    return this.#finder.path;
   }
 
   /** Whether it was started and not closed. */
   get active() {
-    return this.#doing.connection !== "idle";
+    return this.#tracker.doing.connection !== "idle";
   }
 
   /**
@@ -103,14 +92,11 @@ export class VoiceSession extends Emitter {
    */
   async start({ microphone = true } = {}) {
     if (this.active) return;
-    this.#do({ connection: "connecting" });
+    this.#tracker.change({ connection: "connecting" });
     try {
       await this.#audio.unlock();
-      const [capabilities] = await Promise.all([
-        this.#server.capabilities(),
-        microphone && this.#input.open(this.#options.deviceId),
-      ]);
-      this.#facts.server = capabilities;
+      this.#finder.learn({ server: await this.#server.capabilities() });
+      if (microphone) await this.#needMicrophone();
       await this.#connect();
       if (!this.#audio.running) this.emit("problem", soundBlocked());
     } catch (error) {
@@ -121,8 +107,7 @@ export class VoiceSession extends Emitter {
   /** Let sound through, in a tap, after the problem `sound_blocked`. */
   async unlock() {
     await this.#audio.unlock();
-    const transport = this.#connection?.transport;
-    if (transport instanceof WebRtcTransport) await transport.unlock();
+    await this.#link.unlock();
   }
 
   /**
@@ -131,7 +116,7 @@ export class VoiceSession extends Emitter {
    * @param {string} text
    */
   say(text) {
-    const id = newId();
+    const id = newItemId();
     this.#transcript.putUser(id, text);
     this.#changed();
     this.#ask(id, text);
@@ -139,30 +124,21 @@ export class VoiceSession extends Emitter {
 
   /** Push-to-talk: what is said from here on is a turn. */
   press() {
-    if (this.#pressedAt || this.#options.mode !== "push-to-talk") return;
-    this.#pressedAt = performance.now();
+    if (this.#button.pressed || this.#options.mode !== "push-to-talk") return;
     this.#needMicrophone();
-    if (this.#doing.playing || this.#doing.answering) this.interrupt();
-    this.#connection?.send({ type: "input_audio_buffer.clear" });
+    if (this.#tracker.doing.playing || this.#tracker.doing.answering) this.interrupt();
+    this.#button.press();
+    this.#tracker.change({ hearing: true });
     this.#arrange();
-    this.#do({ hearing: true });
   }
 
   /** Push-to-talk: the turn is over. */
-  release() {
-    if (!this.#pressedAt) return;
-    const held = performance.now() - this.#pressedAt;
-    this.#pressedAt = 0;
-    this.#do({ hearing: false });
-    const finish = () => {
-      this.#arrange();
-      if (held < SHORTEST_PRESS_MS || this.#path.recognition !== "server") return;
-      this.#connection?.send({ type: "input_audio_buffer.commit" });
-      this.#connection?.send({ type: "response.create" });
-      this.#do({ answering: true });
-    };
-    if (this.#connection?.transport?.carriesAudio) setTimeout(finish, TRACK_DELAY_MS);
-    else finish();
+  async release() {
+    if (!this.#button.pressed || !this.#tracker.doing.hearing) return;
+    this.#tracker.change({ hearing: false });
+    const said = await this.#button.release();
+    this.#arrange();
+    if (said && this.path.recognition === "server") this.#requestAnswer();
   }
 
   /** @param {boolean} muted  unmuting opens a microphone if none is open */
@@ -187,7 +163,7 @@ export class VoiceSession extends Emitter {
     if (!this.active || this.#alone) return;
     if (changes.deviceId !== undefined && changes.deviceId !== before.deviceId) this.#input.open(changes.deviceId);
     if (needsNewSession(before, this.#options)) this.#connect().catch((error) => this.#failed(error));
-    else this.#connection?.send({ type: "session.update", session: this.#sessionObject() });
+    else this.#update();
     this.#arrange();
   }
 
@@ -198,16 +174,15 @@ export class VoiceSession extends Emitter {
 
   /** Stop the reply. */
   interrupt() {
-    for (const response_id of this.#responses) this.#connection?.send({ type: "response.cancel", response_id });
-    this.#reply?.interrupt([...this.#responses]);
+    this.#link.interrupt();
     this.#browser.cancel();
-    this.#do({ answering: false });
+    this.#tracker.change({ answering: false });
   }
 
   /** Try to connect now, instead of waiting for the next attempt. */
   retry() {
-    if (this.#alone) this.#lookForServer();
-    else this.#connection?.retryNow();
+    if (this.#alone) this.#search.look();
+    else this.#link.retryNow();
   }
 
   /** Forget the conversation. */
@@ -219,272 +194,186 @@ export class VoiceSession extends Emitter {
 
   /** End it. The conversation stays, and a later `start` goes on with it. */
   close() {
-    clearTimeout(this.#poll);
+    this.#search.stop();
     this.#disconnect();
     this.#input.close();
     this.#browser.close();
     this.#transcript.connectionLost();
     this.#changed();
-    this.#do({ connection: "idle", listening: false });
+    this.#tracker.change({ connection: "idle", listening: false });
   }
 
-  // --- connecting -----------------------------------------------------------------------------------------------------
-
   get #alone() {
-    return this.active && this.#facts.server === null;
+    return this.active && this.#finder.server === null;
   }
 
   async #connect() {
     this.#disconnect();
-    this.#path = choosePath(this.#facts);
     const { model, transports } = this.#options;
-    const offered = this.#facts.server?.transports ?? [];
-    const connection = new Connection(this.#server, {
+    const offered = this.#finder.server?.transports ?? [];
+    await this.#link.connect({
       query: model ? { model } : {},
       session: () => this.#sessionObject(),
       replay: () => this.#transcript.replay(),
       transports: transports.filter((name) => offered.includes(name)),
       stream: () => this.#input.stream,
     });
-    this.#connection = connection;
-    connection.on("transport", ({ name, reasons }) => this.#transportChanged(connection, name, reasons));
-    connection.on("status", (status) => this.#statusChanged(connection, status));
-    connection.on("event", (event) => this.#take(event));
-    connection.on("problem", (problem) => this.#connectionProblem(problem));
-    connection.on("blocked", () => this.emit("problem", soundBlocked()));
-    await connection.open();
   }
 
   #disconnect() {
-    const connection = this.#connection;
-    this.#connection = null; // first: what it says from here on is of no interest
-    connection?.close();
-    this.#endReply();
+    this.#link.close();
+    this.#quiet();
+  }
+
+  /** Tell the server what the session should be now. */
+  #update() {
+    this.#link.send({ type: "session.update", session: this.#sessionObject() });
   }
 
   #sessionObject() {
-    return sessionObject(this.#options, this.#path);
+    return sessionObject(this.#options, this.path);
   }
 
-  /**
-   * @param {Connection} connection
-   * @param {import("./connection.js").TransportName} name
-   * @param {string[]} reasons
-   */
-  #transportChanged(connection, name, reasons) {
-    this.#endReply();
-    const { transport } = connection;
-    this.#facts.transport = name;
-    this.#facts.transportReasons = reasons;
-    this.#choosePath();
-    const reply = transport instanceof WebRtcTransport ? new RemoteReply(transport) : this.#playedReply(connection);
-    this.#reply = reply;
-    reply.on("playing", (playing) => this.#do({ playing, ...(playing ? { answering: false } : {}) }));
-    reply.on("held", (held) => this.#do({ held }));
-    reply.on("progress", (played) => this.#played(played));
-    reply.on("arrived", ({ responseId }) => this.#latency.audioArrived(responseId, performance.now()));
-    reply.on("begun", ({ responseId, delayMs }) => {
-      this.#addLatency(responseId, this.#latency.played(responseId, performance.now() + delayMs));
+  #followLink() {
+    const link = this.#link;
+    link.on("transport", ({ name, reasons }) => this.#finder.learn({ transport: name, transportReasons: reasons }));
+    link.on("status", (status) => this.#statusChanged(status));
+    link.on("event", (event) => this.#take(event));
+    link.on("problem", (problem) => this.#failed(problem));
+    this.#search.on("found", (capabilities) => {
+      this.#finder.learn({ server: capabilities });
+      this.#connect().catch((error) => this.#failed(error));
+    });
+    link.on("blocked", () => this.emit("problem", soundBlocked()));
+    link.on("playing", (playing) => this.#tracker.change({ playing }));
+    link.on("held", (held) => this.#tracker.change({ held }));
+    link.on("progress", (played) => {
+      this.#transcript.played(played);
+      this.emit("progress", played);
+      this.#changed();
+    });
+    link.on("latency", ({ responseId, stages }) => {
+      this.#transcript.addLatency(responseId, stages);
+      this.#changed();
     });
   }
 
-  /** @param {Connection} connection */
-  #playedReply(connection) {
-    return new PlayedReply(new Speaker(this.#audio), (event) => connection.send(event));
-  }
-
-  /**
-   * @param {Connection} connection
-   * @param {{status: import("./connection.js").Status, attempt: number, retryInMs: number, reason: string}} status
-   */
-  #statusChanged(connection, status) {
-    if (connection !== this.#connection) return;
+  /** @param {import("./connection.js").State} status */
+  #statusChanged(status) {
     this.emit("connection", status);
     if (status.status === "reconnecting") {
       this.#transcript.connectionLost();
-      this.#endReply();
+      this.#quiet();
       this.#changed();
     }
-    if (status.status !== "closed") this.#do({ connection: status.status });
+    if (status.status !== "closed") this.#tracker.change({ connection: status.status });
     this.#arrange();
-    if (status.status === "open" && this.#answerOwed) {
-      this.#answerOwed = false;
-      this.#requestAnswer();
-    }
-  }
-
-  /** @param {Problem} problem */
-  #connectionProblem(problem) {
-    this.emit("problem", problem);
-    if (problem.code === "gave_up") this.#goOnAlone();
-    else if (problem.code !== "audio_lost") this.close();
+    if (status.status === "open" && this.#answerOwed) this.#requestAnswer();
   }
 
   /** @param {unknown} error */
   #failed(error) {
     const problem = error instanceof Problem ? error : new Problem("failed", String(error));
     this.emit("problem", problem);
-    if (problem.code === "unreachable") this.#goOnAlone();
-    else this.close();
+    if (problem.code === "unreachable" || problem.code === "gave_up") this.#goOnAlone();
+    else if (problem.code !== "audio_lost") this.close();
   }
 
   /** No server: the browser writes down what is said, until there is one. */
   #goOnAlone() {
-    this.#facts.server = null;
     this.#disconnect();
-    this.#do({ connection: "open" });
-    this.#choosePath();
-    if (this.#path.recognition === "none") this.emit("problem", noRecognition());
-    this.#poll = setTimeout(() => this.#lookForServer(), SERVER_POLL_MS);
+    this.#input.close(); // the browser's recogniser opens the microphone itself
+    this.#tracker.change({ connection: "open" });
+    this.#finder.learn({ server: null });
+    if (this.path.recognition === "none") this.emit("problem", noRecognition());
+    this.#search.start();
   }
 
-  async #lookForServer() {
-    clearTimeout(this.#poll);
-    try {
-      this.#facts.server = await this.#server.capabilities();
-      await this.#connect();
-    } catch {
-      this.#facts.server = null;
-      if (this.active) this.#poll = setTimeout(() => this.#lookForServer(), SERVER_POLL_MS);
-    }
-  }
-
-  #choosePath() {
-    this.#path = choosePath(this.#facts);
-    this.emit("path", this.#path);
-    this.#arrange();
-  }
-
-  #endReply() {
-    this.#reply?.close();
-    this.#reply = null;
+  /** Nobody speaks, and nobody is going to. */
+  #quiet() {
     this.#browser.cancel();
-    this.#responses.clear();
-    this.#do({ hearing: false, answering: false, playing: false, held: false });
+    this.#tracker.change({ hearing: false, answering: false, playing: false, held: false });
   }
-
-  // --- hearing --------------------------------------------------------------------------------------------------------
 
   #followInput() {
-    this.#input.on("pcm", (pcm) => this.#connection?.transport?.carriesAudio || this.#connection?.appendAudio(pcm));
+    this.#input.on("pcm", (pcm) => this.#link.appendAudio(pcm));
     this.#input.on("level", (level) => this.emit("level", level));
     this.#input.on("problem", (problem) => this.emit("problem", problem));
     this.#input.on("stream", async (stream) => {
-      const transport = this.#connection?.transport;
-      if (transport instanceof WebRtcTransport) await transport.replaceStream(stream);
+      await this.#link.replaceStream(stream);
       this.#arrange();
     });
   }
 
-  #needMicrophone() {
-    if (this.#path.recognition === "server" && this.#input.stream === null) this.openMicrophone();
+  async #needMicrophone() {
+    if (this.path.recognition === "server" && this.#input.stream === null) await this.openMicrophone();
   }
 
   /** Open and close the ways in, by what is wanted now. */
   #arrange() {
-    const connected = this.active && this.#doing.connection !== "connecting";
-    const wanted = connected && !this.#muted && (this.#options.mode === "hands-free" || this.#pressedAt > 0);
-    const { recognition, voice } = this.#path;
-    const echoes = voice === "browser" && this.#doing.playing;
+    const connected = this.active && this.#tracker.doing.connection !== "connecting";
+    const wanted = connected && !this.#muted && (this.#options.mode === "hands-free" || this.#button.pressed);
+    const { recognition, voice } = this.path;
+    const echoes = voice === "browser" && this.#tracker.doing.playing;
     this.#input.setGate(wanted && recognition === "server" && !echoes);
     this.#browser.hear(wanted && recognition === "browser");
-    this.#do({ listening: wanted && (recognition === "browser" || (recognition === "server" && this.#input.stream !== null)) });
+    this.#tracker.change({ listening: wanted && (recognition === "browser" || (recognition === "server" && this.#input.stream !== null)) });
   }
 
   #followBrowser() {
-    this.#browser.on("heard", ({ text, final }) => this.#recognised(text, final));
-    this.#browser.on("speaking", (playing) => {
-      this.#do({ playing, ...(playing ? { answering: false } : {}) });
+    const browser = this.#browser;
+    browser.on("changed", () => this.#changed());
+    browser.on("hearing", (hearing) => this.#tracker.change({ hearing }));
+    browser.on("asked", ({ id, text }) => !this.#alone && this.#ask(id, text));
+    browser.on("playing", (playing) => {
+      this.#tracker.change({ playing });
       this.#arrange();
     });
-    this.#browser.on("spoken", ({ itemId, text }) => {
-      this.#transcript.spokenSentence(itemId, text);
-      this.#changed();
-    });
-    this.#browser.on("drained", (itemId) => {
-      this.#transcript.playedAll(itemId);
-      this.#changed();
-    });
-    this.#browser.on("recognitionProblem", (problem) => {
+    browser.on("recognitionProblem", (problem) => {
       this.emit("problem", problem);
-      this.#facts.browserHears = false;
-      this.#choosePath();
+      this.#finder.learn({ browserHears: false });
     });
-    this.#browser.on("voiceProblem", (problem) => {
+    browser.on("voiceProblem", (problem) => {
       this.emit("problem", problem);
-      this.#facts.browserSpeaks = false;
-      this.#choosePath();
+      this.#finder.learn({ browserSpeaks: false });
     });
   }
-
-  /**
-   * What the browser's own recogniser heard.
-   *
-   * @param {string} text
-   * @param {boolean} final
-   */
-  #recognised(text, final) {
-    this.#utterance ||= newId();
-    const id = this.#utterance;
-    this.#transcript.putUser(id, final ? text : "", { tentative: final ? "" : text, spoken: true });
-    this.#do({ hearing: !final });
-    this.#changed();
-    if (!final) return;
-    this.#utterance = "";
-    if (!this.#alone) this.#ask(id, text);
-  }
-
-  // --- answering ------------------------------------------------------------------------------------------------------
 
   /**
    * @param {string} id
    * @param {string} text
    */
   #ask(id, text) {
-    if (this.#doing.playing || this.#responses.size > 0) this.interrupt();
-    if (this.#connection?.status !== "open") {
+    if (this.#tracker.doing.playing || this.#link.answering) this.interrupt();
+    if (!this.#link.open) {
       this.#answerOwed = true; // the message goes with what is replayed
       return;
     }
     const content = [{ type: "input_text", text }];
-    this.#connection.send({ type: "conversation.item.create", item: { id, type: "message", role: "user", content } });
+    this.#link.send({ type: "conversation.item.create", item: { id, type: "message", role: "user", content } });
     this.#requestAnswer();
   }
 
   #requestAnswer() {
-    this.#connection?.send({ type: "response.create" });
-    this.#do({ answering: true });
+    this.#answerOwed = false;
+    this.#link.send({ type: "response.create" });
+    this.#tracker.change({ answering: true });
   }
 
   /** @param {ServerEvent} event */
   #take(event) {
-    this.#reply?.take(event);
     if (this.#transcript.take(event)) this.#changed();
+    this.#tracker.change(changeBy(event));
+    if (this.path.voice === "browser" && this.#options.spoken) this.#browser.speak(event);
     switch (event.type) {
-      case "input_audio_buffer.speech_started":
-        this.#do({ hearing: true });
-        break;
-      case "input_audio_buffer.speech_stopped":
-        this.#do({ hearing: false });
-        break;
       case "conversation.item.input_audio_transcription.completed":
-        this.#recognitionFailures = 0;
+        this.#finder.recognised("");
         break;
       case "conversation.item.input_audio_transcription.failed":
-        this.#recognitionFailed(event.error?.message ?? "It failed");
-        break;
-      case "response.created":
-        this.#responses.add(event.response.id);
-        this.#do({ answering: true });
-        break;
-      case "response.output_text.delta":
-        if (this.#path.voice === "browser" && this.#options.spoken) this.#browser.speak(event.item_id, event.delta);
-        break;
-      case "response.output_text.done":
-        this.#browser.finish(event.item_id);
+        if (this.#finder.recognised(event.error?.message ?? "no reason given")) this.#update();
         break;
       case "response.done":
-        this.#responseDone(event.response);
+        if (!this.#link.answering) this.#tracker.change({ answering: false });
         break;
       case "error":
         this.#serverError(event.error);
@@ -493,64 +382,15 @@ export class VoiceSession extends Emitter {
     this.emit("event", event);
   }
 
-  /** @param {any} response */
-  #responseDone(response) {
-    this.#responses.delete(response.id);
-    if (this.#responses.size === 0) this.#do({ answering: false });
-    const stages = response.streamsrv?.latency;
-    if (stages) this.#addLatency(response.id, this.#latency.measured(response.id, stages));
-  }
-
   /** @param {{code: string | null, message: string}} error */
   #serverError(error) {
     // The response ended while its cancellation was on the way: nothing is wrong.
     if (error.code === "response_cancel_not_active") return;
-    if (error.code === "input_audio_buffer_commit_empty") this.#do({ answering: false });
+    if (error.code === "input_audio_buffer_commit_empty") this.#tracker.change({ answering: false });
     this.emit("problem", new Problem(error.code ?? "server_error", error.message));
-  }
-
-  /** @param {string} why */
-  #recognitionFailed(why) {
-    this.#recognitionFailures += 1;
-    if (this.#recognitionFailures < FAILURES_LIMIT) return;
-    this.#facts.hearingFailed = `The server's recogniser failed (${why.replace(/\.$/, "")})`;
-    this.#choosePath();
-    this.#connection?.send({ type: "session.update", session: this.#sessionObject() });
-  }
-
-  /** @param {import("./speaker.js").Played} played */
-  #played(played) {
-    if (played.complete) this.#transcript.playedAll(played.itemId);
-    else this.#transcript.played(played.itemId, played.ms, played.ended);
-    this.emit("progress", played);
-    this.#changed();
-  }
-
-  /**
-   * @param {string} responseId
-   * @param {Record<string, number> | null} latency
-   */
-  #addLatency(responseId, latency) {
-    if (!latency) return;
-    this.#transcript.addLatency(responseId, latency);
-    this.#changed();
   }
 
   #changed() {
     this.emit("messages", this.#transcript.messages);
   }
-
-  /** @param {Partial<import("./activity.js").Doing>} change */
-  #do(change) {
-    Object.assign(this.#doing, change);
-    const now = activity(this.#doing);
-    if (now === this.#activity) return;
-    this.#activity = now;
-    this.emit("activity", now);
-  }
-}
-
-/** An id for an item, unique in its conversation. */
-function newId() {
-  return `item_${Date.now().toString(36)}${Math.random().toString(36).slice(2, 10)}`;
 }
