@@ -1,0 +1,84 @@
+"""Tones for `webrtc.py` to send through a server: short, far apart, and each known again however late it comes."""
+
+import json
+from dataclasses import dataclass
+from fractions import Fraction
+
+import av
+import numpy as np
+from numpy.typing import NDArray
+
+RATE = 48_000
+FRAME = RATE // 50
+TONES_HZ = (500, 800, 1100, 1400, 1700, 2000, 2300, 2600)
+PERIOD_FRAMES = 10
+"""A tone of 20 ms begins each 200 ms; they take turns, so each comes every 1.6 s."""
+_LOUD = 2000
+
+
+def tone_packets() -> list[bytes]:
+    """Opus packets of 20 ms that can be sent in a circle: each tone once, at the start of every tenth packet."""
+    codec = av.CodecContext.create("libopus", "w")
+    codec.format, codec.layout, codec.sample_rate, codec.bit_rate = "s16", "mono", RATE, 32_000
+    codec.time_base = Fraction(1, RATE)
+    codec.options = {"application": "voip", "frame_duration": "20"}
+    at_s = np.arange(FRAME) / RATE
+    circle: list[NDArray[np.float64]] = []
+    for frequency in TONES_HZ:
+        circle += [12_000 * np.sin(2 * np.pi * frequency * at_s)] + [np.zeros(FRAME)] * (PERIOD_FRAMES - 1)
+    packets: list[bytes] = []
+    for number, samples in enumerate(circle * 2):
+        frame = av.AudioFrame.from_ndarray(samples.astype(np.int16)[None], format="s16", layout="mono")
+        frame.sample_rate, frame.pts, frame.time_base = RATE, number * FRAME, Fraction(1, RATE)
+        packets += map(bytes, codec.encode(frame))
+    return packets[len(circle) : 2 * len(circle)]  # of the second time round: the encoder has settled
+
+
+@dataclass(frozen=True, slots=True)
+class Tone:
+    number: int
+    arrived_s: float
+    """When the piece of audio with its first sample arrived."""
+    offset_s: float
+    """Where in that piece it begins."""
+
+
+class ToneDetector:
+    """Finds where tones begin in mono audio that arrives in pieces."""
+
+    def __init__(self, rate: int = RATE) -> None:
+        self._rate = rate
+        self._window = rate * 12 // 1000
+        self._pause = rate * 30 // 1000
+        self._quiet = self._pause  # samples since the last loud one
+        self._tone: list[NDArray[np.int16]] = []
+        self._arrived_s = self._offset_s = 0.0
+
+    def hear(self, pcm: NDArray[np.int16], arrived_s: float) -> Tone | None:
+        """Take a piece of less than 200 ms; return the tone that is known with it."""
+        if self._tone:
+            self._tone.append(pcm)
+            return self._recognise()
+        loud = np.flatnonzero(np.abs(pcm.astype(np.int32)) > _LOUD)
+        begins = len(loud) > 0 and self._quiet + int(loud[0]) >= self._pause
+        self._quiet = len(pcm) - 1 - int(loud[-1]) if len(loud) else self._quiet + len(pcm)
+        if not begins:
+            return None
+        self._arrived_s, self._offset_s = arrived_s, int(loud[0]) / self._rate
+        self._tone = [pcm[int(loud[0]) :]]
+        return self._recognise()
+
+    def _recognise(self) -> Tone | None:
+        samples = np.concatenate(self._tone)
+        if len(samples) < self._window:
+            return None
+        self._tone, self._quiet = [], 0
+        spectrum = np.abs(np.fft.rfft(samples[: self._window] * np.hanning(self._window), 4096))
+        peak_hz = float(np.argmax(spectrum)) * self._rate / 4096
+        number = int(np.argmin([abs(peak_hz - frequency) for frequency in TONES_HZ]))
+        return Tone(number, self._arrived_s, self._offset_s)
+
+
+def tone_event(tone: Tone) -> str:
+    """What a server tells its caller about a tone that it heard."""
+    return json.dumps({"type": "tone", "number": tone.number, "arrived_s": tone.arrived_s})
