@@ -1,0 +1,91 @@
+"""streamsrv as `webrtc.py` measures it: its own WebRTC transport, with an echo in place of session and models.
+
+    python benchmarks/webrtc_server.py [--listen]
+
+The echo is given what a session is given, the microphone as the transport hands it over, and speaks as a session does.
+With `--listen` tones are looked for instead.
+"""
+
+import argparse
+import time
+from typing import Any
+
+import numpy as np
+import uvloop
+from numpy.typing import NDArray
+
+from streamsrv.app import build_app
+from streamsrv.config import Settings
+from streamsrv.server import Server, address, bind
+from streamsrv.session.channel import Channel, ChannelClosed, Speaker
+from streamsrv.session.inputs import PlaybackReported
+from streamsrv.testing.fakes import fake_engines
+from streamsrv.transports import webrtc
+from streamsrv.vad.base import SAMPLE_RATE
+from webrtc_tones import ToneDetector, tone_event
+
+SPARE_SAMPLES = SAMPLE_RATE * 40 // 1000
+"""What may wait to be played: a frame of 20 ms, and one that is about to be taken."""
+QUIET = 300
+
+
+class Echo:
+    """Stands where the driver of a session stands."""
+
+    def __init__(self, core: Any, engines: Any, channel: Channel, *_: Any, speaker: Speaker) -> None:
+        self._channel = channel
+        self._speaker = speaker
+        self._given = 0  # samples
+        self._excess = 0
+
+    def handle(self, happened: object) -> None:
+        """Hear what was played: whatever stood still for a moment has left too much waiting since."""
+        if isinstance(happened, PlaybackReported):
+            waiting = self._given - happened.audio_ms * SAMPLE_RATE // 1000
+            self._excess = waiting - SPARE_SAMPLES
+
+    async def run(self) -> None:
+        try:
+            while True:
+                frame = await self._channel.receive()
+                if isinstance(frame, np.ndarray):
+                    await self._take(frame)
+        except ChannelClosed:
+            pass
+
+    async def _take(self, pcm: NDArray[np.int16]) -> None:
+        if self._excess >= len(pcm) and np.abs(pcm).max() < QUIET:
+            self._excess -= len(pcm)  # as every receiver of live audio does: catch up where it is quiet
+            return
+        self._given += len(pcm)
+        self._speaker.play("echo", pcm, SAMPLE_RATE)
+
+
+class Listener(Echo):
+    """Tells the caller which tones it hears, and when."""
+
+    def __init__(self, *arguments: Any, speaker: Speaker) -> None:
+        super().__init__(*arguments, speaker=speaker)
+        self._detector = ToneDetector(SAMPLE_RATE)
+
+    async def _take(self, pcm: NDArray[np.int16]) -> None:
+        tone = self._detector.hear(pcm, time.monotonic())
+        if tone is not None:
+            await self._channel.send(tone_event(tone).encode())
+
+
+async def serve() -> None:
+    listener = bind("127.0.0.1", 0)
+    app = build_app(Settings(max_sessions=1000), fake_engines())
+    await Server(app, lambda: print(f"Listening on {address(listener)}", flush=True)).serve(sockets=[listener])
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--listen", action="store_true")
+    webrtc.SessionDriver = Listener if parser.parse_args().listen else Echo
+    uvloop.run(serve())
+
+
+if __name__ == "__main__":
+    main()
