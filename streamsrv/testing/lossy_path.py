@@ -105,7 +105,7 @@ class LossyPath:
 def _redirect(sdp: str, side: _Side, port: int) -> str:
     """Note the first loopback address of a description as the peer of a side, and name `port` in its place.
 
-    Other candidates are left out, so that nothing goes around the path.
+    The other media sections share its transport (BUNDLE). Other candidates are left out: nothing goes around the path.
     """
     peer = next((found for found in _CANDIDATE.finditer(sdp) if found["host"] == LOOPBACK), None)
     if peer is None:
@@ -114,7 +114,7 @@ def _redirect(sdp: str, side: _Side, port: int) -> str:
     lines: list[str] = []
     for line in sdp.splitlines():
         found = _CANDIDATE.match(line)
-        if found is not None and (found["host"], found["port"]) == (LOOPBACK, peer["port"]):
+        if found is not None and found["host"] == LOOPBACK:
             lines.append(f"{found['head']} {LOOPBACK} {port} typ host")
         elif not line.startswith("a=candidate:"):
             lines.append(line)

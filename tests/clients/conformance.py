@@ -100,6 +100,8 @@ class Conformance:
                 assert response["output"] == done_items[response["id"]], "response.done has other items than were done"
                 assert response["metadata"] == created[response["id"]]["metadata"]
                 ended.add(response["id"])
+            elif kind.startswith("output_audio_buffer."):  # playback: it may begin when all of the response was made
+                assert event["response_id"] in created, f"{kind} before its response"
             elif "response_id" in event:
                 assert event["response_id"] in created.keys() - ended, f"{kind} outside of its response"
             if kind == "response.output_item.done":
