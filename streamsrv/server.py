@@ -35,7 +35,7 @@ class Server(uvicorn.Server):
         self._on_started()
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        self._service.rooms.close()  # viewers would stay for ever
+        self._service.rooms.stop()  # viewers would stay for ever
         await super().shutdown(sockets)
 
 

@@ -3,7 +3,6 @@
 A speaker is a session whose `streamsrv.captions` names the room. Viewers need no session: they read server-sent events.
 """
 
-import time
 from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
 from typing import Any
@@ -14,8 +13,7 @@ from starlette.routing import Route
 
 from streamsrv.api.auth import refusal
 from streamsrv.api.errors import HttpError, describe, error_response
-from streamsrv.captions.room import Caption, Cursor, Room
-from streamsrv.captions.rooms import OpenRoom
+from streamsrv.captions.room import Caption, Room
 from streamsrv.captions.subtitles import spoken, srt, vtt
 from streamsrv.realtime.errors import ProtocolError
 from streamsrv.service import Service
@@ -24,18 +22,17 @@ from streamsrv.service import Service
 def caption_routes() -> list[Route]:
     """Below `/v1/streamsrv/captions`; who may read is decided here, for it may be anybody."""
     return [
-        Route("/{room}", _answer(_status)),
-        Route("/{room}/events", _answer(_events)),
-        Route("/{room}/captions.{format}", _answer(_file)),
+        Route("/{room:room}", _guarded(_status)),
+        Route("/{room:room}/events", _guarded(_events)),
+        Route("/{room:room}/captions.{format}", _guarded(_file)),
     ]
 
 
-def _answer(respond: Callable[[Request, Service, OpenRoom], Response]) -> Callable[[Request], Any]:
+def _guarded(answer: Callable[[str, Request, Service], Response]) -> Callable[[Request], Any]:
     async def endpoint(request: Request) -> Response:
         service: Service = request.app.state.service
         try:
-            denial = _refusal(request, service)
-            return denial or respond(request, service, _find(request, service))
+            return _refusal(request, service) or answer(request.path_params["room"], request, service)
         except ProtocolError as error:
             return describe(error)
 
@@ -48,50 +45,52 @@ def _refusal(request: Request, service: Service) -> Response | None:
     return None if settings.captions_public and settings.api_keys else refusal(request, settings)
 
 
-def _find(request: Request, service: Service) -> OpenRoom:
-    name: str = request.path_params["room"]
-    opened = service.rooms.find(name, time.monotonic_ns() // 1_000_000)
+def _find(name: str, service: Service) -> Room:
+    opened = service.rooms.find(name)
     if opened is None:
-        message = f"Nobody speaks in the caption room '{name[:64]}', or did in the last minutes."
+        message = f"Nobody speaks in the caption room '{name}', or did in the last minutes."
         raise HttpError(404, "caption_room_not_found", message, "room")
-    return opened
+    return opened.room
 
 
-def _status(request: Request, service: Service, opened: OpenRoom) -> Response:
-    return JSONResponse(opened.room.status)
+def _status(name: str, request: Request, service: Service) -> Response:
+    return JSONResponse(_find(name, service).status)
 
 
-def _events(request: Request, service: Service, opened: OpenRoom) -> Response:
-    """`room`, `final` and `partial` events; `Last-Event-ID` (or `?last_event_id=`) resumes after a final one."""
+def _events(name: str, request: Request, service: Service) -> Response:
+    """`room`, `final` and `partial` events; `Last-Event-ID` (or `?last_event_id=`) resumes after a final one.
+
+    A room that nobody has spoken in yet is waited for.
+    """
     if service.rooms.viewers >= service.settings.caption_viewers:
         message = f"All {service.settings.caption_viewers} places for viewers of this server are taken."
         return error_response(
             503, message, code="viewer_limit_reached", type="server_error", headers={"Retry-After": "10"}
         )
     last_event_id = request.headers.get("last-event-id") or request.query_params.get("last_event_id", "")
-    cursor = opened.room.cursor_of(last_event_id)
     # No proxy may hold events back (X-Accel-Buffering is nginx's), compress or store them.
     headers = {"Cache-Control": "no-cache, no-transform", "X-Accel-Buffering": "no"}
-    return StreamingResponse(_watched(service, opened, cursor), media_type="text/event-stream", headers=headers)
+    events = _counted(service.rooms.watch(name, last_event_id), service)
+    return StreamingResponse(events, media_type="text/event-stream", headers=headers)
 
 
-async def _watched(service: Service, opened: OpenRoom, cursor: Cursor) -> AsyncGenerator[bytes, None]:
+async def _counted(events: AsyncGenerator[bytes, None], service: Service) -> AsyncGenerator[bytes, None]:
     service.rooms.viewers += 1
     service.metrics.caption_viewers.set(service.rooms.viewers)
     try:
-        async with aclosing(opened.watch(cursor)) as news:
-            async for message in news:
-                yield message
+        async with aclosing(events):
+            async for event in events:
+                yield event
     finally:
         service.rooms.viewers -= 1
         service.metrics.caption_viewers.set(service.rooms.viewers)
 
 
-def _file(request: Request, service: Service, opened: OpenRoom) -> Response:
+def _file(name: str, request: Request, service: Service) -> Response:
     wanted: str = request.path_params["format"]
     if wanted not in _FORMATS:
         raise HttpError(404, "not_found", f"There is no format '{wanted}': there are {', '.join(_FORMATS)}.", "format")
-    response = _FORMATS[wanted](opened.room)
+    response = _FORMATS[wanted](_find(name, service))
     response.headers["Cache-Control"] = "no-cache"
     return response
 

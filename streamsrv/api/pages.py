@@ -3,15 +3,18 @@
 import mimetypes
 from pathlib import Path
 
+from starlette.convertors import StringConvertor, register_url_convertor
 from starlette.routing import BaseRoute, Mount, Route
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from streamsrv.realtime.session_object import ROOM_NAME
 
 _PACKAGE = Path(__file__).parent.parent
 WEB_FOLDER = next((folder for folder in (_PACKAGE / "web", _PACKAGE.parent / "web") if folder.is_dir()), None)
 """Inside an installed package, else beside it in a checkout; None where neither has it."""
 
-FOLDERS = ("lib", "assistant")
+FOLDERS = ("lib", "assistant", "captions")
 """What of `WEB_FOLDER` is served."""
 
 CONTENT_SECURITY_POLICY = "; ".join(
@@ -42,6 +45,15 @@ mimetypes.add_type("text/javascript", ".js")
 mimetypes.add_type("image/svg+xml", ".svg")
 
 
+class RoomConvertor(StringConvertor):
+    """The name of a caption room in a path."""
+
+    regex = ROOM_NAME.strip("^$")
+
+
+register_url_convertor("room", RoomConvertor())
+
+
 class PageHeaders:
     """ASGI middleware that adds `HEADERS` to every response of a page."""
 
@@ -70,7 +82,7 @@ def page(path: Path) -> ASGIApp:
 
 
 def page_routes() -> list[BaseRoute]:
-    """The assistant at `/`, and the files it is made of; nothing where the client is not installed."""
+    """The assistant at `/`, captions at `/captions/`, and what they are made of; none where `web/` is not installed."""
     if WEB_FOLDER is None:
         return []
     files = [
@@ -78,4 +90,13 @@ def page_routes() -> list[BaseRoute]:
         for name in FOLDERS
         if (WEB_FOLDER / name).is_dir()
     ]
-    return [Route("/", page(WEB_FOLDER / "index.html")), *files]
+    return [Route("/", page(WEB_FOLDER / "index.html")), *_caption_pages(WEB_FOLDER / "captions"), *files]
+
+
+def _caption_pages(folder: Path) -> list[BaseRoute]:
+    """Names of files have a dot, names of rooms have none: both can be below `/captions/`."""
+    return [
+        Route("/captions/", page(folder / "index.html")),
+        Route("/captions/{room:room}", page(folder / "viewer.html")),
+        Route("/captions/{room:room}/speak", page(folder / "speak.html")),
+    ]

@@ -205,11 +205,16 @@ class Room:
         self._latest_end_ms = max(self._latest_end_ms, utterance.end_ms)
 
     def _tell_status(self) -> None:
-        self._status_number, self._status = self._next(), _event("room", self.status)
+        self._status_number, self._status = self._next(), room_event(self.status)
 
     def _next(self) -> int:
         self._number += 1
         return self._number
+
+
+def room_event(status: dict[str, Any]) -> bytes:
+    """The server-sent event that tells viewers of the state of a room."""
+    return _event("room", status)
 
 
 def _moved(utterance: RecognizedUtterance, by_ms: int) -> RecognizedUtterance:

@@ -8,17 +8,14 @@ from streamsrv.session.effects import EnterRoom, SettleCaption, ShowCaption
 
 
 class Captioning:
-    """Brings what a session says into its room, if it has one; `clock_ms` is the same for all sessions.
+    """Brings what a session says into its room, if it has one.
 
     `refuse` is told why a room cannot be entered. It must not call back at once.
     """
 
-    def __init__(
-        self, rooms: Rooms, speaker_id: str, clock_ms: Callable[[], int], refuse: Callable[[ProtocolError], None]
-    ) -> None:
+    def __init__(self, rooms: Rooms, speaker_id: str, refuse: Callable[[ProtocolError], None]) -> None:
         self._rooms = rooms
         self._speaker_id = speaker_id
-        self._clock_ms = clock_ms
         self._refuse = refuse
         self._entered: OpenRoom | None = None
 
@@ -26,7 +23,7 @@ class Captioning:
         """Speak in this room from now on, and in no other."""
         options = effect.captions
         try:
-            opened = None if options is None else self._rooms.open(options.room, self._clock_ms())
+            opened = None if options is None else self._rooms.open(options.room)
         except ProtocolError as error:
             self._refuse(error)
             return
@@ -35,7 +32,7 @@ class Captioning:
         if opened is not None and options is not None:
             self._entered = opened
             opened.room.enter(self._speaker_id, options.speaker, options.title)
-            opened.wake_viewers()
+            opened.bell.ring()
 
     def show(self, effect: ShowCaption) -> None:
         if self._entered is not None:
@@ -46,20 +43,19 @@ class Captioning:
                 effect.tentative,
                 start_ms=effect.start_ms,
                 audio_ms=effect.audio_ms,
-                now_ms=self._clock_ms(),
+                now_ms=self._rooms.clock_ms(),
             )
-            self._entered.wake_viewers()
+            self._entered.bell.ring()
 
     def settle(self, effect: SettleCaption) -> None:
         if self._entered is not None:
-            self._entered.room.settle(
-                self._speaker_id, effect.item_id, effect.utterance, audio_ms=effect.audio_ms, now_ms=self._clock_ms()
-            )
-            self._entered.wake_viewers()
+            item_id, utterance, audio_ms = effect.item_id, effect.utterance, effect.audio_ms
+            self._entered.room.settle(self._speaker_id, item_id, utterance, audio_ms, self._rooms.clock_ms())
+            self._entered.bell.ring()
 
     def leave(self) -> None:
         """The session is over, or goes elsewhere."""
         if self._entered is not None:
-            self._entered.room.leave(self._speaker_id, self._clock_ms())
-            self._entered.wake_viewers()
+            self._entered.room.leave(self._speaker_id, self._rooms.clock_ms())
+            self._entered.bell.ring()
             self._entered = None

@@ -56,7 +56,7 @@ class SessionDriver:
         self._hearing = Hearing(engines, self._spawn, self.handle)
         chat = engines.chat_model(core.session.model)
         self._generating = Generating(chat, engines.synthesizer, self._spawn, self.handle)
-        self._captioning = Captioning(rooms, core.session.id, _now_ms, self._refuse)
+        self._captioning = Captioning(rooms, core.session.id, self._refuse)
         self._outgoing = OutgoingQueue()
         self._encoders: dict[str, SpeechEncoder] = {}
         self._timers: dict[str, asyncio.TimerHandle] = {}
@@ -107,7 +107,7 @@ class SessionDriver:
     def handle(self, happened: Input) -> None:
         """Give one input to the core and run its effects; once the session has ended, nothing happens any more."""
         if not self._ended.done():
-            self._act(self._core.handle(happened, _now_ms()))
+            self._act(self._core.handle(happened, time.monotonic_ns() // 1_000_000))
 
     def _act(self, wanted: list[effects.Effect]) -> None:
         for effect in wanted:
@@ -210,11 +210,6 @@ class SessionDriver:
     def _end(self, outcome: tuple[int, str] | None) -> None:
         if not self._ended.done():
             self._ended.set_result(outcome)
-
-
-def _now_ms() -> int:
-    """The clock of all sessions."""
-    return time.monotonic_ns() // 1_000_000
 
 
 def _playback_actions(speaker: Speaker) -> dict[type, Callable[[Any], None]]:

@@ -155,7 +155,7 @@ async def test_a_viewer_that_does_not_read_holds_nobody_up(server):
         viewer(server, "slow") as quick,
     ):
         await quick.until("room")
-        opened = server.service.rooms.find("slow", 0)
+        opened = server.service.rooms.find("slow")
         long = "word " * 20_000
         for number in range(60):
             await on_loop(server, lambda n=number: flood(opened, n, long))
@@ -176,10 +176,10 @@ def flood(opened: rooms.OpenRoom, number: int, text: str) -> None:
     (speaker_id,) = opened.room._speakers
     for revision in range(5):
         opened.room.show(speaker_id, f"item{number}", "so far", str(revision), number * 1000, number * 1000, number)
-        opened.wake_viewers()
+        opened.bell.ring()
     utterance = RecognizedUtterance(text, number * 1000, number * 1000 + 900)
     opened.room.settle(speaker_id, f"item{number}", utterance, number * 1000, number)
-    opened.wake_viewers()
+    opened.bell.ring()
 
 
 async def on_loop(server: RunningServer, work) -> None:
@@ -221,8 +221,21 @@ async def test_a_quiet_room_is_told_from_a_dead_one(server, monkeypatch):
 
 
 async def test_a_room_that_does_not_exist(server):
-    answer = await ask(server, "GET", "/streamsrv/captions/nowhere/events")
+    answer = await ask(server, "GET", "/streamsrv/captions/nowhere/captions.vtt")
     assert (answer.status, answer.error["code"], answer.error["param"]) == (404, "caption_room_not_found", "room")
+
+
+async def test_a_viewer_may_come_before_the_speaker(server):
+    async with viewer(server, "early") as early:
+        assert (await early.until("room")) == {"room": "early", "key": "", "title": "", "live": 0}
+        async with speaking(server, "early") as client:
+            assert (await early.until("room"))["live"] == 1
+            await speak(client)
+            assert (await early.until("final"))["text"] == "Hello there."
+
+
+async def test_a_name_that_no_room_can_have(server):
+    assert (await ask(server, "GET", "/streamsrv/captions/no.room/events")).status == 404
 
 
 async def test_a_format_that_does_not_exist(server):
@@ -297,6 +310,6 @@ async def test_viewers_leave_when_the_server_stops():
     with serving(fake_engines()) as server:
         async with speaking(server, "bye"), viewer(server, "bye") as watching:
             await watching.until("room")
-            await on_loop(server, server.service.rooms.close)
+            await on_loop(server, server.service.rooms.stop)
             with pytest.raises(EOFError):
                 await watching.until("final")

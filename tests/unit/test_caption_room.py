@@ -1,6 +1,7 @@
 """A caption room: what viewers are told, and when it was said."""
 
 import json
+from contextlib import aclosing
 from dataclasses import replace
 
 import pytest
@@ -237,6 +238,8 @@ def by_item(messages: list[bytes]) -> dict[str, str]:
 
 
 class Keys:
+    """Makes k1, k2, ..."""
+
     def __init__(self) -> None:
         self.made = 0
 
@@ -245,23 +248,50 @@ class Keys:
         return f"k{self.made}"
 
 
+class Clock:
+    now_ms = 0
+
+    def __call__(self) -> int:
+        return self.now_ms
+
+
 def test_a_room_is_the_same_until_nobody_spoke_in_it_for_too_long():
-    rooms = Rooms(5, keep_ms=1000, new_key=Keys())
-    opened = rooms.open("main", 0)
+    clock = Clock()
+    rooms = Rooms(5, keep_ms=1000, new_key=Keys(), clock_ms=clock)
+    opened = rooms.open("main")
     opened.room.enter("ann")
-    assert rooms.find("main", 50_000) is opened
-    opened.room.leave("ann", 50_000)
-    assert rooms.find("main", 51_000) is opened
-    assert rooms.find("main", 51_001) is None
-    assert opened.closed
-    assert rooms.open("main", 51_001) is not opened
+    clock.now_ms = 50_000
+    assert rooms.find("main") is opened
+    opened.room.leave("ann", clock.now_ms)
+    clock.now_ms = 51_000
+    assert rooms.find("main") is opened
+    clock.now_ms = 51_001
+    assert rooms.find("main") is None
+    assert not opened.is_open
+    assert rooms.open("main") is not opened
 
 
 def test_there_is_a_limit_to_rooms():
     rooms = Rooms(1, keep_ms=1000, new_key=Keys())
-    rooms.open("one", 0).room.enter("ann")
+    rooms.open("one").room.enter("ann")
     with pytest.raises(ProtocolError, match="All 1 caption rooms of this server are in use: 'two' cannot be opened"):
-        rooms.open("two", 0)
+        rooms.open("two")
+
+
+async def test_a_viewer_waits_for_a_room_and_for_the_next_of_the_same_name():
+    clock = Clock()
+    rooms = Rooms(1, keep_ms=1000, new_key=Keys(), clock_ms=clock)
+    async with aclosing(rooms.watch("main")) as news:
+        keys = [parsed([await anext(news)])[0][1]["key"]]
+        rooms.open("main").room.enter("ann")
+        keys.append(parsed([await anext(news)])[0][1]["key"])
+        rooms.open("main").room.leave("ann", 0)
+        clock.now_ms = 2000
+        rooms.find("main")
+        keys.append(parsed([await anext(news)])[0][1]["key"])
+        rooms.open("main").room.enter("bob")
+        keys.append(parsed([await anext(news)])[0][1]["key"])
+    assert keys == ["", "k1", "", "k2"]
 
 
 def test_words_keep_their_distance_from_the_start_of_their_text():

@@ -1,0 +1,33 @@
+import { byId } from "./elements.js";
+
+const SCALES = [0.5, 0.65, 0.8, 1, 1.25, 1.5, 2, 2.5, 3];
+const THEMES = ["", "light", "dark", "contrast"];
+
+/** The controls of text size and colours; what is chosen is kept in this browser. `theme.js` applies it at the start. */
+export function controlAppearance() {
+  const root = document.documentElement;
+  const smaller = byId("smaller", HTMLButtonElement);
+  const larger = byId("larger", HTMLButtonElement);
+
+  /** @param {number} steps */
+  const resize = (steps) => {
+    const held = Number(root.style.getPropertyValue("--scale")) || 1;
+    const place = Math.min(SCALES.length - 1, Math.max(0, SCALES.indexOf(held) + steps));
+    const scale = SCALES[place] ?? 1;
+    root.style.setProperty("--scale", String(scale));
+    if (steps) localStorage.setItem("streamsrv.captions.scale", String(scale));
+    smaller.disabled = place === 0;
+    larger.disabled = place === SCALES.length - 1;
+  };
+  smaller.addEventListener("click", () => resize(-1));
+  larger.addEventListener("click", () => resize(1));
+  resize(0);
+
+  const theme = byId("theme", HTMLSelectElement);
+  theme.value = THEMES.includes(root.dataset.theme ?? "") ? (root.dataset.theme ?? "") : "";
+  theme.addEventListener("change", () => {
+    if (theme.value) root.dataset.theme = theme.value;
+    else delete root.dataset.theme;
+    localStorage.setItem("streamsrv.captions.theme", theme.value);
+  });
+}

@@ -1,0 +1,28 @@
+/** Where a caption page is: its room, and its server. */
+
+import { Server } from "../lib/server.js";
+
+const KEY = "streamsrv.key"; // shared with the assistant; in this tab only
+
+/** @returns {string} the room in the address of this page: `/captions/{room}` or `/captions/{room}/speak` */
+export function roomName() {
+  return /\/captions\/([^/]+)/.exec(location.pathname)?.[1] ?? "";
+}
+
+/**
+ * @param {string} room
+ * @returns {URL} of its viewers' page
+ */
+export function viewerUrl(room) {
+  return new URL(encodeURIComponent(room), new URL("./", import.meta.url));
+}
+
+/** @returns {Server} with the key that was entered in this tab, if any was */
+export function server() {
+  return new Server(new URL("../", import.meta.url), sessionStorage.getItem(KEY) ?? "");
+}
+
+/** @param {string} key */
+export function keepKey(key) {
+  sessionStorage.setItem(KEY, key);
+}

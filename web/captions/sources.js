@@ -1,0 +1,110 @@
+/** What can be captioned: a microphone, the sound of another tab, a file. */
+
+import { openMicrophone, Problem } from "../lib/index.js";
+import { microphoneLost } from "../lib/problems.js";
+
+/**
+ * @typedef {object} Source
+ * @property {MediaStream} stream
+ * @property {() => void} close
+ * @property {Promise<Problem | null>} ended  resolves when nothing more comes; the problem if that was not wanted
+ */
+
+/**
+ * @param {string} deviceId  empty: the default
+ * @returns {Promise<Source>} throws a `Problem`
+ */
+export async function fromMicrophone(deviceId) {
+  const stream = await openMicrophone({ deviceId });
+  return { ...streamSource(stream), ended: endOf(stream).then(microphoneLost) };
+}
+
+/**
+ * The sound of a tab or of the whole screen, which the browser lets the user choose.
+ *
+ * @returns {Promise<Source>} throws a `Problem`
+ */
+export async function fromTab() {
+  if (!navigator.mediaDevices?.getDisplayMedia) {
+    throw new Problem("no_tab_audio", "This browser cannot share the sound of a tab.", "Use Chrome or Edge on a computer.");
+  }
+  let stream;
+  try {
+    // Without a picture no browser shares sound; nobody looks at it.
+    const audio = { echoCancellation: false, noiseSuppression: false, autoGainControl: false };
+    stream = await navigator.mediaDevices.getDisplayMedia({ video: true, audio });
+  } catch {
+    throw new Problem("tab_denied", "No tab was shared.", "Press start again and choose one.");
+  }
+  if (stream.getAudioTracks().length === 0) {
+    for (const track of stream.getTracks()) track.stop();
+    throw new Problem(
+      "tab_silent",
+      "The tab was shared without its sound.",
+      "Press start again, choose a tab, and switch on “Also share tab audio”.",
+    );
+  }
+  return { ...streamSource(stream), ended: endOf(stream).then(() => null) };
+}
+
+/**
+ * The sound of an audio or video element, which goes on being heard.
+ *
+ * @param {AudioContext} context
+ * @param {HTMLMediaElement} player
+ * @returns {Promise<Source>} throws a `Problem`
+ */
+export async function fromPlayer(context, player) {
+  if (!player.src) throw new Problem("no_file", "No file was chosen.", "Choose a recording first.");
+  const node = nodeOf(context, player);
+  const destination = context.createMediaStreamDestination();
+  node.connect(destination);
+  if (player.ended) player.currentTime = 0;
+  try {
+    await player.play();
+  } catch {
+    node.disconnect(destination);
+    throw new Problem("unplayable", "This file cannot be played here.", "Choose another one; wav, mp3 and mp4 work everywhere.");
+  }
+  const close = () => {
+    player.pause();
+    node.disconnect(destination);
+  };
+  /** @type {Promise<null>} */
+  const ended = new Promise((resolve) => player.addEventListener("ended", () => resolve(null), { once: true }));
+  return { stream: destination.stream, close, ended };
+}
+
+/** @type {WeakMap<HTMLMediaElement, MediaElementAudioSourceNode>} */
+const nodes = new WeakMap(); // an element can have one node only, for ever
+
+/**
+ * @param {AudioContext} context
+ * @param {HTMLMediaElement} player
+ */
+function nodeOf(context, player) {
+  const known = nodes.get(player);
+  if (known) return known;
+  const node = context.createMediaElementSource(player);
+  node.connect(context.destination);
+  nodes.set(player, node);
+  return node;
+}
+
+/** @param {MediaStream} stream */
+function streamSource(stream) {
+  const close = () => {
+    for (const track of stream.getTracks()) track.stop();
+  };
+  return { stream, close };
+}
+
+/**
+ * @param {MediaStream} stream
+ * @returns {Promise<void>} resolves when the device is gone, or the sharing was stopped
+ */
+function endOf(stream) {
+  return new Promise((resolve) => {
+    for (const track of stream.getAudioTracks()) track.addEventListener("ended", () => resolve(), { once: true });
+  });
+}

@@ -1,0 +1,120 @@
+import { Capture, Connection, Emitter, Problem } from "../lib/index.js";
+
+/** @typedef {{room: string, title: string, speaker: string}} Captions */
+/** @typedef {"idle" | "connecting" | "live" | "reconnecting" | "finishing"} SpeakingStatus */
+
+const SILENCE_MS = 700; // a shorter pause ends no sentence
+const LAST_WORDS_MS = 6000; // how long the server may take to write the last sentence down
+const PREFIX = "conversation.item.input_audio_transcription";
+const SETTLED = new Set([`${PREFIX}.completed`, `${PREFIX}.failed`, "error"]);
+
+/**
+ * A speaker of a caption room: sends what a source gives, over a connection that is restored when it is lost.
+ *
+ * @extends {Emitter<{status: SpeakingStatus, level: number, problem: Problem}>}
+ */
+export class Speaking extends Emitter {
+  #source;
+  #capture;
+  #connection;
+  #captions;
+  /** @type {SpeakingStatus} */
+  #status = "idle";
+
+  /**
+   * @param {import("../lib/index.js").AudioEngine} audio  unlocked
+   * @param {import("../lib/index.js").Server} server
+   * @param {import("./sources.js").Source} source
+   * @param {Captions} captions
+   */
+  constructor(audio, server, source, captions) {
+    super();
+    this.#source = source;
+    this.#captions = captions;
+    this.#capture = new Capture(audio, source.stream);
+    // Over WebSocket nothing is lost on the way: captions can wait a moment, but want every word.
+    this.#connection = new Connection(server, {
+      transports: ["websocket"],
+      query: { intent: "transcription" },
+      session: () => ({
+        type: "transcription",
+        audio: { input: { turn_detection: { type: "server_vad", silence_duration_ms: SILENCE_MS } } },
+        streamsrv: { captions: this.#captions },
+      }),
+    });
+  }
+
+  /** Throws a `Problem` when there is no way to the server. */
+  async start() {
+    this.#capture.on("pcm", (pcm) => this.#connection.appendAudio(pcm));
+    this.#capture.on("level", (level) => this.emit("level", level));
+    this.#connection.on("problem", (problem) => this.emit("problem", problem));
+    this.#connection.on("event", (event) => this.#take(event));
+    this.#connection.on("status", ({ status }) => {
+      if (status === "open") this.#tell("live");
+      else if (status === "reconnecting") this.#tell("reconnecting");
+      else if (status === "closed" && this.#status !== "idle") this.#end();
+    });
+    this.#tell("connecting");
+    void this.#source.ended.then((problem) => {
+      if (problem && this.#status !== "idle") this.emit("problem", problem);
+      return this.stop();
+    });
+    try {
+      await this.#connection.open();
+    } catch (error) {
+      this.#end();
+      throw error;
+    }
+  }
+
+  /**
+   * Change the title or the name of the speaker.
+   *
+   * @param {Captions} captions
+   */
+  configure(captions) {
+    this.#captions = captions;
+    this.#connection.send({ type: "session.update", session: { streamsrv: { captions } } });
+  }
+
+  /** Stop, once the last words are written down. */
+  async stop() {
+    if (this.#status === "idle" || this.#status === "finishing") return;
+    const wasLive = this.#status === "live";
+    this.#tell("finishing");
+    this.#capture.close();
+    this.#source.close();
+    if (wasLive) await this.#lastWords();
+    this.#connection.close();
+    this.#end();
+  }
+
+  #lastWords() {
+    return new Promise((resolve) => {
+      setTimeout(resolve, LAST_WORDS_MS);
+      this.#connection.on("event", (event) => SETTLED.has(event.type) && resolve(undefined));
+      this.#connection.send({ type: "input_audio_buffer.commit" });
+    });
+  }
+
+  /** @param {import("../lib/connection.js").ServerEvent} event */
+  #take(event) {
+    if (event.type === `${PREFIX}.failed` || (event.type === "error" && this.#status !== "finishing")) {
+      this.emit("problem", new Problem(event.error.code ?? "failed", event.error.message));
+    }
+  }
+
+  #end() {
+    if (this.#status === "idle") return;
+    this.#capture.close();
+    this.#source.close();
+    this.#tell("idle");
+  }
+
+  /** @param {SpeakingStatus} status */
+  #tell(status) {
+    this.#status = status;
+    this.emit("status", status);
+  }
+}

@@ -1,0 +1,26 @@
+/**
+ * What a viewer is told about the connection. Pure.
+ *
+ * @typedef {{state: "live" | "quiet" | "trouble", text: string}} StatusText
+ */
+
+/**
+ * @param {import("./feed.js").FeedStatus} status
+ * @param {{live: number, key: string}} room  as the server told last
+ * @returns {StatusText}
+ */
+export function statusText(status, room) {
+  switch (status) {
+    case "open":
+      if (room.live > 0) return { state: "live", text: "Live" };
+      return { state: "quiet", text: room.key ? "The speaker is away" : "Waiting for the speaker" };
+    case "connecting":
+      return { state: "quiet", text: "Connecting" };
+    case "refused":
+      return { state: "trouble", text: "No access" };
+    case "reconnecting":
+      return { state: "trouble", text: "Connection lost, reconnecting" };
+    case "closed":
+      return { state: "quiet", text: "Closed" };
+  }
+}
