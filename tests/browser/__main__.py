@@ -14,7 +14,7 @@ from chromium import CHROMIUM
 from network import OURS
 
 TESTS = Path(__file__).parent
-NAMESPACE = ["unshare", "--map-root-user", "--net"] if os.getuid() else ["unshare", "--net"]
+NAMESPACE = ["unshare", "--net"] if os.getuid() == 0 else ["unshare", "--map-current-user", "--keep-caps", "--net"]
 LOOPBACK_ONLY = ["sh", "-c", 'ip link set lo up && exec "$@"', "sh"]
 
 
@@ -22,7 +22,10 @@ def main() -> int:
     if not CHROMIUM.exists():
         print(f"Browser tests not run: there is no {CHROMIUM} (Debian: apt-get install chromium pulseaudio).")
         return 0
-    command = [sys.executable, "-m", "pytest", str(TESTS), *sys.argv[1:]]
+    arguments = sys.argv[1:]
+    if not any(Path(argument.partition("::")[0]).exists() for argument in arguments):
+        arguments.append(str(TESTS))
+    command = [sys.executable, "-m", "pytest", *arguments]
     environment = dict(os.environ)
     if namespace_allowed():
         command = [*NAMESPACE, *LOOPBACK_ONLY, *command]

@@ -1,9 +1,13 @@
 """Pages in a browser that are watched for errors."""
 
+import json
 import re
+from pathlib import Path
 from typing import Any
 
-from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page
+from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, WebSocket
+
+FOLDER = Path(__file__).parent
 
 
 class Pages:
@@ -14,6 +18,8 @@ class Pages:
         self._contexts: list[BrowserContext] = []
         self._allowed: list[re.Pattern[str]] = []
         self._errors: list[str] = []
+        self.events: list[dict[str, Any]] = []
+        """What went over WebSockets, both ways, in order."""
 
     def context(self, **options: Any) -> BrowserContext:
         """A browser context (Playwright's options) that may use the microphone unless `permissions` say otherwise."""
@@ -23,9 +29,12 @@ class Pages:
         self._contexts.append(context)
         return context
 
-    def open(self, url: str, **options: Any) -> Page:
-        """A page of its own context, loaded."""
-        page = self.context(**options).new_page()
+    def open(self, url: str, *, script: str = "", **options: Any) -> Page:
+        """A page of its own context, loaded. `script`: a file beside this one that runs before the page's own."""
+        context = self.context(**options)
+        if script:
+            context.add_init_script(path=FOLDER / script)
+        page = context.new_page()
         page.goto(url)
         return page
 
@@ -45,8 +54,13 @@ class Pages:
 
     def _watch(self, page: Page) -> None:
         page.on("console", self._on_console)
+        page.on("websocket", self._on_websocket)
         page.on("pageerror", lambda error: self._errors.append(f"uncaught: {error}"))
 
     def _on_console(self, message: ConsoleMessage) -> None:
         if message.type == "error":
             self._errors.append(f"{message.text} ({message.location.get('url', '')})")
+
+    def _on_websocket(self, socket: WebSocket) -> None:
+        for direction in ("framesent", "framereceived"):
+            socket.on(direction, lambda frame: self.events.append(json.loads(frame)))

@@ -1,8 +1,10 @@
 """A virtual sound card (PulseAudio): tests speak into its microphone and record what its speaker plays."""
 
 import contextlib
+import json
 import os
 import subprocess
+import wave
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -46,6 +48,20 @@ class Recording:
         """How long it has been silent by now."""
         loud = np.flatnonzero(self.loud_blocks())
         return (len(self.loud_blocks()) - (int(loud[-1]) + 1 if len(loud) else 0)) * BLOCK_MS
+
+    def first_sound(self, path: Path, pause_ms: int = 700) -> Path:
+        """Write a WAV file of what was heard from the first sound to the first long pause."""
+        loud = self.loud_blocks()
+        begin = end = int(np.argmax(loud))
+        while loud[end : end + pause_ms // BLOCK_MS].any():
+            end += 1
+        block = RATE * BLOCK_MS // 1000
+        with wave.open(str(path), "wb") as file:
+            file.setnchannels(1)
+            file.setsampwidth(2)
+            file.setframerate(RATE)
+            file.writeframes(self.samples()[begin * block : end * block].tobytes())
+        return path
 
     def wait_for_sound(self, ms: int = 200, seconds: float = 90) -> None:
         until(lambda: self.heard_ms() >= ms, f"{ms} ms of sound from the speaker", seconds)
@@ -113,6 +129,23 @@ class SoundCard:
         finally:
             process.terminate()
             process.wait(10)
+
+    @contextlib.contextmanager
+    def loudspeaker(self) -> Iterator[None]:
+        """The microphone hears what the speaker plays, 12 dB quieter, as on a table without headphones.
+
+        Tests that talk over a reply need it: an echo canceller that never hears an echo takes the talking for one.
+        """
+        loop = "module-loopback source=speaker.monitor sink=mouth latency_msec=40"
+        module = self._control("load-module", *loop.split(), "sink_input_properties=media.name=echo")
+        assert module, "PulseAudio makes no loop from speaker to microphone"
+        inputs = json.loads(self._control("--format=json", "list", "sink-inputs") or "[]")
+        echo = next(each for each in inputs if each["properties"].get("media.name") == "echo")
+        self._control("set-sink-input-volume", str(echo["index"]), "-12dB")
+        try:
+            yield
+        finally:
+            self._control("unload-module", module)
 
     @contextlib.contextmanager
     def recording(self) -> Iterator[Recording]:

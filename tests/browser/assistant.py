@@ -1,0 +1,44 @@
+"""The assistant page as its user sees it."""
+
+from playwright.sync_api import Locator, Page, expect
+
+
+class Assistant:
+    """The page, open in a tab."""
+
+    def __init__(self, page: Page) -> None:
+        self.page = page
+        self.talk = page.locator("#talk")
+        self.activity = page.locator("#activity")
+        self.path = page.locator("#path-summary")
+        self.questions = page.locator("#messages li.user .words")
+        """What the user said or wrote, as it stands on the screen."""
+        self.replies = page.locator("#messages li.assistant .words")
+
+    def start(self) -> None:
+        """Press the button and wait until the page listens."""
+        self.talk.click()
+        expect(self.activity).to_have_text("Listening")
+
+    def write(self, text: str) -> None:
+        self.page.get_by_label("Write a message").fill(text)
+        self.page.get_by_role("button", name="Send").click()
+
+    def choose_connection(self, choice: str) -> None:
+        """In the settings: `WebRTC only` or `WebSocket only`."""
+        self.page.get_by_role("button", name="Settings").click()
+        self.page.get_by_label("Connection").select_option(choice)
+        self.page.get_by_role("dialog").get_by_role("button", name="Close").click()
+
+    def reasons(self) -> Locator:
+        """Opens what the page tells about its path; the reasons why there is no better one."""
+        self.page.locator("#path").click()
+        return self.page.locator("#path-reasons")
+
+    def notice(self, message: str) -> Locator:
+        """The message about something that went wrong, with its buttons."""
+        return self.page.locator("#notices .notice").filter(has_text=message)
+
+    def said_of(self, reply: Locator) -> str:
+        """The words of a reply that are shown as spoken."""
+        return reply.locator(".said").inner_text()

@@ -1,0 +1,177 @@
+"""The assistant page, with a recorded voice at the microphone, real models, and the sound that leaves the speaker."""
+
+import re
+from pathlib import Path
+
+import pytest
+from openai import OpenAI
+from playwright.sync_api import expect
+
+from assistant import Assistant
+from pages import Pages
+from server_process import ServerProcess
+from sound_card import Recording, SoundCard
+
+LONG_STORY = "Tell me a long story about a lighthouse."
+
+
+TRANSPORTS = ["WebRTC", "WebSocket"]
+
+
+@pytest.fixture
+def assistant(server: ServerProcess, pages: Pages) -> Assistant:
+    return Assistant(pages.open(server.url))
+
+
+@pytest.mark.parametrize("transport", TRANSPORTS)
+def test_a_spoken_question_gets_a_spoken_answer(
+    assistant: Assistant, transport: str, sound_card: SoundCard, speaker: Recording, recordings: Path, pictures: Path
+) -> None:
+    assistant.choose_connection(f"{transport} only")
+    assistant.start()
+    expect(assistant.path).to_have_text(transport)
+    sound_card.say(recordings / "is_the_front_door_locked.flac")
+    expect(assistant.questions.last).to_contain_text(re.compile("front door", re.I))
+    speaker.wait_for_sound(500)
+    speaker.wait_for_quiet()
+    reply = assistant.replies.last
+    expect(reply.locator(".unsaid")).to_have_count(0)
+    assert len(assistant.said_of(reply).split()) >= 2
+    assistant.page.screenshot(path=pictures / "answered.png")
+
+
+def test_the_latency_of_a_turn_is_drawn(
+    assistant: Assistant, sound_card: SoundCard, speaker: Recording, recordings: Path, pictures: Path
+) -> None:
+    assistant.start()
+    sound_card.say(recordings / "is_the_front_door_locked.flac")
+    speaker.wait_for_sound(500)
+    assistant.page.get_by_text("until you heard the first sound").click()
+    chart = assistant.page.get_by_role("img", name="Seconds after your last word")
+    expect(chart).to_have_accessible_name(re.compile("First sound played after"))
+    expect(chart.locator("rect")).to_have_count(6)
+    assistant.page.screenshot(path=pictures / "waterfall.png")
+
+
+@pytest.mark.parametrize("transport", TRANSPORTS)
+def test_talking_interrupts_and_leaves_the_words_that_were_heard(
+    server: ServerProcess,
+    pages: Pages,
+    transport: str,
+    sound_card: SoundCard,
+    speaker: Recording,
+    recordings: Path,
+    pictures: Path,
+) -> None:
+    assistant = Assistant(pages.open(server.url, script="unprocessed_microphone.js"))
+    assistant.choose_connection(f"{transport} only")
+    assistant.start()
+    assistant.write(LONG_STORY)
+    speaker.wait_for_sound(3000)
+    sound_card.say(recordings / "lock_the_front_door.flac")
+    cut = assistant.page.locator("#messages li.assistant[data-status=cut]")
+    expect(cut.locator("s.unheard")).to_contain_text(re.compile(r"\w"))
+    expect(assistant.questions.last).to_contain_text(re.compile("door", re.I))
+    assistant.page.screenshot(path=pictures / f"interrupted-{transport}.png")
+    shown = words(cut.locator(".said").inner_text())
+    heard = words(transcribe(server, speaker.first_sound(pictures / f"interrupted-{transport}.wav")))
+    # The times of words are estimates, and the recogniser guesses at a word that was cut.
+    assert abs(len(heard) - len(shown)) <= 4, f"shown {shown}, heard {heard}"
+    assert heard[1:4] == shown[1:4]
+
+
+def test_an_interrupted_reply_keeps_exactly_the_words_that_were_played(
+    server: ServerProcess, pages: Pages, speaker: Recording
+) -> None:
+    assistant = Assistant(pages.open(server.url))
+    assistant.choose_connection("WebSocket only")
+    assistant.start()
+    assistant.write(LONG_STORY)
+    speaker.wait_for_sound(2500)
+    assistant.talk.click()
+    cut = assistant.page.locator("#messages li.assistant[data-status=cut]")
+    expect(cut.locator("s.unheard")).to_contain_text(re.compile(r"\w"))
+    played_ms = [event["audio_ms"] for event in pages.events if event["type"] == "streamsrv.playback.report"][-1]
+    timed = [word for event in pages.events if event["type"] == "streamsrv.words.timed" for word in event["words"]]
+    played = [word["word"] for word in timed if (word["start_ms"] + word["end_ms"]) / 2 <= played_ms]
+    assert words(cut.locator(".said").inner_text()) == words(" ".join(played))
+
+
+def test_a_written_question_first_and_the_microphone_later(
+    assistant: Assistant, sound_card: SoundCard, speaker: Recording, recordings: Path
+) -> None:
+    assistant.write("Say hello.")
+    speaker.wait_for_sound(200)
+    speaker.wait_for_quiet(1000)
+    assistant.talk.click()
+    expect(assistant.activity).to_have_text("Listening")
+    sound_card.say(recordings / "is_the_front_door_locked.flac")
+    expect(assistant.questions.last).to_contain_text(re.compile("front door", re.I))
+
+
+def test_push_to_talk_hears_while_the_button_is_held(
+    assistant: Assistant, sound_card: SoundCard, speaker: Recording, recordings: Path
+) -> None:
+    page = assistant.page
+    page.get_by_text("Push to talk").click()
+    assistant.talk.click()
+    expect(assistant.activity).to_contain_text("Hold the button")
+    page.mouse.move(*centre(assistant))
+    page.mouse.down()
+    sound_card.say(recordings / "is_the_front_door_locked.flac")
+    page.mouse.up()
+    expect(assistant.questions.last).to_contain_text(re.compile("front door", re.I))
+    speaker.wait_for_sound(300)
+
+
+def test_the_space_bar_is_the_button(
+    assistant: Assistant, sound_card: SoundCard, speaker: Recording, recordings: Path
+) -> None:
+    """From the address bar to an answer, with nothing but the keyboard."""
+    page = assistant.page
+    page.get_by_label("Push to talk").check()
+    assistant.talk.focus()
+    page.keyboard.press("Enter")
+    expect(assistant.activity).to_contain_text("Hold the button")
+    page.keyboard.down("Space")
+    sound_card.say(recordings / "is_the_front_door_locked.flac")
+    page.keyboard.up("Space")
+    expect(assistant.questions.last).to_contain_text(re.compile("front door", re.I))
+    speaker.wait_for_sound(300)
+
+
+def test_stop_silences_the_reply(assistant: Assistant, speaker: Recording) -> None:
+    assistant.start()
+    assistant.write(LONG_STORY)
+    speaker.wait_for_sound(1000)
+    assistant.talk.click()
+    expect(assistant.page.locator("#messages li.assistant[data-status=cut]")).to_be_visible()
+    speaker.wait_for_quiet(1500)
+    expect(assistant.activity).to_have_text("Listening")
+
+
+@pytest.mark.parametrize(("choice", "ending"), [("Text", "txt"), ("Markdown", "md"), ("JSON", "json")])
+def test_the_conversation_can_be_downloaded(assistant: Assistant, choice: str, ending: str) -> None:
+    assistant.write("Say hello.")
+    expect(assistant.replies.last).to_contain_text(re.compile(r"\w"))
+    assistant.page.get_by_role("button", name="Download the conversation").click()
+    with assistant.page.expect_download() as download:
+        assistant.page.get_by_role("button", name=choice, exact=True).click()
+    assert download.value.suggested_filename.endswith(f".{ending}")
+    assert "Say hello." in Path(download.value.path()).read_text()
+
+
+def transcribe(server: ServerProcess, recording: Path) -> str:
+    """What the server's recogniser makes of a recording."""
+    client = OpenAI(base_url=f"{server.url}/v1", api_key="none")
+    return client.audio.transcriptions.create(model="whisper-1", file=recording).text
+
+
+def words(text: str) -> list[str]:
+    return re.findall(r"[a-z0-9']+", text.lower())
+
+
+def centre(assistant: Assistant) -> tuple[float, float]:
+    box = assistant.talk.bounding_box()
+    assert box is not None
+    return box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
