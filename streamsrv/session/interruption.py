@@ -11,6 +11,8 @@ BACKCHANNELS = frozenset(
 )
 """Words that mean "go on" when they are all that is said."""
 
+STOPS = frozenset("cancel enough hey hold no pause quiet silence stop wait".split())
+"""Words that call for silence."""
 CERTAIN_MS = 900
 """Speech that goes on for this long is no murmur, whatever the recogniser makes of it."""
 NOISE_MS = 200
@@ -21,6 +23,8 @@ ECHO_SHARE = 0.8
 """From this share of words that were just played, what was heard is our own voice."""
 ECHO_QUIETER_DB = 6.0
 """One word that was just played is our own voice if it is this much quieter than the user is, else the user's."""
+ECHO_OUTLASTS_HOLD_MS = 300
+"""An echo ends so long after we hold our voice: it is on its way through buffers and the room. A person goes on."""
 RECENT_WORDS = 4
 """Words by which an echo that is recognised may lag behind what is played."""
 
@@ -53,11 +57,20 @@ class Overlap:
     """Whether the reply has been played to its end by now: then "yes" may be an answer."""
     quieter_db: float | None = None
     """How much quieter it is than the user's turns so far; None: there were none."""
+    since_hold_ms: int | None = None
+    """How long it lasted after the reply was held, where the client's echo canceller is not to be trusted yet."""
 
 
 def judge(overlap: Overlap) -> Verdict:
     """Judge speech that began while a reply played."""
-    words, speech_ms, pause_ms = _WORD.findall(overlap.text.casefold()), overlap.speech_ms, overlap.pause_ms
+    verdict = _judge_words(overlap)
+    if verdict is Verdict.INTERRUPTED and _ended_with_us(overlap):
+        return Verdict.DISREGARDED if overlap.pause_ms >= ECHO_OUTLASTS_HOLD_MS else Verdict.UNDECIDED
+    return verdict
+
+
+def _judge_words(overlap: Overlap) -> Verdict:
+    words, speech_ms, pause_ms = _words(overlap.text), overlap.speech_ms, overlap.pause_ms
     if _is_echo(words, overlap):
         return Verdict.DISREGARDED if overlap.at_pause else Verdict.UNDECIDED
     if words and (overlap.is_over or any(word not in BACKCHANNELS for word in words)):
@@ -70,11 +83,27 @@ def judge(overlap: Overlap) -> Verdict:
     return Verdict.INTERRUPTED if speech_ms >= CERTAIN_MS else Verdict.UNDECIDED
 
 
+def _ended_with_us(overlap: Overlap) -> bool:
+    """Whether it may be an echo that the words do not betray: it did not outlast the reply that was held.
+
+    Not if it is as loud as the user, and not if the words are a call to stop that the reply does not contain.
+    """
+    if overlap.since_hold_ms is None or overlap.since_hold_ms > ECHO_OUTLASTS_HOLD_MS:
+        return False
+    is_loud = overlap.quieter_db is not None and overlap.quieter_db < ECHO_QUIETER_DB
+    calls = STOPS.intersection(_words(overlap.text)).difference(_words(overlap.playing))
+    return not is_loud and not calls
+
+
 def _is_echo(words: list[str], overlap: Overlap) -> bool:
     """Whether most of the words were just played, in the same order; one word alone must be quiet, too."""
-    played = _WORD.findall(overlap.playing.casefold())
+    played = _words(overlap.playing)
     if len(words) == 1:
         is_quiet = overlap.quieter_db is None or overlap.quieter_db >= ECHO_QUIETER_DB
         return words[0] in played[-RECENT_WORDS:] and (is_quiet or not overlap.at_pause)
     blocks = SequenceMatcher(a=words, b=played, autojunk=False).get_matching_blocks()
     return bool(words) and sum(block.size for block in blocks) >= ECHO_SHARE * len(words)
+
+
+def _words(text: str) -> list[str]:
+    return _WORD.findall(text.casefold())

@@ -57,6 +57,7 @@ class TurnTaking:
         self._options = AudioInput()
         self._captioned = False  # viewers read along: turns must not grow for minutes
         self._weighed: Transcript | None = None  # what was recognised of speech that may be an interruption
+        self._speech_at_hold_ms: int | None = None  # how much of it came before the hold, if that tells an echo
         self._evidence = Evidence()  # on whether the pause that is going on is the end of the turn
         self._pause = 0  # the number of the last pause that was shown to the end-of-turn model
         self._pause_ms = 0
@@ -85,8 +86,9 @@ class TurnTaking:
             detection = self._options.turn_detection
             if isinstance(detection, SemanticVad) and self._may_overlap(now_ms):
                 self._weighed = Transcript("")
+                self._speech_at_hold_ms = None
                 if detection.interrupt_response and self._is_answering(now_ms):
-                    self._output_audio.hold(now_ms)
+                    self._hold(now_ms)
                 return []
             return self._begin()
         if change is not None:
@@ -142,6 +144,11 @@ class TurnTaking:
         if isinstance(detection, SemanticVad) and self._listener.pausing:
             self._listener.wait(pause_limit_ms(evidence, detection.eagerness))
 
+    def _hold(self, now_ms: int) -> None:
+        self._output_audio.hold(now_ms)
+        is_new = self._output_audio.can_hold and self._output_audio.is_canceller_new(now_ms)
+        self._speech_at_hold_ms = self._listener.speech_ms if is_new else None
+
     def _is_answering(self, now_ms: int) -> bool:
         return self._responses.active is not None or self._output_audio.is_playing(now_ms)
 
@@ -164,14 +171,16 @@ class TurnTaking:
 
     def _weigh(self, now_ms: int) -> list[TurnChange]:
         heard = self._weighed or Transcript("")
+        before_ms, speech_ms = self._speech_at_hold_ms, self._listener.speech_ms
         overlap = Overlap(
             text=heard.text,
             at_pause=heard.at_pause,
-            speech_ms=self._listener.speech_ms,
+            speech_ms=speech_ms,
             pause_ms=self._listener.pause_ms,
             playing=self._output_audio.words_played(now_ms),
             is_over=not self._is_answering(now_ms),
             quieter_db=self._loudness.quieter_db,
+            since_hold_ms=None if before_ms is None else speech_ms - before_ms,
         )
         verdict = judge(overlap)
         if verdict is Verdict.INTERRUPTED:

@@ -15,7 +15,7 @@ from streamsrv.testing.ears import SimulatedEars, UnexpectedEffect
 from streamsrv.testing.loudspeaker import SimulatedLoudspeaker
 from streamsrv.testing.record import Record
 from streamsrv.testing.scenario import Scenario
-from streamsrv.testing.speakers import AirFrame, Speaker
+from streamsrv.testing.speakers import ECHO_DB, AirFrame, Speaker
 from streamsrv.testing.virtual_time import Scheduled, VirtualTime
 from streamsrv.testing.voice import SimulatedVoice
 from streamsrv.vad.base import FRAME_MS
@@ -166,7 +166,7 @@ class Simulator:
         for frame in frames:
             until_ms += FRAME_MS
             self._ears.hear(frame, until_ms)
-            self.give(FrameHeard(frame.probability, until_ms))
+            self.give(FrameHeard(frame.probability, until_ms, frame.level_db))
             self._ears.heard()
 
     def _with_echo(self, frame: AirFrame) -> AirFrame:
@@ -178,7 +178,8 @@ class Simulator:
             heard = self._client.heard_texts()
             text = " ".join([*heard[self._echoed_words :], *text.split()])
             self._echoed_words = len(heard)
-        return AirFrame(max(frame.probability, traits.echo), text, frame.word_ms or FRAME_MS)
+        level_db = ECHO_DB if frame.probability < traits.echo else frame.level_db
+        return AirFrame(max(frame.probability, traits.echo), text, frame.word_ms or FRAME_MS, level_db)
 
     def _finish_if_silent(self) -> None:
         if not self._speaker.finished:

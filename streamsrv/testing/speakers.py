@@ -132,6 +132,10 @@ class Replies(Protocol):
         ...
 
 
+SPEECH_DB, ECHO_DB = -26.0, -40.0
+"""Levels at the microphone: of the person before it, and of an echo."""
+
+
 @dataclass(frozen=True, slots=True)
 class AirFrame:
     """32 ms in front of the microphone. A word is in the frame it ends with; `word_ms` is how long it was."""
@@ -139,6 +143,7 @@ class AirFrame:
     probability: float
     text: str = ""
     word_ms: int = 0
+    level_db: float = SPEECH_DB
 
 
 QUIET = AirFrame(0.01)

@@ -17,8 +17,9 @@ def verdict(
     pause_ms: int = 0,
     is_over: bool = False,
     quieter_db: float | None = None,
+    since_hold_ms: int | None = None,
 ) -> Verdict:
-    return judge(Overlap(text, at_pause, speech_ms, pause_ms, PLAYING, is_over, quieter_db))
+    return judge(Overlap(text, at_pause, speech_ms, pause_ms, PLAYING, is_over, quieter_db, since_hold_ms))
 
 
 @pytest.mark.parametrize("text", ["Stop.", "No, wait", "what about Rome", "yes but", "France"])
@@ -73,6 +74,24 @@ def test_one_word_just_played_is_an_echo_if_it_is_quiet(quieter_db: float | None
 def test_when_the_reply_is_over_yes_is_an_answer_and_an_echo_still_is_none():
     assert verdict("Yes.", is_over=True) is Verdict.INTERRUPTED
     assert verdict("it lies on the Seine", is_over=True, at_pause=True, pause_ms=100) is Verdict.DISREGARDED
+
+
+def test_what_falls_silent_when_we_do_was_our_echo_whatever_its_words():
+    assert verdict("This took", since_hold_ms=200, pause_ms=96) is Verdict.UNDECIDED
+    assert verdict("This took", since_hold_ms=200, pause_ms=320) is Verdict.DISREGARDED
+    assert verdict("This took", since_hold_ms=200, pause_ms=320, quieter_db=10) is Verdict.DISREGARDED
+
+
+@pytest.mark.parametrize(
+    ("text", "traits"),
+    [
+        ("This took", {"since_hold_ms": 400}),  # it went on
+        ("This took", {"since_hold_ms": 200, "quieter_db": 1}),  # as loud as the user
+        ("Stop.", {"since_hold_ms": 200}),
+    ],
+)
+def test_people_interrupt_in_the_first_seconds_of_a_session_too(text: str, traits: dict[str, float]):
+    assert verdict(text, pause_ms=96, **traits) is Verdict.INTERRUPTED
 
 
 @given(st.builds(Overlap, speech_ms=st.integers(0, 3000), pause_ms=st.integers(0, 3000)))

@@ -100,6 +100,16 @@ def test_a_report_that_was_on_its_way_when_playback_was_cleared_starts_nothing()
     assert types(report(talk, 1100)) == []
 
 
+def test_an_echo_in_the_first_seconds_of_a_session_is_known_by_its_end():
+    talk = answering()
+    report(talk, 500)
+    talk.speech(256)
+    assert controls([*talk.silence(96), *hear(talk, "This took"), *talk.silence(256)]) == [ResumePlayback]
+    report(talk, 3500)
+    talk.speech(256)
+    assert controls([*talk.silence(96), *hear(talk, "This took")]) == [ClearPlayback]
+
+
 def test_server_vad_does_not_hold():
     talk = answering()
     talk.update(audio={"input": {"turn_detection": {"type": "server_vad"}}})
