@@ -3,9 +3,11 @@
 import asyncio
 import importlib.util
 import logging
+import sys
 from collections.abc import AsyncGenerator, Callable
 from contextlib import ExitStack, asynccontextmanager
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
@@ -67,6 +69,7 @@ class Call:
         self._opened = asyncio.Event()
         self._incoming = IncomingQueue()
         self._listeners: list[OutgoingQueue] = []
+        self._max_event_bytes = sys.maxsize
         self._reason: str | None = None
 
     @property
@@ -98,7 +101,8 @@ class Call:
     async def send(self, frame: bytes) -> None:
         if self._reason is not None:
             raise ChannelClosed
-        self._tell(Event(self._call, frame.decode()))
+        sent = frame if len(frame) <= self._max_event_bytes else _too_long(frame, self._max_event_bytes)
+        self._tell(Event(self._call, sent.decode()))
         for listener in self._listeners.copy():
             if not listener.put(frame):
                 self.detach(listener)
@@ -154,7 +158,8 @@ class Call:
                 self._opened.set()
             case Ended(reason=reason):
                 self._end(reason)
-            case Answer(sdp=sdp):
+            case Answer(sdp=sdp, max_event_bytes=limit):
+                self._max_event_bytes = limit or sys.maxsize
                 if not self._answer.done():
                     self._answer.set_result(sdp)
             case Refused(code=code, text=text):
@@ -258,6 +263,14 @@ class Calls:
         driver = SessionDriver(call.core, service.engines, call, new_id, service.metrics, service.rooms, speaker=call)
         call.on_played = driver.handle
         return await driver.run()
+
+
+def _too_long(frame: bytes, limit: int) -> bytes:
+    """The error that a client gets in place of an event that its data channel does not take."""
+    event_type = msgspec.json.decode(frame)["type"]
+    message = f"An event '{event_type}' of {len(frame)} bytes; the client's data channel takes {limit}."
+    error = {"type": "server_error", "code": "event_too_long", "message": message, "param": None, "event_id": None}
+    return encode_event({"type": "error", "event_id": new_id("event"), "error": error})
 
 
 @asynccontextmanager

@@ -44,7 +44,10 @@ class Offer(Message):
 
 
 class Answer(Message):
+    """`max_event_bytes`: what the client takes in one message of its data channel; 0: any length."""
+
     sdp: str
+    max_event_bytes: int
 
 
 class Refused(Message):

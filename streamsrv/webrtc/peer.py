@@ -54,6 +54,8 @@ SILENCE_S = 5.0
 LISTENER_SILENCE_S = 15.0
 """The same for one without a microphone: from it only reports (up to 7.5 s apart) and checks (up to 6 s) come."""
 WATCH_S = 0.5
+DEFAULT_MAX_EVENT_BYTES = 65_536
+"""What a client takes in one message if its offer does not say so (RFC 8841, section 6.1)."""
 MAX_UNREAD_BYTES = 4 * 1024 * 1024
 """Events that a client may leave unread before the call is ended."""
 EVENTS_PER_S, EVENTS_BURST = 100, 1000
@@ -78,6 +80,7 @@ class Peer:
         self._overdue: asyncio.TimerHandle | None = None
         self._channel: RTCDataChannel | None = None
         self._wants_channel = False
+        self._max_event_bytes = 0
         self._is_open = False
         self._loop = asyncio.get_running_loop()
         self._ended: asyncio.Future[str] = self._loop.create_future()
@@ -99,7 +102,7 @@ class Peer:
                 text = f"No answer to the offer could be made within {NEGOTIATE_S:g} seconds."
                 self._send(Refused(self._call, "negotiation_timeout", text))
                 return
-            self._send(Answer(self._call, answer))
+            self._send(Answer(self._call, answer, self._max_event_bytes))
             reason = await self._until_ended()
             self._send(Ended(self._call, reason))
         finally:
@@ -112,7 +115,7 @@ class Peer:
                 self._send_event(text)
             case Speech(item_id=item_id, sample_rate=rate, pcm=pcm):
                 if not self._track.play(item_id, np.frombuffer(pcm, np.int16), rate):
-                    self._end("More speech was queued than a call may hold.")
+                    self.end("More speech was queued than a call may hold.")
             case SpeechFinished(item_id=item_id):
                 self._track.finish(item_id)
             case Hold():
@@ -122,13 +125,22 @@ class Peer:
             case Clear():
                 self._track.clear()
             case HangUp():
-                self._end("The server hung up.")
+                self.end("The server hung up.")
             case _:
                 logger.error("a message that no call understands: %s", type(message).__name__)
 
+    def end(self, reason: str) -> None:
+        """End the call for a reason; the first one counts."""
+        if not self._ended.done():
+            self._ended.set_result(reason)
+
     async def _negotiate(self, sdp: str) -> str:
         offer = check_offer(sdp)
-        self._wants_channel = any(media.kind == "application" for media in offer.media)
+        for media in offer.media:
+            if media.kind == "application":
+                self._wants_channel = True
+                taken = media.sctpCapabilities
+                self._max_event_bytes = taken.maxMessageSize if taken else DEFAULT_MAX_EVENT_BYTES
         connection = self._connection
         connection.on("connectionstatechange", self._state_changed)
         connection.on("datachannel", self._channel_opened)
@@ -158,9 +170,9 @@ class Peer:
                 heard, heard_s = received, now_s
                 patience_s = SILENCE_S if now_s - self._audio_s < SILENCE_S else LISTENER_SILENCE_S
             if not self._is_open and now_s > connect_by_s:
-                self._end(self._why_not_open())
+                self.end(self._why_not_open())
             elif self._is_open and now_s > heard_s + patience_s:
-                self._end(f"Nothing came from the client for {patience_s:g} seconds.")
+                self.end(f"Nothing came from the client for {patience_s:g} seconds.")
         return self._ended.result()
 
     def _why_not_open(self) -> str:
@@ -179,9 +191,9 @@ class Peer:
         if state == "connected" and not self._wants_channel:
             self._open()
         elif state == "failed":
-            self._end("The connection to the client failed.")
+            self.end("The connection to the client failed.")
         elif state == "closed":
-            self._end("The client closed the connection.")
+            self.end("The client closed the connection.")
 
     def _channel_opened(self, channel: RTCDataChannel) -> None:
         if channel.label != EVENTS_CHANNEL or self._channel is not None:
@@ -189,7 +201,7 @@ class Peer:
             return
         self._channel = channel
         channel.on("message", self._event_received)
-        channel.on("close", lambda: self._end("The client closed the data channel."))
+        channel.on("close", lambda: self.end("The client closed the data channel."))
         self._open()
 
     def _open(self) -> None:
@@ -202,7 +214,7 @@ class Peer:
         if self._ended.done():
             return
         if not (self._events_left.take(1, now_s) and self._bytes_left.take(len(event), now_s)):
-            self._end("The client sends more events than are handled.")
+            self.end("The client sends more events than are handled.")
             return
         self._send(Event(self._call, event if isinstance(event, str) else event.decode(errors="replace")))
 
@@ -210,7 +222,7 @@ class Peer:
         if self._channel is None or self._channel.readyState != "open":
             return
         if self._channel.bufferedAmount > MAX_UNREAD_BYTES:
-            self._end("The client does not read what it is sent.")
+            self.end("The client does not read what it is sent.")
         else:
             self._channel.send(text)
 
@@ -239,12 +251,8 @@ class Peer:
     def _report(self, played: Played) -> None:
         self._send(PlayedUntil(self._call, played.item_id, played.audio_ms, played.ended))
 
-    def _end(self, reason: str) -> None:
-        if not self._ended.done():
-            self._ended.set_result(reason)
-
     async def _close(self) -> None:
-        self._end("The media process stops.")
+        self.end("The media process stops.")
         if self._overdue is not None:
             self._overdue.cancel()
         await self._flush()

@@ -126,8 +126,12 @@ class MediaPool:
             return
         is_last = isinstance(message, Ended | Refused)
         listener = media.listeners.pop(message.call, None) if is_last else media.listeners.get(message.call)
-        if listener is not None:
+        if listener is None:
+            return
+        try:
             listener(message)
+        except Exception:  # must not end the other calls of that process
+            logger.exception("a message of type %s failed", type(message).__name__)
 
     def _lost(self, media: _Media) -> None:
         """A process has ended. The next call gets another one."""

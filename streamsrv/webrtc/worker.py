@@ -57,9 +57,16 @@ class Worker:
                 self._peers[call] = Peer(call, self._ice_servers, self._send)
                 self._tasks.create_task(self._serve(call, sdp))
             case Message(call=call) if call in self._peers:
-                self._peers[call].take(message)
+                self._hand_over(self._peers[call], message)
             case _:
                 pass  # to a call that has just ended
+
+    def _hand_over(self, peer: Peer, message: Message) -> None:
+        try:
+            peer.take(message)
+        except Exception:  # must not end the other calls of this process
+            logger.exception("a message of type %s failed", type(message).__name__)
+            peer.end("The media process failed.")
 
     def _configure(self, options: Configure) -> None:
         self._ice_servers = [

@@ -251,3 +251,27 @@ async def test_there_is_no_sideband_to_a_call_that_is_not(server):
         async with connect(f"{server.realtime_url}?call_id=rtc_none"):
             pass
     assert refused.value.response.status_code == 404
+
+
+async def test_a_noise_holds_the_answer_and_it_goes_on_from_the_same_sample():
+    """The fake voice speaks 60 ms for each character: 4 s."""
+    said = "Sixty six characters, which take four seconds to say out loud, ok."
+    semantic = {"audio": {"input": {"turn_detection": {"type": "semantic_vad"}}}}
+    with serving(fake_engines(ScriptedChatModel(said), heard=""), **LOOPBACK) as server:
+        async with calling(server, semantic) as caller:
+            caller.send("response.create")
+            await caller.hears(sound=True, frames=50)
+            caller.microphone.say(tone(150))
+            await caller.hears(sound=False, frames=5)
+            await caller.until("output_audio_buffer.stopped")
+            await caller.hears(sound=False, frames=10)
+            assert "output_audio_buffer.cleared" not in [event["type"] for event in caller.received]
+            assert abs(sum(level > 500 for level in caller.heard) - len(said) * 3) <= 4
+
+
+async def test_an_event_that_the_data_channel_does_not_take_becomes_an_error():
+    with serving(fake_engines(), **LOOPBACK) as server:
+        async with calling(server) as caller, connect(f"{server.realtime_url}?call_id={caller.call_id}") as sideband:
+            tools = [{"type": "function", "name": f"f{n}", "description": "x" * 100_000} for n in range(3)]
+            await sideband.send(json.dumps({"type": "session.update", "session": {"tools": tools}}))
+            assert "takes 262144" in (await caller.until("error"))["error"]["message"]
