@@ -25,10 +25,6 @@ MAX_WAITING_BYTES = 16 * 1024 * 1024
 """What the server's process may leave unread: half of it is kept free for events, so that audio is dropped first."""
 
 
-class _Stopped(Exception):
-    """Leaves the TaskGroup, which cancels the calls."""
-
-
 class Worker:
     """The calls of one media process."""
 
@@ -40,14 +36,12 @@ class Worker:
         self._ice_servers: list[RTCIceServer] = []
 
     async def run(self, sock: socket.socket) -> None:
-        """Serve until the server's process closes the socket."""
-        try:
-            async with self._tasks:
-                self._link = await Link.over(sock, self._take, self._stopped.set)
-                await self._stopped.wait()
-                raise _Stopped
-        except* _Stopped:
-            pass
+        """Serve until the server's process closes the socket; then let each client know."""
+        async with self._tasks:
+            self._link = await Link.over(sock, self._take, self._stopped.set)
+            await self._stopped.wait()
+            for peer in self._peers.values():
+                peer.end("The server stops.")
 
     def _take(self, message: Configure | Message) -> None:
         match message:

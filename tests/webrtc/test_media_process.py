@@ -52,6 +52,16 @@ async def test_no_process_outlives_the_server():
         os.kill(pid, 0)
 
 
+async def test_a_server_that_stops_lets_its_clients_know():
+    caller = Caller()
+    with serving(fake_engines(), **LOOPBACK) as server:
+        await caller.connect(server)
+        await caller.next()
+    async with asyncio.timeout(10):
+        await caller.closed.wait()
+    await caller.close()
+
+
 async def test_calls_leave_no_task_and_no_thread_behind():
     with serving(fake_engines(), **LOOPBACK) as server:
         async with calling(server):
