@@ -54,11 +54,12 @@ def test_only_the_client_is_served(client: TestClient) -> None:
 
 
 def test_capabilities_name_every_stage(client: TestClient) -> None:
-    assert client.get("/v1/streamsrv/capabilities").json() == {
+    answer = client.get("/v1/streamsrv/capabilities").json()
+    assert "websocket" in answer.pop("transports")  # WebRTC too, where its packages are installed
+    assert answer == {
         "recognizer": "scripted-recognizer",
         "synthesizer": {"name": "tone", "voices": ["tone"]},
         "chat": {"default": "scripted-model", "models": ["scripted-model"]},
-        "transports": ["websocket"],
     }
 
 
