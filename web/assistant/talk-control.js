@@ -59,6 +59,7 @@ export class TalkControl {
   show(activity) {
     const { label, text } = (this.#pushes ? PUSH_TO_TALK : HANDS_FREE)[activity];
     this.#button.dataset.activity = activity;
+    this.#button.dataset.mode = this.#session.options.mode;
     this.#label.textContent = label;
     this.#text.textContent = text;
     this.#button.setAttribute("aria-busy", String(activity === "connecting"));
