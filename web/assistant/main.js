@@ -36,7 +36,10 @@ function start(options) {
 
 // --- what the session says -----------------------------------------------------------------------------------------------
 
-session.on("path", (chosen) => path.show(chosen));
+session.on("path", (chosen) => {
+  path.show(chosen);
+  talk.refresh();
+});
 session.on("messages", (all) => {
   messages.show(all);
   announcer.follow(all);
@@ -125,6 +128,7 @@ for (const input of document.querySelectorAll('input[name="mode"]')) {
   radio.addEventListener("change", () => {
     keepPreferences({ mode });
     session.configure({ mode });
+    talk.refresh();
     showMute();
   });
 }

@@ -61,8 +61,14 @@ export class TalkControl {
     this.#button.dataset.activity = activity;
     this.#button.dataset.mode = this.#session.options.mode;
     this.#label.textContent = label;
-    this.#text.textContent = text;
+    const typing = activity === "paused" && this.#session.path.recognition === "none";
+    this.#text.textContent = typing ? "Write a message: nothing here can recognise speech" : text;
     this.#button.setAttribute("aria-busy", String(activity === "connecting"));
+  }
+
+  /** The mode or the path changed: the same activity may mean something else. */
+  refresh() {
+    this.show(/** @type {Activity} */ (this.#button.dataset.activity));
   }
 
   get #pushes() {

@@ -1,5 +1,5 @@
 import { SAMPLE_RATE } from "./pcm.js";
-import { Problem } from "./problems.js";
+import { Problem, unreachable } from "./problems.js";
 
 /**
  * The page's one AudioContext. It runs at the rate of the wire, so that the browser resamples and we do not.
@@ -23,7 +23,7 @@ export class AudioEngine {
 
   /**
    * Create or wake the context, and load the worklets. Resolves even if the browser does not let sound through yet: see
-   * `running`, and call it again in the next tap.
+   * `running`, and call it again in the next tap. Throws a `Problem` if the worklets cannot be loaded.
    *
    * @returns {Promise<void>}
    */
@@ -37,7 +37,12 @@ export class AudioEngine {
     const context = this.#context;
     const resumed = context.resume();
     this.#modules ??= loadWorklets(context);
-    await this.#modules;
+    try {
+      await this.#modules;
+    } catch {
+      await this.close(); // a context remembers for ever that a module could not be loaded
+      throw unreachable();
+    }
     // Where sound is blocked, `resume` waits for the next tap for ever.
     await Promise.race([resumed, new Promise((resolve) => setTimeout(resolve, 500))]);
   }

@@ -30,6 +30,7 @@ import { WebSocketTransport } from "./websocket-transport.js";
 
 const READY_MS = 8000; // for the server to accept the session
 const FINAL = new Set(["key_required", "refused"]); // trying again would change nothing
+const EVERYWHERE = new Set([...FINAL, "unreachable", "server_full"]); // no other transport would do better
 
 /**
  * One Realtime session that is kept open: the best transport that connects, and again after it was lost.
@@ -146,7 +147,7 @@ export class Connection extends Emitter {
         transport.close();
         if (opening !== this.#opening) return;
         problem = asProblem(error);
-        if (FINAL.has(problem.code) || problem.code === "server_full") throw problem;
+        if (EVERYWHERE.has(problem.code)) throw problem;
         if (name !== this.#transports.at(-1)) this.#giveUp(name, problem.message);
       }
     }

@@ -1,6 +1,7 @@
 import { httpProblem, Problem, unreachable } from "./problems.js";
 
 const KEY_SUBPROTOCOL = "openai-insecure-api-key.";
+const SECRET_SECONDS = 60;
 const TIMEOUT_MS = 8000;
 
 /** Where a server is, and how to be let in. */
@@ -71,8 +72,20 @@ export class Server {
     return url;
   }
 
-  /** @returns {string[]} subprotocols of a WebSocket: browsers cannot send the key in a header */
-  get subprotocols() {
-    return this.key ? ["realtime", KEY_SUBPROTOCOL + this.key] : ["realtime"];
+  /**
+   * The subprotocols of a WebSocket, which carry the right to open it: browsers cannot set headers. The key itself would
+   * end up in the logs of proxies, so a secret goes in its place that opens one session and soon expires.
+   *
+   * @param {Record<string, string>} query  of the session
+   * @returns {Promise<string[]>} throws a `Problem`
+   */
+  async subprotocols(query) {
+    if (!this.key) return ["realtime"];
+    const session = query.intent === "transcription" ? { type: "transcription" } : { type: "realtime", ...query };
+    const body = JSON.stringify({ expires_after: { anchor: "created_at", seconds: SECRET_SECONDS }, session });
+    const headers = { "Content-Type": "application/json" };
+    const response = await this.fetch("v1/realtime/client_secrets", { method: "POST", headers, body });
+    const { value } = await response.json();
+    return ["realtime", KEY_SUBPROTOCOL + value];
   }
 }

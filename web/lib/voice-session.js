@@ -94,7 +94,7 @@ export class VoiceSession extends Emitter {
     if (this.active) return;
     this.#tracker.change({ connection: "connecting" });
     try {
-      await this.#audio.unlock();
+      await this.#audio.unlock(); // first: what comes after an answer of the server is not inside the tap any more
       this.#finder.learn({ server: await this.#server.capabilities() });
       if (microphone) await this.#needMicrophone();
       await this.#connect();
@@ -168,8 +168,9 @@ export class VoiceSession extends Emitter {
   }
 
   /** Open the microphone (again), after a problem with it. */
-  openMicrophone() {
-    return this.#input.open(this.#options.deviceId);
+  async openMicrophone() {
+    this.#finder.learn({ browserHears: BrowserStages.hears });
+    if (this.path.recognition === "server") await this.#input.open(this.#options.deviceId);
   }
 
   /** Stop the reply. */
@@ -209,6 +210,7 @@ export class VoiceSession extends Emitter {
 
   async #connect() {
     this.#disconnect();
+    await this.#audio.unlock();
     const { model, transports } = this.#options;
     const offered = this.#finder.server?.transports ?? [];
     await this.#link.connect({
@@ -262,6 +264,7 @@ export class VoiceSession extends Emitter {
   #statusChanged(status) {
     this.emit("connection", status);
     if (status.status === "reconnecting") {
+      this.#answerOwed ||= this.#tracker.doing.answering;
       this.#transcript.connectionLost();
       this.#quiet();
       this.#changed();
@@ -306,7 +309,7 @@ export class VoiceSession extends Emitter {
   }
 
   async #needMicrophone() {
-    if (this.path.recognition === "server" && this.#input.stream === null) await this.openMicrophone();
+    if (this.#input.stream === null) await this.openMicrophone();
   }
 
   /** Open and close the ways in, by what is wanted now. */

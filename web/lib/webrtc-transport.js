@@ -46,10 +46,8 @@ export class WebRtcTransport extends Emitter {
   async connect() {
     await this.#peer.setLocalDescription();
     await this.#gathered();
-    const body = new FormData();
-    body.set("sdp", this.#peer.localDescription?.sdp ?? "");
-    body.set("session", JSON.stringify({ type: "realtime", ...this.#query }));
-    const response = await this.#server.fetch("v1/realtime/calls", { method: "POST", body });
+    const offer = { method: "POST", headers: { "Content-Type": "application/sdp" }, body: this.#peer.localDescription?.sdp };
+    const response = await this.#server.fetch(`v1/realtime/calls?${new URLSearchParams(this.#query)}`, offer);
     this.#callPath = response.headers.get("Location")?.replace(/^\//, "") ?? "";
     await this.#peer.setRemoteDescription({ type: "answer", sdp: await response.text() });
     await this.#opened();

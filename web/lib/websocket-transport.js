@@ -14,7 +14,10 @@ export class WebSocketTransport extends Emitter {
   /** Whether audio takes a way of its own, so that `appendAudio` is not used. */
   carriesAudio = false;
 
-  #socket;
+  #server;
+  #query;
+  /** @type {WebSocket | null} */
+  #socket = null;
 
   /**
    * @param {import("./server.js").Server} server
@@ -22,13 +25,16 @@ export class WebSocketTransport extends Emitter {
    */
   constructor(server, query) {
     super();
-    this.#socket = new WebSocket(server.realtimeUrl(query), server.subprotocols);
+    this.#server = server;
+    this.#query = query;
   }
 
   /** @returns {Promise<void>} rejects with a `Problem` */
-  connect() {
-    const socket = this.#socket;
-    return new Promise((resolve, reject) => {
+  async connect() {
+    const subprotocols = await this.#server.subprotocols(this.#query);
+    const socket = new WebSocket(this.#server.realtimeUrl(this.#query), subprotocols);
+    this.#socket = socket;
+    await new Promise((resolve, reject) => {
       const failed = () => {
         clearTimeout(timer);
         this.close();
@@ -41,7 +47,7 @@ export class WebSocketTransport extends Emitter {
         clearTimeout(timer);
         socket.onerror = null;
         socket.onclose = ({ code, reason }) => this.emit("close", reason || `The connection was closed (${code}).`);
-        resolve();
+        resolve(undefined);
       };
       socket.onmessage = ({ data }) => this.emit("event", JSON.parse(data));
     });
@@ -49,14 +55,15 @@ export class WebSocketTransport extends Emitter {
 
   /** @param {object} event */
   send(event) {
-    if (this.#socket.readyState !== WebSocket.OPEN) return;
-    if (this.#socket.bufferedAmount > STALLED_BYTES) {
+    const socket = this.#socket;
+    if (socket?.readyState !== WebSocket.OPEN) return;
+    if (socket.bufferedAmount > STALLED_BYTES) {
       // The network is gone, and the operating system would take minutes to notice.
       this.close();
       this.emit("close", "The network does not take any more.");
       return;
     }
-    this.#socket.send(JSON.stringify(event));
+    socket.send(JSON.stringify(event));
   }
 
   /** @param {Int16Array} pcm */
@@ -65,6 +72,7 @@ export class WebSocketTransport extends Emitter {
   }
 
   close() {
+    if (this.#socket === null) return;
     this.#socket.onclose = null;
     this.#socket.onmessage = null;
     this.#socket.close();
