@@ -47,8 +47,9 @@ class Settings(BaseSettings):
     """A catalogue name, or `auto`: a model with a key, else one found on loopback, else the embedded one."""
     synthesizer: str = "hibari"
     """A catalogue name, or `none`: clients ask for text, and may speak it themselves."""
-    turn: str = ""
-    """An end-of-turn model (`smart-turn`), which listens to the pauses of `semantic_vad`; empty: none."""
+    turn: str = "auto"
+    """An end-of-turn model, which listens to the pauses of `semantic_vad`: a catalogue name, `auto` (Smart Turn where
+    its weights are), or `none`."""
     model: tuple[dict[str, Any], ...] = ()
     """`[[model]]` tables: additions to the catalogue."""
     model_folder: Path | None = None

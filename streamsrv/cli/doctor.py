@@ -121,14 +121,15 @@ def check_extras(catalogue: "Catalogue") -> list[Finding]:
 
 
 def check_default_models(catalogue: "Catalogue", store: "ModelStore") -> list[Finding]:
-    """Whether each default model can be loaded."""
-    from streamsrv.providers.catalogue import DEFAULT_MODELS
+    """Whether each default model can be loaded, and those that a server starts without."""
+    from streamsrv.providers.catalogue import DEFAULT_MODELS, OPTIONAL_MODELS
     from streamsrv.providers.readiness import needs
 
     findings: list[Finding] = []
-    for name in DEFAULT_MODELS.values():
+    for name in (*DEFAULT_MODELS.values(), *OPTIONAL_MODELS.values()):
         lacking = ", ".join(map(str, needs(catalogue[name], store)))
-        findings.append(Finding("failed" if lacking else "ok", f"model {name}", lacking or "ready"))
+        state = "ok" if not lacking else "failed" if name in DEFAULT_MODELS.values() else "note"
+        findings.append(Finding(state, f"model {name}", lacking or "ready"))
     return findings
 
 

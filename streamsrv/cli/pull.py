@@ -21,16 +21,20 @@ def pull(
 ) -> None:
     """Fetch the weights of models, so that they start without network."""
     from streamsrv.cli.serve import read_settings
-    from streamsrv.providers.catalogue import DEFAULT_MODELS, CatalogueError
+    from streamsrv.providers.catalogue import DEFAULT_MODELS, OPTIONAL_MODELS, CatalogueError
     from streamsrv.providers.weights import ModelStore
 
     catalogue = open_catalogue(config)
     try:
-        entries = [catalogue.find(name) for name in names or DEFAULT_MODELS.values()]
+        needed = [catalogue.find(name) for name in names or DEFAULT_MODELS.values()]
+        optional = [] if names else [catalogue.find(name) for name in OPTIONAL_MODELS.values()]
     except CatalogueError as error:
         fail(str(error))
     store = ModelStore(read_settings().model_folder)
-    ready = [_pull_one(entry, store) for entry in entries]
+    ready = [_pull_one(entry, store) for entry in needed]
+    for entry in optional:
+        if not _pull_one(entry, store):
+            typer.echo(f"{entry.name}: the server starts without it.", err=True)
     if not all(ready):
         raise typer.Exit(1)
 

@@ -28,6 +28,9 @@ DEFAULT_MODELS: Mapping[Kind, str] = {
 }
 """What runs when nothing is configured: small, English, without a key."""
 
+OPTIONAL_MODELS: Mapping[Kind, str] = {"turn": "smart-turn"}
+"""What runs beside them where its weights are; a server starts without it."""
+
 FileName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
 """Safe as the name of a file or folder on every system."""
 

@@ -11,11 +11,12 @@ from streamsrv.inference.scheduler import Scheduler
 from streamsrv.llm.base import ChatModel, Message
 from streamsrv.llm.discovery import choose_chat_model, find_local_servers
 from streamsrv.providers.absent import ABSENT, AbsentRecognizer, AbsentSynthesizer
-from streamsrv.providers.catalogue import DEFAULT_MODELS, Catalogue, Kind, ModelEntry, load_catalogue
+from streamsrv.providers.catalogue import DEFAULT_MODELS, OPTIONAL_MODELS, Catalogue, Kind, ModelEntry, load_catalogue
 from streamsrv.providers.engines import Engines
 from streamsrv.providers.fallback import FallbackChatModel
 from streamsrv.providers.loading import EngineLoader, Report
 from streamsrv.providers.weights import ModelStore
+from streamsrv.turn.base import TurnModel
 
 
 class Loader:
@@ -56,7 +57,7 @@ async def load_engines(settings: Settings, report: Report) -> Engines:
         loader.load(settings.vad, "vad"),
         _if_wanted(loader, settings.recognizer, "recognizer", AbsentRecognizer()),
         _if_wanted(loader, settings.synthesizer, "synthesizer", AbsentSynthesizer()),
-        loader.load(settings.turn, "turn") if settings.turn else _nothing(),
+        _load_turn_model(loader, settings.turn, report),
         _load_chat_models(loader, settings, report),
     )
     return Engines(
@@ -76,8 +77,17 @@ async def _if_wanted(loader: Loader, name: str, kind: Kind, absent: Any) -> Any:
     return absent if name == ABSENT else await loader.load(name, kind)
 
 
-async def _nothing() -> None:
-    """No model is wanted."""
+async def _load_turn_model(loader: Loader, setting: str, report: Report) -> TurnModel | None:
+    if setting == ABSENT:
+        return None
+    if setting != "auto":
+        return await loader.load(setting, "turn")
+    entry = loader.catalogue[OPTIONAL_MODELS["turn"]]
+    try:
+        return await loader.load_entry(entry)
+    except EngineError as error:
+        report(f"words alone decide where a turn ends: {error}")
+        return None
 
 
 async def _load_chat_models(

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from streamsrv.asr.base import RecognitionStream
-from streamsrv.errors import EngineError, Unavailable
+from streamsrv.errors import EngineError, Overloaded, Unavailable
 from streamsrv.inference.scheduler import Priority
 from streamsrv.providers.engines import Engines
 from streamsrv.realtime.session_object import AudioFormat
@@ -40,6 +40,9 @@ PIECE_BYTES = 96_000
 """Audio resampled at a time (2 s of PCM, 12 s of G.711), so that a long append does not hold up the event loop."""
 SPEECH = 0.5
 """Probability from which a frame before the start of a turn counts as speech for the recogniser."""
+
+JUDGEMENT_DEADLINE_S = 0.3
+"""A judgement that has not started by then comes too late for most pauses: a busy server goes without."""
 
 FULL_SCALE_DB = 20 * math.log10(32768)
 
@@ -111,7 +114,11 @@ class Hearing:
     async def _judge(self, effect: JudgeTurn, model: TurnModel) -> None:
         heard = np.concatenate([frame for until_ms, frame, _ in self._recent if until_ms > effect.from_ms])
         try:
-            probability = await self._engines.scheduler.run(Priority.FINAL, lambda: model.probability(heard))
+            probability = await self._engines.scheduler.run(
+                Priority.FINAL, lambda: model.probability(heard), deadline_s=JUDGEMENT_DEADLINE_S
+            )
+        except Overloaded:
+            pass  # the words alone decide
         except EngineError as error:
             logger.warning("the end-of-turn model %s failed: %s", model.name, error)
         else:

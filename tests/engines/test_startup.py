@@ -68,3 +68,29 @@ async def test_a_model_that_lacks_its_key_is_refused_with_the_remedy():
 async def test_an_unknown_model_is_refused():
     with pytest.raises(CatalogueError, match="no-such-model"):
         await load_engines(Settings(recognizer="no-such-model"), lambda _: None)
+
+
+async def test_an_end_of_turn_model_runs_where_its_weights_are():
+    if lacking := needs(load_catalogue()["smart-turn"], ModelStore()):
+        pytest.skip(f"smart-turn is not ready: {lacking[0]}")
+    engines = await load_engines(Settings(chat="smollm2-135m"), lambda _: None)
+    try:
+        assert engines.turn is not None
+        assert engines.turn.name == "smart-turn"
+    finally:
+        await engines.aclose()
+
+
+async def test_without_an_end_of_turn_model_the_server_starts_and_says_so(tmp_path, monkeypatch: pytest.MonkeyPatch):
+    (tmp_path / "streamsrv.toml").write_text(
+        '[[model]]\nname = "out-of-reach"\nkind = "turn"\nengine = "smart_turn"\nrequires = ["no_such_module"]\n'
+    )
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("streamsrv.providers.startup.OPTIONAL_MODELS", {"turn": "out-of-reach"})
+    said: list[str] = []
+    engines = await load_engines(Settings(chat="smollm2-135m"), said.append)
+    try:
+        assert engines.turn is None
+        assert any("out-of-reach" in line for line in said)
+    finally:
+        await engines.aclose()

@@ -132,9 +132,13 @@ def test_pull_fetches_once_and_then_finds_everything_there(tmp_path: Path):
     assert (tmp_path / "models" / "packaged" / "model.bin").read_bytes() == DATA
 
 
-def test_pull_without_names_takes_the_default_models(monkeypatch: pytest.MonkeyPatch):
+def test_pull_without_names_takes_the_default_models_and_the_optional_ones(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(catalogue, "DEFAULT_MODELS", {"recognizer": "packaged"})
-    assert run("pull").stdout.startswith("packaged: ready")
+    monkeypatch.setattr(catalogue, "OPTIONAL_MODELS", {"turn": "unavailable"})
+    result = run("pull")
+    assert result.stdout.startswith("packaged: ready")
+    assert "unavailable: the server starts without it." in result.stderr
+    assert result.exit_code == 0
 
 
 def test_pull_goes_on_after_a_failure_and_ends_with_status_1():
@@ -161,8 +165,9 @@ def test_pull_of_an_unknown_model_lists_the_known_ones():
 
 @pytest.fixture
 def only_packaged(monkeypatch: pytest.MonkeyPatch) -> None:
-    """One default model, and no look at what else runs on this machine."""
+    """One default model, no optional one, and no look at what else runs on this machine."""
     monkeypatch.setattr(catalogue, "DEFAULT_MODELS", {"recognizer": "packaged"})
+    monkeypatch.setattr(catalogue, "OPTIONAL_MODELS", {})
     monkeypatch.setattr(doctor, "check_local_servers", list)
 
 
@@ -176,6 +181,15 @@ def test_doctor_fails_while_a_default_model_cannot_start():
         "failed model packaged weights: streamsrv pull packaged (7 bytes)"
     ]
     assert "failed" not in after.stdout
+
+
+@pytest.mark.usefixtures("only_packaged")
+def test_doctor_does_not_fail_over_an_optional_model(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(catalogue, "OPTIONAL_MODELS", {"turn": "unavailable"})
+    run("pull", "packaged")
+    result = run("doctor")
+    assert result.exit_code == 0
+    assert any(line.startswith("note") and "model unavailable" in line for line in result.stdout.splitlines())
 
 
 @pytest.mark.usefixtures("only_packaged")
