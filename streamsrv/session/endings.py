@@ -78,7 +78,8 @@ _NEEDS_OBJECT = _words("turn put switch")
 """Verbs that a particle alone does not complete: "turn on"."""
 
 _SUBORDINATORS = _words("if although though while unless until since before after once whenever as whereas")
-_SUBJECTS = _words("i you he she it we they the a an my your his her our their this that these those there")
+_PRONOUNS = _words("i you he she it we they")
+_SUBJECTS = _PRONOUNS | _words("the a an my your his her our their this that these those there")
 _AUXILIARIES = _words(
     """is are was were am do does did have has had can could will would shall should may might must isn't aren't wasn't
     weren't don't doesn't didn't haven't hasn't won't wouldn't can't couldn't shouldn't"""
@@ -170,7 +171,7 @@ def _open_ending(words: Sequence[str], last: _Sentence) -> Ending | None:
         return Ending.NUMBER
     if word in _OPENERS and re.search(r"(?:^|, )\w+\W*$", last.text):
         return Ending.HESITATION
-    if word in _SELDOM_LAST:
+    if word in _SELDOM_LAST and not _is_indirect_question(last.words):
         return Ending.UNMARKED if _ends_in_particle(last.words) else Ending.OPEN
     if _is_open_clause(last.words):
         return Ending.OPEN
@@ -216,6 +217,12 @@ def _is_open_clause(words: Sequence[str]) -> bool:
     return rest in _OPEN_CLAUSES or (len(rest) == 2 and rest[0] in _GIVING and rest[1] in _RECEIVERS)
 
 
+def _is_indirect_question(words: Sequence[str]) -> bool:
+    """Whether the words end in a verb that an asking word and a subject complete: "where my phone is"."""
+    asking = next((index for index, word in enumerate(words) if word in _ASKING), len(words))
+    return words[-1] in _AUXILIARIES and not _SUBJECTS.isdisjoint(words[asking + 1 : -1])
+
+
 def _is_dependent(words: Sequence[str]) -> bool:
     if words[0] in ("when", "where"):
         return len(words) > 1 and words[1] in _SUBJECTS
@@ -223,10 +230,11 @@ def _is_dependent(words: Sequence[str]) -> bool:
 
 
 def _is_listing(sentence: str) -> bool:
-    """Whether the last of several items is short and no "and" or "or" announced it as the last."""
+    """Whether the last of several items is short and no "and" or "or" announced it as the last. ", I think" is none."""
     *before, last = sentence.split(",")
     item, first = _WORD.findall(last), _WORD.findall(before[0]) if before else []
-    return bool(first) and 1 <= len(item) <= 2 and item[0] not in ("and", "or") and first[0] not in _ANSWERS
+    is_item = 1 <= len(item) <= 2 and item[0] not in ("and", "or") and item[0] not in _PRONOUNS
+    return bool(first) and is_item and first[0] not in _ANSWERS
 
 
 def _is_question(words: Sequence[str]) -> bool:
