@@ -1,8 +1,12 @@
 """The browser client as the server hands it out."""
 
+import tomllib
+from pathlib import Path
+
 import pytest
 from starlette.testclient import TestClient
 
+from streamsrv.api.pages import FOLDERS
 from streamsrv.app import build_app
 from streamsrv.config import Settings
 from streamsrv.providers.absent import AbsentRecognizer, AbsentSynthesizer
@@ -51,6 +55,12 @@ def test_only_the_client_is_served(client: TestClient) -> None:
     assert client.get("/package.json").status_code == 404
     assert client.get("/lib/../../pyproject.toml").status_code == 404
     assert client.get("/lib/%2e%2e/%2e%2e/pyproject.toml").status_code == 404
+
+
+def test_what_is_served_is_in_the_wheel() -> None:
+    project = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text())
+    included = project["tool"]["hatch"]["build"]["targets"]["wheel"]["force-include"]
+    assert {f"web/{name}" for name in (*FOLDERS, "index.html")} == set(included)
 
 
 def test_capabilities_name_every_stage(client: TestClient) -> None:

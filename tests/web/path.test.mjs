@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
+import { PathFinder } from "../../web/lib/path-finder.js";
 import { choosePath } from "../../web/lib/path.js";
 
 const server = {
@@ -65,4 +66,20 @@ test("without a server the browser writes captions, and says that nobody answers
 
 test("without a server and without recognition nothing works, and it says so", () => {
   assert.equal(choosePath({ ...best, server: null, browserHears: false }).summary, "Not connected");
+});
+
+/** @param {PathFinder} finder */
+const failTwice = (finder) => [finder.recognised("down."), finder.recognised("down.")];
+
+test("one failed recognition changes nothing, two in a row do", () => {
+  const finder = new PathFinder(best);
+  assert.deepEqual(failTwice(finder), [false, true]);
+  assert.equal(finder.path.recognition, "browser");
+});
+
+test("a recognition that works forgives one that failed", () => {
+  const finder = new PathFinder(best);
+  finder.recognised("down.");
+  finder.recognised("");
+  assert.equal(finder.recognised("down."), false);
 });
