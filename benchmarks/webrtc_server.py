@@ -24,8 +24,8 @@ from streamsrv.transports import webrtc
 from streamsrv.vad.base import SAMPLE_RATE
 from webrtc_tones import ToneDetector, tone_event
 
-SPARE_SAMPLES = SAMPLE_RATE * 40 // 1000
-"""What may wait to be played: a frame of 20 ms, and one that is about to be taken."""
+SPARE_SAMPLES = SAMPLE_RATE * 30 // 1000
+"""What may wait to be played when a frame was just taken: most of the next one always does, and a little for jitter."""
 QUIET = 300
 
 
@@ -54,9 +54,8 @@ class Echo:
             pass
 
     async def _take(self, pcm: NDArray[np.int16]) -> None:
-        if self._excess >= len(pcm) and np.abs(pcm).max() < QUIET:
-            self._excess -= len(pcm)  # as every receiver of live audio does: catch up where it is quiet
-            return
+        if self._excess > 0 and np.abs(pcm).max() < QUIET:  # catch up where it is quiet, as players of live audio do
+            pcm, self._excess = pcm[self._excess :], self._excess - len(pcm)
         self._given += len(pcm)
         self._speaker.play("echo", pcm, SAMPLE_RATE)
 
