@@ -28,11 +28,12 @@ def build_app(settings: Settings, engines: Engines) -> Starlette:
 
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncGenerator[None]:
-        watch = asyncio.create_task(service.watch())
-        async with serving_calls(service) as app.state.calls:
+        async with serving_calls(service) as calls:
+            app.state.calls = calls
+            watch = asyncio.create_task(service.watch(lambda: calls.cpu_s))
             yield
-        watch.cancel()
-        await asyncio.gather(watch, return_exceptions=True)
+            watch.cancel()
+            await asyncio.gather(watch, return_exceptions=True)
 
     app = Starlette(
         lifespan=lifespan,

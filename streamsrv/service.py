@@ -4,7 +4,7 @@ import asyncio
 import os
 import secrets
 import time
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
@@ -51,15 +51,19 @@ class Service:
             return False
         return not self.settings.admit_by_load or self.load.has_room(self.sessions)
 
-    async def watch(self) -> None:
-        """Measure, until cancelled, how busy this process is."""
+    async def watch(self, media_cpu_s: Callable[[], float]) -> None:
+        """Measure, until cancelled, how busy this process and its media processes are."""
+
+        def used_s() -> float:
+            return time.process_time() + media_cpu_s()
+
         while True:
-            started_s, cpu_s = time.monotonic(), time.process_time()
+            started_s, cpu_s = time.monotonic(), used_s()
             await asyncio.sleep(WATCH_S)
             seconds = time.monotonic() - started_s
             queue_age_s = self.engines.scheduler.queue_age_s
             lag_s = max(0.0, seconds - WATCH_S)
-            self.load.observe(seconds, cpu_s=time.process_time() - cpu_s, lag_s=lag_s, queue_age_s=queue_age_s)
+            self.load.observe(seconds, cpu_s=used_s() - cpu_s, lag_s=lag_s, queue_age_s=queue_age_s)
             self.metrics.event_loop_lag.observe(lag_s)
             self.metrics.queue_age.set(queue_age_s)
             self.metrics.busy.set(self.load.busy)

@@ -60,6 +60,8 @@ class Call:
 
     def __init__(self, call_id: str) -> None:
         self.id = call_id
+        self.hears = True
+        """Whether the client takes audio."""
         self.core: SessionCore | None = None
         """The session, once the client is connected."""
         self.on_played: Callable[[Input], None] = lambda _: None
@@ -158,8 +160,9 @@ class Call:
                 self._opened.set()
             case Ended(reason=reason):
                 self._end(reason)
-            case Answer(sdp=sdp, max_event_bytes=limit):
+            case Answer(sdp=sdp, max_event_bytes=limit, hears=hears):
                 self._max_event_bytes = limit or sys.maxsize
+                self.hears = hears
                 if not self._answer.done():
                     self._answer.set_result(sdp)
             case Refused(code=code, text=text):
@@ -205,6 +208,11 @@ class Calls:
         """Process ids of the media processes."""
         return self._pool.pids
 
+    @property
+    def cpu_s(self) -> float:
+        """CPU time that media processes used."""
+        return self._pool.cpu_s
+
     def get(self, call_id: str) -> Call | None:
         """A call that goes on."""
         return self._calls.get(call_id)
@@ -219,7 +227,7 @@ class Calls:
             call = Call(new_id("rtc"))
             try:
                 answer = await call.connect(self._pool, sdp)
-                session = choose_session()
+                session = _speakable(choose_session(), call)
             except BaseException:
                 call.hang_up("The call was refused.")
                 raise
@@ -263,6 +271,17 @@ class Calls:
         driver = SessionDriver(call.core, service.engines, call, new_id, service.metrics, service.rooms, speaker=call)
         call.on_played = driver.handle
         return await driver.run()
+
+
+def _speakable(session: Session, call: Call) -> Session:
+    """The session, if the call can carry what it says; raises `ProtocolError`."""
+    if call.hears or session.type == "transcription" or session.output_modalities != ["audio"]:
+        return session
+    message = (
+        "The audio section of the SDP offer takes no audio: make it sendrecv, or ask for a session of type "
+        "'transcription' or with output_modalities ['text']."
+    )
+    raise ProtocolError("invalid_value", message, "sdp")
 
 
 def _too_long(frame: bytes, limit: int) -> bytes:

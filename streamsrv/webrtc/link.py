@@ -5,7 +5,7 @@ import socket
 from collections.abc import Callable
 from typing import cast
 
-from streamsrv.webrtc.messages import Configure, Deframer, Message, encode
+from streamsrv.webrtc.messages import Deframer, Frame, encode
 
 
 class Link(asyncio.Protocol):
@@ -14,7 +14,7 @@ class Link(asyncio.Protocol):
     Sending never waits; how much the other side has not read yet is `waiting_bytes`, for the sender to bound.
     """
 
-    def __init__(self, on_message: Callable[[Configure | Message], None], on_lost: Callable[[], None]) -> None:
+    def __init__(self, on_message: Callable[[Frame], None], on_lost: Callable[[], None]) -> None:
         self._on_message = on_message
         self._on_lost = on_lost
         self._deframer = Deframer()
@@ -22,7 +22,7 @@ class Link(asyncio.Protocol):
 
     @classmethod
     async def over(
-        cls, sock: socket.socket, on_message: Callable[[Configure | Message], None], on_lost: Callable[[], None]
+        cls, sock: socket.socket, on_message: Callable[[Frame], None], on_lost: Callable[[], None]
     ) -> "Link":
         """Take over a connected Unix socket."""
         sock.setblocking(False)
@@ -34,7 +34,7 @@ class Link(asyncio.Protocol):
     def waiting_bytes(self) -> int:
         return self._transport.get_write_buffer_size() if self._transport else 0
 
-    def send(self, message: Configure | Message) -> None:
+    def send(self, message: Frame) -> None:
         """Nothing happens once the other side is gone: `on_lost` said so."""
         if self._transport is not None and not self._transport.is_closing():
             self._transport.write(encode(message))

@@ -37,6 +37,12 @@ class Configure(Struct, array_like=True, tag=True):
     offer_loopback: bool = False
 
 
+class CpuTime(Struct, array_like=True, tag=True):
+    """From the media process, twice a second: the CPU time that it has used."""
+
+    seconds: float
+
+
 class Offer(Message):
     """To the media process: answer this SDP. Comes back as `Answer` or `Refused`."""
 
@@ -44,10 +50,14 @@ class Offer(Message):
 
 
 class Answer(Message):
-    """`max_event_bytes`: what the client takes in one message of its data channel; 0: any length."""
+    """`max_event_bytes`: what the client takes in one message of its data channel; 0: any length.
+
+    `hears`: whether the client takes audio.
+    """
 
     sdp: str
     max_event_bytes: int
+    hears: bool
 
 
 class Refused(Message):
@@ -111,8 +121,10 @@ class Ended(Message):
     reason: str
 
 
-AnyMessage = (
+Frame = Configure | CpuTime | Message
+_ANY = (
     Configure
+    | CpuTime
     | Offer
     | Answer
     | Refused
@@ -130,10 +142,10 @@ AnyMessage = (
 )
 
 _encoder = msgspec.msgpack.Encoder()
-_decoder = msgspec.msgpack.Decoder(AnyMessage)
+_decoder = msgspec.msgpack.Decoder(_ANY)
 
 
-def encode(message: Configure | Message) -> bytes:
+def encode(message: Frame) -> bytes:
     """A message with its length in front."""
     body = _encoder.encode(message)
     return _LENGTH.pack(len(body)) + body
@@ -145,7 +157,7 @@ class Deframer:
     def __init__(self) -> None:
         self._bytes = bytearray()
 
-    def feed(self, data: bytes) -> Iterator[Configure | Message]:
+    def feed(self, data: bytes) -> Iterator[Frame]:
         """The messages that are complete with `data`; raises `ValueError` for what is none."""
         self._bytes += data
         start = 0

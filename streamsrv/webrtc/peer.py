@@ -102,7 +102,9 @@ class Peer:
                 text = f"No answer to the offer could be made within {NEGOTIATE_S:g} seconds."
                 self._send(Refused(self._call, "negotiation_timeout", text))
                 return
-            self._send(Answer(self._call, answer, self._max_event_bytes))
+            (transceiver,) = self._connection.getTransceivers()
+            hears = transceiver.currentDirection in ("sendrecv", "sendonly")
+            self._send(Answer(self._call, answer, self._max_event_bytes, hears))
             reason = await self._until_ended()
             self._send(Ended(self._call, reason))
         finally:

@@ -12,7 +12,7 @@ from pathlib import Path
 import streamsrv
 from streamsrv.errors import Unavailable
 from streamsrv.webrtc.link import Link
-from streamsrv.webrtc.messages import Configure, Ended, Message, Offer, Refused
+from streamsrv.webrtc.messages import Configure, CpuTime, Ended, Frame, Message, Offer, Refused
 
 logger = logging.getLogger(__name__)
 
@@ -30,6 +30,7 @@ class _Media:
 
     process: asyncio.subprocess.Process
     link: Link = field(init=False)
+    cpu_s: float = 0.0
     listeners: dict[int, Callable[[Message], None]] = field(default_factory=dict[int, Callable[[Message], None]])
 
 
@@ -54,12 +55,18 @@ class MediaPool:
         self._configure = configure
         self._media: list[_Media] = []
         self._calls = 0
+        self._ended_cpu_s = 0.0
         self._starting = asyncio.Lock()
 
     @property
     def pids(self) -> list[int]:
         """Process ids of those that run."""
         return [media.process.pid for media in self._media]
+
+    @property
+    def cpu_s(self) -> float:
+        """CPU time that all of them used, those that ended included."""
+        return self._ended_cpu_s + sum(media.cpu_s for media in self._media)
 
     async def open(self, sdp: str, listener: Callable[[Message], None]) -> Line:
         """Give an offer to a media process; `listener` hears `Answer` or `Refused`, and all that follows.
@@ -121,7 +128,9 @@ class MediaPool:
         media.link.send(self._configure)
         return media
 
-    def _heard(self, media: _Media, message: Configure | Message) -> None:
+    def _heard(self, media: _Media, message: Frame) -> None:
+        if isinstance(message, CpuTime):
+            media.cpu_s = message.seconds
         if not isinstance(message, Message):
             return
         is_last = isinstance(message, Ended | Refused)
@@ -142,6 +151,7 @@ class MediaPool:
     def _end_calls(self, media: _Media, reason: str) -> None:
         if media in self._media:
             self._media.remove(media)
+            self._ended_cpu_s += media.cpu_s
         listeners, media.listeners = media.listeners, {}
         for call, listener in listeners.items():
             listener(Ended(call, reason))

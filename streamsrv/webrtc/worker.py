@@ -9,17 +9,20 @@ import logging
 import signal
 import socket
 import sys
+import time
 
 import aioice.ice
 import uvloop
 from aiortc import RTCIceServer
 
 from streamsrv.webrtc.link import Link
-from streamsrv.webrtc.messages import Configure, Ended, Message, Microphone, Offer
+from streamsrv.webrtc.messages import Configure, CpuTime, Ended, Frame, Message, Microphone, Offer
 from streamsrv.webrtc.peer import Peer
 
 logger = logging.getLogger(__name__)
 
+REPORT_S = 0.5
+"""How often the server learns how busy this process is."""
 LOOPBACK = "127.0.0.1"
 MAX_WAITING_BYTES = 16 * 1024 * 1024
 """What the server's process may leave unread: half of it is kept free for events, so that audio is dropped first."""
@@ -39,11 +42,14 @@ class Worker:
         """Serve until the server's process closes the socket; then let each client know."""
         async with self._tasks:
             self._link = await Link.over(sock, self._take, self._stopped.set)
-            await self._stopped.wait()
+            stopped = self._tasks.create_task(self._stopped.wait())
+            while not self._stopped.is_set():
+                self._link.send(CpuTime(time.process_time()))
+                await asyncio.wait([stopped], timeout=REPORT_S)
             for peer in self._peers.values():
                 peer.end("The server stops.")
 
-    def _take(self, message: Configure | Message) -> None:
+    def _take(self, message: Frame) -> None:
         match message:
             case Configure():
                 self._configure(message)

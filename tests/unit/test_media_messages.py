@@ -1,8 +1,8 @@
 import pytest
 
-from streamsrv.webrtc.messages import MAX_MESSAGE_BYTES, AnyMessage, Clear, Deframer, Event, Speech, encode
+from streamsrv.webrtc.messages import MAX_MESSAGE_BYTES, Clear, Deframer, Event, Frame, Speech, encode
 
-SAID: list[AnyMessage] = [Event(1, '{"type":"x"}'), Speech(2, "item_1", 24_000, bytes(range(256)) * 10), Clear(1)]
+SAID: list[Frame] = [Event(1, '{"type":"x"}'), Speech(2, "item_1", 24_000, bytes(range(256)) * 10), Clear(1)]
 
 
 @pytest.mark.parametrize("step", [1, 3, 100, 10_000])

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import re
+from collections import Counter
 
 import pytest
 from websockets.asyncio.client import connect
@@ -138,6 +139,29 @@ async def test_a_full_server_refuses_and_says_when_to_come_back():
         await server.without_sessions()
         async with calling(server):
             pass
+
+
+async def test_a_hundred_offers_at_once_open_no_more_calls_than_there_is_room_for():
+    with serving(fake_engines(), max_sessions=3, **LOOPBACK) as server:
+        offer, sdp = (await good_offer()), {"Content-Type": "application/sdp"}
+        replies = await asyncio.gather(*(request(server, "POST", "/v1/realtime/calls", offer, sdp) for _ in range(100)))
+        assert Counter(reply.status for reply in replies) == {201: 3, 503: 97}
+        for reply in replies:
+            if reply.status == 201:
+                await request(server, "DELETE", reply.headers["location"])
+        await server.without_sessions()
+
+
+async def test_a_client_that_takes_no_audio_can_only_have_text(server):
+    caller = Caller()
+    offer = (await caller.offer()).replace("a=sendrecv", "a=sendonly")
+    spoken = await request(server, "POST", "/v1/realtime/calls", *form(sdp=offer, session="{}"))
+    assert (spoken.status, spoken.error["param"]) == (400, "sdp")
+    captions = json.dumps({"type": "transcription"})
+    written = await request(server, "POST", "/v1/realtime/calls", *form(sdp=offer, session=captions))
+    assert written.status == 201
+    await request(server, "DELETE", written.headers["location"])
+    await caller.close()
 
 
 async def test_without_aiortc_the_answer_says_what_is_missing(server, monkeypatch: pytest.MonkeyPatch):

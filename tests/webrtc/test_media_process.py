@@ -34,6 +34,14 @@ async def test_the_calls_of_a_process_that_dies_end_with_a_reason_and_the_next_c
             assert server.app.state.calls.media_pids != [pid]
 
 
+async def test_the_server_knows_what_its_media_costs():
+    with serving(fake_engines(), **LOOPBACK) as server:
+        assert server.app.state.calls.cpu_s == 0
+        async with calling(server), asyncio.timeout(10):
+            while server.app.state.calls.cpu_s == 0:
+                await server.tasks()
+
+
 async def test_calls_are_spread_over_processes():
     with serving(fake_engines(), **{**LOOPBACK, "webrtc_processes": 2}) as server:
         callers = [Caller() for _ in range(5)]
