@@ -75,10 +75,10 @@ def hear(lost: set[int], packets: int = 100) -> list[int]:
     return blocks
 
 
-def test_the_microphone_comes_in_blocks_of_32_ms_at_16_khz():
+def test_each_packet_is_heard_at_once_at_16_khz():
     blocks = hear(lost=set())
-    assert set(blocks) == {512}
-    assert 100 * 320 - sum(blocks) < 1024
+    assert len(blocks) == 100
+    assert 100 * 320 - sum(blocks) <= 160  # the resampler holds some ms back
 
 
 def test_losses_make_the_audio_no_shorter():
