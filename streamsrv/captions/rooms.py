@@ -59,7 +59,7 @@ class OpenRoom:
 
 
 class Rooms:
-    """At most `most` rooms; one that has been without a speaker for `keep_ms` is forgotten. `clock_ms`: a steady clock."""
+    """At most `most` rooms. One without a speaker is forgotten after `keep_ms` of `clock_ms`, a steady clock."""
 
     def __init__(
         self,
