@@ -20,6 +20,7 @@ export class Speaking extends Emitter {
   #captions;
   /** @type {SpeakingStatus} */
   #status = "idle";
+  #released = false;
 
   /**
    * @param {import("../lib/index.js").AudioEngine} audio  unlocked
@@ -83,8 +84,7 @@ export class Speaking extends Emitter {
     if (this.#status === "idle" || this.#status === "finishing") return;
     const wasLive = this.#status === "live";
     this.#tell("finishing");
-    this.#capture.close();
-    this.#source.close();
+    this.#release();
     if (wasLive) await this.#lastWords();
     this.#connection.close();
     this.#end();
@@ -107,9 +107,16 @@ export class Speaking extends Emitter {
 
   #end() {
     if (this.#status === "idle") return;
+    this.#release();
+    this.#tell("idle");
+  }
+
+  /** Let go of the microphone, the tab or the file. */
+  #release() {
+    if (this.#released) return;
+    this.#released = true;
     this.#capture.close();
     this.#source.close();
-    this.#tell("idle");
   }
 
   /** @param {SpeakingStatus} status */

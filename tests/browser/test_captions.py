@@ -1,0 +1,199 @@
+"""Caption rooms as people use them: a speaker's page, viewers' pages, an overlay."""
+
+import re
+from pathlib import Path
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Locator, Page, expect
+
+from pages import Pages
+from server_process import ServerProcess
+from sound_card import SoundCard
+
+BOOKS = re.compile("which were the immediate predecessors", re.IGNORECASE)
+TRANSCRIPT_MS = 30_000
+DESKTOP = {"width": 1280, "height": 800}
+PHONE = {"width": 390, "height": 844}
+
+
+def watch(pages: Pages, server: ServerProcess, room: str, query: str = "", **options: object) -> Page:
+    return pages.open(f"{server.url}/captions/{room}{query}", **options)
+
+
+def speak(pages: Pages, server: ServerProcess, room: str, **options: object) -> Page:
+    """A speaker's page whose captions are live."""
+    page = pages.open(f"{server.url}/captions/{room}/speak", **options)
+    page.get_by_role("button", name="Start captions").click()
+    expect(page.get_by_role("button", name="Stop captions")).to_be_visible()
+    return page
+
+
+def text(page: Page) -> Locator:
+    return page.locator("#text")
+
+
+def final_text(page: Page) -> str:
+    """The first text on this page that is final, once there is one."""
+    final = page.locator(".utterance[data-final=true]").first
+    final.wait_for(timeout=TRANSCRIPT_MS)
+    return final.inner_text()
+
+
+def test_three_viewers_read_what_is_said_one_of_them_late(
+    server: ServerProcess, pages: Pages, sound_card: SoundCard, recordings: Path, pictures: Path
+):
+    first = watch(pages, server, "hall")
+    second = watch(pages, server, "hall")
+    expect(first.get_by_text("Waiting for the speaker")).to_be_visible()
+    speaker = speak(pages, server, "hall")
+    expect(first.get_by_text("Live", exact=True)).to_be_visible()
+    sound_card.say(recordings / "block_books.flac")
+    said = final_text(first)
+    assert "book" in said.lower()
+    late = watch(pages, server, "hall")
+    for page in (second, speaker, late):
+        expect(text(page)).to_contain_text(said)
+    speaker.get_by_role("button", name="Stop captions").click()
+    expect(first.get_by_text("The speaker is away")).to_be_visible()
+    first.screenshot(path=pictures / "captions-viewer.png")
+
+
+def test_words_are_shown_before_they_are_final(
+    server: ServerProcess, pages: Pages, sound_card: SoundCard, recordings: Path
+):
+    viewer = watch(pages, server, "soon")
+    # Kept by the page itself, for the words may be final before this process has looked.
+    viewer.evaluate(
+        """() => { globalThis.tentative = new Set(); new MutationObserver(() => {
+             for (const each of document.querySelectorAll(".tentative")) globalThis.tentative.add(each.textContent);
+           }).observe(document.querySelector("#text"), {subtree: true, childList: true, characterData: true}); }"""
+    )
+    speak(pages, server, "soon")
+    sound_card.say(recordings / "block_books.flac")
+    final_text(viewer)
+    assert any(viewer.evaluate("[...globalThis.tentative]"))
+
+
+def test_nothing_said_is_lost_when_the_server_is_restarted(
+    own_server, pages: Pages, sound_card: SoundCard, recordings: Path
+):
+    server = own_server()
+    pages.allow("Failed to load resource|WebSocket connection")
+    viewer = watch(pages, server, "restart")
+    speak(pages, server, "restart")
+    sound_card.say(recordings / "block_books.flac")
+    said = final_text(viewer)
+    server.kill()
+    expect(viewer.get_by_text("Connection lost, reconnecting")).to_be_visible()
+    server.start()
+    expect(viewer.get_by_text("Live", exact=True)).to_be_visible(timeout=TRANSCRIPT_MS)
+    sound_card.say(recordings / "lock_the_front_door.flac")
+    expect(text(viewer)).to_contain_text(re.compile("door", re.IGNORECASE), timeout=TRANSCRIPT_MS)
+    expect(text(viewer)).to_contain_text(said)
+
+
+def test_a_file_is_captioned(server: ServerProcess, pages: Pages, recordings: Path):
+    page = pages.open(f"{server.url}/captions/file/speak")
+    page.get_by_label("File").check()
+    page.locator("#file").set_input_files(recordings / "block_books.flac")
+    page.get_by_role("button", name="Start captions").click()
+    expect(text(page)).to_contain_text(BOOKS, timeout=TRANSCRIPT_MS)
+    expect(page.get_by_role("button", name="Start captions")).to_be_enabled(timeout=TRANSCRIPT_MS)
+
+
+@pytest.mark.parametrize(("label", "start"), [("SubRip", "1\n00:00:"), ("WebVTT", "WEBVTT\n"), ("Text", "")])
+def test_captions_are_downloaded(server: ServerProcess, spoken: str, pages: Pages, label: str, start: str):
+    page = watch(pages, server, spoken)
+    expect(text(page)).to_contain_text(BOOKS)
+    page.get_by_role("button", name="Download the captions").click()
+    with page.expect_download() as download:
+        page.get_by_role("button", name=f"{label} (").click()
+    content = Path(download.value.path()).read_text()
+    assert content.startswith(start)
+    assert "predecessors of the true printed book" in content.replace("\n", " ")
+
+
+def test_scrolling_back_stops_following_until_the_reader_wants_to(server: ServerProcess, spoken: str, pages: Pages):
+    page = watch(pages, server, spoken, viewport={"width": 400, "height": 260})
+    expect(text(page)).to_contain_text(BOOKS)
+    for _ in range(4):
+        page.get_by_role("button", name="Larger text").click()
+    latest = page.get_by_role("button", name="Latest words")
+    expect(latest).to_be_hidden()
+    page.locator("#captions").hover()
+    page.mouse.wheel(0, -2000)
+    expect(latest).to_be_visible()
+    latest.click()
+    expect(latest).to_be_hidden()
+    below = page.locator("#captions").evaluate("(e) => e.scrollHeight - e.scrollTop - e.clientHeight")
+    assert below < 50
+
+
+def test_an_overlay_is_the_last_lines_on_nothing(server: ServerProcess, spoken: str, pages: Pages, pictures: Path):
+    page = watch(pages, server, spoken, "?overlay=1&lines=1", viewport=DESKTOP)
+    expect(text(page)).to_contain_text(BOOKS)
+    expect(page.locator("header")).to_be_hidden()
+    assert page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgba(0, 0, 0, 0)"
+    box = page.locator("#captions").bounding_box()
+    assert box is not None
+    assert box["height"] < 100
+    page.screenshot(path=pictures / "captions-overlay.png", omit_background=True)
+
+
+def test_a_reader_without_a_key_is_asked_for_it(own_server, pages: Pages):
+    pages.allow("401")
+    server = own_server(api_keys="sk-local-1")
+    page = watch(pages, server, "locked")
+    expect(page.get_by_role("heading", name="These captions are not public")).to_be_visible()
+    page.get_by_label("Key of this server").fill("sk-local-1")
+    page.get_by_role("button", name="Read along").click()
+    expect(page.get_by_text("Waiting for the speaker")).to_be_visible()
+
+
+def test_a_denied_microphone_is_explained(server: ServerProcess, pages: Pages):
+    page = pages.open(f"{server.url}/captions/denied/speak")
+    page.evaluate(
+        "() => { navigator.mediaDevices.getUserMedia = async () => { throw new DOMException('', 'NotAllowedError') } }"
+    )
+    page.get_by_role("button", name="Start captions").click()
+    expect(page.get_by_role("alert")).to_contain_text("This page may not use the microphone.")
+    expect(page.get_by_role("button", name="Start captions")).to_be_enabled()
+
+
+def test_the_way_from_the_first_page_to_a_room(server: ServerProcess, pages: Pages):
+    page = pages.open(f"{server.url}/captions/")
+    page.get_by_label("Name of the room").fill("town-hall")
+    page.get_by_role("button", name="Read along").click()
+    expect(page).to_have_url(f"{server.url}/captions/town-hall")
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("viewport", [DESKTOP, PHONE], ids=["desktop", "phone"])
+@pytest.mark.parametrize("path", ["", "speak", "viewer"])
+def test_pages_are_accessible(
+    server: ServerProcess, spoken: str, pages: Pages, pictures: Path, path: str, viewport: dict[str, int], scheme: str
+):
+    url = {"": "/captions/", "speak": f"/captions/{spoken}/speak", "viewer": f"/captions/{spoken}"}[path]
+    page = pages.open(server.url + url, viewport=viewport, color_scheme=scheme)
+    if path:
+        expect(text(page)).to_contain_text(BOOKS)
+        # Tentative words too:
+        page.locator(".tentative").first.evaluate("(element) => { element.textContent = 'and so on' }")
+    page.screenshot(path=pictures / f"captions-{path or 'rooms'}-{viewport['width']}-{scheme}.png")
+    results = Axe().run(page)
+    assert results.violations_count == 0, results.generate_report()
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), "the page is wider than the screen"
+
+
+@pytest.fixture(scope="module")
+def spoken(server: ServerProcess, chromium, recordings: Path) -> str:
+    """The name of a room in which the recording of the block books was said."""
+    made = Pages(chromium)
+    page = made.open(f"{server.url}/captions/books/speak")
+    page.get_by_label("File").check()
+    page.locator("#file").set_input_files(recordings / "block_books.flac")
+    page.get_by_role("button", name="Start captions").click()
+    expect(page.get_by_role("button", name="Start captions")).to_be_enabled(timeout=TRANSCRIPT_MS)
+    made.close()
+    return "books"
