@@ -14,6 +14,7 @@ import time
 
 import aioice.ice
 import numpy as np
+import uvicorn
 import uvloop
 from aiortc import MediaStreamTrack, RTCConfiguration, RTCDataChannel, RTCPeerConnection, RTCSessionDescription
 from aiortc.mediastreams import MediaStreamError
@@ -22,7 +23,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from streamsrv.server import Server, address, bind
+from streamsrv.server import address, bind
 from webrtc_tones import ToneDetector, tone_event
 
 
@@ -72,7 +73,9 @@ async def hear(track: MediaStreamTrack, channel: "asyncio.Future[RTCDataChannel]
 async def serve(*, listen: bool) -> None:
     listener = bind("127.0.0.1", 0)
     app = Starlette(routes=[Route("/v1/realtime/calls", Calls(listen=listen).answer, methods=["POST"])])
-    await Server(app, lambda: print(f"Listening on {address(listener)}", flush=True)).serve(sockets=[listener])
+    listener.listen()
+    print(f"Listening on {address(listener)}", flush=True)
+    await uvicorn.Server(uvicorn.Config(app, log_level="warning", access_log=False)).serve(sockets=[listener])
 
 
 def main() -> None:
