@@ -67,6 +67,7 @@ session.on("connection", ({ status, retryInMs, reason }) => {
 });
 session.on("problem", (problem) => {
   if (problem.code === "key_required") return askForKey(problem);
+  if (problem.code === "sound_blocked") document.addEventListener("pointerdown", playSound, { once: true });
   notices.show(problem.code, problem.message, problem.advice, wayOn(problem));
 });
 
@@ -76,10 +77,15 @@ session.on("problem", (problem) => {
  */
 function wayOn({ code }) {
   if (code.startsWith("microphone_")) return { label: "Try again", run: () => session.openMicrophone() };
-  if (code === "sound_blocked") return { label: "Play sound", run: () => session.unlock() };
+  if (code === "sound_blocked") return { label: "Play sound", run: playSound };
   if (code === "unreachable" || code === "gave_up") return { label: "Try again", run: () => (session.active ? session.retry() : start()) };
   if (code === "server_full") return { label: "Try again", run: () => start() };
   return undefined;
+}
+
+async function playSound() {
+  await session.unlock();
+  notices.hide("sound_blocked");
 }
 
 /** @param {Problem} problem */

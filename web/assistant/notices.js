@@ -1,6 +1,6 @@
 /** What went wrong, above the controls, each with a way on. */
 
-import { byId, make } from "./elements.js";
+import { byId, make, makeSvg } from "./elements.js";
 
 /** @typedef {{label: string, run: () => void}} Action */
 
@@ -51,7 +51,7 @@ export class Notices {
 
   /** @param {string} code */
   #dismiss(code) {
-    const button = make("button", "icon", "×");
+    const button = make("button", "icon", makeSvg("svg", { viewBox: "0 0 24 24", "aria-hidden": "true" }, makeSvg("path", { d: "M7 7l10 10M17 7L7 17" })));
     button.type = "button";
     button.setAttribute("aria-label", "Dismiss");
     button.addEventListener("click", () => this.hide(code));

@@ -1,12 +1,16 @@
+import { Emitter } from "./emitter.js";
 import { SAMPLE_RATE } from "./pcm.js";
 import { Problem, unreachable } from "./problems.js";
 
 /**
  * The page's one AudioContext. It runs at the rate of the wire, so that the browser resamples and we do not.
  *
- * Browsers let a page make sound only after a tap: call `unlock` inside its handler.
+ * Browsers let a page make sound only after a tap: call `unlock` inside its handler. `running` tells when sound begins and
+ * when the system takes it away (a telephone call, for example).
+ *
+ * @extends {Emitter<{running: boolean}>}
  */
-export class AudioEngine {
+export class AudioEngine extends Emitter {
   #context = /** @type {AudioContext | null} */ (null);
   #modules = /** @type {Promise<void> | null} */ (null);
 
@@ -33,6 +37,7 @@ export class AudioEngine {
         throw new Problem("no_audio_worklet", "This page cannot use sound.", "Open it over https, or in a newer browser.");
       }
       this.#context = new AudioContext({ sampleRate: SAMPLE_RATE, latencyHint: "interactive" });
+      this.#context.onstatechange = () => this.emit("running", this.running);
     }
     const context = this.#context;
     const resumed = context.resume();
@@ -52,6 +57,7 @@ export class AudioEngine {
     const context = this.#context;
     this.#context = null;
     this.#modules = null;
+    if (context) context.onstatechange = null;
     await context?.close();
   }
 }

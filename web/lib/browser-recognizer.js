@@ -27,7 +27,7 @@ export class BrowserRecognizer extends Emitter {
   /** @type {ReturnType<typeof setTimeout> | undefined} */
   #timer;
 
-  /** @param {string} language  BCP 47, such as `en-US` */
+  /** @param {() => string} language  BCP 47, such as `en-US` */
   constructor(language) {
     super();
     this.#language = language;
@@ -50,7 +50,7 @@ export class BrowserRecognizer extends Emitter {
     if (!Recognition || !this.#wanted) return;
     const recognition = new Recognition();
     this.#current = recognition;
-    recognition.lang = this.#language;
+    recognition.lang = this.#language();
     recognition.continuous = true;
     recognition.interimResults = true;
     recognition.onstart = () => clearTimeout(this.#timer);

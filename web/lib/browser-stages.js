@@ -12,8 +12,7 @@ import { newItemId } from "./item-id.js";
  *   hearing: boolean,
  *   asked: {id: string, text: string},
  *   playing: boolean,
- *   recognitionProblem: import("./problems.js").Problem,
- *   voiceProblem: import("./problems.js").Problem,
+ *   problem: {problem: import("./problems.js").Problem, browserHears?: false, browserSpeaks?: false},
  * }>}  `changed`: the transcript; `asked`: somebody said a whole utterance
  */
 export class BrowserStages extends Emitter {
@@ -28,7 +27,7 @@ export class BrowserStages extends Emitter {
   #utterance = "";
 
   /**
-   * @param {string} language  BCP 47
+   * @param {() => string} language  BCP 47
    * @param {import("./transcript.js").Transcript} transcript
    */
   constructor(language, transcript) {
@@ -40,7 +39,7 @@ export class BrowserStages extends Emitter {
     this.#recognizer.on("final", (text) => this.#heard(text, true));
     this.#recognizer.on("problem", (problem) => {
       this.#wanted = false;
-      this.emit("recognitionProblem", problem);
+      this.emit("problem", { problem, browserHears: false });
     });
     this.#voice.on("speaking", (speaking) => this.#speaks(speaking));
     this.#voice.on("spoken", ({ itemId, text }) => {
@@ -55,7 +54,7 @@ export class BrowserStages extends Emitter {
       transcript.playedAll(itemId);
       this.emit("changed", null);
     });
-    this.#voice.on("problem", (problem) => this.emit("voiceProblem", problem));
+    this.#voice.on("problem", (problem) => this.emit("problem", { problem, browserSpeaks: false }));
   }
 
   /** @param {boolean} wanted  whether to recognise what is said */

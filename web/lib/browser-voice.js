@@ -32,7 +32,7 @@ export class BrowserVoice extends Emitter {
   /** @type {ReturnType<typeof setTimeout> | undefined} */
   #timer;
 
-  /** @param {string} language  BCP 47 */
+  /** @param {() => string} language  BCP 47 */
   constructor(language) {
     super();
     this.#language = language;
@@ -82,7 +82,7 @@ export class BrowserVoice extends Emitter {
     const next = this.#waiting.shift();
     if (!next) return;
     const utterance = new SpeechSynthesisUtterance(next.text);
-    utterance.lang = this.#language;
+    utterance.lang = this.#language();
     this.#current = utterance;
     utterance.onstart = () => {
       clearTimeout(this.#timer);

@@ -1,7 +1,7 @@
 import { AudioBacklog } from "./audio-backlog.js";
 import { Backoff } from "./backoff.js";
 import { Emitter } from "./emitter.js";
-import { Problem, unreachable } from "./problems.js";
+import { asProblem, Problem, unreachable } from "./problems.js";
 import { WebRtcTransport } from "./webrtc-transport.js";
 import { WebSocketTransport } from "./websocket-transport.js";
 
@@ -260,12 +260,4 @@ export class Connection extends Emitter {
     this.#status = status;
     this.emit("status", { status, attempt: this.#backoff.attempt, retryInMs, reason });
   }
-}
-
-/**
- * @param {unknown} error
- * @returns {Problem}
- */
-function asProblem(error) {
-  return error instanceof Problem ? error : new Problem("connection_failed", String(error));
 }

@@ -18,6 +18,14 @@ export class Problem extends Error {
 }
 
 /**
+ * @param {unknown} error  anything that was thrown
+ * @returns {Problem}
+ */
+export function asProblem(error) {
+  return error instanceof Problem ? error : new Problem("failed", `Something went wrong in this page: ${error}`);
+}
+
+/**
  * Why there is no microphone.
  *
  * @param {string} errorName  of the DOMException that `getUserMedia` threw
@@ -96,11 +104,6 @@ export function recognitionProblem(error) {
   }
 }
 
-/** Neither the server nor the browser can recognise speech. */
-export function noRecognition() {
-  return new Problem("no_recognition", "Nothing here can recognise speech.", "You can type instead.");
-}
-
 /** The page may not play sound yet. */
 export function soundBlocked() {
   return new Problem("sound_blocked", "The browser does not let this page play sound yet.", "Tap anywhere on the page.");
@@ -128,4 +131,16 @@ export function unreachable() {
     "The server cannot be reached.",
     "Check that it runs and that this device is online.",
   );
+}
+
+/**
+ * No answer at all, and what goes on without one.
+ *
+ * @param {import("./path.js").Stage} recognition  who recognises speech now
+ * @returns {Problem}
+ */
+export function withoutServer(recognition) {
+  const { code, message, advice } = unreachable();
+  if (recognition === "none") return new Problem(code, message, advice);
+  return new Problem(code, message, "Until it is back, the browser alone writes down what you say, and nobody answers.");
 }

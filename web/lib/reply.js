@@ -196,11 +196,12 @@ export class RemoteReply extends Emitter {
   }
 
   close() {
-    if (this.#itemId) this.#end(false);
+    this.#end(false);
   }
 
   /** @param {string} responseId */
   async #start(responseId) {
+    clearInterval(this.#ticks);
     this.#itemId = this.#items.get(responseId) ?? "";
     this.emit("arrived", { responseId });
     this.emit("playing", true);

@@ -18,8 +18,7 @@ import { WebRtcTransport } from "./webrtc-transport.js";
  *   event: ServerEvent,
  *   problem: import("./problems.js").Problem,
  *   blocked: null,
- *   playing: boolean,
- *   held: boolean,
+ *   doing: {playing: boolean} | {held: boolean},
  *   progress: import("./speaker.js").Played,
  *   latency: {responseId: string, stages: Record<string, number>},
  * }>}
@@ -142,8 +141,8 @@ export class ServerLink extends Emitter {
         ? new RemoteReply(transport)
         : new PlayedReply(new Speaker(this.#audio), (event) => connection.send(event));
     this.#reply = reply;
-    reply.on("playing", (playing) => this.emit("playing", playing));
-    reply.on("held", (held) => this.emit("held", held));
+    reply.on("playing", (playing) => this.emit("doing", { playing }));
+    reply.on("held", (held) => this.emit("doing", { held }));
     reply.on("progress", (played) => this.emit("progress", played));
     reply.on("arrived", ({ responseId }) => this.#latency.audioArrived(responseId, performance.now()));
     reply.on("begun", ({ responseId, delayMs }) => {

@@ -1,7 +1,7 @@
 import { Capture } from "./capture.js";
 import { Emitter } from "./emitter.js";
 import { openMicrophone } from "./microphone.js";
-import { microphoneLost, Problem } from "./problems.js";
+import { asProblem, microphoneLost, Problem } from "./problems.js";
 
 /**
  * The microphone of a session, with a gate: `pcm` flows while it is open, `level` always. When the device is unplugged
@@ -39,7 +39,7 @@ export class VoiceInput extends Emitter {
       if (opening === this.#opening) this.#use(stream);
       else stream.getTracks().forEach((track) => track.stop());
     } catch (error) {
-      this.emit("problem", /** @type {Problem} */ (error));
+      this.emit("problem", asProblem(error));
     }
   }
 

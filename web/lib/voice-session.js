@@ -4,7 +4,7 @@ import { BrowserStages } from "./browser-stages.js";
 import { Emitter } from "./emitter.js";
 import { newItemId } from "./item-id.js";
 import { PathFinder } from "./path-finder.js";
-import { noRecognition, Problem, soundBlocked } from "./problems.js";
+import { asProblem, Problem, soundBlocked, withoutServer } from "./problems.js";
 import { PushToTalk } from "./push-to-talk.js";
 import { ServerLink } from "./server-link.js";
 import { ServerSearch } from "./server-search.js";
@@ -42,6 +42,7 @@ export class VoiceSession extends Emitter {
   #finder = new PathFinder({ server: null, browserHears: BrowserStages.hears, browserSpeaks: BrowserStages.speaks });
   #tracker = new ActivityTracker();
   #muted = false;
+  #wantsMicrophone = false;
   #answerOwed = false;
 
   /**
@@ -55,11 +56,12 @@ export class VoiceSession extends Emitter {
     this.#link = new ServerLink(server, this.#audio);
     this.#button = new PushToTalk(this.#link);
     this.#search = new ServerSearch(server);
-    this.#browser = new BrowserStages(this.#options.language, this.#transcript);
+    this.#browser = new BrowserStages(() => this.#options.language, this.#transcript);
     this.#finder.on("path", (path) => {
       this.emit("path", path);
       this.#arrange();
     });
+    this.#audio.on("running", (running) => this.active && !running && this.emit("problem", soundBlocked()));
     this.#tracker.on("activity", (activity) => this.emit("activity", activity));
     this.#followLink();
     this.#followInput();
@@ -93,12 +95,10 @@ export class VoiceSession extends Emitter {
   async start({ microphone = true } = {}) {
     if (this.active) return;
     this.#tracker.change({ connection: "connecting" });
+    this.#wantsMicrophone = microphone;
     try {
       await this.#audio.unlock(); // first: what comes after an answer of the server is not inside the tap any more
-      this.#finder.learn({ server: await this.#server.capabilities() });
-      if (microphone) await this.#needMicrophone();
-      await this.#connect();
-      if (!this.#audio.running) this.emit("problem", soundBlocked());
+      await this.#connectTo(await this.#server.capabilities());
     } catch (error) {
       this.#failed(error);
     }
@@ -208,14 +208,26 @@ export class VoiceSession extends Emitter {
     return this.active && this.#finder.server === null;
   }
 
+  /** @param {import("./path.js").Capabilities} capabilities */
+  async #connectTo(capabilities) {
+    this.#finder.learn({ server: capabilities });
+    try {
+      await this.#audio.unlock();
+      if (this.#wantsMicrophone) await this.#needMicrophone();
+      await this.#connect();
+      if (!this.#audio.running) this.emit("problem", soundBlocked());
+    } catch (error) {
+      this.#failed(error);
+    }
+  }
+
   async #connect() {
     this.#disconnect();
-    await this.#audio.unlock();
     const { model, transports } = this.#options;
     const offered = this.#finder.server?.transports ?? [];
     await this.#link.connect({
       query: model ? { model } : {},
-      session: () => this.#sessionObject(),
+      session: () => sessionObject(this.#options, this.path),
       replay: () => this.#transcript.replay(),
       transports: transports.filter((name) => offered.includes(name)),
       stream: () => this.#input.stream,
@@ -229,11 +241,7 @@ export class VoiceSession extends Emitter {
 
   /** Tell the server what the session should be now. */
   #update() {
-    this.#link.send({ type: "session.update", session: this.#sessionObject() });
-  }
-
-  #sessionObject() {
-    return sessionObject(this.#options, this.path);
+    this.#link.send({ type: "session.update", session: sessionObject(this.#options, this.path) });
   }
 
   #followLink() {
@@ -242,13 +250,9 @@ export class VoiceSession extends Emitter {
     link.on("status", (status) => this.#statusChanged(status));
     link.on("event", (event) => this.#take(event));
     link.on("problem", (problem) => this.#failed(problem));
-    this.#search.on("found", (capabilities) => {
-      this.#finder.learn({ server: capabilities });
-      this.#connect().catch((error) => this.#failed(error));
-    });
+    this.#search.on("found", (capabilities) => this.#connectTo(capabilities));
     link.on("blocked", () => this.emit("problem", soundBlocked()));
-    link.on("playing", (playing) => this.#tracker.change({ playing }));
-    link.on("held", (held) => this.#tracker.change({ held }));
+    link.on("doing", (change) => this.#tracker.change(change));
     link.on("progress", (played) => {
       this.#transcript.played(played);
       this.emit("progress", played);
@@ -269,17 +273,18 @@ export class VoiceSession extends Emitter {
       this.#quiet();
       this.#changed();
     }
-    if (status.status !== "closed") this.#tracker.change({ connection: status.status });
+    if (status.status === "closed") return this.close(); // the page was left; it may come back from the browser's cache
+    this.#tracker.change({ connection: status.status });
     this.#arrange();
     if (status.status === "open" && this.#answerOwed) this.#requestAnswer();
   }
 
   /** @param {unknown} error */
   #failed(error) {
-    const problem = error instanceof Problem ? error : new Problem("failed", String(error));
-    this.emit("problem", problem);
+    const problem = asProblem(error);
     if (problem.code === "unreachable" || problem.code === "gave_up") this.#goOnAlone();
     else if (problem.code !== "audio_lost") this.close();
+    this.emit("problem", problem.code === "unreachable" ? withoutServer(this.path.recognition) : problem);
   }
 
   /** No server: the browser writes down what is said, until there is one. */
@@ -288,7 +293,6 @@ export class VoiceSession extends Emitter {
     this.#input.close(); // the browser's recogniser opens the microphone itself
     this.#tracker.change({ connection: "open" });
     this.#finder.learn({ server: null });
-    if (this.path.recognition === "none") this.emit("problem", noRecognition());
     this.#search.start();
   }
 
@@ -332,13 +336,9 @@ export class VoiceSession extends Emitter {
       this.#tracker.change({ playing });
       this.#arrange();
     });
-    browser.on("recognitionProblem", (problem) => {
+    browser.on("problem", ({ problem, ...fact }) => {
       this.emit("problem", problem);
-      this.#finder.learn({ browserHears: false });
-    });
-    browser.on("voiceProblem", (problem) => {
-      this.emit("problem", problem);
-      this.#finder.learn({ browserSpeaks: false });
+      this.#finder.learn(fact);
     });
   }
 

@@ -1,7 +1,7 @@
 import { Emitter } from "./emitter.js";
 import { Problem } from "./problems.js";
 
-const CONNECT_MS = 8000;
+const CONNECT_MS = 6000;
 const GATHERING_MS = 1000; // what was found by then is sent: candidates that come later rarely matter
 const DISCONNECTED_MS = 4000; // a lost path may come back by itself within this time
 
