@@ -97,12 +97,12 @@ def check_port(port: int) -> Finding:
 
 
 def check_extras(catalogue: "Catalogue") -> list[Finding]:
-    """For each extra of this package, which of the modules its models need are installed."""
+    """For each extra of this package, which of the modules that WebRTC or its models need are installed."""
     from importlib.metadata import packages_distributions, version
 
     from streamsrv.providers.readiness import is_installed
 
-    modules: dict[str, dict[str, None]] = {}
+    modules: dict[str, dict[str, None]] = {"webrtc": {"aiortc": None}}
     for entry in catalogue.entries():
         if entry.extra:
             modules.setdefault(entry.extra, {}).update(dict.fromkeys(entry.requires))

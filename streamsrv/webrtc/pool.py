@@ -113,10 +113,12 @@ class MediaPool:
     async def _start(self) -> _Media:
         ours, theirs = socket.socketpair()
         # The same code as here, wherever it lies, and nothing from the working folder (-P).
-        environment = {**os.environ, "PYTHONPATH": str(Path(streamsrv.__file__).parents[1])}
+        path = os.pathsep.join([str(Path(streamsrv.__file__).parents[1]), *filter(None, [os.getenv("PYTHONPATH")])])
         command = (sys.executable, "-P", "-m", "streamsrv.webrtc.worker", str(theirs.fileno()))
         try:
-            process = await asyncio.create_subprocess_exec(*command, pass_fds=[theirs.fileno()], env=environment)
+            process = await asyncio.create_subprocess_exec(
+                *command, pass_fds=[theirs.fileno()], env={**os.environ, "PYTHONPATH": path}
+            )
         except OSError as error:
             ours.close()
             raise Unavailable(f"No media process can be started: {error}.") from error
