@@ -76,7 +76,7 @@ class Loss:
     lost_packets: int
     before_ms: float
     during_p50_ms: float
-    during_p95_ms: float
+    during_worst_ms: float
     after_ms: float
     """Median of the last two seconds."""
     back_s: float | None
@@ -210,7 +210,7 @@ def judge_loss(loss: float, lost: int, heard: list[Delay], began_s: float, ended
         lost_packets=lost,
         before_ms=before_ms,
         during_p50_ms=percentile(during_ms, 50),
-        during_p95_ms=percentile(during_ms, 95),
+        during_worst_ms=percentile(during_ms, 100),
         after_ms=percentile([delay.ms for delay in after if delay.sent_s > ended_s + AFTER_S - 2], 50),
         back_s=back_s if after and back_s < AFTER_S - 1 else None,
     )
@@ -250,14 +250,14 @@ def show(results: list[Result]) -> None:
         if (connect := result.connect) is not None:
             print(f"{result.server:<12}{connect.first_ms:>16}{connect.median_ms:>8}{connect.worst_ms:>8}")
     print(
-        f"\n{'':<12}{'loss':>6}{'packets':>9}{'before':>8}{'while p50':>11}{'p95':>7}{'after':>8}   (ms){'back s':>8}"
+        f"\n{'':<12}{'loss':>6}{'packets':>9}{'before':>8}{'while p50':>11}{'worst':>7}{'after':>8}   (ms){'back s':>8}"
     )
     for result in results:
         for loss in result.losses:
             back = "never" if loss.back_s is None else loss.back_s
             print(
                 f"{result.server:<12}{loss.loss:>6.0%}{loss.lost_packets:>9}{loss.before_ms:>8}"
-                f"{loss.during_p50_ms:>11}{loss.during_p95_ms:>7}{loss.after_ms:>8}{back:>15}"
+                f"{loss.during_p50_ms:>11}{loss.during_worst_ms:>7}{loss.after_ms:>8}{back:>15}"
             )
 
 

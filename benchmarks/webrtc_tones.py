@@ -14,6 +14,8 @@ TONES_HZ = (500, 800, 1100, 1400, 1700, 2000, 2300, 2600)
 PERIOD_FRAMES = 10
 """A tone of 20 ms begins each 200 ms; they take turns, so each comes every 1.6 s."""
 _LOUD = 2000
+_BLURRED_HZ = 60
+"""What is further from every tone is what concealment made of one whose packet was lost."""
 
 
 def tone_packets() -> list[bytes]:
@@ -76,6 +78,8 @@ class ToneDetector:
         spectrum = np.abs(np.fft.rfft(samples[: self._window] * np.hanning(self._window), 4096))
         peak_hz = float(np.argmax(spectrum)) * self._rate / 4096
         number = int(np.argmin([abs(peak_hz - frequency) for frequency in TONES_HZ]))
+        if abs(peak_hz - TONES_HZ[number]) > _BLURRED_HZ:
+            return None
         return Tone(number, self._arrived_s, self._offset_s)
 
 
