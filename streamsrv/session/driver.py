@@ -137,6 +137,7 @@ class SessionDriver:
             return
         if isinstance(event, AudioCommit):
             await self._hearing.flush()
+        self._hearing.count()
         self.handle(EventReceived(event))
 
     async def _append(self, event: AudioAppend) -> None:

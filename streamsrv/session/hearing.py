@@ -4,7 +4,7 @@ import asyncio
 import logging
 import math
 from collections import deque
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Callable, Coroutine, Iterable
 from contextlib import aclosing
 from typing import Any
 
@@ -68,7 +68,9 @@ class Hearing:
     async def append(self, audio: bytes, audio_format: AudioFormat) -> None:
         """Hear audio from the client, a whole number of samples."""
         for piece in _pieces(audio):
-            await self._hear(self._intake.append(piece, audio_format))
+            frames = self._intake.append(piece, audio_format)
+            if len(frames):
+                await self._hear(frames)
 
     async def append_pcm(self, pcm: NDArray[np.int16]) -> None:
         """Hear microphone audio, mono at 16 kHz."""
@@ -78,8 +80,12 @@ class Hearing:
         """Hear what did not fill a frame yet: the client commits."""
         await self._hear(self._intake.flush())
 
-    async def _hear(self, frames: NDArray[np.int16]) -> None:
+    def count(self) -> None:
+        """Report how much audio came: with each frame, and before whatever else depends on it."""
         self._report(AudioAppended(self._intake.received_ms))
+
+    async def _hear(self, frames: NDArray[np.int16]) -> None:
+        self.count()
         for start in range(0, len(frames), FRAMES_AT_ONCE):
             batch = frames[start : start + FRAMES_AT_ONCE]
             for frame, probability in zip(batch, await self._probabilities(self._vad, batch), strict=True):
@@ -187,5 +193,7 @@ def _level_db(frame: NDArray[np.int16]) -> float:
     return 10 * math.log10(max(power, 1.0)) - FULL_SCALE_DB
 
 
-def _pieces(audio: bytes) -> Iterator[bytes]:
+def _pieces(audio: bytes) -> Iterable[bytes]:
+    if len(audio) <= PIECE_BYTES:
+        return (audio,)
     return (audio[start : start + PIECE_BYTES] for start in range(0, len(audio), PIECE_BYTES))

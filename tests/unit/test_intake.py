@@ -13,7 +13,7 @@ from streamsrv.session.intake import Intake
 
 AUDIO = (8000 * np.sin(np.arange(24_000) * 0.05)).astype("<i2")
 
-HELD_BACK_MS = 2
+HELD_BACK_MS = 3
 """What the resampler keeps to itself, and rounding."""
 
 
