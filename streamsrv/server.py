@@ -1,5 +1,6 @@
 """The ASGI application on a socket: uvicorn, set up for long WebSocket sessions."""
 
+import gc
 import socket
 from collections.abc import Callable
 
@@ -32,6 +33,9 @@ class Server(uvicorn.Server):
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
+        # Models and modules stay: a full collection that looks at them stops all sessions for 50 ms instead of 15.
+        gc.collect()
+        gc.freeze()
         self._on_started()
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
