@@ -14,14 +14,15 @@ from streamsrv.session.endings import Ending, ending_of
 Eagerness = Literal["low", "medium", "high", "auto"]
 
 COMPLETE = (Ending.ANSWER, Ending.QUESTION, Ending.COMMAND)
-MAY_GO_ON = (Ending.UNKNOWN, Ending.UNMARKED, Ending.FRAGMENT, Ending.CALL)
+MAY_GO_ON = (Ending.UNMARKED, Ending.FRAGMENT, Ending.CALL)
 ITEMS = (Ending.LISTING, Ending.NUMBER, Ending.SPELLING)
 MUST_GO_ON = (Ending.DEPENDENT, Ending.OPEN, Ending.HESITATION)
 
 LIMITS_MS: dict[Ending, tuple[int, int, int]] = {
     **dict.fromkeys(COMPLETE, (600, 400, 320)),
     Ending.STATEMENT: (1000, 600, 600),
-    **dict.fromkeys(MAY_GO_ON, (1000, 1000, 500)),
+    Ending.UNKNOWN: (1000, 1000, 500),
+    **dict.fromkeys(MAY_GO_ON, (1200, 1200, 500)),
     **dict.fromkeys(ITEMS, (1500, 1500, 1500)),
     **dict.fromkeys(MUST_GO_ON, (1500, 1500, 750)),
 }
@@ -30,7 +31,7 @@ nothing (0.5, or no model), and when it says done (1); between them they are int
 disagree, the wait is in between; but each item of a list may sound like the last.
 
 Chosen on 264 pauses of about 50 English speakers (LibriSpeech, AMI, commands, telephone prompts; Moonshine tiny, Smart
-Turn v3.2), 2026-11-25. The levels are few, as finer ones did no better on speakers that they were not chosen on."""
+Turn v3.2), 2026-11-25. The levels are few: finer ones did no better on speakers that they were not chosen on."""
 MOST_FOR_EARLIER_PAUSE_MS = 700
 """The longest earlier pause in the turn lengthens the limit to its own length, but not beyond this: who went on after
 it may do so again."""
