@@ -33,7 +33,7 @@ from streamsrv.session.endpointing import (
 GROUPS = (COMPLETE, (Ending.STATEMENT,), (*MAY_GO_ON, Ending.UNKNOWN), ITEMS, MUST_GO_ON)
 GRID: tuple[tuple[tuple[int, int, int], ...], ...] = (
     ((400, 400, 400), (400, 400, 320), (600, 400, 320), (500, 500, 500)),
-    ((600, 600, 600), (1000, 600, 600), (1000, 600, 500)),
+    ((600, 600, 600), (1000, 600, 600), (1000, 600, 550), (1000, 600, 500)),
     (
         (1000, 1000, 1000),
         (1000, 1000, 500),

@@ -20,7 +20,7 @@ MUST_GO_ON = (Ending.DEPENDENT, Ending.OPEN, Ending.HESITATION)
 
 LIMITS_MS: dict[Ending, tuple[int, int, int]] = {
     **dict.fromkeys(COMPLETE, (600, 400, 320)),
-    Ending.STATEMENT: (1000, 600, 600),
+    Ending.STATEMENT: (1000, 600, 550),
     Ending.UNKNOWN: (1000, 1000, 500),
     **dict.fromkeys(MAY_GO_ON, (1200, 1200, 500)),
     **dict.fromkeys(ITEMS, (1500, 1500, 1500)),
