@@ -43,8 +43,8 @@ class Firefox:
     def __init__(self, connection: ClientConnection) -> None:
         self._connection = connection
         self._numbers = itertools.count(1)
-        self.errors: list[str] = []
-        """What the page wrote on the console as an error, and what it did not catch."""
+        self._errors: list[str] = []
+        self._allowed: list[str] = []
         self._command("session.new", capabilities={})
         self._command("session.subscribe", events=["log.entryAdded"])
         self._window = self._command("browsingContext.getTree")["contexts"][0]["context"]
@@ -77,6 +77,14 @@ class Firefox:
             base64.b64decode(self._command("browsingContext.captureScreenshot", context=self._window)["data"])
         )
 
+    def allow(self, text: str) -> None:
+        """Errors on the console that have this in them are part of the test."""
+        self._allowed.append(text)
+
+    def unexpected_errors(self) -> list[str]:
+        """What the page wrote on the console as an error, and what it did not catch."""
+        return [error for error in self._errors if not any(text in error for text in self._allowed)]
+
     def _command(self, method: str, **parameters: Any) -> dict[str, Any]:
         number = next(self._numbers)
         self._connection.send(json.dumps({"id": number, "method": method, "params": parameters}))
@@ -91,7 +99,7 @@ class Firefox:
 
     def _log(self, entry: dict[str, Any]) -> None:
         if entry["level"] == "error":
-            self.errors.append(str(entry.get("text")))
+            self._errors.append(str(entry.get("text")))
 
 
 @contextlib.contextmanager

@@ -1,9 +1,11 @@
 import { Emitter } from "./emitter.js";
+import { Liveness } from "./liveness.js";
 import { toBase64 } from "./pcm.js";
 import { Problem } from "./problems.js";
 
 const CONNECT_MS = 8000;
 const STALLED_BYTES = 640_000; // ten seconds of microphone audio that the network did not take
+const CHECK_MS = 1000;
 
 /**
  * A Realtime session over a WebSocket; audio goes as PCM inside the events.
@@ -18,6 +20,9 @@ export class WebSocketTransport extends Emitter {
   #query;
   /** @type {WebSocket | null} */
   #socket = null;
+  #liveness = new Liveness();
+  /** @type {ReturnType<typeof setInterval> | undefined} */
+  #checks;
 
   /**
    * @param {import("./server.js").Server} server
@@ -49,21 +54,20 @@ export class WebSocketTransport extends Emitter {
         socket.onclose = ({ code, reason }) => this.emit("close", reason || `The connection was closed (${code}).`);
         resolve(undefined);
       };
-      socket.onmessage = ({ data }) => this.emit("event", JSON.parse(data));
+      socket.onmessage = ({ data }) => {
+        this.#liveness.heard();
+        this.emit("event", JSON.parse(data));
+      };
     });
+    this.#checks = setInterval(() => this.#check(), CHECK_MS);
   }
 
   /** @param {object} event */
   send(event) {
     const socket = this.#socket;
     if (socket?.readyState !== WebSocket.OPEN) return;
-    if (socket.bufferedAmount > STALLED_BYTES) {
-      // The network is gone, and the operating system would take minutes to notice.
-      this.close();
-      this.emit("close", "The network does not take any more.");
-      return;
-    }
-    socket.send(JSON.stringify(event));
+    if (socket.bufferedAmount > STALLED_BYTES) this.#lost("The network does not take any more.");
+    else socket.send(JSON.stringify(event));
   }
 
   /** @param {Int16Array} pcm */
@@ -72,9 +76,27 @@ export class WebSocketTransport extends Emitter {
   }
 
   close() {
+    clearInterval(this.#checks);
     if (this.#socket === null) return;
     this.#socket.onclose = null;
     this.#socket.onmessage = null;
     this.#socket.close();
+  }
+
+  /** A page is not told of the pings of a WebSocket: an update that changes nothing is answered, too. */
+  #check() {
+    const state = this.#liveness.check(performance.now());
+    if (state === "ask") this.send({ type: "session.update", session: {} });
+    else if (state === "lost") this.#lost("The server does not answer any more.");
+  }
+
+  /**
+   * The network is gone, and the operating system would take minutes to notice.
+   *
+   * @param {string} reason
+   */
+  #lost(reason) {
+    this.close();
+    this.emit("close", reason);
   }
 }

@@ -1,0 +1,139 @@
+"""What takes the place of what is missing, step by step, and that the page says so."""
+
+import re
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, expect
+
+from assistant import Assistant
+from firefox import Firefox
+from pages import Pages
+from server_process import ServerProcess
+from sound_card import Recording, SoundCard
+
+DOUBLE = "scripted_speech_recognition_double.js"
+HEAR = "text => ScriptedSpeechRecognitionDouble.hear(text)"
+HEAR_FINALLY = "text => ScriptedSpeechRecognitionDouble.hear(text, { final: true })"
+LISTENS = "ScriptedSpeechRecognitionDouble.current !== null"
+
+StartServer = Callable[..., ServerProcess]
+
+
+def test_without_webrtc_the_websocket_is_used(server: ServerProcess, pages: Pages, speaker: Recording) -> None:
+    context = pages.context()
+    context.route("**/v1/realtime/calls*", lambda route: route.fulfill(status=404, body="not here"))
+    pages.allow("404")
+    page = context.new_page()
+    page.goto(server.url)
+    assistant = Assistant(page)
+    assistant.start()
+    expect(assistant.path).to_have_text("WebSocket")
+    expect(assistant.reasons()).to_contain_text("WebRTC is not used")
+    page.keyboard.press("Escape")
+    assistant.write("Say hello.")
+    speaker.wait_for_sound(200)
+
+
+def test_where_the_server_cannot_hear_the_browser_does(
+    own_server: StartServer, pages: Pages, speaker: Recording
+) -> None:
+    server = own_server(recognizer="none")
+    assistant = Assistant(pages.open(server.url, script=DOUBLE))
+    assistant.start()
+    expect(assistant.path).to_contain_text("browser hears")
+    page = assistant.page
+    page.wait_for_function(LISTENS)
+    page.evaluate(HEAR, "is the front")
+    expect(assistant.questions.last.locator(".tentative")).to_have_text("is the front")
+    page.evaluate(HEAR_FINALLY, "Is the front door locked?")
+    expect(assistant.questions.last).to_contain_text("Is the front door locked?")
+    expect(assistant.replies.last).to_contain_text(re.compile("door", re.I))
+    speaker.wait_for_sound(300)
+
+
+def test_real_recognition_that_cannot_reach_its_service_says_so(own_server: StartServer, pages: Pages) -> None:
+    server = own_server(recognizer="none")
+    assistant = Assistant(pages.open(server.url))
+    assistant.talk.click()
+    expect(assistant.notice("speech recognition could not reach its service")).to_contain_text("You can type instead.")
+    assistant.write("Say hello.")
+    expect(assistant.replies.last).to_contain_text(re.compile(r"\w"))
+
+
+@pytest.fixture
+def speaking_pages(speaking_chromium: Browser) -> Iterator[Pages]:
+    opened = Pages(speaking_chromium)
+    yield opened
+    opened.close()
+    assert not opened.errors(), "errors on the console"
+
+
+def test_where_the_server_cannot_speak_the_browser_does(
+    own_server: StartServer, speaking_pages: Pages, speaker: Recording
+) -> None:
+    server = own_server(synthesizer="none")
+    assistant = Assistant(speaking_pages.open(server.url))
+    assistant.start()
+    expect(assistant.path).to_contain_text("browser speaks")
+    assistant.write("Say hello.")
+    expect(assistant.replies.last).to_contain_text(re.compile(r"\w"))
+    speaker.wait_for_sound(300)
+    speaker.wait_for_quiet(2000)
+    expect(assistant.replies.last.locator(".unsaid")).to_have_count(0)
+    expect(assistant.activity).to_have_text("Listening")
+
+
+def test_without_a_server_the_browser_alone_writes_down_what_is_said(own_server: StartServer, pages: Pages) -> None:
+    server = own_server()
+    assistant = Assistant(pages.open(server.url, script=DOUBLE))
+    server.stop()
+    pages.allow("ERR_CONNECTION_REFUSED")
+    assistant.talk.click()
+    expect(assistant.path).to_have_text("Captions by the browser alone")
+    expect(assistant.notice("The server cannot be reached")).to_be_visible()
+    assistant.page.wait_for_function(LISTENS)
+    assistant.page.evaluate(HEAR_FINALLY, "Is the front door locked?")
+    expect(assistant.questions.last).to_contain_text("Is the front door locked?")
+    expect(assistant.reasons()).to_contain_text("nobody answers")
+
+
+def test_the_server_is_used_again_when_it_is_back(own_server: StartServer, pages: Pages, speaker: Recording) -> None:
+    server = own_server()
+    assistant = Assistant(pages.open(server.url, script=DOUBLE))
+    server.stop()
+    pages.allow("ERR_CONNECTION_REFUSED")
+    assistant.talk.click()
+    notice = assistant.notice("The server cannot be reached")
+    expect(notice).to_be_visible()
+    server.start()
+    notice.get_by_role("button", name="Try again").click()
+    expect(assistant.path).to_have_text("WebRTC")
+    assistant.write("Say hello.")
+    speaker.wait_for_sound(200)
+
+
+def test_firefox_converses_over_webrtc(
+    server: ServerProcess, firefox: Firefox, sound_card: SoundCard, speaker: Recording, recordings: Path
+) -> None:
+    firefox.open(server.url + "/")
+    firefox.evaluate("document.querySelector('#talk').click()")
+    firefox.wait_for("document.querySelector('#activity').innerText === 'Listening'")
+    assert firefox.evaluate("document.querySelector('#path-summary').innerText") == "WebRTC"
+    sound_card.say(recordings / "is_the_front_door_locked.flac")
+    firefox.wait_for("/front door/i.test(document.querySelector('#messages').innerText)")
+    speaker.wait_for_sound(500)
+
+
+def test_firefox_says_that_it_cannot_recognise_speech(own_server: StartServer, firefox: Firefox) -> None:
+    firefox.allow("ICE failed")  # without a microphone in use it offers no address of loopback
+    firefox.open(own_server(recognizer="none").url + "/")
+    firefox.evaluate("document.querySelector('#talk').click()")
+    firefox.wait_for("/typing only/.test(document.querySelector('#path-summary').innerText)")
+    assert "you can only type" in firefox.evaluate("document.querySelector('#path-reasons').textContent")
+    firefox.evaluate("""(() => {
+      document.querySelector('#text').value = 'Say hello.';
+      document.querySelector('#write').requestSubmit();
+    })()""")
+    firefox.wait_for("document.querySelector('#messages li.assistant .words')?.innerText.length > 3")
