@@ -1,6 +1,6 @@
 """What the WebRTC transport adds to a call, what a call costs, and what lost packets do to it, beside stock aiortc.
 
-    .venv/bin/python benchmarks/webrtc.py [--json out.json] [--only connect|echo|loss] [--most 24]
+    .venv/bin/python benchmarks/webrtc.py [--json out.json] [--only connect|echo|page|loss] [--most 24]
 
 Two servers take the same calls on loopback: streamsrv's transport with an echo in place of session and models
 (`webrtc_server.py`), and an echo of aiortc as it comes (`webrtc_aiortc.py`). Callers (`webrtc_caller.py`) send ready
@@ -11,11 +11,14 @@ Opus packets with a tone every 200 ms.
 - echo: from sending a tone until its first sample comes back in a packet, no receive buffer of the caller included;
   with one call, and with more and more of them until p95 doubles, packets are missing or `--most` is reached. CPU is
   that of all processes of the server; sessions per core are its inverse for one call, at the most calls that went well.
+- page: the same from a page in Chromium to the same page, its jitter buffer included; left out where playwright or
+  Chromium is missing. Give it a network with nothing but loopback:
+  `unshare -n sh -c 'ip link set lo up && exec .venv/bin/python benchmarks/webrtc.py'`.
 - loss: from sending a tone until its first sample is where a session reads it, before, while and after 1, 3 and 5 % of
   the caller's packets are lost (by a seed, `streamsrv.testing.lossy_path`). "Back" is how long after the last lost
   packet all further tones come within 20 ms of the median before.
 
-Linux only. Takes three minutes and nearly both of two cores: nothing else should run.
+Linux only. Takes four minutes and nearly both of two cores: nothing else should run.
 """
 
 import argparse
@@ -45,6 +48,9 @@ STEPS = (1, 2, 4, 8, 12, 16, 20, 24, 32, 40)
 SETTLE_S, MEASURE_S = 1.5, 5.0
 PACKETS_S = 50
 LOSSES = (0.01, 0.03, 0.05)
+PAGE_S = 20.0
+PAGE_CLICKS_LEFT_OUT = 4
+"""The first ones: Chromium's jitter buffer is still settling."""
 BEFORE_S, LOSING_S, AFTER_S = 3.0, 10.0, 4.0
 BACK_MS = 20.0
 
@@ -83,10 +89,18 @@ class Loss:
     """None: not within `AFTER_S`."""
 
 
+@dataclass(frozen=True, slots=True)
+class Page:
+    p50_ms: float
+    worst_ms: float
+    clicks: int
+
+
 @dataclass(slots=True)
 class Result:
     server: str
     connect: Connect | None = None
+    page: Page | None = None
     steps: list[Step] = field(default_factory=list[Step])
     sessions_per_core: float | None = None
     losses: list[Loss] = field(default_factory=list[Loss])
@@ -182,6 +196,19 @@ async def measure_step(server: ServerProcess, callers: list[Caller]) -> Step:
     )
 
 
+async def measure_page(server: ServerProcess) -> Page | None:
+    try:
+        from webrtc_browser import CHROMIUM, page_round_trips
+    except ImportError:
+        print("No page: playwright is not installed.", file=sys.stderr)
+        return None
+    if not CHROMIUM.exists():
+        print(f"No page: there is no {CHROMIUM}.", file=sys.stderr)
+        return None
+    delays_ms = (await page_round_trips(server.url, PAGE_S))[PAGE_CLICKS_LEFT_OUT:]
+    return Page(percentile(delays_ms, 50), percentile(delays_ms, 100), len(delays_ms))
+
+
 async def measure_loss(server: ServerProcess, packets: list[bytes], loss: float) -> Loss:
     async with LossyPath(seed=round(loss * 100)) as path:
         caller = Caller(server.url, packets)
@@ -237,6 +264,9 @@ async def measure(server: str, packets: list[bytes], options: argparse.Namespace
     if options.only in (None, "echo"):
         with serving(server) as process:
             await climb(result, process, packets, options.most)
+    if options.only in (None, "page"):
+        with serving(server) as process:
+            result.page = await measure_page(process)
     if options.only in (None, "loss"):
         with serving(server, "--listen") as process:
             calls = [measure_loss(process, packets, loss) for loss in LOSSES]
@@ -268,6 +298,9 @@ def compare(results: list[Result]) -> dict[str, object]:
     if ours.steps and theirs.steps:
         summary["round_trip_ms"] = [ours.steps[0].p50_ms, theirs.steps[0].p50_ms]
         summary["round_trip_ratio"] = round(ours.steps[0].p50_ms / theirs.steps[0].p50_ms, 2)
+    if ours.page and theirs.page:
+        summary["page_ms"] = [ours.page.p50_ms, theirs.page.p50_ms]
+        summary["page_ratio"] = round(ours.page.p50_ms / theirs.page.p50_ms, 2)
     if ours.sessions_per_core and theirs.sessions_per_core:
         summary["sessions_per_core"] = [ours.sessions_per_core, theirs.sessions_per_core]
         summary["sessions_per_core_ratio"] = round(ours.sessions_per_core / theirs.sessions_per_core, 2)
@@ -287,7 +320,7 @@ async def run(options: argparse.Namespace) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--only", choices=["connect", "echo", "loss"])
+    parser.add_argument("--only", choices=["connect", "echo", "page", "loss"])
     parser.add_argument("--most", type=int, default=STEPS[-1], help="stop at so many calls")
     parser.add_argument("--json", type=Path)
     uvloop.run(run(parser.parse_args()))
