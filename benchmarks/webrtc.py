@@ -279,15 +279,17 @@ def show(results: list[Result]) -> None:
     for result in results:
         if (connect := result.connect) is not None:
             print(f"{result.server:<12}{connect.first_ms:>16}{connect.median_ms:>8}{connect.worst_ms:>8}")
-    print(
-        f"\n{'':<12}{'loss':>6}{'packets':>9}{'before':>8}{'while p50':>11}{'worst':>7}{'after':>8}   (ms){'back s':>8}"
-    )
+    print(f"\n{'':<12}{'page to page, p50':>18}{'worst':>8}{'clicks':>8}   (ms)")
+    for result in results:
+        if (page := result.page) is not None:
+            print(f"{result.server:<12}{page.p50_ms:>18}{page.worst_ms:>8}{page.clicks:>8}")
+    print(f"\n{'':<12}{'loss':>6}{'packets':>9}{'before':>8}{'while':>8}{'worst':>8}{'after':>8}   (ms){'back s':>8}")
     for result in results:
         for loss in result.losses:
             back = "never" if loss.back_s is None else loss.back_s
             print(
                 f"{result.server:<12}{loss.loss:>6.0%}{loss.lost_packets:>9}{loss.before_ms:>8}"
-                f"{loss.during_p50_ms:>11}{loss.during_worst_ms:>7}{loss.after_ms:>8}{back:>15}"
+                f"{loss.during_p50_ms:>8}{loss.during_worst_ms:>8}{loss.after_ms:>8}{back:>13}"
             )
 
 
