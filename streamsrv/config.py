@@ -82,7 +82,7 @@ class Settings(BaseSettings):
     """Worker threads that run recognition and synthesis."""
 
     webrtc_processes: Annotated[int, Field(ge=1)] = os.cpu_count() or 2
-    """Processes at most that carry the media of WebRTC calls; the first one is started for the first call."""
+    """Processes at most that carry the media of WebRTC calls; none of them before a call is to be expected."""
     webrtc_hosts: Annotated[tuple[IPv4Address | IPv6Address, ...], NoDecode] = ()
     """Addresses offered to WebRTC clients; none: those of all interfaces, and of loopback if `host` is one."""
     stun_server: Annotated[str, Field(pattern=r"^stun:[^\s:?]+(:\d+)?$")] | None = None

@@ -12,6 +12,9 @@ async def capabilities(request: Request) -> Response:
     """`{recognizer: name | null, synthesizer: {name, voices} | null, chat: {default, models}, transports}`."""
     service: Service = request.app.state.service
     engines = service.engines
+    has_webrtc = webrtc_is_installed()
+    if has_webrtc:
+        request.app.state.calls.prepare()  # who asks this is about to call, and would wait for it
     synthesizer = {"name": engines.synthesizer.name, "voices": list(engines.synthesizer.voices)}
     return JSONResponse(
         {
@@ -21,6 +24,6 @@ async def capabilities(request: Request) -> Response:
                 "default": engines.chat.name,
                 "models": list(dict.fromkeys([engines.chat.name, *engines.chat_by_name])),
             },
-            "transports": ["webrtc", "websocket"] if webrtc_is_installed() else ["websocket"],
+            "transports": ["webrtc", "websocket"] if has_webrtc else ["websocket"],
         }
     )

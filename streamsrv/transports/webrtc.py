@@ -217,6 +217,11 @@ class Calls:
         """A call that goes on."""
         return self._calls.get(call_id)
 
+    def prepare(self) -> None:
+        """A call is to be expected: have a media process ready for it."""
+        if not self._pool.pids:
+            self._tasks.create_task(self._prepare())
+
     async def open(self, sdp: str, choose_session: Callable[[], Session]) -> tuple[str, str]:
         """Take an offer in; return the call's id and the answer. The caller has seen that there is room.
 
@@ -240,6 +245,12 @@ class Calls:
         for call in list(self._calls.values()):
             call.hang_up("The server stops.")
         await self._pool.aclose()
+
+    async def _prepare(self) -> None:
+        try:
+            await self._pool.prepare()
+        except Unavailable as error:
+            logger.warning("%s", error)  # the call will say so to its client
 
     async def _serve(self, call: Call, session: Session, place: ExitStack) -> None:
         reason = "The session ended."

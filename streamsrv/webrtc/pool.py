@@ -68,6 +68,12 @@ class MediaPool:
         """CPU time that all of them used, those that ended included."""
         return self._ended_cpu_s + sum(media.cpu_s for media in self._media)
 
+    async def prepare(self) -> None:
+        """Start a first process, because a call is to be expected. Raises `Unavailable`."""
+        async with self._starting:
+            if not self._media:
+                await self._start()
+
     async def open(self, sdp: str, listener: Callable[[Message], None]) -> Line:
         """Give an offer to a media process; `listener` hears `Answer` or `Refused`, and all that follows.
 

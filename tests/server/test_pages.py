@@ -1,6 +1,7 @@
 """The browser client as the server hands it out."""
 
 import tomllib
+from collections.abc import Generator
 from pathlib import Path
 
 import pytest
@@ -16,8 +17,9 @@ LOOPBACK = "http://127.0.0.1"
 
 
 @pytest.fixture
-def client() -> TestClient:
-    return TestClient(build_app(Settings(), fake_engines()), base_url=LOOPBACK)
+def client() -> Generator[TestClient]:
+    with TestClient(build_app(Settings(), fake_engines()), base_url=LOOPBACK) as started:
+        yield started
 
 
 def test_the_assistant_is_at_the_root(client: TestClient) -> None:
@@ -75,7 +77,7 @@ def test_capabilities_name_every_stage(client: TestClient) -> None:
 
 def test_a_stage_that_is_absent_is_null() -> None:
     engines = fake_engines(recognizer=AbsentRecognizer(), synthesizer=AbsentSynthesizer())
-    client = TestClient(build_app(Settings(), engines), base_url=LOOPBACK)
-    answer = client.get("/v1/streamsrv/capabilities").json()
-    assert (answer["recognizer"], answer["synthesizer"]) == (None, None)
-    assert [model["id"] for model in client.get("/v1/models").json()["data"]] == ["scripted-model"]
+    with TestClient(build_app(Settings(), engines), base_url=LOOPBACK) as client:
+        answer = client.get("/v1/streamsrv/capabilities").json()
+        assert (answer["recognizer"], answer["synthesizer"]) == (None, None)
+        assert [model["id"] for model in client.get("/v1/models").json()["data"]] == ["scripted-model"]

@@ -8,7 +8,7 @@ import threading
 import pytest
 from websockets.asyncio.client import connect
 
-from caller import Caller, calling
+from caller import Caller, calling, request
 from serving import serving
 from streamsrv.testing.fakes import fake_engines
 
@@ -18,6 +18,16 @@ LOOPBACK = {"webrtc_hosts": "127.0.0.1", "webrtc_processes": 1}
 async def test_no_media_process_runs_before_the_first_call():
     with serving(fake_engines(), **LOOPBACK) as server:
         assert server.app.state.calls.media_pids == []
+        async with calling(server):
+            assert len(server.app.state.calls.media_pids) == 1
+
+
+async def test_whoever_asks_what_the_server_can_do_finds_a_media_process_ready():
+    with serving(fake_engines(), **LOOPBACK) as server:
+        await request(server, "GET", "/v1/streamsrv/capabilities")
+        async with asyncio.timeout(10):
+            while len(server.app.state.calls.media_pids) != 1:
+                await server.tasks()
         async with calling(server):
             assert len(server.app.state.calls.media_pids) == 1
 
