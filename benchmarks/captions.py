@@ -1,0 +1,182 @@
+"""How soon a spoken word is on a caption viewer's screen, and what a viewer costs.
+
+    .venv/bin/python benchmarks/captions.py ../shared/speech/manifest.jsonl [--limit 8] [--viewers 200] [--json FILE]
+
+Words: recordings of the manifest (English, read aloud, 8 s and longer) are spoken in real time into a caption room over
+a WebSocket, with the embedded models. A viewer reads the room's server-sent events. For each word of the final text,
+measured is the time from its end to its arrival at the viewer: tentative (in whatever text first reaches it) and stable
+(in text that is not taken back). When a word ended is the recogniser's own estimate, which spreads the words over the
+speech that was found; it is good to about 0.2 s.
+
+Viewers: see `caption_viewers.py`; so many viewers of one room, and one that does not read.
+"""
+
+import argparse
+import asyncio
+import json
+import time
+import urllib.request
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from caption_viewers import Fanout, measure_fanout
+from live import RATE, machine, server, session
+from streamsrv.asr.words import prefix_distances, split_words
+from streamsrv.audio.files import read_audio
+
+ROOM = "bench"
+GAP_S = 1.5
+"""Silence between two recordings."""
+LEAST_S = 8.0
+CAPTIONS = {"captions": {"room": ROOM}}
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What a viewer was told of an item: all words so far, those of them that are stable, and when (monotonic s)."""
+
+    item_id: str
+    words: tuple[str, ...]
+    stable: tuple[str, ...]
+    at_s: float
+
+
+async def view(host: str, seen: list[Seen]) -> None:
+    """Read the room until cancelled."""
+    address, _, port = host.partition(":")
+    reader, writer = await asyncio.open_connection(address, int(port))
+    try:
+        writer.write(f"GET /v1/streamsrv/captions/{ROOM}/events HTTP/1.1\r\nHost: {host}\r\n\r\n".encode())
+        kind = ""
+        while line := (await reader.readline()).decode():
+            if line.startswith("event: "):
+                kind = line.removeprefix("event: ").strip()
+            elif line.startswith("data: ") and kind in ("partial", "final"):
+                seen.append(_seen(json.loads(line.removeprefix("data: ")), time.monotonic()))
+    finally:
+        writer.close()
+
+
+def _seen(event: dict[str, Any], at_s: float) -> Seen:
+    stable = event["text"] if "text" in event else event["stable"]
+    words = split_words(f"{stable} {event.get('tentative', '')}")
+    return Seen(event["item_id"], words, split_words(stable), at_s)
+
+
+async def speak(url: str, recordings: list[NDArray[np.int16]]) -> tuple[float, list[Seen], list[dict[str, Any]]]:
+    """When the first sample was sent (monotonic s), what a viewer saw, and the final captions."""
+    host = url.split("/")[2]
+    seen: list[Seen] = []
+    options = {"streamsrv": CAPTIONS, "type": "transcription"}
+    async with session(f"{url}?intent=transcription", **options) as (socket, microphone):
+        started_s = microphone.play(np.zeros(0, np.int16))
+        viewer = asyncio.create_task(view(host, seen))
+        reading = asyncio.create_task(_drain(socket))
+        silence = np.zeros(int(GAP_S * RATE), np.int16)
+        ends_s = started_s
+        for pcm in recordings:
+            ends_s = microphone.play(np.concatenate([pcm, silence])) + len(pcm) / RATE + GAP_S
+        await asyncio.sleep(ends_s - time.monotonic() + 3.0)
+        captions = await asyncio.to_thread(_captions, host)
+        viewer.cancel()
+        reading.cancel()
+        await asyncio.gather(viewer, reading, return_exceptions=True)
+    return started_s, seen, captions
+
+
+async def _drain(socket: Any) -> None:
+    async for _ in socket:
+        pass
+
+
+def _captions(host: str) -> list[dict[str, Any]]:
+    with urllib.request.urlopen(f"http://{host}/v1/streamsrv/captions/{ROOM}/captions.json", timeout=20) as answer:
+        return json.load(answer)["captions"]
+
+
+def delays_ms(started_s: float, seen: list[Seen], captions: list[dict[str, Any]]) -> dict[str, list[float]]:
+    """For every word of the final captions: from its end to its arrival, tentative and stable."""
+    delays: dict[str, list[float]] = {"tentative": [], "stable": [], "final": []}
+    for caption in captions:
+        told = [each for each in seen if each.item_id == caption["item_id"]]
+        final = [word["word"] for word in caption["words"]]
+        ends_s = [started_s + word["end"] for word in caption["words"]]
+        tentative = first_arrivals(final, [(each.words, each.at_s) for each in told])
+        stable = first_arrivals(final, [(each.stable, each.at_s) for each in told])
+        for end_s, soon, later in zip(ends_s, tentative, stable, strict=True):
+            delays["tentative"].append((soon - end_s) * 1000)
+            delays["stable"].append((later - end_s) * 1000)
+            delays["final"].append((told[-1].at_s - end_s) * 1000)
+    return delays
+
+
+def first_arrivals(final: list[str], told: list[tuple[tuple[str, ...], float]]) -> list[float]:
+    """When each word of the final text was first covered by a text that was told; the last of them is the final one."""
+    arrivals: list[float] = []
+    for words, at_s in told:
+        distances = prefix_distances(words, final)  # a text covers the beginning of the final one that it is nearest to
+        covered = min(range(len(distances)), key=lambda length: (distances[length], abs(length - len(words))))
+        arrivals += [at_s] * (covered - len(arrivals))
+    return arrivals + [told[-1][1]] * (len(final) - len(arrivals))
+
+
+def chosen(manifest: Path, limit: int) -> list[NDArray[np.int16]]:
+    entries = [json.loads(line) for line in manifest.read_text().splitlines()]
+    read = [e for e in entries if e["language"] == "en" and e["kind"] == "read" and e["duration_s"] >= LEAST_S]
+    spread = read[:: max(1, len(read) // limit)][:limit]
+    return [read_audio(manifest.parent / entry["audio"], sample_rate=RATE) for entry in spread]
+
+
+def measure_words(recordings: list[NDArray[np.int16]]) -> dict[str, Any]:
+    with server() as url:
+        started_s, seen, captions = asyncio.run(speak(url, recordings))
+    delays = delays_ms(started_s, seen, captions)
+    lengths = [caption["end"] - caption["start"] for caption in captions]
+    return {
+        "words": len(delays["stable"]),
+        "events": len(seen),
+        "longest_caption_s": round(max(lengths), 1),
+        **{
+            kind: {f"p{share}_ms": round(float(np.percentile(found, share))) for share in (50, 95)}
+            for kind, found in delays.items()
+        },
+    }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("manifest", type=Path)
+    parser.add_argument("--limit", type=int, default=8, help="recordings")
+    parser.add_argument("--viewers", type=int, default=200)
+    parser.add_argument("--json", type=Path)
+    options = parser.parse_args()
+    if not options.manifest.exists():
+        raise SystemExit(f"Skipped: there is no manifest {options.manifest}.")
+    words = measure_words(chosen(options.manifest, options.limit))
+    print(f"{words['words']} words, {words['events']} events, longest caption {words['longest_caption_s']} s")
+    print(f"{'spoken -> at the viewer':<26}{'p50':>7}{'p95':>7} ms")
+    for kind in ("tentative", "stable", "final"):
+        print(f"{kind:<26}{words[kind]['p50_ms']:>7}{words[kind]['p95_ms']:>7}")
+    fanout = measure_fanout(options.viewers)
+    print(_table(fanout))
+    result = {"words": words, "viewers": [each.as_json() for each in fanout], **machine()}
+    print(json.dumps(machine()))
+    if options.json:
+        options.json.write_text(json.dumps(result, indent=1) + "\n")
+
+
+def _table(fanout: list[Fanout]) -> str:
+    head = f"{'viewers':>8}{'CPU us per event and viewer':>30}{'delivery p50':>14}{'p95':>8}{'max':>8} ms"
+    rows = [
+        f"{each.viewers:>8}{each.cpu_us:>30.1f}{each.p50_ms:>14.1f}{each.p95_ms:>8.1f}{each.max_ms:>8.1f}"
+        for each in fanout
+    ]
+    return "\n".join([head, *rows])
+
+
+if __name__ == "__main__":
+    main()
