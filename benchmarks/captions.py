@@ -4,9 +4,10 @@
 
 Words: recordings of the manifest (English, read aloud, 8 s and longer) are spoken in real time into a caption room over
 a WebSocket, with the embedded models. A viewer reads the room's server-sent events. For each word of the final text,
-measured is the time from its end to its arrival at the viewer: tentative (in whatever text first reaches it) and stable
-(in text that is not taken back). When a word ended is the recogniser's own estimate, which spreads the words over the
-speech that was found; it is good to about 0.2 s.
+measured is the time from its end to its arrival at the viewer: tentative (the first text that has it), stable (in text
+that is not taken back) and final. When a word ended is the recogniser's own estimate, which spreads the words over the
+speech that was found; it is good to about 0.2 s, and a word may well be understood before it ends. So the last word of
+each recording is measured apart, from where the manifest says that speech ends (`speech_end_s`).
 
 Viewers: see `caption_viewers.py`; so many viewers of one room, and one that does not read.
 """
@@ -17,6 +18,7 @@ import json
 import time
 import urllib.request
 from dataclasses import dataclass
+from difflib import SequenceMatcher
 from pathlib import Path
 from typing import Any
 
@@ -25,13 +27,16 @@ from numpy.typing import NDArray
 
 from caption_viewers import Fanout, measure_fanout
 from live import RATE, machine, server, session
-from streamsrv.asr.words import prefix_distances, split_words
+from streamsrv.asr.words import bare, split_words
 from streamsrv.audio.files import read_audio
 
 ROOM = "bench"
 GAP_S = 1.5
 """Silence between two recordings."""
 LEAST_S = 8.0
+NEAR_S = 0.6
+"""A caption that ends so near to the end of a recording's speech ends with it."""
+KINDS = ("tentative", "stable", "final", "last, tentative", "last, stable")
 CAPTIONS = {"captions": {"room": ROOM}}
 
 
@@ -67,8 +72,23 @@ def _seen(event: dict[str, Any], at_s: float) -> Seen:
     return Seen(event["item_id"], words, split_words(stable), at_s)
 
 
-async def speak(url: str, recordings: list[NDArray[np.int16]]) -> tuple[float, list[Seen], list[dict[str, Any]]]:
-    """When the first sample was sent (monotonic s), what a viewer saw, and the final captions."""
+@dataclass(frozen=True, slots=True)
+class Recording:
+    pcm: NDArray[np.int16]
+    speech_end_s: float
+
+
+@dataclass(slots=True)
+class Spoken:
+    """When the first sample was sent and when each recording's speech ended (monotonic s); what a viewer saw."""
+
+    started_s: float
+    ends_s: list[float]
+    seen: list[Seen]
+    captions: list[dict[str, Any]]
+
+
+async def speak(url: str, recordings: list[Recording]) -> Spoken:
     host = url.split("/")[2]
     seen: list[Seen] = []
     options = {"streamsrv": CAPTIONS, "type": "transcription"}
@@ -77,15 +97,16 @@ async def speak(url: str, recordings: list[NDArray[np.int16]]) -> tuple[float, l
         viewer = asyncio.create_task(view(host, seen))
         reading = asyncio.create_task(_drain(socket))
         silence = np.zeros(int(GAP_S * RATE), np.int16)
-        ends_s = started_s
-        for pcm in recordings:
-            ends_s = microphone.play(np.concatenate([pcm, silence])) + len(pcm) / RATE + GAP_S
-        await asyncio.sleep(ends_s - time.monotonic() + 3.0)
+        ends_s = [
+            microphone.play(np.concatenate([recording.pcm, silence])) + recording.speech_end_s
+            for recording in recordings
+        ]
+        await asyncio.sleep(ends_s[-1] - time.monotonic() + GAP_S + 4.0)
         captions = await asyncio.to_thread(_captions, host)
         viewer.cancel()
         reading.cancel()
         await asyncio.gather(viewer, reading, return_exceptions=True)
-    return started_s, seen, captions
+    return Spoken(started_s, ends_s, seen, captions)
 
 
 async def _drain(socket: Any) -> None:
@@ -98,51 +119,60 @@ def _captions(host: str) -> list[dict[str, Any]]:
         return json.load(answer)["captions"]
 
 
-def delays_ms(started_s: float, seen: list[Seen], captions: list[dict[str, Any]]) -> dict[str, list[float]]:
-    """For every word of the final captions: from its end to its arrival, tentative and stable."""
-    delays: dict[str, list[float]] = {"tentative": [], "stable": [], "final": []}
-    for caption in captions:
-        told = [each for each in seen if each.item_id == caption["item_id"]]
+def delays_ms(spoken: Spoken) -> dict[str, list[float]]:
+    """From the end of each word of the final captions to its arrival; `last`: of the last words of the recordings."""
+    delays: dict[str, list[float]] = {kind: [] for kind in KINDS}
+    for caption in spoken.captions:
+        told = [each for each in spoken.seen if each.item_id == caption["item_id"]]
         final = [word["word"] for word in caption["words"]]
-        ends_s = [started_s + word["end"] for word in caption["words"]]
+        ends_s = [spoken.started_s + word["end"] for word in caption["words"]]
         tentative = first_arrivals(final, [(each.words, each.at_s) for each in told])
         stable = first_arrivals(final, [(each.stable, each.at_s) for each in told])
         for end_s, soon, later in zip(ends_s, tentative, stable, strict=True):
             delays["tentative"].append((soon - end_s) * 1000)
             delays["stable"].append((later - end_s) * 1000)
             delays["final"].append((told[-1].at_s - end_s) * 1000)
+        for end_s in spoken.ends_s:
+            if abs(end_s - ends_s[-1]) < NEAR_S:
+                delays["last, tentative"].append((tentative[-1] - end_s) * 1000)
+                delays["last, stable"].append((stable[-1] - end_s) * 1000)
     return delays
 
 
 def first_arrivals(final: list[str], told: list[tuple[tuple[str, ...], float]]) -> list[float]:
-    """When each word of the final text was first covered by a text that was told; the last of them is the final one."""
-    arrivals: list[float] = []
-    for words, at_s in told:
-        distances = prefix_distances(words, final)  # a text covers the beginning of the final one that it is nearest to
-        covered = min(range(len(distances)), key=lambda length: (distances[length], abs(length - len(words))))
-        arrivals += [at_s] * (covered - len(arrivals))
-    return arrivals + [told[-1][1]] * (len(final) - len(arrivals))
+    """When each word of the final text first stood, as it is in the end, in a text that was told."""
+    wanted = [bare(word) for word in final]
+    arrivals = [told[-1][1]] * len(final)
+    for words, at_s in reversed(told):
+        matcher = SequenceMatcher(None, wanted, [bare(word) for word in words], autojunk=False)
+        for block in matcher.get_matching_blocks():
+            arrivals[block.a : block.a + block.size] = [at_s] * block.size
+    return arrivals
 
 
-def chosen(manifest: Path, limit: int) -> list[NDArray[np.int16]]:
+def chosen(manifest: Path, limit: int) -> list[Recording]:
     entries = [json.loads(line) for line in manifest.read_text().splitlines()]
     read = [e for e in entries if e["language"] == "en" and e["kind"] == "read" and e["duration_s"] >= LEAST_S]
     spread = read[:: max(1, len(read) // limit)][:limit]
-    return [read_audio(manifest.parent / entry["audio"], sample_rate=RATE) for entry in spread]
+    return [
+        Recording(read_audio(manifest.parent / entry["audio"], sample_rate=RATE), entry["speech_end_s"])
+        for entry in spread
+    ]
 
 
-def measure_words(recordings: list[NDArray[np.int16]]) -> dict[str, Any]:
+def measure_words(recordings: list[Recording]) -> dict[str, Any]:
     with server() as url:
-        started_s, seen, captions = asyncio.run(speak(url, recordings))
-    delays = delays_ms(started_s, seen, captions)
-    lengths = [caption["end"] - caption["start"] for caption in captions]
+        spoken = asyncio.run(speak(url, recordings))
+    delays = delays_ms(spoken)
+    lengths = [caption["end"] - caption["start"] for caption in spoken.captions]
     return {
         "words": len(delays["stable"]),
-        "events": len(seen),
+        "events": len(spoken.seen),
         "longest_caption_s": round(max(lengths), 1),
         **{
             kind: {f"p{share}_ms": round(float(np.percentile(found, share))) for share in (50, 95)}
             for kind, found in delays.items()
+            if found
         },
     }
 
@@ -159,8 +189,9 @@ def main() -> None:
     words = measure_words(chosen(options.manifest, options.limit))
     print(f"{words['words']} words, {words['events']} events, longest caption {words['longest_caption_s']} s")
     print(f"{'spoken -> at the viewer':<26}{'p50':>7}{'p95':>7} ms")
-    for kind in ("tentative", "stable", "final"):
-        print(f"{kind:<26}{words[kind]['p50_ms']:>7}{words[kind]['p95_ms']:>7}")
+    for kind, found in words.items():
+        if isinstance(found, dict):
+            print(f"{kind:<26}{found['p50_ms']:>7}{found['p95_ms']:>7}")
     fanout = measure_fanout(options.viewers)
     print(_table(fanout))
     result = {"words": words, "viewers": [each.as_json() for each in fanout], **machine()}

@@ -26,8 +26,12 @@ LONGEST_S = 17
 
 
 @pytest.fixture(scope="module")
-async def captions(real_server: RunningServer) -> dict:
+def captions(real_server: RunningServer) -> dict:
     """The room's captions after the recording, and its WebVTT file."""
+    return asyncio.run(speak(real_server))
+
+
+async def speak(real_server: RunningServer) -> dict:
     pcm = read_audio(recording("two_cities.wav"), RATE)[: SECONDS * RATE]
     pcm = np.concatenate([pcm, np.zeros(RATE, np.int16)])
     # The speaker never pauses for 3 s, so that nothing but the length of the monologue ends a turn.
@@ -47,26 +51,26 @@ async def captions(real_server: RunningServer) -> dict:
     return {"captions": kept, "vtt": vtt}
 
 
-async def test_the_words_are_right(captions: dict):
+def test_the_words_are_right(captions: dict):
     heard = split_words(" ".join(caption["text"] for caption in captions["captions"]))
     errors = count_word_errors(SPOKEN, " ".join(heard[: len(SPOKEN.split())]))
     assert errors.rate < 0.15, heard
 
 
-async def test_a_monologue_is_cut_into_texts_of_bearable_length(captions: dict):
+def test_a_monologue_is_cut_into_texts_of_bearable_length(captions: dict):
     lengths = [caption["end"] - caption["start"] for caption in captions["captions"]]
     assert len(lengths) >= 2
     assert max(lengths) < LONGEST_S
 
 
-async def test_the_subtitles_follow_one_another(captions: dict):
+def test_the_subtitles_follow_one_another(captions: dict):
     lines = [line for line in captions["vtt"].splitlines() if " --> " in line]
     times = [part for line in lines for part in line.split(" --> ")]
     assert len(lines) >= 4
     assert times == sorted(times)
 
 
-async def test_every_word_has_its_time_in_the_recording(captions: dict):
+def test_every_word_has_its_time_in_the_recording(captions: dict):
     words = [word for caption in captions["captions"] for word in caption["words"]]
     assert all(0 <= word["start"] < word["end"] <= SECONDS + 1 for word in words)
     assert [word["start"] for word in words] == sorted(word["start"] for word in words)
