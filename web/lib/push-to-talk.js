@@ -5,6 +5,7 @@ const TRACK_DELAY_MS = 250; // a WebRTC track arrives after the events of the sa
 export class PushToTalk {
   #link;
   #pressedAt = 0;
+  #releasing = false;
 
   /** @param {import("./server-link.js").ServerLink} link */
   constructor(link) {
@@ -26,10 +27,13 @@ export class PushToTalk {
    * @returns {Promise<boolean>} whether it is to be answered; until then what is heard belongs to it
    */
   async release() {
+    if (this.#releasing) return false;
+    this.#releasing = true;
     const held = performance.now() - this.#pressedAt;
     if (this.#link.carriesAudio) await new Promise((resolve) => setTimeout(resolve, TRACK_DELAY_MS));
     this.#pressedAt = 0;
-    if (held < SHORTEST_MS) return false;
+    this.#releasing = false;
+    if (held < SHORTEST_MS || !this.#link.open) return false;
     this.#link.send({ type: "input_audio_buffer.commit" });
     return true;
   }

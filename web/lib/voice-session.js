@@ -134,7 +134,7 @@ export class VoiceSession extends Emitter {
 
   /** Push-to-talk: the turn is over. */
   async release() {
-    if (!this.#button.pressed || !this.#tracker.doing.hearing) return;
+    if (!this.#button.pressed) return;
     this.#tracker.change({ hearing: false });
     const said = await this.#button.release();
     this.#arrange();
