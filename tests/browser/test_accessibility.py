@@ -1,16 +1,17 @@
-"""Every page: nothing that axe objects to, in both themes; nothing wider than a phone; usable by keyboard."""
+"""The assistant page: nothing that axe objects to, in both themes; nothing wider than a phone; usable by keyboard."""
 
+import re
 from pathlib import Path
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Page
+from playwright.sync_api import Page, expect
 
+from assistant import Assistant
 from pages import Pages
 from server_process import ServerProcess
 
-PAGES = {"assistant": "/"}
-SIZES = {"phone": (390, 844), "desktop": (1280, 800)}
+SIZES = {"phone": (320, 640), "desktop": (1280, 800)}
 
 
 @pytest.fixture(params=["light", "dark"])
@@ -19,16 +20,48 @@ def theme(request: pytest.FixtureRequest) -> str:
 
 
 @pytest.mark.parametrize("size", SIZES)
-@pytest.mark.parametrize("name", PAGES)
-def test_a_page_is_accessible_and_fits(
-    server: ServerProcess, pages: Pages, pictures: Path, name: str, theme: str, size: str
+def test_the_page_is_accessible_and_fits(
+    server: ServerProcess, pages: Pages, pictures: Path, theme: str, size: str
 ) -> None:
     width, height = SIZES[size]
-    page = pages.open(server.url + PAGES[name], color_scheme=theme, viewport={"width": width, "height": height})
-    page.wait_for_load_state("networkidle")
-    page.screenshot(path=pictures / f"{name}-{theme}-{size}.png")
+    page = pages.open(server.url, color_scheme=theme, viewport={"width": width, "height": height})
+    page.screenshot(path=pictures / f"assistant-{theme}-{size}.png")
     assert_accessible(page)
     assert page.evaluate("document.documentElement.scrollWidth") <= width
+
+
+def test_a_conversation_and_the_settings_are_accessible(
+    server: ServerProcess, pages: Pages, pictures: Path, theme: str
+) -> None:
+    assistant = Assistant(pages.open(server.url, color_scheme=theme, permissions=["clipboard-read"]))
+    assistant.talk.click()
+    expect(assistant.notice("This page may not use the microphone.")).to_be_visible()
+    assistant.write("Say hello.")
+    expect(assistant.replies.last).to_contain_text(re.compile(r"\w"))
+    assert_accessible(assistant.page)
+    assistant.page.screenshot(path=pictures / f"conversation-{theme}.png")
+    assistant.page.get_by_role("button", name="Settings").click()
+    expect(assistant.page.get_by_label("Language model").locator("option")).not_to_have_count(1)
+    assert_accessible(assistant.page)
+    assistant.page.screenshot(path=pictures / f"settings-{theme}.png")
+
+
+def test_the_theme_can_be_changed_and_is_kept(server: ServerProcess, pages: Pages) -> None:
+    page = pages.open(server.url, color_scheme="light")
+    page.get_by_role("button", name="Dark or light").click()
+    page.reload()
+    assert page.evaluate("getComputedStyle(document.documentElement).colorScheme") == "dark"
+
+
+def test_everything_on_the_assistant_page_is_reached_with_the_tab_key(server: ServerProcess, pages: Pages) -> None:
+    page = pages.open(server.url)
+    names = page.get_by_role("button").evaluate_all("all => all.filter(each => each.checkVisibility()).length")
+    reached = set()
+    for _ in range(40):
+        page.keyboard.press("Tab")
+        reached.add(page.evaluate("document.activeElement.outerHTML.slice(0, 200)"))
+    assert sum("<button" in each for each in reached) == names
+    assert any("<textarea" in each or 'id="text"' in each for each in reached)
 
 
 def assert_accessible(page: Page) -> None:
