@@ -20,8 +20,10 @@ check: $(VENV)/test.stamp
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/pyright
-	@if command -v npm >/dev/null; then cd web && npm install --no-audit --no-fund --no-package-lock --loglevel=error && npm run --silent check; \
-	else echo 'npm is not installed: the types of web/ are not checked'; fi
+	@if ! command -v npm >/dev/null; then echo 'Types of web/ not checked: npm is not installed.'; \
+	elif ! (cd web && npm install --no-audit --no-fund --no-package-lock --loglevel=error); then \
+	echo 'Types of web/ not checked: npm could not install TypeScript.'; \
+	else cd web && npm run --silent check; fi
 
 $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "streamsrv needs Python 3.11 or newer; try: make serve PYTHON=python3.12")'

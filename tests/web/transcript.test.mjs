@@ -101,6 +101,21 @@ test("what was said survives a lost connection", () => {
   );
 });
 
+test("a reply that was complete but not played to its end was interrupted by the loss", () => {
+  const words = timed(["One", 0, 200], ["two", 200, 400]);
+  const transcript = after(added, spoken("One two"), words, done("completed"));
+  transcript.played(at(100));
+  transcript.connectionLost();
+  assert.equal(transcript.messages[0].status, "cut");
+});
+
+test("a reply that was played to its end is whole after a loss", () => {
+  const transcript = after(added, spoken("One two"), done("completed"));
+  transcript.played({ ...at(400), ended: true, complete: true });
+  transcript.connectionLost();
+  assert.equal(transcript.messages[0].status, "done");
+});
+
 test("a new session is told what was said, and of interrupted replies what was heard", () => {
   const transcript = after(completed("Count."), added, spoken("One two"), timed(["One", 0, 200], ["two", 200, 400]), truncated(210));
   assert.deepEqual(

@@ -9,6 +9,7 @@ import { Notices } from "./notices.js";
 import { PathView } from "./path-view.js";
 import { keepKey, keepPreferences, readKey, readPreferences } from "./preferences.js";
 import { SettingsDialog } from "./settings-dialog.js";
+import { StayAwake } from "./stay-awake.js";
 import { TalkControl } from "./talk-control.js";
 
 /** @typedef {import("../lib/problems.js").Problem} Problem */
@@ -19,6 +20,7 @@ const notices = new Notices();
 const messages = new MessagesView();
 const path = new PathView();
 const announcer = new Announcer();
+const awake = new StayAwake();
 const talk = new TalkControl(session, () => start());
 new SettingsDialog(session, server);
 
@@ -51,6 +53,7 @@ session.on("activity", (activity) => {
   byId("end", HTMLButtonElement).hidden = !active;
   showMute();
   if (!active) path.hide();
+  awake.keep(active);
   document.title = active ? `${TITLES[activity] ?? "Connected"} · streamsrv` : "streamsrv"; // seen while the tab is not
 });
 session.on("connection", ({ status, retryInMs, reason }) => {

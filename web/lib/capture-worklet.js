@@ -8,11 +8,13 @@ class Capture extends AudioWorkletProcessor {
   /** @type {Float32Array} */
   #block;
   #filled = 0;
+  #closed = false;
 
   /** @param {AudioWorkletNodeOptions} options */
   constructor(options) {
     super(options);
     this.#block = new Float32Array((options.processorOptions.sampleRate * BLOCK_MS) / 1000);
+    this.port.onmessage = () => (this.#closed = true); // all that the page ever says
   }
 
   /** @param {Float32Array[][]} inputs */
@@ -25,7 +27,7 @@ class Capture extends AudioWorkletProcessor {
       from += n;
       if (this.#filled === this.#block.length) this.#send();
     }
-    return true;
+    return !this.#closed; // or the browser would go on calling it
   }
 
   #send() {

@@ -44,6 +44,7 @@ export class Capture extends Emitter {
       track.stop();
     }
     this.#node.port.onmessage = null;
+    this.#node.port.postMessage("close");
     this.#source.disconnect();
     this.#node.disconnect();
     this.#sink.disconnect();

@@ -8,6 +8,7 @@ class Playout extends AudioWorkletProcessor {
   #queue = new PlayoutQueue();
   #quanta = 0;
   #reported = "";
+  #closed = false;
 
   /** @param {AudioWorkletNodeOptions} options */
   constructor(options) {
@@ -18,6 +19,7 @@ class Playout extends AudioWorkletProcessor {
       else if (data.type === "hold") this.#queue.hold();
       else if (data.type === "resume") this.#queue.resume();
       else if (data.type === "clear") this.#queue.clear();
+      else if (data.type === "close") this.#closed = true;
     };
   }
 
@@ -27,6 +29,7 @@ class Playout extends AudioWorkletProcessor {
    */
   process(_, outputs) {
     const channels = outputs[0] ?? [];
+    if (this.#closed) return false; // or the browser would go on calling it
     if (!channels[0]) return true;
     const changes = this.#queue.pull(channels[0]);
     for (const channel of channels.slice(1)) channel.set(channels[0]);

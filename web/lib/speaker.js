@@ -64,6 +64,7 @@ export class Speaker extends Emitter {
   }
 
   close() {
+    this.#node.port.postMessage({ type: "close" });
     this.#node.port.onmessage = null;
     this.#node.disconnect();
   }

@@ -103,7 +103,7 @@ export class Transcript {
    */
   cutSpoken(itemId) {
     const entry = this.#find(itemId);
-    if (entry && entry.lit < entry.text.trimEnd().length) entry.status = "cut";
+    if (entry && isBeingSpoken(entry)) entry.status = "cut";
   }
 
   /**
@@ -133,7 +133,7 @@ export class Transcript {
         entry.tentative = "";
         entry.status = entry.text ? "done" : "failed";
         if (!entry.text) entry.error = "The connection was lost before this was recognised.";
-      } else if (entry.status === "in_progress") {
+      } else if (entry.status === "in_progress" || (entry.status === "done" && isBeingSpoken(entry))) {
         entry.status = "cut";
       }
     }
@@ -225,6 +225,15 @@ export class Transcript {
     entry.status = "cut";
     entry.lit = entry.words.heard(ms);
   }
+}
+
+/**
+ * Whether it is spoken, and not to its end yet.
+ *
+ * @param {Entry} entry
+ */
+function isBeingSpoken({ role, spoken, lit, text }) {
+  return role === "assistant" && spoken && lit < text.trimEnd().length;
 }
 
 /** @type {Record<string, (transcript: Transcript, event: ServerEvent) => void>} */
