@@ -17,7 +17,6 @@ import base64
 import contextlib
 import json
 import os
-import re
 import subprocess
 import sys
 import time
@@ -27,16 +26,15 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from platformdirs import user_cache_path
 
 from density_load import Dialect, Microphones, Window, binary_frame, chunks, text_frame
 from live import machine
+from peer import audio_message, listening, peer_python
 from streamsrv.audio.files import read_audio
 
 LIMIT_MS = 20.0
 STEPS = (1, 25, 50, 75, 100, 150, 200, 250, 300, 400)
 SETTLE_S, MEASURE_S = 1.0, 3.0
-PEER = ("pipecat-ai[silero,websocket]==1.14.0", "uvicorn==0.54.0", "httptools", "uvloop")
 HERE = Path(__file__).parent
 
 
@@ -95,16 +93,8 @@ class Process:
 @contextlib.contextmanager
 def running(command: tuple[str, ...]) -> Generator[tuple[Process, int]]:
     """A server process and its port."""
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
-    try:
-        for line in process.stdout or ():
-            if found := re.fullmatch(r"Listening on \S+:(\d+)", line.strip()):
-                yield Process(process.pid), int(found[1])
-                return
-        raise SystemExit(f"{command} did not start.")
-    finally:
-        process.kill()
-        process.wait()
+    with listening(command) as (process, port):
+        yield Process(process.pid), port
 
 
 def climb(scenario: Scenario, dialect: Dialect, most: int) -> Result:
@@ -192,33 +182,14 @@ def protobuf(recordings: list[NDArray[np.int16]]) -> Dialect:
     return Dialect(
         path="/",
         opening=(),
-        recordings=tuple(tuple(map(_pipecat_frame, chunks(pcm, 16_000))) for pcm in recordings),
-        probe=_pipecat_frame(mark),
+        recordings=tuple(tuple(map(_in_audio, chunks(pcm, 16_000))) for pcm in recordings),
+        probe=_in_audio(mark),
         answer=b"probe-me",
     )
 
 
-def _pipecat_frame(audio: bytes) -> bytes:
-    """`Frame{audio: AudioRawFrame{audio, sample_rate, num_channels}}` of its frames.proto."""
-    length = _varint(len(audio))
-    inner = b"\x1a" + length + audio + b"\x20" + _varint(16_000) + b"\x28\x01"
-    return binary_frame(b"\x12" + _varint(len(inner)) + inner)
-
-
-def _varint(number: int) -> bytes:
-    return bytes([number & 0x7F | 0x80]) + _varint(number >> 7) if number > 0x7F else bytes([number])
-
-
-def peer_python() -> Path:
-    """The interpreter of an environment with pipecat; raises `OSError` or `CalledProcessError` if it cannot be had."""
-    folder = user_cache_path("streamsrv") / "benchmarks" / "pipecat-1.14.0"
-    python = folder / "bin" / "python"
-    if not (folder / "complete").exists():
-        print(f"Installing pipecat into {folder} ...", file=sys.stderr)
-        subprocess.run([sys.executable, "-m", "venv", folder], check=True)
-        subprocess.run([python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", *PEER], check=True)
-        (folder / "complete").touch()
-    return python
+def _in_audio(chunk: bytes) -> bytes:
+    return binary_frame(audio_message(chunk))
 
 
 def scenarios(peer: Path | None) -> list[Scenario]:

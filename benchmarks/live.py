@@ -10,7 +10,7 @@ import re
 import subprocess
 import sys
 import time
-from collections.abc import AsyncGenerator, Generator
+from collections.abc import AsyncGenerator, Callable, Generator
 from datetime import date
 from typing import Any
 
@@ -19,7 +19,6 @@ from numpy.typing import NDArray
 from websockets.asyncio.client import ClientConnection, connect
 
 RATE = 24_000
-CHUNK = RATE // 50
 
 
 @contextlib.contextmanager
@@ -38,29 +37,40 @@ def server(*flags: str) -> Generator[str]:
         process.wait(30)
 
 
-class Microphone:
-    """Sends 20 ms chunks on the beat of the clock: what is played into it, and silence in between."""
+def append(audio: bytes) -> str:
+    """The event that appends audio to the input buffer."""
+    return json.dumps({"type": "input_audio_buffer.append", "audio": base64.b64encode(audio).decode()})
 
-    def __init__(self, socket: ClientConnection) -> None:
+
+class Microphone:
+    """Sends 20 ms chunks on the beat of the clock: what is played into it, and silence in between.
+
+    `pack` makes a message of the bytes of a chunk, mono PCM at `rate` Hz.
+    """
+
+    def __init__(
+        self, socket: ClientConnection, rate: int = RATE, pack: Callable[[bytes], str | bytes] = append
+    ) -> None:
         self._socket = socket
+        self._pack = pack
+        self._chunk = rate // 50
         self._waiting: list[bytes] = []
         self._sent = 0
         self._started_s = time.monotonic()
 
     def play(self, pcm: NDArray[np.int16]) -> float:
-        """Play mono 24 kHz audio next; return the time (monotonic seconds) at which its first sample is sent."""
-        chunks = np.pad(pcm, (0, -len(pcm) % CHUNK)).reshape(-1, CHUNK)
+        """Play mono audio next; return the time (monotonic seconds) at which its first sample is sent."""
+        chunks = np.pad(pcm, (0, -len(pcm) % self._chunk)).reshape(-1, self._chunk)
         first = self._sent + len(self._waiting)
         self._waiting += [chunk.tobytes() for chunk in chunks]
-        return self._started_s + first * CHUNK / RATE
+        return self._started_s + first / 50
 
     async def run(self) -> None:
         """Until cancelled."""
         while True:
-            await asyncio.sleep(max(0.0, self._started_s + self._sent * CHUNK / RATE - time.monotonic()))
-            audio = self._waiting.pop(0) if self._waiting else bytes(2 * CHUNK)
-            event = {"type": "input_audio_buffer.append", "audio": base64.b64encode(audio).decode()}
-            await self._socket.send(json.dumps(event))
+            await asyncio.sleep(max(0.0, self._started_s + self._sent / 50 - time.monotonic()))
+            audio = self._waiting.pop(0) if self._waiting else bytes(2 * self._chunk)
+            await self._socket.send(self._pack(audio))
             self._sent += 1
 
 

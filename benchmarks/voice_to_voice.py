@@ -3,24 +3,35 @@
     .venv/bin/python benchmarks/voice_to_voice.py ../shared/speech/manifest.jsonl [--limit 12] [--json out.json]
 
 Starts a server with the embedded models, speaks each recording to it in real time over a WebSocket, in a session of its
-own, and prints the stages. A recording's last voiced sample is `speech_end_s` of the manifest.
+own, and prints the stages; then speaks it to a bot of pipecat with the same models (`voice_pipecat.py`), in an
+environment that is made below the user's cache folder on the first run (`--no-peer`: not). A recording's last voiced
+sample is `speech_end_s` of the manifest. Takes three minutes.
 """
 
 import argparse
 import asyncio
 import contextlib
 import json
-import statistics
+import re
+import subprocess
+import sys
 import time
+from collections.abc import Generator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
+from websockets.asyncio.client import connect
 
-from live import RATE, machine, server, session
+import peer
+from live import RATE, Microphone, machine, server, session
 from streamsrv.audio.files import read_audio
+from streamsrv.config import Settings
 
+CHAT = "smollm2-135m"
+PEER_START_S = 1.0
+"""Silence before a recording, in which pipecat sets up its pipeline."""
 STAGES = {
     "input_audio_buffer.speech_stopped": "turn_ended_ms",
     "conversation.item.input_audio_transcription.completed": "transcript_ms",
@@ -34,6 +45,7 @@ class Turn:
     """Stages in ms after the last voiced sample; `cut_off`: a turn was ended before the speaker was done."""
 
     id: str
+    server: str
     said: str = ""
     reply: str = ""
     turn_ended_ms: float | None = None
@@ -44,20 +56,36 @@ class Turn:
 
     def take(self, event: dict, now_ms: float) -> bool:
         """Take a server event that came `now_ms` after the end of the speech; return whether the turn is answered."""
-        stage = STAGES.get(event["type"])
-        if stage and getattr(self, stage) is None and now_ms >= 0:
-            setattr(self, stage, now_ms)
-        self.cut_off |= stage == "turn_ended_ms" and now_ms < 0
+        self.mark(STAGES.get(event["type"]), now_ms)
         if event["type"].endswith("transcription.completed"):
             self.said = f"{self.said} {event['transcript']}".strip()
         if event["type"] == "response.output_audio_transcript.done":
             self.reply = event["transcript"]
         return event["type"] == "response.done" and now_ms > 0 and bool(self.reply)
 
+    def take_message(self, message: bytes, now_ms: float) -> bool:
+        """As `take`, of a message of pipecat's bot; answered is a turn when its first audio comes."""
+        if found := re.search(rb'\{"stage": .*\}', message):
+            told = json.loads(found[0])
+            self.mark(f"{told['stage']}_ms", now_ms)
+            if told["stage"] == "transcript":
+                self.said = f"{self.said} {told['text']}".strip()
+            if told["stage"] == "first_token":
+                self.reply += told["text"]
+        elif peer.is_audio(message):
+            self.mark("first_audio_ms", now_ms)
+        return self.first_audio_ms is not None
+
+    def mark(self, stage: str | None, now_ms: float) -> None:
+        """A stage was reached; what is reached before the end of the speech belongs to a turn that was cut off."""
+        if stage and getattr(self, stage) is None and now_ms >= 0:
+            setattr(self, stage, now_ms)
+        self.cut_off |= stage == "turn_ended_ms" and now_ms < 0
+
 
 async def measure(url: str, entry: dict, pcm: NDArray[np.int16], silence_ms: int | None) -> Turn:
     """Speak one recording and listen until the reply is complete."""
-    turn = Turn(entry["id"])
+    turn = Turn(entry["id"], "streamsrv")
     detection = {"type": "server_vad", "silence_duration_ms": silence_ms} if silence_ms else {"type": "semantic_vad"}
     options = {"audio": {"input": {"transcription": {}, "turn_detection": detection}}}
     async with session(url, **options) as (socket, microphone):
@@ -67,6 +95,24 @@ async def measure(url: str, entry: dict, pcm: NDArray[np.int16], silence_ms: int
                 async for frame in socket:
                     if turn.take(json.loads(frame), (time.monotonic() - ended) * 1000):
                         break
+    return turn
+
+
+async def measure_peer(url: str, entry: dict, pcm: NDArray[np.int16]) -> Turn:
+    """The same with pipecat's bot; `pcm` is at `peer.RATE`."""
+    turn = Turn(entry["id"], "pipecat")
+    async with connect(url, max_size=None, compression=None) as socket:
+        microphone = Microphone(socket, peer.RATE, peer.audio_message)
+        async with asyncio.TaskGroup() as tasks:
+            running = tasks.create_task(microphone.run())
+            await asyncio.sleep(PEER_START_S)
+            ended = microphone.play(pcm) + entry["speech_end_s"]
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(len(pcm) / peer.RATE + 10):
+                    async for message in socket:
+                        if turn.take_message(message, (time.monotonic() - ended) * 1000):
+                            break
+            running.cancel()
     return turn
 
 
@@ -86,36 +132,63 @@ def questions(manifest: Path, limit: int) -> list[dict]:
     return short[:limit]
 
 
+@contextlib.contextmanager
+def bot(url: str) -> Generator[str | None]:
+    """pipecat's bot on the models of our server; None if it cannot be had."""
+    try:
+        python = peer.peer_python()
+    except (OSError, subprocess.CalledProcessError) as error:
+        print(f"pipecat is left out: {error}", file=sys.stderr)
+        yield None
+        return
+    models = url.replace("ws://", "http://").removesuffix("/realtime")
+    script = str(Path(__file__).with_name("voice_pipecat.py"))
+    with peer.listening((str(python), script, models, CHAT, Settings().instructions)) as (_, port):
+        yield f"ws://127.0.0.1:{port}/"
+
+
+def summary(turns: list[Turn]) -> dict[str, object]:
+    latencies = [turn.first_audio_ms for turn in turns if turn.first_audio_ms is not None]
+    percentiles = [round(float(np.percentile(latencies, percent))) if latencies else None for percent in (50, 95)]
+    return {
+        "p50_ms": percentiles[0],
+        "p95_ms": percentiles[1],
+        "answered": f"{len(latencies)} of {len(turns)}",
+        "cut_off": sum(turn.cut_off for turn in turns),
+    }
+
+
+def show(turn: Turn) -> None:
+    stages = [getattr(turn, name) for name in STAGES.values()]
+    print(*(f"{stage:7.0f}" if stage is not None else "      -" for stage in stages), turn.server, turn.id, sep="  ")
+    print(f"    you: {turn.said}\n    reply: {turn.reply}", flush=True)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("manifest", type=Path)
     parser.add_argument("--limit", type=int, default=12)
     parser.add_argument("--silence-ms", type=int, help="server_vad with this silence_duration_ms, not semantic_vad")
+    parser.add_argument("--no-peer", action="store_true", help="leave pipecat out")
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()
-    entries = questions(options.manifest, options.limit)
     turns: list[Turn] = []
-    with server() as url:
-        for entry in entries:
-            pcm = read_audio(options.manifest.parent / entry["audio"], sample_rate=RATE)
-            turn = asyncio.run(measure(url, entry, pcm, options.silence_ms))
-            turns.append(turn)
-            stages = [getattr(turn, name) for name in STAGES.values()]
-            print(*(f"{stage:7.0f}" if stage is not None else "      -" for stage in stages), turn.id, sep="  ")
-            print(f"    you: {turn.said}\n    reply: {turn.reply}")
-    latencies = sorted(turn.first_audio_ms for turn in turns if turn.first_audio_ms is not None)
-    summary = {
-        "p50_ms": round(statistics.median(latencies)),
-        "p95_ms": round(float(np.percentile(latencies, 95))),
-        "answered": len(latencies),
-        "cut_off": sum(turn.cut_off for turn in turns),
-        "turn_detection": f"server_vad {options.silence_ms} ms" if options.silence_ms else "semantic_vad",
-        **machine(),
-    }
-    print("columns: turn ended, transcript, first token, first audio (ms after the last voiced sample)")
-    print(json.dumps(summary))
+    print("turn ended, transcript, first token, first audio (ms after the last voiced sample)")
+    with server() as url, contextlib.nullcontext() if options.no_peer else bot(url) as peer_url:
+        for entry in questions(options.manifest, options.limit):
+            audio = options.manifest.parent / entry["audio"]
+            turns.append(asyncio.run(measure(url, entry, read_audio(audio, RATE), options.silence_ms)))
+            show(turns[-1])
+            if peer_url is not None:
+                turns.append(asyncio.run(measure_peer(peer_url, entry, read_audio(audio, peer.RATE))))
+                show(turns[-1])
+    detection = f"server_vad {options.silence_ms} ms" if options.silence_ms else "semantic_vad"
+    names = dict.fromkeys(turn.server for turn in turns)
+    found = {name: summary([turn for turn in turns if turn.server == name]) for name in names}
+    found["streamsrv"]["turn_detection"] = detection
+    print(json.dumps(found | machine(), indent=1))
     if options.json:
-        options.json.write_text(json.dumps({"summary": summary, "turns": [asdict(turn) for turn in turns]}, indent=1))
+        options.json.write_text(json.dumps({"summary": found | machine(), "turns": list(map(asdict, turns))}, indent=1))
 
 
 if __name__ == "__main__":
