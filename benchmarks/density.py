@@ -16,7 +16,6 @@ import argparse
 import base64
 import contextlib
 import json
-import os
 import subprocess
 import sys
 import time
@@ -30,6 +29,7 @@ from numpy.typing import NDArray
 from density_load import Dialect, Microphones, Window, binary_frame, chunks, text_frame
 from live import machine
 from peer import audio_message, listening, peer_python
+from process import Process
 from streamsrv.audio.files import read_audio
 
 LIMIT_MS = 20.0
@@ -72,22 +72,6 @@ class Result:
     cpu_per_session: float | None = None
     """At the most sessions."""
     steps: list[Step] = field(default_factory=list[Step])
-
-
-class Process:
-    """CPU time and memory of a server."""
-
-    def __init__(self, pid: int) -> None:
-        self._folder = Path("/proc") / str(pid)
-
-    @property
-    def cpu_s(self) -> float:
-        times_ns = [path.read_text().split()[0] for path in self._folder.glob("task/*/schedstat")]
-        return sum(map(int, times_ns)) / 1e9
-
-    @property
-    def rss_mb(self) -> float:
-        return int((self._folder / "statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 1e6
 
 
 @contextlib.contextmanager

@@ -22,10 +22,12 @@ RATE = 24_000
 
 
 @contextlib.contextmanager
-def server(*flags: str) -> Generator[str]:
-    """A server process with the embedded models; yields its Realtime URL."""
+def server(*flags: str, **environment: str) -> Generator[str]:
+    """A server process with the embedded models, and variables on top of our own; yields its Realtime URL."""
     command = [sys.executable, "-m", "streamsrv", "serve", "--port", "0", "--chat", "smollm2-135m", *flags]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+    process = subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, env=os.environ | environment
+    )
     try:
         for line in process.stdout or ():
             if found := re.search(r"ws://\S+?(?=\))", line):

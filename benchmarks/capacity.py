@@ -1,0 +1,208 @@
+"""How many people one server talks to at once, and what the first of them notices of the others.
+
+    .venv/bin/python benchmarks/capacity.py ../shared/speech/manifest.jsonl [--json out.json]
+
+First: microphones that speak without a pause into transcription sessions, all let in, more and more of them. The lag of
+a partial transcript is the time since the last sample it covers was sent; their number grows until its 95th percentile
+exceeds a second.
+
+Then, with admission by measured load as `streamsrv serve` has it: the first session asks a spoken question every few
+seconds. Once it has done so alone for a while, others like it join, one every few seconds, until the server refuses
+them; newcomers go on knocking to the end. The first session's latency, from the last voiced sample of a question to the
+first sample of the reply, is compared between these three times. All models are the embedded ones. Takes five minutes.
+"""
+
+import argparse
+import asyncio
+import contextlib
+import itertools
+import json
+import time
+from collections import defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from websockets.exceptions import InvalidStatus
+
+from live import RATE, machine, server, session
+from streamsrv.audio.files import read_audio
+
+LAG_LIMIT_MS = 1000.0
+STEPS = (1, 2, 3, 4, 6, 8, 10, 12)
+SETTLE_S, MEASURE_S = 4.0, 10.0
+ALONE_S, FULL_S = 40.0, 50.0
+JOIN_S = 4.0
+"""Between two newcomers."""
+MOST = 24
+REFUSALS = 3
+"""In a row: the server is full."""
+THINK_S = 2.5
+"""Silence of a person between a reply and the next question."""
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    pcm: NDArray[np.int16]
+    end_s: float
+    """Where its last voiced sample is."""
+
+
+@dataclass(slots=True)
+class Phase:
+    """What the first session saw while others did something."""
+
+    latencies_ms: list[float] = field(default_factory=list[float])
+    unanswered: int = 0
+
+    def to_json(self) -> dict[str, object]:
+        if not self.latencies_ms:
+            return {"turns": 0, "unanswered": self.unanswered}
+        p50, p95 = (round(float(np.percentile(self.latencies_ms, percent))) for percent in (50, 95))
+        return {"turns": len(self.latencies_ms), "unanswered": self.unanswered, "p50_ms": p50, "p95_ms": p95}
+
+
+async def transcribe(url: str, pcm: NDArray[np.int16], lags_ms: list[float]) -> None:
+    """Speak without end; note how late each partial transcript is. Until cancelled."""
+    options = {"type": "transcription", "audio": {"input": {"turn_detection": {"type": "server_vad"}}}}
+    url = f"{url}?intent=transcription&streamsrv=transcription.partial"
+    async with session(url, **options) as (socket, microphone):
+        started_s = microphone.play(np.tile(pcm, 1 + round(600 * RATE / len(pcm))))
+        async for frame in socket:
+            event = json.loads(frame)
+            if event["type"] == "streamsrv.transcription.partial":
+                lags_ms.append((time.monotonic() - started_s) * 1000 - event["audio_ms"])
+
+
+async def fill_with_speech(url: str, recordings: list[NDArray[np.int16]]) -> list[dict[str, object]]:
+    steps: list[dict[str, object]] = []
+    lags_ms: list[float] = []
+    async with asyncio.TaskGroup() as tasks:
+        running: list[asyncio.Task[None]] = []
+        for count in STEPS:
+            while len(running) < count:
+                pcm = recordings[len(running) % len(recordings)]
+                running.append(tasks.create_task(transcribe(url, pcm, lags_ms)))
+            await asyncio.sleep(SETTLE_S)
+            lags_ms.clear()
+            await asyncio.sleep(MEASURE_S)
+            p50, p95 = (round(float(np.percentile(lags_ms or [np.inf], percent)), 1) for percent in (50, 95))
+            rate = round(len(lags_ms) / MEASURE_S / count, 2)
+            steps.append({"sessions": count, "p50_ms": p50, "p95_ms": p95, "partials_per_s": rate})
+            print(f"{count:>4} speaking: partials {p50:>7} ms p50, {p95:>7} ms p95, {rate} a second each", flush=True)
+            if p95 > LAG_LIMIT_MS:
+                break
+        for task in running:
+            task.cancel()
+    return steps
+
+
+async def converse(url: str, questions: Iterator[Question], phases: "defaultdict[str, Phase]", now: "Now") -> None:
+    """Ask, listen, think, ask again. Until cancelled; raises `InvalidStatus` if the server refuses the session."""
+    options = {"audio": {"input": {"turn_detection": {"type": "server_vad"}}}}
+    async with session(url, **options) as (socket, microphone):
+        for question in questions:
+            ended_s = microphone.play(question.pcm) + question.end_s
+            phase = phases[now.phase]
+            try:
+                async with asyncio.timeout(len(question.pcm) / RATE + 12):
+                    phase.latencies_ms.append(await reply_latency_ms(socket, ended_s))
+            except TimeoutError:
+                phase.unanswered += 1
+            await asyncio.sleep(THINK_S)
+
+
+async def reply_latency_ms(socket: object, ended_s: float) -> float:
+    """From the end of a question to the first sample of its reply; returns when the reply is complete."""
+    latency_ms = None
+    async for frame in socket:  # type: ignore[attr-defined]
+        event, now_s = json.loads(frame), time.monotonic()
+        if now_s < ended_s:
+            continue
+        if event["type"] == "response.output_audio.delta" and latency_ms is None:
+            latency_ms = (now_s - ended_s) * 1000
+        if event["type"] == "response.done" and latency_ms is not None:
+            return latency_ms
+    raise RuntimeError("the server closed a session")
+
+
+class Now:
+    phase = "alone"
+
+
+async def fill_with_conversations(url: str, questions: list[Question]) -> dict[str, object]:
+    first: defaultdict[str, Phase] = defaultdict(Phase)
+    others: defaultdict[str, Phase] = defaultdict(Phase)
+    now = Now()
+    refused = 0
+
+    async def join(number: int) -> None:
+        nonlocal refused
+        try:
+            await converse(url, itertools.cycle(questions[number % len(questions) :] + questions), others, now)
+        except InvalidStatus as error:
+            if error.response.status_code != 503:
+                raise
+            refused += 1
+
+    async with asyncio.TaskGroup() as tasks:
+        running = [tasks.create_task(converse(url, itertools.cycle(questions), first, now))]
+        await asyncio.sleep(ALONE_S)
+        now.phase = "filling"
+        while len(running) < MOST and refused < REFUSALS:
+            running.append(tasks.create_task(join(len(running))))
+            await asyncio.sleep(JOIN_S)
+        now.phase = "full, others refused"
+        admitted = sum(not task.done() for task in running)
+        print(f"{admitted} sessions are in, {refused} were refused", flush=True)
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(FULL_S):
+                while True:
+                    running.append(tasks.create_task(join(len(running))))
+                    await asyncio.sleep(JOIN_S / 4)
+        now.phase = "end"
+        for task in running:
+            task.cancel()
+    found = {
+        "most_sessions": admitted,
+        "refused": refused,
+        "first": {name: phase.to_json() for name, phase in first.items()},
+        "others": {name: phase.to_json() for name, phase in others.items()},
+    }
+    alone, full = (first[name].latencies_ms for name in ("alone", "full, others refused"))
+    if alone and full:
+        found["p50_full_to_alone"] = round(float(np.median(full) / np.median(alone)), 2)
+    return found
+
+
+def read(manifest: Path) -> tuple[list[Question], list[NDArray[np.int16]]]:
+    """Short questions and commands; long speech."""
+    entries = [json.loads(line) for line in manifest.read_text().splitlines()]
+    english = [entry for entry in entries if entry["language"] == "en"]
+    short = [e for e in english if e["kind"] == "command" and e["duration_s"] < 4 and "speech_end_s" in e][:8]
+    long = [e for e in english if e["kind"] == "conversational" and e["duration_s"] > 8][:6]
+    questions = [Question(read_audio(manifest.parent / e["audio"], RATE), e["speech_end_s"]) for e in short]
+    return questions, [read_audio(manifest.parent / e["audio"], RATE)[: 40 * RATE] for e in long]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("manifest", type=Path)
+    parser.add_argument("--json", type=Path)
+    options = parser.parse_args()
+    questions, recordings = read(options.manifest)
+    with server(STREAMSRV_ADMIT_BY_LOAD="false") as url:
+        steps = asyncio.run(fill_with_speech(url, recordings))
+    with server() as url:
+        filling = asyncio.run(fill_with_conversations(url, questions))
+    within = [step["sessions"] for step in steps if float(str(step["p95_ms"])) <= LAG_LIMIT_MS]
+    summary = {"speaking_sessions": max(map(int, map(str, within)), default=0), "conversations": filling, **machine()}
+    print(json.dumps(summary, indent=1))
+    if options.json:
+        options.json.write_text(json.dumps({"summary": summary, "speaking": steps}, indent=1))
+
+
+if __name__ == "__main__":
+    main()
