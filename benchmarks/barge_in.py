@@ -1,100 +1,231 @@
-"""How soon speech interrupts a reply that is playing, and how often a noise does.
+"""How soon speech silences a reply that is playing, and whether what is no interruption lets it go on.
 
-    .venv/bin/python benchmarks/barge_in.py ../shared/speech/manifest.jsonl [--limit 10] [--json out.json]
+    .venv/bin/python benchmarks/barge_in.py ../shared/speech/manifest.jsonl [--limit 8] [--json out.json]
 
-For each recording a session asks for a reply in writing, waits until a second of it was played, and plays the
-recording into the microphone in real time. Measured is the time from the first voiced sample (`speech_start_s` of the
-manifest) to `input_audio_buffer.speech_started`, at which stock clients silence their speaker; with `server_vad` and
-with `semantic_vad`.
+For each sound a session asks for a reply in writing, waits until a second of it was played, and plays the sound into the
+microphone in real time. A stock client (`server_vad`, `semantic_vad`) falls silent at `input_audio_buffer.speech_started`.
+One that reports playback (`held`, with `semantic_vad`) falls silent at `streamsrv.playback.hold`; then the reply is
+interrupted, or resumed. Measured is the time from the first voiced sample (`speech_start_s` of the manifest) to the
+silence, and what became of the reply.
+
+Sounds: commands of the manifest, which shall interrupt; and, which shall not: its noises (a sneeze, dogs, rain ...),
+murmurs ("mhm", "right" ...; spoken by the server's own voice, as the manifest has none) and, to the client that reports
+playback, the reply itself, 120 ms late and 18 dB softer: an echo nobody cancels. Takes five minutes.
 """
 
 import argparse
 import asyncio
+import base64
 import contextlib
 import json
 import time
+import urllib.request
+from collections import deque
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
+from websockets.asyncio.client import ClientConnection, connect
 
-from live import RATE, machine, server, session
+from live import RATE, append, machine, server
 from streamsrv.audio.files import read_audio
 
 QUESTION = "Tell me a long story about a fox who lives in a forest."
+PLAYED_S = 1.0
+"""Of the reply, before the sound."""
 NOISE_S = 3.0
 """How much of a noise is played."""
+VERDICT_S = 2.0
+"""After a sound: whatever happens because of it has happened."""
+MURMURS = ("Mhm.", "Right.", "Uh-huh.", "Okay.", "Yeah.", "I see.")
+CHUNK = RATE // 50
+ECHO_CHUNKS, ECHO_GAIN = 6, 0.125
+ECHO_S = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class Sound:
+    name: str
+    kind: str
+    """speech, noise, murmur or echo"""
+    pcm: NDArray[np.int16]
+    onset_s: float = 0.0
 
 
 @dataclass
 class Attempt:
-    id: str
-    detection: str
-    is_speech: bool
-    delay_ms: float | None
-    """None: it did not interrupt."""
+    name: str
+    kind: str
+    client: str
+    silent_ms: float | None = None
+    """From the onset until the reply fell silent; None: it did not."""
+    outcome: str = "ignored"
+    """ignored, resumed or interrupted"""
 
 
-async def attempt(url: str, entry: dict, audio: Path, detection: str) -> Attempt:
-    """Play one recording over a reply."""
-    pcm = read_audio(audio / entry["audio"], sample_rate=RATE)
-    is_speech = entry["language"] != "zxx"
-    if not is_speech:
-        pcm = pcm[: int(NOISE_S * RATE)]
-    onset_s = entry.get("speech_start_s", 0.0) if is_speech else 0.0
-    options = {"audio": {"input": {"turn_detection": {"type": detection}}}}
-    made = Attempt(entry["id"], detection, is_speech, None)
-    async with session(url, **options) as (socket, microphone):
-        item = {"type": "message", "role": "user", "content": [{"type": "input_text", "text": QUESTION}]}
+class Client:
+    """Plays what it is sent in real time, and has an open microphone; `echo`: the microphone hears the speaker."""
+
+    def __init__(self, socket: ClientConnection, *, echo: bool) -> None:
+        self._socket = socket
+        self._echo = deque([np.zeros(CHUNK, np.int16)] * ECHO_CHUNKS) if echo else None
+        self._speech = np.zeros(0, np.int16)
+        self._sound = np.zeros(0, np.int16)
+        self._item_id = ""
+        self.played = 0
+        """Samples of the reply."""
+        self.silent_s: float | None = None
+        self.outcome = "ignored"
+        self._held = False
+
+    def say(self, pcm: NDArray[np.int16]) -> None:
+        """Play a sound into the microphone, from the next chunk on."""
+        self._sound = pcm
+
+    async def listen(self) -> None:
+        """Take events, until cancelled."""
+        async for frame in self._socket:
+            event = json.loads(frame)
+            match event["type"]:
+                case "response.output_audio.delta":
+                    self._item_id = event["item_id"]
+                    pcm = np.frombuffer(base64.b64decode(event["delta"]), "<i2")
+                    self._speech = np.concatenate([self._speech, pcm])
+                case "streamsrv.playback.hold":
+                    self._held = True
+                    self._fall_silent()
+                case "streamsrv.playback.resume":
+                    self._held = False
+                    self.outcome = "resumed"
+                case "streamsrv.playback.clear" | "input_audio_buffer.speech_started":
+                    self._fall_silent()
+                    self._held, self.outcome = False, "interrupted"
+                    self._speech = np.zeros(0, np.int16)
+                case "error":
+                    raise RuntimeError(event["error"]["message"])
+
+    def _fall_silent(self) -> None:
+        if self.silent_s is None:
+            self.silent_s = time.monotonic()
+
+    async def run(self, reports: bool) -> None:
+        """Play and record 20 ms at a time, until cancelled."""
+        started_s = time.monotonic()
+        for number in range(1 << 30):
+            await asyncio.sleep(max(0.0, started_s + number / 50 - time.monotonic()))
+            heard = self._record(self._play())
+            await self._socket.send(append(heard.tobytes()))
+            if reports and self._item_id and number % 10 == 0:
+                report = {"item_id": self._item_id, "audio_ms": self.played * 1000 // RATE}
+                await self._socket.send(json.dumps({"type": "streamsrv.playback.report", **report}))
+
+    def _play(self) -> NDArray[np.int16]:
+        chunk = self._speech[:0] if self._held else self._speech[:CHUNK]
+        self._speech = self._speech[len(chunk) :]
+        self.played += len(chunk)
+        return np.pad(chunk, (0, CHUNK - len(chunk)))
+
+    def _record(self, played: NDArray[np.int16]) -> NDArray[np.int16]:
+        heard, self._sound = self._sound[:CHUNK], self._sound[CHUNK:]
+        heard = np.pad(heard, (0, CHUNK - len(heard)))
+        if self._echo is None:
+            return heard
+        self._echo.append(played)
+        return heard + (ECHO_GAIN * self._echo.popleft()).astype(np.int16)
+
+
+async def attempt(url: str, sound: Sound, client: str) -> Attempt:
+    """Play one sound over a reply."""
+    made = Attempt(sound.name, sound.kind, client)
+    holds = client == "held"
+    detection = {"type": "semantic_vad" if holds else client, "create_response": False}
+    options = {"audio": {"input": {"turn_detection": detection}}}
+    extension = {"streamsrv": {"events": ["playback.hold"]}} if holds else {}
+    item = {"type": "message", "role": "user", "content": [{"type": "input_text", "text": QUESTION}]}
+    async with connect(url, max_size=None, compression=None) as socket, asyncio.TaskGroup() as tasks:
+        await socket.send(json.dumps({"type": "session.update", "session": options | extension}))
         await socket.send(json.dumps({"type": "conversation.item.create", "item": item}))
         await socket.send(json.dumps({"type": "response.create"}))
-        async for frame in socket:
-            if json.loads(frame)["type"] == "response.output_audio.delta":
-                break
-        await asyncio.sleep(1.0)
-        onset = microphone.play(pcm) + onset_s
+        ears = Client(socket, echo=sound.kind == "echo")
+        running = [tasks.create_task(ears.listen()), tasks.create_task(ears.run(holds))]
         with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(len(pcm) / RATE + 1.0):
-                async for frame in socket:
-                    if json.loads(frame)["type"] == "input_audio_buffer.speech_started":
-                        made.delay_ms = (time.monotonic() - onset) * 1000
-                        break
+            async with asyncio.timeout(20):
+                while ears.played < PLAYED_S * RATE and ears.silent_s is None:
+                    await asyncio.sleep(0.01)
+        onset_s = time.monotonic() + sound.onset_s
+        ears.say(sound.pcm)
+        await asyncio.sleep(len(sound.pcm) / RATE + VERDICT_S)
+        made.outcome = ears.outcome
+        if ears.silent_s is not None:
+            made.silent_ms = (ears.silent_s - onset_s) * 1000
+        for task in running:
+            task.cancel()
     return made
 
 
-def chosen(manifest: Path, limit: int) -> list[dict]:
-    """Short English utterances, and all noises but music and babble."""
+def sounds(manifest: Path, limit: int, url: str) -> list[Sound]:
     entries = [json.loads(line) for line in manifest.read_text().splitlines()]
     speech = [e for e in entries if e["language"] == "en" and e["kind"] == "command" and "speech_start_s" in e]
     noises = [e for e in entries if e["language"] == "zxx" and e["id"].startswith(("noise-esc10", "noise-blanket"))]
-    return [*speech[:limit], *[e for e in noises if "babble" not in e.get("label", "")][:limit]]
+    noises = [e for e in noises if "babble" not in e.get("label", "")]
+    noises = noises[:: max(1, len(noises) // limit)]
+
+    def read(entry: dict, kind: str, seconds: float) -> Sound:
+        pcm = read_audio(manifest.parent / entry["audio"], RATE)[: int(seconds * RATE)]
+        return Sound(entry["id"], kind, pcm, entry.get("speech_start_s", 0.0))
+
+    return [
+        *(read(entry, "speech", 60) for entry in speech[:limit]),
+        *(read(entry, "noise", NOISE_S) for entry in noises[:limit]),
+        *(Sound(text, "murmur", spoken(url, text)) for text in MURMURS[:limit]),
+        *(Sound(f"echo {number}", "echo", np.zeros(int(ECHO_S * RATE), np.int16)) for number in range(3)),
+    ]
+
+
+def spoken(url: str, text: str) -> NDArray[np.int16]:
+    """A text in the server's voice."""
+    address = url.replace("ws://", "http://").replace("/realtime", "/audio/speech")
+    body = json.dumps({"model": "hibari", "input": text, "voice": "default", "response_format": "pcm"}).encode()
+    request = urllib.request.Request(address, body, {"Content-Type": "application/json"})
+    with urllib.request.urlopen(request, timeout=30) as answer:
+        return np.frombuffer(answer.read(), "<i2")
+
+
+def summarize(attempts: list[Attempt]) -> dict[str, object]:
+    found: dict[str, object] = {}
+    for client in dict.fromkeys(made.client for made in attempts):
+        own = [made for made in attempts if made.client == client]
+        delays = [made.silent_ms for made in own if made.kind == "speech" and made.silent_ms is not None]
+        line: dict[str, object] = {
+            f"p{percent}_ms": round(float(np.percentile(delays, percent))) if delays else None for percent in (50, 95)
+        }
+        for kind in dict.fromkeys(made.kind for made in own):
+            outcomes = [made.outcome for made in own if made.kind == kind]
+            line[kind] = {name: outcomes.count(name) for name in ("ignored", "resumed", "interrupted")}
+        found[client] = line
+    return found
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("manifest", type=Path)
-    parser.add_argument("--limit", type=int, default=10)
+    parser.add_argument("--limit", type=int, default=8, help="sounds of each kind")
+    parser.add_argument("--clients", default="server_vad,semantic_vad,held")
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()
     attempts: list[Attempt] = []
     with server() as url:
-        for entry in chosen(options.manifest, options.limit):
-            for detection in ("server_vad", "semantic_vad"):
-                made = asyncio.run(attempt(url, entry, options.manifest.parent, detection))
+        for sound in sounds(options.manifest, options.limit, url):
+            for client in options.clients.split(","):
+                if sound.kind == "echo" and client != "held":
+                    continue
+                made = asyncio.run(attempt(url, sound, client))
                 attempts.append(made)
-                print(f"{detection:<13} {made.delay_ms and round(made.delay_ms)!s:>6} ms  {made.id}")
-    summary: dict[str, object] = {}
-    for detection in ("server_vad", "semantic_vad"):
-        own = [a for a in attempts if a.detection == detection]
-        delays = [a.delay_ms for a in own if a.is_speech and a.delay_ms is not None]
-        noises = [a for a in own if not a.is_speech]
-        summary[detection] = {
-            "p50_ms": round(float(np.percentile(delays, 50))),
-            "p95_ms": round(float(np.percentile(delays, 95))),
-            "speech_that_interrupted": f"{len(delays)} of {sum(a.is_speech for a in own)}",
-            "noises_that_interrupted": f"{sum(a.delay_ms is not None for a in noises)} of {len(noises)}",
-        }
-    print(json.dumps(summary | machine(), indent=1))
+                silent = "-" if made.silent_ms is None else round(made.silent_ms)
+                print(f"{client:<13} {silent!s:>6} ms  {made.outcome:<12} {made.kind} {made.name}", flush=True)
+    summary = summarize(attempts) | machine()
+    print(json.dumps(summary, indent=1))
     if options.json:
         options.json.write_text(json.dumps({"summary": summary, "attempts": [asdict(a) for a in attempts]}, indent=1))
 
