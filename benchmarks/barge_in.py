@@ -2,11 +2,11 @@
 
     .venv/bin/python benchmarks/barge_in.py ../shared/speech/manifest.jsonl [--limit 8] [--json out.json]
 
-For each sound a session asks for a reply in writing, waits until a second of it was played, and plays the sound into the
-microphone in real time. A stock client (`server_vad`, `semantic_vad`) falls silent at `input_audio_buffer.speech_started`.
-One that reports playback (`held`, with `semantic_vad`) falls silent at `streamsrv.playback.hold`; then the reply is
-interrupted, or resumed. Measured is the time from the first voiced sample (`speech_start_s` of the manifest) to the
-silence, and what became of the reply.
+For each sound a session asks for a reply in writing, waits until a second of it was played, and plays the sound into
+the microphone in real time. A stock client (`server_vad`, `semantic_vad`) falls silent when it is told
+`input_audio_buffer.speech_started`. One that reports playback (`held`, with `semantic_vad`) falls silent at
+`streamsrv.playback.hold`; then the reply is interrupted, or resumed. Measured is the time from the first voiced sample
+(`speech_start_s` of the manifest) to the silence, and what became of the reply.
 
 Sounds: commands of the manifest, which shall interrupt; and, which shall not: its noises (a sneeze, dogs, rain ...),
 murmurs ("mhm", "right" ...; spoken by the server's own voice, as the manifest has none) and, to the client that reports
@@ -75,6 +75,8 @@ class Client:
         self._item_id = ""
         self.played = 0
         """Samples of the reply."""
+        self.is_under_way = asyncio.Event()
+        """Set once `PLAYED_S` of the reply were played."""
         self.silent_s: float | None = None
         self.outcome = "ignored"
         self._held = False
@@ -124,6 +126,8 @@ class Client:
         chunk = self._speech[:0] if self._held else self._speech[:CHUNK]
         self._speech = self._speech[len(chunk) :]
         self.played += len(chunk)
+        if self.played >= PLAYED_S * RATE:
+            self.is_under_way.set()
         return np.pad(chunk, (0, CHUNK - len(chunk)))
 
     def _record(self, played: NDArray[np.int16]) -> NDArray[np.int16]:
@@ -151,8 +155,7 @@ async def attempt(url: str, sound: Sound, client: str) -> Attempt:
         running = [tasks.create_task(ears.listen()), tasks.create_task(ears.run(holds))]
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(20):
-                while ears.played < PLAYED_S * RATE and ears.silent_s is None:
-                    await asyncio.sleep(0.01)
+                await ears.is_under_way.wait()
         onset_s = time.monotonic() + sound.onset_s
         ears.say(sound.pcm)
         await asyncio.sleep(len(sound.pcm) / RATE + VERDICT_S)
