@@ -33,7 +33,8 @@ from process import Process
 from streamsrv.audio.files import read_audio
 
 LIMIT_MS = 20.0
-STEPS = (1, 25, 50, 75, 100, 150, 200, 250, 300, 400)
+STEPS = (1, 25, 50, 100, 150, 200, 250, 300, 350, 400)
+PEER_STEPS = (1, 5, 10, 15, 20, 25, 35, 50, 75)
 SETTLE_S, MEASURE_S = 1.0, 3.0
 HERE = Path(__file__).parent
 
@@ -87,7 +88,8 @@ def climb(scenario: Scenario, dialect: Dialect, most: int) -> Result:
     with running(scenario.command) as (process, port):
         empty_cpu = share(process, MEASURE_S)
         microphones = Microphones(port, dialect)
-        for sessions in (count for count in STEPS if count <= most):
+        steps = PEER_STEPS if scenario.turn_detection is None else STEPS
+        for sessions in (count for count in steps if count <= most):
             microphones.grow(sessions)
             step = measure(process, microphones, sessions)
             if step.p99_ms > LIMIT_MS:  # the machine may have done something else
