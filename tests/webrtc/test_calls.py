@@ -52,6 +52,17 @@ async def test_a_session_can_only_transcribe(server):
         assert completed["transcript"] == "hello"
 
 
+async def test_a_call_speaks_in_a_caption_room(server):
+    given = {"type": "transcription", "streamsrv": {"captions": {"room": "calls"}}}
+    async with calling(server, given) as caller:
+        caller.microphone.say(tone(600))
+        await caller.until("conversation.item.input_audio_transcription.completed")
+        room = server.service.rooms.find("calls").room
+        assert [caption.utterance.text for caption in room.captions] == ["hello"]
+    await server.without_sessions()
+    assert room.speakers == 0
+
+
 async def test_events_go_both_ways(server):
     async with calling(server) as caller:
         caller.send("session.update", session={"instructions": "Be kind."})
