@@ -7,8 +7,8 @@ from streamsrv.webrtc.opus import OpusEncoder
 from streamsrv.webrtc.playout import SAMPLE_RATE
 
 TICKS, PACKET_MS, BLOCK = 960, 20, 320
-HELD_BACK = 16
-"""Samples that the resampler keeps to itself."""
+MOST_HELD_BACK = 48
+"""Samples that the resampler may keep to itself: 3 ms."""
 
 
 def packets(count: int) -> list[bytes]:
@@ -28,7 +28,8 @@ def receive(microphone: MicrophoneStream, payloads: list[bytes], number: int) ->
 def test_a_packet_is_heard_as_soon_as_it_comes():
     microphone, payloads = MicrophoneStream(), packets(10)
     heard = [receive(microphone, payloads, number) for number in range(10)]
-    assert heard == [BLOCK - HELD_BACK] + [BLOCK] * 9
+    assert BLOCK - MOST_HELD_BACK <= heard[0] <= BLOCK
+    assert heard[1:] == [BLOCK] * 9
 
 
 def test_after_a_loss_nothing_is_missing_and_nothing_is_late():
@@ -37,7 +38,7 @@ def test_after_a_loss_nothing_is_missing_and_nothing_is_late():
     assert receive(microphone, payloads, 4) == 0, "the hole is waited for"
     assert microphone.deadline_ms is not None
     heard.append(sum(map(len, microphone.expire(microphone.deadline_ms))))
-    assert sum(heard) == 5 * BLOCK - HELD_BACK, "the lost packet is made up"
+    assert sum(heard) == heard[0] + 4 * BLOCK, "the lost packet is made up"
     assert [receive(microphone, payloads, number) for number in range(5, 10)] == [BLOCK] * 5
 
 
