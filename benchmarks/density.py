@@ -34,7 +34,7 @@ from streamsrv.audio.files import read_audio
 
 LIMIT_MS = 20.0
 STEPS = (1, 25, 50, 100, 150, 200, 250, 300, 350, 400)
-PEER_STEPS = (1, 5, 10, 15, 20, 25, 35, 50, 75)
+PEER_STEPS = (1, 5, 10, 20, 35, 50, 75, 100, 150, 200)
 SETTLE_S, MEASURE_S = 1.0, 3.0
 HERE = Path(__file__).parent
 
