@@ -81,7 +81,7 @@ class Call:
 
     async def connect(self, pool: MediaPool, sdp: str) -> str:
         """Offer to answer; raises `ProtocolError` for a bad offer, `Unavailable` without a media process."""
-        self._line = await pool.open(sdp, self._hear)
+        self._line = await pool.open(sdp, self._take)
         try:
             async with asyncio.timeout(ANSWER_S):
                 return await self._answer
@@ -147,7 +147,7 @@ class Call:
         self._tell(HangUp(self._call))
         self._end(reason)
 
-    def _hear(self, message: Message) -> None:
+    def _take(self, message: Message) -> None:
         match message:
             case Microphone(pcm=pcm):
                 self._incoming.put_audio(np.frombuffer(pcm, np.int16))

@@ -20,6 +20,8 @@ CALLS_BEFORE_ANOTHER = 4
 """Another process is started, if there may be more, once each has so many calls."""
 MAX_WAITING_BYTES = 128 * 1024 * 1024
 """What a media process may leave unread before it is taken for hung and killed."""
+HANG_S = 10.0
+"""A media process that says nothing for so long (it reports twice a second) is killed: its calls stand still, too."""
 STOP_S = 5.0
 """How long a media process may take to end its calls."""
 
@@ -30,6 +32,7 @@ class _Media:
 
     process: asyncio.subprocess.Process
     link: Link = field(init=False)
+    watchdog: asyncio.TimerHandle = field(init=False)
     cpu_s: float = 0.0
     listeners: dict[int, Callable[[Message], None]] = field(default_factory=dict[int, Callable[[Message], None]])
 
@@ -90,9 +93,8 @@ class MediaPool:
         return line
 
     def send(self, media: _Media, message: Message) -> None:
-        if media.link.waiting_bytes > MAX_WAITING_BYTES and media in self._media:
-            logger.error("media process %d does not read; it is killed", media.process.pid)
-            media.process.kill()
+        if media.link.waiting_bytes > MAX_WAITING_BYTES:
+            self._kill(media)
         else:
             media.link.send(message)
 
@@ -132,13 +134,24 @@ class MediaPool:
             theirs.close()
         media = _Media(process)
         self._media.append(media)
+        self._watch(media)
         media.link = await Link.over(ours, lambda message: self._heard(media, message), lambda: self._lost(media))
         media.link.send(self._configure)
         return media
 
+    def _watch(self, media: _Media) -> None:
+        media.watchdog = asyncio.get_running_loop().call_later(HANG_S, self._kill, media)
+
+    def _kill(self, media: _Media) -> None:
+        if media in self._media:
+            logger.error("media process %d hangs; it is killed", media.process.pid)
+            media.process.kill()
+
     def _heard(self, media: _Media, message: Frame) -> None:
         if isinstance(message, CpuTime):
             media.cpu_s = message.seconds
+            media.watchdog.cancel()
+            self._watch(media)
         if not isinstance(message, Message):
             return
         is_last = isinstance(message, Ended | Refused)
@@ -157,6 +170,7 @@ class MediaPool:
         self._end_calls(media, "The media process of the call died.")
 
     def _end_calls(self, media: _Media, reason: str) -> None:
+        media.watchdog.cancel()
         if media in self._media:
             self._media.remove(media)
             self._ended_cpu_s += media.cpu_s

@@ -44,6 +44,18 @@ async def test_the_calls_of_a_process_that_dies_end_with_a_reason_and_the_next_c
             assert server.app.state.calls.media_pids != [pid]
 
 
+async def test_a_process_that_hangs_is_killed_and_its_calls_end(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("streamsrv.webrtc.pool.HANG_S", 2.0)
+    with serving(fake_engines(), **LOOPBACK) as server:
+        async with calling(server) as caller, connect(f"{server.realtime_url}?call_id={caller.call_id}") as sideband:
+            (pid,) = server.app.state.calls.media_pids
+            os.kill(pid, signal.SIGSTOP)
+            await sideband.wait_closed()
+            assert sideband.close_reason == "The media process of the call died."
+        async with calling(server):
+            assert server.app.state.calls.media_pids != [pid]
+
+
 async def test_the_server_knows_what_its_media_costs():
     with serving(fake_engines(), **LOOPBACK) as server:
         assert server.app.state.calls.cpu_s == 0
