@@ -22,6 +22,8 @@ MAX_WAITING_BYTES = 128 * 1024 * 1024
 """What a media process may leave unread before it is taken for hung and killed."""
 HANG_S = 10.0
 """A media process that says nothing for so long (it reports twice a second) is killed: its calls stand still, too."""
+START_S = 30.0
+"""The same until its first word."""
 STOP_S = 5.0
 """How long a media process may take to end its calls."""
 
@@ -134,13 +136,13 @@ class MediaPool:
             theirs.close()
         media = _Media(process)
         self._media.append(media)
-        self._watch(media)
+        self._watch(media, START_S)
         media.link = await Link.over(ours, lambda message: self._heard(media, message), lambda: self._lost(media))
         media.link.send(self._configure)
         return media
 
-    def _watch(self, media: _Media) -> None:
-        media.watchdog = asyncio.get_running_loop().call_later(HANG_S, self._kill, media)
+    def _watch(self, media: _Media, patience_s: float) -> None:
+        media.watchdog = asyncio.get_running_loop().call_later(patience_s, self._kill, media)
 
     def _kill(self, media: _Media) -> None:
         if media in self._media:
@@ -151,7 +153,7 @@ class MediaPool:
         if isinstance(message, CpuTime):
             media.cpu_s = message.seconds
             media.watchdog.cancel()
-            self._watch(media)
+            self._watch(media, HANG_S)
         if not isinstance(message, Message):
             return
         is_last = isinstance(message, Ended | Refused)
