@@ -66,5 +66,17 @@ function waterfall(chart, total, available) {
   });
   const described = chart.map(({ label, toMs }) => `${label} after ${inSeconds(toMs)}`).join(". ");
   const name = `Seconds after your last word. ${described}.`;
-  return makeSvg("svg", { class: "chart", width: fullWidth, height, viewBox: `0 0 ${fullWidth} ${height}`, role: "img", "aria-label": name }, ...grid, ...rows);
+  return makeSvg(
+    "svg",
+    {
+      class: "chart",
+      width: fullWidth,
+      height,
+      viewBox: `0 0 ${fullWidth} ${height}`,
+      role: "img",
+      "aria-label": name,
+    },
+    ...grid,
+    ...rows,
+  );
 }

@@ -36,7 +36,7 @@ function start(options) {
   return session.start(options);
 }
 
-// --- what the session says -----------------------------------------------------------------------------------------------
+// What the session says
 
 session.on("path", (chosen) => {
   path.show(chosen);
@@ -54,7 +54,8 @@ session.on("activity", (activity) => {
   showMute();
   if (!active) path.hide();
   awake.keep(active);
-  document.title = active ? `${TITLES[activity] ?? "Connected"} · streamsrv` : "streamsrv"; // seen while the tab is not
+  // Seen while the page is not.
+  document.title = active ? `${TITLES[activity] ?? "Connected"} · streamsrv` : "streamsrv";
 });
 session.on("connection", ({ status, retryInMs, reason }) => {
   clearInterval(countdown);
@@ -63,7 +64,11 @@ session.on("connection", ({ status, retryInMs, reason }) => {
   const until = Date.now() + retryInMs;
   const show = () => {
     const seconds = Math.max(0, Math.ceil((until - Date.now()) / 1000));
-    notices.show("reconnecting", "The connection was lost.", seconds ? `Trying again in ${seconds} s. ${reason}` : `Trying again. ${reason}`);
+    notices.show(
+      "reconnecting",
+      "The connection was lost.",
+      seconds ? `Trying again in ${seconds} s. ${reason}` : `Trying again. ${reason}`,
+    );
   };
   show();
   countdown = setInterval(show, 1000);
@@ -81,7 +86,8 @@ session.on("problem", (problem) => {
 function wayOn({ code }) {
   if (code.startsWith("microphone_")) return { label: "Try again", run: () => session.openMicrophone() };
   if (code === "sound_blocked") return { label: "Play sound", run: playSound };
-  if (code === "unreachable" || code === "gave_up") return { label: "Try again", run: () => (session.active ? session.retry() : start()) };
+  if (code === "unreachable" || code === "gave_up")
+    return { label: "Try again", run: () => (session.active ? session.retry() : start()) };
   if (code === "server_full") return { label: "Try again", run: () => start() };
   return undefined;
 }
@@ -103,7 +109,7 @@ function showMute() {
   button.setAttribute("aria-pressed", String(session.muted));
 }
 
-// --- what the user does ----------------------------------------------------------------------------------------------------
+// What the user does
 
 byId("end", HTMLButtonElement).addEventListener("click", () => session.close());
 byId("mute", HTMLButtonElement).addEventListener("click", () => {

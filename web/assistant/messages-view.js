@@ -59,7 +59,8 @@ export class MessagesView {
       entry.element.append(make("div", "content"));
       this.#drawn.set(id, entry);
     }
-    if (this.#list.children[index] !== entry.element) this.#list.insertBefore(entry.element, this.#list.children[index] ?? null);
+    if (this.#list.children[index] !== entry.element)
+      this.#list.insertBefore(entry.element, this.#list.children[index] ?? null);
     const now = JSON.stringify([status, text, tentative, spoken, lit, error]);
     if (entry.drawn !== now) {
       entry.drawn = now;

@@ -51,7 +51,11 @@ export class Notices {
 
   /** @param {string} code */
   #dismiss(code) {
-    const button = make("button", "icon", makeSvg("svg", { viewBox: "0 0 24 24", "aria-hidden": "true" }, makeSvg("path", { d: "M7 7l10 10M17 7L7 17" })));
+    const button = make(
+      "button",
+      "icon",
+      makeSvg("svg", { viewBox: "0 0 24 24", "aria-hidden": "true" }, makeSvg("path", { d: "M7 7l10 10M17 7L7 17" })),
+    );
     button.type = "button";
     button.setAttribute("aria-label", "Dismiss");
     button.addEventListener("click", () => this.hide(code));

@@ -21,7 +21,11 @@ export class PathView {
   show(path) {
     this.#summary.textContent = path.summary;
     this.#chip.dataset.state = path.transport === "none" ? "alone" : path.reasons.length > 0 ? "less" : "best";
-    const rows = { Connection: LINE[path.transport], "Speech is recognised by": WHO[path.recognition], "Replies are spoken by": WHO[path.voice] };
+    const rows = {
+      Connection: LINE[path.transport],
+      "Speech is recognised by": WHO[path.recognition],
+      "Replies are spoken by": WHO[path.voice],
+    };
     this.#stages.replaceChildren(
       ...Object.entries(rows).flatMap(([name, value]) => [make("dt", "", name), make("dd", "", value)]),
     );

@@ -61,7 +61,9 @@ export class SettingsDialog {
 
   async #fillMicrophones() {
     const microphones = await listMicrophones();
-    const named = microphones.map(({ deviceId, label }, i) => /** @type {const} */ ([deviceId, label || `Microphone ${i + 1}`]));
+    const named = microphones.map(
+      ({ deviceId, label }, i) => /** @type {const} */ ([deviceId, label || `Microphone ${i + 1}`]),
+    );
     this.#choices("deviceId", [["", "The system's default"], ...named], this.#session.options.deviceId);
   }
 
@@ -94,7 +96,11 @@ export class SettingsDialog {
     /** @type {Partial<VoiceSessionOptions>} */
     const change =
       control.name === "transport"
-        ? { transports: control.value ? [/** @type {"webrtc" | "websocket"} */ (control.value)] : ["webrtc", "websocket"] }
+        ? {
+            transports: control.value
+              ? [/** @type {"webrtc" | "websocket"} */ (control.value)]
+              : ["webrtc", "websocket"],
+          }
         : { [control.name]: control.type === "checkbox" ? control.checked : control.value };
     keepPreferences(change);
     this.#session.configure(change);
@@ -102,7 +108,9 @@ export class SettingsDialog {
 
   /** @param {string} name */
   #control(name) {
-    return /** @type {HTMLInputElement | HTMLSelectElement | HTMLTextAreaElement} */ (this.#form.elements.namedItem(name));
+    return /** @type {HTMLInputElement | HTMLSelectElement | HTMLTextAreaElement} */ (
+      this.#form.elements.namedItem(name)
+    );
   }
 }
 

@@ -3,9 +3,11 @@
 import { Emitter } from "./emitter.js";
 
 /**
- * @typedef {"idle" | "connecting" | "listening" | "hearing" | "thinking" | "speaking" | "held" | "paused" | "reconnecting"} Activity
- *   `paused`: connected, but nothing is heard (muted, push-to-talk, or no microphone); `held`: the reply is silent while
- *   the server decides whether it was interrupted
+ * `paused`: connected, but nothing is heard (muted, push-to-talk, or no microphone); `held`: the reply is silent while the
+ * server decides whether it was interrupted
+ *
+ * @typedef {"idle" | "connecting" | "listening" | "hearing" | "thinking" | "speaking" | "held" | "paused" |
+ *   "reconnecting"} Activity
  */
 
 /**

@@ -5,8 +5,8 @@ import { Problem, unreachable } from "./problems.js";
 /**
  * The page's one AudioContext. It runs at the rate of the wire, so that the browser resamples and we do not.
  *
- * Browsers let a page make sound only after a tap: call `unlock` inside its handler. `running` tells when sound begins and
- * when the system takes it away (a telephone call, for example).
+ * Browsers let a page make sound only after a tap: call `unlock` inside its handler. `running` tells when sound begins
+ * and when the system takes it away (a telephone call, for example).
  *
  * @extends {Emitter<{running: boolean}>}
  */
@@ -34,7 +34,11 @@ export class AudioEngine extends Emitter {
   async unlock() {
     if (this.#context === null) {
       if (typeof AudioWorkletNode === "undefined") {
-        throw new Problem("no_audio_worklet", "This page cannot use sound.", "Open it over https, or in a newer browser.");
+        throw new Problem(
+          "no_audio_worklet",
+          "This page cannot use sound.",
+          "Open it over https, or in a newer browser.",
+        );
       }
       this.#context = new AudioContext({ sampleRate: SAMPLE_RATE, latencyHint: "interactive" });
       this.#context.onstatechange = () => this.emit("running", this.running);

@@ -13,8 +13,8 @@ const SLOWEST_MS_PER_CHARACTER = 200;
 
 /**
  * The browser's own voice: speaks streamed text sentence by sentence. Events: `speaking` (whether it makes sound),
- * `spoken` (`{itemId, text}`: a sentence begins to be spoken), `drained` and `cut` (item id: all of it was spoken, or it
- * was stopped), `problem` (it does not work; what waited is dropped).
+ * `spoken` (`{itemId, text}`: a sentence begins to be spoken), `drained` and `cut` (item id: all of it was spoken, or
+ * it was stopped), `problem` (it does not work; what waited is dropped).
  *
  * @extends {Emitter<{speaking: boolean, spoken: Utterance, drained: string, cut: string, problem: Problem}>}
  */
@@ -120,7 +120,10 @@ export class BrowserVoice extends Emitter {
     this.#itemId = ""; // it is not cut: from here on it is read
     this.cancel();
     this.emit("drained", itemId);
-    this.emit("problem", new Problem("voice_failed", `The browser's voice does not work here (${error}).`, "Replies are shown as text."));
+    this.emit(
+      "problem",
+      new Problem("voice_failed", `The browser's voice does not work here (${error}).`, "Replies are shown as text."),
+    );
   }
 
   #forget() {

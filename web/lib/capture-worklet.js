@@ -20,7 +20,7 @@ class Capture extends AudioWorkletProcessor {
   /** @param {Float32Array[][]} inputs */
   process(inputs) {
     const samples = inputs[0]?.[0]; // no channel while nothing is connected
-    for (let from = 0; samples && from < samples.length; ) {
+    for (let from = 0; samples && from < samples.length;) {
       const n = Math.min(samples.length - from, this.#block.length - this.#filled);
       this.#block.set(samples.subarray(from, from + n), this.#filled);
       this.#filled += n;

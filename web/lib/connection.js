@@ -217,7 +217,10 @@ export class Connection extends Emitter {
   #wait(reason) {
     const delay = this.#backoff.next(Math.random());
     if (delay === null) {
-      this.emit("problem", new Problem("gave_up", `The connection could not be restored: ${reason}`, "Press the button to try again."));
+      this.emit(
+        "problem",
+        new Problem("gave_up", `The connection could not be restored: ${reason}`, "Press the button to try again."),
+      );
       return this.close();
     }
     this.#setStatus("reconnecting", delay, reason);

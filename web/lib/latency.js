@@ -1,5 +1,6 @@
 /**
- * Joins what the server measured of a spoken turn with what only the client knows: when its first sample was played. Pure.
+ * Joins what the server measured of a spoken turn with what only the client knows: when its first sample was played.
+ * Pure.
  *
  * The server's times count from the end of speech. Its `first_audio_ms` is when the audio left; to that is added the
  * time between its arrival and its first sample. The way through the network is in neither.

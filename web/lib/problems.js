@@ -38,7 +38,7 @@ export function microphoneProblem(errorName) {
       return new Problem(
         "microphone_denied",
         "This page may not use the microphone.",
-        "Allow it in the address bar (the microphone or lock symbol), then press the button again. You can type meanwhile.",
+        "Allow it in the address bar (the microphone or lock symbol), then press the button again. Or type.",
       );
     case "NotFoundError":
     case "OverconstrainedError":
@@ -61,7 +61,11 @@ export function microphoneProblem(errorName) {
         "Open this page over https, or on this machine as http://127.0.0.1. You can type meanwhile.",
       );
     default:
-      return new Problem("microphone_failed", `The microphone failed (${errorName}).`, "Press the button to try again.");
+      return new Problem(
+        "microphone_failed",
+        `The microphone failed (${errorName}).`,
+        "Press the button to try again.",
+      );
   }
 }
 
@@ -94,7 +98,11 @@ export function recognitionProblem(error) {
     case "audio-capture":
       return microphoneProblem("NotFoundError");
     case "language-not-supported":
-      return new Problem("recognition_language", "The browser does not recognise this language.", "You can type instead.");
+      return new Problem(
+        "recognition_language",
+        "The browser does not recognise this language.",
+        "You can type instead.",
+      );
     default:
       return new Problem(
         "recognition_failed",
@@ -106,7 +114,11 @@ export function recognitionProblem(error) {
 
 /** The page may not play sound yet. */
 export function soundBlocked() {
-  return new Problem("sound_blocked", "The browser does not let this page play sound yet.", "Tap anywhere on the page.");
+  return new Problem(
+    "sound_blocked",
+    "The browser does not let this page play sound yet.",
+    "Tap anywhere on the page.",
+  );
 }
 
 /**
@@ -142,5 +154,9 @@ export function unreachable() {
 export function withoutServer(recognition) {
   const { code, message, advice } = unreachable();
   if (recognition === "none") return new Problem(code, message, advice);
-  return new Problem(code, message, "Until it is back, the browser alone writes down what you say, and nobody answers.");
+  return new Problem(
+    code,
+    message,
+    "Until it is back, the browser alone writes down what you say, and nobody answers.",
+  );
 }

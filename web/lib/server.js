@@ -73,8 +73,8 @@ export class Server {
   }
 
   /**
-   * The subprotocols of a WebSocket, which carry the right to open it: browsers cannot set headers. The key itself would
-   * end up in the logs of proxies, so a secret goes in its place that opens one session and soon expires.
+   * The subprotocols of a WebSocket, which carry the right to open it: browsers cannot set headers. The key itself
+   * would end up in the logs of proxies, so a secret goes in its place that opens one session and soon expires.
    *
    * @param {Record<string, string>} query  of the session
    * @returns {Promise<string[]>} throws a `Problem`

@@ -87,8 +87,8 @@ export class VoiceSession extends Emitter {
   }
 
   /**
-   * Begin. Call it inside a tap, which is what lets the page play sound. What fails is a `problem` event, and the session
-   * then does with less.
+   * Begin. Call it inside a tap, which is what lets the page play sound. What fails is a `problem` event, and the
+   * session then does with less.
    *
    * @param {{microphone?: boolean}} [options]  without a microphone one can only type
    */
@@ -324,7 +324,8 @@ export class VoiceSession extends Emitter {
     const echoes = voice === "browser" && this.#tracker.doing.playing;
     this.#input.setGate(wanted && recognition === "server" && !echoes);
     this.#browser.hear(wanted && recognition === "browser");
-    this.#tracker.change({ listening: wanted && (recognition === "browser" || (recognition === "server" && this.#input.stream !== null)) });
+    const heard = recognition === "browser" || (recognition === "server" && this.#input.stream !== null);
+    this.#tracker.change({ listening: wanted && heard });
   }
 
   #followBrowser() {

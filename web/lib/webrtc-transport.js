@@ -46,7 +46,11 @@ export class WebRtcTransport extends Emitter {
   async connect() {
     await this.#peer.setLocalDescription();
     await this.#gathered();
-    const offer = { method: "POST", headers: { "Content-Type": "application/sdp" }, body: this.#peer.localDescription?.sdp };
+    const offer = {
+      method: "POST",
+      headers: { "Content-Type": "application/sdp" },
+      body: this.#peer.localDescription?.sdp,
+    };
     const response = await this.#server.fetch(`v1/realtime/calls?${new URLSearchParams(this.#query)}`, offer);
     this.#callPath = response.headers.get("Location")?.replace(/^\//, "") ?? "";
     await this.#peer.setRemoteDescription({ type: "answer", sdp: await response.text() });

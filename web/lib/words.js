@@ -14,7 +14,7 @@
  * @property {number} endMs
  */
 
-const LOOK_AHEAD = 60; // characters; what is spoken may be written otherwise ("3" for "three"), so a word may be missing
+const LOOK_AHEAD = 60; // characters; a word may be missing, as it may be written otherwise ("3" for "three")
 
 /**
  * Places words in the text in which they are written, in order. A word that is not found stays where the one before it
