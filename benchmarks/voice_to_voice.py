@@ -148,7 +148,8 @@ def bot(url: str) -> Generator[str | None]:
 
 
 def summary(turns: list[Turn]) -> dict[str, object]:
-    latencies = [turn.first_audio_ms for turn in turns if turn.first_audio_ms is not None]
+    """An answer to a turn that was cut off came too early, not soon: it has no latency."""
+    latencies = [turn.first_audio_ms for turn in turns if turn.first_audio_ms is not None and not turn.cut_off]
     percentiles = [round(float(np.percentile(latencies, percent))) if latencies else None for percent in (50, 95)]
     return {
         "p50_ms": percentiles[0],
