@@ -160,7 +160,7 @@ async def attempt(url: str, sound: Sound, client: str) -> Attempt:
         ears.say(sound.pcm)
         await asyncio.sleep(len(sound.pcm) / RATE + VERDICT_S)
         made.outcome = ears.outcome
-        if ears.silent_s is not None:
+        if ears.silent_s is not None and sound.kind != "echo":  # an echo begins with the reply
             made.silent_ms = (ears.silent_s - onset_s) * 1000
         for task in running:
             task.cancel()
