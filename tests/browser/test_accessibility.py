@@ -37,7 +37,7 @@ def test_a_conversation_and_the_settings_are_accessible(
     assistant.talk.click()
     expect(assistant.notice("This page may not use the microphone.")).to_be_visible()
     assistant.write("Say hello.")
-    expect(assistant.replies.last).to_contain_text(re.compile(r"\w"))
+    expect(assistant.replies.last).to_contain_text(re.compile(r"Assistant: \w"))
     assert_accessible(assistant.page)
     assistant.page.screenshot(path=pictures / f"conversation-{theme}.png")
     assistant.page.get_by_role("button", name="Settings").click()

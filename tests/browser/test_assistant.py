@@ -153,7 +153,7 @@ def test_stop_silences_the_reply(assistant: Assistant, speaker: Recording) -> No
 @pytest.mark.parametrize(("choice", "ending"), [("Text", "txt"), ("Markdown", "md"), ("JSON", "json")])
 def test_the_conversation_can_be_downloaded(assistant: Assistant, choice: str, ending: str) -> None:
     assistant.write("Say hello.")
-    expect(assistant.replies.last).to_contain_text(re.compile(r"\w"))
+    expect(assistant.replies.last).to_contain_text(re.compile(r"Assistant: \w"))
     assistant.page.get_by_role("button", name="Download the conversation").click()
     with assistant.page.expect_download() as download:
         assistant.page.get_by_role("button", name=choice, exact=True).click()
