@@ -23,8 +23,10 @@ ECHO_SHARE = 0.8
 """From this share of words that were just played, what was heard is our own voice."""
 ECHO_QUIETER_DB = 6.0
 """One word that was just played is our own voice if it is this much quieter than the user is, else the user's."""
-ECHO_OUTLASTS_HOLD_MS = 300
+ECHO_OUTLASTS_HOLD_MS = 450
 """An echo ends so long after we hold our voice: it is on its way through buffers and the room. A person goes on."""
+ECHO_OVER_MS = 250
+"""After this much silence it has ended."""
 RECENT_WORDS = 4
 """Words by which an echo that is recognised may lag behind what is played."""
 
@@ -58,14 +60,14 @@ class Overlap:
     quieter_db: float | None = None
     """How much quieter it is than the user's turns so far; None: there were none."""
     since_hold_ms: int | None = None
-    """How long it lasted after the reply was held, where the client's echo canceller is not to be trusted yet."""
+    """How long it lasted after the reply was held; None: the reply could not be held."""
 
 
 def judge(overlap: Overlap) -> Verdict:
     """Judge speech that began while a reply played."""
     verdict = _judge_words(overlap)
     if verdict is Verdict.INTERRUPTED and _ended_with_us(overlap):
-        return Verdict.DISREGARDED if overlap.pause_ms >= ECHO_OUTLASTS_HOLD_MS else Verdict.UNDECIDED
+        return Verdict.DISREGARDED if overlap.pause_ms >= ECHO_OVER_MS else Verdict.UNDECIDED
     return verdict
 
 

@@ -10,8 +10,6 @@ from streamsrv.session.playback import PlaybackLedger
 
 ECHO_DELAY_MS = 1000
 """From the time at which something is played, as far as we know, until its echo has been heard."""
-CANCELLER_MS = 3000
-"""How much must be played before the echo canceller of a client can be expected to know the room."""
 HOLD_EVENTS = "playback.hold"
 """Name under which a client asks to be told to hold, resume and clear its playback; it then reports what it plays."""
 
@@ -59,10 +57,6 @@ class OutputAudio:
     def may_echo(self, now_ms: int) -> bool:
         """Whether what a microphone hears now may be what was played: it takes its time to arrive."""
         return self.is_playing(now_ms - ECHO_DELAY_MS)
-
-    def is_canceller_new(self, now_ms: int) -> bool:
-        """Whether little was played in this session yet, so that the client's echo canceller may let much through."""
-        return sum(ledger.played_ms(now_ms) for ledger in self._ledgers.values()) < CANCELLER_MS
 
     def words_played(self, now_ms: int) -> str:
         """What was heard of the answers that are playing or were last."""

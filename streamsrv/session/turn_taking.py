@@ -16,6 +16,8 @@ from streamsrv.session.responses import Responses
 from streamsrv.session.timeline import Timeline
 from streamsrv.session.turns import SpeechStarted
 
+MOST_VAIN_HOLDS = 3
+"""A reply that was held for nothing so often since the last turn is held no more: an echo would make it stutter."""
 MICROPHONE_MS = 2000
 """A turn in which no audio arrives for this long has ended: the microphone is muted or stuck."""
 
@@ -57,7 +59,8 @@ class TurnTaking:
         self._options = AudioInput()
         self._captioned = False  # viewers read along: turns must not grow for minutes
         self._weighed: Transcript | None = None  # what was recognised of speech that may be an interruption
-        self._speech_at_hold_ms: int | None = None  # how much of it came before the hold, if that tells an echo
+        self._speech_at_hold_ms: int | None = None  # how much of it came before the reply was held
+        self._vain_holds = 0  # since the last turn
         self._evidence = Evidence()  # on whether the pause that is going on is the end of the turn
         self._pause = 0  # the number of the last pause that was shown to the end-of-turn model
         self._pause_ms = 0
@@ -87,8 +90,10 @@ class TurnTaking:
             if isinstance(detection, SemanticVad) and self._may_overlap(now_ms):
                 self._weighed = Transcript("")
                 self._speech_at_hold_ms = None
-                if detection.interrupt_response and self._is_answering(now_ms):
-                    self._hold(now_ms)
+                may_hold = self._output_audio.can_hold and self._vain_holds < MOST_VAIN_HOLDS
+                if may_hold and detection.interrupt_response and self._is_answering(now_ms):
+                    self._output_audio.hold(now_ms)
+                    self._speech_at_hold_ms = self._listener.speech_ms
                 return []
             return self._begin()
         if change is not None:
@@ -144,11 +149,6 @@ class TurnTaking:
         if isinstance(detection, SemanticVad) and self._listener.pausing:
             self._listener.wait(pause_limit_ms(evidence, detection.eagerness))
 
-    def _hold(self, now_ms: int) -> None:
-        self._output_audio.hold(now_ms)
-        is_new = self._output_audio.can_hold and self._output_audio.is_canceller_new(now_ms)
-        self._speech_at_hold_ms = self._listener.speech_ms if is_new else None
-
     def _is_answering(self, now_ms: int) -> bool:
         return self._responses.active is not None or self._output_audio.is_playing(now_ms)
 
@@ -157,6 +157,7 @@ class TurnTaking:
 
     def _begin(self) -> list[TurnChange]:
         self._weighed = None
+        self._vain_holds = 0
         self._listener.announce()
         return [TurnBegan()]
 
@@ -186,6 +187,7 @@ class TurnTaking:
         if verdict is Verdict.INTERRUPTED:
             return self._begin()
         if verdict is Verdict.DISREGARDED:
+            self._vain_holds += self._speech_at_hold_ms is not None
             self.abandon(now_ms)
             self._listener.disregard()
             self._outbox.emit(ClearTimer("microphone"))

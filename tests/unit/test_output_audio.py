@@ -100,14 +100,24 @@ def test_a_report_that_was_on_its_way_when_playback_was_cleared_starts_nothing()
     assert types(report(talk, 1100)) == []
 
 
-def test_an_echo_in_the_first_seconds_of_a_session_is_known_by_its_end():
+def test_an_echo_is_known_by_its_end():
     talk = answering()
     report(talk, 500)
     talk.speech(256)
-    assert controls([*talk.silence(96), *hear(talk, "This took"), *talk.silence(256)]) == [ResumePlayback]
-    report(talk, 3500)
-    talk.speech(256)
-    assert controls([*talk.silence(96), *hear(talk, "This took")]) == [ClearPlayback]
+    assert controls([*talk.silence(96), *hear(talk, "This took"), *talk.silence(192)]) == [ResumePlayback]
+    talk.speech(576)
+    assert controls([*talk.silence(96), *hear(talk, "This took")]) == [ClearPlayback], "it outlasts the hold"
+
+
+def test_a_reply_does_not_stutter_from_its_own_echo():
+    talk = answering()
+    report(talk, 1)
+    for _ in range(5):
+        talk.speech(128)
+        talk.silence(96)
+        hear(talk, "This took")
+        talk.silence(256)
+    assert controls(talk.all).count(HoldPlayback) == 3
 
 
 def test_server_vad_does_not_hold():
