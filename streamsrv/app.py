@@ -28,12 +28,11 @@ def build_app(settings: Settings, engines: Engines) -> Starlette:
 
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncGenerator[None]:
-        async with serving_calls(service) as calls:
+        async with serving_calls(service) as calls, asyncio.TaskGroup() as tasks:
             app.state.calls = calls
-            watch = asyncio.create_task(service.watch(lambda: calls.cpu_s))
+            watch = tasks.create_task(service.watch(lambda: calls.cpu_s))
             yield
             watch.cancel()
-            await asyncio.gather(watch, return_exceptions=True)
 
     app = Starlette(
         lifespan=lifespan,

@@ -97,6 +97,7 @@ export class TalkControl {
     const session = this.#session;
     if (!session.active) return this.#start();
     const activity = this.#button.dataset.activity;
+    if (activity === "connecting") return; // the second press of a double click
     if (activity === "reconnecting") return session.retry();
     if (this.#pushes) {
       // A click without a pointer comes from assistive technology, which cannot hold: it begins and ends a turn.
