@@ -114,6 +114,7 @@ def test_the_server_is_used_again_when_it_is_back(own_server: StartServer, pages
     speaker.wait_for_sound(200)
 
 
+@pytest.mark.slow  # on a busy machine Firefox hears too little of the virtual microphone, and nobody answers
 def test_firefox_converses_over_webrtc(
     server: ServerProcess, firefox: Firefox, sound_card: SoundCard, speaker: Recording, recordings: Path
 ) -> None:

@@ -122,6 +122,7 @@ def test_five_seconds_without_network_are_survived(
     expect(assistant.questions.first).to_contain_text("Say hello.")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("transport", ["WebRTC", "WebSocket"])
 def test_a_minute_without_network_is_told_and_survived(
     server: ServerProcess, pages: Pages, speaker: Recording, network: Network, transport: str
