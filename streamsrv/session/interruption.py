@@ -25,6 +25,8 @@ ECHO_QUIETER_DB = 6.0
 """One word that was just played is our own voice if it is this much quieter than the user is, else the user's."""
 ECHO_OUTLASTS_HOLD_MS = 450
 """An echo ends so long after we hold our voice: it is on its way through buffers and the room. A person goes on."""
+OVER_ECHO_DB = 6.0
+"""Speech over an echo is this much louder."""
 ECHO_OVER_MS = 250
 """After this much silence it has ended."""
 RECENT_WORDS = 4
@@ -60,13 +62,15 @@ class Overlap:
     quieter_db: float | None = None
     """How much quieter it is than the user's turns so far; None: there were none."""
     since_hold_ms: int | None = None
-    """How long it lasted after the reply was held; None: the reply could not be held."""
+    """How long it lasted after the reply was held; None: the reply was not held."""
+    over_echo_db: float | None = None
+    """How much louder it is than the echo that this reply is known to have; None: it is not known to have any."""
 
 
 def judge(overlap: Overlap) -> Verdict:
     """Judge speech that began while a reply played."""
     verdict = _judge_words(overlap)
-    if verdict is Verdict.INTERRUPTED and _ended_with_us(overlap):
+    if verdict is Verdict.INTERRUPTED and _may_be_echo(overlap):
         return Verdict.DISREGARDED if overlap.pause_ms >= ECHO_OVER_MS else Verdict.UNDECIDED
     return verdict
 
@@ -85,12 +89,17 @@ def _judge_words(overlap: Overlap) -> Verdict:
     return Verdict.INTERRUPTED if speech_ms >= CERTAIN_MS else Verdict.UNDECIDED
 
 
-def _ended_with_us(overlap: Overlap) -> bool:
+def _may_be_echo(overlap: Overlap) -> bool:
     """Whether it may be an echo that the words do not betray: it did not outlast the reply that was held.
 
-    Not if it is as loud as the user, and not if the words are a call to stop that the reply does not contain.
+    Where the reply is not held any more because of its echo, what is no louder than that is more of it. Not an echo is
+    what is as loud as the user, and a call to stop that the reply does not contain.
     """
-    if overlap.since_hold_ms is None or overlap.since_hold_ms > ECHO_OUTLASTS_HOLD_MS:
+    if overlap.since_hold_ms is None:
+        is_like_echo = overlap.over_echo_db is not None and overlap.over_echo_db < OVER_ECHO_DB
+    else:
+        is_like_echo = overlap.since_hold_ms <= ECHO_OUTLASTS_HOLD_MS
+    if not is_like_echo:
         return False
     is_loud = overlap.quieter_db is not None and overlap.quieter_db < ECHO_QUIETER_DB
     calls = STOPS.intersection(_words(overlap.text)).difference(_words(overlap.playing))

@@ -1,14 +1,18 @@
-"""How loud the user usually is, to tell them from the echo of our own voice. Pure."""
+"""How loud the user is, and how loud the echo of our own voice, to tell one from the other. Pure."""
 
 _TURN_WEIGHT = 0.5
-"""Share of the last turn in what is usual: people move, and microphones adapt."""
+"""Share of the last turn, or the last echo, in what is usual: people move, and microphones adapt."""
+_FRAME_WEIGHT = 0.1
+"""Share of the last frame in what is heard just now: the last third of a second counts."""
 
 
 class Loudness:
-    """Follows the level of the speech that is going on, and that of the turns before it, in dB."""
+    """Follows the level of the speech that is going on, and those of turns and echoes before it, in dB."""
 
     def __init__(self) -> None:
         self._usual_db: float | None = None
+        self._echo_db: float | None = None
+        self._now_db: float | None = None
         self._sum_db = 0.0
         self._frames = 0
 
@@ -17,6 +21,7 @@ class Loudness:
         if level_db is not None:
             self._sum_db += level_db
             self._frames += 1
+            self._now_db = level_db if self._now_db is None else _mixed(self._now_db, level_db, _FRAME_WEIGHT)
 
     @property
     def quieter_db(self) -> float | None:
@@ -25,14 +30,31 @@ class Loudness:
             return None
         return self._usual_db - self._sum_db / self._frames
 
+    @property
+    def over_echo_db(self) -> float | None:
+        """How much louder it is just now than the echoes before it; None if either is not known."""
+        return None if self._echo_db is None or self._now_db is None else self._now_db - self._echo_db
+
     def end_turn(self) -> None:
         """The speech was the user's."""
-        if self._frames:
-            level_db = self._sum_db / self._frames
-            usual_db = level_db if self._usual_db is None else self._usual_db
-            self._usual_db = usual_db + _TURN_WEIGHT * (level_db - usual_db)
+        self._usual_db = self._with_speech(self._usual_db)
+        self.disregard()
+
+    def end_echo(self) -> None:
+        """The speech was our own."""
+        self._echo_db = self._with_speech(self._echo_db)
         self.disregard()
 
     def disregard(self) -> None:
         """The speech was nobody's."""
-        self._sum_db, self._frames = 0.0, 0
+        self._sum_db, self._frames, self._now_db = 0.0, 0, None
+
+    def _with_speech(self, before_db: float | None) -> float | None:
+        if not self._frames:
+            return before_db
+        level_db = self._sum_db / self._frames
+        return level_db if before_db is None else _mixed(before_db, level_db, _TURN_WEIGHT)
+
+
+def _mixed(before_db: float, level_db: float, weight: float) -> float:
+    return before_db + weight * (level_db - before_db)

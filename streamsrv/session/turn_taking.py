@@ -7,7 +7,7 @@ from streamsrv.realtime.session_object import AudioInput, SemanticVad, Session
 from streamsrv.session.effects import ClearTimer, JudgeTurn, SetTimer
 from streamsrv.session.endpointing import Evidence, ends_caption, pause_limit_ms
 from streamsrv.session.inputs import FrameHeard
-from streamsrv.session.interruption import Overlap, Verdict, judge
+from streamsrv.session.interruption import ECHO_OUTLASTS_HOLD_MS, Overlap, Verdict, judge
 from streamsrv.session.listening import CommittedAudio, Listener
 from streamsrv.session.loudness import Loudness
 from streamsrv.session.outbox import Outbox
@@ -182,12 +182,15 @@ class TurnTaking:
             is_over=not self._is_answering(now_ms),
             quieter_db=self._loudness.quieter_db,
             since_hold_ms=None if before_ms is None else speech_ms - before_ms,
+            over_echo_db=self._loudness.over_echo_db if self._vain_holds >= MOST_VAIN_HOLDS else None,
         )
         verdict = judge(overlap)
         if verdict is Verdict.INTERRUPTED:
             return self._begin()
         if verdict is Verdict.DISREGARDED:
-            self._vain_holds += self._speech_at_hold_ms is not None
+            if overlap.since_hold_ms is not None and overlap.since_hold_ms <= ECHO_OUTLASTS_HOLD_MS:
+                self._vain_holds += 1
+                self._loudness.end_echo()
             self.abandon(now_ms)
             self._listener.disregard()
             self._outbox.emit(ClearTimer("microphone"))

@@ -18,8 +18,10 @@ def verdict(
     is_over: bool = False,
     quieter_db: float | None = None,
     since_hold_ms: int | None = None,
+    over_echo_db: float | None = None,
 ) -> Verdict:
-    return judge(Overlap(text, at_pause, speech_ms, pause_ms, PLAYING, is_over, quieter_db, since_hold_ms))
+    overlap = Overlap(text, at_pause, speech_ms, pause_ms, PLAYING, is_over, quieter_db, since_hold_ms, over_echo_db)
+    return judge(overlap)
 
 
 @pytest.mark.parametrize("text", ["Stop.", "No, wait", "what about Rome", "yes but", "France"])
@@ -92,6 +94,13 @@ def test_what_falls_silent_when_we_do_was_our_echo_whatever_its_words():
 )
 def test_people_interrupt_a_reply_that_is_held(text: str, traits: dict[str, float]):
     assert verdict(text, pause_ms=96, **traits) is Verdict.INTERRUPTED
+
+
+def test_where_there_is_an_echo_who_is_louder_interrupts():
+    assert verdict("This took a while", speech_ms=3000, over_echo_db=1) is Verdict.UNDECIDED
+    assert verdict("This took a while", speech_ms=3000, over_echo_db=1, pause_ms=320) is Verdict.DISREGARDED
+    assert verdict("This took a while", speech_ms=3000, over_echo_db=9) is Verdict.INTERRUPTED
+    assert verdict("Stop it", over_echo_db=1) is Verdict.INTERRUPTED
 
 
 @given(st.builds(Overlap, speech_ms=st.integers(0, 3000), pause_ms=st.integers(0, 3000)))
