@@ -1,0 +1,44 @@
+"""How loud the user is, and an echo."""
+
+import pytest
+
+from streamsrv.session.loudness import Loudness
+
+
+def speak(loudness: Loudness, level_db: float, frames: int = 20) -> Loudness:
+    for _ in range(frames):
+        loudness.hear(level_db)
+    return loudness
+
+
+def test_nothing_is_known_at_first():
+    loudness = speak(Loudness(), -30)
+    assert (loudness.quieter_db, loudness.over_echo_db) == (None, None)
+
+
+def test_speech_is_compared_with_the_turns_before_it():
+    loudness = speak(Loudness(), -20)
+    loudness.end_turn()
+    assert speak(loudness, -32).quieter_db == pytest.approx(12)
+
+
+def test_speech_is_compared_with_the_echoes_before_it():
+    loudness = speak(Loudness(), -40)
+    loudness.end_echo()
+    assert speak(loudness, -38).over_echo_db == pytest.approx(2)
+    assert speak(loudness, -20).over_echo_db == pytest.approx(18, abs=3)  # the user joins in
+
+
+def test_what_was_nobodys_counts_for_nothing():
+    loudness = speak(Loudness(), -20)
+    loudness.end_turn()
+    speak(loudness, -50)
+    loudness.disregard()
+    assert speak(loudness, -20).quieter_db == pytest.approx(0)
+
+
+def test_frames_that_were_not_measured_do_not_count():
+    loudness = Loudness()
+    loudness.hear(None)
+    loudness.end_turn()
+    assert speak(loudness, -20).quieter_db is None
