@@ -25,8 +25,8 @@ ECHO_QUIETER_DB = 6.0
 """One word that was just played is our own voice if it is this much quieter than the user is, else the user's."""
 ECHO_OUTLASTS_HOLD_MS = 450
 """An echo ends so long after we hold our voice: it is on its way through buffers and the room. A person goes on."""
-OVER_ECHO_DB = 6.0
-"""Speech over an echo is this much louder."""
+OVER_ECHO_DB = 3.0
+"""Speech over an echo is this much louder than that was at most."""
 ECHO_OVER_MS = 250
 """After this much silence it has ended."""
 RECENT_WORDS = 4
@@ -64,7 +64,7 @@ class Overlap:
     since_hold_ms: int | None = None
     """How long it lasted after the reply was held; None: the reply was not held."""
     over_echo_db: float | None = None
-    """How much louder it is than the echo that this reply is known to have; None: it is not known to have any."""
+    """How much louder it is than the loudest echo of this reply; None: the reply is not known to have any."""
 
 
 def judge(overlap: Overlap) -> Verdict:

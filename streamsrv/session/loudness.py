@@ -1,7 +1,7 @@
 """How loud the user is, and how loud the echo of our own voice, to tell one from the other. Pure."""
 
 _TURN_WEIGHT = 0.5
-"""Share of the last turn, or the last echo, in what is usual: people move, and microphones adapt."""
+"""Share of the last turn in what is usual: people move, and microphones adapt."""
 _FRAME_WEIGHT = 0.1
 """Share of the last frame in what is heard just now: the last third of a second counts."""
 
@@ -11,8 +11,9 @@ class Loudness:
 
     def __init__(self) -> None:
         self._usual_db: float | None = None
-        self._echo_db: float | None = None
+        self._echo_db: float | None = None  # its loudest frame: what was heard of it are mostly its soft beginnings
         self._now_db: float | None = None
+        self._peak_db: float | None = None
         self._sum_db = 0.0
         self._frames = 0
 
@@ -21,6 +22,7 @@ class Loudness:
         if level_db is not None:
             self._sum_db += level_db
             self._frames += 1
+            self._peak_db = level_db if self._peak_db is None else max(self._peak_db, level_db)
             self._now_db = level_db if self._now_db is None else _mixed(self._now_db, level_db, _FRAME_WEIGHT)
 
     @property
@@ -37,23 +39,20 @@ class Loudness:
 
     def end_turn(self) -> None:
         """The speech was the user's."""
-        self._usual_db = self._with_speech(self._usual_db)
+        if self._frames:
+            level_db = self._sum_db / self._frames
+            self._usual_db = level_db if self._usual_db is None else _mixed(self._usual_db, level_db, _TURN_WEIGHT)
         self.disregard()
 
     def end_echo(self) -> None:
         """The speech was our own."""
-        self._echo_db = self._with_speech(self._echo_db)
+        peaks_db = [peak_db for peak_db in (self._echo_db, self._peak_db) if peak_db is not None]
+        self._echo_db = max(peaks_db, default=None)
         self.disregard()
 
     def disregard(self) -> None:
         """The speech was nobody's."""
-        self._sum_db, self._frames, self._now_db = 0.0, 0, None
-
-    def _with_speech(self, before_db: float | None) -> float | None:
-        if not self._frames:
-            return before_db
-        level_db = self._sum_db / self._frames
-        return level_db if before_db is None else _mixed(before_db, level_db, _TURN_WEIGHT)
+        self._sum_db, self._frames, self._now_db, self._peak_db = 0.0, 0, None, None
 
 
 def _mixed(before_db: float, level_db: float, weight: float) -> float:
