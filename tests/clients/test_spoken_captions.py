@@ -18,6 +18,7 @@ SPOKEN = (
     "it was the epoch of belief, it was the epoch of incredulity, it was the season of light, it was the season of "
     "darkness, it was the spring of hope, it was the winter of despair"
 )
+COMMITTED = "input_audio_buffer.committed"
 COMPLETED = "conversation.item.input_audio_transcription.completed"
 RATE = 24_000
 SECONDS = 24
@@ -41,9 +42,17 @@ async def speak(real_server: RunningServer) -> dict:
         for start in range(0, len(pcm), RATE):
             await client.append(pcm[start : start + RATE].tobytes())
         await client.send("input_audio_buffer.commit")
+        waiting: set[str] = set()  # items without their words: on a busy machine those of a later one may come first
         async with asyncio.timeout(60):
             while True:
-                await client.until(COMPLETED)
+                event = await client.next()
+                if event["type"] == COMMITTED:
+                    waiting.add(event["item_id"])
+                if event["type"] != COMPLETED:
+                    continue
+                waiting.remove(event["item_id"])
+                if waiting:
+                    continue
                 kept = (await ask(real_server, "GET", "/streamsrv/captions/cities/captions.json")).json["captions"]
                 if kept and kept[-1]["end"] > SECONDS - 4:
                     break
