@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from streamsrv.asr.base import RecognitionStream
+from streamsrv.audio.pcm import FULL_SCALE
 from streamsrv.errors import EngineError, Overloaded, Unavailable
 from streamsrv.inference.scheduler import Priority
 from streamsrv.providers.engines import Engines
@@ -44,7 +45,7 @@ SPEECH = 0.5
 JUDGEMENT_DEADLINE_S = 0.3
 """A judgement that has not started by then comes too late for most pauses: a busy server goes without."""
 
-FULL_SCALE_DB = 20 * math.log10(32768)
+FULL_SCALE_DB = 20 * math.log10(FULL_SCALE)
 
 Spawn = Callable[[Coroutine[Any, Any, None]], "asyncio.Task[None]"]
 

@@ -101,19 +101,22 @@ def _may_be_echo(overlap: Overlap) -> bool:
         is_like_echo = overlap.since_hold_ms <= ECHO_OUTLASTS_HOLD_MS
     if not is_like_echo:
         return False
-    is_loud = overlap.quieter_db is not None and overlap.quieter_db < ECHO_QUIETER_DB
     calls = STOPS.intersection(_words(overlap.text)).difference(_words(overlap.playing))
-    return not is_loud and not calls
+    return _is_quiet(overlap) and not calls
 
 
 def _is_echo(words: list[str], overlap: Overlap) -> bool:
     """Whether most of the words were just played, in the same order; one word alone must be quiet, too."""
     played = _words(overlap.playing)
     if len(words) == 1:
-        is_quiet = overlap.quieter_db is None or overlap.quieter_db >= ECHO_QUIETER_DB
-        return words[0] in played[-RECENT_WORDS:] and (is_quiet or not overlap.at_pause)
+        return words[0] in played[-RECENT_WORDS:] and (_is_quiet(overlap) or not overlap.at_pause)
     blocks = SequenceMatcher(a=words, b=played, autojunk=False).get_matching_blocks()
     return bool(words) and sum(block.size for block in blocks) >= ECHO_SHARE * len(words)
+
+
+def _is_quiet(overlap: Overlap) -> bool:
+    """Whether it is as quiet as an echo, as far as we know how loud the user is."""
+    return overlap.quieter_db is None or overlap.quieter_db >= ECHO_QUIETER_DB
 
 
 def _words(text: str) -> list[str]:

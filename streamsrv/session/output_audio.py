@@ -136,15 +136,13 @@ class OutputAudio:
         return is_first
 
     def end(self, item_id: str, audio_ms: int, now_ms: int) -> None:
-        """No more of an item will be played: all of it was, or it was cut off at `audio_ms`."""
+        """No more of an item will be played: all of it was, or it was cut off, at the `audio_ms` that were reported."""
         response_id = self._response_ids.pop(item_id, None)
         if response_id is None:
             return
         ledger = self._ledgers.get(item_id)
-        if ledger is not None:
-            ledger.report(audio_ms, now_ms)
-            if ledger.stopped and ledger.truncated_ms is None:
-                self.truncate(item_id, min(audio_ms, ledger.sent_ms), now_ms)
+        if ledger is not None and ledger.stopped and ledger.truncated_ms is None:
+            self.truncate(item_id, min(audio_ms, ledger.sent_ms), now_ms)
         if response_id in self._started and response_id not in self._response_ids.values():
             self._started.remove(response_id)
             self._outbox.send("output_audio_buffer.stopped", response_id=response_id)
