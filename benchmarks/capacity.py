@@ -9,7 +9,7 @@ transcript with a word in its place came, partial or final; people join until it
 Then, with admission by measured load as `streamsrv serve` has it: the first session asks a spoken question every few
 seconds. Once it has done so alone for a while, others like it join, one every few seconds, until the server refuses
 them; newcomers go on knocking to the end. The first session's latency, from the last voiced sample of a question to the
-first sample of the reply, is compared between these three times. All models are the embedded ones. Takes five minutes.
+first sample of the reply, is compared between these three times. All models are the embedded ones. Takes eight minutes.
 """
 
 import argparse
@@ -33,9 +33,9 @@ from streamsrv.audio.files import read_audio
 LAG_LIMIT_MS = 1000.0
 BETWEEN_S = 0.8
 """Between two sentences."""
-STEPS = (1, 2, 3, 4, 6, 8, 10, 12)
-SETTLE_S, MEASURE_S = 4.0, 10.0
-ALONE_S, FULL_S = 40.0, 50.0
+STEPS = (1, 4, 8, 12, 16, 20, 24, 28, 32, 40, 48)
+SETTLE_S, MEASURE_S = 4.0, 12.0
+ALONE_S, FULL_S = 60.0, 90.0
 JOIN_S = 4.0
 """Between two newcomers."""
 MOST = 24
@@ -133,7 +133,7 @@ async def converse(url: str, questions: Iterator[Question], phases: "defaultdict
             ended_s = microphone.play(question.pcm) + question.end_s
             phase = phases[now.phase]
             try:
-                async with asyncio.timeout(len(question.pcm) / RATE + 12):
+                async with asyncio.timeout(len(question.pcm) / RATE + 20):
                     phase.latencies_ms.append(await reply_latency_ms(socket, ended_s))
             except TimeoutError:
                 phase.unanswered += 1
@@ -141,16 +141,18 @@ async def converse(url: str, questions: Iterator[Question], phases: "defaultdict
 
 
 async def reply_latency_ms(socket: object, ended_s: float) -> float:
-    """From the end of a question to the first sample of its reply; returns when the reply is complete."""
-    latency_ms = None
+    """From the end of a question to the first sample of its reply; returns when the reply would have been heard."""
+    began_s, spoken_s = None, 0.0
     async for frame in socket:  # type: ignore[attr-defined]
         event, now_s = json.loads(frame), time.monotonic()
         if now_s < ended_s:
             continue
-        if event["type"] == "response.output_audio.delta" and latency_ms is None:
-            latency_ms = (now_s - ended_s) * 1000
-        if event["type"] == "response.done" and latency_ms is not None:
-            return latency_ms
+        if event["type"] == "response.output_audio.delta":
+            began_s = began_s or now_s
+            spoken_s += len(event["delta"]) * 3 / 4 / 2 / RATE
+        if event["type"] == "response.done" and began_s is not None:
+            await asyncio.sleep(max(0.0, began_s + spoken_s - now_s))
+            return (began_s - ended_s) * 1000
     raise RuntimeError("the server closed a session")
 
 

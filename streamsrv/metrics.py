@@ -43,7 +43,12 @@ class Metrics:
             "streamsrv_queue_age_seconds", "How long the oldest waiting model call has waited", registry=self._registry
         )
         self.busy = Gauge(
-            "streamsrv_busy", "Share of all cores that this process used lately, 0 to 1", registry=self._registry
+            "streamsrv_busy", "Share of all cores that the server used lately, 0 to 1", registry=self._registry
+        )
+        self.model_busy = Gauge(
+            "streamsrv_model_busy",
+            "Share of the time that the local language model was at work lately, 0 to 1",
+            registry=self._registry,
         )
         self.event_loop_lag = Histogram(
             "streamsrv_event_loop_lag_seconds",

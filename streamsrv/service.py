@@ -57,16 +57,27 @@ class Service:
         def used_s() -> float:
             return time.process_time() + media_cpu_s()
 
+        def at_work_s() -> list[float]:
+            return [occupancy.total_s for occupancy in self.engines.occupancies]
+
         while True:
-            started_s, cpu_s = time.monotonic(), used_s()
+            started_s, cpu_s, model_s = time.monotonic(), used_s(), at_work_s()
             await asyncio.sleep(WATCH_S)
             seconds = time.monotonic() - started_s
             queue_age_s = self.engines.scheduler.queue_age_s
             lag_s = max(0.0, seconds - WATCH_S)
-            self.load.observe(seconds, cpu_s=used_s() - cpu_s, lag_s=lag_s, queue_age_s=queue_age_s)
+            self.load.observe(
+                seconds,
+                sessions=self.sessions,
+                cpu_s=used_s() - cpu_s,
+                model_s=max((now - before for now, before in zip(at_work_s(), model_s, strict=True)), default=0.0),
+                lag_s=lag_s,
+                queue_age_s=queue_age_s,
+            )
             self.metrics.event_loop_lag.observe(lag_s)
             self.metrics.queue_age.set(queue_age_s)
             self.metrics.busy.set(self.load.busy)
+            self.metrics.model_busy.set(self.load.model_busy)
 
     @contextmanager
     def session(self) -> Generator[None]:

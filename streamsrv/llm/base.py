@@ -4,6 +4,8 @@ from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
+from streamsrv.inference.occupancy import Occupancy
+
 
 @dataclass(frozen=True, slots=True)
 class ToolCall:
@@ -92,6 +94,11 @@ class ChatModel(Protocol):
 
     name: str
 
+    @property
+    def occupancy(self) -> Occupancy | None:
+        """When it computes answers on this machine; None for a remote one, whose capacity is its provider's."""
+        ...
+
     def stream(
         self, messages: Sequence[Message], tools: Sequence[Tool], options: ChatOptions
     ) -> AsyncGenerator[Delta, None]:
@@ -101,8 +108,8 @@ class ChatModel(Protocol):
         """
         ...
 
-    async def warm_up(self) -> None:
-        """Make the first request fast, or raise `Unavailable`."""
+    async def warm_up(self, messages: Sequence[Message] = ()) -> None:
+        """Make the first requests fast, which will begin with these messages, or raise `Unavailable`."""
         ...
 
     async def prepare(self, messages: Sequence[Message]) -> None:

@@ -2,29 +2,26 @@
 
 import asyncio
 import contextlib
-import secrets
+import logging
 import threading
 from collections.abc import AsyncGenerator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 from streamsrv.errors import EngineError, Overloaded, Rejected, Unavailable
+from streamsrv.inference.occupancy import Occupancy
 from streamsrv.llm.base import ChatOptions, Delta, Message, Tool
 from streamsrv.llm.chat_chunks import Chunk, ChunkReader
 from streamsrv.llm.context_window import answerable, estimated_tokens, last_turns
+from streamsrv.llm.llamacpp_server import LlamaCppServer
 from streamsrv.llm.slots import SlotTable
 from streamsrv.llm.small_model import SpokenAnswer, guided
 from streamsrv.providers.catalogue import ModelEntry
 from streamsrv.providers.loading import LoadContext
 
-_REUSE_TOKENS = 8
-"""Shortest run of prompt tokens that is kept, shifted, when earlier turns leave the context: reading them again takes
-three times as long."""
-_PROMPT_CACHE_MIB = 64  # llama.cpp keeps up to 8 GiB of old prompts otherwise
-_QUIET = -1
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,9 +30,9 @@ class LlamaCppOptions:
 
     context_tokens: int = 2048
     """What each answer may use: prompt and answer together."""
-    slots: int = 4
+    slots: int = 8
     """Conversations that stay read, and answers written at the same time, on one thread. One takes 47 MB for 2048
-    tokens of a 135 M model; a conversation that finds no slot has its prompt read again, some 0.5 s."""
+    tokens of a 135 M model; a conversation that finds no slot has what was said read again, 5 ms a token."""
     queue_limit: int = 8
     """Requests that may wait for a slot; one more raises `Overloaded`."""
     max_output_tokens: int = 80
@@ -68,12 +65,13 @@ class LlamaCppChatModel:
     def __init__(self, name: str, path: Path, options: LlamaCppOptions) -> None:
         self.name = name
         self._options = options
-        self._server = _start_server(name, path, options)
+        self._server = LlamaCppServer(name, path, slots=options.slots, context_tokens=options.context_tokens)
         self._threads = ThreadPoolExecutor(options.slots, thread_name_prefix="llamacpp")
         self._places = threading.Semaphore(options.slots + options.queue_limit)
         self._slots = SlotTable(options.slots)
         self._lock = threading.Lock()
         self._generations: set[_Generation] = set()
+        self.occupancy = Occupancy()
         self._closed = False
 
     async def stream(
@@ -94,13 +92,18 @@ class LlamaCppChatModel:
         for delta in answer.close(deltas) if answer else deltas:
             yield delta
 
-    async def warm_up(self) -> None:
-        """Have every slot read what all prompts begin with."""
-        await asyncio.gather(*(self._read_prompt(()) for _ in range(self._options.slots)))
+    async def warm_up(self, messages: Sequence[Message] = ()) -> None:
+        """Have every slot read what all prompts begin with. No answer may be running."""
+        await self._read_prompt(messages)
+        slot, *others = self._slots.share_latest()
+        try:
+            await asyncio.to_thread(self._server.copy_slot, slot, others)
+        except OSError as error:
+            logger.warning("the first answers will take longer: %s", error)
 
     async def prepare(self, messages: Sequence[Message]) -> None:
         """Read a prompt into the cache of a slot, unless somebody waits for an answer."""
-        if not self._generations:
+        if not self.occupancy.now:
             await self._read_prompt(messages)
 
     async def aclose(self) -> None:
@@ -109,7 +112,7 @@ class LlamaCppChatModel:
         for generation in self._generations:
             generation.abort(Unavailable(f"{self.name} is shutting down."))
         await asyncio.to_thread(self._threads.shutdown)
-        self._server = None
+        self._server.close()
 
     async def _read_prompt(self, messages: Sequence[Message]) -> None:
         async with contextlib.aclosing(self._generate(messages, 1)) as chunks:
@@ -143,36 +146,50 @@ class LlamaCppChatModel:
         if not self._places.acquire(blocking=False):
             raise Overloaded(f"{self.name} already has {self._options.queue_limit} requests waiting.")
         shown = self._shown(messages, limit)
-        generation = _Generation(self._request(shown, limit))
-        job = self._threads.submit(self._run, generation, shown)
+        generation = _Generation(self._request(shown, limit), shown)
+        job = self._threads.submit(self._run, generation)
         self._generations.add(generation)
         try:
-            while (chunk := await generation.next()) is not None:
-                yield chunk
+            with self.occupancy.working():
+                while (chunk := await generation.next()) is not None:
+                    yield chunk
         finally:
             self._generations.discard(generation)
-            generation.cancel()
+            self._leave_slot(generation)
             if job.cancel():  # it had not begun, so it will not give its place back itself
                 self._places.release()
 
-    def _run(self, generation: "_Generation", shown: Sequence[Message]) -> None:
+    def _run(self, generation: "_Generation") -> None:
         """Compute one answer on a worker thread; there are as many slots as threads, so that one is free."""
-        with self._lock:
-            slot = self._slots.take(shown)
         try:
-            generation.run(self._server, slot)
-        finally:
             with self._lock:
-                self._slots.give_back(slot)
+                if generation.cancelled:
+                    return
+                generation.slot = slot = self._slots.take(generation.shown)
+            generation.run(self._server, slot)
+            self._leave_slot(generation)
+        finally:
             self._places.release()
+
+    def _leave_slot(self, generation: "_Generation") -> None:
+        """Cancel what still runs. The slot is free at once, so that the next prompt of the same conversation gets it:
+        llama.cpp has it wait for the token being computed."""
+        with self._lock:
+            generation.cancel()
+            if generation.slot is not None:
+                self._slots.give_back(generation.slot)
+                generation.slot = None
 
 
 class _Generation:
     """One answer: runs on a worker thread, is read on the event loop that made it."""
 
-    def __init__(self, request: dict[str, Any]) -> None:
+    def __init__(self, request: dict[str, Any], shown: Sequence[Message]) -> None:
+        self.shown = shown
+        self.cancelled = False
+        self.slot: int | None = None
+        """Where it is computed, until it leaves."""
         self._request = request
-        self._cancelled = False
         self._loop = asyncio.get_running_loop()
         # One chunk a token and a few around them: never full, as the token limit ends the answer first.
         self._chunks: asyncio.Queue[Chunk | EngineError | None] = asyncio.Queue(request["max_tokens"] + 16)
@@ -189,19 +206,17 @@ class _Generation:
 
     def cancel(self) -> None:
         """Have the worker thread stop after the token being computed."""
-        self._cancelled = True
+        self.cancelled = True
 
     def abort(self, error: EngineError) -> None:
         """Cancel, and raise `error` where the chunks are read."""
         self.cancel()
         self._chunks.put_nowait(error)
 
-    def run(self, server: Any, slot: int) -> None:
-        """Compute the answer on `slot`; blocks. A request that was cancelled while it waited is not computed."""
-        if self._cancelled:
-            return
+    def run(self, server: LlamaCppServer, slot: int) -> None:
+        """Compute the answer on `slot`; blocks."""
         try:
-            server.handle_chat_completions(self._request | {"id_slot": slot}, self._take)
+            server.complete(self._request, slot, self._take)
         except Exception as error:
             self._hand_over(Rejected(f"llama.cpp refused the request: {error}"))
         self._hand_over(None)
@@ -209,30 +224,10 @@ class _Generation:
     def _take(self, chunk: Chunk) -> bool:
         """Called by llama.cpp for each chunk; true cancels."""
         self._hand_over(chunk)
-        return self._cancelled
+        return self.cancelled
 
     def _hand_over(self, chunk: Chunk | EngineError | None) -> None:
         try:
             self._loop.call_soon_threadsafe(self._chunks.put_nowait, chunk)
         except RuntimeError:  # the loop was closed meanwhile: nobody reads any more
             self.cancel()
-
-
-def _start_server(name: str, path: Path, options: LlamaCppOptions) -> Any:
-    """Load the model. The server also listens on a loopback port, hence the key that nobody knows."""
-    xllamacpp: Any = import_module("xllamacpp")
-    parameters = xllamacpp.CommonParams()
-    parameters.model.path = str(path)
-    parameters.n_ctx = options.context_tokens * options.slots
-    parameters.n_parallel = options.slots
-    parameters.cpuparams.n_threads = parameters.cpuparams_batch.n_threads = 1
-    parameters.cache_ram_mib = _PROMPT_CACHE_MIB
-    parameters.n_cache_reuse = _REUSE_TOKENS
-    parameters.verbosity = _QUIET
-    parameters.ui = False
-    parameters.n_threads_http = 1
-    parameters.api_keys = [secrets.token_urlsafe(32)]
-    try:
-        return xllamacpp.Server(parameters)
-    except RuntimeError as error:
-        raise Unavailable(f"{name} could not be loaded from {path.name}: {error}") from error

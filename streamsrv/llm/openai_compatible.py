@@ -63,6 +63,7 @@ class OpenAICompatibleChatModel:
 
     def __init__(self, name: str, options: OpenAICompatibleOptions, api_key: str) -> None:
         self.name = name
+        self.occupancy = None
         self._options = options
         self._api_key = api_key
         self._model = options.model
@@ -96,7 +97,7 @@ class OpenAICompatibleChatModel:
         for delta in reader.finish():
             yield delta
 
-    async def warm_up(self) -> None:
+    async def warm_up(self, messages: Sequence[Message] = ()) -> None:
         """Connect; have a server without a key (a local one) load the model, which costs nothing there."""
         with self._translated_errors():
             if self._api_key:

@@ -1,6 +1,7 @@
 """Keeps each conversation on the slot that has already read it. Pure."""
 
 from collections.abc import Sequence
+from itertools import takewhile
 
 from streamsrv.llm.base import Message
 
@@ -16,14 +17,15 @@ class SlotTable:
     """
 
     def __init__(self, count: int) -> None:
-        self._read: list[frozenset[Message]] = [frozenset()] * count
+        self._read: list[tuple[Message, ...]] = [()] * count
         self._free = list(range(count))  # the longest free first
 
     def take(self, messages: Sequence[Message]) -> int:
         """The free slot that has read most of this conversation, or the one unused for longest. There must be one."""
-        prompt = frozenset(messages)
-        known = [slot for slot in self._free if len(self._read[slot] & prompt) > _CONTINUES * len(self._read[slot])]
-        slot = max(known, key=lambda slot: len(self._read[slot] & prompt), default=self._free[0])
+        prompt = tuple(messages)
+        repeated = {slot: _repeated(self._read[slot], prompt) for slot in self._free}
+        known = [slot for slot in self._free if sum(repeated[slot]) > _CONTINUES * len(self._read[slot])]
+        slot = max(known, key=lambda slot: repeated[slot], default=self._free[0])
         self._free.remove(slot)
         self._read[slot] = prompt
         return slot
@@ -31,3 +33,19 @@ class SlotTable:
     def give_back(self, slot: int) -> None:
         """The answer is complete, or was broken off."""
         self._free.append(slot)
+
+    def share_latest(self) -> list[int]:
+        """All slots, which must be free, the latest used first: from now on they have all read what it has."""
+        latest = self._free[-1]
+        self._read = [self._read[latest]] * len(self._read)
+        return [latest, *(slot for slot in self._free if slot != latest)]
+
+
+def _repeated(read: Sequence[Message], prompt: Sequence[Message]) -> tuple[int, int]:
+    """How many messages the prompt repeats from the beginning of `read`, and how many from its end.
+
+    A prompt from which old turns were dropped has little of the beginning, but all of the end.
+    """
+    beginning = sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(read, prompt, strict=False)))
+    said = set(prompt)
+    return beginning, sum(1 for _ in takewhile(said.__contains__, reversed(read)))

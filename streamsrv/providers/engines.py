@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from streamsrv.asr.base import Recognizer
+from streamsrv.inference.occupancy import Occupancy
 from streamsrv.inference.scheduler import Scheduler
 from streamsrv.llm.base import ChatModel
 from streamsrv.tts.base import Synthesizer
@@ -29,6 +30,12 @@ class Engines:
     def chat_model(self, name: str) -> ChatModel:
         """The model of that name; the default one for names that are not ours (such as `gpt-realtime`)."""
         return self.chat_by_name.get(name, self.chat)
+
+    @property
+    def occupancies(self) -> list[Occupancy]:
+        """Those of the local language models, each once, always in the same order."""
+        found = (chat.occupancy for chat in (self.chat, *self.chat_by_name.values()))
+        return list({id(occupancy): occupancy for occupancy in found if occupancy is not None}.values())
 
     async def aclose(self) -> None:
         """Free the models; no session may be running."""

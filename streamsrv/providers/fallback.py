@@ -8,6 +8,7 @@ import time
 from collections.abc import AsyncGenerator, Callable, Sequence
 
 from streamsrv.errors import EngineError, Overloaded, Rejected, Unavailable
+from streamsrv.inference.occupancy import Occupancy
 from streamsrv.llm.base import ChatModel, ChatOptions, Delta, Message, Text, Tool, ToolCallDelta
 
 logger = logging.getLogger(__name__)
@@ -32,6 +33,11 @@ class FallbackChatModel:
         self._clock = clock
         self._resting_until = [-math.inf] * len(models)
 
+    @property
+    def occupancy(self) -> Occupancy | None:
+        """That of the first local model."""
+        return next((model.occupancy for model in self._models if model.occupancy is not None), None)
+
     async def stream(
         self, messages: Sequence[Message], tools: Sequence[Tool], options: ChatOptions
     ) -> AsyncGenerator[Delta, None]:
@@ -55,9 +61,9 @@ class FallbackChatModel:
                 errors.append(error)
         raise _summary(errors) from errors[-1]
 
-    async def warm_up(self) -> None:
+    async def warm_up(self, messages: Sequence[Message] = ()) -> None:
         """Warm all models up at once; raises only if none of them can answer."""
-        results = await asyncio.gather(*(model.warm_up() for model in self._models), return_exceptions=True)
+        results = await asyncio.gather(*(model.warm_up(messages) for model in self._models), return_exceptions=True)
         errors: list[EngineError] = []
         for position, error in enumerate(results):
             if isinstance(error, EngineError):

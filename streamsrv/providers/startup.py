@@ -36,12 +36,12 @@ class Loader:
         """Load and warm the model of that name; raises `Unavailable` with what is missing, or `CatalogueError`."""
         return await self.load_entry(self.catalogue.find(name, kind))
 
-    async def load_entry(self, entry: ModelEntry) -> Any:
+    async def load_entry(self, entry: ModelEntry, *warm_with: Any) -> Any:
         """Load and warm a model; `entry` need not be in the catalogue."""
         started = time.monotonic()
         engine = await self.load_cold(entry)
         if hasattr(engine, "warm_up"):
-            await engine.warm_up()
+            await engine.warm_up(*warm_with)
         self._report(f"{entry.kind:<12} {entry.name} ready in {time.monotonic() - started:.1f} s")
         return engine
 
@@ -102,8 +102,7 @@ async def _load_chat_models(
     models: dict[str, ChatModel] = {}
     embedded = loader.catalogue[DEFAULT_MODELS["chat"]]
     if choice.entry == embedded or loader.is_ready(embedded):
-        models[embedded.name] = await loader.load_entry(embedded)
-        await models[embedded.name].prepare([Message("system", settings.instructions)])
+        models[embedded.name] = await loader.load_entry(embedded, [Message("system", settings.instructions)])
     remote = [entry for entry in entries if entry.key_variable and loader.is_ready(entry)]
     for entry in (choice.entry, *remote):
         if entry.name not in models:

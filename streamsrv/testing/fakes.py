@@ -88,6 +88,7 @@ class ScriptedChatModel:
 
     def __init__(self, *answers: Answer, name: str = "scripted-model") -> None:
         self.name = name
+        self.occupancy = None
         self.answers = list(answers)
         self.asked: list[Sequence[Message]] = []
         self.hold: asyncio.Event | None = None
@@ -120,7 +121,7 @@ class ScriptedChatModel:
             self.cancelled += 1
             raise
 
-    async def warm_up(self) -> None: ...
+    async def warm_up(self, messages: Sequence[Message] = ()) -> None: ...
 
     async def prepare(self, messages: Sequence[Message]) -> None: ...
 

@@ -66,6 +66,7 @@ class FaultyChatModel:
 
     def __init__(self, chat: ChatModel, *faults: Fault, clock: Clock | None = None) -> None:
         self.name = f"faulty-{chat.name}"
+        self.occupancy = chat.occupancy
         self._chat = chat
         self._faults = faults
         self._clock = clock or WallClock()
@@ -80,8 +81,8 @@ class FaultyChatModel:
             async for delta in _disturb(deltas, fault, self._clock):
                 yield delta
 
-    async def warm_up(self) -> None:
-        await self._chat.warm_up()
+    async def warm_up(self, messages: Sequence[Message] = ()) -> None:
+        await self._chat.warm_up(messages)
 
     async def prepare(self, messages: Sequence[Message]) -> None:
         await self._chat.prepare(messages)

@@ -13,6 +13,7 @@ from streamsrv.errors import Overloaded, Rejected, Unavailable
 from streamsrv.inference.scheduler import Scheduler
 from streamsrv.llm.base import ChatModel, ChatOptions, Delta, Finished, Message, Text, Tool, ToolCall, Usage
 from streamsrv.llm.discovery import Place, choose_chat_model, find_local_servers
+from streamsrv.llm.llamacpp import LlamaCppOptions
 from streamsrv.providers.catalogue import ModelEntry, load_catalogue
 from streamsrv.providers.loading import LoadContext, load_engine
 from streamsrv.providers.readiness import needs
@@ -233,6 +234,36 @@ async def test_warming_up_makes_the_first_prompt_short(embedded: ChatModel):
     answers = await asyncio.gather(*(ask(embedded, [Message("user", text)]) for text in ("Hi!", "Good morning!")))
     for usage in (delta for answer in answers for delta in answer if isinstance(delta, Usage)):
         assert usage.input_tokens - usage.cached_tokens < 30
+
+
+async def test_warming_up_with_instructions_warms_every_slot_for_them(embedded: ChatModel):
+    instructions = Message("system", "Answer like a pirate who has read too many books about navigation.")
+    await embedded.warm_up([instructions])
+    slots = LlamaCppOptions(**ENTRY.options).slots
+    answers = await asyncio.gather(*(ask(embedded, [instructions, Message("user", f"Hi {n}!")]) for n in range(slots)))
+    for usage in (delta for answer in answers for delta in answer if isinstance(delta, Usage)):
+        assert usage.input_tokens - usage.cached_tokens < 30
+
+
+async def test_a_question_asked_again_in_place_of_a_cancelled_one_finds_its_slot(embedded: ChatModel):
+    story = [Message("system", "You tell long stories. " * 10), Message("user", "Tell me a story.")]
+    async with contextlib.aclosing(embedded.stream(story, (), ChatOptions())) as stream:
+        await anext(stream)
+    answer = await ask(embedded, [story[0], Message("user", "Tell me a story, please.")])
+    [usage] = [delta for delta in answer if isinstance(delta, Usage)]
+    assert usage.input_tokens - usage.cached_tokens < 30
+
+
+async def test_it_is_occupied_while_it_answers(embedded: ChatModel):
+    occupancy = embedded.occupancy
+    assert occupancy is not None
+    assert not occupancy.now
+    before_s = occupancy.total_s
+    async with contextlib.aclosing(embedded.stream(CAPITAL, (), ChatOptions())) as stream:
+        await anext(stream)
+        assert occupancy.now
+    assert not occupancy.now
+    assert occupancy.total_s > before_s
 
 
 async def test_a_long_conversation_is_cut_to_what_fits(embedded: ChatModel):

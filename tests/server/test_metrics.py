@@ -47,7 +47,7 @@ async def test_a_typed_turn_has_no_latency_after_speech():
 async def test_a_busy_server_refuses_sessions_and_says_how_busy_it_is():
     with serving(fake_engines(), admit_by_load=True) as server:
         async with wire(server.realtime_url):
-            server.service.load.observe(60, cpu_s=600, lag_s=0, queue_age_s=2)
+            server.service.load.observe(60, sessions=1, cpu_s=600, model_s=0, lag_s=0, queue_age_s=2)
             with pytest.raises(InvalidStatus) as refused:
                 async with connect(server.realtime_url):
                     pass

@@ -18,6 +18,7 @@ class FakeChatModel:
 
     def __init__(self, name: str, *script: Delta | EngineError) -> None:
         self.name = name
+        self.occupancy = None
         self.script = script
         self.requests = self.closed = 0
 
@@ -33,7 +34,7 @@ class FakeChatModel:
         finally:
             self.closed += 1
 
-    async def warm_up(self) -> None:
+    async def warm_up(self, messages: Sequence[Message] = ()) -> None:
         if isinstance(self.script[0], EngineError):
             raise self.script[0]
 

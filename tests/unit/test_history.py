@@ -133,6 +133,31 @@ def test_a_conversation_stays_although_another_began_with_the_same_words():
     assert give(slots, [*greeted, assistant("Me."), user("I see.")]) == home
 
 
+def test_conversations_about_the_same_things_stay_apart():
+    """Each asks what another asked before, and gets the same answers."""
+    slots = SlotTable(3)
+    give(slots, [SYSTEM])
+    slots.share_latest()
+
+    def talk(first: int, turns: int) -> list[Message]:
+        topics = [(first + n) % 10 for n in range(turns + 1)]
+        said = [message for topic in topics for message in (user(f"{topic}?"), assistant(f"{topic}."))]
+        return [SYSTEM, *said[:-1]]
+
+    homes = [give(slots, talk(first, 0)) for first in range(3)]
+    for turns in range(1, 9):
+        assert [give(slots, talk(first, turns)) for first in range(3)] == homes
+
+
+def test_what_one_slot_has_read_can_be_shared():
+    slots = SlotTable(3)
+    slots.give_back(slots.take([SYSTEM]))
+    latest, *others = slots.share_latest()
+    assert sorted([latest, *others]) == [0, 1, 2]
+    homes = {name: slots.take(talk_of(name, 0)) for name in "abc"}
+    assert sorted(homes.values()) == [0, 1, 2]
+
+
 def test_a_busy_slot_is_not_given_away():
     slots = SlotTable(2)
     busy = slots.take(talk_of("a", 1))
