@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import logging
 import threading
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Generator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,12 +16,15 @@ from streamsrv.llm.base import ChatOptions, Delta, Message, Tool
 from streamsrv.llm.chat_chunks import Chunk, ChunkReader
 from streamsrv.llm.context_window import answerable, estimated_tokens, last_turns
 from streamsrv.llm.llamacpp_server import LlamaCppServer
-from streamsrv.llm.slots import SlotTable
+from streamsrv.llm.slots import Seat, SlotTable
 from streamsrv.llm.small_model import SpokenAnswer, guided
 from streamsrv.providers.catalogue import ModelEntry
 from streamsrv.providers.loading import LoadContext
 
 logger = logging.getLogger(__name__)
+
+_SHARED = -1
+"""Number of the state with what all prompts begin with."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,9 +33,11 @@ class LlamaCppOptions:
 
     context_tokens: int = 2048
     """What each answer may use: prompt and answer together."""
-    slots: int = 8
-    """Conversations that stay read, and answers written at the same time, on one thread. One takes 47 MB for 2048
-    tokens of a 135 M model; a conversation that finds no slot has what was said read again, 5 ms a token."""
+    slots: int = 4
+    """Answers written at the same time, on one thread. One takes 47 MB of memory for 2048 tokens of a 135 M model."""
+    parked: int = 32
+    """Conversations that stay read beside those on slots, in temporary files of some 10 MB; that of a conversation
+    which finds neither is read again, 5 ms a token."""
     queue_limit: int = 8
     """Requests that may wait for a slot; one more raises `Overloaded`."""
     max_output_tokens: int = 80
@@ -68,8 +73,9 @@ class LlamaCppChatModel:
         self._server = LlamaCppServer(name, path, slots=options.slots, context_tokens=options.context_tokens)
         self._threads = ThreadPoolExecutor(options.slots, thread_name_prefix="llamacpp")
         self._places = threading.Semaphore(options.slots + options.queue_limit)
-        self._slots = SlotTable(options.slots)
+        self._slots = SlotTable(options.slots, options.parked)
         self._lock = threading.Lock()
+        self._moving = threading.Lock()
         self._generations: set[_Generation] = set()
         self.occupancy = Occupancy()
         self._closed = False
@@ -95,11 +101,7 @@ class LlamaCppChatModel:
     async def warm_up(self, messages: Sequence[Message] = ()) -> None:
         """Have every slot read what all prompts begin with. No answer may be running."""
         await self._read_prompt(messages)
-        slot, *others = self._slots.share_latest()
-        try:
-            await asyncio.to_thread(self._server.copy_slot, slot, others)
-        except OSError as error:
-            logger.warning("the first answers will take longer: %s", error)
+        await asyncio.to_thread(self._share, *self._slots.share_latest())
 
     async def prepare(self, messages: Sequence[Message]) -> None:
         """Read a prompt into the cache of a slot, unless somebody waits for an answer."""
@@ -162,14 +164,44 @@ class LlamaCppChatModel:
     def _run(self, generation: "_Generation") -> None:
         """Compute one answer on a worker thread; there are as many slots as threads, so that one is free."""
         try:
-            with self._lock:
-                if generation.cancelled:
-                    return
-                generation.slot = slot = self._slots.take(generation.shown)
-            generation.run(self._server, slot)
+            with self._moving:
+                with self._lock:
+                    if generation.cancelled:
+                        return
+                    seat = self._slots.take(generation.shown)
+                    generation.slot = seat.slot
+                self._move(seat)
+            generation.run(self._server, seat.slot)
             self._leave_slot(generation)
         finally:
             self._places.release()
+
+    def _move(self, seat: Seat) -> None:
+        """Store the conversation that leaves the slot and fetch the one that comes back."""
+        with self._reading_again():
+            if seat.save is not None:
+                self._server.save(seat.slot, seat.save)
+        with self._reading_again():
+            if seat.restore is not None:
+                self._server.restore(seat.slot, seat.restore)
+        for number in (seat.restore, seat.forget):
+            if number is not None:
+                self._server.forget(number)
+
+    def _share(self, slot: int, *others: int) -> None:
+        with self._reading_again():
+            self._server.save(slot, _SHARED)
+            for other in others:
+                self._server.restore(other, _SHARED)
+        self._server.forget(_SHARED)
+
+    @contextlib.contextmanager
+    def _reading_again(self) -> Generator[None]:
+        """Where a state is lost, its conversation is read again: slow, but no error."""
+        try:
+            yield
+        except OSError as error:
+            logger.warning("%s will take longer to answer: %s", self.name, error)
 
     def _leave_slot(self, generation: "_Generation") -> None:
         """Cancel what still runs. The slot is free at once, so that the next prompt of the same conversation gets it:

@@ -4,7 +4,7 @@ import http.client
 import json
 import secrets
 import tempfile
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -52,24 +52,29 @@ class LlamaCppServer:
         """Answer a chat completion request on a slot; `take` is called for each chunk, and ends the answer by true."""
         self._server.handle_chat_completions(request | {"id_slot": slot}, take)
 
-    def copy_slot(self, source: int, targets: Iterable[int]) -> None:
-        """Have other slots know what `source` has read, in a thousandth of the time. Raises `OSError`."""
-        self._slot_action(source, "save")
-        for target in targets:
-            self._slot_action(target, "restore")
-        (Path(self._folder.name) / "slot").unlink()
+    def save(self, slot: int, number: int) -> None:
+        """Store what the slot has read in a file, under a number: 23 kB a token, in some 2 ms. Raises `OSError`."""
+        self._slot_action("save", slot, number)
+
+    def restore(self, slot: int, number: int) -> None:
+        """Have the slot know what was stored: a thousandth of the time to read it. Raises `OSError`."""
+        self._slot_action("restore", slot, number)
+
+    def forget(self, number: int) -> None:
+        """Delete what was stored, if it was."""
+        (Path(self._folder.name) / str(number)).unlink(missing_ok=True)
 
     def close(self) -> None:
         """Free the model; nothing may be running."""
         self._server = None
         self._folder.cleanup()
 
-    def _slot_action(self, slot: int, action: str) -> None:
+    def _slot_action(self, action: str, slot: int, number: int) -> None:
         address = urlsplit(str(self._server.listening_address)).netloc
         connection = http.client.HTTPConnection(address, timeout=_TIMEOUT_S)
         try:
             headers = {"Authorization": f"Bearer {self._key}", "Content-Type": "application/json"}
-            connection.request("POST", f"/slots/{slot}?action={action}", json.dumps({"filename": "slot"}), headers)
+            connection.request("POST", f"/slots/{slot}?action={action}", json.dumps({"filename": str(number)}), headers)
             response = connection.getresponse()
             if response.status != http.HTTPStatus.OK:
                 raise OSError(f"llama.cpp could not {action} slot {slot}: {response.read(500)!r}")

@@ -14,6 +14,7 @@ from streamsrv.inference.scheduler import Scheduler
 from streamsrv.llm.base import ChatModel, ChatOptions, Delta, Finished, Message, Text, Tool, ToolCall, Usage
 from streamsrv.llm.discovery import Place, choose_chat_model, find_local_servers
 from streamsrv.llm.llamacpp import LlamaCppOptions
+from streamsrv.llm.llamacpp_server import LlamaCppServer
 from streamsrv.providers.catalogue import ModelEntry, load_catalogue
 from streamsrv.providers.loading import LoadContext, load_engine
 from streamsrv.providers.readiness import needs
@@ -252,6 +253,40 @@ async def test_a_question_asked_again_in_place_of_a_cancelled_one_finds_its_slot
     answer = await ask(embedded, [story[0], Message("user", "Tell me a story, please.")])
     [usage] = [delta for delta in answer if isinstance(delta, Usage)]
     assert usage.input_tokens - usage.cached_tokens < 30
+
+
+async def test_conversations_without_a_slot_are_not_read_again(context: LoadContext):
+    entry = dataclasses.replace(ENTRY, options=dict(ENTRY.options) | {"slots": 1})
+    model = load_engine(entry, context)
+    await model.warm_up()
+    greeting = Message("assistant", "Hello! It is very nice to meet you. " * 5)
+    talks = {name: [Message("user", f"My sister is called {name}."), greeting] for name in ("Anna", "Sue")}
+    for _ in range(2):
+        for talk in talks.values():
+            answer = await ask(model, [*talk, Message("user", "Thank you.")])
+            talk += [Message("user", "Thank you."), Message("assistant", text_of(answer))]
+    for name, talk in talks.items():
+        answer = await ask(model, [*talk, Message("user", "What is my sister called?")])
+        [usage] = [delta for delta in answer if isinstance(delta, Usage)]
+        assert usage.input_tokens - usage.cached_tokens < 50
+        assert name in text_of(answer)
+    await model.aclose()
+
+
+async def test_where_no_file_can_be_written_conversations_are_read_again(
+    context: LoadContext, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+):
+    def fail(*_: object) -> None:
+        raise OSError("No space left on device")
+
+    monkeypatch.setattr(LlamaCppServer, "save", fail)
+    entry = dataclasses.replace(ENTRY, options=dict(ENTRY.options) | {"slots": 1})
+    model = load_engine(entry, context)
+    await model.warm_up()
+    for talk in (CAPITAL, STORY, [*CAPITAL, Message("assistant", "Paris."), CAPITAL[-1]]):
+        assert text_of(await ask(model, talk))
+    assert "will take longer to answer: No space left on device" in caplog.text
+    await model.aclose()
 
 
 async def test_it_is_occupied_while_it_answers(embedded: ChatModel):

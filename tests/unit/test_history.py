@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from streamsrv.llm.base import Delta, Finished, Message, Reasoning, Text, Usage
 from streamsrv.llm.context_window import answerable, estimated_tokens, last_turns
-from streamsrv.llm.slots import SlotTable
+from streamsrv.llm.slots import Seat, SlotTable
 from streamsrv.llm.small_model import EXAMPLES, STYLE, SpokenAnswer, guided
 
 ROOMY = 100_000
@@ -102,7 +102,7 @@ def talk_of(name: str, turns: int) -> list[Message]:
 
 
 def give(slots: SlotTable, messages: list[Message]) -> int:
-    slot = slots.take(messages)
+    slot = slots.take(messages).slot
     slots.give_back(slot)
     return slot
 
@@ -151,17 +151,49 @@ def test_conversations_about_the_same_things_stay_apart():
 
 def test_what_one_slot_has_read_can_be_shared():
     slots = SlotTable(3)
-    slots.give_back(slots.take([SYSTEM]))
+    give(slots, [SYSTEM])
     latest, *others = slots.share_latest()
     assert sorted([latest, *others]) == [0, 1, 2]
-    homes = {name: slots.take(talk_of(name, 0)) for name in "abc"}
+    homes = {name: slots.take(talk_of(name, 0)).slot for name in "abc"}
     assert sorted(homes.values()) == [0, 1, 2]
 
 
 def test_a_busy_slot_is_not_given_away():
     slots = SlotTable(2)
-    busy = slots.take(talk_of("a", 1))
-    assert slots.take(talk_of("a", 2)) != busy
+    busy = slots.take(talk_of("a", 1)).slot
+    assert slots.take(talk_of("a", 2)).slot != busy
+
+
+def seat(slots: SlotTable, messages: list[Message]) -> Seat:
+    seat = slots.take(messages)
+    slots.give_back(seat.slot)
+    return seat
+
+
+def test_a_conversation_that_must_leave_is_parked_and_comes_back():
+    slots = SlotTable(1, parked=2)
+    assert seat(slots, talk_of("a", 1)) == Seat(0)
+    assert seat(slots, talk_of("b", 1)) == Seat(0, save=0)
+    assert seat(slots, talk_of("a", 2)) == Seat(0, save=1, restore=0)
+    assert seat(slots, talk_of("a", 3)) == Seat(0)
+    assert seat(slots, talk_of("b", 2)) == Seat(0, save=2, restore=1)
+
+
+def test_the_longest_parked_conversation_is_forgotten():
+    slots = SlotTable(1, parked=2)
+    for name in "abc":
+        seat(slots, talk_of(name, 1))
+    assert seat(slots, talk_of("d", 1)) == Seat(0, save=2, forget=0)
+    assert seat(slots, talk_of("a", 2)) == Seat(0, save=3, forget=1)
+    assert seat(slots, talk_of("c", 2)) == Seat(0, save=4, restore=2)
+
+
+def test_what_all_prompts_begin_with_is_not_parked():
+    slots = SlotTable(2, parked=2)
+    give(slots, [SYSTEM])
+    slots.share_latest()
+    assert slots.take(talk_of("a", 1)).save is None
+    assert slots.take(talk_of("b", 1)).save is None
 
 
 # --- answers ----------------------------------------------------------------------------------------------------------
