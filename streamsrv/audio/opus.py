@@ -89,7 +89,7 @@ def _length(length: int) -> bytes:
 
 
 class OpusDecoder:
-    """One stream of packets to mono int16 at 48 kHz, 0.2 ms of computation for 120 ms."""
+    """One stream of packets to mono int16 at 48 kHz. It takes 2 ms a second (`benchmarks/audio_codecs.py`)."""
 
     def __init__(self) -> None:
         self._codec = _codec("r", DECODED_RATE)

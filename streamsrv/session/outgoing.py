@@ -5,7 +5,7 @@ from collections import deque
 from collections.abc import Iterator
 
 MAX_BYTES = 8 * 1024 * 1024
-"""Bytes that may wait for a client: about two minutes of audio."""
+"""Bytes that may wait for a client: nearly three minutes of speech."""
 
 
 class OutgoingQueue:

@@ -7,14 +7,14 @@ import { WebSocketTransport } from "./websocket-transport.js";
 
 /** @typedef {import("./transcript.js").ServerEvent} ServerEvent */
 /**
- * @typedef {{event: ServerEvent, close: string, blocked: null, "codec-failed": string}} TransportEvents  `blocked`: sound
- *   needs a tap first; `codec-failed`: the microphone is not encoded any more
+ * @typedef {{event: ServerEvent, close: string, blocked: null, "codec-failed": string}} TransportEvents
+ *   `blocked`: sound needs a tap first; `codec-failed`: the microphone is not encoded any more
  */
 /** @typedef {{type: string, [field: string]: unknown}} ClientEvent */
 /** @typedef {WebRtcTransport | WebSocketTransport} Transport */
 /** @typedef {"webrtc" | "websocket"} TransportName */
 /** @typedef {import("./websocket-transport.js").AudioCodec} AudioCodec */
-/** @typedef {{name: TransportName, codec: AudioCodec, reasons: string[]}} Chosen  `reasons`: why it is not a better one */
+/** @typedef {{name: TransportName, codec: AudioCodec, reasons: string[]}} Chosen  `reasons`: why no better one */
 /** @typedef {"connecting" | "open" | "reconnecting" | "closed"} Status */
 
 /**

@@ -75,7 +75,8 @@ function withoutServer(facts, reasons) {
     ? "The server cannot be reached: the browser alone writes down what you say, and nobody answers."
     : "The server cannot be reached, and this browser cannot recognise speech.";
   const line = facts.browserHears ? "Captions by the browser alone" : "Not connected";
-  return { transport: "none", connection: "none", recognition, voice: "none", summary: line, reasons: [...reasons, said] };
+  const none = /** @type {const} */ ({ transport: "none", connection: "none", voice: "none" });
+  return { ...none, recognition, summary: line, reasons: [...reasons, said] };
 }
 
 /**
