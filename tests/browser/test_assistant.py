@@ -148,10 +148,12 @@ def test_a_written_question_first_and_the_microphone_later(
     expect(assistant.questions.last).to_contain_text(re.compile("front door", re.I))
 
 
+@pytest.mark.parametrize("transport", TRANSPORTS)
 def test_push_to_talk_hears_while_the_button_is_held(
-    assistant: Assistant, sound_card: SoundCard, speaker: Recording, recordings: Path
+    assistant: Assistant, transport: str, sound_card: SoundCard, speaker: Recording, recordings: Path
 ) -> None:
     page = assistant.page
+    assistant.choose_connection(transport)
     page.get_by_text("Push to talk").click()
     assistant.talk.click()
     expect(assistant.activity).to_contain_text("Hold the button")

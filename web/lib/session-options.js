@@ -12,8 +12,8 @@
  * @property {string} deviceId  of the microphone; empty: the default one
  * @property {string} language  BCP 47, for the browser's own recogniser and voice
  * @property {import("./connection.js").TransportName[]} transports  to try, best first
- * @property {import("./connection.js").AudioCodec} audioCodec  over WebSocket: `opus`, where browser and server have it,
- *   is an eighth of the data of `pcm`
+ * @property {import("./connection.js").AudioCodec} audioCodec  over WebSocket; `opus` is an eighth of the data,
+ *   and is used where browser and server have it
  */
 
 /** @type {VoiceSessionOptions} */
