@@ -1,4 +1,8 @@
-// What the DOM library of TypeScript lacks: the scope of audio worklets, and the class that recognises speech.
+// What the DOM library of TypeScript lacks: the scope of audio worklets, the class that recognises speech, and what Opus is for.
+
+interface OpusEncoderConfig {
+  application?: "voip" | "audio" | "lowdelay";
+}
 
 declare class AudioWorkletProcessor {
   readonly port: MessagePort;

@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal, cast
 import msgspec
 from msgspec import UNSET, Meta, Struct, UnsetType, field
 
+from streamsrv.audio import opus
 from streamsrv.realtime.errors import ProtocolError, from_validation
 
 MaxOutputTokens = Annotated[int, Meta(ge=1, le=4096)] | Literal["inf"]
@@ -29,7 +30,16 @@ class Pcma(Struct, frozen=True, tag="audio/pcma"):
     """G.711 A-law, 8 kHz."""
 
 
-AudioFormat = Pcm | Pcmu | Pcma
+class Opus(Struct, frozen=True, tag="audio/opus"):
+    """Extension: packets of Opus (RFC 6716), one in each event.
+
+    `rate`: at which samples of the output are counted. The input may have any bandwidth, length of packets, and stereo.
+    """
+
+    rate: Literal[24000] = 24000
+
+
+AudioFormat = Pcm | Pcmu | Pcma | Opus
 
 
 class ServerVad(Struct, frozen=True, tag="server_vad"):
@@ -230,6 +240,8 @@ def update_session(session: Session, update: dict[str, Any], *, voice_used: bool
         updated = msgspec.convert(merged, Session)
     except msgspec.ValidationError as error:
         raise from_validation(error, merged, Session, "session") from None
+    check_available(updated.audio.input.format, "session.audio.input.format")
+    check_available(updated.audio.output.format, "session.audio.output.format")
     if (size := len(msgspec.json.encode(updated))) > MAX_SESSION_BYTES:
         raise ProtocolError(
             "invalid_value", f"The session would be {size} bytes; at most {MAX_SESSION_BYTES}.", "session"
@@ -241,6 +253,12 @@ def update_session(session: Session, update: dict[str, Any], *, voice_used: bool
             "session.audio.output.voice",
         )
     return updated
+
+
+def check_available(audio_format: AudioFormat, param: str) -> None:
+    """Raises `ProtocolError` for a format that this server cannot read or write."""
+    if isinstance(audio_format, Opus) and not opus.is_available():
+        raise ProtocolError("invalid_value", "'audio/opus' is not available: this server has no libopus.", param)
 
 
 def session_to_wire(session: Session) -> dict[str, Any]:

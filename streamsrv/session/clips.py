@@ -3,7 +3,7 @@
 from streamsrv.realtime.audio_formats import check_audio, duration_ms
 from streamsrv.realtime.errors import ProtocolError
 from streamsrv.realtime.items import InputAudio, Item, MessageItem
-from streamsrv.realtime.session_object import AudioFormat
+from streamsrv.realtime.session_object import AudioFormat, Opus
 
 MAX_WAITING_MS = 600_000
 """Audio that may wait for its transcript, in one session."""
@@ -22,6 +22,11 @@ def take_clip(item: Item, audio_format: AudioFormat, waiting_ms: int) -> tuple[b
                 clips.append(part.audio)
             part.audio = None
     clip = b"".join(clips)
+    if isinstance(audio_format, Opus):
+        if clip:
+            message = "Audio in an item cannot be 'audio/opus': set 'audio.input.format' to 'audio/pcm' for it."
+            raise ProtocolError("invalid_value", message, "item.content")
+        return clip, 0
     check_audio(clip, audio_format, "item.content")
     clip_ms = duration_ms(clip, audio_format)
     if clip and waiting_ms + clip_ms > MAX_WAITING_MS:

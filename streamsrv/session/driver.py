@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Coroutine, Iterable
+from collections.abc import Callable, Coroutine, Iterator
 from typing import Any
 
 import numpy as np
@@ -144,9 +144,9 @@ class SessionDriver:
         audio_format = self._core.session.audio.input.format
         try:
             check_audio(event.audio, audio_format, "audio")
+            await self._hearing.append(event.audio, audio_format)
         except ProtocolError as error:
             raise MalformedEvent(error, event.event_id) from None
-        await self._hearing.append(event.audio, audio_format)
 
     async def _write(self) -> None:
         try:
@@ -158,24 +158,24 @@ class SessionDriver:
             self._end(self._closing)
 
     def _send_event(self, effect: effects.SendEvent) -> None:
-        self._put(effect.event)
+        self._check_put(self._outgoing.put(encode_event(effect.event)))
 
     def _send_audio(self, effect: effects.SendAudio) -> None:
         item_id: str = effect.place["item_id"]
         if item_id not in self._encoders:
             self._encoders[item_id] = SpeechEncoder(effect)
-        self._put_audio(self._encoders[item_id].encode(effect))
+        self._put_audio(self._encoders[item_id].encode(effect), effect.pcm.nbytes)
 
     def _finish_audio(self, effect: effects.FinishAudio) -> None:
         if (encoder := self._encoders.pop(effect.item_id, None)) is not None:
-            self._put_audio(encoder.finish())
+            self._put_audio(encoder.finish(), 0)
 
-    def _put_audio(self, deltas: Iterable[dict[str, Any]]) -> None:
-        for event in deltas:
-            self._put({**event, "event_id": self._new_id("event")})
+    def _put_audio(self, deltas: Iterator[dict[str, Any]], size: int) -> None:
+        frames = (encode_event({**event, "event_id": self._new_id("event")}) for event in deltas)
+        self._check_put(self._outgoing.put_unmade(frames, size))
 
-    def _put(self, event: dict[str, Any]) -> None:
-        if not self._ended.done() and not self._outgoing.put(encode_event(event)):
+    def _check_put(self, had_room: bool) -> None:
+        if not had_room and not self._ended.done():
             logger.warning("session %s: the client does not read; closing", self._core.session.id)
             self._end((1008, "The client does not read what it is sent."))
 

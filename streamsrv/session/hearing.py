@@ -16,7 +16,7 @@ from streamsrv.audio.pcm import FULL_SCALE
 from streamsrv.errors import EngineError, Overloaded, Unavailable
 from streamsrv.inference.scheduler import Priority
 from streamsrv.providers.engines import Engines
-from streamsrv.realtime.session_object import AudioFormat
+from streamsrv.realtime.session_object import AudioFormat, Opus
 from streamsrv.session.effects import (
     DropRecognition,
     FeedRecognition,
@@ -67,8 +67,8 @@ class Hearing:
         self._clip = asyncio.Semaphore(1)  # clips are heard one by one: a session has two jobs of the detector at most
 
     async def append(self, audio: bytes, audio_format: AudioFormat) -> None:
-        """Hear audio from the client, a whole number of samples."""
-        for piece in _pieces(audio):
+        """Hear audio from the client: a whole number of samples, or a packet; raises `ProtocolError` if it is none."""
+        for piece in _pieces(audio, audio_format):
             frames = self._intake.append(piece, audio_format)
             if len(frames):
                 await self._hear(frames)
@@ -146,7 +146,7 @@ class Hearing:
         intake, vad = Intake(), self._engines.vad.open()
         try:
             async with self._clip:
-                for piece in _pieces(clip.audio):
+                for piece in _pieces(clip.audio, clip.format):
                     await self._push(stream, vad, intake.append(piece, clip.format))
                 await self._push(stream, vad, intake.flush())
             stream.finish()
@@ -194,7 +194,7 @@ def _level_db(frame: NDArray[np.int16]) -> float:
     return 10 * math.log10(max(power, 1.0)) - FULL_SCALE_DB
 
 
-def _pieces(audio: bytes) -> Iterable[bytes]:
-    if len(audio) <= PIECE_BYTES:
+def _pieces(audio: bytes, audio_format: AudioFormat) -> Iterable[bytes]:
+    if len(audio) <= PIECE_BYTES or isinstance(audio_format, Opus):
         return (audio,)
     return (audio[start : start + PIECE_BYTES] for start in range(0, len(audio), PIECE_BYTES))

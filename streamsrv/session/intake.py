@@ -4,7 +4,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from streamsrv.audio.resample import StreamResampler
-from streamsrv.realtime.audio_formats import decode_audio, sample_rate
+from streamsrv.realtime.audio_formats import AudioReader
 from streamsrv.realtime.session_object import AudioFormat, Pcm
 from streamsrv.vad.base import FRAME_SAMPLES, SAMPLE_RATE
 
@@ -14,16 +14,15 @@ _NO_FRAMES = np.zeros((0, FRAME_SAMPLES), np.int16)
 
 
 class Intake:
-    """Cuts appended audio into frames; what does not fill a frame waits for more, as the bytes that came.
+    """Cuts appended audio into frames; what does not fill a frame waits for more, at the rate at which it came.
 
-    Clients send small pieces: they are decoded and resampled once a frame, not once a piece.
+    Clients send small pieces: they are resampled once a frame, not once a piece.
     """
 
     def __init__(self) -> None:
-        self._format: AudioFormat = Pcm()
-        self._resampler = StreamResampler(sample_rate(self._format), SAMPLE_RATE)
-        self._bytes: list[bytes] = []
-        self._waiting = 0  # samples in `_bytes`
+        self._read_as(Pcm())
+        self._pieces: list[NDArray[np.int16]] = []
+        self._waiting = 0  # samples in `_pieces`
         self._rest: NDArray[np.int16] = np.zeros(0, np.int16)
         self._frames = 0
         self._received = 0  # ticks
@@ -34,16 +33,17 @@ class Intake:
         return self._received * 1000 // _CLOCK_RATE
 
     def append(self, audio: bytes, audio_format: AudioFormat) -> NDArray[np.int16]:
-        """Take audio of the wire (a whole number of samples); return the frames now complete, shape (n, 512)."""
+        """Take audio of the wire (a whole number of samples, or one packet).
+
+        Returns the frames now complete, shape (n, 512). Raises `ProtocolError` for what is no packet, and goes on.
+        """
         if audio_format != self._format:
             self._rest = self._take(last=True)
-            self._format = audio_format
-            self._resampler = StreamResampler(sample_rate(audio_format), SAMPLE_RATE)
-        rate = sample_rate(audio_format)
-        samples = len(audio) // 2 if isinstance(audio_format, Pcm) else len(audio)
-        self._bytes.append(audio)
-        self._waiting += samples
-        self._received += samples * _CLOCK_RATE // rate
+            self._read_as(audio_format)
+        samples, rate = self._reader.read(audio), self._reader.rate
+        self._pieces.append(samples)
+        self._waiting += len(samples)
+        self._received += len(samples) * _CLOCK_RATE // rate
         # The resampler holds back about the same all the time: as much comes out of it as goes in.
         is_complete = len(self._rest) + self._waiting * SAMPLE_RATE // rate >= FRAME_SAMPLES
         return self._cut(self._take()) if is_complete else _NO_FRAMES
@@ -60,10 +60,15 @@ class Intake:
         self._received = self._frames * FRAME_SAMPLES * _CLOCK_RATE // SAMPLE_RATE
         return frames
 
+    def _read_as(self, audio_format: AudioFormat) -> None:
+        self._format = audio_format
+        self._reader = AudioReader(audio_format)
+        self._resampler = StreamResampler(self._reader.rate, SAMPLE_RATE)
+
     def _take(self, last: bool = False) -> NDArray[np.int16]:
         """All samples that wait, at 16 kHz; with `last` also what the resampler holds back."""
-        audio = decode_audio(b"".join(self._bytes), self._format)
-        self._bytes.clear()
+        audio = np.concatenate([*self._pieces, np.zeros(0, np.int16)])
+        self._pieces.clear()
         self._waiting = 0
         return np.concatenate([self._rest, self._resampler.process(audio, last=last)])
 

@@ -12,7 +12,7 @@ from streamsrv.llm.base import ChatOptions, Delta, Tool
 from streamsrv.realtime.client_events import ResponseOptions
 from streamsrv.realtime.errors import ProtocolError, from_validation
 from streamsrv.realtime.items import InputText, Item, ItemReference, MessageItem, check_item
-from streamsrv.realtime.session_object import AudioOutput, NamedFunction, Session, VoiceId
+from streamsrv.realtime.session_object import AudioOutput, NamedFunction, Session, VoiceId, check_available
 from streamsrv.session.conversation import Conversation, to_messages
 from streamsrv.session.effects import ClearTimer, Generate, RecordSpeculation, RecordTurn, SetTimer, StopGeneration
 from streamsrv.session.inputs import SpeechOutput
@@ -330,9 +330,11 @@ def _audio_output(options: ResponseOptions, session: Session) -> AudioOutput:
     given: Any = options.audio.get("output")
     merged |= cast("dict[str, Any]", given) if isinstance(given, dict) else {}
     try:
-        return msgspec.convert(merged, AudioOutput)
+        output = msgspec.convert(merged, AudioOutput)
     except msgspec.ValidationError as error:
         raise from_validation(error, merged, AudioOutput, "response.audio.output") from None
+    check_available(output.format, "response.audio.output.format")
+    return output
 
 
 def _timer(generation: int) -> str:

@@ -3,10 +3,11 @@
 import numpy as np
 from numpy.typing import NDArray
 
+from streamsrv.audio.opus import duration
 from streamsrv.audio.resample import StreamResampler
 from streamsrv.vad.base import SAMPLE_RATE
+from streamsrv.webrtc.concealment import ConcealingDecoder
 from streamsrv.webrtc.jitter_buffer import CLOCK_RATE, JitterBuffer, Packet, Released
-from streamsrv.webrtc.opus import OpusDecoder, duration
 
 
 class MicrophoneStream:
@@ -14,7 +15,7 @@ class MicrophoneStream:
 
     def __init__(self) -> None:
         self._buffer = JitterBuffer()
-        self._decoder = OpusDecoder()
+        self._decoder = ConcealingDecoder()
         self._resampler = StreamResampler(CLOCK_RATE, SAMPLE_RATE)
 
     @property

@@ -10,9 +10,9 @@ import numpy as np
 from aiortc import MediaStreamTrack
 from numpy.typing import NDArray
 
+from streamsrv.audio.opus import SILENCE, OpusEncoder
 from streamsrv.audio.resample import StreamResampler
 from streamsrv.webrtc.jitter_buffer import CLOCK_RATE
-from streamsrv.webrtc.opus import SILENCE, OpusEncoder
 from streamsrv.webrtc.playout import FRAME_SAMPLES, SAMPLE_RATE, Played, Playout
 
 FRAME_S = 0.02
@@ -37,7 +37,7 @@ class SpeechTrack(MediaStreamTrack):
         super().__init__()
         self._report = report
         self._playout = Playout()
-        self._encoder = OpusEncoder()
+        self._encoder = OpusEncoder(lossy=True)
         self._resamplers: dict[str, StreamResampler] = {}
         self._silent_frames = TAIL_FRAMES
         self._slot = 0

@@ -24,10 +24,12 @@ class Assistant:
         self.page.get_by_label("Write a message").fill(text)
         self.page.get_by_role("button", name="Send").click()
 
-    def choose_connection(self, choice: str) -> None:
-        """In the settings: `WebRTC only` or `WebSocket only`."""
+    def choose_connection(self, connection: str) -> None:
+        """In the settings: `WebRTC`, `WebSocket` or `WebSocket with Opus`, and no other."""
+        transport, _, codec = connection.partition(" with ")
         self.page.get_by_role("button", name="Settings").click()
-        self.page.get_by_label("Connection").select_option(choice)
+        self.page.get_by_label("Connection").select_option(f"{transport} only")
+        self.page.get_by_label("Audio over WebSocket").select_option("opus" if codec else "pcm")
         self.page.get_by_role("dialog").get_by_role("button", name="Close").click()
 
     def reasons(self) -> Locator:

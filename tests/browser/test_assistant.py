@@ -1,5 +1,6 @@
 """The assistant page, with a recorded voice at the microphone, real models, and the sound that leaves the speaker."""
 
+import base64
 import re
 from pathlib import Path
 
@@ -8,14 +9,16 @@ from openai import OpenAI
 from playwright.sync_api import expect
 
 from assistant import Assistant
+from opus_wire import audio
 from pages import Pages
 from server_process import ServerProcess
 from sound_card import Recording, SoundCard
+from streamsrv.audio.opus import duration
 
 LONG_STORY = "Tell me a long story about a lighthouse."
 
 
-TRANSPORTS = ["WebRTC", "WebSocket"]
+TRANSPORTS = ["WebRTC", "WebSocket", "WebSocket with Opus"]
 
 
 @pytest.fixture
@@ -27,7 +30,7 @@ def assistant(server: ServerProcess, pages: Pages) -> Assistant:
 def test_a_spoken_question_gets_a_spoken_answer(
     assistant: Assistant, transport: str, sound_card: SoundCard, speaker: Recording, recordings: Path, pictures: Path
 ) -> None:
-    assistant.choose_connection(f"{transport} only")
+    assistant.choose_connection(transport)
     assistant.start()
     expect(assistant.path).to_have_text(transport)
     sound_card.say(recordings / "is_the_front_door_locked.flac")
@@ -64,7 +67,7 @@ def test_talking_interrupts_and_leaves_the_words_that_were_heard(
     pictures: Path,
 ) -> None:
     assistant = Assistant(pages.open(server.url, script="unprocessed_microphone.js"))
-    assistant.choose_connection(f"{transport} only")
+    assistant.choose_connection(transport)
     assistant.start()
     assistant.write(LONG_STORY)
     speaker.wait_for_sound(3000)
@@ -80,11 +83,12 @@ def test_talking_interrupts_and_leaves_the_words_that_were_heard(
     assert heard[1:4] == shown[1:4]
 
 
+@pytest.mark.parametrize("transport", ["WebSocket", "WebSocket with Opus"])
 def test_an_interrupted_reply_keeps_exactly_the_words_that_were_played(
-    server: ServerProcess, pages: Pages, speaker: Recording
+    server: ServerProcess, pages: Pages, transport: str, speaker: Recording
 ) -> None:
     assistant = Assistant(pages.open(server.url))
-    assistant.choose_connection("WebSocket only")
+    assistant.choose_connection(transport)
     assistant.start()
     assistant.write(LONG_STORY)
     speaker.wait_for_sound(2500)
@@ -95,6 +99,41 @@ def test_an_interrupted_reply_keeps_exactly_the_words_that_were_played(
     timed = [word for event in pages.events if event["type"] == "streamsrv.words.timed" for word in event["words"]]
     played = [word["word"] for word in timed if (word["start_ms"] + word["end_ms"]) / 2 <= played_ms]
     assert words(cut.locator(".said").inner_text()) == words(" ".join(played))
+
+
+def test_opus_over_websocket_is_opus_both_ways_and_as_long_as_what_is_said(
+    server: ServerProcess, pages: Pages, sound_card: SoundCard, speaker: Recording, recordings: Path
+) -> None:
+    assistant = Assistant(pages.open(server.url))
+    assistant.choose_connection("WebSocket with Opus")
+    assistant.start()
+    sound_card.say(recordings / "is_the_front_door_locked.flac")
+    expect(assistant.questions.last).to_contain_text(re.compile("front door", re.I))
+    speaker.wait_for_sound(300)
+    expect(assistant.activity).to_have_text("Listening")
+    said = [base64.b64decode(event["audio"]) for event in pages.events if event["type"] == "input_audio_buffer.append"]
+    assert {duration(packet) for packet in said} == {960}, "20 ms each"
+    deltas = [event for event in pages.events if event["type"] == "response.output_audio.delta"]
+    heard = audio((base64.b64decode(event["delta"]), event.get("streamsrv", {})) for event in deltas)
+    ended = [event for event in pages.events if event["type"] == "streamsrv.playback.report" and event.get("ended")]
+    assert [event["audio_ms"] for event in ended] == [len(heard) // 24], "every sample was played, and no other"
+
+
+def test_without_webcodecs_the_websocket_carries_pcm_and_the_page_says_why(
+    server: ServerProcess, pages: Pages, speaker: Recording
+) -> None:
+    context = pages.context()
+    context.add_init_script("delete window.AudioEncoder")
+    page = context.new_page()
+    page.goto(server.url)
+    assistant = Assistant(page)
+    assistant.choose_connection("WebSocket with Opus")
+    assistant.start()
+    expect(assistant.path).to_have_text("WebSocket")
+    expect(assistant.reasons()).to_contain_text("Opus is not used: the browser has no WebCodecs.")
+    page.keyboard.press("Escape")
+    assistant.write("Say hello.")
+    speaker.wait_for_sound(200)
 
 
 def test_a_written_question_first_and_the_microphone_later(
@@ -109,10 +148,12 @@ def test_a_written_question_first_and_the_microphone_later(
     expect(assistant.questions.last).to_contain_text(re.compile("front door", re.I))
 
 
+@pytest.mark.parametrize("transport", TRANSPORTS)
 def test_push_to_talk_hears_while_the_button_is_held(
-    assistant: Assistant, sound_card: SoundCard, speaker: Recording, recordings: Path
+    assistant: Assistant, transport: str, sound_card: SoundCard, speaker: Recording, recordings: Path
 ) -> None:
     page = assistant.page
+    assistant.choose_connection(transport)
     page.get_by_text("Push to talk").click()
     assistant.talk.click()
     expect(assistant.activity).to_contain_text("Hold the button")

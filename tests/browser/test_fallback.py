@@ -128,6 +128,22 @@ def test_firefox_converses_over_webrtc(
     speaker.wait_for_sound(500)
 
 
+@pytest.mark.slow  # as above
+def test_firefox_converses_over_websocket_with_opus(
+    server: ServerProcess, firefox: Firefox, sound_card: SoundCard, speaker: Recording, recordings: Path
+) -> None:
+    firefox.open(server.url + "/")
+    firefox.evaluate("""localStorage.setItem("streamsrv.assistant",
+      JSON.stringify({ transports: ["websocket"], audioCodec: "opus" }))""")
+    firefox.open(server.url + "/")
+    firefox.evaluate("document.querySelector('#talk').click()")
+    firefox.wait_for("document.querySelector('#activity').innerText === 'Listening'")
+    assert firefox.evaluate("document.querySelector('#path-summary').innerText") == "WebSocket with Opus"
+    sound_card.say(recordings / "is_the_front_door_locked.flac")
+    firefox.wait_for("document.querySelector('#messages li.user[data-status=done]') !== null")
+    speaker.wait_for_sound(500)
+
+
 def test_firefox_says_that_it_cannot_recognise_speech(own_server: StartServer, firefox: Firefox) -> None:
     firefox.allow("ICE failed")  # without a microphone in use it offers no address of loopback
     firefox.open(own_server(recognizer="none").url + "/")

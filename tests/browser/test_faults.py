@@ -111,7 +111,7 @@ def test_five_seconds_without_network_are_survived(
     server: ServerProcess, pages: Pages, speaker: Recording, network: Network, transport: str
 ) -> None:
     assistant = Assistant(pages.open(server.url))
-    assistant.choose_connection(f"{transport} only")
+    assistant.choose_connection(transport)
     pages.allow("ERR_|WebSocket connection|Failed to load resource")
     assistant.start()
     ask(assistant, speaker)
@@ -128,7 +128,7 @@ def test_a_minute_without_network_is_told_and_survived(
     server: ServerProcess, pages: Pages, speaker: Recording, network: Network, transport: str
 ) -> None:
     assistant = Assistant(pages.open(server.url))
-    assistant.choose_connection(f"{transport} only")
+    assistant.choose_connection(transport)
     pages.allow("ERR_|WebSocket connection|Failed to load resource")
     assistant.start()
     ask(assistant, speaker)
@@ -146,7 +146,7 @@ def test_a_minute_without_network_is_told_and_survived(
 def test_a_tab_that_is_closed_frees_its_place(own_server: StartServer, pages: Pages, transport: str) -> None:
     server = own_server(max_sessions=1)
     first = Assistant(pages.open(server.url))
-    first.choose_connection(f"{transport} only")
+    first.choose_connection(transport)
     first.start()
     second = Assistant(pages.open(server.url))
     pages.allow("503|WebSocket connection")

@@ -7,8 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from opus_wire import packets
 from streamsrv.audio import g711
-from streamsrv.realtime.session_object import AudioFormat, Pcm, Pcma, Pcmu
+from streamsrv.realtime.errors import ProtocolError
+from streamsrv.realtime.session_object import AudioFormat, Opus, Pcm, Pcma, Pcmu
 from streamsrv.session.intake import Intake
 
 AUDIO = (8000 * np.sin(np.arange(24_000) * 0.05)).astype("<i2")
@@ -87,3 +89,30 @@ def test_what_waits_when_the_format_changes_is_heard():
     samples = np.concatenate(frames).reshape(-1)
     assert samples.size == 33 * 512
     assert np.flatnonzero(np.abs(samples) > 1000)[0] == pytest.approx(29 * 16, abs=16)
+
+
+def test_a_second_of_opus_is_a_second_of_frames():
+    heard = frames(packets(AUDIO), Opus())
+    assert 31 <= len(heard) <= 32
+    assert np.abs(heard).max() > 7000
+
+
+def test_opus_that_is_no_packet_changes_nothing():
+    good = packets(AUDIO)
+    intake = Intake()
+    heard = [intake.append(packet, Opus()) for packet in good[:25]]
+    with pytest.raises(ProtocolError) as refused:
+        intake.append(b"\x03", Opus())
+    heard += [intake.append(packet, Opus()) for packet in good[25:]]
+    assert refused.value.param == "audio"
+    assert intake.received_ms == 1000
+    np.testing.assert_array_equal(np.concatenate([*heard, intake.flush()]), frames(good, Opus()))
+
+
+def test_from_pcm_to_opus_and_back_the_clock_goes_on():
+    intake = Intake()
+    intake.append(AUDIO.tobytes(), Pcm())
+    for packet in packets(AUDIO):
+        intake.append(packet, Opus())
+    intake.append(AUDIO.tobytes(), Pcm())
+    assert intake.received_ms == 3000

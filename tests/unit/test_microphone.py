@@ -2,8 +2,8 @@
 
 import numpy as np
 
+from streamsrv.audio.opus import OpusEncoder
 from streamsrv.webrtc.microphone import MicrophoneStream
-from streamsrv.webrtc.opus import OpusEncoder
 from streamsrv.webrtc.playout import SAMPLE_RATE
 
 TICKS, PACKET_MS, BLOCK = 960, 20, 320
@@ -15,7 +15,7 @@ def packets(count: int) -> list[bytes]:
     """A second of a tone and more, in packets of 20 ms."""
     times = np.arange(count * SAMPLE_RATE // 50) / SAMPLE_RATE
     tone = (8000 * np.sin(2 * np.pi * 300 * times)).astype(np.int16)
-    encoder = OpusEncoder()
+    encoder = OpusEncoder(lossy=True)
     return [encoder.encode(frame) for frame in tone.reshape(count, -1)]
 
 

@@ -4,9 +4,9 @@ import asyncio
 
 import numpy as np
 
+from streamsrv.audio.opus import OpusEncoder
 from streamsrv.webrtc.incoming import MAX_AUDIO_SAMPLES, MAX_EVENTS, IncomingQueue
 from streamsrv.webrtc.microphone import MicrophoneStream
-from streamsrv.webrtc.opus import OpusEncoder
 from streamsrv.webrtc.token_bucket import TokenBucket
 
 BLOCK = np.zeros(512, np.int16)
@@ -66,7 +66,7 @@ def test_a_bucket_is_never_fuller_than_its_burst():
 
 def hear(lost: set[int], packets: int = 100) -> list[int]:
     """Lengths of the blocks that come of a tone of so many packets, without those that are lost."""
-    encoder, microphone, blocks = OpusEncoder(), MicrophoneStream(), list[int]()
+    encoder, microphone, blocks = OpusEncoder(lossy=True), MicrophoneStream(), list[int]()
     tone = (8000 * np.sin(np.arange(480) * 2 * np.pi * 300 / 24_000)).astype(np.int16)
     for number in range(packets):
         packet = encoder.encode(tone)
@@ -86,7 +86,7 @@ def test_losses_make_the_audio_no_shorter():
 
 
 def test_a_lost_packet_delays_what_comes_after_it_by_no_more_than_the_wait():
-    encoder, microphone = OpusEncoder(), MicrophoneStream()
+    encoder, microphone = OpusEncoder(lossy=True), MicrophoneStream()
     tone = np.zeros(480, np.int16)
     for number in range(10):
         list(microphone.receive(number, number * 960, encoder.encode(tone), number * 20.0))

@@ -50,7 +50,7 @@ test("a session is told what to be before it is open", async () => {
 test("a browser without WebRTC says why WebSocket is used", async () => {
   const { connection, seen } = await opened();
   assert.deepEqual(seen.transports, [
-    { name: "websocket", reasons: ["WebRTC is not used: the browser does not have it."] },
+    { name: "websocket", codec: "pcm", reasons: ["WebRTC is not used: the browser does not have it."] },
   ]);
   connection.close();
 });

@@ -15,6 +15,7 @@ const best = { server, transport: "webrtc", browserHears: true, browserSpeaks: t
 test("the best path needs no reason", () => {
   assert.deepEqual(choosePath(best), {
     transport: "webrtc",
+    connection: "WebRTC",
     recognition: "server",
     voice: "server",
     summary: "WebRTC",
@@ -25,6 +26,12 @@ test("the best path needs no reason", () => {
 test("a worse transport says why", () => {
   const path = choosePath({ ...best, transport: "websocket", transportReasons: ["WebRTC is not used: blocked."] });
   assert.deepEqual([path.transport, path.reasons], ["websocket", ["WebRTC is not used: blocked."]]);
+});
+
+test("Opus over WebSocket is named", () => {
+  const path = choosePath({ ...best, transport: "websocket", codec: "opus" });
+  assert.deepEqual([path.connection, path.summary], ["WebSocket with Opus", "WebSocket with Opus"]);
+  assert.equal(choosePath({ ...best, transport: "webrtc", codec: "opus" }).summary, "WebRTC");
 });
 
 test("a server that offers no WebRTC is the reason that it is not used", () => {

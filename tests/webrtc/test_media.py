@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from aioice import stun
 
-from streamsrv.webrtc.opus import SILENCE, OpusDecoder
+from streamsrv.audio.opus import SILENCE, OpusDecoder
 from streamsrv.webrtc.playout import Played
 from streamsrv.webrtc.seams import tap_connectivity_checks, tap_packets
 from streamsrv.webrtc.speech_track import TAIL_FRAMES, SpeechTrack

@@ -5,7 +5,6 @@ import { byId, make } from "./elements.js";
 /** @typedef {import("../lib/path.js").Path} Path */
 
 const WHO = { server: "the server", browser: "this browser", none: "nobody" };
-const LINE = { webrtc: "WebRTC", websocket: "WebSocket", none: "none" };
 
 export class PathView {
   #chip = byId("path", HTMLButtonElement);
@@ -22,7 +21,7 @@ export class PathView {
     this.#summary.textContent = path.summary;
     this.#chip.dataset.state = path.transport === "none" ? "alone" : path.reasons.length > 0 ? "less" : "best";
     const rows = {
-      Connection: LINE[path.transport],
+      Connection: path.connection,
       "Speech is recognised by": WHO[path.recognition],
       "Replies are spoken by": WHO[path.voice],
     };

@@ -34,10 +34,11 @@ export class SettingsDialog {
   }
 
   #fill() {
-    const { instructions, spoken, language, transports, model, voice } = this.#session.options;
+    const { instructions, spoken, language, transports, audioCodec, model, voice } = this.#session.options;
     this.#control("instructions").value = instructions;
     this.#control("language").value = language;
     this.#control("transport").value = transports.length === 1 ? (transports[0] ?? "") : "";
+    this.#control("audioCodec").value = audioCodec;
     this.#control("key").value = this.#server.key;
     const check = this.#control("spoken");
     if (check instanceof HTMLInputElement) check.checked = spoken;

@@ -3,13 +3,13 @@
 const LONGEST_SAMPLES = 10 * 24_000;
 
 export class AudioBacklog {
-  /** @type {Int16Array[]} */
+  /** @type {Int16Array<ArrayBuffer>[]} */
   #blocks = [];
   #samples = 0;
   /** Whether any was dropped since the last `drain`. */
   overflowed = false;
 
-  /** @param {Int16Array} pcm */
+  /** @param {Int16Array<ArrayBuffer>} pcm */
   push(pcm) {
     this.#blocks.push(pcm);
     this.#samples += pcm.length;
@@ -19,7 +19,7 @@ export class AudioBacklog {
     }
   }
 
-  /** @returns {Int16Array[]} what was kept, oldest first; nothing is kept any more */
+  /** @returns {Int16Array<ArrayBuffer>[]} what was kept, oldest first; nothing is kept any more */
   drain() {
     const blocks = this.#blocks;
     this.#blocks = [];

@@ -5,7 +5,7 @@ import { level } from "./pcm.js";
  * What a MediaStream hears: `pcm` (mono, 24 kHz, blocks of 20 ms), `level` (0 to 1) for a meter, and `ended` when its
  * device is gone.
  *
- * @extends {Emitter<{pcm: Int16Array, level: number, ended: null}>}
+ * @extends {Emitter<{pcm: Int16Array<ArrayBuffer>, level: number, ended: null}>}
  */
 export class Capture extends Emitter {
   #source;

@@ -6,9 +6,15 @@ import { WebRtcTransport } from "./webrtc-transport.js";
 import { WebSocketTransport } from "./websocket-transport.js";
 
 /** @typedef {import("./transcript.js").ServerEvent} ServerEvent */
-/** @typedef {{event: ServerEvent, close: string, blocked: null}} TransportEvents  `blocked`: sound needs a tap first */
+/**
+ * @typedef {{event: ServerEvent, close: string, blocked: null, "codec-failed": string}} TransportEvents
+ *   `blocked`: sound needs a tap first; `codec-failed`: the microphone is not encoded any more
+ */
+/** @typedef {{type: string, [field: string]: unknown}} ClientEvent */
 /** @typedef {WebRtcTransport | WebSocketTransport} Transport */
 /** @typedef {"webrtc" | "websocket"} TransportName */
+/** @typedef {import("./websocket-transport.js").AudioCodec} AudioCodec */
+/** @typedef {{name: TransportName, codec: AudioCodec, reasons: string[]}} Chosen  `reasons`: why no better one */
 /** @typedef {"connecting" | "open" | "reconnecting" | "closed"} Status */
 
 /**
@@ -25,6 +31,7 @@ import { WebSocketTransport } from "./websocket-transport.js";
  * @property {() => object} session  what `session.update` asks for, after each connect
  * @property {() => ServerEvent[]} [replay]  events that tell a new session what was said before
  * @property {TransportName[]} [transports]  to try, best first
+ * @property {AudioCodec} [audioCodec]  of the WebSocket; PCM unless this says otherwise, and where there is no Opus
  * @property {() => MediaStream | null} [stream]  what WebRTC sends
  */
 
@@ -38,7 +45,7 @@ const EVERYWHERE = new Set([...FINAL, "unreachable", "server_full"]); // no othe
  * @extends {Emitter<{
  *   event: ServerEvent,
  *   status: State,
- *   transport: {name: TransportName, reasons: string[]},
+ *   transport: Chosen,
  *   problem: Problem,
  *   blocked: null,
  * }>}
@@ -52,6 +59,8 @@ export class Connection extends Emitter {
   #transport = null;
   /** @type {TransportName[]} */
   #transports;
+  /** @type {AudioCodec} */
+  #codec;
   /** @type {string[]} */
   #reasons = [];
   /** @type {Status} */
@@ -69,6 +78,7 @@ export class Connection extends Emitter {
     this.#server = server;
     this.#options = options;
     this.#transports = [...(options.transports ?? ["webrtc", "websocket"])];
+    this.#codec = options.audioCodec ?? "pcm";
     if (typeof RTCPeerConnection === "undefined") this.#giveUp("webrtc", "the browser does not have it");
   }
 
@@ -95,12 +105,12 @@ export class Connection extends Emitter {
     }
   }
 
-  /** @param {object} event  is dropped while there is no connection */
+  /** @param {ClientEvent} event  is dropped while there is no connection */
   send(event) {
     if (this.#status === "open") this.#transport?.send(event);
   }
 
-  /** @param {Int16Array} pcm  mono, 24 kHz; kept for 10 s while the connection is down */
+  /** @param {Int16Array<ArrayBuffer>} pcm  20 ms, mono, 24 kHz; kept for 10 s while the connection is down */
   appendAudio(pcm) {
     if (this.#status === "open") {
       this.#transport?.appendAudio(pcm);
@@ -116,6 +126,17 @@ export class Connection extends Emitter {
   /** Try again at once, instead of waiting for the next attempt. */
   retryNow() {
     if (this.#status === "reconnecting" && this.#transport === null) this.#reconnect();
+  }
+
+  /**
+   * Opus does not work after all: go on with PCM, over a new connection.
+   *
+   * @param {string} why
+   */
+  giveUpOpus(why) {
+    if (this.#transport === null || this.#codec === "pcm") return;
+    this.#noOpus(why);
+    this.#lost(this.#transport, `Opus failed: ${why}`);
   }
 
   close() {
@@ -160,7 +181,7 @@ export class Connection extends Emitter {
    */
   #create(name) {
     const { query = {}, stream } = this.#options;
-    if (name === "websocket") return new WebSocketTransport(this.#server, query);
+    if (name === "websocket") return new WebSocketTransport(this.#server, query, this.#codec);
     return new WebRtcTransport(this.#server, query, stream?.() ?? null);
   }
 
@@ -197,8 +218,10 @@ export class Connection extends Emitter {
   #opened(transport, name) {
     this.#transport = transport;
     transport.on("close", (reason) => this.#lost(transport, reason));
+    transport.on("codec-failed", (why) => this.giveUpOpus(why));
+    if (transport.noOpus) this.#noOpus(transport.noOpus);
     this.#backoff.reset();
-    this.emit("transport", { name, reasons: [...this.#reasons] });
+    this.emit("transport", { name, codec: transport.codec, reasons: [...this.#reasons] });
     this.#setStatus("open");
     for (const pcm of this.#backlog.drain()) transport.appendAudio(pcm);
   }
@@ -251,7 +274,21 @@ export class Connection extends Emitter {
    */
   #giveUp(name, why) {
     this.#transports = this.#transports.filter((each) => each !== name);
-    this.#reasons.push(`${name === "webrtc" ? "WebRTC" : "WebSocket"} is not used: ${why.replace(/\.$/, "")}.`);
+    this.#notUsed(name === "webrtc" ? "WebRTC" : "WebSocket", why);
+  }
+
+  /** @param {string} why */
+  #noOpus(why) {
+    this.#codec = "pcm";
+    this.#notUsed("Opus", why);
+  }
+
+  /**
+   * @param {string} what
+   * @param {string} why
+   */
+  #notUsed(what, why) {
+    this.#reasons.push(`${what} is not used: ${why.replace(/\.$/, "")}.`);
   }
 
   /**

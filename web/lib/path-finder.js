@@ -33,6 +33,11 @@ export class PathFinder extends Emitter {
     this.emit("path", this.path);
   }
 
+  /** @param {import("./connection.js").Chosen} chosen */
+  connected({ name, codec, reasons }) {
+    this.learn({ transport: name, codec, transportReasons: reasons });
+  }
+
   /**
    * The server's recogniser gave a transcript, or failed to.
    *

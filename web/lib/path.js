@@ -16,6 +16,7 @@
  * @typedef {object} Facts
  * @property {Capabilities | null} server  null: it cannot be reached
  * @property {string} [transport]  the transport that is connected
+ * @property {import("./connection.js").AudioCodec} [codec]  of its audio
  * @property {string[]} [transportReasons]  why better transports are not used
  * @property {boolean} browserHears  the browser has SpeechRecognition
  * @property {boolean} browserSpeaks  the browser has speechSynthesis
@@ -26,6 +27,7 @@
 /**
  * @typedef {object} Path
  * @property {"webrtc" | "websocket" | "none"} transport
+ * @property {string} connection  the transport in words
  * @property {Stage} recognition
  * @property {Stage} voice
  * @property {string} summary  one line
@@ -48,7 +50,8 @@ export function choosePath(facts) {
   const voice = stage(spoken, facts.browserSpeaks);
   if (heard) reasons.push(`${heard}: ${facts.browserHears ? "the browser recognises speech." : "you can only type."}`);
   if (spoken) reasons.push(`${spoken}: ${facts.browserSpeaks ? "the browser speaks." : "replies are only shown."}`);
-  return { transport, recognition, voice, summary: summary(transport, recognition, voice), reasons };
+  const connection = connectionName(transport, facts.codec);
+  return { transport, connection, recognition, voice, summary: summary(connection, recognition, voice), reasons };
 }
 
 /**
@@ -72,19 +75,28 @@ function withoutServer(facts, reasons) {
     ? "The server cannot be reached: the browser alone writes down what you say, and nobody answers."
     : "The server cannot be reached, and this browser cannot recognise speech.";
   const line = facts.browserHears ? "Captions by the browser alone" : "Not connected";
-  return { transport: "none", recognition, voice: "none", summary: line, reasons: [...reasons, said] };
+  const none = /** @type {const} */ ({ transport: "none", connection: "none", voice: "none" });
+  return { ...none, recognition, summary: line, reasons: [...reasons, said] };
 }
 
 /**
- * @param {"webrtc" | "websocket"} transport
+ * @param {Path["transport"]} transport
+ * @param {Facts["codec"]} codec
+ */
+function connectionName(transport, codec) {
+  if (transport === "webrtc") return "WebRTC";
+  return codec === "opus" ? "WebSocket with Opus" : "WebSocket";
+}
+
+/**
+ * @param {string} connection
  * @param {Stage} recognition
  * @param {Stage} voice
  */
-function summary(transport, recognition, voice) {
-  const line = transport === "webrtc" ? "WebRTC" : "WebSocket";
-  if (recognition === "server" && voice === "server") return line;
+function summary(connection, recognition, voice) {
+  if (recognition === "server" && voice === "server") return connection;
   const parts = [];
   if (recognition !== "server") parts.push(recognition === "browser" ? "browser hears" : "typing only");
   if (voice !== "server") parts.push(voice === "browser" ? "browser speaks" : "no voice");
-  return `${line}, ${parts.join(", ")}`;
+  return `${connection}, ${parts.join(", ")}`;
 }

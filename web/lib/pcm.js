@@ -17,11 +17,11 @@ export function toInt16(samples) {
 }
 
 /**
- * @param {Int16Array} pcm
- * @returns {string} base64 of little-endian bytes (as all machines that run browsers store them)
+ * @param {Int16Array | Uint8Array} data
+ * @returns {string} base64; of samples, their little-endian bytes (as all machines that run browsers store them)
  */
-export function toBase64(pcm) {
-  const bytes = new Uint8Array(pcm.buffer, pcm.byteOffset, pcm.byteLength);
+export function toBase64(data) {
+  const bytes = new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
   let binary = "";
   const STEP = 8192; // arguments of one call are limited
   for (let i = 0; i < bytes.length; i += STEP) binary += String.fromCharCode(...bytes.subarray(i, i + STEP));
@@ -29,14 +29,23 @@ export function toBase64(pcm) {
 }
 
 /**
+ * @param {string} base64
+ * @returns {Uint8Array<ArrayBuffer>}
+ */
+export function bytesFromBase64(base64) {
+  const binary = atob(base64);
+  const bytes = new Uint8Array(binary.length);
+  for (let i = 0; i < bytes.length; i++) bytes[i] = binary.charCodeAt(i);
+  return bytes;
+}
+
+/**
  * @param {string} base64  of little-endian 16-bit samples; an odd last byte is dropped
  * @returns {Int16Array<ArrayBuffer>}
  */
 export function fromBase64(base64) {
-  const binary = atob(base64);
-  const bytes = new Uint8Array(binary.length & ~1);
-  for (let i = 0; i < bytes.length; i++) bytes[i] = binary.charCodeAt(i);
-  return new Int16Array(bytes.buffer);
+  const { buffer } = bytesFromBase64(base64);
+  return new Int16Array(buffer, 0, buffer.byteLength >> 1);
 }
 
 /**

@@ -1,5 +1,6 @@
 import { Emitter } from "./emitter.js";
-import { fromBase64 } from "./pcm.js";
+import { OPUS, OpusPlayer } from "./opus.js";
+import { bytesFromBase64, fromBase64 } from "./pcm.js";
 
 /** @typedef {import("./transcript.js").ServerEvent} ServerEvent */
 /** @typedef {import("./speaker.js").Played} Played */
@@ -11,6 +12,7 @@ import { fromBase64 } from "./pcm.js";
  *   progress: Played,
  *   arrived: {responseId: string},
  *   begun: {responseId: string, delayMs: number},
+ *   undecodable: string,
  * }} ReplyEvents  `arrived`: the first audio of a response; `begun`: it is heard after `delayMs`
  */
 
@@ -24,7 +26,10 @@ const REPORT_MS = 200;
  */
 export class PlayedReply extends Emitter {
   #speaker;
+  #opus;
   #send;
+  /** Responses that come as Opus; they keep the format in which they began. */
+  #packed = new Set();
   /** @type {Map<string, string>} response of each item whose audio came and was not played to its end */
   #responses = new Map();
   /** Responses that the user stopped: audio of theirs that is still on its way is not played. */
@@ -36,11 +41,12 @@ export class PlayedReply extends Emitter {
 
   /**
    * @param {import("./speaker.js").Speaker} speaker
-   * @param {(event: object) => void} send
+   * @param {(event: import("./connection.js").ClientEvent) => void} send
    */
   constructor(speaker, send) {
     super();
     this.#speaker = speaker;
+    this.#opus = new OpusPlayer(speaker, (why) => this.emit("undecodable", why));
     this.#send = send;
     speaker.on("progress", (played) => this.#progress(played));
   }
@@ -48,11 +54,15 @@ export class PlayedReply extends Emitter {
   /** @param {ServerEvent} event */
   take(event) {
     switch (event.type) {
+      case "response.created":
+        if (event.response.audio?.output?.format?.type === OPUS) this.#packed.add(event.response.id);
+        return;
       case "response.output_audio.delta":
         return this.#play(event);
       case "response.output_audio.done":
-        return this.#speaker.finish(event.item_id);
+        return this.#opus.finish(event.item_id);
       case "response.done":
+        this.#packed.delete(event.response.id);
         this.#stopped.delete(event.response.id);
         return;
       case "streamsrv.playback.hold":
@@ -83,13 +93,14 @@ export class PlayedReply extends Emitter {
   }
 
   /** @param {ServerEvent} event */
-  #play({ response_id: responseId, item_id: itemId, delta }) {
+  #play({ response_id: responseId, item_id: itemId, delta, streamsrv }) {
     if (this.#stopped.has(responseId)) return;
     if (!this.#responses.has(itemId)) {
       this.#responses.set(itemId, responseId);
       this.emit("arrived", { responseId });
     }
-    this.#speaker.play(itemId, fromBase64(delta));
+    if (this.#packed.has(responseId)) this.#opus.play(itemId, bytesFromBase64(delta), streamsrv);
+    else this.#speaker.play(itemId, fromBase64(delta));
   }
 
   /** @param {Played} played */
@@ -130,6 +141,7 @@ export class PlayedReply extends Emitter {
   }
 
   #clear() {
+    this.#opus.clear();
     this.#speaker.clear();
     this.#setHeld(false);
   }

@@ -13,7 +13,7 @@ import { WebRtcTransport } from "./webrtc-transport.js";
  * played.
  *
  * @extends {Emitter<{
- *   transport: {name: import("./connection.js").TransportName, reasons: string[]},
+ *   transport: import("./connection.js").Chosen,
  *   status: import("./connection.js").State,
  *   event: ServerEvent,
  *   problem: import("./problems.js").Problem,
@@ -80,12 +80,12 @@ export class ServerLink extends Emitter {
     await connection.open();
   }
 
-  /** @param {object} event */
+  /** @param {import("./connection.js").ClientEvent} event */
   send(event) {
     this.#connection?.send(event);
   }
 
-  /** @param {Int16Array} pcm  mono, 24 kHz */
+  /** @param {Int16Array<ArrayBuffer>} pcm  20 ms, mono, 24 kHz */
   appendAudio(pcm) {
     this.#connection?.appendAudio(pcm);
   }
@@ -132,7 +132,7 @@ export class ServerLink extends Emitter {
 
   /**
    * @param {Connection} connection
-   * @param {{name: import("./connection.js").TransportName, reasons: string[]}} detail
+   * @param {import("./connection.js").Chosen} detail
    */
   #transportChanged(connection, detail) {
     const { transport } = connection;
@@ -142,6 +142,7 @@ export class ServerLink extends Emitter {
         : new PlayedReply(new Speaker(this.#audio), (event) => connection.send(event));
     this.#reply = reply;
     reply.on("playing", (playing) => this.emit("doing", { playing }));
+    reply.on("undecodable", (why) => connection.giveUpOpus(why));
     reply.on("held", (held) => this.emit("doing", { held }));
     reply.on("progress", (played) => this.emit("progress", played));
     reply.on("arrived", ({ responseId }) => this.#latency.audioArrived(responseId, performance.now()));

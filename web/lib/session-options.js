@@ -12,6 +12,8 @@
  * @property {string} deviceId  of the microphone; empty: the default one
  * @property {string} language  BCP 47, for the browser's own recogniser and voice
  * @property {import("./connection.js").TransportName[]} transports  to try, best first
+ * @property {import("./connection.js").AudioCodec} audioCodec  over WebSocket; `opus` is an eighth of the data,
+ *   and is used where browser and server have it
  */
 
 /** @type {VoiceSessionOptions} */
@@ -24,6 +26,7 @@ export const DEFAULT_OPTIONS = {
   deviceId: "",
   language: "en-US",
   transports: ["webrtc", "websocket"],
+  audioCodec: "pcm",
 };
 
 const EVENTS = ["transcription.partial", "playback.hold", "words.timed"];
@@ -49,11 +52,12 @@ export function sessionObject(options, { recognition, voice }) {
 }
 
 /**
- * Whether a change needs another session: the server fixes the model at the start, and the voice once it was heard.
+ * Whether a change needs another session: the server fixes the model at the start, and the voice once it was heard; how
+ * audio goes is agreed on at the start.
  *
  * @param {VoiceSessionOptions} before
  * @param {VoiceSessionOptions} after
  */
 export function needsNewSession(before, after) {
-  return before.model !== after.model || before.voice !== after.voice;
+  return before.model !== after.model || before.voice !== after.voice || before.audioCodec !== after.audioCodec;
 }

@@ -7,7 +7,7 @@ import { asProblem, microphoneLost, Problem } from "./problems.js";
  * The microphone of a session, with a gate: `pcm` flows while it is open, `level` always. When the device is unplugged
  * the default one takes over; `stream` says what is heard now (null: nothing).
  *
- * @extends {Emitter<{pcm: Int16Array, level: number, problem: Problem, stream: MediaStream | null}>}
+ * @extends {Emitter<{pcm: Int16Array<ArrayBuffer>, level: number, problem: Problem, stream: MediaStream | null}>}
  */
 export class VoiceInput extends Emitter {
   #audio;

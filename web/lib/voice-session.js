@@ -223,13 +223,13 @@ export class VoiceSession extends Emitter {
 
   async #connect() {
     this.#disconnect();
-    const { model, transports } = this.#options;
-    const offered = this.#finder.server?.transports ?? [];
+    const { model, transports, audioCodec } = this.#options;
     await this.#link.connect({
       query: model ? { model } : {},
       session: () => sessionObject(this.#options, this.path),
       replay: () => this.#transcript.replay(),
-      transports: transports.filter((name) => offered.includes(name)),
+      transports: transports.filter((name) => this.#finder.server?.transports.includes(name)),
+      audioCodec,
       stream: () => this.#input.stream,
     });
   }
@@ -246,7 +246,7 @@ export class VoiceSession extends Emitter {
 
   #followLink() {
     const link = this.#link;
-    link.on("transport", ({ name, reasons }) => this.#finder.learn({ transport: name, transportReasons: reasons }));
+    link.on("transport", (chosen) => this.#finder.connected(chosen));
     link.on("status", (status) => this.#statusChanged(status));
     link.on("event", (event) => this.#take(event));
     link.on("problem", (problem) => this.#failed(problem));

@@ -14,6 +14,9 @@ const DISCONNECTED_MS = 4000; // a lost path may come back by itself within this
 export class WebRtcTransport extends Emitter {
   /** Whether audio takes a way of its own, so that `appendAudio` is not used. */
   carriesAudio = true;
+  /** @type {import("./websocket-transport.js").AudioCodec} */
+  codec = "opus";
+  noOpus = "";
 
   #server;
   #query;
