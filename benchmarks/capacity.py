@@ -145,8 +145,6 @@ async def reply_latency_ms(socket: object, ended_s: float) -> float:
     began_s, spoken_s = None, 0.0
     async for frame in socket:  # type: ignore[attr-defined]
         event, now_s = json.loads(frame), time.monotonic()
-        if now_s < ended_s:
-            continue
         if event["type"] == "response.output_audio.delta":
             began_s = began_s or now_s
             spoken_s += len(event["delta"]) * 3 / 4 / 2 / RATE

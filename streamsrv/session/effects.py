@@ -150,8 +150,6 @@ class Generate:
     messages: tuple[Message, ...]
     tools: tuple[Tool, ...]
     options: ChatOptions
-    speculative: bool = False
-    """The answer may not be wanted: others come first."""
 
 
 @dataclass(frozen=True, slots=True)

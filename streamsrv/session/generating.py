@@ -7,7 +7,7 @@ from collections.abc import Callable, Coroutine
 from contextlib import aclosing
 from typing import Any
 
-from streamsrv.errors import EngineError, Overloaded, Unavailable
+from streamsrv.errors import EngineError, Unavailable
 from streamsrv.llm.base import ChatModel
 from streamsrv.session.effects import Generate, PrepareModel, StopGeneration, Synthesize
 from streamsrv.session.hearing import Spawn
@@ -73,10 +73,6 @@ class Generating:
             logger.info("the language model could not be prepared: %s", error)
 
     async def _generate(self, effect: Generate) -> None:
-        occupancy = self._chat.occupancy
-        if effect.speculative and occupancy is not None and occupancy.now:
-            self._report(GenerationFailed(effect.generation, Overloaded("Other answers come first.")))
-            return
         async with aclosing(self._chat.stream(effect.messages, effect.tools, effect.options)) as deltas:
             async for delta in deltas:
                 self._report(ModelOutput(effect.generation, delta))

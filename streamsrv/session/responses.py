@@ -119,7 +119,7 @@ class Responses:
         if self._speculation is not None and self._speculation.answers(question, speech):
             return
         self.discard_speculation()
-        self._speculation = Speculation(replace(question, generation=self._next_generation(), speculative=True), speech)
+        self._speculation = Speculation(replace(question, generation=self._next_generation()), speech)
         self._outbox.emit(self._speculation.asked)
 
     def discard_speculation(self) -> None:
