@@ -21,9 +21,8 @@ MOST_VAIN_HOLDS = 3
 MICROPHONE_MS = 2000
 """A turn in which no audio arrives for this long has ended: the microphone is muted or stuck."""
 
-
-JUDGED_MS = 96
-"""A pause this long is shown to the end-of-turn model."""
+JUDGED_MS = 64
+"""A pause this long is shown to the end-of-turn model. In a longer one Smart Turn tells ends from pauses no better."""
 
 
 @dataclass(frozen=True, slots=True)
