@@ -74,6 +74,11 @@ class TurnDetector:
         return self._heard_ms - self._last_speech_ms
 
     @property
+    def beginning(self) -> bool:
+        """Whether the last frame may be the first of a turn, or a click."""
+        return self.speech and not self.speaking
+
+    @property
     def pausing(self) -> bool:
         """Whether the speaker is silent in the middle of a turn; a click does not end a pause."""
         return self.speaking and self._resumed_ms < self._options.onset_ms
