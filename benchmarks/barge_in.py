@@ -6,11 +6,13 @@ For each sound a session asks for a reply in writing, waits until a second of it
 the microphone in real time. A stock client (`server_vad`, `semantic_vad`) falls silent when it is told
 `input_audio_buffer.speech_started`. One that reports playback (`held`, with `semantic_vad`) falls silent at
 `streamsrv.playback.hold`; then the reply is interrupted, or resumed. Measured is the time from the first voiced sample
-(`speech_start_s` of the manifest) to the silence, and what became of the reply.
+to the silence, what became of the reply, and how often and how long it was held. The first voiced sample is the start
+of the first of the manifest's `vad_segments` that is no click or breath.
 
-Sounds: commands of the manifest, which shall interrupt; and, which shall not: its noises (a sneeze, dogs, rain ...),
-murmurs ("mhm", "right" ...; spoken by the server's own voice, as the manifest has none) and, to the client that reports
-playback, the reply itself, 120 ms late and 18 dB softer: an echo nobody cancels. Takes five minutes.
+Sounds: the first three seconds of English recordings of the manifest, which shall interrupt; and, which shall not: its
+noises (a sneeze, dogs, rain ...), murmurs ("mhm", "right" ...; spoken by the server's own voice, as the manifest has
+none) and, to the client that reports playback, the reply itself, 120 ms late and 18 dB softer: an echo nobody cancels.
+Takes seven minutes.
 """
 
 import argparse
@@ -34,8 +36,12 @@ from streamsrv.audio.files import read_audio
 QUESTION = "Tell me a long story about a fox who lives in a forest."
 PLAYED_S = 1.0
 """Of the reply, before the sound."""
-NOISE_S = 3.0
-"""How much of a noise is played."""
+SPEECH_S, NOISE_S = 3.0, 3.0
+"""How much of a recording is played."""
+LEAD_S = 0.5
+"""How much of a recording is played before its speech."""
+CLICK_S = 0.1
+"""Voice activity that is shorter, and stands alone, is a click or a breath."""
 VERDICT_S = 2.0
 """After a sound: whatever happens because of it has happened."""
 MURMURS = ("Mhm.", "Right.", "Uh-huh.", "Okay.", "Yeah.", "I see.")
@@ -62,6 +68,9 @@ class Attempt:
     """From the onset until the reply fell silent; None: it did not."""
     outcome: str = "ignored"
     """ignored, resumed or interrupted"""
+    holds: int = 0
+    held_ms: float = 0.0
+    lasted_ms: float = 0.0
 
 
 class Client:
@@ -79,6 +88,8 @@ class Client:
         """Set once `PLAYED_S` of the reply were played."""
         self.silent_s: float | None = None
         self.outcome = "ignored"
+        self.holds = 0
+        self.held_chunks = 0
         self._held = False
 
     def say(self, pcm: NDArray[np.int16]) -> None:
@@ -96,6 +107,7 @@ class Client:
                     self._speech = np.concatenate([self._speech, pcm])
                 case "streamsrv.playback.hold":
                     self._held = True
+                    self.holds += 1
                     self._fall_silent()
                 case "streamsrv.playback.resume":
                     self._held = False
@@ -123,6 +135,7 @@ class Client:
                 await self._socket.send(json.dumps({"type": "streamsrv.playback.report", **report}))
 
     def _play(self) -> NDArray[np.int16]:
+        self.held_chunks += self._held
         chunk = self._speech[:0] if self._held else self._speech[:CHUNK]
         self._speech = self._speech[len(chunk) :]
         self.played += len(chunk)
@@ -159,7 +172,8 @@ async def attempt(url: str, sound: Sound, client: str) -> Attempt:
         onset_s = time.monotonic() + sound.onset_s
         ears.say(sound.pcm)
         await asyncio.sleep(len(sound.pcm) / RATE + VERDICT_S)
-        made.outcome = ears.outcome
+        made.outcome, made.holds, made.held_ms = ears.outcome, ears.holds, ears.held_chunks * 20
+        made.lasted_ms = (len(sound.pcm) / RATE + VERDICT_S) * 1000
         if ears.silent_s is not None and sound.kind != "echo":  # an echo begins with the reply
             made.silent_ms = (ears.silent_s - onset_s) * 1000
         for task in running:
@@ -169,18 +183,23 @@ async def attempt(url: str, sound: Sound, client: str) -> Attempt:
 
 def sounds(manifest: Path, limit: int, url: str) -> list[Sound]:
     entries = [json.loads(line) for line in manifest.read_text().splitlines()]
-    speech = [e for e in entries if e["language"] == "en" and e["kind"] == "command" and "speech_start_s" in e]
+    speech = [e for e in entries if e["language"] == "en" and e.get("speakers_n", 1) == 1 and e.get("vad_segments")]
+    speech = speech[:: max(1, len(speech) // limit)]
     noises = [e for e in entries if e["language"] == "zxx" and e["id"].startswith(("noise-esc10", "noise-blanket"))]
     noises = [e for e in noises if "babble" not in e.get("label", "")]
     noises = noises[:: max(1, len(noises) // limit)]
 
-    def read(entry: dict, kind: str, seconds: float) -> Sound:
-        pcm = read_audio(manifest.parent / entry["audio"], RATE)[: int(seconds * RATE)]
-        return Sound(entry["id"], kind, pcm, entry.get("speech_start_s", 0.0))
+    def read(entry: dict, start_s: float, end_s: float) -> NDArray[np.int16]:
+        return read_audio(manifest.parent / entry["audio"], RATE)[int(start_s * RATE) : int(end_s * RATE)]
+
+    def read_speech(entry: dict) -> Sound:
+        onset_s = next((s for s, e in entry["vad_segments"] if e - s >= CLICK_S), entry["speech_start_s"])
+        start_s = max(0.0, onset_s - LEAD_S)
+        return Sound(entry["id"], "speech", read(entry, start_s, onset_s + SPEECH_S), onset_s - start_s)
 
     return [
-        *(read(entry, "speech", 60) for entry in speech[:limit]),
-        *(read(entry, "noise", NOISE_S) for entry in noises[:limit]),
+        *map(read_speech, speech[:limit]),
+        *(Sound(entry["id"], "noise", read(entry, 0.0, NOISE_S)) for entry in noises[:limit]),
         *(Sound(text, "murmur", spoken(url, text)) for text in MURMURS[:limit]),
         *(Sound(f"echo {number}", "echo", np.zeros(int(ECHO_S * RATE), np.int16)) for number in range(3)),
     ]
@@ -204,8 +223,12 @@ def summarize(attempts: list[Attempt]) -> dict[str, object]:
             f"p{percent}_ms": round(float(np.percentile(delays, percent))) if delays else None for percent in (50, 95)
         }
         for kind in dict.fromkeys(made.kind for made in own):
-            outcomes = [made.outcome for made in own if made.kind == kind]
+            same = [made for made in own if made.kind == kind]
+            outcomes, minutes = [made.outcome for made in same], sum(made.lasted_ms for made in same) / 60_000
             line[kind] = {name: outcomes.count(name) for name in ("ignored", "resumed", "interrupted")}
+            if kind != "speech":
+                line[kind] |= {"holds": sum(made.holds for made in same)}
+                line[kind] |= {"held_ms_a_minute": round(sum(made.held_ms for made in same) / minutes)}
         found[client] = line
     return found
 

@@ -32,20 +32,20 @@ from streamsrv.session.endpointing import (
 
 GROUPS = (COMPLETE, (Ending.STATEMENT,), (*MAY_GO_ON, Ending.UNKNOWN), ITEMS, MUST_GO_ON)
 GRID: tuple[tuple[tuple[int, int, int], ...], ...] = (
-    ((400, 400, 400), (400, 400, 320), (600, 400, 320), (500, 500, 500)),
-    ((600, 600, 600), (1000, 600, 600), (1000, 600, 550), (1000, 600, 500)),
+    ((400, 400, 400), (400, 400, 320), (600, 400, 240), (500, 500, 500)),
+    ((650, 650, 650), (1000, 650, 600), (1000, 650, 550), (1000, 650, 500)),
     (
         (1000, 1000, 1000),
         (1000, 1000, 500),
         (1200, 1200, 1200),
-        (1200, 1200, 500),
+        (1200, 1200, 400),
         (1500, 1500, 1500),
         (1500, 1500, 750),
     ),
     ((1200, 1200, 1200), (1500, 1500, 1500), (1500, 1500, 750), (1900, 1900, 1900)),
     ((1200, 1200, 1200), (1500, 1500, 1500), (1500, 1500, 750), (1900, 1900, 1900)),
 )
-"""For each group, limits to choose from: not done, undecided, done. A statement keeps 600 ms for the undecided, as all
+"""For each group, limits to choose from: not done, undecided, done. A statement keeps 650 ms for the undecided, as all
 waits are scaled in the comparison."""
 EARLIER_PAUSES_MS = (0, 500, 700, 1000, 1500)
 CUT_OFFS = (0.05, 0.1, 0.2)

@@ -26,8 +26,8 @@ from streamsrv.turn.base import TurnModel
 from streamsrv.vad.base import FRAME_MS, FRAME_SAMPLES, Vad
 
 SHORTEST_PAUSE_MS = 200
-SPEECH, STILL_SPEECH = 0.5, 0.35
-"""Probabilities from which a frame counts as speech after silence and after speech, as in `session/turns.py`."""
+SPEECH = 0.5
+"""Probability from which a frame of a turn counts as speech, as in `session/turns.py`."""
 ONSET_MS = 64
 CLICK_MS = 256
 """A last burst no longer than this after a pause is a click or a breath: no recording here ends in a word so short."""
@@ -178,10 +178,7 @@ def with_silence(pcm: NDArray[np.int16]) -> Frames:
 
 
 def speech_frames(probabilities: Iterable[float]) -> list[bool]:
-    speech: list[bool] = []
-    for probability in probabilities:
-        speech.append(probability >= (STILL_SPEECH if speech and speech[-1] else SPEECH))
-    return speech
+    return [probability >= SPEECH for probability in probabilities]
 
 
 def speech_runs(speech: Sequence[bool]) -> list[Span]:

@@ -193,7 +193,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("manifest", type=Path)
     parser.add_argument("--recognizer", default="moonshine-tiny", help="a recogniser that decodes windows")
-    parser.add_argument("--model-at-ms", type=int, default=96, help="how far into a pause the end-of-turn model runs")
+    parser.add_argument("--model-at-ms", type=int, default=64, help="how far into a pause the end-of-turn model runs")
     parser.add_argument("--observations", type=Path, help="read what was heard from this file, or write it there")
     parser.add_argument("--json", type=Path, help="also write the figures to this file")
     arguments = parser.parse_args()

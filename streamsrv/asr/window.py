@@ -26,7 +26,7 @@ class WindowLimits:
     """Silence kept before speech, for voice activity is found a little late."""
     trail_ms: int = 150
     """Silence kept after speech. Longer pauses are thus shortened to `trail_ms + lead_ms`."""
-    pause_ms: int = 96
+    pause_ms: int = 64
     """Silence after which the words so far are complete and are decoded without waiting for the end of the turn."""
     step_ms: int = 500
     """New speech that is worth a decode while speech goes on."""

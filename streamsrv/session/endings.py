@@ -26,8 +26,10 @@ class Ending(Enum):
     """In single letters."""
     CALL = "call"
     """The whole turn is a greeting or a name, before the matter itself: "hey computer"."""
+    CLAUSE = "clause"
+    """In three words or more, and a comma: "some glory in their birth,"."""
     LISTING = "listing"
-    """In a comma, or in a list without a last item: "apples, pears"."""
+    """In a list without a last item, "apples, pears", or in what may be its first: "apples,"."""
     FRAGMENT = "fragment"
     """The whole turn is a word or two that are no answer: a name, a topic."""
     UNMARKED = "unmarked"
@@ -105,7 +107,7 @@ _ANSWER_PHRASES = _phrases(
 )
 _CLOSINGS = _phrases("thanks,thank you,please,that's all,that's it,that is all,thank you very much,thanks a lot,bye")
 _GREETINGS = _words("hey hi hello okay ok good excuse listen")
-_LONGEST_ANSWER, _LONGEST_CALL, _LONGEST_FRAGMENT = 4, 3, 2
+_LONGEST_ANSWER, _LONGEST_CALL, _LONGEST_FRAGMENT, _LONGEST_ITEM = 4, 3, 2, 2
 """Words."""
 
 _COMMANDS = _words(
@@ -177,7 +179,11 @@ def _open_ending(words: Sequence[str], last: _Sentence) -> Ending | None:
         return Ending.OPEN
     if _is_dependent(last.words) and "," not in last.text[:-1]:
         return Ending.DEPENDENT
-    return Ending.LISTING if last.mark == "," or _is_listing(last.text) else None
+    if _is_listing(last.text.rstrip(",")):
+        return Ending.LISTING
+    if last.mark == ",":
+        return Ending.CLAUSE if len(last.words) > _LONGEST_ITEM else Ending.LISTING
+    return None
 
 
 def _complete_ending(words: Sequence[str], last: _Sentence) -> Ending:
@@ -233,7 +239,7 @@ def _is_listing(sentence: str) -> bool:
     """Whether the last of several items is short and no "and" or "or" announced it as the last. ", I think" is none."""
     *before, last = sentence.split(",")
     item, first = _WORD.findall(last), _WORD.findall(before[0]) if before else []
-    is_item = 1 <= len(item) <= 2 and item[0] not in ("and", "or") and item[0] not in _PRONOUNS
+    is_item = 1 <= len(item) <= _LONGEST_ITEM and item[0] not in ("and", "or") and item[0] not in _PRONOUNS
     return bool(first) and is_item and first[0] not in _ANSWERS
 
 

@@ -16,13 +16,13 @@ Eagerness = Literal["low", "medium", "high", "auto"]
 COMPLETE = (Ending.ANSWER, Ending.QUESTION, Ending.COMMAND)
 MAY_GO_ON = (Ending.UNMARKED, Ending.FRAGMENT, Ending.CALL)
 ITEMS = (Ending.LISTING, Ending.NUMBER, Ending.SPELLING)
-MUST_GO_ON = (Ending.DEPENDENT, Ending.OPEN, Ending.HESITATION)
+MUST_GO_ON = (Ending.CLAUSE, Ending.DEPENDENT, Ending.OPEN, Ending.HESITATION)
 
 LIMITS_MS: dict[Ending, tuple[int, int, int]] = {
-    **dict.fromkeys(COMPLETE, (600, 400, 320)),
-    Ending.STATEMENT: (1000, 600, 550),
+    **dict.fromkeys(COMPLETE, (600, 400, 240)),
+    Ending.STATEMENT: (1000, 650, 550),
     Ending.UNKNOWN: (1000, 1000, 500),
-    **dict.fromkeys(MAY_GO_ON, (1200, 1200, 500)),
+    **dict.fromkeys(MAY_GO_ON, (1200, 1200, 400)),
     **dict.fromkeys(ITEMS, (1500, 1500, 1500)),
     **dict.fromkeys(MUST_GO_ON, (1500, 1500, 750)),
 }

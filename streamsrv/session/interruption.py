@@ -10,6 +10,8 @@ BACKCHANNELS = frozenset(
     true uh uhhuh um wow yea yeah yep yes yup""".split()
 )
 """Words that mean "go on" when they are all that is said."""
+BACKCHANNEL_PHRASES = frozenset(("i see", "got it", "go on"))
+"""Phrases that do, alone or among such words."""
 
 STOPS = frozenset("cancel enough hey hold no pause quiet silence stop wait".split())
 """Words that call for silence."""
@@ -79,7 +81,7 @@ def _judge_words(overlap: Overlap) -> Verdict:
     words, speech_ms, pause_ms = _words(overlap.text), overlap.speech_ms, overlap.pause_ms
     if _is_echo(words, overlap):
         return Verdict.DISREGARDED if overlap.at_pause else Verdict.UNDECIDED
-    if words and (overlap.is_over or any(word not in BACKCHANNELS for word in words)):
+    if words and (overlap.is_over or not _is_backchannel(words)):
         return Verdict.INTERRUPTED
     if pause_ms and overlap.at_pause:
         return Verdict.DISREGARDED
@@ -103,6 +105,11 @@ def _may_be_echo(overlap: Overlap) -> bool:
         return False
     calls = STOPS.intersection(_words(overlap.text)).difference(_words(overlap.playing))
     return _is_quiet(overlap) and not calls
+
+
+def _is_backchannel(words: list[str]) -> bool:
+    others = [word for word in words if word not in BACKCHANNELS]
+    return not others or " ".join(others) in BACKCHANNEL_PHRASES
 
 
 def _is_echo(words: list[str], overlap: Overlap) -> bool:

@@ -49,6 +49,11 @@ class Listener:
         return self._turns.speech
 
     @property
+    def beginning(self) -> bool:
+        """Whether the last frame may be the first of a turn, or a click."""
+        return self._options.turn_detection is not None and self._turns.beginning
+
+    @property
     def pausing(self) -> bool:
         """Whether the user is silent in the middle of a turn."""
         return self.speaking and self._turns.pausing

@@ -2,8 +2,9 @@
 
 from dataclasses import dataclass
 
-RELEASE_MARGIN = 0.15
-"""Speech ends only when the probability falls this far below the threshold: no flutter around it."""
+ONSET_MARGIN = 0.15
+"""A sound that may begin a turn goes on down to this far below the threshold. In a turn there is no such margin: after
+the last word a detector's probability sinks slowly, and each frame of that would be added to the wait."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +53,7 @@ class TurnDetector:
     def hear(self, probability: float, until_ms: int) -> SpeechStarted | SpeechStopped | None:
         """Take the probability of speech in the frame that ends at `until_ms`; return what it changed."""
         began_ms, self._heard_ms = self._heard_ms, until_ms
-        margin = RELEASE_MARGIN if self.speech else 0.0
+        margin = ONSET_MARGIN if self.speech and not self.speaking else 0.0
         self.speech = probability >= self._options.threshold - margin
         if self.speech:
             self._last_speech_ms = until_ms
@@ -71,6 +72,11 @@ class TurnDetector:
     def pause_ms(self) -> int:
         """Silence since the last speech."""
         return self._heard_ms - self._last_speech_ms
+
+    @property
+    def beginning(self) -> bool:
+        """Whether the last frame may be the first of a turn, or a click."""
+        return self.speech and not self.speaking
 
     @property
     def pausing(self) -> bool:

@@ -19,7 +19,7 @@ class TurnModel(Protocol):
     def probability(self, pcm: NDArray[np.int16]) -> float:
         """Probability (0..1) that the speaker is done, from the newest audio of the turn.
 
-        `pcm` is mono 16 kHz, shape (n,), and ends in the pause in question, about 200 ms after the last speech; of more
-        than 8 s the last are heard. Blocks for the computation; called on several worker threads at once.
+        `pcm` is mono 16 kHz, shape (n,), and ends in the pause in question, 50 ms or more after the last speech; of
+        more than 8 s the last are heard. Blocks for the computation; called on several worker threads at once.
         """
         ...

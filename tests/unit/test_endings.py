@@ -47,7 +47,8 @@ EXAMPLES = {
     ],
     Ending.SPELLING: ["B O B", "My name is J, A.", "M."],
     Ending.CALL: ["Hey computer.", "hello", "Hi there!"],
-    Ending.LISTING: ["I need apples, pears", "apples, pears, plums.", "In the end,"],
+    Ending.CLAUSE: ["In the end,", "Some glory in their birth,", "However, due to the slow communication channel,"],
+    Ending.LISTING: ["I need apples, pears", "I need apples, pears,", "apples, pears, plums.", "Orphans,"],
     Ending.FRAGMENT: ["Montreal.", "Great picture", "Six.", "that one"],
     Ending.UNMARKED: ["we went to the station", "Turn the light on.", "apples, pears and plums", "come in"],
     Ending.STATEMENT: [

@@ -24,12 +24,12 @@ def verdict(
     return judge(overlap)
 
 
-@pytest.mark.parametrize("text", ["Stop.", "No, wait", "what about Rome", "yes but", "France"])
+@pytest.mark.parametrize("text", ["Stop.", "No, wait", "what about Rome", "yes but", "France", "I see a bug"])
 def test_words_with_a_meaning_interrupt(text: str):
     assert verdict(text) is Verdict.INTERRUPTED
 
 
-@pytest.mark.parametrize("text", ["Mhm.", "Yeah, yeah.", "Right", "Uh huh", "okay", "Oh, wow!"])
+@pytest.mark.parametrize("text", ["Mhm.", "Yeah, yeah.", "Right", "Uh huh", "okay", "Oh, wow!", "Yeah, I see."])
 def test_backchannels_do_not(text: str):
     assert verdict(text) is Verdict.UNDECIDED
     assert verdict(text, at_pause=True, pause_ms=100) is Verdict.DISREGARDED

@@ -77,6 +77,40 @@ def test_possible_interruptions_hold_the_answer_and_backchannels_let_it_go_on():
     assert controls(talk.speech(96)) == [HoldPlayback], "by the time it was held it plays on longer"
 
 
+def test_the_first_frame_of_speech_holds_the_answer_and_a_click_lets_it_go_on():
+    talk = answering()
+    report(talk, 1000)
+    assert controls(talk.speech(32)) == [HoldPlayback]
+    assert controls(talk.silence(32)) == [ResumePlayback]
+    assert types(talk.silence(640)) == []
+
+
+def test_a_reply_does_not_stutter_from_clicks():
+    talk = answering()
+    report(talk, 1)
+    for _ in range(5):
+        talk.speech(32)
+        talk.silence(320)
+    assert controls(talk.all) == 3 * [HoldPlayback, ResumePlayback]
+
+
+def test_a_microphone_that_falls_silent_after_a_click_lets_the_answer_go_on():
+    talk = answering()
+    report(talk, 1000)
+    talk.speech(32)
+    talk.now_ms += 2000
+    assert controls(talk.fire("microphone")) == [ResumePlayback]
+    talk.now_ms += 2000
+    assert talk.fire("microphone") == []
+
+
+def test_a_client_that_clears_the_buffer_after_a_click_lets_the_answer_go_on():
+    talk = answering()
+    report(talk, 1000)
+    talk.speech(32)
+    assert controls(talk.client('{"type": "input_audio_buffer.clear"}')) == [ResumePlayback]
+
+
 def test_real_interruptions_clear_what_was_held_and_the_context_is_what_was_played():
     talk = answering()
     report(talk, 1)

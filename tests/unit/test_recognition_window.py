@@ -90,7 +90,7 @@ def test_a_longer_window_waits_for_more_speech(window):
 
 
 def test_a_pause_makes_a_decode_due_at_once(window):
-    push(window, speech(200), silence(64))
+    push(window, speech(200), silence(32))
     assert not window.due
     push(window, silence(32))
     assert window.due

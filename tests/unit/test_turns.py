@@ -49,10 +49,14 @@ def test_a_turn_ends_when_the_silence_limit_is_reached():
     assert hear(turns, speech(20), silence(20)) == [SpeechStarted(0), SpeechStopped((20 + 16) * FRAME_MS)]
 
 
-def test_a_probability_just_below_the_threshold_keeps_speech_going_but_does_not_start_it():
-    turns = TurnDetector(TurnOptions(threshold=0.5, silence_ms=100))
-    assert hear(turns, (0.4, 20)) == []
-    assert len(hear(turns, speech(5), (0.4, 20))) == 1
+def test_a_sound_that_may_begin_a_turn_goes_on_just_below_the_threshold_but_does_not_begin_there():
+    assert hear(TurnDetector(TurnOptions(threshold=0.5)), (0.4, 20)) == []
+    assert hear(TurnDetector(TurnOptions(threshold=0.5)), speech(1), (0.4, 1)) == [SpeechStarted(0)]
+
+
+def test_in_a_turn_a_pause_begins_right_below_the_threshold():
+    turns = TurnDetector(TurnOptions(threshold=0.5, silence_ms=96))
+    assert hear(turns, speech(5), (0.4, 3)) == [SpeechStarted(0), SpeechStopped((5 + 3) * FRAME_MS)]
 
 
 def test_the_padding_of_a_turn_does_not_reach_into_the_turn_before():
