@@ -28,10 +28,6 @@ from streamsrv.session.speech_encoder import SpeechEncoder, encode_event
 logger = logging.getLogger(__name__)
 
 
-class _Ended(Exception):
-    """Leaves the TaskGroup, which cancels whatever the session still does."""
-
-
 class SessionDriver:
     """One session from its first event to its last.
 
@@ -53,6 +49,7 @@ class SessionDriver:
         self._metrics = metrics
         self._new_id = new_id
         self._tasks = asyncio.TaskGroup()
+        self._running: set[asyncio.Task[None]] = set()
         self._hearing = Hearing(engines, self._spawn, self.handle)
         chat = engines.chat_model(core.session.model)
         self._generating = Generating(chat, engines.synthesizer, self._spawn, self.handle)
@@ -95,14 +92,19 @@ class SessionDriver:
                 self._act(self._core.start())
                 self._spawn(self._read())
                 await self._ended
-                raise _Ended
-        except* _Ended:
-            pass
+                for task in self._running:
+                    task.cancel()
+            return self._ended.result()
         finally:
             for timer in self._timers.values():
                 timer.cancel()
             self._captioning.leave()
-        return self._ended.result()
+            self._let_go()
+
+    def _let_go(self) -> None:
+        """Part from those that know us: what a session held is freed when it ends, not at some collection of garbage."""
+        self._actions.clear()
+        del self._hearing, self._generating, self._captioning
 
     def handle(self, happened: Input) -> None:
         """Give one input to the core and run its effects; once the session has ended, nothing happens any more."""
@@ -114,7 +116,10 @@ class SessionDriver:
             self._actions[type(effect)](effect)
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> "asyncio.Task[None]":
-        return self._tasks.create_task(work)
+        task = self._tasks.create_task(work)
+        self._running.add(task)
+        task.add_done_callback(self._running.discard)
+        return task
 
     async def _read(self) -> None:
         try:
