@@ -1,6 +1,6 @@
 """The conversation: items in order, and what of them the language model is shown. Pure."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from streamsrv.llm.base import Message, ToolCall
 from streamsrv.realtime.errors import ProtocolError
@@ -23,12 +23,18 @@ MAX_CHARACTERS = 4_000_000
 
 
 class Conversation:
-    """An ordered set of items."""
+    """An ordered set of items.
+
+    What items hold is looked at when they change, not at each turn: a turn costs no more after an hour of others.
+    """
 
     def __init__(self, conversation_id: str) -> None:
         self.id = conversation_id
         self._items: dict[str, Item] = {}
         self._order: list[str] = []
+        self._lengths: dict[str, int] = {}  # characters, by item
+        self._characters = 0
+        self._messages: dict[str, Message | None] = {}  # of items that are not in progress, as `message_of` gives them
 
     def __contains__(self, item_id: str) -> bool:
         return item_id in self._items
@@ -49,13 +55,14 @@ class Conversation:
         index = self._index_after(previous_id)
         self._order.insert(index, item.id)
         self._items[item.id] = item
+        self._note(item)
         return self._order[index - 1] if index else None
 
     def check_room(self, item: Item) -> None:
         """Refuse a client's item when the conversation is full; what the model says is always taken."""
         if len(self._order) >= MAX_ITEMS:
             raise ProtocolError("invalid_value", f"The conversation is full: it holds {MAX_ITEMS} items.", "item")
-        if sum(map(text_length, (*self._items.values(), item))) > MAX_CHARACTERS:
+        if self._characters + text_length(item) > MAX_CHARACTERS:
             raise ProtocolError(
                 "invalid_value", f"The conversation is full: it holds {MAX_CHARACTERS} characters.", "item"
             )
@@ -74,6 +81,8 @@ class Conversation:
         self.get(item_id, "delete")
         del self._items[item_id]
         self._order.remove(item_id)
+        self._messages.pop(item_id, None)
+        self._characters -= self._lengths.pop(item_id)
 
     def set_transcript(self, item_id: str, transcript: str) -> None:
         """Replace the transcript of an audio item (what was said, or what was heard); unknown items are ignored."""
@@ -82,6 +91,27 @@ class Conversation:
             for part in item.content:
                 if isinstance(part, InputAudio | OutputAudio):
                     part.transcript = transcript
+            self._note(item)
+
+    def finish(self, item: Item) -> None:
+        """An item of the model's is complete, or as complete as it will be."""
+        if item.id in self._items:
+            self._note(item)
+
+    def message(self, item: Item) -> Message | None:
+        """What the language model is shown of an item, of this conversation or not; None: it holds no words."""
+        if item.status == "in_progress" or self._items.get(item.id) is not item:
+            return message_of(item)
+        if item.id not in self._messages:
+            self._messages[item.id] = message_of(item)
+        return self._messages[item.id]
+
+    def _note(self, item: Item) -> None:
+        """Its content is new."""
+        length = text_length(item)
+        self._characters += length - self._lengths.get(item.id, 0)
+        self._lengths[item.id] = length
+        self._messages.pop(item.id, None)
 
     def _index_after(self, previous_id: str | None) -> int:
         if previous_id is None:
@@ -105,25 +135,34 @@ def duplicate_item(item_id: str) -> ProtocolError:
     )
 
 
-def to_messages(instructions: str, items: Iterable[Item]) -> tuple[Message, ...]:
-    """The context for a language model: instructions, then each item that holds words; calls in a row are one turn."""
+def to_messages(
+    instructions: str, items: Iterable[Item], shown: Callable[[Item], Message | None] | None = None
+) -> tuple[Message, ...]:
+    """The context for a language model: instructions, then what is `shown` of each item; calls in a row are one turn.
+
+    `shown` is `message_of`, or that of a conversation, which remembers.
+    """
     messages: list[Message] = [Message("system", instructions)] if instructions else []
-    for item in items:
-        match item:
-            case MessageItem():
-                text = _text(item)
-                if text:
-                    messages.append(Message(item.role, text))
-            case FunctionCallItem():
-                call = ToolCall(item.call_id, item.name, item.arguments)
-                if messages and messages[-1].role == "assistant" and messages[-1].tool_calls:
-                    last = messages.pop()
-                    messages.append(Message("assistant", last.content, (*last.tool_calls, call)))
-                else:
-                    messages.append(Message("assistant", "", (call,)))
-            case FunctionCallOutputItem():
-                messages.append(Message("tool", item.output, call_id=item.call_id))
+    for message in map(shown or message_of, items):
+        if message is None:
+            continue
+        if message.tool_calls and messages and messages[-1].role == "assistant" and messages[-1].tool_calls:
+            last = messages.pop()
+            message = Message("assistant", last.content, (*last.tool_calls, *message.tool_calls))
+        messages.append(message)
     return tuple(messages)
+
+
+def message_of(item: Item) -> Message | None:
+    """What a language model is shown of one item; None: it holds no words."""
+    match item:
+        case MessageItem():
+            text = _text(item)
+            return Message(item.role, text) if text else None
+        case FunctionCallItem():
+            return Message("assistant", "", (ToolCall(item.call_id, item.name, item.arguments),))
+        case FunctionCallOutputItem():
+            return Message("tool", item.output, call_id=item.call_id)
 
 
 def _text(item: MessageItem) -> str:

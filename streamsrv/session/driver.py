@@ -102,7 +102,7 @@ class SessionDriver:
             self._let_go()
 
     def _let_go(self) -> None:
-        """Part from those that know us: what a session held is freed when it ends, not at some collection of garbage."""
+        """Part from those that know us: what a session held is freed when it ends, not by a collection of garbage."""
         self._actions.clear()
         del self._hearing, self._generating, self._captioning
 

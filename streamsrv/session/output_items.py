@@ -77,6 +77,7 @@ class OutputItems:
         """Announce that an item will not change any more."""
         item = self._items[index]
         item.status = status
+        self._conversation.finish(item)
         if item.id in self._conversation:
             self.outbox.send("conversation.item.done", previous_item_id=self._previous[index], item=item_to_wire(item))
         self.outbox.send("response.output_item.done", **self._place(index), item=item_to_wire(item))

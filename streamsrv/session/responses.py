@@ -40,10 +40,11 @@ class _Request:
     tools: tuple[Tool, ...]
     options: ChatOptions
 
-    def to_generate(self, generation: int, items: Iterable[Item]) -> Generate:
+    def to_generate(self, generation: int, items: Iterable[Item], conversation: Conversation) -> Generate:
         """The question about these items; what is still being said is not in it."""
         said = [item for item in items if item.status != "in_progress"]
-        return Generate(generation, to_messages(self.instructions, said), self.tools, self.options)
+        messages = to_messages(self.instructions, said, conversation.message)
+        return Generate(generation, messages, self.tools, self.options)
 
 
 class Responses:
@@ -102,7 +103,7 @@ class Responses:
             if any(item.id in unheard for item in items):
                 continue
             del self._waiting[generation]
-            question = request.to_generate(generation, items)
+            question = request.to_generate(generation, items, self._conversation)
             guess, response = self._speculation, self._live[generation]
             if guess is not None and guess.answers(question, response.plan.spoken_as):
                 self._adopt(guess, response, now_ms)
@@ -114,7 +115,7 @@ class Responses:
         item = MessageItem(role="user", content=[InputText(text)])
         options = ResponseOptions()
         request = _request(options, session, [*self._conversation.items, item])
-        question = request.to_generate(self._generation + 1, request.items or [])
+        question = request.to_generate(self._generation + 1, request.items or [], self._conversation)
         speech = self._plan(options, session, in_conversation=True).spoken_as
         if self._speculation is not None and self._speculation.answers(question, speech):
             return

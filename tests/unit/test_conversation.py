@@ -1,6 +1,9 @@
 """The conversation and what the language model is shown of it."""
 
+import pytest
+
 from streamsrv.llm.base import Message, ToolCall
+from streamsrv.realtime.errors import ProtocolError
 from streamsrv.realtime.items import (
     FunctionCallItem,
     FunctionCallOutputItem,
@@ -8,8 +11,9 @@ from streamsrv.realtime.items import (
     InputText,
     MessageItem,
     OutputAudio,
+    OutputText,
 )
-from streamsrv.session.conversation import to_messages
+from streamsrv.session.conversation import Conversation, to_messages
 
 
 def test_calls_in_a_row_are_one_turn_of_the_assistant():
@@ -37,3 +41,67 @@ def test_items_without_words_are_not_shown():
         MessageItem(role="assistant", content=[]),
     ]
     assert to_messages("", items) == (Message("user", "Hello there"),)
+
+
+def said(text: str, item_id: str) -> MessageItem:
+    return MessageItem(id=item_id, role="user", content=[InputAudio(text)])
+
+
+def shown(conversation: Conversation) -> list[str]:
+    return [message.content for message in to_messages("", conversation.items, conversation.message)]
+
+
+def test_what_the_model_is_shown_follows_what_becomes_of_the_items():
+    conversation = Conversation("conv")
+    for item in (said("one", "a"), said("two", "b"), said("three", "c")):
+        conversation.add(item)
+    assert shown(conversation) == ["one", "two", "three"]
+    conversation.set_transcript("a", "heard")
+    conversation.delete("b")
+    assert shown(conversation) == ["heard", "three"]
+    conversation.add(said("another", "b"), "a")
+    assert shown(conversation) == ["heard", "another", "three"]
+
+
+def test_an_item_in_progress_is_shown_as_it_is():
+    conversation = Conversation("conv")
+    item = MessageItem(id="a", status="in_progress", role="assistant", content=[])
+    conversation.add(item)
+    assert shown(conversation) == []
+    item.content = [OutputAudio("Hello")]
+    assert shown(conversation) == ["Hello"]
+    item.content, item.status = [OutputAudio("Hello there")], "completed"
+    conversation.finish(item)
+    assert shown(conversation) == ["Hello there"]
+
+
+def test_messages_of_a_conversation_are_written_once():
+    conversation = Conversation("conv")
+    conversation.add(said("one", "a"))
+    assert conversation.message(conversation.items[0]) is conversation.message(conversation.items[0])
+
+
+def test_another_item_with_the_id_of_one_is_shown_as_itself():
+    conversation = Conversation("conv")
+    conversation.add(said("one", "a"))
+    assert shown(conversation) == ["one"]
+    assert conversation.message(said("other", "a")) == Message("user", "other")
+
+
+def test_a_conversation_is_full_by_what_its_items_hold_now(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("streamsrv.session.conversation.MAX_CHARACTERS", 10)
+    conversation = Conversation("conv")
+    conversation.add(said("12345", "a"))
+    answer = MessageItem(id="b", status="in_progress", role="assistant", content=[])
+    conversation.add(answer)
+    answer.content = [OutputText("123")]
+    conversation.finish(answer)
+    conversation.check_room(said("12", "c"))
+    with pytest.raises(ProtocolError, match="10 characters"):
+        conversation.check_room(said("123", "c"))
+    conversation.set_transcript("a", "1")
+    conversation.check_room(said("123456", "c"))
+    conversation.delete("a")
+    conversation.check_room(said("1234567", "c"))
+    with pytest.raises(ProtocolError, match="10 characters"):
+        conversation.check_room(said("12345678", "c"))
