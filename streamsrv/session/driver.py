@@ -64,6 +64,7 @@ class SessionDriver:
             effects.SendAudio: self._send_audio,
             effects.FinishAudio: self._finish_audio,
             **(_playback_actions(speaker) if speaker is not None else {}),
+            effects.Attend: self._hearing.attend,
             effects.OpenRecognition: self._hearing.open,
             effects.FeedRecognition: self._hearing.feed,
             effects.FinishRecognition: self._hearing.finish,
@@ -142,7 +143,7 @@ class SessionDriver:
             return
         if isinstance(event, AudioCommit):
             await self._hearing.flush()
-        self._hearing.count()
+        await self._hearing.catch_up()
         self.handle(EventReceived(event))
 
     async def _append(self, event: AudioAppend) -> None:

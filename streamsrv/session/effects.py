@@ -52,6 +52,13 @@ class ClearPlayback:
 
 
 @dataclass(frozen=True, slots=True)
+class Attend:
+    """Hear each frame of input audio at once (`closely`, as at first), or gather a few: nobody speaks or listens."""
+
+    closely: bool
+
+
+@dataclass(frozen=True, slots=True)
 class OpenRecognition:
     """Recognise the session's input audio from `from_ms` on, up to the frame before the current one."""
 
@@ -211,6 +218,7 @@ Effect = (
     | HoldPlayback
     | ResumePlayback
     | ClearPlayback
+    | Attend
     | OpenRecognition
     | FeedRecognition
     | FinishRecognition

@@ -18,6 +18,7 @@ from streamsrv.inference.scheduler import Priority
 from streamsrv.providers.engines import Engines
 from streamsrv.realtime.session_object import AudioFormat, Opus
 from streamsrv.session.effects import (
+    Attend,
     DropRecognition,
     FeedRecognition,
     FinishRecognition,
@@ -35,6 +36,8 @@ logger = logging.getLogger(__name__)
 
 FRAMES_AT_ONCE = 32
 """Frames given to the detector in one call: a long append is heard in slices of about a second."""
+UNATTENDED_FRAMES = 128 // FRAME_MS
+"""Frames that are gathered while the core does not attend: much of what a frame costs, it costs once for all."""
 RECENT_FRAMES = 8000 // FRAME_MS
 """Frames kept for the pre-roll of a recognition (5 s of prefix padding at most), and for the end-of-turn model."""
 PIECE_BYTES = 96_000
@@ -59,6 +62,7 @@ class Hearing:
         self._report = report
         self._intake = Intake()
         self._vad = engines.vad.open()
+        self._frames_wanted = 1
         self._heard_ms = 0
         self._frame: NDArray[np.int16] = np.zeros(0, np.int16)
         self._recent: deque[tuple[int, NDArray[np.int16], bool]] = deque(maxlen=RECENT_FRAMES)
@@ -69,24 +73,36 @@ class Hearing:
     async def append(self, audio: bytes, audio_format: AudioFormat) -> None:
         """Hear audio from the client: a whole number of samples, or a packet; raises `ProtocolError` if it is none."""
         for piece in _pieces(audio, audio_format):
-            frames = self._intake.append(piece, audio_format)
-            if len(frames):
-                await self._hear(frames)
+            self._intake.append(piece, audio_format)
+            await self._hear_if_due()
 
     async def append_pcm(self, pcm: NDArray[np.int16]) -> None:
         """Hear microphone audio, mono at 16 kHz."""
-        await self._hear(self._intake.append_pcm(pcm))
+        self._intake.append_pcm(pcm)
+        await self._hear_if_due()
+
+    def attend(self, effect: Attend) -> None:
+        self._frames_wanted = 1 if effect.closely else UNATTENDED_FRAMES
+
+    async def catch_up(self) -> None:
+        """Hear all frames that are complete: something comes that may depend on them."""
+        if self._intake.complete:
+            await self._hear(self._intake.take())
+        self._count()
 
     async def flush(self) -> None:
         """Hear what did not fill a frame yet: the client commits."""
         await self._hear(self._intake.flush())
 
-    def count(self) -> None:
-        """Report how much audio came: with each frame, and before whatever else depends on it."""
+    async def _hear_if_due(self) -> None:
+        if self._intake.complete >= self._frames_wanted:
+            await self._hear(self._intake.take())
+
+    def _count(self) -> None:
         self._report(AudioAppended(self._intake.received_ms))
 
     async def _hear(self, frames: NDArray[np.int16]) -> None:
-        self.count()
+        self._count()
         for start in range(0, len(frames), FRAMES_AT_ONCE):
             batch = frames[start : start + FRAMES_AT_ONCE]
             for frame, probability in zip(batch, await self._probabilities(self._vad, batch), strict=True):
@@ -147,7 +163,8 @@ class Hearing:
         try:
             async with self._clip:
                 for piece in _pieces(clip.audio, clip.format):
-                    await self._push(stream, vad, intake.append(piece, clip.format))
+                    intake.append(piece, clip.format)
+                    await self._push(stream, vad, intake.take())
                 await self._push(stream, vad, intake.flush())
             stream.finish()
         except EngineError as error:

@@ -10,13 +10,12 @@ from streamsrv.vad.base import FRAME_SAMPLES, SAMPLE_RATE
 
 _CLOCK_RATE = 48_000
 """Hz; every format has a whole number of ticks a sample."""
-_NO_FRAMES = np.zeros((0, FRAME_SAMPLES), np.int16)
 
 
 class Intake:
-    """Cuts appended audio into frames; what does not fill a frame waits for more, at the rate at which it came.
+    """Cuts appended audio into frames. What was not taken waits at the rate at which it came.
 
-    Clients send small pieces: they are resampled once a frame, not once a piece.
+    Clients send small pieces: they are resampled when frames are taken, not piece by piece.
     """
 
     def __init__(self) -> None:
@@ -32,30 +31,37 @@ class Intake:
         """Length of all audio so far."""
         return self._received * 1000 // _CLOCK_RATE
 
-    def append(self, audio: bytes, audio_format: AudioFormat) -> NDArray[np.int16]:
-        """Take audio of the wire (a whole number of samples, or one packet).
+    @property
+    def complete(self) -> int:
+        """Frames that `take` would return."""
+        # The resampler holds back about the same all the time: as much comes out of it as goes in.
+        return (len(self._rest) + self._waiting * SAMPLE_RATE // self._reader.rate) // FRAME_SAMPLES
 
-        Returns the frames now complete, shape (n, 512). Raises `ProtocolError` for what is no packet, and goes on.
+    def append(self, audio: bytes, audio_format: AudioFormat) -> None:
+        """Take audio of the wire: a whole number of samples, or one packet.
+
+        Raises `ProtocolError` for what is no packet, and goes on.
         """
         if audio_format != self._format:
-            self._rest = self._take(last=True)
+            self._rest = self._convert(last=True)
             self._read_as(audio_format)
-        samples, rate = self._reader.read(audio), self._reader.rate
+        samples = self._reader.read(audio)
         self._pieces.append(samples)
         self._waiting += len(samples)
-        self._received += len(samples) * _CLOCK_RATE // rate
-        # The resampler holds back about the same all the time: as much comes out of it as goes in.
-        is_complete = len(self._rest) + self._waiting * SAMPLE_RATE // rate >= FRAME_SAMPLES
-        return self._cut(self._take()) if is_complete else _NO_FRAMES
+        self._received += len(samples) * _CLOCK_RATE // self._reader.rate
 
-    def append_pcm(self, pcm: NDArray[np.int16]) -> NDArray[np.int16]:
-        """Take audio at 16 kHz; return the frames now complete, shape (n, 512). Not mixed with `append`."""
+    def append_pcm(self, pcm: NDArray[np.int16]) -> None:
+        """Take audio at 16 kHz. Not mixed with `append`."""
         self._received += len(pcm) * _CLOCK_RATE // SAMPLE_RATE
-        return self._cut(np.concatenate([self._rest, pcm]))
+        self._rest = np.concatenate([self._rest, pcm])
+
+    def take(self) -> NDArray[np.int16]:
+        """The frames that are complete, shape (n, 512)."""
+        return self._cut(self._convert())
 
     def flush(self) -> NDArray[np.int16]:
         """Fill what waits with silence, because the audio so far is committed; return the frames, shape (n, 512)."""
-        samples = self._take(last=True)
+        samples = self._convert(last=True)
         frames = self._cut(np.concatenate([samples, np.zeros(-len(samples) % FRAME_SAMPLES, np.int16)]))
         self._received = self._frames * FRAME_SAMPLES * _CLOCK_RATE // SAMPLE_RATE
         return frames
@@ -65,7 +71,7 @@ class Intake:
         self._reader = AudioReader(audio_format)
         self._resampler = StreamResampler(self._reader.rate, SAMPLE_RATE)
 
-    def _take(self, last: bool = False) -> NDArray[np.int16]:
+    def _convert(self, last: bool = False) -> NDArray[np.int16]:
         """All samples that wait, at 16 kHz; with `last` also what the resampler holds back."""
         audio = np.concatenate([*self._pieces, np.zeros(0, np.int16)])
         self._pieces.clear()

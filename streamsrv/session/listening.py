@@ -54,6 +54,11 @@ class Listener:
         return self._options.turn_detection is not None and self._turns.beginning
 
     @property
+    def recognizing(self) -> bool:
+        """Whether what is in the buffer is being recognised."""
+        return self._recognition_start_ms is not None
+
+    @property
     def pausing(self) -> bool:
         """Whether the user is silent in the middle of a turn."""
         return self.speaking and self._turns.pausing

@@ -4,7 +4,7 @@ from dataclasses import dataclass, replace
 
 from streamsrv.asr.base import Transcript
 from streamsrv.realtime.session_object import AudioInput, SemanticVad, Session
-from streamsrv.session.effects import ClearTimer, JudgeTurn, SetTimer
+from streamsrv.session.effects import Attend, ClearTimer, JudgeTurn, SetTimer
 from streamsrv.session.endpointing import Evidence, ends_caption, pause_limit_ms
 from streamsrv.session.inputs import FrameHeard
 from streamsrv.session.interruption import ECHO_OUTLASTS_HOLD_MS, Overlap, Verdict, judge
@@ -20,7 +20,8 @@ MOST_VAIN_HOLDS = 3
 """A reply that was held for nothing so often since the last turn is held no more: an echo would make it stutter."""
 MICROPHONE_MS = 2000
 """A turn in which no audio arrives for this long has ended: the microphone is muted or stuck."""
-
+ATTENTION_MS = 2000
+"""For so long after speech and answers each frame is still wanted at once: users go on, and answers are being made."""
 JUDGED_MS = 64
 """A pause this long is shown to the end-of-turn model. In a longer one Smart Turn tells ends from pauses no better."""
 
@@ -63,6 +64,8 @@ class TurnTaking:
         self._evidence = Evidence()  # on whether the pause that is going on is the end of the turn
         self._pause = 0  # the number of the last pause that was shown to the end-of-turn model
         self._pause_ms = 0
+        self._attends = True
+        self._eventful_ms = 0  # the last frame with speech in it, or near an answer
         self._last_speech_ms = self._last_frame_ms = 0  # wall time
 
     def configure(self, session: Session) -> None:
@@ -76,6 +79,11 @@ class TurnTaking:
 
     def hear(self, frame: FrameHeard, now_ms: int) -> list[TurnChange]:
         """Take a frame; return what it changed, in order."""
+        changes = self._hear(frame, now_ms)
+        self._attend(frame.until_ms, now_ms)
+        return changes
+
+    def _hear(self, frame: FrameHeard, now_ms: int) -> list[TurnChange]:
         change = self._listener.hear(frame.probability, frame.until_ms)
         self._last_frame_ms = now_ms
         if self._listener.speech:
@@ -169,6 +177,15 @@ class TurnTaking:
         self._vain_holds += 1
         self.abandon(now_ms)
         self._outbox.emit(ClearTimer("microphone"))
+
+    def _attend(self, until_ms: int, now_ms: int) -> None:
+        """A frame may wait a little for the next ones where none is expected to end a pause or interrupt an answer."""
+        if self._listener.speech or self._listener.recognizing or self._may_overlap(now_ms):
+            self._eventful_ms = until_ms
+        closely = until_ms - self._eventful_ms < ATTENTION_MS
+        if closely != self._attends:
+            self._attends = closely
+            self._outbox.emit(Attend(closely))
 
     def _is_answering(self, now_ms: int) -> bool:
         return self._responses.active is not None or self._output_audio.is_playing(now_ms)

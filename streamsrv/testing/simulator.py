@@ -88,6 +88,7 @@ class Simulator:
             effects.HoldPlayback: self._loudspeaker.hold,
             effects.ResumePlayback: self._loudspeaker.resume,
             effects.ClearPlayback: self._loudspeaker.clear,
+            effects.Attend: self._note,
             effects.OpenRecognition: self._ears.open,
             effects.FeedRecognition: self._ears.feed,
             effects.FinishRecognition: self._ears.finish,

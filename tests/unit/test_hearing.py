@@ -1,4 +1,4 @@
-"""The end-of-turn model beside a session: what it hears, and what happens when it comes too late."""
+"""The ears of a session: when frames are heard; what the end-of-turn model hears, and when it comes too late."""
 
 import asyncio
 import threading
@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 
 from streamsrv.inference.scheduler import Priority
 from streamsrv.providers.engines import Engines
-from streamsrv.session.effects import JudgeTurn
+from streamsrv.session.effects import Attend, JudgeTurn
 from streamsrv.session.hearing import Hearing
-from streamsrv.session.inputs import Input, TurnJudged
+from streamsrv.session.inputs import FrameHeard, Input, TurnJudged
 from streamsrv.testing.fakes import fake_engines
 
 
@@ -57,6 +57,56 @@ async def judged(engines: Engines, effect: JudgeTurn) -> list[Input]:
     async with asyncio.timeout(10):
         await asyncio.gather(*tasks)
     return [report for report in reported if isinstance(report, TurnJudged)]
+
+
+FRAME = np.zeros(512, np.int16)
+
+
+class Ears:
+    """A `Hearing` that is given frame after frame; `heard_ms` is where the last frame it reported ends."""
+
+    def __init__(self, engines: Engines) -> None:
+        self.heard_ms = 0
+        self.hearing = Hearing(engines, asyncio.ensure_future, self._report)
+
+    def _report(self, happened: Input) -> None:
+        if isinstance(happened, FrameHeard):
+            self.heard_ms = happened.until_ms
+
+    async def listen(self, frames: int) -> list[int]:
+        """How much was heard after each frame that came."""
+        heard_ms = []
+        for _ in range(frames):
+            await self.hearing.append_pcm(FRAME)
+            heard_ms.append(self.heard_ms)
+        return heard_ms
+
+
+async def test_each_frame_is_heard_at_once_while_the_core_attends(engines: Engines):
+    ears = Ears(engines)
+    assert await ears.listen(3) == [32, 64, 96]
+
+
+async def test_frames_are_gathered_while_the_core_does_not_attend(engines: Engines):
+    ears = Ears(engines)
+    ears.hearing.attend(Attend(closely=False))
+    assert await ears.listen(9) == [0, 0, 0, 128, 128, 128, 128, 256, 256]
+
+
+async def test_what_was_gathered_is_heard_with_the_first_frame_to_which_the_core_attends(engines: Engines):
+    ears = Ears(engines)
+    ears.hearing.attend(Attend(closely=False))
+    await ears.listen(2)
+    ears.hearing.attend(Attend(closely=True))
+    assert await ears.listen(2) == [96, 128]
+
+
+async def test_what_was_gathered_is_heard_when_something_comes_that_may_depend_on_it(engines: Engines):
+    ears = Ears(engines)
+    ears.hearing.attend(Attend(closely=False))
+    await ears.listen(2)
+    await ears.hearing.catch_up()
+    assert ears.heard_ms == 64
 
 
 async def test_the_model_hears_the_turn_and_its_judgement_names_the_pause(engines: Engines, model: FakeTurnModel):

@@ -21,7 +21,13 @@ HELD_BACK_MS = 3
 
 def frames(pieces: list[bytes], audio_format: AudioFormat) -> np.ndarray:
     intake = Intake()
-    return np.concatenate([*(intake.append(piece, audio_format) for piece in pieces), intake.flush()])
+    return np.concatenate([*(taken(intake, piece, audio_format) for piece in pieces), intake.flush()])
+
+
+def taken(intake: Intake, audio: bytes, audio_format: AudioFormat) -> np.ndarray:
+    """The frames that are complete with `audio`."""
+    intake.append(audio, audio_format)
+    return intake.take() if intake.complete else np.zeros((0, 512), np.int16)
 
 
 @given(st.lists(st.integers(1, 24_000), max_size=8))
@@ -49,7 +55,8 @@ def test_a_second_of_every_format_is_a_second_of_frames(audio: bytes, audio_form
 
 def test_what_does_not_fill_a_frame_waits_and_is_filled_with_silence_at_a_commit():
     intake = Intake()
-    assert len(intake.append(bytes(480), Pcm())) == 0
+    intake.append(bytes(480), Pcm())
+    assert intake.complete == 0
     assert len(intake.flush()) == 1
     assert len(intake.flush()) == 0
     assert intake.received_ms == 32
@@ -66,7 +73,7 @@ def test_changing_the_format_in_the_middle_keeps_the_clock():
 def test_frames_come_out_as_soon_as_they_are_complete(pieces: list[int]):
     intake, heard_ms = Intake(), 0
     for samples in pieces:
-        heard_ms += 32 * len(intake.append(bytes(2 * samples), Pcm()))
+        heard_ms += 32 * len(taken(intake, bytes(2 * samples), Pcm()))
         assert intake.received_ms - heard_ms <= 32 + HELD_BACK_MS
 
 
@@ -82,8 +89,8 @@ def test_small_pieces_count_at_once():
 def test_what_waits_when_the_format_changes_is_heard():
     intake = Intake()
     frames = [
-        intake.append(bytes(1400), Pcm()),  # 29 ms
-        intake.append(g711.encode_mulaw(AUDIO[::3]).tobytes(), Pcmu()),
+        taken(intake, bytes(1400), Pcm()),  # 29 ms
+        taken(intake, g711.encode_mulaw(AUDIO[::3]).tobytes(), Pcmu()),
         intake.flush(),
     ]
     samples = np.concatenate(frames).reshape(-1)
@@ -100,10 +107,10 @@ def test_a_second_of_opus_is_a_second_of_frames():
 def test_opus_that_is_no_packet_changes_nothing():
     good = packets(AUDIO)
     intake = Intake()
-    heard = [intake.append(packet, Opus()) for packet in good[:25]]
+    heard = [taken(intake, packet, Opus()) for packet in good[:25]]
     with pytest.raises(ProtocolError) as refused:
         intake.append(b"\x03", Opus())
-    heard += [intake.append(packet, Opus()) for packet in good[25:]]
+    heard += [taken(intake, packet, Opus()) for packet in good[25:]]
     assert refused.value.param == "audio"
     assert intake.received_ms == 1000
     np.testing.assert_array_equal(np.concatenate([*heard, intake.flush()]), frames(good, Opus()))
@@ -116,3 +123,23 @@ def test_from_pcm_to_opus_and_back_the_clock_goes_on():
         intake.append(packet, Opus())
     intake.append(AUDIO.tobytes(), Pcm())
     assert intake.received_ms == 3000
+
+
+@given(st.lists(st.integers(1, 2000), min_size=1, max_size=20))
+def test_frames_do_not_depend_on_when_they_were_taken(cuts: list[int]):
+    at_once, later = Intake(), Intake()
+    heard = []
+    for samples in cuts:
+        piece = AUDIO[:samples].tobytes()
+        heard.append(taken(at_once, piece, Pcm()))
+        later.append(piece, Pcm())
+    assert np.array_equal(np.concatenate([*heard, at_once.flush()]), np.concatenate([later.take(), later.flush()]))
+
+
+def test_microphone_audio_waits_until_it_is_taken():
+    intake = Intake()
+    for _ in range(4):
+        intake.append_pcm(np.ones(320, np.int16))
+    assert intake.complete == 2
+    assert intake.take().shape == (2, 512)
+    assert intake.complete == 0
