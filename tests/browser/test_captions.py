@@ -1,5 +1,6 @@
 """Caption rooms as people use them: a speaker's page, viewers' pages, an overlay."""
 
+import base64
 import re
 from pathlib import Path
 
@@ -7,6 +8,7 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Locator, Page, expect
 
+from chromium import SHARED_TITLE
 from pages import Pages
 from server_process import ServerProcess
 from sound_card import SoundCard
@@ -99,6 +101,21 @@ def test_a_file_is_captioned(server: ServerProcess, pages: Pages, recordings: Pa
     page.locator("#file").set_input_files(recordings / "block_books.flac")
     page.get_by_role("button", name="Start captions").click()
     expect(text(page)).to_contain_text(BOOKS, timeout=TRANSCRIPT_MS)
+    expect(page.get_by_role("button", name="Start captions")).to_be_enabled(timeout=TRANSCRIPT_MS)
+
+
+def test_the_sound_of_another_tab_is_captioned(server: ServerProcess, pages: Pages, recordings: Path):
+    pages.allow("camera is not allowed")  # Chromium says so of every shared tab, and shares it all the same
+    recording = base64.b64encode((recordings / "block_books.flac").read_bytes()).decode()
+    tab = pages.open("about:blank")
+    tab.set_content(f"<title>{SHARED_TITLE}</title><audio controls src='data:audio/flac;base64,{recording}'></audio>")
+    page = pages.open(f"{server.url}/captions/tab/speak")
+    page.get_by_label("Tab", exact=True).check()
+    page.get_by_role("button", name="Start captions").click()
+    expect(page.get_by_role("button", name="Stop captions")).to_be_visible()
+    tab.locator("audio").evaluate("player => player.play()")
+    expect(text(page)).to_contain_text(BOOKS, timeout=TRANSCRIPT_MS)
+    tab.close()
     expect(page.get_by_role("button", name="Start captions")).to_be_enabled(timeout=TRANSCRIPT_MS)
 
 
