@@ -78,5 +78,7 @@ class LlamaCppServer:
             response = connection.getresponse()
             if response.status != http.HTTPStatus.OK:
                 raise OSError(f"llama.cpp could not {action} slot {slot}: {response.read(500)!r}")
+        except http.client.HTTPException as error:
+            raise OSError(f"llama.cpp could not {action} slot {slot}: {error!r}") from error
         finally:
             connection.close()

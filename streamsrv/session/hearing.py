@@ -86,9 +86,7 @@ class Hearing:
 
     async def catch_up(self) -> None:
         """Hear all frames that are complete: something comes that may depend on them."""
-        if self._intake.complete:
-            await self._hear(self._intake.take())
-        self._count()
+        await self._hear(self._intake.take())
 
     async def flush(self) -> None:
         """Hear what did not fill a frame yet: the client commits."""
@@ -98,11 +96,8 @@ class Hearing:
         if self._intake.complete >= self._frames_wanted:
             await self._hear(self._intake.take())
 
-    def _count(self) -> None:
-        self._report(AudioAppended(self._intake.received_ms))
-
     async def _hear(self, frames: NDArray[np.int16]) -> None:
-        self._count()
+        self._report(AudioAppended(self._intake.received_ms))
         for start in range(0, len(frames), FRAMES_AT_ONCE):
             batch = frames[start : start + FRAMES_AT_ONCE]
             for frame, probability in zip(batch, await self._probabilities(self._vad, batch), strict=True):
