@@ -37,6 +37,12 @@ class Assistant:
         self.page.locator("#path").click()
         return self.page.locator("#path-reasons")
 
+    def expect_path(self, path: str, reason: str) -> None:
+        """The page says which path is active, and why there is no better one."""
+        expect(self.path).to_have_text(path)
+        expect(self.reasons()).to_contain_text(reason)
+        self.page.keyboard.press("Escape")
+
     def notice(self, message: str) -> Locator:
         """The message about something that went wrong, with its buttons."""
         return self.page.locator("#notices .notice").filter(has_text=message)

@@ -139,9 +139,7 @@ def test_without_webcodecs_the_websocket_carries_pcm_and_the_page_says_why(
     assistant = Assistant(page)
     assistant.choose_connection("WebSocket with Opus")
     assistant.start()
-    expect(assistant.path).to_have_text("WebSocket")
-    expect(assistant.reasons()).to_contain_text("Opus is not used: the browser has no WebCodecs.")
-    page.keyboard.press("Escape")
+    assistant.expect_path("WebSocket", "Opus is not used: the browser has no WebCodecs.")
     assistant.write("Say hello.")
     speaker.wait_for_sound(200)
 

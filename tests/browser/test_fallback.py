@@ -29,9 +29,7 @@ def test_without_webrtc_the_websocket_is_used(server: ServerProcess, pages: Page
     page.goto(server.url)
     assistant = Assistant(page)
     assistant.start()
-    expect(assistant.path).to_have_text("WebSocket")
-    expect(assistant.reasons()).to_contain_text("WebRTC is not used")
-    page.keyboard.press("Escape")
+    assistant.expect_path("WebSocket", "WebRTC is not used")
     assistant.write("Say hello.")
     speaker.wait_for_sound(200)
 
@@ -119,12 +117,7 @@ def test_firefox_converses_over_webrtc(
     server: ServerProcess, firefox: Firefox, sound_card: SoundCard, speaker: Recording, recordings: Path
 ) -> None:
     firefox.open(server.url + "/")
-    firefox.evaluate("document.querySelector('#talk').click()")
-    firefox.wait_for("document.querySelector('#activity').innerText === 'Listening'")
-    assert firefox.evaluate("document.querySelector('#path-summary').innerText") == "WebRTC"
-    sound_card.say(recordings / "is_the_front_door_locked.flac")
-    # Which words is not asked: on a busy machine Firefox loses more of the virtual microphone than Chromium does.
-    firefox.wait_for("document.querySelector('#messages li.user[data-status=done]') !== null")
+    converse(firefox, "WebRTC", sound_card, recordings)
     speaker.wait_for_sound(500)
 
 
@@ -136,12 +129,18 @@ def test_firefox_converses_over_websocket_with_opus(
     firefox.evaluate("""localStorage.setItem("streamsrv.assistant",
       JSON.stringify({ transports: ["websocket"], audioCodec: "opus" }))""")
     firefox.open(server.url + "/")
+    converse(firefox, "WebSocket with Opus", sound_card, recordings)
+    speaker.wait_for_sound(500)
+
+
+def converse(firefox: Firefox, path: str, sound_card: SoundCard, recordings: Path) -> None:
+    """Start, over the path that is expected, and say something that is understood as words."""
     firefox.evaluate("document.querySelector('#talk').click()")
     firefox.wait_for("document.querySelector('#activity').innerText === 'Listening'")
-    assert firefox.evaluate("document.querySelector('#path-summary').innerText") == "WebSocket with Opus"
+    assert firefox.evaluate("document.querySelector('#path-summary').innerText") == path
     sound_card.say(recordings / "is_the_front_door_locked.flac")
+    # Which words is not asked: on a busy machine Firefox loses more of the virtual microphone than Chromium does.
     firefox.wait_for("document.querySelector('#messages li.user[data-status=done]') !== null")
-    speaker.wait_for_sound(500)
 
 
 def test_firefox_says_that_it_cannot_recognise_speech(own_server: StartServer, firefox: Firefox) -> None:
