@@ -25,10 +25,10 @@ from websockets.asyncio.client import connect
 from live import RATE, Microphone, append, machine, server
 from streamsrv.audio.files import read_audio
 from streamsrv.audio.opus import OpusDecoder, OpusEncoder
-from streamsrv.realtime.session_object import AudioFormat, Opus, Pcm
-from streamsrv.session.effects import SendAudio
-from streamsrv.session.intake import Intake
-from streamsrv.session.speech_encoder import SpeechEncoder, encode_event
+from streamsrv.core.effects import SendAudio
+from streamsrv.protocol.session_object import AudioFormat, Opus, Pcm
+from streamsrv.runtime.intake import Intake
+from streamsrv.runtime.speech_encoder import SpeechEncoder, encode_event
 
 FORMATS: dict[str, AudioFormat] = {"pcm": Pcm(), "opus": Opus()}
 CHUNK = RATE // 50

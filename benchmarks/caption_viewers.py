@@ -19,8 +19,8 @@ from typing import Any
 import numpy as np
 
 from streamsrv.app import build_app
-from streamsrv.asr.base import RecognizedUtterance
 from streamsrv.config import Settings
+from streamsrv.engines.asr.base import RecognizedUtterance
 from streamsrv.server import Server, bind
 from streamsrv.service import Service
 from streamsrv.testing.fakes import fake_engines

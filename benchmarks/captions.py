@@ -27,13 +27,13 @@ from numpy.typing import NDArray
 
 from caption_viewers import Fanout, measure_fanout
 from live import RATE, machine, server, session
-from streamsrv.asr.words import bare, split_words
 from streamsrv.audio.files import read_audio
+from streamsrv.engines.asr.words import bare, split_words
 
 ROOM = "bench"
 GAP_S = 1.5
 """Silence between two recordings."""
-LEAST_S = 8.0
+MIN_S = 8.0
 NEAR_S = 0.6
 """A caption that ends so near to the end of a recording's speech ends with it."""
 KINDS = ("tentative", "stable", "final", "last, tentative", "last, stable")
@@ -152,7 +152,7 @@ def first_arrivals(final: list[str], told: list[tuple[tuple[str, ...], float]]) 
 
 def chosen(manifest: Path, limit: int) -> list[Recording]:
     entries = [json.loads(line) for line in manifest.read_text().splitlines()]
-    read = [e for e in entries if e["language"] == "en" and e["kind"] == "read" and e["duration_s"] >= LEAST_S]
+    read = [e for e in entries if e["language"] == "en" and e["kind"] == "read" and e["duration_s"] >= MIN_S]
     spread = read[:: max(1, len(read) // limit)][:limit]
     return [
         Recording(read_audio(manifest.parent / entry["audio"], sample_rate=RATE), entry["speech_end_s"])

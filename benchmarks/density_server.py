@@ -13,12 +13,12 @@ import uvloop
 
 from streamsrv.app import build_app
 from streamsrv.config import Settings
+from streamsrv.engines.catalogue import load_catalogue
+from streamsrv.engines.llm.base import ChatOptions, Delta, Message, Tool
+from streamsrv.engines.loaded import Engines
+from streamsrv.engines.loading import LoadContext, load_engine
+from streamsrv.engines.weights import ModelStore
 from streamsrv.inference.scheduler import Scheduler
-from streamsrv.llm.base import ChatOptions, Delta, Message, Tool
-from streamsrv.providers.catalogue import load_catalogue
-from streamsrv.providers.engines import Engines
-from streamsrv.providers.loading import LoadContext, load_engine
-from streamsrv.providers.weights import ModelStore
 from streamsrv.server import Server, address, bind
 from streamsrv.testing.fakes import ScriptedChatModel, ScriptedRecognizer, ToneSynthesizer
 

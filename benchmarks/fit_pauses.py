@@ -19,16 +19,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pauses import Pause
-from streamsrv.session.endings import ending_of
-from streamsrv.session.endpointing import (
+from streamsrv.core.turns.endpointing import (
     COMPLETE,
     ITEMS,
     LIMITS_MS,
+    MAX_FOR_EARLIER_PAUSE_MS,
     MAY_GO_ON,
-    MOST_FOR_EARLIER_PAUSE_MS,
     MUST_GO_ON,
     Ending,
 )
+from streamsrv.core.turns.sentence_endings import ending_of
 
 GROUPS = (COMPLETE, (Ending.STATEMENT,), (*MAY_GO_ON, Ending.UNKNOWN), ITEMS, MUST_GO_ON)
 GRID: tuple[tuple[tuple[int, int, int], ...], ...] = (
@@ -97,7 +97,7 @@ def report(pauses: Pauses, *, model: bool, draws: int) -> None:
     grid = GRID if model else [sorted({limit for limit in limits if len(set(limit)) == 1}) for limits in GRID]
     candidates = list(product(product(*grid), EARLIER_PAUSES_MS))
     waits = [pauses.waits(*candidate) for candidate in candidates]
-    in_code = pauses.waits([LIMITS_MS[group[0]] for group in GROUPS], MOST_FOR_EARLIER_PAUSE_MS)
+    in_code = pauses.waits([LIMITS_MS[group[0]] for group in GROUPS], MAX_FOR_EARLIER_PAUSE_MS)
     everyone = np.ones(len(pauses.inside), bool)
     losses = [pauses.loss(w, everyone) for w in waits]
     print(f"  best on all speakers: {candidates[int(np.argmin(losses))]}")

@@ -13,19 +13,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from streaming_wer import MeasuredScheduler
-from streamsrv.asr.base import SAMPLE_RATE, RecognitionOptions, Transcript
-from streamsrv.asr.incremental import IncrementalRecognizer
-from streamsrv.asr.words import prefix_distances, split_words
 from streamsrv.audio.files import read_audio
+from streamsrv.core.turns.endpointing import Evidence
+from streamsrv.engines.asr.base import SAMPLE_RATE, RecognitionOptions, Transcript
+from streamsrv.engines.asr.incremental import IncrementalRecognizer
+from streamsrv.engines.asr.words import prefix_distances, split_words
+from streamsrv.engines.catalogue import load_catalogue
+from streamsrv.engines.loading import LoadContext, load_engine
+from streamsrv.engines.turn.base import TurnModel
+from streamsrv.engines.vad.base import FRAME_MS, FRAME_SAMPLES, Vad
+from streamsrv.engines.weights import ModelStore
 from streamsrv.inference.scheduler import Priority
-from streamsrv.providers.catalogue import load_catalogue
-from streamsrv.providers.loading import LoadContext, load_engine
-from streamsrv.providers.weights import ModelStore
-from streamsrv.session.endpointing import Evidence
-from streamsrv.turn.base import TurnModel
-from streamsrv.vad.base import FRAME_MS, FRAME_SAMPLES, Vad
 
-SHORTEST_PAUSE_MS = 200
+MIN_PAUSE_MS = 200
 SPEECH = 0.5
 """Probability from which a frame of a turn counts as speech, as in `session/turns.py`."""
 ONSET_MS = 64
@@ -182,10 +182,10 @@ def speech_frames(probabilities: Iterable[float]) -> list[bool]:
 
 
 def speech_runs(speech: Sequence[bool]) -> list[Span]:
-    """Stretches of speech (first frame, frame after the last) with at least `SHORTEST_PAUSE_MS` between them."""
+    """Stretches of speech (first frame, frame after the last) with at least `MIN_PAUSE_MS` between them."""
     runs: list[Span] = []
     for index in np.flatnonzero(speech).tolist():
-        if runs and (index - runs[-1][1]) * FRAME_MS < SHORTEST_PAUSE_MS:
+        if runs and (index - runs[-1][1]) * FRAME_MS < MIN_PAUSE_MS:
             runs[-1] = (runs[-1][0], index + 1)
         else:
             runs.append((index, index + 1))

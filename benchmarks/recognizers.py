@@ -26,16 +26,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from live import machine
-from streamsrv.asr.base import SAMPLE_RATE, RecognitionOptions, Recognizer, Transcript
-from streamsrv.asr.two_speed import TwoSpeedRecognizer
-from streamsrv.asr.word_errors import WordErrors, count_word_errors
 from streamsrv.audio.files import read_audio
+from streamsrv.core.answers.speculation import same_words
+from streamsrv.engines.asr.base import SAMPLE_RATE, RecognitionOptions, Recognizer, Transcript
+from streamsrv.engines.asr.two_speed import TwoSpeedRecognizer
+from streamsrv.engines.asr.word_errors import WordErrors, count_word_errors
+from streamsrv.engines.catalogue import load_catalogue
+from streamsrv.engines.loading import EngineLoader
+from streamsrv.engines.vad.base import FRAME_MS, FRAME_SAMPLES
+from streamsrv.engines.weights import ModelStore
 from streamsrv.inference.scheduler import Priority, Scheduler
-from streamsrv.providers.catalogue import load_catalogue
-from streamsrv.providers.loading import EngineLoader
-from streamsrv.providers.weights import ModelStore
-from streamsrv.session.speculation import same_words
-from streamsrv.vad.base import FRAME_MS, FRAME_SAMPLES
 
 SPEECH = 0.5
 STAGGER_S = 0.37

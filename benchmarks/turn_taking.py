@@ -32,8 +32,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pauses import Pause, observe
-from streamsrv.session.endings import ending_of
-from streamsrv.session.endpointing import Eagerness, pause_limit_ms
+from streamsrv.core.turns.endpointing import Eagerness, pause_limit_ms
+from streamsrv.core.turns.sentence_endings import ending_of
 
 ANSWERED_MS = 1000
 """An unfinished sentence counts as answered when the wait after it is shorter than this."""

@@ -16,12 +16,12 @@ from numpy.typing import NDArray
 
 from streamsrv.app import build_app
 from streamsrv.config import Settings
+from streamsrv.core.inputs import PlaybackReported
+from streamsrv.engines.vad.base import SAMPLE_RATE
+from streamsrv.runtime.channel import Channel, ChannelClosed, Speaker
 from streamsrv.server import Server, address, bind
-from streamsrv.session.channel import Channel, ChannelClosed, Speaker
-from streamsrv.session.inputs import PlaybackReported
 from streamsrv.testing.fakes import fake_engines
-from streamsrv.transports import webrtc
-from streamsrv.vad.base import SAMPLE_RATE
+from streamsrv.transports.webrtc import calls as webrtc
 from webrtc_tones import ToneDetector, tone_event
 
 SPARE_SAMPLES = SAMPLE_RATE * 30 // 1000

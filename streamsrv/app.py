@@ -10,15 +10,15 @@ from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
 from starlette.routing import Mount, Route, WebSocketRoute
 
-from streamsrv.api import calls, capabilities, chat, client_secrets, models, speech, status, transcriptions
-from streamsrv.api.auth import Authentication
-from streamsrv.api.captions import caption_routes
-from streamsrv.api.errors import http_exception
-from streamsrv.api.pages import page_routes
+from streamsrv.access.authentication import Authentication
 from streamsrv.config import Settings
-from streamsrv.providers.engines import Engines
+from streamsrv.engines.loaded import Engines
+from streamsrv.http import calls, capabilities, chat, client_secrets, models, speech, status, transcriptions
+from streamsrv.http.captions import caption_routes
+from streamsrv.http.errors import http_exception
+from streamsrv.http.pages import page_routes
 from streamsrv.service import Service
-from streamsrv.transports.webrtc import serving_calls
+from streamsrv.transports.webrtc.calls import serving_calls
 from streamsrv.transports.websocket import realtime
 
 

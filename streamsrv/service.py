@@ -8,12 +8,12 @@ from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
+from streamsrv.access.client_secrets import ClientSecrets
 from streamsrv.captions.rooms import Rooms
 from streamsrv.config import Settings
+from streamsrv.engines.loaded import Engines
 from streamsrv.inference.load import Load
 from streamsrv.metrics import Metrics
-from streamsrv.providers.engines import Engines
-from streamsrv.realtime.client_secrets import ClientSecrets
 
 WATCH_S = 0.5
 """How often the load is measured."""

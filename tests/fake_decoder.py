@@ -5,8 +5,8 @@ import threading
 import numpy as np
 from numpy.typing import NDArray
 
-from streamsrv.asr.base import RecognitionOptions
-from streamsrv.asr.incremental import Hypothesis
+from streamsrv.engines.asr.base import RecognitionOptions
+from streamsrv.engines.asr.incremental import Hypothesis
 
 WORD_MS = 320
 

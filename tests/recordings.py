@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from streamsrv.providers.catalogue import Source, WeightFile
-from streamsrv.providers.weights import FetchFailed, ModelStore, fetch_files
+from streamsrv.engines.catalogue import Source, WeightFile
+from streamsrv.engines.weights import FetchFailed, ModelStore, fetch_files
 
 
 def _recording(name: str, size: int, sha256: str) -> WeightFile:

@@ -10,8 +10,8 @@ from starlette.applications import Starlette
 
 from streamsrv.app import build_app
 from streamsrv.config import Settings
+from streamsrv.engines.loaded import Engines
 from streamsrv.inference.scheduler import Priority
-from streamsrv.providers.engines import Engines
 from streamsrv.server import Server, bind
 from streamsrv.service import Service
 

@@ -11,11 +11,11 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from streamsrv.asr.base import RecognizedUtterance, Word
-from streamsrv.asr.utterance import estimate_words
-from streamsrv.asr.window import Span
-from streamsrv.asr.words import join_words, split_words
-from streamsrv.captions.subtitles import Cue, cues_of
+from streamsrv.engines.asr.base import RecognizedUtterance, Word
+from streamsrv.engines.asr.utterance import estimate_words
+from streamsrv.engines.asr.window import Span
+from streamsrv.engines.asr.words import join_words, split_words
+from streamsrv.text.subtitles import Cue, cues_of
 
 HISTORY = 2000
 """Final texts that a room keeps; the oldest is forgotten. Ten-second sentences fill five and a half hours."""

@@ -7,7 +7,7 @@ from contextlib import aclosing
 from dataclasses import dataclass, field
 
 from streamsrv.captions.room import Cursor, Room, room_event
-from streamsrv.realtime.errors import ProtocolError
+from streamsrv.protocol.errors import ProtocolError
 
 HEARTBEAT_S = 15.0
 """A comment is sent when there was no news for so long: proxies cut what is silent, viewers tell quiet from dead."""

@@ -14,8 +14,8 @@ import typer
 from streamsrv.cli.options import Config, open_catalogue
 
 if TYPE_CHECKING:
-    from streamsrv.providers.catalogue import Catalogue
-    from streamsrv.providers.weights import ModelStore
+    from streamsrv.engines.catalogue import Catalogue
+    from streamsrv.engines.weights import ModelStore
 
 DEFAULT_PORT = 8000
 MEMORY_BYTES = 1_000_000_000
@@ -37,7 +37,7 @@ def doctor(config: Config = None) -> None:
     from rich.text import Text
 
     from streamsrv.cli.serve import read_settings
-    from streamsrv.providers.weights import ModelStore
+    from streamsrv.engines.weights import ModelStore
 
     catalogue = open_catalogue(config)
     store = ModelStore(read_settings().model_folder)
@@ -100,7 +100,7 @@ def check_extras(catalogue: "Catalogue") -> list[Finding]:
     """For each extra of this package, which of the modules that WebRTC or its models need are installed."""
     from importlib.metadata import packages_distributions, version
 
-    from streamsrv.providers.readiness import is_installed
+    from streamsrv.engines.readiness import is_installed
 
     modules: dict[str, dict[str, None]] = {"webrtc": {"aiortc": None}}
     for entry in catalogue.entries():
@@ -122,8 +122,8 @@ def check_extras(catalogue: "Catalogue") -> list[Finding]:
 
 def check_default_models(catalogue: "Catalogue", store: "ModelStore") -> list[Finding]:
     """Whether each default model can be loaded, and those that a server starts without."""
-    from streamsrv.providers.catalogue import DEFAULT_MODELS, OPTIONAL_MODELS
-    from streamsrv.providers.readiness import needs
+    from streamsrv.engines.catalogue import DEFAULT_MODELS, OPTIONAL_MODELS
+    from streamsrv.engines.readiness import needs
 
     findings: list[Finding] = []
     for name in (*DEFAULT_MODELS.values(), *OPTIONAL_MODELS.values()):
@@ -146,9 +146,9 @@ def check_keys(catalogue: "Catalogue") -> list[Finding]:
 
 def check_local_servers() -> list[Finding]:
     """Language-model servers that answer on this machine."""
-    if find_spec("streamsrv.llm.discovery") is None:
+    if find_spec("streamsrv.engines.llm.discovery") is None:
         return []
-    discovery = import_module("streamsrv.llm.discovery")
+    discovery = import_module("streamsrv.engines.llm.discovery")
     findings = [
         Finding("ok", "local server", f"{server.kind} at {server.base_url}: {', '.join(server.models)}")
         for server in discovery.find_local_servers()

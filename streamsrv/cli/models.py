@@ -14,8 +14,8 @@ def models(
 ) -> None:
     """List the models of the catalogue with the state of each."""
     from streamsrv.cli.serve import read_settings
-    from streamsrv.providers.readiness import needs
-    from streamsrv.providers.weights import ModelStore
+    from streamsrv.engines.readiness import needs
+    from streamsrv.engines.weights import ModelStore
 
     store = ModelStore(read_settings().model_folder)
     states = [(entry, needs(entry, store)) for entry in open_catalogue(config).entries()]

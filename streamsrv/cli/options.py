@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 import typer
 
 if TYPE_CHECKING:
-    from streamsrv.providers.catalogue import Catalogue
+    from streamsrv.engines.catalogue import Catalogue
 
 Config = Annotated[
     Path | None,
@@ -16,7 +16,7 @@ Config = Annotated[
 
 def open_catalogue(config: Path | None) -> "Catalogue":
     """The catalogue with the models of the configuration file; ends the command with status 2 if that is wrong."""
-    from streamsrv.providers.catalogue import CatalogueError, load_catalogue
+    from streamsrv.engines.catalogue import CatalogueError, load_catalogue
 
     here = Path("streamsrv.toml")
     try:

@@ -11,8 +11,8 @@ from streamsrv.cli.options import Config, fail, open_catalogue
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
 
-    from streamsrv.providers.catalogue import ModelEntry
-    from streamsrv.providers.weights import ModelStore
+    from streamsrv.engines.catalogue import ModelEntry
+    from streamsrv.engines.weights import ModelStore
 
 
 def pull(
@@ -21,8 +21,8 @@ def pull(
 ) -> None:
     """Fetch the weights of models, so that they start without network."""
     from streamsrv.cli.serve import read_settings
-    from streamsrv.providers.catalogue import DEFAULT_MODELS, OPTIONAL_MODELS, CatalogueError
-    from streamsrv.providers.weights import ModelStore
+    from streamsrv.engines.catalogue import DEFAULT_MODELS, OPTIONAL_MODELS, CatalogueError
+    from streamsrv.engines.weights import ModelStore
 
     catalogue = open_catalogue(config)
     try:
@@ -43,8 +43,8 @@ def _pull_one(entry: "ModelEntry", store: "ModelStore") -> bool:
     """Fetch one model and say how it went; returns whether it can be loaded now."""
     from rich.filesize import decimal
 
-    from streamsrv.providers.readiness import needs
-    from streamsrv.providers.weights import FetchFailed
+    from streamsrv.engines.readiness import needs
+    from streamsrv.engines.weights import FetchFailed
 
     missing = store.missing(entry)
     started = time.monotonic()

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from streamsrv.config import Settings
-    from streamsrv.tts.base import SpeechOptions
+    from streamsrv.engines.tts.base import SpeechOptions
 
 
 def say(
@@ -27,8 +27,8 @@ def say(
 
     from streamsrv.audio.files import write_wav
     from streamsrv.cli.serve import read_settings
+    from streamsrv.engines.tts.base import SpeechOptions
     from streamsrv.errors import EngineError
-    from streamsrv.tts.base import SpeechOptions
 
     settings = read_settings({"synthesizer": synthesizer} if synthesizer else {})
     try:
@@ -45,10 +45,10 @@ async def _say(text: str, options: "SpeechOptions", settings: "Settings") -> "tu
     """Mono audio of the whole text, and its sample rate."""
     import numpy as np
 
-    from streamsrv.providers.startup import Loader
-    from streamsrv.session.segments import Segmenter
-    from streamsrv.tts.base import Synthesizer
-    from streamsrv.tts.speakable import speakable
+    from streamsrv.core.answers.segmenter import Segmenter
+    from streamsrv.engines.startup import Loader
+    from streamsrv.engines.tts.base import Synthesizer
+    from streamsrv.text.speakable import speakable
 
     loader = Loader(settings, lambda _: None)
     synthesizer: Synthesizer = await loader.load(settings.synthesizer, "synthesizer")

@@ -11,7 +11,7 @@ from streamsrv.cli.options import fail
 
 if TYPE_CHECKING:
     from streamsrv.config import Settings
-    from streamsrv.providers.engines import Engines
+    from streamsrv.engines.loaded import Engines
 
 Host = Annotated[str | None, typer.Option(help="Address to listen on.", show_default="127.0.0.1")]
 Port = Annotated[int | None, typer.Option(help="Port to listen on; 0: any free one.", show_default="8000")]
@@ -81,9 +81,9 @@ async def _serve(settings: "Settings") -> None:
 
 
 async def _load(settings: "Settings") -> "Engines":
+    from streamsrv.engines.catalogue import CatalogueError
+    from streamsrv.engines.startup import load_engines
     from streamsrv.errors import EngineError
-    from streamsrv.providers.catalogue import CatalogueError
-    from streamsrv.providers.startup import load_engines
 
     typer.echo("Loading models ...")
     try:

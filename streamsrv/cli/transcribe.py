@@ -35,10 +35,10 @@ def transcribe(
 
 async def _transcribe(pcm: "NDArray[np.int16]", settings: "Settings") -> None:
     """Print mono 16 kHz audio utterance by utterance, each as soon as it is recognised."""
-    from streamsrv.asr.base import RecognitionOptions, Recognizer
-    from streamsrv.asr.recordings import recognize_recording
-    from streamsrv.providers.startup import Loader
-    from streamsrv.vad.base import Vad
+    from streamsrv.engines.asr.base import RecognitionOptions, Recognizer
+    from streamsrv.engines.asr.recordings import recognize_recording
+    from streamsrv.engines.startup import Loader
+    from streamsrv.engines.vad.base import Vad
 
     loader = Loader(settings, lambda _: None)
     recognizer: Recognizer = await loader.load(settings.recognizer, "recognizer")

@@ -4,14 +4,14 @@ import math
 
 MEMORY_S = 15.0
 """Measurements fade with this time constant: some two turns of a conversation."""
-MOST_BUSY = 0.7
+MAX_BUSY = 0.7
 """Share of all cores up to which sessions are let in; above it work waits for other work."""
-MOST_MODEL_BUSY = 0.5
+MAX_MODEL_BUSY = 0.5
 """Share of the time up to which the local language model may be at work: half of all answers then wait for another, for
 half the time that one takes, on average."""
-MOST_QUEUE_AGE_S = 0.25
+MAX_QUEUE_AGE_S = 0.25
 """Work that waits this long is heard as a delay."""
-MOST_LAG_S = 0.1
+MAX_LAG_S = 0.1
 """An event loop this late is heard, too."""
 SESSION_CORES = 0.15
 """What a session is taken to need before anything is known: about a conversation with the embedded models."""
@@ -52,10 +52,10 @@ class Load:
         expected = 1 / (1 + self._sessions)  # what is expected of a session matters less, the more were measured
         growth = (sessions + 1) / (self._sessions + expected)
         return (
-            growth * (self.busy + expected * SESSION_CORES / self._cores) <= MOST_BUSY
-            and growth * self.model_busy <= MOST_MODEL_BUSY
-            and self.lag_s <= MOST_LAG_S
-            and self.queue_age_s <= MOST_QUEUE_AGE_S
+            growth * (self.busy + expected * SESSION_CORES / self._cores) <= MAX_BUSY
+            and growth * self.model_busy <= MAX_MODEL_BUSY
+            and self.lag_s <= MAX_LAG_S
+            and self.queue_age_s <= MAX_QUEUE_AGE_S
         )
 
     def __str__(self) -> str:

@@ -3,10 +3,10 @@
 from collections.abc import Iterator
 from typing import Any
 
-from streamsrv.session.effects import Effect, SendAudio, SendEvent
-from streamsrv.session.inputs import EventReceived, EventRefused, ModelOutput, SegmentSpoken, SpeechOutput
-from streamsrv.session.responses import STALL_MS
-from streamsrv.session.transcription import RECOGNITION_MS
+from streamsrv.core.answers.responses import STALL_MS
+from streamsrv.core.effects import Effect, SendAudio, SendEvent
+from streamsrv.core.inputs import EventReceived, EventRefused, ModelOutput, SegmentSpoken, SpeechOutput
+from streamsrv.core.transcription import RECOGNITION_MS
 from streamsrv.testing.record import Record, Step
 
 PATIENCE_MS = RECOGNITION_MS + STALL_MS + 1000

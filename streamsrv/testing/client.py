@@ -10,8 +10,8 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from streamsrv.realtime.client_events import MalformedEvent, decode_client_event
-from streamsrv.session.inputs import EventReceived, EventRefused, Input, PlaybackReported
+from streamsrv.core.inputs import EventReceived, EventRefused, Input, PlaybackReported
+from streamsrv.protocol.client_events import MalformedEvent, decode_client_event
 from streamsrv.testing.player import Player
 from streamsrv.testing.scenario import ClientTraits, NetworkTraits
 from streamsrv.testing.virtual_time import Scheduled, VirtualTime

@@ -4,21 +4,15 @@ from collections import deque
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 
-from streamsrv.asr.base import Transcript
+from streamsrv.core.effects import DropRecognition, FeedRecognition, FinishRecognition, OpenRecognition, RecognizeClip
+from streamsrv.core.inputs import Input, RecognitionFailed, TranscriptReceived
+from streamsrv.engines.asr.base import Transcript
+from streamsrv.engines.vad.base import FRAME_MS
 from streamsrv.errors import Overloaded
-from streamsrv.session.effects import (
-    DropRecognition,
-    FeedRecognition,
-    FinishRecognition,
-    OpenRecognition,
-    RecognizeClip,
-)
-from streamsrv.session.inputs import Input, RecognitionFailed, TranscriptReceived
 from streamsrv.testing.faults import Fault, fault_of
 from streamsrv.testing.scenario import RecognizerTraits
 from streamsrv.testing.speakers import AirFrame
 from streamsrv.testing.virtual_time import VirtualTime
-from streamsrv.vad.base import FRAME_MS
 
 RECENT_FRAMES = 6000 // FRAME_MS
 """Frames kept for the pre-roll of a recognition."""

@@ -6,12 +6,22 @@ from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from streamsrv.asr.base import SAMPLE_RATE, RecognitionOptions, Recognizer, Transcript
+from streamsrv.engines.asr.base import SAMPLE_RATE, RecognitionOptions, Recognizer, Transcript
+from streamsrv.engines.llm.base import (
+    ChatModel,
+    ChatOptions,
+    Delta,
+    Finished,
+    Message,
+    Text,
+    Tool,
+    ToolCallDelta,
+    Usage,
+)
+from streamsrv.engines.loaded import Engines
+from streamsrv.engines.tts.base import SpeechChunk, SpeechOptions, Synthesizer
 from streamsrv.errors import EngineError
 from streamsrv.inference.scheduler import Scheduler
-from streamsrv.llm.base import ChatModel, ChatOptions, Delta, Finished, Message, Text, Tool, ToolCallDelta, Usage
-from streamsrv.providers.engines import Engines
-from streamsrv.tts.base import SpeechChunk, SpeechOptions, Synthesizer
 
 SPEECH_RATE = 24_000
 """Hz; of the tone that `ToneSynthesizer` speaks."""

@@ -8,12 +8,12 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from streamsrv.asr.base import RecognitionOptions, RecognitionStream, Recognizer, Transcript
+from streamsrv.engines.asr.base import RecognitionOptions, RecognitionStream, Recognizer, Transcript
+from streamsrv.engines.llm.base import ChatModel, ChatOptions, Delta, Message, Tool
+from streamsrv.engines.tts.base import SpeechChunk, SpeechOptions, Synthesizer
 from streamsrv.errors import Overloaded
-from streamsrv.llm.base import ChatModel, ChatOptions, Delta, Message, Tool
 from streamsrv.testing.clocks import Clock, WallClock
 from streamsrv.testing.faults import Fault, fault_of
-from streamsrv.tts.base import SpeechChunk, SpeechOptions, Synthesizer
 
 Result = TypeVar("Result")
 

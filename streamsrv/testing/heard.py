@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from streamsrv.session.effects import Generate, RecordSpeculation
+from streamsrv.core.effects import Generate, RecordSpeculation
 from streamsrv.testing.client import Cut
 from streamsrv.testing.player import PlayedItem
 from streamsrv.testing.record import Record

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from streamsrv.session.effects import (
+from streamsrv.core.effects import (
     ClearPlayback,
     ClearTimer,
     Close,
@@ -21,8 +21,8 @@ from streamsrv.session.effects import (
     SetTimer,
     StopGeneration,
 )
-from streamsrv.session.inputs import TimerFired
-from streamsrv.session.interruption import BACKCHANNELS
+from streamsrv.core.inputs import TimerFired
+from streamsrv.core.turns.barge_in import BACKCHANNELS
 from streamsrv.testing.answered import every_turn_is_answered
 from streamsrv.testing.compact import compact
 from streamsrv.testing.heard import context_is_what_was_heard

@@ -4,8 +4,8 @@ from collections.abc import Callable
 
 import numpy as np
 
-from streamsrv.session.effects import ClearPlayback, FinishAudio, HoldPlayback, ResumePlayback, SendAudio
-from streamsrv.session.inputs import Input, PlaybackEnded, PlaybackReported
+from streamsrv.core.effects import ClearPlayback, FinishAudio, HoldPlayback, ResumePlayback, SendAudio
+from streamsrv.core.inputs import Input, PlaybackEnded, PlaybackReported
 from streamsrv.testing.client import Cut
 from streamsrv.testing.player import Player
 from streamsrv.testing.virtual_time import Scheduled, VirtualTime

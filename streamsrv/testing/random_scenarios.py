@@ -4,8 +4,9 @@ from collections.abc import Sequence
 from random import Random
 from typing import Any, TypeVar
 
+from streamsrv.core.transcription import PARTIAL_EVENTS
 from streamsrv.errors import EngineError, Overloaded, Rejected, Unavailable
-from streamsrv.realtime.session_object import (
+from streamsrv.protocol.session_object import (
     Audio,
     AudioInput,
     FunctionTool,
@@ -16,7 +17,6 @@ from streamsrv.realtime.session_object import (
     Transcription,
     TurnDetection,
 )
-from streamsrv.session.transcription import PARTIAL_EVENTS
 from streamsrv.testing.faults import Fault
 from streamsrv.testing.scenario import (
     ChatTraits,

@@ -4,8 +4,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from streamsrv.session.effects import Effect, FeedRecognition, SendAudio, SendEvent
-from streamsrv.session.inputs import AudioAppended, EventReceived, FrameHeard, Input, SpeechOutput
+from streamsrv.core.effects import Effect, FeedRecognition, SendAudio, SendEvent
+from streamsrv.core.inputs import AudioAppended, EventReceived, FrameHeard, Input, SpeechOutput
 from streamsrv.testing.client import Cut
 from streamsrv.testing.player import PlayedItem
 from streamsrv.testing.scenario import Scenario

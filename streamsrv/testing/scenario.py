@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Literal
 
-from streamsrv.realtime.session_object import Session
+from streamsrv.protocol.session_object import Session
 from streamsrv.testing.faults import Fault
 from streamsrv.testing.speakers import Act
 

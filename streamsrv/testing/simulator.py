@@ -6,9 +6,10 @@ from collections.abc import Callable
 from random import Random
 from typing import Any
 
-from streamsrv.session import effects
-from streamsrv.session.core import SessionCore
-from streamsrv.session.inputs import AudioAppended, FrameHeard, Input, TimerFired, TurnJudged
+from streamsrv.core import effects
+from streamsrv.core.inputs import AudioAppended, EndOfTurnPredicted, FrameHeard, Input, TimerFired
+from streamsrv.core.session import SessionCore
+from streamsrv.engines.vad.base import FRAME_MS
 from streamsrv.testing.client import Link, SimulatedClient
 from streamsrv.testing.compact import compact
 from streamsrv.testing.ears import SimulatedEars, UnexpectedEffect
@@ -18,7 +19,6 @@ from streamsrv.testing.scenario import Scenario
 from streamsrv.testing.speakers import ECHO_DB, AirFrame, Speaker
 from streamsrv.testing.virtual_time import Scheduled, VirtualTime
 from streamsrv.testing.voice import SimulatedVoice
-from streamsrv.vad.base import FRAME_MS
 
 CLOCK_AT_START_MS = 86_400_000
 """What the clock given to the core shows when the session starts: it counts from no instant that means anything."""
@@ -88,11 +88,11 @@ class Simulator:
             effects.HoldPlayback: self._loudspeaker.hold,
             effects.ResumePlayback: self._loudspeaker.resume,
             effects.ClearPlayback: self._loudspeaker.clear,
-            effects.Attend: self._note,
+            effects.SetFramePacing: self._note,
             effects.OpenRecognition: self._ears.open,
             effects.FeedRecognition: self._ears.feed,
             effects.FinishRecognition: self._ears.finish,
-            effects.JudgeTurn: self._judge_turn,
+            effects.PredictEndOfTurn: self._judge_turn,
             effects.DropRecognition: self._ears.drop,
             effects.RecognizeClip: self._ears.recognize_clip,
             effects.EnterRoom: self._note,
@@ -217,13 +217,15 @@ class Simulator:
             return
         self._downlink.send(lambda: self._client.take_audio(effect.place["item_id"], effect.pcm, effect.sample_rate))
 
-    def _judge_turn(self, effect: effects.JudgeTurn) -> None:
+    def _judge_turn(self, effect: effects.PredictEndOfTurn) -> None:
         traits = self._scenario.turn_model
         if traits is not None:
             done = not self._speaker.in_act
             if self._random.random() < traits.errors:
                 done = not done
-            judged = TurnJudged(effect.item_id, effect.pause, traits.certainty if done else 1 - traits.certainty)
+            judged = EndOfTurnPredicted(
+                effect.item_id, effect.pause, traits.certainty if done else 1 - traits.certainty
+            )
             self._time.after(traits.delay_ms, lambda: self.give(judged))
 
     def _note(self, effect: effects.Effect) -> None:

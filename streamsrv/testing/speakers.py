@@ -4,7 +4,7 @@ from collections import deque
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from streamsrv.vad.base import FRAME_MS
+from streamsrv.engines.vad.base import FRAME_MS
 
 SPEECH = 0.97
 """Probability of speech that a detector gives in the middle of a word."""

@@ -6,15 +6,15 @@ from random import Random
 
 import numpy as np
 
+from streamsrv.core.effects import Generate, PrepareModel, StopGeneration, Synthesize
+from streamsrv.core.inputs import GenerationFailed, Input, ModelOutput, SegmentSpoken, SpeechOutput
+from streamsrv.engines.llm.base import Finished, Text, ToolCallDelta, Usage
+from streamsrv.engines.tts.base import SpokenWord
 from streamsrv.errors import EngineError
-from streamsrv.llm.base import Finished, Text, ToolCallDelta, Usage
-from streamsrv.session.effects import Generate, PrepareModel, StopGeneration, Synthesize
-from streamsrv.session.inputs import GenerationFailed, Input, ModelOutput, SegmentSpoken, SpeechOutput
 from streamsrv.testing.ears import Give, UnexpectedEffect
 from streamsrv.testing.faults import Fault, fault_of
 from streamsrv.testing.scenario import ChatTraits, SynthesizerTraits
 from streamsrv.testing.virtual_time import Scheduled, VirtualTime
-from streamsrv.tts.base import SpokenWord
 
 PCM_RATE = 1000
 """Hz of simulated speech: one sample is one ms."""

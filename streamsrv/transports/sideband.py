@@ -4,11 +4,11 @@ import asyncio
 
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
-from streamsrv.api.auth import offered_subprotocols, refusal
-from streamsrv.api.errors import error_response
+from streamsrv.access.authentication import offered_subprotocols, refusal
+from streamsrv.http.errors import error_response
+from streamsrv.runtime.send_queue import OutgoingQueue
 from streamsrv.service import Service
-from streamsrv.session.outgoing import OutgoingQueue
-from streamsrv.transports.webrtc import Call
+from streamsrv.transports.webrtc.calls import Call
 
 
 async def attach(websocket: WebSocket, call_id: str) -> None:

@@ -6,15 +6,15 @@ import logging
 from starlette.responses import Response
 from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
 
-from streamsrv.api.auth import offered_subprotocols, refusal
-from streamsrv.api.errors import describe
-from streamsrv.realtime.errors import ProtocolError
-from streamsrv.realtime.session_object import Session
+from streamsrv.access.authentication import offered_subprotocols, refusal
+from streamsrv.access.opening import new_id, refusal_when_full, requested_session
+from streamsrv.core.session import SessionCore
+from streamsrv.http.errors import describe
+from streamsrv.protocol.errors import ProtocolError
+from streamsrv.protocol.session_object import Session
+from streamsrv.runtime.channel import ChannelClosed
+from streamsrv.runtime.driver import SessionDriver
 from streamsrv.service import Service
-from streamsrv.session.channel import ChannelClosed
-from streamsrv.session.core import SessionCore
-from streamsrv.session.driver import SessionDriver
-from streamsrv.transports.opening import new_id, refusal_when_full, requested_session
 from streamsrv.transports.sideband import attach
 
 logger = logging.getLogger(__name__)

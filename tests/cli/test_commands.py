@@ -12,9 +12,9 @@ import pytest
 
 from recordings import recording
 from streamsrv.audio.files import read_audio, write_wav
-from streamsrv.providers.catalogue import DEFAULT_MODELS, load_catalogue
-from streamsrv.providers.readiness import needs
-from streamsrv.providers.weights import ModelStore
+from streamsrv.engines.catalogue import DEFAULT_MODELS, load_catalogue
+from streamsrv.engines.readiness import needs
+from streamsrv.engines.weights import ModelStore
 
 COMMAND = [sys.executable, "-m", "streamsrv"]
 

@@ -8,8 +8,8 @@ import pytest
 
 from serving import RunningServer, serving
 from streamsrv.config import Settings
+from streamsrv.engines.startup import load_engines
 from streamsrv.errors import EngineError
-from streamsrv.providers.startup import load_engines
 from streamsrv.testing.fakes import ScriptedChatModel, fake_engines
 
 

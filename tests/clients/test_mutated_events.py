@@ -9,10 +9,10 @@ import pytest
 
 from conformance import Conformance
 from harness import Talk, events
-from streamsrv.realtime.client_events import MalformedEvent
-from streamsrv.session.effects import FinishRecognition
-from streamsrv.session.inputs import EventRefused
-from streamsrv.session.speech_encoder import encode_event
+from streamsrv.core.effects import FinishRecognition
+from streamsrv.core.inputs import EventRefused
+from streamsrv.protocol.client_events import MalformedEvent
+from streamsrv.runtime.speech_encoder import encode_event
 
 HELD_ITEM = (
     '{"type": "conversation.item.create", "item": {"type": "message", "id": "u1", "role": "user", '

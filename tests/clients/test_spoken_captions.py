@@ -8,9 +8,9 @@ import pytest
 from recordings import recording
 from rest import ask
 from serving import RunningServer
-from streamsrv.asr.word_errors import count_word_errors
-from streamsrv.asr.words import split_words
 from streamsrv.audio.files import read_audio
+from streamsrv.engines.asr.word_errors import count_word_errors
+from streamsrv.engines.asr.words import split_words
 from wire import wire
 
 SPOKEN = (
@@ -22,7 +22,7 @@ COMMITTED = "input_audio_buffer.committed"
 COMPLETED = "conversation.item.input_audio_transcription.completed"
 RATE = 24_000
 SECONDS = 24
-LONGEST_S = 17
+MAX_S = 17
 """A monologue is cut at its next pause after 10 s, and after 16 s at the least one."""
 
 
@@ -69,7 +69,7 @@ def test_the_words_are_right(captions: dict):
 def test_a_monologue_is_cut_into_texts_of_bearable_length(captions: dict):
     lengths = [caption["end"] - caption["start"] for caption in captions["captions"]]
     assert len(lengths) >= 2
-    assert max(lengths) < LONGEST_S
+    assert max(lengths) < MAX_S
 
 
 def test_the_subtitles_follow_one_another(captions: dict):

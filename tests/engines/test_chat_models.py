@@ -9,16 +9,16 @@ from typing import Any
 
 import pytest
 
+from streamsrv.engines.catalogue import ModelEntry, load_catalogue
+from streamsrv.engines.llm.base import ChatModel, ChatOptions, Delta, Finished, Message, Text, Tool, ToolCall, Usage
+from streamsrv.engines.llm.discovery import Place, choose_chat_model, find_local_servers
+from streamsrv.engines.llm.llamacpp import LlamaCppOptions
+from streamsrv.engines.llm.llamacpp_server import LlamaCppServer
+from streamsrv.engines.loading import LoadContext, load_engine
+from streamsrv.engines.readiness import needs
+from streamsrv.engines.weights import ModelStore
 from streamsrv.errors import Overloaded, Rejected, Unavailable
 from streamsrv.inference.scheduler import Scheduler
-from streamsrv.llm.base import ChatModel, ChatOptions, Delta, Finished, Message, Text, Tool, ToolCall, Usage
-from streamsrv.llm.discovery import Place, choose_chat_model, find_local_servers
-from streamsrv.llm.llamacpp import LlamaCppOptions
-from streamsrv.llm.llamacpp_server import LlamaCppServer
-from streamsrv.providers.catalogue import ModelEntry, load_catalogue
-from streamsrv.providers.loading import LoadContext, load_engine
-from streamsrv.providers.readiness import needs
-from streamsrv.providers.weights import ModelStore
 
 SHIPPED = load_catalogue()["smollm2-135m"]
 ENTRY = dataclasses.replace(SHIPPED, options={**SHIPPED.options, "temperature": 0.0, "repeat_penalty": 1.0})

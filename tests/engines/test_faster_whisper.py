@@ -9,16 +9,16 @@ import pytest
 pytest.importorskip("faster_whisper", reason="needs streamsrv[whisper]")
 
 from recordings import recording
-from streamsrv.asr.base import SAMPLE_RATE, RecognitionOptions
-from streamsrv.asr.faster_whisper import WhisperDecoder, WhisperOptions, load, open_model
-from streamsrv.asr.word_errors import count_word_errors
 from streamsrv.audio.files import read_audio
 from streamsrv.audio.pcm import to_float
+from streamsrv.engines.asr.base import SAMPLE_RATE, RecognitionOptions
+from streamsrv.engines.asr.faster_whisper import WhisperDecoder, WhisperOptions, load, open_model
+from streamsrv.engines.asr.word_errors import count_word_errors
+from streamsrv.engines.catalogue import ModelEntry, load_catalogue
+from streamsrv.engines.loading import LoadContext
+from streamsrv.engines.weights import ModelStore
 from streamsrv.errors import Unavailable
 from streamsrv.inference.scheduler import Scheduler
-from streamsrv.providers.catalogue import ModelEntry, load_catalogue
-from streamsrv.providers.loading import LoadContext
-from streamsrv.providers.weights import ModelStore
 
 CATALOGUE = load_catalogue()
 WORDS = "It was the best of times, it was the worst of times"

@@ -9,14 +9,14 @@ import pytest
 from numpy.typing import NDArray
 
 from streamsrv.audio.files import read_audio
+from streamsrv.core.turns.detector import SpeechStarted, SpeechStopped, TurnDetector, TurnOptions
+from streamsrv.engines.catalogue import load_catalogue
+from streamsrv.engines.readiness import needs
+from streamsrv.engines.vad.base import FRAME_MS, FRAME_SAMPLES, SAMPLE_RATE
+from streamsrv.engines.vad.gated import HOLD_FRAMES, GatedVad, hear
+from streamsrv.engines.vad.silero import SileroVad
+from streamsrv.engines.weights import ModelStore
 from streamsrv.inference.scheduler import Scheduler
-from streamsrv.providers.catalogue import load_catalogue
-from streamsrv.providers.readiness import needs
-from streamsrv.providers.weights import ModelStore
-from streamsrv.session.turns import SpeechStarted, SpeechStopped, TurnDetector, TurnOptions
-from streamsrv.vad.base import FRAME_MS, FRAME_SAMPLES, SAMPLE_RATE
-from streamsrv.vad.gated import HOLD_FRAMES, GatedVad, hear
-from streamsrv.vad.silero import SileroVad
 from tests.recordings import recording
 
 pytest.importorskip("webrtcvad", reason="needs streamsrv[local]")

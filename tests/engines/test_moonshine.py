@@ -8,15 +8,15 @@ import pytest
 
 pytest.importorskip("onnxruntime")
 
-from streamsrv.asr import moonshine_conversion
-from streamsrv.asr.base import RecognitionOptions
-from streamsrv.asr.moonshine import MoonshineDecoder, load, read_vocabulary
+from streamsrv.engines.asr import moonshine_conversion
+from streamsrv.engines.asr.base import RecognitionOptions
+from streamsrv.engines.asr.moonshine import MoonshineDecoder, load, read_vocabulary
+from streamsrv.engines.catalogue import load_catalogue
+from streamsrv.engines.loading import LoadContext
+from streamsrv.engines.readiness import needs
+from streamsrv.engines.weights import ModelStore
 from streamsrv.errors import Unavailable
 from streamsrv.inference.scheduler import Scheduler
-from streamsrv.providers.catalogue import load_catalogue
-from streamsrv.providers.loading import LoadContext
-from streamsrv.providers.readiness import needs
-from streamsrv.providers.weights import ModelStore
 
 ENTRY = load_catalogue()["moonshine-tiny"]
 

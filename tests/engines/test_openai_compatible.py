@@ -9,9 +9,8 @@ from typing import Any
 import pytest
 from scripted_provider import USAGE, ScriptedProvider, chunk
 
-from streamsrv.errors import EngineError, Overloaded, Rejected, Unavailable
-from streamsrv.inference.scheduler import Scheduler
-from streamsrv.llm.base import (
+from streamsrv.engines.catalogue import ModelEntry
+from streamsrv.engines.llm.base import (
     ChatOptions,
     Delta,
     Finished,
@@ -23,12 +22,13 @@ from streamsrv.llm.base import (
     ToolCallDelta,
     Usage,
 )
-from streamsrv.providers.catalogue import ModelEntry
-from streamsrv.providers.loading import LoadContext
+from streamsrv.engines.loading import LoadContext
+from streamsrv.errors import EngineError, Overloaded, Rejected, Unavailable
+from streamsrv.inference.scheduler import Scheduler
 
 pytest.importorskip("openai", reason="needs streamsrv[openai]")
 
-from streamsrv.llm.openai_compatible import OpenAICompatibleChatModel, load
+from streamsrv.engines.llm.openai_compatible import OpenAICompatibleChatModel, load
 
 KEY = "sk-very-secret-key"
 HELLO = [Message("user", "Hello!")]

@@ -14,14 +14,14 @@ import pytest
 from numpy.typing import NDArray
 
 from recordings import recording
-from streamsrv.asr.base import SAMPLE_RATE, RecognitionOptions, RecognitionStream, Recognizer, Transcript
-from streamsrv.asr.word_errors import count_word_errors
 from streamsrv.audio.files import read_audio
 from streamsrv.audio.pcm import level_dbfs
+from streamsrv.engines.asr.base import SAMPLE_RATE, RecognitionOptions, RecognitionStream, Recognizer, Transcript
+from streamsrv.engines.asr.word_errors import count_word_errors
+from streamsrv.engines.catalogue import load_catalogue
+from streamsrv.engines.loading import EngineLoader
+from streamsrv.engines.weights import ModelStore
 from streamsrv.inference.scheduler import Scheduler
-from streamsrv.providers.catalogue import load_catalogue
-from streamsrv.providers.loading import EngineLoader
-from streamsrv.providers.weights import ModelStore
 
 TWO_CITIES = (
     "It was the best of times, it was the worst of times, it was the age of wisdom, it was the age of foolishness, it "
@@ -32,7 +32,7 @@ TWO_CITIES = (
     "for evil, in the superlative degree of comparison only."
 )
 BECKETT = "Ever tried. Ever failed. No matter. Try again. Fail again. Fail better."
-MOST_ERRORS = 0.15
+MAX_ERRORS = 0.15
 SPEECH_DBFS = -45
 CATALOGUE = load_catalogue()
 
@@ -104,7 +104,7 @@ async def transcripts_of(stream: RecognitionStream, pcm: NDArray[np.int16]) -> A
 async def test_long_speech_with_pauses(recognizer, two_cities):
     async with opened(recognizer) as stream, asyncio.timeout(120):
         transcripts = [transcript async for transcript in transcripts_of(stream, two_cities)]
-    assert count_word_errors(TWO_CITIES, transcripts[-1].text).rate <= MOST_ERRORS
+    assert count_word_errors(TWO_CITIES, transcripts[-1].text).rate <= MAX_ERRORS
     *partial, final = transcripts
     assert final.is_final
     assert final.tentative == ""
@@ -118,21 +118,21 @@ async def test_speech_pushed_all_at_once(recognizer, two_cities):
     async with opened(recognizer) as stream, asyncio.timeout(120):
         stream.push(two_cities)
         stream.finish()
-        assert count_word_errors(TWO_CITIES, (await final_of(stream)).text).rate <= MOST_ERRORS
+        assert count_word_errors(TWO_CITIES, (await final_of(stream)).text).rate <= MAX_ERRORS
 
 
 async def test_short_speech(recognizer, beckett):
     async with opened(recognizer) as stream, asyncio.timeout(60):
         await push_all(stream, beckett)
         stream.finish()
-        assert count_word_errors(BECKETT, (await final_of(stream)).text).rate <= MOST_ERRORS
+        assert count_word_errors(BECKETT, (await final_of(stream)).text).rate <= MAX_ERRORS
 
 
 async def test_frames_of_any_size(recognizer, beckett):
     async with opened(recognizer) as stream, asyncio.timeout(60):
         await push_all(stream, beckett, sizes=(1, 37, 0, 511, 1600, 160, 4801))
         stream.finish()
-        assert count_word_errors(BECKETT, (await final_of(stream)).text).rate <= MOST_ERRORS
+        assert count_word_errors(BECKETT, (await final_of(stream)).text).rate <= MAX_ERRORS
 
 
 async def test_times_of_words_if_any_are_in_order_and_inside_the_audio(recognizer, beckett):
@@ -163,7 +163,7 @@ async def test_two_streams_at_once_do_not_mix(recognizer, two_cities, beckett):
         other.finish()
         first, second = await asyncio.gather(final_of(one), final_of(other))
     assert "best of times" in first.text.lower()
-    assert count_word_errors(BECKETT, second.text).rate <= MOST_ERRORS
+    assert count_word_errors(BECKETT, second.text).rate <= MAX_ERRORS
 
 
 async def test_closing_in_the_middle_of_speech_leaves_nothing_behind(recognizer, two_cities):
@@ -191,7 +191,7 @@ async def test_options_are_accepted(recognizer, beckett):
         await push_all(stream, beckett)
         stream.finish()
         final = await final_of(stream)
-    assert count_word_errors(BECKETT, final.text).rate <= MOST_ERRORS
+    assert count_word_errors(BECKETT, final.text).rate <= MAX_ERRORS
     assert final.language in (None, "en")
 
 

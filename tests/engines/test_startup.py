@@ -3,12 +3,12 @@
 import pytest
 
 from streamsrv.config import Settings
+from streamsrv.engines.catalogue import DEFAULT_MODELS, CatalogueError, load_catalogue
+from streamsrv.engines.llm.base import ChatOptions, Message, Text
+from streamsrv.engines.readiness import needs
+from streamsrv.engines.startup import load_engines
+from streamsrv.engines.weights import ModelStore
 from streamsrv.errors import Unavailable
-from streamsrv.llm.base import ChatOptions, Message, Text
-from streamsrv.providers.catalogue import DEFAULT_MODELS, CatalogueError, load_catalogue
-from streamsrv.providers.readiness import needs
-from streamsrv.providers.startup import load_engines
-from streamsrv.providers.weights import ModelStore
 
 QUESTION = [Message("user", "What is the capital of France?")]
 
@@ -47,7 +47,7 @@ async def test_a_server_that_is_down_is_replaced_by_the_embedded_model(monkeypat
 
 async def test_a_key_alone_loads_its_model_with_the_embedded_one_behind(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("DEEPSEEK_API_KEY", "sk-none")
-    monkeypatch.setattr("streamsrv.llm.openai_compatible.OpenAICompatibleChatModel.warm_up", _nothing)
+    monkeypatch.setattr("streamsrv.engines.llm.openai_compatible.OpenAICompatibleChatModel.warm_up", _nothing)
     engines = await load_engines(Settings(), lambda _: None)
     try:
         assert engines.chat.name == "deepseek-v3.2"
@@ -86,7 +86,7 @@ async def test_without_an_end_of_turn_model_the_server_starts_and_says_so(tmp_pa
         '[[model]]\nname = "out-of-reach"\nkind = "turn"\nengine = "smart_turn"\nrequires = ["no_such_module"]\n'
     )
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("streamsrv.providers.startup.OPTIONAL_MODELS", {"turn": "out-of-reach"})
+    monkeypatch.setattr("streamsrv.engines.startup.OPTIONAL_MODELS", {"turn": "out-of-reach"})
     said: list[str] = []
     engines = await load_engines(Settings(chat="smollm2-135m"), said.append)
     try:

@@ -8,13 +8,13 @@ import pytest
 from numpy.typing import NDArray
 
 from streamsrv.audio.pcm import level_dbfs
+from streamsrv.engines.catalogue import ModelEntry, load_catalogue
+from streamsrv.engines.loading import LoadContext, load_engine
+from streamsrv.engines.readiness import needs
+from streamsrv.engines.tts.base import SpeechChunk, SpeechOptions, Synthesizer
+from streamsrv.engines.weights import ModelStore
 from streamsrv.errors import EngineError
 from streamsrv.inference.scheduler import Priority, Scheduler
-from streamsrv.providers.catalogue import ModelEntry, load_catalogue
-from streamsrv.providers.loading import LoadContext, load_engine
-from streamsrv.providers.readiness import needs
-from streamsrv.providers.weights import ModelStore
-from streamsrv.tts.base import SpeechChunk, SpeechOptions, Synthesizer
 
 ENTRIES = [entry for entry in load_catalogue().values() if entry.kind == "synthesizer" and not entry.key_variable]
 SENTENCES = [

@@ -9,17 +9,17 @@ import pytest
 from numpy.typing import NDArray
 
 from streamsrv.audio.files import read_audio
+from streamsrv.engines.catalogue import ModelEntry, load_catalogue
+from streamsrv.engines.loading import LoadContext, load_engine
+from streamsrv.engines.readiness import needs
+from streamsrv.engines.turn.base import MAX_MS, SAMPLE_RATE, TurnModel
+from streamsrv.engines.weights import ModelStore
 from streamsrv.errors import Unavailable
 from streamsrv.inference.scheduler import Scheduler
-from streamsrv.providers.catalogue import ModelEntry, load_catalogue
-from streamsrv.providers.loading import LoadContext, load_engine
-from streamsrv.providers.readiness import needs
-from streamsrv.providers.weights import ModelStore
-from streamsrv.turn.base import LONGEST_MS, SAMPLE_RATE, TurnModel
 from tests.recordings import recording
 
 ENTRIES = [entry for entry in load_catalogue().values() if entry.kind == "turn"]
-LONGEST = LONGEST_MS * SAMPLE_RATE // 1000
+LONGEST = MAX_MS * SAMPLE_RATE // 1000
 
 
 @pytest.fixture(scope="module")

@@ -10,13 +10,13 @@ from numpy.typing import NDArray
 
 from streamsrv.audio.files import read_audio
 from streamsrv.audio.pcm import level_dbfs
+from streamsrv.engines.catalogue import ModelEntry, load_catalogue
+from streamsrv.engines.loading import LoadContext, load_engine
+from streamsrv.engines.readiness import needs
+from streamsrv.engines.vad.base import FRAME_SAMPLES, SAMPLE_RATE, Vad
+from streamsrv.engines.weights import ModelStore
 from streamsrv.errors import Unavailable
 from streamsrv.inference.scheduler import Scheduler
-from streamsrv.providers.catalogue import ModelEntry, load_catalogue
-from streamsrv.providers.loading import LoadContext, load_engine
-from streamsrv.providers.readiness import needs
-from streamsrv.providers.weights import ModelStore
-from streamsrv.vad.base import FRAME_SAMPLES, SAMPLE_RATE, Vad
 from tests.recordings import recording
 
 ENTRIES = [entry for entry in load_catalogue().values() if entry.kind == "vad"]
@@ -130,7 +130,7 @@ def test_silero_sees_64_samples_before_each_frame_as_its_authors_say(speech: Fra
 
 def test_webrtc_hears_every_sample_once():
     pytest.importorskip("webrtcvad", reason="needs streamsrv[local]")
-    from streamsrv.vad.webrtc import WebrtcStream
+    from streamsrv.engines.vad.webrtc import WebrtcStream
 
     class FakeDetector:
         heard = b""

@@ -10,8 +10,8 @@ import pytest
 
 from rest import ask
 from serving import RunningServer, serving
-from streamsrv.asr.base import RecognizedUtterance, Transcript, Word
 from streamsrv.captions import rooms
+from streamsrv.engines.asr.base import RecognizedUtterance, Transcript, Word
 from streamsrv.testing.fakes import ScriptedRecognizer, fake_engines
 from wire import PATIENCE_S, Wire, quiet, tone, wire
 

@@ -139,7 +139,7 @@ async def get(port: int, path: str) -> tuple[int, dict]:
 
 
 async def test_a_thousand_sessions_leave_no_task_no_thread_and_no_object_behind():
-    from streamsrv.session.core import SessionCore
+    from streamsrv.core.session import SessionCore
 
     with serving(fake_engines(ScriptedChatModel())) as server:
 

@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 from starlette.testclient import TestClient
 
-from streamsrv.api.pages import FOLDERS
 from streamsrv.app import build_app
 from streamsrv.config import Settings
-from streamsrv.providers.absent import AbsentRecognizer, AbsentSynthesizer
+from streamsrv.engines.absent import AbsentRecognizer, AbsentSynthesizer
+from streamsrv.http.pages import FOLDERS
 from streamsrv.testing.fakes import fake_engines
 
 LOOPBACK = "http://127.0.0.1"

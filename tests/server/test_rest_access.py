@@ -9,9 +9,9 @@ import pytest
 
 from rest import HalfRequest, ask, form, post_json, without_requests
 from serving import serving
-from streamsrv.api import request_body
+from streamsrv.engines.tts.base import SpeechChunk, SpeechOptions
+from streamsrv.http import request_body
 from streamsrv.testing.fakes import ScriptedChatModel, ToneSynthesizer, fake_engines
-from streamsrv.tts.base import SpeechChunk, SpeechOptions
 
 KEY = "sk-local-1"
 ROUTES = [

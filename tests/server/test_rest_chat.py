@@ -7,8 +7,8 @@ import pytest
 
 from rest import Answer, post_json
 from serving import serving
+from streamsrv.engines.llm.base import ChatOptions, Delta, Finished, Message, Reasoning, Text, Tool, ToolCall, Usage
 from streamsrv.errors import Overloaded, Rejected, Unavailable
-from streamsrv.llm.base import ChatOptions, Delta, Finished, Message, Reasoning, Text, Tool, ToolCall, Usage
 from streamsrv.testing.fakes import ScriptedChatModel, fake_engines
 
 HELLO = [{"role": "user", "content": "Hello!"}]

@@ -12,9 +12,9 @@ from rest import Answer, ask, post_json
 from serving import serving
 from streamsrv.audio.encoding import MEDIA_TYPES
 from streamsrv.audio.files import read_audio
+from streamsrv.engines.tts.base import SpeechChunk, SpeechOptions
 from streamsrv.errors import Overloaded, Rejected, Unavailable
 from streamsrv.testing.fakes import ToneSynthesizer, fake_engines
-from streamsrv.tts.base import SpeechChunk, SpeechOptions
 
 RATE = 24_000
 TEXT = "One two three, four five. Six seven."

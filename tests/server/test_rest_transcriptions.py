@@ -7,7 +7,7 @@ import pytest
 
 from rest import Answer, ask, form, loud, post_form, quiet, wav
 from serving import serving
-from streamsrv.asr.base import RecognitionOptions
+from streamsrv.engines.asr.base import RecognitionOptions
 from streamsrv.errors import Unavailable
 from streamsrv.testing.fakes import ScriptedRecognizer, fake_engines
 

@@ -118,7 +118,7 @@ async def test_of_two_clients_with_one_secret_one_gets_in(server: RunningServer)
 
 async def test_a_secret_expires(server: RunningServer, monkeypatch: pytest.MonkeyPatch):
     made = (await make(server, expires_after={"anchor": "created_at", "seconds": 10})).json
-    monkeypatch.setattr("streamsrv.api.auth.time.time", lambda: made["expires_at"])
+    monkeypatch.setattr("streamsrv.access.authentication.time.time", lambda: made["expires_at"])
     assert await refusal(server, bearer(made["value"])) == (401, "client_secret_expired")
 
 

@@ -5,13 +5,8 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from streamsrv.asr.base import Transcript
-from streamsrv.llm.base import Finished, Text
-from streamsrv.realtime.client_events import decode_client_event
-from streamsrv.realtime.session_object import Session
-from streamsrv.session.core import SessionCore
-from streamsrv.session.effects import Effect, FinishRecognition, Generate, OpenRecognition, SendEvent, Synthesize
-from streamsrv.session.inputs import (
+from streamsrv.core.effects import Effect, FinishRecognition, Generate, OpenRecognition, SendEvent, Synthesize
+from streamsrv.core.inputs import (
     AudioAppended,
     EventReceived,
     FrameHeard,
@@ -22,6 +17,11 @@ from streamsrv.session.inputs import (
     TimerFired,
     TranscriptReceived,
 )
+from streamsrv.core.session import SessionCore
+from streamsrv.engines.asr.base import Transcript
+from streamsrv.engines.llm.base import Finished, Text
+from streamsrv.protocol.client_events import decode_client_event
+from streamsrv.protocol.session_object import Session
 
 RATE = 24_000
 Kind = TypeVar("Kind")

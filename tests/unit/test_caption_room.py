@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streamsrv.asr.base import RecognizedUtterance, Word
 from streamsrv.captions.room import HISTORY, Cursor, Room
 from streamsrv.captions.rooms import Rooms
-from streamsrv.realtime.errors import ProtocolError
+from streamsrv.engines.asr.base import RecognizedUtterance, Word
+from streamsrv.protocol.errors import ProtocolError
 
 
 class Stage:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from streamsrv.providers.catalogue import DEFAULT_MODELS, CatalogueError, load_catalogue
+from streamsrv.engines.catalogue import DEFAULT_MODELS, CatalogueError, load_catalogue
 
 ADDED = """
 [server]

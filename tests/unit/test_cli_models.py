@@ -13,7 +13,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from streamsrv.cli import app, doctor
-from streamsrv.providers import catalogue
+from streamsrv.engines import catalogue
 
 DATA = b"weights"
 
@@ -98,7 +98,7 @@ def test_models_says_what_each_model_lacks():
 
 
 def test_models_names_the_extra_of_a_missing_package(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr("streamsrv.providers.readiness.is_installed", lambda module: module != "openai")
+    monkeypatch.setattr("streamsrv.engines.readiness.is_installed", lambda module: module != "openai")
     assert {"what": "package", "remedy": "pip install 'streamsrv[openai]'"} in states()["gpt-4o-mini"]["missing"]
 
 
@@ -214,13 +214,13 @@ def test_doctor_notes_a_port_in_use():
 
 
 def test_doctor_lists_the_packages_of_each_extra(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr("streamsrv.providers.readiness.is_installed", lambda module: module != "openai")
+    monkeypatch.setattr("streamsrv.engines.readiness.is_installed", lambda module: module != "openai")
     findings = {finding.subject: finding for finding in doctor.check_extras(catalogue.load_catalogue())}
     assert findings["extra openai"].detail == "no openai: pip install 'streamsrv[openai]'"
 
 
 def test_doctor_lists_the_language_model_servers_of_this_machine(monkeypatch: pytest.MonkeyPatch):
-    fake = ModuleType("streamsrv.llm.discovery")
+    fake = ModuleType("streamsrv.engines.llm.discovery")
     fake.__spec__ = ModuleSpec(fake.__name__, None)
     servers = [SimpleNamespace(kind="ollama", base_url="http://127.0.0.1:11434/v1", models=["a", "b"])]
     fake.find_local_servers = lambda: servers

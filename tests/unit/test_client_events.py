@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streamsrv.realtime.client_events import MAX_AUDIO_BYTES, AudioAppend, MalformedEvent, decode_client_event
+from streamsrv.protocol.client_events import MAX_AUDIO_BYTES, AudioAppend, MalformedEvent, decode_client_event
 
 
 def refusal(frame: str | bytes) -> MalformedEvent:

@@ -4,9 +4,9 @@ from hashlib import sha256
 
 import pytest
 
-from streamsrv.realtime import client_secrets
-from streamsrv.realtime.client_secrets import MAX_SECRET, ClientSecrets, NoRoomForSecrets, UnusableSecret
-from streamsrv.realtime.session_object import Session, transcription_session
+from streamsrv.access import client_secrets
+from streamsrv.access.client_secrets import MAX_SECRET, ClientSecrets, NoRoomForSecrets, UnusableSecret
+from streamsrv.protocol.session_object import Session, transcription_session
 
 KEY = b"k" * 32
 NOW = 1_800_000_000

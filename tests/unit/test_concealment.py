@@ -5,8 +5,8 @@ import pytest
 from numpy.typing import NDArray
 
 from streamsrv.audio.opus import FRAME_SAMPLES, SAMPLE_RATE, SILENCE, OpusEncoder
-from streamsrv.webrtc.concealment import MAX_CONCEALED, ConcealingDecoder
-from streamsrv.webrtc.jitter_buffer import Lost, Paused
+from streamsrv.media.concealment import MAX_CONCEALED, ConcealingDecoder
+from streamsrv.media.jitter_buffer import Lost, Paused
 
 
 def voice(frames: int) -> list[bytes]:

@@ -2,9 +2,10 @@
 
 import pytest
 
-from streamsrv.llm.base import Message, ToolCall
-from streamsrv.realtime.errors import ProtocolError
-from streamsrv.realtime.items import (
+from streamsrv.core.conversation import Conversation, to_messages
+from streamsrv.engines.llm.base import Message, ToolCall
+from streamsrv.protocol.errors import ProtocolError
+from streamsrv.protocol.items import (
     FunctionCallItem,
     FunctionCallOutputItem,
     InputAudio,
@@ -13,7 +14,6 @@ from streamsrv.realtime.items import (
     OutputAudio,
     OutputText,
 )
-from streamsrv.session.conversation import Conversation, to_messages
 
 
 def test_calls_in_a_row_are_one_turn_of_the_assistant():
@@ -89,7 +89,7 @@ def test_another_item_with_the_id_of_one_is_shown_as_itself():
 
 
 def test_a_conversation_is_full_by_what_its_items_hold_now(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr("streamsrv.session.conversation.MAX_CHARACTERS", 10)
+    monkeypatch.setattr("streamsrv.core.conversation.MAX_CHARACTERS", 10)
     conversation = Conversation("conv")
     conversation.add(said("12345", "a"))
     answer = MessageItem(id="b", status="in_progress", role="assistant", content=[])

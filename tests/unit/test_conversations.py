@@ -10,8 +10,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from streamsrv.realtime.session_object import Audio, AudioInput, SemanticVad, Session
-from streamsrv.session.core import SessionCore
+from streamsrv.core.session import SessionCore
+from streamsrv.protocol.session_object import Audio, AudioInput, SemanticVad, Session
 from streamsrv.testing.invariants import check
 from streamsrv.testing.player import PlayedItem
 from streamsrv.testing.random_scenarios import random_scenario

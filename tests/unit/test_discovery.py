@@ -6,8 +6,8 @@ from typing import Any
 import msgspec
 import pytest
 
-from streamsrv.llm.discovery import LocalServer, choose_chat_model, read_models
-from streamsrv.providers.catalogue import CatalogueError, ModelEntry, load_catalogue
+from streamsrv.engines.catalogue import CatalogueError, ModelEntry, load_catalogue
+from streamsrv.engines.llm.discovery import LocalServer, choose_chat_model, read_models
 
 CATALOGUE = load_catalogue().entries()
 OLLAMA = LocalServer("Ollama", "http://127.0.0.1:11434/v1", ("llama3.2:latest", "qwen3:4b"))

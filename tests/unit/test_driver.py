@@ -11,12 +11,12 @@ import pytest
 
 from harness import counting_ids
 from streamsrv.captions.rooms import Rooms
+from streamsrv.core.session import SessionCore
+from streamsrv.engines.loaded import Engines
 from streamsrv.metrics import Metrics
-from streamsrv.providers.engines import Engines
-from streamsrv.realtime.session_object import Session
-from streamsrv.session.channel import ChannelClosed
-from streamsrv.session.core import SessionCore
-from streamsrv.session.driver import SessionDriver
+from streamsrv.protocol.session_object import Session
+from streamsrv.runtime.channel import ChannelClosed
+from streamsrv.runtime.driver import SessionDriver
 from streamsrv.testing.fakes import fake_engines
 
 TONE = base64.b64encode((8000 * np.sin(np.arange(24_000) * 0.1)).astype("<i2").tobytes()).decode()

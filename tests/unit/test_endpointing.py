@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streamsrv.session.endings import Ending
-from streamsrv.session.endpointing import LIMITS_MS, MAX_WAIT_MS, SHORTEST_MS, Evidence, pause_limit_ms
+from streamsrv.core.turns.endpointing import LIMITS_MS, MAX_WAIT_MS, MIN_MS, Evidence, pause_limit_ms
+from streamsrv.core.turns.sentence_endings import Ending
 
 TEXTS = ["", "What time is it?", "I live in Paris.", "I live in", "um", "apples, pears", "yes"]
 EVIDENCE = st.builds(
@@ -83,13 +83,13 @@ def test_a_very_long_earlier_pause_does_not_make_the_wait_as_long():
 @pytest.mark.parametrize("text", TEXTS)
 def test_eagerness_scales_the_wait_and_auto_is_medium(text: str):
     low, medium, high = (pause_limit_ms(Evidence(text, at_pause=True), eager) for eager in ("low", "medium", "high"))
-    assert (low, high) == (2 * medium, max(round(medium / 2), SHORTEST_MS))
+    assert (low, high) == (2 * medium, max(round(medium / 2), MIN_MS))
     assert limit(text) == medium
 
 
 @given(EVIDENCE, EAGERNESS)
 def test_the_wait_is_bounded(evidence: Evidence, eagerness):
-    assert SHORTEST_MS <= pause_limit_ms(evidence, eagerness) <= MAX_WAIT_MS[eagerness]
+    assert MIN_MS <= pause_limit_ms(evidence, eagerness) <= MAX_WAIT_MS[eagerness]
 
 
 @given(EVIDENCE, st.lists(st.floats(0, 1), min_size=2, max_size=2).map(sorted))

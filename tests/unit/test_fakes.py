@@ -5,14 +5,14 @@ import asyncio
 import numpy as np
 import pytest
 
-from streamsrv.asr.base import RecognitionOptions, RecognitionStream, Transcript
+from streamsrv.engines.asr.base import RecognitionOptions, RecognitionStream, Transcript
+from streamsrv.engines.llm.base import ChatOptions, Delta, Finished, Message, Text
+from streamsrv.engines.tts.base import SpeechOptions
 from streamsrv.errors import EngineError, Overloaded, Rejected, Unavailable
-from streamsrv.llm.base import ChatOptions, Delta, Finished, Message, Text
 from streamsrv.testing.clocks import ManualClock
 from streamsrv.testing.fakes import ScriptedChatModel, ScriptedRecognizer, ToneSynthesizer, fake_engines
 from streamsrv.testing.faults import Fault
 from streamsrv.testing.faulty import FaultyChatModel, FaultyRecognizer, FaultySynthesizer
-from streamsrv.tts.base import SpeechOptions
 
 SECOND = np.zeros(16_000, np.int16)
 

@@ -5,9 +5,9 @@ from collections.abc import AsyncGenerator, Sequence
 
 import pytest
 
+from streamsrv.engines.fallback import FallbackChatModel
+from streamsrv.engines.llm.base import ChatOptions, Delta, Finished, Message, Reasoning, Text, Tool, ToolCallDelta
 from streamsrv.errors import EngineError, Overloaded, Rejected, Unavailable
-from streamsrv.llm.base import ChatOptions, Delta, Finished, Message, Reasoning, Text, Tool, ToolCallDelta
-from streamsrv.providers.fallback import FallbackChatModel
 
 HELLO = [Message("user", "my secret question")]
 ANSWER: list[Delta | EngineError] = [Text("Hi"), Finished("stop")]

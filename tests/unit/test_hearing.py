@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from streamsrv.core.effects import PredictEndOfTurn, SetFramePacing
+from streamsrv.core.inputs import EndOfTurnPredicted, FrameHeard, Input
+from streamsrv.engines.loaded import Engines
 from streamsrv.inference.scheduler import Priority
-from streamsrv.providers.engines import Engines
-from streamsrv.session.effects import Attend, JudgeTurn
-from streamsrv.session.hearing import Hearing
-from streamsrv.session.inputs import FrameHeard, Input, TurnJudged
+from streamsrv.runtime.hearing import Hearing
 from streamsrv.testing.fakes import fake_engines
 
 
@@ -42,7 +42,7 @@ async def engines(model: FakeTurnModel) -> AsyncGenerator[Engines]:
     await engines.aclose()
 
 
-async def judged(engines: Engines, effect: JudgeTurn) -> list[Input]:
+async def judged(engines: Engines, effect: PredictEndOfTurn) -> list[Input]:
     """What is reported of a second of audio in which a pause is judged."""
     reported: list[Input] = []
     tasks: list[asyncio.Task[None]] = []
@@ -53,10 +53,10 @@ async def judged(engines: Engines, effect: JudgeTurn) -> list[Input]:
 
     hearing = Hearing(engines, spawn, reported.append)
     await hearing.append_pcm(np.arange(16_000, dtype=np.int16))
-    hearing.judge(effect)
+    hearing.predict_end_of_turn(effect)
     async with asyncio.timeout(10):
         await asyncio.gather(*tasks)
-    return [report for report in reported if isinstance(report, TurnJudged)]
+    return [report for report in reported if isinstance(report, EndOfTurnPredicted)]
 
 
 FRAME = np.zeros(512, np.int16)
@@ -89,35 +89,37 @@ async def test_each_frame_is_heard_at_once_while_the_core_attends(engines: Engin
 
 async def test_frames_are_gathered_while_the_core_does_not_attend(engines: Engines):
     ears = Ears(engines)
-    ears.hearing.attend(Attend(closely=False))
+    ears.hearing.set_frame_pacing(SetFramePacing(immediate=False))
     assert await ears.listen(9) == [0, 0, 0, 128, 128, 128, 128, 256, 256]
 
 
 async def test_what_was_gathered_is_heard_with_the_first_frame_to_which_the_core_attends(engines: Engines):
     ears = Ears(engines)
-    ears.hearing.attend(Attend(closely=False))
+    ears.hearing.set_frame_pacing(SetFramePacing(immediate=False))
     await ears.listen(2)
-    ears.hearing.attend(Attend(closely=True))
+    ears.hearing.set_frame_pacing(SetFramePacing(immediate=True))
     assert await ears.listen(2) == [96, 128]
 
 
 async def test_what_was_gathered_is_heard_when_something_comes_that_may_depend_on_it(engines: Engines):
     ears = Ears(engines)
-    ears.hearing.attend(Attend(closely=False))
+    ears.hearing.set_frame_pacing(SetFramePacing(immediate=False))
     await ears.listen(2)
     await ears.hearing.catch_up()
     assert ears.heard_ms == 64
 
 
 async def test_the_model_hears_the_turn_and_its_judgement_names_the_pause(engines: Engines, model: FakeTurnModel):
-    assert await judged(engines, JudgeTurn("item", from_ms=320, pause=3)) == [TurnJudged("item", 3, 0.75)]
+    assert await judged(engines, PredictEndOfTurn("item", from_ms=320, pause=3)) == [
+        EndOfTurnPredicted("item", 3, 0.75)
+    ]
     assert model.heard[0][0] == 320 * 16
 
 
 async def test_a_judgement_that_could_not_start_in_time_is_dropped(
     engines: Engines, model: FakeTurnModel, monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setattr("streamsrv.session.hearing.JUDGEMENT_DEADLINE_S", 0.0)
+    monkeypatch.setattr("streamsrv.runtime.hearing.PREDICTION_DEADLINE_S", 0.0)
     started, release = threading.Event(), threading.Event()
 
     def occupy() -> None:
@@ -127,7 +129,7 @@ async def test_a_judgement_that_could_not_start_in_time_is_dropped(
     busy = asyncio.ensure_future(engines.scheduler.run(Priority.FINAL, occupy))
     try:
         await asyncio.to_thread(started.wait, 10)
-        assert await judged(engines, JudgeTurn("item", from_ms=0, pause=1)) == []
+        assert await judged(engines, PredictEndOfTurn("item", from_ms=0, pause=1)) == []
     finally:
         release.set()
         await busy

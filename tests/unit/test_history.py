@@ -6,10 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streamsrv.llm.base import Delta, Finished, Message, Reasoning, Text, Usage
-from streamsrv.llm.context_window import answerable, estimated_tokens, last_turns
-from streamsrv.llm.slots import Seat, SlotTable
-from streamsrv.llm.small_model import EXAMPLES, STYLE, SpokenAnswer, guided
+from streamsrv.engines.llm.base import Delta, Finished, Message, Reasoning, Text, Usage
+from streamsrv.engines.llm.context_window import answerable, estimated_tokens, last_turns
+from streamsrv.engines.llm.slots import Seat, SlotTable
+from streamsrv.engines.llm.small_model import EXAMPLES, STYLE, SpokenAnswer, guided
 
 ROOMY = 100_000
 

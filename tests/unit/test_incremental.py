@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 
 from fake_decoder import WORD_MS, FakeDecoder, silence, spoken, text
-from streamsrv.asr import incremental
-from streamsrv.asr.base import RecognitionOptions, Transcript, Word
-from streamsrv.asr.incremental import IncrementalRecognizer, IncrementalStream
-from streamsrv.asr.utterance import estimate_words
-from streamsrv.asr.window import Span
+from streamsrv.engines.asr import incremental
+from streamsrv.engines.asr.base import RecognitionOptions, Transcript, Word
+from streamsrv.engines.asr.incremental import IncrementalRecognizer, IncrementalStream
+from streamsrv.engines.asr.utterance import estimate_words
+from streamsrv.engines.asr.window import Span
 from streamsrv.errors import EngineError, Overloaded, Rejected, Unavailable
 from streamsrv.inference.scheduler import Priority, Scheduler
 

@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 
 from opus_wire import packets
 from streamsrv.audio import g711
-from streamsrv.realtime.errors import ProtocolError
-from streamsrv.realtime.session_object import AudioFormat, Opus, Pcm, Pcma, Pcmu
-from streamsrv.session.intake import Intake
+from streamsrv.protocol.errors import ProtocolError
+from streamsrv.protocol.session_object import AudioFormat, Opus, Pcm, Pcma, Pcmu
+from streamsrv.runtime.intake import Intake
 
 AUDIO = (8000 * np.sin(np.arange(24_000) * 0.05)).astype("<i2")
 

@@ -6,9 +6,7 @@ from typing import Any
 
 import pytest
 
-from streamsrv.realtime.client_events import ItemTruncate
-from streamsrv.realtime.session_object import Audio, AudioInput, SemanticVad, Session, Transcription
-from streamsrv.session.effects import (
+from streamsrv.core.effects import (
     ClearTimer,
     DropRecognition,
     Effect,
@@ -20,7 +18,9 @@ from streamsrv.session.effects import (
     SendEvent,
     SetTimer,
 )
-from streamsrv.session.inputs import Input, TimerFired
+from streamsrv.core.inputs import Input, TimerFired
+from streamsrv.protocol.client_events import ItemTruncate
+from streamsrv.protocol.session_object import Audio, AudioInput, SemanticVad, Session, Transcription
 from streamsrv.testing.ears import UnexpectedEffect
 from streamsrv.testing.faults import Fault
 from streamsrv.testing.invariants import INVARIANTS, InvariantBroken, check, find_violations

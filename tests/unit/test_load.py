@@ -1,6 +1,6 @@
 """How busy the server is, and whom it lets in."""
 
-from streamsrv.inference.load import MEMORY_S, MOST_BUSY, SESSION_CORES, Load
+from streamsrv.inference.load import MAX_BUSY, MEMORY_S, SESSION_CORES, Load
 
 
 def after(
@@ -60,7 +60,7 @@ def test_who_was_let_in_just_now_counts_before_it_is_measured():
 
 
 def test_a_hundred_at_once_do_not_all_get_into_a_server_that_has_measured_nothing():
-    assert admitted(Load(2), 0) == int(MOST_BUSY * 2 / SESSION_CORES)
+    assert admitted(Load(2), 0) == int(MAX_BUSY * 2 / SESSION_CORES)
 
 
 def test_sessions_that_ended_leave_room_for_as_many():
@@ -80,4 +80,4 @@ def test_measurements_do_not_depend_on_how_often_they_are_taken():
         often.observe(0.5, sessions=3, cpu_s=1, model_s=0.25, lag_s=0, queue_age_s=0)
     assert abs(rarely.busy - often.busy) < 1e-9
     assert abs(rarely.model_busy - often.model_busy) < 1e-9
-    assert rarely.busy < MOST_BUSY
+    assert rarely.busy < MAX_BUSY

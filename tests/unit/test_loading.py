@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 
+from streamsrv.engines.catalogue import Catalogue, CatalogueError, ModelEntry, WeightFile
+from streamsrv.engines.loading import PART_OPTIONS, EngineLoader, LoadContext, load_engine, with_parts
+from streamsrv.engines.weights import ModelStore
 from streamsrv.errors import Unavailable
 from streamsrv.inference.scheduler import Scheduler
-from streamsrv.providers.catalogue import Catalogue, CatalogueError, ModelEntry, WeightFile
-from streamsrv.providers.loading import PART_OPTIONS, EngineLoader, LoadContext, load_engine, with_parts
-from streamsrv.providers.weights import ModelStore
 
 DATA = b"weights"
 WEIGHT = WeightFile("model.bin", len(DATA), hashlib.sha256(DATA).hexdigest())
@@ -38,7 +38,7 @@ def engines(monkeypatch: pytest.MonkeyPatch) -> None:
         return [context.load_part(entry.options[option]) for option in PART_OPTIONS[entry.engine]]
 
     for name, load in {"fake_engine": Loaded, "two_speed": load_pair}.items():
-        module = ModuleType(f"streamsrv.asr.{name}")
+        module = ModuleType(f"streamsrv.engines.asr.{name}")
         module.load = load  # type: ignore[attr-defined]
         monkeypatch.setitem(sys.modules, module.__name__, module)
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from streamsrv.session.loudness import Loudness
+from streamsrv.core.turns.loudness import Loudness
 
 
 def speak(loudness: Loudness, level_db: float, frames: int = 20) -> Loudness:
@@ -33,7 +33,7 @@ def test_what_was_nobodys_counts_for_nothing():
     loudness = speak(Loudness(), -20)
     loudness.end_turn()
     speak(loudness, -50)
-    loudness.disregard()
+    loudness.discard()
     assert speak(loudness, -20).quieter_db == pytest.approx(0)
 
 

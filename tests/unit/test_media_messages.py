@@ -1,6 +1,6 @@
 import pytest
 
-from streamsrv.webrtc.messages import MAX_MESSAGE_BYTES, Clear, Deframer, Event, Frame, Speech, encode
+from streamsrv.media.messages import MAX_MESSAGE_BYTES, Clear, Deframer, Event, Frame, Speech, encode
 
 SAID: list[Frame] = [Event(1, '{"type":"x"}'), Speech(2, "item_1", 24_000, bytes(range(256)) * 10), Clear(1)]
 

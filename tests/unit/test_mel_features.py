@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from streamsrv.turn.mel_features import BANDS, HOP, SAMPLE_RATE, WINDOW, log_mel
+from streamsrv.engines.turn.mel_features import BANDS, HOP, SAMPLE_RATE, WINDOW, log_mel
 
 REFERENCE = {
     (0, 0): -0.3071,

@@ -3,11 +3,11 @@
 import numpy as np
 
 from streamsrv.audio.opus import OpusEncoder
-from streamsrv.webrtc.microphone import MicrophoneStream
-from streamsrv.webrtc.playout import SAMPLE_RATE
+from streamsrv.media.microphone import MicrophoneStream
+from streamsrv.media.playout import SAMPLE_RATE
 
 TICKS, PACKET_MS, BLOCK = 960, 20, 320
-MOST_HELD_BACK = 48
+MAX_HELD_BACK = 48
 """Samples that the resampler may keep to itself: 3 ms."""
 
 
@@ -28,7 +28,7 @@ def receive(microphone: MicrophoneStream, payloads: list[bytes], number: int) ->
 def test_a_packet_is_heard_as_soon_as_it_comes():
     microphone, payloads = MicrophoneStream(), packets(10)
     heard = [receive(microphone, payloads, number) for number in range(10)]
-    assert BLOCK - MOST_HELD_BACK <= heard[0] <= BLOCK
+    assert BLOCK - MAX_HELD_BACK <= heard[0] <= BLOCK
     assert heard[1:] == [BLOCK] * 9
 
 

@@ -3,7 +3,14 @@ from collections.abc import Sequence
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streamsrv.asr.pauses import LONGEST_FRAMES, ONSET_FRAMES, PADDING_FRAMES, PAUSE_FRAMES, FrameSpan, UtteranceCutter
+from streamsrv.engines.asr.pauses import (
+    MAX_FRAMES,
+    ONSET_FRAMES,
+    PADDING_FRAMES,
+    PAUSE_FRAMES,
+    FrameSpan,
+    UtteranceCutter,
+)
 
 
 def cut(probabilities: Sequence[float]) -> list[FrameSpan]:
@@ -52,8 +59,8 @@ def test_a_flutter_around_the_threshold_is_one_utterance():
 
 
 def test_speech_without_a_pause_is_cut_where_it_is_quietest():
-    quietest = LONGEST_FRAMES * 4 // 5
-    probabilities = speech(2 * LONGEST_FRAMES)
+    quietest = MAX_FRAMES * 4 // 5
+    probabilities = speech(2 * MAX_FRAMES)
     probabilities[quietest] = 0.6
     first, second, *_ = cut(probabilities)
     assert first == FrameSpan(0, quietest)
@@ -66,7 +73,7 @@ def test_utterances_are_ordered_short_and_miss_no_speech(runs: list[tuple[float,
     spans = cut(probabilities)
     edges = [edge for span in spans for edge in (span.start, span.end)]
     assert edges == sorted(edges)
-    assert all(0 < span.end - span.start <= LONGEST_FRAMES for span in spans)
+    assert all(0 < span.end - span.start <= MAX_FRAMES for span in spans)
     inside = {frame for span in spans for frame in range(span.start, span.end)}
     for frame in range(len(probabilities) - 1):
         if min(probabilities[frame : frame + 2]) >= 0.5:

@@ -1,7 +1,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from streamsrv.webrtc.playout import FRAME_SAMPLES, MAX_QUEUED_SAMPLES, Played, Playout
+from streamsrv.media.playout import FRAME_SAMPLES, MAX_QUEUED_SAMPLES, Played, Playout
 
 
 def ramp(samples: int, start: int = 1) -> NDArray[np.int16]:

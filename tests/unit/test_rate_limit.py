@@ -2,8 +2,8 @@
 
 import pytest
 
-from streamsrv.realtime.errors import ProtocolError
-from streamsrv.session.rate_limit import RateLimit
+from streamsrv.core.rate_limit import RateLimit
+from streamsrv.protocol.errors import ProtocolError
 
 
 def test_the_limit_is_refilled_evenly():

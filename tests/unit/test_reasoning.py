@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streamsrv.llm.base import Reasoning, Text
-from streamsrv.llm.reasoning import ReasoningFilter
+from streamsrv.engines.llm.base import Reasoning, Text
+from streamsrv.engines.llm.reasoning import ReasoningFilter
 
 PIECES = st.sampled_from(["<think>", "</think>", "<", "think", ">", "</", "thi", "word", " ", "\n", "1<2", "é"])
 STREAMS = st.lists(PIECES, max_size=12).map("".join)

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streamsrv.asr.window import Excerpt, RecognitionWindow, Span, WindowLimits
+from streamsrv.engines.asr.window import Excerpt, RecognitionWindow, Span, WindowLimits
 
 LIMITS = WindowLimits()
 FRAME_MS = 32

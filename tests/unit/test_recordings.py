@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
-from streamsrv.asr.base import RecognitionOptions, Transcript, Word
-from streamsrv.asr.recordings import recognize_recording
+from streamsrv.engines.asr.base import RecognitionOptions, Transcript, Word
+from streamsrv.engines.asr.recordings import recognize_recording
 from streamsrv.errors import Unavailable
 from streamsrv.inference.scheduler import Scheduler
 from streamsrv.testing.fakes import LoudnessVad

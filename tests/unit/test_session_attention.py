@@ -1,26 +1,26 @@
 """When a session wants each frame of audio at once, and when frames may be gathered."""
 
 from harness import Talk, of_type
-from streamsrv.llm.base import Finished
-from streamsrv.realtime.session_object import Audio, AudioInput
-from streamsrv.session.effects import Attend, Effect
-from streamsrv.session.turn_taking import ATTENTION_MS
+from streamsrv.core.effects import Effect, SetFramePacing
+from streamsrv.core.turns.turn_taking import IMMEDIATE_MS
+from streamsrv.engines.llm.base import Finished
+from streamsrv.protocol.session_object import Audio, AudioInput
 
 
 def attention(effects: list[Effect]) -> list[bool]:
-    return [effect.closely for effect in of_type(effects, Attend)]
+    return [effect.immediate for effect in of_type(effects, SetFramePacing)]
 
 
 def quiet_room(**session) -> Talk:
     """A session in which nothing has been said for long enough."""
     talk = Talk(**session)
-    assert attention(talk.silence(2 * ATTENTION_MS)) == [False]
+    assert attention(talk.silence(2 * IMMEDIATE_MS)) == [False]
     return talk
 
 
 def test_a_session_attends_at_first():
     talk = Talk()
-    assert attention([*talk.all, *talk.silence(ATTENTION_MS - 64)]) == []
+    assert attention([*talk.all, *talk.silence(IMMEDIATE_MS - 64)]) == []
 
 
 def test_the_first_frame_of_speech_wakes_it():
@@ -49,4 +49,4 @@ def test_without_turn_detection_it_attends_from_speech_to_commit():
     talk.speech()
     assert attention(talk.silence(8000)) == []
     talk.client('{"type": "input_audio_buffer.commit"}')
-    assert attention(talk.silence(2 * ATTENTION_MS)) == [False]
+    assert attention(talk.silence(2 * IMMEDIATE_MS)) == [False]

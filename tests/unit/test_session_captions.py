@@ -3,9 +3,11 @@
 from typing import Any
 
 from harness import Talk, error, event, events, of_type, types
-from streamsrv.asr.base import Transcript, Word
+from streamsrv.core.effects import EnterRoom, FinishRecognition, OpenRecognition, SettleCaption, ShowCaption
+from streamsrv.core.inputs import RecognitionFailed, TranscriptReceived
+from streamsrv.engines.asr.base import Transcript, Word
 from streamsrv.errors import Unavailable
-from streamsrv.realtime.session_object import (
+from streamsrv.protocol.session_object import (
     Audio,
     AudioInput,
     CaptionOptions,
@@ -13,8 +15,6 @@ from streamsrv.realtime.session_object import (
     StreamsrvOptions,
     Transcription,
 )
-from streamsrv.session.effects import EnterRoom, FinishRecognition, OpenRecognition, SettleCaption, ShowCaption
-from streamsrv.session.inputs import RecognitionFailed, TranscriptReceived
 
 MAIN = CaptionOptions("main")
 PREFIX = "conversation.item.input_audio_transcription"

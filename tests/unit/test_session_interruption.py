@@ -5,10 +5,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harness import RATE, Talk, error, event, events, of_type, types
+from streamsrv.core.effects import Generate, SendAudio, StopGeneration
+from streamsrv.core.inputs import GenerationFailed, ModelOutput, SegmentSpoken, SpeechOutput
+from streamsrv.engines.llm.base import Finished, Text
 from streamsrv.errors import Rejected, Unavailable
-from streamsrv.llm.base import Finished, Text
-from streamsrv.session.effects import Generate, SendAudio, StopGeneration
-from streamsrv.session.inputs import GenerationFailed, ModelOutput, SegmentSpoken, SpeechOutput
 
 CLOSING = [
     "response.output_audio.done",

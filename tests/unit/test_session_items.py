@@ -5,13 +5,13 @@ import base64
 import pytest
 
 from harness import Talk, counting_ids, error, event, events, of_type, types
-from streamsrv.asr.base import Transcript
-from streamsrv.llm.base import Finished, ToolCall, ToolCallDelta
-from streamsrv.realtime.client_events import decode_client_event
-from streamsrv.realtime.session_object import Audio, AudioInput, transcription_session
-from streamsrv.session.core import SessionCore
-from streamsrv.session.effects import Close, DropRecognition, Generate, OpenRecognition, RecognizeClip, Synthesize
-from streamsrv.session.inputs import AudioAppended, EventReceived, FrameHeard, TranscriptReceived
+from streamsrv.core.effects import Close, DropRecognition, Generate, OpenRecognition, RecognizeClip, Synthesize
+from streamsrv.core.inputs import AudioAppended, EventReceived, FrameHeard, TranscriptReceived
+from streamsrv.core.session import SessionCore
+from streamsrv.engines.asr.base import Transcript
+from streamsrv.engines.llm.base import Finished, ToolCall, ToolCallDelta
+from streamsrv.protocol.client_events import decode_client_event
+from streamsrv.protocol.session_object import Audio, AudioInput, transcription_session
 
 HELLO = (
     '{"type": "conversation.item.create", "item": {"id": "u1", "type": "message", "role": "user", '

@@ -2,8 +2,8 @@
 
 import pytest
 
-from streamsrv.realtime.errors import ProtocolError
-from streamsrv.realtime.session_object import (
+from streamsrv.protocol.errors import ProtocolError
+from streamsrv.protocol.session_object import (
     SemanticVad,
     ServerVad,
     Session,

@@ -3,11 +3,11 @@
 import numpy as np
 
 from harness import RATE, Talk, event, of_type, types
-from streamsrv.asr.base import Transcript
+from streamsrv.core.effects import Generate, OpenRecognition, SendAudio, StopGeneration, Synthesize
+from streamsrv.core.inputs import GenerationFailed, SegmentSpoken, SpeechOutput, TranscriptReceived
+from streamsrv.engines.asr.base import Transcript
+from streamsrv.engines.llm.base import Finished, ToolCallDelta, Usage
 from streamsrv.errors import Unavailable
-from streamsrv.llm.base import Finished, ToolCallDelta, Usage
-from streamsrv.session.effects import Generate, OpenRecognition, SendAudio, StopGeneration, Synthesize
-from streamsrv.session.inputs import GenerationFailed, SegmentSpoken, SpeechOutput, TranscriptReceived
 
 BEFORE_THE_TURN_ENDS = {"input_audio_buffer.speech_started"}
 

@@ -1,15 +1,8 @@
 """A spoken turn, from speech to the spoken answer, through the pure core."""
 
 from harness import Talk, error, event, events, of_type, types
-from streamsrv.llm.base import Finished, Reasoning, Usage
-from streamsrv.session.effects import (
-    FinishRecognition,
-    Generate,
-    OpenRecognition,
-    SendAudio,
-    StopGeneration,
-    Synthesize,
-)
+from streamsrv.core.effects import FinishRecognition, Generate, OpenRecognition, SendAudio, StopGeneration, Synthesize
+from streamsrv.engines.llm.base import Finished, Reasoning, Usage
 
 SPOKEN_TURN = [
     "input_audio_buffer.speech_started",
@@ -220,6 +213,6 @@ def test_the_idle_timeout_counts_from_the_end_of_playback_and_prompts_the_user()
 
 def manual() -> dict:
     """A session without turn detection."""
-    from streamsrv.realtime.session_object import Audio, AudioInput
+    from streamsrv.protocol.session_object import Audio, AudioInput
 
     return {"audio": Audio(input=AudioInput(turn_detection=None))}

@@ -1,10 +1,17 @@
 """Turns of a session: interruptions that are weighed first, and microphones that go silent."""
 
 from harness import Talk, event, of_type, types
-from streamsrv.asr.base import Transcript
-from streamsrv.llm.base import Finished
-from streamsrv.session.effects import DropRecognition, Generate, JudgeTurn, OpenRecognition, SetTimer, StopGeneration
-from streamsrv.session.inputs import TranscriptReceived, TurnJudged
+from streamsrv.core.effects import (
+    DropRecognition,
+    Generate,
+    OpenRecognition,
+    PredictEndOfTurn,
+    SetTimer,
+    StopGeneration,
+)
+from streamsrv.core.inputs import EndOfTurnPredicted, TranscriptReceived
+from streamsrv.engines.asr.base import Transcript
+from streamsrv.engines.llm.base import Finished
 
 SEMANTIC = {"input": {"turn_detection": {"type": "semantic_vad"}}}
 
@@ -151,10 +158,10 @@ def test_the_end_of_turn_model_is_asked_once_in_each_pause_and_shortens_or_lengt
         talk = semantic()
         talk.speech()
         talk.silence(224)
-        asked = of_type(talk.all, JudgeTurn)
+        asked = of_type(talk.all, PredictEndOfTurn)
         assert len(asked) == 1
         hear(talk, text)
-        talk.give(TurnJudged(asked[0].item_id, asked[0].pause, probability))
+        talk.give(EndOfTurnPredicted(asked[0].item_id, asked[0].pause, probability))
         return "input_audio_buffer.speech_stopped" in types(talk.silence(ms))
 
     assert ends_within(352, "I would like a pizza", 0.99)
@@ -167,11 +174,11 @@ def test_a_judgement_of_an_earlier_pause_is_dropped():
     talk = semantic()
     talk.speech()
     talk.silence(224)
-    late = of_type(talk.all, JudgeTurn)[0]
+    late = of_type(talk.all, PredictEndOfTurn)[0]
     talk.speech()
     talk.silence(224)
     hear(talk, "I would like a pizza")
-    talk.give(TurnJudged(late.item_id, late.pause, 0.99))
+    talk.give(EndOfTurnPredicted(late.item_id, late.pause, 0.99))
     assert "input_audio_buffer.speech_stopped" not in types(talk.silence(352))
 
 
@@ -182,4 +189,4 @@ def test_server_vad_keeps_to_its_silence_whatever_was_said():
     hear(talk, "What time is it?")
     assert "input_audio_buffer.speech_stopped" not in types(talk.silence(288))
     assert "input_audio_buffer.speech_stopped" in types(talk.silence(64))
-    assert not of_type(talk.all, JudgeTurn)
+    assert not of_type(talk.all, PredictEndOfTurn)

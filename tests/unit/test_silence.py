@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from streamsrv.tts.silence import SilenceTrimmer, pause_after_ms
+from streamsrv.engines.tts.silence import SilenceTrimmer, pause_after_ms
 
 RATE = 1000  # a sample is a millisecond
 

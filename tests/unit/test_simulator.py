@@ -6,10 +6,10 @@ from typing import Any, get_args
 import numpy as np
 import pytest
 
+from streamsrv.core import effects
+from streamsrv.core.effects import Effect, Generate, PrepareModel, RecognizeClip, SendAudio
 from streamsrv.errors import Overloaded, Rejected, Unavailable
-from streamsrv.realtime.session_object import Audio, AudioInput, SemanticVad, Session, TurnDetection
-from streamsrv.session import effects
-from streamsrv.session.effects import Effect, Generate, PrepareModel, RecognizeClip, SendAudio
+from streamsrv.protocol.session_object import Audio, AudioInput, SemanticVad, Session, TurnDetection
 from streamsrv.testing.compact import compact
 from streamsrv.testing.ears import UnexpectedEffect
 from streamsrv.testing.faults import Fault
@@ -208,7 +208,7 @@ def test_an_end_of_turn_model_knows_whether_more_is_coming():
     scenario = replace(COUNT, script=(Act(After(0), Say(sounds)),), session=session(SemanticVad()))
     told = sound(replace(scenario, turn_model=TurnModelTraits(certainty=0.75))).describe()
     assert told.index("probability=0.25") < told.index("probability=0.75")
-    assert "TurnJudged" not in sound(scenario).describe()
+    assert "EndOfTurnPredicted" not in sound(scenario).describe()
 
 
 def test_the_audio_says_which_words_are_in_it():

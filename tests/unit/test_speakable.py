@@ -4,8 +4,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from streamsrv.tts.numbers import NUMBER_LANGUAGES, whole_number
-from streamsrv.tts.speakable import speakable
+from streamsrv.text.numbers import NUMBER_LANGUAGES, whole_number
+from streamsrv.text.speakable import speakable
 
 
 @pytest.mark.parametrize(

@@ -1,9 +1,9 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streamsrv.asr.base import RecognizedUtterance, Word
-from streamsrv.asr.words import join_words
-from streamsrv.captions.subtitles import LONGEST_MS, MOST_CHARACTERS, Cue, cues_of, srt, vtt
+from streamsrv.engines.asr.base import RecognizedUtterance, Word
+from streamsrv.engines.asr.words import join_words
+from streamsrv.text.subtitles import MAX_CHARACTERS, MAX_MS, Cue, cues_of, srt, vtt
 
 
 def spoken(text: str, start_ms: int = 0, word_ms: int = 250) -> RecognizedUtterance:
@@ -64,8 +64,8 @@ def test_every_word_is_shown_once_and_no_cue_is_too_much(texts: list[list[str]],
     assert join_words([cue.text for cue in cues]) == join_words([utterance.text for utterance in utterances])
     for cue in cues:
         one_word = " " not in cue.text
-        assert len(cue.text) <= MOST_CHARACTERS or one_word
-        assert cue.end_ms - cue.start_ms <= LONGEST_MS or one_word
+        assert len(cue.text) <= MAX_CHARACTERS or one_word
+        assert cue.end_ms - cue.start_ms <= MAX_MS or one_word
 
 
 def test_srt():

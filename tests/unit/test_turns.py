@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streamsrv.session.turns import SpeechStarted, SpeechStopped, TurnDetector, TurnOptions
+from streamsrv.core.turns.detector import SpeechStarted, SpeechStopped, TurnDetector, TurnOptions
 
 FRAME_MS = 32
 

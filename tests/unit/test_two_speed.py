@@ -10,14 +10,21 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from streamsrv.asr.base import RecognitionOptions, Transcript
-from streamsrv.asr.newest import Newest
-from streamsrv.asr.pause_gate import LEAST_SPEECH_MS, LONGEST_MS, PAUSE_MS, Frame, HeldSpeech, Pace
-from streamsrv.asr.two_speed import LOST_S, TURN_SILENCE_MS, TwoSpeedRecognizer, TwoSpeedStream, continuation, load
+from streamsrv.engines.asr.base import RecognitionOptions, Transcript
+from streamsrv.engines.asr.newest import Newest
+from streamsrv.engines.asr.pause_gate import MAX_MS, MIN_SPEECH_MS, PAUSE_MS, Frame, HeldSpeech, Pace
+from streamsrv.engines.asr.two_speed import (
+    LOST_S,
+    TURN_SILENCE_MS,
+    TwoSpeedRecognizer,
+    TwoSpeedStream,
+    continuation,
+    load,
+)
+from streamsrv.engines.catalogue import ModelEntry
+from streamsrv.engines.loading import LoadContext
 from streamsrv.errors import EngineError, Overloaded, Rejected, Unavailable
 from streamsrv.inference.scheduler import Scheduler
-from streamsrv.providers.catalogue import ModelEntry
-from streamsrv.providers.loading import LoadContext
 
 LONG_MS = 60_000
 FINAL_FAST = Transcript("fast", is_final=True, at_pause=True)
@@ -136,7 +143,7 @@ async def test_the_fast_one_hears_everything_at_once_and_the_accurate_one_speech
 async def test_a_click_is_not_worth_asking():
     pair = Pair()
     async with pair.open() as stream:
-        speak(stream, LEAST_SPEECH_MS - 1, pause_ms=500)
+        speak(stream, MIN_SPEECH_MS - 1, pause_ms=500)
         assert pair.accurate.streams[0].frames == []
 
 
@@ -350,7 +357,7 @@ async def test_an_accurate_one_that_is_too_slow_is_tried_again_after_some_pauses
         assert accurate.frames == []
         pauses = 1
         while not accurate.frames:
-            speak(stream, LEAST_SPEECH_MS)
+            speak(stream, MIN_SPEECH_MS)
             pauses += 1
         assert pauses > 3
 
@@ -358,7 +365,7 @@ async def test_an_accurate_one_that_is_too_slow_is_tried_again_after_some_pauses
 async def test_speech_that_nobody_had_time_for_is_given_up():
     pair = Pair()
     async with pair.open() as stream:
-        for _ in range(LONGEST_MS // 1000 + 1):
+        for _ in range(MAX_MS // 1000 + 1):
             push(stream, 1000, speech=True)
         speak(stream)
         stream.finish()
@@ -450,7 +457,7 @@ def test_a_pace_grows_with_the_speech_up_to_a_bound():
     pace.measured(2000, 300)
     assert pace.expected_ms(2000) == pytest.approx(300)
     assert pace.expected_ms(8000) == pytest.approx(600)
-    assert pace.expected_ms(100_000) == pace.expected_ms(Pace.LONGEST_MS)
+    assert pace.expected_ms(100_000) == pace.expected_ms(Pace.MAX_MS)
 
 
 @given(st.lists(st.floats(100, 300), min_size=1))

@@ -7,10 +7,10 @@ import pytest
 from numpy.typing import NDArray
 
 from fake_decoder import WORD_MS, FakeDecoder, silence, spoken, text
-from streamsrv.asr.base import RecognitionOptions, Transcript, Word
-from streamsrv.asr.incremental import Hypothesis
-from streamsrv.asr.utterance import Utterance, estimate_words
-from streamsrv.asr.window import Span
+from streamsrv.engines.asr.base import RecognitionOptions, Transcript, Word
+from streamsrv.engines.asr.incremental import Hypothesis
+from streamsrv.engines.asr.utterance import Utterance, estimate_words
+from streamsrv.engines.asr.window import Span
 
 
 def hear(utterance: Utterance, *frames: tuple[NDArray[np.int16], bool]) -> list[Transcript]:

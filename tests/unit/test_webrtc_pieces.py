@@ -5,9 +5,9 @@ import asyncio
 import numpy as np
 
 from streamsrv.audio.opus import OpusEncoder
-from streamsrv.webrtc.incoming import MAX_AUDIO_SAMPLES, MAX_EVENTS, IncomingQueue
-from streamsrv.webrtc.microphone import MicrophoneStream
-from streamsrv.webrtc.token_bucket import TokenBucket
+from streamsrv.media.microphone import MicrophoneStream
+from streamsrv.token_bucket import TokenBucket
+from streamsrv.transports.webrtc.incoming import MAX_AUDIO_SAMPLES, MAX_EVENTS, IncomingQueue
 
 BLOCK = np.zeros(512, np.int16)
 

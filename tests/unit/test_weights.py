@@ -12,9 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from streamsrv.providers import sources, weights
-from streamsrv.providers.catalogue import ModelEntry, Source, WeightFile
-from streamsrv.providers.weights import FetchFailed, MissingWeights, ModelStore, default_model_folder
+from streamsrv.engines import sources, weights
+from streamsrv.engines.catalogue import ModelEntry, Source, WeightFile
+from streamsrv.engines.weights import FetchFailed, MissingWeights, ModelStore, default_model_folder
 
 DATA = bytes(range(256)) * 4096
 HUB = Source("hub", "someone/model", "deep/model.bin", "v1")

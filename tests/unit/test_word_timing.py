@@ -5,8 +5,8 @@ from itertools import pairwise
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streamsrv.tts.base import SpokenWord
-from streamsrv.tts.word_timing import estimate_words
+from streamsrv.engines.tts.base import SpokenWord
+from streamsrv.text.word_timing import estimate_words
 
 LATIN = st.text(st.sampled_from("abc ,.$5%€é😀*`\n"), max_size=80)
 

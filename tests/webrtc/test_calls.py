@@ -176,7 +176,7 @@ async def test_a_client_that_takes_no_audio_can_only_have_text(server):
 
 
 async def test_without_aiortc_the_answer_says_what_is_missing(server, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr("streamsrv.api.calls.webrtc_is_installed", lambda: False)
+    monkeypatch.setattr("streamsrv.http.calls.webrtc_is_installed", lambda: False)
     reply = await Caller().connect(server)
     assert (reply.status, reply.error["code"]) == (501, "webrtc_unavailable")
     assert "streamsrv[webrtc]" in reply.error["message"]

@@ -8,9 +8,9 @@ import pytest
 from aioice import stun
 
 from streamsrv.audio.opus import SILENCE, OpusDecoder
-from streamsrv.webrtc.playout import Played
-from streamsrv.webrtc.seams import tap_connectivity_checks, tap_packets
-from streamsrv.webrtc.speech_track import TAIL_FRAMES, SpeechTrack
+from streamsrv.media.playout import Played
+from streamsrv.media.seams import tap_connectivity_checks, tap_packets
+from streamsrv.media.speech_track import TAIL_FRAMES, SpeechTrack
 
 
 @pytest.fixture

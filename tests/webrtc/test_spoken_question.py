@@ -10,8 +10,8 @@ from recordings import recording
 from serving import serving
 from streamsrv.audio.files import read_audio
 from streamsrv.config import Settings
+from streamsrv.engines.startup import load_engines
 from streamsrv.errors import EngineError
-from streamsrv.providers.startup import load_engines
 
 
 @pytest.fixture(scope="module")

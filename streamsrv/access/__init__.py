@@ -1,0 +1,1 @@
+"""Who may do what: authentication, client secrets, and how a session begins."""

@@ -1,1 +1,0 @@
-"""HTTP: authentication, health, models."""

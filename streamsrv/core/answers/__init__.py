@@ -1,0 +1,1 @@
+"""Answers: from a response that is asked for to events and speech."""

@@ -1,0 +1,259 @@
+"""The items a response puts out: messages, written or spoken, and function calls. Pure."""
+
+from collections import deque
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from streamsrv.core.answers.segmenter import Segment, Segmenter
+from streamsrv.core.conversation import Conversation
+from streamsrv.core.effects import ClearTimer, FinishAudio, SendAudio, SetTimer, Synthesize
+from streamsrv.core.inputs import SpeechOutput
+from streamsrv.core.outbox import Outbox
+from streamsrv.core.playback.ledger import PlacedWord, PlaybackLedger
+from streamsrv.engines.llm.base import ToolCallDelta
+from streamsrv.engines.tts.base import SpeechOptions
+from streamsrv.protocol.items import FunctionCallItem, Item, MessageItem, OutputAudio, OutputText, Status, item_to_wire
+from streamsrv.protocol.session_object import AudioFormat, MaxOutputTokens
+from streamsrv.text.speakable import speakable
+
+AHEAD_MS = 10_000
+"""Speech is made while less than this waits at the client to be played: most of what is cut off is never made."""
+WORD_EVENTS = "words.timed"
+"""Name under which a client asks for `streamsrv.words.timed` events."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ResponsePlan:
+    """What a response was asked to be; fixed when it is created."""
+
+    id: str
+    modality: Literal["audio", "text"]
+    format: AudioFormat
+    speech: SpeechOptions
+    max_output_tokens: MaxOutputTokens
+    metadata: dict[str, str] | None
+    in_conversation: bool
+    times_words: bool = False
+    """Whether the client is told when each word is spoken."""
+
+    @property
+    def spoken_as(self) -> SpeechOptions | None:
+        """How the answer is spoken; None for a written one."""
+        return self.speech if self.modality == "audio" else None
+
+
+class OutputItems:
+    """Announces the items of one response, and adds them to the conversation if the response belongs to it."""
+
+    def __init__(self, plan: ResponsePlan, generation: int, conversation: Conversation, outbox: Outbox) -> None:
+        self.plan = plan
+        self.generation = generation
+        self.outbox = outbox
+        self._conversation = conversation
+        self._items: list[Item] = []
+        self._previous: list[str | None] = []
+
+    def add(self, item: Item) -> int:
+        """Announce an item in progress; return its output index."""
+        index = len(self._items)
+        self._items.append(item)
+        self.outbox.send("response.output_item.added", **self._place(index), item=item_to_wire(item))
+        previous_id = None
+        if self.plan.in_conversation:
+            previous_id = self._conversation.add(item)
+            self.outbox.send("conversation.item.added", previous_item_id=previous_id, item=item_to_wire(item))
+        self._previous.append(previous_id)
+        return index
+
+    def finish(self, index: int, status: Status) -> None:
+        """Announce that an item will not change any more."""
+        item = self._items[index]
+        item.status = status
+        self._conversation.finish(item)
+        if item.id in self._conversation:
+            self.outbox.send("conversation.item.done", previous_item_id=self._previous[index], item=item_to_wire(item))
+        self.outbox.send("response.output_item.done", **self._place(index), item=item_to_wire(item))
+
+    def to_wire(self) -> list[dict[str, Any]]:
+        return [item_to_wire(item) for item in self._items]
+
+    def _place(self, index: int) -> dict[str, Any]:
+        return {"response_id": self.plan.id, "output_index": index}
+
+
+class FunctionCall:
+    """A function call while its arguments arrive."""
+
+    def __init__(self, items: OutputItems, first: ToolCallDelta) -> None:
+        self._items = items
+        call_id = first.call_id or items.outbox.new_id("call")
+        self._item = FunctionCallItem(
+            id=items.outbox.new_id("item"), status="in_progress", name=first.name, call_id=call_id, arguments=""
+        )
+        self._index = items.add(self._item)
+        self.closed = False
+        self.take(first)
+
+    def take(self, delta: ToolCallDelta) -> None:
+        if delta.arguments:
+            self._item.arguments += delta.arguments
+            self._send("delta", delta=delta.arguments)
+
+    def close(self, status: Status) -> None:
+        """No more arguments come."""
+        self.closed = True
+        self._send("done", name=self._item.name, arguments=self._item.arguments)
+        self._items.finish(self._index, status)
+
+    def _send(self, suffix: str, **fields: str) -> None:
+        self._items.outbox.send(
+            f"response.function_call_arguments.{suffix}",
+            response_id=self._items.plan.id,
+            item_id=self._item.id,
+            output_index=self._index,
+            call_id=self._item.call_id,
+            **fields,
+        )
+
+
+class _Message:
+    """What written and spoken messages have in common: one item with one content part."""
+
+    def __init__(self, items: OutputItems, part: dict[str, str]) -> None:
+        outbox = items.outbox
+        self.item = MessageItem(id=outbox.new_id("item"), status="in_progress", role="assistant", content=[])
+        self.closed = False
+        self._items = items
+        self._outbox = outbox
+        self._index = items.add(self.item)
+        self._place: dict[str, Any] = {
+            "response_id": items.plan.id,
+            "item_id": self.item.id,
+            "output_index": self._index,
+            "content_index": 0,
+        }
+        outbox.send("response.content_part.added", **self._place, part=part)
+
+    def _finish(self, part: dict[str, str], content: OutputText | OutputAudio, status: Status) -> None:
+        self.closed = True
+        self.item.content = [content]
+        self._outbox.send("response.content_part.done", **self._place, part=part)
+        self._items.finish(self._index, status)
+
+
+class WrittenMessage(_Message):
+    """An assistant message of a text response."""
+
+    def __init__(self, items: OutputItems) -> None:
+        super().__init__(items, {"type": "text", "text": ""})
+        self._text = ""
+        self.complete = False
+        """Whether the model finished it."""
+
+    def take_text(self, text: str) -> None:
+        self._text += text
+        self._outbox.send("response.output_text.delta", **self._place, delta=text)
+
+    def finish_text(self) -> None:
+        self.complete = True
+
+    def close(self, status: Status) -> None:
+        self._outbox.send("response.output_text.done", **self._place, text=self._text)
+        self._finish({"type": "text", "text": self._text}, OutputText(self._text), status)
+
+
+class SpokenMessage(_Message):
+    """An assistant message that is spoken segment by segment; its transcript never runs ahead of its audio."""
+
+    def __init__(self, items: OutputItems) -> None:
+        super().__init__(items, {"type": "audio", "transcript": ""})
+        self.ledger = PlaybackLedger(items.plan.speech.speed)
+        self.begun = False
+        """Whether its first segment is known."""
+        self._segmenter = Segmenter()
+        self._waiting: deque[Segment] = deque()
+        self._speaking: Segment | None = None
+        self._space = ""  # between the transcript so far and the next segment
+        self._all_text = False
+        self._is_early = False  # the timer was set, as the next segment was not due
+
+    @property
+    def complete(self) -> bool:
+        """Whether the model finished it and all of it was synthesised."""
+        return self._all_text and self._speaking is None and not self._waiting
+
+    def take_text(self, text: str) -> None:
+        self._waiting.extend(self._segmenter.feed(text))
+
+    def finish_text(self) -> None:
+        self._waiting.extend(self._segmenter.finish())
+        self._all_text = True
+
+    def speak(self, now_ms: int) -> None:
+        """Have the next segment synthesised, if its turn has come."""
+        while self._waiting and self._speaking is None:
+            ahead_ms = self.ledger.play_until_ms - now_ms
+            if ahead_ms > AHEAD_MS:
+                self._is_early = True
+                self._outbox.emit(SetTimer(self._timer, ahead_ms - AHEAD_MS))
+                return
+            segment = self._waiting.popleft()
+            text = speakable(segment.text, self._items.plan.speech.language)
+            if not text:
+                self._end(segment)
+                continue
+            self._speaking = segment
+            self.begun = True
+            self._outbox.emit(Synthesize(self._items.generation, text, self._items.plan.speech))
+
+    def take_speech(self, speech: SpeechOutput, now_ms: int) -> None:
+        """Send audio of the segment being spoken; with its first audio goes its text."""
+        if self._speaking is None:
+            return
+        if not self.ledger.in_segment:
+            self._begin(self._speaking)
+        self.ledger.send(round(len(speech.pcm) * 1000 / speech.sample_rate), now_ms, speech.words)
+        self._outbox.emit(SendAudio(self._place, speech.pcm, speech.sample_rate, self._items.plan.format))
+
+    def segment_spoken(self) -> None:
+        """All audio of the segment was sent."""
+        if self._speaking is None:
+            return
+        self._end(self._speaking)
+        self._speaking = None
+
+    def close(self, status: Status) -> None:
+        if self.ledger.in_segment:
+            self.ledger.end_segment(complete=False)
+        self._speaking = None
+        self._waiting.clear()
+        if self._is_early:
+            self._outbox.emit(ClearTimer(self._timer))
+        transcript = self.ledger.transcript
+        self._outbox.emit(FinishAudio(self.item.id))
+        self._outbox.send("response.output_audio.done", **self._place)
+        self._outbox.send("response.output_audio_transcript.done", **self._place, transcript=transcript)
+        self._finish({"type": "audio", "transcript": transcript}, OutputAudio(transcript), status)
+
+    @property
+    def _timer(self) -> str:
+        return f"speech:{self._items.generation}"
+
+    def _begin(self, segment: Segment) -> None:
+        text = segment.text.rstrip() if self.ledger.transcript else segment.text.strip()
+        delta = self._space + text
+        self._space = segment.text[len(segment.text.rstrip()) :]
+        if delta:
+            self.ledger.begin_segment(delta)
+            self._outbox.send("response.output_audio_transcript.delta", **self._place, delta=delta)
+
+    def _end(self, segment: Segment) -> None:
+        if not self.ledger.in_segment:
+            self._begin(segment)
+        if self.ledger.in_segment:
+            self._tell_times(self.ledger.end_segment())
+
+    def _tell_times(self, words: list[PlacedWord]) -> None:
+        if self._items.plan.times_words and words:
+            times = [{"word": word.text, "start_ms": word.start_ms, "end_ms": word.end_ms} for word in words]
+            self._outbox.send("streamsrv.words.timed", **self._place, words=times)

@@ -1,0 +1,173 @@
+"""One response, from `response.created` to exactly one `response.done`. Pure."""
+
+from typing import Any, Literal
+
+import msgspec
+
+from streamsrv.core.answers.output_items import FunctionCall, OutputItems, ResponsePlan, SpokenMessage, WrittenMessage
+from streamsrv.core.conversation import Conversation
+from streamsrv.core.inputs import SpeechOutput
+from streamsrv.core.latency import Timeline
+from streamsrv.core.outbox import Outbox
+from streamsrv.engines.llm.base import Delta, Finished, Reasoning, Text, ToolCallDelta, Usage
+
+ResponseStatus = Literal["in_progress", "completed", "cancelled", "incomplete", "failed"]
+
+
+class Response:
+    """Turns the model's output into items, segments and audio, in the order the protocol wants."""
+
+    def __init__(
+        self,
+        plan: ResponsePlan,
+        generation: int,
+        conversation: Conversation,
+        outbox: Outbox,
+        timeline: Timeline,
+        now_ms: int,
+    ) -> None:
+        self.plan = plan
+        self.timeline = timeline
+        self.status: ResponseStatus = "in_progress"
+        self.message: SpokenMessage | WrittenMessage | None = None
+        self.last_progress_ms = now_ms
+        self._conversation_id = conversation.id if plan.in_conversation else None
+        self._outbox = outbox
+        self._items = OutputItems(plan, generation, conversation, outbox)
+        self._calls: dict[int, FunctionCall] = {}
+        self._usage: Usage | None = None
+        self._finished: Finished | None = None
+        outbox.send("response.created", response=self.to_wire())
+
+    @property
+    def generation(self) -> int:
+        """Names the response in effects and inputs; changes once at most, before anything is asked for."""
+        return self._items.generation
+
+    @generation.setter
+    def generation(self, generation: int) -> None:
+        self._items.generation = generation
+
+    @property
+    def done(self) -> bool:
+        return self.status != "in_progress"
+
+    def take(self, delta: Delta, now_ms: int) -> None:
+        """Take one delta of the language model."""
+        if isinstance(delta, Text | ToolCallDelta):
+            self.timeline.mark("first_token", now_ms)
+        match delta:
+            case Text():
+                self._take_text(delta.text)
+            case ToolCallDelta():
+                self._take_call(delta)
+            case Usage():
+                self._usage = delta
+            case Finished():
+                self._finish(delta)
+            case Reasoning():
+                pass
+        self.go_on(now_ms)
+
+    def go_on(self, now_ms: int) -> None:
+        """Speak what is due; close the response when nothing is left."""
+        self.last_progress_ms = now_ms
+        if isinstance(self.message, SpokenMessage):
+            self.message.speak(now_ms)
+            if self.message.begun:
+                self.timeline.mark("first_segment", now_ms)
+        self._close_when_complete()
+
+    def take_speech(self, speech: SpeechOutput, now_ms: int) -> None:
+        """Take audio of the segment that is being synthesised."""
+        self.last_progress_ms = now_ms
+        if isinstance(self.message, SpokenMessage):
+            self.timeline.mark("first_audio", now_ms)
+            self.message.take_speech(speech, now_ms)
+
+    def segment_spoken(self, now_ms: int) -> None:
+        """The segment that was being synthesised is complete."""
+        if isinstance(self.message, SpokenMessage):
+            self.message.segment_spoken()
+        self.go_on(now_ms)
+
+    def close(self, status: ResponseStatus, *, reason: str = "", error: dict[str, str] | None = None) -> None:
+        """End the response now: close what is open, in order, and send `response.done`."""
+        if self.message is not None:
+            self.message.close("completed" if status == "completed" else "incomplete")
+        for call in self._calls.values():
+            if not call.closed:
+                call.close("incomplete")
+        self.status = status
+        details: dict[str, Any] = {"type": status}
+        if reason:
+            details["reason"] = reason
+        if error:
+            details["error"] = error
+        self._outbox.send("response.done", response=self.to_wire(None if status == "completed" else details))
+
+    def to_wire(self, details: dict[str, Any] | None = None) -> dict[str, Any]:
+        """The response object; `details` say why it did not complete."""
+        plan = self.plan
+        output = {"format": msgspec.to_builtins(plan.format), "voice": plan.speech.voice}
+        latencies = self.timeline.latencies() if self.done else {}
+        return {
+            "object": "realtime.response",
+            "id": plan.id,
+            "status": self.status,
+            "status_details": details,
+            "output": self._items.to_wire(),
+            "conversation_id": self._conversation_id,
+            "output_modalities": [plan.modality],
+            "max_output_tokens": plan.max_output_tokens,
+            "audio": {"output": output},
+            "usage": _usage_to_wire(self._usage) if self._usage and self.done else None,
+            "metadata": plan.metadata,
+            **({"streamsrv": {"latency": latencies}} if latencies else {}),
+        }
+
+    def _take_text(self, text: str) -> None:
+        if self.message is None:
+            text = text.lstrip()
+            if not text:
+                return
+            self.message = (SpokenMessage if self.plan.modality == "audio" else WrittenMessage)(self._items)
+        self.message.take_text(text)
+
+    def _take_call(self, delta: ToolCallDelta) -> None:
+        if delta.index in self._calls:
+            self._calls[delta.index].take(delta)
+        else:
+            self._calls[delta.index] = FunctionCall(self._items, delta)
+
+    def _finish(self, finished: Finished) -> None:
+        self._finished = finished
+        for call in self._calls.values():
+            call.close("completed" if finished.reason in ("stop", "tool_calls") else "incomplete")
+        if self.message is not None:
+            self.message.finish_text()
+
+    def _close_when_complete(self) -> None:
+        if self._finished is None or (self.message is not None and not self.message.complete):
+            return
+        if self._finished.reason in ("stop", "tool_calls"):
+            self.close("completed")
+        else:
+            self.close("incomplete", reason=self._finished.reason)
+
+
+def _usage_to_wire(usage: Usage) -> dict[str, Any]:
+    cached = {"text_tokens": usage.cached_tokens, "audio_tokens": 0, "image_tokens": 0}
+    return {
+        "total_tokens": usage.input_tokens + usage.output_tokens,
+        "input_tokens": usage.input_tokens,
+        "output_tokens": usage.output_tokens,
+        "input_token_details": {
+            "text_tokens": usage.input_tokens,
+            "audio_tokens": 0,
+            "image_tokens": 0,
+            "cached_tokens": usage.cached_tokens,
+            "cached_tokens_details": cached,
+        },
+        "output_token_details": {"text_tokens": usage.output_tokens, "audio_tokens": 0},
+    }

@@ -1,0 +1,176 @@
+"""The conversation: items in order, and what of them the language model is shown. Pure."""
+
+from collections.abc import Callable, Iterable
+
+from streamsrv.engines.llm.base import Message, ToolCall
+from streamsrv.protocol.errors import ProtocolError
+from streamsrv.protocol.items import (
+    FunctionCallItem,
+    FunctionCallOutputItem,
+    InputAudio,
+    InputText,
+    Item,
+    MessageItem,
+    OutputAudio,
+    OutputText,
+    text_length,
+)
+
+MAX_ITEMS = 10_000
+"""Items one conversation may hold."""
+MAX_CHARACTERS = 4_000_000
+"""Text that a client may put into one conversation: more than any model reads."""
+
+
+class Conversation:
+    """An ordered set of items.
+
+    What items hold is looked at when they change, not at each turn: a turn costs no more after an hour of others.
+    """
+
+    def __init__(self, conversation_id: str) -> None:
+        self.id = conversation_id
+        self._items: dict[str, Item] = {}
+        self._order: list[str] = []
+        self._lengths: dict[str, int] = {}  # characters, by item
+        self._characters = 0
+        self._messages: dict[str, Message | None] = {}  # of items that are not in progress, as `message_of` gives them
+
+    def __contains__(self, item_id: str) -> bool:
+        return item_id in self._items
+
+    @property
+    def last_id(self) -> str | None:
+        return self._order[-1] if self._order else None
+
+    @property
+    def items(self) -> list[Item]:
+        """All items in order."""
+        return [self._items[item_id] for item_id in self._order]
+
+    def add(self, item: Item, previous_id: str | None = None) -> str | None:
+        """Insert after `previous_id` (None: at the end; `root`: at the start); return the item before it, if any."""
+        if item.id in self._items:
+            raise duplicate_item(item.id)
+        index = self._index_after(previous_id)
+        self._order.insert(index, item.id)
+        self._items[item.id] = item
+        self._note(item)
+        return self._order[index - 1] if index else None
+
+    def check_room(self, item: Item) -> None:
+        """Refuse a client's item when the conversation is full; what the model says is always taken."""
+        if len(self._order) >= MAX_ITEMS:
+            raise ProtocolError("invalid_value", f"The conversation is full: it holds {MAX_ITEMS} items.", "item")
+        if self._characters + text_length(item) > MAX_CHARACTERS:
+            raise ProtocolError(
+                "invalid_value", f"The conversation is full: it holds {MAX_CHARACTERS} characters.", "item"
+            )
+
+    def get(self, item_id: str, action: str) -> Item:
+        """The item, or the error of `item_{action}_invalid_item_id`."""
+        if item_id not in self._items:
+            raise ProtocolError(
+                f"item_{action}_invalid_item_id",
+                f"Error: no item with the id '{item_id}' is in the conversation.",
+                "item_id",
+            )
+        return self._items[item_id]
+
+    def delete(self, item_id: str) -> None:
+        self.get(item_id, "delete")
+        del self._items[item_id]
+        self._order.remove(item_id)
+        self._messages.pop(item_id, None)
+        self._characters -= self._lengths.pop(item_id)
+
+    def set_transcript(self, item_id: str, transcript: str) -> None:
+        """Replace the transcript of an audio item (what was said, or what was heard); unknown items are ignored."""
+        item = self._items.get(item_id)
+        if isinstance(item, MessageItem):
+            for part in item.content:
+                if isinstance(part, InputAudio | OutputAudio):
+                    part.transcript = transcript
+            self._note(item)
+
+    def finish(self, item: Item) -> None:
+        """An item of the model's is complete, or as complete as it will be."""
+        if item.id in self._items:
+            self._note(item)
+
+    def message(self, item: Item) -> Message | None:
+        """What the language model is shown of an item, of this conversation or not; None: it holds no words."""
+        if item.status == "in_progress" or self._items.get(item.id) is not item:
+            return message_of(item)
+        if item.id not in self._messages:
+            self._messages[item.id] = message_of(item)
+        return self._messages[item.id]
+
+    def _note(self, item: Item) -> None:
+        """Its content is new."""
+        length = text_length(item)
+        self._characters += length - self._lengths.get(item.id, 0)
+        self._lengths[item.id] = length
+        self._messages.pop(item.id, None)
+
+    def _index_after(self, previous_id: str | None) -> int:
+        if previous_id is None:
+            return len(self._order)
+        if previous_id == "root":
+            return 0
+        if previous_id not in self._items:
+            raise ProtocolError(
+                "item_create_invalid_previous_item_id",
+                f"Error creating item: no item with the id '{previous_id}' is in the conversation.",
+                "previous_item_id",
+            )
+        return self._order.index(previous_id) + 1
+
+
+def duplicate_item(item_id: str) -> ProtocolError:
+    return ProtocolError(
+        "item_create_duplicate_item_id",
+        f"Error creating item: an item with the id '{item_id}' already exists.",
+        "item.id",
+    )
+
+
+def to_messages(
+    instructions: str, items: Iterable[Item], shown: Callable[[Item], Message | None] | None = None
+) -> tuple[Message, ...]:
+    """The context for a language model: instructions, then what is `shown` of each item; calls in a row are one turn.
+
+    `shown` is `message_of`, or that of a conversation, which remembers.
+    """
+    messages: list[Message] = [Message("system", instructions)] if instructions else []
+    for message in map(shown or message_of, items):
+        if message is None:
+            continue
+        if message.tool_calls and messages and messages[-1].role == "assistant" and messages[-1].tool_calls:
+            last = messages.pop()
+            message = Message("assistant", last.content, (*last.tool_calls, *message.tool_calls))
+        messages.append(message)
+    return tuple(messages)
+
+
+def message_of(item: Item) -> Message | None:
+    """What a language model is shown of one item; None: it holds no words."""
+    match item:
+        case MessageItem():
+            text = _text(item)
+            return Message(item.role, text) if text else None
+        case FunctionCallItem():
+            return Message("assistant", "", (ToolCall(item.call_id, item.name, item.arguments),))
+        case FunctionCallOutputItem():
+            return Message("tool", item.output, call_id=item.call_id)
+
+
+def _text(item: MessageItem) -> str:
+    texts: list[str] = []
+    for part in item.content:
+        match part:
+            case InputText() | OutputText():
+                texts.append(part.text.strip())
+            case InputAudio() | OutputAudio():
+                texts.append((part.transcript or "").strip())
+    return " ".join(text for text in texts if text)

@@ -1,0 +1,140 @@
+"""What can happen to a session: the inputs of `SessionCore.handle`.
+
+Inputs that answer an effect carry what they belong to (`item_id` or `generation`), so that what comes too late is
+recognised and dropped.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from streamsrv.engines.asr.base import Transcript
+from streamsrv.engines.llm.base import Delta
+from streamsrv.engines.tts.base import SpokenWord
+from streamsrv.errors import EngineError
+from streamsrv.protocol.client_events import ClientEvent
+from streamsrv.protocol.errors import ProtocolError
+
+
+@dataclass(frozen=True, slots=True)
+class EventReceived:
+    """A well-formed client event other than appended audio."""
+
+    event: ClientEvent
+
+
+@dataclass(frozen=True, slots=True)
+class EventRefused:
+    """A frame from the client that could not be taken."""
+
+    error: ProtocolError
+    event_id: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class AudioAppended:
+    """Audio reached the input buffer; `until_ms` is the length of all audio of this session so far."""
+
+    until_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class FrameHeard:
+    """Voice activity in the 32 ms frame that ends at `until_ms` of the session's input audio."""
+
+    probability: float
+    until_ms: int
+    level_db: float | None = None
+    """Loudness of a frame in which there may be speech, dB below full scale; None: not measured."""
+
+
+@dataclass(frozen=True, slots=True)
+class TranscriptReceived:
+    item_id: str
+    transcript: Transcript
+
+
+@dataclass(frozen=True, slots=True)
+class RecognitionFailed:
+    item_id: str
+    error: EngineError
+
+
+@dataclass(frozen=True, slots=True)
+class EndOfTurnPredicted:
+    """What the end-of-turn model says of a pause in an item's speech: probability (0..1) that the user is done."""
+
+    item_id: str
+    pause: int
+    probability: float
+
+
+@dataclass(frozen=True, slots=True)
+class ModelOutput:
+    generation: int
+    delta: Delta
+
+
+@dataclass(frozen=True, slots=True)
+class SpeechOutput:
+    """Synthesised audio of the segment being spoken: mono int16 at `sample_rate` Hz."""
+
+    generation: int
+    pcm: NDArray[np.int16]
+    sample_rate: int
+    words: tuple[SpokenWord, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class SegmentSpoken:
+    """The segment given to `Synthesize` is complete."""
+
+    generation: int
+
+
+@dataclass(frozen=True, slots=True)
+class GenerationFailed:
+    """The language model or the synthesiser of a generation failed."""
+
+    generation: int
+    error: EngineError
+
+
+@dataclass(frozen=True, slots=True)
+class PlaybackReported:
+    """The client played an item up to `audio_ms`."""
+
+    item_id: str
+    audio_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class PlaybackEnded:
+    """No more of an item will be played: it is at its end, or the rest was dropped; `audio_ms` of it were played."""
+
+    item_id: str
+    audio_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class TimerFired:
+    name: str
+
+
+Input = (
+    EventReceived
+    | EventRefused
+    | AudioAppended
+    | FrameHeard
+    | TranscriptReceived
+    | RecognitionFailed
+    | EndOfTurnPredicted
+    | ModelOutput
+    | SpeechOutput
+    | SegmentSpoken
+    | GenerationFailed
+    | PlaybackReported
+    | PlaybackEnded
+    | TimerFired
+)

@@ -1,0 +1,1 @@
+"""What is being played, and what of it was heard."""

@@ -1,0 +1,400 @@
+"""The session's core: one input in, its effects out. No sockets, threads, clocks or models."""
+
+from collections.abc import Callable
+
+from streamsrv.core.answers.responses import Responses
+from streamsrv.core.clips import take_clip
+from streamsrv.core.conversation import Conversation, duplicate_item, to_messages
+from streamsrv.core.effects import ClearTimer, Close, DropRecognition, Effect, PrepareModel, RecognizeClip, SetTimer
+from streamsrv.core.inputs import (
+    AudioAppended,
+    EndOfTurnPredicted,
+    EventReceived,
+    EventRefused,
+    FrameHeard,
+    GenerationFailed,
+    Input,
+    ModelOutput,
+    PlaybackEnded,
+    PlaybackReported,
+    RecognitionFailed,
+    SegmentSpoken,
+    SpeechOutput,
+    TimerFired,
+    TranscriptReceived,
+)
+from streamsrv.core.latency import Timeline
+from streamsrv.core.outbox import Outbox
+from streamsrv.core.playback.output_buffer import OutputAudio
+from streamsrv.core.rate_limit import RateLimit
+from streamsrv.core.transcription import RECOGNITION_MS, Transcriptions
+from streamsrv.core.turns.idle import STILL_THERE, IdleTimer
+from streamsrv.core.turns.input_buffer import CommittedAudio, Listener, recognition_options
+from streamsrv.core.turns.turn_taking import TurnBegan, TurnChange, TurnEnded, TurnTaking
+from streamsrv.engines.asr.base import Transcript
+from streamsrv.errors import Unavailable
+from streamsrv.protocol.client_events import (
+    AudioClear,
+    AudioCommit,
+    ClientEvent,
+    ItemCreate,
+    ItemDelete,
+    ItemRetrieve,
+    ItemTruncate,
+    OutputAudioClear,
+    PlaybackReport,
+    ResponseCancel,
+    ResponseCreate,
+    ResponseOptions,
+    SessionUpdate,
+)
+from streamsrv.protocol.errors import ProtocolError
+from streamsrv.protocol.items import FunctionCallItem, InputAudio, Item, MessageItem, check_item, item_to_wire
+from streamsrv.protocol.session_object import Session, session_to_wire, update_session
+
+MAX_SESSION_MS = 60 * 60 * 1000
+
+
+class SessionCore:
+    """Everything a session decides. Inputs go to `handle`, in order; its effects are to be run in order.
+
+    `new_id` makes ids from a prefix. `speculative`: answers may be begun in the last pause of a turn.
+    `holds_playback`: the transport plays the answers (`channel.Speaker`), not the client. All times are ms: of the
+    session's own audio, or (`now_ms`) of the driver's clock.
+    """
+
+    def __init__(
+        self,
+        session: Session,
+        *,
+        new_id: Callable[[str], str],
+        responses_per_minute: int = 120,
+        speculative: bool = True,
+        holds_playback: bool = False,
+    ) -> None:
+        self.session = session
+        self._outbox = Outbox(new_id)
+        self._conversation = Conversation(new_id("conv"))
+        self._listener = Listener(session.audio.input, self._outbox)
+        self._transcriptions = Transcriptions(session, self._listener, self._outbox)
+        self._output_audio = OutputAudio(self._conversation, self._outbox, held_by_transport=holds_playback)
+        self._responses = Responses(
+            self._conversation, self._outbox, RateLimit(responses_per_minute), self._output_audio
+        )
+        self._turns = TurnTaking(self._listener, self._outbox, self._responses, self._output_audio)
+        self._idle = IdleTimer(self._listener, self._responses, self._output_audio, self._outbox)
+        self._configure()
+        self._unanswered: set[str] = set()  # the items of the user's turns to which a response is due
+        self._interrupted_unheard = (
+            False  # an answer of which nothing was heard was interrupted: even a noise is answered then
+        )
+        self._timeline = Timeline()  # of the user's last turn
+        self._speculative = speculative
+        self._now_ms = 0
+
+    def start(self) -> list[Effect]:
+        """The effects that open the session."""
+        self._outbox.send("session.created", session=session_to_wire(self.session))
+        self._outbox.emit(SetTimer("session", MAX_SESSION_MS))
+        self._transcriptions.start()
+        self._prepare_model()
+        return self._outbox.take()
+
+    def handle(self, happened: Input, now_ms: int) -> list[Effect]:
+        """Take one input; return what to do about it."""
+        self._now_ms = now_ms
+        if not self._is_stale(happened):
+            try:
+                self._dispatch(happened)
+            except ProtocolError as error:  # not an event of the client: a turn that does not fit in the conversation
+                self._unanswered.clear()
+                self._refuse(error, None)
+            self._answer_if_due()
+            self._discard_stale_speculation()
+            self._idle.watch(self._now_ms)
+        return self._outbox.take()
+
+    def _is_stale(self, happened: Input) -> bool:
+        """Whether an input belongs to something that has ended: the one place where late results are dropped."""
+        match happened:
+            case ModelOutput() | SpeechOutput() | SegmentSpoken() | GenerationFailed():
+                return happened.generation not in self._responses
+            case EndOfTurnPredicted():
+                return not self._listener.is_hearing(happened.item_id)
+            case TranscriptReceived() | RecognitionFailed():
+                pending = happened.item_id in self._transcriptions.pending
+                return not pending and not self._listener.is_hearing(happened.item_id)
+            case _:
+                return False
+
+    def _dispatch(self, happened: Input) -> None:
+        match happened:
+            case FrameHeard():
+                self._hear(happened)
+            case AudioAppended():
+                self._listener.append(happened.until_ms)
+            case EventReceived():
+                self._obey(happened.event)
+            case EventRefused():
+                self._refuse(happened.error, happened.event_id)
+            case TranscriptReceived():
+                self._take_transcript(happened.item_id, happened.transcript)
+            case RecognitionFailed():
+                self._fail_transcript(happened.item_id, str(happened.error))
+            case EndOfTurnPredicted():
+                self._turns.take_end_of_turn(happened.pause, happened.probability)
+            case ModelOutput():
+                self._responses.take(happened.generation, happened.delta, self._now_ms)
+            case SpeechOutput():
+                self._responses.take_speech(happened, self._now_ms)
+            case SegmentSpoken():
+                self._responses.segment_spoken(happened.generation, self._now_ms)
+            case GenerationFailed():
+                self._responses.fail(happened.generation, happened.error, self._now_ms)
+            case PlaybackReported():
+                self._take_report(happened.item_id, happened.audio_ms)
+            case PlaybackEnded():
+                self._take_report(happened.item_id, happened.audio_ms)
+                self._output_audio.end(happened.item_id, happened.audio_ms, self._now_ms)
+            case TimerFired():
+                self._time_out(*happened.name.partition(":")[::2])
+
+    def _take_report(self, item_id: str, audio_ms: int) -> None:
+        if self._output_audio.report(item_id, audio_ms, self._now_ms):
+            self._responses.playback_began(item_id, self._now_ms)
+
+    def _hear(self, frame: FrameHeard) -> None:
+        for change in self._turns.hear(frame, self._now_ms):
+            self._take_turn(change)
+
+    def _take_turn(self, change: TurnChange) -> None:
+        detection = self.session.audio.input.turn_detection
+        match change:
+            case TurnBegan():
+                self._idle.stop()
+                if detection is not None and detection.interrupt_response:
+                    self._interrupted_unheard |= self._responses.interrupt(self._now_ms)
+                else:
+                    self._output_audio.resume(self._now_ms)
+            case TurnEnded():
+                self._timeline = change.timeline
+                if detection is not None and detection.create_response and self.session.type == "realtime":
+                    self._unanswered.add(change.audio.item_id)
+                self._commit(change.audio)
+
+    def _commit(self, audio: CommittedAudio) -> None:
+        item = MessageItem(id=audio.item_id, role="user", content=[InputAudio()])
+        self._conversation.check_room(item)
+        previous_id = self._conversation.add(item)
+        self._outbox.send("input_audio_buffer.committed", previous_item_id=previous_id, item_id=item.id)
+        self._announce(item, previous_id)
+        self._transcriptions.committed(audio)
+        if (message := self._transcriptions.lost.pop(item.id, None)) is not None:
+            self._fail_transcript(item.id, message)
+        elif audio.recognized:
+            self._outbox.emit(SetTimer(f"transcript:{item.id}", RECOGNITION_MS))
+        else:
+            self._take_transcript(item.id, Transcript("", is_final=True))
+
+    def _take_transcript(self, item_id: str, transcript: Transcript) -> None:
+        if transcript.is_final and item_id in self._transcriptions.pending:
+            self._transcriptions.final(item_id, transcript)
+            self._settle_transcript(item_id, transcript.text)
+        elif self._listener.is_hearing(item_id):
+            self._turns.take(transcript)
+            if not self._turns.is_undecided:
+                self._transcriptions.interim(item_id, transcript)
+                self._speculate(transcript)
+
+    def _speculate(self, transcript: Transcript) -> None:
+        """The user pauses, perhaps for good: begin the answer to what was said so far."""
+        detection = self.session.audio.input.turn_detection
+        wanted = detection is not None and detection.create_response and self.session.type == "realtime"
+        idle = self._responses.active is None and not self._transcriptions.pending
+        if self._speculative and wanted and idle and transcript.at_pause and self._listener.pausing and transcript.text:
+            self._responses.speculate(transcript.text, self.session)
+
+    def _discard_stale_speculation(self) -> None:
+        """The user goes on, or the turn is over and something else answered it."""
+        if self._responses.speculating and not self._listener.pausing and not self._unanswered:
+            self._responses.discard_speculation()
+
+    def _fail_transcript(self, item_id: str, message: str) -> None:
+        if item_id not in self._transcriptions.pending:
+            self._transcriptions.lost[item_id] = message  # its audio is still in the buffer: told once it is an item
+            return
+        self._transcriptions.failed(item_id, message)
+        self._settle_transcript(item_id, "")
+
+    def _settle_transcript(self, item_id: str, text: str) -> None:
+        """The words of an item are known, or will never be."""
+        self._outbox.emit(ClearTimer(f"transcript:{item_id}"))
+        self._timeline.mark("transcript", self._now_ms)
+        self._conversation.set_transcript(item_id, text)
+        if item_id in self._unanswered and not text and not self._interrupted_unheard:
+            self._unanswered.remove(item_id)  # a noise: nobody waits for an answer
+            self._idle.take_noise()
+        self._responses.start_ready(self._transcriptions.pending, self._now_ms)
+
+    def _answer_if_due(self) -> None:
+        due = self._unanswered and self._unanswered.isdisjoint(self._transcriptions.pending)
+        if due and self._responses.active is None and not self._listener.speaking:
+            self._respond(ResponseOptions(), self._timeline)
+
+    def _respond(self, options: ResponseOptions, timeline: Timeline | None = None) -> None:
+        try:
+            self._create_response(options, timeline)
+        except ProtocolError as error:
+            self._unanswered.clear()
+            self._refuse(error, None)
+
+    def _obey(self, event: ClientEvent) -> None:
+        try:
+            self._act_on(event)
+        except ProtocolError as error:
+            self._refuse(error, event.event_id)
+
+    def _act_on(self, event: ClientEvent) -> None:
+        match event:
+            case SessionUpdate():
+                self._update(event)
+            case AudioCommit():
+                committed = self._listener.commit()
+                self._turns.drop_candidate(self._now_ms)
+                self._commit(committed)
+            case AudioClear():
+                self._transcriptions.forget(self._listener.item_id)
+                self._listener.clear()
+                self._turns.drop_candidate(self._now_ms)
+                self._outbox.send("input_audio_buffer.cleared")
+                if self._interrupted_unheard:
+                    self._respond(ResponseOptions())
+            case ItemCreate():
+                self._create_item(event)
+            case ItemRetrieve():
+                item = self._conversation.get(event.item_id, "retrieve")
+                self._outbox.send("conversation.item.retrieved", item=item_to_wire(item))
+            case ItemTruncate():
+                self._truncate(event)
+            case ItemDelete():
+                self._delete(event.item_id)
+            case ResponseCreate():
+                self._create_response(event.response or ResponseOptions())
+            case ResponseCancel():
+                self._responses.cancel(event.response_id, self._now_ms)
+            case OutputAudioClear():
+                self._responses.clear_output(self._now_ms)
+            case PlaybackReport():
+                kind = PlaybackEnded if event.ended else PlaybackReported
+                self._dispatch(kind(event.item_id, event.audio_ms))
+            case _:
+                raise TypeError(f"{type(event).__name__} is no input of the core")
+
+    def _update(self, event: SessionUpdate) -> None:
+        held = self.session
+        self.session = update_session(held, event.session, voice_used=self._output_audio.used)
+        if self.session.audio.input.turn_detection is None:
+            self._turns.drop_candidate(self._now_ms)
+        self._configure()
+        if self.session.instructions != held.instructions:
+            self._prepare_model()
+        self._outbox.send("session.updated", session=session_to_wire(self.session))
+
+    def _configure(self) -> None:
+        options = self.session.audio.input
+        self._listener.configure(options)
+        self._turns.configure(self.session)
+        self._transcriptions.configure(self.session)
+        self._idle.configure(options)
+        self._output_audio.configure(self.session)
+
+    def _prepare_model(self) -> None:
+        if self.session.type == "realtime":
+            self._outbox.emit(PrepareModel(to_messages(self.session.instructions, self._conversation.items)))
+
+    def _create_item(self, event: ItemCreate) -> None:
+        item = event.item
+        check_item(item)
+        item.id = item.id or self._outbox.new_id("item")
+        item.status = "completed"
+        if isinstance(item, FunctionCallItem):
+            item.call_id = item.call_id or self._outbox.new_id("call")
+        self._conversation.check_room(item)
+        audio_format, waiting_ms = self.session.audio.input.format, sum(self._transcriptions.pending.values())
+        clip, clip_ms = take_clip(item, audio_format, waiting_ms)
+        if item.id == self._listener.item_id:
+            raise duplicate_item(item.id)  # the client was told this id: it belongs to the audio in the buffer
+        self._announce(item, self._conversation.add(item, event.previous_item_id))
+        if clip:
+            self._transcriptions.pending[item.id] = clip_ms
+            self._outbox.emit(RecognizeClip(item.id, clip, audio_format, recognition_options(self.session.audio.input)))
+            self._outbox.emit(SetTimer(f"transcript:{item.id}", RECOGNITION_MS + waiting_ms + clip_ms))
+
+    def _announce(self, item: Item, previous_id: str | None) -> None:
+        wire = item_to_wire(item)
+        self._outbox.send("conversation.item.added", previous_item_id=previous_id, item=wire)
+        self._outbox.send("conversation.item.done", previous_item_id=previous_id, item=wire)
+
+    def _truncate(self, event: ItemTruncate) -> None:
+        self._conversation.get(event.item_id, "truncate")
+        if event.content_index != 0:
+            raise ProtocolError("invalid_value", "Invalid value for 'content_index': accepted is 0.", "content_index")
+        self._output_audio.truncate(event.item_id, event.audio_end_ms, self._now_ms)
+
+    def _delete(self, item_id: str) -> None:
+        self._conversation.delete(item_id)
+        self._output_audio.forget(item_id)
+        if self._transcriptions.pending.pop(item_id, None) is not None:
+            self._transcriptions.forget(item_id)
+            self._outbox.emit(DropRecognition(item_id))
+            self._outbox.emit(ClearTimer(f"transcript:{item_id}"))
+        self._unanswered.discard(item_id)
+        self._outbox.send("conversation.item.deleted", item_id=item_id)
+        self._responses.start_ready(self._transcriptions.pending, self._now_ms)
+
+    def _create_response(self, options: ResponseOptions, timeline: Timeline | None = None) -> None:
+        if self.session.type != "realtime":
+            raise ProtocolError("invalid_value", "A transcription session gives no responses.", "type")
+        self._responses.create(options, self.session, self._now_ms, timeline)
+        if options.conversation != "none":
+            self._unanswered.clear()
+            self._interrupted_unheard = False
+            self._idle.stop()
+        self._responses.start_ready(self._transcriptions.pending, self._now_ms)
+
+    def _refuse(self, error: ProtocolError, event_id: str | None) -> None:
+        body = {"type": error.type, "code": error.code, "message": error.message, "param": error.param}
+        self._outbox.send("error", error={**body, "event_id": event_id})
+
+    def _time_out(self, timer: str, owner: str) -> None:
+        match timer:
+            case "idle" if self._idle.is_user_silent():
+                self._prompt_silent_user()
+            case "microphone":
+                for change in self._turns.check_microphone(self._now_ms):
+                    self._take_turn(change)
+            case "transcript" if owner in self._transcriptions.pending:
+                self._outbox.emit(DropRecognition(owner))
+                self._dispatch(RecognitionFailed(owner, Unavailable("The speech recogniser did not answer in time.")))
+            case "response" if int(owner) in self._responses:
+                self._responses.check_progress(int(owner), self._now_ms)
+            case "speech" if int(owner) in self._responses:
+                self._responses.go_on(int(owner), self._now_ms)
+            case "session":
+                error = ProtocolError("session_expired", "Your session hit the maximum duration of 60 minutes.")
+                self._refuse(error, None)
+                self._outbox.emit(Close(1001, "session_expired"))
+            case _:
+                pass
+
+    def _prompt_silent_user(self) -> None:
+        start_ms, end_ms = self._listener.buffered_from_ms, self._listener.received_ms
+        audio = self._listener.silence()
+        self._outbox.send(
+            "input_audio_buffer.timeout_triggered",
+            item_id=audio.item_id,
+            audio_start_ms=start_ms,
+            audio_end_ms=end_ms,
+        )
+        self._commit(audio)
+        self._respond(ResponseOptions(instructions=f"{self.session.instructions}\n{STILL_THERE}"))

@@ -1,0 +1,1 @@
+"""Turn taking: from voice activity and words to turns of the user."""

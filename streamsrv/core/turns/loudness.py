@@ -1,0 +1,59 @@
+"""How loud the user is, and how loud the echo of our own voice, to tell one from the other. Pure."""
+
+_TURN_WEIGHT = 0.5
+"""Share of the last turn in what is usual: people move, and microphones adapt."""
+_FRAME_WEIGHT = 0.1
+"""Share of the last frame in what is heard just now: the last third of a second counts."""
+
+
+class Loudness:
+    """Follows the level of the speech that is going on, and those of turns and echoes before it, in dB."""
+
+    def __init__(self) -> None:
+        self._usual_db: float | None = None
+        self._echo_db: float | None = None  # its loudest frame: what was heard of it are mostly its soft beginnings
+        self._now_db: float | None = None
+        self._peak_db: float | None = None
+        self._sum_db = 0.0
+        self._frames = 0
+
+    def hear(self, level_db: float | None) -> None:
+        """Take the level of one frame of speech, if it was measured."""
+        if level_db is not None:
+            self._sum_db += level_db
+            self._frames += 1
+            self._peak_db = level_db if self._peak_db is None else max(self._peak_db, level_db)
+            self._now_db = level_db if self._now_db is None else _mixed(self._now_db, level_db, _FRAME_WEIGHT)
+
+    @property
+    def quieter_db(self) -> float | None:
+        """How much quieter this speech is than the user's turns before it; None if either is not known."""
+        if self._usual_db is None or not self._frames:
+            return None
+        return self._usual_db - self._sum_db / self._frames
+
+    @property
+    def over_echo_db(self) -> float | None:
+        """How much louder it is just now than the echoes before it; None if either is not known."""
+        return None if self._echo_db is None or self._now_db is None else self._now_db - self._echo_db
+
+    def end_turn(self) -> None:
+        """The speech was the user's."""
+        if self._frames:
+            level_db = self._sum_db / self._frames
+            self._usual_db = level_db if self._usual_db is None else _mixed(self._usual_db, level_db, _TURN_WEIGHT)
+        self.discard()
+
+    def end_echo(self) -> None:
+        """The speech was our own."""
+        peaks_db = [peak_db for peak_db in (self._echo_db, self._peak_db) if peak_db is not None]
+        self._echo_db = max(peaks_db, default=None)
+        self.discard()
+
+    def discard(self) -> None:
+        """The speech was nobody's."""
+        self._sum_db, self._frames, self._now_db, self._peak_db = 0.0, 0, None, None
+
+
+def _mixed(before_db: float, level_db: float, weight: float) -> float:
+    return before_db + weight * (level_db - before_db)

@@ -1,0 +1,237 @@
+"""Who speaks: turns of the user, from voice activity, words and what is being played. Pure."""
+
+from dataclasses import dataclass, replace
+
+from streamsrv.core.answers.responses import Responses
+from streamsrv.core.effects import ClearTimer, PredictEndOfTurn, SetFramePacing, SetTimer
+from streamsrv.core.inputs import FrameHeard
+from streamsrv.core.latency import Timeline
+from streamsrv.core.outbox import Outbox
+from streamsrv.core.playback.output_buffer import OutputAudio
+from streamsrv.core.turns.barge_in import ECHO_OUTLASTS_HOLD_MS, Overlap, Verdict, classify
+from streamsrv.core.turns.detector import SpeechStarted
+from streamsrv.core.turns.endpointing import Evidence, ends_caption, pause_limit_ms
+from streamsrv.core.turns.input_buffer import CommittedAudio, Listener
+from streamsrv.core.turns.loudness import Loudness
+from streamsrv.engines.asr.base import Transcript
+from streamsrv.protocol.session_object import AudioInput, SemanticVad, Session
+
+MAX_FALSE_HOLDS = 3
+"""A reply that was held for nothing so often since the last turn is held no more: an echo would make it stutter."""
+MICROPHONE_MS = 2000
+"""A turn in which no audio arrives for this long has ended: the microphone is muted or stuck."""
+IMMEDIATE_MS = 2000
+"""For so long after speech and answers each frame is still wanted at once: users go on, and answers are being made."""
+MIN_PREDICTION_PAUSE_MS = 64
+"""A pause this long is shown to the end-of-turn model. In a longer one Smart Turn tells ends from pauses no better."""
+
+
+@dataclass(frozen=True, slots=True)
+class TurnBegan:
+    """The user has the floor."""
+
+
+@dataclass(frozen=True, slots=True)
+class TurnEnded:
+    """The user is done; `timeline` starts with the end of the speech."""
+
+    audio: CommittedAudio
+    timeline: Timeline
+
+
+TurnChange = TurnBegan | TurnEnded
+
+
+class TurnTaking:
+    """Follows the listener, and what is being answered.
+
+    With `semantic_vad`, speech during a reply is first weighed in secret: a backchannel, a noise or an echo is no turn.
+    Meanwhile the reply is held where that is possible. With `server_vad` every speech is a turn at once, as its clients
+    expect.
+    """
+
+    def __init__(self, listener: Listener, outbox: Outbox, responses: Responses, output_audio: OutputAudio) -> None:
+        self._listener = listener
+        self._outbox = outbox
+        self._responses = responses
+        self._output_audio = output_audio
+        self._loudness = Loudness()
+        self._options = AudioInput()
+        self._captioned = False  # viewers read along: turns must not grow for minutes
+        self._candidate: Transcript | None = None  # what was recognised of speech that may be an interruption
+        self._speech_at_hold_ms: int | None = None  # how much of it came before the reply was held
+        self._false_holds = 0  # since the last turn
+        self._evidence = Evidence()  # on whether the pause that is going on is the end of the turn
+        self._pause = 0  # the number of the last pause that was shown to the end-of-turn model
+        self._pause_ms = 0
+        self._immediate = True
+        self._eventful_ms = 0  # the last frame with speech in it, or near an answer
+        self._last_speech_ms = self._last_frame_ms = 0  # wall time
+
+    def configure(self, session: Session) -> None:
+        self._options = session.audio.input
+        self._captioned = session.captions is not None and session.type == "transcription"
+
+    @property
+    def is_undecided(self) -> bool:
+        """Whether somebody speaks who may not want to interrupt: nothing of it is told to the client yet."""
+        return self._candidate is not None
+
+    def hear(self, frame: FrameHeard, now_ms: int) -> list[TurnChange]:
+        """Take a frame; return what it changed, in order."""
+        changes = self._hear(frame, now_ms)
+        self._pace_frames(frame.until_ms, now_ms)
+        return changes
+
+    def _hear(self, frame: FrameHeard, now_ms: int) -> list[TurnChange]:
+        change = self._listener.hear(frame.probability, frame.until_ms)
+        self._last_frame_ms = now_ms
+        if self._listener.speech:
+            self._last_speech_ms = now_ms
+            self._loudness.hear(frame.level_db)
+        self._follow_pause()
+        if self._listener.beginning or isinstance(change, SpeechStarted):
+            self._hold(now_ms)
+        elif self._held_at_onset:
+            self._forget_click(now_ms)
+        if isinstance(change, SpeechStarted):
+            self._evidence = Evidence()
+            self._outbox.emit(SetTimer("microphone", MICROPHONE_MS))
+            if isinstance(self._options.turn_detection, SemanticVad) and self._may_overlap(now_ms):
+                self._candidate = Transcript("")
+                return []
+            return self._begin()
+        if change is not None:
+            return self._end(change, now_ms)
+        return self._classify_candidate(now_ms) if self._candidate is not None else []
+
+    def take(self, transcript: Transcript) -> None:
+        """Take what was recognised of the turn so far."""
+        if self._candidate is not None:
+            self._candidate = transcript
+        language = transcript.language or "en"
+        self._consider(replace(self._evidence, text=transcript.text, at_pause=transcript.at_pause, language=language))
+
+    def take_end_of_turn(self, pause: int, probability: float) -> None:
+        """Take what the end-of-turn model says, unless it is of an earlier pause."""
+        if pause == self._pause and self._listener.pausing:
+            self._consider(replace(self._evidence, turn_probability=probability))
+
+    def drop_candidate(self, now_ms: int) -> None:
+        """The client took what was being weighed out of the buffer, or turned turn detection off."""
+        if self._candidate is not None or self._held_at_onset:
+            self._candidate = self._speech_at_hold_ms = None
+            self._loudness.discard()
+            self._output_audio.resume(now_ms)
+
+    def check_microphone(self, now_ms: int) -> list[TurnChange]:
+        """The microphone timer fired: end the turn if no audio comes any more, as audio time then stands still."""
+        silent_ms = now_ms - self._last_frame_ms
+        if not self._listener.speaking and not self._held_at_onset:
+            return []
+        if silent_ms < MICROPHONE_MS:
+            self._outbox.emit(SetTimer("microphone", MICROPHONE_MS - silent_ms))
+            return []
+        if self._held_at_onset:
+            self._forget_click(now_ms)
+            return []
+        return self._end(self._listener.cut_off(), now_ms)
+
+    def _follow_pause(self) -> None:
+        """Notice where pauses begin and end: evidence is about one pause."""
+        before_ms = self._pause_ms
+        self._pause_ms = self._listener.pause_ms if self._listener.speaking else 0
+        if self._pause_ms == 0 and before_ms:
+            longest_ms = max(self._evidence.longest_pause_ms, before_ms)
+            self._evidence = replace(self._evidence, at_pause=False, turn_probability=None, longest_pause_ms=longest_ms)
+        elif before_ms < MIN_PREDICTION_PAUSE_MS <= self._pause_ms and isinstance(
+            self._options.turn_detection, SemanticVad
+        ):
+            self._pause += 1
+            self._outbox.emit(PredictEndOfTurn(self._listener.item_id, self._listener.heard_from_ms, self._pause))
+        if self._captioned and self._pause_ms and ends_caption(self._listener.speech_ms, self._pause_ms):
+            self._listener.wait(0)
+
+    def _consider(self, evidence: Evidence) -> None:
+        """With `semantic_vad`, what is known decides how long the pause may last."""
+        self._evidence = evidence
+        detection = self._options.turn_detection
+        if isinstance(detection, SemanticVad) and self._listener.pausing:
+            self._listener.wait(pause_limit_ms(evidence, detection.eagerness))
+
+    @property
+    def _held_at_onset(self) -> bool:
+        """Whether the reply is held for a frame that may be the first of a turn."""
+        return self._speech_at_hold_ms is not None and self._candidate is None
+
+    def _hold(self, now_ms: int) -> None:
+        """Hold the reply at the first frame of what may be an interruption: that is cheap, and undone after a click."""
+        detection = self._options.turn_detection
+        may_interrupt = isinstance(detection, SemanticVad) and detection.interrupt_response
+        may_hold = self._output_audio.can_hold and self._false_holds < MAX_FALSE_HOLDS
+        if self._speech_at_hold_ms is None and may_interrupt and may_hold and self._is_answering(now_ms):
+            self._output_audio.hold(now_ms)
+            self._speech_at_hold_ms = self._listener.speech_ms
+            self._outbox.emit(SetTimer("microphone", MICROPHONE_MS))
+
+    def _forget_click(self, now_ms: int) -> None:
+        """The reply was held for a frame that began no turn."""
+        self._false_holds += 1
+        self.drop_candidate(now_ms)
+        self._outbox.emit(ClearTimer("microphone"))
+
+    def _pace_frames(self, until_ms: int, now_ms: int) -> None:
+        """A frame may wait a little for the next ones where none is expected to end a pause or interrupt an answer."""
+        if self._listener.speech or self._listener.recognizing or self._may_overlap(now_ms):
+            self._eventful_ms = until_ms
+        immediate = until_ms - self._eventful_ms < IMMEDIATE_MS
+        if immediate != self._immediate:
+            self._immediate = immediate
+            self._outbox.emit(SetFramePacing(immediate))
+
+    def _is_answering(self, now_ms: int) -> bool:
+        return self._responses.active is not None or self._output_audio.is_playing(now_ms)
+
+    def _may_overlap(self, now_ms: int) -> bool:
+        return self._responses.active is not None or self._output_audio.may_echo(now_ms)
+
+    def _begin(self) -> list[TurnChange]:
+        self._candidate = self._speech_at_hold_ms = None
+        self._false_holds = 0
+        self._listener.announce()
+        return [TurnBegan()]
+
+    def _end(self, audio: CommittedAudio, now_ms: int) -> list[TurnChange]:
+        began: list[TurnChange] = self._begin() if self._candidate is not None else []
+        self._outbox.emit(ClearTimer("microphone"))
+        self._loudness.end_turn()
+        timeline = Timeline()
+        timeline.mark("speech_ended", self._last_speech_ms)
+        timeline.mark("turn_ended", now_ms)
+        return [*began, TurnEnded(audio, timeline)]
+
+    def _classify_candidate(self, now_ms: int) -> list[TurnChange]:
+        heard = self._candidate or Transcript("")
+        before_ms, speech_ms = self._speech_at_hold_ms, self._listener.speech_ms
+        overlap = Overlap(
+            text=heard.text,
+            at_pause=heard.at_pause,
+            speech_ms=speech_ms,
+            pause_ms=self._listener.pause_ms,
+            playing=self._output_audio.words_played(now_ms),
+            is_over=not self._is_answering(now_ms),
+            quieter_db=self._loudness.quieter_db,
+            since_hold_ms=None if before_ms is None else speech_ms - before_ms,
+            over_echo_db=self._loudness.over_echo_db if self._false_holds >= MAX_FALSE_HOLDS else None,
+        )
+        verdict = classify(overlap)
+        if verdict is Verdict.INTERRUPTED:
+            return self._begin()
+        if verdict is Verdict.DISREGARDED:
+            if overlap.since_hold_ms is not None and overlap.since_hold_ms <= ECHO_OUTLASTS_HOLD_MS:
+                self._false_holds += 1
+                self._loudness.end_echo()
+            self.drop_candidate(now_ms)
+            self._listener.discard()
+            self._outbox.emit(ClearTimer("microphone"))
+        return []

@@ -1,0 +1,39 @@
+"""Stages that a server does not have, because its operator left them to the clients (`--recognizer none`)."""
+
+from collections.abc import AsyncGenerator
+
+from streamsrv.engines.asr.base import RecognitionOptions, RecognitionStream
+from streamsrv.engines.tts.base import SpeechChunk, SpeechOptions
+from streamsrv.errors import Unavailable
+
+ABSENT = "none"
+"""The name of a stage that is not there, in the settings too."""
+
+
+class AbsentRecognizer:
+    """Hears nothing: whoever asks is told that this server has no recogniser."""
+
+    name = ABSENT
+
+    def open(self, options: RecognitionOptions) -> RecognitionStream:
+        raise Unavailable("This server has no speech recogniser.")
+
+    async def warm_up(self) -> None: ...
+
+    async def aclose(self) -> None: ...
+
+
+class AbsentSynthesizer:
+    """Says nothing: whoever asks is told that this server has no voice."""
+
+    name = ABSENT
+    sample_rate = 24_000
+    voices: tuple[str, ...] = ()
+
+    async def stream(self, text: str, options: SpeechOptions) -> AsyncGenerator[SpeechChunk, None]:
+        raise Unavailable("This server has no voice.")
+        yield SpeechChunk  # makes this a generator, as the protocol wants
+
+    async def warm_up(self) -> None: ...
+
+    async def aclose(self) -> None: ...

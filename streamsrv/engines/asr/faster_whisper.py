@@ -1,0 +1,151 @@
+"""Whisper and Distil-Whisper on CTranslate2 (faster-whisper, MIT), int8, padded to a few seconds instead of thirty.
+
+Models: Radford et al., "Robust Speech Recognition via Large-Scale Weak Supervision" (2022); Gandhi et al.,
+"Distil-Whisper" (2023). Any folder made by `ct2-transformers-converter`, or repository of such files, will do:
+
+    [[model]]
+    name = "whisper-small"
+    kind = "recognizer"
+    engine = "faster_whisper"
+    requires = ["faster_whisper"]
+    extra = "whisper"
+    options = { folder = "/models/faster-whisper-small" }
+"""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import faster_whisper
+import numpy as np
+from faster_whisper.tokenizer import Tokenizer
+from numpy.typing import NDArray
+
+from streamsrv.engines.asr.base import SAMPLE_RATE, RecognitionOptions
+from streamsrv.engines.asr.incremental import Hypothesis, IncrementalRecognizer
+from streamsrv.engines.asr.loops import cut_loop
+from streamsrv.engines.catalogue import ModelEntry
+from streamsrv.engines.loading import LoadContext
+from streamsrv.errors import Unavailable
+
+_FRAMES_PER_SECOND = 100
+_PADDING_S = 3
+_MIN_S = 10
+"""What the encoder gets at least, and the silence after the speech. With less, the decoder begins to repeat itself;
+with the usual 30 s it costs three times as much and hears no better."""
+_MAX_TOKENS = 220
+_TOKENS_PER_SECOND = 20
+_ENGLISH_TOKENS_PER_SECOND = 10
+"""More is no speech but a loop."""
+_PROMPT_TOKENS = 100
+_NO_SPEECH = 0.6
+_UNSURE = -1.0
+"""A text is dropped when the model doubts that there is speech and finds its own words (mean log probability) unlikely:
+of noise it makes "Thank you.", "You", or sentences. The limits are OpenAI's."""
+
+
+@dataclass(frozen=True, slots=True)
+class WhisperOptions:
+    """Options of a catalogue entry with this engine."""
+
+    folder: str = ""
+    """A CTranslate2 model on disk, for an entry without weights: its content is not verified."""
+    language: str = ""
+    """ISO 639-1 code of all speech whose language the client does not tell; empty: detected in every window."""
+    beam_size: int = 1
+    compute_type: str = "int8"
+    device: str = "cpu"
+    workers: int = os.cpu_count() or 2
+    """Windows decoded at the same time, each on one thread."""
+
+
+def load(entry: ModelEntry, context: LoadContext) -> IncrementalRecognizer:
+    """Load `config.json`, `tokenizer.json`, a vocabulary and `model.bin` (or its parts); options: `WhisperOptions`."""
+    try:
+        options = WhisperOptions(**entry.options)
+    except TypeError as error:
+        raise Unavailable(f"The options of {entry.name} are wrong: {error}") from error
+    if not (context.files or options.folder):
+        raise Unavailable(f"{entry.name} has no weights: its option `folder` must name a CTranslate2 model")
+    try:
+        decoder = WhisperDecoder(open_model(context.files, options), options)
+    except Exception as error:
+        raise Unavailable(f"{entry.name} could not be loaded: {error}") from error
+    return IncrementalRecognizer(decoder, context.scheduler, entry.name)
+
+
+def open_model(files: Mapping[str, Path], options: WhisperOptions) -> Any:
+    """A `faster_whisper.WhisperModel` of these files, or of the folder in the options; uses no network."""
+    folder = Path(options.folder).expanduser() if options.folder else files["config.json"].parent
+    for name in ("config.json", "tokenizer.json"):
+        if not (folder / name).is_file():  # the library would look for it on a model hub
+            raise FileNotFoundError(f"there is no file {folder / name}")
+    contents = None
+    if parts := sorted(name for name in files if name.startswith("model.bin.part")):
+        contents = {name: path.read_bytes() for name, path in files.items() if name not in parts}
+        contents["model.bin"] = b"".join(files[name].read_bytes() for name in parts)
+    return faster_whisper.WhisperModel(
+        str(folder),
+        device=options.device,
+        compute_type=options.compute_type,
+        cpu_threads=1,
+        num_workers=options.workers,
+        local_files_only=True,
+        files=contents,  # type: ignore[arg-type]
+    )
+
+
+class WhisperDecoder:
+    """Decodes windows of speech in the model's languages; thread-safe, as CTranslate2 is."""
+
+    max_window_ms = 28_000
+
+    def __init__(self, model: Any, options: WhisperOptions) -> None:
+        self._model = model
+        self._options = options
+        self._multilingual: bool = model.model.is_multilingual
+        self._languages = frozenset[str](model.supported_languages)
+
+    def decode(self, samples: NDArray[np.float32], options: RecognitionOptions) -> Hypothesis:
+        """Recognise mono speech at 16 kHz in -1..1, without timestamps; uses the language and the prompt."""
+        encoded = self._model.encode(self._features(samples))
+        language = self._language(encoded, options)
+        tokenizer = Tokenizer(self._model.hf_tokenizer, self._multilingual, task="transcribe", language=language)
+        before = tokenizer.encode(f" {options.prompt.strip()}")[:_PROMPT_TOKENS] if options.prompt else []
+        rate = _ENGLISH_TOKENS_PER_SECOND if language == "en" else _TOKENS_PER_SECOND
+        limit = min(int(len(samples) / SAMPLE_RATE * rate) + 8, _MAX_TOKENS)
+        [result] = self._model.model.generate(
+            encoded,
+            [self._model.get_prompt(tokenizer, before, without_timestamps=True)],
+            beam_size=self._options.beam_size,
+            max_length=2 * limit,  # it stops at half of this
+            return_scores=True,
+            return_no_speech_prob=True,
+        )
+        tokens: list[int] = result.sequences_ids[0]
+        text = tokenizer.decode(cut_loop(tokens, ended=len(tokens) < limit)).strip()
+        is_noise = result.no_speech_prob > _NO_SPEECH and result.scores[0] < _UNSURE
+        is_text = any(character.isalnum() for character in text)
+        return Hypothesis(text if is_text and not is_noise else "", language=language)
+
+    def _features(self, samples: NDArray[np.float32]) -> NDArray[np.float32]:
+        """The log-mel spectrogram, shape (mel bands, even number of frames)."""
+        if len(samples) < SAMPLE_RATE // 10:
+            samples = np.pad(samples, (0, SAMPLE_RATE // 10 - len(samples)))  # it mirrors the edges
+        seconds = min(max(len(samples) / SAMPLE_RATE + _PADDING_S, _MIN_S), 30)
+        frames = int(seconds * _FRAMES_PER_SECOND) // 2 * 2
+        features: NDArray[np.float32] = self._model.feature_extractor(samples)[:, :frames]
+        return np.pad(features, ((0, 0), (0, frames - features.shape[1])))
+
+    def _language(self, encoded: Any, options: RecognitionOptions) -> str:
+        """What the client says, if the model knows it, else what the configuration says, else what it sounds like."""
+        told = (options.language or "").lower().partition("-")[0]
+        for language in (told, self._options.language):
+            if language in self._languages:
+                return language
+        if not self._multilingual:
+            return "en"
+        [[(token, _), *_]] = self._model.model.detect_language(encoded)
+        return token.strip("<|>")

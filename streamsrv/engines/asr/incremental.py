@@ -1,0 +1,179 @@
+"""Streaming recognition with engines that decode whole windows (Moonshine, the Whisper family)."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from streamsrv.audio.pcm import to_float
+from streamsrv.engines.asr.base import SAMPLE_RATE, RecognitionOptions, Transcript
+from streamsrv.engines.asr.newest import Newest
+from streamsrv.engines.asr.utterance import Hypothesis, Utterance
+from streamsrv.engines.asr.window import Excerpt, WindowLimits
+from streamsrv.errors import EngineError, Overloaded, Unavailable
+from streamsrv.inference.scheduler import Priority, Scheduler
+
+__all__ = ["Hypothesis", "IncrementalRecognizer", "WindowDecoder"]
+
+BACKLOG_MS = 600_000
+"""Audio that may wait for a decoder that cannot keep up; a stream that holds more fails with `Overloaded`."""
+
+
+class WindowDecoder(Protocol):
+    """A model that turns a short recording into text."""
+
+    max_window_ms: int
+    """The longest audio it takes."""
+
+    def decode(self, samples: NDArray[np.float32], options: RecognitionOptions) -> Hypothesis:
+        """Recognise mono audio at 16 kHz, -1..1. Blocks; called on several worker threads at once."""
+        ...
+
+
+class IncrementalRecognizer:
+    """A `Recognizer` over a `WindowDecoder`: partial results by LocalAgreement-2, decodes through the scheduler."""
+
+    def __init__(
+        self, decoder: WindowDecoder, scheduler: Scheduler, name: str, limits: WindowLimits | None = None
+    ) -> None:
+        self.name = name
+        self.max_window_ms = decoder.max_window_ms
+        self._decoder = decoder
+        self._scheduler = scheduler
+        self._limits = (limits or WindowLimits()).within(decoder.max_window_ms)
+
+    def open(self, options: RecognitionOptions) -> "IncrementalStream":
+        """Start an utterance; needs a running event loop."""
+        return IncrementalStream(self, Utterance(self._limits), options)
+
+    async def warm_up(self) -> None:
+        """Decode a second of silence."""
+        await self.run(Priority.FINAL, self.decode_call(np.zeros(SAMPLE_RATE, np.int16), RecognitionOptions()))
+
+    async def aclose(self) -> None:
+        """Nothing is held but memory."""
+
+    def decode_call(self, samples: NDArray[np.int16], options: RecognitionOptions) -> "DecodeCall":
+        """A decode that the scheduler can run."""
+        return DecodeCall(self._decoder, samples, options)
+
+    async def run(self, priority: Priority, call: "DecodeCall") -> Hypothesis:
+        """Run `call` on a worker thread; raises `EngineError`."""
+        try:
+            return await self._scheduler.run(priority, call)
+        except EngineError:
+            raise
+        except Exception as error:
+            raise Unavailable(f"{self.name} failed: {error}") from error
+
+
+class DecodeCall:
+    """One decode; `started` once a worker thread has taken it."""
+
+    def __init__(self, decoder: WindowDecoder, samples: NDArray[np.int16], options: RecognitionOptions) -> None:
+        self.started = False
+        self._decoder = decoder
+        self._samples = samples
+        self._options = options
+
+    def __call__(self) -> Hypothesis:
+        self.started = True
+        return self._decoder.decode(to_float(self._samples), self._options)
+
+
+@dataclass(slots=True)
+class _Running:
+    """The decode that a stream waits for. Its scope lets `finish` end the wait without ending the stream's task."""
+
+    excerpt: Excerpt
+    call: DecodeCall
+    scope: asyncio.Timeout
+
+
+class IncrementalStream:
+    """One utterance: a task that decodes while audio comes, and a slot that holds the newest unread transcript."""
+
+    def __init__(self, recognizer: IncrementalRecognizer, utterance: Utterance, options: RecognitionOptions) -> None:
+        self._recognizer = recognizer
+        self._utterance = utterance
+        self._options = options
+        self._running: _Running | None = None
+        self._finishing = False
+        self._wake = asyncio.Event()
+        self._transcripts = Newest()
+        self._task = asyncio.get_running_loop().create_task(self._work(), name=f"recognition-{recognizer.name}")
+
+    def push(self, pcm: NDArray[np.int16], *, speech: bool = True) -> None:
+        """Take mono PCM at 16 kHz; ignored once the stream has ended."""
+        if self._finishing or self._transcripts.ended:
+            return
+        if transcript := self._utterance.push(pcm, speech=speech):
+            self._transcripts.put(transcript)
+        if self._utterance.window.length_ms > BACKLOG_MS:
+            self._transcripts.end(Overloaded(f"{self._recognizer.name} is {BACKLOG_MS // 1000} s of speech behind."))
+            self._task.cancel()
+        elif self._utterance.window.due:
+            self._wake.set()
+
+    def finish(self) -> None:
+        """Give the final transcript: at once if the words so far are known, else after one decode."""
+        if self._finishing:
+            return
+        self._finishing = True
+        self._wake.set()
+        if (running := self._running) is not None:
+            is_useful = running.excerpt.is_head or self._utterance.window.would_settle(running.excerpt)
+            if not (is_useful and running.call.started):
+                running.scope.reschedule(0)  # time is up: a decode at final priority takes its place
+
+    async def aclose(self) -> None:
+        """Drop the stream; a decode already on a worker thread runs to its end unheard."""
+        self._transcripts.drop()
+        self._task.cancel()
+        await asyncio.gather(self._task, return_exceptions=True)
+
+    def __aiter__(self) -> AsyncIterator[Transcript]:
+        return self
+
+    async def __anext__(self) -> Transcript:
+        return await anext(self._transcripts)
+
+    async def _work(self) -> None:
+        window = self._utterance.window
+        try:
+            while not (self._finishing and window.settled):
+                await self._wake.wait()
+                self._wake.clear()
+                await self._decode_due()
+            self._transcripts.put(self._utterance.final())
+            self._transcripts.end()
+        except Exception as error:
+            self._transcripts.end(error)
+
+    async def _decode_due(self) -> None:
+        window = self._utterance.window
+        while window.due or (self._finishing and not window.settled):
+            excerpt = window.take()
+            try:
+                hypothesis = await self._decode(excerpt)
+            except Overloaded:
+                if self._finishing:
+                    raise
+                return  # a partial result is shed; more audio tries again
+            if hypothesis is not None:
+                self._transcripts.put(self._utterance.accept(excerpt, hypothesis))
+
+    async def _decode(self, excerpt: Excerpt) -> Hypothesis | None:
+        """What was heard, or None when `finish` wants a newer or more urgent decode."""
+        call = self._recognizer.decode_call(excerpt.samples, self._options)
+        try:
+            async with asyncio.timeout(None) as scope:
+                self._running = _Running(excerpt, call, scope)
+                return await self._recognizer.run(Priority.FINAL if self._finishing else Priority.PARTIAL, call)
+        except TimeoutError:
+            return None
+        finally:
+            self._running = None

@@ -1,0 +1,126 @@
+"""Moonshine speech recognition (Useful Sensors, MIT) on onnxruntime: an encoder and a merged decoder with its cache.
+
+Model: Jeffries et al., "Moonshine: Speech Recognition for Live Transcription and Voice Commands" (2024).
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from streamsrv.engines.asr.base import SAMPLE_RATE, RecognitionOptions
+from streamsrv.engines.asr.incremental import Hypothesis, IncrementalRecognizer
+from streamsrv.engines.asr.loops import without_loop
+from streamsrv.engines.catalogue import ModelEntry
+from streamsrv.engines.loading import LoadContext
+from streamsrv.errors import Unavailable
+from streamsrv.inference.onnx import open_session
+
+_START, _END = 1, 2
+_SHORTEST = SAMPLE_RATE // 2
+"""The encoder needs 0.06 s of audio; below half a second, silence is added."""
+_TOKENS_PER_SECOND = 6.5
+"""More than this is no speech but a loop of the decoder; the limit its authors give for English."""
+
+_CHARACTERS = str.maketrans({"\u2581": " ", "♪": None})
+"""The tokenizer's sign for a space; notes stand for music, which is no speech."""
+
+
+def load(entry: ModelEntry, context: LoadContext) -> IncrementalRecognizer:
+    """Load a Moonshine model from `encoder_model.ort`, `decoder_model_merged.ort` and `tokenizer.bin`.
+
+    Option `convert` (default false): make int8 ONNX of the models first and keep it beside them, see
+    `moonshine_conversion`.
+    """
+    files = context.files
+    try:
+        if entry.options.get("convert"):
+            files = _converted(files, context.report)
+        decoder = MoonshineDecoder(
+            files["encoder_model.ort"], files["decoder_model_merged.ort"], files["tokenizer.bin"]
+        )
+    except Exception as error:
+        raise Unavailable(f"{entry.name} could not be loaded: {error}") from error
+    return IncrementalRecognizer(decoder, context.scheduler, entry.name)
+
+
+def _converted(files: Mapping[str, Path], report: Callable[[str], None]) -> Mapping[str, Path]:
+    from streamsrv.engines.asr.moonshine_conversion import converted
+
+    return converted(files, report)
+
+
+class MoonshineDecoder:
+    """Decodes windows of English speech. Thread-safe: sessions are shared, every call has its own cache."""
+
+    max_window_ms = 30_000
+
+    def __init__(self, encoder: Path, decoder: Path, tokenizer: Path) -> None:
+        self._encoder, self._decoder = open_session(encoder), open_session(decoder)
+        self._vocabulary = read_vocabulary(tokenizer.read_bytes())
+        inputs = {value.name: value.shape for value in self._decoder.get_inputs()}
+        self._wants_mask = "encoder_attention_mask" in inputs
+        self._empty_cache = {
+            name: np.zeros((0, shape[1], 1, shape[3]), np.float32)
+            for name, shape in inputs.items()
+            if name.startswith("past_key_values")
+        }
+        # The cache of the encoder's keys and values is given by the first step only and stays as it is.
+        first = [value.name for value in self._decoder.get_outputs()]
+        self._outputs = (first, [name for name in first if ".encoder." not in name])
+
+    def decode(self, samples: NDArray[np.float32], options: RecognitionOptions) -> Hypothesis:
+        """Recognise mono speech at 16 kHz in -1..1; the model knows English only and takes no options."""
+        del options
+        if len(samples) < _SHORTEST:
+            samples = np.pad(samples, (0, _SHORTEST - len(samples)))
+        return Hypothesis(self._text(self._tokens(samples)), language="en")
+
+    def _tokens(self, samples: NDArray[np.float32]) -> list[int]:
+        """Greedy search."""
+        feed = self._encode(samples)
+        limit = int(len(samples) / SAMPLE_RATE * _TOKENS_PER_SECOND) + 2
+        tokens: list[int] = []
+        token, outputs = _START, self._outputs[0]
+        while len(tokens) < limit:
+            feed["input_ids"] = np.array([[token]], np.int64)
+            logits, *cache = self._decoder.run(outputs, feed)
+            token = int(logits[0, -1].argmax())
+            if token == _END:
+                break
+            tokens.append(token)
+            if (cut := without_loop(tokens)) is not None:
+                return cut
+            for name, value in zip(outputs[1:], cache, strict=True):
+                feed[name.replace("present", "past_key_values")] = value
+            feed["use_cache_branch"] = np.array([True])
+            outputs = self._outputs[1]
+        return tokens
+
+    def _encode(self, samples: NDArray[np.float32]) -> dict[str, Any]:
+        """The inputs of the decoder's first step."""
+        inputs: dict[str, Any] = {"input_values": samples[None]}
+        feed: dict[str, Any] = {"use_cache_branch": np.array([False]), **self._empty_cache}
+        if self._wants_mask:
+            inputs["attention_mask"] = feed["encoder_attention_mask"] = np.ones((1, len(samples)), np.int64)
+        feed["encoder_hidden_states"] = self._encoder.run(None, inputs)[0]
+        return feed
+
+    def _text(self, tokens: Sequence[int]) -> str:
+        pieces = b"".join(self._vocabulary[token] for token in tokens if token > _END)
+        return pieces.decode(errors="ignore").translate(_CHARACTERS).strip()
+
+
+def read_vocabulary(data: bytes) -> list[bytes]:
+    """Tokens of a `tokenizer.bin` in order: each a length (one byte, or two from 128 up) and its UTF-8 bytes."""
+    tokens: list[bytes] = []
+    at = 0
+    while at < len(data):
+        length, at = data[at], at + 1
+        if length >= 128:
+            length, at = data[at] * 128 + length - 128, at + 1
+        tokens.append(data[at : at + length])
+        at += length
+    return tokens

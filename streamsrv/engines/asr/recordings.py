@@ -1,0 +1,66 @@
+"""Recognises a whole recording, utterance by utterance, with the models that live sessions use."""
+
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from streamsrv.engines.asr.base import RecognitionOptions, RecognizedUtterance, Recognizer
+from streamsrv.engines.asr.pauses import SPEECH, FrameSpan, UtteranceCutter
+from streamsrv.engines.vad.base import FRAME_MS, FRAME_SAMPLES, Vad
+from streamsrv.inference.scheduler import Priority, Scheduler
+
+_SAMPLES_AT_ONCE = 32 * FRAME_SAMPLES
+"""Given to the voice-activity detector in one call: about a second, so that a live session waits for a few ms only."""
+
+
+async def recognize_recording(
+    pcm: NDArray[np.int16], recognizer: Recognizer, vad: Vad, scheduler: Scheduler, options: RecognitionOptions
+) -> AsyncGenerator[RecognizedUtterance, None]:
+    """Yield each utterance of mono audio at 16 kHz as soon as it is recognised; those without words are left out.
+
+    Voice activity runs on `scheduler`, after whatever else waits there. Raises `EngineError`.
+    """
+    stream, cutter = vad.open(), UtteranceCutter()
+    probabilities: list[float] = []
+    for start in range(0, len(pcm), _SAMPLES_AT_ONCE):
+        batch = _frames(pcm[start : start + _SAMPLES_AT_ONCE])
+        heard = await scheduler.run(Priority.PARTIAL, lambda frames=batch: stream.probabilities(frames))
+        probabilities += heard
+        spans = [cutter.hear(probability) for probability in heard]
+        if start + _SAMPLES_AT_ONCE >= len(pcm):
+            spans.append(cutter.finish())
+        for span in filter(None, spans):
+            utterance = await _recognize(pcm, span, probabilities, recognizer, options)
+            if utterance.text:
+                yield utterance
+
+
+def _frames(pcm: NDArray[np.int16]) -> NDArray[np.int16]:
+    """Samples as rows of frames, the last one filled up with silence."""
+    return np.pad(pcm, (0, -len(pcm) % FRAME_SAMPLES)).reshape(-1, FRAME_SAMPLES)
+
+
+async def _recognize(
+    pcm: NDArray[np.int16],
+    span: FrameSpan,
+    probabilities: list[float],
+    recognizer: Recognizer,
+    options: RecognitionOptions,
+) -> RecognizedUtterance:
+    offset_ms = span.start * FRAME_MS
+    utterance = RecognizedUtterance("", offset_ms, span.end * FRAME_MS)
+    async with aclosing(recognizer.open(options)) as stream:
+        for frame in range(span.start, span.end):
+            samples = pcm[frame * FRAME_SAMPLES : (frame + 1) * FRAME_SAMPLES]
+            stream.push(samples, speech=probabilities[frame] >= SPEECH)
+        stream.finish()
+        async for transcript in stream:
+            words = tuple(
+                replace(word, start_ms=word.start_ms + offset_ms, end_ms=word.end_ms + offset_ms)
+                for word in transcript.words
+            )
+            utterance = replace(utterance, text=transcript.text, words=words, language=transcript.language)
+    return utterance

@@ -1,0 +1,280 @@
+"""Two recognisers on one stream: a fast one while the user speaks, a more accurate one for the final transcript.
+
+The accurate one is asked only when the speaker pauses. If the turn then ends, its transcript is there, or nearly: the
+silence that ends a turn hides the time it takes. It is worth a short wait (`budget_ms`) and no more.
+"""
+
+import asyncio
+import contextlib
+import logging
+import time
+from collections import Counter
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass, replace
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from streamsrv.engines.asr.base import RecognitionOptions, RecognitionStream, Recognizer, Transcript
+from streamsrv.engines.asr.newest import Newest
+from streamsrv.engines.asr.pause_gate import MAX_MS, Frame, HeldSpeech, Pace
+from streamsrv.engines.asr.words import join_words, prefix_distances, split_words
+from streamsrv.engines.catalogue import ModelEntry
+from streamsrv.engines.loading import LoadContext
+from streamsrv.errors import EngineError, Unavailable
+
+logger = logging.getLogger(__name__)
+
+TURN_SILENCE_MS = 300
+"""The silence that ends a turn, at least: what the accurate recogniser may take without anybody waiting for it."""
+LOST_S = 2.0
+"""A question without an answer is not counted any longer: it was shed, or there was nothing to decode."""
+QUEUE_AGE_S = 0.1
+"""When work has waited this long for a thread, the accurate recogniser is not asked."""
+
+
+@dataclass(frozen=True, slots=True)
+class TwoSpeedOptions:
+    """Options of a catalogue entry with this engine."""
+
+    fast: str
+    """Name of the recogniser for partial results."""
+    accurate: str
+    """Name of the recogniser for the final transcript."""
+    budget_ms: int = 150
+    """How long after the end of the turn the final transcript may wait for the accurate recogniser."""
+    at_once: int = 1
+    """Streams whose pauses it may decode at the same time, others do without: leave the fast one a thread."""
+
+
+def load(entry: ModelEntry, context: LoadContext) -> "TwoSpeedRecognizer":
+    """Load two recognisers of the catalogue; options: `TwoSpeedOptions`."""
+    try:
+        options = TwoSpeedOptions(**entry.options)
+    except TypeError as error:
+        raise Unavailable(f"The options of {entry.name} are wrong: {error}") from error
+    fast, accurate = context.load_part(options.fast), context.load_part(options.accurate)
+    return TwoSpeedRecognizer(
+        fast,
+        accurate,
+        entry.name,
+        budget_ms=options.budget_ms,
+        at_once=options.at_once,
+        queue_age_s=lambda: context.scheduler.queue_age_s,
+    )
+
+
+class TwoSpeedRecognizer:
+    """A `Recognizer` made of two; see `TwoSpeedOptions`. `clock` and `queue_age_s` give seconds."""
+
+    def __init__(
+        self,
+        fast: Recognizer,
+        accurate: Recognizer,
+        name: str,
+        *,
+        budget_ms: int = 150,
+        at_once: int = 1,
+        clock: Callable[[], float] = time.monotonic,
+        queue_age_s: Callable[[], float] = lambda: 0.0,
+    ) -> None:
+        self.name = name
+        self.budget_ms = budget_ms
+        self.clock = clock
+        self.pace = Pace()
+        self.asked: dict[TwoSpeedStream, float] = {}
+        """When streams asked the accurate recogniser what it has not answered yet."""
+        self.finals = Counter[Literal["fast", "accurate"]]()
+        """Whose final transcripts were given out."""
+        self._fast = fast
+        self._accurate = accurate
+        self._at_once = at_once
+        self._queue_age_s = queue_age_s
+
+    def open(self, options: RecognitionOptions) -> "TwoSpeedStream":
+        """Start an utterance; needs a running event loop."""
+        return TwoSpeedStream(self, self._fast.open(options), self._open_accurate(options))
+
+    def is_busy(self, stream: "TwoSpeedStream") -> bool:
+        """Whether the accurate recogniser works for as many other streams as it may, or all threads are taken."""
+        if self._queue_age_s() > QUEUE_AGE_S:
+            return True
+        recent = self.clock() - LOST_S
+        return sum(other is not stream and at > recent for other, at in self.asked.items()) >= self._at_once
+
+    async def warm_up(self) -> None:
+        """Warm both recognisers up."""
+        await asyncio.gather(self._fast.warm_up(), self._accurate.warm_up())
+
+    async def aclose(self) -> None:
+        """Close both recognisers."""
+        await asyncio.gather(self._fast.aclose(), self._accurate.aclose())
+
+    def _open_accurate(self, options: RecognitionOptions) -> RecognitionStream | None:
+        try:
+            return self._accurate.open(options)
+        except EngineError as error:
+            logger.info("%s: only the fast recogniser hears this: %s", self.name, error)
+            return None
+
+
+class TwoSpeedStream:
+    """One utterance. Stable text is the fast stream's; in a pause, tentative text becomes the accurate one's."""
+
+    def __init__(
+        self, recognizer: TwoSpeedRecognizer, fast: RecognitionStream, accurate: RecognitionStream | None
+    ) -> None:
+        self._recognizer = recognizer
+        self._fast = fast
+        self._accurate = accurate
+        self._abandoned = accurate is None
+        self._held = HeldSpeech()
+        self._asked_ms = 0.0  # of speech, altogether
+        self._refused = False  # in this pause
+        self._finishing = False
+        self._wait_until = 0.0  # on the event loop's clock
+        self._heard_fast = Transcript("")
+        self._heard_accurate: Transcript | None = None  # the newest, if it covers all speech
+        loop = asyncio.get_running_loop()
+        self._final: asyncio.Future[Transcript | None] = loop.create_future()
+        self._newest = Newest()
+        self._tasks = [loop.create_task(self._follow_fast(), name=f"recognition-{recognizer.name}")]
+        if accurate is not None:
+            self._tasks.append(loop.create_task(self._follow_accurate(accurate), name=f"final-{recognizer.name}"))
+
+    def push(self, pcm: NDArray[np.int16], *, speech: bool = True) -> None:
+        """Take mono PCM at 16 kHz."""
+        self._fast.push(pcm, speech=speech)
+        if self._finishing or self._abandoned:
+            return
+        self._held.push(Frame(pcm, speech))
+        if speech:
+            self._heard_accurate = None
+            self._refused = False
+        if not self._held.speech_ms or (self._held.is_complete and self._may_ask()):
+            self._ask()
+        elif self._held.length_ms > MAX_MS:
+            self._abandon()
+
+    def finish(self) -> None:
+        """Give the final transcript: the accurate one if it comes within the budget, else the fast one."""
+        if self._finishing:
+            return
+        self._finishing = True
+        self._fast.finish()
+        if self._abandoned or self._accurate is None:
+            return
+        if self._missing_ms() > self._recognizer.budget_ms:
+            self._abandon()
+            return
+        self._ask()
+        self._accurate.finish()
+        self._wait_until = asyncio.get_running_loop().time() + self._recognizer.budget_ms / 1000
+
+    async def aclose(self) -> None:
+        """Drop both streams."""
+        self._newest.drop()
+        self._abandon()
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        for stream in filter(None, (self._fast, self._accurate)):
+            await stream.aclose()
+
+    def __aiter__(self) -> AsyncIterator[Transcript]:
+        return self._newest
+
+    def _may_ask(self) -> bool:
+        """Whether an answer can be there in time, and the accurate recogniser has nothing else to do."""
+        expected_ms = self._recognizer.pace.expected_ms(self._asked_ms + self._held.speech_ms)
+        if self._held.pause_ms + expected_ms > TURN_SILENCE_MS + self._recognizer.budget_ms:
+            if not self._refused:
+                self._refused = True
+                self._recognizer.pace.refused()
+            return False
+        return not self._recognizer.is_busy(self)
+
+    def _ask(self) -> None:
+        """Give the accurate stream what is held; if there is speech in it, it will answer."""
+        if self._accurate is None:
+            return
+        if self._held.speech_ms:
+            self._asked_ms += self._held.speech_ms
+            self._recognizer.asked[self] = self._recognizer.clock()
+        for frame in self._held.take():
+            self._accurate.push(frame.pcm, speech=frame.speech)
+
+    def _missing_ms(self) -> float:
+        """How long the accurate transcript of all that was pushed still takes, as far as one can tell."""
+        pace = self._recognizer.pace
+        if self._held.speech_ms:
+            return pace.expected_ms(self._asked_ms + self._held.speech_ms)
+        if (asked_at := self._recognizer.asked.get(self)) is None:
+            return 0
+        return pace.expected_ms(self._asked_ms) - (self._recognizer.clock() - asked_at) * 1000
+
+    def _abandon(self) -> None:
+        self._abandoned = True
+        self._held.take()
+        self._recognizer.asked.pop(self, None)
+
+    def _answered(self, transcript: Transcript) -> None:
+        """The accurate recogniser gave a transcript, which counts when it covers all that it was given."""
+        if not transcript.at_pause:
+            return
+        if (asked_at := self._recognizer.asked.pop(self, None)) is not None:
+            took_ms = (self._recognizer.clock() - asked_at) * 1000
+            self._recognizer.pace.measured(self._asked_ms, took_ms)
+        if not (self._held.speech_ms or self._finishing):
+            self._heard_accurate = transcript
+            self._newest.put(self._merged())
+
+    def _merged(self) -> Transcript:
+        if self._heard_accurate is None:
+            return self._heard_fast
+        tentative = continuation(self._heard_fast.stable, self._heard_accurate.text)
+        return replace(self._heard_fast, tentative=tentative, at_pause=True)
+
+    async def _follow_fast(self) -> None:
+        try:
+            async for transcript in self._fast:
+                if transcript.is_final:
+                    self._newest.put(await self._better(transcript))
+                    break
+                self._heard_fast = transcript
+                self._newest.put(self._merged())
+            self._newest.end()
+        except Exception as error:
+            self._newest.end(error)
+
+    async def _follow_accurate(self, accurate: RecognitionStream) -> None:
+        try:
+            async for transcript in accurate:
+                self._answered(transcript)
+                if transcript.is_final:
+                    self._final.set_result(transcript)
+        except EngineError as error:
+            logger.info("%s: only the fast recogniser hears this: %s", self._recognizer.name, error)
+        finally:
+            self._abandoned = True
+            if not self._final.done():
+                self._final.set_result(None)
+
+    async def _better(self, fast: Transcript) -> Transcript:
+        """The accurate final transcript if it comes in time, else the fast one."""
+        accurate = None
+        if self._final.done() or not self._abandoned:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout_at(self._wait_until):
+                    accurate = await asyncio.shield(self._final)
+        self._recognizer.finals["accurate" if accurate else "fast"] += 1
+        return accurate or fast
+
+
+def continuation(stable: str, text: str) -> str:
+    """What of `text` follows the words that come nearest to `stable`."""
+    known, words = split_words(stable), split_words(text)
+    distances = prefix_distances(known, words)
+    heard = min(range(len(distances)), key=lambda length: (distances[length], abs(length - len(known))))
+    return join_words(words[heard:])

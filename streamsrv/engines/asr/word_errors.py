@@ -1,0 +1,52 @@
+"""Word error rate of English text, for tests and benchmarks. Needs num2words (extra `local`)."""
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any, cast
+
+import num2words
+
+from streamsrv.engines.asr.words import prefix_distances
+
+_SPELLED_OUT = {"mr": "mister", "mrs": "missus", "dr": "doctor", "%": "percent", "&": "and"}
+_to_words = cast("Any", num2words).num2words
+_TOKEN = re.compile(r"\d+(?:st|nd|rd|th)\b|\d+|[%&]|[^\W\d_]+(?:['’][^\W\d_]+)*")
+
+
+@dataclass(frozen=True, slots=True)
+class WordErrors:
+    """Words inserted, left out or replaced, of a number of reference words."""
+
+    errors: int
+    words: int
+
+    @property
+    def rate(self) -> float:
+        """Errors per word; 0 if there are no words."""
+        return self.errors / self.words if self.words else 0.0
+
+    @classmethod
+    def total(cls, counts: Iterable["WordErrors"]) -> "WordErrors":
+        """The errors of many texts together."""
+        both = [(count.errors, count.words) for count in counts]
+        return cls(sum(errors for errors, _ in both), sum(words for _, words in both))
+
+
+def count_word_errors(reference: str, hypothesis: str) -> WordErrors:
+    """Compare texts without regard to case, punctuation, hyphens, and how numbers and titles are written."""
+    wanted, found = normalized_words(reference), normalized_words(hypothesis)
+    return WordErrors(prefix_distances(wanted, found)[-1], len(wanted))
+
+
+def normalized_words(text: str) -> list[str]:
+    """Lower-case words without punctuation; numbers up to ordinals are spelled out."""
+    tokens = _TOKEN.findall(re.sub(r"(?<=\d),(?=\d{3})", "", text.lower()))
+    return [word for token in tokens for word in _spelled_out(token)]
+
+
+def _spelled_out(token: str) -> list[str]:
+    if not token[0].isdigit():
+        return [re.sub("['’]", "", _SPELLED_OUT.get(token, token))]
+    digits = token.rstrip("stndrh")
+    return re.findall("[a-z]+", _to_words(int(digits), to="cardinal" if digits == token else "ordinal"))

@@ -1,0 +1,101 @@
+"""Several chat models behind one: when the first cannot answer, the next does."""
+
+import asyncio
+import contextlib
+import logging
+import math
+import time
+from collections.abc import AsyncGenerator, Callable, Sequence
+
+from streamsrv.engines.llm.base import ChatModel, ChatOptions, Delta, Message, Text, Tool, ToolCallDelta
+from streamsrv.errors import EngineError, Overloaded, Rejected, Unavailable
+from streamsrv.inference.occupancy import Occupancy
+
+logger = logging.getLogger(__name__)
+
+
+class FallbackChatModel:
+    """`llm.base.ChatModel` over `models`, in order of preference.
+
+    A model that fails before it has said anything is followed by the next one; after that its error passes through, as
+    no second voice may take over in the middle of a sentence. This holds for `Rejected` too: a wrong key, or an input
+    that one provider refuses, must not leave the caller in silence while another could answer. The log has a warning
+    for each. A model that was `Unavailable` is tried last for `rest_s` seconds, so that not every answer waits for its
+    timeout; `clock` gives seconds.
+    """
+
+    def __init__(
+        self, models: Sequence[ChatModel], *, rest_s: float = 30.0, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self.name = models[0].name
+        self._models = tuple(models)
+        self._rest_s = rest_s
+        self._clock = clock
+        self._resting_until = [-math.inf] * len(models)
+
+    @property
+    def occupancy(self) -> Occupancy | None:
+        """That of the first local model."""
+        return next((model.occupancy for model in self._models if model.occupancy is not None), None)
+
+    async def stream(
+        self, messages: Sequence[Message], tools: Sequence[Tool], options: ChatOptions
+    ) -> AsyncGenerator[Delta, None]:
+        """Answer with the first model that can. If none can, raises the last error with what each of them said."""
+        errors: list[EngineError] = []
+        for position in self._order():
+            model = self._models[position]
+            has_spoken = False
+            try:
+                async with contextlib.aclosing(model.stream(messages, tools, options)) as deltas:
+                    async for delta in deltas:
+                        if not has_spoken and isinstance(delta, Text | ToolCallDelta):
+                            has_spoken = True
+                            logger.info("%s answers", model.name)
+                        yield delta
+                return
+            except EngineError as error:
+                self._note(position, error)
+                if has_spoken:
+                    raise
+                errors.append(error)
+        raise _summary(errors) from errors[-1]
+
+    async def warm_up(self, messages: Sequence[Message] = ()) -> None:
+        """Warm all models up at once; raises only if none of them can answer."""
+        results = await asyncio.gather(*(model.warm_up(messages) for model in self._models), return_exceptions=True)
+        errors: list[EngineError] = []
+        for position, error in enumerate(results):
+            if isinstance(error, EngineError):
+                self._note(position, error)
+                errors.append(error)
+            elif error is not None:
+                raise error
+        if len(errors) == len(self._models):
+            raise _summary(errors) from errors[-1]
+
+    async def prepare(self, messages: Sequence[Message]) -> None:
+        """Prepare the model that would answer now."""
+        await self._models[self._order()[0]].prepare(messages)
+
+    async def aclose(self) -> None:
+        """Close all models."""
+        for model in self._models:
+            await model.aclose()
+
+    def _order(self) -> list[int]:
+        now = self._clock()
+        return sorted(range(len(self._models)), key=lambda position: self._resting_until[position] > now)
+
+    def _note(self, position: int, error: EngineError) -> None:
+        logger.warning("%s failed (%s): %s", self._models[position].name, type(error).__name__, error)
+        if isinstance(error, Unavailable):
+            self._resting_until[position] = self._clock() + self._rest_s
+
+
+def _summary(errors: Sequence[EngineError]) -> EngineError:
+    """One error for all: what the caller can do is what the last one says."""
+    if len(errors) == 1:
+        return errors[0]
+    kind = next(kind for kind in (Overloaded, Rejected, Unavailable) if isinstance(errors[-1], kind))
+    return kind(f"No language model can answer. {' '.join(str(error) for error in errors)}")

@@ -1,0 +1,115 @@
+"""Reads the stream of an OpenAI-compatible chat completion, in every shape that servers give it. Pure.
+
+Source: the chat completion chunk object of the OpenAI API, and what Gemini, DeepSeek, vLLM, Ollama and llama.cpp send
+in its place.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+from uuid import uuid4
+
+from streamsrv.engines.llm.base import Delta, Finished, Reasoning, ToolCallDelta, Usage
+from streamsrv.engines.llm.reasoning import ReasoningFilter
+
+Chunk = Mapping[str, Any]
+
+_FINISH: Mapping[str, Literal["stop", "max_output_tokens", "content_filter", "tool_calls"]] = {
+    "length": "max_output_tokens",
+    "content_filter": "content_filter",
+    "tool_calls": "tool_calls",
+    "function_call": "tool_calls",
+}
+
+
+@dataclass(slots=True)
+class _Call:
+    wire_index: int | None
+    wire_id: str
+    call_id: str
+    name: str = ""
+    unsent: str = ""
+    extra: dict[str, Any] = field(default_factory=dict[str, Any])
+
+
+class ChunkReader:
+    """Turns the chunks of one answer into deltas.
+
+    `start_inside`: see `ReasoningFilter`. After the last chunk, `finish()` gives the rest, ending with `Finished`.
+    """
+
+    def __init__(self, *, start_inside: bool = False) -> None:
+        self.usage: Usage | None = None
+        self.started = False
+        """Whether the server has said anything: text, reasoning, a tool call or a reason to stop."""
+        self._filter = ReasoningFilter(start_inside=start_inside)
+        self._calls: list[_Call] = []
+        self._finish_reason = ""
+
+    @property
+    def call_extras(self) -> dict[str, dict[str, Any]]:
+        """By call id: what a provider wants back with its tool call, unread (Gemini's thought signature)."""
+        return {call.call_id: call.extra for call in self._calls if call.extra}
+
+    def read(self, chunk: Chunk) -> list[Delta]:
+        """Take one chunk. `choices` may be empty or absent, and any field null."""
+        self._read_usage(chunk)
+        deltas: list[Delta] = []
+        for choice in chunk.get("choices") or ():
+            delta: Chunk = choice.get("delta") or {}
+            if thought := delta.get("reasoning_content") or delta.get("reasoning"):
+                deltas.append(Reasoning(thought))
+            if content := delta.get("content"):
+                deltas += self._filter.feed(content)
+                self.started = True
+            for call in delta.get("tool_calls") or ():
+                deltas += self._read_call(call)
+            self._finish_reason = choice.get("finish_reason") or self._finish_reason
+        self.started = self.started or bool(deltas or self._finish_reason)
+        return deltas
+
+    def finish(self) -> list[Delta]:
+        """What is left when the stream has ended: held text, the usage if it is known, and why the model stopped."""
+        deltas: list[Delta] = [*self._filter.close()]
+        if self.usage is not None:
+            deltas.append(self.usage)
+        # Gemini says "stop" after a tool call
+        fallback = "tool_calls" if self._calls else "stop"
+        return [*deltas, Finished(_FINISH.get(self._finish_reason, fallback))]
+
+    def _read_call(self, wire: Chunk) -> list[Delta]:
+        function: Chunk = wire.get("function") or {}
+        call = self._find_call(wire.get("index"), wire.get("id") or "", bool(function.get("name")))
+        call.extra.update({"extra_content": extra} if (extra := wire.get("extra_content")) else {})
+        call.unsent += function.get("arguments") or ""
+        first = not call.name
+        call.name = call.name or function.get("name") or ""
+        if not call.name:
+            return []
+        arguments, call.unsent = call.unsent, ""
+        index = self._calls.index(call)
+        if first:
+            return [ToolCallDelta(index, arguments, call.call_id, call.name)]
+        return [ToolCallDelta(index, arguments)] if arguments else []
+
+    def _find_call(self, index: int | None, wire_id: str, named: bool) -> _Call:
+        """The call that a delta belongs to. Gemini sends no index: there a new id, or a second name, begins a call."""
+        if index is not None:
+            known = next((call for call in self._calls if call.wire_index == index), None)
+        else:
+            last = self._calls[-1] if self._calls else None
+            same = last and (wire_id == last.wire_id if wire_id else not (named and last.name))
+            known = last if same else None
+        if known is None:
+            known = _Call(index, wire_id, wire_id or f"call_{uuid4().hex}")
+            self._calls.append(known)
+        return known
+
+    def _read_usage(self, chunk: Chunk) -> None:
+        if usage := chunk.get("usage"):
+            details: Chunk = usage.get("prompt_tokens_details") or {}
+            cached = details.get("cached_tokens") or usage.get("prompt_cache_hit_tokens") or 0
+            self.usage = Usage(usage.get("prompt_tokens") or 0, usage.get("completion_tokens") or 0, cached)
+        elif timings := chunk.get("timings"):  # llama.cpp: on every chunk, so it is there after a cancel as well
+            cached, fresh = timings.get("cache_n") or 0, timings.get("prompt_n") or 0
+            self.usage = Usage(cached + fresh, timings.get("predicted_n") or 0, cached)

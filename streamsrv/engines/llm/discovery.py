@@ -1,0 +1,163 @@
+"""Which language model to use when none is configured: a key in the environment, a local server, the embedded model."""
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import partial
+from http.client import HTTPException
+from typing import Any, Literal
+from urllib.request import ProxyHandler, build_opener
+
+import msgspec
+
+from streamsrv.engines.catalogue import DEFAULT_MODELS, CatalogueError, ModelEntry
+
+KEY_VARIABLES = ("OPENAI_API_KEY", "GEMINI_API_KEY", "DEEPSEEK_API_KEY")
+"""In the order in which a key that is set chooses a model."""
+
+_MAX_ANSWER = 1_000_000
+_NOT_FOR_CHAT = re.compile("embed|rerank|whisper|tts", re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True)
+class LocalServer:
+    """A language-model server on this machine; `base_url` is where its OpenAI-compatible API begins."""
+
+    kind: str
+    base_url: str
+    models: tuple[str, ...]
+    """Those that can chat, as far as their names tell; the server's own order."""
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """The chat model to load; `reason` is one sentence for the log at start."""
+
+    entry: ModelEntry
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a kind of server usually listens."""
+
+    kind: str
+    port: int
+    owner: str = ""
+    """What `owned_by` must be where other programs use the port too (8000 is also our own)."""
+
+
+PLACES = (
+    Place("Ollama", 11434),
+    Place("LM Studio", 1234),
+    Place("llama.cpp", 8080, owner="llamacpp"),
+    Place("vLLM", 8000, owner="vllm"),
+)
+
+
+class _Model(msgspec.Struct):
+    id: str
+    owned_by: str | None = None
+
+
+class _ModelList(msgspec.Struct):
+    """What OpenAI's `GET /v1/models` answers; Ollama's list is null while it has no model."""
+
+    object: Literal["list"]
+    data: list[_Model] | None = None
+
+
+def find_local_servers(timeout_s: float = 0.3, places: Sequence[Place] = PLACES) -> list[LocalServer]:
+    """Ask `places` on this machine's loopback address, all at once; blocks for about `timeout_s` at most."""
+    with ThreadPoolExecutor(len(places)) as threads:
+        found = threads.map(partial(_ask, timeout_s=timeout_s), places)
+        return [server for server in found if server is not None]
+
+
+def choose_chat_model(
+    entries: Iterable[ModelEntry], environ: Mapping[str, str], servers: Sequence[LocalServer], *, setting: str = ""
+) -> Choice:
+    """The model named by `setting`, or else the best that is at hand. Pure.
+
+    The order: a key of `KEY_VARIABLES`, `OPENAI_BASE_URL` (with `OPENAI_MODEL`, if it is set), a local server, the
+    embedded model. Where `OPENAI_BASE_URL` is set, `OPENAI_API_KEY` belongs to that server and goes nowhere else.
+    Raises `CatalogueError` if `setting` is no chat model.
+    """
+    known = [entry for entry in entries if entry.kind == "chat"]
+    if setting:
+        return Choice(_find(known, setting), f"Using {setting} as configured.")
+    base_url = environ.get("OPENAI_BASE_URL", "")
+    for variable in KEY_VARIABLES:
+        if environ.get(variable):
+            if base_url and variable == "OPENAI_API_KEY":
+                break
+            entry = next((entry for entry in known if entry.key_variable == variable), None)
+            if entry is not None:
+                return Choice(entry, f"Using {entry.name} because {variable} is set.")
+    if base_url:
+        entry = _remote_entry(environ.get("OPENAI_MODEL", ""), base_url, "OPENAI_API_KEY" in environ)
+        return Choice(entry, f"Using {entry.name} at {base_url} because OPENAI_BASE_URL is set.")
+    for server in servers:
+        if server.models:
+            return Choice(_local_entry(server), f"Using {server.models[0]} of {server.kind} at {server.base_url}.")
+    return Choice(
+        _find(known, DEFAULT_MODELS["chat"]),
+        "Using the embedded SmolLM2-135M: it shows that everything works, but it is no assistant. "
+        "Set OPENAI_API_KEY or start Ollama for real answers.",
+    )
+
+
+def _find(entries: Sequence[ModelEntry], name: str) -> ModelEntry:
+    for entry in entries:
+        if entry.name == name:
+            return entry
+    raise CatalogueError(f"{name!r} is not a chat model; accepted: {', '.join(entry.name for entry in entries)}")
+
+
+def _local_entry(server: LocalServer) -> ModelEntry:
+    options: dict[str, Any] = {"model": server.models[0], "base_url": server.base_url}
+    if server.kind == "Ollama":
+        options["reasoning_effort"] = "none"  # it has thinking models think otherwise, and ignores this for others
+    return _entry(server.models[0], options)
+
+
+def _remote_entry(model: str, base_url: str, has_key: bool) -> ModelEntry:
+    options = {"model": model, "base_url": base_url}
+    return _entry(model or "openai-compatible", options, "OPENAI_API_KEY" if has_key else "")
+
+
+def _entry(model: str, options: Mapping[str, Any], key_variable: str = "") -> ModelEntry:
+    return ModelEntry(
+        name=re.sub(r"[^A-Za-z0-9._-]", "-", model),
+        kind="chat",
+        engine="openai_compatible",
+        options=options,
+        requires=("openai",),
+        extra="openai",
+        key_variable=key_variable,
+    )
+
+
+def _ask(place: Place, timeout_s: float) -> LocalServer | None:
+    """The server at one port, None if there is none or another program."""
+    base_url = f"http://127.0.0.1:{place.port}/v1"
+    opener = build_opener(ProxyHandler({}))
+    try:
+        with opener.open(f"{base_url}/models", timeout=timeout_s) as response:
+            models = read_models(response.read(_MAX_ANSWER), place.owner)
+    except (OSError, HTTPException, msgspec.DecodeError):  # URLError is an OSError
+        return None
+    return None if models is None else LocalServer(place.kind, base_url, models)
+
+
+def read_models(answer: bytes, owner: str = "") -> tuple[str, ...] | None:
+    """The chat models in a list of models; None if the list is not of `owner`, or is our own. Pure.
+
+    Raises `msgspec.DecodeError` if it is no such list.
+    """
+    models = msgspec.json.decode(answer, type=_ModelList).data or ()
+    owners = {model.owned_by for model in models}
+    if "streamsrv" in owners or (owner and owner not in owners):
+        return None
+    return tuple(model.id for model in models if not _NOT_FOR_CHAT.search(model.id))

@@ -1,0 +1,265 @@
+"""llama.cpp inside this process (xllamacpp): the embedded language model, for any GGUF file."""
+
+import asyncio
+import contextlib
+import logging
+import threading
+from collections.abc import AsyncGenerator, Generator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from streamsrv.engines.catalogue import ModelEntry
+from streamsrv.engines.llm.base import ChatOptions, Delta, Message, Tool
+from streamsrv.engines.llm.chat_chunks import Chunk, ChunkReader
+from streamsrv.engines.llm.context_window import answerable, estimated_tokens, last_turns
+from streamsrv.engines.llm.llamacpp_server import LlamaCppServer
+from streamsrv.engines.llm.slots import Seat, SlotTable
+from streamsrv.engines.llm.small_model import SpokenAnswer, guided
+from streamsrv.engines.loading import LoadContext
+from streamsrv.errors import EngineError, Overloaded, Rejected, Unavailable
+from streamsrv.inference.occupancy import Occupancy
+
+logger = logging.getLogger(__name__)
+
+_SHARED = -1
+"""Number of the state with what all prompts begin with."""
+
+
+@dataclass(frozen=True, slots=True)
+class LlamaCppOptions:
+    """Options of a catalogue entry with this engine."""
+
+    context_tokens: int = 2048
+    """What each answer may use: prompt and answer together."""
+    slots: int = 4
+    """Answers written at the same time, on one thread. One takes 47 MB of memory for 2048 tokens of a 135 M model."""
+    parked: int = 32
+    """Conversations that stay read beside those on slots, in temporary files of some 10 MB; that of a conversation
+    which finds neither is read again, 5 ms a token."""
+    queue_limit: int = 8
+    """Requests that may wait for a slot; one more raises `Overloaded`."""
+    max_output_tokens: int = 80
+    """Upper limit; a request may ask for less."""
+    history_turns: int = 4
+    """Turns before the latest that the model is shown, at least; see `last_turns`."""
+    temperature: float = 0.0
+    repeat_penalty: float = 1.0
+    """1 is none. Above it, facts suffer: the model avoids the words of the question."""
+    guided: bool = True
+    """Show the model how to answer and cut its loops (`small_model`); turn it off for models above some 1 B."""
+
+
+def load(entry: ModelEntry, context: LoadContext) -> "LlamaCppChatModel":
+    """Load the entry's only weight file, a GGUF; its options are those of `LlamaCppOptions`."""
+    try:
+        options = LlamaCppOptions(**entry.options)
+    except TypeError as error:
+        raise Unavailable(f"The options of {entry.name} are wrong: {error}") from error
+    return LlamaCppChatModel(entry.name, next(iter(context.files.values())), options)
+
+
+class LlamaCppChatModel:
+    """`llm.base.ChatModel` over one llama.cpp server object.
+
+    An answer blocks a thread until it is complete, so it runs on threads of its own, one a slot: on the scheduler it
+    would keep recognition waiting. It takes no tools: models that can call them are better served over the network.
+    """
+
+    def __init__(self, name: str, path: Path, options: LlamaCppOptions) -> None:
+        self.name = name
+        self._options = options
+        self._server = LlamaCppServer(name, path, slots=options.slots, context_tokens=options.context_tokens)
+        self._threads = ThreadPoolExecutor(options.slots, thread_name_prefix="llamacpp")
+        self._places = threading.Semaphore(options.slots + options.queue_limit)
+        self._slots = SlotTable(options.slots, options.parked)
+        self._lock = threading.Lock()
+        self._moving = threading.Lock()
+        self._generations: set[_Generation] = set()
+        self.occupancy = Occupancy()
+        self._closed = False
+
+    async def stream(
+        self, messages: Sequence[Message], tools: Sequence[Tool], options: ChatOptions
+    ) -> AsyncGenerator[Delta, None]:
+        """Answer the conversation; see `ChatModel.stream`. `tools` are ignored."""
+        limit = min(options.max_output_tokens or self._options.max_output_tokens, self._options.max_output_tokens)
+        answer = SpokenAnswer() if self._options.guided else None
+        reader = ChunkReader()
+        async with contextlib.aclosing(self._generate(messages, limit)) as chunks:
+            async for chunk in chunks:
+                deltas = reader.read(chunk)
+                for delta in answer.take(deltas) if answer else deltas:
+                    yield delta
+                if answer and answer.ended:
+                    break
+        deltas = reader.finish()
+        for delta in answer.close(deltas) if answer else deltas:
+            yield delta
+
+    async def warm_up(self, messages: Sequence[Message] = ()) -> None:
+        """Have every slot read what all prompts begin with. No answer may be running."""
+        await self._read_prompt(messages)
+        await asyncio.to_thread(self._share, *self._slots.share_latest())
+
+    async def prepare(self, messages: Sequence[Message]) -> None:
+        """Read a prompt into the cache of a slot, unless somebody waits for an answer."""
+        if not self.occupancy.now:
+            await self._read_prompt(messages)
+
+    async def aclose(self) -> None:
+        """Cancel what is running or waiting, and free the model."""
+        self._closed = True
+        for generation in self._generations:
+            generation.abort(Unavailable(f"{self.name} is shutting down."))
+        await asyncio.to_thread(self._threads.shutdown)
+        self._server.close()
+
+    async def _read_prompt(self, messages: Sequence[Message]) -> None:
+        async with contextlib.aclosing(self._generate(messages, 1)) as chunks:
+            async for _ in chunks:
+                pass
+
+    def _shown(self, messages: Sequence[Message], limit: int) -> list[Message]:
+        """The latest turns, as many as fit beside an answer of `limit` tokens."""
+        frame = estimated_tokens(guided(())) if self._options.guided else 0
+        texts = [message for message in messages if message.content and message.role != "tool"]
+        room = self._options.context_tokens - limit - frame
+        return answerable(last_turns(texts, self._options.history_turns, room))
+
+    def _request(self, shown: Sequence[Message], limit: int) -> dict[str, Any]:
+        messages = guided(shown) if self._options.guided else shown
+        return {
+            "messages": [{"role": message.role, "content": message.content} for message in messages],
+            "max_tokens": limit,
+            "temperature": self._options.temperature,
+            "repeat_penalty": self._options.repeat_penalty,
+            "chat_template_kwargs": {"enable_thinking": False},  # a caller would hear silence meanwhile
+            "cache_prompt": True,
+            "timings_per_token": True,  # the usage, also of an answer that is broken off
+            "stream": True,
+        }
+
+    async def _generate(self, messages: Sequence[Message], limit: int) -> AsyncGenerator[Chunk, None]:
+        """The chunks of one answer; closing the iterator frees the slot after the token being computed."""
+        if self._closed:
+            raise Unavailable(f"{self.name} is shutting down.")
+        if not self._places.acquire(blocking=False):
+            raise Overloaded(f"{self.name} already has {self._options.queue_limit} requests waiting.")
+        shown = self._shown(messages, limit)
+        generation = _Generation(self._request(shown, limit), shown)
+        job = self._threads.submit(self._run, generation)
+        self._generations.add(generation)
+        try:
+            with self.occupancy.working():
+                while (chunk := await generation.next()) is not None:
+                    yield chunk
+        finally:
+            self._generations.discard(generation)
+            self._leave_slot(generation)
+            if job.cancel():  # it had not begun, so it will not give its place back itself
+                self._places.release()
+
+    def _run(self, generation: "_Generation") -> None:
+        """Compute one answer on a worker thread; there are as many slots as threads, so that one is free."""
+        try:
+            with self._moving:
+                with self._lock:
+                    if generation.cancelled:
+                        return
+                    seat = self._slots.take(generation.shown)
+                    generation.slot = seat.slot
+                self._move(seat)
+            generation.run(self._server, seat.slot)
+            self._leave_slot(generation)
+        finally:
+            self._places.release()
+
+    def _move(self, seat: Seat) -> None:
+        """Store the conversation that leaves the slot and fetch the one that comes back."""
+        with self._reading_again():
+            if seat.save is not None:
+                self._server.save(seat.slot, seat.save)
+        with self._reading_again():
+            if seat.restore is not None:
+                self._server.restore(seat.slot, seat.restore)
+        for number in (seat.restore, seat.forget):
+            if number is not None:
+                self._server.forget(number)
+
+    def _share(self, slot: int, *others: int) -> None:
+        with self._reading_again():
+            self._server.save(slot, _SHARED)
+            for other in others:
+                self._server.restore(other, _SHARED)
+        self._server.forget(_SHARED)
+
+    @contextlib.contextmanager
+    def _reading_again(self) -> Generator[None]:
+        """Where a state is lost, its conversation is read again: slow, but no error."""
+        try:
+            yield
+        except OSError as error:
+            logger.warning("%s will take longer to answer: %s", self.name, error)
+
+    def _leave_slot(self, generation: "_Generation") -> None:
+        """Cancel what still runs. The slot is free at once, so that the next prompt of the same conversation gets it:
+        llama.cpp has it wait for the token being computed."""
+        with self._lock:
+            generation.cancel()
+            if generation.slot is not None:
+                self._slots.give_back(generation.slot)
+                generation.slot = None
+
+
+class _Generation:
+    """One answer: runs on a worker thread, is read on the event loop that made it."""
+
+    def __init__(self, request: dict[str, Any], shown: Sequence[Message]) -> None:
+        self.shown = shown
+        self.cancelled = False
+        self.slot: int | None = None
+        """Where it is computed, until it leaves."""
+        self._request = request
+        self._loop = asyncio.get_running_loop()
+        # One chunk a token and a few around them: never full, as the token limit ends the answer first.
+        self._chunks: asyncio.Queue[Chunk | EngineError | None] = asyncio.Queue(request["max_tokens"] + 16)
+
+    async def next(self) -> Chunk | None:
+        """The next chunk, None at the end. Raises `EngineError`."""
+        chunk = await self._chunks.get()
+        if isinstance(chunk, EngineError):
+            raise chunk
+        if chunk and (error := chunk.get("error")):
+            kind = Rejected if error.get("code") == 400 else Unavailable
+            raise kind(f"llama.cpp: {error.get('message')}")
+        return chunk
+
+    def cancel(self) -> None:
+        """Have the worker thread stop after the token being computed."""
+        self.cancelled = True
+
+    def abort(self, error: EngineError) -> None:
+        """Cancel, and raise `error` where the chunks are read."""
+        self.cancel()
+        self._chunks.put_nowait(error)
+
+    def run(self, server: LlamaCppServer, slot: int) -> None:
+        """Compute the answer on `slot`; blocks."""
+        try:
+            server.complete(self._request, slot, self._take)
+        except Exception as error:
+            self._hand_over(Rejected(f"llama.cpp refused the request: {error}"))
+        self._hand_over(None)
+
+    def _take(self, chunk: Chunk) -> bool:
+        """Called by llama.cpp for each chunk; true cancels."""
+        self._hand_over(chunk)
+        return self.cancelled
+
+    def _hand_over(self, chunk: Chunk | EngineError | None) -> None:
+        try:
+            self._loop.call_soon_threadsafe(self._chunks.put_nowait, chunk)
+        except RuntimeError:  # the loop was closed meanwhile: nobody reads any more
+            self.cancel()

@@ -1,0 +1,237 @@
+"""Any server with OpenAI's chat completions: OpenAI, Gemini, DeepSeek, vLLM, Ollama, llama.cpp, LM Studio."""
+
+import contextlib
+import re
+from collections import OrderedDict
+from collections.abc import AsyncGenerator, Generator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlsplit
+
+import openai
+from openai.types.chat import ChatCompletionChunk
+
+from streamsrv.engines.catalogue import ModelEntry
+from streamsrv.engines.llm.base import ChatOptions, Delta, Message, Tool, ToolCall
+from streamsrv.engines.llm.chat_chunks import ChunkReader
+from streamsrv.engines.llm.context_window import answerable
+from streamsrv.engines.loading import LoadContext
+from streamsrv.errors import EngineError, Overloaded, Rejected, Unavailable
+
+OPENAI_URL = "https://api.openai.com/v1"
+
+_CONNECT_TIMEOUT_S = 3.0
+_LOAD_TIMEOUT_S = 180.0
+"""A local server may read gigabytes from disk before the first answer."""
+_REMEMBERED_CALLS = 1024
+_MAX_MESSAGE = 500
+"""Characters of an error body: some servers send a whole web page."""
+_LOOPBACK = ("localhost", "127.0.0.1", "::1")
+
+
+@dataclass(frozen=True, slots=True)
+class OpenAICompatibleOptions:
+    """Options of a catalogue entry with this engine."""
+
+    model: str = ""
+    """Name of the model at the server; empty: the first one that the server lists."""
+    base_url: str = OPENAI_URL
+    """Where the API begins, with its version: `http://127.0.0.1:11434/v1`."""
+    extra_body: Mapping[str, Any] | None = None
+    """Fields of the request that OpenAI does not have: `{"thinking": {"type": "disabled"}}`."""
+    reasoning_effort: str = ""
+    """For models that think; a voice wants the least that the provider accepts (`none`, `minimal`, `low`)."""
+    starts_thinking: bool = False
+    """The chat template opens `<think>` itself (DeepSeek-R1, Qwen3-Thinking) and the server leaves it in the text."""
+    max_output_tokens: int | None = None
+    """Upper limit when the request has none."""
+    read_timeout_s: float = 20.0
+    """Longest wait for the next piece of an answer."""
+
+
+def load(entry: ModelEntry, context: LoadContext) -> "OpenAICompatibleChatModel":
+    """Prepare a client; nothing is sent. The entry's options are those of `OpenAICompatibleOptions`."""
+    try:
+        options = OpenAICompatibleOptions(**entry.options)
+    except TypeError as error:
+        raise Unavailable(f"The options of {entry.name} are wrong: {error}") from error
+    return OpenAICompatibleChatModel(entry.name, options, (context.api_key or "").strip())
+
+
+class OpenAICompatibleChatModel:
+    """`llm.base.ChatModel` over one HTTP client, whose connections all sessions share."""
+
+    def __init__(self, name: str, options: OpenAICompatibleOptions, api_key: str) -> None:
+        self.name = name
+        self.occupancy = None
+        self._options = options
+        self._api_key = api_key
+        self._model = options.model
+        timeout = openai.Timeout(options.read_timeout_s, connect=_CONNECT_TIMEOUT_S)
+        # A proxy of the environment cannot reach this machine's own loopback.
+        local = urlsplit(options.base_url).hostname in _LOOPBACK
+        self._client = openai.AsyncOpenAI(
+            api_key=api_key or "none",
+            base_url=options.base_url,
+            timeout=timeout,
+            max_retries=0,
+            http_client=openai.DefaultAsyncHttpxClient(trust_env=not local, timeout=timeout),
+        )
+        # What a provider wants back with a tool call, by call id; the oldest are forgotten.
+        self._call_extras: OrderedDict[str, dict[str, Any]] = OrderedDict()
+
+    async def stream(
+        self, messages: Sequence[Message], tools: Sequence[Tool], options: ChatOptions
+    ) -> AsyncGenerator[Delta, None]:
+        """Answer the conversation; see `ChatModel.stream`. Closing the iterator closes the HTTP stream."""
+        reader = ChunkReader(start_inside=self._options.starts_thinking)
+        with self._translated_errors():
+            request = self._request(await self._model_name(), messages, tools, options)
+            async with await self._open(request) as chunks:
+                async for chunk in chunks:
+                    for delta in reader.read(chunk.to_dict(warnings=False)):
+                        yield delta
+        if not reader.started:
+            raise Unavailable(f"{self.name} ended its answer before it began.")
+        self._remember(reader.call_extras)
+        for delta in reader.finish():
+            yield delta
+
+    async def warm_up(self, messages: Sequence[Message] = ()) -> None:
+        """Connect; have a server without a key (a local one) load the model, which costs nothing there."""
+        with self._translated_errors():
+            if self._api_key:
+                await self._client.models.list()
+                return
+            request = self._request(await self._model_name(), (), (), ChatOptions(max_output_tokens=1))
+            async with await self._open(request | {"timeout": _LOAD_TIMEOUT_S}) as chunks:
+                async for _ in chunks:
+                    pass
+
+    async def prepare(self, messages: Sequence[Message]) -> None:
+        """Nothing: a provider bills for what it reads."""
+
+    async def aclose(self) -> None:
+        """Close all connections."""
+        await self._client.close()
+
+    async def _open(self, request: dict[str, Any]) -> openai.AsyncStream[ChatCompletionChunk]:
+        create: Any = self._client.chat.completions.create  # its overloads need every argument by name
+        try:
+            return await create(**request)
+        except openai.APITimeoutError:
+            raise
+        except openai.APIConnectionError:
+            return await create(**request)  # the server may just have closed the idle connection that was used again
+
+    async def _model_name(self) -> str:
+        if not self._model:
+            listed = (await self._client.models.list()).data
+            if not listed:
+                raise Unavailable(f"{self.name} has no model.")
+            self._model = listed[0].id
+        return self._model
+
+    def _request(
+        self, model: str, messages: Sequence[Message], tools: Sequence[Tool], options: ChatOptions
+    ) -> dict[str, Any]:
+        request: dict[str, Any] = {
+            "model": model,
+            "messages": [self._wire_message(message) for message in answerable(messages)],
+            "stream": True,
+            "stream_options": {"include_usage": True},
+        }
+        if limit := options.max_output_tokens or self._options.max_output_tokens:
+            # OpenAI has renamed it and refuses the old name for its newer models; the others know the old one.
+            own = self._options.base_url.rstrip("/") == OPENAI_URL
+            request["max_completion_tokens" if own else "max_tokens"] = limit
+        if tools:
+            request["tools"] = [_wire_tool(tool) for tool in tools]
+            request["tool_choice"] = _wire_tool_choice(options.tool_choice)
+            if not options.parallel_tool_calls:
+                request["parallel_tool_calls"] = False
+        if self._options.reasoning_effort:
+            request["reasoning_effort"] = self._options.reasoning_effort
+        if self._options.extra_body:
+            request["extra_body"] = dict(self._options.extra_body)
+        return request
+
+    def _wire_message(self, message: Message) -> dict[str, Any]:
+        wire: dict[str, Any] = {"role": message.role, "content": message.content}
+        if message.role == "tool":
+            wire["tool_call_id"] = message.call_id
+        if message.tool_calls:
+            wire["tool_calls"] = [self._wire_call(call) for call in message.tool_calls]
+            wire["content"] = message.content or None
+        return wire
+
+    def _wire_call(self, call: ToolCall) -> dict[str, Any]:
+        function = {"name": call.name, "arguments": call.arguments or "{}"}
+        return {"id": call.call_id, "type": "function", "function": function, **self._call_extras.get(call.call_id, {})}
+
+    def _remember(self, extras: Mapping[str, dict[str, Any]]) -> None:
+        self._call_extras.update(extras)
+        while len(self._call_extras) > _REMEMBERED_CALLS:
+            self._call_extras.popitem(last=False)
+
+    @contextlib.contextmanager
+    def _translated_errors(self) -> Generator[None]:
+        """Raise what the SDK raises as an `EngineError`, with the provider's own words and without the key."""
+        try:
+            yield
+        except openai.APITimeoutError as error:
+            raise Unavailable(f"{self.name} did not answer in time.") from error
+        except openai.APIConnectionError as error:
+            raise Unavailable(f"{self.name} cannot be reached at {self._options.base_url}.") from error
+        except openai.APIError as error:
+            said = _without_keys(_provider_message(error.body) or error.message, self._api_key)
+            raise _kind(error)(f"{self.name}: {said}") from error
+        except ValueError as error:
+            raise Unavailable(f"{self.name} sent an answer that cannot be read: {error}") from error
+
+
+def _kind(error: openai.APIError) -> type[EngineError]:
+    """What a caller can do about an error answer, or about an error in the middle of a stream, which has no status."""
+    status = str(getattr(error, "status_code", None) or error.code)
+    if error.code == "insufficient_quota" or error.type == "insufficient_quota":
+        return Rejected
+    match int(status) if status.isdigit() else 500:
+        case 429:
+            return Overloaded
+        case 404 | 408 | 409:  # 404: the model is not there (not pulled, retired), another provider may have one
+            return Unavailable
+        case code if 400 <= code < 500:
+            return Rejected
+        case _:
+            return Unavailable
+
+
+def _provider_message(body: Any) -> str:
+    """The sentence inside an error body: `{"message": ...}`, `{"detail": ...}`, or a list of such (Gemini)."""
+    match body:
+        case str():
+            return body[:_MAX_MESSAGE]
+        case [first, *_]:
+            return _provider_message(first)
+        case {"message": inner} | {"error": inner} | {"detail": inner}:
+            return _provider_message(inner)
+        case _:
+            return ""
+
+
+def _without_keys(text: str, api_key: str) -> str:
+    return re.sub(r"\bsk-\S+", "***", text.replace(api_key, "***") if api_key else text)
+
+
+def _wire_tool(tool: Tool) -> dict[str, Any]:
+    parameters = tool.parameters or {"type": "object", "properties": {}}
+    return {
+        "type": "function",
+        "function": {"name": tool.name, "description": tool.description, "parameters": parameters},
+    }
+
+
+def _wire_tool_choice(choice: str) -> str | dict[str, Any]:
+    if choice in ("auto", "none", "required"):
+        return choice
+    return {"type": "function", "function": {"name": choice}}

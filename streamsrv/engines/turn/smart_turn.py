@@ -1,0 +1,41 @@
+"""Smart Turn v3 (Daily, BSD-2-Clause): the end of a turn by the sound of its last 8 s, on onnxruntime."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from streamsrv.audio.pcm import to_float
+from streamsrv.engines.catalogue import ModelEntry
+from streamsrv.engines.loading import LoadContext
+from streamsrv.engines.turn.base import MAX_MS, SAMPLE_RATE
+from streamsrv.engines.turn.mel_features import log_mel
+from streamsrv.errors import Unavailable
+from streamsrv.inference.onnx import open_session
+
+_MODEL_FILE = "smart_turn.onnx"
+_INPUT_SAMPLES = MAX_MS * SAMPLE_RATE // 1000
+
+
+def load(entry: ModelEntry, context: LoadContext) -> "SmartTurn":
+    """Load the model from the weight file `smart_turn.onnx`; the entry has no options."""
+    return SmartTurn(entry.name, context.files[_MODEL_FILE])
+
+
+class SmartTurn:
+    """`turn.base.TurnModel`: one session of onnxruntime, used by all threads at once; about 0.09 s a call."""
+
+    def __init__(self, name: str, model: Path) -> None:
+        self.name = name
+        try:
+            self._session: Any = open_session(model)
+        except Exception as error:
+            raise Unavailable(f"{name} could not be loaded: {error}") from error
+
+    def probability(self, pcm: NDArray[np.int16]) -> float:
+        """Probability (0..1) that the speaker is done; audio shorter than 8 s gets silence in front."""
+        samples = to_float(pcm[-_INPUT_SAMPLES:])
+        padded = np.pad(samples, (_INPUT_SAMPLES - len(samples), 0))
+        [[[probability]]] = self._session.run(None, {"input_features": log_mel(padded)[None]})
+        return float(probability)

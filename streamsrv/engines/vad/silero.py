@@ -1,0 +1,85 @@
+"""Silero VAD (16 kHz ONNX export) on onnxruntime."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from streamsrv.audio.pcm import to_float
+from streamsrv.engines.catalogue import ModelEntry
+from streamsrv.engines.loading import LoadContext
+from streamsrv.engines.vad.base import SAMPLE_RATE
+from streamsrv.engines.vad.gated import GatedVad
+from streamsrv.errors import Unavailable
+from streamsrv.inference.onnx import open_session
+
+_MODEL_FILE = "silero_vad.onnx"
+_CONTEXT_SAMPLES = 64
+"""The model sees the end of the frame before, too."""
+_STATE_SHAPE = (2, 1, 128)
+
+
+def load(entry: ModelEntry, context: LoadContext) -> "GatedVad | SileroVad":
+    """Load the model from `silero_vad.onnx`; option `gate` (default true): silence does not reach the model."""
+    return _load(entry.name, context.files[_MODEL_FILE], **entry.options)
+
+
+def _load(name: str, model: Path, gate: bool = True) -> "GatedVad | SileroVad":
+    vad = SileroVad(name, model)
+    return GatedVad(vad) if gate else vad
+
+
+class SileroVad:
+    """`vad.gated.BatchingVad`: one session of onnxruntime, used by all streams."""
+
+    def __init__(self, name: str, model: Path) -> None:
+        self.name = name
+        try:
+            self._session = open_session(model)
+        except Exception as error:
+            raise Unavailable(f"{name} could not be loaded: {error}") from error
+        self._sample_rate = np.array(SAMPLE_RATE, np.int64)
+
+    def open(self) -> "SileroStream":
+        """Start listening to one session's audio."""
+        return SileroStream(self)
+
+    def hear(self, pieces: "Sequence[tuple[SileroStream, NDArray[np.int16]]]") -> list[list[float]]:
+        """As `VadStream.probabilities`, for different streams at once.
+
+        A frame of one stream costs about 0.1 ms; frames of sixteen streams cost 0.05 ms each.
+        """
+        heard: list[list[float]] = [[] for _ in pieces]
+        for place in range(max((len(frames) for _, frames in pieces), default=0)):
+            active = [number for number, (_, frames) in enumerate(pieces) if place < len(frames)]
+            streams = [pieces[number][0] for number in active]
+            probabilities = self._run(streams, np.stack([pieces[number][1][place] for number in active]))
+            for number, probability in zip(active, probabilities, strict=True):
+                heard[number].append(probability)
+        return heard
+
+    def _run(self, streams: "list[SileroStream]", frames: NDArray[np.int16]) -> list[float]:
+        """The next frame of each stream, in rows, through the model."""
+        samples = np.concatenate([np.stack([stream.context for stream in streams]), to_float(frames)], axis=1)
+        state = np.concatenate([stream.state for stream in streams], axis=1)
+        inputs: dict[str, Any] = {"input": samples, "state": state, "sr": self._sample_rate}
+        probabilities, state = self._session.run(None, inputs)
+        for number, stream in enumerate(streams):
+            stream.context = samples[number, -_CONTEXT_SAMPLES:].copy()  # a view would keep those of all streams
+            stream.state = state[:, number : number + 1].copy()
+        return probabilities[:, 0].tolist()
+
+
+class SileroStream:
+    """`vad.base.VadStream`: the model's recurrent state and the last 64 samples."""
+
+    def __init__(self, vad: SileroVad) -> None:
+        self._vad = vad
+        self.state: NDArray[np.float32] = np.zeros(_STATE_SHAPE, np.float32)
+        self.context: NDArray[np.float32] = np.zeros(_CONTEXT_SAMPLES, np.float32)
+
+    def probabilities(self, frames: NDArray[np.int16]) -> list[float]:
+        """Probability of speech (0..1) in each row of `frames`, shape (n, 512)."""
+        return self._vad.hear([(self, frames)])[0]

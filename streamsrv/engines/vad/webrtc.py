@@ -1,0 +1,61 @@
+"""The voice-activity detector of WebRTC: ten times cheaper than Silero, but it takes much noise for speech.
+
+Good as a gate in front of a better detector, or alone where every millisecond of CPU counts.
+"""
+
+from typing import Protocol, cast
+
+import numpy as np
+import webrtcvad
+from numpy.typing import NDArray
+
+from streamsrv.engines.catalogue import ModelEntry
+from streamsrv.engines.loading import LoadContext
+from streamsrv.engines.vad.base import SAMPLE_RATE
+
+_DECISION_SAMPLES = SAMPLE_RATE * 30 // 1000
+_SMOOTHING = 0.5
+"""Weight of the newest decision: two decisions for speech in a row give 0.75."""
+
+
+class _Detector(Protocol):
+    def is_speech(self, buf: bytes, sample_rate: int) -> bool: ...
+
+
+def load(entry: ModelEntry, context: LoadContext) -> "WebrtcVad":
+    """Create the detector; option `aggressiveness`: 0 finds all speech to 3 filters out most noise, default 2."""
+    return WebrtcVad(entry.name, **entry.options)
+
+
+class WebrtcVad:
+    """`vad.base.Vad`; each stream has a detector of its own, there is no model to share."""
+
+    def __init__(self, name: str, aggressiveness: int = 2) -> None:
+        self.name = name
+        self._aggressiveness = aggressiveness
+
+    def open(self) -> "WebrtcStream":
+        """Start listening to one session's audio."""
+        return WebrtcStream(cast("_Detector", webrtcvad.Vad(self._aggressiveness)))
+
+
+class WebrtcStream:
+    """`vad.base.VadStream`: yes-or-no decisions each 30 ms, smoothed to a probability for each frame of 32 ms."""
+
+    def __init__(self, detector: _Detector) -> None:
+        self._detector = detector
+        self._pending = np.empty(0, np.int16)
+        self._probability = 0.0
+
+    def probabilities(self, frames: NDArray[np.int16]) -> list[float]:
+        """Likelihood of speech (0..1) in each row of `frames`, shape (n, 512), lagging by one decision or two."""
+        return [self._hear(frame) for frame in frames]
+
+    def _hear(self, frame: NDArray[np.int16]) -> float:
+        samples = np.concatenate([self._pending, frame])
+        while samples.size >= _DECISION_SAMPLES:
+            decision = self._detector.is_speech(samples[:_DECISION_SAMPLES].tobytes(), SAMPLE_RATE)
+            self._probability += _SMOOTHING * (decision - self._probability)
+            samples = samples[_DECISION_SAMPLES:]
+        self._pending = samples
+        return self._probability

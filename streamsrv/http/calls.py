@@ -1,0 +1,107 @@
+"""`/v1/realtime/calls`: opens WebRTC calls by an SDP offer, and ends them."""
+
+from typing import Any, cast
+
+import msgspec
+from starlette.datastructures import UploadFile
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import JSONResponse, Response
+
+from streamsrv.access.authentication import refusal
+from streamsrv.access.opening import refusal_when_full, requested_session
+from streamsrv.errors import EngineError
+from streamsrv.http.errors import HttpError, describe, error_response
+from streamsrv.http.request_body import read_body, read_form
+from streamsrv.protocol.errors import ProtocolError
+from streamsrv.service import Service
+from streamsrv.transports.webrtc.calls import Call, Calls, webrtc_is_installed
+
+MAX_SDP_BYTES = 128 * 1024
+"""Browsers send 2 to 10 kB."""
+MAX_FORM_BYTES = 2 * 1024 * 1024
+"""An offer with a session object."""
+
+
+async def create(request: Request) -> Response:
+    """Open a call: the body is an SDP offer, or a form with `sdp` and `session`; the answer comes as SDP."""
+    service: Service = request.app.state.service
+    calls: Calls = request.app.state.calls
+    denial = (
+        refusal(request, service.settings, service.client_secrets) or _not_installed() or refusal_when_full(service)
+    )
+    if denial is not None:
+        return denial
+    try:
+        sdp, given = await _read(request)
+        if (denial := refusal_when_full(service)) is not None:  # others may have come while the body was read
+            return denial
+        call_id, answer = await calls.open(sdp, lambda: requested_session(request, service, given))
+    except ClientDisconnect:
+        return Response(status_code=499)  # nobody reads it
+    except (ProtocolError, EngineError) as error:
+        return describe(error)
+    location = f"{request.scope.get('root_path', '')}/v1/realtime/calls/{call_id}"
+    return Response(answer, 201, {"Location": location}, media_type="application/sdp")
+
+
+async def hang_up(request: Request) -> Response:
+    """End a call."""
+    service: Service = request.app.state.service
+    if (denial := refusal(request, service.settings)) is not None:
+        return denial
+    call: Call | None = request.app.state.calls.get(request.path_params["call_id"])
+    if call is None:
+        return error_response(404, "There is no such call.", code="call_not_found", param="call_id")
+    call.hang_up("The call was hung up.")
+    return JSONResponse({})
+
+
+def _not_installed() -> Response | None:
+    if webrtc_is_installed():
+        return None
+    message = "This server has no WebRTC: the package aiortc is missing (pip install 'streamsrv[webrtc]')."
+    return error_response(501, message, code="webrtc_unavailable", type="server_error")
+
+
+async def _read(request: Request) -> tuple[str, dict[str, Any]]:
+    """The offer and the fields of the session. Raises `ProtocolError`."""
+    content_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    match content_type:
+        case "application/sdp":
+            return _text(await read_body(request, MAX_SDP_BYTES), "sdp"), {}
+        case "multipart/form-data":
+            return await _read_form(request)
+        case _:
+            message = f"Content type '{content_type}' is not accepted: send application/sdp or multipart/form-data."
+            raise HttpError(415, "unsupported_media_type", message)
+
+
+async def _read_form(request: Request) -> tuple[str, dict[str, Any]]:
+    form = await read_form(request, MAX_FORM_BYTES, max_files=2)
+    try:
+        parts = {name: await value.read() if isinstance(value, UploadFile) else value for name, value in form.items()}
+    finally:
+        await form.close()
+    if "sdp" not in parts:
+        raise ProtocolError("missing_required_parameter", "Missing required parameter: 'sdp'.", "sdp")
+    sdp = _text(parts["sdp"], "sdp")
+    if len(sdp) > MAX_SDP_BYTES:
+        raise HttpError(413, "request_too_large", f"'sdp' is longer than {MAX_SDP_BYTES} bytes.", "sdp")
+    return sdp, _session_fields(parts.get("session") or "{}")
+
+
+def _session_fields(text: str | bytes) -> dict[str, Any]:
+    try:
+        value = msgspec.json.decode(text)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise ProtocolError("invalid_json", f"'session' is not valid JSON: {error}.", "session") from None
+    if not isinstance(value, dict):
+        raise ProtocolError("invalid_value", "'session' is not a JSON object.", "session")
+    return cast("dict[str, Any]", value)
+
+
+def _text(body: str | bytes, param: str) -> str:
+    try:
+        return body if isinstance(body, str) else body.decode()
+    except UnicodeDecodeError:
+        raise ProtocolError("invalid_value", f"'{param}' is not UTF-8.", param) from None

@@ -1,0 +1,128 @@
+"""`/v1/streamsrv/captions/{room}`: what is said in a caption room, live and as files.
+
+A speaker is a session whose `streamsrv.captions` names the room. Viewers need no session: they read server-sent events.
+"""
+
+from collections.abc import AsyncGenerator, Callable
+from contextlib import aclosing
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import JSONResponse, PlainTextResponse, Response, StreamingResponse
+from starlette.routing import Route
+
+from streamsrv.access.authentication import refusal
+from streamsrv.captions.room import Caption, Room
+from streamsrv.http.errors import HttpError, describe, error_response
+from streamsrv.protocol.errors import ProtocolError
+from streamsrv.service import Service
+from streamsrv.text.subtitles import spoken, srt, vtt
+
+
+def caption_routes() -> list[Route]:
+    """Below `/v1/streamsrv/captions`; who may read is decided here, for it may be anybody."""
+    return [
+        Route("/{room:room}", _guarded(_status)),
+        Route("/{room:room}/events", _guarded(_events)),
+        Route("/{room:room}/captions.{format}", _guarded(_file)),
+    ]
+
+
+def _guarded(answer: Callable[[str, Request, Service], Response]) -> Callable[[Request], Any]:
+    async def endpoint(request: Request) -> Response:
+        service: Service = request.app.state.service
+        try:
+            return _refusal(request, service) or answer(request.path_params["room"], request, service)
+        except ProtocolError as error:
+            return describe(error)
+
+    return endpoint
+
+
+def _refusal(request: Request, service: Service) -> Response | None:
+    """Readers of a public server need no key. Without keys only loopback is served, and so it stays."""
+    settings = service.settings
+    return None if settings.captions_public and settings.api_keys else refusal(request, settings)
+
+
+def _find(name: str, service: Service) -> Room:
+    opened = service.rooms.find(name)
+    if opened is None:
+        message = f"Nobody speaks in the caption room '{name}', or did in the last minutes."
+        raise HttpError(404, "caption_room_not_found", message, "room")
+    return opened.room
+
+
+def _status(name: str, request: Request, service: Service) -> Response:
+    return JSONResponse(_find(name, service).status)
+
+
+def _events(name: str, request: Request, service: Service) -> Response:
+    """`room`, `final` and `partial` events; `Last-Event-ID` (or `?last_event_id=`) resumes after a final one.
+
+    A room that nobody has spoken in yet is waited for.
+    """
+    if service.rooms.viewers >= service.settings.caption_viewers:
+        message = f"All {service.settings.caption_viewers} places for viewers of this server are taken."
+        return error_response(
+            503, message, code="viewer_limit_reached", type="server_error", headers={"Retry-After": "10"}
+        )
+    last_event_id = request.headers.get("last-event-id") or request.query_params.get("last_event_id", "")
+    # No proxy may hold events back (X-Accel-Buffering is nginx's), compress or store them.
+    headers = {"Cache-Control": "no-cache, no-transform", "X-Accel-Buffering": "no"}
+    events = _counted(service.rooms.watch(name, last_event_id), service)
+    return StreamingResponse(events, media_type="text/event-stream", headers=headers)
+
+
+async def _counted(events: AsyncGenerator[bytes, None], service: Service) -> AsyncGenerator[bytes, None]:
+    service.rooms.viewers += 1
+    service.metrics.caption_viewers.set(service.rooms.viewers)
+    try:
+        async with aclosing(events):
+            async for event in events:
+                yield event
+    finally:
+        service.rooms.viewers -= 1
+        service.metrics.caption_viewers.set(service.rooms.viewers)
+
+
+def _file(name: str, request: Request, service: Service) -> Response:
+    wanted: str = request.path_params["format"]
+    if wanted not in _FORMATS:
+        raise HttpError(404, "not_found", f"There is no format '{wanted}': there are {', '.join(_FORMATS)}.", "format")
+    response = _FORMATS[wanted](_find(name, service))
+    response.headers["Cache-Control"] = "no-cache"
+    return response
+
+
+def _vtt(room: Room) -> Response:
+    return PlainTextResponse(vtt(room.cues), media_type="text/vtt")
+
+
+def _srt(room: Room) -> Response:
+    return PlainTextResponse(srt(room.cues), media_type="application/x-subrip")
+
+
+def _text(room: Room) -> Response:
+    return PlainTextResponse("".join(f"{spoken(cue)}\n" for cue in room.cues))
+
+
+def _json(room: Room) -> Response:
+    return JSONResponse({**room.status, "captions": [_caption(caption) for caption in room.captions]})
+
+
+def _caption(caption: Caption) -> dict[str, Any]:
+    """Times in seconds."""
+    said = caption.utterance
+    words = [{"word": word.text, "start": word.start_ms / 1000, "end": word.end_ms / 1000} for word in said.words]
+    return {
+        "item_id": caption.item_id,
+        "speaker": caption.speaker,
+        "start": said.start_ms / 1000,
+        "end": said.end_ms / 1000,
+        "text": said.text,
+        "words": words,
+    }
+
+
+_FORMATS: dict[str, Callable[[Room], Response]] = {"vtt": _vtt, "srt": _srt, "txt": _text, "json": _json}

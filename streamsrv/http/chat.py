@@ -1,0 +1,46 @@
+"""`POST /v1/chat/completions`: the language models of the sessions, in text."""
+
+import secrets
+import time
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+
+from streamsrv.config import Settings
+from streamsrv.engines.llm.base import Delta
+from streamsrv.http.chat_objects import ChatRequest, ChunkWriter, Completion, CompletionHead
+from streamsrv.http.endpoint import Endpoint
+from streamsrv.http.request_body import read_json
+from streamsrv.http.streaming import server_sent, streamed
+from streamsrv.service import Service
+
+
+async def _read(request: Request, settings: Settings) -> ChatRequest:
+    return await read_json(request, ChatRequest)
+
+
+async def _answer(asked: ChatRequest, service: Service) -> Response:
+    model = service.engines.chat_model(asked.model)
+    head = CompletionHead(f"chatcmpl-{secrets.token_hex(12)}", int(time.time()), model.name)
+    deltas = model.stream(asked.to_messages(), asked.to_tools(), asked.to_options())
+    if asked.stream:
+        writer = ChunkWriter(head, include_usage=asked.stream_options.include_usage)
+        return await streamed(server_sent(_chunks(deltas, writer), end=b"data: [DONE]\n\n"), "text/event-stream")
+    completion = Completion()
+    async with aclosing(deltas):
+        async for delta in deltas:
+            completion.take(delta)
+    return JSONResponse(completion.to_wire(head))
+
+
+async def _chunks(deltas: AsyncGenerator[Delta, None], writer: ChunkWriter) -> AsyncGenerator[dict[str, Any], None]:
+    async with aclosing(deltas):
+        async for delta in deltas:
+            for chunk in writer.write(delta):
+                yield chunk
+
+
+completions = Endpoint(_read, _answer)

@@ -1,0 +1,255 @@
+"""Chat completions as they stand on the wire, to and from messages and deltas. Pure.
+
+Source: the OpenAI API reference, `POST /v1/chat/completions`. Fields that no engine can use are ignored; those that
+would change the shape of the answer are refused.
+"""
+
+from dataclasses import dataclass, field
+from typing import Annotated, Any, Literal
+
+import msgspec
+from msgspec import Meta, Struct
+
+from streamsrv.engines.llm.base import (
+    ChatOptions,
+    Delta,
+    Finished,
+    Message,
+    Reasoning,
+    Text,
+    Tool,
+    ToolCall,
+    ToolCallDelta,
+    Usage,
+)
+
+Name = Annotated[str, Meta(min_length=1, max_length=128)]
+
+
+class TextPart(Struct, tag="text"):
+    text: str
+
+
+Content = str | list[TextPart]
+
+
+class SystemMessage(Struct, tag_field="role", tag="system"):
+    content: Content
+
+
+class DeveloperMessage(Struct, tag_field="role", tag="developer"):
+    content: Content
+
+
+class UserMessage(Struct, tag_field="role", tag="user"):
+    content: Content
+
+
+class CalledFunction(Struct):
+    name: Name
+    arguments: str = ""
+
+
+class AssistantCall(Struct):
+    id: str
+    function: CalledFunction
+    type: Literal["function"] = "function"
+
+
+class AssistantMessage(Struct, tag_field="role", tag="assistant"):
+    content: Content | None = None
+    tool_calls: list[AssistantCall] | None = None
+
+
+class ToolMessage(Struct, tag_field="role", tag="tool"):
+    tool_call_id: str
+    content: Content
+
+
+WireMessage = SystemMessage | DeveloperMessage | UserMessage | AssistantMessage | ToolMessage
+
+
+class FunctionDefinition(Struct):
+    name: Name
+    description: str | None = None
+    parameters: dict[str, Any] | None = None
+
+
+class FunctionTool(Struct):
+    function: FunctionDefinition
+    type: Literal["function"] = "function"
+
+
+class FunctionName(Struct):
+    name: Name
+
+
+class NamedTool(Struct, tag="function"):
+    function: FunctionName
+
+
+class ResponseFormat(Struct):
+    type: Literal["text"] = "text"
+
+
+class StreamOptions(Struct):
+    include_usage: bool = False
+
+
+Tokens = Annotated[int, Meta(ge=1)]
+
+
+class ChatRequest(Struct, kw_only=True):
+    messages: Annotated[list[WireMessage], Meta(min_length=1)]
+    model: str = ""
+    tools: Annotated[list[FunctionTool], Meta(max_length=128)] = []
+    tool_choice: Literal["auto", "none", "required"] | NamedTool = "auto"
+    parallel_tool_calls: bool = True
+    max_completion_tokens: Tokens | None = None
+    max_tokens: Tokens | None = None
+    """The older name of `max_completion_tokens`."""
+    n: Annotated[int, Meta(ge=1, le=1)] = 1
+    response_format: ResponseFormat = msgspec.field(default_factory=ResponseFormat)
+    stream: bool = False
+    stream_options: StreamOptions = msgspec.field(default_factory=StreamOptions)
+
+    def to_messages(self) -> list[Message]:
+        return [_message(message) for message in self.messages]
+
+    def to_tools(self) -> list[Tool]:
+        functions = [tool.function for tool in self.tools]
+        return [Tool(each.name, each.description or "", each.parameters or {}) for each in functions]
+
+    def to_options(self) -> ChatOptions:
+        choice = self.tool_choice.function.name if isinstance(self.tool_choice, NamedTool) else self.tool_choice
+        return ChatOptions(self.max_completion_tokens or self.max_tokens, choice, self.parallel_tool_calls)
+
+
+def _message(wire: WireMessage) -> Message:
+    match wire:
+        case SystemMessage() | DeveloperMessage():
+            return Message("system", _text(wire.content))
+        case UserMessage():
+            return Message("user", _text(wire.content))
+        case ToolMessage():
+            return Message("tool", _text(wire.content), call_id=wire.tool_call_id)
+        case AssistantMessage():
+            calls = [ToolCall(call.id, call.function.name, call.function.arguments) for call in wire.tool_calls or ()]
+            return Message("assistant", _text(wire.content or ""), tuple(calls))
+
+
+def _text(content: Content) -> str:
+    return content if isinstance(content, str) else "\n".join(part.text for part in content)
+
+
+_FINISH_REASONS = {"max_output_tokens": "length"}
+"""What is called otherwise on the wire."""
+
+
+@dataclass(frozen=True, slots=True)
+class CompletionHead:
+    """What all objects of one answer have in common; `created` in Unix seconds."""
+
+    id: str
+    created: int
+    model: str
+
+    def to_wire(self, kind: str, choices: list[dict[str, Any]], **fields: Any) -> dict[str, Any]:
+        head = {"id": self.id, "object": kind, "created": self.created, "model": self.model}
+        return {**head, "choices": choices, **fields}
+
+
+class ChunkWriter:
+    """Deltas of the model to `chat.completion.chunk` objects."""
+
+    def __init__(self, head: CompletionHead, *, include_usage: bool) -> None:
+        self._head = head
+        self._extra: dict[str, Any] = {"usage": None} if include_usage else {}
+        self._usage: Usage | None = None
+        self._has_begun = False
+
+    def write(self, delta: Delta) -> list[dict[str, Any]]:
+        """The chunks for one delta; reasoning is not part of the answer."""
+        match delta:
+            case Text():
+                return [self._chunk({"content": delta.text})]
+            case ToolCallDelta():
+                return [self._chunk({"tool_calls": [_call_delta(delta)]})]
+            case Finished():
+                last = self._chunk({}, finish_reason=_FINISH_REASONS.get(delta.reason, delta.reason))
+                return [last, *self._usage_chunk()]
+            case Usage():
+                self._usage = delta
+            case Reasoning():
+                pass
+        return []
+
+    def _chunk(self, delta: dict[str, Any], finish_reason: str | None = None) -> dict[str, Any]:
+        if not self._has_begun:
+            self._has_begun = True
+            delta = {"role": "assistant", "content": None if "tool_calls" in delta else "", **delta}
+        choice = {"index": 0, "delta": delta, "logprobs": None, "finish_reason": finish_reason}
+        return self._head.to_wire("chat.completion.chunk", [choice], **self._extra)
+
+    def _usage_chunk(self) -> list[dict[str, Any]]:
+        if not self._extra or self._usage is None:
+            return []
+        return [self._head.to_wire("chat.completion.chunk", [], usage=usage_to_wire(self._usage))]
+
+
+@dataclass(slots=True)
+class Completion:
+    """Collects the deltas of a whole answer."""
+
+    text: str = ""
+    calls: dict[int, ToolCallDelta] = field(default_factory=dict[int, ToolCallDelta])
+    usage: Usage | None = None
+    reason: str = "stop"
+
+    def take(self, delta: Delta) -> None:
+        match delta:
+            case Text():
+                self.text += delta.text
+            case ToolCallDelta():
+                begun = self.calls.get(delta.index, ToolCallDelta(delta.index))
+                self.calls[delta.index] = ToolCallDelta(
+                    delta.index,
+                    begun.arguments + delta.arguments,
+                    begun.call_id or delta.call_id,
+                    begun.name or delta.name,
+                )
+            case Usage():
+                self.usage = delta
+            case Finished():
+                self.reason = _FINISH_REASONS.get(delta.reason, delta.reason)
+            case Reasoning():
+                pass
+
+    def to_wire(self, head: CompletionHead) -> dict[str, Any]:
+        """The `chat.completion` object."""
+        message: dict[str, Any] = {"role": "assistant", "content": self.text, "refusal": None}
+        if self.calls:
+            calls = [_call_delta(self.calls[index]) for index in sorted(self.calls)]
+            message |= {
+                "content": self.text or None,
+                "tool_calls": [{name: call[name] for name in ("id", "type", "function")} for call in calls],
+            }
+        choice = {"index": 0, "message": message, "logprobs": None, "finish_reason": self.reason}
+        usage = {"usage": usage_to_wire(self.usage)} if self.usage else {}
+        return head.to_wire("chat.completion", [choice], **usage)
+
+
+def _call_delta(delta: ToolCallDelta) -> dict[str, Any]:
+    if not delta.name:
+        return {"index": delta.index, "function": {"arguments": delta.arguments}}
+    function = {"name": delta.name, "arguments": delta.arguments}
+    return {"index": delta.index, "id": delta.call_id, "type": "function", "function": function}
+
+
+def usage_to_wire(usage: Usage) -> dict[str, Any]:
+    return {
+        "prompt_tokens": usage.input_tokens,
+        "completion_tokens": usage.output_tokens,
+        "total_tokens": usage.input_tokens + usage.output_tokens,
+        "prompt_tokens_details": {"cached_tokens": usage.cached_tokens},
+    }

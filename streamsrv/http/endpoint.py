@@ -1,0 +1,74 @@
+"""One kind of request that takes time: bounded in number, and given up when its client goes away."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import Any, Generic, TypeVar
+
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
+
+from streamsrv.config import Settings
+from streamsrv.http.errors import describe, error_response
+from streamsrv.service import Service
+
+Asked = TypeVar("Asked")
+
+
+class Endpoint(Generic[Asked]):
+    """An ASGI application made of two steps.
+
+    `read` takes and checks the whole request; `answer` does the work and gives the response. From then on until the
+    response is sent, the client is watched, and everything is cancelled when it disconnects. Either step may raise
+    `ProtocolError` or `EngineError`.
+    """
+
+    def __init__(
+        self,
+        read: Callable[[Request, Settings], Awaitable[Asked]],
+        answer: Callable[[Asked, Service], Awaitable[Response]],
+    ) -> None:
+        self._read = read
+        self._answer = answer
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        service: Service = scope["app"].state.service
+        if service.requests >= service.settings.max_requests:
+            await _full(service.settings)(scope, receive, send)
+            return
+        with service.request():
+            try:
+                asked = await self._read(Request(scope, receive), service.settings)
+            except ClientDisconnect:
+                return
+            except Exception as error:
+                await describe(error)(scope, receive, send)
+                return
+
+            async def respond() -> None:
+                try:
+                    response = await self._answer(asked, service)
+                except Exception as error:
+                    response = describe(error)
+                await response(scope, receive, send)
+
+            await _while_connected(receive, respond())
+
+
+def _full(settings: Settings) -> Response:
+    message = f"All {settings.max_requests} places for requests of this server are taken."
+    return error_response(503, message, code="request_limit_reached", type="server_error", headers={"Retry-After": "2"})
+
+
+async def _while_connected(receive: Receive, work: Coroutine[Any, Any, None]) -> None:
+    """Run `work` to its end, or until the client disconnects."""
+    async with asyncio.TaskGroup() as group:
+        task = group.create_task(work)
+        watch = group.create_task(_watch(receive, task))
+        task.add_done_callback(lambda _: watch.cancel())
+
+
+async def _watch(receive: Receive, task: "asyncio.Task[None]") -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass
+    task.cancel()

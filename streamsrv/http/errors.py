@@ -1,0 +1,69 @@
+"""HTTP errors in the OpenAI shape."""
+
+import logging
+from http import HTTPStatus
+
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+
+from streamsrv.access.client_secrets import NoRoomForSecrets, UnusableSecret
+from streamsrv.errors import EngineError, Overloaded, Rejected
+from streamsrv.protocol.errors import ProtocolError
+
+logger = logging.getLogger(__name__)
+
+
+class HttpError(ProtocolError):
+    """A request was refused with a status of its own (other `ProtocolError`s are 400)."""
+
+    def __init__(self, status: int, code: str, message: str, param: str | None = None) -> None:
+        super().__init__(code, message, param)
+        self.status = status
+
+
+def error_response(
+    status: int,
+    message: str,
+    *,
+    code: str,
+    type: str = "invalid_request_error",
+    param: str | None = None,
+    headers: dict[str, str] | None = None,
+) -> JSONResponse:
+    """`{"error": {message, type, code, param}}` with an HTTP status."""
+    body = {"error": {"message": message, "type": type, "code": code, "param": param}}
+    return JSONResponse(body, status_code=status, headers=headers)
+
+
+def describe(error: Exception) -> JSONResponse:
+    """The response that tells a client what went wrong; what it cannot know of is logged."""
+    match error:
+        case UnusableSecret():
+            return error_response(401, error.message, code=error.code, type=error.type)
+        case NoRoomForSecrets():
+            headers = {"Retry-After": "60"}
+            return error_response(503, error.message, code=error.code, type=error.type, headers=headers)
+        case ProtocolError():
+            status = error.status if isinstance(error, HttpError) else 400
+            return error_response(status, error.message, code=error.code, type=error.type, param=error.param)
+        case Rejected():
+            return error_response(400, str(error), code="rejected")
+        case Overloaded():
+            return error_response(
+                429, str(error), code="rate_limit_exceeded", type="server_error", headers={"Retry-After": "5"}
+            )
+        case EngineError():
+            return error_response(503, str(error), code="engine_unavailable", type="server_error")
+        case _:
+            logger.error("a request failed", exc_info=error)
+            return error_response(500, "Internal error.", code="internal_error", type="server_error")
+
+
+async def http_exception(request: Request, exception: Exception) -> Response:
+    """Starlette's own refusals (no such path, wrong method) in the same shape."""
+    assert isinstance(exception, HTTPException)
+    phrase = HTTPStatus(exception.status_code).phrase
+    message = f"{phrase}: {request.method} {request.scope['path']}"
+    headers = dict(exception.headers or {})
+    return error_response(exception.status_code, message, code=phrase.lower().replace(" ", "_"), headers=headers)

@@ -1,0 +1,90 @@
+"""Reads request bodies: bounded in size and in patience, validated, and refused with the field at fault."""
+
+import asyncio
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+from typing import Any, TypeVar, cast
+
+import msgspec
+from starlette.datastructures import FormData
+from starlette.formparsers import MultiPartException, MultiPartParser
+from starlette.requests import Request
+
+from streamsrv.http.errors import HttpError
+from streamsrv.protocol.errors import ProtocolError, from_validation
+
+MAX_JSON_BYTES = 4 * 1024 * 1024
+"""The longest JSON body: a long conversation, yet decoded in some ms."""
+MAX_FIELDS = 64
+"""Parts of a form that are no files."""
+PATIENCE_S = 30.0
+"""How long a client may send nothing in the middle of a body."""
+
+Parsed = TypeVar("Parsed")
+
+
+async def read_json(request: Request, expected: type[Parsed]) -> Parsed:
+    """Read and validate a JSON object; a field that is null counts as not given. Raises `ProtocolError`."""
+    try:
+        value = msgspec.json.decode(await read_body(request, MAX_JSON_BYTES))
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise ProtocolError("invalid_json", f"The body is not valid JSON: {error}.") from None
+    if not isinstance(value, dict):
+        raise ProtocolError("invalid_json", "The body is not a JSON object.")
+    given = {name: held for name, held in cast("dict[str, Any]", value).items() if held is not None}
+    return convert(given, expected)
+
+
+async def read_body(request: Request, max_bytes: int) -> bytes:
+    """The whole body; raises `HttpError` if it is longer than `max_bytes`."""
+    body = bytearray()
+    async with aclosing(_bounded(request, max_bytes)) as chunks:
+        async for chunk in chunks:
+            body += chunk
+    return bytes(body)
+
+
+def convert(given: dict[str, Any], expected: type[Parsed], *, strict: bool = True) -> Parsed:
+    """Validate fields; with `strict` off numbers and booleans may be strings, as in forms. Raises `ProtocolError`."""
+    try:
+        return msgspec.convert(given, expected, strict=strict)
+    except msgspec.ValidationError as error:
+        raise from_validation(error, given, expected) from None
+
+
+async def read_form(request: Request, max_bytes: int, max_files: int = 1) -> FormData:
+    """Read a `multipart/form-data` body of at most `max_bytes`; files in it are spooled to disk.
+
+    The caller closes the form. Raises `ProtocolError`.
+    """
+    if not request.headers.get("content-type", "").lower().startswith("multipart/form-data"):
+        raise HttpError(415, "unsupported_media_type", "The body must be multipart/form-data.")
+    try:
+        async with aclosing(_bounded(request, max_bytes, "file")) as chunks:
+            return await MultiPartParser(request.headers, chunks, max_files=max_files, max_fields=MAX_FIELDS).parse()
+    except MultiPartException as error:
+        raise ProtocolError("invalid_form", f"The form cannot be read: {error.message}") from None
+
+
+async def _bounded(request: Request, max_bytes: int, param: str | None = None) -> AsyncGenerator[bytes, None]:
+    """The body, chunk by chunk. Raises `HttpError`: 413 at its length, 408 at a long pause."""
+    too_large = HttpError(413, "request_too_large", f"The body is longer than {max_bytes} bytes.", param)
+    declared = request.headers.get("content-length", "")
+    if declared.isdecimal() and int(declared) > max_bytes:
+        raise too_large
+    received = 0
+    async with aclosing(request.stream()) as chunks:
+        while chunk := await _next(chunks):
+            received += len(chunk)
+            if received > max_bytes:
+                raise too_large
+            yield chunk
+
+
+async def _next(chunks: AsyncGenerator[bytes, None]) -> bytes:
+    """The next chunk; the last one is empty."""
+    try:
+        async with asyncio.timeout(PATIENCE_S):
+            return await anext(chunks)
+    except TimeoutError:
+        raise HttpError(408, "request_timeout", f"The body stopped for {PATIENCE_S:g} seconds.") from None

@@ -1,0 +1,31 @@
+"""Health and metrics."""
+
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+
+from streamsrv.access.authentication import refusal
+from streamsrv.http.errors import error_response
+from streamsrv.service import Service
+
+
+async def healthz(request: Request) -> Response:
+    """Alive."""
+    return JSONResponse({"status": "ok"})
+
+
+async def readyz(request: Request) -> Response:
+    """Models are loaded and warm (or this would not answer), and there is room for a session."""
+    service: Service = request.app.state.service
+    if not service.has_room:
+        return error_response(503, "No room for another session.", code="session_limit_reached", type="server_error")
+    return JSONResponse(
+        {"status": "ready", "sessions": service.sessions, "max_sessions": service.settings.max_sessions}
+    )
+
+
+async def metrics(request: Request) -> Response:
+    """`GET /metrics`, for Prometheus; with keys configured it needs one, as everything else does."""
+    service: Service = request.app.state.service
+    if (denial := refusal(request, service.settings)) is not None:
+        return denial
+    return Response(service.metrics.exposition(), media_type="text/plain; version=0.0.4")

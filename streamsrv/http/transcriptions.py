@@ -1,0 +1,186 @@
+"""`POST /v1/audio/transcriptions`: what is said in an audio file.
+
+Source: the OpenAI API reference. `model` and `temperature` are accepted; the one recogniser of this server answers.
+"""
+
+import asyncio
+from collections.abc import AsyncGenerator, Callable, Sequence
+from contextlib import aclosing
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal
+
+import msgspec
+import numpy as np
+from msgspec import Meta, Struct
+from numpy.typing import NDArray
+from starlette.datastructures import FormData, UploadFile
+from starlette.requests import Request
+from starlette.responses import JSONResponse, PlainTextResponse, Response
+
+from streamsrv.audio.files import AudioFileError, read_audio
+from streamsrv.config import Settings
+from streamsrv.engines.asr.base import SAMPLE_RATE, RecognitionOptions, RecognizedUtterance
+from streamsrv.engines.asr.recordings import recognize_recording
+from streamsrv.engines.asr.words import join_words
+from streamsrv.http.endpoint import Endpoint
+from streamsrv.http.request_body import convert, read_form
+from streamsrv.http.streaming import server_sent, streamed
+from streamsrv.protocol.errors import ProtocolError
+from streamsrv.service import Service
+from streamsrv.text.subtitles import Cue, cues_of, srt, vtt
+
+Utterances = AsyncGenerator[RecognizedUtterance, None]
+
+
+class TranscriptionFields(Struct, kw_only=True):
+    """The form without its file."""
+
+    model: str = ""
+    language: Annotated[str, Meta(max_length=35)] | None = None
+    prompt: Annotated[str, Meta(max_length=10_000)] = ""
+    response_format: Literal["json", "text", "srt", "vtt", "verbose_json"] = "json"
+    temperature: Annotated[float, Meta(ge=0, le=1)] = 0.0
+    timestamp_granularities: list[Literal["word", "segment"]] = msgspec.field(default_factory=lambda: ["segment"])
+    stream: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Recording:
+    """A valid request; `pcm` is mono at 16 kHz."""
+
+    fields: TranscriptionFields
+    pcm: NDArray[np.int16]
+
+    @property
+    def seconds(self) -> float:
+        return round(len(self.pcm) / SAMPLE_RATE, 3)
+
+    @property
+    def usage(self) -> dict[str, object]:
+        return {"type": "duration", "seconds": self.seconds}
+
+
+async def _read(request: Request, settings: Settings) -> Recording:
+    form = await read_form(request, settings.max_upload_bytes)
+    try:
+        fields = convert(_text_fields(form), TranscriptionFields, strict=False)
+        if fields.stream and fields.response_format not in ("json", "text"):
+            message = f"Invalid value true for 'stream': '{fields.response_format}' cannot be streamed."
+            raise ProtocolError("invalid_value", message, "stream")
+        return Recording(fields, await _decode(form, settings))
+    finally:
+        await form.close()
+
+
+def _text_fields(form: FormData) -> dict[str, Any]:
+    """The fields as they are validated: an empty one was not given, `name[]` holds a list."""
+    fields: dict[str, Any] = {}
+    for name, value in form.multi_items():
+        if isinstance(value, str) and value:
+            if name.removesuffix("[]") == "timestamp_granularities":
+                fields.setdefault("timestamp_granularities", []).append(value)
+            else:
+                fields[name] = value
+    return fields
+
+
+async def _decode(form: FormData, settings: Settings) -> NDArray[np.int16]:
+    upload = form.get("file")
+    if upload is None:
+        raise ProtocolError("missing_required_parameter", "Missing required parameter: 'file'.", "file")
+    if not isinstance(upload, UploadFile):
+        raise ProtocolError("invalid_value", "Invalid value for 'file': expected a file with a name.", "file")
+    if not upload.size:
+        raise ProtocolError("invalid_value", "Invalid value for 'file': the file is empty.", "file")
+    try:
+        return await asyncio.to_thread(read_audio, upload.file, SAMPLE_RATE, settings.max_audio_seconds)
+    except AudioFileError as error:
+        raise ProtocolError("invalid_value", f"Invalid value for 'file': {error}", "file") from None
+
+
+async def _answer(recording: Recording, service: Service) -> Response:
+    fields, engines = recording.fields, service.engines
+    options = RecognitionOptions(language=fields.language, prompt=fields.prompt)
+    recognized = recognize_recording(recording.pcm, engines.recognizer, engines.vad, engines.voice_activity, options)
+    if fields.stream:
+        return await streamed(server_sent(_events(recognized)), "text/event-stream")
+    async with aclosing(recognized):
+        utterances = [utterance async for utterance in recognized]
+    return _FORMATS[fields.response_format](recording, utterances)
+
+
+async def _events(recognized: Utterances) -> AsyncGenerator[dict[str, Any], None]:
+    """Each utterance as a delta; the deltas joined are the text."""
+    text = ""
+    async with aclosing(recognized):
+        async for utterance in recognized:
+            longer = join_words([text, utterance.text])
+            yield {"type": "transcript.text.delta", "delta": longer[len(text) :]}
+            text = longer
+    yield {"type": "transcript.text.done", "text": text}
+
+
+def _text(utterances: Sequence[RecognizedUtterance]) -> str:
+    return join_words([utterance.text for utterance in utterances])
+
+
+def _json(recording: Recording, utterances: Sequence[RecognizedUtterance]) -> Response:
+    return JSONResponse({"text": _text(utterances), "usage": recording.usage})
+
+
+def _plain(recording: Recording, utterances: Sequence[RecognizedUtterance]) -> Response:
+    return PlainTextResponse(_text(utterances) + "\n")
+
+
+def _srt(recording: Recording, utterances: Sequence[RecognizedUtterance]) -> Response:
+    return PlainTextResponse(srt(cues_of(utterances)), media_type="application/x-subrip")
+
+
+def _vtt(recording: Recording, utterances: Sequence[RecognizedUtterance]) -> Response:
+    return PlainTextResponse(vtt(cues_of(utterances)), media_type="text/vtt")
+
+
+def _verbose(recording: Recording, utterances: Sequence[RecognizedUtterance]) -> Response:
+    languages = [utterance.language for utterance in utterances if utterance.language]
+    wire: dict[str, Any] = {
+        "task": "transcribe",
+        "language": recording.fields.language or next(iter(languages), ""),
+        "duration": recording.seconds,
+        "text": _text(utterances),
+        "usage": recording.usage,
+    }
+    if "word" in recording.fields.timestamp_granularities:
+        words = (word for utterance in utterances for word in utterance.words)
+        wire["words"] = [
+            {"word": word.text, "start": word.start_ms / 1000, "end": word.end_ms / 1000} for word in words
+        ]
+    if "segment" in recording.fields.timestamp_granularities:
+        wire["segments"] = [_segment(number, cue) for number, cue in enumerate(cues_of(utterances))]
+    return JSONResponse(wire)
+
+
+def _segment(number: int, cue: Cue) -> dict[str, Any]:
+    """A segment with all the fields that strict clients want; what only Whisper could tell is empty or 0."""
+    return {
+        "id": number,
+        "seek": 0,
+        "start": cue.start_ms / 1000,
+        "end": cue.end_ms / 1000,
+        "text": cue.text,
+        "tokens": [],
+        "temperature": 0.0,
+        "avg_logprob": 0.0,
+        "compression_ratio": 0.0,
+        "no_speech_prob": 0.0,
+    }
+
+
+_FORMATS: dict[str, Callable[[Recording, Sequence[RecognizedUtterance]], Response]] = {
+    "json": _json,
+    "text": _plain,
+    "srt": _srt,
+    "vtt": _vtt,
+    "verbose_json": _verbose,
+}
+
+transcriptions = Endpoint(_read, _answer)

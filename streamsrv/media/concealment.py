@@ -1,0 +1,38 @@
+"""What stands in for audio that was lost on its way."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from streamsrv.audio.opus import SILENCE, OpusDecoder, OpusError, duration
+from streamsrv.media.jitter_buffer import CLOCK_RATE, Lost, Released
+
+MAX_CONCEALED = CLOCK_RATE * 60 // 1000
+"""Ticks of a loss that are made up; what is missing beyond is silence, because libopus only fades out anyway."""
+
+
+class ConcealingDecoder:
+    """One stream of Opus packets with holes in it to mono int16 at 48 kHz."""
+
+    def __init__(self) -> None:
+        self._decoder = OpusDecoder()
+        self._toc = SILENCE[0] & ~3
+
+    def decode(self, released: Released) -> NDArray[np.int16]:
+        """The audio of a packet, or what stands in for audio that did not come."""
+        if isinstance(released, bytes):
+            self._toc = released[0] & ~3
+            try:
+                return self._decoder.decode(released)
+            except OpusError:  # whoever sends no Opus is heard as one whose packets are lost
+                released = Lost(duration(released))
+        if isinstance(released, Lost):
+            return self._conceal(released.ticks)
+        return np.zeros(released.ticks, np.int16)
+
+    def _conceal(self, ticks: int) -> NDArray[np.int16]:
+        # A packet of which nothing but the first byte is left has a frame of no length, which stands for a lost one
+        # (RFC 6716, section 3.2.1): libopus then makes up audio of that frame's duration.
+        lost = bytes([self._toc])
+        pieces = [self._decoder.decode(lost) for _ in range(0, min(ticks, MAX_CONCEALED), duration(lost))]
+        made_up = np.concatenate(pieces)[:ticks] if pieces else np.zeros(0, np.int16)
+        return np.pad(made_up, (0, ticks - len(made_up)))

@@ -1,0 +1,276 @@
+"""One call in its media process: the connection to the client, its microphone, the server's voice, events."""
+
+import asyncio
+import logging
+from collections.abc import Callable, Iterable
+from typing import cast
+
+import numpy as np
+from aiortc import (
+    RTCBundlePolicy,
+    RTCConfiguration,
+    RTCDataChannel,
+    RTCIceServer,
+    RTCPeerConnection,
+    RTCRtpReceiver,
+    RTCSessionDescription,
+)
+from aiortc.rtp import RtpPacket
+from aiortc.stats import RTCStats, RTCTransportStats
+from numpy.typing import NDArray
+
+from streamsrv.media.messages import (
+    Answer,
+    Clear,
+    Ended,
+    Event,
+    HangUp,
+    Hold,
+    Message,
+    Microphone,
+    Opened,
+    PlayedUntil,
+    Refused,
+    Resume,
+    Speech,
+    SpeechFinished,
+)
+from streamsrv.media.microphone import MicrophoneStream
+from streamsrv.media.offer import OfferRefused, check_offer
+from streamsrv.media.playout import Played
+from streamsrv.media.seams import tap_connectivity_checks, tap_packets
+from streamsrv.media.speech_track import SpeechTrack
+from streamsrv.token_bucket import TokenBucket
+
+logger = logging.getLogger(__name__)
+
+EVENTS_CHANNEL = "oai-events"
+NEGOTIATE_S = 10.0
+"""How long an offer may take to be answered: candidates of a STUN or TURN server are waited for."""
+CONNECT_S = 15.0
+"""How long a client may take from the answer to an open data channel."""
+SILENCE_S = 5.0
+"""A client that sent its microphone and from which now nothing comes for so long is gone; a muted one sends silence."""
+LISTENER_SILENCE_S = 15.0
+"""The same for one without a microphone: from it only reports (up to 7.5 s apart) and checks (up to 6 s) come."""
+WATCH_S = 0.5
+DEFAULT_MAX_EVENT_BYTES = 65_536
+"""What a client takes in one message if its offer does not say so (RFC 8841, section 6.1)."""
+MAX_UNREAD_BYTES = 4 * 1024 * 1024
+"""Events that a client may leave unread before the call is ended."""
+EVENTS_PER_S, EVENTS_BURST = 100, 1000
+BYTES_PER_S, BYTES_BURST = 1024 * 1024, 32 * 1024 * 1024
+"""What a client may send on the data channel before the call is ended."""
+FLUSH_S = 1.0
+"""How long the last events of a call may take to leave."""
+CLOSE_S = 5.0
+
+
+class Peer:
+    """Answers an offer and serves the connection until either side ends it. All it has to say goes to `send`."""
+
+    def __init__(self, call: int, ice_servers: list[RTCIceServer], send: Callable[[Message], None]) -> None:
+        self._call = call
+        self._send = send
+        # With no list at all aiortc would ask a public STUN server.
+        configuration = RTCConfiguration(iceServers=ice_servers, bundlePolicy=RTCBundlePolicy.MAX_BUNDLE)
+        self._connection = RTCPeerConnection(configuration)
+        self._track = SpeechTrack(self._report)
+        self._microphone = MicrophoneStream()
+        self._overdue: asyncio.TimerHandle | None = None
+        self._channel: RTCDataChannel | None = None
+        self._wants_channel = False
+        self._max_event_bytes = 0
+        self._is_open = False
+        self._loop = asyncio.get_running_loop()
+        self._ended: asyncio.Future[str] = self._loop.create_future()
+        self._checks = 0
+        self._audio_s = -LISTENER_SILENCE_S  # when audio came last
+        self._events_left = TokenBucket(EVENTS_PER_S, EVENTS_BURST)
+        self._bytes_left = TokenBucket(BYTES_PER_S, BYTES_BURST)
+
+    async def run(self, sdp: str) -> None:
+        """The whole call; `Refused` or `Ended` is the last that is sent."""
+        try:
+            try:
+                async with asyncio.timeout(NEGOTIATE_S):
+                    answer = await self._negotiate(sdp)
+            except OfferRefused as refused:
+                self._send(Refused(self._call, refused.code, refused.text))
+                return
+            except TimeoutError:
+                text = f"No answer to the offer could be made within {NEGOTIATE_S:g} seconds."
+                self._send(Refused(self._call, "negotiation_timeout", text))
+                return
+            (transceiver,) = self._connection.getTransceivers()
+            hears = transceiver.currentDirection in ("sendrecv", "sendonly")
+            self._send(Answer(self._call, answer, self._max_event_bytes, hears))
+            reason = await self._until_ended()
+            self._send(Ended(self._call, reason))
+        finally:
+            await self._close()
+
+    def take(self, message: Message) -> None:
+        """Obey a message of the server's."""
+        match message:
+            case Event(text=text):
+                self._send_event(text)
+            case Speech(item_id=item_id, sample_rate=rate, pcm=pcm):
+                if not self._track.play(item_id, np.frombuffer(pcm, np.int16), rate):
+                    self.end("More speech was queued than a call may hold.")
+            case SpeechFinished(item_id=item_id):
+                self._track.finish(item_id)
+            case Hold():
+                self._track.hold()
+            case Resume():
+                self._track.resume()
+            case Clear():
+                self._track.clear()
+            case HangUp():
+                self.end("The server hung up.")
+            case _:
+                logger.error("a message that no call understands: %s", type(message).__name__)
+
+    def end(self, reason: str) -> None:
+        """End the call for a reason; the first one counts."""
+        if not self._ended.done():
+            self._ended.set_result(reason)
+
+    async def _negotiate(self, sdp: str) -> str:
+        offer = check_offer(sdp)
+        for media in offer.media:
+            if media.kind == "application":
+                self._wants_channel = True
+                taken = media.sctpCapabilities
+                self._max_event_bytes = taken.maxMessageSize if taken else DEFAULT_MAX_EVENT_BYTES
+        connection = self._connection
+        connection.on("connectionstatechange", self._state_changed)
+        connection.on("datachannel", self._channel_opened)
+        transceiver = connection.addTransceiver(self._track, "sendrecv")
+        capabilities = RTCRtpReceiver.getCapabilities("audio")
+        assert capabilities is not None
+        opus = [codec for codec in capabilities.codecs if codec.name == "opus"]
+        transceiver.setCodecPreferences(opus)
+        tap_packets(transceiver.receiver, self._packet_received)
+        tap_connectivity_checks(transceiver.receiver, self._check_received)
+        try:
+            await connection.setRemoteDescription(RTCSessionDescription(sdp, "offer"))
+            await connection.setLocalDescription(await connection.createAnswer())
+        except Exception as error:
+            logger.info("an offer that cannot be answered", exc_info=error)
+            raise OfferRefused("invalid_sdp", f"The SDP offer cannot be answered: {error}.") from None
+        return connection.localDescription.sdp
+
+    async def _until_ended(self) -> str:
+        """Wait for the end of the call, and see to it that there is one when the client is gone; return the reason."""
+        connect_by_s = self._loop.time() + CONNECT_S
+        heard, heard_s, patience_s = 0, self._loop.time(), LISTENER_SILENCE_S
+        while not self._ended.done():
+            await asyncio.wait([self._ended], timeout=WATCH_S)
+            now_s, received = self._loop.time(), await self._packets_received()
+            if received > heard:
+                heard, heard_s = received, now_s
+                patience_s = SILENCE_S if now_s - self._audio_s < SILENCE_S else LISTENER_SILENCE_S
+            if not self._is_open and now_s > connect_by_s:
+                self.end(self._why_not_open())
+            elif self._is_open and now_s > heard_s + patience_s:
+                self.end(f"Nothing came from the client for {patience_s:g} seconds.")
+        return self._ended.result()
+
+    def _why_not_open(self) -> str:
+        if self._connection.connectionState != "connected":
+            return f"The connection was not established within {CONNECT_S:g} seconds."
+        return f"The client opened no data channel '{EVENTS_CHANNEL}' within {CONNECT_S:g} seconds."
+
+    async def _packets_received(self) -> int:
+        """Packets of any kind that came from the client."""
+        (receiver,) = self._connection.getReceivers()
+        statistics = cast("dict[str, RTCStats]", await receiver.getStats()).values()
+        return self._checks + sum(s.packetsReceived for s in statistics if isinstance(s, RTCTransportStats))
+
+    def _state_changed(self) -> None:
+        state = self._connection.connectionState
+        if state == "connected" and not self._wants_channel:
+            self._open()
+        elif state == "failed":
+            self.end("The connection to the client failed.")
+        elif state == "closed":
+            self.end("The client closed the connection.")
+
+    def _channel_opened(self, channel: RTCDataChannel) -> None:
+        if channel.label != EVENTS_CHANNEL or self._channel is not None:
+            logger.info("a data channel '%s' is ignored", channel.label)
+            return
+        self._channel = channel
+        channel.on("message", self._event_received)
+        channel.on("close", lambda: self.end("The client closed the data channel."))
+        self._open()
+
+    def _open(self) -> None:
+        if not self._is_open:
+            self._is_open = True
+            self._send(Opened(self._call))
+
+    def _event_received(self, event: str | bytes) -> None:
+        now_s = self._loop.time()
+        if self._ended.done():
+            return
+        if not (self._events_left.take(1, now_s) and self._bytes_left.take(len(event), now_s)):
+            self.end("The client sends more events than are handled.")
+            return
+        self._send(Event(self._call, event if isinstance(event, str) else event.decode(errors="replace")))
+
+    def _send_event(self, text: str) -> None:
+        if self._channel is None or self._channel.readyState != "open":
+            return
+        if self._channel.bufferedAmount > MAX_UNREAD_BYTES:
+            self.end("The client does not read what it is sent.")
+        else:
+            self._channel.send(text)
+
+    def _check_received(self) -> None:
+        self._checks += 1
+
+    def _packet_received(self, packet: RtpPacket) -> None:
+        self._audio_s = self._loop.time()
+        self._hear(
+            self._microphone.receive(packet.sequence_number, packet.timestamp, packet.payload, self._audio_s * 1000)
+        )
+
+    def _expire(self) -> None:
+        self._hear(self._microphone.expire(self._loop.time() * 1000))
+
+    def _hear(self, blocks: Iterable[NDArray[np.int16]]) -> None:
+        for block in blocks:
+            self._send(Microphone(self._call, block.tobytes()))
+        if self._overdue is not None:
+            self._overdue.cancel()
+            self._overdue = None
+        deadline_ms = self._microphone.deadline_ms
+        if deadline_ms is not None and not self._ended.done():
+            self._overdue = self._loop.call_at(deadline_ms / 1000, self._expire)
+
+    def _report(self, played: Played) -> None:
+        self._send(PlayedUntil(self._call, played.item_id, played.audio_ms, played.ended))
+
+    async def _close(self) -> None:
+        self.end("The media process stops.")
+        if self._overdue is not None:
+            self._overdue.cancel()
+        await self._flush()
+        try:
+            await asyncio.wait_for(self._connection.close(), CLOSE_S)
+        except TimeoutError:
+            logger.warning("call %d: the connection did not close", self._call)
+
+    async def _flush(self) -> None:
+        """Let the last events leave."""
+        channel = self._channel
+        if channel is None or channel.readyState != "open" or not channel.bufferedAmount:
+            return
+        flushed = asyncio.Event()
+        channel.on("bufferedamountlow", flushed.set)
+        try:
+            await asyncio.wait_for(flushed.wait(), FLUSH_S)
+        except TimeoutError:
+            logger.info("call %d: the client did not take the last events", self._call)

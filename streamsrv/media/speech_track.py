@@ -1,0 +1,105 @@
+"""The server's voice in a call: Opus packets at an even pace."""
+
+import asyncio
+from collections.abc import Callable
+from fractions import Fraction
+from typing import Any
+
+import av
+import numpy as np
+from aiortc import MediaStreamTrack
+from numpy.typing import NDArray
+
+from streamsrv.audio.opus import SILENCE, OpusEncoder
+from streamsrv.audio.resample import StreamResampler
+from streamsrv.media.jitter_buffer import CLOCK_RATE
+from streamsrv.media.playout import FRAME_SAMPLES, SAMPLE_RATE, Played, Playout
+
+FRAME_S = 0.02
+RESYNC_S = 0.1
+"""A clock that is further behind than this skips what it missed, as a burst of old packets helps nobody."""
+TAIL_FRAMES = 3
+"""Frames of silence that go through the encoder after speech, until nothing of the voice is left in it."""
+_QUIET = np.zeros(FRAME_SAMPLES, np.int16)
+_TICKS = Fraction(1, CLOCK_RATE)
+
+
+class SpeechTrack(MediaStreamTrack):
+    """Plays what it is given; `report` hears what was played.
+
+    Silence is sent as well, in packets of three bytes that are encoded once and for all: receivers keep their delay
+    short as long as packets keep coming.
+    """
+
+    kind = "audio"
+
+    def __init__(self, report: Callable[[Played], None]) -> None:
+        super().__init__()
+        self._report = report
+        self._playout = Playout()
+        self._encoder = OpusEncoder(lossy=True)
+        self._resamplers: dict[str, StreamResampler] = {}
+        self._silent_frames = TAIL_FRAMES
+        self._slot = 0
+        self._due_s: float | None = None
+
+    def play(self, item_id: str, pcm: NDArray[np.int16], sample_rate: int) -> bool:
+        """Queue audio of an item; returns whether there was room for it."""
+        if item_id not in self._resamplers:
+            self._resamplers[item_id] = StreamResampler(sample_rate, SAMPLE_RATE)
+        return self._playout.play(item_id, self._resamplers[item_id].process(pcm))
+
+    def finish(self, item_id: str) -> None:
+        """All audio of an item was given."""
+        resampler = self._resamplers.pop(item_id, None)
+        if resampler is not None:
+            self._playout.play(item_id, resampler.process(np.zeros(0, np.int16), last=True))
+            self._playout.finish(item_id)
+
+    def hold(self) -> None:
+        """Be silent and keep the place."""
+        self._report_all(self._playout.hold())
+
+    def resume(self) -> None:
+        """Go on from there."""
+        self._playout.resume()
+
+    def clear(self) -> None:
+        """Drop what was not played."""
+        self._resamplers.clear()
+        self._report_all(self._playout.clear())
+
+    async def recv(self) -> "av.Packet[Any]":
+        """The packet of the next 20 ms, when its time has come."""
+        pts = await self._next_slot()
+        frame, played = self._playout.next_frame()
+        self._report_all(played)
+        packet = av.Packet(self._encode(frame))
+        packet.pts, packet.time_base = pts, _TICKS
+        return packet
+
+    def _encode(self, frame: NDArray[np.int16] | None) -> bytes:
+        if frame is not None:
+            self._silent_frames = 0
+        elif self._silent_frames < TAIL_FRAMES:
+            self._silent_frames += 1
+        else:
+            return SILENCE
+        return self._encoder.encode(_QUIET if frame is None else frame)
+
+    async def _next_slot(self) -> int:
+        """Wait until the next packet is due; return its timestamp."""
+        now_s = asyncio.get_running_loop().time()
+        due_s = now_s if self._due_s is None else self._due_s
+        if now_s - due_s > RESYNC_S:
+            missed = int((now_s - due_s) / FRAME_S)
+            self._slot += missed
+            due_s += missed * FRAME_S
+        await asyncio.sleep(max(0.0, due_s - now_s))
+        self._due_s = due_s + FRAME_S
+        self._slot += 1
+        return (self._slot - 1) * CLOCK_RATE // 50
+
+    def _report_all(self, played: list[Played]) -> None:
+        for report in played:
+            self._report(report)

@@ -1,1 +1,0 @@
-"""What all engines share: the catalogue, weights, loading, fallback."""

@@ -1,1 +1,0 @@
-"""The OpenAI Realtime wire protocol: events, session options, errors."""

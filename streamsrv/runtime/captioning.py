@@ -1,0 +1,61 @@
+"""A session as the speaker of a caption room."""
+
+from collections.abc import Callable
+
+from streamsrv.captions.rooms import OpenRoom, Rooms
+from streamsrv.core.effects import EnterRoom, SettleCaption, ShowCaption
+from streamsrv.protocol.errors import ProtocolError
+
+
+class Captioning:
+    """Brings what a session says into its room, if it has one.
+
+    `refuse` is told why a room cannot be entered. It must not call back at once.
+    """
+
+    def __init__(self, rooms: Rooms, speaker_id: str, refuse: Callable[[ProtocolError], None]) -> None:
+        self._rooms = rooms
+        self._speaker_id = speaker_id
+        self._refuse = refuse
+        self._entered: OpenRoom | None = None
+
+    def enter(self, effect: EnterRoom) -> None:
+        """Speak in this room from now on, and in no other."""
+        options = effect.captions
+        try:
+            opened = None if options is None else self._rooms.open(options.room)
+        except ProtocolError as error:
+            self._refuse(error)
+            return
+        if opened is not self._entered:
+            self.leave()
+        if opened is not None and options is not None:
+            self._entered = opened
+            opened.room.enter(self._speaker_id, options.speaker, options.title)
+            opened.bell.ring()
+
+    def show(self, effect: ShowCaption) -> None:
+        if self._entered is not None:
+            self._entered.room.show(
+                self._speaker_id,
+                effect.item_id,
+                effect.stable,
+                effect.tentative,
+                start_ms=effect.start_ms,
+                audio_ms=effect.audio_ms,
+                now_ms=self._rooms.clock_ms(),
+            )
+            self._entered.bell.ring()
+
+    def settle(self, effect: SettleCaption) -> None:
+        if self._entered is not None:
+            item_id, utterance, audio_ms = effect.item_id, effect.utterance, effect.audio_ms
+            self._entered.room.settle(self._speaker_id, item_id, utterance, audio_ms, self._rooms.clock_ms())
+            self._entered.bell.ring()
+
+    def leave(self) -> None:
+        """The session is over, or goes elsewhere."""
+        if self._entered is not None:
+            self._entered.room.leave(self._speaker_id, self._rooms.clock_ms())
+            self._entered.bell.ring()
+            self._entered = None

@@ -1,0 +1,85 @@
+"""The session's input audio: from bytes of the wire to 32 ms frames at 16 kHz."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from streamsrv.audio.resample import StreamResampler
+from streamsrv.audio.wire_formats import AudioReader
+from streamsrv.engines.vad.base import FRAME_SAMPLES, SAMPLE_RATE
+from streamsrv.protocol.session_object import AudioFormat, Pcm
+
+_CLOCK_RATE = 48_000
+"""Hz; every format has a whole number of ticks a sample."""
+
+
+class Intake:
+    """Cuts appended audio into frames. What was not taken waits at the rate at which it came.
+
+    Clients send small pieces: they are resampled when frames are taken, not piece by piece.
+    """
+
+    def __init__(self) -> None:
+        self._read_as(Pcm())
+        self._pieces: list[NDArray[np.int16]] = []
+        self._waiting = 0  # samples in `_pieces`
+        self._rest: NDArray[np.int16] = np.zeros(0, np.int16)
+        self._frames = 0
+        self._received = 0  # ticks
+
+    @property
+    def received_ms(self) -> int:
+        """Length of all audio so far."""
+        return self._received * 1000 // _CLOCK_RATE
+
+    @property
+    def complete(self) -> int:
+        """Frames that `take` would return."""
+        # The resampler holds back about the same all the time: as much comes out of it as goes in.
+        return (len(self._rest) + self._waiting * SAMPLE_RATE // self._reader.rate) // FRAME_SAMPLES
+
+    def append(self, audio: bytes, audio_format: AudioFormat) -> None:
+        """Take audio of the wire: a whole number of samples, or one packet.
+
+        Raises `ProtocolError` for what is no packet, and goes on.
+        """
+        if audio_format != self._format:
+            self._rest = self._convert(last=True)
+            self._read_as(audio_format)
+        samples = self._reader.read(audio)
+        self._pieces.append(samples)
+        self._waiting += len(samples)
+        self._received += len(samples) * _CLOCK_RATE // self._reader.rate
+
+    def append_pcm(self, pcm: NDArray[np.int16]) -> None:
+        """Take audio at 16 kHz. Not mixed with `append`."""
+        self._received += len(pcm) * _CLOCK_RATE // SAMPLE_RATE
+        self._rest = np.concatenate([self._rest, pcm])
+
+    def take(self) -> NDArray[np.int16]:
+        """The frames that are complete, shape (n, 512)."""
+        return self._cut(self._convert())
+
+    def flush(self) -> NDArray[np.int16]:
+        """Fill what waits with silence, because the audio so far is committed; return the frames, shape (n, 512)."""
+        samples = self._convert(last=True)
+        frames = self._cut(np.concatenate([samples, np.zeros(-len(samples) % FRAME_SAMPLES, np.int16)]))
+        self._received = self._frames * FRAME_SAMPLES * _CLOCK_RATE // SAMPLE_RATE
+        return frames
+
+    def _read_as(self, audio_format: AudioFormat) -> None:
+        self._format = audio_format
+        self._reader = AudioReader(audio_format)
+        self._resampler = StreamResampler(self._reader.rate, SAMPLE_RATE)
+
+    def _convert(self, last: bool = False) -> NDArray[np.int16]:
+        """All samples that wait, at 16 kHz; with `last` also what the resampler holds back."""
+        audio = np.concatenate([*self._pieces, np.zeros(0, np.int16)])
+        self._pieces.clear()
+        self._waiting = 0
+        return np.concatenate([self._rest, self._resampler.process(audio, last=last)])
+
+    def _cut(self, samples: NDArray[np.int16]) -> NDArray[np.int16]:
+        whole = len(samples) - len(samples) % FRAME_SAMPLES
+        self._rest = samples[whole:].copy()
+        self._frames += whole // FRAME_SAMPLES
+        return samples[:whole].reshape(-1, FRAME_SAMPLES)

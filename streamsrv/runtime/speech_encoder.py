@@ -1,0 +1,38 @@
+"""Synthesised speech to `response.output_audio.delta` events."""
+
+from collections.abc import Iterator
+from itertools import chain
+from typing import Any
+
+import msgspec
+import numpy as np
+
+from streamsrv.audio.resample import StreamResampler
+from streamsrv.audio.wire_formats import open_writer
+from streamsrv.core.effects import SendAudio
+from streamsrv.protocol.audio_formats import sample_rate
+
+
+class SpeechEncoder:
+    """Converts the audio of one item to the format of the wire. Events are made as they are taken, in this order."""
+
+    def __init__(self, first: SendAudio) -> None:
+        self._place = first.place
+        self._resampler = StreamResampler(first.sample_rate, sample_rate(first.format))
+        self._writer = open_writer(first.format)
+
+    def encode(self, audio: SendAudio) -> Iterator[dict[str, Any]]:
+        """The events for a piece of audio, without `event_id`; their `delta` is bytes (base64 when encoded)."""
+        return map(self._event, self._writer.write(self._resampler.process(audio.pcm)))
+
+    def finish(self) -> Iterator[dict[str, Any]]:
+        """The events for what was held back."""
+        rest = self._resampler.process(np.zeros(0, np.int16), last=True)
+        return map(self._event, chain(self._writer.write(rest), self._writer.finish()))
+
+    def _event(self, fields: dict[str, Any]) -> dict[str, Any]:
+        return {"type": "response.output_audio.delta", **self._place, **fields}
+
+
+encode_event = msgspec.json.Encoder().encode
+"""A server event to the bytes of its text frame."""

@@ -1,1 +1,0 @@
-"""The pure core of a voice session, and the driver that runs it."""

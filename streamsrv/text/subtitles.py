@@ -1,0 +1,94 @@
+"""Subtitles: lines of readable length, as SubRip or WebVTT. Pure."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+from streamsrv.engines.asr.base import RecognizedUtterance, Word
+from streamsrv.engines.asr.words import join_words
+
+MAX_CHARACTERS = 84
+"""In one cue: two lines of 42, which is what broadcasters allow."""
+MAX_MS = 7000
+
+_SENTENCE_ENDS = tuple(".!?…。！？")
+_CLAUSE_ENDS = tuple(",;:–—，、；：")
+
+
+@dataclass(frozen=True, slots=True)
+class Cue:
+    """Text on the screen from `start_ms` to `end_ms` of the recording."""
+
+    start_ms: int
+    end_ms: int
+    text: str
+    speaker: str = ""
+    """Named with the text, if there is a name."""
+
+
+def cues_of(utterances: Iterable[RecognizedUtterance]) -> list[Cue]:
+    """An utterance is one cue if it fits, else it is cut after its sentences, clauses or words, in this order."""
+    return [cue for utterance in utterances for cue in _cues(utterance)]
+
+
+def srt(cues: Sequence[Cue]) -> str:
+    """SubRip: numbered cues, times as `00:00:01,500`."""
+    return "".join(
+        f"{number}\n{_clock(cue.start_ms, ',')} --> {_clock(cue.end_ms, ',')}\n{spoken(cue)}\n\n"
+        for number, cue in enumerate(cues, start=1)
+    )
+
+
+def vtt(cues: Sequence[Cue]) -> str:
+    """WebVTT (https://www.w3.org/TR/webvtt1/)."""
+    blocks = (f"{_clock(cue.start_ms, '.')} --> {_clock(cue.end_ms, '.')}\n{_voiced(cue)}\n\n" for cue in cues)
+    return "WEBVTT\n\n" + "".join(blocks)
+
+
+def spoken(cue: Cue) -> str:
+    """The text of a cue, after the name of who said it."""
+    return f"{cue.speaker}: {cue.text}" if cue.speaker else cue.text
+
+
+def _voiced(cue: Cue) -> str:
+    return f"<v {_escape(cue.speaker)}>{_escape(cue.text)}" if cue.speaker else _escape(cue.text)
+
+
+def _cues(utterance: RecognizedUtterance) -> Iterator[Cue]:
+    if not utterance.words:
+        yield Cue(utterance.start_ms, utterance.end_ms, utterance.text)
+    rest = utterance.words
+    while rest:
+        count = _fitting(rest)
+        words, rest = rest[:count], rest[count:]
+        yield Cue(words[0].start_ms, words[-1].end_ms, _text(words))
+
+
+def _fitting(words: Sequence[Word]) -> int:
+    """How many of the words make the next cue; at least one."""
+    most = 1
+    while most < len(words) and _fits(words[: most + 1]):
+        most += 1
+    if most == len(words):
+        return most
+    for ends in (_SENTENCE_ENDS, _CLAUSE_ENDS):
+        for count in range(most, 0, -1):
+            if words[count - 1].text.endswith(ends):
+                return count
+    return most
+
+
+def _fits(words: Sequence[Word]) -> bool:
+    return len(_text(words)) <= MAX_CHARACTERS and words[-1].end_ms - words[0].start_ms <= MAX_MS
+
+
+def _text(words: Sequence[Word]) -> str:
+    return join_words([word.text for word in words])
+
+
+def _clock(ms: int, mark: str) -> str:
+    seconds, milliseconds = divmod(ms, 1000)
+    return f"{seconds // 3600:02}:{seconds // 60 % 60:02}:{seconds % 60:02}{mark}{milliseconds:03}"
+
+
+def _escape(text: str) -> str:
+    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")

@@ -1,0 +1,46 @@
+"""Estimates where each word of a segment is heard, for engines that do not tell. Pure."""
+
+import re
+
+from streamsrv.engines.tts.base import SpokenWord
+from streamsrv.text.speakable import speakable
+
+# Least squares over 30 sentences of the hibari voice: 34 ms a letter, 74 ms more a group of vowels, 92 ms a comma. The
+# pause of a sentence is what `tts.silence` leaves. The unit of weight is a letter.
+_VOWELS = 2.0
+_CLAUSE_PAUSE = 3.0
+_SENTENCE_PAUSE = 8.0
+
+_VOWEL_GROUP = re.compile(r"[aeiouyàâäåæèéêëìíîïòóôöøœùúûüý]+", re.IGNORECASE)
+_CLAUSE_END = re.compile(r"[,;:—–][\"'”’)*_]*$")
+_SENTENCE_END = re.compile(r"[.!?…][\"'”’)*_]*$")
+
+
+def estimate_words(text: str, duration_ms: int, offset_ms: int = 0, language: str = "en") -> tuple[SpokenWord, ...]:
+    """Spread the whitespace-separated words of `text` over `duration_ms` of speech that starts at `offset_ms`.
+
+    Each gets time by what it sounds like (`$3.50` is long) and by the pause its mark asks for. The words follow one
+    another without gaps; the first starts at the offset, the last ends with the speech. Markup and emoji take no time.
+    """
+    words = text.split()
+    weights = [_weight(word, language) for word in words]
+    total = sum(weights)
+    if total == 0:
+        weights, total = [1.0] * len(words), float(len(words))
+    spoken: list[SpokenWord] = []
+    start = offset_ms
+    before = 0.0
+    for word, weight in zip(words, weights, strict=True):
+        before += weight
+        end = offset_ms + round(duration_ms * before / total)
+        spoken.append(SpokenWord(word, start, end))
+        start = end
+    return tuple(spoken)
+
+
+def _weight(word: str, language: str) -> float:
+    sound = speakable(word, language)
+    weight = sum(character.isalnum() for character in sound) + _VOWELS * len(_VOWEL_GROUP.findall(sound))
+    if _SENTENCE_END.search(word):
+        return weight + _SENTENCE_PAUSE
+    return weight + _CLAUSE_PAUSE if _CLAUSE_END.search(word) else weight

@@ -1,0 +1,323 @@
+"""The WebRTC transport: calls, each a session whose media is in a media process."""
+
+import asyncio
+import importlib.util
+import logging
+import sys
+from collections.abc import AsyncGenerator, Callable
+from contextlib import ExitStack, asynccontextmanager
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from streamsrv.access.opening import new_id
+from streamsrv.config import Settings, is_loopback
+from streamsrv.core.inputs import Input, PlaybackEnded, PlaybackReported
+from streamsrv.core.session import SessionCore
+from streamsrv.errors import Unavailable
+from streamsrv.media.messages import (
+    Answer,
+    Clear,
+    Configure,
+    Ended,
+    Event,
+    HangUp,
+    Hold,
+    IceServer,
+    Message,
+    Microphone,
+    Opened,
+    PlayedUntil,
+    Refused,
+    Resume,
+    Speech,
+    SpeechFinished,
+)
+from streamsrv.protocol.errors import ProtocolError
+from streamsrv.protocol.session_object import Session, session_to_wire
+from streamsrv.runtime.channel import ChannelClosed
+from streamsrv.runtime.driver import SessionDriver
+from streamsrv.runtime.send_queue import OutgoingQueue
+from streamsrv.runtime.speech_encoder import encode_event
+from streamsrv.service import Service
+from streamsrv.transports.webrtc.incoming import IncomingQueue
+from streamsrv.transports.webrtc.pool import Line, MediaPool
+
+logger = logging.getLogger(__name__)
+
+ANSWER_S = 20.0
+"""How long a media process may take to answer an offer: twice what it grants itself."""
+
+
+def webrtc_is_installed() -> bool:
+    """Whether media processes can be started: they need aiortc, which this process never imports."""
+    return importlib.util.find_spec("aiortc") is not None
+
+
+class Call:
+    """A call as its session sees it: the channel for events and the microphone, and the speaker."""
+
+    def __init__(self, call_id: str) -> None:
+        self.id = call_id
+        self.hears = True
+        """Whether the client takes audio."""
+        self.core: SessionCore | None = None
+        """The session, once the client is connected."""
+        self.on_played: Callable[[Input], None] = lambda _: None
+        """Hears what was played."""
+        self._line: Line | None = None
+        self._answer: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+        self._opened = asyncio.Event()
+        self._incoming = IncomingQueue()
+        self._listeners: list[OutgoingQueue] = []
+        self._max_event_bytes = sys.maxsize
+        self._reason: str | None = None
+
+    @property
+    def reason(self) -> str | None:
+        """Why the call has ended; None while it goes on."""
+        return self._reason
+
+    async def connect(self, pool: MediaPool, sdp: str) -> str:
+        """Offer to answer; raises `ProtocolError` for a bad offer, `Unavailable` without a media process."""
+        self._line = await pool.open(sdp, self._take)
+        try:
+            async with asyncio.timeout(ANSWER_S):
+                return await self._answer
+        except TimeoutError:
+            raise Unavailable(f"The media process did not answer within {ANSWER_S:g} seconds.") from None
+
+    async def opened(self) -> None:
+        """Until events can be sent; raises `ChannelClosed`."""
+        await self._opened.wait()
+        if self._reason is not None:
+            raise ChannelClosed
+
+    async def receive(self) -> str | NDArray[np.int16]:
+        frame = await self._incoming.get()
+        if frame is None:
+            raise ChannelClosed
+        return frame
+
+    async def send(self, frame: bytes) -> None:
+        if self._reason is not None:
+            raise ChannelClosed
+        sent = frame if len(frame) <= self._max_event_bytes else _too_long(frame, self._max_event_bytes)
+        self._tell(Event(self._call, sent.decode()))
+        for listener in self._listeners.copy():
+            if not listener.put(frame):
+                self.detach(listener)
+
+    def play(self, item_id: str, pcm: NDArray[np.int16], sample_rate: int) -> None:
+        self._tell(Speech(self._call, item_id, sample_rate, pcm.tobytes()))
+
+    def finish(self, item_id: str) -> None:
+        self._tell(SpeechFinished(self._call, item_id))
+
+    def hold(self) -> None:
+        self._tell(Hold(self._call))
+
+    def resume(self) -> None:
+        self._tell(Resume(self._call))
+
+    def clear(self) -> None:
+        self._tell(Clear(self._call))
+
+    def attach(self) -> OutgoingQueue:
+        """Another connection to the session: it gets every event from now on, and ends with the call."""
+        listener = OutgoingQueue()
+        if self.core is not None:
+            session = session_to_wire(self.core.session)
+            listener.put(encode_event({"type": "session.created", "event_id": new_id("event"), "session": session}))
+        self._listeners.append(listener)
+        return listener
+
+    def detach(self, listener: OutgoingQueue) -> None:
+        if listener in self._listeners:
+            self._listeners.remove(listener)
+            listener.end()
+
+    def take_event(self, text: str) -> bool:
+        """An event of the client's, or of one that is attached; returns whether there was room for it."""
+        return self._incoming.put_event(text)
+
+    def hang_up(self, reason: str) -> None:
+        """End the call."""
+        self._tell(HangUp(self._call))
+        self._end(reason)
+
+    def _take(self, message: Message) -> None:
+        match message:
+            case Microphone(pcm=pcm):
+                self._incoming.put_audio(np.frombuffer(pcm, np.int16))
+            case Event(text=text):
+                if not self.take_event(text):
+                    self.hang_up("The client sends events faster than they are handled.")
+            case PlayedUntil(item_id=item_id, audio_ms=audio_ms, ended=ended):
+                self.on_played((PlaybackEnded if ended else PlaybackReported)(item_id, audio_ms))
+            case Opened():
+                self._opened.set()
+            case Ended(reason=reason):
+                self._end(reason)
+            case Answer(sdp=sdp, max_event_bytes=limit, hears=hears):
+                self._max_event_bytes = limit or sys.maxsize
+                self.hears = hears
+                if not self._answer.done():
+                    self._answer.set_result(sdp)
+            case Refused(code=code, text=text):
+                self._refuse(ProtocolError(code, text, "sdp"))
+            case _:
+                logger.error("a media process said %s", type(message).__name__)
+
+    def _tell(self, message: Message) -> None:
+        if self._line is not None and self._reason is None:
+            self._line.send(message)
+
+    @property
+    def _call(self) -> int:
+        return self._line.call if self._line is not None else 0
+
+    def _end(self, reason: str) -> None:
+        if self._reason is not None:
+            return
+        self._reason = reason
+        self._incoming.close()
+        self._opened.set()
+        for listener in self._listeners.copy():
+            self.detach(listener)
+        self._refuse(Unavailable(reason))
+
+    def _refuse(self, error: ProtocolError | Unavailable) -> None:
+        if not self._answer.done():
+            self._answer.set_exception(error)
+            self._answer.exception()  # whoever asked may have gone: it is no accident that nobody hears of it
+
+
+class Calls:
+    """All calls of a server."""
+
+    def __init__(self, service: Service, tasks: asyncio.TaskGroup) -> None:
+        self._service = service
+        self._tasks = tasks
+        self._pool = MediaPool(service.settings.webrtc_processes, _configuration(service.settings))
+        self._calls: dict[str, Call] = {}
+
+    @property
+    def media_pids(self) -> list[int]:
+        """Process ids of the media processes."""
+        return self._pool.pids
+
+    @property
+    def cpu_s(self) -> float:
+        """CPU time that media processes used."""
+        return self._pool.cpu_s
+
+    def get(self, call_id: str) -> Call | None:
+        """A call that goes on."""
+        return self._calls.get(call_id)
+
+    def prepare(self) -> None:
+        """A call is to be expected: have a media process ready for it."""
+        if not self._pool.pids:
+            self._tasks.create_task(self._prepare())
+
+    async def open(self, sdp: str, choose_session: Callable[[], Session]) -> tuple[str, str]:
+        """Take an offer in; return the call's id and the answer. The caller has seen that there is room.
+
+        `choose_session` is asked once the offer is known to be good. Raises `ProtocolError` and `Unavailable`.
+        """
+        with ExitStack() as place:
+            place.enter_context(self._service.session())
+            call = Call(new_id("rtc"))
+            try:
+                answer = await call.connect(self._pool, sdp)
+                session = _speakable(choose_session(), call)
+            except BaseException:
+                call.hang_up("The call was refused.")
+                raise
+            self._calls[call.id] = call
+            self._tasks.create_task(self._serve(call, session, place.pop_all()))
+        return call.id, answer
+
+    async def aclose(self) -> None:
+        """End all calls and media processes."""
+        for call in list(self._calls.values()):
+            call.hang_up("The server stops.")
+        await self._pool.aclose()
+
+    async def _prepare(self) -> None:
+        try:
+            await self._pool.prepare()
+        except Unavailable as error:
+            logger.warning("%s", error)  # the call will say so to its client
+
+    async def _serve(self, call: Call, session: Session, place: ExitStack) -> None:
+        reason = "The session ended."
+        with place:
+            try:
+                await call.opened()
+                outcome = await self._drive(call, session)
+                reason = outcome[1] if outcome else reason
+            except ChannelClosed:
+                pass
+            except Exception:
+                logger.exception("call %s failed", call.id)
+                reason = "Internal error."
+            finally:
+                del self._calls[call.id]
+                call.hang_up(reason)
+                logger.info("call %s ended: %s", call.id, call.reason)
+
+    async def _drive(self, call: Call, session: Session) -> tuple[int, str] | None:
+        settings = self._service.settings
+        call.core = SessionCore(
+            session,
+            new_id=new_id,
+            responses_per_minute=settings.responses_per_minute,
+            speculative=settings.speculative,
+            holds_playback=True,
+        )
+        service = self._service
+        driver = SessionDriver(call.core, service.engines, call, new_id, service.metrics, service.rooms, speaker=call)
+        call.on_played = driver.handle
+        return await driver.run()
+
+
+def _speakable(session: Session, call: Call) -> Session:
+    """The session, if the call can carry what it says; raises `ProtocolError`."""
+    if call.hears or session.type == "transcription" or session.output_modalities != ["audio"]:
+        return session
+    message = (
+        "The audio section of the SDP offer takes no audio: make it sendrecv, or ask for a session of type "
+        "'transcription' or with output_modalities ['text']."
+    )
+    raise ProtocolError("invalid_value", message, "sdp")
+
+
+def _too_long(frame: bytes, limit: int) -> bytes:
+    """The error that a client gets in place of an event that its data channel does not take."""
+    event_type = msgspec.json.decode(frame)["type"]
+    message = f"An event '{event_type}' of {len(frame)} bytes; the client's data channel takes {limit}."
+    error = {"type": "server_error", "code": "event_too_long", "message": message, "param": None, "event_id": None}
+    return encode_event({"type": "error", "event_id": new_id("event"), "error": error})
+
+
+@asynccontextmanager
+async def serving_calls(service: Service) -> AsyncGenerator[Calls]:
+    """Calls may be opened within this block; at its end they are ended."""
+    async with asyncio.TaskGroup() as tasks:
+        calls = Calls(service, tasks)
+        try:
+            yield calls
+        finally:
+            await calls.aclose()
+
+
+def _configuration(settings: Settings) -> Configure:
+    servers = [IceServer(url) for url in (settings.stun_server,) if url]
+    if settings.turn_server:
+        password = settings.turn_password.get_secret_value() if settings.turn_password else None
+        servers.append(IceServer(settings.turn_server, settings.turn_username, password))
+    hosts = [str(host) for host in settings.webrtc_hosts]
+    return Configure(hosts, servers, offer_loopback=is_loopback(settings.host))

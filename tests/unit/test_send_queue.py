@@ -1,0 +1,87 @@
+"""The queue of what waits for a client."""
+
+import asyncio
+
+from streamsrv.runtime.send_queue import OutgoingQueue
+
+
+async def test_frames_come_out_in_order_and_then_the_end():
+    queue = OutgoingQueue()
+    assert queue.put(b"1")
+    assert queue.put(b"2")
+    queue.end()
+    assert [await queue.get() for _ in range(3)] == [b"1", b"2", None]
+
+
+async def test_it_takes_no_more_than_its_bytes():
+    queue = OutgoingQueue(max_bytes=10)
+    assert queue.put(b"123456")
+    assert not queue.put(b"12345")
+    assert queue.put(b"1234")
+    await queue.get()
+    assert queue.put(b"12345")
+
+
+async def test_who_waits_is_woken():
+    queue = OutgoingQueue()
+    async with asyncio.TaskGroup() as tasks:
+        waiting = tasks.create_task(queue.get())
+        await asyncio.sleep(0)
+        queue.put(b"x")
+    assert waiting.result() == b"x"
+
+
+async def test_frames_that_are_not_made_yet_keep_their_place_and_are_made_one_by_one():
+    made: list[bytes] = []
+
+    def make():
+        for frame in (b"2", b"3"):
+            made.append(frame)
+            yield frame
+
+    queue = OutgoingQueue()
+    queue.put(b"1")
+    assert queue.put_unmade(make(), 100)
+    queue.put(b"4")
+    queue.end()
+    assert await queue.get() == b"1"
+    assert made == []
+    assert await queue.get() == b"2"
+    assert made == [b"2"]
+    assert [await queue.get() for _ in range(3)] == [b"3", b"4", None]
+
+
+async def test_what_frames_are_made_of_counts_until_all_are_made():
+    queue = OutgoingQueue(max_bytes=10)
+    assert queue.put_unmade(iter((b"1", b"2")), 8)
+    assert not queue.put(b"123")
+    assert [await queue.get() for _ in range(2)] == [b"1", b"2"]
+    queue.put(b"3")
+    assert await queue.get() == b"3"
+    assert queue.put_unmade(iter(()), 10)
+    queue.end()
+    assert await queue.get() is None
+
+
+async def test_other_tasks_run_between_frames_that_are_being_made():
+    queue = OutgoingQueue()
+    turns: list[str] = []
+
+    def make():
+        for _ in range(3):
+            turns.append("made")
+            yield b"x"
+
+    async def send() -> None:
+        while await queue.get() is not None:
+            pass
+
+    async def other() -> None:
+        for _ in range(3):
+            turns.append("other")
+            await asyncio.sleep(0)
+
+    queue.put_unmade(make(), 3)
+    queue.end()
+    await asyncio.gather(send(), other())
+    assert turns == ["other", "made"] * 3
