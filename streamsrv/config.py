@@ -16,6 +16,8 @@ from pydantic_settings import (
 )
 
 SETTINGS_FILE = Path("streamsrv.toml")
+MAX_MINUTES = 366 * 24 * 60
+"""The longest limit on a session that timers take: a year."""
 
 INSTRUCTIONS = (
     "You are a helpful, friendly voice assistant. Your answers are spoken aloud: keep them short, in plain sentences, "
@@ -60,6 +62,10 @@ class Settings(BaseSettings):
     max_sessions: Annotated[int, Field(ge=1)] = 100
     admit_by_load: bool = True
     """Refuse sessions also when those there are keep the processor so busy that one more would make them slow."""
+    max_session_minutes: Annotated[float, Field(ge=0, le=MAX_MINUTES)] = 60
+    """A conversation ends after that; 0: it lasts as long as its client stays."""
+    max_transcription_minutes: Annotated[float, Field(ge=0, le=MAX_MINUTES)] = 0
+    """The same for sessions of type `transcription`, captions among them."""
     responses_per_minute: Annotated[int, Field(ge=1)] = 120
     """For each session."""
     speculative: bool = True

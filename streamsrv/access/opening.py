@@ -4,12 +4,12 @@ import secrets
 import time
 from typing import Any
 
-from msgspec import structs
+from msgspec import UNSET, UnsetType, structs
 from starlette.requests import HTTPConnection
 from starlette.responses import Response
 
 from streamsrv.access.authentication import presented_client_secret
-from streamsrv.core.session import MAX_SESSION_MS
+from streamsrv.config import Settings
 from streamsrv.http.errors import error_response
 from streamsrv.protocol.errors import ProtocolError
 from streamsrv.protocol.session_object import Session, transcription_session, update_session
@@ -25,15 +25,15 @@ def new_session(given: dict[str, Any], service: Service) -> Session:
     """A session with the server's defaults and what a client gave; raises `ProtocolError`."""
     match given.get("type", "realtime"):
         case "transcription":
-            session = transcription_session(new_id("sess"), _expires_at())
+            session = transcription_session(new_id("sess"))
         case "realtime":
             model = given.get("model") or service.engines.chat.name
             instructions = service.settings.instructions
-            session = Session(id=new_id("sess"), expires_at=_expires_at(), model=model, instructions=instructions)
+            session = Session(id=new_id("sess"), model=model, instructions=instructions)
         case other:
             message = f"Invalid value {other!r} for 'session.type': accepted are 'realtime', 'transcription'."
             raise ProtocolError("invalid_value", message, "session.type")
-    return update_session(session, given)
+    return begin_now(update_session(session, given), service.settings)
 
 
 def requested_session(connection: HTTPConnection, service: Service, given: dict[str, Any] | None = None) -> Session:
@@ -44,8 +44,7 @@ def requested_session(connection: HTTPConnection, service: Service, given: dict[
     query, given = connection.query_params, given or {}
     if (secret := presented_client_secret(connection, service.settings)) is not None:
         now = int(time.time())
-        session = structs.replace(service.client_secrets.redeem(secret, now), expires_at=_expires_at())
-        session = update_session(session, given)
+        session = update_session(service.client_secrets.redeem(secret, now), given)
     elif query.get("intent") == "transcription":
         session = new_session({"type": "transcription", **given}, service)
     else:
@@ -72,5 +71,15 @@ def refusal_when_full(service: Service) -> Response | None:
     return error_response(503, message, code="session_limit_reached", type="server_error", headers=headers)
 
 
-def _expires_at() -> int:
-    return int(time.time()) + MAX_SESSION_MS // 1000
+def max_session_ms(session: Session, settings: Settings) -> int:
+    """How long the session may last; 0: for ever."""
+    is_transcription = session.type == "transcription"
+    minutes = settings.max_transcription_minutes if is_transcription else settings.max_session_minutes
+    return round(minutes * 60_000)
+
+
+def begin_now(session: Session, settings: Settings) -> Session:
+    """The session with the `expires_at` that it has if it begins now."""
+    limit_ms = max_session_ms(session, settings)
+    expires_at: int | UnsetType = int(time.time()) + limit_ms // 1000 if limit_ms else UNSET
+    return structs.replace(session, expires_at=expires_at)

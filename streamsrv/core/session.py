@@ -24,6 +24,7 @@ from streamsrv.core.inputs import (
     TranscriptReceived,
 )
 from streamsrv.core.latency import Timeline
+from streamsrv.core.lifetime import EXPIRING_EVENTS, Lifetime
 from streamsrv.core.outbox import Outbox
 from streamsrv.core.playback.output_buffer import OutputAudio
 from streamsrv.core.rate_limit import RateLimit
@@ -52,15 +53,14 @@ from streamsrv.protocol.errors import ProtocolError
 from streamsrv.protocol.items import FunctionCallItem, InputAudio, Item, MessageItem, check_item, item_to_wire
 from streamsrv.protocol.session_object import Session, session_to_wire, update_session
 
-MAX_SESSION_MS = 60 * 60 * 1000
-
 
 class SessionCore:
     """Everything a session decides. Inputs go to `handle`, in order; its effects are to be run in order.
 
     `new_id` makes ids from a prefix. `speculative`: answers may be begun in the last pause of a turn.
-    `holds_playback`: the transport plays the answers (`channel.Speaker`), not the client. All times are ms: of the
-    session's own audio, or (`now_ms`) of the driver's clock.
+    `holds_playback`: the transport plays the answers (`channel.Speaker`), not the client. `max_session_ms`: the session
+    ends after that, as its `expires_at` says; 0: never. All times are ms: of the session's own audio, or (`now_ms`) of
+    the driver's clock.
     """
 
     def __init__(
@@ -71,6 +71,7 @@ class SessionCore:
         responses_per_minute: int = 120,
         speculative: bool = True,
         holds_playback: bool = False,
+        max_session_ms: int = 0,
     ) -> None:
         self.session = session
         self._outbox = Outbox(new_id)
@@ -85,17 +86,17 @@ class SessionCore:
         self._idle = IdleTimer(self._listener, self._responses, self._output_audio, self._outbox)
         self._configure()
         self._unanswered: set[str] = set()  # the items of the user's turns to which a response is due
-        self._interrupted_unheard = (
-            False  # an answer of which nothing was heard was interrupted: even a noise is answered then
-        )
+        self._interrupted_unheard = False  # an answer was interrupted before it was heard: even a noise is answered
         self._timeline = Timeline()  # of the user's last turn
         self._speculative = speculative
+        self._lifetime = Lifetime(max_session_ms)
         self._now_ms = 0
 
     def start(self) -> list[Effect]:
         """The effects that open the session."""
         self._outbox.send("session.created", session=session_to_wire(self.session))
-        self._outbox.emit(SetTimer("session", MAX_SESSION_MS))
+        for timer in self._lifetime.timers():
+            self._outbox.emit(timer)
         self._transcriptions.start()
         self._prepare_model()
         return self._outbox.take()
@@ -299,6 +300,7 @@ class SessionCore:
         if self.session.instructions != held.instructions:
             self._prepare_model()
         self._outbox.send("session.updated", session=session_to_wire(self.session))
+        self._tell_expiry()
 
     def _configure(self) -> None:
         options = self.session.audio.input
@@ -380,12 +382,21 @@ class SessionCore:
                 self._responses.check_progress(int(owner), self._now_ms)
             case "speech" if int(owner) in self._responses:
                 self._responses.go_on(int(owner), self._now_ms)
+            case "expiring":
+                self._lifetime.expire_soon(self._now_ms)
+                self._tell_expiry()
             case "session":
-                error = ProtocolError("session_expired", "Your session hit the maximum duration of 60 minutes.")
-                self._refuse(error, None)
+                message = f"Your session hit the maximum duration of {self._lifetime.describe()}."
+                self._refuse(ProtocolError("session_expired", message), None)
                 self._outbox.emit(Close(1001, "session_expired"))
             case _:
                 pass
+
+    def _tell_expiry(self) -> None:
+        seconds_left = self._lifetime.seconds_to_tell(self.session.wants(EXPIRING_EVENTS), self._now_ms)
+        if seconds_left is not None:
+            expires_at = self.session.expires_at
+            self._outbox.send("streamsrv.session.expiring", seconds_left=seconds_left, expires_at=expires_at)
 
     def _prompt_silent_user(self) -> None:
         start_ms, end_ms = self._listener.buffered_from_ms, self._listener.received_ms

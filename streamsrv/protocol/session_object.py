@@ -149,12 +149,15 @@ class StreamsrvOptions(Struct, frozen=True):
 
 
 class Session(Struct, frozen=True, kw_only=True):
-    """The effective session. `id`, `object` and `expires_at` (Unix seconds) are the server's."""
+    """The effective session. `id`, `object` and `expires_at` are the server's.
+
+    `expires_at`: Unix seconds at which it ends by itself; UNSET: never.
+    """
 
     type: Literal["realtime", "transcription"] = "realtime"
     object: str = "realtime.session"
     id: str
-    expires_at: int
+    expires_at: int | UnsetType = UNSET
     model: str = ""
     output_modalities: Annotated[list[Modality], Meta(min_length=1)] = field(default_factory=lambda: ["audio"])
     instructions: Annotated[str, Meta(max_length=200_000)] = ""
@@ -201,14 +204,13 @@ _INCLUDABLE = ("item.input_audio_transcription.logprobs",)
 _TRANSCRIPTION_FIELDS = ("type", "object", "id", "expires_at", "include", "streamsrv")
 
 
-def transcription_session(session_id: str, expires_at: int) -> Session:
+def transcription_session(session_id: str) -> Session:
     """A session that only transcribes, with the defaults of one."""
     audio = Audio(input=AudioInput(transcription=Transcription()))
     return Session(
         type="transcription",
         object="realtime.transcription_session",
         id=session_id,
-        expires_at=expires_at,
         audio=audio,
     )
 

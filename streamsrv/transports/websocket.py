@@ -7,7 +7,7 @@ from starlette.responses import Response
 from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
 
 from streamsrv.access.authentication import offered_subprotocols, refusal
-from streamsrv.access.opening import new_id, refusal_when_full, requested_session
+from streamsrv.access.opening import begin_now, max_session_ms, new_id, refusal_when_full, requested_session
 from streamsrv.core.session import SessionCore
 from streamsrv.http.errors import describe
 from streamsrv.protocol.errors import ProtocolError
@@ -57,10 +57,11 @@ async def realtime(websocket: WebSocket) -> None:
     with service.session():
         await websocket.accept("realtime" if "realtime" in offered_subprotocols(websocket) else None)
         core = SessionCore(
-            opened,
+            begin_now(opened, service.settings),
             new_id=new_id,
             responses_per_minute=service.settings.responses_per_minute,
             speculative=service.settings.speculative,
+            max_session_ms=max_session_ms(opened, service.settings),
         )
         await _serve(websocket, _driver(websocket, service, core))
 

@@ -41,12 +41,20 @@ def counting_ids():
 class Talk:
     """Drives a `SessionCore`; `now_ms` is its wall clock, `heard_ms` the length of its input audio."""
 
-    def __init__(self, *, holds_playback: bool = False, **session: Any) -> None:
+    def __init__(
+        self,
+        *,
+        holds_playback: bool = False,
+        max_session_ms: int = 0,
+        responses_per_minute: int = 100,
+        **session: Any,
+    ) -> None:
         self.core = SessionCore(
-            Session(id="sess_1", expires_at=0, model="test", **session),
+            Session(**{"id": "sess_1", "expires_at": 0, "model": "test", **session}),
             new_id=counting_ids(),
-            responses_per_minute=100,
+            responses_per_minute=responses_per_minute,
             holds_playback=holds_playback,
+            max_session_ms=max_session_ms,
         )
         self.now_ms = 0
         self.heard_ms = 0

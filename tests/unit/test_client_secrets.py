@@ -34,7 +34,7 @@ def refused(secrets: ClientSecrets, secret: str, now: int = NOW) -> str:
     return checked.value.code
 
 
-@pytest.mark.parametrize("session", [SMALL, transcription_session("sess_2", NOW), large()], ids=lambda held: held.id)
+@pytest.mark.parametrize("session", [SMALL, transcription_session("sess_2"), large()], ids=lambda held: held.id)
 def test_a_secret_gives_back_its_session(secrets: ClientSecrets, session: Session):
     secret = secrets.make(session, NOW + 600, NOW)
     assert secrets.redeem(secret, NOW + 599) == session

@@ -56,3 +56,14 @@ def test_keys_are_separated_by_commas_and_never_shown(monkeypatch: pytest.Monkey
 )  # fmt: skip
 def test_what_is_loopback(host: str, loopback: bool):
     assert is_loopback(host) is loopback
+
+
+def test_conversations_end_after_an_hour_and_transcription_sessions_never():
+    assert (Settings().max_session_minutes, Settings().max_transcription_minutes) == (60, 0)
+
+
+@pytest.mark.parametrize("minutes", ["-1", "nan", "inf", "1e9", "an hour"])
+def test_a_session_limit_that_no_timer_takes_is_an_error(minutes: str, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("STREAMSRV_MAX_SESSION_MINUTES", minutes)
+    with pytest.raises(ValidationError, match="max_session_minutes"):
+        Settings()

@@ -5,7 +5,7 @@ import base64
 import pytest
 
 from harness import Talk, counting_ids, error, event, events, of_type, types
-from streamsrv.core.effects import Close, DropRecognition, Generate, OpenRecognition, RecognizeClip, Synthesize
+from streamsrv.core.effects import DropRecognition, Generate, OpenRecognition, RecognizeClip, Synthesize
 from streamsrv.core.inputs import AudioAppended, EventReceived, FrameHeard, TranscriptReceived
 from streamsrv.core.session import SessionCore
 from streamsrv.engines.asr.base import Transcript
@@ -200,7 +200,7 @@ def test_audio_that_comes_with_an_item_is_recognised_before_the_answer():
 
 
 def test_a_transcription_session_transcribes_and_never_answers():
-    core = SessionCore(transcription_session("sess_1", 0), new_id=counting_ids())
+    core = SessionCore(transcription_session("sess_1"), new_id=counting_ids())
     created = event(core.start(), "session.created")["session"]
     assert created["type"] == "transcription"
     effects = []
@@ -241,12 +241,6 @@ def test_too_many_responses_a_minute_are_refused():
 
 def test_an_event_for_other_transports_is_refused():
     assert "WebRTC" in error(Talk().client('{"type": "output_audio_buffer.clear"}'))["message"]
-
-
-def test_the_session_ends_after_an_hour_and_says_so():
-    expired = Talk().fire("session")
-    assert error(expired)["code"] == "session_expired"
-    assert of_type(expired, Close) == [Close(1001, "session_expired")]
 
 
 def test_every_event_has_an_id_of_its_own():

@@ -92,7 +92,7 @@ def test_the_voice_cannot_change_once_it_was_heard():
 
 
 def test_a_transcription_session_shows_its_input_alone():
-    wire = session_to_wire(transcription_session("sess_2", 1))
+    wire = session_to_wire(transcription_session("sess_2"))
     assert wire["type"] == "transcription"
     assert wire["object"] == "realtime.transcription_session"
     assert set(wire["audio"]) == {"input"}

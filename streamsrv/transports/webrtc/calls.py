@@ -11,7 +11,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from streamsrv.access.opening import new_id
+from streamsrv.access.opening import begin_now, max_session_ms, new_id
 from streamsrv.config import Settings, is_loopback
 from streamsrv.core.inputs import Input, PlaybackEnded, PlaybackReported
 from streamsrv.core.session import SessionCore
@@ -272,11 +272,12 @@ class Calls:
     async def _drive(self, call: Call, session: Session) -> tuple[int, str] | None:
         settings = self._service.settings
         call.core = SessionCore(
-            session,
+            begin_now(session, settings),
             new_id=new_id,
             responses_per_minute=settings.responses_per_minute,
             speculative=settings.speculative,
             holds_playback=True,
+            max_session_ms=max_session_ms(session, settings),
         )
         service = self._service
         driver = SessionDriver(call.core, service.engines, call, new_id, service.metrics, service.rooms, speaker=call)

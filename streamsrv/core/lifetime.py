@@ -1,0 +1,41 @@
+"""When a session ends by itself, and when its client is told so in advance. Pure."""
+
+from streamsrv.core.effects import SetTimer
+
+EXPIRING_EVENTS = "session.expiring"
+"""Name under which a client asks for `streamsrv.session.expiring`."""
+MAX_NOTICE_MS = 60_000
+"""How long before the end the client is told; a session shorter than twice this is told at half-time."""
+
+
+class Lifetime:
+    """Counts `max_ms` from the start of a session; 0: it never ends by itself."""
+
+    def __init__(self, max_ms: int) -> None:
+        self._max_ms = max_ms
+        self._notice_ms = min(MAX_NOTICE_MS, max_ms // 2)
+        self._ends_ms: int | None = None  # on the driver's clock; None: the notice is not due yet
+        self._told = False
+
+    def timers(self) -> list[SetTimer]:
+        """What to set when the session starts."""
+        if not self._max_ms:
+            return []
+        return [SetTimer("expiring", self._max_ms - self._notice_ms), SetTimer("session", self._max_ms)]
+
+    def expire_soon(self, now_ms: int) -> None:
+        """The timer `expiring` fired."""
+        self._ends_ms = now_ms + self._notice_ms
+
+    def seconds_to_tell(self, asked: bool, now_ms: int) -> int | None:
+        """Whole seconds left, when the client has to be told of them now: once, if it `asked`."""
+        if self._ends_ms is None or self._told or not asked:
+            return None
+        self._told = True
+        return max(0, self._ends_ms - now_ms) // 1000
+
+    def describe(self) -> str:
+        """The maximum duration in words: `60 minutes`, `90 seconds`."""
+        seconds = self._max_ms / 1000
+        number, unit = (seconds / 60, "minute") if seconds % 60 == 0 else (seconds, "second")
+        return f"{number:g} {unit}{'' if number == 1 else 's'}"
