@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from streamsrv.core.timers import TimerKey
 from streamsrv.engines.asr.base import RecognitionOptions, RecognizedUtterance
 from streamsrv.engines.llm.base import ChatOptions, Message, Tool
 from streamsrv.engines.tts.base import SpeechOptions
@@ -177,15 +178,15 @@ class StopGeneration:
 
 @dataclass(frozen=True, slots=True)
 class SetTimer:
-    """Fire `TimerFired(name)` after `delay_ms`; replaces a timer of the same name."""
+    """Fire `TimerFired(key)` after `delay_ms`; replaces a timer of the same key."""
 
-    name: str
+    key: TimerKey
     delay_ms: int
 
 
 @dataclass(frozen=True, slots=True)
 class ClearTimer:
-    name: str
+    key: TimerKey
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,16 +5,39 @@ recognised and dropped.
 """
 
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
+from streamsrv.core.timers import TimerKey
 from streamsrv.engines.asr.base import Transcript
 from streamsrv.engines.llm.base import Delta
 from streamsrv.engines.tts.base import SpokenWord
-from streamsrv.errors import EngineError
+from streamsrv.errors import EngineError, Overloaded, Rejected
 from streamsrv.protocol.client_events import ClientEvent
-from streamsrv.protocol.errors import ProtocolError
+from streamsrv.protocol.errors import ErrorDetails
+
+FailureKind = Literal["unavailable", "rejected", "overloaded"]
+"""What the caller of a stage can do about its failure; see `streamsrv.errors`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """Why a stage failed; `message` is a sentence for the user."""
+
+    kind: FailureKind
+    message: str
+
+    @classmethod
+    def of(cls, error: EngineError) -> "Failure":
+        match error:
+            case Rejected():
+                return cls("rejected", str(error))
+            case Overloaded():
+                return cls("overloaded", str(error))
+            case _:
+                return cls("unavailable", str(error))
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +51,7 @@ class EventReceived:
 class EventRefused:
     """A frame from the client that could not be taken."""
 
-    error: ProtocolError
+    error: ErrorDetails
     event_id: str | None
 
 
@@ -58,7 +81,7 @@ class TranscriptReceived:
 @dataclass(frozen=True, slots=True)
 class RecognitionFailed:
     item_id: str
-    error: EngineError
+    failure: Failure
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +121,7 @@ class GenerationFailed:
     """The language model or the synthesiser of a generation failed."""
 
     generation: int
-    error: EngineError
+    failure: Failure
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +142,7 @@ class PlaybackEnded:
 
 @dataclass(frozen=True, slots=True)
 class TimerFired:
-    name: str
+    key: TimerKey
 
 
 Input = (

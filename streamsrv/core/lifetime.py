@@ -1,6 +1,7 @@
 """When a session ends by itself, and when its client is told so in advance. Pure."""
 
 from streamsrv.core.effects import SetTimer
+from streamsrv.core.timers import SessionExpiring, SessionTimeout
 
 EXPIRING_EVENTS = "session.expiring"
 """Name under which a client asks for `streamsrv.session.expiring`."""
@@ -21,10 +22,10 @@ class Lifetime:
         """What to set when the session starts."""
         if not self._max_ms:
             return []
-        return [SetTimer("expiring", self._max_ms - self._notice_ms), SetTimer("session", self._max_ms)]
+        return [SetTimer(SessionExpiring(), self._max_ms - self._notice_ms), SetTimer(SessionTimeout(), self._max_ms)]
 
     def expire_soon(self, now_ms: int) -> None:
-        """The timer `expiring` fired."""
+        """`SessionExpiring` fired."""
         self._ends_ms = now_ms + self._notice_ms
 
     def seconds_to_tell(self, asked: bool, now_ms: int) -> int | None:

@@ -28,12 +28,21 @@ from streamsrv.core.lifetime import EXPIRING_EVENTS, Lifetime
 from streamsrv.core.outbox import Outbox
 from streamsrv.core.playback.output_buffer import OutputAudio
 from streamsrv.core.rate_limit import RateLimit
+from streamsrv.core.timers import (
+    IdleTimeout,
+    MicrophoneTimeout,
+    ResponseTimeout,
+    SessionExpiring,
+    SessionTimeout,
+    SpeechDue,
+    TimerKey,
+    TranscriptTimeout,
+)
 from streamsrv.core.transcription import RECOGNITION_MS, Transcriptions
 from streamsrv.core.turns.idle import STILL_THERE, IdleTimer
 from streamsrv.core.turns.input_buffer import CommittedAudio, Listener, recognition_options
 from streamsrv.core.turns.turn_taking import TurnBegan, TurnChange, TurnEnded, TurnTaking
 from streamsrv.engines.asr.base import Transcript
-from streamsrv.errors import Unavailable
 from streamsrv.protocol.client_events import (
     AudioClear,
     AudioCommit,
@@ -49,7 +58,7 @@ from streamsrv.protocol.client_events import (
     ResponseOptions,
     SessionUpdate,
 )
-from streamsrv.protocol.errors import ProtocolError
+from streamsrv.protocol.errors import ErrorDetails, ProtocolError
 from streamsrv.protocol.items import FunctionCallItem, InputAudio, Item, MessageItem, check_item, item_to_wire
 from streamsrv.protocol.session_object import Session, session_to_wire, update_session
 
@@ -109,7 +118,7 @@ class SessionCore:
                 self._dispatch(happened)
             except ProtocolError as error:  # not an event of the client: a turn that does not fit in the conversation
                 self._unanswered.clear()
-                self._refuse(error, None)
+                self._refuse(error.details, None)
             self._answer_if_due()
             self._discard_stale_speculation()
             self._idle.watch(self._now_ms)
@@ -141,7 +150,7 @@ class SessionCore:
             case TranscriptReceived():
                 self._take_transcript(happened.item_id, happened.transcript)
             case RecognitionFailed():
-                self._fail_transcript(happened.item_id, str(happened.error))
+                self._fail_transcript(happened.item_id, happened.failure.message)
             case EndOfTurnPredicted():
                 self._turns.take_end_of_turn(happened.pause, happened.probability)
             case ModelOutput():
@@ -151,14 +160,14 @@ class SessionCore:
             case SegmentSpoken():
                 self._responses.segment_spoken(happened.generation, self._now_ms)
             case GenerationFailed():
-                self._responses.fail(happened.generation, happened.error, self._now_ms)
+                self._responses.fail(happened.generation, happened.failure, self._now_ms)
             case PlaybackReported():
                 self._take_report(happened.item_id, happened.audio_ms)
             case PlaybackEnded():
                 self._take_report(happened.item_id, happened.audio_ms)
                 self._output_audio.end(happened.item_id, happened.audio_ms, self._now_ms)
             case TimerFired():
-                self._time_out(*happened.name.partition(":")[::2])
+                self._time_out(happened.key)
 
     def _take_report(self, item_id: str, audio_ms: int) -> None:
         if self._output_audio.report(item_id, audio_ms, self._now_ms):
@@ -193,7 +202,7 @@ class SessionCore:
         if (message := self._transcriptions.lost.pop(item.id, None)) is not None:
             self._fail_transcript(item.id, message)
         elif audio.recognized:
-            self._outbox.emit(SetTimer(f"transcript:{item.id}", RECOGNITION_MS))
+            self._outbox.emit(SetTimer(TranscriptTimeout(item.id), RECOGNITION_MS))
         else:
             self._take_transcript(item.id, Transcript("", is_final=True))
 
@@ -229,7 +238,7 @@ class SessionCore:
 
     def _settle_transcript(self, item_id: str, text: str) -> None:
         """The words of an item are known, or will never be."""
-        self._outbox.emit(ClearTimer(f"transcript:{item_id}"))
+        self._outbox.emit(ClearTimer(TranscriptTimeout(item_id)))
         self._timeline.mark("transcript", self._now_ms)
         self._conversation.set_transcript(item_id, text)
         if item_id in self._unanswered and not text and not self._interrupted_unheard:
@@ -247,13 +256,13 @@ class SessionCore:
             self._create_response(options, timeline)
         except ProtocolError as error:
             self._unanswered.clear()
-            self._refuse(error, None)
+            self._refuse(error.details, None)
 
     def _obey(self, event: ClientEvent) -> None:
         try:
             self._act_on(event)
         except ProtocolError as error:
-            self._refuse(error, event.event_id)
+            self._refuse(error.details, event.event_id)
 
     def _act_on(self, event: ClientEvent) -> None:
         match event:
@@ -330,7 +339,7 @@ class SessionCore:
         if clip:
             self._transcriptions.pending[item.id] = clip_ms
             self._outbox.emit(RecognizeClip(item.id, clip, audio_format, recognition_options(self.session.audio.input)))
-            self._outbox.emit(SetTimer(f"transcript:{item.id}", RECOGNITION_MS + waiting_ms + clip_ms))
+            self._outbox.emit(SetTimer(TranscriptTimeout(item.id), RECOGNITION_MS + waiting_ms + clip_ms))
 
     def _announce(self, item: Item, previous_id: str | None) -> None:
         wire = item_to_wire(item)
@@ -349,7 +358,7 @@ class SessionCore:
         if self._transcriptions.pending.pop(item_id, None) is not None:
             self._transcriptions.forget(item_id)
             self._outbox.emit(DropRecognition(item_id))
-            self._outbox.emit(ClearTimer(f"transcript:{item_id}"))
+            self._outbox.emit(ClearTimer(TranscriptTimeout(item_id)))
         self._unanswered.discard(item_id)
         self._outbox.send("conversation.item.deleted", item_id=item_id)
         self._responses.start_ready(self._transcriptions.pending, self._now_ms)
@@ -364,30 +373,30 @@ class SessionCore:
             self._idle.stop()
         self._responses.start_ready(self._transcriptions.pending, self._now_ms)
 
-    def _refuse(self, error: ProtocolError, event_id: str | None) -> None:
+    def _refuse(self, error: ErrorDetails, event_id: str | None) -> None:
         body = {"type": error.type, "code": error.code, "message": error.message, "param": error.param}
         self._outbox.send("error", error={**body, "event_id": event_id})
 
-    def _time_out(self, timer: str, owner: str) -> None:
-        match timer:
-            case "idle" if self._idle.is_user_silent():
+    def _time_out(self, key: TimerKey) -> None:
+        match key:
+            case IdleTimeout() if self._idle.is_user_silent():
                 self._prompt_silent_user()
-            case "microphone":
+            case MicrophoneTimeout():
                 for change in self._turns.check_microphone(self._now_ms):
                     self._take_turn(change)
-            case "transcript" if owner in self._transcriptions.pending:
-                self._outbox.emit(DropRecognition(owner))
-                self._dispatch(RecognitionFailed(owner, Unavailable("The speech recogniser did not answer in time.")))
-            case "response" if int(owner) in self._responses:
-                self._responses.check_progress(int(owner), self._now_ms)
-            case "speech" if int(owner) in self._responses:
-                self._responses.go_on(int(owner), self._now_ms)
-            case "expiring":
+            case TranscriptTimeout(item_id) if item_id in self._transcriptions.pending:
+                self._outbox.emit(DropRecognition(item_id))
+                self._fail_transcript(item_id, "The speech recogniser did not answer in time.")
+            case ResponseTimeout(generation) if generation in self._responses:
+                self._responses.check_progress(generation, self._now_ms)
+            case SpeechDue(generation) if generation in self._responses:
+                self._responses.go_on(generation, self._now_ms)
+            case SessionExpiring():
                 self._lifetime.expire_soon(self._now_ms)
                 self._tell_expiry()
-            case "session":
+            case SessionTimeout():
                 message = f"Your session hit the maximum duration of {self._lifetime.describe()}."
-                self._refuse(ProtocolError("session_expired", message), None)
+                self._refuse(ErrorDetails("session_expired", message), None)
                 self._outbox.emit(Close(1001, "session_expired"))
             case _:
                 pass

@@ -1,6 +1,7 @@
 """Errors of the wire protocol: what a client is told when an event cannot be obeyed."""
 
 import re
+from dataclasses import dataclass
 from typing import Any
 
 import msgspec
@@ -9,6 +10,16 @@ from msgspec import inspect
 _PATH = re.compile(r"^(?P<text>.*?)(?: - at `(?:key in )?\$(?P<path>[^`]*)`)?$", re.DOTALL)
 _MISSING = re.compile(r"Object missing required field `(?P<field>[^`]+)`")
 _UNSEEN = object()
+
+
+@dataclass(frozen=True, slots=True)
+class ErrorDetails:
+    """The fields of an error object of the protocol."""
+
+    code: str
+    message: str
+    param: str | None = None
+    type: str = "invalid_request_error"
 
 
 class ProtocolError(Exception):
@@ -23,6 +34,11 @@ class ProtocolError(Exception):
         self.message = message
         self.param = param
         self.type = type
+
+    @property
+    def details(self) -> ErrorDetails:
+        """The error as plain data."""
+        return ErrorDetails(self.code, self.message, self.param, self.type)
 
 
 def from_validation(error: msgspec.ValidationError, value: object, expected: Any, root: str = "") -> ProtocolError:

@@ -13,6 +13,7 @@ from streamsrv.captions.rooms import Rooms
 from streamsrv.core import effects
 from streamsrv.core.inputs import EventReceived, EventRefused, Input, TimerFired
 from streamsrv.core.session import SessionCore
+from streamsrv.core.timers import TimerKey
 from streamsrv.engines.loaded import Engines
 from streamsrv.metrics import Metrics
 from streamsrv.protocol.audio_formats import check_audio
@@ -56,7 +57,7 @@ class SessionDriver:
         self._captioning = Captioning(rooms, core.session.id, self._refuse)
         self._outgoing = OutgoingQueue()
         self._encoders: dict[str, SpeechEncoder] = {}
-        self._timers: dict[str, asyncio.TimerHandle] = {}
+        self._timers: dict[TimerKey, asyncio.TimerHandle] = {}
         self._closing: tuple[int, str] | None = None
         self._ended: asyncio.Future[tuple[int, str] | None] = asyncio.get_running_loop().create_future()
         self._actions: dict[type, Callable[[Any], None]] = {
@@ -139,7 +140,7 @@ class SessionDriver:
                 await self._append(event)
                 return
         except MalformedEvent as malformed:
-            self.handle(EventRefused(malformed.error, malformed.event_id))
+            self.handle(EventRefused(malformed.error.details, malformed.event_id))
             return
         if isinstance(event, AudioCommit):
             await self._hearing.flush()
@@ -186,21 +187,21 @@ class SessionDriver:
             self._end((1008, "The client does not read what it is sent."))
 
     def _set_timer(self, effect: effects.SetTimer) -> None:
-        self._clear_timer(effects.ClearTimer(effect.name))
+        self._clear_timer(effects.ClearTimer(effect.key))
         delay_s = effect.delay_ms / 1000
-        self._timers[effect.name] = asyncio.get_running_loop().call_later(delay_s, self._fire, effect.name)
+        self._timers[effect.key] = asyncio.get_running_loop().call_later(delay_s, self._fire, effect.key)
 
     def _clear_timer(self, effect: effects.ClearTimer) -> None:
-        if (timer := self._timers.pop(effect.name, None)) is not None:
+        if (timer := self._timers.pop(effect.key, None)) is not None:
             timer.cancel()
 
-    def _fire(self, name: str) -> None:
-        del self._timers[name]
-        self.handle(TimerFired(name))
+    def _fire(self, key: TimerKey) -> None:
+        del self._timers[key]
+        self.handle(TimerFired(key))
 
     def _refuse(self, error: ProtocolError) -> None:
         """Tell the client, once the core has handled what led to this."""
-        asyncio.get_running_loop().call_soon(self.handle, EventRefused(error, None))
+        asyncio.get_running_loop().call_soon(self.handle, EventRefused(error.details, None))
 
     def _record_turn(self, effect: effects.RecordTurn) -> None:
         self._metrics.turn(effect.latencies_ms)

@@ -24,6 +24,7 @@ from streamsrv.core.effects import (
 from streamsrv.core.inputs import (
     AudioAppended,
     EndOfTurnPredicted,
+    Failure,
     FrameHeard,
     Input,
     RecognitionFailed,
@@ -34,7 +35,7 @@ from streamsrv.engines.loaded import Engines
 from streamsrv.engines.turn.base import TurnModel
 from streamsrv.engines.vad.base import FRAME_MS, VadStream
 from streamsrv.engines.vad.gated import hear
-from streamsrv.errors import EngineError, Overloaded, Unavailable
+from streamsrv.errors import EngineError, Overloaded
 from streamsrv.inference.scheduler import Priority
 from streamsrv.protocol.session_object import AudioFormat, Opus
 from streamsrv.runtime.intake import Intake
@@ -170,7 +171,7 @@ class Hearing:
                 await self._push(stream, vad, intake.flush())
             stream.finish()
         except EngineError as error:
-            self._report(RecognitionFailed(clip.item_id, error))
+            self._report(RecognitionFailed(clip.item_id, Failure.of(error)))
             self.drop(DropRecognition(clip.item_id))
 
     async def _push(self, stream: RecognitionStream, vad: VadStream, frames: NDArray[np.int16]) -> None:
@@ -185,7 +186,7 @@ class Hearing:
             stream = self._engines.recognizer.open(effect.options)
         except EngineError as error:
             # Not at once: the core is still handling the input that asked for this.
-            asyncio.get_running_loop().call_soon(self._report, RecognitionFailed(item_id, error))
+            asyncio.get_running_loop().call_soon(self._report, RecognitionFailed(item_id, Failure.of(error)))
             return None
         self._streams[item_id] = stream
         self._tasks[item_id] = self._spawn(self._follow(item_id, stream))
@@ -197,10 +198,10 @@ class Hearing:
                 async for transcript in stream:
                     self._report(TranscriptReceived(item_id, transcript))
         except EngineError as error:
-            self._report(RecognitionFailed(item_id, error))
+            self._report(RecognitionFailed(item_id, Failure.of(error)))
         except Exception:
             logger.exception("the speech recogniser %s failed", self._engines.recognizer.name)
-            self._report(RecognitionFailed(item_id, Unavailable("The speech recogniser failed.")))
+            self._report(RecognitionFailed(item_id, Failure("unavailable", "The speech recogniser failed.")))
         finally:
             self._streams.pop(item_id, None)
             self._tasks.pop(item_id, None)

@@ -8,10 +8,10 @@ from contextlib import aclosing
 from typing import Any
 
 from streamsrv.core.effects import Generate, PrepareModel, StopGeneration, Synthesize
-from streamsrv.core.inputs import GenerationFailed, Input, ModelOutput, SegmentSpoken, SpeechOutput
+from streamsrv.core.inputs import Failure, GenerationFailed, Input, ModelOutput, SegmentSpoken, SpeechOutput
 from streamsrv.engines.llm.base import ChatModel
 from streamsrv.engines.tts.base import Synthesizer
-from streamsrv.errors import EngineError, Unavailable
+from streamsrv.errors import EngineError
 from streamsrv.runtime.hearing import Spawn
 
 logger = logging.getLogger(__name__)
@@ -61,10 +61,10 @@ class Generating:
             await work()
         except EngineError as error:
             logger.warning("%s failed: %s", stage, error)
-            self._report(GenerationFailed(generation, error))
+            self._report(GenerationFailed(generation, Failure.of(error)))
         except Exception:
             logger.exception("%s failed", stage)
-            self._report(GenerationFailed(generation, Unavailable(f"The {stage} failed.")))
+            self._report(GenerationFailed(generation, Failure("unavailable", f"The {stage} failed.")))
 
     async def _prepare(self, effect: PrepareModel) -> None:
         try:

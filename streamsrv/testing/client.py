@@ -181,5 +181,5 @@ class SimulatedClient:
         try:
             happened: Input = EventReceived(decode_client_event(frame))
         except MalformedEvent as malformed:
-            happened = EventRefused(malformed.error, malformed.event_id)
+            happened = EventRefused(malformed.error.details, malformed.event_id)
         return self._uplink.send(lambda: self._give(happened))

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import replace
 
 from streamsrv.core.effects import DropRecognition, FeedRecognition, FinishRecognition, OpenRecognition, RecognizeClip
-from streamsrv.core.inputs import Input, RecognitionFailed, TranscriptReceived
+from streamsrv.core.inputs import Failure, Input, RecognitionFailed, TranscriptReceived
 from streamsrv.engines.asr.base import Transcript
 from streamsrv.engines.vad.base import FRAME_MS
 from streamsrv.errors import Overloaded
@@ -113,7 +113,9 @@ class SimulatedRecognition:
     def _fail(self) -> None:
         if (error := self._fault.error) is not None:
             self._last_ms = max(self._last_ms, self._time.now_ms)
-            self._time.at(self._last_ms, lambda: self._deliver_failure(RecognitionFailed(self._item_id, error)))
+            self._time.at(
+                self._last_ms, lambda: self._deliver_failure(RecognitionFailed(self._item_id, Failure.of(error)))
+            )
 
     def _deliver_failure(self, failure: RecognitionFailed) -> None:
         if not self.over:

@@ -22,6 +22,7 @@ from streamsrv.core.effects import (
     StopGeneration,
 )
 from streamsrv.core.inputs import TimerFired
+from streamsrv.core.timers import ResponseTimeout, SpeechDue, TimerKey, TranscriptTimeout
 from streamsrv.core.turns.barge_in import BACKCHANNELS
 from streamsrv.testing.answered import every_turn_is_answered
 from streamsrv.testing.compact import compact
@@ -234,28 +235,39 @@ def _sessions(record: Record) -> Iterator[dict[str, Any]]:
 
 
 def timers_end_with_their_owner(record: Record) -> Iterator[tuple[int, str]]:
-    """A timer named `kind:owner` is cleared when its owner (a generation, an item) ends, unless it has fired."""
-    running: set[str] = set()
+    """A timer of a generation or of an item is cleared when that ends, unless the timer has fired."""
+    running: set[TimerKey] = set()
     for step in record.steps:
         if isinstance(step.happened, TimerFired):
-            running.discard(step.happened.name)
-        ended: set[str] = set()
+            running.discard(step.happened.key)
+        ended: set[int | str] = set()
         for effect in step.effects:
             match effect:
                 case SetTimer():
-                    running.add(effect.name)
+                    running.add(effect.key)
                 case ClearTimer():
-                    running.discard(effect.name)
+                    running.discard(effect.key)
                 case StopGeneration():
-                    ended.add(str(effect.generation))
+                    ended.add(effect.generation)
                 case SendEvent():
                     if effect.event["type"].rpartition(".")[2] in ("completed", "failed", "deleted"):
                         ended.add(effect.event["item_id"])
                 case _:
                     pass
-        for name in sorted(running):
-            if name.partition(":")[2] in ended:
-                yield step.at_ms, f"timer {name} goes on"
+        for key in sorted(running, key=str):
+            if _owner(key) in ended:
+                yield step.at_ms, f"timer {key} goes on"
+
+
+def _owner(key: TimerKey) -> int | str | None:
+    """The generation or the item that a timer belongs to; None: the session."""
+    match key:
+        case ResponseTimeout() | SpeechDue():
+            return key.generation
+        case TranscriptTimeout():
+            return key.item_id
+        case _:
+            return None
 
 
 def everything_ends(record: Record) -> Iterator[tuple[int, str]]:

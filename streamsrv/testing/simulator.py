@@ -9,6 +9,7 @@ from typing import Any
 from streamsrv.core import effects
 from streamsrv.core.inputs import AudioAppended, EndOfTurnPredicted, FrameHeard, Input, TimerFired
 from streamsrv.core.session import SessionCore
+from streamsrv.core.timers import IdleTimeout, SessionExpiring, SessionTimeout, TimerKey
 from streamsrv.engines.vad.base import FRAME_MS
 from streamsrv.testing.client import Link, SimulatedClient
 from streamsrv.testing.compact import compact
@@ -28,7 +29,7 @@ SILENCE_MS = 1000
 """How long everybody must be silent, beside what the network delays, before a conversation is over."""
 TURN_MS = 10_000
 """How long a turn may wait for more after the last act; then what is not committed waits for the client."""
-STANDING_TIMERS = frozenset({"session", "idle"})
+STANDING_TIMERS = frozenset[TimerKey]({SessionTimeout(), SessionExpiring(), IdleTimeout()})
 """Timers that may be left when everybody is silent."""
 
 MakeCore = Callable[[Scenario, Callable[[str], str]], SessionCore]
@@ -75,7 +76,7 @@ class Simulator:
         self._voice = SimulatedVoice(
             scenario.chat, scenario.synthesizer, straggling_ms, self._time, self.give, Random(scenario.seed)
         )
-        self._timers: dict[str, Scheduled] = {}
+        self._timers: dict[TimerKey, Scheduled] = {}
         self._captured_ms = self._received_ms = 0
         self._script_ended_ms = 0
         self._echoed_words = 0
@@ -202,7 +203,7 @@ class Simulator:
             *(["a generation"] if self._voice.working else ()),
             *(["the client"] if not (self._client.idle and self._loudspeaker.idle) else ()),
             *(["messages"] if self._uplink.in_flight or self._downlink.in_flight else ()),
-            *(f"timer {name}" for name in sorted(timers)),
+            *sorted(f"timer {key}" for key in timers),
         ]
 
     # Effects
@@ -232,16 +233,16 @@ class Simulator:
         """Nothing to do: all effects are in the record."""
 
     def _set_timer(self, effect: effects.SetTimer) -> None:
-        self._clear_timer(effects.ClearTimer(effect.name))
-        self._timers[effect.name] = self._time.after(effect.delay_ms, lambda: self._fire(effect.name))
+        self._clear_timer(effects.ClearTimer(effect.key))
+        self._timers[effect.key] = self._time.after(effect.delay_ms, lambda: self._fire(effect.key))
 
     def _clear_timer(self, effect: effects.ClearTimer) -> None:
-        if (timer := self._timers.pop(effect.name, None)) is not None:
+        if (timer := self._timers.pop(effect.key, None)) is not None:
             timer.cancel()
 
-    def _fire(self, name: str) -> None:
-        del self._timers[name]
-        self.give(TimerFired(name))
+    def _fire(self, key: TimerKey) -> None:
+        del self._timers[key]
+        self.give(TimerFired(key))
 
     def _close(self, effect: effects.Close) -> None:
         self._closed = True

@@ -1,4 +1,4 @@
-"""The simulated language model and synthesiser of a session: what `session.generating` is to real ones."""
+"""The simulated language model and synthesiser of a session: what `streamsrv.runtime.speaking` is to real ones."""
 
 from collections import defaultdict
 from collections.abc import Callable, Iterator
@@ -7,7 +7,7 @@ from random import Random
 import numpy as np
 
 from streamsrv.core.effects import Generate, PrepareModel, StopGeneration, Synthesize
-from streamsrv.core.inputs import GenerationFailed, Input, ModelOutput, SegmentSpoken, SpeechOutput
+from streamsrv.core.inputs import Failure, GenerationFailed, Input, ModelOutput, SegmentSpoken, SpeechOutput
 from streamsrv.engines.llm.base import Finished, Text, ToolCallDelta, Usage
 from streamsrv.engines.tts.base import SpokenWord
 from streamsrv.errors import EngineError
@@ -133,7 +133,7 @@ class SimulatedVoice:
             self._time.after(self._straggling_ms, work.cancel)
 
     def _start(self, generation: int, steps: Steps, fault: Fault) -> None:
-        disturbed = disturb(steps, fault, lambda error: GenerationFailed(generation, error))
+        disturbed = disturb(steps, fault, lambda error: GenerationFailed(generation, Failure.of(error)))
         self._going_on[generation].append(Work(disturbed, self._time, self._tell))
 
     def _tell(self, result: Input) -> None:

@@ -126,7 +126,7 @@ def test_nothing_crashes_and_nothing_malformed_is_sent(valid: dict[str, Any]):
         try:
             talk.client(json.dumps(mutant))
         except MalformedEvent as malformed:
-            talk.give(EventRefused(malformed.error, malformed.event_id))
+            talk.give(EventRefused(malformed.error.details, malformed.event_id))
         talk.speech()
         talk.silence()
         if any(isinstance(effect, FinishRecognition) for effect in talk.all):

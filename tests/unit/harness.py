@@ -18,6 +18,7 @@ from streamsrv.core.inputs import (
     TranscriptReceived,
 )
 from streamsrv.core.session import SessionCore
+from streamsrv.core.timers import TimerKey
 from streamsrv.engines.asr.base import Transcript
 from streamsrv.engines.llm.base import Finished, Text
 from streamsrv.protocol.client_events import decode_client_event
@@ -130,7 +131,7 @@ class Talk:
         """A whole spoken answer."""
         return [*self.model(text, Finished("stop")), *self.synthesize()]
 
-    def fire(self, timer: str) -> list[Effect]:
+    def fire(self, timer: TimerKey) -> list[Effect]:
         return self.give(TimerFired(timer))
 
 

@@ -19,6 +19,7 @@ from streamsrv.core.effects import (
     SetTimer,
 )
 from streamsrv.core.inputs import Input, TimerFired
+from streamsrv.core.timers import ResponseTimeout
 from streamsrv.protocol.client_events import ItemTruncate
 from streamsrv.protocol.session_object import Audio, AudioInput, SemanticVad, Session, Transcription
 from streamsrv.testing.ears import UnexpectedEffect
@@ -186,7 +187,8 @@ def sets_timers_for_nothing() -> Bug:
 
     def bug(effects: list[Effect]) -> Iterator[Effect]:
         for effect in effects:
-            yield SetTimer(effect.name, 30_000) if isinstance(effect, ClearTimer) and ":" in effect.name else effect
+            is_cleared = isinstance(effect, ClearTimer) and isinstance(effect.key, ResponseTimeout)
+            yield SetTimer(effect.key, 30_000) if is_cleared else effect
 
     return bug
 

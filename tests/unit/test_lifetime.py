@@ -5,6 +5,7 @@ import pytest
 from harness import Talk, error, event, events, of_type, types
 from streamsrv.core.effects import Close, SetTimer
 from streamsrv.core.lifetime import Lifetime
+from streamsrv.core.timers import SessionExpiring, SessionTimeout, TimerKey
 from streamsrv.protocol.session_object import StreamsrvOptions
 
 HOUR_MS = 60 * 60 * 1000
@@ -12,31 +13,31 @@ ASKED = StreamsrvOptions(events=["session.expiring"])
 NOTICE = "streamsrv.session.expiring"
 
 
-def timers(talk: Talk) -> dict[str, int]:
-    return {timer.name: timer.delay_ms for timer in of_type(talk.all, SetTimer)}
+def timers(talk: Talk) -> dict[TimerKey, int]:
+    return {timer.key: timer.delay_ms for timer in of_type(talk.all, SetTimer)}
 
 
 def expire_soon(talk: Talk):
-    talk.now_ms += timers(talk)["expiring"]
-    return talk.fire("expiring")
+    talk.now_ms += timers(talk)[SessionExpiring()]
+    return talk.fire(SessionExpiring())
 
 
 def test_the_session_ends_after_an_hour_and_says_so():
     talk = Talk(max_session_ms=HOUR_MS)
-    assert timers(talk)["session"] == HOUR_MS
-    expired = talk.fire("session")
+    assert timers(talk)[SessionTimeout()] == HOUR_MS
+    expired = talk.fire(SessionTimeout())
     assert error(expired)["code"] == "session_expired"
     assert error(expired)["message"] == "Your session hit the maximum duration of 60 minutes."
     assert of_type(expired, Close) == [Close(1001, "session_expired")]
 
 
 def test_without_a_limit_nothing_ends_the_session():
-    assert not {"session", "expiring"} & set(timers(Talk(max_session_ms=0)))
+    assert not {SessionTimeout(), SessionExpiring()} & set(timers(Talk(max_session_ms=0)))
 
 
 def test_who_asked_is_told_a_minute_before():
     talk = Talk(max_session_ms=HOUR_MS, expires_at=4600, streamsrv=ASKED)
-    assert timers(talk)["expiring"] == HOUR_MS - 60_000
+    assert timers(talk)[SessionExpiring()] == HOUR_MS - 60_000
     told = event(expire_soon(talk), NOTICE)
     assert (told["seconds_left"], told["expires_at"]) == (60, 4600)
     assert set(told) == {"type", "event_id", "seconds_left", "expires_at"}
@@ -47,7 +48,7 @@ def test_who_asked_is_told_a_minute_before():
 )
 def test_a_short_session_is_told_at_half_time(max_ms: int, at_ms: int, left: int):
     talk = Talk(max_session_ms=max_ms, streamsrv=ASKED)
-    assert timers(talk)["expiring"] == at_ms
+    assert timers(talk)[SessionExpiring()] == at_ms
     assert event(expire_soon(talk), NOTICE)["seconds_left"] == left
 
 

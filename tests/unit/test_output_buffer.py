@@ -14,6 +14,7 @@ from streamsrv.core.effects import (
     Synthesize,
 )
 from streamsrv.core.inputs import PlaybackEnded, PlaybackReported, TranscriptReceived
+from streamsrv.core.timers import MicrophoneTimeout, SpeechDue
 from streamsrv.engines.asr.base import Transcript
 from streamsrv.engines.llm.base import Finished
 
@@ -99,9 +100,9 @@ def test_a_microphone_that_falls_silent_after_a_click_lets_the_answer_go_on():
     report(talk, 1000)
     talk.speech(32)
     talk.now_ms += 2000
-    assert controls(talk.fire("microphone")) == [ResumePlayback]
+    assert controls(talk.fire(MicrophoneTimeout())) == [ResumePlayback]
     talk.now_ms += 2000
-    assert talk.fire("microphone") == []
+    assert talk.fire(MicrophoneTimeout()) == []
 
 
 def test_a_client_that_clears_the_buffer_after_a_click_lets_the_answer_go_on():
@@ -266,9 +267,9 @@ def test_speech_is_made_a_bounded_time_ahead():
     sent_ms = sum(len(effect.text) * 100 for effect in of_type(talk.all, Synthesize))
     assert 10_000 < sent_ms < 20_000
     assert "response.done" not in types(talk.all)
-    [timer] = [effect for effect in talk.all if isinstance(effect, SetTimer) and effect.name.startswith("speech:")]
+    [timer] = [effect for effect in talk.all if isinstance(effect, SetTimer) and isinstance(effect.key, SpeechDue)]
     talk.now_ms += timer.delay_ms
-    talk.fire(timer.name)
+    talk.fire(timer.key)
     assert len(of_type(talk.all, Synthesize)) == made + 1
 
 
@@ -279,7 +280,7 @@ def test_speech_that_waits_to_be_made_is_forgotten_with_its_response():
     talk.synthesize(ms_per_character=100)
     made = len(of_type(talk.all, Synthesize))
     talk.client('{"type": "response.cancel"}')
-    talk.fire(f"speech:{talk.generation}")
+    talk.fire(SpeechDue(talk.generation))
     assert len(of_type(talk.all, Synthesize)) == made
 
 

@@ -4,9 +4,8 @@ from typing import Any
 
 from harness import Talk, error, event, events, of_type, types
 from streamsrv.core.effects import EnterRoom, FinishRecognition, OpenRecognition, SettleCaption, ShowCaption
-from streamsrv.core.inputs import RecognitionFailed, TranscriptReceived
+from streamsrv.core.inputs import Failure, RecognitionFailed, TranscriptReceived
 from streamsrv.engines.asr.base import Transcript, Word
-from streamsrv.errors import Unavailable
 from streamsrv.protocol.session_object import (
     Audio,
     AudioInput,
@@ -119,7 +118,7 @@ def test_when_recognition_fails_what_was_shown_stands():
     talk.partial("half of")
     item_id = of_type(talk.all, OpenRecognition)[-1].item_id
     talk.silence()
-    (settled,) = of_type(talk.give(RecognitionFailed(item_id, Unavailable("gone"))), SettleCaption)
+    (settled,) = of_type(talk.give(RecognitionFailed(item_id, Failure("unavailable", "gone"))), SettleCaption)
     assert settled.utterance is None
 
 

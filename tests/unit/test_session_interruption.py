@@ -6,9 +6,9 @@ from hypothesis import strategies as st
 
 from harness import RATE, Talk, error, event, events, of_type, types
 from streamsrv.core.effects import Generate, SendAudio, StopGeneration
-from streamsrv.core.inputs import GenerationFailed, ModelOutput, SegmentSpoken, SpeechOutput
+from streamsrv.core.inputs import Failure, GenerationFailed, ModelOutput, SegmentSpoken, SpeechOutput
+from streamsrv.core.timers import ResponseTimeout, TranscriptTimeout
 from streamsrv.engines.llm.base import Finished, Text
-from streamsrv.errors import Rejected, Unavailable
 
 CLOSING = [
     "response.output_audio.done",
@@ -161,19 +161,19 @@ def test_speaking_again_before_the_words_are_known_makes_one_answer_to_both():
 def test_a_failed_model_ends_the_response_and_says_why():
     talk = Talk()
     talk.says("Hello.")
-    failed = talk.give(GenerationFailed(talk.generation, Unavailable("The model is down.")))
+    failed = talk.give(GenerationFailed(talk.generation, Failure("unavailable", "The model is down.")))
     details = event(failed, "response.done")["response"]["status_details"]
     assert details["type"] == "failed"
     assert details["error"] == {"type": "server_error", "code": "server_error", "message": "The model is down."}
     talk.says("Hello again.")
-    talk.give(GenerationFailed(talk.generation, Rejected("Bad key.")))
+    talk.give(GenerationFailed(talk.generation, Failure("rejected", "Bad key.")))
     assert "Bad key." in str(talk.all[-6:])
 
 
 def test_a_response_without_progress_is_ended_by_its_watchdog():
     talk = Talk()
     talk.says("Hello.")
-    timer = f"response:{talk.generation}"
+    timer = ResponseTimeout(talk.generation)
     talk.now_ms += 20_000
     assert types(talk.fire(timer)) == []
     talk.now_ms += 20_000
@@ -185,7 +185,7 @@ def test_a_recogniser_that_does_not_answer_is_told_and_not_waited_for():
     talk.speech()
     talk.silence()
     item_id = event(talk.all, "input_audio_buffer.committed")["item_id"]
-    fired = talk.fire(f"transcript:{item_id}")
+    fired = talk.fire(TranscriptTimeout(item_id))
     assert event(fired, "conversation.item.input_audio_transcription.failed")["item_id"] == item_id
     assert talk.transcript("Too late.") == []
 
@@ -216,7 +216,7 @@ def test_whatever_comes_late_every_response_is_done_exactly_once(data: st.DataOb
             case "speak":
                 talk.says("More.")
             case "fail":
-                talk.give(GenerationFailed(generation, Unavailable("down")))
+                talk.give(GenerationFailed(generation, Failure("unavailable", "down")))
             case _:
                 talk.now_ms += 500
     talk.client('{"type": "response.cancel"}')

@@ -4,10 +4,9 @@ import numpy as np
 
 from harness import RATE, Talk, event, of_type, types
 from streamsrv.core.effects import Generate, OpenRecognition, SendAudio, StopGeneration, Synthesize
-from streamsrv.core.inputs import GenerationFailed, SegmentSpoken, SpeechOutput, TranscriptReceived
+from streamsrv.core.inputs import Failure, GenerationFailed, SegmentSpoken, SpeechOutput, TranscriptReceived
 from streamsrv.engines.asr.base import Transcript
 from streamsrv.engines.llm.base import Finished, ToolCallDelta, Usage
-from streamsrv.errors import Unavailable
 
 BEFORE_THE_TURN_ENDS = {"input_audio_buffer.speech_started"}
 
@@ -124,7 +123,7 @@ def test_no_tool_runs_before_the_turn_is_committed():
 
 def test_a_failed_guess_is_asked_again_when_it_counts():
     talk = pausing()
-    assert types(talk.give(GenerationFailed(1, Unavailable("down")))) == []
+    assert types(talk.give(GenerationFailed(1, Failure("unavailable", "down")))) == []
     talk.silence()
     assert [effect.generation for effect in of_type(talk.transcript("What is the time?"), Generate)] == [2]
 

@@ -1,7 +1,16 @@
 """A spoken turn, from speech to the spoken answer, through the pure core."""
 
 from harness import Talk, error, event, events, of_type, types
-from streamsrv.core.effects import FinishRecognition, Generate, OpenRecognition, SendAudio, StopGeneration, Synthesize
+from streamsrv.core.effects import (
+    FinishRecognition,
+    Generate,
+    OpenRecognition,
+    SendAudio,
+    SetTimer,
+    StopGeneration,
+    Synthesize,
+)
+from streamsrv.core.timers import IdleTimeout
 from streamsrv.engines.llm.base import Finished, Reasoning, Usage
 
 SPOKEN_TURN = [
@@ -197,10 +206,10 @@ def test_the_idle_timeout_counts_from_the_end_of_playback_and_prompts_the_user()
     talk.update(audio={"input": {"turn_detection": {"type": "server_vad", "idle_timeout_ms": 6000}}})
     talk.says("Hello.")
     talk.answers("Hi there, friend.")
-    timers = [effect for effect in talk.all if getattr(effect, "name", "") == "idle" and hasattr(effect, "delay_ms")]
+    timers = [effect for effect in of_type(talk.all, SetTimer) if effect.key == IdleTimeout()]
     assert timers[-1].delay_ms == 6000 + 50 * len("Hi there, friend.")
     talk.silence(960)
-    fired = types(talk.fire("idle"))
+    fired = types(talk.fire(IdleTimeout()))
     assert fired == [
         "input_audio_buffer.timeout_triggered",
         "input_audio_buffer.committed",

@@ -10,6 +10,7 @@ from streamsrv.core.effects import (
     StopGeneration,
 )
 from streamsrv.core.inputs import EndOfTurnPredicted, TranscriptReceived
+from streamsrv.core.timers import MicrophoneTimeout
 from streamsrv.engines.asr.base import Transcript
 from streamsrv.engines.llm.base import Finished
 
@@ -109,9 +110,9 @@ def test_speech_right_after_an_interruption_is_a_turn_at_once():
 def test_a_microphone_that_falls_silent_ends_the_turn():
     talk = Talk()
     talk.speech()
-    assert of_type(talk.all, SetTimer)[-1] == SetTimer("microphone", 2000)
+    assert of_type(talk.all, SetTimer)[-1] == SetTimer(MicrophoneTimeout(), 2000)
     talk.now_ms += 2000
-    ended = talk.fire("microphone")
+    ended = talk.fire(MicrophoneTimeout())
     assert types(ended)[:2] == ["input_audio_buffer.speech_stopped", "input_audio_buffer.committed"]
     talk.transcript("What is the")
     assert of_type(talk.all, Generate)
@@ -121,7 +122,7 @@ def test_a_microphone_that_is_alive_is_checked_again():
     talk = Talk()
     talk.speech()
     talk.now_ms += 500
-    assert talk.fire("microphone") == [SetTimer("microphone", 1500)]
+    assert talk.fire(MicrophoneTimeout()) == [SetTimer(MicrophoneTimeout(), 1500)]
 
 
 def semantic() -> Talk:

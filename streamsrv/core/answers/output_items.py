@@ -10,6 +10,7 @@ from streamsrv.core.effects import ClearTimer, FinishAudio, SendAudio, SetTimer,
 from streamsrv.core.inputs import SpeechOutput
 from streamsrv.core.outbox import Outbox
 from streamsrv.core.playback.ledger import PlacedWord, PlaybackLedger
+from streamsrv.core.timers import SpeechDue
 from streamsrv.engines.llm.base import ToolCallDelta
 from streamsrv.engines.tts.base import SpeechOptions
 from streamsrv.protocol.items import FunctionCallItem, Item, MessageItem, OutputAudio, OutputText, Status, item_to_wire
@@ -236,8 +237,8 @@ class SpokenMessage(_Message):
         self._finish({"type": "audio", "transcript": transcript}, OutputAudio(transcript), status)
 
     @property
-    def _timer(self) -> str:
-        return f"speech:{self._items.generation}"
+    def _timer(self) -> SpeechDue:
+        return SpeechDue(self._items.generation)
 
     def _begin(self, segment: Segment) -> None:
         text = segment.text.rstrip() if self.ledger.transcript else segment.text.strip()

@@ -12,14 +12,14 @@ from streamsrv.core.answers.response import Response
 from streamsrv.core.answers.speculation import Speculation
 from streamsrv.core.conversation import Conversation, to_messages
 from streamsrv.core.effects import ClearTimer, Generate, RecordSpeculation, RecordTurn, SetTimer, StopGeneration
-from streamsrv.core.inputs import SpeechOutput
+from streamsrv.core.inputs import Failure, SpeechOutput
 from streamsrv.core.latency import Timeline
 from streamsrv.core.outbox import Outbox
 from streamsrv.core.playback.output_buffer import OutputAudio
 from streamsrv.core.rate_limit import RateLimit
+from streamsrv.core.timers import ResponseTimeout
 from streamsrv.engines.llm.base import ChatOptions, Delta, Tool
 from streamsrv.engines.tts.base import SpeechOptions
-from streamsrv.errors import EngineError, Overloaded, Rejected, Unavailable
 from streamsrv.protocol.client_events import ResponseOptions
 from streamsrv.protocol.errors import ProtocolError, from_validation
 from streamsrv.protocol.items import InputText, Item, ItemReference, MessageItem, check_item
@@ -94,7 +94,7 @@ class Responses:
         timeline = timeline or Timeline()
         self._live[generation] = Response(plan, generation, self._conversation, self._outbox, timeline, now_ms)
         self._waiting[generation] = _request(options, session, items)
-        self._outbox.emit(SetTimer(_timer(generation), STALL_MS))
+        self._outbox.emit(SetTimer(ResponseTimeout(generation), STALL_MS))
 
     def start_ready(self, unheard: Collection[str], now_ms: int) -> None:
         """Ask the model for every waiting response whose input has no item in `unheard`."""
@@ -162,15 +162,15 @@ class Responses:
         response.segment_spoken(now_ms)
         self._forget_if_done(response, now_ms)
 
-    def fail(self, generation: int, error: EngineError, now_ms: int) -> None:
+    def fail(self, generation: int, failure: Failure, now_ms: int) -> None:
         """A stage of the response failed for good: end it and say why."""
         if self._is_speculative(generation):
             self.discard_speculation()  # a response would ask again
             return
         response = self._live[generation]
-        code = "rate_limit_exceeded" if isinstance(error, Overloaded) else "server_error"
-        kind = "invalid_request_error" if isinstance(error, Rejected) else "server_error"
-        response.close("failed", error={"type": kind, "code": code, "message": str(error)})
+        code = "rate_limit_exceeded" if failure.kind == "overloaded" else "server_error"
+        kind = "invalid_request_error" if failure.kind == "rejected" else "server_error"
+        response.close("failed", error={"type": kind, "code": code, "message": failure.message})
         self._forget_if_done(response, now_ms)
 
     def cancel(self, response_id: str | None, now_ms: int) -> None:
@@ -223,10 +223,10 @@ class Responses:
         """End a response that made no progress within `STALL_MS`; if it did, or waits for words, look again later."""
         idle_ms = 0 if generation in self._waiting else now_ms - self._live[generation].last_progress_ms
         if idle_ms < STALL_MS:
-            self._outbox.emit(SetTimer(_timer(generation), STALL_MS - idle_ms))
+            self._outbox.emit(SetTimer(ResponseTimeout(generation), STALL_MS - idle_ms))
         else:
-            error = Unavailable(f"The model made no progress for {STALL_MS // 1000} seconds.")
-            self.fail(generation, error, now_ms)
+            message = f"The model made no progress for {STALL_MS // 1000} seconds."
+            self.fail(generation, Failure("unavailable", message), now_ms)
 
     def take_ended(self) -> bool:
         """Whether a response of the conversation ended since this was last asked."""
@@ -244,12 +244,12 @@ class Responses:
         """What was guessed is the answer: give it to the response, which goes on under its generation."""
         self._speculation = None
         self._outbox.emit(RecordSpeculation(guess.tokens, used=True))
-        self._outbox.emit(ClearTimer(_timer(response.generation)))
+        self._outbox.emit(ClearTimer(ResponseTimeout(response.generation)))
         del self._live[response.generation]
         response.generation = guess.generation
         response.timeline.adopt(guess.timeline)
         self._live[guess.generation] = response
-        self._outbox.emit(SetTimer(_timer(guess.generation), STALL_MS))
+        self._outbox.emit(SetTimer(ResponseTimeout(guess.generation), STALL_MS))
         for delta in guess.deltas:
             self.take(guess.generation, delta, now_ms)
         if guess.synthesis is not None:
@@ -267,7 +267,7 @@ class Responses:
         self._ended = self._ended or response.plan.in_conversation
         self._waiting.pop(generation, None)
         self._outbox.emit(StopGeneration(generation))
-        self._outbox.emit(ClearTimer(_timer(generation)))
+        self._outbox.emit(ClearTimer(ResponseTimeout(generation)))
         self._outbox.send("rate_limits.updated", rate_limits=[self._rate_limit.to_wire(now_ms)])
         if isinstance(response.message, SpokenMessage):
             self._output_audio.close(response.message, completed=response.status == "completed")
@@ -336,7 +336,3 @@ def _audio_output(options: ResponseOptions, session: Session) -> AudioOutput:
         raise from_validation(error, merged, AudioOutput, "response.audio.output") from None
     check_available(output.format, "response.audio.output.format")
     return output
-
-
-def _timer(generation: int) -> str:
-    return f"response:{generation}"

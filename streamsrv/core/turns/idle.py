@@ -4,6 +4,7 @@ from streamsrv.core.answers.responses import Responses
 from streamsrv.core.effects import ClearTimer, SetTimer
 from streamsrv.core.outbox import Outbox
 from streamsrv.core.playback.output_buffer import OutputAudio
+from streamsrv.core.timers import IdleTimeout
 from streamsrv.core.turns.input_buffer import Listener
 from streamsrv.protocol.session_object import AudioInput, ServerVad
 
@@ -31,7 +32,7 @@ class IdleTimer:
 
     def stop(self) -> None:
         """The user speaks, or is answered."""
-        self._outbox.emit(ClearTimer("idle"))
+        self._outbox.emit(ClearTimer(IdleTimeout()))
 
     def take_noise(self) -> None:
         """What the user seemed to say was nothing."""
@@ -45,12 +46,12 @@ class IdleTimer:
         self._was_noise = False
         if is_due and not self._is_busy:
             playing_ms = max(0, self._output_audio.play_until_ms - now_ms)
-            self._outbox.emit(SetTimer("idle", self._timeout_ms + playing_ms))
+            self._outbox.emit(SetTimer(IdleTimeout(), self._timeout_ms + playing_ms))
 
     def is_user_silent(self) -> bool:
         """The timer fired: whether the user is to be asked; if perhaps they are about to speak, it fires again."""
         if not self._is_busy and self._listener.speech:
-            self._outbox.emit(SetTimer("idle", SPEECH_OR_NOISE_MS))
+            self._outbox.emit(SetTimer(IdleTimeout(), SPEECH_OR_NOISE_MS))
             return False
         return not self._is_busy
 

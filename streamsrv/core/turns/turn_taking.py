@@ -8,6 +8,7 @@ from streamsrv.core.inputs import FrameHeard
 from streamsrv.core.latency import Timeline
 from streamsrv.core.outbox import Outbox
 from streamsrv.core.playback.output_buffer import OutputAudio
+from streamsrv.core.timers import MicrophoneTimeout
 from streamsrv.core.turns.barge_in import ECHO_OUTLASTS_HOLD_MS, Overlap, Verdict, classify
 from streamsrv.core.turns.detector import SpeechStarted
 from streamsrv.core.turns.endpointing import Evidence, ends_caption, pause_limit_ms
@@ -96,7 +97,7 @@ class TurnTaking:
             self._forget_click(now_ms)
         if isinstance(change, SpeechStarted):
             self._evidence = Evidence()
-            self._outbox.emit(SetTimer("microphone", MICROPHONE_MS))
+            self._outbox.emit(SetTimer(MicrophoneTimeout(), MICROPHONE_MS))
             if isinstance(self._options.turn_detection, SemanticVad) and self._may_overlap(now_ms):
                 self._candidate = Transcript("")
                 return []
@@ -130,7 +131,7 @@ class TurnTaking:
         if not self._listener.speaking and not self._held_at_onset:
             return []
         if silent_ms < MICROPHONE_MS:
-            self._outbox.emit(SetTimer("microphone", MICROPHONE_MS - silent_ms))
+            self._outbox.emit(SetTimer(MicrophoneTimeout(), MICROPHONE_MS - silent_ms))
             return []
         if self._held_at_onset:
             self._forget_click(now_ms)
@@ -172,13 +173,13 @@ class TurnTaking:
         if self._speech_at_hold_ms is None and may_interrupt and may_hold and self._is_answering(now_ms):
             self._output_audio.hold(now_ms)
             self._speech_at_hold_ms = self._listener.speech_ms
-            self._outbox.emit(SetTimer("microphone", MICROPHONE_MS))
+            self._outbox.emit(SetTimer(MicrophoneTimeout(), MICROPHONE_MS))
 
     def _forget_click(self, now_ms: int) -> None:
         """The reply was held for a frame that began no turn."""
         self._false_holds += 1
         self.drop_candidate(now_ms)
-        self._outbox.emit(ClearTimer("microphone"))
+        self._outbox.emit(ClearTimer(MicrophoneTimeout()))
 
     def _pace_frames(self, until_ms: int, now_ms: int) -> None:
         """A frame may wait a little for the next ones where none is expected to end a pause or interrupt an answer."""
@@ -203,7 +204,7 @@ class TurnTaking:
 
     def _end(self, audio: CommittedAudio, now_ms: int) -> list[TurnChange]:
         began: list[TurnChange] = self._begin() if self._candidate is not None else []
-        self._outbox.emit(ClearTimer("microphone"))
+        self._outbox.emit(ClearTimer(MicrophoneTimeout()))
         self._loudness.end_turn()
         timeline = Timeline()
         timeline.mark("speech_ended", self._last_speech_ms)
@@ -233,5 +234,5 @@ class TurnTaking:
                 self._loudness.end_echo()
             self.drop_candidate(now_ms)
             self._listener.discard()
-            self._outbox.emit(ClearTimer("microphone"))
+            self._outbox.emit(ClearTimer(MicrophoneTimeout()))
         return []

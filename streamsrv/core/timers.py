@@ -1,0 +1,49 @@
+"""The timers of a session. A timer is named by its key: setting one with the same key replaces it."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class SessionTimeout:
+    """The session reaches its maximum duration."""
+
+
+@dataclass(frozen=True, slots=True)
+class SessionExpiring:
+    """The session ends soon: the client is told."""
+
+
+@dataclass(frozen=True, slots=True)
+class IdleTimeout:
+    """The user has said nothing for `idle_timeout_ms`."""
+
+
+@dataclass(frozen=True, slots=True)
+class MicrophoneTimeout:
+    """No audio has arrived for a while in the middle of a turn."""
+
+
+@dataclass(frozen=True, slots=True)
+class TranscriptTimeout:
+    """The final transcript of an item is late."""
+
+    item_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class ResponseTimeout:
+    """A response has made no progress for a while."""
+
+    generation: int
+
+
+@dataclass(frozen=True, slots=True)
+class SpeechDue:
+    """Enough of a response has been played for its next segment to be synthesised."""
+
+    generation: int
+
+
+TimerKey = (
+    SessionTimeout | SessionExpiring | IdleTimeout | MicrophoneTimeout | TranscriptTimeout | ResponseTimeout | SpeechDue
+)
