@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 def pull(
     names: Annotated[list[str] | None, typer.Argument(help="Models to fetch.", show_default="the default ones")] = None,
+    every: Annotated[bool, typer.Option("--all", help="Fetch every model of the catalogue that has weights.")] = False,
     config: Config = None,
 ) -> None:
     """Fetch the weights of models, so that they start without network."""
@@ -24,7 +25,11 @@ def pull(
     from streamsrv.engines.catalogue import DEFAULT_MODELS, OPTIONAL_MODELS, CatalogueError
     from streamsrv.engines.weights import ModelStore
 
+    if names and every:
+        fail("name models, or give --all: not both")
     catalogue = open_catalogue(config)
+    if every:
+        names = [entry.name for entry in catalogue.entries() if entry.weights]
     try:
         needed = [catalogue.find(name) for name in names or DEFAULT_MODELS.values()]
         optional = [] if names else [catalogue.find(name) for name in OPTIONAL_MODELS.values()]

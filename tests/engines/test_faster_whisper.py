@@ -45,7 +45,7 @@ def multilingual() -> WhisperDecoder:
 @pytest.fixture(scope="module")
 def speech() -> np.ndarray:
     """The words of `WORDS`."""
-    return to_float(read_audio(recording("two_cities.wav"), SAMPLE_RATE)[: int(3.6 * SAMPLE_RATE)])
+    return to_float(read_audio(recording("two_cities.wav"), SAMPLE_RATE)[: int(4.0 * SAMPLE_RATE)])
 
 
 def noise(seconds: float, level: float) -> np.ndarray:

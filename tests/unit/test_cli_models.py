@@ -132,6 +132,22 @@ def test_pull_fetches_once_and_then_finds_everything_there(tmp_path: Path):
     assert (tmp_path / "models" / "packaged" / "model.bin").read_bytes() == DATA
 
 
+def test_pull_all_takes_every_model_with_weights(monkeypatch: pytest.MonkeyPatch):
+    entries = catalogue.load_catalogue(Path("streamsrv.toml")).entries()
+    own = [entry for entry in entries if entry.name in ("packaged", "unavailable", "remote")]
+    monkeypatch.setattr("streamsrv.cli.pull.open_catalogue", lambda _: catalogue.Catalogue(own))
+    result = run("pull", "--all")
+    assert result.stdout.startswith("packaged: ready (fetched 7 bytes in ")
+    assert "unavailable: " in result.stderr
+    assert "remote" not in result.output
+    assert result.exit_code == 1  # one of them cannot be had
+
+
+def test_pull_takes_names_or_all_of_them():
+    result = run("pull", "--all", "packaged")
+    assert (result.exit_code, "name models, or give --all" in result.stderr) == (2, True)
+
+
 def test_pull_without_names_takes_the_default_models_and_the_optional_ones(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(catalogue, "DEFAULT_MODELS", {"recognizer": "packaged"})
     monkeypatch.setattr(catalogue, "OPTIONAL_MODELS", {"turn": "unavailable"})
