@@ -1,7 +1,10 @@
 """The conversation: items in order, and what of them the language model is shown. Pure."""
 
+import json
+from collections import Counter
 from collections.abc import Callable, Iterable
 
+from streamsrv.core.history import valid_history
 from streamsrv.engines.llm.base import Message, ToolCall
 from streamsrv.protocol.errors import ProtocolError
 from streamsrv.protocol.items import (
@@ -34,6 +37,7 @@ class Conversation:
         self._order: list[str] = []
         self._lengths: dict[str, int] = {}  # characters, by item
         self._characters = 0
+        self._call_ids: Counter[str] = Counter()  # of the function calls
         self._messages: dict[str, Message | None] = {}  # of items that are not in progress, as `message_of` gives them
 
     def __contains__(self, item_id: str) -> bool:
@@ -55,11 +59,18 @@ class Conversation:
         index = self._index_after(previous_id)
         self._order.insert(index, item.id)
         self._items[item.id] = item
+        if isinstance(item, FunctionCallItem):
+            self._call_ids[item.call_id] += 1
         self._note(item)
         return self._order[index - 1] if index else None
 
-    def check_room(self, item: Item) -> None:
-        """Refuse a client's item when the conversation is full; what the model says is always taken."""
+    def check_addition(self, item: Item) -> None:
+        """Refuse a client's item when the conversation is full, and the output of a call that is not in it.
+
+        What the model says is always taken.
+        """
+        if isinstance(item, FunctionCallOutputItem) and item.call_id not in self._call_ids:
+            raise unknown_call(item.call_id, "conversation", "item.call_id")
         if len(self._order) >= MAX_ITEMS:
             raise ProtocolError("invalid_value", f"The conversation is full: it holds {MAX_ITEMS} items.", "item")
         if self._characters + text_length(item) > MAX_CHARACTERS:
@@ -78,7 +89,9 @@ class Conversation:
         return self._items[item_id]
 
     def delete(self, item_id: str) -> None:
-        self.get(item_id, "delete")
+        item = self.get(item_id, "delete")
+        if isinstance(item, FunctionCallItem):
+            self._call_ids -= Counter([item.call_id])
         del self._items[item_id]
         self._order.remove(item_id)
         self._messages.pop(item_id, None)
@@ -135,22 +148,20 @@ def duplicate_item(item_id: str) -> ProtocolError:
     )
 
 
+def unknown_call(call_id: str, place: str, param: str) -> ProtocolError:
+    return ProtocolError("invalid_tool_call_id", f"Tool call ID '{call_id}' not found in {place}.", param)
+
+
 def to_messages(
     instructions: str, items: Iterable[Item], shown: Callable[[Item], Message | None] | None = None
 ) -> tuple[Message, ...]:
-    """The context for a language model: instructions, then what is `shown` of each item; calls in a row are one turn.
+    """The context for a language model: instructions, then what is `shown` of each item, as a `valid_history`.
 
     `shown` is `message_of`, or that of a conversation, which remembers.
     """
-    messages: list[Message] = [Message("system", instructions)] if instructions else []
-    for message in map(shown or message_of, items):
-        if message is None:
-            continue
-        if message.tool_calls and messages and messages[-1].role == "assistant" and messages[-1].tool_calls:
-            last = messages.pop()
-            message = Message("assistant", last.content, (*last.tool_calls, *message.tool_calls))
-        messages.append(message)
-    return tuple(messages)
+    messages = [message for message in map(shown or message_of, items) if message is not None]
+    system = [Message("system", instructions)] if instructions else []
+    return (*system, *valid_history(messages))
 
 
 def message_of(item: Item) -> Message | None:
@@ -160,9 +171,17 @@ def message_of(item: Item) -> Message | None:
             text = _text(item)
             return Message(item.role, text) if text else None
         case FunctionCallItem():
-            return Message("assistant", "", (ToolCall(item.call_id, item.name, item.arguments),))
+            return Message("assistant", "", (ToolCall(item.call_id, item.name, _arguments(item)),))
         case FunctionCallOutputItem():
             return Message("tool", item.output, call_id=item.call_id)
+
+
+def _arguments(item: FunctionCallItem) -> str:
+    """The arguments; an empty object for a call that was cut off in the middle of them, which providers refuse."""
+    try:
+        return item.arguments if isinstance(json.loads(item.arguments), dict) else "{}"
+    except (ValueError, RecursionError):
+        return "{}"
 
 
 def _text(item: MessageItem) -> str:

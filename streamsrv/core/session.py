@@ -194,7 +194,7 @@ class SessionCore:
 
     def _commit(self, audio: CommittedAudio) -> None:
         item = MessageItem(id=audio.item_id, role="user", content=[InputAudio()])
-        self._conversation.check_room(item)
+        self._conversation.check_addition(item)
         previous_id = self._conversation.add(item)
         self._outbox.send("input_audio_buffer.committed", previous_item_id=previous_id, item_id=item.id)
         self._announce(item, previous_id)
@@ -330,7 +330,7 @@ class SessionCore:
         item.status = "completed"
         if isinstance(item, FunctionCallItem):
             item.call_id = item.call_id or self._outbox.new_id("call")
-        self._conversation.check_room(item)
+        self._conversation.check_addition(item)
         audio_format, waiting_ms = self.session.audio.input.format, sum(self._transcriptions.pending.values())
         clip, clip_ms = take_clip(item, audio_format, waiting_ms)
         if item.id == self._listener.item_id:

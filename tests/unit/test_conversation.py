@@ -96,12 +96,12 @@ def test_a_conversation_is_full_by_what_its_items_hold_now(monkeypatch: pytest.M
     conversation.add(answer)
     answer.content = [OutputText("123")]
     conversation.finish(answer)
-    conversation.check_room(said("12", "c"))
+    conversation.check_addition(said("12", "c"))
     with pytest.raises(ProtocolError, match="10 characters"):
-        conversation.check_room(said("123", "c"))
+        conversation.check_addition(said("123", "c"))
     conversation.set_transcript("a", "1")
-    conversation.check_room(said("123456", "c"))
+    conversation.check_addition(said("123456", "c"))
     conversation.delete("a")
-    conversation.check_room(said("1234567", "c"))
+    conversation.check_addition(said("1234567", "c"))
     with pytest.raises(ProtocolError, match="10 characters"):
-        conversation.check_room(said("12345678", "c"))
+        conversation.check_addition(said("12345678", "c"))

@@ -10,7 +10,7 @@ from msgspec import UNSET
 from streamsrv.core.answers.output_items import WORD_EVENTS, ResponsePlan, SpokenMessage
 from streamsrv.core.answers.response import Response
 from streamsrv.core.answers.speculation import Speculation
-from streamsrv.core.conversation import Conversation, to_messages
+from streamsrv.core.conversation import Conversation, to_messages, unknown_call
 from streamsrv.core.effects import ClearTimer, Generate, RecordSpeculation, RecordTurn, SetTimer, StopGeneration
 from streamsrv.core.inputs import Failure, SpeechOutput
 from streamsrv.core.latency import Timeline
@@ -22,7 +22,15 @@ from streamsrv.engines.llm.base import ChatOptions, Delta, Tool
 from streamsrv.engines.tts.base import SpeechOptions
 from streamsrv.protocol.client_events import ResponseOptions
 from streamsrv.protocol.errors import ProtocolError, from_validation
-from streamsrv.protocol.items import InputText, Item, ItemReference, MessageItem, check_item
+from streamsrv.protocol.items import (
+    FunctionCallItem,
+    FunctionCallOutputItem,
+    InputText,
+    Item,
+    ItemReference,
+    MessageItem,
+    check_item,
+)
 from streamsrv.protocol.session_object import AudioOutput, NamedFunction, Session, VoiceId, check_available
 
 STALL_MS = 30_000
@@ -282,12 +290,18 @@ class Responses:
     def _resolve(self, given: list[Item | ItemReference] | None) -> list[Item] | None:
         if given is None:
             return None
+        items: list[Item] = []
         for index, item in enumerate(given):
             if not isinstance(item, ItemReference):
                 check_item(item, f"response.input[{index}]")
-        return [
-            self._conversation.get(item.id, "retrieve") if isinstance(item, ItemReference) else item for item in given
-        ]
+                if isinstance(item, FunctionCallItem):
+                    item.call_id = item.call_id or self._outbox.new_id("call")
+            items.append(self._conversation.get(item.id, "retrieve") if isinstance(item, ItemReference) else item)
+        calls = {item.call_id for item in items if isinstance(item, FunctionCallItem)}
+        for index, item in enumerate(items):
+            if isinstance(item, FunctionCallOutputItem) and item.call_id not in calls:
+                raise unknown_call(item.call_id, "response.input", f"response.input[{index}].call_id")
+        return items
 
     def _plan(self, options: ResponseOptions, session: Session, in_conversation: bool) -> ResponsePlan:
         output = _audio_output(options, session)

@@ -13,15 +13,12 @@ _TOKENS_PER_MESSAGE = 8
 def last_turns(messages: Sequence[Message], turns: int, tokens: int) -> list[Message]:
     """The latest turn with at least `turns` and less than twice as many turns before it; system messages stay.
 
-    A turn begins with a user message that follows anything else. Old turns leave `turns` at a time: in between, each
+    A turn begins with a user message that follows anything else, but never between a function call and its result:
+    providers refuse one without the other. Old turns leave `turns` at a time: in between, each
     prompt begins like the one before it, so that the model's cache holds all but its end. More of them leave, oldest
     first, until the rest has no more than about `tokens` tokens; the latest one never does.
     """
-    starts = [
-        index
-        for index, message in enumerate(messages)
-        if message.role == "user" and (index == 0 or messages[index - 1].role != "user")
-    ]
+    starts = _turn_starts(messages)
     earlier = len(starts) - 1
     surplus = max(0, earlier // turns - 1) * turns if turns else earlier
     kept = list(messages)
@@ -32,9 +29,25 @@ def last_turns(messages: Sequence[Message], turns: int, tokens: int) -> list[Mes
     return kept
 
 
+def _turn_starts(messages: Sequence[Message]) -> list[int]:
+    last_result = {message.call_id: index for index, message in enumerate(messages) if message.role == "tool"}
+    starts: list[int] = []
+    unanswered_until = -1  # index of the last result of the calls so far
+    for index, message in enumerate(messages):
+        follows_other = index == 0 or messages[index - 1].role != "user"
+        if message.role == "user" and follows_other and index > unanswered_until:
+            starts.append(index)
+        unanswered_until = max([unanswered_until, *(last_result.get(call.call_id, -1) for call in message.tool_calls)])
+    return starts
+
+
 def estimated_tokens(messages: Sequence[Message]) -> int:
     """About how many tokens the messages are: rather too many than too few."""
-    return sum(len(message.content.encode()) // _BYTES_PER_TOKEN + _TOKENS_PER_MESSAGE for message in messages)
+    return sum(len(_written(message).encode()) // _BYTES_PER_TOKEN + _TOKENS_PER_MESSAGE for message in messages)
+
+
+def _written(message: Message) -> str:
+    return "".join([message.content, *(call.name + call.arguments for call in message.tool_calls)])
 
 
 def answerable(messages: Sequence[Message]) -> list[Message]:
