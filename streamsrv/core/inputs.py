@@ -24,16 +24,17 @@ FailureKind = Literal["unavailable", "rejected", "overloaded"]
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """Why a stage failed; `message` is a sentence for the user."""
+    """Why a stage failed; `message` is a sentence for the user, `code` the name that a provider has for a refusal."""
 
     kind: FailureKind
     message: str
+    code: str | None = None
 
     @classmethod
     def of(cls, error: EngineError) -> "Failure":
         match error:
             case Rejected():
-                return cls("rejected", str(error))
+                return cls("rejected", str(error), error.code)
             case Overloaded():
                 return cls("overloaded", str(error))
             case _:

@@ -5,9 +5,19 @@ import contextlib
 import logging
 import math
 import time
-from collections.abc import AsyncGenerator, Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 
-from streamsrv.engines.llm.base import ChatModel, ChatOptions, Delta, Message, Text, Tool, ToolCallDelta
+from streamsrv.engines.llm.base import (
+    AnsweredBy,
+    ChatModel,
+    ChatOptions,
+    Delta,
+    Fallback,
+    Message,
+    Text,
+    Tool,
+    ToolCallDelta,
+)
 from streamsrv.errors import EngineError, Overloaded, Rejected, Unavailable
 from streamsrv.inference.occupancy import Occupancy
 
@@ -18,10 +28,10 @@ class FallbackChatModel:
     """`llm.base.ChatModel` over `models`, in order of preference.
 
     A model that fails before it has said anything is followed by the next one; after that its error passes through, as
-    no second voice may take over in the middle of a sentence. This holds for `Rejected` too: a wrong key, or an input
-    that one provider refuses, must not leave the caller in silence while another could answer. The log has a warning
-    for each. A model that was `Unavailable` is tried last for `rest_s` seconds, so that not every answer waits for its
-    timeout; `clock` gives seconds.
+    no second voice may take over in the middle of a sentence. `AnsweredBy` tells when another model answers than the
+    first, and why. A request that the first model has `Rejected` is the caller's to mend: no other model is asked. The
+    log has a warning for each failure. A model that was `Unavailable` is tried last for `rest_s` seconds, so that not
+    every answer waits for its timeout; `clock` gives seconds.
     """
 
     def __init__(
@@ -32,6 +42,7 @@ class FallbackChatModel:
         self._rest_s = rest_s
         self._clock = clock
         self._resting_until = [-math.inf] * len(models)
+        self._last_error = [""] * len(models)
 
     @property
     def occupancy(self) -> Occupancy | None:
@@ -41,14 +52,20 @@ class FallbackChatModel:
     async def stream(
         self, messages: Sequence[Message], tools: Sequence[Tool], options: ChatOptions
     ) -> AsyncGenerator[Delta, None]:
-        """Answer with the first model that can. If none can, raises the last error with what each of them said."""
-        errors: list[EngineError] = []
+        """Answer with the first model that can.
+
+        If none can, the error is of the kind that the first model's was, with what each of them said.
+        """
+        errors: dict[int, EngineError] = {}
         for position in self._order():
             model = self._models[position]
-            has_spoken = False
+            has_begun = has_spoken = False
             try:
                 async with contextlib.aclosing(model.stream(messages, tools, options)) as deltas:
                     async for delta in deltas:
+                        if position and not has_begun:
+                            yield AnsweredBy(model.name, Fallback(self.name, self._last_error[0]))
+                        has_begun = True
                         if not has_spoken and isinstance(delta, Text | ToolCallDelta):
                             has_spoken = True
                             logger.info("%s answers", model.name)
@@ -56,23 +73,23 @@ class FallbackChatModel:
                 return
             except EngineError as error:
                 self._note(position, error)
-                if has_spoken:
+                if has_spoken or (position == 0 and isinstance(error, Rejected)):
                     raise
-                errors.append(error)
-        raise _summary(errors) from errors[-1]
+                errors[position] = error
+        raise _summary(errors)
 
     async def warm_up(self, messages: Sequence[Message] = ()) -> None:
         """Warm all models up at once; raises only if none of them can answer."""
         results = await asyncio.gather(*(model.warm_up(messages) for model in self._models), return_exceptions=True)
-        errors: list[EngineError] = []
+        errors: dict[int, EngineError] = {}
         for position, error in enumerate(results):
             if isinstance(error, EngineError):
                 self._note(position, error)
-                errors.append(error)
+                errors[position] = error
             elif error is not None:
                 raise error
         if len(errors) == len(self._models):
-            raise _summary(errors) from errors[-1]
+            raise _summary(errors)
 
     async def prepare(self, messages: Sequence[Message]) -> None:
         """Prepare the model that would answer now."""
@@ -89,13 +106,15 @@ class FallbackChatModel:
 
     def _note(self, position: int, error: EngineError) -> None:
         logger.warning("%s failed (%s): %s", self._models[position].name, type(error).__name__, error)
+        self._last_error[position] = str(error)
         if isinstance(error, Unavailable):
             self._resting_until[position] = self._clock() + self._rest_s
 
 
-def _summary(errors: Sequence[EngineError]) -> EngineError:
-    """One error for all: what the caller can do is what the last one says."""
+def _summary(errors: Mapping[int, EngineError]) -> EngineError:
+    """One error for all, by position of the model."""
     if len(errors) == 1:
-        return errors[0]
-    kind = next(kind for kind in (Overloaded, Rejected, Unavailable) if isinstance(errors[-1], kind))
-    return kind(f"No language model can answer. {' '.join(str(error) for error in errors)}")
+        return next(iter(errors.values()))
+    in_order = [errors[position] for position in sorted(errors)]
+    kind = Overloaded if isinstance(in_order[0], Overloaded) else Unavailable
+    return kind(f"No language model can answer. {' '.join(str(error) for error in in_order)}")

@@ -29,11 +29,11 @@ async def _answer(asked: ChatRequest, service: Service) -> Response:
     if asked.stream:
         writer = ChunkWriter(head, include_usage=asked.stream_options.include_usage)
         return await streamed(server_sent(_chunks(deltas, writer), end=b"data: [DONE]\n\n"), "text/event-stream")
-    completion = Completion()
+    completion = Completion(head)
     async with aclosing(deltas):
         async for delta in deltas:
             completion.take(delta)
-    return JSONResponse(completion.to_wire(head))
+    return JSONResponse(completion.to_wire())
 
 
 async def _chunks(deltas: AsyncGenerator[Delta, None], writer: ChunkWriter) -> AsyncGenerator[dict[str, Any], None]:

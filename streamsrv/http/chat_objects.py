@@ -4,15 +4,17 @@ Source: the OpenAI API reference, `POST /v1/chat/completions`. Fields that no en
 would change the shape of the answer are refused.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Annotated, Any, Literal
 
 import msgspec
 from msgspec import Meta, Struct
 
 from streamsrv.engines.llm.base import (
+    AnsweredBy,
     ChatOptions,
     Delta,
+    Fallback,
     Finished,
     Message,
     Reasoning,
@@ -153,9 +155,15 @@ class CompletionHead:
     id: str
     created: int
     model: str
+    fallback: Fallback | None = None
+
+    def answered_by(self, delta: AnsweredBy) -> "CompletionHead":
+        return replace(self, model=delta.model, fallback=delta.fallback)
 
     def to_wire(self, kind: str, choices: list[dict[str, Any]], **fields: Any) -> dict[str, Any]:
-        head = {"id": self.id, "object": kind, "created": self.created, "model": self.model}
+        head: dict[str, Any] = {"id": self.id, "object": kind, "created": self.created, "model": self.model}
+        if self.fallback is not None:
+            fields["streamsrv"] = {"fallback": {"from": self.fallback.model, "reason": self.fallback.reason}}
         return {**head, "choices": choices, **fields}
 
 
@@ -180,6 +188,8 @@ class ChunkWriter:
                 return [last, *self._usage_chunk()]
             case Usage():
                 self._usage = delta
+            case AnsweredBy():
+                self._head = self._head.answered_by(delta)
             case Reasoning():
                 pass
         return []
@@ -201,6 +211,7 @@ class ChunkWriter:
 class Completion:
     """Collects the deltas of a whole answer."""
 
+    head: CompletionHead
     text: str = ""
     calls: dict[int, ToolCallDelta] = field(default_factory=dict[int, ToolCallDelta])
     usage: Usage | None = None
@@ -222,10 +233,12 @@ class Completion:
                 self.usage = delta
             case Finished():
                 self.reason = _FINISH_REASONS.get(delta.reason, delta.reason)
+            case AnsweredBy():
+                self.head = self.head.answered_by(delta)
             case Reasoning():
                 pass
 
-    def to_wire(self, head: CompletionHead) -> dict[str, Any]:
+    def to_wire(self) -> dict[str, Any]:
         """The `chat.completion` object."""
         message: dict[str, Any] = {"role": "assistant", "content": self.text, "refusal": None}
         if self.calls:
@@ -236,7 +249,7 @@ class Completion:
             }
         choice = {"index": 0, "message": message, "logprobs": None, "finish_reason": self.reason}
         usage = {"usage": usage_to_wire(self.usage)} if self.usage else {}
-        return head.to_wire("chat.completion", [choice], **usage)
+        return self.head.to_wire("chat.completion", [choice], **usage)
 
 
 def _call_delta(delta: ToolCallDelta) -> dict[str, Any]:

@@ -48,7 +48,7 @@ def describe(error: Exception) -> JSONResponse:
             status = error.status if isinstance(error, HttpError) else 400
             return error_response(status, error.message, code=error.code, type=error.type, param=error.param)
         case Rejected():
-            return error_response(400, str(error), code="rejected")
+            return error_response(400, str(error), code=error.code or "rejected", param=error.param)
         case Overloaded():
             return error_response(
                 429, str(error), code="rate_limit_exceeded", type="server_error", headers={"Retry-After": "5"}

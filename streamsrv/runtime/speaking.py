@@ -9,7 +9,7 @@ from typing import Any
 
 from streamsrv.core.effects import Generate, PrepareModel, StopGeneration, Synthesize
 from streamsrv.core.inputs import Failure, GenerationFailed, Input, ModelOutput, SegmentSpoken, SpeechOutput
-from streamsrv.engines.llm.base import ChatModel
+from streamsrv.engines.llm.base import AnsweredBy, ChatModel
 from streamsrv.engines.tts.base import Synthesizer
 from streamsrv.errors import EngineError
 from streamsrv.runtime.hearing import Spawn
@@ -73,6 +73,7 @@ class Generating:
             logger.info("the language model could not be prepared: %s", error)
 
     async def _generate(self, effect: Generate) -> None:
+        self._report(ModelOutput(effect.generation, AnsweredBy(self._chat.name)))
         async with aclosing(self._chat.stream(effect.messages, effect.tools, effect.options)) as deltas:
             async for delta in deltas:
                 self._report(ModelOutput(effect.generation, delta))

@@ -6,6 +6,8 @@ import json
 from collections.abc import AsyncGenerator, Sequence
 from typing import Any
 
+from strict_history import wire_refusal
+
 
 def chunk(delta: dict[str, Any] | None = None, finish: str | None = None, **fields: Any) -> dict[str, Any]:
     choices = [] if delta is None else [{"index": 0, "delta": delta, "finish_reason": finish}]
@@ -26,7 +28,10 @@ class ScriptedProvider:
         self.stays_open = False
         self.hangs_up = 0
         """So many requests are dropped without an answer."""
+        self.is_strict = False
+        """Requests whose function calls and results do not belong together get 400, as OpenAI's do."""
         self.requests: list[dict[str, Any]] = []
+        self.refused: list[str] = []
         self.paths: list[str] = []
         self.asked = asyncio.Event()
         self.disconnected = asyncio.Event()
@@ -49,13 +54,19 @@ class ScriptedProvider:
             self.hangs_up -= 1
             writer.close()
             return
-        kind = "application/json" if self.chunks is None else "text/event-stream"
-        writer.write(f"HTTP/1.1 {self.status} X\r\ncontent-type: {kind}\r\nconnection: close\r\n\r\n".encode())
-        if self.chunks is None:
-            writer.write(self.body)
+        status, chunks, body = self.status, self.chunks, self.body
+        if self.is_strict and length and (refusal := wire_refusal(self.requests[-1]["messages"])):
+            self.refused.append(refusal)
+            status, chunks = 400, None
+            error = {"message": refusal, "type": "invalid_request_error", "param": "messages", "code": None}
+            body = json.dumps({"error": error}).encode()
+        kind = "application/json" if chunks is None else "text/event-stream"
+        writer.write(f"HTTP/1.1 {status} X\r\ncontent-type: {kind}\r\nconnection: close\r\n\r\n".encode())
+        if chunks is None:
+            writer.write(body)
         else:
             writer.write(b": keep-alive\n\n")
-            for data in self.chunks:
+            for data in chunks:
                 writer.write(b"data: " + json.dumps(data).encode() + b"\n\n")
             if self.stays_open:
                 await reader.read()  # ends when the client closes its side

@@ -291,13 +291,15 @@ async def test_warming_up_with_a_key_spends_no_tokens(provider: ScriptedProvider
     ("status", "error", "kind"),
     [
         (400, {"message": "bad input"}, Rejected),
-        (401, {"message": f"Incorrect API key provided: {KEY}"}, Rejected),
-        (402, {"message": "Insufficient Balance"}, Rejected),
-        (403, {"message": "not in your country"}, Rejected),
+        (400, {"code": 400, "message": "no key", "details": [{"reason": "API_KEY_INVALID"}]}, Unavailable),
+        (401, {"message": f"Incorrect API key provided: {KEY}"}, Unavailable),
+        (402, {"message": "Insufficient Balance"}, Unavailable),
+        (403, {"message": "not in your country"}, Unavailable),
+        (413, {"message": "too large"}, Rejected),
         (404, {"message": "model 'm' not found, try pulling it first"}, Unavailable),
         (422, {"message": "cannot be processed"}, Rejected),
         (429, {"message": "too fast", "code": "rate_limit_exceeded"}, Overloaded),
-        (429, {"message": "no money", "code": "insufficient_quota", "type": "insufficient_quota"}, Rejected),
+        (429, {"message": "no money", "code": "insufficient_quota", "type": "insufficient_quota"}, Unavailable),
         (500, {"message": "broken"}, Unavailable),
         (503, {"message": "loading model"}, Unavailable),
     ],
@@ -312,6 +314,26 @@ async def test_status_codes(
     assert error["message"].replace(KEY, "***") in str(raised.value)
     assert KEY not in str(raised.value)
     assert len(provider.requests) == 1, "a failed request must not be repeated"
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "param"),
+    [
+        ({"message": "no", "code": "invalid_value", "param": "messages[1].role"}, "invalid_value", "messages[1].role"),
+        ({"message": "no", "code": 400, "type": "invalid_request_error"}, None, None),
+        ({"message": "too long", "code": "context_length_exceeded"}, "context_length_exceeded", "messages"),
+        ({"message": "too long", "code": 400, "type": "exceed_context_size_error"}, "context_length_exceeded",
+         "messages"),
+        ({"message": "This model's maximum context length is 8192 tokens."}, "context_length_exceeded", "messages"),
+    ],
+)  # fmt: skip
+async def test_a_refusal_keeps_its_code_and_the_field_at_fault(
+    provider: ScriptedProvider, connect: Connect, error: dict[str, Any], code: str | None, param: str | None
+):
+    provider.status, provider.body = 400, json.dumps({"error": error}).encode()
+    with pytest.raises(Rejected) as raised:
+        await ask(connect())
+    assert (raised.value.code, raised.value.param) == (code, param)
 
 
 @pytest.mark.parametrize(

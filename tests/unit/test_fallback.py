@@ -6,7 +6,18 @@ from collections.abc import AsyncGenerator, Sequence
 import pytest
 
 from streamsrv.engines.fallback import FallbackChatModel
-from streamsrv.engines.llm.base import ChatOptions, Delta, Finished, Message, Reasoning, Text, Tool, ToolCallDelta
+from streamsrv.engines.llm.base import (
+    AnsweredBy,
+    ChatOptions,
+    Delta,
+    Fallback,
+    Finished,
+    Message,
+    Reasoning,
+    Text,
+    Tool,
+    ToolCallDelta,
+)
 from streamsrv.errors import EngineError, Overloaded, Rejected, Unavailable
 
 HELLO = [Message("user", "my secret question")]
@@ -52,11 +63,15 @@ async def test_the_first_model_answers_alone():
     assert (first.requests, second.requests) == (1, 0)
 
 
-@pytest.mark.parametrize("error", [Unavailable("down"), Overloaded("full"), Rejected("bad key")])
+def answered_instead(of: str, by: str, why: str) -> list[Delta | EngineError]:
+    return [AnsweredBy(by, Fallback(of, why)), *ANSWER]
+
+
+@pytest.mark.parametrize("error", [Unavailable("down"), Overloaded("full")])
 async def test_the_next_model_answers_and_the_log_says_why(error: EngineError, caplog: pytest.LogCaptureFixture):
     caplog.set_level(logging.INFO)
     model = FallbackChatModel([FakeChatModel("first", error), FakeChatModel("second", *ANSWER)])
-    assert await ask(model) == ANSWER
+    assert await ask(model) == answered_instead("first", "second", str(error))
     [warning] = [record.getMessage() for record in caplog.records if record.levelno == logging.WARNING]
     assert "first" in warning
     assert str(error) in warning
@@ -64,9 +79,26 @@ async def test_the_next_model_answers_and_the_log_says_why(error: EngineError, c
     assert "secret" not in caplog.text
 
 
+async def test_a_request_that_the_first_model_refuses_is_the_callers_to_mend():
+    refusal = Rejected("no such role", code="invalid_value", param="messages")
+    first, second = FakeChatModel("first", refusal), FakeChatModel("second", *ANSWER)
+    with pytest.raises(Rejected) as raised:
+        await ask(FallbackChatModel([first, second]))
+    assert raised.value is refusal
+    assert second.requests == 0
+
+
+async def test_the_second_model_refusing_does_not_make_it_the_callers_fault():
+    models = [FakeChatModel("a", Overloaded("a is full.")), FakeChatModel("b", Rejected("too long"))]
+    with pytest.raises(Overloaded, match=r"a is full\. too long"):
+        await ask(FallbackChatModel(models))
+    third = FakeChatModel("c", *ANSWER)
+    assert await ask(FallbackChatModel([*models, third])) == answered_instead("a", "c", "a is full.")
+
+
 async def test_thinking_commits_to_nothing():
     model = FallbackChatModel([FakeChatModel("a", Reasoning("hm"), Unavailable("gone")), FakeChatModel("b", *ANSWER)])
-    assert await ask(model) == [Reasoning("hm"), *ANSWER]
+    assert await ask(model) == [Reasoning("hm"), *answered_instead("a", "b", "gone")]
 
 
 @pytest.mark.parametrize("spoken", [Text("He"), ToolCallDelta(0, "", "id", "weather")])
@@ -78,9 +110,9 @@ async def test_no_other_model_goes_on_in_the_middle(spoken: Delta):
     assert second.requests == 0
 
 
-@pytest.mark.parametrize("kind", [Unavailable, Overloaded, Rejected])
+@pytest.mark.parametrize("kind", [Unavailable, Overloaded])
 async def test_when_none_can_answer_all_are_named(kind: type[EngineError]):
-    model = FallbackChatModel([FakeChatModel("a", Unavailable("a is down.")), FakeChatModel("b", kind("b says no."))])
+    model = FallbackChatModel([FakeChatModel("a", kind("a is down.")), FakeChatModel("b", Unavailable("b says no."))])
     with pytest.raises(kind, match=r"a is down\. b says no\."):
         await ask(model)
 
@@ -105,7 +137,7 @@ async def test_a_model_that_was_unavailable_rests():
     first, second = FakeChatModel("a", Unavailable("timed out")), FakeChatModel("b", *ANSWER)
     model = FallbackChatModel([first, second], rest_s=30, clock=lambda: now)
     await ask(model)
-    await ask(model)
+    assert await ask(model) == answered_instead("a", "b", "timed out")
     assert (first.requests, second.requests) == (1, 2)
     now = 31.0
     await ask(model)

@@ -160,8 +160,9 @@ def test_the_conversation_on_the_wire_keeps_its_order():
     create(talk, type="message", role="user", content=content)
     added = create(talk, type="function_call_output", call_id="b", output="sun")
     added_again = create(talk, type="function_call_output", call_id="b", output="snow")
-    assert event(added_again, "conversation.item.added")["previous_item_id"] == (
-        event(added, "conversation.item.added")["item"]["id"]
+    assert (
+        event(added_again, "conversation.item.added")["previous_item_id"]
+        == (event(added, "conversation.item.added")["item"]["id"])
     )
     talk.client('{"type": "response.create"}')
     messages = of_type(talk.all, Generate)[-1].messages

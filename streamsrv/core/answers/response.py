@@ -9,7 +9,7 @@ from streamsrv.core.conversation import Conversation
 from streamsrv.core.inputs import SpeechOutput
 from streamsrv.core.latency import Timeline
 from streamsrv.core.outbox import Outbox
-from streamsrv.engines.llm.base import Delta, Finished, Reasoning, Text, ToolCallDelta, Usage
+from streamsrv.engines.llm.base import AnsweredBy, Delta, Finished, Reasoning, Text, ToolCallDelta, Usage
 
 ResponseStatus = Literal["in_progress", "completed", "cancelled", "incomplete", "failed"]
 
@@ -37,6 +37,7 @@ class Response:
         self._calls: dict[int, FunctionCall] = {}
         self._usage: Usage | None = None
         self._finished: Finished | None = None
+        self._answered_by: AnsweredBy | None = None
         outbox.send("response.created", response=self.to_wire())
 
     @property
@@ -65,6 +66,8 @@ class Response:
                 self._usage = delta
             case Finished():
                 self._finish(delta)
+            case AnsweredBy():
+                self._answered_by = delta
             case Reasoning():
                 pass
         self.go_on(now_ms)
@@ -110,7 +113,7 @@ class Response:
         """The response object; `details` say why it did not complete."""
         plan = self.plan
         output = {"format": msgspec.to_builtins(plan.format), "voice": plan.speech.voice}
-        latencies = self.timeline.latencies() if self.done else {}
+        own = self._own_fields() if self.done else {}
         return {
             "object": "realtime.response",
             "id": plan.id,
@@ -123,8 +126,19 @@ class Response:
             "audio": {"output": output},
             "usage": _usage_to_wire(self._usage) if self._usage and self.done else None,
             "metadata": plan.metadata,
-            **({"streamsrv": {"latency": latencies}} if latencies else {}),
+            **({"streamsrv": own} if own else {}),
         }
+
+    def _own_fields(self) -> dict[str, Any]:
+        """What we add to the response: how long each stage took, and which model answered, in place of which."""
+        fields: dict[str, Any] = {}
+        if latencies := self.timeline.latencies():
+            fields["latency"] = latencies
+        if self._answered_by is not None:
+            fields["model"] = self._answered_by.model
+            if (fallback := self._answered_by.fallback) is not None:
+                fields["fallback"] = {"from": fallback.model, "reason": fallback.reason}
+        return fields
 
     def _take_text(self, text: str) -> None:
         if self.message is None:

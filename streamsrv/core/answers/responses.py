@@ -177,7 +177,9 @@ class Responses:
             return
         response = self._live[generation]
         code = "rate_limit_exceeded" if failure.kind == "overloaded" else "server_error"
-        kind = "invalid_request_error" if failure.kind == "rejected" else "server_error"
+        kind = "server_error"
+        if failure.kind == "rejected":
+            kind, code = "invalid_request_error", failure.code or "rejected"
         response.close("failed", error={"type": kind, "code": code, "message": failure.message})
         self._forget_if_done(response, now_ms)
 

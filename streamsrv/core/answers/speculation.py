@@ -51,7 +51,8 @@ class Speculation:
         match delta:
             case Text():
                 self.timeline.mark("first_token", now_ms)
-                segments = self._segmenter.feed(delta.text.lstrip() if len(self.deltas) == 1 else delta.text)
+                first = next(each for each in self.deltas if isinstance(each, Text))
+                segments = self._segmenter.feed(delta.text.lstrip() if delta is first else delta.text)
             case Finished():
                 segments = self._segmenter.finish()
             case _:

@@ -86,7 +86,23 @@ class Finished:
     reason: Literal["stop", "max_output_tokens", "content_filter", "tool_calls"]
 
 
-Delta = Text | Reasoning | ToolCallDelta | Usage | Finished
+@dataclass(frozen=True, slots=True)
+class Fallback:
+    """Why another model answers than the one that was asked: `model` could not, for `reason` (a sentence)."""
+
+    model: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class AnsweredBy:
+    """Names the model whose answer follows."""
+
+    model: str
+    fallback: Fallback | None = None
+
+
+Delta = Text | Reasoning | ToolCallDelta | Usage | Finished | AnsweredBy
 
 
 class ChatModel(Protocol):

@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import logging
 import threading
-from collections.abc import AsyncGenerator, Generator, Sequence
+from collections.abc import AsyncGenerator, Generator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +18,7 @@ from streamsrv.engines.llm.llamacpp_server import LlamaCppServer
 from streamsrv.engines.llm.slots import Seat, SlotTable
 from streamsrv.engines.llm.small_model import SpokenAnswer, guided
 from streamsrv.engines.loading import LoadContext
-from streamsrv.errors import EngineError, Overloaded, Rejected, Unavailable
+from streamsrv.errors import CONTEXT_LENGTH_EXCEEDED, EngineError, Overloaded, Rejected, Unavailable
 from streamsrv.inference.occupancy import Occupancy
 
 logger = logging.getLogger(__name__)
@@ -232,8 +232,7 @@ class _Generation:
         if isinstance(chunk, EngineError):
             raise chunk
         if chunk and (error := chunk.get("error")):
-            kind = Rejected if error.get("code") == 400 else Unavailable
-            raise kind(f"llama.cpp: {error.get('message')}")
+            raise _engine_error(error)
         return chunk
 
     def cancel(self) -> None:
@@ -263,3 +262,12 @@ class _Generation:
             self._loop.call_soon_threadsafe(self._chunks.put_nowait, chunk)
         except RuntimeError:  # the loop was closed meanwhile: nobody reads any more
             self.cancel()
+
+
+def _engine_error(error: Mapping[str, Any]) -> EngineError:
+    message = f"llama.cpp: {error.get('message')}"
+    if error.get("type") == "exceed_context_size_error":
+        read, limit = error.get("n_prompt_tokens"), error.get("n_ctx")
+        message = f"The maximum context length of this model is {limit} tokens; the messages are {read} tokens long."
+        return Rejected(message, code=CONTEXT_LENGTH_EXCEEDED, param="messages")
+    return Rejected(message) if error.get("code") == 400 else Unavailable(message)

@@ -16,7 +16,7 @@ from streamsrv.engines.llm.base import ChatOptions, Delta, Message, Tool, ToolCa
 from streamsrv.engines.llm.chat_chunks import ChunkReader
 from streamsrv.engines.llm.context_window import answerable
 from streamsrv.engines.loading import LoadContext
-from streamsrv.errors import EngineError, Overloaded, Rejected, Unavailable
+from streamsrv.errors import CONTEXT_LENGTH_EXCEEDED, EngineError, Overloaded, Rejected, Unavailable
 
 OPENAI_URL = "https://api.openai.com/v1"
 
@@ -26,6 +26,8 @@ _LOAD_TIMEOUT_S = 180.0
 _REMEMBERED_CALLS = 1024
 _MAX_MESSAGE = 500
 """Characters of an error body: some servers send a whole web page."""
+_CONTEXT_TOO_LONG = ("context_length_exceeded", "exceed_context_size_error", "maximum context length")
+"""OpenAI and others, llama.cpp, vLLM."""
 _LOOPBACK = ("localhost", "127.0.0.1", "::1")
 
 
@@ -185,25 +187,38 @@ class OpenAICompatibleChatModel:
             raise Unavailable(f"{self.name} cannot be reached at {self._options.base_url}.") from error
         except openai.APIError as error:
             said = _without_keys(_provider_message(error.body) or error.message, self._api_key)
-            raise _kind(error)(f"{self.name}: {said}") from error
+            raise _engine_error(error, f"{self.name}: {said}") from error
         except ValueError as error:
             raise Unavailable(f"{self.name} sent an answer that cannot be read: {error}") from error
 
 
-def _kind(error: openai.APIError) -> type[EngineError]:
-    """What a caller can do about an error answer, or about an error in the middle of a stream, which has no status."""
+def _engine_error(error: openai.APIError, message: str) -> EngineError:
+    """What a caller can do about an error answer, or about an error in the middle of a stream, which has no status.
+
+    `Rejected` is what the request itself is at fault for. A wrong key, an unpaid bill or a missing model is not: only
+    the operator can mend it, and another model may answer meanwhile.
+    """
     status = str(getattr(error, "status_code", None) or error.code)
-    if error.code == "insufficient_quota" or error.type == "insufficient_quota":
-        return Rejected
+    if "insufficient_quota" in (error.code, error.type) or "API_KEY_INVALID" in str(error.body):  # 400 at Gemini
+        return Unavailable(message)
     match int(status) if status.isdigit() else 500:
         case 429:
-            return Overloaded
-        case 404 | 408 | 409:  # 404: the model is not there (not pulled, retired), another provider may have one
-            return Unavailable
+            return Overloaded(message)
+        case 401 | 402 | 403 | 404 | 408 | 409:
+            return Unavailable(message)
         case code if 400 <= code < 500:
-            return Rejected
+            return Rejected(message, **_at_fault(error))
         case _:
-            return Unavailable
+            return Unavailable(message)
+
+
+def _at_fault(error: openai.APIError) -> dict[str, str | None]:
+    """The `code` and `param` of a refusal; one code for a context that is too long, whatever the server calls it."""
+    said = f"{error.type} {error.code} {error.body}".lower()
+    if any(name in said for name in _CONTEXT_TOO_LONG):
+        return {"code": CONTEXT_LENGTH_EXCEEDED, "param": "messages"}
+    code = None if error.code is None or error.code.isdigit() else error.code  # llama.cpp repeats the status there
+    return {"code": code, "param": error.param}
 
 
 def _provider_message(body: Any) -> str:

@@ -1,0 +1,191 @@
+"""A session and a REST request over a provider that refuses what OpenAI refuses, with another model behind it."""
+
+import json
+from collections.abc import AsyncGenerator
+from typing import Any
+
+import pytest
+from scripted_provider import USAGE, ScriptedProvider, chunk
+
+from rest import post_json
+from serving import RunningServer, serving
+from streamsrv.engines.fallback import FallbackChatModel
+from streamsrv.engines.llm.openai_compatible import OpenAICompatibleChatModel, OpenAICompatibleOptions
+from streamsrv.testing.fakes import ScriptedChatModel, fake_engines
+from wire import Wire, wire
+
+HELLO = [{"role": "user", "content": "Hello!"}]
+CALL = {"id": "call_1", "type": "function", "function": {"name": "weather", "arguments": "{}"}}
+SPOKEN = [chunk({"content": "It is sunny."}), chunk({}, "stop"), USAGE]
+
+
+def called(*call_ids: str) -> list[dict[str, Any]]:
+    function = {"name": "weather", "arguments": "{}"}
+    calls = [{"index": n, "id": call_id, "function": function} for n, call_id in enumerate(call_ids)]
+    return [chunk({"tool_calls": calls}), chunk({}, "tool_calls")]
+
+
+@pytest.fixture
+async def provider() -> AsyncGenerator[ScriptedProvider]:
+    provider = ScriptedProvider()
+    provider.is_strict, provider.chunks = True, SPOKEN
+    async with provider.running():
+        yield provider
+
+
+@pytest.fixture
+def server(provider: ScriptedProvider):
+    options = OpenAICompatibleOptions(model="m", base_url=provider.base_url)
+    models = [OpenAICompatibleChatModel("provider", options, "sk-test"), ScriptedChatModel(name="stand-in")]
+    with serving(fake_engines(FallbackChatModel(models))) as running:
+        yield running
+
+
+async def respond(client: Wire) -> dict[str, Any]:
+    await client.send("response.create")
+    return (await client.until("response.done"))["response"]
+
+
+async def create(client: Wire, **item: Any) -> None:
+    await client.send("conversation.item.create", item=item)
+
+
+async def say(client: Wire, text: str) -> None:
+    await create(client, type="message", role="user", content=[{"type": "input_text", "text": text}])
+
+
+async def output(client: Wire, call_id: str) -> None:
+    await create(client, type="function_call_output", call_id=call_id, output="sun")
+
+
+async def call_twice(client: Wire, provider: ScriptedProvider) -> list[str]:
+    """Have the model call two functions at once; returns the ids of the items."""
+    tools = [{"type": "function", "name": "weather", "parameters": {}}]
+    await client.send("session.update", session={"type": "realtime", "output_modalities": ["text"], "tools": tools})
+    provider.chunks = called("a", "b")
+    response = await respond(client)
+    provider.chunks = SPOKEN
+    return [item["id"] for item in response["output"]]
+
+
+async def words_before_outputs(client: Wire, items: list[str]) -> None:
+    await say(client, "wait")
+    await output(client, "a")
+    await output(client, "b")
+
+
+async def no_output(client: Wire, items: list[str]) -> None: ...
+
+
+async def one_output(client: Wire, items: list[str]) -> None:
+    await output(client, "b")
+
+
+async def a_deleted_call(client: Wire, items: list[str]) -> None:
+    await output(client, "a")
+    await output(client, "b")
+    await client.send("conversation.item.delete", item_id=items[0])
+
+
+async def an_output_twice(client: Wire, items: list[str]) -> None:
+    for call_id in "abb":
+        await output(client, call_id)
+
+
+async def reversed_with_words_between(client: Wire, items: list[str]) -> None:
+    await output(client, "b")
+    await say(client, "well?")
+    await output(client, "a")
+
+
+@pytest.mark.parametrize(
+    "disturb",
+    [words_before_outputs, no_output, one_output, a_deleted_call, an_output_twice, reversed_with_words_between],
+)
+async def test_a_strict_provider_answers_whatever_became_of_the_calls(
+    server: RunningServer, provider: ScriptedProvider, disturb
+):
+    async with wire(f"{server.realtime_url}?model=gpt-realtime") as client:
+        await disturb(client, await call_twice(client, provider))
+        for _ in range(2):
+            done = await respond(client)
+            assert (done["status"], done["streamsrv"]) == ("completed", {"model": "provider"})
+            await say(client, "and now?")
+    assert provider.refused == []
+
+
+async def test_an_output_of_an_unknown_call_gets_an_error(server: RunningServer):
+    async with wire(server.realtime_url) as client:
+        item = {"type": "function_call_output", "call_id": "x", "output": "sun"}
+        await client.send("conversation.item.create", event_id="mine", item=item)
+        error = await client.error()
+    assert (error["code"], error["event_id"]) == ("invalid_tool_call_id", "mine")
+
+
+def fail(provider: ScriptedProvider, status: int, **error: Any) -> None:
+    provider.status, provider.chunks, provider.body = status, None, json.dumps({"error": error}).encode()
+
+
+FAILURES = [(429, "exceeded your quota"), (500, "broken"), (503, "loading"), (401, "wrong key"), (403, "not allowed")]
+
+
+@pytest.mark.parametrize(("status", "message"), FAILURES)
+@pytest.mark.parametrize("stream", [False, True])
+async def test_rest_names_the_model_that_stands_in(
+    server: RunningServer, provider: ScriptedProvider, status: int, message: str, stream: bool
+):
+    fail(provider, status, message=message)
+    answer = await post_json(server, "/chat/completions", {"model": "any", "messages": HELLO, "stream": stream})
+    assert answer.status == 200
+    objects = answer.events[:-1] if stream else [answer.json]
+    for wired in objects:
+        assert wired["model"] == "stand-in"
+        assert wired["streamsrv"] == {"fallback": {"from": "provider", "reason": f"provider: {message}"}}
+
+
+@pytest.mark.parametrize("stream", [False, True])
+async def test_rest_gives_the_refusal_of_the_provider(server: RunningServer, provider: ScriptedProvider, stream: bool):
+    messages = [*HELLO, {"role": "assistant", "content": None, "tool_calls": [CALL]}, *HELLO]
+    answer = await post_json(server, "/chat/completions", {"model": "any", "messages": messages, "stream": stream})
+    assert (answer.status, answer.error["param"]) == (400, "messages")
+    assert provider.refused[-1] in answer.error["message"]
+    assert answer.error["type"] == "invalid_request_error"
+
+
+async def test_rest_names_the_provider_that_answers(server: RunningServer):
+    answer = await post_json(server, "/chat/completions", {"model": "any", "messages": HELLO})
+    assert (answer.json["model"], "streamsrv" in answer.json) == ("provider", False)
+
+
+@pytest.mark.parametrize(("status", "message"), FAILURES)
+async def test_a_session_is_told_which_model_stands_in(
+    server: RunningServer, provider: ScriptedProvider, status: int, message: str
+):
+    fail(provider, status, message=message)
+    async with wire(server.realtime_url) as client:
+        await client.send("session.update", session={"type": "realtime", "output_modalities": ["text"]})
+        done = await respond(client)
+    assert done["status"] == "completed"
+    fallback = {"from": "provider", "reason": f"provider: {message}"}
+    assert done["streamsrv"] == {"model": "stand-in", "fallback": fallback}
+
+
+async def test_a_session_is_told_what_the_provider_refuses(server: RunningServer, provider: ScriptedProvider):
+    fail(provider, 400, message="Your prompt was flagged.", code="content_policy_violation")
+    async with wire(server.realtime_url) as client:
+        done = await respond(client)
+    assert (done["status"], done["streamsrv"]["model"]) == ("failed", "provider")
+    assert done["status_details"]["error"] == {
+        "type": "invalid_request_error",
+        "code": "content_policy_violation",
+        "message": "provider: Your prompt was flagged.",
+    }
+
+
+async def test_a_provider_that_cannot_be_reached_is_stood_in_for():
+    options = OpenAICompatibleOptions(model="m", base_url="http://127.0.0.1:9/v1")
+    models = [OpenAICompatibleChatModel("provider", options, "sk-test"), ScriptedChatModel(name="stand-in")]
+    with serving(fake_engines(FallbackChatModel(models))) as server:
+        answer = await post_json(server, "/chat/completions", {"model": "any", "messages": HELLO})
+        assert answer.json["model"] == "stand-in"
+        assert "cannot be reached" in answer.json["streamsrv"]["fallback"]["reason"]
