@@ -26,6 +26,20 @@ class RateLimit:
             )
         self._used += 1
 
+    def take_spare(self, now_ms: int) -> bool:
+        """Count one answer that nobody asked for yet; False, and not counted, where it would leave less than half."""
+        self._refill(now_ms)
+        left = self._limit - self._used - 1
+        if left < max(1.0, self._limit / 2):
+            return False
+        self._used += 1
+        return True
+
+    def give_back(self, now_ms: int) -> None:
+        """One that was counted turned out to be the same as another."""
+        self._refill(now_ms)
+        self._used = max(0.0, self._used - 1)
+
     def to_wire(self, now_ms: int) -> dict[str, Any]:
         """An entry of `rate_limits.updated`."""
         self._refill(now_ms)

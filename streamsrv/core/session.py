@@ -96,7 +96,7 @@ class SessionCore:
         self._configure()
         self._unanswered: set[str] = set()  # the items of the user's turns to which a response is due
         self._interrupted_unheard = False  # an answer was interrupted before it was heard: even a noise is answered
-        self._timeline = Timeline()  # of the user's last turn
+        self._timeline, self._turn_id = Timeline(), ""  # of the user's last turn, and the item it became
         self._speculative = speculative
         self._lifetime = Lifetime(max_session_ms)
         self._now_ms = 0
@@ -182,12 +182,13 @@ class SessionCore:
         match change:
             case TurnBegan():
                 self._idle.stop()
+                self._responses.begin_turn()
                 if detection is not None and detection.interrupt_response:
                     self._interrupted_unheard |= self._responses.interrupt(self._now_ms)
                 else:
                     self._output_audio.resume(self._now_ms)
             case TurnEnded():
-                self._timeline = change.timeline
+                self._timeline, self._turn_id = change.timeline, change.audio.item_id
                 if detection is not None and detection.create_response and self.session.type == "realtime":
                     self._unanswered.add(change.audio.item_id)
                 self._commit(change.audio)
@@ -222,7 +223,7 @@ class SessionCore:
         wanted = detection is not None and detection.create_response and self.session.type == "realtime"
         idle = self._responses.active is None and not self._transcriptions.pending
         if self._speculative and wanted and idle and transcript.at_pause and self._listener.pausing and transcript.text:
-            self._responses.speculate(transcript.text, self.session)
+            self._responses.speculate(transcript.text, self.session, self._now_ms)
 
     def _discard_stale_speculation(self) -> None:
         """The user goes on, or the turn is over and something else answered it."""
@@ -239,7 +240,8 @@ class SessionCore:
     def _settle_transcript(self, item_id: str, text: str) -> None:
         """The words of an item are known, or will never be."""
         self._outbox.emit(ClearTimer(TranscriptTimeout(item_id)))
-        self._timeline.mark("transcript", self._now_ms)
+        if item_id == self._turn_id:
+            self._timeline.mark("transcript", self._now_ms)
         self._conversation.set_transcript(item_id, text)
         if item_id in self._unanswered and not text and not self._interrupted_unheard:
             self._unanswered.remove(item_id)  # a noise: nobody waits for an answer

@@ -114,6 +114,19 @@ def check_item(item: Item, param: str = "item") -> None:
             )
 
 
+def refuse_audio(item: Item, param: str) -> None:
+    """Refuse an item with audio in it, or without the words of its audio, where no audio is recognised."""
+    for index, part in enumerate(item.content if isinstance(item, MessageItem) else ()):
+        if isinstance(part, InputAudio) and (part.audio is not None or not part.transcript):
+            raise ProtocolError(
+                "invalid_value",
+                "Invalid value 'input_audio': audio is not recognised here. Accepted are 'input_text', 'input_audio' "
+                "with a 'transcript' in place of 'audio', and an 'item_reference' to an item with audio in the "
+                "conversation.",
+                f"{param}.content[{index}]",
+            )
+
+
 def item_to_wire(item: Item) -> dict[str, Any]:
     """The JSON object of an item, without audio."""
     wire: dict[str, Any] = msgspec.to_builtins(item)

@@ -93,7 +93,7 @@ class SynthesizerTraits:
     piece_ms: int = 400
     """Audio in one piece; the last one of a segment is shorter."""
     character_ms: int = 60
-    """Pace of the voice; a word has a pause of one character after it."""
+    """Pace of the voice at speed 1; a word has a pause of one character after it."""
     times_words: bool = True
     """Whether it tells when each word is spoken."""
     faults: tuple[Fault, ...] = ()

@@ -166,9 +166,10 @@ class SimulatedVoice:
     def _speak(self, effect: Synthesize) -> Steps:
         traits, generation = self._synthesizer, effect.generation
         words: list[SpokenWord] = []
+        character_ms = round(traits.character_ms / effect.options.speed)
         end_ms = 0
         for text in effect.text.split():
-            start_ms, end_ms = end_ms, end_ms + (len(text) + 1) * traits.character_ms
+            start_ms, end_ms = end_ms, end_ms + (len(text) + 1) * character_ms
             words.append(SpokenWord(text, start_ms, end_ms))
         pcm = np.zeros(end_ms, np.int16)
         for word in words:

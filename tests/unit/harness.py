@@ -1,5 +1,6 @@
 """A session core under test: inputs go in as a person would say them, events and effects come out."""
 
+import json
 from collections import defaultdict
 from typing import Any, TypeVar
 
@@ -66,14 +67,16 @@ class Talk:
         self.all += effects
         return effects
 
-    def client(self, json: str) -> list[Effect]:
+    def client(self, text: str) -> list[Effect]:
         """A client event, as the JSON of the wire."""
-        return self.give(EventReceived(decode_client_event(json)))
+        return self.give(EventReceived(decode_client_event(text)))
+
+    def send(self, event_type: str, **fields: Any) -> list[Effect]:
+        """A client event, by its fields."""
+        return self.client(json.dumps({"type": event_type, **fields}))
 
     def update(self, **session: Any) -> list[Effect]:
-        import msgspec
-
-        return self.client(msgspec.json.encode({"type": "session.update", "session": session}).decode())
+        return self.send("session.update", session=session)
 
     def hear(self, probability: float, duration_ms: int) -> list[Effect]:
         """Input audio in which every frame has this probability of speech."""

@@ -69,9 +69,59 @@ def test_what_the_client_reports_replaces_the_estimate():
 
 def test_what_is_held_is_played_later():
     ledger = spoken(now_ms=0)
-    ledger.postpone(300)
-    assert [ledger.played_ms(now) for now in (300, 800, 2000)] == [0, 500, 1000]
+    ledger.hold(200)
+    assert [ledger.played_ms(now) for now in (100, 200, 400)] == [200, 200, 200]
+    ledger.resume(500)
+    assert [ledger.played_ms(now) for now in (500, 800, 2000)] == [200, 500, 1000]
     assert ledger.play_until_ms == 1300
+
+
+def test_a_report_during_a_hold_is_postponed_by_the_rest_of_the_hold_only():
+    ledger = spoken(now_ms=0)
+    ledger.hold(200)
+    ledger.report(220, 300)
+    ledger.resume(1000)
+    assert ledger.play_until_ms == 1000 + 1000 - 220
+
+
+def test_audio_that_arrives_during_a_hold_is_played_after_what_was_held():
+    ledger = spoken(now_ms=0)
+    ledger.hold(800)
+    ledger.begin_segment("more")
+    ledger.send(500, 1500)
+    ledger.end_segment()
+    ledger.resume(2000)
+    assert ledger.play_until_ms == 2000 + 200 + 500
+
+
+def test_an_item_that_begins_during_a_hold_begins_when_it_ends():
+    ledger = PlaybackLedger()
+    ledger.hold(1000)
+    ledger.begin_segment("one")
+    ledger.send(500, 1200)
+    ledger.end_segment()
+    ledger.resume(3000)
+    assert ledger.play_until_ms == 3500
+
+
+def test_an_item_behind_one_that_is_held_waits_for_it():
+    first, second = spoken(now_ms=0), PlaybackLedger()
+    second.play_after(first.play_until_ms)
+    second.begin_segment("one")
+    second.send(500, 100)
+    second.end_segment()
+    for ledger in (first, second):
+        ledger.hold(400)
+        ledger.resume(2400)
+    assert (first.play_until_ms, second.play_until_ms) == (3000, 3500)
+
+
+def test_many_small_pieces_are_as_long_as_one_large_one():
+    ledger = PlaybackLedger()
+    ledger.begin_segment("one")
+    for _ in range(100):
+        ledger.send(240 * 1000 / 22_050, 0)
+    assert ledger.sent_ms == round(24_000 * 1000 / 22_050)
 
 
 @given(st.lists(st.tuples(st.integers(0, 2000), st.integers(1, 2000)), max_size=8), st.integers(0, 30_000))

@@ -249,3 +249,38 @@ def test_every_event_has_an_id_of_its_own():
     talk.answers("Hi.")
     ids = [sent["event_id"] for sent in events(talk.all)]
     assert len(set(ids)) == len(ids)
+
+
+def response_with(part: dict[str, str]) -> list:
+    item = {"type": "message", "role": "user", "content": [{"type": "input_text", "text": "Hear:"}, part]}
+    return Talk().send("response.create", event_id="e1", response={"input": [item]})
+
+
+@pytest.mark.parametrize(
+    "part",
+    [{"audio": "AAAA"}, {"audio": ""}, {}, {"transcript": ""}, {"audio": "AAAA", "transcript": "Hi."}],
+)
+def test_audio_in_the_input_of_a_response_is_refused(part: dict[str, str]):
+    refused = response_with({"type": "input_audio", **part})
+    assert types(refused) == ["error"]
+    body = error(refused)
+    assert (body["param"], body["event_id"]) == ("response.input[0].content[1]", "e1")
+    assert "input_audio" in body["message"]
+
+
+def test_the_words_of_audio_in_the_input_of_a_response_are_taken():
+    asked = of_type(response_with({"type": "input_audio", "transcript": "a bell"}), Generate)
+    assert asked[0].messages[-1].content == "Hear: a bell"
+
+
+def test_the_words_of_a_clip_are_no_stage_of_the_turn_that_was_spoken_before():
+    talk = Talk()
+    talk.speech()
+    talk.silence()
+    clip = {"type": "input_audio", "audio": base64.b64encode(bytes(48_000)).decode()}
+    talk.send("conversation.item.create", item={"id": "a1", "type": "message", "role": "user", "content": [clip]})
+    talk.give(TranscriptReceived("a1", Transcript("Hello.", is_final=True)))
+    talk.now_ms += 700
+    talk.transcript("What is the time?")
+    latency = event(talk.answers("Noon."), "response.done")["response"]["streamsrv"]["latency"]
+    assert latency["transcript_ms"] == 700 + 640

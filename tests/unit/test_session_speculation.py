@@ -164,3 +164,56 @@ def test_its_stages_are_in_the_latencies_of_the_response():
     assert done["first_token_ms"] == done["first_segment_ms"] == token_at - spoken_until
     assert done["turn_ended_ms"] == 512
     assert done["first_token_ms"] < done["turn_ended_ms"] <= done["first_audio_ms"]
+
+
+def guesses(talk: Talk, words: list[str]) -> int:
+    """How often the model is asked in one turn with a pause after each of these words."""
+    before = len(of_type(talk.all, Generate))
+    for count in range(1, len(words) + 1):
+        talk.speech(320)
+        talk.silence(192)
+        hear_so_far(talk, " ".join(words[:count]))
+    return len(of_type(talk.all, Generate)) - before
+
+
+def test_a_turn_of_many_pauses_is_guessed_at_three_times():
+    talk = Talk()
+    assert guesses(talk, ["turn", "on", "the", "kitchen", "light", "now"]) == 3
+    talk.silence()
+    talk.transcript("turn on the kitchen light now")
+    assert len(of_type(talk.all, Generate)) == 4, "it is answered all the same"
+    talk.answers("Done.")
+    talk.now_ms += 10_000
+    assert guesses(talk, ["thank", "you"]) == 2, "another turn"
+
+
+def test_the_last_guess_that_is_allowed_is_dropped_when_the_words_go_on():
+    talk = Talk()
+    guesses(talk, ["turn", "on", "the", "light"])
+    assert [stopped.generation for stopped in of_type(talk.all, StopGeneration)] == [1, 2, 3]
+
+
+def test_guesses_count_against_the_rate_limit_and_stop_when_it_is_low():
+    talk = Talk(responses_per_minute=4)
+    assert guesses(talk, ["turn", "on", "the", "light"]) == 2
+    talk.silence()
+    answered = talk.transcript("turn on the light")
+    assert event(answered, "response.created")
+    talk.model("Done.", Finished("stop"))
+    done = talk.synthesize()
+    assert event(done, "rate_limits.updated")["rate_limits"][0]["remaining"] == 1
+
+
+def test_a_guess_that_is_used_costs_one_response():
+    talk = pausing(responses_per_minute=4)
+    talk.silence()
+    talk.transcript("What is the time?")
+    talk.model("Noon.", Finished("stop"))
+    assert event(talk.synthesize(), "rate_limits.updated")["rate_limits"][0]["remaining"] == 3
+
+
+def test_without_budget_for_a_guess_the_answer_waits_for_the_end_of_the_turn():
+    talk = pausing(responses_per_minute=1)
+    assert not of_type(talk.all, Generate)
+    talk.silence()
+    assert of_type(talk.transcript("What is the time?"), Generate)

@@ -10,7 +10,7 @@ from streamsrv.core.effects import (
     StopGeneration,
     Synthesize,
 )
-from streamsrv.core.timers import IdleTimeout
+from streamsrv.core.timers import IdleTimeout, ResponseTimeout, SpeechDue
 from streamsrv.engines.llm.base import Finished, Reasoning, Usage
 
 SPOKEN_TURN = [
@@ -225,3 +225,48 @@ def manual() -> dict:
     from streamsrv.protocol.session_object import Audio, AudioInput
 
     return {"audio": Audio(input=AudioInput(turn_detection=None))}
+
+
+LONG = "one two three four five six seven eight nine ten. "
+"""One segment; at 1 s a character it plays for longer than a stalled model may take."""
+
+
+def long_answer() -> tuple[Talk, int]:
+    """The first segment of an answer was sent; the second waits until most of that was played."""
+    talk = Talk()
+    talk.says("Count.")
+    talk.model(LONG, "Eleven. ", Finished("stop"))
+    talk.synthesize(ms_per_character=1000)
+    assert [segment.text for segment in of_type(talk.all, Synthesize)] == [LONG.strip()]
+    due = [timer for timer in of_type(talk.all, SetTimer) if timer.key == SpeechDue(talk.generation)][-1]
+    return talk, due.delay_ms
+
+
+def test_a_response_that_waits_for_its_own_audio_to_be_played_is_not_stalled():
+    talk, due_ms = long_answer()
+    talk.now_ms += 31_000
+    assert of_type(talk.fire(ResponseTimeout(talk.generation)), SetTimer) == [
+        SetTimer(ResponseTimeout(talk.generation), due_ms - 31_000 + 30_000)
+    ]
+    talk.now_ms += due_ms - 31_000
+    talk.fire(SpeechDue(talk.generation))
+    assert event(talk.synthesize(), "response.done")["response"]["status"] == "completed"
+
+
+def test_a_segment_that_is_due_and_does_not_come_is_stalled():
+    talk, due_ms = long_answer()
+    talk.now_ms += due_ms
+    talk.fire(SpeechDue(talk.generation))
+    talk.now_ms += 30_000
+    failed = talk.fire(ResponseTimeout(talk.generation))
+    assert event(failed, "response.done")["response"]["status"] == "failed"
+
+
+def test_a_model_that_stalls_behind_long_audio_is_noticed():
+    talk = Talk()
+    talk.says("Count.")
+    talk.model(LONG)
+    talk.synthesize(ms_per_character=1000)
+    talk.now_ms += 30_000
+    failed = talk.fire(ResponseTimeout(talk.generation))
+    assert event(failed, "response.done")["response"]["status"] == "failed"

@@ -9,7 +9,7 @@ import pytest
 from streamsrv.core import effects
 from streamsrv.core.effects import Effect, Generate, PrepareModel, RecognizeClip, SendAudio
 from streamsrv.errors import Overloaded, Rejected, Unavailable
-from streamsrv.protocol.session_object import Audio, AudioInput, SemanticVad, Session, TurnDetection
+from streamsrv.protocol.session_object import Audio, AudioInput, AudioOutput, SemanticVad, Session, TurnDetection
 from streamsrv.testing.compact import compact
 from streamsrv.testing.ears import UnexpectedEffect
 from streamsrv.testing.faults import Fault
@@ -120,6 +120,23 @@ def test_a_muted_microphone_ends_the_turn_all_the_same():
     record = sound(replace(COUNT, script=(say("please count"), Act(After(0), Mute(30_000)))))
     assert statuses(record) == ["completed"]
     assert record.ended_ms < 30_000
+
+
+LONG = f"{' '.join(40 * ['river'])}. Window."
+
+
+@pytest.mark.parametrize(
+    "client",
+    [ClientTraits(), ClientTraits(held_by_transport=True), ClientTraits(reports_ms=200)],
+    ids=["stock", "transport", "reports"],
+)
+def test_a_slow_voice_is_heard_to_the_end_of_a_long_answer(client: ClientTraits):
+    slow = Session(id="s", expires_at=0, audio=Audio(output=AudioOutput(speed=0.25)))
+    record = sound(replace(COUNT, session=slow, client=client, chat=ChatTraits(answers=(LONG,))))
+    assert statuses(record) == ["completed"]
+    [played] = record.played.values()
+    assert played.received_ms > 55_000, "the second segment waited for longer than a stalled model may take"
+    assert len(played.word_ends) == len(LONG.split())
 
 
 def test_clicks_are_no_turns_and_a_cough_is_nothing_to_answer():

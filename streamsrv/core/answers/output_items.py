@@ -183,6 +183,11 @@ class SpokenMessage(_Message):
         """Whether the model finished it and all of it was synthesised."""
         return self._all_text and self._speaking is None and not self._waiting
 
+    @property
+    def due_ms(self) -> int:
+        """Wall ms at which its next segment is to be synthesised; 0: none waits for that."""
+        return self.ledger.play_until_ms - AHEAD_MS if self._waiting and self._speaking is None else 0
+
     def take_text(self, text: str) -> None:
         self._waiting.extend(self._segmenter.feed(text))
 
@@ -213,7 +218,7 @@ class SpokenMessage(_Message):
             return
         if not self.ledger.in_segment:
             self._begin(self._speaking)
-        self.ledger.send(round(len(speech.pcm) * 1000 / speech.sample_rate), now_ms, speech.words)
+        self.ledger.send(len(speech.pcm) * 1000 / speech.sample_rate, now_ms, speech.words)
         self._outbox.emit(SendAudio(self._place, speech.pcm, speech.sample_rate, self._items.plan.format))
 
     def segment_spoken(self) -> None:

@@ -30,7 +30,7 @@ class Response:
         self.timeline = timeline
         self.status: ResponseStatus = "in_progress"
         self.message: SpokenMessage | WrittenMessage | None = None
-        self.last_progress_ms = now_ms
+        self._last_progress_ms = now_ms
         self._conversation_id = conversation.id if plan.in_conversation else None
         self._outbox = outbox
         self._items = OutputItems(plan, generation, conversation, outbox)
@@ -53,6 +53,12 @@ class Response:
     def done(self) -> bool:
         return self.status != "in_progress"
 
+    @property
+    def idle_since_ms(self) -> int:
+        """Since when a stage owes progress: not while the next segment waits until more of its audio was played."""
+        due_ms = self.message.due_ms if isinstance(self.message, SpokenMessage) else 0
+        return max(self._last_progress_ms, due_ms)
+
     def take(self, delta: Delta, now_ms: int) -> None:
         """Take one delta of the language model."""
         if isinstance(delta, Text | ToolCallDelta):
@@ -74,7 +80,7 @@ class Response:
 
     def go_on(self, now_ms: int) -> None:
         """Speak what is due; close the response when nothing is left."""
-        self.last_progress_ms = now_ms
+        self._last_progress_ms = now_ms
         if isinstance(self.message, SpokenMessage):
             self.message.speak(now_ms)
             if self.message.begun:
@@ -83,7 +89,7 @@ class Response:
 
     def take_speech(self, speech: SpeechOutput, now_ms: int) -> None:
         """Take audio of the segment that is being synthesised."""
-        self.last_progress_ms = now_ms
+        self._last_progress_ms = now_ms
         if isinstance(self.message, SpokenMessage):
             self.timeline.mark("first_audio", now_ms)
             self.message.take_speech(speech, now_ms)

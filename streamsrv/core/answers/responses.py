@@ -30,11 +30,14 @@ from streamsrv.protocol.items import (
     ItemReference,
     MessageItem,
     check_item,
+    refuse_audio,
 )
 from streamsrv.protocol.session_object import AudioOutput, NamedFunction, Session, VoiceId, check_available
 
 STALL_MS = 30_000
 """A response without any progress for this long has failed."""
+MAX_GUESSES = 3
+"""Answers begun in the pauses of one turn: each is a request to the model, and later ones are rarely used."""
 MAX_PARALLEL = 8
 """Responses at once in one session: one in the conversation, the others out-of-band."""
 
@@ -71,6 +74,7 @@ class Responses:
         self._unplayed: dict[str, Timeline] = {}  # of answers that ended before their audio was heard of, by item
         self._ended = False
         self._speculation: Speculation | None = None
+        self._guesses = 0  # in this turn of the user
 
     def __contains__(self, generation: int) -> bool:
         return generation in self._live or self._is_speculative(generation)
@@ -118,8 +122,12 @@ class Responses:
             else:
                 self._outbox.emit(question)
 
-    def speculate(self, text: str, session: Session) -> None:
-        """Begin the answer that would follow if the user's turn ended with these words."""
+    def begin_turn(self) -> None:
+        """The user has the floor."""
+        self._guesses = 0
+
+    def speculate(self, text: str, session: Session, now_ms: int) -> None:
+        """Begin the answer that would follow if the user's turn ended with these words, unless that costs too much."""
         item = MessageItem(role="user", content=[InputText(text)])
         options = ResponseOptions()
         request = _request(options, session, [*self._conversation.items, item])
@@ -128,6 +136,9 @@ class Responses:
         if self._speculation is not None and self._speculation.answers(question, speech):
             return
         self.discard_speculation()
+        if self._guesses >= MAX_GUESSES or not self._rate_limit.take_spare(now_ms):
+            return
+        self._guesses += 1
         self._speculation = Speculation(replace(question, generation=self._next_generation()), speech)
         self._outbox.emit(self._speculation.asked)
 
@@ -143,8 +154,9 @@ class Responses:
             self._speculation.take(delta, self._outbox, now_ms)
             return
         response = self._live[generation]
+        had_message = response.message is not None
         response.take(delta, now_ms)
-        if isinstance(response.message, SpokenMessage):
+        if isinstance(response.message, SpokenMessage) and not had_message:
             plan = response.plan
             self._output_audio.add(
                 response.message, response_id=plan.id, in_conversation=plan.in_conversation, now_ms=now_ms
@@ -230,8 +242,8 @@ class Responses:
         self._unplayed.clear()
 
     def check_progress(self, generation: int, now_ms: int) -> None:
-        """End a response that made no progress within `STALL_MS`; if it did, or waits for words, look again later."""
-        idle_ms = 0 if generation in self._waiting else now_ms - self._live[generation].last_progress_ms
+        """End a response that made no progress within `STALL_MS`; if it did, or none is due, look again later."""
+        idle_ms = 0 if generation in self._waiting else now_ms - self._live[generation].idle_since_ms
         if idle_ms < STALL_MS:
             self._outbox.emit(SetTimer(ResponseTimeout(generation), STALL_MS - idle_ms))
         else:
@@ -253,6 +265,7 @@ class Responses:
     def _adopt(self, guess: Speculation, response: Response, now_ms: int) -> None:
         """What was guessed is the answer: give it to the response, which goes on under its generation."""
         self._speculation = None
+        self._rate_limit.give_back(now_ms)  # the response was counted, too
         self._outbox.emit(RecordSpeculation(guess.tokens, used=True))
         self._outbox.emit(ClearTimer(ResponseTimeout(response.generation)))
         del self._live[response.generation]
@@ -296,6 +309,7 @@ class Responses:
         for index, item in enumerate(given):
             if not isinstance(item, ItemReference):
                 check_item(item, f"response.input[{index}]")
+                refuse_audio(item, f"response.input[{index}]")
                 if isinstance(item, FunctionCallItem):
                     item.call_id = item.call_id or self._outbox.new_id("call")
             items.append(self._conversation.get(item.id, "retrieve") if isinstance(item, ItemReference) else item)

@@ -25,26 +25,33 @@ class PlaybackLedger:
     """Keeps, for one spoken item, text and audio side by side.
 
     Audio is counted as sent; what of it was played is known from the client's reports, or, without reports, estimated
-    by assuming that the client plays what it receives at once and in real time.
+    by assuming that the client plays what it receives at once and in real time. While playback is held its time stands
+    still: runs are kept in wall ms less the time for which playback was held.
     """
 
     def __init__(self, speed: float = 1.0) -> None:
         self._speed = speed
         self.transcript = ""
         """Text of all segments whose audio began to be sent."""
-        self.sent_ms = 0
+        self._sent_ms = 0.0
         self.words: list[PlacedWord] = []
         self.truncated_ms: int | None = None
         """Where the client says that playback was cut off."""
-        self.starts_ms = 0
-        """Wall ms before which it is not played, because the client still plays what came before it."""
+        self._starts_ms = 0
         self._stopped_ms: int | None = None
+        self._held_since_ms: int | None = None
+        self._held_ms = 0  # in total, until it was last resumed
         self._cut_off = False
         self._segment_text = ""
         self._segment_start_ms = 0
         self._segment_words: list[SpokenWord] = []
-        self._runs: list[tuple[int, int]] = []  # (wall ms, audio ms) where uninterrupted playback began
+        self._runs: list[tuple[int, int]] = []  # (ms, audio ms) where uninterrupted playback began
         self._reported_ms: int | None = None
+
+    @property
+    def sent_ms(self) -> int:
+        """Audio sent so far."""
+        return round(self._sent_ms)
 
     def begin_segment(self, text: str) -> None:
         """The audio of `text` comes next."""
@@ -53,11 +60,11 @@ class PlaybackLedger:
         self._segment_words = []
         self.transcript += text
 
-    def send(self, duration_ms: int, now_ms: int, words: tuple[SpokenWord, ...] = ()) -> None:
+    def send(self, duration_ms: float, now_ms: int, words: tuple[SpokenWord, ...] = ()) -> None:
         """`duration_ms` of the segment's audio goes out now; `words` (ms since the segment's start) are in it."""
-        if now_ms >= self.play_until_ms:
-            self._runs.append((max(now_ms, self.starts_ms), self.sent_ms))
-        self.sent_ms += duration_ms
+        if self._at(now_ms) >= self._run_end_ms:
+            self._runs.append((max(self._at(now_ms), self._starts_ms), self.sent_ms))
+        self._sent_ms += duration_ms
         self._segment_words.extend(words)
 
     def end_segment(self, *, complete: bool = True) -> list[PlacedWord]:
@@ -84,11 +91,10 @@ class PlaybackLedger:
 
     @property
     def play_until_ms(self) -> int:
-        """Wall ms at which all audio sent so far will have been played."""
+        """Wall ms at which all audio sent so far will have been played, if a hold that is going on ends at once."""
         if not self._runs:
             return 0
-        wall_ms, audio_ms = self._runs[-1]
-        until_ms = wall_ms + self.sent_ms - audio_ms
+        until_ms = self._run_end_ms + self._held_ms
         return until_ms if self._stopped_ms is None else min(until_ms, self._stopped_ms)
 
     def stop(self, now_ms: int) -> None:
@@ -99,15 +105,24 @@ class PlaybackLedger:
     def stopped(self) -> bool:
         return self._stopped_ms is not None
 
-    def postpone(self, held_ms: int) -> None:
-        """Playback was held for so long: what was not played until then is played that much later."""
-        self._runs = [(wall_ms + held_ms, audio_ms) for wall_ms, audio_ms in self._runs]
-        self.starts_ms += held_ms
+    def play_after(self, until_ms: int) -> None:
+        """The client plays something else until then (wall ms)."""
+        self._starts_ms = until_ms - self._held_ms
+
+    def hold(self, now_ms: int) -> None:
+        """Playback stands still."""
+        self._held_since_ms = now_ms
+
+    def resume(self, now_ms: int) -> None:
+        """Playback goes on from where it was held."""
+        if self._held_since_ms is not None:
+            self._held_ms += now_ms - self._held_since_ms
+            self._held_since_ms = None
 
     def report(self, audio_ms: int, now_ms: int) -> None:
         """The client has played up to `audio_ms` by now, and is taken to go on from there."""
         self._reported_ms = min(audio_ms, self.sent_ms)
-        self._runs = [(now_ms, self._reported_ms)]
+        self._runs = [(self._at(now_ms), self._reported_ms)]
 
     @property
     def reported(self) -> bool:
@@ -118,12 +133,13 @@ class PlaybackLedger:
         """Audio played by now: as last reported, else estimated."""
         if self._reported_ms is not None:
             return self._reported_ms
-        index = bisect_right(self._runs, now_ms, key=lambda run: run[0]) - 1
+        at_ms = self._at(now_ms)
+        index = bisect_right(self._runs, at_ms, key=lambda run: run[0]) - 1
         if index < 0:
             return 0
-        wall_ms, audio_ms = self._runs[index]
+        began_ms, audio_ms = self._runs[index]
         end_ms = self._runs[index + 1][1] if index + 1 < len(self._runs) else self.sent_ms
-        return min(audio_ms + now_ms - wall_ms, end_ms)
+        return min(audio_ms + at_ms - began_ms, end_ms)
 
     def heard_text(self, audio_ms: int) -> str:
         """The transcript up to the last word that was completely played at `audio_ms`."""
@@ -131,3 +147,13 @@ class PlaybackLedger:
             return self.transcript.rstrip()
         heard = [word for word in self.words if word.end_ms <= audio_ms]
         return self.transcript[: heard[-1].end_of_text] if heard else ""
+
+    def _at(self, now_ms: int) -> int:
+        """Wall ms to the time of the runs."""
+        return (now_ms if self._held_since_ms is None else self._held_since_ms) - self._held_ms
+
+    @property
+    def _run_end_ms(self) -> int:
+        """When all audio sent so far will have been played, in the time of the runs."""
+        began_ms, audio_ms = self._runs[-1] if self._runs else (0, self.sent_ms)
+        return began_ms + self.sent_ms - audio_ms

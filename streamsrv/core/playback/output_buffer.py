@@ -10,6 +10,8 @@ from streamsrv.protocol.session_object import Session
 
 ECHO_DELAY_MS = 1000
 """From the time at which something is played, as far as we know, until its echo has been heard."""
+TRUNCATION_TOLERANCE_MS = 20
+"""A client may be so far beyond the end of an item: it counts in frames of 20 ms."""
 HOLD_EVENTS = "playback.hold"
 """Name under which a client asks to be told to hold, resume and clear its playback; it then reports what it plays."""
 
@@ -30,7 +32,8 @@ class OutputAudio:
         self._response_ids: dict[str, str] = {}  # by item, until its playback has ended
         self._playing: list[str] = []  # items to trim when the user speaks up, in the order in which they are played
         self._started: set[str] = set()  # responses of which something is played by the transport
-        self._held_since_ms: int | None = None
+        self._deleted: set[str] = set()  # items that are not in the conversation any more, and may still be heard
+        self._is_held = False
 
     def configure(self, session: Session) -> None:
         """The session's options changed."""
@@ -52,7 +55,7 @@ class OutputAudio:
         return max((self._ledgers[item_id].play_until_ms for item_id in self._playing), default=0)
 
     def is_playing(self, now_ms: int) -> bool:
-        return self._held_since_ms is not None or self.play_until_ms > now_ms
+        return self._is_held or self.play_until_ms > now_ms
 
     def may_echo(self, now_ms: int) -> bool:
         """Whether what a microphone hears now may be what was played: it takes its time to arrive."""
@@ -71,24 +74,31 @@ class OutputAudio:
         self._ledgers[item_id] = message.ledger
         self._response_ids[item_id] = response_id
         if in_conversation:
-            message.ledger.starts_ms = self.play_until_ms
+            message.ledger.play_after(self.play_until_ms)
+            if self._is_held:
+                message.ledger.hold(now_ms)
             self._playing = [i for i in self._playing if self._ledgers[i].play_until_ms > now_ms]
             self._playing.append(item_id)
+            for silent_id in self._deleted.difference(self._playing):
+                del self._ledgers[silent_id]
+            self._deleted.intersection_update(self._playing)
 
     def hold(self, now_ms: int) -> None:
         """Somebody speaks who may want to interrupt: be silent while that is found out, where that is possible."""
-        if not self.can_hold or self._held_since_ms is not None:
+        if not self.can_hold or self._is_held:
             return
-        self._held_since_ms = now_ms
+        self._is_held = True
+        for item_id in self._playing:
+            self._ledgers[item_id].hold(now_ms)
         self._control(HoldPlayback(), "streamsrv.playback.hold")
 
     def resume(self, now_ms: int) -> None:
         """They do not: go on from where playback was held."""
-        if self._held_since_ms is None:
+        if not self._is_held:
             return
-        held_ms, self._held_since_ms = now_ms - self._held_since_ms, None
+        self._is_held = False
         for item_id in self._playing:
-            self._ledgers[item_id].postpone(held_ms)
+            self._ledgers[item_id].resume(now_ms)
         self._control(ResumePlayback(), "streamsrv.playback.resume")
 
     def interrupt(self, now_ms: int) -> None:
@@ -109,14 +119,22 @@ class OutputAudio:
             raise ProtocolError("invalid_value", "This event is only for WebRTC and telephone sessions.", "type")
 
     def truncate(self, item_id: str, audio_end_ms: int, now_ms: int) -> None:
-        """No more than `audio_end_ms` of an item was played. Raises `ProtocolError`."""
-        ledger = self._ledgers.get(item_id)
+        """No more than `audio_end_ms` of an item was played. Raises `ProtocolError`, and changes nothing."""
+        ledger = None if item_id in self._deleted else self._ledgers.get(item_id)
         if ledger is None:
             raise ProtocolError(
                 "item_truncate_invalid_item_id",
                 f"Error: only spoken assistant messages can be truncated, and '{item_id}' is none.",
                 "item_id",
             )
+        limit_ms = ledger.sent_ms if ledger.truncated_ms is None else ledger.truncated_ms
+        if audio_end_ms > limit_ms + TRUNCATION_TOLERANCE_MS:
+            raise ProtocolError(
+                "invalid_value",
+                f"Invalid value {audio_end_ms} for 'audio_end_ms': the item's audio ends at {limit_ms} ms.",
+                "audio_end_ms",
+            )
+        audio_end_ms = min(audio_end_ms, limit_ms)
         ledger.truncated_ms = audio_end_ms
         ledger.stop(now_ms)
         self.keep_heard(item_id, audio_end_ms)
@@ -141,7 +159,8 @@ class OutputAudio:
         if response_id is None:
             return
         ledger = self._ledgers.get(item_id)
-        if ledger is not None and ledger.stopped and ledger.truncated_ms is None:
+        is_cut_off = ledger is not None and ledger.stopped and ledger.truncated_ms is None
+        if ledger is not None and is_cut_off and item_id not in self._deleted:
             self.truncate(item_id, min(audio_ms, ledger.sent_ms), now_ms)
         if response_id in self._started and response_id not in self._response_ids.values():
             self._started.remove(response_id)
@@ -156,16 +175,18 @@ class OutputAudio:
             self.keep_heard(message.item.id, ledger.sent_ms)
 
     def forget(self, item_id: str) -> None:
-        """An item was deleted: what was heard of it does not matter any more."""
-        self._playing = [other for other in self._playing if other != item_id]
-        self._ledgers.pop(item_id, None)
+        """An item was deleted: what is heard of it does not matter any more, but it plays on until it is stopped."""
+        if item_id in self._playing:
+            self._deleted.add(item_id)
+        else:
+            self._ledgers.pop(item_id, None)
 
     def keep_heard(self, item_id: str, audio_ms: int) -> None:
-        if item_id in self._ledgers:  # the client may have deleted the item
+        if item_id in self._ledgers and item_id not in self._deleted:
             self._conversation.set_transcript(item_id, self._ledgers[item_id].heard_text(audio_ms))
 
     def _clear(self) -> None:
-        self._held_since_ms = None
+        self._is_held = False
         self._control(ClearPlayback(), "streamsrv.playback.clear")
         for response_id in sorted(self._started):
             self._outbox.send("output_audio_buffer.cleared", response_id=response_id)
