@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
+from typing import Any
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
@@ -10,21 +11,27 @@ from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
 from starlette.routing import Mount, Route, WebSocketRoute
 
-from streamsrv.access.authentication import Authentication
 from streamsrv.config import Settings
 from streamsrv.engines.loaded import Engines
 from streamsrv.http import calls, capabilities, chat, client_secrets, models, speech, status, transcriptions
 from streamsrv.http.captions import caption_routes
-from streamsrv.http.errors import http_exception
+from streamsrv.http.errors import http_exception, protocol_error
+from streamsrv.http.identity import Authenticated, RequestIds
 from streamsrv.http.pages import page_routes
+from streamsrv.protocol.errors import ProtocolError
 from streamsrv.service import Service
 from streamsrv.transports.webrtc.calls import serving_calls
 from streamsrv.transports.websocket import realtime
+
+EXCEPTION_HANDLERS: dict[Any, Any] = {HTTPException: http_exception, ProtocolError: protocol_error}
+"""Loosely typed: Starlette has no type for a handler of requests and WebSockets."""
 
 
 def build_app(settings: Settings, engines: Engines) -> Starlette:
     """The server as an ASGI application, over models that are loaded and warm."""
     service = Service(settings, engines)
+
+    needs_key = Middleware(Authenticated, service.authentication.of_request)
 
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncGenerator[None]:
@@ -36,13 +43,13 @@ def build_app(settings: Settings, engines: Engines) -> Starlette:
 
     app = Starlette(
         lifespan=lifespan,
-        middleware=_cross_origin(settings),
-        exception_handlers={HTTPException: http_exception},
+        middleware=[Middleware(RequestIds), *_cross_origin(settings)],
+        exception_handlers=EXCEPTION_HANDLERS,
         routes=[
             WebSocketRoute("/v1/realtime", realtime),
             Mount("/v1/streamsrv/captions", routes=caption_routes()),
             *_call_routes(),
-            Mount("/v1", routes=_rest_routes(), middleware=[Middleware(Authentication, settings)]),
+            Mount("/v1", routes=_rest_routes(), middleware=[needs_key]),
             Route("/healthz", status.healthz),
             Route("/readyz", status.readyz),
             Route("/metrics", status.metrics),

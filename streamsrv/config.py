@@ -66,6 +66,8 @@ class Settings(BaseSettings):
     """A conversation ends after that; 0: it lasts as long as its client stays."""
     max_transcription_minutes: Annotated[float, Field(ge=0, le=MAX_MINUTES)] = 0
     """The same for sessions of type `transcription`, captions among them."""
+    max_sessions_per_key: Annotated[int, Field(ge=1)] | None = None
+    """Sessions at once of one API key, those of its client secrets included; None: no limit but `max_sessions`."""
     responses_per_minute: Annotated[int, Field(ge=1)] = 120
     """For each session."""
     speculative: bool = True
@@ -80,6 +82,8 @@ class Settings(BaseSettings):
     """With `api_keys`: who knows the name of a caption room may read it without a key. Speaking always needs one."""
     max_requests: Annotated[int, Field(ge=1)] = 8
     """REST requests (speech, transcriptions, chat) that are answered at once; one more gets 503."""
+    max_requests_per_key: Annotated[int, Field(ge=1)] | None = None
+    """REST requests at once of one API key; one more gets 429. None: no limit but `max_requests`."""
     max_upload_bytes: Annotated[int, Field(ge=1)] = 25 * 1024 * 1024
     """Longest body of a transcription request."""
     max_audio_seconds: Annotated[float, Field(gt=0)] = 3600

@@ -3,15 +3,26 @@
 import gc
 import socket
 from collections.abc import Callable
+from typing import Any
 
 import uvicorn
 from starlette.applications import Starlette
+from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
 from streamsrv.service import Service
 from streamsrv.transports.websocket import MAX_FRAME_BYTES
 
 STALL_MS = 60_000
 """A connection whose client takes nothing of what is waiting for it for this long is dropped by the kernel."""
+
+
+class WebSocketProtocol(WebSocketsSansIOProtocol):
+    """Takes a refusal before the upgrade for a handshake that is complete; uvicorn would log an error after each."""
+
+    async def send(self, message: Any) -> None:
+        await super().send(message)
+        if message["type"] == "websocket.http.response.body" and not message.get("more_body", False):
+            self.handshake_complete = True
 
 
 class Server(uvicorn.Server):
@@ -23,6 +34,7 @@ class Server(uvicorn.Server):
             app,
             log_level="warning",  # below, it writes every frame and header, with keys and words in them
             access_log=False,
+            ws=WebSocketProtocol,
             ws_max_size=MAX_FRAME_BYTES,
             ws_per_message_deflate=False,
             timeout_graceful_shutdown=5,

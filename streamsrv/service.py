@@ -4,52 +4,111 @@ import asyncio
 import os
 import secrets
 import time
-from collections.abc import Callable, Generator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from streamsrv.access.admission import Admission, Limits, Place
+from streamsrv.access.authentication import Authentication
 from streamsrv.access.client_secrets import ClientSecrets
+from streamsrv.access.opening import Opening, begin_now, max_session_ms
+from streamsrv.access.principal import Principal
+from streamsrv.access.refusal import Refusal
 from streamsrv.captions.rooms import Rooms
 from streamsrv.config import Settings
+from streamsrv.core.session import SessionCore
 from streamsrv.engines.loaded import Engines
+from streamsrv.ids import new_id
 from streamsrv.inference.load import Load
 from streamsrv.metrics import Metrics
+from streamsrv.protocol.session_object import Session
+from streamsrv.runtime.channel import Channel, Speaker
+from streamsrv.runtime.driver import SessionDriver
 
 WATCH_S = 0.5
 """How often the load is measured."""
+MAX_ADMISSION_S = 3.0
+"""How long a client waits at most for sessions that began just before it to be measured."""
 
 
 @dataclass(slots=True)
 class Service:
-    """Settings, loaded models, and how many sessions and REST requests are going on."""
+    """Settings, loaded models, who may come in, and the start of each session."""
 
     settings: Settings
     engines: Engines
     metrics: Metrics = field(default_factory=Metrics)
-    sessions: int = 0
-    requests: int = 0
     load: Load = field(default_factory=lambda: Load(_cores()))
     client_secrets: ClientSecrets = field(init=False)
+    authentication: Authentication = field(init=False)
+    opening: Opening = field(init=False)
+    admission: Admission = field(init=False)
     rooms: Rooms = field(init=False)
+    _measured: asyncio.Event = field(default_factory=asyncio.Event)
 
     def __post_init__(self) -> None:
-        chosen = self.settings.secret_key
+        settings = self.settings
+        chosen = settings.secret_key
         self.client_secrets = ClientSecrets(chosen.get_secret_value().encode() if chosen else secrets.token_bytes(32))
+        self.authentication = Authentication(settings, self.client_secrets)
+        self.opening = Opening(settings, self.client_secrets, self.engines.chat.name)
+        self.admission = Admission(_limits(settings), self.load if settings.admit_by_load else None)
+        self.metrics.sessions.set_function(lambda: self.admission.sessions)
         self.rooms = Rooms(
-            self.settings.caption_rooms,
-            keep_ms=round(self.settings.caption_keep_minutes * 60_000),
+            settings.caption_rooms,
+            keep_ms=round(settings.caption_keep_minutes * 60_000),
             new_key=lambda: secrets.token_hex(4),
         )
-
         self.engines.scheduler.observe(self.metrics)
         self.engines.voice_activity.observe(self.metrics)
 
     @property
-    def has_room(self) -> bool:
-        """Whether one more session leaves those there are as quick as they are."""
-        if self.sessions >= self.settings.max_sessions:
-            return False
-        return not self.settings.admit_by_load or self.load.has_room(self.sessions)
+    def sessions(self) -> int:
+        """Sessions that go on, and those that are about to begin."""
+        return self.admission.sessions
+
+    @property
+    def requests(self) -> int:
+        """REST requests that are answered and take time."""
+        return self.admission.requests
+
+    async def admit(self, principal: Principal) -> Place:
+        """A place for a session, which the caller gives back; raises `Refusal`.
+
+        When many clients come at once, they wait here in turn until those before them are measured.
+        """
+        try:
+            await self._wait_for_measurement(principal)
+            return self.admission.take_session(principal)
+        except Refusal:
+            self.metrics.refused.inc()
+            raise
+
+    async def _wait_for_measurement(self, principal: Principal) -> None:
+        deadline_s = time.monotonic() + MAX_ADMISSION_S
+        while self.admission.is_measuring(principal) and (left_s := deadline_s - time.monotonic()) > 0:
+            try:
+                async with asyncio.timeout(left_s):
+                    await self._measured.wait()
+            except TimeoutError:
+                return
+
+    def start_session(
+        self, session: Session, principal: Principal, channel: Channel, speaker: Speaker | None = None
+    ) -> SessionDriver:
+        """What runs a session over a transport, from now on; the caller has a place for it, and runs it.
+
+        `speaker`: where the transport plays the answers, and not the client.
+        """
+        core = SessionCore(
+            begin_now(session, self.settings),
+            new_id=new_id,
+            responses_per_minute=self.settings.responses_per_minute,
+            speculative=self.settings.speculative,
+            holds_playback=speaker is not None,
+            max_session_ms=max_session_ms(session, self.settings),
+            caption_rooms=principal.caption_rooms,
+        )
+        return SessionDriver(core, self.engines, channel, new_id, self.metrics, self.rooms, speaker)
 
     async def watch(self, media_cpu_s: Callable[[], float]) -> None:
         """Measure, until cancelled, how busy this process and its media processes are."""
@@ -61,7 +120,7 @@ class Service:
             return [occupancy.total_s for occupancy in self.engines.occupancies]
 
         while True:
-            started_s, cpu_s, model_s = time.monotonic(), used_s(), at_work_s()
+            started_s, cpu_s, model_s, begun = time.monotonic(), used_s(), at_work_s(), self.admission.sessions_begun
             await asyncio.sleep(WATCH_S)
             seconds = time.monotonic() - started_s
             queue_age_s = self.engines.scheduler.queue_age_s
@@ -69,35 +128,27 @@ class Service:
             self.load.observe(
                 seconds,
                 sessions=self.sessions,
+                started=self.admission.sessions_begun - begun,
                 cpu_s=used_s() - cpu_s,
                 model_s=max((now - before for now, before in zip(at_work_s(), model_s, strict=True)), default=0.0),
                 lag_s=lag_s,
                 queue_age_s=queue_age_s,
             )
+            self._measured.set()
+            self._measured = asyncio.Event()
             self.metrics.event_loop_lag.observe(lag_s)
             self.metrics.queue_age.set(queue_age_s)
             self.metrics.busy.set(self.load.busy)
             self.metrics.model_busy.set(self.load.model_busy)
 
-    @contextmanager
-    def session(self) -> Generator[None]:
-        """Occupy one place while a session runs."""
-        self.sessions += 1
-        self.metrics.sessions.set(self.sessions)
-        try:
-            yield
-        finally:
-            self.sessions -= 1
-            self.metrics.sessions.set(self.sessions)
 
-    @contextmanager
-    def request(self) -> Generator[None]:
-        """Count a REST request while it is answered."""
-        self.requests += 1
-        try:
-            yield
-        finally:
-            self.requests -= 1
+def _limits(settings: Settings) -> Limits:
+    return Limits(
+        settings.max_sessions,
+        settings.max_requests,
+        settings.max_sessions_per_key,
+        settings.max_requests_per_key,
+    )
 
 
 def _cores() -> int:

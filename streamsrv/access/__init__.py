@@ -1,1 +1,1 @@
-"""Who may do what: authentication, client secrets, and how a session begins."""
+"""Who may do what: authentication, client secrets, admission, and how a session begins."""

@@ -1,16 +1,17 @@
-"""Who may connect: keys and web origins, checked before anything else is done for a client."""
+"""Who may connect: keys, client secrets and web origins, checked before anything else is done for a client."""
 
 import hmac
 import time
+from collections.abc import Callable
 from urllib.parse import SplitResult, urlsplit
 
 from starlette.requests import HTTPConnection
-from starlette.responses import Response
-from starlette.types import ASGIApp, Receive, Scope, Send
 
-from streamsrv.access.client_secrets import PREFIX, ClientSecrets, UnusableSecret
+from streamsrv.access.client_secrets import PREFIX, ClientSecrets
+from streamsrv.access.principal import LOOPBACK, PUBLIC, Principal, key_id
+from streamsrv.access.refusal import Refusal
 from streamsrv.config import Settings, is_loopback
-from streamsrv.http.errors import describe, error_response
+from streamsrv.log_context import log_as
 
 KEY_SUBPROTOCOL = "openai-insecure-api-key."
 """Prefix of the WebSocket subprotocol in which browsers carry the key: they cannot set headers."""
@@ -32,68 +33,95 @@ def presented_key(connection: HTTPConnection) -> str | None:
     return connection.headers.get("api-key")
 
 
-def presented_client_secret(connection: HTTPConnection, settings: Settings) -> str | None:
-    """The client secret of a client, be it valid or not; None for one that comes with a key of the server or none."""
-    key = presented_key(connection)
-    return key if key is not None and key.startswith(PREFIX) and not _is_known(key, settings) else None
+def identify(connection: HTTPConnection, authenticate: Callable[[HTTPConnection], Principal]) -> Principal:
+    """The principal of a connection, which carries it from now on as `state.principal`, as does the log.
 
-
-def refusal(
-    connection: HTTPConnection, settings: Settings, client_secrets: ClientSecrets | None = None
-) -> Response | None:
-    """The response that turns a client away, or None for one that may come in.
-
-    `client_secrets`: where a session is to be opened, for which one of these is as good as a key. It is not used up.
-    Without keys whoever reaches loopback is trusted, but not any page that a browser on this machine has open: the
-    page must come from this server (its `Host` a loopback name, which also stops DNS rebinding) or be allowed.
+    `authenticate` is a method of `Authentication`. Raises `Refusal`.
     """
-    secret = presented_client_secret(connection, settings)
-    if secret is not None and client_secrets is not None:
-        try:
-            client_secrets.check(secret, int(time.time()))
-        except UnusableSecret as error:
-            return describe(error)
-    elif settings.api_keys and not _is_known(presented_key(connection), settings):
-        message = "Incorrect or missing API key."
-        if secret is not None:
-            message = "A client secret opens a realtime session and nothing else; here an API key is needed."
-        return error_response(401, message, code="invalid_api_key")
-    if not settings.api_keys:
-        host = _split(f"//{connection.headers.get('host', '')}").hostname or ""
-        if not is_loopback(host):
-            return error_response(
-                403, f"This server has no key and serves loopback only, not '{host}'.", code="forbidden"
-            )
-    origin = connection.headers.get("origin")
-    if origin is not None and not _origin_allowed(origin, connection, settings):
-        return error_response(403, f"Pages of the origin '{origin}' may not connect.", code="origin_not_allowed")
-    return None
+    principal = authenticate(connection)
+    connection.state.principal = principal
+    log_as(*getattr(connection.state, "request_ids", ()), str(principal))
+    return principal
 
 
 class Authentication:
-    """ASGI middleware that turns HTTP requests away by `refusal`; WebSockets are left to their transport."""
+    """Tells who a connection comes from; each method raises `Refusal` for a client that may not do what it names.
 
-    def __init__(self, app: ASGIApp, settings: Settings) -> None:
-        self._app = app
+    Clients of a server without keys are trusted if they reach loopback, but not any page that a browser on this machine
+    has open: the page must come from this server (its `Host` a loopback name, which also stops DNS rebinding) or be of
+    an allowed origin.
+    """
+
+    def __init__(self, settings: Settings, client_secrets: ClientSecrets) -> None:
         self._settings = settings
+        self._client_secrets = client_secrets
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        denial = refusal(HTTPConnection(scope), self._settings) if scope["type"] == "http" else None
-        await (denial or self._app)(scope, receive, send)
+    def of_request(self, connection: HTTPConnection) -> Principal:
+        """For everything that needs an API key."""
+        principal = self._of_key(connection)
+        self._check_page(connection)
+        return principal
 
+    def of_session(self, connection: HTTPConnection) -> Principal:
+        """For a client that opens a session, for which a client secret is enough. The secret stays unused."""
+        secret = self._secret(connection)
+        if secret is None:
+            return self.of_request(connection)
+        grant = self._client_secrets.check(secret, int(time.time()))
+        self._check_page(connection)
+        return Principal(grant.key_id, grant)
 
-def _is_known(key: str | None, settings: Settings) -> bool:
-    given = (key or "").encode()
-    known = [hmac.compare_digest(given, secret.get_secret_value().encode()) for secret in settings.api_keys]
-    return any(known)
+    def of_call(self, connection: HTTPConnection) -> Principal:
+        """For a client that controls a call, for which the secret that opened the call is enough: used, or expired."""
+        secret = self._secret(connection)
+        grant = self._client_secrets.identify(secret) if secret is not None and self._settings.api_keys else None
+        if grant is None:
+            return self.of_request(connection)
+        self._check_page(connection)
+        return Principal(grant.key_id, grant)
 
+    def of_caption_reader(self, connection: HTTPConnection) -> Principal:
+        """For a client that reads captions; on a server with keys that are public, anybody."""
+        settings = self._settings
+        return PUBLIC if settings.captions_public and settings.api_keys else self.of_request(connection)
 
-def _origin_allowed(origin: str, connection: HTTPConnection, settings: Settings) -> bool:
-    if origin in settings.allowed_origins or "*" in settings.allowed_origins:
-        return True
-    if settings.api_keys and not settings.allowed_origins:
-        return True  # the key is the authority, and it is not ambient as a cookie is
-    return _split(origin).netloc == connection.headers.get("host")
+    def _of_key(self, connection: HTTPConnection) -> Principal:
+        if not self._settings.api_keys:
+            return LOOPBACK
+        key = presented_key(connection)
+        if key is not None and self._is_known(key):
+            return Principal(key_id(key))
+        message = "Incorrect or missing API key."
+        if self._secret(connection) is not None:
+            message = "A client secret opens a realtime session and nothing else; here an API key is needed."
+        raise Refusal(401, "invalid_api_key", message)
+
+    def _secret(self, connection: HTTPConnection) -> str | None:
+        """The client secret of a client, valid or not; None for a client with a key of the server or with none."""
+        key = presented_key(connection)
+        return key if key is not None and key.startswith(PREFIX) and not self._is_known(key) else None
+
+    def _is_known(self, key: str) -> bool:
+        given = key.encode()
+        known = [hmac.compare_digest(given, held.get_secret_value().encode()) for held in self._settings.api_keys]
+        return any(known)
+
+    def _check_page(self, connection: HTTPConnection) -> None:
+        if not self._settings.api_keys:
+            host = _split(f"//{connection.headers.get('host', '')}").hostname or ""
+            if not is_loopback(host):
+                raise Refusal(403, "forbidden", f"This server has no key and serves loopback only, not '{host}'.")
+        origin = connection.headers.get("origin")
+        if origin is not None and not self._origin_allowed(origin, connection):
+            raise Refusal(403, "origin_not_allowed", f"Pages of the origin '{origin}' may not connect.")
+
+    def _origin_allowed(self, origin: str, connection: HTTPConnection) -> bool:
+        allowed = self._settings.allowed_origins
+        if origin in allowed or "*" in allowed:
+            return True
+        if self._settings.api_keys and not allowed:
+            return True  # the key is the authority, and it is not ambient as a cookie is
+        return _split(origin).netloc == connection.headers.get("host")
 
 
 def _split(url: str) -> SplitResult:

@@ -9,17 +9,18 @@ import hashlib
 import hmac
 import zlib
 from collections.abc import Iterable
+from dataclasses import dataclass, field
 
 import msgspec
 from msgspec import Struct
 
-from streamsrv.protocol.errors import ProtocolError
+from streamsrv.access.refusal import Refusal
 from streamsrv.protocol.session_object import Session
 
 PREFIX = "ek_"
 """Stock browser clients insist on it."""
-MAX_SECRET = 4000
-"""Characters of a secret. It travels in one header line, of which servers and proxies take 8 KiB."""
+MAX_SECRET_CHARS = 4000
+"""The longest secret. It travels in one header line, of which servers and proxies take 8 KiB."""
 MAX_KEPT_BYTES = 64 * 1024 * 1024
 """Compressed sessions that are too large for a secret and wait here for it; with more, no such secret is made."""
 MAX_USED = 100_000
@@ -27,22 +28,42 @@ MAX_USED = 100_000
 _SIGNATURE_BYTES = hashlib.sha256().digest_size
 
 
-class UnusableSecret(ProtocolError):
+class UnusableSecret(Refusal):
     """A secret opens no session (any more); `message` says why and what to do."""
 
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(401, code, message)
 
-class NoRoomForSecrets(ProtocolError):
+
+class NoRoomForSecrets(Refusal):
     """The server can remember no more secrets for now."""
 
     def __init__(self, message: str) -> None:
-        super().__init__("too_many_client_secrets", message, type="server_error")
+        super().__init__(503, "too_many_client_secrets", message, retry_after_s=60)
 
 
 class _Claims(Struct, array_like=True):
     session_id: str
-    expires_at: int
+    expires_at_s: int
+    key_id: str
+    caption_rooms: list[str]
     session: Session | None
     """None: it is kept by the server."""
+
+
+@dataclass(frozen=True, slots=True)
+class Grant:
+    """What a secret of this server allows.
+
+    `key_id`: the fingerprint of the API key that made it. `caption_rooms`: those its session may speak in.
+    """
+
+    session_id: str
+    key_id: str
+    caption_rooms: frozenset[str]
+    expires_at_s: int
+    carried: Session | None = field(repr=False)
+    """None: the server keeps the session."""
 
 
 class ClientSecrets:
@@ -58,56 +79,74 @@ class ClientSecrets:
         self._used: dict[str, int] = {}  # by session id, as below: when the secret expires
         self._kept: dict[str, tuple[int, bytes]] = {}
 
-    def make(self, session: Session, expires_at: int, now: int) -> str:
-        """The secret that opens this session; raises `NoRoomForSecrets` if it is one large session too many."""
-        secret = self._sign(_Claims(session.id, expires_at, session))
-        if len(secret) <= MAX_SECRET:
+    def make(self, session: Session, *, key_id: str, expires_at_s: int, now_s: int) -> str:
+        """The secret that opens this session; raises `NoRoomForSecrets` if it is one large session too many.
+
+        The session may speak in the caption room that it names here, and in no other.
+        """
+        rooms = [session.captions.room] if session.captions is not None else []
+        claims = _Claims(session.id, expires_at_s, key_id, rooms, session)
+        secret = self._sign(claims)
+        if len(secret) <= MAX_SECRET_CHARS:
             return secret
-        self._keep(session, expires_at, now)
-        return self._sign(_Claims(session.id, expires_at, None))
+        self._keep(session, expires_at_s, now_s)
+        return self._sign(msgspec.structs.replace(claims, session=None))
 
-    def check(self, secret: str, now: int) -> None:
-        """Raises `UnusableSecret` if this secret does not open a session."""
-        self._read(secret, now)
-
-    def redeem(self, secret: str, now: int) -> Session:
-        """The session of a secret, which is used up by this; raises `UnusableSecret` or `NoRoomForSecrets`."""
-        claims = self._read(secret, now)
-        if len(self._used) >= MAX_USED:
-            _drop(self._used, (name for name, expires_at in self._used.items() if expires_at <= now))
-        if len(self._used) >= MAX_USED:
-            raise NoRoomForSecrets("Too many client secrets were used at this server. Try again in some minutes.")
-        self._used[claims.session_id] = claims.expires_at
-        if claims.session is not None:
-            return claims.session
-        _, packed = self._kept.pop(claims.session_id)
-        return msgspec.json.decode(zlib.decompress(packed), type=Session)
-
-    def _read(self, secret: str, now: int) -> _Claims:
+    def identify(self, secret: str) -> Grant | None:
+        """The grant of a secret that this server made, be it used or expired; None for anything else."""
         claims = self._verify(secret)
         if claims is None:
+            return None
+        rooms = frozenset(claims.caption_rooms)
+        return Grant(claims.session_id, claims.key_id, rooms, claims.expires_at_s, claims.session)
+
+    def check(self, secret: str, now_s: int) -> Grant:
+        """The grant of a secret, which stays unused; raises `UnusableSecret` if the secret opens no session."""
+        grant = self.identify(secret)
+        if grant is None:
             message = "This client secret is not of this server, or the server was restarted since. Ask for a new one."
             raise UnusableSecret("invalid_api_key", message)
-        if claims.expires_at <= now:
-            message = f"This client secret expired {now - claims.expires_at} seconds ago. Ask for a new one."
+        self._check_unused(grant, now_s)
+        return grant
+
+    def peek(self, grant: Grant, now_s: int) -> Session:
+        """The session that a grant opens. The secret stays unused; raises `UnusableSecret`."""
+        self._check_unused(grant, now_s)
+        if grant.carried is not None:
+            return grant.carried
+        _, packed = self._kept[grant.session_id]
+        return msgspec.json.decode(zlib.decompress(packed), type=Session)
+
+    def redeem(self, grant: Grant, now_s: int) -> None:
+        """Use the secret up; raises `UnusableSecret` or `NoRoomForSecrets`."""
+        self._check_unused(grant, now_s)
+        if len(self._used) >= MAX_USED:
+            _drop(self._used, (name for name, expires_at_s in self._used.items() if expires_at_s <= now_s))
+        if len(self._used) >= MAX_USED:
+            raise NoRoomForSecrets("Too many client secrets were used at this server. Try again in some minutes.")
+        self._used[grant.session_id] = grant.expires_at_s
+        self._kept.pop(grant.session_id, None)
+
+    def _check_unused(self, grant: Grant, now_s: int) -> None:
+        if grant.expires_at_s <= now_s:
+            message = f"This client secret expired {now_s - grant.expires_at_s} seconds ago. Ask for a new one."
             raise UnusableSecret("client_secret_expired", message)
-        if claims.session_id in self._used:
+        if grant.session_id in self._used:
             message = "This client secret was used before: it opens one session only. Ask for a new one."
             raise UnusableSecret("client_secret_used", message)
-        if claims.session is None and claims.session_id not in self._kept:
+        if grant.carried is None and grant.session_id not in self._kept:
             message = "The server was restarted since it made this client secret. Ask for a new one."
             raise UnusableSecret("client_secret_lost", message)
-        return claims
 
-    def _keep(self, session: Session, expires_at: int, now: int) -> None:
-        _drop(self._kept, (name for name, (expiry, _) in self._kept.items() if expiry <= now))
+    def _keep(self, session: Session, expires_at_s: int, now_s: int) -> None:
+        _drop(self._kept, (name for name, (kept_until_s, _) in self._kept.items() if kept_until_s <= now_s))
         packed = zlib.compress(msgspec.json.encode(session))
         if sum(len(held) for _, held in self._kept.values()) + len(packed) > MAX_KEPT_BYTES:
             raise NoRoomForSecrets(
                 "Too many client secrets with large sessions wait to be used. Ask for one with a smaller session, and "
                 "send the rest with session.update."
             )
-        self._kept[session.id] = (expires_at, packed)
+        self._kept[session.id] = (expires_at_s, packed)
 
     def _sign(self, claims: _Claims) -> str:
         packed = zlib.compress(msgspec.json.encode(claims))
@@ -117,6 +156,8 @@ class ClientSecrets:
 
     def _verify(self, secret: str) -> _Claims | None:
         """What a secret says, or None if we never said it: nothing is unpacked before its signature is verified."""
+        if len(secret) > MAX_SECRET_CHARS:
+            return None
         text = secret.removeprefix(PREFIX)
         try:
             data = base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True)

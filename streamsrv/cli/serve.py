@@ -51,7 +51,11 @@ def read_settings(flags: dict[str, Any] | None = None) -> "Settings":
 def _run(settings: "Settings", log_level: str) -> None:
     import uvloop
 
-    logging.basicConfig(level=log_level.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    from streamsrv.log_context import FORMAT, LogContext
+
+    handler = logging.StreamHandler()
+    handler.addFilter(LogContext())
+    logging.basicConfig(level=log_level.upper(), format=FORMAT, handlers=[handler])
     logging.getLogger("httpx").setLevel(logging.WARNING)  # a line for each request at info
     with contextlib.suppress(KeyboardInterrupt), asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(_serve(settings))

@@ -1,6 +1,6 @@
 """The session's core: one input in, its effects out. No sockets, threads, clocks or models."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 
 from streamsrv.core.answers.responses import Responses
 from streamsrv.core.clips import take_clip
@@ -68,8 +68,8 @@ class SessionCore:
 
     `new_id` makes ids from a prefix. `speculative`: answers may be begun in the last pause of a turn.
     `holds_playback`: the transport plays the answers (`channel.Speaker`), not the client. `max_session_ms`: the session
-    ends after that, as its `expires_at` says; 0: never. All times are ms: of the session's own audio, or (`now_ms`) of
-    the driver's clock.
+    ends after that, as its `expires_at` says; 0: never. `caption_rooms`: those that the client may speak in; None: all.
+    All times are ms: of the session's own audio, or (`now_ms`) of the driver's clock.
     """
 
     def __init__(
@@ -81,6 +81,7 @@ class SessionCore:
         speculative: bool = True,
         holds_playback: bool = False,
         max_session_ms: int = 0,
+        caption_rooms: Collection[str] | None = None,
     ) -> None:
         self.session = session
         self._outbox = Outbox(new_id)
@@ -99,6 +100,7 @@ class SessionCore:
         self._timeline, self._turn_id = Timeline(), ""  # of the user's last turn, and the item it became
         self._speculative = speculative
         self._lifetime = Lifetime(max_session_ms)
+        self._caption_rooms = caption_rooms
         self._now_ms = 0
 
     def start(self) -> list[Effect]:
@@ -304,7 +306,8 @@ class SessionCore:
 
     def _update(self, event: SessionUpdate) -> None:
         held = self.session
-        self.session = update_session(held, event.session, voice_used=self._output_audio.used)
+        voice_used, rooms = self._output_audio.used, self._caption_rooms
+        self.session = update_session(held, event.session, voice_used=voice_used, caption_rooms=rooms)
         if self.session.audio.input.turn_detection is None:
             self._turns.drop_candidate(self._now_ms)
         self._configure()

@@ -7,14 +7,14 @@ from starlette.datastructures import UploadFile
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 
-from streamsrv.access.authentication import refusal
-from streamsrv.access.opening import refusal_when_full, requested_session
+from streamsrv.access.authentication import identify
+from streamsrv.access.refusal import Refusal
 from streamsrv.errors import EngineError
-from streamsrv.http.errors import HttpError, describe, error_response
+from streamsrv.http.errors import HttpError, describe
 from streamsrv.http.request_body import read_body, read_form
 from streamsrv.protocol.errors import ProtocolError
 from streamsrv.service import Service
-from streamsrv.transports.webrtc.calls import Call, Calls, webrtc_is_installed
+from streamsrv.transports.webrtc.calls import Calls, webrtc_is_installed
 
 MAX_SDP_BYTES = 128 * 1024
 """Browsers send 2 to 10 kB."""
@@ -26,41 +26,34 @@ async def create(request: Request) -> Response:
     """Open a call: the body is an SDP offer, or a form with `sdp` and `session`; the answer comes as SDP."""
     service: Service = request.app.state.service
     calls: Calls = request.app.state.calls
-    denial = (
-        refusal(request, service.settings, service.client_secrets) or _not_installed() or refusal_when_full(service)
-    )
-    if denial is not None:
-        return denial
     try:
+        principal = identify(request, service.authentication.of_session)
+        _check_installed()
+        service.admission.check_session(principal)  # before the body is read: the place is taken after it
         sdp, given = await _read(request)
-        if (denial := refusal_when_full(service)) is not None:  # others may have come while the body was read
-            return denial
-        call_id, answer = await calls.open(sdp, lambda: requested_session(request, service, given))
+        session = service.opening.requested(principal, request.query_params, given)
+        call_id, answer = await calls.open(sdp, session, principal)
     except ClientDisconnect:
         return Response(status_code=499)  # nobody reads it
-    except (ProtocolError, EngineError) as error:
+    except EngineError as error:
         return describe(error)
     location = f"{request.scope.get('root_path', '')}/v1/realtime/calls/{call_id}"
     return Response(answer, 201, {"Location": location}, media_type="application/sdp")
 
 
 async def hang_up(request: Request) -> Response:
-    """End a call."""
+    """End a call: with an API key any call, with a client secret the one that it opened."""
     service: Service = request.app.state.service
-    if (denial := refusal(request, service.settings)) is not None:
-        return denial
-    call: Call | None = request.app.state.calls.get(request.path_params["call_id"])
-    if call is None:
-        return error_response(404, "There is no such call.", code="call_not_found", param="call_id")
-    call.hang_up("The call was hung up.")
+    calls: Calls = request.app.state.calls
+    principal = identify(request, service.authentication.of_call)
+    calls.find(request.path_params["call_id"], principal).hang_up("The call was hung up.")
     return JSONResponse({})
 
 
-def _not_installed() -> Response | None:
-    if webrtc_is_installed():
-        return None
-    message = "This server has no WebRTC: the package aiortc is missing (pip install 'streamsrv[webrtc]')."
-    return error_response(501, message, code="webrtc_unavailable", type="server_error")
+def _check_installed() -> None:
+    if not webrtc_is_installed():
+        message = "This server has no WebRTC: the package aiortc is missing (pip install 'streamsrv[webrtc]')."
+        raise Refusal(501, "webrtc_unavailable", message)
 
 
 async def _read(request: Request) -> tuple[str, dict[str, Any]]:

@@ -11,10 +11,9 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response, StreamingResponse
 from starlette.routing import Route
 
-from streamsrv.access.authentication import refusal
+from streamsrv.access.authentication import identify
 from streamsrv.captions.room import Caption, Room
-from streamsrv.http.errors import HttpError, describe, error_response
-from streamsrv.protocol.errors import ProtocolError
+from streamsrv.http.errors import HttpError, error_response
 from streamsrv.service import Service
 from streamsrv.text.subtitles import spoken, srt, vtt
 
@@ -31,18 +30,10 @@ def caption_routes() -> list[Route]:
 def _guarded(answer: Callable[[str, Request, Service], Response]) -> Callable[[Request], Any]:
     async def endpoint(request: Request) -> Response:
         service: Service = request.app.state.service
-        try:
-            return _refusal(request, service) or answer(request.path_params["room"], request, service)
-        except ProtocolError as error:
-            return describe(error)
+        identify(request, service.authentication.of_caption_reader)
+        return answer(request.path_params["room"], request, service)
 
     return endpoint
-
-
-def _refusal(request: Request, service: Service) -> Response | None:
-    """Readers of a public server need no key. Without keys only loopback is served, and so it stays."""
-    settings = service.settings
-    return None if settings.captions_public and settings.api_keys else refusal(request, settings)
 
 
 def _find(name: str, service: Service) -> Room:

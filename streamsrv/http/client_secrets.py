@@ -7,10 +7,8 @@ from msgspec import Meta, Struct, field
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 
-from streamsrv.access.opening import new_session
-from streamsrv.http.errors import describe
+from streamsrv.access.principal import Principal
 from streamsrv.http.request_body import read_json
-from streamsrv.protocol.errors import ProtocolError
 from streamsrv.protocol.session_object import session_to_wire
 from streamsrv.service import Service
 
@@ -32,16 +30,15 @@ async def client_secrets(request: Request) -> Response:
     service: Service = request.app.state.service
     try:
         asked = await read_json(request, ClientSecretRequest)
-        return JSONResponse(_make(asked, service), headers={"Cache-Control": "no-store"})
+        return JSONResponse(_make(asked, request.state.principal, service), headers={"Cache-Control": "no-store"})
     except ClientDisconnect:
         return Response(status_code=499)  # nobody reads it
-    except ProtocolError as error:
-        return describe(error)
 
 
-def _make(asked: ClientSecretRequest, service: Service) -> dict[str, Any]:
-    now = int(time.time())
-    expires_at = now + asked.expires_after.seconds
-    session = new_session(asked.session, service)
-    value = service.client_secrets.make(session, expires_at, now)
-    return {"value": value, "expires_at": expires_at, "session": session_to_wire(session)}
+def _make(asked: ClientSecretRequest, principal: Principal, service: Service) -> dict[str, Any]:
+    now_s = int(time.time())
+    expires_at_s = now_s + asked.expires_after.seconds
+    session = service.opening.new(asked.session)
+    key_id = principal.key_id
+    value = service.client_secrets.make(session, key_id=key_id, expires_at_s=expires_at_s, now_s=now_s)
+    return {"value": value, "expires_at": expires_at_s, "session": session_to_wire(session)}

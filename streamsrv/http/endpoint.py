@@ -4,12 +4,13 @@ import asyncio
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any, Generic, TypeVar
 
-from starlette.requests import ClientDisconnect, Request
+from starlette.requests import ClientDisconnect, HTTPConnection, Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
+from streamsrv.access.refusal import Refusal
 from streamsrv.config import Settings
-from streamsrv.http.errors import describe, error_response
+from streamsrv.http.errors import describe
 from streamsrv.service import Service
 
 Asked = TypeVar("Asked")
@@ -33,10 +34,12 @@ class Endpoint(Generic[Asked]):
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         service: Service = scope["app"].state.service
-        if service.requests >= service.settings.max_requests:
-            await _full(service.settings)(scope, receive, send)
+        try:
+            place = service.admission.take_request(HTTPConnection(scope).state.principal)
+        except Refusal as refusal:
+            await describe(refusal)(scope, receive, send)
             return
-        with service.request():
+        with place:
             try:
                 asked = await self._read(Request(scope, receive), service.settings)
             except ClientDisconnect:
@@ -53,11 +56,6 @@ class Endpoint(Generic[Asked]):
                 await response(scope, receive, send)
 
             await _while_connected(receive, respond())
-
-
-def _full(settings: Settings) -> Response:
-    message = f"All {settings.max_requests} places for requests of this server are taken."
-    return error_response(503, message, code="request_limit_reached", type="server_error", headers={"Retry-After": "2"})
 
 
 async def _while_connected(receive: Receive, work: Coroutine[Any, Any, None]) -> None:

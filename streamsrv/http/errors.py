@@ -4,10 +4,11 @@ import logging
 from http import HTTPStatus
 
 from starlette.exceptions import HTTPException
-from starlette.requests import Request
+from starlette.requests import HTTPConnection, Request
 from starlette.responses import JSONResponse, Response
+from starlette.websockets import WebSocket
 
-from streamsrv.access.client_secrets import NoRoomForSecrets, UnusableSecret
+from streamsrv.access.refusal import Refusal
 from streamsrv.errors import EngineError, Overloaded, Rejected
 from streamsrv.protocol.errors import ProtocolError
 
@@ -39,13 +40,14 @@ def error_response(
 def describe(error: Exception) -> JSONResponse:
     """The response that tells a client what went wrong; what it cannot know of is logged."""
     match error:
-        case UnusableSecret():
-            return error_response(401, error.message, code=error.code, type=error.type)
-        case NoRoomForSecrets():
-            headers = {"Retry-After": "60"}
-            return error_response(503, error.message, code=error.code, type=error.type, headers=headers)
+        case Refusal():
+            headers = {} if error.retry_after_s is None else {"Retry-After": str(error.retry_after_s)}
+            if error.status == HTTPStatus.UNAUTHORIZED:
+                headers["WWW-Authenticate"] = "Bearer"
+            code, kind, param = error.code, error.type, error.param
+            return error_response(error.status, error.message, code=code, type=kind, param=param, headers=headers)
         case ProtocolError():
-            status = error.status if isinstance(error, HttpError) else 400
+            status = error.status if isinstance(error, HttpError) else _STATUS.get(error.code, 400)
             return error_response(status, error.message, code=error.code, type=error.type, param=error.param)
         case Rejected():
             return error_response(400, str(error), code=error.code or "rejected", param=error.param)
@@ -58,6 +60,19 @@ def describe(error: Exception) -> JSONResponse:
         case _:
             logger.error("a request failed", exc_info=error)
             return error_response(500, "Internal error.", code="internal_error", type="server_error")
+
+
+_STATUS = {"caption_room_not_allowed": 403}
+"""Of errors that are more than a bad request."""
+
+
+async def protocol_error(connection: HTTPConnection, error: Exception) -> Response | None:
+    """What a route raised, as its response; a WebSocket gets it in place of the upgrade."""
+    response = describe(error)
+    if isinstance(connection, WebSocket):
+        await connection.send_denial_response(response)
+        return None
+    return response
 
 
 async def http_exception(request: Request, exception: Exception) -> Response:

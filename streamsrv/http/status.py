@@ -3,7 +3,7 @@
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from streamsrv.access.authentication import refusal
+from streamsrv.access.authentication import identify
 from streamsrv.http.errors import error_response
 from streamsrv.service import Service
 
@@ -16,7 +16,7 @@ async def healthz(request: Request) -> Response:
 async def readyz(request: Request) -> Response:
     """Models are loaded and warm (or this would not answer), and there is room for a session."""
     service: Service = request.app.state.service
-    if not service.has_room:
+    if not service.admission.has_room:
         return error_response(503, "No room for another session.", code="session_limit_reached", type="server_error")
     return JSONResponse(
         {"status": "ready", "sessions": service.sessions, "max_sessions": service.settings.max_sessions}
@@ -26,6 +26,5 @@ async def readyz(request: Request) -> Response:
 async def metrics(request: Request) -> Response:
     """`GET /metrics`, for Prometheus; with keys configured it needs one, as everything else does."""
     service: Service = request.app.state.service
-    if (denial := refusal(request, service.settings)) is not None:
-        return denial
+    identify(request, service.authentication.of_request)
     return Response(service.metrics.exposition(), media_type="text/plain; version=0.0.4")

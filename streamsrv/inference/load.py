@@ -13,8 +13,17 @@ MAX_QUEUE_AGE_S = 0.25
 """Work that waits this long is heard as a delay."""
 MAX_LAG_S = 0.1
 """An event loop this late is heard, too."""
+MAX_STALL_S = 4 * MAX_LAG_S
+"""A longer stall counts as this: one of them says nothing about the next, and must not refuse sessions for a minute."""
 SESSION_CORES = 0.15
 """What a session is taken to need before anything is known: about a conversation with the embedded models."""
+START_CORE_S = 0.03
+"""CPU time that a session takes to begin (handshake, streams, first events) and not again: it is not load."""
+EVIDENCE_S = 1.0
+"""Measured time of one session that counts as much as what a session is taken to need."""
+MIN_RELIEF_S = 1.0
+MAX_RELIEF_S = 5.0
+"""Bounds of the time after which a refused client is told to come back: to ask in vain costs little."""
 
 
 class Load:
@@ -25,7 +34,7 @@ class Load:
         self._sessions = 0.0
         """How many there were lately: what was measured lately is theirs, not that of sessions just let in."""
         self.busy = 0.0
-        """Share of all cores that the server used lately (0..1)."""
+        """Share of all cores that the server used lately (0..1), without what it took to begin sessions."""
         self.model_busy = 0.0
         """Share of the time that the local language model was at work lately (0..1)."""
         self.lag_s = 0.0
@@ -34,28 +43,53 @@ class Load:
         """How long the oldest waiting job had waited lately."""
 
     def observe(
-        self, seconds: float, *, sessions: int, cpu_s: float, model_s: float, lag_s: float, queue_age_s: float
+        self,
+        seconds: float,
+        *,
+        sessions: int,
+        started: int = 0,
+        cpu_s: float,
+        model_s: float,
+        lag_s: float,
+        queue_age_s: float,
     ) -> None:
-        """Take what was measured in the last `seconds`: sessions at their end, CPU time used, time the language model
-        was at work, lag of the event loop, age of the queue."""
+        """Take what was measured in the last `seconds`: sessions at their end, sessions that began in them, CPU time
+        used, time the language model was at work, lag of the event loop, age of the queue."""
         share = 1 - math.exp(-seconds / MEMORY_S)
+        # A stall makes its own interval long: its lag counts for the interval without it.
+        lag_share = 1 - math.exp(-max(0.0, seconds - lag_s) / MEMORY_S)
+        cpu_s = max(0.0, cpu_s - started * START_CORE_S)
         self._sessions += share * (sessions - self._sessions)
         self.busy += share * (cpu_s / seconds / self._cores - self.busy)
         self.model_busy += share * (model_s / seconds - self.model_busy)
-        self.lag_s += share * (lag_s - self.lag_s)
+        self.lag_s += lag_share * (min(lag_s, MAX_STALL_S) - self.lag_s)
         self.queue_age_s += share * (queue_age_s - self.queue_age_s)
 
     def has_room(self, sessions: int) -> bool:
         """Whether one session more, as busy as the mean of those there are, leaves them as quick as they are."""
-        if sessions == 0:
-            return True
-        expected = 1 / (1 + self._sessions)  # what is expected of a session matters less, the more were measured
+        return sessions == 0 or self._excess(sessions) <= 1
+
+    def is_measuring(self, sessions: int) -> bool:
+        """Whether nothing measured is too much yet, and some of the sessions have only just begun to be measured."""
+        return sessions - self._sessions > 0.5 and self._measured_excess(1.0) <= 1
+
+    def relief_s(self, sessions: int) -> float:
+        """When there may be room again: the time in which what is too much fades if no more comes."""
+        return min(max(MEMORY_S * math.log(max(1.0, self._excess(sessions))), MIN_RELIEF_S), MAX_RELIEF_S)
+
+    def _excess(self, sessions: int) -> float:
+        """By how much the worst of the measures would exceed its limit with one session more (above 1)."""
+        # What a session is taken to need matters less, the longer sessions were measured.
+        expected = 1 / (1 + self._sessions * MEMORY_S / EVIDENCE_S)
         growth = (sessions + 1) / (self._sessions + expected)
-        return (
-            growth * (self.busy + expected * SESSION_CORES / self._cores) <= MAX_BUSY
-            and growth * self.model_busy <= MAX_MODEL_BUSY
-            and self.lag_s <= MAX_LAG_S
-            and self.queue_age_s <= MAX_QUEUE_AGE_S
+        return self._measured_excess(growth, expected * SESSION_CORES / self._cores)
+
+    def _measured_excess(self, growth: float, unmeasured_busy: float = 0.0) -> float:
+        return max(
+            growth * (self.busy + unmeasured_busy) / MAX_BUSY,
+            growth * self.model_busy / MAX_MODEL_BUSY,
+            self.lag_s / MAX_LAG_S,
+            self.queue_age_s / MAX_QUEUE_AGE_S,
         )
 
     def __str__(self) -> str:

@@ -4,6 +4,7 @@ The structs mirror the wire exactly, so that one definition validates, holds and
 Source: the OpenAI Realtime GA schema (`RealtimeSessionCreateRequest`, `RealtimeTranscriptionSessionCreateRequest`).
 """
 
+from collections.abc import Collection
 from typing import Annotated, Any, Literal, cast
 
 import msgspec
@@ -215,11 +216,17 @@ def transcription_session(session_id: str) -> Session:
     )
 
 
-def update_session(session: Session, update: dict[str, Any], *, voice_used: bool = False) -> Session:
+def update_session(
+    session: Session,
+    update: dict[str, Any],
+    *,
+    voice_used: bool = False,
+    caption_rooms: Collection[str] | None = None,
+) -> Session:
     """The session after a `session.update`: only given fields change, unknown ones are ignored.
 
-    `voice_used`: the voice was heard already and cannot change any more. Raises `ProtocolError` and changes nothing
-    when any field has a wrong type or is out of range.
+    `voice_used`: the voice was heard already and cannot change any more. `caption_rooms`: those that the client may
+    speak in; None: all. Raises `ProtocolError` and changes nothing when any field has a wrong type or is out of range.
     """
     if update.get("type", session.type) != session.type:
         raise ProtocolError(
@@ -254,7 +261,18 @@ def update_session(session: Session, update: dict[str, Any], *, voice_used: bool
             "Cannot update a conversation's voice if assistant audio is present.",
             "session.audio.output.voice",
         )
+    if updated.captions is not None and caption_rooms is not None and updated.captions.room not in caption_rooms:
+        raise _room_not_allowed(updated.captions.room, caption_rooms)
     return updated
+
+
+def _room_not_allowed(room: str, allowed: Collection[str]) -> ProtocolError:
+    rooms = ", ".join(f"'{name}'" for name in sorted(allowed)) or "none"
+    message = (
+        f"This session may not speak in the caption room '{room}': its client secret allows {rooms}. "
+        "A secret allows the room in the session that it was made with."
+    )
+    return ProtocolError("caption_room_not_allowed", message, "session.streamsrv.captions.room")
 
 
 def check_available(audio_format: AudioFormat, param: str) -> None:

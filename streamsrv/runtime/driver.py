@@ -19,6 +19,7 @@ from streamsrv.metrics import Metrics
 from streamsrv.protocol.audio_formats import check_audio
 from streamsrv.protocol.client_events import AudioAppend, AudioCommit, MalformedEvent, decode_client_event
 from streamsrv.protocol.errors import ProtocolError
+from streamsrv.protocol.session_object import Session
 from streamsrv.runtime.captioning import Captioning
 from streamsrv.runtime.channel import Channel, ChannelClosed, Speaker
 from streamsrv.runtime.hearing import Hearing
@@ -85,6 +86,11 @@ class SessionDriver:
             effects.RecordSpeculation: self._record_speculation,
             effects.Close: self._close,
         }
+
+    @property
+    def session(self) -> Session:
+        """The session as it is now."""
+        return self._core.session
 
     async def run(self) -> tuple[int, str] | None:
         """Serve the client until it leaves (None) or the session ends (WebSocket close code and reason)."""

@@ -4,25 +4,23 @@ import asyncio
 
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
-from streamsrv.access.authentication import offered_subprotocols, refusal
-from streamsrv.http.errors import error_response
+from streamsrv.access.authentication import identify, offered_subprotocols
+from streamsrv.log_context import log_as
 from streamsrv.runtime.send_queue import OutgoingQueue
 from streamsrv.service import Service
-from streamsrv.transports.webrtc.calls import Call
+from streamsrv.transports.webrtc.calls import Call, Calls
 
 
 async def attach(websocket: WebSocket, call_id: str) -> None:
-    """Join a call, or refuse before the upgrade. A client secret opens a session of its own and is not enough."""
+    """Join a call; raises `ProtocolError` before the upgrade.
+
+    An API key joins any call, a client secret the one that it opened.
+    """
     service: Service = websocket.app.state.service
-    call: Call | None = websocket.app.state.calls.get(call_id)
-    if (denial := refusal(websocket, service.settings)) is not None:
-        await websocket.send_denial_response(denial)
-        return
-    if call is None:
-        await websocket.send_denial_response(
-            error_response(404, "There is no such call.", code="call_not_found", param="call_id")
-        )
-        return
+    calls: Calls = websocket.app.state.calls
+    principal = identify(websocket, service.authentication.of_call)
+    call = calls.find(call_id, principal)
+    log_as(call_id, str(principal))
     await websocket.accept("realtime" if "realtime" in offered_subprotocols(websocket) else None)
     events = call.attach()
     try:

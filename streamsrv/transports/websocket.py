@@ -3,15 +3,10 @@
 import asyncio
 import logging
 
-from starlette.responses import Response
 from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
 
-from streamsrv.access.authentication import offered_subprotocols, refusal
-from streamsrv.access.opening import begin_now, max_session_ms, new_id, refusal_when_full, requested_session
-from streamsrv.core.session import SessionCore
-from streamsrv.http.errors import describe
-from streamsrv.protocol.errors import ProtocolError
-from streamsrv.protocol.session_object import Session
+from streamsrv.access.authentication import identify, offered_subprotocols
+from streamsrv.log_context import log_as
 from streamsrv.runtime.channel import ChannelClosed
 from streamsrv.runtime.driver import SessionDriver
 from streamsrv.service import Service
@@ -45,41 +40,24 @@ class WebSocketChannel:
 
 
 async def realtime(websocket: WebSocket) -> None:
-    """Serve one Realtime session, or refuse it before the upgrade."""
-    service: Service = websocket.app.state.service
+    """Serve one Realtime session; raises `ProtocolError` before the upgrade.
+
+    A client secret is used up once nothing else can be in the way.
+    """
     if call_id := websocket.query_params.get("call_id"):
         await attach(websocket, call_id)
         return
-    opened = _open(websocket, service)
-    if isinstance(opened, Response):
-        await websocket.send_denial_response(opened)
-        return
-    with service.session():
-        await websocket.accept("realtime" if "realtime" in offered_subprotocols(websocket) else None)
-        core = SessionCore(
-            begin_now(opened, service.settings),
-            new_id=new_id,
-            responses_per_minute=service.settings.responses_per_minute,
-            speculative=service.settings.speculative,
-            max_session_ms=max_session_ms(opened, service.settings),
-        )
-        await _serve(websocket, _driver(websocket, service, core))
-
-
-def _open(websocket: WebSocket, service: Service) -> Session | Response:
-    """The session to serve, or why there is none. A client secret is used up only if nothing else is in the way."""
-    if (denial := refusal(websocket, service.settings, service.client_secrets)) is not None:
-        return denial
-    if (denial := refusal_when_full(service)) is not None:
-        return denial
-    try:
-        return requested_session(websocket, service)
-    except ProtocolError as error:
-        return describe(error)
-
-
-def _driver(websocket: WebSocket, service: Service, core: SessionCore) -> SessionDriver:
-    return SessionDriver(core, service.engines, WebSocketChannel(websocket), new_id, service.metrics, service.rooms)
+    service: Service = websocket.app.state.service
+    principal = identify(websocket, service.authentication.of_session)
+    session = service.opening.requested(principal, websocket.query_params)
+    log_as(session.id, str(principal))
+    with await service.admit(principal):
+        service.opening.redeem(principal)
+        try:
+            await websocket.accept("realtime" if "realtime" in offered_subprotocols(websocket) else None)
+        except (WebSocketDisconnect, OSError, RuntimeError):
+            return  # the client has gone
+        await _serve(websocket, service.start_session(session, principal, WebSocketChannel(websocket)))
 
 
 async def _serve(websocket: WebSocket, driver: SessionDriver) -> None:

@@ -5,17 +5,19 @@ import importlib.util
 import logging
 import sys
 from collections.abc import AsyncGenerator, Callable
-from contextlib import ExitStack, asynccontextmanager
+from contextlib import asynccontextmanager
 
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from streamsrv.access.opening import begin_now, max_session_ms, new_id
+from streamsrv.access.principal import Principal
+from streamsrv.access.refusal import Refusal
 from streamsrv.config import Settings, is_loopback
 from streamsrv.core.inputs import Input, PlaybackEnded, PlaybackReported
-from streamsrv.core.session import SessionCore
 from streamsrv.errors import Unavailable
+from streamsrv.ids import new_id
+from streamsrv.log_context import log_as
 from streamsrv.media.messages import (
     Answer,
     Clear,
@@ -58,11 +60,13 @@ def webrtc_is_installed() -> bool:
 class Call:
     """A call as its session sees it: the channel for events and the microphone, and the speaker."""
 
-    def __init__(self, call_id: str) -> None:
+    def __init__(self, call_id: str, principal: Principal) -> None:
         self.id = call_id
+        self.principal = principal
+        """Who opened it."""
         self.hears = True
         """Whether the client takes audio."""
-        self.core: SessionCore | None = None
+        self.driver: SessionDriver | None = None
         """The session, once the client is connected."""
         self.on_played: Callable[[Input], None] = lambda _: None
         """Hears what was played."""
@@ -127,8 +131,8 @@ class Call:
     def attach(self) -> OutgoingQueue:
         """Another connection to the session: it gets every event from now on, and ends with the call."""
         listener = OutgoingQueue()
-        if self.core is not None:
-            session = session_to_wire(self.core.session)
+        if self.driver is not None:
+            session = session_to_wire(self.driver.session)
             listener.put(encode_event({"type": "session.created", "event_id": new_id("event"), "session": session}))
         self._listeners.append(listener)
         return listener
@@ -213,31 +217,39 @@ class Calls:
         """CPU time that media processes used."""
         return self._pool.cpu_s
 
-    def get(self, call_id: str) -> Call | None:
-        """A call that goes on."""
-        return self._calls.get(call_id)
+    def find(self, call_id: str, principal: Principal) -> Call:
+        """A call that goes on, for a client that may control it; raises `Refusal`."""
+        call = self._calls.get(call_id)
+        if call is None or not principal.may_reach(call.principal):
+            message = f"There is no call '{call_id}'."
+            if principal.secret_id is not None:
+                message = f"This client secret has opened no call '{call_id}' that goes on."
+            raise Refusal(404, "call_not_found", message, "call_id")
+        return call
 
     def prepare(self) -> None:
         """A call is to be expected: have a media process ready for it."""
         if not self._pool.pids:
             self._tasks.create_task(self._prepare())
 
-    async def open(self, sdp: str, choose_session: Callable[[], Session]) -> tuple[str, str]:
-        """Take an offer in; return the call's id and the answer. The caller has seen that there is room.
+    async def open(self, sdp: str, session: Session, principal: Principal) -> tuple[str, str]:
+        """Take an offer in; return the call's id and the answer. Raises `ProtocolError` and `Unavailable`.
 
-        `choose_session` is asked once the offer is known to be good. Raises `ProtocolError` and `Unavailable`.
+        The client's secret is used up once nothing else can be in the way.
         """
-        with ExitStack() as place:
-            place.enter_context(self._service.session())
-            call = Call(new_id("rtc"))
-            try:
-                answer = await call.connect(self._pool, sdp)
-                session = _speakable(choose_session(), call)
-            except BaseException:
-                call.hang_up("The call was refused.")
-                raise
-            self._calls[call.id] = call
-            self._tasks.create_task(self._serve(call, session, place.pop_all()))
+        place = await self._service.admit(principal)
+        call = Call(new_id("rtc"), principal)
+        try:
+            answer = await call.connect(self._pool, sdp)
+            _check_speakable(session, call)
+            self._service.opening.redeem(principal)
+            task = self._tasks.create_task(self._serve(call, session))
+        except BaseException:
+            call.hang_up("The call was refused.")
+            place.leave()
+            raise
+        self._calls[call.id] = call
+        task.add_done_callback(lambda _: place.leave())
         return call.id, answer
 
     async def aclose(self) -> None:
@@ -252,43 +264,34 @@ class Calls:
         except Unavailable as error:
             logger.warning("%s", error)  # the call will say so to its client
 
-    async def _serve(self, call: Call, session: Session, place: ExitStack) -> None:
+    async def _serve(self, call: Call, session: Session) -> None:
+        log_as(call.id, session.id, str(call.principal))
         reason = "The session ended."
-        with place:
-            try:
-                await call.opened()
-                outcome = await self._drive(call, session)
-                reason = outcome[1] if outcome else reason
-            except ChannelClosed:
-                pass
-            except Exception:
-                logger.exception("call %s failed", call.id)
-                reason = "Internal error."
-            finally:
-                del self._calls[call.id]
-                call.hang_up(reason)
-                logger.info("call %s ended: %s", call.id, call.reason)
+        try:
+            await call.opened()
+            outcome = await self._drive(call, session)
+            reason = outcome[1] if outcome else reason
+        except ChannelClosed:
+            pass
+        except Exception:
+            logger.exception("call %s failed", call.id)
+            reason = "Internal error."
+        finally:
+            del self._calls[call.id]
+            call.hang_up(reason)
+            logger.info("call %s ended: %s", call.id, call.reason)
 
     async def _drive(self, call: Call, session: Session) -> tuple[int, str] | None:
-        settings = self._service.settings
-        call.core = SessionCore(
-            begin_now(session, settings),
-            new_id=new_id,
-            responses_per_minute=settings.responses_per_minute,
-            speculative=settings.speculative,
-            holds_playback=True,
-            max_session_ms=max_session_ms(session, settings),
-        )
-        service = self._service
-        driver = SessionDriver(call.core, service.engines, call, new_id, service.metrics, service.rooms, speaker=call)
+        driver = self._service.start_session(session, call.principal, call, speaker=call)
+        call.driver = driver
         call.on_played = driver.handle
         return await driver.run()
 
 
-def _speakable(session: Session, call: Call) -> Session:
-    """The session, if the call can carry what it says; raises `ProtocolError`."""
+def _check_speakable(session: Session, call: Call) -> None:
+    """Raises `ProtocolError` if the call cannot carry what the session says."""
     if call.hears or session.type == "transcription" or session.output_modalities != ["audio"]:
-        return session
+        return
     message = (
         "The audio section of the SDP offer takes no audio: make it sendrecv, or ask for a session of type "
         "'transcription' or with output_modalities ['text']."

@@ -1,0 +1,138 @@
+"""Who gets a place: how many sessions and requests go on, in all and for each key. No waiting and no clock."""
+
+import math
+from collections import Counter
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Self
+
+from streamsrv.access.principal import Principal
+from streamsrv.access.refusal import Refusal
+from streamsrv.inference.load import Load
+
+FULL_RETRY_S = 5
+"""When a client that finds all places for sessions taken should come back. Nobody knows when a session ends."""
+REQUEST_RETRY_S = 2
+"""The same for requests, which are shorter."""
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How many may go on at once; for one key (with its client secrets) None is as many as for all."""
+
+    max_sessions: int
+    max_requests: int
+    max_sessions_per_key: int | None = None
+    max_requests_per_key: int | None = None
+
+
+class Place:
+    """One of the places of a server. It is given back once, however often and by whom it is left."""
+
+    def __init__(self, counted: "_Counted", key_id: str) -> None:
+        self._counted = counted
+        self._key_id = key_id
+        self._is_held = True
+        counted.add(key_id, 1)
+
+    def leave(self) -> None:
+        if self._is_held:
+            self._is_held = False
+            self._counted.add(self._key_id, -1)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: type[BaseException] | BaseException | TracebackType | None) -> None:
+        self.leave()
+
+
+class Admission:
+    """The places of a server. `load` refuses sessions as well where it is given."""
+
+    def __init__(self, limits: Limits, load: Load | None) -> None:
+        self._limits = limits
+        self._load = load
+        self._sessions = _Counted()
+        self._requests = _Counted()
+
+    @property
+    def sessions(self) -> int:
+        """Sessions that go on, and those that are about to begin."""
+        return self._sessions.total
+
+    @property
+    def sessions_begun(self) -> int:
+        """How many places for sessions were taken since the start of the server."""
+        return self._sessions.taken
+
+    @property
+    def requests(self) -> int:
+        return self._requests.total
+
+    @property
+    def has_room(self) -> bool:
+        """Whether one more session leaves those there are as quick as they are."""
+        return self.sessions < self._limits.max_sessions and (self._load is None or self._load.has_room(self.sessions))
+
+    def is_measuring(self, principal: Principal) -> bool:
+        """Whether a session is refused only because those that began just now are not measured yet."""
+        if self._load is None or self.sessions >= self._limits.max_sessions or self._is_key_full(principal):
+            return False
+        return not self._load.has_room(self.sessions) and self._load.is_measuring(self.sessions)
+
+    def check_session(self, principal: Principal) -> None:
+        """Raises `Refusal` if there is no place for a session of `principal`, for longer than a moment."""
+        sessions, limits = self.sessions, self._limits
+        if sessions >= limits.max_sessions:
+            message = f"All {limits.max_sessions} sessions of this server are in use."
+            raise Refusal(503, "session_limit_reached", message, retry_after_s=FULL_RETRY_S)
+        if self._is_key_full(principal):
+            message = f"All {limits.max_sessions_per_key} sessions of this API key are in use."
+            raise Refusal(429, "session_limit_reached", message, retry_after_s=FULL_RETRY_S)
+        if self._load is not None and not (self._load.has_room(sessions) or self._load.is_measuring(sessions)):
+            raise self._busy(self._load)
+
+    def take_session(self, principal: Principal) -> Place:
+        """A place for a session; raises `Refusal`."""
+        self.check_session(principal)
+        if self._load is not None and not self._load.has_room(self.sessions):
+            raise self._busy(self._load)
+        return Place(self._sessions, principal.key_id)
+
+    def take_request(self, principal: Principal) -> Place:
+        """A place for a REST request that takes time; raises `Refusal`."""
+        limits, per_key = self._limits, self._limits.max_requests_per_key
+        if self.requests >= limits.max_requests:
+            message = f"All {limits.max_requests} places for requests of this server are taken."
+            raise Refusal(503, "request_limit_reached", message, retry_after_s=REQUEST_RETRY_S)
+        if per_key is not None and self._requests.of(principal.key_id) >= per_key:
+            message = f"All {per_key} places for requests of this API key are taken."
+            raise Refusal(429, "request_limit_reached", message, retry_after_s=REQUEST_RETRY_S)
+        return Place(self._requests, principal.key_id)
+
+    def _is_key_full(self, principal: Principal) -> bool:
+        per_key = self._limits.max_sessions_per_key
+        return per_key is not None and self._sessions.of(principal.key_id) >= per_key
+
+    def _busy(self, load: Load) -> Refusal:
+        message = f"This server is busy with {self.sessions} sessions: {load}."
+        retry_after_s = math.ceil(load.relief_s(self.sessions))
+        return Refusal(503, "session_limit_reached", message, retry_after_s=retry_after_s)
+
+
+class _Counted:
+    """How many places are taken, in all and by key."""
+
+    def __init__(self) -> None:
+        self.total = 0
+        self.taken = 0
+        self._by_key: Counter[str] = Counter()
+
+    def add(self, key_id: str, places: int) -> None:
+        self.total += places
+        self.taken += max(0, places)
+        self._by_key[key_id] += places
+
+    def of(self, key_id: str) -> int:
+        return self._by_key[key_id]

@@ -1,0 +1,26 @@
+"""Why a client is turned away. Plain data: `http/` makes a response of it."""
+
+from http import HTTPStatus
+
+from streamsrv.protocol.errors import ProtocolError
+
+
+class Refusal(ProtocolError):
+    """A request or session is not let in.
+
+    `status` is the HTTP status; `retry_after_s` says when it is worth to try again, None where trying again is useless.
+    """
+
+    def __init__(
+        self, status: int, code: str, message: str, param: str | None = None, *, retry_after_s: int | None = None
+    ) -> None:
+        match status:
+            case HTTPStatus.TOO_MANY_REQUESTS:
+                kind = "rate_limit_error"
+            case _ if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+                kind = "server_error"
+            case _:
+                kind = "invalid_request_error"
+        super().__init__(code, message, param, kind)
+        self.status = status
+        self.retry_after_s = retry_after_s
