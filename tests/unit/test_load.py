@@ -1,6 +1,18 @@
 """How busy the server is, and whom it lets in."""
 
-from streamsrv.inference.load import MAX_BUSY, MEMORY_S, SESSION_CORES, Load
+import math
+
+import pytest
+
+from streamsrv.inference.load import (
+    MAX_BUSY,
+    MAX_RELIEF_S,
+    MEMORY_S,
+    MIN_RELIEF_S,
+    SESSION_CORES,
+    START_CORE_S,
+    Load,
+)
 
 
 def after(
@@ -57,6 +69,67 @@ def test_a_late_event_loop_leaves_no_room():
 def test_who_was_let_in_just_now_counts_before_it_is_measured():
     assert admitted(after(sessions=4, busy=0.28), 4) <= 6
     assert admitted(after(sessions=40, busy=0.1), 40) > 100
+
+
+def storm(clients: int, *, start_cpu_s: float = 0.0, cores_each: float = 0.0) -> float:
+    """When the last of many clients that come at once is in, in seconds of a server that has just started.
+
+    `start_cpu_s`: what each costs to begin; `cores_each`: what each costs from then on.
+    """
+    load, inside, now_s = Load(2), 0, 0.0
+    while now_s < 60:
+        begun = min(admitted(load, inside), clients - inside)
+        inside += begun
+        if inside == clients:
+            return now_s
+        cpu_s = begun * start_cpu_s + 0.5 * inside * cores_each
+        load.observe(0.5, sessions=inside, started=begun, cpu_s=cpu_s, model_s=0, lag_s=0, queue_age_s=0)
+        now_s += 0.5
+    return math.inf
+
+
+@pytest.mark.parametrize("start_cpu_s", [0.0, START_CORE_S, 0.05])
+def test_a_hundred_idle_clients_that_come_at_once_are_in_within_seconds(start_cpu_s: float):
+    assert storm(100, start_cpu_s=start_cpu_s) <= 3
+
+
+def test_of_a_hundred_busy_clients_that_come_at_once_only_those_get_in_that_the_server_can_serve():
+    assert storm(100, cores_each=SESSION_CORES) == math.inf
+    assert storm(int(MAX_BUSY * 2 / SESSION_CORES), cores_each=SESSION_CORES) <= 3
+
+
+def test_the_cost_of_beginning_a_session_is_no_load():
+    load = Load(2)
+    load.observe(0.5, sessions=1, started=1, cpu_s=START_CORE_S, model_s=0, lag_s=0, queue_age_s=0)
+    assert load.busy == 0
+
+
+@pytest.mark.parametrize("stall_s", [0.5, 3, 20])
+def test_one_stall_of_the_event_loop_refuses_nobody(stall_s: float):
+    """As at the start of a server, or while the machine was asleep."""
+    load = after(10, sessions=1)
+    load.observe(0.5 + stall_s, sessions=1, cpu_s=0, model_s=0, lag_s=stall_s, queue_age_s=0)
+    assert load.has_room(1)
+
+
+def test_an_event_loop_that_is_late_again_and_again_leaves_no_room():
+    load = Load(2)
+    for _ in range(20):
+        load.observe(1.0, sessions=5, cpu_s=0, model_s=0, lag_s=0.5, queue_age_s=0)
+    assert not load.has_room(5)
+
+
+def test_clients_wait_only_while_sessions_are_new_and_nothing_is_too_much():
+    full = int(MAX_BUSY * 2 / SESSION_CORES)
+    assert Load(2).is_measuring(full)
+    assert not after(sessions=8, busy=0.64).is_measuring(8), "these are measured: it will not get better in a moment"
+    assert not after(sessions=2, busy=0.9).is_measuring(8), "too busy already"
+    assert not after(sessions=2, lag_s=0.3).is_measuring(8)
+
+
+def test_a_refused_client_is_told_to_come_back_the_later_the_more_there_is_to_fade():
+    little, much = after(sessions=8, busy=0.64).relief_s(8), after(sessions=8, busy=0.9).relief_s(8)
+    assert MIN_RELIEF_S <= little < much <= MAX_RELIEF_S
 
 
 def test_a_hundred_at_once_do_not_all_get_into_a_server_that_has_measured_nothing():

@@ -78,6 +78,7 @@ class LlamaCppChatModel:
         self._moving = threading.Lock()
         self._generations: set[_Generation] = set()
         self.occupancy = Occupancy()
+        self._preparing = Occupancy()  # apart: what a session takes to begin is no load
         self._closed = False
 
     async def stream(
@@ -87,7 +88,7 @@ class LlamaCppChatModel:
         limit = min(options.max_output_tokens or self._options.max_output_tokens, self._options.max_output_tokens)
         answer = SpokenAnswer() if self._options.guided else None
         reader = ChunkReader()
-        async with contextlib.aclosing(self._generate(messages, limit)) as chunks:
+        async with contextlib.aclosing(self._generate(messages, limit, self.occupancy)) as chunks:
             async for chunk in chunks:
                 deltas = reader.read(chunk)
                 for delta in answer.take(deltas) if answer else deltas:
@@ -105,7 +106,7 @@ class LlamaCppChatModel:
 
     async def prepare(self, messages: Sequence[Message]) -> None:
         """Read a prompt into the cache of a slot, unless somebody waits for an answer."""
-        if not self.occupancy.now:
+        if not (self.occupancy.now or self._preparing.now):
             await self._read_prompt(messages)
 
     async def aclose(self) -> None:
@@ -117,7 +118,7 @@ class LlamaCppChatModel:
         self._server.close()
 
     async def _read_prompt(self, messages: Sequence[Message]) -> None:
-        async with contextlib.aclosing(self._generate(messages, 1)) as chunks:
+        async with contextlib.aclosing(self._generate(messages, 1, self._preparing)) as chunks:
             async for _ in chunks:
                 pass
 
@@ -141,7 +142,9 @@ class LlamaCppChatModel:
             "stream": True,
         }
 
-    async def _generate(self, messages: Sequence[Message], limit: int) -> AsyncGenerator[Chunk, None]:
+    async def _generate(
+        self, messages: Sequence[Message], limit: int, occupancy: Occupancy
+    ) -> AsyncGenerator[Chunk, None]:
         """The chunks of one answer; closing the iterator frees the slot after the token being computed."""
         if self._closed:
             raise Unavailable(f"{self.name} is shutting down.")
@@ -152,7 +155,7 @@ class LlamaCppChatModel:
         job = self._threads.submit(self._run, generation)
         self._generations.add(generation)
         try:
-            with self.occupancy.working():
+            with occupancy.working():
                 while (chunk := await generation.next()) is not None:
                     yield chunk
         finally:
