@@ -2,7 +2,7 @@
 
 import typer
 
-from streamsrv.cli import doctor, models, pull, say, serve, talk, transcribe
+from streamsrv.cli import conformance, doctor, models, pull, say, serve, talk, transcribe
 
 app = typer.Typer(
     name="streamsrv",
@@ -17,6 +17,7 @@ app.command("serve")(serve.serve)
 app.command("talk")(talk.talk)
 app.command("transcribe")(transcribe.transcribe)
 app.command("say")(say.say)
+app.command("conformance")(conformance.conformance)
 app.command("pull")(pull.pull)
 app.command("models")(models.models)
 app.command("doctor")(doctor.doctor)

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from streamsrv.conformance.ladders import GENERATED_ITEM, INPUT_ITEM, OUT_OF_BAND_ITEM, TURN_GOING_ON, ladders
 from streamsrv.core.effects import (
     ClearPlayback,
     ClearTimer,
@@ -27,7 +28,6 @@ from streamsrv.core.turns.barge_in import BACKCHANNELS
 from streamsrv.testing.answered import every_turn_is_answered
 from streamsrv.testing.compact import compact
 from streamsrv.testing.heard import context_is_what_was_heard
-from streamsrv.testing.ladders import GENERATED_ITEM, INPUT_ITEM, OUT_OF_BAND_ITEM, TURN_GOING_ON, ladders
 from streamsrv.testing.record import Record
 
 Invariant = Callable[[Record], Iterator[tuple[int, str]]]

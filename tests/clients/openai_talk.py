@@ -1,4 +1,4 @@
-"""A connection of the stock `openai` package whose events are all checked by `conformance`."""
+"""A connection of the stock `openai` package whose events are all checked by `streamsrv.conformance`."""
 
 import asyncio
 import base64
@@ -12,8 +12,8 @@ from openai import AsyncOpenAI
 from openai.resources.realtime.realtime import AsyncRealtimeConnection
 
 from client_audio import RATE
-from conformance import Conformance
 from serving import RunningServer
+from streamsrv.conformance.recorder import Recorder
 
 WAIT_S = 30
 
@@ -23,7 +23,7 @@ class Talk:
 
     def __init__(self, connection: AsyncRealtimeConnection, extensions: tuple[str, ...]) -> None:
         self.connection = connection
-        self.conformance = Conformance(extensions)
+        self.recorder = Recorder(extensions)
         self.events: list[Any] = []
 
     async def until(self, event_type: str) -> Any:
@@ -31,7 +31,7 @@ class Talk:
         async with asyncio.timeout(WAIT_S):
             while True:
                 frame = await self.connection.recv_bytes()
-                self.conformance.take(frame)
+                self.recorder.take(frame)
                 self.events.append(self.connection.parse_event(frame))
                 if self.events[-1].type == event_type:
                     return self.events[-1]
@@ -78,4 +78,4 @@ async def talking(server: RunningServer, *extensions: str, **query: str) -> Asyn
             talk = Talk(connection, extensions)
             await talk.until("session.created")
             yield talk
-            talk.conformance.check_order()
+            talk.recorder.check_order()

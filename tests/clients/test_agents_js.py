@@ -12,8 +12,8 @@ import pytest
 from numpy.typing import NDArray
 
 from client_audio import RATE, best_of_times, loud, silence, turn
-from conformance import Conformance
 from serving import RunningServer
+from streamsrv.conformance.recorder import Recorder
 from streamsrv.testing.fakes import ScriptedChatModel
 
 FOLDER = Path(__file__).parent / "js"
@@ -37,7 +37,7 @@ class Played:
     """What a script printed: `lines` of one name each, and the checked events of the server."""
 
     lines: list[dict[str, Any]]
-    conformance: Conformance
+    recorder: Recorder
 
     def all(self, name: str) -> list[Any]:
         return [line[name] for line in self.lines if name in line]
@@ -49,7 +49,7 @@ class Played:
 
     def done(self) -> list[tuple[str, str | None]]:
         """Status of each response and the reason for it."""
-        done = [event["response"] for event in self.conformance.events if event["type"] == "response.done"]
+        done = [event["response"] for event in self.recorder.events if event["type"] == "response.done"]
         return [(response["status"], (response["status_details"] or {}).get("reason")) for response in done]
 
 
@@ -68,11 +68,11 @@ def play(node: str, tmp_path: Path) -> Any:
         command = [node, FOLDER / script, f"{server.realtime_url}?model=gpt-realtime", *files]
         ran = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
         assert ran.returncode == 0, ran.stderr
-        played = Played([json.loads(line) for line in ran.stdout.splitlines()], Conformance())
+        played = Played([json.loads(line) for line in ran.stdout.splitlines()], Recorder())
         assert not played.all("error")
         for event in played.all("server"):
-            played.conformance.take(json.dumps(event))
-        played.conformance.check_order()
+            played.recorder.take(json.dumps(event))
+        played.recorder.check_order()
         return played
 
     return run

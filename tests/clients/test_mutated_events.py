@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from conformance import Conformance
 from harness import Talk, events
+from streamsrv.conformance.recorder import Recorder
 from streamsrv.core.effects import FinishRecognition
 from streamsrv.core.inputs import EventRefused
 from streamsrv.protocol.client_events import MalformedEvent
@@ -131,6 +131,6 @@ def test_nothing_crashes_and_nothing_malformed_is_sent(valid: dict[str, Any]):
         talk.silence()
         if any(isinstance(effect, FinishRecognition) for effect in talk.all):
             talk.transcript("hello")
-        conformance = Conformance()
+        conformance = Recorder()
         for event in events(talk.all):
             conformance.take(encode_event(event))

@@ -11,8 +11,8 @@ from agents import function_tool
 from agents.realtime import RealtimeAgent, RealtimeItem, RealtimeRunner, RealtimeSession
 
 from client_audio import RATE, best_of_times, loud, silence, turn
-from conformance import Conformance
 from serving import RunningServer
+from streamsrv.conformance.recorder import Recorder
 from streamsrv.testing.fakes import ScriptedChatModel
 
 WAIT_S = 30
@@ -23,7 +23,7 @@ class App:
 
     def __init__(self, session: RealtimeSession) -> None:
         self.session = session
-        self.conformance = Conformance()
+        self.recorder = Recorder()
         self.audio = b""
         self._items: list[RealtimeItem] = []
         self._events = aiter(session)
@@ -43,7 +43,7 @@ class App:
         elif event.type == "history_updated":
             self._items = event.history
         elif event.type == "raw_model_event" and event.data.type == "raw_server_event":
-            self.conformance.take(json.dumps(event.data.data))
+            self.recorder.take(json.dumps(event.data.data))
 
     async def until_server(self, event_type: str) -> Any:
         """Take events up to the next server event of a type; return it as it was on the wire."""
@@ -73,7 +73,7 @@ async def running(server: RunningServer, *tools: Any, **settings: Any) -> AsyncG
         app = App(session)
         await app.until_server("session.updated")
         yield app
-        app.conformance.check_order()
+        app.recorder.check_order()
 
 
 async def test_a_voice_turn(server: RunningServer, chat: ScriptedChatModel) -> None:
@@ -124,7 +124,7 @@ async def test_speech_interrupts_the_answer(
         answer = await app.until_server("response.done")
         assert answer["response"]["status"] == "completed"
         assert app.history()[-1] == ("assistant", "Sorry.")
-    assert "conversation.item.truncated" in [event["type"] for event in app.conformance.events]
+    assert "conversation.item.truncated" in [event["type"] for event in app.recorder.events]
 
 
 async def test_real_speech_and_real_engines(real_server: RunningServer) -> None:

@@ -1,4 +1,4 @@
-"""A call with stock packages: `openai` makes it, `aiortc` carries it, and `conformance` checks every event."""
+"""A call with stock packages: `openai` makes it, `aiortc` carries it; every event is checked for conformance."""
 
 import asyncio
 import json
@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from openai import AsyncOpenAI
 
 from client_audio import RATE
-from conformance import Conformance
+from streamsrv.conformance.recorder import Recorder
 from streamsrv.testing.lossy_path import LossyPath
 
 WAIT_S = 30
@@ -92,7 +92,7 @@ class Call:
         self.id = ""
         self.microphone = Microphone()
         self.speaker = Speaker()
-        self.conformance = Conformance()
+        self.recorder = Recorder()
         self.events: list[dict[str, Any]] = []
         self._channel = channel
         self._frames: asyncio.Queue[str] = asyncio.Queue()
@@ -102,7 +102,7 @@ class Call:
         """Receive events up to the next of a type; return that one."""
         async with asyncio.timeout(WAIT_S):
             while True:
-                self.events.append(self.conformance.take(await self._frames.get()))
+                self.events.append(self.recorder.take(await self._frames.get()))
                 if self.events[-1]["type"] == event_type:
                     return self.events[-1]
 
@@ -134,6 +134,6 @@ async def calling(
             await connection.setRemoteDescription(RTCSessionDescription(answer, "answer"))
             await call.until("session.created")
             yield call
-            call.conformance.check_order()
+            call.recorder.check_order()
         finally:
             await connection.close()

@@ -1,11 +1,11 @@
-"""The checks of `conformance` themselves: a session that is right passes, and any one fault in it is noticed."""
+"""The checks of the order of events: a session that is right passes, and any one fault in it is noticed."""
 
 import json
 from typing import Any
 
 import pytest
 
-from conformance import Conformance
+from streamsrv.conformance.recorder import Recorder
 
 USER = {"id": "item_1", "object": "realtime.item", "type": "message", "status": "completed", "role": "user"}
 ANSWER = {"id": "item_2", "object": "realtime.item", "type": "message", "role": "assistant"}
@@ -41,10 +41,10 @@ AUDIO = 11
 
 
 def check(events: list[dict[str, Any]]) -> None:
-    conformance = Conformance()
+    recorder = Recorder()
     for index, event in enumerate(events):
-        conformance.take(json.dumps({"event_id": f"event_{index}", **event}))
-    conformance.check_order()
+        recorder.take(json.dumps({"event_id": f"event_{index}", **event}))
+    recorder.check_order()
 
 
 def test_a_right_session_passes() -> None:

@@ -1,0 +1,1 @@
+"""Conformance checks for any server of the OpenAI Realtime protocol: `streamsrv conformance URL`."""

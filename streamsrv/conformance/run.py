@@ -1,0 +1,90 @@
+"""Runs checks against a server, one after the other."""
+
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Literal
+
+from websockets.exceptions import InvalidHandshake, InvalidStatus, WebSocketException
+
+from streamsrv.conformance.check import Check
+from streamsrv.conformance.session import Target, opening
+from streamsrv.conformance.violations import Inconclusive, Violation
+
+Outcome = Literal["passed", "failed", "inconclusive"]
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """How one check ended; `detail` says why, unless it passed."""
+
+    check: Check
+    outcome: Outcome
+    detail: str
+    seconds: float
+
+
+class Unreachable(Exception):
+    """No session can be opened at all."""
+
+
+async def reach(target: Target) -> None:
+    """Open one session and close it. Raises `Unreachable` with what to do about it."""
+    try:
+        async with opening(target):
+            pass
+    except InvalidStatus as error:
+        raise Unreachable(f"{target.url} refuses a session: {_refusal(error)}") from error
+    except InvalidHandshake as error:
+        raise Unreachable(f"{target.url} is not a WebSocket of a Realtime server: {error}") from error
+    except (OSError, WebSocketException, TimeoutError) as error:
+        raise Unreachable(f"{target.url} cannot be reached: {error}") from error
+    except Violation:
+        pass  # a check will say so
+
+
+async def run_check(check: Check, target: Target) -> Result:
+    """Run one check; whatever goes wrong is its result."""
+    started_s = time.monotonic()
+    outcome, detail = "passed", ""
+    try:
+        await check.run(target)
+    except* Inconclusive as group:
+        outcome, detail = "inconclusive", _first(group)
+    except* Exception as group:
+        outcome, detail = "failed", _first(group)
+    return Result(check, outcome, detail, time.monotonic() - started_s)
+
+
+def select(checks: Iterable[Check], names: Iterable[str]) -> list[Check]:
+    """The checks whose names begin with one of these; without any, all of them. Raises `ValueError`."""
+    known, wanted = list(checks), list(names)
+    for name in wanted:
+        if not any(check.name.startswith(name) for check in known):
+            groups = ", ".join(dict.fromkeys(check.name.partition(".")[0] for check in known))
+            raise ValueError(f"there is no check '{name}': give a group ({groups}) or a name from --list")
+    return [check for check in known if not wanted or check.name.startswith(tuple(wanted))]
+
+
+def _first(group: ExceptionGroup[Exception]) -> str:
+    inner = group.exceptions[0]
+    if isinstance(inner, ExceptionGroup):
+        return _first(inner)
+    return _explain(inner)
+
+
+def _explain(error: Exception) -> str:
+    match error:
+        case Violation() | Inconclusive():
+            return str(error)
+        case InvalidStatus():
+            return f"The server refused a session: {_refusal(error)}"
+        case KeyError():
+            return f"An event has no field {error}."
+        case _:
+            return f"{type(error).__name__}: {error}"
+
+
+def _refusal(error: InvalidStatus) -> str:
+    body = (error.response.body or b"").decode(errors="replace")[:300]
+    return f"HTTP {error.response.status_code} {body}".strip()
