@@ -49,10 +49,10 @@ async def run_check(check: Check, target: Target) -> Result:
     outcome, detail = "passed", ""
     try:
         await check.run(target)
-    except* Inconclusive as group:
-        outcome, detail = "inconclusive", _first(group)
-    except* Exception as group:
-        outcome, detail = "failed", _first(group)
+    except Inconclusive as reason:
+        outcome, detail = "inconclusive", str(reason)
+    except Exception as error:
+        outcome, detail = "failed", _explain(error)
     return Result(check, outcome, detail, time.monotonic() - started_s)
 
 
@@ -66,16 +66,9 @@ def select(checks: Iterable[Check], names: Iterable[str]) -> list[Check]:
     return [check for check in known if not wanted or check.name.startswith(tuple(wanted))]
 
 
-def _first(group: ExceptionGroup[Exception]) -> str:
-    inner = group.exceptions[0]
-    if isinstance(inner, ExceptionGroup):
-        return _first(inner)
-    return _explain(inner)
-
-
 def _explain(error: Exception) -> str:
     match error:
-        case Violation() | Inconclusive():
+        case Violation():
             return str(error)
         case InvalidStatus():
             return f"The server refused a session: {_refusal(error)}"
