@@ -1,5 +1,8 @@
 """Audio that comes whole with an item of the client. Pure."""
 
+from collections.abc import Collection
+
+from streamsrv.core.turns.input_buffer import MIN_COMMIT_MS
 from streamsrv.protocol.audio_formats import check_audio, duration_ms
 from streamsrv.protocol.errors import ProtocolError
 from streamsrv.protocol.items import InputAudio, Item, MessageItem
@@ -7,13 +10,15 @@ from streamsrv.protocol.session_object import AudioFormat, Opus
 
 MAX_WAITING_MS = 600_000
 """Audio that may wait for its transcript, in one session."""
+MAX_WAITING = 16
+"""Items with audio that may wait for their transcripts, however short."""
 
 
-def take_clip(item: Item, audio_format: AudioFormat, waiting_ms: int) -> tuple[bytes, int]:
+def take_clip(item: Item, audio_format: AudioFormat, waiting_ms: Collection[int]) -> tuple[bytes, int]:
     """Take the audio that has no transcript out of an item; return it and its length in ms.
 
-    `waiting_ms`: audio that waits for its transcript already. Raises `ProtocolError` for audio that is malformed or too
-    much.
+    `waiting_ms`: the lengths of what waits for its transcript already. Raises `ProtocolError` for audio that is
+    malformed, too short or too much.
     """
     clips: list[bytes] = []
     for part in item.content if isinstance(item, MessageItem) else ():
@@ -29,7 +34,21 @@ def take_clip(item: Item, audio_format: AudioFormat, waiting_ms: int) -> tuple[b
         return clip, 0
     check_audio(clip, audio_format, "item.content")
     clip_ms = duration_ms(clip, audio_format)
-    if clip and waiting_ms + clip_ms > MAX_WAITING_MS:
-        seconds = (waiting_ms + clip_ms) // 1000
-        raise ProtocolError("invalid_value", f"{seconds} s of audio would wait for words.", "item.content")
+    if clip:
+        _check_room(clip_ms, waiting_ms)
     return clip, clip_ms
+
+
+def _check_room(clip_ms: int, waiting_ms: Collection[int]) -> None:
+    if clip_ms < MIN_COMMIT_MS:
+        message = f"Invalid audio of {clip_ms} ms in an item: at least {MIN_COMMIT_MS} ms are accepted."
+        raise ProtocolError("invalid_value", message, "item.content")
+    if len(waiting_ms) >= MAX_WAITING:
+        message = f"{len(waiting_ms)} items wait for their transcripts: audio in one more is accepted when one has it."
+        raise ProtocolError("invalid_value", message, "item.content")
+    total_ms = sum(waiting_ms) + clip_ms
+    if total_ms > MAX_WAITING_MS:
+        message = (
+            f"{total_ms // 1000} s of audio would wait for words: at most {MAX_WAITING_MS // 1000} s are accepted."
+        )
+        raise ProtocolError("invalid_value", message, "item.content")

@@ -336,7 +336,7 @@ class SessionCore:
         if isinstance(item, FunctionCallItem):
             item.call_id = item.call_id or self._outbox.new_id("call")
         self._conversation.check_addition(item)
-        audio_format, waiting_ms = self.session.audio.input.format, sum(self._transcriptions.pending.values())
+        audio_format, waiting_ms = self.session.audio.input.format, self._transcriptions.pending.values()
         clip, clip_ms = take_clip(item, audio_format, waiting_ms)
         if item.id == self._listener.item_id:
             raise duplicate_item(item.id)  # the client was told this id: it belongs to the audio in the buffer
@@ -344,7 +344,7 @@ class SessionCore:
         if clip:
             self._transcriptions.pending[item.id] = clip_ms
             self._outbox.emit(RecognizeClip(item.id, clip, audio_format, recognition_options(self.session.audio.input)))
-            self._outbox.emit(SetTimer(TranscriptTimeout(item.id), RECOGNITION_MS + waiting_ms + clip_ms))
+            self._outbox.emit(SetTimer(TranscriptTimeout(item.id), RECOGNITION_MS + sum(waiting_ms)))
 
     def _announce(self, item: Item, previous_id: str | None) -> None:
         wire = item_to_wire(item)

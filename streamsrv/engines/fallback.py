@@ -7,6 +7,7 @@ import math
 import time
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 
+from streamsrv.engines.boundary import engine_call
 from streamsrv.engines.llm.base import (
     AnsweredBy,
     ChatModel,
@@ -61,15 +62,16 @@ class FallbackChatModel:
             model = self._models[position]
             has_begun = has_spoken = False
             try:
-                async with contextlib.aclosing(model.stream(messages, tools, options)) as deltas:
-                    async for delta in deltas:
-                        if position and not has_begun:
-                            yield AnsweredBy(model.name, Fallback(self.name, self._last_error[0]))
-                        has_begun = True
-                        if not has_spoken and isinstance(delta, Text | ToolCallDelta):
-                            has_spoken = True
-                            logger.info("%s answers", model.name)
-                        yield delta
+                with engine_call(f"language model {model.name}"):
+                    async with contextlib.aclosing(model.stream(messages, tools, options)) as deltas:
+                        async for delta in deltas:
+                            if position and not has_begun:
+                                yield AnsweredBy(model.name, Fallback(self.name, self._last_error[0]))
+                            has_begun = True
+                            if not has_spoken and isinstance(delta, Text | ToolCallDelta):
+                                has_spoken = True
+                                logger.info("%s answers", model.name)
+                            yield delta
                 return
             except EngineError as error:
                 self._note(position, error)

@@ -66,11 +66,18 @@ async def load_engines(settings: Settings, report: Report) -> Engines:
         chat=chat,
         synthesizer=synthesizer,
         scheduler=loader.scheduler,
-        # A session waits for two jobs at most, so this is never full.
-        voice_activity=Scheduler(1, queue_limit=2 * settings.max_sessions, name="voice-activity"),
+        # A session waits for two jobs at most and a request for one, so this is never full.
+        voice_activity=Scheduler(
+            1, queue_limit=2 * settings.max_sessions + settings.max_requests, name="voice-activity"
+        ),
         chat_by_name=by_name,
         turn=turn,
     )
+
+
+def voice_activity_scheduler(settings: Settings) -> Scheduler:
+    """A thread for voice activity. A session waits for two jobs at most and a request for one, so it is never full."""
+    return Scheduler(1, queue_limit=2 * settings.max_sessions + settings.max_requests, name="voice-activity")
 
 
 async def _if_wanted(loader: Loader, name: str, kind: Kind, absent: Any) -> Any:

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from functools import partial
 from typing import Generic, TypeVar
 
@@ -14,16 +15,24 @@ MAX_ITEMS = 32
 """Items in one call: more gain nothing, and each waits for all."""
 
 
-class Batch(Generic[Item, Result]):
-    """Gathers items for `compute`, which returns a result for each, in order, or raises for all of them.
+@dataclass(frozen=True, slots=True)
+class _Failed:
+    """In place of the result of an item for which `compute` raised."""
 
-    `submit` starts a call and returns the future of its result, or raises. For one event loop.
+    error: Exception
+
+
+class Batch(Generic[Item, Result]):
+    """Gathers items for `compute`, which returns a result for each, in order.
+
+    When it raises for several items it is called again for each of them, so that a bad one fails alone. `submit` starts
+    a call and returns the future of its result, or raises. For one event loop.
     """
 
     def __init__(
         self,
         compute: Callable[[list[Item]], Sequence[Result]],
-        submit: "Callable[[Callable[[], Sequence[Result]]], asyncio.Future[Sequence[Result]]]",
+        submit: "Callable[[Callable[[], Sequence[Result | _Failed]]], asyncio.Future[Sequence[Result | _Failed]]]",
     ) -> None:
         self._compute = compute
         self._submit = submit
@@ -46,19 +55,34 @@ class Batch(Generic[Item, Result]):
             part = waiting[start : start + MAX_ITEMS]
             results = [result for _, result in part]
             try:
-                computed = self._submit(partial(self._compute, [item for item, _ in part]))
+                computed = self._submit(partial(_compute_apart, self._compute, [item for item, _ in part]))
             except Exception as error:
                 _fail(results, error)
             else:
                 computed.add_done_callback(partial(_deliver, results))
 
 
-def _deliver(results: "list[asyncio.Future[Result]]", computed: "asyncio.Future[Sequence[Result]]") -> None:
+def _compute_apart(compute: Callable[[list[Item]], Sequence[Result]], items: list[Item]) -> Sequence[Result | _Failed]:
+    """`compute(items)`, or if that fails each item by itself."""
+    try:
+        results = compute(items)
+        if len(results) != len(items):
+            raise ValueError(f"{len(results)} results for {len(items)} items")
+    except Exception as error:
+        if len(items) == 1:
+            return [_Failed(error)]
+        return [result for item in items for result in _compute_apart(compute, [item])]
+    return results
+
+
+def _deliver(results: "list[asyncio.Future[Result]]", computed: "asyncio.Future[Sequence[Result | _Failed]]") -> None:
     if (error := computed.exception()) is not None:
         _fail(results, error)
         return
     for result, value in zip(results, computed.result(), strict=True):
-        if not result.done():
+        if isinstance(value, _Failed):
+            _fail([result], value.error)
+        elif not result.done():
             result.set_result(value)
 
 

@@ -32,16 +32,11 @@ class Late(Overloaded):
     """A job did not start before its deadline."""
 
 
-class Superseded(Overloaded):
-    """A newer job took the place of one that had not started."""
-
-
 @dataclass(order=True, slots=True)
 class _Job:
     priority: Priority
     order: int
     call: Callable[[], Any] = field(compare=False)
-    key: Hashable = field(compare=False)
     loop: asyncio.AbstractEventLoop = field(compare=False)
     result: "asyncio.Future[Any]" = field(compare=False)
     queued_s: float = field(compare=False)
@@ -54,14 +49,15 @@ class SchedulerObserver(Protocol):
     def job_started(self, priority: Priority, waited_s: float) -> None: ...
 
     def job_shed(self, priority: Priority) -> None:
-        """A job was dropped before it started: superseded, late, or wanted by nobody any more."""
+        """A job was dropped before it started: evicted, late, or wanted by nobody any more."""
         ...
 
 
 class Scheduler:
     """A fixed set of worker threads over one bounded priority queue.
 
-    `queue_limit` jobs may wait; one more raises `Overloaded`. A job whose awaiting task was cancelled before it
+    `queue_limit` jobs may wait. One more takes the place of the newest one of the lowest priority, which fails with
+    `Overloaded`; if none has a lower priority, the new job fails so. A job whose awaiting task was cancelled before it
     started is never run; one that has started runs to its end and its result is dropped.
     """
 
@@ -101,14 +97,12 @@ class Scheduler:
         call: Callable[[], Result],
         *,
         deadline_s: float | None = None,
-        key: Hashable = None,
     ) -> Result:
         """Run `call()` on a worker thread and return its result or raise its exception.
 
-        Raises `Late` if it has not started after `deadline_s`, and `Superseded` if another job with the same `key`
-        (None: no key) is queued before it has started.
+        Raises `Late` if it has not started after `deadline_s`.
         """
-        job = self._queue(priority, call, key)
+        job = self._queue(priority, call)
         if deadline_s is None:
             return await job.result
         expiry = job.loop.call_later(deadline_s, self._expire, job, deadline_s)
@@ -151,30 +145,39 @@ class Scheduler:
         for thread in self._threads:
             thread.join(timeout=10)
 
-    def _queue(self, priority: Priority, call: Callable[[], Any], key: Hashable = None) -> _Job:
+    def _queue(self, priority: Priority, call: Callable[[], Any]) -> _Job:
         loop = asyncio.get_running_loop()
-        job = _Job(priority, next(self._order), call, key, loop, loop.create_future(), time.monotonic())
+        job = _Job(priority, next(self._order), call, loop, loop.create_future(), time.monotonic())
         with self._changed:
             if self._closed:
                 raise Overloaded("The server is shutting down.")
-            older = [] if key is None else self._withdraw(lambda other: other.key == key)
-            if len(self._jobs) >= self._queue_limit:
-                self._withdraw(lambda other: other.result.cancelled())
-            if len(self._jobs) >= self._queue_limit:
-                raise Overloaded(f"The inference queue is full ({self._queue_limit} jobs).")
+            evicted = self._make_room(job)
             heapq.heappush(self._jobs, job)
             self._changed.notify()
-        for other in older:
-            self._shed(other)
-            _on_loop(other, _fail, other, Superseded("A newer request took the place of this one."))
+        if evicted is not None:
+            self._shed(evicted)
+            _on_loop(evicted, _fail, evicted, self._full())
         return job
 
-    def _withdraw(self, unwanted: Callable[[_Job], bool]) -> list[_Job]:
-        """Take waiting jobs out of the queue; the lock is held."""
-        found: list[_Job] = []
-        kept: list[_Job] = []
-        for job in self._jobs:
-            (found if unwanted(job) else kept).append(job)
+    def _make_room(self, job: _Job) -> _Job | None:
+        """Free a place for `job`; return the job that lost its place, if one did. The lock is held."""
+        if len(self._jobs) >= self._queue_limit:
+            self._withdraw(lambda other: other.result.cancelled())
+        if len(self._jobs) < self._queue_limit:
+            return None
+        last = max(self._jobs, default=job)
+        if last.priority <= job.priority:
+            raise self._full()
+        self._withdraw(lambda other: other is last)
+        return last
+
+    def _full(self) -> Overloaded:
+        return Overloaded(f"The inference queue is full ({self._queue_limit} jobs).")
+
+    def _withdraw(self, unwanted: Callable[[_Job], bool]) -> bool:
+        """Take waiting jobs out of the queue; return whether there were any. The lock is held."""
+        kept = [job for job in self._jobs if not unwanted(job)]
+        found = len(kept) < len(self._jobs)
         if found:
             heapq.heapify(kept)
             self._jobs = kept
@@ -182,7 +185,7 @@ class Scheduler:
 
     def _expire(self, job: _Job, deadline_s: float) -> None:
         with self._changed:
-            is_waiting = bool(self._withdraw(lambda other: other is job))
+            is_waiting = self._withdraw(lambda other: other is job)
         if is_waiting:
             self._shed(job)
             _fail(job, Late(f"The server is too busy: a request has waited for {deadline_s} s."))
@@ -191,8 +194,10 @@ class Scheduler:
         while (job := self._next()) is not None:
             try:
                 value, error = job.call(), None
-            except Exception as exception:
-                value, error = None, exception
+            except (
+                BaseException
+            ) as exception:  # whatever it is, the thread goes on: a panic of Rust code is no Exception
+                value, error = None, _raisable(exception)
             _on_loop(job, self._settle, job, value, error)
 
     def _next(self) -> _Job | None:
@@ -221,6 +226,15 @@ class Scheduler:
             _fail(job, error)
         elif not job.result.done():
             job.result.set_result(value)
+
+
+def _raisable(error: BaseException) -> Exception:
+    """The exception as a future can raise it: with these the awaiting task would end, or never be woken."""
+    if isinstance(error, Exception) and not isinstance(error, StopIteration):
+        return error
+    wrapped = RuntimeError(f"{type(error).__name__}: {error}")
+    wrapped.__cause__ = error
+    return wrapped
 
 
 def _fail(job: _Job, error: Exception) -> None:

@@ -15,6 +15,11 @@ from streamsrv.protocol.session_object import FunctionTool, MaxOutputTokens, Mod
 MAX_AUDIO_BYTES = 15 * 1024 * 1024 * 3 // 4
 """Decoded bytes in one `input_audio_buffer.append`: 15 MiB of base64."""
 
+MAX_VALUES = 100_000
+"""Values, roughly, in one event: each is an object in memory, and to make them takes time that all sessions share."""
+FEW_BYTES = 65_536
+"""A frame up to this length is not counted: its values are few enough."""
+
 MAX_ID = 512
 """Characters in an id of the client's."""
 
@@ -136,6 +141,9 @@ class MalformedEvent(Exception):
 
 def decode_client_event(frame: str | bytes) -> ClientEvent:
     """Decode one text frame; raises `MalformedEvent`."""
+    if len(frame) > FEW_BYTES and (values := _count_values(frame)) > MAX_VALUES:
+        text = f"The event has about {values} values; at most {MAX_VALUES} are accepted."
+        raise MalformedEvent(ProtocolError("invalid_event", text), None)
     try:
         event = _decoder.decode(frame)
     except _UNREADABLE as error:
@@ -144,6 +152,13 @@ def decode_client_event(frame: str | bytes) -> ClientEvent:
         text = f"Invalid value: 'audio' holds {len(event.audio)} bytes; at most {MAX_AUDIO_BYTES} are accepted."
         raise MalformedEvent(ProtocolError("invalid_value", text, "audio"), event.event_id)
     return event
+
+
+def _count_values(frame: str | bytes) -> int:
+    """At least as many values as the JSON text has, without decoding it: marks inside strings count, too."""
+    if isinstance(frame, str):
+        return 1 + sum(frame.count(mark) for mark in ",[{")
+    return 1 + sum(frame.count(mark) for mark in b",[{")
 
 
 def _explain(frame: str | bytes, error: Exception) -> MalformedEvent:

@@ -10,7 +10,7 @@ from streamsrv.protocol.errors import ProtocolError
 class Captioning:
     """Brings what a session says into its room, if it has one.
 
-    `refuse` is told why a room cannot be entered. It must not call back at once.
+    `refuse` is told why a room cannot be entered.
     """
 
     def __init__(self, rooms: Rooms, speaker_id: str, refuse: Callable[[ProtocolError], None]) -> None:

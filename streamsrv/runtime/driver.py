@@ -2,18 +2,15 @@
 
 import asyncio
 import logging
-import time
-from collections.abc import Callable, Coroutine, Iterator
-from typing import Any
+from collections.abc import Callable
 
 import numpy as np
 from numpy.typing import NDArray
 
 from streamsrv.captions.rooms import Rooms
 from streamsrv.core import effects
-from streamsrv.core.inputs import EventReceived, EventRefused, Input, TimerFired
+from streamsrv.core.inputs import EventReceived, EventRefused, Input
 from streamsrv.core.session import SessionCore
-from streamsrv.core.timers import TimerKey
 from streamsrv.engines.loaded import Engines
 from streamsrv.metrics import Metrics
 from streamsrv.protocol.audio_formats import check_audio
@@ -22,18 +19,27 @@ from streamsrv.protocol.errors import ProtocolError
 from streamsrv.protocol.session_object import Session
 from streamsrv.runtime.captioning import Captioning
 from streamsrv.runtime.channel import Channel, ChannelClosed, Speaker
+from streamsrv.runtime.core_runner import INTERNAL_ERROR, Actions, CoreRunner
+from streamsrv.runtime.ending import Ending, Outcome
+from streamsrv.runtime.fairness import MAX_UNSENT_BYTES, EventAllowance, TimeSlice
 from streamsrv.runtime.hearing import Hearing
-from streamsrv.runtime.send_queue import OutgoingQueue
-from streamsrv.runtime.speaking import Generating
-from streamsrv.runtime.speech_encoder import SpeechEncoder, encode_event
+from streamsrv.runtime.sending import Sending
+from streamsrv.runtime.speaking import Speaking
+from streamsrv.runtime.tasks import SessionTasks
+from streamsrv.runtime.timers import Timers
 
 logger = logging.getLogger(__name__)
+
+Frame = str | bytes | NDArray[np.int16]
+
+TOO_MANY_MALFORMED = (1008, "Too many malformed events.")
 
 
 class SessionDriver:
     """One session from its first event to its last.
 
-    With a `speaker` the transport plays the answers: no audio is sent in events.
+    With a `speaker` the transport plays the answers: no audio is sent in events. Whatever goes wrong in the core, or in
+    a task of the session, ends this session and no other.
     """
 
     def __init__(
@@ -48,43 +54,25 @@ class SessionDriver:
     ) -> None:
         self._core = core
         self._channel = channel
-        self._metrics = metrics
-        self._new_id = new_id
-        self._tasks = asyncio.TaskGroup()
-        self._running: set[asyncio.Task[None]] = set()
-        self._hearing = Hearing(engines, self._spawn, self.handle)
-        chat = engines.chat_model(core.session.model)
-        self._generating = Generating(chat, engines.synthesizer, self._spawn, self.handle)
-        self._captioning = Captioning(rooms, core.session.id, self._refuse)
-        self._outgoing = OutgoingQueue()
-        self._encoders: dict[str, SpeechEncoder] = {}
-        self._timers: dict[TimerKey, asyncio.TimerHandle] = {}
-        self._closing: tuple[int, str] | None = None
-        self._ended: asyncio.Future[tuple[int, str] | None] = asyncio.get_running_loop().create_future()
-        self._actions: dict[type, Callable[[Any], None]] = {
-            effects.SendEvent: self._send_event,
-            effects.SendAudio: self._send_audio,
-            effects.FinishAudio: self._finish_audio,
+        self._tasks = SessionTasks()
+        self._ending = Ending()
+        self._runner = CoreRunner(core, self._ending)
+        self._allowance = EventAllowance(asyncio.get_running_loop().time)
+        spawn, report = self._tasks.spawn, self._runner.handle
+        self._timers = Timers(report)
+        self._sending = Sending(core.session.id, new_id, self._ending)
+        self._hearing = Hearing(engines, spawn, report)
+        self._speaking = Speaking(engines.chat_model(core.session.model), engines.synthesizer, spawn, report)
+        self._captioning = Captioning(rooms, core.session.id, lambda error: report(EventRefused(error.details, None)))
+        self._actions: Actions = {
+            **_sending_actions(self._sending),
             **(_playback_actions(speaker) if speaker is not None else {}),
-            effects.SetFramePacing: self._hearing.set_frame_pacing,
-            effects.OpenRecognition: self._hearing.open,
-            effects.FeedRecognition: self._hearing.feed,
-            effects.FinishRecognition: self._hearing.finish,
-            effects.PredictEndOfTurn: self._hearing.predict_end_of_turn,
-            effects.DropRecognition: self._hearing.drop,
-            effects.RecognizeClip: self._hearing.recognize_clip,
-            effects.EnterRoom: self._captioning.enter,
-            effects.ShowCaption: self._captioning.show,
-            effects.SettleCaption: self._captioning.settle,
-            effects.PrepareModel: self._generating.prepare,
-            effects.Generate: self._generating.generate,
-            effects.Synthesize: self._generating.synthesize,
-            effects.StopGeneration: self._generating.stop,
-            effects.SetTimer: self._set_timer,
-            effects.ClearTimer: self._clear_timer,
-            effects.RecordTurn: self._record_turn,
-            effects.RecordSpeculation: self._record_speculation,
-            effects.Close: self._close,
+            **_hearing_actions(self._hearing),
+            **_speaking_actions(self._speaking),
+            **_captioning_actions(self._captioning),
+            effects.SetTimer: self._timers.set,
+            effects.ClearTimer: self._timers.clear,
+            **_recording_actions(metrics, core.session.id),
         }
 
     @property
@@ -92,66 +80,76 @@ class SessionDriver:
         """The session as it is now."""
         return self._core.session
 
-    async def run(self) -> tuple[int, str] | None:
+    async def run(self) -> Outcome:
         """Serve the client until it leaves (None) or the session ends (WebSocket close code and reason)."""
         try:
-            async with self._tasks:
-                self._spawn(self._write())
-                self._act(self._core.start())
-                self._spawn(self._read())
-                await self._ended
-                for task in self._running:
-                    task.cancel()
-            return self._ended.result()
+            async with self._tasks.group:
+                self._tasks.spawn(self._sending.run(self._channel))
+                self._runner.start(self._actions)
+                self._tasks.spawn(self._read())
+                await self._ending.wait()
+                self._tasks.cancel()
+        except ExceptionGroup:
+            logger.exception("session %s failed", self._core.session.id)
+            self._ending.settle(INTERNAL_ERROR)
         finally:
-            for timer in self._timers.values():
-                timer.cancel()
+            self._ending.settle(None)
+            self._timers.close()
             self._captioning.leave()
-            self._drop_references()
-
-    def _drop_references(self) -> None:
-        """Part from those that know us: what a session held is freed when it ends, not by a collection of garbage."""
-        self._actions.clear()
-        del self._hearing, self._generating, self._captioning
+            await self._hearing.aclose()
+            self._runner.close()
+        return self._ending.outcome
 
     def handle(self, happened: Input) -> None:
         """Give one input to the core and run its effects; once the session has ended, nothing happens any more."""
-        if not self._ended.done():
-            self._act(self._core.handle(happened, time.monotonic_ns() // 1_000_000))
-
-    def _act(self, wanted: list[effects.Effect]) -> None:
-        for effect in wanted:
-            self._actions[type(effect)](effect)
-
-    def _spawn(self, work: Coroutine[Any, Any, None]) -> "asyncio.Task[None]":
-        task = self._tasks.create_task(work)
-        self._running.add(task)
-        task.add_done_callback(self._running.discard)
-        return task
+        self._runner.handle(happened)
 
     async def _read(self) -> None:
+        """Handle what comes, no faster than is fair to other sessions: what is not read yet waits at the client."""
+        time_slice, unsent_bytes = TimeSlice(), 0
         try:
-            while True:
-                await self._take_frame(await self._channel.receive())
+            while not self._ending.is_settled:
+                frame = await self._channel.receive()
+                with time_slice:
+                    answered_bytes = await self._take_frame(frame)
+                await time_slice.give_way()
+                unsent_bytes += answered_bytes
+                if unsent_bytes > MAX_UNSENT_BYTES:
+                    await self._sending.catch_up()
+                    unsent_bytes = 0
+                if wait_s := self._allowance.wait_s:
+                    await asyncio.sleep(wait_s)
         except ChannelClosed:
-            self._end(None)
+            self._ending.settle(None)
 
-    async def _take_frame(self, frame: str | bytes | NDArray[np.int16]) -> None:
+    async def _take_frame(self, frame: Frame) -> int:
+        """Handle a frame; return the bytes that it was answered at once."""
         if isinstance(frame, np.ndarray):
             await self._hearing.append_pcm(frame)
-            return
+            return 0
         try:
             event = decode_client_event(frame)
             if isinstance(event, AudioAppend):
+                self._allowance.spend(len(frame), is_audio=True)
                 await self._append(event)
-                return
+                return 0
         except MalformedEvent as malformed:
-            self.handle(EventRefused(malformed.error.details, malformed.event_id))
-            return
+            if not self._allowance.forgives_malformed():
+                logger.warning("session %s: %s", self._core.session.id, TOO_MANY_MALFORMED[1])
+                self._sending.close(effects.Close(*TOO_MANY_MALFORMED))
+            return self._answer(EventRefused(malformed.error.details, malformed.event_id), len(frame))
         if isinstance(event, AudioCommit):
             await self._hearing.flush()
         await self._hearing.catch_up()
-        self.handle(EventReceived(event))
+        return self._answer(EventReceived(event), len(frame))
+
+    def _answer(self, happened: Input, frame_bytes: int) -> int:
+        """Let the core handle an event of this length; return the bytes that the client is sent for it."""
+        queued_bytes = self._sending.queued_bytes
+        self._runner.handle(happened)
+        answered_bytes = self._sending.queued_bytes - queued_bytes
+        self._allowance.spend(frame_bytes + answered_bytes)
+        return answered_bytes
 
     async def _append(self, event: AudioAppend) -> None:
         audio_format = self._core.session.audio.input.format
@@ -161,72 +159,19 @@ class SessionDriver:
         except ProtocolError as error:
             raise MalformedEvent(error, event.event_id) from None
 
-    async def _write(self) -> None:
-        try:
-            while (frame := await self._outgoing.get()) is not None:
-                await self._channel.send(frame)
-        except ChannelClosed:
-            self._end(None)
-        else:
-            self._end(self._closing)
 
-    def _send_event(self, effect: effects.SendEvent) -> None:
-        self._check_put(self._outgoing.put(encode_event(effect.event)))
-
-    def _send_audio(self, effect: effects.SendAudio) -> None:
-        item_id: str = effect.place["item_id"]
-        if item_id not in self._encoders:
-            self._encoders[item_id] = SpeechEncoder(effect)
-        self._put_audio(self._encoders[item_id].encode(effect), effect.pcm.nbytes)
-
-    def _finish_audio(self, effect: effects.FinishAudio) -> None:
-        if (encoder := self._encoders.pop(effect.item_id, None)) is not None:
-            self._put_audio(encoder.finish(), 0)
-
-    def _put_audio(self, deltas: Iterator[dict[str, Any]], size: int) -> None:
-        frames = (encode_event({**event, "event_id": self._new_id("event")}) for event in deltas)
-        self._check_put(self._outgoing.put_unmade(frames, size))
-
-    def _check_put(self, had_room: bool) -> None:
-        if not had_room and not self._ended.done():
-            logger.warning("session %s: the client does not read; closing", self._core.session.id)
-            self._end((1008, "The client does not read what it is sent."))
-
-    def _set_timer(self, effect: effects.SetTimer) -> None:
-        self._clear_timer(effects.ClearTimer(effect.key))
-        delay_s = effect.delay_ms / 1000
-        self._timers[effect.key] = asyncio.get_running_loop().call_later(delay_s, self._fire, effect.key)
-
-    def _clear_timer(self, effect: effects.ClearTimer) -> None:
-        if (timer := self._timers.pop(effect.key, None)) is not None:
-            timer.cancel()
-
-    def _fire(self, key: TimerKey) -> None:
-        del self._timers[key]
-        self.handle(TimerFired(key))
-
-    def _refuse(self, error: ProtocolError) -> None:
-        """Tell the client, once the core has handled what led to this."""
-        asyncio.get_running_loop().call_soon(self.handle, EventRefused(error.details, None))
-
-    def _record_turn(self, effect: effects.RecordTurn) -> None:
-        self._metrics.turn(effect.latencies_ms)
-        stages = ", ".join(f"{stage} {ms}" for stage, ms in effect.latencies_ms.items())
-        logger.info("session %s: turn answered, after the end of speech: %s", self._core.session.id, stages)
-
-    def _record_speculation(self, effect: effects.RecordSpeculation) -> None:
-        self._metrics.speculation(effect.tokens, used=effect.used)
-
-    def _close(self, effect: effects.Close) -> None:
-        self._closing = (effect.code, effect.reason)
-        self._outgoing.end()
-
-    def _end(self, outcome: tuple[int, str] | None) -> None:
-        if not self._ended.done():
-            self._ended.set_result(outcome)
+def _sending_actions(sending: Sending) -> Actions:
+    return {
+        effects.SendEvent: sending.send_event,
+        effects.SendAudio: sending.send_audio,
+        effects.FinishAudio: sending.finish_audio,
+        effects.Close: sending.close,
+    }
 
 
-def _playback_actions(speaker: Speaker) -> dict[type, Callable[[Any], None]]:
+def _playback_actions(speaker: Speaker) -> Actions:
+    """In place of those that send audio."""
+
     def play(effect: effects.SendAudio) -> None:
         speaker.play(effect.place["item_id"], effect.pcm, effect.sample_rate)
 
@@ -240,3 +185,44 @@ def _playback_actions(speaker: Speaker) -> dict[type, Callable[[Any], None]]:
         effects.ResumePlayback: lambda _: speaker.resume(),
         effects.ClearPlayback: lambda _: speaker.clear(),
     }
+
+
+def _hearing_actions(hearing: Hearing) -> Actions:
+    return {
+        effects.SetFramePacing: hearing.set_frame_pacing,
+        effects.OpenRecognition: hearing.open,
+        effects.FeedRecognition: hearing.feed,
+        effects.FinishRecognition: hearing.finish,
+        effects.PredictEndOfTurn: hearing.predict_end_of_turn,
+        effects.DropRecognition: hearing.drop,
+        effects.RecognizeClip: hearing.recognize_clip,
+    }
+
+
+def _speaking_actions(speaking: Speaking) -> Actions:
+    return {
+        effects.PrepareModel: speaking.prepare,
+        effects.Generate: speaking.generate,
+        effects.Synthesize: speaking.synthesize,
+        effects.StopGeneration: speaking.stop,
+    }
+
+
+def _captioning_actions(captioning: Captioning) -> Actions:
+    return {
+        effects.EnterRoom: captioning.enter,
+        effects.ShowCaption: captioning.show,
+        effects.SettleCaption: captioning.settle,
+    }
+
+
+def _recording_actions(metrics: Metrics, session_id: str) -> Actions:
+    def record_turn(effect: effects.RecordTurn) -> None:
+        metrics.turn(effect.latencies_ms)
+        stages = ", ".join(f"{stage} {ms}" for stage, ms in effect.latencies_ms.items())
+        logger.info("session %s: turn answered, after the end of speech: %s", session_id, stages)
+
+    def record_speculation(effect: effects.RecordSpeculation) -> None:
+        metrics.speculation(effect.tokens, used=effect.used)
+
+    return {effects.RecordTurn: record_turn, effects.RecordSpeculation: record_speculation}

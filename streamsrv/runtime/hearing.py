@@ -4,9 +4,7 @@ import asyncio
 import logging
 import math
 from collections import deque
-from collections.abc import Callable, Coroutine, Iterable
-from contextlib import aclosing
-from typing import Any
+from collections.abc import Callable, Iterable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,21 +22,21 @@ from streamsrv.core.effects import (
 from streamsrv.core.inputs import (
     AudioAppended,
     EndOfTurnPredicted,
-    Failure,
     FrameHeard,
     Input,
-    RecognitionFailed,
-    TranscriptReceived,
 )
-from streamsrv.engines.asr.base import RecognitionStream
+from streamsrv.engines.boundary import engine_call
 from streamsrv.engines.loaded import Engines
 from streamsrv.engines.turn.base import TurnModel
-from streamsrv.engines.vad.base import FRAME_MS, VadStream
+from streamsrv.engines.vad.base import FRAME_MS
+from streamsrv.engines.vad.fallback import FallbackVadStream
 from streamsrv.engines.vad.gated import hear
 from streamsrv.errors import EngineError, Overloaded
 from streamsrv.inference.scheduler import Priority
 from streamsrv.protocol.session_object import AudioFormat, Opus
 from streamsrv.runtime.intake import Intake
+from streamsrv.runtime.recognitions import Recognitions
+from streamsrv.runtime.tasks import Spawn
 
 logger = logging.getLogger(__name__)
 
@@ -58,8 +56,6 @@ PREDICTION_DEADLINE_S = 0.3
 
 FULL_SCALE_DB = 20 * math.log10(FULL_SCALE)
 
-Spawn = Callable[[Coroutine[Any, Any, None]], "asyncio.Task[None]"]
-
 
 class Hearing:
     """Turns audio into inputs for the core (`report`), and runs the recognitions that the core asks for."""
@@ -69,14 +65,18 @@ class Hearing:
         self._spawn = spawn
         self._report = report
         self._intake = Intake()
-        self._vad = engines.vad.open()
+        self._vad = FallbackVadStream(engines.vad)
         self._frames_wanted = 1
         self._heard_ms = 0
         self._frame: NDArray[np.int16] = np.zeros(0, np.int16)
         self._recent: deque[tuple[int, NDArray[np.int16], bool]] = deque(maxlen=RECENT_FRAMES)
-        self._streams: dict[str, RecognitionStream] = {}
-        self._tasks: dict[str, asyncio.Task[None]] = {}
-        self._clip = asyncio.Semaphore(1)  # clips are heard one by one: a session has two jobs of the detector at most
+        self._recognitions = Recognitions(engines.recognizer, spawn, report)
+        self._clips: dict[str, asyncio.Task[None]] = {}
+        self._one_clip = asyncio.Semaphore(1)  # a session has two jobs of the detector at most
+
+    async def aclose(self) -> None:
+        """Wait until every recognition is closed; the tasks of this session have ended."""
+        await self._recognitions.aclose()
 
     async def append(self, audio: bytes, audio_format: AudioFormat) -> None:
         """Hear audio from the client: a whole number of samples, or a packet; raises `ProtocolError` if it is none."""
@@ -107,6 +107,8 @@ class Hearing:
     async def _hear(self, frames: NDArray[np.int16]) -> None:
         self._report(AudioAppended(self._intake.received_ms))
         for start in range(0, len(frames), FRAMES_AT_ONCE):
+            if start:
+                await asyncio.sleep(0)  # silence is answered without waiting: other tasks have their turn
             batch = frames[start : start + FRAMES_AT_ONCE]
             for frame, probability in zip(batch, await self._probabilities(self._vad, batch), strict=True):
                 self._frame = frame
@@ -115,96 +117,78 @@ class Hearing:
                 self._report(FrameHeard(probability, self._heard_ms, level_db))
                 self._recent.append((self._heard_ms, frame, probability >= SPEECH))
 
-    async def _probabilities(self, vad: VadStream, frames: NDArray[np.int16]) -> list[float]:
-        return await hear(vad, frames, self._engines.voice_activity)
+    async def _probabilities(self, vad: FallbackVadStream, frames: NDArray[np.int16]) -> list[float]:
+        try:
+            return await vad.hear(frames, lambda stream: hear(stream, frames, self._engines.voice_activity))
+        except Overloaded:
+            return vad.by_loudness(frames)
 
     def open(self, effect: OpenRecognition) -> None:
-        stream = self._open_stream(effect)
-        if stream is not None:
-            for until_ms, frame, speech in self._recent:
-                if until_ms > effect.from_ms:
-                    stream.push(frame, speech=speech)
+        self._recognitions.open(effect.item_id, effect.options)
+        for until_ms, frame, speech in self._recent:
+            if until_ms > effect.from_ms:
+                self._recognitions.push(effect.item_id, frame, speech=speech)
 
     def feed(self, effect: FeedRecognition) -> None:
-        if effect.item_id in self._streams:
-            self._streams[effect.item_id].push(self._frame, speech=effect.speech)
+        self._recognitions.push(effect.item_id, self._frame, speech=effect.speech)
 
     def finish(self, effect: FinishRecognition) -> None:
-        if effect.item_id in self._streams:
-            self._streams[effect.item_id].finish()
+        self._recognitions.finish(effect.item_id)
+
+    def drop(self, effect: DropRecognition) -> None:
+        self._recognitions.drop(effect.item_id)
+        if (clip := self._clips.pop(effect.item_id, None)) is not None:
+            clip.cancel()
 
     def predict_end_of_turn(self, effect: PredictEndOfTurn) -> None:
         if self._engines.turn is not None:
             self._spawn(self._predict_end_of_turn(effect, self._engines.turn))
 
     async def _predict_end_of_turn(self, effect: PredictEndOfTurn, model: TurnModel) -> None:
-        heard = np.concatenate([frame for until_ms, frame, _ in self._recent if until_ms > effect.from_ms])
+        frames = [frame for until_ms, frame, _ in self._recent if until_ms > effect.from_ms]
+        if not frames:
+            return
+        heard = np.concatenate(frames)
         try:
-            probability = await self._engines.scheduler.run(
-                Priority.FINAL, lambda: model.probability(heard), deadline_s=PREDICTION_DEADLINE_S
-            )
-        except Overloaded:
-            pass  # the words alone decide
+            with engine_call("end-of-turn model"):
+                probability = await self._engines.scheduler.run(
+                    Priority.FINAL, lambda: model.probability(heard), deadline_s=PREDICTION_DEADLINE_S
+                )
+                if not 0 <= probability <= 1:
+                    raise ValueError(f"{probability} is no probability")
         except EngineError as error:
-            logger.warning("the end-of-turn model %s failed: %s", model.name, error)
+            if not isinstance(error, Overloaded):
+                logger.warning("%s: the words alone decide where a turn ends: %s", model.name, error)
         else:
             self._report(EndOfTurnPredicted(effect.item_id, effect.pause, probability))
 
-    def drop(self, effect: DropRecognition) -> None:
-        if (task := self._tasks.get(effect.item_id)) is not None:
-            task.cancel()
-
     def recognize_clip(self, effect: RecognizeClip) -> None:
-        stream = self._open_stream(effect)
-        if stream is not None:
-            pushing = self._spawn(self._push_clip(stream, effect))
-            # A recognition that is dropped, or has failed, hears no more.
-            self._tasks[effect.item_id].add_done_callback(lambda _: pushing.cancel())
+        clip = self._clips[effect.item_id] = self._spawn(self._hear_clip(effect))
+        clip.add_done_callback(lambda _: self._forget_clip(effect.item_id, clip))
 
-    async def _push_clip(self, stream: RecognitionStream, clip: RecognizeClip) -> None:
-        intake, vad = Intake(), self._engines.vad.open()
-        try:
-            async with self._clip:
-                for piece in _pieces(clip.audio, clip.format):
-                    intake.append(piece, clip.format)
-                    await self._push(stream, vad, intake.take())
-                await self._push(stream, vad, intake.flush())
-            stream.finish()
-        except EngineError as error:
-            self._report(RecognitionFailed(clip.item_id, Failure.of(error)))
-            self.drop(DropRecognition(clip.item_id))
+    def _forget_clip(self, item_id: str, clip: "asyncio.Task[None]") -> None:
+        if self._clips.get(item_id) is clip:
+            del self._clips[item_id]
 
-    async def _push(self, stream: RecognitionStream, vad: VadStream, frames: NDArray[np.int16]) -> None:
+    async def _hear_clip(self, clip: RecognizeClip) -> None:
+        """Open a recognition when the clips before this one were heard, and give it the audio."""
+        async with self._one_clip:
+            self._recognitions.open(clip.item_id, clip.options)
+            intake, vad = Intake(), FallbackVadStream(self._engines.vad)
+            for piece in _pieces(clip.audio, clip.format):
+                intake.append(piece, clip.format)
+                await self._push(clip.item_id, vad, intake.take())
+            await self._push(clip.item_id, vad, intake.flush())
+        self._recognitions.finish(clip.item_id)
+
+    async def _push(self, item_id: str, vad: FallbackVadStream, frames: NDArray[np.int16]) -> None:
         for start in range(0, len(frames), FRAMES_AT_ONCE):
+            if item_id not in self._recognitions:
+                return  # it has failed
+            await asyncio.sleep(0)  # silence is answered without waiting: other tasks have their turn
             batch = frames[start : start + FRAMES_AT_ONCE]
             for frame, probability in zip(batch, await self._probabilities(vad, batch), strict=True):
-                stream.push(frame, speech=probability >= SPEECH)
-
-    def _open_stream(self, effect: OpenRecognition | RecognizeClip) -> RecognitionStream | None:
-        item_id = effect.item_id
-        try:
-            stream = self._engines.recognizer.open(effect.options)
-        except EngineError as error:
-            # Not at once: the core is still handling the input that asked for this.
-            asyncio.get_running_loop().call_soon(self._report, RecognitionFailed(item_id, Failure.of(error)))
-            return None
-        self._streams[item_id] = stream
-        self._tasks[item_id] = self._spawn(self._follow(item_id, stream))
-        return stream
-
-    async def _follow(self, item_id: str, stream: RecognitionStream) -> None:
-        try:
-            async with aclosing(stream):
-                async for transcript in stream:
-                    self._report(TranscriptReceived(item_id, transcript))
-        except EngineError as error:
-            self._report(RecognitionFailed(item_id, Failure.of(error)))
-        except Exception:
-            logger.exception("the speech recogniser %s failed", self._engines.recognizer.name)
-            self._report(RecognitionFailed(item_id, Failure("unavailable", "The speech recogniser failed.")))
-        finally:
-            self._streams.pop(item_id, None)
-            self._tasks.pop(item_id, None)
+                self._recognitions.push(item_id, frame, speech=probability >= SPEECH)
 
 
 def _level_db(frame: NDArray[np.int16]) -> float:

@@ -9,15 +9,47 @@ from typing import Any
 
 from streamsrv.core.effects import Generate, PrepareModel, StopGeneration, Synthesize
 from streamsrv.core.inputs import Failure, GenerationFailed, Input, ModelOutput, SegmentSpoken, SpeechOutput
-from streamsrv.engines.llm.base import AnsweredBy, ChatModel
+from streamsrv.engines.boundary import engine_call
+from streamsrv.engines.llm.base import AnsweredBy, ChatModel, Finished
 from streamsrv.engines.tts.base import Synthesizer
-from streamsrv.errors import EngineError
-from streamsrv.runtime.hearing import Spawn
+from streamsrv.errors import EngineError, Unavailable
+from streamsrv.runtime.tasks import Spawn
 
 logger = logging.getLogger(__name__)
 
+MODEL = "language model"
+SYNTHESIZER = "speech synthesiser"
 
-class Generating:
+
+class _Work:
+    """One task of a generation: it reports results until it has no more, or is told to stop.
+
+    What it reports may lead to its own stop. It is not cancelled in the middle of that: `report` tells it to return.
+    """
+
+    def __init__(self, report: Callable[[Input], None]) -> None:
+        self.task: asyncio.Task[None] | None = None
+        self._report = report
+        self._is_reporting = False
+        self._is_stopped = False
+
+    def report(self, happened: Input) -> bool:
+        """Report a result; return whether more are wanted."""
+        self._is_reporting = True
+        try:
+            self._report(happened)
+        finally:
+            self._is_reporting = False
+        return not self._is_stopped
+
+    def stop(self) -> None:
+        """Nothing more is wanted."""
+        self._is_stopped = True
+        if not self._is_reporting and self.task is not None:
+            self.task.cancel()
+
+
+class Speaking:
     """One task for the model and one for each segment; what they yield goes to the core (`report`)."""
 
     def __init__(
@@ -27,60 +59,67 @@ class Generating:
         self._synthesizer = synthesizer
         self._spawn = spawn
         self._report = report
-        self._tasks: defaultdict[int, set[asyncio.Task[None]]] = defaultdict(set)
+        self._works: defaultdict[int, set[_Work]] = defaultdict(set)
 
     def prepare(self, effect: PrepareModel) -> None:
         self._spawn(self._prepare(effect))
 
     def generate(self, effect: Generate) -> None:
-        self._start(effect.generation, "language model", lambda: self._generate(effect))
+        self._start(effect.generation, lambda work: self._generate(effect, work))
 
     def synthesize(self, effect: Synthesize) -> None:
-        self._start(effect.generation, "speech synthesiser", lambda: self._synthesize(effect))
+        self._start(effect.generation, lambda work: self._synthesize(effect, work))
 
     def stop(self, effect: StopGeneration) -> None:
-        """Cancel what the generation still runs, except the task whose result ended it: that one is at its end."""
-        current = asyncio.current_task()
-        for task in self._tasks.pop(effect.generation, set()):
-            if task is not current:
-                task.cancel()
+        """Stop everything that the generation still runs."""
+        for work in self._works.pop(effect.generation, set()):
+            work.stop()
 
-    def _start(self, generation: int, stage: str, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
-        task = self._spawn(self._run(generation, stage, work))
-        self._tasks[generation].add(task)
-        task.add_done_callback(lambda done: self._forget(generation, done))
+    def _start(self, generation: int, run: Callable[[_Work], Coroutine[Any, Any, None]]) -> None:
+        work = _Work(self._report)
+        work.task = self._spawn(self._run(generation, work, run))
+        self._works[generation].add(work)
+        work.task.add_done_callback(lambda _: self._forget(generation, work))
 
-    def _forget(self, generation: int, task: "asyncio.Task[None]") -> None:
-        tasks = self._tasks.get(generation, set())
-        tasks.discard(task)
-        if not tasks:
-            self._tasks.pop(generation, None)
+    def _forget(self, generation: int, work: _Work) -> None:
+        work.task = None  # they know each other
+        works = self._works.get(generation, set())
+        works.discard(work)
+        if not works:
+            self._works.pop(generation, None)
 
-    async def _run(self, generation: int, stage: str, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
+    async def _run(self, generation: int, work: _Work, run: Callable[[_Work], Coroutine[Any, Any, None]]) -> None:
         try:
-            await work()
+            await run(work)
         except EngineError as error:
-            logger.warning("%s failed: %s", stage, error)
-            self._report(GenerationFailed(generation, Failure.of(error)))
-        except Exception:
-            logger.exception("%s failed", stage)
-            self._report(GenerationFailed(generation, Failure("unavailable", f"The {stage} failed.")))
+            logger.warning("generation %d failed: %s", generation, error)
+            work.report(GenerationFailed(generation, Failure.of(error)))
 
     async def _prepare(self, effect: PrepareModel) -> None:
         try:
-            await self._chat.prepare(effect.messages)
+            with engine_call(MODEL):
+                await self._chat.prepare(effect.messages)
         except EngineError as error:
             logger.info("the language model could not be prepared: %s", error)
 
-    async def _generate(self, effect: Generate) -> None:
-        self._report(ModelOutput(effect.generation, AnsweredBy(self._chat.name)))
-        async with aclosing(self._chat.stream(effect.messages, effect.tools, effect.options)) as deltas:
-            async for delta in deltas:
-                self._report(ModelOutput(effect.generation, delta))
+    async def _generate(self, effect: Generate, work: _Work) -> None:
+        if not work.report(ModelOutput(effect.generation, AnsweredBy(self._chat.name))):
+            return
+        finished = False
+        with engine_call(MODEL):
+            async with aclosing(self._chat.stream(effect.messages, effect.tools, effect.options)) as deltas:
+                async for delta in deltas:
+                    finished = finished or isinstance(delta, Finished)
+                    if not work.report(ModelOutput(effect.generation, delta)):
+                        return
+        if not finished:
+            raise Unavailable("The language model ended its answer without saying why.")
 
-    async def _synthesize(self, effect: Synthesize) -> None:
-        rate = self._synthesizer.sample_rate
-        async with aclosing(self._synthesizer.stream(effect.text, effect.options)) as chunks:
-            async for chunk in chunks:
-                self._report(SpeechOutput(effect.generation, chunk.pcm, rate, chunk.words))
-        self._report(SegmentSpoken(effect.generation))
+    async def _synthesize(self, effect: Synthesize, work: _Work) -> None:
+        with engine_call(SYNTHESIZER):
+            rate = self._synthesizer.sample_rate
+            async with aclosing(self._synthesizer.stream(effect.text, effect.options)) as chunks:
+                async for chunk in chunks:
+                    if not work.report(SpeechOutput(effect.generation, chunk.pcm, rate, chunk.words)):
+                        return
+        work.report(SegmentSpoken(effect.generation))

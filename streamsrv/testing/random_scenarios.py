@@ -175,7 +175,7 @@ _TYPED: dict[str, Any] = {
 }
 _CLIP: dict[str, Any] = {
     "type": "conversation.item.create",
-    "item": {"type": "message", "role": "user", "content": [{"type": "input_audio", "audio": "AAAA" * 800}]},
+    "item": {"type": "message", "role": "user", "content": [{"type": "input_audio", "audio": "AAAA" * 1600}]},
 }
 
 _EVENTS: tuple[tuple[dict[str, Any], ...], ...] = (

@@ -6,7 +6,8 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from streamsrv.access.authentication import identify, offered_subprotocols
 from streamsrv.log_context import log_as
-from streamsrv.runtime.send_queue import OutgoingQueue
+from streamsrv.runtime.fairness import TimeSlice
+from streamsrv.runtime.send_queue import SendQueue
 from streamsrv.service import Service
 from streamsrv.transports.webrtc.calls import Call, Calls
 
@@ -32,21 +33,24 @@ async def attach(websocket: WebSocket, call_id: str) -> None:
         call.detach(events)
 
 
-async def _read(websocket: WebSocket, call: Call, events: OutgoingQueue) -> None:
+async def _read(websocket: WebSocket, call: Call, events: SendQueue) -> None:
     while (message := await websocket.receive())["type"] != "websocket.disconnect":
         text = message.get("text") or (message.get("bytes") or b"").decode(errors="replace")
-        if not call.take_event(text):
+        if not await call.take_attached_event(text):
             break
     call.detach(events)
 
 
-async def _write(websocket: WebSocket, call: Call, events: OutgoingQueue) -> None:
+async def _write(websocket: WebSocket, call: Call, events: SendQueue) -> None:
+    time_slice = TimeSlice()
     try:
         while (frame := await events.get()) is not None:
-            await websocket.send_text(frame.decode())
+            with time_slice:
+                await websocket.send_text(frame.decode())
+            await time_slice.give_way()
         if call.reason is not None:
             await websocket.close(1000, call.reason[:120])
         else:
-            await websocket.close(1008, "Events came faster, or were read more slowly, than is possible.")
+            await websocket.close(1008, "The client does not read what it is sent.")
     except (WebSocketDisconnect, RuntimeError):
         pass  # the client has gone

@@ -5,9 +5,11 @@ import threading
 
 import pytest
 
+from streamsrv.config import Settings
+from streamsrv.engines.startup import voice_activity_scheduler
 from streamsrv.errors import Overloaded
 from streamsrv.inference.batching import MAX_ITEMS
-from streamsrv.inference.scheduler import Late, Priority, Scheduler, Superseded
+from streamsrv.inference.scheduler import Late, Priority, Scheduler
 
 
 @pytest.fixture
@@ -53,15 +55,67 @@ async def test_what_waits_starts_by_priority_and_then_in_order(scheduler: Schedu
     assert done == ["a", "b", "c"]
 
 
-async def test_one_job_too_many_is_refused(scheduler: Scheduler):
+async def test_one_job_too_many_is_refused_if_none_that_waits_matters_less(scheduler: Scheduler):
     async with asyncio.TaskGroup() as tasks:
         gate = await occupied(scheduler, tasks)
         for _ in range(3):
-            tasks.create_task(scheduler.run(Priority.PARTIAL, lambda: None))
+            tasks.create_task(scheduler.run(Priority.FINAL, lambda: None))
         await asyncio.sleep(0)
-        with pytest.raises(Overloaded, match="3 jobs"):
-            await scheduler.run(Priority.FINAL, lambda: None)
+        for priority in (Priority.FINAL, Priority.PARTIAL):
+            with pytest.raises(Overloaded, match="3 jobs"):
+                await scheduler.run(priority, lambda: None)
         gate.open.set()
+
+
+async def test_a_full_queue_gives_the_place_of_its_least_important_job_to_a_more_important_one(scheduler: Scheduler):
+    watching = Watching()
+    scheduler.observe(watching)
+    ran: list[str] = []
+    async with asyncio.TaskGroup() as tasks:
+        gate = await occupied(scheduler, tasks)
+        jobs = [
+            tasks.create_task(_outcome(scheduler.run(priority, lambda name=name: ran.append(name))))
+            for priority, name in [(Priority.PARTIAL, "old"), (Priority.PARTIAL, "new"), (Priority.SPEECH, "speech")]
+        ]
+        await asyncio.sleep(0)
+        urgent = tasks.create_task(scheduler.run(Priority.VOICE_ACTIVITY, lambda: ran.append("urgent")))
+        assert isinstance(await jobs[1], Overloaded)
+        gate.open.set()
+    assert urgent.exception() is None
+    assert ran == ["urgent", "speech", "old"]
+    assert watching.shed == [Priority.PARTIAL]
+
+
+@pytest.mark.parametrize("max_sessions", [1, 2])
+async def test_sessions_of_a_small_server_are_heard_beside_as_many_requests_as_there_may_be(max_sessions: int):
+    settings = Settings(max_sessions=max_sessions, max_requests=8)
+    voice_activity = voice_activity_scheduler(settings)
+    heard: list[str] = []
+    async with asyncio.TaskGroup() as tasks:
+        gate = await occupied(voice_activity, tasks)
+        for _ in range(settings.max_requests):
+            tasks.create_task(voice_activity.run(Priority.PARTIAL, lambda: heard.append("request")))
+        for _ in range(2 * max_sessions):
+            tasks.create_task(voice_activity.run(Priority.VOICE_ACTIVITY, lambda: heard.append("session")))
+        await asyncio.sleep(0)
+        gate.open.set()
+    voice_activity.close()
+    assert heard == ["session"] * 2 * max_sessions + ["request"] * settings.max_requests
+
+
+class RustPanic(BaseException):
+    """As the panic of an extension in Rust: no `Exception`."""
+
+
+@pytest.mark.parametrize("error", [RustPanic("index out of bounds"), StopIteration(), SystemExit(1)])
+async def test_whatever_a_job_raises_comes_back_and_the_thread_goes_on(scheduler: Scheduler, error: BaseException):
+    def fail() -> None:
+        raise error
+
+    async with asyncio.timeout(10):
+        with pytest.raises(RuntimeError, match=type(error).__name__):
+            await scheduler.run(Priority.FINAL, fail)
+        assert await scheduler.run(Priority.FINAL, lambda: 1) == 1
 
 
 async def test_a_cancelled_job_that_waits_is_never_run(scheduler: Scheduler):
@@ -130,43 +184,6 @@ async def test_a_deadline_is_for_the_start_only(scheduler: Scheduler):
         await asyncio.to_thread(gate.entered.wait, 10)
         await asyncio.wait([job], timeout=0.01)
         gate.open.set()
-
-
-async def test_a_newer_job_replaces_one_of_the_same_key_that_waits(scheduler: Scheduler):
-    ran: list[str] = []
-    async with asyncio.TaskGroup() as tasks:
-        gate = await occupied(scheduler, tasks)
-        jobs = [
-            tasks.create_task(_outcome(scheduler.run(Priority.PARTIAL, lambda name=name: ran.append(name), key=key)))
-            for name, key in [("old", "a"), ("other", "b"), ("new", "a"), ("none", None)]
-        ]
-        await asyncio.sleep(0)
-        assert isinstance(await jobs[0], Superseded)
-        gate.open.set()
-    assert ran == ["other", "new", "none"]
-
-
-async def test_a_newer_job_takes_the_place_even_in_a_full_queue(scheduler: Scheduler):
-    async with asyncio.TaskGroup() as tasks:
-        gate = await occupied(scheduler, tasks)
-        for key in ("a", "b", "c"):
-            tasks.create_task(_outcome(scheduler.run(Priority.PARTIAL, lambda: None, key=key)))
-        await asyncio.sleep(0)
-        newest = tasks.create_task(scheduler.run(Priority.PARTIAL, lambda: "newest", key="b"))
-        await asyncio.sleep(0)
-        gate.open.set()
-    assert newest.result() == "newest"
-
-
-async def test_a_job_that_runs_is_not_replaced(scheduler: Scheduler):
-    gate = Gate()
-    async with asyncio.TaskGroup() as tasks:
-        running = tasks.create_task(_outcome(scheduler.run(Priority.PARTIAL, gate, key="a")))
-        await asyncio.to_thread(gate.entered.wait, 10)
-        tasks.create_task(scheduler.run(Priority.PARTIAL, lambda: None, key="a"))
-        await asyncio.sleep(0)
-        gate.open.set()
-    assert running.result() is None
 
 
 class Watching:
@@ -238,10 +255,25 @@ async def test_different_functions_are_not_mixed(scheduler: Scheduler):
     assert (one.calls, other.calls) == ([[1]], [[2]])
 
 
-async def test_an_exception_is_raised_for_every_item_of_its_call(scheduler: Scheduler):
+async def test_a_bad_item_fails_alone(scheduler: Scheduler):
     doubler = Doubler()
-    assert [type(result) for result in await together(scheduler, doubler, [1, -1])] == [ValueError, ValueError]
-    assert await together(scheduler, doubler, [1]) == [2]
+    results = await together(scheduler, doubler, [1, -1, 3])
+    assert (results[0], results[2]) == (2, 6)
+    assert isinstance(results[1], ValueError)
+    assert doubler.calls == [[1, -1, 3], [1], [-1], [3]]
+
+
+async def test_a_call_with_too_few_results_fails_instead_of_leaving_items_waiting(scheduler: Scheduler):
+    async with asyncio.timeout(10):
+        results = await asyncio.gather(
+            *(scheduler.run_together(Priority.FINAL, empty, item) for item in (1, 2)), return_exceptions=True
+        )
+    assert [type(result) for result in results] == [ValueError, ValueError]
+
+
+def empty(items: list[int]) -> list[int]:
+    """Computes nothing."""
+    return []
 
 
 async def test_who_no_longer_waits_does_not_disturb_the_others(scheduler: Scheduler):
@@ -271,14 +303,10 @@ async def _outcome(work) -> BaseException | None:
 async def test_an_observer_learns_which_jobs_ran_and_which_were_shed(scheduler: Scheduler):
     watching = Watching()
     scheduler.observe(watching)
-    release = threading.Event()
-    busy = asyncio.ensure_future(scheduler.run(Priority.FINAL, release.wait))
-    await asyncio.sleep(0)
-    older = asyncio.ensure_future(scheduler.run(Priority.PARTIAL, lambda: 1, key="k"))
-    await asyncio.sleep(0)
-    newer = asyncio.ensure_future(scheduler.run(Priority.PARTIAL, lambda: 2, key="k"))
-    await asyncio.sleep(0)
-    release.set()
-    await asyncio.gather(busy, older, newer, return_exceptions=True)
-    assert watching.shed == [Priority.PARTIAL]
-    assert watching.started == [Priority.FINAL, Priority.PARTIAL]
+    async with asyncio.TaskGroup() as tasks:
+        gate = await occupied(scheduler, tasks)
+        late = tasks.create_task(_outcome(scheduler.run(Priority.SPEECH, lambda: None, deadline_s=0.001)))
+        assert isinstance(await late, Late)
+        gate.open.set()
+    assert watching.shed == [Priority.SPEECH]
+    assert watching.started == [Priority.PARTIAL]

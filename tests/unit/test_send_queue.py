@@ -2,11 +2,11 @@
 
 import asyncio
 
-from streamsrv.runtime.send_queue import OutgoingQueue
+from streamsrv.runtime.send_queue import SendQueue
 
 
 async def test_frames_come_out_in_order_and_then_the_end():
-    queue = OutgoingQueue()
+    queue = SendQueue()
     assert queue.put(b"1")
     assert queue.put(b"2")
     queue.end()
@@ -14,7 +14,7 @@ async def test_frames_come_out_in_order_and_then_the_end():
 
 
 async def test_it_takes_no_more_than_its_bytes():
-    queue = OutgoingQueue(max_bytes=10)
+    queue = SendQueue(max_bytes=10)
     assert queue.put(b"123456")
     assert not queue.put(b"12345")
     assert queue.put(b"1234")
@@ -23,7 +23,7 @@ async def test_it_takes_no_more_than_its_bytes():
 
 
 async def test_who_waits_is_woken():
-    queue = OutgoingQueue()
+    queue = SendQueue()
     async with asyncio.TaskGroup() as tasks:
         waiting = tasks.create_task(queue.get())
         await asyncio.sleep(0)
@@ -39,7 +39,7 @@ async def test_frames_that_are_not_made_yet_keep_their_place_and_are_made_one_by
             made.append(frame)
             yield frame
 
-    queue = OutgoingQueue()
+    queue = SendQueue()
     queue.put(b"1")
     assert queue.put_unmade(make(), 100)
     queue.put(b"4")
@@ -52,7 +52,7 @@ async def test_frames_that_are_not_made_yet_keep_their_place_and_are_made_one_by
 
 
 async def test_what_frames_are_made_of_counts_until_all_are_made():
-    queue = OutgoingQueue(max_bytes=10)
+    queue = SendQueue(max_bytes=10)
     assert queue.put_unmade(iter((b"1", b"2")), 8)
     assert not queue.put(b"123")
     assert [await queue.get() for _ in range(2)] == [b"1", b"2"]
@@ -64,7 +64,7 @@ async def test_what_frames_are_made_of_counts_until_all_are_made():
 
 
 async def test_other_tasks_run_between_frames_that_are_being_made():
-    queue = OutgoingQueue()
+    queue = SendQueue()
     turns: list[str] = []
 
     def make():

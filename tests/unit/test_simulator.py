@@ -171,7 +171,7 @@ def test_an_application_answers_function_calls():
 
 
 def test_audio_that_comes_whole_is_recognised():
-    clip = {"type": "message", "role": "user", "content": [{"type": "input_audio", "audio": "AAAA" * 800}]}
+    clip = {"type": "message", "role": "user", "content": [{"type": "input_audio", "audio": "AAAA" * 1600}]}
     item = Act(After(0), Send({"type": "conversation.item.create", "item": clip}))
     record = sound(replace(COUNT, script=(item, Act(After(0), Send({"type": "response.create"})))))
     assert any(isinstance(effect, RecognizeClip) for _, effect in record.effects())

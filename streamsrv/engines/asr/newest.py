@@ -1,9 +1,9 @@
 """A slot for transcripts between the task that makes them and the one that reads them."""
 
-import asyncio
 from collections.abc import AsyncIterator
 
 from streamsrv.engines.asr.base import Transcript
+from streamsrv.signals import Signal
 
 
 class Newest:
@@ -13,7 +13,7 @@ class Newest:
         self._unread: Transcript | None = None
         self._error: Exception | None = None
         self._ended = False
-        self._news = asyncio.Event()
+        self._news = Signal()
 
     @property
     def ended(self) -> bool:
@@ -22,14 +22,14 @@ class Newest:
     def put(self, transcript: Transcript) -> None:
         """Replace what was not read."""
         self._unread = transcript
-        self._news.set()
+        self._news.notify()
 
     def end(self, error: Exception | None = None) -> None:
         """Nothing more comes: reading stops, or raises `error`, once the last transcript was read."""
         if not self._ended:
             self._ended = True
             self._error = error
-            self._news.set()
+            self._news.notify()
 
     def drop(self) -> None:
         """End, and forget what was not read."""
@@ -40,9 +40,7 @@ class Newest:
         return self
 
     async def __anext__(self) -> Transcript:
-        while self._unread is None and not self._ended:
-            self._news.clear()
-            await self._news.wait()
+        await self._news.wait_until(lambda: self._unread is not None or self._ended)
         unread, self._unread = self._unread, None
         if unread is not None:
             return unread

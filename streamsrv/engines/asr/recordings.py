@@ -9,7 +9,9 @@ from numpy.typing import NDArray
 
 from streamsrv.engines.asr.base import RecognitionOptions, RecognizedUtterance, Recognizer
 from streamsrv.engines.asr.pauses import SPEECH, FrameSpan, UtteranceCutter
+from streamsrv.engines.boundary import engine_call
 from streamsrv.engines.vad.base import FRAME_MS, FRAME_SAMPLES, Vad
+from streamsrv.engines.vad.fallback import FallbackVadStream
 from streamsrv.inference.scheduler import Priority, Scheduler
 
 _SAMPLES_AT_ONCE = 32 * FRAME_SAMPLES
@@ -23,11 +25,10 @@ async def recognize_recording(
 
     Voice activity runs on `scheduler`, after whatever else waits there. Raises `EngineError`.
     """
-    stream, cutter = vad.open(), UtteranceCutter()
+    stream, cutter = FallbackVadStream(vad), UtteranceCutter()
     probabilities: list[float] = []
     for start in range(0, len(pcm), _SAMPLES_AT_ONCE):
-        batch = _frames(pcm[start : start + _SAMPLES_AT_ONCE])
-        heard = await scheduler.run(Priority.PARTIAL, lambda frames=batch: stream.probabilities(frames))
+        heard = await _hear(stream, _frames(pcm[start : start + _SAMPLES_AT_ONCE]), scheduler)
         probabilities += heard
         spans = [cutter.hear(probability) for probability in heard]
         if start + _SAMPLES_AT_ONCE >= len(pcm):
@@ -36,6 +37,10 @@ async def recognize_recording(
             utterance = await _recognize(pcm, span, probabilities, recognizer, options)
             if utterance.text:
                 yield utterance
+
+
+async def _hear(stream: FallbackVadStream, frames: NDArray[np.int16], scheduler: Scheduler) -> list[float]:
+    return await stream.hear(frames, lambda vad: scheduler.run(Priority.PARTIAL, lambda: vad.probabilities(frames)))
 
 
 def _frames(pcm: NDArray[np.int16]) -> NDArray[np.int16]:
@@ -52,15 +57,16 @@ async def _recognize(
 ) -> RecognizedUtterance:
     offset_ms = span.start * FRAME_MS
     utterance = RecognizedUtterance("", offset_ms, span.end * FRAME_MS)
-    async with aclosing(recognizer.open(options)) as stream:
-        for frame in range(span.start, span.end):
-            samples = pcm[frame * FRAME_SAMPLES : (frame + 1) * FRAME_SAMPLES]
-            stream.push(samples, speech=probabilities[frame] >= SPEECH)
-        stream.finish()
-        async for transcript in stream:
-            words = tuple(
-                replace(word, start_ms=word.start_ms + offset_ms, end_ms=word.end_ms + offset_ms)
-                for word in transcript.words
-            )
-            utterance = replace(utterance, text=transcript.text, words=words, language=transcript.language)
+    with engine_call("speech recogniser"):
+        async with aclosing(recognizer.open(options)) as stream:
+            for frame in range(span.start, span.end):
+                samples = pcm[frame * FRAME_SAMPLES : (frame + 1) * FRAME_SAMPLES]
+                stream.push(samples, speech=probabilities[frame] >= SPEECH)
+            stream.finish()
+            async for transcript in stream:
+                words = tuple(
+                    replace(word, start_ms=word.start_ms + offset_ms, end_ms=word.end_ms + offset_ms)
+                    for word in transcript.words
+                )
+                utterance = replace(utterance, text=transcript.text, words=words, language=transcript.language)
     return utterance

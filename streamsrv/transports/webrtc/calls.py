@@ -40,7 +40,7 @@ from streamsrv.protocol.errors import ProtocolError
 from streamsrv.protocol.session_object import Session, session_to_wire
 from streamsrv.runtime.channel import ChannelClosed
 from streamsrv.runtime.driver import SessionDriver
-from streamsrv.runtime.send_queue import OutgoingQueue
+from streamsrv.runtime.send_queue import SendQueue
 from streamsrv.runtime.speech_encoder import encode_event
 from streamsrv.service import Service
 from streamsrv.transports.webrtc.incoming import IncomingQueue
@@ -74,7 +74,7 @@ class Call:
         self._answer: asyncio.Future[str] = asyncio.get_running_loop().create_future()
         self._opened = asyncio.Event()
         self._incoming = IncomingQueue()
-        self._listeners: list[OutgoingQueue] = []
+        self._listeners: list[SendQueue] = []
         self._max_event_bytes = sys.maxsize
         self._reason: str | None = None
 
@@ -128,23 +128,23 @@ class Call:
     def clear(self) -> None:
         self._tell(Clear(self._call))
 
-    def attach(self) -> OutgoingQueue:
+    def attach(self) -> SendQueue:
         """Another connection to the session: it gets every event from now on, and ends with the call."""
-        listener = OutgoingQueue()
+        listener = SendQueue()
         if self.driver is not None:
             session = session_to_wire(self.driver.session)
             listener.put(encode_event({"type": "session.created", "event_id": new_id("event"), "session": session}))
         self._listeners.append(listener)
         return listener
 
-    def detach(self, listener: OutgoingQueue) -> None:
+    def detach(self, listener: SendQueue) -> None:
         if listener in self._listeners:
             self._listeners.remove(listener)
             listener.end()
 
-    def take_event(self, text: str) -> bool:
-        """An event of the client's, or of one that is attached; returns whether there was room for it."""
-        return self._incoming.put_event(text)
+    async def take_attached_event(self, text: str) -> bool:
+        """Take an event of a connection that is attached, once there is room; return False when the call has ended."""
+        return await self._incoming.put_event_later(text)
 
     def hang_up(self, reason: str) -> None:
         """End the call."""
@@ -156,7 +156,7 @@ class Call:
             case Microphone(pcm=pcm):
                 self._incoming.put_audio(np.frombuffer(pcm, np.int16))
             case Event(text=text):
-                if not self.take_event(text):
+                if not self._incoming.put_event(text):
                     self.hang_up("The client sends events faster than they are handled.")
             case PlayedUntil(item_id=item_id, audio_ms=audio_ms, ended=ended):
                 self.on_played((PlaybackEnded if ended else PlaybackReported)(item_id, audio_ms))

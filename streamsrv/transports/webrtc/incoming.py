@@ -1,10 +1,11 @@
 """What came from a client and its session has not read yet. Bounded."""
 
-import asyncio
 from collections import deque
 
 import numpy as np
 from numpy.typing import NDArray
+
+from streamsrv.signals import Signal
 
 MAX_AUDIO_SAMPLES = 5 * 16_000
 """5 s of a microphone. When it is full the oldest audio goes: a session that is so late must catch up."""
@@ -21,7 +22,8 @@ class IncomingQueue:
         self._samples = 0
         self._events = 0
         self._event_bytes = 0
-        self._changed = asyncio.Event()
+        self._changed = Signal()
+        self._taken = Signal()
         self._closed = False
 
     def put_audio(self, pcm: NDArray[np.int16]) -> None:
@@ -30,7 +32,7 @@ class IncomingQueue:
         self._samples += len(pcm)
         if self._samples > MAX_AUDIO_SAMPLES:
             self._drop_oldest_audio()
-        self._changed.set()
+        self._changed.notify()
 
     def put_event(self, text: str) -> bool:
         """Add an event; returns whether there was room for it."""
@@ -39,25 +41,37 @@ class IncomingQueue:
         self._waiting.append(text)
         self._events += 1
         self._event_bytes += len(text)
-        self._changed.set()
+        self._changed.notify()
         return True
+
+    async def put_event_later(self, text: str) -> bool:
+        """Wait until the queue is half empty, so that there is always room for `put_event`, and add an event.
+
+        Returns whether it was added; it was not if the queue is closed.
+        """
+        await self._taken.wait_until(lambda: self._closed or self._is_half_empty)
+        return not self._closed and self.put_event(text)
+
+    @property
+    def _is_half_empty(self) -> bool:
+        return self._events < MAX_EVENTS // 2 and self._event_bytes < MAX_EVENT_BYTES // 4
 
     def close(self) -> None:
         """No more will come."""
         self._closed = True
-        self._changed.set()
+        self._changed.notify()
+        self._taken.notify()
 
     async def get(self) -> str | NDArray[np.int16] | None:
         """Wait for the next one; None when the queue is closed, whatever is still in it."""
-        while not (self._waiting or self._closed):
-            self._changed.clear()
-            await self._changed.wait()
+        await self._changed.wait_until(lambda: bool(self._waiting) or self._closed)
         if self._closed:
             return None
         taken = self._waiting.popleft()
         if isinstance(taken, str):
             self._events -= 1
             self._event_bytes -= len(taken)
+            self._taken.notify()
         else:
             self._samples -= len(taken)
         return taken

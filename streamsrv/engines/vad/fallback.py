@@ -1,0 +1,63 @@
+"""A detector's stream that goes on without the detector when it fails."""
+
+import logging
+from collections.abc import Awaitable, Callable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from streamsrv.engines.boundary import engine_call
+from streamsrv.engines.vad.base import Vad, VadStream
+from streamsrv.engines.vad.energy import EnergyStream
+from streamsrv.errors import EngineError, Overloaded
+
+logger = logging.getLogger(__name__)
+
+STAGE = "voice-activity detector"
+MAX_FAILURES = 3
+"""Failures in a row after which a stream does not ask its detector any more."""
+
+
+class FallbackVadStream:
+    """One stream of `vad`. Frames for which the detector fails are judged by their loudness."""
+
+    def __init__(self, vad: Vad) -> None:
+        self._name = vad.name
+        self._energy = EnergyStream()
+        self._failures = 0
+        self._stream: VadStream | None = None
+        try:
+            with engine_call(STAGE):
+                self._stream = vad.open()
+        except EngineError:
+            self._give_up()
+
+    async def hear(self, frames: NDArray[np.int16], call: Callable[[VadStream], Awaitable[list[float]]]) -> list[float]:
+        """The probability of speech in each row of `frames`, shape (n, 512), as `call` gets it from the detector.
+
+        Raises `Overloaded` if `call` does; the detector is not to blame then.
+        """
+        if self._stream is not None:
+            try:
+                with engine_call(STAGE):
+                    heard = await call(self._stream)
+                    if len(heard) != len(frames):
+                        raise ValueError(f"{len(heard)} probabilities for {len(frames)} frames")
+            except Overloaded:
+                raise
+            except EngineError:
+                self._failures += 1
+                if self._failures == MAX_FAILURES:
+                    self._give_up()
+            else:
+                self._failures = 0
+                return heard
+        return self.by_loudness(frames)
+
+    def by_loudness(self, frames: NDArray[np.int16]) -> list[float]:
+        """The same without the detector."""
+        return self._energy.probabilities(frames)
+
+    def _give_up(self) -> None:
+        self._stream = None
+        logger.warning("%s does not work: this audio is judged by its loudness alone", self._name)

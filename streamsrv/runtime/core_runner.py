@@ -1,0 +1,71 @@
+"""Gives a core its inputs and runs its effects, one input at a time."""
+
+import logging
+import time
+from collections import deque
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+from streamsrv.core.effects import Effect
+from streamsrv.core.inputs import Input
+from streamsrv.core.session import SessionCore
+from streamsrv.runtime.ending import Ending
+
+logger = logging.getLogger(__name__)
+
+Actions = dict[type, Callable[[Any], None]]
+"""What to do about each type of effect. No action waits, and none has to expect an exception of the core's."""
+
+INTERNAL_ERROR = (1011, "Internal error.")
+
+
+class CoreRunner:
+    """The boundary around a core: an exception in it, or in an action, is logged and ends the session with 1011.
+
+    An input that comes while the effects of another one are being run is handled right after them. Once the session has
+    ended nothing is handled any more.
+    """
+
+    def __init__(self, core: SessionCore, ending: Ending) -> None:
+        self._core = core
+        self._ending = ending
+        self._actions: Actions = {}
+        self._waiting: deque[Input] = deque()
+        self._is_busy = False
+
+    def start(self, actions: Actions) -> None:
+        """Begin the session; `actions` has one for each type of effect."""
+        self._actions = actions
+        self._is_busy = True
+        self._advance(self._core.start)
+        self._handle_waiting()
+
+    def handle(self, happened: Input) -> None:
+        """Give one input to the core and run its effects."""
+        if self._ending.is_settled:
+            return
+        self._waiting.append(happened)
+        if not self._is_busy:
+            self._is_busy = True
+            self._handle_waiting()
+
+    def close(self) -> None:
+        """The session has ended: keep nothing that knows this runner."""
+        self._actions.clear()
+        self._waiting.clear()
+
+    def _handle_waiting(self) -> None:
+        while self._waiting:
+            self._advance(partial(self._core.handle, self._waiting.popleft(), time.monotonic_ns() // 1_000_000))
+        self._is_busy = False
+
+    def _advance(self, decide: Callable[[], list[Effect]]) -> None:
+        if self._ending.is_settled:
+            return
+        try:
+            for effect in decide():
+                self._actions[type(effect)](effect)
+        except Exception:
+            logger.exception("session %s failed", self._core.session.id)
+            self._ending.settle(INTERNAL_ERROR)

@@ -1,0 +1,114 @@
+"""The streams of the speech recogniser that a session has open, by item."""
+
+import asyncio
+import logging
+from collections.abc import Callable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from streamsrv.core.inputs import Failure, Input, RecognitionFailed, TranscriptReceived
+from streamsrv.engines.asr.base import RecognitionOptions, RecognitionStream, Recognizer
+from streamsrv.engines.boundary import engine_call
+from streamsrv.errors import EngineError, Unavailable
+from streamsrv.runtime.tasks import Spawn
+
+logger = logging.getLogger(__name__)
+
+STAGE = "speech recogniser"
+CLOSE_S = 5.0
+"""How long a stream may take to close at the end of a session."""
+
+
+class Recognitions:
+    """Follows each stream in a task (`spawn`), reports what it says or that it failed, and closes it in the end.
+
+    A stream is closed once, however it ends: after its final transcript, failed, dropped (also before its task had its
+    first step), or with the session.
+    """
+
+    def __init__(self, recognizer: Recognizer, spawn: Spawn, report: Callable[[Input], None]) -> None:
+        self._recognizer = recognizer
+        self._spawn = spawn
+        self._report = report
+        self._streams: dict[str, RecognitionStream] = {}
+        self._following: dict[str, asyncio.Task[None]] = {}
+        self._closing: set[asyncio.Task[None]] = set()
+
+    def open(self, item_id: str, options: RecognitionOptions) -> None:
+        """Recognise an item from now on."""
+        try:
+            with engine_call(STAGE):
+                stream = self._recognizer.open(options)
+        except EngineError as error:
+            self._report(RecognitionFailed(item_id, Failure.of(error)))
+            return
+        self._streams[item_id] = stream
+        following = self._spawn(self._follow(item_id, stream))
+        self._following[item_id] = following
+        following.add_done_callback(lambda _: self._ended(item_id, stream))
+
+    def __contains__(self, item_id: str) -> bool:
+        """Whether the item is being recognised."""
+        return item_id in self._streams
+
+    def push(self, item_id: str, pcm: NDArray[np.int16], *, speech: bool) -> None:
+        """Give audio to the item's recognition, if there is one."""
+        self._call(item_id, lambda stream: stream.push(pcm, speech=speech))
+
+    def finish(self, item_id: str) -> None:
+        """No more audio comes for the item."""
+        self._call(item_id, lambda stream: stream.finish())
+
+    def drop(self, item_id: str) -> None:
+        """Nothing is to be heard of the item any more."""
+        self._streams.pop(item_id, None)
+        if (following := self._following.pop(item_id, None)) is not None:
+            following.cancel()
+
+    async def aclose(self) -> None:
+        """Wait until all streams are closed; their tasks have ended."""
+        if not self._closing:
+            return
+        _, stuck = await asyncio.wait(self._closing, timeout=CLOSE_S)
+        for closing in stuck:
+            logger.error("%s does not close its stream", self._recognizer.name)
+            closing.cancel()
+
+    def _call(self, item_id: str, call: Callable[[RecognitionStream], None]) -> None:
+        if (stream := self._streams.get(item_id)) is None:
+            return
+        try:
+            with engine_call(STAGE):
+                call(stream)
+        except EngineError as error:
+            self.drop(item_id)
+            self._report(RecognitionFailed(item_id, Failure.of(error)))
+
+    async def _follow(self, item_id: str, stream: RecognitionStream) -> None:
+        is_final = False
+        try:
+            with engine_call(STAGE):
+                async for transcript in stream:
+                    is_final = is_final or transcript.is_final
+                    self._report(TranscriptReceived(item_id, transcript))
+            if not is_final:
+                raise Unavailable("The speech recogniser ended without a final transcript.")
+        except EngineError as error:
+            self._report(RecognitionFailed(item_id, Failure.of(error)))
+
+    def _ended(self, item_id: str, stream: RecognitionStream) -> None:
+        if self._streams.get(item_id) is stream:
+            del self._streams[item_id]
+            del self._following[item_id]
+        closing = asyncio.get_running_loop().create_task(_close(stream))
+        self._closing.add(closing)
+        closing.add_done_callback(self._closing.discard)
+
+
+async def _close(stream: RecognitionStream) -> None:
+    try:
+        with engine_call(STAGE):
+            await stream.aclose()
+    except EngineError as error:
+        logger.warning("a stream of the speech recogniser could not be closed: %s", error)

@@ -1,0 +1,83 @@
+"""From the core's events and audio to the frames that the client is sent."""
+
+import logging
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from streamsrv.core.effects import Close, FinishAudio, SendAudio, SendEvent
+from streamsrv.runtime.channel import Channel, ChannelClosed
+from streamsrv.runtime.ending import Ending, Outcome
+from streamsrv.runtime.fairness import TimeSlice
+from streamsrv.runtime.send_queue import SendQueue
+from streamsrv.runtime.speech_encoder import SpeechEncoder, encode_event
+
+logger = logging.getLogger(__name__)
+
+PATIENCE_S = 5.0
+"""A client that takes no frame for so long is not waited for any more."""
+
+
+class Sending:
+    """Queues what the client is to be sent (no method but `run` waits), and ends the session of a deaf client."""
+
+    def __init__(self, session_id: str, new_id: Callable[[str], str], ending: Ending) -> None:
+        self._session_id = session_id
+        self._new_id = new_id
+        self._ending = ending
+        self._encoders: dict[str, SpeechEncoder] = {}
+        self._closing: Outcome = None
+        self._stuck_at = -1  # frames that a client had taken when it took no more
+        self._queue = SendQueue()
+
+    async def run(self, channel: Channel) -> None:
+        """Send until the client is gone or all was sent before a close."""
+        time_slice = TimeSlice()
+        try:
+            while (frame := await self._queue.get()) is not None:
+                with time_slice:
+                    await channel.send(frame)
+                await time_slice.give_way()
+        except ChannelClosed:
+            self._ending.settle(None)
+        else:
+            self._ending.settle(self._closing)
+
+    def send_event(self, effect: SendEvent) -> None:
+        self._check_put(self._queue.put(encode_event(effect.event)))
+
+    def send_audio(self, effect: SendAudio) -> None:
+        item_id: str = effect.place["item_id"]
+        if item_id not in self._encoders:
+            self._encoders[item_id] = SpeechEncoder(effect)
+        self._put_audio(self._encoders[item_id].encode(effect), effect.pcm.nbytes)
+
+    def finish_audio(self, effect: FinishAudio) -> None:
+        if (encoder := self._encoders.pop(effect.item_id, None)) is not None:
+            self._put_audio(encoder.finish(), 0)
+
+    @property
+    def queued_bytes(self) -> int:
+        """Bytes that were ever queued."""
+        return self._queue.put_bytes
+
+    async def catch_up(self) -> None:
+        """Wait until the client was sent what is queued now.
+
+        A client that reads nothing is waited for once. It is not read any less then: its queue fills, which ends it.
+        """
+        if self._queue.taken_frames != self._stuck_at and not await self._queue.wait_until_taken(PATIENCE_S):
+            self._stuck_at = self._queue.taken_frames
+
+    def close(self, effect: Close) -> None:
+        """Send what is queued, then end the session."""
+        self._closing = (effect.code, effect.reason)
+        self._queue.end()
+
+    def _put_audio(self, deltas: Iterator[dict[str, Any]], size: int) -> None:
+        frames = (encode_event({**event, "event_id": self._new_id("event")}) for event in deltas)
+        self._check_put(self._queue.put_unmade(frames, size))
+
+    def _check_put(self, had_room: bool) -> None:
+        if not had_room and not self._ending.is_settled:
+            logger.warning("session %s: the client does not read; closing", self._session_id)
+            self._ending.settle((1008, "The client does not read what it is sent."))
