@@ -28,7 +28,7 @@ from numpy.typing import NDArray
 from caption_viewers import Fanout, measure_fanout
 from live import RATE, machine, server, session
 from streamsrv.audio.files import read_audio
-from streamsrv.engines.asr.words import bare, split_words
+from streamsrv.text.words import bare, split_words
 
 ROOM = "bench"
 GAP_S = 1.5

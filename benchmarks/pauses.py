@@ -17,13 +17,13 @@ from streamsrv.audio.files import read_audio
 from streamsrv.core.turns.endpointing import Evidence
 from streamsrv.engines.asr.base import SAMPLE_RATE, RecognitionOptions, Transcript
 from streamsrv.engines.asr.incremental import IncrementalRecognizer
-from streamsrv.engines.asr.words import prefix_distances, split_words
 from streamsrv.engines.catalogue import load_catalogue
 from streamsrv.engines.loading import LoadContext, load_engine
 from streamsrv.engines.turn.base import TurnModel
 from streamsrv.engines.vad.base import FRAME_MS, FRAME_SAMPLES, Vad
 from streamsrv.engines.weights import ModelStore
 from streamsrv.inference.scheduler import Priority
+from streamsrv.text.words import prefix_distances, split_words
 
 MIN_PAUSE_MS = 200
 SPEECH = 0.5

@@ -14,8 +14,8 @@ import msgspec
 from streamsrv.engines.asr.base import RecognizedUtterance, Word
 from streamsrv.engines.asr.utterance import estimate_words
 from streamsrv.engines.asr.window import Span
-from streamsrv.engines.asr.words import join_words, split_words
 from streamsrv.text.subtitles import Cue, cues_of
+from streamsrv.text.words import join_words, split_words
 
 HISTORY = 2000
 """Final texts that a room keeps; the oldest is forgotten. Ten-second sentences fill five and a half hours."""

@@ -21,13 +21,13 @@ from streamsrv.audio.files import AudioFileError, read_audio
 from streamsrv.config import Settings
 from streamsrv.engines.asr.base import SAMPLE_RATE, RecognitionOptions, RecognizedUtterance
 from streamsrv.engines.asr.recordings import recognize_recording
-from streamsrv.engines.asr.words import join_words
 from streamsrv.http.endpoint import Endpoint
 from streamsrv.http.request_body import convert, read_form
 from streamsrv.http.streaming import server_sent, streamed
 from streamsrv.protocol.errors import ProtocolError
 from streamsrv.service import Service
 from streamsrv.text.subtitles import Cue, cues_of, srt, vtt
+from streamsrv.text.words import join_words
 
 Utterances = AsyncGenerator[RecognizedUtterance, None]
 

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from streamsrv.engines.asr.base import RecognizedUtterance, Word
-from streamsrv.engines.asr.words import join_words
+from streamsrv.text.words import join_words
 
 MAX_CHARACTERS = 84
 """In one cue: two lines of 42, which is what broadcasters allow."""

@@ -10,7 +10,7 @@ from rest import ask
 from serving import RunningServer
 from streamsrv.audio.files import read_audio
 from streamsrv.engines.asr.word_errors import count_word_errors
-from streamsrv.engines.asr.words import split_words
+from streamsrv.text.words import split_words
 from wire import wire
 
 SPOKEN = (

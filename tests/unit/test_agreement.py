@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from streamsrv.engines.asr.agreement import Agreement
-from streamsrv.engines.asr.words import bare, join_words, split_words
+from streamsrv.text.words import bare, join_words, split_words
 
 WORDS = st.lists(st.sampled_from(["a", "A,", "b", "c.", "every", "one", "everyone"]), max_size=8).map(tuple)
 DISTINCT = st.lists(st.integers(0, 99).map(str), unique=True, min_size=1, max_size=12).map(tuple)

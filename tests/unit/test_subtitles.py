@@ -2,8 +2,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from streamsrv.engines.asr.base import RecognizedUtterance, Word
-from streamsrv.engines.asr.words import join_words
 from streamsrv.text.subtitles import MAX_CHARACTERS, MAX_MS, Cue, cues_of, srt, vtt
+from streamsrv.text.words import join_words
 
 
 def spoken(text: str, start_ms: int = 0, word_ms: int = 250) -> RecognizedUtterance:

@@ -3,7 +3,7 @@
 Pure. After Macháček, Dabre and Bojar, "Turning Whisper into Real-Time Transcription System" (2023).
 """
 
-from streamsrv.engines.asr.words import bare, prefix_distances
+from streamsrv.text.words import bare, prefix_distances
 
 Words = tuple[str, ...]
 

@@ -19,10 +19,10 @@ from numpy.typing import NDArray
 from streamsrv.engines.asr.base import RecognitionOptions, RecognitionStream, Recognizer, Transcript
 from streamsrv.engines.asr.newest import Newest
 from streamsrv.engines.asr.pause_gate import MAX_MS, Frame, HeldSpeech, Pace
-from streamsrv.engines.asr.words import join_words, prefix_distances, split_words
 from streamsrv.engines.catalogue import ModelEntry
 from streamsrv.engines.loading import LoadContext
 from streamsrv.errors import EngineError, Unavailable
+from streamsrv.text.words import join_words, prefix_distances, split_words
 
 logger = logging.getLogger(__name__)
 

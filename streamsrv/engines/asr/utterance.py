@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from streamsrv.engines.asr.agreement import Agreement
 from streamsrv.engines.asr.base import Transcript, Word
 from streamsrv.engines.asr.window import Excerpt, RecognitionWindow, Span, WindowLimits
-from streamsrv.engines.asr.words import join_words, split_words
+from streamsrv.text.words import join_words, split_words
 
 
 @dataclass(frozen=True, slots=True)

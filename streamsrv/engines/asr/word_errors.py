@@ -7,7 +7,7 @@ from typing import Any, cast
 
 import num2words
 
-from streamsrv.engines.asr.words import prefix_distances
+from streamsrv.text.words import prefix_distances
 
 _SPELLED_OUT = {"mr": "mister", "mrs": "missus", "dr": "doctor", "%": "percent", "&": "and"}
 _to_words = cast("Any", num2words).num2words

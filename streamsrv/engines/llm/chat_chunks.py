@@ -4,10 +4,9 @@ Source: the chat completion chunk object of the OpenAI API, and what Gemini, Dee
 in its place.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
-from uuid import uuid4
 
 from streamsrv.engines.llm.base import Delta, Finished, Reasoning, ToolCallDelta, Usage
 from streamsrv.engines.llm.reasoning import ReasoningFilter
@@ -35,10 +34,12 @@ class _Call:
 class ChunkReader:
     """Turns the chunks of one answer into deltas.
 
-    `start_inside`: see `ReasoningFilter`. After the last chunk, `finish()` gives the rest, ending with `Finished`.
+    `new_id` makes the ids of calls to which the provider gives none. `start_inside`: see `ReasoningFilter`. After the
+    last chunk, `finish()` gives the rest, ending with `Finished`.
     """
 
-    def __init__(self, *, start_inside: bool = False) -> None:
+    def __init__(self, new_id: Callable[[str], str], *, start_inside: bool = False) -> None:
+        self._new_id = new_id
         self.usage: Usage | None = None
         self.started = False
         """Whether the server has said anything: text, reasoning, a tool call or a reason to stop."""
@@ -101,7 +102,7 @@ class ChunkReader:
             same = last and (wire_id == last.wire_id if wire_id else not (named and last.name))
             known = last if same else None
         if known is None:
-            known = _Call(index, wire_id, wire_id or f"call_{uuid4().hex}")
+            known = _Call(index, wire_id, wire_id or self._new_id("call"))
             self._calls.append(known)
         return known
 

@@ -19,6 +19,7 @@ from streamsrv.engines.llm.slots import Seat, SlotTable
 from streamsrv.engines.llm.small_model import SpokenAnswer, guided
 from streamsrv.engines.loading import LoadContext
 from streamsrv.errors import CONTEXT_LENGTH_EXCEEDED, EngineError, Overloaded, Rejected, Unavailable
+from streamsrv.ids import new_id
 from streamsrv.inference.occupancy import Occupancy
 
 logger = logging.getLogger(__name__)
@@ -87,7 +88,7 @@ class LlamaCppChatModel:
         """Answer the conversation; see `ChatModel.stream`. `tools` are ignored."""
         limit = min(options.max_output_tokens or self._options.max_output_tokens, self._options.max_output_tokens)
         answer = SpokenAnswer() if self._options.guided else None
-        reader = ChunkReader()
+        reader = ChunkReader(new_id)
         async with contextlib.aclosing(self._generate(messages, limit, self.occupancy)) as chunks:
             async for chunk in chunks:
                 deltas = reader.read(chunk)

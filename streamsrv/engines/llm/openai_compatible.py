@@ -17,6 +17,7 @@ from streamsrv.engines.llm.chat_chunks import ChunkReader
 from streamsrv.engines.llm.context_window import answerable
 from streamsrv.engines.loading import LoadContext
 from streamsrv.errors import CONTEXT_LENGTH_EXCEEDED, EngineError, Overloaded, Rejected, Unavailable
+from streamsrv.ids import new_id
 
 OPENAI_URL = "https://api.openai.com/v1"
 
@@ -86,7 +87,7 @@ class OpenAICompatibleChatModel:
         self, messages: Sequence[Message], tools: Sequence[Tool], options: ChatOptions
     ) -> AsyncGenerator[Delta, None]:
         """Answer the conversation; see `ChatModel.stream`. Closing the iterator closes the HTTP stream."""
-        reader = ChunkReader(start_inside=self._options.starts_thinking)
+        reader = ChunkReader(new_id, start_inside=self._options.starts_thinking)
         with self._translated_errors():
             request = self._request(await self._model_name(), messages, tools, options)
             async with await self._open(request) as chunks:

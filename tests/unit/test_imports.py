@@ -1,0 +1,143 @@
+"""The structure of the package, read from its import statements: who may import whom, and which packages are pure."""
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import streamsrv
+
+ROOT = Path(streamsrv.__file__).parent
+
+LAYERS = (
+    ("__main__",),
+    ("cli",),
+    ("testing",),
+    ("conformance",),
+    ("server",),
+    ("app",),
+    ("http",),
+    ("transports",),
+    ("service",),
+    ("access",),
+    ("runtime",),
+    ("core",),
+    ("metrics",),
+    ("captions",),
+    ("engines",),
+    ("media",),
+    ("processes",),
+    ("text",),
+    ("contracts",),
+    ("inference",),
+    ("audio",),
+    ("protocol",),
+    ("config", "errors", "ids", "log_context", "supervisor", "token_bucket"),
+)
+"""From top to bottom: a module imports what is below its own layer, or of its own package."""
+
+NARROWER = {
+    "core": {"core", "protocol", "text", "contracts", "errors", "token_bucket"},
+    "protocol": {"protocol"},
+    "text": {"text", "contracts"},
+    "contracts": {"contracts", "inference", "errors", "audio"},
+    "media": {"media", "processes", "audio", "token_bucket", "errors"},
+    "conformance": {"conformance", "audio"},
+}
+"""What some layers may import, where that is less than all that is below them."""
+
+MEDIA_SEEN_BY_THE_SERVER = {"streamsrv.media.messages"}
+"""What the server's process may import of the media process, which has aiortc in it."""
+
+PURE = ("core", "protocol", "text", "captions/room.py", "conformance/order.py", "inference/load.py", "token_bucket.py",
+        "media/jitter_buffer.py", "media/playout.py", "engines/llm/slots.py", "engines/llm/chat_chunks.py")  # fmt: skip
+
+IMPURE_MODULES = frozenset(
+    "aiortc anyio asyncio av concurrent ctypes datetime http httpx io logging multiprocessing os pathlib random "
+    "secrets select selectors shutil signal socket ssl starlette subprocess tempfile threading time urllib.request "
+    "uuid uvicorn websockets".split()
+)
+"""Modules for I/O, threads, clocks and randomness."""
+
+
+def modules() -> dict[str, Path]:
+    found = {
+        ".".join(("streamsrv", *path.relative_to(ROOT).with_suffix("").parts)): path for path in ROOT.rglob("*.py")
+    }
+    return {name.removesuffix(".__init__"): path for name, path in found.items()}
+
+
+MODULES = modules()
+
+
+def imports(path: Path) -> Iterator[str]:
+    """The names of all modules that a file imports, wherever in it."""
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.module, f"{path}: relative import"
+            for alias in node.names:
+                inner = f"{node.module}.{alias.name}"
+                yield inner if inner in MODULES else node.module
+
+
+def layer(module: str) -> str | None:
+    """The layer of a module of ours; None: of the package itself, which everybody may import."""
+    parts = module.split(".")[1:]
+    if not parts:
+        return None
+    return "contracts" if parts[0] == "engines" and parts[-1] == "base" else parts[0]
+
+
+def depth(name: str) -> int:
+    return next(index for index, names in enumerate(LAYERS) if name in names)
+
+
+def test_every_module_has_a_layer() -> None:
+    known = {name for names in LAYERS for name in names}
+    assert {name for module in MODULES if (name := layer(module)) is not None} - known == set()
+
+
+@pytest.mark.parametrize("module", sorted(MODULES))
+def test_imports_point_downwards(module: str) -> None:
+    own = layer(module)
+    wrong: list[str] = []
+    for imported in imports(MODULES[module]):
+        other = layer(imported) if imported.partition(".")[0] == "streamsrv" else None
+        if own is None or other is None or other == own:
+            continue
+        allowed = other in NARROWER[own] if own in NARROWER else depth(other) > depth(own)
+        if not allowed:
+            wrong.append(imported)
+    assert wrong == []
+
+
+def test_the_server_sees_only_the_messages_of_the_media_process() -> None:
+    seen = {
+        (module, imported)
+        for module, path in MODULES.items()
+        for imported in imports(path)
+        if layer(imported) == "media" and imported.startswith("streamsrv.") and layer(module) != "media"
+    }
+    assert {(module, imported) for module, imported in seen if imported not in MEDIA_SEEN_BY_THE_SERVER} == set()
+
+
+def pure_files() -> list[Path]:
+    return sorted(
+        path for name in PURE for path in ([ROOT / name] if name.endswith(".py") else (ROOT / name).rglob("*.py"))
+    )
+
+
+@pytest.mark.parametrize("path", pure_files(), ids=lambda path: str(path.relative_to(ROOT)))
+def test_pure_modules_import_nothing_impure(path: Path) -> None:
+    found = {name for name in imports(path) if name in IMPURE_MODULES or name.partition(".")[0] in IMPURE_MODULES}
+    assert found == set()
+
+
+def test_a_breach_is_noticed(tmp_path: Path) -> None:
+    """The test of the tests above: an import inside a function, of a module by its package, counts."""
+    path = tmp_path / "breach.py"
+    path.write_text("def f():\n    from streamsrv.runtime import driver\n    import os.path\n")
+    assert list(imports(path)) == ["streamsrv.runtime.driver", "os.path"]
