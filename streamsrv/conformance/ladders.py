@@ -22,10 +22,10 @@ OUT_OF_BAND_ITEM = re.compile(f"output_item.added {_CONTENT}output_item.done ")
 
 _TRANSCRIPT = "(transcription.delta )*(transcription.completed |transcription.failed )?"
 _TURN = "speech_started (transcription.delta )*speech_stopped (transcription.delta )*"
-_UNDETECTED = "(transcription.delta )*(timeout_triggered )?"
+_UNDETECTED = "(timeout_triggered )?"
 INPUT_ITEM = re.compile(f"({_TURN}|{_UNDETECTED})committed added done {_TRANSCRIPT}|added done {_TRANSCRIPT}")
 """An item that comes from the user or the application."""
-TURN_GOING_ON = re.compile("(speech_started |transcription.delta )*(speech_stopped )?")
+TURN_GOING_ON = re.compile("(speech_started (transcription.delta )*(speech_stopped )?)?")
 """The beginning of an item whose audio is not committed."""
 
 _PREFIXES = ("response.", "conversation.item.", "input_audio_buffer.")

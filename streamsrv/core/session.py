@@ -41,6 +41,7 @@ from streamsrv.core.timers import (
 from streamsrv.core.transcription import RECOGNITION_MS, Transcriptions
 from streamsrv.core.turns.idle import STILL_THERE, IdleTimer
 from streamsrv.core.turns.input_buffer import CommittedAudio, Listener, recognition_options
+from streamsrv.core.turns.microphone import Microphone
 from streamsrv.core.turns.turn_taking import TurnBegan, TurnChange, TurnEnded, TurnTaking
 from streamsrv.engines.asr.base import Transcript
 from streamsrv.protocol.client_events import (
@@ -92,7 +93,8 @@ class SessionCore:
         self._responses = Responses(
             self._conversation, self._outbox, RateLimit(responses_per_minute), self._output_audio
         )
-        self._turns = TurnTaking(self._listener, self._outbox, self._responses, self._output_audio)
+        self._microphone = Microphone(is_call=holds_playback)
+        self._turns = TurnTaking(self._listener, self._outbox, self._responses, self._output_audio, self._microphone)
         self._idle = IdleTimer(self._listener, self._responses, self._output_audio, self._outbox)
         self._configure()
         self._unanswered: set[str] = set()  # the items of the user's turns to which a response is due
@@ -145,6 +147,7 @@ class SessionCore:
                 self._hear(happened)
             case AudioAppended():
                 self._listener.append(happened.until_ms)
+                self._microphone.receive(happened.until_ms, self._now_ms)
             case EventReceived():
                 self._obey(happened.event)
             case EventRefused():

@@ -27,6 +27,7 @@ class Transcriptions:
         self._listener = listener
         self._outbox = outbox
         self._sent: dict[str, str] = {}
+        self._unsent: dict[str, str] = {}  # stable words, while the client does not know the item
         self._revisions: dict[str, int] = {}
         self._starts_ms: dict[str, int] = {}  # of committed items, in the session's audio
         self._shown: set[str] = set()  # items of which viewers saw something that is not final
@@ -47,15 +48,21 @@ class Transcriptions:
             self._outbox.emit(EnterRoom(session.captions))
 
     def committed(self, audio: CommittedAudio) -> None:
-        """The audio in the buffer became an item."""
+        """The audio in the buffer became an item, and the client was told of it."""
         self.pending[audio.item_id] = audio.duration_ms
         self._starts_ms[audio.item_id] = audio.start_ms
+        unsent = self._unsent.pop(audio.item_id, "")
+        if self._session.audio.input.transcription is not None:
+            self._send_delta(audio.item_id, unsent)
 
     def interim(self, item_id: str, transcript: Transcript) -> None:
         """Tell the client what became stable, and all of it if it asked for partial transcripts."""
         if self._session.audio.input.transcription is None:
             return
-        self._send_delta(item_id, transcript.stable)
+        if self._listener.announced:
+            self._send_delta(item_id, transcript.stable)
+        else:
+            self._unsent[item_id] = transcript.stable
         audio_ms = self._listener.received_ms
         if self._session.wants(PARTIAL_EVENTS):
             revision = self._revisions[item_id] = self._revisions.get(item_id, 0) + 1
@@ -109,6 +116,7 @@ class Transcriptions:
     def forget(self, item_id: str) -> None:
         """The item is known, or gone."""
         self._sent.pop(item_id, None)
+        self._unsent.pop(item_id, None)
         self._revisions.pop(item_id, None)
         self._starts_ms.pop(item_id, None)
         self.lost.pop(item_id, None)

@@ -11,7 +11,7 @@ from streamsrv.core.session import SessionCore
 from streamsrv.engines.asr.base import Transcript
 from streamsrv.engines.llm.base import Finished, ToolCall, ToolCallDelta
 from streamsrv.protocol.client_events import decode_client_event
-from streamsrv.protocol.session_object import Audio, AudioInput, transcription_session
+from streamsrv.protocol.session_object import Audio, AudioInput, ServerVad, Transcription, transcription_session
 
 HELLO = (
     '{"type": "conversation.item.create", "item": {"id": "u1", "type": "message", "role": "user", '
@@ -284,3 +284,63 @@ def test_the_words_of_a_clip_are_no_stage_of_the_turn_that_was_spoken_before():
     talk.transcript("What is the time?")
     latency = event(talk.answers("Noon."), "response.done")["response"]["streamsrv"]["latency"]
     assert latency["transcript_ms"] == 700 + 640
+
+
+DELTA = "conversation.item.input_audio_transcription.delta"
+
+
+def transcribed(turn_detection: ServerVad | None) -> Talk:
+    return Talk(audio=Audio(input=AudioInput(turn_detection=turn_detection, transcription=Transcription())))
+
+
+def test_without_turn_detection_the_words_so_far_are_told_once_the_item_is_known():
+    talk = transcribed(None)
+    talk.speech()
+    told = [*talk.partial("What"), *talk.partial("What is", "the"), *talk.partial("What is the")]
+    assert types(told) == []
+    committed = talk.send("input_audio_buffer.commit")
+    assert types(committed) == [
+        "input_audio_buffer.committed",
+        "conversation.item.added",
+        "conversation.item.done",
+        DELTA,
+    ]
+    assert event(committed, DELTA)["delta"] == "What is the"
+    final = talk.transcript("What is the time?")
+    assert event(final, DELTA)["delta"] == " time?"
+
+
+def test_what_was_cleared_is_never_told():
+    talk = transcribed(None)
+    talk.speech()
+    talk.partial("What is")
+    talk.send("input_audio_buffer.clear")
+    talk.speech()
+    assert DELTA not in types(talk.send("input_audio_buffer.commit"))
+
+
+def test_words_from_before_turn_detection_was_on_wait_for_the_turn():
+    talk = transcribed(None)
+    talk.speech()
+    talk.silence()
+    talk.partial("What is")
+    talk.update(audio={"input": {"turn_detection": {"type": "server_vad"}}})
+    assert DELTA not in types(talk.partial("What is the"))
+    assert types(talk.speech(96)) == ["input_audio_buffer.speech_started"]
+    assert event(talk.partial("What is the time"), DELTA)["delta"] == "What is the time"
+
+
+def test_words_of_a_turn_go_on_being_told_when_turn_detection_is_turned_off_in_it():
+    talk = transcribed(ServerVad())
+    talk.speech()
+    talk.partial("What is")
+    talk.update(audio={"input": {"turn_detection": None}})
+    assert event(talk.partial("What is the"), DELTA)["delta"] == " the"
+
+
+def test_who_wants_no_transcript_any_more_when_the_item_is_known_gets_none():
+    talk = transcribed(None)
+    talk.speech()
+    talk.partial("What is")
+    talk.update(audio={"input": {"transcription": None}})
+    assert DELTA not in types(talk.send("input_audio_buffer.commit"))

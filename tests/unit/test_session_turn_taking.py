@@ -110,8 +110,8 @@ def test_speech_right_after_an_interruption_is_a_turn_at_once():
 def test_a_microphone_that_falls_silent_ends_the_turn():
     talk = Talk()
     talk.speech()
-    assert of_type(talk.all, SetTimer)[-1] == SetTimer(MicrophoneTimeout(), 2000)
-    talk.now_ms += 2000
+    assert of_type(talk.all, SetTimer)[-1] == SetTimer(MicrophoneTimeout(), 2032)
+    talk.now_ms += 2032
     ended = talk.fire(MicrophoneTimeout())
     assert types(ended)[:2] == ["input_audio_buffer.speech_stopped", "input_audio_buffer.committed"]
     talk.transcript("What is the")
@@ -122,7 +122,7 @@ def test_a_microphone_that_is_alive_is_checked_again():
     talk = Talk()
     talk.speech()
     talk.now_ms += 500
-    assert talk.fire(MicrophoneTimeout()) == [SetTimer(MicrophoneTimeout(), 1500)]
+    assert talk.fire(MicrophoneTimeout()) == [SetTimer(MicrophoneTimeout(), 1532)]
 
 
 def semantic() -> Talk:

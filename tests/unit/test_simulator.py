@@ -139,6 +139,26 @@ def test_a_slow_voice_is_heard_to_the_end_of_a_long_answer(client: ClientTraits)
     assert len(played.word_ends) == len(LONG.split())
 
 
+@pytest.mark.parametrize("packet_frames", [2, 31, 63, 94, 156, 312])
+def test_appends_of_any_length_at_their_own_pace_give_the_same_turns(packet_frames: int):
+    sentences = (*words("lock the front door"), pause(900), *words("is the garage door open"), pause(1500))
+    scenario = Scenario((Act(After(500), Say(sentences)), Act(After(9000), Say((click(),)))))
+    live, long = (
+        sound(replace(scenario, microphone=MicrophoneTraits(packet_frames=frames))) for frames in (1, packet_frames)
+    )
+    assert turns(long) == turns(live)
+    assert len(turns(live)) == 4
+
+
+def turns(record: Record) -> list[tuple[str, int]]:
+    """When speech started and stopped, in the session's audio."""
+    return [
+        (event["type"], event.get("audio_start_ms", event.get("audio_end_ms")))
+        for _, event in record.events()
+        if "buffer.speech_" in event["type"]
+    ]
+
+
 def test_clicks_are_no_turns_and_a_cough_is_nothing_to_answer():
     record = sound(replace(COUNT, script=(Act(After(500), Say((click(),))), Act(After(500), Say((cough(),))))))
     assert len(events(record, "input_audio_buffer.committed")) == 1

@@ -37,6 +37,7 @@ class Listener:
         self._item_id: str | None = None
         self._recognition_start_ms: int | None = None
         self._unannounced: SpeechStarted | None = None
+        self._announced = False
 
     @property
     def speaking(self) -> bool:
@@ -66,6 +67,11 @@ class Listener:
     def is_hearing(self, item_id: str) -> bool:
         """Whether the audio in the buffer will become this item."""
         return item_id == self._item_id
+
+    @property
+    def announced(self) -> bool:
+        """Whether the client knows the id of the item that the audio in the buffer will become."""
+        return self._announced
 
     def configure(self, options: AudioInput) -> None:
         """The session's input options changed; what is in the buffer stays."""
@@ -100,6 +106,8 @@ class Listener:
                 padded_ms = until_ms - TurnOptions().prefix_padding_ms
                 self._open(max(padded_ms, self._buffer_start_ms))
         elif isinstance(change, SpeechStarted):
+            # What was committed or cleared may have ended within a frame, after the last one that was heard.
+            change = SpeechStarted(max(change.at_ms, self._buffer_start_ms))
             self._unannounced = change
             if self._recognition_start_ms is None:  # else it hears the buffer since turn detection was off
                 self._open(change.at_ms)
@@ -119,13 +127,14 @@ class Listener:
         """Tell the client of the turn that began, unless it knows."""
         if self._unannounced is not None:
             started_ms, self._unannounced = self._unannounced.at_ms, None
+            self._announced = True
             self._outbox.send("input_audio_buffer.speech_started", audio_start_ms=started_ms, item_id=self.item_id)
 
     def discard(self) -> None:
         """What began was no turn: forget it. The client never learns of it."""
         self._turns.end_turn()
         self._drop_recognition()
-        self._item_id = None
+        self._forget_item()
 
     def commit(self) -> CommittedAudio:
         """Take everything in the buffer as one item; raises `ProtocolError` when there is less than 100 ms."""
@@ -156,12 +165,16 @@ class Listener:
         self._turns.end_turn()
         self._drop_recognition()
         self._buffer_start_ms = self._received_ms
-        self._item_id = None
+        self._forget_item()
 
     def _drop_recognition(self) -> None:
         if self._recognition_start_ms is not None:
             self._outbox.emit(DropRecognition(self.item_id))
-        self._recognition_start_ms = self._unannounced = None
+        self._recognition_start_ms = None
+
+    def _forget_item(self) -> None:
+        self._item_id = self._unannounced = None
+        self._announced = False
 
     @property
     def item_id(self) -> str:
@@ -193,7 +206,8 @@ class Listener:
         if recognized:
             self._outbox.emit(FinishRecognition(self.item_id))
         self._buffer_start_ms = until_ms
-        self._item_id = self._recognition_start_ms = self._unannounced = None
+        self._recognition_start_ms = None
+        self._forget_item()
         return committed
 
 

@@ -14,13 +14,12 @@ from streamsrv.core.turns.detector import SpeechStarted
 from streamsrv.core.turns.endpointing import Evidence, ends_caption, pause_limit_ms
 from streamsrv.core.turns.input_buffer import CommittedAudio, Listener
 from streamsrv.core.turns.loudness import Loudness
+from streamsrv.core.turns.microphone import Microphone
 from streamsrv.engines.asr.base import Transcript
 from streamsrv.protocol.session_object import AudioInput, SemanticVad, Session
 
 MAX_FALSE_HOLDS = 3
 """A reply that was held for nothing so often since the last turn is held no more: an echo would make it stutter."""
-MICROPHONE_MS = 2000
-"""A turn in which no audio arrives for this long has ended: the microphone is muted or stuck."""
 IMMEDIATE_MS = 2000
 """For so long after speech and answers each frame is still wanted at once: users go on, and answers are being made."""
 MIN_PREDICTION_PAUSE_MS = 64
@@ -51,8 +50,16 @@ class TurnTaking:
     expect.
     """
 
-    def __init__(self, listener: Listener, outbox: Outbox, responses: Responses, output_audio: OutputAudio) -> None:
+    def __init__(
+        self,
+        listener: Listener,
+        outbox: Outbox,
+        responses: Responses,
+        output_audio: OutputAudio,
+        microphone: Microphone,
+    ) -> None:
         self._listener = listener
+        self._microphone = microphone
         self._outbox = outbox
         self._responses = responses
         self._output_audio = output_audio
@@ -67,7 +74,7 @@ class TurnTaking:
         self._pause_ms = 0
         self._immediate = True
         self._eventful_ms = 0  # the last frame with speech in it, or near an answer
-        self._last_speech_ms = self._last_frame_ms = 0  # wall time
+        self._last_speech_ms = 0  # wall time
 
     def configure(self, session: Session) -> None:
         self._options = session.audio.input
@@ -86,7 +93,6 @@ class TurnTaking:
 
     def _hear(self, frame: FrameHeard, now_ms: int) -> list[TurnChange]:
         change = self._listener.hear(frame.probability, frame.until_ms)
-        self._last_frame_ms = now_ms
         if self._listener.speech:
             self._last_speech_ms = now_ms
             self._loudness.hear(frame.level_db)
@@ -97,7 +103,7 @@ class TurnTaking:
             self._forget_click(now_ms)
         if isinstance(change, SpeechStarted):
             self._evidence = Evidence()
-            self._outbox.emit(SetTimer(MicrophoneTimeout(), MICROPHONE_MS))
+            self._watch_microphone(now_ms)
             if isinstance(self._options.turn_detection, SemanticVad) and self._may_overlap(now_ms):
                 self._candidate = Transcript("")
                 return []
@@ -127,16 +133,18 @@ class TurnTaking:
 
     def check_microphone(self, now_ms: int) -> list[TurnChange]:
         """The microphone timer fired: end the turn if no audio comes any more, as audio time then stands still."""
-        silent_ms = now_ms - self._last_frame_ms
         if not self._listener.speaking and not self._held_at_onset:
             return []
-        if silent_ms < MICROPHONE_MS:
-            self._outbox.emit(SetTimer(MicrophoneTimeout(), MICROPHONE_MS - silent_ms))
+        if self._microphone.muted_in_ms(now_ms):
+            self._watch_microphone(now_ms)
             return []
         if self._held_at_onset:
             self._forget_click(now_ms)
             return []
         return self._end(self._listener.cut_off(), now_ms)
+
+    def _watch_microphone(self, now_ms: int) -> None:
+        self._outbox.emit(SetTimer(MicrophoneTimeout(), self._microphone.muted_in_ms(now_ms)))
 
     def _follow_pause(self) -> None:
         """Notice where pauses begin and end: evidence is about one pause."""
@@ -173,7 +181,7 @@ class TurnTaking:
         if self._speech_at_hold_ms is None and may_interrupt and may_hold and self._is_answering(now_ms):
             self._output_audio.hold(now_ms)
             self._speech_at_hold_ms = self._listener.speech_ms
-            self._outbox.emit(SetTimer(MicrophoneTimeout(), MICROPHONE_MS))
+            self._watch_microphone(now_ms)
 
     def _forget_click(self, now_ms: int) -> None:
         """The reply was held for a frame that began no turn."""
