@@ -387,7 +387,7 @@ class SessionCore:
 
     def _time_out(self, key: TimerKey) -> None:
         match key:
-            case IdleTimeout() if self._idle.is_user_silent():
+            case IdleTimeout() if self._idle.is_user_silent(self._now_ms):
                 self._prompt_silent_user()
             case MicrophoneTimeout():
                 for change in self._turns.check_microphone(self._now_ms):
@@ -416,13 +416,12 @@ class SessionCore:
             self._outbox.send("streamsrv.session.expiring", seconds_left=seconds_left, expires_at=expires_at)
 
     def _prompt_silent_user(self) -> None:
-        start_ms, end_ms = self._listener.buffered_from_ms, self._listener.received_ms
-        audio = self._listener.silence()
+        audio = self._listener.silence(self._idle.reply_over_ms)
         self._outbox.send(
             "input_audio_buffer.timeout_triggered",
             item_id=audio.item_id,
-            audio_start_ms=start_ms,
-            audio_end_ms=end_ms,
+            audio_start_ms=audio.start_ms,
+            audio_end_ms=audio.start_ms + audio.duration_ms,
         )
         self._commit(audio)
         self._respond(ResponseOptions(instructions=f"{self.session.instructions}\n{STILL_THERE}"))

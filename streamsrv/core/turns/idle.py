@@ -23,6 +23,15 @@ class IdleTimer:
         self._outbox = outbox
         self._timeout_ms: int | None = None
         self._was_noise = False  # it stopped the timer, and no response will start it again
+        self._expected_ms = 0  # wall time at which the last reply would be over, when the timer was set
+        self._response_ended_ms = 0  # wall time
+        self._reply_over_ms = 0  # in the session's audio
+        self._is_reply_over = True
+
+    @property
+    def reply_over_ms(self) -> int:
+        """Where the last reply's playback ended, in ms of the session's audio."""
+        return self._reply_over_ms
 
     def configure(self, options: AudioInput) -> None:
         detection = options.turn_detection
@@ -40,20 +49,45 @@ class IdleTimer:
 
     def watch(self, now_ms: int) -> None:
         """Start to count if it is time to."""
+        has_ended = self._responses.take_ended()
+        if has_ended:
+            self._response_ended_ms = now_ms
+            self._is_reply_over = False
+        self._follow_playback(now_ms)
         if self._timeout_ms is None:
             return
-        is_due = self._responses.take_ended() or self._was_noise
+        is_due = has_ended or self._was_noise
         self._was_noise = False
         if is_due and not self._is_busy:
-            playing_ms = max(0, self._output_audio.play_until_ms - now_ms)
+            self._expected_ms = self._output_audio.play_until_ms
+            playing_ms = max(0, self._expected_ms - now_ms)
             self._outbox.emit(SetTimer(IdleTimeout(), self._timeout_ms + playing_ms))
 
-    def is_user_silent(self) -> bool:
-        """The timer fired: whether the user is to be asked; if perhaps they are about to speak, it fires again."""
-        if not self._is_busy and self._listener.speech:
-            self._outbox.emit(SetTimer(IdleTimeout(), SPEECH_OR_NOISE_MS))
+    def is_user_silent(self, now_ms: int) -> bool:
+        """The timer fired: whether the user is to be asked; if it is too early to tell, it fires again."""
+        if self._is_busy or self._timeout_ms is None:
             return False
-        return not self._is_busy
+        again_ms = SPEECH_OR_NOISE_MS if self._listener.speech else 0
+        if self._output_audio.play_until_ms > self._expected_ms:
+            self._expected_ms = self._output_audio.play_until_ms
+            again_ms = max(again_ms, self._expected_ms + self._timeout_ms - now_ms)
+        if again_ms:
+            self._outbox.emit(SetTimer(IdleTimeout(), again_ms))
+        return not again_ms
+
+    def _follow_playback(self, now_ms: int) -> None:
+        """Notice where in the session's audio the last reply's playback ends.
+
+        Audio comes in pieces of any length, recorded until they came: the end is within the first piece that comes
+        after it.
+        """
+        received_ms = self._listener.received_ms
+        over_ms = max(self._response_ended_ms, self._output_audio.play_until_ms)
+        if now_ms <= over_ms:
+            self._is_reply_over, self._reply_over_ms = False, received_ms
+        elif not self._is_reply_over and received_ms > self._reply_over_ms:
+            self._is_reply_over = True
+            self._reply_over_ms = max(self._reply_over_ms, received_ms - (now_ms - over_ms))
 
     @property
     def _is_busy(self) -> bool:

@@ -155,9 +155,10 @@ class Listener:
         self._turns.end_turn()
         return self._end_buffer(self._received_ms)
 
-    def silence(self) -> CommittedAudio:
-        """Take the silence in the buffer as an item without words."""
+    def silence(self, from_ms: int) -> CommittedAudio:
+        """Take the silence in the buffer since `from_ms` as an item without words; what came before it is dropped."""
         self._turns.end_turn()
+        self._buffer_start_ms = max(self._buffer_start_ms, from_ms)
         return self._end_buffer(self._received_ms)
 
     def clear(self) -> None:
@@ -182,10 +183,6 @@ class Listener:
         if self._item_id is None:
             self._item_id = self._outbox.new_id("item")
         return self._item_id
-
-    @property
-    def buffered_from_ms(self) -> int:
-        return self._buffer_start_ms
 
     @property
     def heard_from_ms(self) -> int:
