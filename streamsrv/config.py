@@ -70,6 +70,8 @@ class Settings(BaseSettings):
     """Sessions at once of one API key, those of its client secrets included; None: no limit but `max_sessions`."""
     responses_per_minute: Annotated[int, Field(ge=1)] = 120
     """For each session."""
+    responses_per_minute_per_key: Annotated[int, Field(ge=1)] | None = None
+    """Answers of language models for all sessions and chat requests of one API key together; None: no limit."""
     speculative: bool = True
     """Begin answers in the pauses of a turn. Quicker; what is begun in vain is paid for all the same."""
     caption_rooms: Annotated[int, Field(ge=0)] = 100

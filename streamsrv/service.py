@@ -1,14 +1,16 @@
 """What all requests of one server share."""
 
 import asyncio
+import logging
 import os
 import secrets
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from streamsrv.access.admission import Admission, Limits, Place
 from streamsrv.access.authentication import Authentication
+from streamsrv.access.budget import Budget
 from streamsrv.access.client_secrets import ClientSecrets
 from streamsrv.access.opening import Opening, begin_now, max_session_ms
 from streamsrv.access.principal import Principal
@@ -16,6 +18,8 @@ from streamsrv.access.refusal import Refusal
 from streamsrv.captions.rooms import Rooms
 from streamsrv.config import Settings
 from streamsrv.core.session import SessionCore
+from streamsrv.engines.llm.base import ChatModel
+from streamsrv.engines.llm.charged import ChargedChatModel
 from streamsrv.engines.loaded import Engines
 from streamsrv.ids import new_id
 from streamsrv.inference.load import Load
@@ -23,6 +27,8 @@ from streamsrv.metrics import Metrics
 from streamsrv.protocol.session_object import Session
 from streamsrv.runtime.channel import Channel, Speaker
 from streamsrv.runtime.driver import SessionDriver
+
+logger = logging.getLogger(__name__)
 
 WATCH_S = 0.5
 """How often the load is measured."""
@@ -42,6 +48,7 @@ class Service:
     authentication: Authentication = field(init=False)
     opening: Opening = field(init=False)
     admission: Admission = field(init=False)
+    budget: Budget = field(init=False)
     rooms: Rooms = field(init=False)
     _measured: asyncio.Event = field(default_factory=asyncio.Event)
 
@@ -52,6 +59,7 @@ class Service:
         self.authentication = Authentication(settings, self.client_secrets)
         self.opening = Opening(settings, self.client_secrets, self.engines.chat.name)
         self.admission = Admission(_limits(settings), self.load if settings.admit_by_load else None)
+        self.budget = Budget(settings.responses_per_minute_per_key)
         self.metrics.sessions.set_function(lambda: self.admission.sessions)
         self.rooms = Rooms(
             settings.caption_rooms,
@@ -108,7 +116,23 @@ class Service:
             max_session_ms=max_session_ms(session, self.settings),
             caption_rooms=principal.caption_rooms,
         )
-        return SessionDriver(core, self.engines, channel, new_id, self.metrics, self.rooms, speaker)
+        engines = self._engines_for(principal)
+        logger.info("the session begins")
+        return SessionDriver(core, engines, channel, new_id, self.metrics, self.rooms, speaker)
+
+    def charge(self, principal: Principal) -> None:
+        """Count an answer of a language model; raises `Overloaded` if the key of `principal` may have no more now."""
+        self.budget.charge(principal, time.monotonic())
+
+    def _engines_for(self, principal: Principal) -> Engines:
+        if not self.budget.is_limited:
+            return self.engines
+
+        def charged(chat: ChatModel) -> ChatModel:
+            return ChargedChatModel(chat, lambda: self.charge(principal))
+
+        chat_by_name = {name: charged(chat) for name, chat in self.engines.chat_by_name.items()}
+        return replace(self.engines, chat=charged(self.engines.chat), chat_by_name=chat_by_name)
 
     async def watch(self, media_cpu_s: Callable[[], float]) -> None:
         """Measure, until cancelled, how busy this process and its media processes are."""

@@ -43,4 +43,4 @@ async def _chunks(deltas: AsyncGenerator[Delta, None], writer: ChunkWriter) -> A
                 yield chunk
 
 
-completions = Endpoint(_read, _answer)
+completions = Endpoint(_read, _answer, is_charged=True)

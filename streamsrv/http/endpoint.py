@@ -8,7 +8,7 @@ from starlette.requests import ClientDisconnect, HTTPConnection, Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from streamsrv.access.refusal import Refusal
+from streamsrv.access.principal import Principal
 from streamsrv.config import Settings
 from streamsrv.http.errors import describe
 from streamsrv.service import Service
@@ -21,25 +21,24 @@ class Endpoint(Generic[Asked]):
 
     `read` takes and checks the whole request; `answer` does the work and gives the response. From then on until the
     response is sent, the client is watched, and everything is cancelled when it disconnects. Either step may raise
-    `ProtocolError` or `EngineError`.
+    `ProtocolError` or `EngineError`. `is_charged`: a language model answers, which each key may ask so often.
     """
 
     def __init__(
         self,
         read: Callable[[Request, Settings], Awaitable[Asked]],
         answer: Callable[[Asked, Service], Awaitable[Response]],
+        *,
+        is_charged: bool = False,
     ) -> None:
         self._read = read
         self._answer = answer
+        self._is_charged = is_charged
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         service: Service = scope["app"].state.service
-        try:
-            place = service.admission.take_request(HTTPConnection(scope).state.principal)
-        except Refusal as refusal:
-            await describe(refusal)(scope, receive, send)
-            return
-        with place:
+        principal: Principal = HTTPConnection(scope).state.principal
+        with service.admission.take_request(principal):
             try:
                 asked = await self._read(Request(scope, receive), service.settings)
             except ClientDisconnect:
@@ -50,6 +49,8 @@ class Endpoint(Generic[Asked]):
 
             async def respond() -> None:
                 try:
+                    if self._is_charged:
+                        service.charge(principal)
                     response = await self._answer(asked, service)
                 except Exception as error:
                     response = describe(error)

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+from collections.abc import Callable
 
 from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
 
@@ -57,15 +58,16 @@ async def realtime(websocket: WebSocket) -> None:
             await websocket.accept("realtime" if "realtime" in offered_subprotocols(websocket) else None)
         except (WebSocketDisconnect, OSError, RuntimeError):
             return  # the client has gone
-        await _serve(websocket, service.start_session(session, principal, WebSocketChannel(websocket)))
+        await _serve(websocket, lambda: service.start_session(session, principal, WebSocketChannel(websocket)))
 
 
-async def _serve(websocket: WebSocket, driver: SessionDriver) -> None:
+async def _serve(websocket: WebSocket, start: Callable[[], SessionDriver]) -> None:
     try:
-        outcome = await driver.run()
+        outcome = await start().run()
     except Exception:
         logger.exception("a session failed")
         outcome = (1011, "Internal error.")
+    logger.info("the session has ended: %s", outcome[1] if outcome else "the client left")
     if outcome is not None and websocket.client_state is WebSocketState.CONNECTED:
         try:
             await asyncio.wait_for(websocket.close(*outcome), CLOSE_S)
