@@ -1,7 +1,5 @@
 """Why a client is turned away. Plain data: `http/` makes a response of it."""
 
-from http import HTTPStatus
-
 from streamsrv.protocol.errors import ProtocolError
 
 
@@ -15,9 +13,9 @@ class Refusal(ProtocolError):
         self, status: int, code: str, message: str, param: str | None = None, *, retry_after_s: int | None = None
     ) -> None:
         match status:
-            case HTTPStatus.TOO_MANY_REQUESTS:
+            case 429:
                 kind = "rate_limit_error"
-            case _ if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+            case _ if status >= 500:
                 kind = "server_error"
             case _:
                 kind = "invalid_request_error"
