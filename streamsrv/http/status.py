@@ -4,7 +4,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from streamsrv.access.authentication import identify
-from streamsrv.http.errors import error_response
+from streamsrv.access.principal import PUBLIC
 from streamsrv.service import Service
 
 
@@ -16,8 +16,7 @@ async def healthz(request: Request) -> Response:
 async def readyz(request: Request) -> Response:
     """Models are loaded and warm (or this would not answer), and there is room for a session."""
     service: Service = request.app.state.service
-    if not service.admission.has_room:
-        return error_response(503, "No room for another session.", code="session_limit_reached", type="server_error")
+    service.admission.check_session(PUBLIC)
     return JSONResponse(
         {"status": "ready", "sessions": service.sessions, "max_sessions": service.settings.max_sessions}
     )

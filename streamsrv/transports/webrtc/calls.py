@@ -245,8 +245,8 @@ class Calls:
             self._service.opening.redeem(principal)
             task = self._tasks.create_task(self._serve(call, session))
         except BaseException:
-            call.hang_up("The call was refused.")
             place.leave()
+            call.hang_up("The call was refused.")
             raise
         self._calls[call.id] = call
         task.add_done_callback(lambda _: place.leave())
