@@ -44,10 +44,6 @@ class Conversation:
         return item_id in self._items
 
     @property
-    def last_id(self) -> str | None:
-        return self._order[-1] if self._order else None
-
-    @property
     def items(self) -> list[Item]:
         """All items in order."""
         return [self._items[item_id] for item_id in self._order]

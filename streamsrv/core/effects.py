@@ -15,9 +15,20 @@ from streamsrv.protocol.session_object import AudioFormat, CaptionOptions
 
 @dataclass(frozen=True, slots=True)
 class SendEvent:
-    """Send a server event (a JSON object with `type` and `event_id`)."""
+    """Send a server event of this type with these fields; the core gives it an `event_id` when it hands it out."""
 
-    event: dict[str, Any]
+    type: str
+    fields: dict[str, Any]
+    event_id: str = ""
+
+    @property
+    def event(self) -> dict[str, Any]:
+        """The JSON object of the wire."""
+        return {"type": self.type, "event_id": self.event_id, **self.fields}
+
+
+def send_event(event_type: str, **fields: Any) -> SendEvent:
+    return SendEvent(event_type, fields)
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ Stage = Literal[
 ]
 
 
-class Timeline:
+class TurnLatency:
     """The first time of each stage of one turn and its answer.
 
     A stage that ran ahead of the turn's end (an answer begun in its last pause) has its real time, so it can come
@@ -21,8 +21,8 @@ class Timeline:
         """The stage is reached; later marks of the same stage do not count."""
         self._at_ms.setdefault(stage, now_ms)
 
-    def adopt(self, other: "Timeline") -> None:
-        """The stages of another timeline happened in this one."""
+    def merge(self, other: "TurnLatency") -> None:
+        """Take over the stages of another one; what is marked here already stays."""
         for stage, at_ms in other._at_ms.items():
             self.mark(stage, at_ms)
 

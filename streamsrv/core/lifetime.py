@@ -1,7 +1,8 @@
 """When a session ends by itself, and when its client is told so in advance. Pure."""
 
-from streamsrv.core.effects import SetTimer
+from streamsrv.core.effects import Effect, SetTimer, send_event
 from streamsrv.core.timers import SessionExpiring, SessionTimeout
+from streamsrv.protocol.session_object import Session
 
 EXPIRING_EVENTS = "session.expiring"
 """Name under which a client asks for `streamsrv.session.expiring`."""
@@ -18,8 +19,8 @@ class Lifetime:
         self._ends_ms: int | None = None  # on the driver's clock; None: the notice is not due yet
         self._told = False
 
-    def timers(self) -> list[SetTimer]:
-        """What to set when the session starts."""
+    def start(self) -> list[Effect]:
+        """The session starts."""
         if not self._max_ms:
             return []
         return [SetTimer(SessionExpiring(), self._max_ms - self._notice_ms), SetTimer(SessionTimeout(), self._max_ms)]
@@ -28,12 +29,13 @@ class Lifetime:
         """`SessionExpiring` fired."""
         self._ends_ms = now_ms + self._notice_ms
 
-    def seconds_to_tell(self, asked: bool, now_ms: int) -> int | None:
-        """Whole seconds left, when the client has to be told of them now: once, if it `asked`."""
-        if self._ends_ms is None or self._told or not asked:
-            return None
+    def announce_end(self, session: Session, now_ms: int) -> list[Effect]:
+        """Tell the client, if it asked for that, how many seconds are left: once, in the last minute."""
+        if self._ends_ms is None or self._told or not session.wants(EXPIRING_EVENTS):
+            return []
         self._told = True
-        return max(0, self._ends_ms - now_ms) // 1000
+        seconds_left = max(0, self._ends_ms - now_ms) // 1000
+        return [send_event("streamsrv.session.expiring", seconds_left=seconds_left, expires_at=session.expires_at)]
 
     def describe(self) -> str:
         """The maximum duration in words: `60 minutes`, `90 seconds`."""

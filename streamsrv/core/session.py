@@ -4,8 +4,9 @@ from collections.abc import Callable, Collection
 
 from streamsrv.core.answers.responses import Responses
 from streamsrv.core.clips import take_clip
+from streamsrv.core.collector import Collector
 from streamsrv.core.conversation import Conversation, duplicate_item, to_messages
-from streamsrv.core.effects import ClearTimer, Close, DropRecognition, Effect, PrepareModel, RecognizeClip, SetTimer
+from streamsrv.core.effects import Close, DropRecognition, Effect, PrepareModel, SendEvent
 from streamsrv.core.inputs import (
     AudioAppended,
     EndOfTurnPredicted,
@@ -23,10 +24,9 @@ from streamsrv.core.inputs import (
     TimerFired,
     TranscriptReceived,
 )
-from streamsrv.core.latency import Timeline
-from streamsrv.core.lifetime import EXPIRING_EVENTS, Lifetime
-from streamsrv.core.outbox import Outbox
-from streamsrv.core.playback.output_buffer import OutputAudio
+from streamsrv.core.latency import TurnLatency
+from streamsrv.core.lifetime import Lifetime
+from streamsrv.core.playback.output_buffer import OutputBuffer
 from streamsrv.core.rate_limit import RateLimit
 from streamsrv.core.timers import (
     IdleTimeout,
@@ -38,11 +38,11 @@ from streamsrv.core.timers import (
     TimerKey,
     TranscriptTimeout,
 )
-from streamsrv.core.transcription import RECOGNITION_MS, Transcriptions
+from streamsrv.core.transcription import Transcriptions
 from streamsrv.core.turns.idle import STILL_THERE, IdleTimer
-from streamsrv.core.turns.input_buffer import CommittedAudio, Listener, recognition_options
+from streamsrv.core.turns.input_buffer import CommittedAudio, InputBuffer
 from streamsrv.core.turns.microphone import Microphone
-from streamsrv.core.turns.turn_taking import TurnBegan, TurnChange, TurnEnded, TurnTaking
+from streamsrv.core.turns.turn_taking import TurnBegan, TurnChange, TurnDecision, TurnEnded, TurnTaking
 from streamsrv.engines.asr.base import Transcript
 from streamsrv.protocol.client_events import (
     AudioClear,
@@ -85,21 +85,20 @@ class SessionCore:
         caption_rooms: Collection[str] | None = None,
     ) -> None:
         self.session = session
-        self._outbox = Outbox(new_id)
+        self._new_id = new_id
+        self._effects = Collector()  # of the input that is being handled
         self._conversation = Conversation(new_id("conv"))
-        self._listener = Listener(session.audio.input, self._outbox)
-        self._transcriptions = Transcriptions(session, self._listener, self._outbox)
-        self._output_audio = OutputAudio(self._conversation, self._outbox, held_by_transport=holds_playback)
-        self._responses = Responses(
-            self._conversation, self._outbox, RateLimit(responses_per_minute), self._output_audio
-        )
+        self._input = InputBuffer(session.audio.input, new_id)
+        self._output = OutputBuffer(self._conversation, held_by_transport=holds_playback)
+        self._transcriptions = Transcriptions(session, self._input, new_id)
+        self._responses = Responses(self._conversation, self._output, RateLimit(responses_per_minute), new_id)
         self._microphone = Microphone(is_call=holds_playback)
-        self._turns = TurnTaking(self._listener, self._outbox, self._responses, self._output_audio, self._microphone)
-        self._idle = IdleTimer(self._listener, self._responses, self._output_audio, self._outbox)
+        self._turns = TurnTaking(self._input, self._responses, self._output, self._microphone)
+        self._idle = IdleTimer(self._input, self._responses, self._output)
         self._configure()
-        self._unanswered: set[str] = set()  # the items of the user's turns to which a response is due
+        self._pending_answers: set[str] = set()  # items of the user's turns that are still to be answered
         self._interrupted_unheard = False  # an answer was interrupted before it was heard: even a noise is answered
-        self._timeline, self._turn_id = Timeline(), ""  # of the user's last turn, and the item it became
+        self._latency, self._turn_id = TurnLatency(), ""  # of the user's last turn, and the item it became
         self._speculative = speculative
         self._lifetime = Lifetime(max_session_ms)
         self._caption_rooms = caption_rooms
@@ -107,12 +106,11 @@ class SessionCore:
 
     def start(self) -> list[Effect]:
         """The effects that open the session."""
-        self._outbox.send("session.created", session=session_to_wire(self.session))
-        for timer in self._lifetime.timers():
-            self._outbox.emit(timer)
-        self._transcriptions.start()
+        self._effects.send("session.created", session=session_to_wire(self.session))
+        self._effects.add(self._lifetime.start())
+        self._effects.add(self._transcriptions.start())
         self._prepare_model()
-        return self._outbox.take()
+        return self._take_effects()
 
     def handle(self, happened: Input, now_ms: int) -> list[Effect]:
         """Take one input; return what to do about it."""
@@ -120,13 +118,20 @@ class SessionCore:
         if not self._is_stale(happened):
             try:
                 self._dispatch(happened)
-            except ProtocolError as error:  # not an event of the client: a turn that does not fit in the conversation
-                self._unanswered.clear()
-                self._refuse(error.details, None)
+            except ProtocolError as error:  # not of a client's event: a turn that does not fit in the conversation
+                self._pending_answers.clear()
+                self._send_error(error.details, None)
             self._answer_if_due()
             self._discard_stale_speculation()
-            self._idle.watch(self._now_ms)
-        return self._outbox.take()
+            self._effects.add(self._idle.watch(self._now_ms))
+        return self._take_effects()
+
+    def _take_effects(self) -> list[Effect]:
+        """What was collected, with an id for each event."""
+        return [
+            SendEvent(effect.type, effect.fields, self._new_id("event")) if isinstance(effect, SendEvent) else effect
+            for effect in self._effects.take()
+        ]
 
     def _is_stale(self, happened: Input) -> bool:
         """Whether an input belongs to something that has ended: the one place where late results are dropped."""
@@ -134,24 +139,24 @@ class SessionCore:
             case ModelOutput() | SpeechOutput() | SegmentSpoken() | GenerationFailed():
                 return happened.generation not in self._responses
             case EndOfTurnPredicted():
-                return not self._listener.is_hearing(happened.item_id)
+                return not self._input.holds(happened.item_id)
             case TranscriptReceived() | RecognitionFailed():
                 pending = happened.item_id in self._transcriptions.pending
-                return not pending and not self._listener.is_hearing(happened.item_id)
+                return not pending and not self._input.holds(happened.item_id)
             case _:
                 return False
 
     def _dispatch(self, happened: Input) -> None:
         match happened:
             case FrameHeard():
-                self._hear(happened)
+                self._carry_out(self._turns.hear(happened, self._now_ms))
             case AudioAppended():
-                self._listener.append(happened.until_ms)
+                self._input.append(happened.until_ms)
                 self._microphone.receive(happened.until_ms, self._now_ms)
             case EventReceived():
-                self._obey(happened.event)
+                self._handle_event(happened.event)
             case EventRefused():
-                self._refuse(happened.error, happened.event_id)
+                self._send_error(happened.error, happened.event_id)
             case TranscriptReceived():
                 self._take_transcript(happened.item_id, happened.transcript)
             case RecognitionFailed():
@@ -159,67 +164,71 @@ class SessionCore:
             case EndOfTurnPredicted():
                 self._turns.take_end_of_turn(happened.pause, happened.probability)
             case ModelOutput():
-                self._responses.take(happened.generation, happened.delta, self._now_ms)
+                self._effects.add(self._responses.take(happened.generation, happened.delta, self._now_ms))
             case SpeechOutput():
-                self._responses.take_speech(happened, self._now_ms)
+                self._effects.add(self._responses.take_speech(happened, self._now_ms))
             case SegmentSpoken():
-                self._responses.segment_spoken(happened.generation, self._now_ms)
+                self._effects.add(self._responses.end_segment(happened.generation, self._now_ms))
             case GenerationFailed():
-                self._responses.fail(happened.generation, happened.failure, self._now_ms)
+                self._effects.add(self._responses.fail(happened.generation, happened.failure, self._now_ms))
             case PlaybackReported():
                 self._take_report(happened.item_id, happened.audio_ms)
             case PlaybackEnded():
                 self._take_report(happened.item_id, happened.audio_ms)
-                self._output_audio.end(happened.item_id, happened.audio_ms, self._now_ms)
+                self._effects.add(self._output.end(happened.item_id, happened.audio_ms, self._now_ms))
             case TimerFired():
                 self._time_out(happened.key)
 
     def _take_report(self, item_id: str, audio_ms: int) -> None:
-        if self._output_audio.report(item_id, audio_ms, self._now_ms):
-            self._responses.playback_began(item_id, self._now_ms)
+        is_first = self._output.is_unreported(item_id)
+        self._effects.add(self._output.report(item_id, audio_ms, self._now_ms))
+        if is_first:
+            self._effects.add(self._responses.playback_began(item_id, self._now_ms))
 
-    def _hear(self, frame: FrameHeard) -> None:
-        for change in self._turns.hear(frame, self._now_ms):
-            self._take_turn(change)
+    def _carry_out(self, decisions: list[TurnDecision]) -> None:
+        for decision in decisions:
+            if isinstance(decision, TurnBegan | TurnEnded):
+                self._change_turn(decision)
+            else:
+                self._effects.emit(decision)
 
-    def _take_turn(self, change: TurnChange) -> None:
+    def _change_turn(self, change: TurnChange) -> None:
         detection = self.session.audio.input.turn_detection
         match change:
             case TurnBegan():
-                self._idle.stop()
+                self._effects.add(self._idle.stop())
                 self._responses.begin_turn()
                 if detection is not None and detection.interrupt_response:
-                    self._interrupted_unheard |= self._responses.interrupt(self._now_ms)
+                    self._interrupted_unheard |= self._responses.is_active_unheard
+                    self._effects.add(self._responses.interrupt(self._now_ms))
                 else:
-                    self._output_audio.resume(self._now_ms)
+                    self._effects.add(self._output.resume(self._now_ms))
             case TurnEnded():
-                self._timeline, self._turn_id = change.timeline, change.audio.item_id
+                self._latency, self._turn_id = change.latency, change.audio.item_id
                 if detection is not None and detection.create_response and self.session.type == "realtime":
-                    self._unanswered.add(change.audio.item_id)
+                    self._pending_answers.add(change.audio.item_id)
                 self._commit(change.audio)
 
     def _commit(self, audio: CommittedAudio) -> None:
         item = MessageItem(id=audio.item_id, role="user", content=[InputAudio()])
         self._conversation.check_addition(item)
         previous_id = self._conversation.add(item)
-        self._outbox.send("input_audio_buffer.committed", previous_item_id=previous_id, item_id=item.id)
+        self._effects.send("input_audio_buffer.committed", previous_item_id=previous_id, item_id=item.id)
         self._announce(item, previous_id)
-        self._transcriptions.committed(audio)
-        if (message := self._transcriptions.lost.pop(item.id, None)) is not None:
+        self._effects.add(self._transcriptions.commit(audio))
+        if (message := self._transcriptions.early_failure(item.id)) is not None:
             self._fail_transcript(item.id, message)
-        elif audio.recognized:
-            self._outbox.emit(SetTimer(TranscriptTimeout(item.id), RECOGNITION_MS))
-        else:
+        elif not audio.recognized:
             self._take_transcript(item.id, Transcript("", is_final=True))
 
     def _take_transcript(self, item_id: str, transcript: Transcript) -> None:
         if transcript.is_final and item_id in self._transcriptions.pending:
-            self._transcriptions.final(item_id, transcript)
+            self._effects.add(self._transcriptions.take_final(item_id, transcript))
             self._settle_transcript(item_id, transcript.text)
-        elif self._listener.is_hearing(item_id):
+        elif self._input.holds(item_id):
             self._turns.take(transcript)
             if not self._turns.is_undecided:
-                self._transcriptions.interim(item_id, transcript)
+                self._effects.add(self._transcriptions.take_interim(item_id, transcript))
                 self._speculate(transcript)
 
     def _speculate(self, transcript: Transcript) -> None:
@@ -227,70 +236,64 @@ class SessionCore:
         detection = self.session.audio.input.turn_detection
         wanted = detection is not None and detection.create_response and self.session.type == "realtime"
         idle = self._responses.active is None and not self._transcriptions.pending
-        if self._speculative and wanted and idle and transcript.at_pause and self._listener.pausing and transcript.text:
-            self._responses.speculate(transcript.text, self.session, self._now_ms)
+        if self._speculative and wanted and idle and transcript.at_pause and self._input.pausing and transcript.text:
+            self._effects.add(self._responses.speculate(transcript.text, self.session, self._now_ms))
 
     def _discard_stale_speculation(self) -> None:
         """The user goes on, or the turn is over and something else answered it."""
-        if self._responses.speculating and not self._listener.pausing and not self._unanswered:
-            self._responses.discard_speculation()
+        if self._responses.speculating and not self._input.pausing and not self._pending_answers:
+            self._effects.add(self._responses.discard_speculation())
 
     def _fail_transcript(self, item_id: str, message: str) -> None:
-        if item_id not in self._transcriptions.pending:
-            self._transcriptions.lost[item_id] = message  # its audio is still in the buffer: told once it is an item
-            return
-        self._transcriptions.failed(item_id, message)
-        self._settle_transcript(item_id, "")
+        is_pending = item_id in self._transcriptions.pending
+        self._effects.add(self._transcriptions.fail(item_id, message))
+        if is_pending:
+            self._settle_transcript(item_id, "")
 
     def _settle_transcript(self, item_id: str, text: str) -> None:
         """The words of an item are known, or will never be."""
-        self._outbox.emit(ClearTimer(TranscriptTimeout(item_id)))
         if item_id == self._turn_id:
-            self._timeline.mark("transcript", self._now_ms)
+            self._latency.mark("transcript", self._now_ms)
         self._conversation.set_transcript(item_id, text)
-        if item_id in self._unanswered and not text and not self._interrupted_unheard:
-            self._unanswered.remove(item_id)  # a noise: nobody waits for an answer
+        if item_id in self._pending_answers and not text and not self._interrupted_unheard:
+            self._pending_answers.remove(item_id)  # a noise: nobody waits for an answer
             self._idle.take_noise()
-        self._responses.start_ready(self._transcriptions.pending, self._now_ms)
+        self._effects.add(self._responses.start_ready(self._transcriptions.pending, self._now_ms))
 
     def _answer_if_due(self) -> None:
-        due = self._unanswered and self._unanswered.isdisjoint(self._transcriptions.pending)
-        if due and self._responses.active is None and not self._listener.speaking:
-            self._respond(ResponseOptions(), self._timeline)
+        due = self._pending_answers and self._pending_answers.isdisjoint(self._transcriptions.pending)
+        if due and self._responses.active is None and not self._input.speaking:
+            self._respond(ResponseOptions(), self._latency)
 
-    def _respond(self, options: ResponseOptions, timeline: Timeline | None = None) -> None:
+    def _respond(self, options: ResponseOptions, latency: TurnLatency | None = None) -> None:
         try:
-            self._create_response(options, timeline)
+            self._create_response(options, latency)
         except ProtocolError as error:
-            self._unanswered.clear()
-            self._refuse(error.details, None)
+            self._pending_answers.clear()
+            self._send_error(error.details, None)
+
+    def _handle_event(self, event: ClientEvent) -> None:
+        try:
+            self._obey(event)
+        except ProtocolError as error:
+            self._send_error(error.details, event.event_id)
 
     def _obey(self, event: ClientEvent) -> None:
-        try:
-            self._act_on(event)
-        except ProtocolError as error:
-            self._refuse(error.details, event.event_id)
-
-    def _act_on(self, event: ClientEvent) -> None:
         match event:
             case SessionUpdate():
                 self._update(event)
             case AudioCommit():
-                committed = self._listener.commit()
-                self._turns.drop_candidate(self._now_ms)
-                self._commit(committed)
+                finished, audio = self._input.commit()
+                self._effects.add(finished)
+                self._effects.add(self._turns.drop_candidate(self._now_ms))
+                self._commit(audio)
             case AudioClear():
-                self._transcriptions.forget(self._listener.item_id)
-                self._listener.clear()
-                self._turns.drop_candidate(self._now_ms)
-                self._outbox.send("input_audio_buffer.cleared")
-                if self._interrupted_unheard:
-                    self._respond(ResponseOptions())
+                self._clear_input()
             case ItemCreate():
                 self._create_item(event)
             case ItemRetrieve():
                 item = self._conversation.get(event.item_id, "retrieve")
-                self._outbox.send("conversation.item.retrieved", item=item_to_wire(item))
+                self._effects.send("conversation.item.retrieved", item=item_to_wire(item))
             case ItemTruncate():
                 self._truncate(event)
             case ItemDelete():
@@ -298,126 +301,125 @@ class SessionCore:
             case ResponseCreate():
                 self._create_response(event.response or ResponseOptions())
             case ResponseCancel():
-                self._responses.cancel(event.response_id, self._now_ms)
+                self._effects.add(self._responses.cancel(event.response_id, self._now_ms))
             case OutputAudioClear():
-                self._responses.clear_output(self._now_ms)
+                self._effects.add(self._responses.clear_output(self._now_ms))
             case PlaybackReport():
                 kind = PlaybackEnded if event.ended else PlaybackReported
                 self._dispatch(kind(event.item_id, event.audio_ms))
             case _:
                 raise TypeError(f"{type(event).__name__} is no input of the core")
 
+    def _clear_input(self) -> None:
+        if (item_id := self._input.item_id) is not None:
+            self._effects.add(self._transcriptions.forget(item_id))
+        self._effects.add(self._input.clear())
+        self._effects.add(self._turns.drop_candidate(self._now_ms))
+        self._effects.send("input_audio_buffer.cleared")
+        if self._interrupted_unheard:
+            self._respond(ResponseOptions())
+
     def _update(self, event: SessionUpdate) -> None:
         held = self.session
-        voice_used, rooms = self._output_audio.used, self._caption_rooms
+        voice_used, rooms = self._output.used, self._caption_rooms
         self.session = update_session(held, event.session, voice_used=voice_used, caption_rooms=rooms)
         if self.session.audio.input.turn_detection is None:
-            self._turns.drop_candidate(self._now_ms)
+            self._effects.add(self._turns.drop_candidate(self._now_ms))
         self._configure()
         if self.session.instructions != held.instructions:
             self._prepare_model()
-        self._outbox.send("session.updated", session=session_to_wire(self.session))
-        self._tell_expiry()
+        self._effects.send("session.updated", session=session_to_wire(self.session))
+        self._effects.add(self._lifetime.announce_end(self.session, self._now_ms))
 
     def _configure(self) -> None:
         options = self.session.audio.input
-        self._listener.configure(options)
+        self._input.configure(options)
         self._turns.configure(self.session)
-        self._transcriptions.configure(self.session)
-        self._idle.configure(options)
-        self._output_audio.configure(self.session)
+        self._effects.add(self._transcriptions.configure(self.session))
+        self._effects.add(self._idle.configure(options))
+        self._output.configure(self.session)
 
     def _prepare_model(self) -> None:
         if self.session.type == "realtime":
-            self._outbox.emit(PrepareModel(to_messages(self.session.instructions, self._conversation.items)))
+            self._effects.emit(PrepareModel(to_messages(self.session.instructions, self._conversation.items)))
 
     def _create_item(self, event: ItemCreate) -> None:
         item = event.item
         check_item(item)
-        item.id = item.id or self._outbox.new_id("item")
+        item.id = item.id or self._new_id("item")
         item.status = "completed"
         if isinstance(item, FunctionCallItem):
-            item.call_id = item.call_id or self._outbox.new_id("call")
+            item.call_id = item.call_id or self._new_id("call")
         self._conversation.check_addition(item)
-        audio_format, waiting_ms = self.session.audio.input.format, self._transcriptions.pending.values()
-        clip, clip_ms = take_clip(item, audio_format, waiting_ms)
-        if item.id == self._listener.item_id:
+        clip, clip_ms = take_clip(item, self.session.audio.input.format, self._transcriptions.pending.values())
+        if item.id == self._input.item_id:
             raise duplicate_item(item.id)  # the client was told this id: it belongs to the audio in the buffer
         self._announce(item, self._conversation.add(item, event.previous_item_id))
         if clip:
-            self._transcriptions.pending[item.id] = clip_ms
-            self._outbox.emit(RecognizeClip(item.id, clip, audio_format, recognition_options(self.session.audio.input)))
-            self._outbox.emit(SetTimer(TranscriptTimeout(item.id), RECOGNITION_MS + sum(waiting_ms)))
+            self._effects.add(self._transcriptions.add_clip(item.id, clip, clip_ms))
 
     def _announce(self, item: Item, previous_id: str | None) -> None:
         wire = item_to_wire(item)
-        self._outbox.send("conversation.item.added", previous_item_id=previous_id, item=wire)
-        self._outbox.send("conversation.item.done", previous_item_id=previous_id, item=wire)
+        self._effects.send("conversation.item.added", previous_item_id=previous_id, item=wire)
+        self._effects.send("conversation.item.done", previous_item_id=previous_id, item=wire)
 
     def _truncate(self, event: ItemTruncate) -> None:
         self._conversation.get(event.item_id, "truncate")
         if event.content_index != 0:
             raise ProtocolError("invalid_value", "Invalid value for 'content_index': accepted is 0.", "content_index")
-        self._output_audio.truncate(event.item_id, event.audio_end_ms, self._now_ms)
+        self._effects.add(self._output.truncate(event.item_id, event.audio_end_ms, self._now_ms))
 
     def _delete(self, item_id: str) -> None:
         self._conversation.delete(item_id)
-        self._output_audio.forget(item_id)
-        if self._transcriptions.pending.pop(item_id, None) is not None:
-            self._transcriptions.forget(item_id)
-            self._outbox.emit(DropRecognition(item_id))
-            self._outbox.emit(ClearTimer(TranscriptTimeout(item_id)))
-        self._unanswered.discard(item_id)
-        self._outbox.send("conversation.item.deleted", item_id=item_id)
-        self._responses.start_ready(self._transcriptions.pending, self._now_ms)
+        self._output.forget(item_id)
+        self._effects.add(self._transcriptions.delete(item_id))
+        self._pending_answers.discard(item_id)
+        self._effects.send("conversation.item.deleted", item_id=item_id)
+        self._effects.add(self._responses.start_ready(self._transcriptions.pending, self._now_ms))
 
-    def _create_response(self, options: ResponseOptions, timeline: Timeline | None = None) -> None:
+    def _create_response(self, options: ResponseOptions, latency: TurnLatency | None = None) -> None:
         if self.session.type != "realtime":
             raise ProtocolError("invalid_value", "A transcription session gives no responses.", "type")
-        self._responses.create(options, self.session, self._now_ms, timeline)
+        self._effects.add(self._responses.create(options, self.session, self._now_ms, latency))
         if options.conversation != "none":
-            self._unanswered.clear()
+            self._pending_answers.clear()
             self._interrupted_unheard = False
-            self._idle.stop()
-        self._responses.start_ready(self._transcriptions.pending, self._now_ms)
+            self._effects.add(self._idle.stop())
+        self._effects.add(self._responses.start_ready(self._transcriptions.pending, self._now_ms))
 
-    def _refuse(self, error: ErrorDetails, event_id: str | None) -> None:
+    def _send_error(self, error: ErrorDetails, event_id: str | None) -> None:
         body = {"type": error.type, "code": error.code, "message": error.message, "param": error.param}
-        self._outbox.send("error", error={**body, "event_id": event_id})
+        self._effects.send("error", error={**body, "event_id": event_id})
 
     def _time_out(self, key: TimerKey) -> None:
         match key:
             case IdleTimeout() if self._idle.is_user_silent(self._now_ms):
                 self._prompt_silent_user()
+            case IdleTimeout():
+                self._effects.add(self._idle.postpone(self._now_ms))
             case MicrophoneTimeout():
-                for change in self._turns.check_microphone(self._now_ms):
-                    self._take_turn(change)
+                self._carry_out(self._turns.check_microphone(self._now_ms))
             case TranscriptTimeout(item_id) if item_id in self._transcriptions.pending:
-                self._outbox.emit(DropRecognition(item_id))
+                self._effects.emit(DropRecognition(item_id))
                 self._fail_transcript(item_id, "The speech recogniser did not answer in time.")
             case ResponseTimeout(generation) if generation in self._responses:
-                self._responses.check_progress(generation, self._now_ms)
+                self._effects.add(self._responses.check_progress(generation, self._now_ms))
             case SpeechDue(generation) if generation in self._responses:
-                self._responses.go_on(generation, self._now_ms)
+                self._effects.add(self._responses.go_on(generation, self._now_ms))
             case SessionExpiring():
                 self._lifetime.expire_soon(self._now_ms)
-                self._tell_expiry()
+                self._effects.add(self._lifetime.announce_end(self.session, self._now_ms))
             case SessionTimeout():
                 message = f"Your session hit the maximum duration of {self._lifetime.describe()}."
-                self._refuse(ErrorDetails("session_expired", message), None)
-                self._outbox.emit(Close(1001, "session_expired"))
+                self._send_error(ErrorDetails("session_expired", message), None)
+                self._effects.emit(Close(1001, "session_expired"))
             case _:
                 pass
 
-    def _tell_expiry(self) -> None:
-        seconds_left = self._lifetime.seconds_to_tell(self.session.wants(EXPIRING_EVENTS), self._now_ms)
-        if seconds_left is not None:
-            expires_at = self.session.expires_at
-            self._outbox.send("streamsrv.session.expiring", seconds_left=seconds_left, expires_at=expires_at)
-
     def _prompt_silent_user(self) -> None:
-        audio = self._listener.silence(self._idle.reply_over_ms)
-        self._outbox.send(
+        finished, audio = self._input.commit_silence(self._idle.reply_over_ms)
+        self._effects.add(finished)
+        self._effects.send(
             "input_audio_buffer.timeout_triggered",
             item_id=audio.item_id,
             audio_start_ms=audio.start_ms,

@@ -1,11 +1,22 @@
 """What the user said: transcripts of committed and of growing items, told to the client and its viewers. Pure."""
 
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
-from streamsrv.core.effects import EnterRoom, SettleCaption, ShowCaption
-from streamsrv.core.outbox import Outbox
-from streamsrv.core.turns.input_buffer import CommittedAudio, Listener
+from streamsrv.core.effects import (
+    ClearTimer,
+    DropRecognition,
+    Effect,
+    EnterRoom,
+    RecognizeClip,
+    SetTimer,
+    SettleCaption,
+    ShowCaption,
+    send_event,
+)
+from streamsrv.core.timers import TranscriptTimeout
+from streamsrv.core.turns.input_buffer import CommittedAudio, InputBuffer, recognition_options
 from streamsrv.engines.asr.base import RecognizedUtterance, Transcript, Word
 from streamsrv.engines.vad.base import FRAME_MS
 from streamsrv.protocol.session_object import Session
@@ -20,53 +31,74 @@ _PREFIX = "conversation.item.input_audio_transcription"
 
 
 class Transcriptions:
-    """Sends transcription events and captions, and knows which items still wait for their words."""
+    """Sends transcription events and captions, and knows which items still wait for their transcripts.
 
-    def __init__(self, session: Session, listener: Listener, outbox: Outbox) -> None:
+    `new_id("seg")` makes the ids of the segments of a transcript.
+    """
+
+    def __init__(self, session: Session, input_buffer: InputBuffer, new_id: Callable[[str], str]) -> None:
         self._session = session
-        self._listener = listener
-        self._outbox = outbox
+        self._input = input_buffer
+        self._new_id = new_id
         self._sent: dict[str, str] = {}
         self._unsent: dict[str, str] = {}  # stable words, while the client does not know the item
         self._revisions: dict[str, int] = {}
         self._starts_ms: dict[str, int] = {}  # of committed items, in the session's audio
         self._shown: set[str] = set()  # items of which viewers saw something that is not final
-        self.lost: dict[str, str] = {}
-        """Why the audio in the buffer will have no transcript, by the item it will become."""
-        self.pending: dict[str, int] = {}
-        """Committed items without a final transcript, with their length in ms."""
+        self._pending: dict[str, int] = {}  # lengths in ms
+        self._early_failure: tuple[str, str] | None = None  # of the item that the audio in the buffer will become: why
 
-    def start(self) -> None:
+    @property
+    def pending(self) -> Mapping[str, int]:
+        """Committed items without a final transcript, with the length of their audio in ms."""
+        return self._pending
+
+    def start(self) -> list[Effect]:
         """The session begins."""
-        if self._session.captions is not None:
-            self._outbox.emit(EnterRoom(self._session.captions))
+        captions = self._session.captions
+        return [] if captions is None else [EnterRoom(captions)]
 
-    def configure(self, session: Session) -> None:
+    def configure(self, session: Session) -> list[Effect]:
         """The session's options changed."""
-        held, self._session = self._session, session
-        if session.captions != held.captions:
-            self._outbox.emit(EnterRoom(session.captions))
+        before, self._session = self._session, session
+        return [] if session.captions == before.captions else [EnterRoom(session.captions)]
 
-    def committed(self, audio: CommittedAudio) -> None:
-        """The audio in the buffer became an item, and the client was told of it."""
-        self.pending[audio.item_id] = audio.duration_ms
-        self._starts_ms[audio.item_id] = audio.start_ms
-        unsent = self._unsent.pop(audio.item_id, "")
+    def commit(self, audio: CommittedAudio) -> list[Effect]:
+        """The audio in the buffer became an item, of which the client was told: it waits for its transcript."""
+        item_id = audio.item_id
+        self._pending[item_id] = audio.duration_ms
+        self._starts_ms[item_id] = audio.start_ms
+        unsent, effects = self._unsent.pop(item_id, ""), list[Effect]()
         if self._session.audio.input.transcription is not None:
-            self._send_delta(audio.item_id, unsent)
+            effects += self._send_delta(item_id, unsent)
+        if audio.recognized and self.early_failure(item_id) is None:
+            effects.append(SetTimer(TranscriptTimeout(item_id), RECOGNITION_MS))
+        return effects
 
-    def interim(self, item_id: str, transcript: Transcript) -> None:
+    def early_failure(self, item_id: str) -> str | None:
+        """Why an item will have no transcript, if its recognition failed before it was committed."""
+        return self._early_failure[1] if self._early_failure and self._early_failure[0] == item_id else None
+
+    def add_clip(self, item_id: str, clip: bytes, clip_ms: int) -> list[Effect]:
+        """An item came with its audio, in the session's input format: have it recognised."""
+        options = self._session.audio.input
+        self._pending[item_id] = clip_ms
+        recognize = RecognizeClip(item_id, clip, options.format, recognition_options(options))
+        return [recognize, SetTimer(TranscriptTimeout(item_id), RECOGNITION_MS + sum(self._pending.values()))]
+
+    def take_interim(self, item_id: str, transcript: Transcript) -> list[Effect]:
         """Tell the client what became stable, and all of it if it asked for partial transcripts."""
         if self._session.audio.input.transcription is None:
-            return
-        if self._listener.announced:
-            self._send_delta(item_id, transcript.stable)
+            return []
+        effects: list[Effect] = []
+        if self._input.announced:
+            effects += self._send_delta(item_id, transcript.stable)
         else:
             self._unsent[item_id] = transcript.stable
-        audio_ms = self._listener.received_ms
+        audio_ms = self._input.received_ms
         if self._session.wants(PARTIAL_EVENTS):
             revision = self._revisions[item_id] = self._revisions.get(item_id, 0) + 1
-            self._outbox.send(
+            partial = send_event(
                 "streamsrv.transcription.partial",
                 item_id=item_id,
                 content_index=0,
@@ -75,28 +107,30 @@ class Transcriptions:
                 unstable=transcript.tentative,
                 audio_ms=audio_ms,
             )
+            effects.append(partial)
         if self._session.captions is not None and transcript.text:
             self._shown.add(item_id)
-            start_ms = self._listener.heard_from_ms
-            self._outbox.emit(ShowCaption(item_id, transcript.stable, transcript.tentative, start_ms, audio_ms))
+            start_ms = self._input.heard_from_ms
+            effects.append(ShowCaption(item_id, transcript.stable, transcript.tentative, start_ms, audio_ms))
+        return effects
 
-    def final(self, item_id: str, transcript: Transcript) -> None:
-        """Tell the client and the viewers the authoritative transcript of a committed item."""
-        duration_ms = self.pending.pop(item_id, 0)
+    def take_final(self, item_id: str, transcript: Transcript) -> list[Effect]:
+        """Tell the client and the viewers the authoritative transcript of a pending item."""
+        duration_ms = self._pending.pop(item_id)
+        clear_timer = ClearTimer(TranscriptTimeout(item_id))
         if self._session.audio.input.transcription is None:
-            self.forget(item_id)
-            return
-        self._send_delta(item_id, transcript.text)
+            return [*self.forget(item_id), clear_timer]
+        effects = self._send_delta(item_id, transcript.text)
         utterance = self._utterance(item_id, transcript, duration_ms)
         if self._session.captions is not None and transcript.text and item_id in self._starts_ms:
-            self._send_segments(item_id, utterance)
+            effects += self._segments(item_id, utterance)
             self._shown.discard(item_id)
-            self._outbox.emit(SettleCaption(item_id, utterance, self._listener.received_ms))
-        self.forget(item_id)
+            effects.append(SettleCaption(item_id, utterance, self._input.received_ms))
+        effects += self.forget(item_id)
         fields: dict[str, Any] = {"languages": [{"code": transcript.language}]} if transcript.language else {}
         if utterance.words:
             fields["streamsrv"] = _timed(utterance)
-        self._outbox.send(
+        completed = send_event(
             f"{_PREFIX}.completed",
             item_id=item_id,
             content_index=0,
@@ -104,34 +138,50 @@ class Transcriptions:
             usage={"type": "duration", "seconds": duration_ms / 1000},
             **fields,
         )
+        return [*effects, completed, clear_timer]
 
-    def failed(self, item_id: str, message: str) -> None:
-        """Tell the client that there will be no transcript; it is told whether or not it asked for transcripts."""
-        self.pending.pop(item_id, None)
-        self._settle_shown(item_id, None)
-        self.forget(item_id)
+    def fail(self, item_id: str, message: str) -> list[Effect]:
+        """Tell the client that there will be no transcript, whether or not it asked for transcripts.
+
+        If the audio is still in the buffer, the client is told once it has become an item.
+        """
+        if self._pending.pop(item_id, None) is None:
+            self._early_failure = (item_id, message)
+            return []
+        effects = self._settle_shown(item_id, None)
+        effects += self.forget(item_id)
         error = {"type": "server_error", "code": "transcription_failed", "message": message, "param": None}
-        self._outbox.send(f"{_PREFIX}.failed", item_id=item_id, content_index=0, error=error)
+        failed = send_event(f"{_PREFIX}.failed", item_id=item_id, content_index=0, error=error)
+        return [*effects, failed, ClearTimer(TranscriptTimeout(item_id))]
 
-    def forget(self, item_id: str) -> None:
-        """The item is known, or gone."""
+    def delete(self, item_id: str) -> list[Effect]:
+        """An item was deleted: its transcript is not waited for any more."""
+        if self._pending.pop(item_id, None) is None:
+            return []
+        return [*self.forget(item_id), DropRecognition(item_id), ClearTimer(TranscriptTimeout(item_id))]
+
+    def forget(self, item_id: str) -> list[Effect]:
+        """The transcript of an item is known, or will never be."""
         self._sent.pop(item_id, None)
         self._unsent.pop(item_id, None)
         self._revisions.pop(item_id, None)
         self._starts_ms.pop(item_id, None)
-        self.lost.pop(item_id, None)
-        self._settle_shown(item_id, RecognizedUtterance("", 0, 0))
+        if self.early_failure(item_id) is not None:
+            self._early_failure = None
+        return self._settle_shown(item_id, RecognizedUtterance("", 0, 0))
 
-    def _settle_shown(self, item_id: str, utterance: RecognizedUtterance | None) -> None:
-        if item_id in self._shown:
-            self._shown.remove(item_id)
-            self._outbox.emit(SettleCaption(item_id, utterance, self._listener.received_ms))
+    def _settle_shown(self, item_id: str, utterance: RecognizedUtterance | None) -> list[Effect]:
+        if item_id not in self._shown:
+            return []
+        self._shown.remove(item_id)
+        return [SettleCaption(item_id, utterance, self._input.received_ms)]
 
-    def _send_delta(self, item_id: str, text: str) -> None:
+    def _send_delta(self, item_id: str, text: str) -> list[Effect]:
         sent = self._sent.get(item_id, "")
-        if len(text) > len(sent) and text.startswith(sent):
-            self._outbox.send(f"{_PREFIX}.delta", item_id=item_id, content_index=0, delta=text[len(sent) :])
-            self._sent[item_id] = text
+        if len(text) <= len(sent) or not text.startswith(sent):
+            return []
+        self._sent[item_id] = text
+        return [send_event(f"{_PREFIX}.delta", item_id=item_id, content_index=0, delta=text[len(sent) :])]
 
     def _utterance(self, item_id: str, transcript: Transcript, duration_ms: int) -> RecognizedUtterance:
         """What was said, in ms of the session's audio; of an item that came with its audio, in ms of that."""
@@ -146,12 +196,12 @@ class Transcriptions:
             start_ms, end_ms = words[0].start_ms, words[-1].end_ms
         return RecognizedUtterance(transcript.text, start_ms, end_ms, words, transcript.language)
 
-    def _send_segments(self, item_id: str, utterance: RecognizedUtterance) -> None:
+    def _segments(self, item_id: str, utterance: RecognizedUtterance) -> list[Effect]:
         """One event for each line of the captions."""
-        for cue in cues_of([utterance]):
-            self._outbox.send(
+        return [
+            send_event(
                 f"{_PREFIX}.segment",
-                id=self._outbox.new_id("seg"),
+                id=self._new_id("seg"),
                 item_id=item_id,
                 content_index=0,
                 text=cue.text,
@@ -159,6 +209,8 @@ class Transcriptions:
                 start=cue.start_ms / 1000,
                 end=cue.end_ms / 1000,
             )
+            for cue in cues_of([utterance])
+        ]
 
 
 def _timed(utterance: RecognizedUtterance) -> dict[str, Any]:

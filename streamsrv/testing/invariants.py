@@ -102,11 +102,11 @@ def nothing_follows_the_end(record: Record) -> Iterator[tuple[int, str]]:
         if isinstance(effect, SendAudio) and effect.place["response_id"] in done:
             yield at_ms, f"audio of {effect.place['response_id']} after it was done"
         if isinstance(effect, SendEvent):
-            is_playback = effect.event["type"].startswith("output_audio_buffer.")
-            if effect.event.get("response_id") in done and not is_playback:
-                yield at_ms, f"{effect.event['type']} of {effect.event['response_id']} after it was done"
-            if effect.event["type"] == "response.done":
-                done.add(effect.event["response"]["id"])
+            is_playback = effect.type.startswith("output_audio_buffer.")
+            if effect.fields.get("response_id") in done and not is_playback:
+                yield at_ms, f"{effect.type} of {effect.fields['response_id']} after it was done"
+            if effect.type == "response.done":
+                done.add(effect.fields["response"]["id"])
         closed = closed or isinstance(effect, Close)
 
 
@@ -250,8 +250,8 @@ def timers_end_with_their_owner(record: Record) -> Iterator[tuple[int, str]]:
                 case StopGeneration():
                     ended.add(effect.generation)
                 case SendEvent():
-                    if effect.event["type"].rpartition(".")[2] in ("completed", "failed", "deleted"):
-                        ended.add(effect.event["item_id"])
+                    if effect.type.rpartition(".")[2] in ("completed", "failed", "deleted"):
+                        ended.add(effect.fields["item_id"])
                 case _:
                     pass
         for key in sorted(running, key=str):
@@ -317,14 +317,14 @@ def playback_is_told_as_it_is(record: Record) -> Iterator[tuple[int, str]]:
                 held = True
             case ResumePlayback() | ClearPlayback():
                 held = False
-            case SendEvent(event={"type": "output_audio_buffer.started", "response_id": response_id}):
+            case SendEvent("output_audio_buffer.started", {"response_id": response_id}):
                 if response_id in playing:
                     yield at_ms, f"playback of {response_id} started twice"
                 playing.add(response_id)
-            case SendEvent(event={"type": "output_audio_buffer.stopped" | "output_audio_buffer.cleared"} as event):
-                if event["response_id"] not in playing:
-                    yield at_ms, f"playback of {event['response_id']} ended, but did not go on"
-                playing.discard(event["response_id"])
+            case SendEvent("output_audio_buffer.stopped" | "output_audio_buffer.cleared", {"response_id": response_id}):
+                if response_id not in playing:
+                    yield at_ms, f"playback of {response_id} ended, but did not go on"
+                playing.discard(response_id)
             case _:
                 pass
     if held or playing:

@@ -55,7 +55,7 @@ class Record:
     def events(self, *types: str) -> Iterator[tuple[int, dict[str, Any]]]:
         """All server events in order, or those of the given types, each with its time."""
         for at_ms, effect in self.effects():
-            if isinstance(effect, SendEvent) and (not types or effect.event["type"] in types):
+            if isinstance(effect, SendEvent) and (not types or effect.type in types):
                 yield at_ms, effect.event
 
     def describe(self, from_ms: int = 0, until_ms: int | None = None) -> str:
@@ -84,7 +84,8 @@ _LONG = ("event_id", "type", "session", "rate_limits", "response")
 
 def _name_effect(effect: Effect) -> str:
     match effect:
-        case SendEvent(event):
+        case SendEvent():
+            event = effect.event
             fields = {name: value for name, value in event.items() if name not in _LONG}
             if "response" in event:
                 response = event["response"]

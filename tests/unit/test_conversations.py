@@ -38,7 +38,7 @@ def test_the_ledger_counts_the_audio_that_was_sent():
             return cores[0]
 
         record = simulate(random_scenario(Random(seed)), make)
-        for item_id, ledger in cores[0]._output_audio._ledgers.items():
+        for item_id, ledger in cores[0]._output._ledgers.items():
             assert ledger.sent_ms == record.played.get(item_id, PlayedItem()).received_ms, (seed, item_id)
             compared += 1
     assert compared > BLOCK / 2

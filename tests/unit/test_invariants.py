@@ -65,7 +65,7 @@ def sound() -> Bug:
 
 
 def is_event(effect: Effect, *types: str) -> bool:
-    return isinstance(effect, SendEvent) and effect.event["type"] in types
+    return isinstance(effect, SendEvent) and effect.type in types
 
 
 def without(unwanted: Callable[[Effect], bool]) -> Callable[[], Bug]:
@@ -83,7 +83,10 @@ def with_field(event_type: str, name: str, value: Any) -> Callable[[], Bug]:
 
     def bug(effects: list[Effect]) -> Iterator[Effect]:
         for effect in effects:
-            yield SendEvent({**effect.event, name: value}) if is_event(effect, event_type) else effect
+            if isinstance(effect, SendEvent) and effect.type == event_type:
+                given = {name: value} if name == "event_id" else {"fields": {**effect.fields, name: value}}
+                effect = replace(effect, **given)
+            yield effect
 
     return lambda: bug
 
@@ -98,7 +101,7 @@ def keeps_unheard_words() -> Bug:
     def bug(effects: list[Effect]) -> Iterator[Effect]:
         for effect in effects:
             if is_event(effect, "response.output_audio_transcript.done"):
-                replies.append(effect.event["transcript"])
+                replies.append(effect.fields["transcript"])
             if isinstance(effect, Generate):
                 messages = tuple(
                     replace(m, content=whole(m.content)) if m.role == "assistant" else m for m in effect.messages

@@ -1,14 +1,15 @@
 """The items a response puts out: messages, written or spoken, and function calls. Pure."""
 
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal
 
 from streamsrv.core.answers.segmenter import Segment, Segmenter
+from streamsrv.core.collector import Collector
 from streamsrv.core.conversation import Conversation
 from streamsrv.core.effects import ClearTimer, FinishAudio, SendAudio, SetTimer, Synthesize
 from streamsrv.core.inputs import SpeechOutput
-from streamsrv.core.outbox import Outbox
 from streamsrv.core.playback.ledger import PlacedWord, PlaybackLedger
 from streamsrv.core.timers import SpeechDue
 from streamsrv.engines.llm.base import ToolCallDelta
@@ -46,10 +47,18 @@ class ResponsePlan:
 class OutputItems:
     """Announces the items of one response, and adds them to the conversation if the response belongs to it."""
 
-    def __init__(self, plan: ResponsePlan, generation: int, conversation: Conversation, outbox: Outbox) -> None:
+    def __init__(
+        self,
+        plan: ResponsePlan,
+        generation: int,
+        conversation: Conversation,
+        effects: Collector,
+        new_id: Callable[[str], str],
+    ) -> None:
         self.plan = plan
         self.generation = generation
-        self.outbox = outbox
+        self.effects = effects
+        self.new_id = new_id
         self._conversation = conversation
         self._items: list[Item] = []
         self._previous: list[str | None] = []
@@ -58,11 +67,11 @@ class OutputItems:
         """Announce an item in progress; return its output index."""
         index = len(self._items)
         self._items.append(item)
-        self.outbox.send("response.output_item.added", **self._place(index), item=item_to_wire(item))
+        self.effects.send("response.output_item.added", **self._place(index), item=item_to_wire(item))
         previous_id = None
         if self.plan.in_conversation:
             previous_id = self._conversation.add(item)
-            self.outbox.send("conversation.item.added", previous_item_id=previous_id, item=item_to_wire(item))
+            self.effects.send("conversation.item.added", previous_item_id=previous_id, item=item_to_wire(item))
         self._previous.append(previous_id)
         return index
 
@@ -72,8 +81,8 @@ class OutputItems:
         item.status = status
         self._conversation.finish(item)
         if item.id in self._conversation:
-            self.outbox.send("conversation.item.done", previous_item_id=self._previous[index], item=item_to_wire(item))
-        self.outbox.send("response.output_item.done", **self._place(index), item=item_to_wire(item))
+            self.effects.send("conversation.item.done", previous_item_id=self._previous[index], item=item_to_wire(item))
+        self.effects.send("response.output_item.done", **self._place(index), item=item_to_wire(item))
 
     def to_wire(self) -> list[dict[str, Any]]:
         return [item_to_wire(item) for item in self._items]
@@ -87,9 +96,9 @@ class FunctionCall:
 
     def __init__(self, items: OutputItems, first: ToolCallDelta) -> None:
         self._items = items
-        call_id = first.call_id or items.outbox.new_id("call")
+        call_id = first.call_id or items.new_id("call")
         self._item = FunctionCallItem(
-            id=items.outbox.new_id("item"), status="in_progress", name=first.name, call_id=call_id, arguments=""
+            id=items.new_id("item"), status="in_progress", name=first.name, call_id=call_id, arguments=""
         )
         self._index = items.add(self._item)
         self.closed = False
@@ -107,7 +116,7 @@ class FunctionCall:
         self._items.finish(self._index, status)
 
     def _send(self, suffix: str, **fields: str) -> None:
-        self._items.outbox.send(
+        self._items.effects.send(
             f"response.function_call_arguments.{suffix}",
             response_id=self._items.plan.id,
             item_id=self._item.id,
@@ -121,11 +130,10 @@ class _Message:
     """What written and spoken messages have in common: one item with one content part."""
 
     def __init__(self, items: OutputItems, part: dict[str, str]) -> None:
-        outbox = items.outbox
-        self.item = MessageItem(id=outbox.new_id("item"), status="in_progress", role="assistant", content=[])
+        self.item = MessageItem(id=items.new_id("item"), status="in_progress", role="assistant", content=[])
         self.closed = False
         self._items = items
-        self._outbox = outbox
+        self._effects = items.effects
         self._index = items.add(self.item)
         self._place: dict[str, Any] = {
             "response_id": items.plan.id,
@@ -133,12 +141,12 @@ class _Message:
             "output_index": self._index,
             "content_index": 0,
         }
-        outbox.send("response.content_part.added", **self._place, part=part)
+        self._effects.send("response.content_part.added", **self._place, part=part)
 
     def _finish(self, part: dict[str, str], content: OutputText | OutputAudio, status: Status) -> None:
         self.closed = True
         self.item.content = [content]
-        self._outbox.send("response.content_part.done", **self._place, part=part)
+        self._effects.send("response.content_part.done", **self._place, part=part)
         self._items.finish(self._index, status)
 
 
@@ -153,20 +161,23 @@ class WrittenMessage(_Message):
 
     def take_text(self, text: str) -> None:
         self._text += text
-        self._outbox.send("response.output_text.delta", **self._place, delta=text)
+        self._effects.send("response.output_text.delta", **self._place, delta=text)
 
     def finish_text(self) -> None:
         self.complete = True
 
     def close(self, status: Status) -> None:
-        self._outbox.send("response.output_text.done", **self._place, text=self._text)
+        self._effects.send("response.output_text.done", **self._place, text=self._text)
         self._finish({"type": "text", "text": self._text}, OutputText(self._text), status)
 
 
 class SpokenMessage(_Message):
-    """An assistant message that is spoken segment by segment; its transcript never runs ahead of its audio."""
+    """An assistant message that is spoken segment by segment; its transcript never runs ahead of its audio.
 
-    def __init__(self, items: OutputItems) -> None:
+    `is_requested`: the synthesis of its first segment has been asked for already.
+    """
+
+    def __init__(self, items: OutputItems, *, is_requested: bool = False) -> None:
         super().__init__(items, {"type": "audio", "transcript": ""})
         self.ledger = PlaybackLedger(items.plan.speech.speed)
         self.begun = False
@@ -174,6 +185,7 @@ class SpokenMessage(_Message):
         self._segmenter = Segmenter()
         self._waiting: deque[Segment] = deque()
         self._speaking: Segment | None = None
+        self._is_requested = is_requested
         self._space = ""  # between the transcript so far and the next segment
         self._all_text = False
         self._is_early = False  # the timer was set, as the next segment was not due
@@ -201,7 +213,7 @@ class SpokenMessage(_Message):
             ahead_ms = self.ledger.play_until_ms - now_ms
             if ahead_ms > AHEAD_MS:
                 self._is_early = True
-                self._outbox.emit(SetTimer(self._timer, ahead_ms - AHEAD_MS))
+                self._effects.emit(SetTimer(self._timer, ahead_ms - AHEAD_MS))
                 return
             segment = self._waiting.popleft()
             text = speakable(segment.text, self._items.plan.speech.language)
@@ -210,7 +222,10 @@ class SpokenMessage(_Message):
                 continue
             self._speaking = segment
             self.begun = True
-            self._outbox.emit(Synthesize(self._items.generation, text, self._items.plan.speech))
+            if self._is_requested:
+                self._is_requested = False
+            else:
+                self._effects.emit(Synthesize(self._items.generation, text, self._items.plan.speech))
 
     def take_speech(self, speech: SpeechOutput, now_ms: int) -> None:
         """Send audio of the segment being spoken; with its first audio goes its text."""
@@ -219,9 +234,9 @@ class SpokenMessage(_Message):
         if not self.ledger.in_segment:
             self._begin(self._speaking)
         self.ledger.send(len(speech.pcm) * 1000 / speech.sample_rate, now_ms, speech.words)
-        self._outbox.emit(SendAudio(self._place, speech.pcm, speech.sample_rate, self._items.plan.format))
+        self._effects.emit(SendAudio(self._place, speech.pcm, speech.sample_rate, self._items.plan.format))
 
-    def segment_spoken(self) -> None:
+    def end_segment(self) -> None:
         """All audio of the segment was sent."""
         if self._speaking is None:
             return
@@ -234,11 +249,11 @@ class SpokenMessage(_Message):
         self._speaking = None
         self._waiting.clear()
         if self._is_early:
-            self._outbox.emit(ClearTimer(self._timer))
+            self._effects.emit(ClearTimer(self._timer))
         transcript = self.ledger.transcript
-        self._outbox.emit(FinishAudio(self.item.id))
-        self._outbox.send("response.output_audio.done", **self._place)
-        self._outbox.send("response.output_audio_transcript.done", **self._place, transcript=transcript)
+        self._effects.emit(FinishAudio(self.item.id))
+        self._effects.send("response.output_audio.done", **self._place)
+        self._effects.send("response.output_audio_transcript.done", **self._place, transcript=transcript)
         self._finish({"type": "audio", "transcript": transcript}, OutputAudio(transcript), status)
 
     @property
@@ -251,7 +266,7 @@ class SpokenMessage(_Message):
         self._space = segment.text[len(segment.text.rstrip()) :]
         if delta:
             self.ledger.begin_segment(delta)
-            self._outbox.send("response.output_audio_transcript.delta", **self._place, delta=delta)
+            self._effects.send("response.output_audio_transcript.delta", **self._place, delta=delta)
 
     def _end(self, segment: Segment) -> None:
         if not self.ledger.in_segment:
@@ -262,4 +277,4 @@ class SpokenMessage(_Message):
     def _tell_times(self, words: list[PlacedWord]) -> None:
         if self._items.plan.times_words and words:
             times = [{"word": word.text, "start_ms": word.start_ms, "end_ms": word.end_ms} for word in words]
-            self._outbox.send("streamsrv.words.timed", **self._place, words=times)
+            self._effects.send("streamsrv.words.timed", **self._place, words=times)

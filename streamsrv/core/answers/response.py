@@ -1,14 +1,15 @@
 """One response, from `response.created` to exactly one `response.done`. Pure."""
 
+from collections.abc import Callable
 from typing import Any, Literal
 
 import msgspec
 
 from streamsrv.core.answers.output_items import FunctionCall, OutputItems, ResponsePlan, SpokenMessage, WrittenMessage
+from streamsrv.core.collector import Collector
 from streamsrv.core.conversation import Conversation
 from streamsrv.core.inputs import SpeechOutput
-from streamsrv.core.latency import Timeline
-from streamsrv.core.outbox import Outbox
+from streamsrv.core.latency import TurnLatency
 from streamsrv.engines.llm.base import AnsweredBy, Delta, Finished, Reasoning, Text, ToolCallDelta, Usage
 
 ResponseStatus = Literal["in_progress", "completed", "cancelled", "incomplete", "failed"]
@@ -22,32 +23,38 @@ class Response:
         plan: ResponsePlan,
         generation: int,
         conversation: Conversation,
-        outbox: Outbox,
-        timeline: Timeline,
+        effects: Collector,
+        new_id: Callable[[str], str],
+        latency: TurnLatency,
         now_ms: int,
     ) -> None:
         self.plan = plan
-        self.timeline = timeline
+        self.latency = latency
         self.status: ResponseStatus = "in_progress"
         self.message: SpokenMessage | WrittenMessage | None = None
         self._last_progress_ms = now_ms
         self._conversation_id = conversation.id if plan.in_conversation else None
-        self._outbox = outbox
-        self._items = OutputItems(plan, generation, conversation, outbox)
+        self._effects = effects
+        self._items = OutputItems(plan, generation, conversation, effects, new_id)
+        self._is_speech_requested = False
         self._calls: dict[int, FunctionCall] = {}
         self._usage: Usage | None = None
         self._finished: Finished | None = None
         self._answered_by: AnsweredBy | None = None
-        outbox.send("response.created", response=self.to_wire())
+        effects.send("response.created", response=self.to_wire())
 
     @property
     def generation(self) -> int:
-        """Names the response in effects and inputs; changes once at most, before anything is asked for."""
+        """Names the response in effects and inputs."""
         return self._items.generation
 
-    @generation.setter
-    def generation(self, generation: int) -> None:
+    def continue_speculation(self, generation: int, *, is_speech_requested: bool) -> None:
+        """Answer with the output of a speculative generation, which was not asked for anything else so far.
+
+        `is_speech_requested`: the synthesis of the first segment of its text was asked for.
+        """
         self._items.generation = generation
+        self._is_speech_requested = is_speech_requested
 
     @property
     def done(self) -> bool:
@@ -62,7 +69,7 @@ class Response:
     def take(self, delta: Delta, now_ms: int) -> None:
         """Take one delta of the language model."""
         if isinstance(delta, Text | ToolCallDelta):
-            self.timeline.mark("first_token", now_ms)
+            self.latency.mark("first_token", now_ms)
         match delta:
             case Text():
                 self._take_text(delta.text)
@@ -84,20 +91,20 @@ class Response:
         if isinstance(self.message, SpokenMessage):
             self.message.speak(now_ms)
             if self.message.begun:
-                self.timeline.mark("first_segment", now_ms)
+                self.latency.mark("first_segment", now_ms)
         self._close_when_complete()
 
     def take_speech(self, speech: SpeechOutput, now_ms: int) -> None:
         """Take audio of the segment that is being synthesised."""
         self._last_progress_ms = now_ms
         if isinstance(self.message, SpokenMessage):
-            self.timeline.mark("first_audio", now_ms)
+            self.latency.mark("first_audio", now_ms)
             self.message.take_speech(speech, now_ms)
 
-    def segment_spoken(self, now_ms: int) -> None:
+    def end_segment(self, now_ms: int) -> None:
         """The segment that was being synthesised is complete."""
         if isinstance(self.message, SpokenMessage):
-            self.message.segment_spoken()
+            self.message.end_segment()
         self.go_on(now_ms)
 
     def close(self, status: ResponseStatus, *, reason: str = "", error: dict[str, str] | None = None) -> None:
@@ -113,7 +120,7 @@ class Response:
             details["reason"] = reason
         if error:
             details["error"] = error
-        self._outbox.send("response.done", response=self.to_wire(None if status == "completed" else details))
+        self._effects.send("response.done", response=self.to_wire(None if status == "completed" else details))
 
     def to_wire(self, details: dict[str, Any] | None = None) -> dict[str, Any]:
         """The response object; `details` say why it did not complete."""
@@ -138,7 +145,7 @@ class Response:
     def _own_fields(self) -> dict[str, Any]:
         """What we add to the response: how long each stage took, and which model answered, in place of which."""
         fields: dict[str, Any] = {}
-        if latencies := self.timeline.latencies():
+        if latencies := self.latency.latencies():
             fields["latency"] = latencies
         if self._answered_by is not None:
             fields["model"] = self._answered_by.model
@@ -151,7 +158,10 @@ class Response:
             text = text.lstrip()
             if not text:
                 return
-            self.message = (SpokenMessage if self.plan.modality == "audio" else WrittenMessage)(self._items)
+            if self.plan.modality == "audio":
+                self.message = SpokenMessage(self._items, is_requested=self._is_speech_requested)
+            else:
+                self.message = WrittenMessage(self._items)
         self.message.take_text(text)
 
     def _take_call(self, delta: ToolCallDelta) -> None:

@@ -1,6 +1,6 @@
 """All responses of a session: created, waiting for words, generating, interrupted; and what of them was heard. Pure."""
 
-from collections.abc import Collection, Iterable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, replace
 from typing import Any, cast
 
@@ -10,12 +10,12 @@ from msgspec import UNSET
 from streamsrv.core.answers.output_items import WORD_EVENTS, ResponsePlan, SpokenMessage
 from streamsrv.core.answers.response import Response
 from streamsrv.core.answers.speculation import Speculation
+from streamsrv.core.collector import Collector
 from streamsrv.core.conversation import Conversation, to_messages, unknown_call
-from streamsrv.core.effects import ClearTimer, Generate, RecordSpeculation, RecordTurn, SetTimer, StopGeneration
+from streamsrv.core.effects import ClearTimer, Effect, Generate, RecordSpeculation, RecordTurn, SetTimer, StopGeneration
 from streamsrv.core.inputs import Failure, SpeechOutput
-from streamsrv.core.latency import Timeline
-from streamsrv.core.outbox import Outbox
-from streamsrv.core.playback.output_buffer import OutputAudio
+from streamsrv.core.latency import TurnLatency
+from streamsrv.core.playback.output_buffer import OutputBuffer
 from streamsrv.core.rate_limit import RateLimit
 from streamsrv.core.timers import ResponseTimeout
 from streamsrv.engines.llm.base import ChatOptions, Delta, Tool
@@ -36,7 +36,7 @@ from streamsrv.protocol.session_object import AudioOutput, NamedFunction, Sessio
 
 STALL_MS = 30_000
 """A response without any progress for this long has failed."""
-MAX_GUESSES = 3
+MAX_SPECULATIONS = 3
 """Answers begun in the pauses of one turn: each is a request to the model, and later ones are rarely used."""
 MAX_PARALLEL = 8
 """Responses at once in one session: one in the conversation, the others out-of-band."""
@@ -51,30 +51,46 @@ class _Request:
     tools: tuple[Tool, ...]
     options: ChatOptions
 
-    def to_generate(self, generation: int, items: Iterable[Item], conversation: Conversation) -> Generate:
+    def waits_for(self, pending: Collection[str], conversation: Conversation) -> bool:
+        """Whether one of the items to ask about is pending."""
+        if self.items is None:
+            return any(item_id in conversation for item_id in pending)
+        return any(item.id in pending for item in self.items)
+
+    def to_generate(self, generation: int, conversation: Conversation) -> Generate:
         """The question about these items; what is still being said is not in it."""
+        items = conversation.items if self.items is None else self.items
         said = [item for item in items if item.status != "in_progress"]
         messages = to_messages(self.instructions, said, conversation.message)
         return Generate(generation, messages, self.tools, self.options)
 
 
 class Responses:
-    """The live responses by generation; a generation that is not here any more is stale."""
+    """The live responses by generation; a generation that is not among them any more is stale.
+
+    `new_id` makes ids from a prefix: of responses, items and function calls.
+    """
 
     def __init__(
-        self, conversation: Conversation, outbox: Outbox, rate_limit: RateLimit, output_audio: OutputAudio
+        self,
+        conversation: Conversation,
+        output_buffer: OutputBuffer,
+        rate_limit: RateLimit,
+        new_id: Callable[[str], str],
     ) -> None:
         self._conversation = conversation
-        self._outbox = outbox
-        self._output_audio = output_audio
+        self._output = output_buffer
         self._rate_limit = rate_limit
+        self._new_id = new_id
+        self._effects = Collector()  # of the responses, their items and this
         self._generation = 0
         self._live: dict[int, Response] = {}
         self._waiting: dict[int, _Request] = {}
-        self._unplayed: dict[str, Timeline] = {}  # of answers that ended before their audio was heard of, by item
-        self._ended = False
+        self._unplayed: dict[str, TurnLatency] = {}  # by item: of answers that ended before their playback began
         self._speculation: Speculation | None = None
-        self._guesses = 0  # in this turn of the user
+        self._speculations = 0  # in this turn of the user
+        self.ended_count = 0
+        """How many responses of the conversation have ended."""
 
     def __contains__(self, generation: int) -> bool:
         return generation in self._live or self._is_speculative(generation)
@@ -85,10 +101,18 @@ class Responses:
         return next((response for response in self._live.values() if response.plan.in_conversation), None)
 
     @property
+    def is_active_unheard(self) -> bool:
+        """Whether a response of the conversation is going on of which no audio was sent yet."""
+        active = self.active
+        return active is not None and not (isinstance(active.message, SpokenMessage) and active.message.ledger.sent_ms)
+
+    @property
     def speculating(self) -> bool:
         return self._speculation is not None
 
-    def create(self, options: ResponseOptions, session: Session, now_ms: int, timeline: Timeline | None = None) -> None:
+    def create(
+        self, options: ResponseOptions, session: Session, now_ms: int, latency: TurnLatency | None = None
+    ) -> list[Effect]:
         """Start a response; its generation waits for `start_ready`. Raises `ProtocolError`."""
         in_conversation = options.conversation != "none"
         if in_conversation and self.active is not None:
@@ -103,157 +127,133 @@ class Responses:
         plan = self._plan(options, session, in_conversation)
         self._rate_limit.take(now_ms)
         generation = self._next_generation()
-        timeline = timeline or Timeline()
-        self._live[generation] = Response(plan, generation, self._conversation, self._outbox, timeline, now_ms)
+        self._live[generation] = Response(
+            plan, generation, self._conversation, self._effects, self._new_id, latency or TurnLatency(), now_ms
+        )
         self._waiting[generation] = _request(options, session, items)
-        self._outbox.emit(SetTimer(ResponseTimeout(generation), STALL_MS))
+        self._effects.emit(SetTimer(ResponseTimeout(generation), STALL_MS))
+        return self._effects.take()
 
-    def start_ready(self, unheard: Collection[str], now_ms: int) -> None:
-        """Ask the model for every waiting response whose input has no item in `unheard`."""
+    def start_ready(self, pending: Collection[str], now_ms: int) -> list[Effect]:
+        """Ask the model for every waiting response whose input has no item among the `pending` ones."""
         for generation, request in list(self._waiting.items()):
-            items = self._conversation.items if request.items is None else request.items
-            if any(item.id in unheard for item in items):
+            if request.waits_for(pending, self._conversation):
                 continue
             del self._waiting[generation]
-            question = request.to_generate(generation, items, self._conversation)
-            guess, response = self._speculation, self._live[generation]
-            if guess is not None and guess.answers(question, response.plan.spoken_as):
-                self._adopt(guess, response, now_ms)
+            question = request.to_generate(generation, self._conversation)
+            speculation, response = self._speculation, self._live[generation]
+            if speculation is not None and speculation.answers(question, response.plan.spoken_as):
+                self._continue(speculation, response, now_ms)
             else:
-                self._outbox.emit(question)
+                self._effects.emit(question)
+        return self._effects.take()
 
     def begin_turn(self) -> None:
         """The user has the floor."""
-        self._guesses = 0
+        self._speculations = 0
 
-    def speculate(self, text: str, session: Session, now_ms: int) -> None:
+    def speculate(self, text: str, session: Session, now_ms: int) -> list[Effect]:
         """Begin the answer that would follow if the user's turn ended with these words, unless that costs too much."""
         item = MessageItem(role="user", content=[InputText(text)])
         options = ResponseOptions()
         request = _request(options, session, [*self._conversation.items, item])
-        question = request.to_generate(self._generation + 1, request.items or [], self._conversation)
+        question = request.to_generate(self._generation + 1, self._conversation)
         speech = self._plan(options, session, in_conversation=True).spoken_as
         if self._speculation is not None and self._speculation.answers(question, speech):
-            return
-        self.discard_speculation()
-        if self._guesses >= MAX_GUESSES or not self._rate_limit.take_spare(now_ms):
-            return
-        self._guesses += 1
+            return []
+        self._discard_speculation()
+        if self._speculations >= MAX_SPECULATIONS or not self._rate_limit.take_spare(now_ms):
+            return self._effects.take()
+        self._speculations += 1
         self._speculation = Speculation(replace(question, generation=self._next_generation()), speech)
-        self._outbox.emit(self._speculation.asked)
+        self._effects.emit(self._speculation.asked)
+        return self._effects.take()
 
-    def discard_speculation(self) -> None:
+    def discard_speculation(self) -> list[Effect]:
         """The turn goes on, or ended with other words."""
-        guess, self._speculation = self._speculation, None
-        if guess is not None:
-            self._outbox.emit(StopGeneration(guess.generation))
-            self._outbox.emit(RecordSpeculation(guess.tokens, used=False))
+        self._discard_speculation()
+        return self._effects.take()
 
-    def take(self, generation: int, delta: Delta, now_ms: int) -> None:
+    def take(self, generation: int, delta: Delta, now_ms: int) -> list[Effect]:
+        """Take a delta of the model."""
         if self._speculation is not None and self._is_speculative(generation):
-            self._speculation.take(delta, self._outbox, now_ms)
-            return
-        response = self._live[generation]
-        had_message = response.message is not None
-        response.take(delta, now_ms)
-        if isinstance(response.message, SpokenMessage) and not had_message:
-            plan = response.plan
-            self._output_audio.add(
-                response.message, response_id=plan.id, in_conversation=plan.in_conversation, now_ms=now_ms
-            )
-        self._forget_if_done(response, now_ms)
+            return self._speculation.take(delta, now_ms)
+        self._take(self._live[generation], delta, now_ms)
+        return self._effects.take()
 
-    def go_on(self, generation: int, now_ms: int) -> None:
+    def go_on(self, generation: int, now_ms: int) -> list[Effect]:
         """Enough was played for more of the response to be spoken."""
-        self._live[generation].go_on(now_ms)
-        self._forget_if_done(self._live[generation], now_ms)
+        response = self._live[generation]
+        response.go_on(now_ms)
+        self._forget_if_done(response, now_ms)
+        return self._effects.take()
 
-    def take_speech(self, speech: SpeechOutput, now_ms: int) -> None:
+    def take_speech(self, speech: SpeechOutput, now_ms: int) -> list[Effect]:
+        """Take audio of the segment that is being synthesised."""
         if self._speculation is not None and self._is_speculative(speech.generation):
             self._speculation.audio.append(speech)
         else:
             self._live[speech.generation].take_speech(speech, now_ms)
+        return self._effects.take()
 
-    def segment_spoken(self, generation: int, now_ms: int) -> None:
+    def end_segment(self, generation: int, now_ms: int) -> list[Effect]:
+        """The segment that was being synthesised is complete."""
         if self._speculation is not None and self._is_speculative(generation):
             self._speculation.spoken = True
-            return
-        response = self._live[generation]
-        response.segment_spoken(now_ms)
-        self._forget_if_done(response, now_ms)
+        else:
+            self._end_segment(self._live[generation], now_ms)
+        return self._effects.take()
 
-    def fail(self, generation: int, failure: Failure, now_ms: int) -> None:
+    def fail(self, generation: int, failure: Failure, now_ms: int) -> list[Effect]:
         """A stage of the response failed for good: end it and say why."""
         if self._is_speculative(generation):
-            self.discard_speculation()  # a response would ask again
-            return
-        response = self._live[generation]
-        code = "rate_limit_exceeded" if failure.kind == "overloaded" else "server_error"
-        kind = "server_error"
-        if failure.kind == "rejected":
-            kind, code = "invalid_request_error", failure.code or "rejected"
-        response.close("failed", error={"type": kind, "code": code, "message": failure.message})
-        self._forget_if_done(response, now_ms)
+            self._discard_speculation()  # a response would ask again
+        else:
+            self._fail(self._live[generation], failure, now_ms)
+        return self._effects.take()
 
-    def cancel(self, response_id: str | None, now_ms: int) -> None:
+    def cancel(self, response_id: str | None, now_ms: int) -> list[Effect]:
         """Cancel the named response, or the one in the conversation. Raises `ProtocolError`."""
         live = self._live.values()
         found = self.active if response_id is None else next((r for r in live if r.plan.id == response_id), None)
         if found is None:
             raise ProtocolError("response_cancel_not_active", "Cancellation failed: no active response found.")
-        found.close("cancelled", reason="client_cancelled")
-        self._forget_if_done(found, now_ms)
+        self._cancel(found, "client_cancelled", now_ms)
+        return self._effects.take()
 
-    def interrupt(self, now_ms: int) -> bool:
-        """The user spoke up: stop answering, and keep in the context only the words that were heard.
-
-        Returns whether an answer was stopped of which the user has heard nothing yet.
-        """
-        unheard = False
-        if (active := self.active) is not None:
-            unheard = not (isinstance(active.message, SpokenMessage) and active.message.ledger.sent_ms)
-            active.close("cancelled", reason="turn_detected")
-            self._forget_if_done(active, now_ms)
-        self._output_audio.interrupt(now_ms)
+    def interrupt(self, now_ms: int) -> list[Effect]:
+        """The user spoke up: stop answering, and keep in the context only the words that were heard."""
+        if self.active is not None:
+            self._cancel(self.active, "turn_detected", now_ms)
+        self._effects.add(self._output.interrupt(now_ms))
         self._record_unplayed()
-        return unheard
+        return self._effects.take()
 
-    def clear_output(self, now_ms: int) -> None:
+    def clear_output(self, now_ms: int) -> list[Effect]:
         """The client wants silence: an answer that still goes on ends. Raises `ProtocolError`."""
-        self._output_audio.check_clearable()
+        self._output.check_clearable()
         if self.active is not None and isinstance(self.active.message, SpokenMessage):
-            self.cancel(None, now_ms)
-        self._output_audio.interrupt(now_ms)
+            self._cancel(self.active, "client_cancelled", now_ms)
+        self._effects.add(self._output.interrupt(now_ms))
+        return self._effects.take()
 
-    def playback_began(self, item_id: str, now_ms: int) -> None:
+    def playback_began(self, item_id: str, now_ms: int) -> list[Effect]:
         """The first audio of an item is played: the last stage of its turn."""
-        if (timeline := self._unplayed.pop(item_id, None)) is not None:
-            timeline.mark("first_played", now_ms)
-            self._outbox.emit(RecordTurn(timeline.latencies()))
-            return
+        if (latency := self._unplayed.pop(item_id, None)) is not None:
+            latency.mark("first_played", now_ms)
+            return [RecordTurn(latency.latencies())]
         for response in self._live.values():
             if isinstance(response.message, SpokenMessage) and response.message.item.id == item_id:
-                response.timeline.mark("first_played", now_ms)
+                response.latency.mark("first_played", now_ms)
+        return []
 
-    def _record_unplayed(self) -> None:
-        """Nothing will be heard of these answers any more."""
-        for timeline in self._unplayed.values():
-            self._outbox.emit(RecordTurn(timeline.latencies()))
-        self._unplayed.clear()
-
-    def check_progress(self, generation: int, now_ms: int) -> None:
+    def check_progress(self, generation: int, now_ms: int) -> list[Effect]:
         """End a response that made no progress within `STALL_MS`; if it did, or none is due, look again later."""
         idle_ms = 0 if generation in self._waiting else now_ms - self._live[generation].idle_since_ms
         if idle_ms < STALL_MS:
-            self._outbox.emit(SetTimer(ResponseTimeout(generation), STALL_MS - idle_ms))
-        else:
-            message = f"The model made no progress for {STALL_MS // 1000} seconds."
-            self.fail(generation, Failure("unavailable", message), now_ms)
-
-    def take_ended(self) -> bool:
-        """Whether a response of the conversation ended since this was last asked."""
-        ended, self._ended = self._ended, False
-        return ended
+            return [SetTimer(ResponseTimeout(generation), STALL_MS - idle_ms)]
+        message = f"The model made no progress for {STALL_MS // 1000} seconds."
+        return self.fail(generation, Failure("unavailable", message), now_ms)
 
     def _is_speculative(self, generation: int) -> bool:
         return self._speculation is not None and self._speculation.generation == generation
@@ -262,45 +262,80 @@ class Responses:
         self._generation += 1
         return self._generation
 
-    def _adopt(self, guess: Speculation, response: Response, now_ms: int) -> None:
-        """What was guessed is the answer: give it to the response, which goes on under its generation."""
+    def _discard_speculation(self) -> None:
+        speculation, self._speculation = self._speculation, None
+        if speculation is not None:
+            self._effects.emit(StopGeneration(speculation.generation))
+            self._effects.emit(RecordSpeculation(speculation.tokens, used=False))
+
+    def _continue(self, speculation: Speculation, response: Response, now_ms: int) -> None:
+        """The speculation answers the turn: give the response what is there, under the speculation's generation."""
         self._speculation = None
         self._rate_limit.give_back(now_ms)  # the response was counted, too
-        self._outbox.emit(RecordSpeculation(guess.tokens, used=True))
-        self._outbox.emit(ClearTimer(ResponseTimeout(response.generation)))
-        del self._live[response.generation]
-        response.generation = guess.generation
-        response.timeline.adopt(guess.timeline)
-        self._live[guess.generation] = response
-        self._outbox.emit(SetTimer(ResponseTimeout(guess.generation), STALL_MS))
-        for delta in guess.deltas:
-            self.take(guess.generation, delta, now_ms)
-        if guess.synthesis is not None:
-            self._outbox.withdraw(guess.synthesis)
-        for speech in guess.audio:
-            self.take_speech(speech, now_ms)
-        if guess.spoken:
-            self.segment_spoken(guess.generation, now_ms)
+        generation = speculation.generation
+        self._effects.emit(RecordSpeculation(speculation.tokens, used=True))
+        self._effects.emit(ClearTimer(ResponseTimeout(response.generation)))
+        self._live[generation] = self._live.pop(response.generation)
+        response.continue_speculation(generation, is_speech_requested=speculation.is_speech_requested)
+        response.latency.merge(speculation.latency)
+        self._effects.emit(SetTimer(ResponseTimeout(generation), STALL_MS))
+        for delta in speculation.deltas:
+            if not response.done:
+                self._take(response, delta, now_ms)
+        for speech in speculation.audio:
+            response.take_speech(speech, now_ms)
+        if speculation.spoken:
+            self._end_segment(response, now_ms)
+
+    def _take(self, response: Response, delta: Delta, now_ms: int) -> None:
+        had_message = response.message is not None
+        response.take(delta, now_ms)
+        if isinstance(response.message, SpokenMessage) and not had_message:
+            plan = response.plan
+            self._output.add(response.message, response_id=plan.id, in_conversation=plan.in_conversation, now_ms=now_ms)
+        self._forget_if_done(response, now_ms)
+
+    def _end_segment(self, response: Response, now_ms: int) -> None:
+        response.end_segment(now_ms)
+        self._forget_if_done(response, now_ms)
+
+    def _fail(self, response: Response, failure: Failure, now_ms: int) -> None:
+        code = "rate_limit_exceeded" if failure.kind == "overloaded" else "server_error"
+        kind = "server_error"
+        if failure.kind == "rejected":
+            kind, code = "invalid_request_error", failure.code or "rejected"
+        response.close("failed", error={"type": kind, "code": code, "message": failure.message})
+        self._forget_if_done(response, now_ms)
+
+    def _cancel(self, response: Response, reason: str, now_ms: int) -> None:
+        response.close("cancelled", reason=reason)
+        self._forget_if_done(response, now_ms)
+
+    def _record_unplayed(self) -> None:
+        """Nothing of these answers will be played any more."""
+        for latency in self._unplayed.values():
+            self._effects.emit(RecordTurn(latency.latencies()))
+        self._unplayed.clear()
 
     def _forget_if_done(self, response: Response, now_ms: int) -> None:
         if not response.done:
             return
         generation = response.generation
         del self._live[generation]
-        self._ended = self._ended or response.plan.in_conversation
+        self.ended_count += response.plan.in_conversation
         self._waiting.pop(generation, None)
-        self._outbox.emit(StopGeneration(generation))
-        self._outbox.emit(ClearTimer(ResponseTimeout(generation)))
-        self._outbox.send("rate_limits.updated", rate_limits=[self._rate_limit.to_wire(now_ms)])
+        self._effects.emit(StopGeneration(generation))
+        self._effects.emit(ClearTimer(ResponseTimeout(generation)))
+        self._effects.send("rate_limits.updated", rate_limits=[self._rate_limit.to_wire(now_ms)])
         if isinstance(response.message, SpokenMessage):
-            self._output_audio.close(response.message, completed=response.status == "completed")
-        if latencies := response.timeline.latencies():
+            self._output.close(response.message, completed=response.status == "completed")
+        if latencies := response.latency.latencies():
             message = response.message
-            if self._output_audio.can_hold and isinstance(message, SpokenMessage) and not message.ledger.reported:
+            if self._output.can_hold and isinstance(message, SpokenMessage) and not message.ledger.reported:
                 self._record_unplayed()
-                self._unplayed[message.item.id] = response.timeline
+                self._unplayed[message.item.id] = response.latency
             else:
-                self._outbox.emit(RecordTurn(latencies))
+                self._effects.emit(RecordTurn(latencies))
 
     def _resolve(self, given: list[Item | ItemReference] | None) -> list[Item] | None:
         if given is None:
@@ -311,7 +346,7 @@ class Responses:
                 check_item(item, f"response.input[{index}]")
                 refuse_audio(item, f"response.input[{index}]")
                 if isinstance(item, FunctionCallItem):
-                    item.call_id = item.call_id or self._outbox.new_id("call")
+                    item.call_id = item.call_id or self._new_id("call")
             items.append(self._conversation.get(item.id, "retrieve") if isinstance(item, ItemReference) else item)
         calls = {item.call_id for item in items if isinstance(item, FunctionCallItem)}
         for index, item in enumerate(items):
@@ -325,7 +360,7 @@ class Responses:
         max_tokens = session.max_output_tokens if options.max_output_tokens is UNSET else options.max_output_tokens
         voice = output.voice.id if isinstance(output.voice, VoiceId) else output.voice
         return ResponsePlan(
-            id=self._outbox.new_id("resp"),
+            id=self._new_id("resp"),
             modality="audio" if "audio" in modalities else "text",
             format=output.format,
             speech=SpeechOptions(voice=voice, speed=output.speed),

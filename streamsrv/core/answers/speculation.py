@@ -1,17 +1,16 @@
 """An answer that is begun before the turn has ended, in case it ends with the same words. Pure.
 
 Nothing of it is visible: no event is sent, no item exists, no tool runs. What the model and the synthesiser give is
-kept until the turn ends. Then a response adopts it, as if it had all arrived at that moment, or it is thrown away.
+kept until the turn ends. Then a response continues it, as if it had all arrived at that moment, or it is discarded.
 """
 
 import re
 from dataclasses import dataclass, field
 
 from streamsrv.core.answers.segmenter import Segmenter
-from streamsrv.core.effects import Generate, Synthesize
+from streamsrv.core.effects import Effect, Generate, Synthesize
 from streamsrv.core.inputs import SpeechOutput
-from streamsrv.core.latency import Timeline
-from streamsrv.core.outbox import Outbox
+from streamsrv.core.latency import TurnLatency
 from streamsrv.engines.llm.base import Delta, Finished, Message, Text, Usage
 from streamsrv.engines.tts.base import SpeechOptions
 from streamsrv.text.speakable import speakable
@@ -26,14 +25,15 @@ class Speculation:
     asked: Generate
     speech: SpeechOptions | None
     """How the answer is to be spoken; None for a written one."""
-    timeline: Timeline = field(default_factory=Timeline)
+    latency: TurnLatency = field(default_factory=TurnLatency)
     deltas: list[Delta] = field(default_factory=list[Delta])
-    synthesis: Synthesize | None = None
-    """The first segment, once it is known."""
+    is_speech_requested: bool = False
+    """Whether the synthesis of the first segment was asked for, as soon as that was known."""
     audio: list[SpeechOutput] = field(default_factory=list[SpeechOutput])
     spoken: bool = False
     """Whether all audio of the first segment is here."""
     _segmenter: Segmenter = field(default_factory=Segmenter)
+    _has_text: bool = False
 
     @property
     def generation(self) -> int:
@@ -45,26 +45,28 @@ class Speculation:
         used = [delta.input_tokens + delta.output_tokens for delta in self.deltas if isinstance(delta, Usage)]
         return used[-1] if used else len(self.deltas)
 
-    def take(self, delta: Delta, outbox: Outbox, now_ms: int) -> None:
-        """Keep a delta of the model; as soon as the first segment is known, have it spoken."""
+    def take(self, delta: Delta, now_ms: int) -> list[Effect]:
+        """Keep a delta of the model; as soon as the first segment is known, have it synthesised."""
         self.deltas.append(delta)
         match delta:
             case Text():
-                self.timeline.mark("first_token", now_ms)
-                first = next(each for each in self.deltas if isinstance(each, Text))
-                segments = self._segmenter.feed(delta.text.lstrip() if delta is first else delta.text)
+                self.latency.mark("first_token", now_ms)
+                text = delta.text if self._has_text else delta.text.lstrip()  # as a response begins its message
+                self._has_text = self._has_text or bool(text)
+                segments = self._segmenter.feed(text)
             case Finished():
                 segments = self._segmenter.finish()
             case _:
-                return
-        if self.speech is None or self.synthesis is not None:
-            return
+                return []
+        if self.speech is None or self.is_speech_requested:
+            return []
         language = self.speech.language
         text = next((text for segment in segments if (text := speakable(segment.text, language))), None)
-        if text is not None:
-            self.timeline.mark("first_segment", now_ms)
-            self.synthesis = Synthesize(self.generation, text, self.speech)
-            outbox.emit(self.synthesis)
+        if text is None:
+            return []
+        self.latency.mark("first_segment", now_ms)
+        self.is_speech_requested = True
+        return [Synthesize(self.generation, text, self.speech)]
 
     def answers(self, question: Generate, speech: SpeechOptions | None) -> bool:
         """Whether this answers the question: the same, but for case and punctuation of the last words."""

@@ -2,8 +2,7 @@
 
 from streamsrv.core.answers.output_items import SpokenMessage
 from streamsrv.core.conversation import Conversation
-from streamsrv.core.effects import ClearPlayback, HoldPlayback, ResumePlayback
-from streamsrv.core.outbox import Outbox
+from streamsrv.core.effects import ClearPlayback, Effect, HoldPlayback, ResumePlayback, send_event
 from streamsrv.core.playback.ledger import PlaybackLedger
 from streamsrv.protocol.errors import ProtocolError
 from streamsrv.protocol.session_object import Session
@@ -16,16 +15,15 @@ HOLD_EVENTS = "playback.hold"
 """Name under which a client asks to be told to hold, resume and clear its playback; it then reports what it plays."""
 
 
-class OutputAudio:
+class OutputBuffer:
     """Keeps the ledger of every spoken item, and the conversation's items to what was heard of them.
 
     Who holds playback: the transport (`held_by_transport`), a client that asked for `playback.hold`, or a stock client,
     which plays what it gets. The first two can hold and resume, and say where they were cut off.
     """
 
-    def __init__(self, conversation: Conversation, outbox: Outbox, *, held_by_transport: bool = False) -> None:
+    def __init__(self, conversation: Conversation, *, held_by_transport: bool = False) -> None:
         self._conversation = conversation
-        self._outbox = outbox
         self._held_by_transport = held_by_transport
         self._held_by_client = False
         self._ledgers: dict[str, PlaybackLedger] = {}
@@ -83,42 +81,41 @@ class OutputAudio:
                 del self._ledgers[silent_id]
             self._deleted.intersection_update(self._playing)
 
-    def hold(self, now_ms: int) -> None:
-        """Somebody speaks who may want to interrupt: be silent while that is found out, where that is possible."""
+    def hold(self, now_ms: int) -> list[Effect]:
+        """Hold playback, where that is possible: somebody speaks who may want to interrupt."""
         if not self.can_hold or self._is_held:
-            return
+            return []
         self._is_held = True
         for item_id in self._playing:
             self._ledgers[item_id].hold(now_ms)
-        self._control(HoldPlayback(), "streamsrv.playback.hold")
+        return self._control(HoldPlayback(), "streamsrv.playback.hold")
 
-    def resume(self, now_ms: int) -> None:
-        """They do not: go on from where playback was held."""
+    def resume(self, now_ms: int) -> list[Effect]:
+        """Go on from where playback was held, if it was: nobody interrupts."""
         if not self._is_held:
-            return
+            return []
         self._is_held = False
         for item_id in self._playing:
             self._ledgers[item_id].resume(now_ms)
-        self._control(ResumePlayback(), "streamsrv.playback.resume")
+        return self._control(ResumePlayback(), "streamsrv.playback.resume")
 
-    def interrupt(self, now_ms: int) -> None:
-        """Nothing more of what was said is played: keep in the conversation the words that were heard."""
-        is_heard = self.is_playing(now_ms)
+    def interrupt(self, now_ms: int) -> list[Effect]:
+        """Stop playback; of the items that were played, the conversation keeps the words that were heard."""
+        was_playing = self.is_playing(now_ms)
         playing, self._playing = self._playing, []
         for item_id in playing:
             ledger = self._ledgers[item_id]
             if ledger.truncated_ms is None:
-                self.keep_heard(item_id, ledger.played_ms(now_ms))
+                self._trim_to_heard(item_id, ledger.played_ms(now_ms))
             ledger.stop(now_ms)
-        if is_heard:
-            self._clear()
+        return self._clear() if was_playing else []
 
     def check_clearable(self) -> None:
         """Raises `ProtocolError` where the client itself holds playback."""
         if not self._held_by_transport:
             raise ProtocolError("invalid_value", "This event is only for WebRTC and telephone sessions.", "type")
 
-    def truncate(self, item_id: str, audio_end_ms: int, now_ms: int) -> None:
+    def truncate(self, item_id: str, audio_end_ms: int, now_ms: int) -> list[Effect]:
         """No more than `audio_end_ms` of an item was played. Raises `ProtocolError`, and changes nothing."""
         ledger = None if item_id in self._deleted else self._ledgers.get(item_id)
         if ledger is None:
@@ -137,42 +134,47 @@ class OutputAudio:
         audio_end_ms = min(audio_end_ms, limit_ms)
         ledger.truncated_ms = audio_end_ms
         ledger.stop(now_ms)
-        self.keep_heard(item_id, audio_end_ms)
-        self._outbox.send("conversation.item.truncated", item_id=item_id, content_index=0, audio_end_ms=audio_end_ms)
+        self._trim_to_heard(item_id, audio_end_ms)
+        return [send_event("conversation.item.truncated", item_id=item_id, content_index=0, audio_end_ms=audio_end_ms)]
 
-    def report(self, item_id: str, audio_ms: int, now_ms: int) -> bool:
-        """So much of an item was played; returns whether this is the first that is heard of it."""
+    def is_unreported(self, item_id: str) -> bool:
+        """Whether this is a spoken item whose playback was never reported."""
+        return item_id in self._ledgers and not self._ledgers[item_id].reported
+
+    def report(self, item_id: str, audio_ms: int, now_ms: int) -> list[Effect]:
+        """`audio_ms` of an item were played by now."""
         ledger = self._ledgers.get(item_id)
         if ledger is None:
-            return False
-        is_first = not ledger.reported
+            return []
         ledger.report(audio_ms, now_ms)
         response_id = self._response_ids.get(item_id)
-        if self._held_by_transport and response_id and response_id not in self._started and not ledger.stopped:
-            self._started.add(response_id)
-            self._outbox.send("output_audio_buffer.started", response_id=response_id)
-        return is_first
+        if not self._held_by_transport or not response_id or response_id in self._started or ledger.stopped:
+            return []
+        self._started.add(response_id)
+        return [send_event("output_audio_buffer.started", response_id=response_id)]
 
-    def end(self, item_id: str, audio_ms: int, now_ms: int) -> None:
+    def end(self, item_id: str, audio_ms: int, now_ms: int) -> list[Effect]:
         """No more of an item will be played: all of it was, or it was cut off, at the `audio_ms` that were reported."""
         response_id = self._response_ids.pop(item_id, None)
         if response_id is None:
-            return
+            return []
+        effects: list[Effect] = []
         ledger = self._ledgers.get(item_id)
         is_cut_off = ledger is not None and ledger.stopped and ledger.truncated_ms is None
         if ledger is not None and is_cut_off and item_id not in self._deleted:
-            self.truncate(item_id, min(audio_ms, ledger.sent_ms), now_ms)
+            effects += self.truncate(item_id, min(audio_ms, ledger.sent_ms), now_ms)
         if response_id in self._started and response_id not in self._response_ids.values():
             self._started.remove(response_id)
-            self._outbox.send("output_audio_buffer.stopped", response_id=response_id)
+            effects.append(send_event("output_audio_buffer.stopped", response_id=response_id))
+        return effects
 
     def close(self, message: SpokenMessage, *, completed: bool) -> None:
         """No more of an item will be sent."""
         ledger = message.ledger
         if ledger.truncated_ms is not None:
-            self.keep_heard(message.item.id, ledger.truncated_ms)
+            self._trim_to_heard(message.item.id, ledger.truncated_ms)
         elif not completed:
-            self.keep_heard(message.item.id, ledger.sent_ms)
+            self._trim_to_heard(message.item.id, ledger.sent_ms)
 
     def forget(self, item_id: str) -> None:
         """An item was deleted: what is heard of it does not matter any more, but it plays on until it is stopped."""
@@ -181,19 +183,18 @@ class OutputAudio:
         else:
             self._ledgers.pop(item_id, None)
 
-    def keep_heard(self, item_id: str, audio_ms: int) -> None:
+    def _trim_to_heard(self, item_id: str, audio_ms: int) -> None:
         if item_id in self._ledgers and item_id not in self._deleted:
             self._conversation.set_transcript(item_id, self._ledgers[item_id].heard_text(audio_ms))
 
-    def _clear(self) -> None:
+    def _clear(self) -> list[Effect]:
         self._is_held = False
-        self._control(ClearPlayback(), "streamsrv.playback.clear")
-        for response_id in sorted(self._started):
-            self._outbox.send("output_audio_buffer.cleared", response_id=response_id)
-        self._started.clear()
+        started, self._started = sorted(self._started), set[str]()
+        cleared = [send_event("output_audio_buffer.cleared", response_id=response_id) for response_id in started]
+        return [*self._control(ClearPlayback(), "streamsrv.playback.clear"), *cleared]
 
-    def _control(self, effect: HoldPlayback | ResumePlayback | ClearPlayback, event_type: str) -> None:
+    def _control(self, effect: HoldPlayback | ResumePlayback | ClearPlayback, event_type: str) -> list[Effect]:
+        """Ask those who hold playback: the transport by an effect, the client by an event."""
         if self._held_by_transport:
-            self._outbox.emit(effect)
-        elif self._held_by_client:
-            self._outbox.send(event_type)
+            return [effect]
+        return [send_event(event_type)] if self._held_by_client else []

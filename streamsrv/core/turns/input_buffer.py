@@ -1,9 +1,16 @@
 """The input audio buffer: from voice activity to turns and committed audio. Pure."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
-from streamsrv.core.effects import DropRecognition, FeedRecognition, FinishRecognition, OpenRecognition
-from streamsrv.core.outbox import Outbox
+from streamsrv.core.effects import (
+    DropRecognition,
+    Effect,
+    FeedRecognition,
+    FinishRecognition,
+    OpenRecognition,
+    send_event,
+)
 from streamsrv.core.turns.detector import SpeechStarted, SpeechStopped, TurnDetector, TurnOptions
 from streamsrv.core.turns.endpointing import Evidence, pause_limit_ms
 from streamsrv.engines.asr.base import RecognitionOptions
@@ -25,13 +32,16 @@ class CommittedAudio:
     """Whether speech was found in it, so that a transcript will follow."""
 
 
-class Listener:
-    """Follows the session's input audio: detects turns, opens and feeds recognitions, commits."""
+class InputBuffer:
+    """Follows the session's input audio: detects turns, opens and feeds recognitions, commits.
 
-    def __init__(self, options: AudioInput, outbox: Outbox) -> None:
-        self._outbox = outbox
+    `new_id("item")` makes the ids of the items that the audio becomes.
+    """
+
+    def __init__(self, options: AudioInput, new_id: Callable[[str], str]) -> None:
+        self._new_id = new_id
         self._options = options
-        self._turns = TurnDetector(_turn_options(options.turn_detection))
+        self._detector = TurnDetector(_turn_options(options.turn_detection))
         self._received_ms = 0
         self._buffer_start_ms = 0
         self._item_id: str | None = None
@@ -42,17 +52,17 @@ class Listener:
     @property
     def speaking(self) -> bool:
         """Whether the user is in the middle of a turn (never, without turn detection)."""
-        return self._options.turn_detection is not None and self._turns.speaking
+        return self._options.turn_detection is not None and self._detector.speaking
 
     @property
     def speech(self) -> bool:
         """Whether there was speech in the last frame."""
-        return self._turns.speech
+        return self._detector.speech
 
     @property
     def beginning(self) -> bool:
         """Whether the last frame may be the first of a turn, or a click."""
-        return self._options.turn_detection is not None and self._turns.beginning
+        return self._options.turn_detection is not None and self._detector.beginning
 
     @property
     def recognizing(self) -> bool:
@@ -62,9 +72,9 @@ class Listener:
     @property
     def pausing(self) -> bool:
         """Whether the user is silent in the middle of a turn."""
-        return self.speaking and self._turns.pausing
+        return self.speaking and self._detector.pausing
 
-    def is_hearing(self, item_id: str) -> bool:
+    def holds(self, item_id: str) -> bool:
         """Whether the audio in the buffer will become this item."""
         return item_id == self._item_id
 
@@ -76,9 +86,9 @@ class Listener:
     def configure(self, options: AudioInput) -> None:
         """The session's input options changed; what is in the buffer stays."""
         if (options.turn_detection is None) is not (self._options.turn_detection is None):
-            self._turns.end_turn()  # its beginning was announced, or not, by other rules
+            self._detector.end_turn()  # its beginning was announced, or not, by other rules
         self._options = options
-        self._turns.configure(_turn_options(options.turn_detection))
+        self._detector.configure(_turn_options(options.turn_detection))
 
     def append(self, until_ms: int) -> None:
         """The session's audio is now `until_ms` long."""
@@ -87,56 +97,60 @@ class Listener:
     @property
     def speech_ms(self) -> int:
         """How long the speech of the turn lasted until now."""
-        return self._turns.speech_ms
+        return self._detector.speech_ms
 
     @property
     def pause_ms(self) -> int:
         """How long the user has been silent since."""
-        return self._turns.pause_ms
+        return self._detector.pause_ms
 
-    def hear(self, probability: float, until_ms: int) -> CommittedAudio | SpeechStarted | None:
-        """Take one frame; return a turn that began with it, or the audio of one that ended.
+    def hear(self, probability: float, until_ms: int) -> tuple[list[Effect], SpeechStarted | CommittedAudio | None]:
+        """Take one frame; return its effects, and the turn that began with it or the audio of the one that ended.
 
-        A turn that began is a secret until `announce`; it ends announced.
+        The client is told that a turn began by `announce`, at the latest when it ends.
         """
-        change = self._turns.hear(probability, until_ms)
+        effects: list[Effect] = []
+        change = self._detector.hear(probability, until_ms)
         if self._options.turn_detection is None:
             change = None
-            if self._turns.speech and self._recognition_start_ms is None:
+            if self._detector.speech and self._recognition_start_ms is None:
                 padded_ms = until_ms - TurnOptions().prefix_padding_ms
-                self._open(max(padded_ms, self._buffer_start_ms))
+                effects.append(self._open(max(padded_ms, self._buffer_start_ms)))
         elif isinstance(change, SpeechStarted):
             # What was committed or cleared may have ended within a frame, after the last one that was heard.
             change = SpeechStarted(max(change.at_ms, self._buffer_start_ms))
             self._unannounced = change
-            if self._recognition_start_ms is None:  # else it hears the buffer since turn detection was off
-                self._open(change.at_ms)
+            if self._recognition_start_ms is None:  # else one is open since turn detection was off
+                effects.append(self._open(change.at_ms))
         if self._recognition_start_ms is not None:
-            self._outbox.emit(FeedRecognition(self.item_id, self._turns.speech))
+            effects.append(FeedRecognition(self.assign_item_id(), self._detector.speech))
         if isinstance(change, SpeechStopped):
-            self.announce()
-            self._outbox.send("input_audio_buffer.speech_stopped", audio_end_ms=change.at_ms, item_id=self.item_id)
-            return self._end_buffer(until_ms)
-        return change
+            effects += self._announce_end(change.at_ms)
+            ended, audio = self._end_buffer(until_ms)
+            return [*effects, *ended], audio
+        return effects, change
 
     def wait(self, limit_ms: int) -> None:
         """End the turn when the pause that is going on has lasted this long."""
-        self._turns.wait(limit_ms)
+        self._detector.wait(limit_ms)
 
-    def announce(self) -> None:
-        """Tell the client of the turn that began, unless it knows."""
-        if self._unannounced is not None:
-            started_ms, self._unannounced = self._unannounced.at_ms, None
-            self._announced = True
-            self._outbox.send("input_audio_buffer.speech_started", audio_start_ms=started_ms, item_id=self.item_id)
+    def announce(self) -> list[Effect]:
+        """Tell the client of the turn that began, unless it has been told."""
+        if self._unannounced is None:
+            return []
+        started_ms, self._unannounced = self._unannounced.at_ms, None
+        self._announced = True
+        item_id = self.assign_item_id()
+        return [send_event("input_audio_buffer.speech_started", audio_start_ms=started_ms, item_id=item_id)]
 
-    def discard(self) -> None:
-        """What began was no turn: forget it. The client never learns of it."""
-        self._turns.end_turn()
-        self._drop_recognition()
+    def discard(self) -> list[Effect]:
+        """Forget speech that turned out not to be a turn; the client is never told of it."""
+        self._detector.end_turn()
+        dropped = self._drop_recognition()
         self._forget_item()
+        return dropped
 
-    def commit(self) -> CommittedAudio:
+    def commit(self) -> tuple[list[Effect], CommittedAudio]:
         """Take everything in the buffer as one item; raises `ProtocolError` when there is less than 100 ms."""
         buffered_ms = self._received_ms - self._buffer_start_ms
         if buffered_ms < MIN_COMMIT_MS:
@@ -145,43 +159,36 @@ class Listener:
                 "Error committing input audio buffer: buffer too small. Expected at least 100ms of audio, "
                 f"but buffer only has {buffered_ms:.2f}ms of audio.",
             )
-        self._turns.end_turn()
+        self._detector.end_turn()
         return self._end_buffer(self._received_ms)
 
-    def cut_off(self) -> CommittedAudio:
+    def cut_off(self) -> tuple[list[Effect], CommittedAudio]:
         """End the turn that is going on where its audio ends."""
-        self.announce()
-        self._outbox.send("input_audio_buffer.speech_stopped", audio_end_ms=self._received_ms, item_id=self.item_id)
-        self._turns.end_turn()
-        return self._end_buffer(self._received_ms)
+        announced = self._announce_end(self._received_ms)
+        self._detector.end_turn()
+        ended, audio = self._end_buffer(self._received_ms)
+        return [*announced, *ended], audio
 
-    def silence(self, from_ms: int) -> CommittedAudio:
+    def commit_silence(self, from_ms: int) -> tuple[list[Effect], CommittedAudio]:
         """Take the silence in the buffer since `from_ms` as an item without words; what came before it is dropped."""
-        self._turns.end_turn()
+        self._detector.end_turn()
         self._buffer_start_ms = max(self._buffer_start_ms, from_ms)
         return self._end_buffer(self._received_ms)
 
-    def clear(self) -> None:
+    def clear(self) -> list[Effect]:
         """Forget the buffer."""
-        self._turns.end_turn()
-        self._drop_recognition()
         self._buffer_start_ms = self._received_ms
-        self._forget_item()
+        return self.discard()
 
-    def _drop_recognition(self) -> None:
-        if self._recognition_start_ms is not None:
-            self._outbox.emit(DropRecognition(self.item_id))
-        self._recognition_start_ms = None
-
-    def _forget_item(self) -> None:
-        self._item_id = self._unannounced = None
-        self._announced = False
+    def assign_item_id(self) -> str:
+        """Name the item that the audio in the buffer will become, unless it has an id already; return the id."""
+        if self._item_id is None:
+            self._item_id = self._new_id("item")
+        return self._item_id
 
     @property
-    def item_id(self) -> str:
-        """The id of the item that the audio in the buffer will become."""
-        if self._item_id is None:
-            self._item_id = self._outbox.new_id("item")
+    def item_id(self) -> str | None:
+        """The id of the item that the audio in the buffer will become; None: none was assigned."""
         return self._item_id
 
     @property
@@ -193,19 +200,29 @@ class Listener:
     def received_ms(self) -> int:
         return self._received_ms
 
-    def _open(self, from_ms: int) -> None:
+    def _open(self, from_ms: int) -> OpenRecognition:
         self._recognition_start_ms = from_ms
-        self._outbox.emit(OpenRecognition(self.item_id, from_ms, recognition_options(self._options)))
+        return OpenRecognition(self.assign_item_id(), from_ms, recognition_options(self._options))
 
-    def _end_buffer(self, until_ms: int) -> CommittedAudio:
-        recognized = self._recognition_start_ms is not None
-        committed = CommittedAudio(self.item_id, self.heard_from_ms, until_ms - self.heard_from_ms, recognized)
-        if recognized:
-            self._outbox.emit(FinishRecognition(self.item_id))
+    def _announce_end(self, at_ms: int) -> list[Effect]:
+        stopped = send_event("input_audio_buffer.speech_stopped", audio_end_ms=at_ms, item_id=self.assign_item_id())
+        return [*self.announce(), stopped]
+
+    def _drop_recognition(self) -> list[Effect]:
+        is_open, self._recognition_start_ms = self._recognition_start_ms is not None, None
+        return [DropRecognition(self.assign_item_id())] if is_open else []
+
+    def _forget_item(self) -> None:
+        self._item_id = self._unannounced = None
+        self._announced = False
+
+    def _end_buffer(self, until_ms: int) -> tuple[list[Effect], CommittedAudio]:
+        recognized, item_id = self._recognition_start_ms is not None, self.assign_item_id()
+        committed = CommittedAudio(item_id, self.heard_from_ms, until_ms - self.heard_from_ms, recognized)
         self._buffer_start_ms = until_ms
         self._recognition_start_ms = None
         self._forget_item()
-        return committed
+        return [FinishRecognition(item_id)] if recognized else [], committed
 
 
 def recognition_options(options: AudioInput) -> RecognitionOptions:

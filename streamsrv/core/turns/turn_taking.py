@@ -3,16 +3,15 @@
 from dataclasses import dataclass, replace
 
 from streamsrv.core.answers.responses import Responses
-from streamsrv.core.effects import ClearTimer, PredictEndOfTurn, SetFramePacing, SetTimer
+from streamsrv.core.effects import ClearTimer, Effect, PredictEndOfTurn, SetFramePacing, SetTimer
 from streamsrv.core.inputs import FrameHeard
-from streamsrv.core.latency import Timeline
-from streamsrv.core.outbox import Outbox
-from streamsrv.core.playback.output_buffer import OutputAudio
+from streamsrv.core.latency import TurnLatency
+from streamsrv.core.playback.output_buffer import OutputBuffer
 from streamsrv.core.timers import MicrophoneTimeout
 from streamsrv.core.turns.barge_in import ECHO_OUTLASTS_HOLD_MS, Overlap, Verdict, classify
 from streamsrv.core.turns.detector import SpeechStarted
 from streamsrv.core.turns.endpointing import Evidence, ends_caption, pause_limit_ms
-from streamsrv.core.turns.input_buffer import CommittedAudio, Listener
+from streamsrv.core.turns.input_buffer import CommittedAudio, InputBuffer
 from streamsrv.core.turns.loudness import Loudness
 from streamsrv.core.turns.microphone import Microphone
 from streamsrv.engines.asr.base import Transcript
@@ -33,36 +32,35 @@ class TurnBegan:
 
 @dataclass(frozen=True, slots=True)
 class TurnEnded:
-    """The user is done; `timeline` starts with the end of the speech."""
+    """The user is done; `latency` begins with the end of the speech."""
 
     audio: CommittedAudio
-    timeline: Timeline
+    latency: TurnLatency
 
 
 TurnChange = TurnBegan | TurnEnded
+TurnDecision = Effect | TurnChange
 
 
 class TurnTaking:
-    """Follows the listener, and what is being answered.
+    """Decides who speaks, from the input buffer and from what is being answered.
 
-    With `semantic_vad`, speech during a reply is first weighed in secret: a backchannel, a noise or an echo is no turn.
-    Meanwhile the reply is held where that is possible. With `server_vad` every speech is a turn at once, as its clients
-    expect.
+    With `semantic_vad`, speech during a reply is first a candidate for a turn, of which the client is not told: a
+    backchannel, a noise or an echo does not become one. Meanwhile the reply is held where that is possible. With
+    `server_vad` all speech is a turn at once, as its clients expect.
     """
 
     def __init__(
         self,
-        listener: Listener,
-        outbox: Outbox,
+        input_buffer: InputBuffer,
         responses: Responses,
-        output_audio: OutputAudio,
+        output_buffer: OutputBuffer,
         microphone: Microphone,
     ) -> None:
-        self._listener = listener
+        self._input = input_buffer
         self._microphone = microphone
-        self._outbox = outbox
         self._responses = responses
-        self._output_audio = output_audio
+        self._output = output_buffer
         self._loudness = Loudness()
         self._options = AudioInput()
         self._captioned = False  # viewers read along: turns must not grow for minutes
@@ -85,32 +83,28 @@ class TurnTaking:
         """Whether somebody speaks who may not want to interrupt: nothing of it is told to the client yet."""
         return self._candidate is not None
 
-    def hear(self, frame: FrameHeard, now_ms: int) -> list[TurnChange]:
-        """Take a frame; return what it changed, in order."""
-        changes = self._hear(frame, now_ms)
-        self._pace_frames(frame.until_ms, now_ms)
-        return changes
+    def hear(self, frame: FrameHeard, now_ms: int) -> list[TurnDecision]:
+        """Take a frame; return what to do, in order: what it changed comes last."""
+        decided = self._hear(frame, now_ms)
+        return [*self._pace_frames(frame.until_ms, now_ms), *decided]
 
-    def _hear(self, frame: FrameHeard, now_ms: int) -> list[TurnChange]:
-        change = self._listener.hear(frame.probability, frame.until_ms)
-        if self._listener.speech:
+    def _hear(self, frame: FrameHeard, now_ms: int) -> list[TurnDecision]:
+        effects, change = self._input.hear(frame.probability, frame.until_ms)
+        if self._input.speech:
             self._last_speech_ms = now_ms
             self._loudness.hear(frame.level_db)
-        self._follow_pause()
-        if self._listener.beginning or isinstance(change, SpeechStarted):
-            self._hold(now_ms)
+        effects += self._follow_pause()
+        if self._input.beginning or isinstance(change, SpeechStarted):
+            effects += self._hold(now_ms)
         elif self._held_at_onset:
-            self._forget_click(now_ms)
-        if isinstance(change, SpeechStarted):
-            self._evidence = Evidence()
-            self._watch_microphone(now_ms)
-            if isinstance(self._options.turn_detection, SemanticVad) and self._may_overlap(now_ms):
-                self._candidate = Transcript("")
-                return []
-            return self._begin()
-        if change is not None:
-            return self._end(change, now_ms)
-        return self._classify_candidate(now_ms) if self._candidate is not None else []
+            effects += self._forget_click(now_ms)
+        match change:
+            case SpeechStarted():
+                return [*effects, *self._start(now_ms)]
+            case CommittedAudio():
+                return [*effects, *self._end(change, now_ms)]
+            case None:
+                return [*effects, *self._classify_candidate(now_ms)]
 
     def take(self, transcript: Transcript) -> None:
         """Take what was recognised of the turn so far."""
@@ -121,35 +115,36 @@ class TurnTaking:
 
     def take_end_of_turn(self, pause: int, probability: float) -> None:
         """Take what the end-of-turn model says, unless it is of an earlier pause."""
-        if pause == self._pause and self._listener.pausing:
+        if pause == self._pause and self._input.pausing:
             self._consider(replace(self._evidence, turn_probability=probability))
 
-    def drop_candidate(self, now_ms: int) -> None:
-        """The client took what was being weighed out of the buffer, or turned turn detection off."""
-        if self._candidate is not None or self._held_at_onset:
-            self._candidate = self._speech_at_hold_ms = None
-            self._loudness.discard()
-            self._output_audio.resume(now_ms)
+    def drop_candidate(self, now_ms: int) -> list[Effect]:
+        """The candidate was taken out of the buffer, or turn detection was turned off."""
+        if self._candidate is None and not self._held_at_onset:
+            return []
+        self._candidate = self._speech_at_hold_ms = None
+        self._loudness.discard()
+        return self._output.resume(now_ms)
 
-    def check_microphone(self, now_ms: int) -> list[TurnChange]:
+    def check_microphone(self, now_ms: int) -> list[TurnDecision]:
         """The microphone timer fired: end the turn if no audio comes any more, as audio time then stands still."""
-        if not self._listener.speaking and not self._held_at_onset:
+        if not self._input.speaking and not self._held_at_onset:
             return []
         if self._microphone.muted_in_ms(now_ms):
-            self._watch_microphone(now_ms)
-            return []
+            return [self._watch_microphone(now_ms)]
         if self._held_at_onset:
-            self._forget_click(now_ms)
-            return []
-        return self._end(self._listener.cut_off(), now_ms)
+            return [*self._forget_click(now_ms)]
+        effects, audio = self._input.cut_off()
+        return [*effects, *self._end(audio, now_ms)]
 
-    def _watch_microphone(self, now_ms: int) -> None:
-        self._outbox.emit(SetTimer(MicrophoneTimeout(), self._microphone.muted_in_ms(now_ms)))
+    def _watch_microphone(self, now_ms: int) -> SetTimer:
+        return SetTimer(MicrophoneTimeout(), self._microphone.muted_in_ms(now_ms))
 
-    def _follow_pause(self) -> None:
+    def _follow_pause(self) -> list[Effect]:
         """Notice where pauses begin and end: evidence is about one pause."""
+        effects: list[Effect] = []
         before_ms = self._pause_ms
-        self._pause_ms = self._listener.pause_ms if self._listener.speaking else 0
+        self._pause_ms = self._input.pause_ms if self._input.speaking else 0
         if self._pause_ms == 0 and before_ms:
             longest_ms = max(self._evidence.longest_pause_ms, before_ms)
             self._evidence = replace(self._evidence, at_pause=False, turn_probability=None, longest_pause_ms=longest_ms)
@@ -157,77 +152,89 @@ class TurnTaking:
             self._options.turn_detection, SemanticVad
         ):
             self._pause += 1
-            self._outbox.emit(PredictEndOfTurn(self._listener.item_id, self._listener.heard_from_ms, self._pause))
-        if self._captioned and self._pause_ms and ends_caption(self._listener.speech_ms, self._pause_ms):
-            self._listener.wait(0)
+            item_id = self._input.assign_item_id()
+            effects.append(PredictEndOfTurn(item_id, self._input.heard_from_ms, self._pause))
+        if self._captioned and self._pause_ms and ends_caption(self._input.speech_ms, self._pause_ms):
+            self._input.wait(0)
+        return effects
 
     def _consider(self, evidence: Evidence) -> None:
         """With `semantic_vad`, what is known decides how long the pause may last."""
         self._evidence = evidence
         detection = self._options.turn_detection
-        if isinstance(detection, SemanticVad) and self._listener.pausing:
-            self._listener.wait(pause_limit_ms(evidence, detection.eagerness))
+        if isinstance(detection, SemanticVad) and self._input.pausing:
+            self._input.wait(pause_limit_ms(evidence, detection.eagerness))
 
     @property
     def _held_at_onset(self) -> bool:
         """Whether the reply is held for a frame that may be the first of a turn."""
         return self._speech_at_hold_ms is not None and self._candidate is None
 
-    def _hold(self, now_ms: int) -> None:
+    def _hold(self, now_ms: int) -> list[Effect]:
         """Hold the reply at the first frame of what may be an interruption: that is cheap, and undone after a click."""
         detection = self._options.turn_detection
         may_interrupt = isinstance(detection, SemanticVad) and detection.interrupt_response
-        may_hold = self._output_audio.can_hold and self._false_holds < MAX_FALSE_HOLDS
-        if self._speech_at_hold_ms is None and may_interrupt and may_hold and self._is_answering(now_ms):
-            self._output_audio.hold(now_ms)
-            self._speech_at_hold_ms = self._listener.speech_ms
-            self._watch_microphone(now_ms)
+        may_hold = self._output.can_hold and self._false_holds < MAX_FALSE_HOLDS
+        if self._speech_at_hold_ms is not None or not may_interrupt or not may_hold or not self._is_answering(now_ms):
+            return []
+        self._speech_at_hold_ms = self._input.speech_ms
+        return [*self._output.hold(now_ms), self._watch_microphone(now_ms)]
 
-    def _forget_click(self, now_ms: int) -> None:
-        """The reply was held for a frame that began no turn."""
+    def _forget_click(self, now_ms: int) -> list[Effect]:
+        """The reply was held for a frame that did not begin a turn."""
         self._false_holds += 1
-        self.drop_candidate(now_ms)
-        self._outbox.emit(ClearTimer(MicrophoneTimeout()))
+        return [*self.drop_candidate(now_ms), ClearTimer(MicrophoneTimeout())]
 
-    def _pace_frames(self, until_ms: int, now_ms: int) -> None:
+    def _pace_frames(self, until_ms: int, now_ms: int) -> list[Effect]:
         """A frame may wait a little for the next ones where none is expected to end a pause or interrupt an answer."""
-        if self._listener.speech or self._listener.recognizing or self._may_overlap(now_ms):
+        if self._input.speech or self._input.recognizing or self._may_overlap(now_ms):
             self._eventful_ms = until_ms
         immediate = until_ms - self._eventful_ms < IMMEDIATE_MS
-        if immediate != self._immediate:
-            self._immediate = immediate
-            self._outbox.emit(SetFramePacing(immediate))
+        if immediate == self._immediate:
+            return []
+        self._immediate = immediate
+        return [SetFramePacing(immediate)]
 
     def _is_answering(self, now_ms: int) -> bool:
-        return self._responses.active is not None or self._output_audio.is_playing(now_ms)
+        return self._responses.active is not None or self._output.is_playing(now_ms)
 
     def _may_overlap(self, now_ms: int) -> bool:
-        return self._responses.active is not None or self._output_audio.may_echo(now_ms)
+        return self._responses.active is not None or self._output.may_echo(now_ms)
 
-    def _begin(self) -> list[TurnChange]:
+    def _start(self, now_ms: int) -> list[TurnDecision]:
+        """The first speech of what is a turn, or may become one."""
+        self._evidence = Evidence()
+        timer = self._watch_microphone(now_ms)
+        if isinstance(self._options.turn_detection, SemanticVad) and self._may_overlap(now_ms):
+            self._candidate = Transcript("")
+            return [timer]
+        return [timer, *self._begin()]
+
+    def _begin(self) -> list[TurnDecision]:
         self._candidate = self._speech_at_hold_ms = None
         self._false_holds = 0
-        self._listener.announce()
-        return [TurnBegan()]
+        return [*self._input.announce(), TurnBegan()]
 
-    def _end(self, audio: CommittedAudio, now_ms: int) -> list[TurnChange]:
-        began: list[TurnChange] = self._begin() if self._candidate is not None else []
-        self._outbox.emit(ClearTimer(MicrophoneTimeout()))
+    def _end(self, audio: CommittedAudio, now_ms: int) -> list[TurnDecision]:
+        began = self._begin() if self._candidate is not None else []
         self._loudness.end_turn()
-        timeline = Timeline()
-        timeline.mark("speech_ended", self._last_speech_ms)
-        timeline.mark("turn_ended", now_ms)
-        return [*began, TurnEnded(audio, timeline)]
+        latency = TurnLatency()
+        latency.mark("speech_ended", self._last_speech_ms)
+        latency.mark("turn_ended", now_ms)
+        return [ClearTimer(MicrophoneTimeout()), *began, TurnEnded(audio, latency)]
 
-    def _classify_candidate(self, now_ms: int) -> list[TurnChange]:
-        heard = self._candidate or Transcript("")
-        before_ms, speech_ms = self._speech_at_hold_ms, self._listener.speech_ms
+    def _classify_candidate(self, now_ms: int) -> list[TurnDecision]:
+        """Decide, if there is a candidate, whether it is a turn: yes, no, or not yet."""
+        heard = self._candidate
+        if heard is None:
+            return []
+        before_ms, speech_ms = self._speech_at_hold_ms, self._input.speech_ms
         overlap = Overlap(
             text=heard.text,
             at_pause=heard.at_pause,
             speech_ms=speech_ms,
-            pause_ms=self._listener.pause_ms,
-            playing=self._output_audio.words_played(now_ms),
+            pause_ms=self._input.pause_ms,
+            playing=self._output.words_played(now_ms),
             is_over=not self._is_answering(now_ms),
             quieter_db=self._loudness.quieter_db,
             since_hold_ms=None if before_ms is None else speech_ms - before_ms,
@@ -240,7 +247,6 @@ class TurnTaking:
             if overlap.since_hold_ms is not None and overlap.since_hold_ms <= ECHO_OUTLASTS_HOLD_MS:
                 self._false_holds += 1
                 self._loudness.end_echo()
-            self.drop_candidate(now_ms)
-            self._listener.discard()
-            self._outbox.emit(ClearTimer(MicrophoneTimeout()))
+            dropped = [*self.drop_candidate(now_ms), *self._input.discard()]
+            return [*dropped, ClearTimer(MicrophoneTimeout())]
         return []
