@@ -109,6 +109,18 @@ class Settings(BaseSettings):
     def _split(cls, value: object) -> object:
         return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
 
+    @field_validator("api_keys")
+    @classmethod
+    def _fits_in_a_header(cls, keys: tuple[SecretStr, ...]) -> tuple[SecretStr, ...]:
+        for number, key in enumerate(keys, 1):
+            text = key.get_secret_value()
+            if not (text.isascii() and text.isprintable() and text == text.strip()):
+                raise ValueError(
+                    f"key {number} of {len(keys)} can never match, because no HTTP header carries it: "
+                    "use printable ASCII characters, without spaces at the ends"
+                )
+        return keys
+
     @field_validator("model_folder")
     @classmethod
     def _expand(cls, value: Path | None) -> Path | None:

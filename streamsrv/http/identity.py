@@ -3,6 +3,7 @@
 import logging
 import time
 from collections.abc import Callable
+from urllib.parse import quote
 
 from starlette.requests import HTTPConnection
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -57,4 +58,5 @@ class RequestIds:
         finally:
             if scope["path"].startswith(_LOGGED):
                 ms = 1000 * (time.monotonic() - started_s)
-                logger.info("%s %s: %s after %.0f ms", scope["method"], scope["path"], status or "no answer", ms)
+                path = quote(scope["path"])  # a line break in it would be a line of the log
+                logger.info("%s %s: %s after %.0f ms", scope["method"], path, status or "no answer", ms)

@@ -76,6 +76,11 @@ async def test_the_log_names_the_key_of_a_request_but_does_not_tell_it(server: R
     assert (await ask(server, "GET", "/models", headers=bearer(KEY))).headers["x-request-id"] != request_id
 
 
+async def test_a_path_makes_no_lines_of_the_log(server: RunningServer, log_until: Log):
+    await ask(server, "GET", "/no%0Asuch", headers=bearer(KEY))
+    await log_until(server, "GET /v1/no%0Asuch: 404")
+
+
 async def test_a_refused_request_has_an_id_and_says_how_to_authenticate(server: RunningServer, log_until: Log):
     answer = await ask(server, "GET", "/models")
     assert (answer.status, answer.headers["www-authenticate"]) == (401, "Bearer")

@@ -67,3 +67,12 @@ def test_a_session_limit_that_no_timer_takes_is_an_error(minutes: str, monkeypat
     monkeypatch.setenv("STREAMSRV_MAX_SESSION_MINUTES", minutes)
     with pytest.raises(ValidationError, match="max_session_minutes"):
         Settings()
+
+
+@pytest.mark.parametrize("key", ["schlüssel", "sk-\u200b1", "sk\t1", "sk-\n1"])
+def test_a_key_that_no_header_carries_is_refused_without_telling_it(key: str):
+    with pytest.raises(ValidationError) as refused:
+        Settings(api_keys=("sk-good", key))
+    (error,) = refused.value.errors()
+    assert "key 2 of 2" in error["msg"]
+    assert key not in error["msg"]
