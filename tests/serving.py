@@ -14,6 +14,7 @@ from streamsrv.engines.loaded import Engines
 from streamsrv.inference.scheduler import Priority
 from streamsrv.server import Server, bind
 from streamsrv.service import Service
+from streamsrv.testing.fakes import open_streams
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +56,7 @@ class RunningServer:
 
 @contextmanager
 def serving(engines: Engines, **settings: object) -> Generator[RunningServer]:
-    """Serve these engines until the block ends; engines are not closed.
+    """Serve these engines until the block ends; engines are not closed, but no stream of a fake is left open.
 
     Sessions are let in however busy this process is: what it is busy with are the tests.
     """
@@ -75,3 +76,4 @@ def serving(engines: Engines, **settings: object) -> Generator[RunningServer]:
         thread.join(20)
         assert not thread.is_alive(), "the server did not stop"
         loop.close()
+    assert not open_streams(engines), "streams were not closed"

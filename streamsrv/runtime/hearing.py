@@ -107,7 +107,7 @@ class Hearing:
     async def _hear(self, frames: NDArray[np.int16]) -> None:
         self._report(AudioAppended(self._intake.received_ms))
         for start in range(0, len(frames), FRAMES_AT_ONCE):
-            if start:
+            if len(frames) >= FRAMES_AT_ONCE:
                 await asyncio.sleep(0)  # silence is answered without waiting: other tasks have their turn
             batch = frames[start : start + FRAMES_AT_ONCE]
             for frame, probability in zip(batch, await self._probabilities(self._vad, batch), strict=True):

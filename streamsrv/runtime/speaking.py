@@ -110,7 +110,8 @@ class Speaking:
             async with aclosing(self._chat.stream(effect.messages, effect.tools, effect.options)) as deltas:
                 async for delta in deltas:
                     finished = finished or isinstance(delta, Finished)
-                    if not work.report(ModelOutput(effect.generation, delta)):
+                    is_wanted = work.report(ModelOutput(effect.generation, delta))
+                    if not (is_wanted or finished):  # after its last delta a stream ends by itself
                         return
         if not finished:
             raise Unavailable("The language model ended its answer without saying why.")

@@ -1,7 +1,8 @@
 """Fakes of every stage, for tests of what is between them. Each says what it is by its name; no model is in any."""
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Generator, Sequence
+from contextlib import ExitStack, contextmanager
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,6 +33,21 @@ Answer = str | tuple[str, str] | EngineError
 """What a scripted chat model gives: text, a tool call `(name, arguments)`, or an error that it raises."""
 
 
+class CountsStreams:
+    """Counts the streams that were opened and are not closed: 0 when no session is left."""
+
+    open_streams = 0
+
+    @contextmanager
+    def counted(self) -> Generator[None]:
+        """A stream that is open in this block."""
+        self.open_streams += 1
+        try:
+            yield
+        finally:
+            self.open_streams -= 1
+
+
 class LoudnessVad:
     """Takes every frame that is not quiet for speech."""
 
@@ -44,7 +60,7 @@ class LoudnessVad:
         return [1.0 if np.abs(frame).max() > LOUD else 0.0 for frame in frames]
 
 
-class ScriptedRecognizer:
+class ScriptedRecognizer(CountsStreams):
     """Hears the given text in whatever is said.
 
     `partials`: transcripts that come before the final one, each with the ms of audio from which on it is known.
@@ -57,7 +73,7 @@ class ScriptedRecognizer:
         self.partials = partials
 
     def open(self, options: RecognitionOptions) -> "_ScriptedRecognition":
-        return _ScriptedRecognition(self.text, self.partials)
+        return _ScriptedRecognition(self)
 
     async def warm_up(self) -> None: ...
 
@@ -65,11 +81,13 @@ class ScriptedRecognizer:
 
 
 class _ScriptedRecognition:
-    def __init__(self, text: str, partials: Sequence[tuple[int, Transcript]]) -> None:
-        self._final = Transcript(text, is_final=True)
-        self._partials = list(partials)
+    def __init__(self, recognizer: ScriptedRecognizer) -> None:
+        self._final = Transcript(recognizer.text, is_final=True)
+        self._partials = list(recognizer.partials)
         self._samples = 0
-        self._known: asyncio.Queue[Transcript] = asyncio.Queue(len(partials) + 1)
+        self._known: asyncio.Queue[Transcript] = asyncio.Queue(len(self._partials) + 1)
+        self._open = ExitStack()
+        self._open.enter_context(recognizer.counted())
 
     def push(self, pcm: NDArray[np.int16], *, speech: bool = True) -> None:
         self._samples += len(pcm)
@@ -79,7 +97,8 @@ class _ScriptedRecognition:
     def finish(self) -> None:
         self._known.put_nowait(self._final)
 
-    async def aclose(self) -> None: ...
+    async def aclose(self) -> None:
+        self._open.close()
 
     async def __aiter__(self) -> AsyncIterator[Transcript]:
         transcript = await self._known.get()
@@ -89,7 +108,7 @@ class _ScriptedRecognition:
         yield transcript
 
 
-class ScriptedChatModel:
+class ScriptedChatModel(CountsStreams):
     """Gives the next of its answers each time, and "All right." when there are no more.
 
     `hold`: an answer waits before its last word until this is set. `asked` keeps the messages of every request,
@@ -111,25 +130,26 @@ class ScriptedChatModel:
         answer = self.answers.pop(0) if self.answers else "All right."
         if isinstance(answer, EngineError):
             raise answer
-        try:
-            if isinstance(answer, tuple):
-                name, arguments = answer
-                yield ToolCallDelta(0, call_id=f"call_{len(self.asked)}", name=name)
-                yield ToolCallDelta(0, arguments=arguments)
-                yield Usage(10, 5)
-                yield Finished("tool_calls")
-                return
-            *words, last = answer.split(" ")
-            for word in words:
-                yield Text(word + " ")
-            if self.hold is not None:
-                await self.hold.wait()
-            yield Text(last)
-            yield Usage(10, len(answer.split()))
-            yield Finished("stop")
-        except (GeneratorExit, asyncio.CancelledError):
-            self.cancelled += 1
-            raise
+        with self.counted():
+            try:
+                if isinstance(answer, tuple):
+                    name, arguments = answer
+                    yield ToolCallDelta(0, call_id=f"call_{len(self.asked)}", name=name)
+                    yield ToolCallDelta(0, arguments=arguments)
+                    yield Usage(10, 5)
+                    yield Finished("tool_calls")
+                    return
+                *words, last = answer.split(" ")
+                for word in words:
+                    yield Text(word + " ")
+                if self.hold is not None:
+                    await self.hold.wait()
+                yield Text(last)
+                yield Usage(10, len(answer.split()))
+                yield Finished("stop")
+            except (GeneratorExit, asyncio.CancelledError):
+                self.cancelled += 1
+                raise
 
     async def warm_up(self, messages: Sequence[Message] = ()) -> None: ...
 
@@ -138,7 +158,7 @@ class ScriptedChatModel:
     async def aclose(self) -> None: ...
 
 
-class ToneSynthesizer:
+class ToneSynthesizer(CountsStreams):
     """Speaks every text as a tone, 60 ms for each character."""
 
     name = "tone"
@@ -147,7 +167,8 @@ class ToneSynthesizer:
 
     async def stream(self, text: str, options: SpeechOptions) -> AsyncGenerator[SpeechChunk, None]:
         samples = np.arange(len(text) * SPEECH_RATE * 60 // 1000)
-        yield SpeechChunk((8000 * np.sin(samples * 2 * np.pi * 440 / SPEECH_RATE)).astype(np.int16))
+        with self.counted():
+            yield SpeechChunk((8000 * np.sin(samples * 2 * np.pi * 440 / SPEECH_RATE)).astype(np.int16))
 
     async def warm_up(self) -> None: ...
 
@@ -171,3 +192,11 @@ def fake_engines(
         voice_activity=Scheduler(1, name="voice-activity"),
         chat_by_name={},
     )
+
+
+def open_streams(engines: Engines) -> dict[str, int]:
+    """How many streams of each fake are open, by its name; without those that have none."""
+    stages = (engines.recognizer, engines.chat, engines.synthesizer, *engines.chat_by_name.values())
+    return {
+        stage.name: stage.open_streams for stage in stages if isinstance(stage, CountsStreams) and stage.open_streams
+    }

@@ -22,6 +22,33 @@ async def test_it_takes_no_more_than_its_bytes():
     assert queue.put(b"12345")
 
 
+async def test_an_empty_queue_takes_a_frame_of_any_size():
+    queue = SendQueue(max_bytes=10)
+    assert queue.put_unmade(iter((b"long",)), 1000)
+    assert not queue.put(b"x")
+    assert [await queue.get() for _ in range(1)] == [b"long"]
+
+
+async def test_one_waits_until_what_is_queued_was_taken_and_not_for_what_comes_later():
+    queue = SendQueue()
+    queue.put(b"1")
+    queue.put(b"2")
+    waiting = asyncio.ensure_future(queue.wait_until_taken(10))
+    await asyncio.sleep(0)
+    queue.put(b"3")
+    await queue.get()
+    await asyncio.sleep(0)
+    assert not waiting.done()
+    await queue.get()
+    assert await waiting
+
+
+async def test_one_does_not_wait_for_a_client_that_takes_nothing():
+    queue = SendQueue()
+    queue.put(b"1")
+    assert not await queue.wait_until_taken(0.001)
+
+
 async def test_who_waits_is_woken():
     queue = SendQueue()
     async with asyncio.TaskGroup() as tasks:

@@ -1,0 +1,251 @@
+"""Every stream of the recogniser that was opened is closed, whenever it is dropped."""
+
+import asyncio
+from collections.abc import AsyncGenerator
+
+import pytest
+
+from driven import Driven, driven, tone
+from streamsrv.core.effects import DropRecognition, FeedRecognition, FinishRecognition, OpenRecognition, RecognizeClip
+from streamsrv.core.inputs import Failure, Input, RecognitionFailed, TranscriptReceived
+from streamsrv.engines.asr.base import RecognitionOptions, Transcript
+from streamsrv.engines.asr.incremental import Hypothesis, IncrementalRecognizer
+from streamsrv.engines.loaded import Engines
+from streamsrv.inference.scheduler import Scheduler
+from streamsrv.protocol.session_object import Pcm
+from streamsrv.runtime import recognitions as module
+from streamsrv.runtime.hearing import Hearing
+from streamsrv.runtime.recognitions import Recognitions
+from streamsrv.testing.fakes import ScriptedRecognizer, fake_engines, open_streams
+
+ANY = RecognitionOptions()
+
+
+@pytest.fixture
+async def engines() -> AsyncGenerator[Engines]:
+    engines = fake_engines()
+    yield engines
+    assert not open_streams(engines)
+    await engines.aclose()
+
+
+class Ears:
+    """A `Hearing` with the tasks it spawned and the inputs it reported."""
+
+    def __init__(self, engines: Engines) -> None:
+        self.reported: list[Input] = []
+        self.tasks: list[asyncio.Task[None]] = []
+        self.hearing = Hearing(engines, self._spawn, self.reported.append)
+
+    def _spawn(self, work) -> "asyncio.Task[None]":
+        self.tasks.append(asyncio.ensure_future(work))
+        return self.tasks[-1]
+
+    async def end(self) -> None:
+        """The session ends: its tasks are cancelled, as the driver does."""
+        for task in self.tasks:
+            task.cancel()
+        await asyncio.wait(self.tasks)
+        await self.hearing.aclose()
+
+
+async def test_one_that_is_dropped_in_the_tick_in_which_it_was_opened(engines: Engines):
+    ears = Ears(engines)
+    ears.hearing.open(OpenRecognition("item", 0, ANY))
+    ears.hearing.drop(DropRecognition("item"))
+    assert open_streams(engines)
+    await ears.end()
+    assert not open_streams(engines)
+
+
+async def test_a_disconnect_in_the_tick_in_which_it_was_opened(engines: Engines):
+    ears = Ears(engines)
+    ears.hearing.open(OpenRecognition("item", 0, ANY))
+    await ears.end()
+
+
+async def test_one_that_is_dropped_is_closed_while_the_session_goes_on(engines: Engines):
+    ears = Ears(engines)
+    ears.hearing.open(OpenRecognition("item", 0, ANY))
+    ears.hearing.drop(DropRecognition("item"))
+    for _ in range(5):
+        await asyncio.sleep(0)
+    assert not open_streams(engines)
+    await ears.end()
+
+
+async def test_an_item_that_is_opened_again_after_it_was_dropped_is_heard(engines: Engines):
+    ears = Ears(engines)
+    for _ in range(2):
+        ears.hearing.drop(DropRecognition("item"))
+        ears.hearing.open(OpenRecognition("item", 0, ANY))
+    await asyncio.sleep(0)
+    ears.hearing.finish(FinishRecognition("item"))
+    async with asyncio.timeout(10):
+        await ears.tasks[1]
+    assert ears.reported == [TranscriptReceived("item", Transcript("hello", is_final=True))]
+    await ears.end()
+
+
+async def test_audio_and_a_clear_in_one_segment(engines: Engines):
+    """Push-to-talk that is let go: nothing suspends between the two."""
+    async with driven(engines) as session:
+        session.client.configure(audio={"input": {"turn_detection": None}})
+        for _ in range(20):
+            session.client.append(tone(300))
+            session.client.say("input_audio_buffer.clear")
+        for _ in range(20):
+            await session.client.until("input_audio_buffer.cleared")
+    assert not open_streams(engines)
+
+
+async def test_a_client_that_leaves_as_soon_as_its_turn_begins(engines: Engines):
+    session = Driven(engines)
+    session.client.append(tone(300))
+    session.client.leave()
+    assert await session.outcome() is None
+
+
+async def test_the_task_of_a_stream_that_was_dropped_at_once_is_not_left_waiting():
+    """A real stream has a task of its own."""
+
+    class SilentDecoder:
+        max_window_ms = 30_000
+
+        def decode(self, samples, options) -> Hypothesis:
+            return Hypothesis("")
+
+    scheduler = Scheduler(1)
+    before = asyncio.all_tasks()
+    tasks: list[asyncio.Task[None]] = []
+
+    def spawn(work) -> "asyncio.Task[None]":
+        tasks.append(asyncio.ensure_future(work))
+        return tasks[-1]
+
+    recognitions = Recognitions(IncrementalRecognizer(SilentDecoder(), scheduler, "any"), spawn, lambda _: None)
+    recognitions.open("item", ANY)
+    recognitions.drop("item")
+    await asyncio.wait(tasks)
+    await recognitions.aclose()
+    assert asyncio.all_tasks() == before
+    scheduler.close()
+
+
+class Stubborn(ScriptedRecognizer):
+    """Its streams never close."""
+
+    def open(self, options: RecognitionOptions):
+        stream = super().open(options)
+
+        async def aclose() -> None:
+            await asyncio.get_running_loop().create_future()
+
+        stream.aclose = aclose
+        return stream
+
+
+async def test_a_stream_that_does_not_close_does_not_hold_up_the_end_of_its_session(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+):
+    monkeypatch.setattr(module, "CLOSE_S", 0.01)
+    engines = fake_engines(recognizer=Stubborn())
+    session = Driven(engines)
+    session.client.append(tone(300))
+    await session.client.until("input_audio_buffer.speech_started")
+    assert await session.leave() is None
+    assert "does not close its stream" in caplog.text
+    await engines.aclose()
+
+
+class Crowd(ScriptedRecognizer):
+    """Keeps how many streams were open at most."""
+
+    most = 0
+
+    def open(self, options: RecognitionOptions):
+        stream = super().open(options)
+        self.most = max(self.most, self.open_streams)
+        return stream
+
+
+async def test_clips_open_their_streams_one_by_one():
+    recognizer = Crowd()
+    engines = fake_engines(recognizer=recognizer)
+    ears = Ears(engines)
+    audio = tone(2000)
+    for number in range(5):
+        ears.hearing.recognize_clip(RecognizeClip(f"item_{number}", audio, Pcm(), ANY))
+    assert recognizer.open_streams == 0
+    async with asyncio.timeout(10):
+        while len(ears.reported) < 5:
+            await asyncio.sleep(0)
+    await ears.end()
+    assert sorted(report.item_id for report in ears.reported if isinstance(report, TranscriptReceived)) == [
+        f"item_{number}" for number in range(5)
+    ]
+    assert recognizer.most < 5
+    await engines.aclose()
+
+
+async def test_a_clip_that_is_dropped_before_its_turn_opens_nothing(engines: Engines):
+    ears = Ears(engines)
+    audio = tone(5000)
+    for number in range(2):
+        ears.hearing.recognize_clip(RecognizeClip(f"item_{number}", audio, Pcm(), ANY))
+    await asyncio.sleep(0)
+    ears.hearing.drop(DropRecognition("item_1"))
+    async with asyncio.timeout(10):
+        while not ears.reported:
+            await asyncio.sleep(0)
+    await ears.end()
+    assert {report.item_id for report in ears.reported if isinstance(report, TranscriptReceived)} == {"item_0"}
+
+
+async def test_a_clip_whose_recognition_fails_lets_the_next_one_in():
+    class FailsFirst(ScriptedRecognizer):
+        def open(self, options: RecognitionOptions):
+            if options.prompt == "bad":
+                raise RuntimeError("boom")
+            return super().open(options)
+
+    engines = fake_engines(recognizer=FailsFirst())
+    ears = Ears(engines)
+    ears.hearing.recognize_clip(RecognizeClip("bad", tone(500), Pcm(), RecognitionOptions(prompt="bad")))
+    ears.hearing.recognize_clip(RecognizeClip("good", tone(500), Pcm(), ANY))
+    async with asyncio.timeout(10):
+        while len(ears.reported) < 2:
+            await asyncio.sleep(0)
+    assert ears.reported == [
+        RecognitionFailed("bad", Failure("unavailable", "The speech recogniser failed.")),
+        TranscriptReceived("good", Transcript("hello", is_final=True)),
+    ]
+    await ears.end()
+    await engines.aclose()
+
+
+async def test_a_recognition_that_failed_takes_no_more_audio():
+    class FailsOnAudio(ScriptedRecognizer):
+        pushed = 0
+
+        def open(self, options: RecognitionOptions):
+            stream = super().open(options)
+
+            def push(pcm, *, speech: bool = True) -> None:
+                self.pushed += 1
+                raise RuntimeError("boom")
+
+            stream.push = push
+            return stream
+
+    recognizer = FailsOnAudio()
+    engines = fake_engines(recognizer=recognizer)
+    ears = Ears(engines)
+    ears.hearing.open(OpenRecognition("item", 0, ANY))
+    for _ in range(3):
+        ears.hearing.feed(FeedRecognition("item", speech=True))
+    assert recognizer.pushed == 1
+    assert [type(report) for report in ears.reported] == [RecognitionFailed]
+    await ears.end()
+    assert not open_streams(engines)
+    await engines.aclose()
