@@ -1,0 +1,72 @@
+"""uvicorn's end of a WebSocket, which takes no more of what a client sent than is handled."""
+
+import asyncio
+import time
+from typing import Any
+
+from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
+
+PIECE_BYTES = 4096
+"""Parsed at a time: some hundred of the shortest frames."""
+SLICE_S = 0.002
+"""Other connections have their turn when parsing took so long,"""
+REST_S = 0.02
+"""and more of it when the client was already told that the connection is closed."""
+
+
+class PacedWebSocket(WebSocketsSansIOProtocol):
+    """Parses what was read when the application has taken all messages before it.
+
+    uvicorn itself parses at a stretch all that was read, which may be ten thousand frames, and goes on so for ten
+    seconds after it has closed a connection whose client does not stop.
+    """
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self._unparsed = memoryview(b"")
+        self._later: asyncio.Handle | None = None
+
+    def data_received(self, data: bytes) -> None:
+        self._unparsed = memoryview(bytes(self._unparsed) + data) if self._unparsed else memoryview(data)
+        self._parse()
+
+    async def receive(self) -> Any:
+        message = await self.queue.get()
+        if self.queue.empty():
+            self._parse()
+        return message
+
+    async def send(self, message: Any) -> None:
+        await super().send(message)
+        if self.close_sent and self._unparsed:
+            self._parse()  # the client's answer to the close may be in it
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._unparsed = memoryview(b"")
+        super().connection_lost(exc)
+
+    @property
+    def _wants_more(self) -> bool:
+        return (self.queue.empty() or self.close_sent) and not self.transport.is_closing()
+
+    def _parse(self) -> None:
+        """Parse until there is a message, or until it is others' turn."""
+        if self._later is not None:
+            self._later.cancel()
+            self._later = None
+        until_s = time.perf_counter() + SLICE_S
+        while self._unparsed and self._wants_more and time.perf_counter() < until_s:
+            piece, self._unparsed = self._unparsed[:PIECE_BYTES], self._unparsed[PIECE_BYTES:]
+            super().data_received(bytes(piece))
+        if self._unparsed and self._wants_more:
+            self._later = self.loop.call_later(REST_S if self.close_sent else 0, self._parse)
+        self._read_if_due()
+
+    def _read_if_due(self) -> None:
+        is_due = not self._unparsed and self._wants_more
+        if is_due and self.read_paused:
+            self.read_paused = False
+            self.transport.resume_reading()
+        elif not is_due and not self.read_paused:
+            self.read_paused = True
+            self.transport.pause_reading()
