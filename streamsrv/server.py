@@ -3,26 +3,16 @@
 import gc
 import socket
 from collections.abc import Callable
-from typing import Any
 
 import uvicorn
 from starlette.applications import Starlette
-from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
 from streamsrv.service import Service
 from streamsrv.transports.websocket import MAX_FRAME_BYTES
+from streamsrv.transports.websocket_protocol import WebSocketProtocol
 
 STALL_MS = 60_000
 """A connection whose client takes nothing of what is waiting for it for this long is dropped by the kernel."""
-
-
-class WebSocketProtocol(WebSocketsSansIOProtocol):
-    """Takes a refusal before the upgrade for a handshake that is complete; uvicorn would log an error after each."""
-
-    async def send(self, message: Any) -> None:
-        await super().send(message)
-        if message["type"] == "websocket.http.response.body" and not message.get("more_body", False):
-            self.handshake_complete = True
 
 
 class Server(uvicorn.Server):

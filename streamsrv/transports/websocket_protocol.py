@@ -14,11 +14,12 @@ REST_S = 0.02
 """and more of it when the client was already told that the connection is closed."""
 
 
-class PacedWebSocket(WebSocketsSansIOProtocol):
+class WebSocketProtocol(WebSocketsSansIOProtocol):
     """Parses what was read when the application has taken all messages before it.
 
     uvicorn itself parses at a stretch all that was read, which may be ten thousand frames, and goes on so for ten
-    seconds after it has closed a connection whose client does not stop.
+    seconds after it has closed a connection whose client does not stop. A refusal before the upgrade counts as a
+    handshake that is complete: uvicorn would log an error after each.
     """
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
@@ -38,6 +39,8 @@ class PacedWebSocket(WebSocketsSansIOProtocol):
 
     async def send(self, message: Any) -> None:
         await super().send(message)
+        if message["type"] == "websocket.http.response.body" and not message.get("more_body", False):
+            self.handshake_complete = True
         if self.close_sent and self._unparsed:
             self._parse()  # the client's answer to the close may be in it
 
