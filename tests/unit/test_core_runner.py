@@ -29,11 +29,11 @@ class FakeCore:
 
     def start(self) -> list[Effect]:
         self.log.append("start")
-        return [SendEvent({"number": 0}), SendEvent({"number": 1})]
+        return [SendEvent("number 0", {}), SendEvent("number 1", {})]
 
     def handle(self, happened: Input, now_ms: int) -> list[Effect]:
         self.log.append(happened)
-        return [SendEvent({"number": 0}), SendEvent({"number": 1})]
+        return [SendEvent("number 0", {}), SendEvent("number 1", {})]
 
 
 @pytest.fixture
@@ -52,15 +52,15 @@ def runner(core: FakeCore, ending: Ending) -> CoreRunner:
 
 
 async def test_an_input_that_an_effect_leads_to_is_handled_after_the_other_effects(core: FakeCore, runner: CoreRunner):
-    followers = [SECOND, THIRD]
+    followers, sent = [SECOND, THIRD], ["number 0", "number 1"]
 
     def send(effect: SendEvent) -> None:
         if followers:
             runner.handle(followers.pop(0))
-        core.log.append(effect.event["number"])
+        core.log.append(effect.type)
 
     runner.start({SendEvent: send})
-    assert core.log == ["start", 0, 1, SECOND, 0, 1, THIRD, 0, 1]
+    assert core.log == ["start", *sent, SECOND, *sent, THIRD, *sent]
 
 
 async def test_an_exception_of_the_core_or_of_an_effect_ends_the_session(
