@@ -31,7 +31,7 @@ def build_app(settings: Settings, engines: Engines) -> Starlette:
     """The server as an ASGI application, over models that are loaded and warm."""
     service = Service(settings, engines)
 
-    needs_key = Middleware(Authenticated, service.authentication.of_request)
+    needs_key = Middleware(Authenticated, service.authentication.for_request)
 
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncGenerator[None]:

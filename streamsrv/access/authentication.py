@@ -56,34 +56,34 @@ class Authentication:
         self._settings = settings
         self._client_secrets = client_secrets
 
-    def of_request(self, connection: HTTPConnection) -> Principal:
+    def for_request(self, connection: HTTPConnection) -> Principal:
         """For everything that needs an API key."""
         principal = self._of_key(connection)
         self._check_page(connection)
         return principal
 
-    def of_session(self, connection: HTTPConnection) -> Principal:
+    def for_session(self, connection: HTTPConnection) -> Principal:
         """For a client that opens a session, for which a client secret is enough. The secret stays unused."""
         secret = self._secret(connection)
         if secret is None:
-            return self.of_request(connection)
+            return self.for_request(connection)
         grant = self._client_secrets.check(secret, int(time.time()))
         self._check_page(connection)
         return Principal(grant.key_id, grant)
 
-    def of_call(self, connection: HTTPConnection) -> Principal:
+    def for_call(self, connection: HTTPConnection) -> Principal:
         """For a client that controls a call, for which the secret that opened the call is enough: used, or expired."""
         secret = self._secret(connection)
         grant = self._client_secrets.identify(secret) if secret is not None and self._settings.api_keys else None
         if grant is None:
-            return self.of_request(connection)
+            return self.for_request(connection)
         self._check_page(connection)
         return Principal(grant.key_id, grant)
 
-    def of_caption_reader(self, connection: HTTPConnection) -> Principal:
+    def for_caption_reader(self, connection: HTTPConnection) -> Principal:
         """For a client that reads captions; on a server with keys that are public, anybody."""
         settings = self._settings
-        return PUBLIC if settings.captions_public and settings.api_keys else self.of_request(connection)
+        return PUBLIC if settings.captions_public and settings.api_keys else self.for_request(connection)
 
     def _of_key(self, connection: HTTPConnection) -> Principal:
         if not self._settings.api_keys:

@@ -27,7 +27,7 @@ async def create(request: Request) -> Response:
     service: Service = request.app.state.service
     calls: Calls = request.app.state.calls
     try:
-        principal = identify(request, service.authentication.of_session)
+        principal = identify(request, service.authentication.for_session)
         _check_installed()
         service.admission.check_session(principal)  # before the body is read: the place is taken after it
         sdp, given = await _read(request)
@@ -45,7 +45,7 @@ async def hang_up(request: Request) -> Response:
     """End a call: with an API key any call, with a client secret the one that it opened."""
     service: Service = request.app.state.service
     calls: Calls = request.app.state.calls
-    principal = identify(request, service.authentication.of_call)
+    principal = identify(request, service.authentication.for_call)
     calls.find(request.path_params["call_id"], principal).hang_up("The call was hung up.")
     return JSONResponse({})
 

@@ -30,7 +30,7 @@ def caption_routes() -> list[Route]:
 def _guarded(answer: Callable[[str, Request, Service], Response]) -> Callable[[Request], Any]:
     async def endpoint(request: Request) -> Response:
         service: Service = request.app.state.service
-        identify(request, service.authentication.of_caption_reader)
+        identify(request, service.authentication.for_caption_reader)
         return answer(request.path_params["room"], request, service)
 
     return endpoint

@@ -15,12 +15,8 @@ from streamsrv.protocol.errors import ProtocolError
 logger = logging.getLogger(__name__)
 
 
-class HttpError(ProtocolError):
-    """A request was refused with a status of its own (other `ProtocolError`s are 400)."""
-
-    def __init__(self, status: int, code: str, message: str, param: str | None = None) -> None:
-        super().__init__(code, message, param)
-        self.status = status
+class HttpError(Refusal):
+    """A request cannot be answered as it is, and has a status of its own (other `ProtocolError`s are 400)."""
 
 
 def error_response(
@@ -47,7 +43,7 @@ def describe(error: Exception) -> JSONResponse:
             code, kind, param = error.code, error.type, error.param
             return error_response(error.status, error.message, code=code, type=kind, param=param, headers=headers)
         case ProtocolError():
-            status = error.status if isinstance(error, HttpError) else _STATUS.get(error.code, 400)
+            status = _STATUS.get(error.code, 400)
             return error_response(status, error.message, code=error.code, type=error.type, param=error.param)
         case Rejected():
             return error_response(400, str(error), code=error.code or "rejected", param=error.param)
@@ -70,6 +66,7 @@ async def protocol_error(connection: HTTPConnection, error: Exception) -> Respon
     """What a route raised, as its response; a WebSocket gets it in place of the upgrade."""
     response = describe(error)
     if isinstance(connection, WebSocket):
+        logger.info("a WebSocket was refused with %d: %s", response.status_code, error)
         await connection.send_denial_response(response)
         return None
     return response

@@ -25,5 +25,5 @@ async def readyz(request: Request) -> Response:
 async def metrics(request: Request) -> Response:
     """`GET /metrics`, for Prometheus; with keys configured it needs one, as everything else does."""
     service: Service = request.app.state.service
-    identify(request, service.authentication.of_request)
+    identify(request, service.authentication.for_request)
     return Response(service.metrics.exposition(), media_type="text/plain; version=0.0.4")

@@ -19,7 +19,7 @@ async def attach(websocket: WebSocket, call_id: str) -> None:
     """
     service: Service = websocket.app.state.service
     calls: Calls = websocket.app.state.calls
-    principal = identify(websocket, service.authentication.of_call)
+    principal = identify(websocket, service.authentication.for_call)
     call = calls.find(call_id, principal)
     log_as(call_id, str(principal))
     await websocket.accept("realtime" if "realtime" in offered_subprotocols(websocket) else None)

@@ -49,7 +49,7 @@ async def realtime(websocket: WebSocket) -> None:
         await attach(websocket, call_id)
         return
     service: Service = websocket.app.state.service
-    principal = identify(websocket, service.authentication.of_session)
+    principal = identify(websocket, service.authentication.for_session)
     session = service.opening.requested(principal, websocket.query_params)
     log_as(session.id, str(principal))
     with await service.admit(principal):

@@ -98,6 +98,11 @@ async def test_the_log_of_a_session_names_it_and_its_principal(server: RunningSe
     assert not [line for line in log.splitlines() if secret in line and "> " not in line], "the client logs its own"
 
 
+async def test_the_log_tells_why_a_session_was_refused_and_to_whom(server: RunningServer, log_until: Log):
+    await refusal(f"{server.realtime_url}?captions=-x", **carrying(KEY))
+    await log_until(server, f"[{key_id(KEY)}] a WebSocket was refused with 400: Invalid value")
+
+
 async def test_without_keys_the_principal_is_loopback(log_until: Log):
     with serving(fake_engines()) as server:
         async with wire(server.realtime_url):
