@@ -2,7 +2,6 @@
 
 from collections import defaultdict
 from collections.abc import Callable
-from dataclasses import dataclass
 from random import Random
 from typing import Any
 
@@ -12,7 +11,8 @@ from numpy.typing import NDArray
 
 from streamsrv.core.inputs import EventReceived, EventRefused, Input, PlaybackReported
 from streamsrv.protocol.client_events import MalformedEvent, decode_client_event
-from streamsrv.testing.player import Player
+from streamsrv.testing.loudspeaker import SimulatedLoudspeaker
+from streamsrv.testing.player import Cut, Player
 from streamsrv.testing.scenario import ClientTraits, NetworkTraits
 from streamsrv.testing.virtual_time import Scheduled, VirtualTime
 
@@ -27,6 +27,11 @@ class Link:
         self._last_ms = 0
         self.in_flight = 0
 
+    @property
+    def longest_ms(self) -> int:
+        """How long a message takes at most."""
+        return self._traits.delay_ms + self._traits.jitter_ms
+
     def send(self, deliver: Callable[[], None], *, awaited: bool = True) -> int:
         """Call `deliver` when the message arrives; return when that is. `awaited`: it is `in_flight` until then."""
         jitter_ms = self._random.randint(0, self._traits.jitter_ms) if self._traits.jitter_ms else 0
@@ -38,17 +43,6 @@ class Link:
     def _arrive(self, deliver: Callable[[], None], awaited: bool) -> None:
         self.in_flight -= awaited
         deliver()
-
-
-@dataclass(frozen=True, slots=True)
-class Cut:
-    """Playback of an item was cut off: `played_ms` of it were heard."""
-
-    played_ms: int
-    known_ms: int | None
-    """From when on the server could know that playback stopped; None: it never could."""
-    truncated_ms: int | None
-    """When the client's `conversation.item.truncate` reached the server, if it sent one."""
 
 
 class SimulatedClient:
@@ -66,17 +60,22 @@ class SimulatedClient:
         self._done_ms = -1
         self._busy_with_tools = 0
         self._next_report: Scheduled | None = None
-        self.cuts: dict[str, Cut] = {}
-        """By item id."""
+        self._loudspeaker = SimulatedLoudspeaker(self._player, time, self._report_playback)
+        self._cuts: dict[str, Cut] = {}
 
     @property
     def player(self) -> Player:
         return self._player
 
     @property
+    def cuts(self) -> dict[str, Cut]:
+        """Where playback was cut off, by item id."""
+        return self._cuts | self._loudspeaker.cuts
+
+    @property
     def idle(self) -> bool:
         """Whether nothing is played, expected or prepared."""
-        busy = self.audible or self._next_report is not None
+        busy = self.audible or self._next_report is not None or not self._loudspeaker.idle
         return not (busy or self._responding or self._busy_with_tools)
 
     def heard_words(self) -> int:
@@ -105,6 +104,9 @@ class SimulatedClient:
 
     def take_audio(self, item_id: str, pcm: NDArray[np.int16], sample_rate: int) -> None:
         """Audio from the server; see `SimulatedVoice` for how words are marked in it."""
+        if self._traits.holds_playback:
+            self._loudspeaker.play(item_id, pcm, sample_rate)
+            return
         word_ends = [(int(sample) + 1) * 1000 // sample_rate for sample in np.flatnonzero(pcm)]
         self._player.play(item_id, len(pcm) * 1000 // sample_rate, word_ends, self._time.now_ms)
         if self._traits.reports_ms is not None and self._next_report is None:
@@ -116,6 +118,14 @@ class SimulatedClient:
             case "session.created" | "session.updated":
                 detection = event["session"]["audio"]["input"]["turn_detection"]
                 self._may_interrupt = bool(detection and detection["interrupt_response"])
+            case "streamsrv.playback.hold":
+                self._loudspeaker.hold()
+            case "streamsrv.playback.resume":
+                self._loudspeaker.resume()
+            case "streamsrv.playback.clear":
+                self._loudspeaker.clear(sent_ms, self._uplink.longest_ms)
+            case "response.output_audio.done" if self._traits.holds_playback:
+                self._loudspeaker.finish(event["item_id"])
             case "input_audio_buffer.speech_started" if self._may_interrupt:
                 self._fall_silent(sent_ms)
             case "response.created":
@@ -132,7 +142,7 @@ class SimulatedClient:
     def _fall_silent(self, told_ms: int | None) -> None:
         """`told_ms`: when the server sent what this is about; None if it is the application's own idea."""
         policy = self._traits.on_interruption
-        if policy == "play_on" or self._traits.held_by_transport:
+        if policy == "play_on" or self._traits.held_by_transport or self._traits.holds_playback:
             return
         now_ms = self._time.now_ms
         for index, item_id in enumerate(self._player.flush(now_ms)):
@@ -149,7 +159,7 @@ class SimulatedClient:
                 )
             if self._traits.reports_ms is not None:
                 self._give_report(item_id, played_ms)
-            self.cuts[item_id] = Cut(played_ms, truncated_ms if told_ms is None else told_ms, truncated_ms)
+            self._cuts[item_id] = Cut(played_ms, truncated_ms if told_ms is None else told_ms, truncated_ms)
 
     def _answer_calls(self, output: list[dict[str, Any]]) -> None:
         calls = [item for item in output if item["type"] == "function_call" and item["status"] == "completed"]
@@ -172,6 +182,9 @@ class SimulatedClient:
                 self._give_report(item_id, item.played_ms(now_ms))
         if self.audible:
             self._next_report = self._time.after(every_ms, self._report)
+
+    def _report_playback(self, item_id: str, played_ms: int, ended: bool) -> None:
+        self._send({"type": "streamsrv.playback.report", "item_id": item_id, "audio_ms": played_ms, "ended": ended})
 
     def _give_report(self, item_id: str, played_ms: int) -> None:
         self._uplink.send(lambda: self._give(PlaybackReported(item_id, played_ms)))

@@ -4,8 +4,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from streamsrv.core.effects import Generate, RecordSpeculation
-from streamsrv.testing.client import Cut
-from streamsrv.testing.player import PlayedItem
+from streamsrv.testing.loudspeaker import REPORT_MS
+from streamsrv.testing.player import Cut, PlayedItem
 from streamsrv.testing.record import Record
 
 ESTIMATED_WORDS = 6
@@ -112,7 +112,8 @@ def _bounds(record: Record, reply: _Reply, at_ms: int) -> _Bounds:
     client, network = record.scenario.client, record.scenario.network
     if cut.truncated_ms is None or cut.truncated_ms >= at_ms:
         early_ms = late_ms = client.buffer_ms + 2 * network.jitter_ms
-        if client.reports_ms is not None:
-            early_ms += client.reports_ms + 2 * network.delay_ms
+        reports_ms = REPORT_MS if client.holds_playback else client.reports_ms
+        if reports_ms is not None:
+            early_ms += reports_ms + 2 * network.delay_ms
     least = 0 if client.on_interruption == "play_on" else item.words_until(cut.played_ms - early_ms) - slack
     return _Bounds(max(0, least), item.words_until(cut.played_ms + late_ms) + slack)

@@ -7,6 +7,17 @@ FOREVER_MS = 10**9
 """While playback is held, what is left of it is due that much later."""
 
 
+@dataclass(frozen=True, slots=True)
+class Cut:
+    """Playback of an item was cut off: `played_ms` of it were heard."""
+
+    played_ms: int
+    known_ms: int | None
+    """From when on the server could know that playback stopped; None: it never could."""
+    truncated_ms: int | None
+    """When the server learned from the client how much was played, if it did."""
+
+
 @dataclass(slots=True)
 class PlayedItem:
     """The audio of one item as the client got it."""

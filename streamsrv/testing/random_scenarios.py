@@ -4,11 +4,13 @@ from collections.abc import Sequence
 from random import Random
 from typing import Any, TypeVar
 
+from streamsrv.core.playback.output_buffer import HOLD_EVENTS
 from streamsrv.core.transcription import PARTIAL_EVENTS
 from streamsrv.errors import EngineError, Overloaded, Rejected, Unavailable
 from streamsrv.protocol.session_object import (
     Audio,
     AudioInput,
+    AudioOutput,
     FunctionTool,
     SemanticVad,
     ServerVad,
@@ -23,6 +25,7 @@ from streamsrv.testing.scenario import (
     ClientTraits,
     MicrophoneTraits,
     NetworkTraits,
+    OnInterruption,
     RecognizerTraits,
     Scenario,
     SynthesizerTraits,
@@ -51,12 +54,14 @@ Choice = TypeVar("Choice")
 _SAYINGS = ("hello", "what is the time", "tell me a story", "no wait", "I want to go to", "mhm", "one two three four")
 _PAUSES_MS = (200, 400, 600, 900, 1500)
 _DELAYS_MS = (0, 30, 120, 400)
+_POLICIES: tuple[OnInterruption, ...] = ("truncate", "truncate_current", "flush", "play_on")
 
 
 def random_scenario(random: Random) -> Scenario:
     """One conversation: up to five acts of a speaker, with whatever may go wrong around them."""
     pick = _Pick(random)
-    session = _session(pick)
+    client = _client(pick)
+    session = _session(pick, client)
     acts: list[Act] = []
     for _ in range(pick.of((1, 2, 3, 4, 5))):
         acts += _acts(pick, session)
@@ -64,7 +69,7 @@ def random_scenario(random: Random) -> Scenario:
         script=tuple(acts),
         session=session,
         microphone=MicrophoneTraits(
-            packet_frames=pick.of((1, 2, 5)),
+            packet_frames=pick.of((1, 2, 5, 32, 64)),
             echo=pick.rarely(0.0, (0.3, 0.7)),  # not understood: who answers his own words goes on for ever
         ),
         network=NetworkTraits(
@@ -72,12 +77,7 @@ def random_scenario(random: Random) -> Scenario:
             jitter_ms=pick.of((0, 20, 100)),
             loss=pick.rarely(0.0, (0.02, 0.2)),
         ),
-        client=ClientTraits(
-            on_interruption=pick.of(("truncate", "truncate_current", "flush", "play_on")),
-            buffer_ms=pick.of((0, 100)),
-            reports_ms=pick.rarely(None, (100,)),
-            held_by_transport=pick.rarely(False, (True,)),
-        ),
+        client=client,
         recognizer=RecognizerTraits(
             final_ms=pick.of((120, 20, 900)),
             tentative_words=pick.of((1, 2)),
@@ -88,7 +88,8 @@ def random_scenario(random: Random) -> Scenario:
             answers=pick.rarely((), ((("look_up", '{"word": 1}'),),)),
             first_ms=pick.of((150, 600)),
             token_ms=pick.of((20, 100)),
-            answer_words=pick.of((8, 30)),
+            answer_words=pick.of((8, 30, 150)),
+            mark_words=pick.rarely(5, (1000,)),
             faults=_faults(pick),
         ),
         synthesizer=SynthesizerTraits(
@@ -119,7 +120,19 @@ class _Pick:
         return self.of(others) if self._random.randint(0, 5) == 5 else usual
 
 
-def _session(pick: _Pick) -> Session:
+def _client(pick: _Pick) -> ClientTraits:
+    buffer_ms = pick.of((0, 100))
+    match pick.of(("stock", "stock", "reports", "holds", "transport")):
+        case "holds":
+            return ClientTraits(buffer_ms=buffer_ms, holds_playback=True)
+        case "transport":
+            return ClientTraits(buffer_ms=buffer_ms, held_by_transport=True)
+        case kind:
+            policy = pick.of(_POLICIES)
+            return ClientTraits(policy, buffer_ms, reports_ms=100 if kind == "reports" else None)
+
+
+def _session(pick: _Pick, client: ClientTraits) -> Session:
     detection: TurnDetection | None = pick.of(
         (
             ServerVad(),
@@ -139,8 +152,11 @@ def _session(pick: _Pick) -> Session:
         output_modalities=[pick.rarely("audio", ("text",))],
         instructions=pick.of(("", "Be brief.")),
         tools=[FunctionTool("look_up")],
-        audio=Audio(input=AudioInput(transcription=transcription, turn_detection=detection)),
-        streamsrv=StreamsrvOptions(events=[PARTIAL_EVENTS]),
+        audio=Audio(
+            input=AudioInput(transcription=transcription, turn_detection=detection),
+            output=AudioOutput(speed=pick.rarely(1.0, (0.25, 0.5, 1.5))),
+        ),
+        streamsrv=StreamsrvOptions(events=[PARTIAL_EVENTS, *([HOLD_EVENTS] if client.holds_playback else ())]),
     )
 
 
@@ -183,6 +199,7 @@ _EVENTS: tuple[tuple[dict[str, Any], ...], ...] = (
     (_TYPED, _RESPOND),
     (_CLIP, _RESPOND),
     ({"type": "response.create", "response": {"conversation": "none", "output_modalities": ["text"]}},),
+    ({"type": "response.create", "response": {"conversation": "none", "output_modalities": ["audio"]}},),
     ({"type": "input_audio_buffer.clear"},),
     ({"type": "session.update", "session": {"instructions": "Be kind."}},),
     ({"type": "conversation.item.delete", "item_id": "item_1"},),

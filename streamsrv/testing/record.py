@@ -6,8 +6,7 @@ from typing import Any
 
 from streamsrv.core.effects import Effect, FeedRecognition, SendAudio, SendEvent
 from streamsrv.core.inputs import AudioAppended, EventReceived, FrameHeard, Input, SpeechOutput
-from streamsrv.testing.client import Cut
-from streamsrv.testing.player import PlayedItem
+from streamsrv.testing.player import Cut, PlayedItem
 from streamsrv.testing.scenario import Scenario
 
 

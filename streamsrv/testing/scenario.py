@@ -44,6 +44,8 @@ class ClientTraits:
     """How much later than possible playback starts."""
     reports_ms: int | None = None
     """Report the playback position this often; None: never."""
+    holds_playback: bool = False
+    """Whether the client asked for `playback.hold`: it holds, resumes and clears as told, and reports playback."""
     held_by_transport: bool = False
     """Whether the transport plays the answers, and not the client."""
     tool_ms: int = 200
@@ -80,6 +82,8 @@ class ChatTraits:
     """From one delta (a word) to the next."""
     answer_words: int = 24
     """Most words in an answer that is made up."""
+    mark_words: int = 5
+    """Words from one punctuation mark to the next in such an answer."""
     faults: tuple[Fault, ...] = ()
     """By request."""
 

@@ -7,7 +7,15 @@ from random import Random
 from typing import Any
 
 from streamsrv.core import effects
-from streamsrv.core.inputs import AudioAppended, EndOfTurnPredicted, FrameHeard, Input, TimerFired
+from streamsrv.core.inputs import (
+    AudioAppended,
+    EndOfTurnPredicted,
+    FrameHeard,
+    Input,
+    PlaybackEnded,
+    PlaybackReported,
+    TimerFired,
+)
 from streamsrv.core.session import SessionCore
 from streamsrv.core.timers import IdleTimeout, SessionExpiring, SessionTimeout, TimerKey
 from streamsrv.engines.vad.base import FRAME_MS
@@ -23,7 +31,7 @@ from streamsrv.testing.voice import SimulatedVoice
 
 CLOCK_AT_START_MS = 86_400_000
 """What the clock given to the core shows when the session starts: it counts from no instant that means anything."""
-LAST_WORD_MS = 120_000
+LAST_WORD_MS = 600_000
 """A conversation in which something still goes on this long after the last act is broken off as unfinished."""
 SILENCE_MS = 1000
 """How long everybody must be silent, beside what the network delays, before a conversation is over."""
@@ -69,7 +77,7 @@ class Simulator:
         self._uplink = Link(scenario.network, self._time, random)
         self._downlink = Link(scenario.network, self._time, random)
         self._client = SimulatedClient(scenario.client, self._time, self._uplink, self.give)
-        self._loudspeaker = SimulatedLoudspeaker(self._client.player, self._time, self.give)
+        self._loudspeaker = SimulatedLoudspeaker(self._client.player, self._time, self._report_playback)
         self._speaker = Speaker(scenario.script, self._client)
         straggling_ms = scenario.straggling_ms
         self._ears = SimulatedEars(scenario.recognizer, straggling_ms, self._time, self.give)
@@ -85,10 +93,10 @@ class Simulator:
         self._actions: dict[type, Callable[[Any], None]] = {
             effects.SendEvent: self._send_event,
             effects.SendAudio: self._send_audio,
-            effects.FinishAudio: self._loudspeaker.finish,  # simulated audio is not resampled: nothing is held back
-            effects.HoldPlayback: self._loudspeaker.hold,
-            effects.ResumePlayback: self._loudspeaker.resume,
-            effects.ClearPlayback: self._loudspeaker.clear,
+            effects.FinishAudio: lambda effect: self._loudspeaker.finish(effect.item_id),
+            effects.HoldPlayback: lambda _: self._loudspeaker.hold(),
+            effects.ResumePlayback: lambda _: self._loudspeaker.resume(),
+            effects.ClearPlayback: lambda _: self._loudspeaker.clear(self._time.now_ms),
             effects.SetFramePacing: self._note,
             effects.OpenRecognition: self._ears.open,
             effects.FeedRecognition: self._ears.feed,
@@ -187,7 +195,8 @@ class Simulator:
         if not self._speaker.finished:
             self._script_ended_ms = self._captured_ms
         network, silent_ms = self._scenario.network, self._captured_ms - self._script_ended_ms
-        if silent_ms < SILENCE_MS + network.delay_ms + network.jitter_ms:
+        packet_ms = self._scenario.microphone.packet_frames * FRAME_MS
+        if silent_ms < SILENCE_MS + packet_ms + network.delay_ms + network.jitter_ms:
             return
         going_on = self._going_on(silent_ms)
         if silent_ms > LAST_WORD_MS:
@@ -214,9 +223,12 @@ class Simulator:
 
     def _send_audio(self, effect: effects.SendAudio) -> None:
         if self._scenario.client.held_by_transport:
-            self._loudspeaker.play(effect)
+            self._loudspeaker.play(effect.place["item_id"], effect.pcm, effect.sample_rate)
             return
         self._downlink.send(lambda: self._client.take_audio(effect.place["item_id"], effect.pcm, effect.sample_rate))
+
+    def _report_playback(self, item_id: str, played_ms: int, ended: bool) -> None:
+        self.give((PlaybackEnded if ended else PlaybackReported)(item_id, played_ms))
 
     def _judge_turn(self, effect: effects.PredictEndOfTurn) -> None:
         traits = self._scenario.turn_model

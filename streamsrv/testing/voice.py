@@ -159,7 +159,7 @@ class SimulatedVoice:
         """Sentences of plain words; the first word says which answer it is."""
         count = self._random.randint(1, self._chat.answer_words)
         said = [PLAIN_WORDS[self._requests % len(PLAIN_WORDS)], *self._random.choices(PLAIN_WORDS, k=count - 1)]
-        for index in range(3, count - 1, 5):
+        for index in range(3, count - 1, self._chat.mark_words):
             said[index] += self._random.choice([".", ",", "?", ""])
         return " ".join(said) + "."
 
