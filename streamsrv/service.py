@@ -15,9 +15,12 @@ from streamsrv.access.client_secrets import ClientSecrets
 from streamsrv.access.opening import Opening, begin_now, max_session_ms
 from streamsrv.access.principal import Principal
 from streamsrv.access.refusal import Refusal
+from streamsrv.audio import opus
 from streamsrv.captions.rooms import Rooms
 from streamsrv.config import Settings
+from streamsrv.core.capabilities import Capabilities
 from streamsrv.core.session import SessionCore
+from streamsrv.engines.absent import ABSENT
 from streamsrv.engines.llm.base import ChatModel
 from streamsrv.engines.llm.charged import ChargedChatModel
 from streamsrv.engines.loaded import Engines
@@ -50,14 +53,16 @@ class Service:
     admission: Admission = field(init=False)
     budget: Budget = field(init=False)
     rooms: Rooms = field(init=False)
+    capabilities: Capabilities = field(init=False)
     _measured: asyncio.Event = field(default_factory=asyncio.Event)
 
     def __post_init__(self) -> None:
+        self.capabilities = _capabilities(self.engines)
         settings = self.settings
         chosen = settings.secret_key
         self.client_secrets = ClientSecrets(chosen.get_secret_value().encode() if chosen else secrets.token_bytes(32))
         self.authentication = Authentication(settings, self.client_secrets)
-        self.opening = Opening(settings, self.client_secrets, self.engines.chat.name)
+        self.opening = Opening(settings, self.client_secrets, self.engines.chat.name, self.capabilities)
         self.admission = Admission(_limits(settings), self.load if settings.admit_by_load else None)
         self.budget = Budget(settings.responses_per_minute_per_key)
         self.metrics.sessions.set_function(lambda: self.admission.sessions)
@@ -115,6 +120,7 @@ class Service:
             holds_playback=speaker is not None,
             max_session_ms=max_session_ms(session, self.settings),
             caption_rooms=principal.caption_rooms,
+            capabilities=self.capabilities,
         )
         engines = self._engines_for(principal)
         logger.info("the session begins")
@@ -172,6 +178,20 @@ def _limits(settings: Settings) -> Limits:
         settings.max_requests,
         settings.max_sessions_per_key,
         settings.max_requests_per_key,
+    )
+
+
+def _capabilities(engines: Engines) -> Capabilities:
+    codecs = {"audio/pcm", "audio/pcmu", "audio/pcma"} | ({"audio/opus"} if opus.is_available() else set[str]())
+    recognizer, synthesizer = engines.recognizer, engines.synthesizer
+    return Capabilities(
+        formats=frozenset(codecs),
+        voices=synthesizer.voices,
+        min_speed=synthesizer.min_speed,
+        max_speed=synthesizer.max_speed,
+        recognizer="" if recognizer.name == ABSENT else recognizer.name,
+        languages=recognizer.languages,
+        takes_prompt=recognizer.takes_prompt,
     )
 
 

@@ -28,6 +28,8 @@ class FakeDecoder:
     """Hears the word "w<n>" where samples have the value n. `gate` holds decodes back; `entered` counts those begun."""
 
     max_window_ms = 30_000
+    languages: frozenset[str] = frozenset()
+    takes_prompt = True
 
     def __init__(self, error: Exception | None = None) -> None:
         self.heard: list[str] = []

@@ -9,15 +9,20 @@ from msgspec import UNSET, UnsetType, structs
 from streamsrv.access.client_secrets import ClientSecrets
 from streamsrv.access.principal import Principal
 from streamsrv.config import Settings
+from streamsrv.core.capabilities import Capabilities
 from streamsrv.ids import new_id
 from streamsrv.protocol.errors import ProtocolError
-from streamsrv.protocol.session_object import Session, transcription_session, update_session
+from streamsrv.protocol.session_object import Session, transcription_session
+from streamsrv.protocol.session_update import update_session
 
 
 class Opening:
     """Makes the sessions of one server. `default_model` is the model of sessions that name none."""
 
-    def __init__(self, settings: Settings, client_secrets: ClientSecrets, default_model: str) -> None:
+    def __init__(
+        self, settings: Settings, client_secrets: ClientSecrets, default_model: str, capabilities: Capabilities
+    ) -> None:
+        self._capabilities = capabilities
         self._settings = settings
         self._client_secrets = client_secrets
         self._default_model = default_model
@@ -33,7 +38,7 @@ class Opening:
             case other:
                 message = f"Invalid value {other!r} for 'session.type': accepted are 'realtime', 'transcription'."
                 raise ProtocolError("invalid_value", message, "session.type")
-        return begin_now(update_session(session, given), self._settings)
+        return begin_now(self._capabilities.fit(update_session(session, given)), self._settings)
 
     def requested(self, principal: Principal, query: Mapping[str, str], given: dict[str, Any] | None = None) -> Session:
         """The session that a client asks for with its secret or with its query; `given` goes on top.
@@ -44,6 +49,7 @@ class Opening:
         if principal.grant is not None:
             session = self._client_secrets.peek(principal.grant, int(time.time()))
             session = update_session(session, given, caption_rooms=principal.caption_rooms)
+            session = self._capabilities.fit(session)
         elif query.get("intent") == "transcription":
             session = self.new({"type": "transcription", **given})
         else:

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Collection
 
 from streamsrv.core.answers.responses import Responses
+from streamsrv.core.capabilities import Capabilities
 from streamsrv.core.clips import take_clip
 from streamsrv.core.collector import Collector
 from streamsrv.core.conversation import Conversation, duplicate_item, to_messages
@@ -61,7 +62,8 @@ from streamsrv.protocol.client_events import (
 )
 from streamsrv.protocol.errors import ErrorDetails, ProtocolError
 from streamsrv.protocol.items import FunctionCallItem, InputAudio, Item, MessageItem, check_item, item_to_wire
-from streamsrv.protocol.session_object import Session, session_to_wire, update_session
+from streamsrv.protocol.session_object import Session, session_to_wire
+from streamsrv.protocol.session_update import update_session
 
 
 class SessionCore:
@@ -70,7 +72,8 @@ class SessionCore:
     `new_id` makes ids from a prefix. `speculative`: answers may be begun in the last pause of a turn.
     `holds_playback`: the transport plays the answers (`channel.Speaker`), not the client. `max_session_ms`: the session
     ends after that, as its `expires_at` says; 0: never. `caption_rooms`: those that the client may speak in; None: all.
-    All times are ms: of the session's own audio, or (`now_ms`) of the driver's clock.
+    `capabilities`: what it may ask for. All times are ms: of the session's own audio, or (`now_ms`) of the driver's
+    clock.
     """
 
     def __init__(
@@ -83,15 +86,19 @@ class SessionCore:
         holds_playback: bool = False,
         max_session_ms: int = 0,
         caption_rooms: Collection[str] | None = None,
+        capabilities: Capabilities | None = None,
     ) -> None:
-        self.session = session
+        self._capabilities = capabilities or Capabilities()
+        self.session = self._capabilities.fit(session)
         self._new_id = new_id
         self._effects = Collector()  # of the input that is being handled
         self._conversation = Conversation(new_id("conv"))
         self._input = InputBuffer(session.audio.input, new_id)
         self._output = OutputBuffer(self._conversation, held_by_transport=holds_playback)
         self._transcriptions = Transcriptions(session, self._input, new_id)
-        self._responses = Responses(self._conversation, self._output, RateLimit(responses_per_minute), new_id)
+        self._responses = Responses(
+            self._conversation, self._output, RateLimit(responses_per_minute), new_id, self._capabilities
+        )
         self._microphone = Microphone(is_call=holds_playback)
         self._turns = TurnTaking(self._input, self._responses, self._output, self._microphone)
         self._idle = IdleTimer(self._input, self._responses, self._output)
@@ -321,8 +328,12 @@ class SessionCore:
 
     def _update(self, event: SessionUpdate) -> None:
         held = self.session
-        voice_used, rooms = self._output.used, self._caption_rooms
-        self.session = update_session(held, event.session, voice_used=voice_used, caption_rooms=rooms)
+        update = update_session(held, event.session, caption_rooms=self._caption_rooms)
+        updated = self._capabilities.fit(update)
+        if self._output.used and updated.voice != held.voice:
+            message = "Cannot update a conversation's voice if assistant audio is present."
+            raise ProtocolError("cannot_update_voice", message, "session.audio.output.voice")
+        self.session = updated
         if self.session.audio.input.turn_detection is None:
             self._effects.add(self._turns.drop_candidate(self._now_ms))
         self._configure()

@@ -14,6 +14,8 @@ class AbsentRecognizer:
     """Hears nothing: whoever asks is told that this server has no recogniser."""
 
     name = ABSENT
+    languages: frozenset[str] = frozenset()
+    takes_prompt = True
 
     def open(self, options: RecognitionOptions) -> RecognitionStream:
         raise Unavailable("This server has no speech recogniser.")
@@ -29,6 +31,7 @@ class AbsentSynthesizer:
     name = ABSENT
     sample_rate = 24_000
     voices: tuple[str, ...] = ()
+    min_speed, max_speed = 0.25, 4.0
 
     async def stream(self, text: str, options: SpeechOptions) -> AsyncGenerator[SpeechChunk, None]:
         raise Unavailable("This server has no voice.")

@@ -2,7 +2,6 @@
 
 from typing import Any, cast
 
-import msgspec
 from starlette.datastructures import UploadFile
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
@@ -12,7 +11,8 @@ from streamsrv.access.refusal import Refusal
 from streamsrv.errors import EngineError
 from streamsrv.http.errors import HttpError, describe
 from streamsrv.http.request_body import read_body, read_form
-from streamsrv.protocol.errors import ProtocolError
+from streamsrv.protocol.errors import ProtocolError, unknown_parameter
+from streamsrv.protocol.json_values import UnreadableJson, read_json
 from streamsrv.service import Service
 from streamsrv.transports.webrtc.calls import Calls, webrtc_is_installed
 
@@ -75,6 +75,9 @@ async def _read_form(request: Request) -> tuple[str, dict[str, Any]]:
         parts = {name: await value.read() if isinstance(value, UploadFile) else value for name, value in form.items()}
     finally:
         await form.close()
+    for name in parts:
+        if name not in ("sdp", "session"):
+            raise unknown_parameter(name, "", ("sdp", "session"))
     if "sdp" not in parts:
         raise ProtocolError("missing_required_parameter", "Missing required parameter: 'sdp'.", "sdp")
     sdp = _text(parts["sdp"], "sdp")
@@ -85,9 +88,9 @@ async def _read_form(request: Request) -> tuple[str, dict[str, Any]]:
 
 def _session_fields(text: str | bytes) -> dict[str, Any]:
     try:
-        value = msgspec.json.decode(text)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise ProtocolError("invalid_json", f"'session' is not valid JSON: {error}.", "session") from None
+        value = read_json(text)
+    except UnreadableJson as error:
+        raise ProtocolError("invalid_json", f"'session' cannot be read: {error}.", "session") from None
     if not isinstance(value, dict):
         raise ProtocolError("invalid_value", "'session' is not a JSON object.", "session")
     return cast("dict[str, Any]", value)

@@ -13,14 +13,14 @@ from streamsrv.protocol.session_object import session_to_wire
 from streamsrv.service import Service
 
 
-class Expiry(Struct):
+class Expiry(Struct, forbid_unknown_fields=True):
     """Seconds after the secret was made. A session that it opened lives on."""
 
     anchor: Literal["created_at"] = "created_at"
     seconds: Annotated[int, Meta(ge=10, le=7200)] = 600
 
 
-class ClientSecretRequest(Struct):
+class ClientSecretRequest(Struct, forbid_unknown_fields=True):
     expires_after: Expiry = field(default_factory=Expiry)
     session: dict[str, Any] = {}
 

@@ -11,6 +11,7 @@ from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.requests import Request
 
 from streamsrv.http.errors import HttpError
+from streamsrv.protocol import json_values
 from streamsrv.protocol.errors import ProtocolError, from_validation
 
 MAX_JSON_BYTES = 4 * 1024 * 1024
@@ -26,9 +27,9 @@ Parsed = TypeVar("Parsed")
 async def read_json(request: Request, expected: type[Parsed]) -> Parsed:
     """Read and validate a JSON object; a field that is null counts as not given. Raises `ProtocolError`."""
     try:
-        value = msgspec.json.decode(await read_body(request, MAX_JSON_BYTES))
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise ProtocolError("invalid_json", f"The body is not valid JSON: {error}.") from None
+        value = json_values.read_json(await read_body(request, MAX_JSON_BYTES))
+    except json_values.UnreadableJson as error:
+        raise ProtocolError("invalid_json", f"The body cannot be read: {error}.") from None
     if not isinstance(value, dict):
         raise ProtocolError("invalid_json", "The body is not a JSON object.")
     given = {name: held for name, held in cast("dict[str, Any]", value).items() if held is not None}

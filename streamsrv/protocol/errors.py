@@ -1,6 +1,7 @@
 """Errors of the wire protocol: what a client is told when an event cannot be obeyed."""
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -10,8 +11,11 @@ from msgspec import inspect
 
 _PATH = re.compile(r"^(?P<text>.*?)(?: - at `(?:key in )?\$(?P<path>[^`]*)`)?$", re.DOTALL)
 _MISSING = re.compile(r"Object missing required field `(?P<field>[^`]+)`")
+_UNKNOWN = re.compile(r"Object contains unknown field `(?P<field>.*)`", re.DOTALL)
 _UNSEEN = object()
 _type_info = cache(inspect.type_info)  # it takes most of a millisecond, and there are a few types only
+MAX_QUOTED = 60
+"""Characters of a client's value that an error quotes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +55,8 @@ def from_validation(error: msgspec.ValidationError, value: object, expected: Any
     if missing := _MISSING.match(text):
         param = f"{param}.{missing['field']}".lstrip(".")
         return ProtocolError("missing_required_parameter", f"Missing required parameter: '{param}'.", param)
+    if unknown := _UNKNOWN.match(text):
+        return unknown_parameter(unknown["field"], param, _fields(_type_info(expected), _steps(path), value))
     found = _look_up(value, path)
     held = "" if found is _UNSEEN else f" {_shorten(found)}"
     field = f" for '{param}'" if param else ""
@@ -60,6 +66,14 @@ def from_validation(error: msgspec.ValidationError, value: object, expected: Any
         accepted = ", ".join(map(repr, choices))
         reason = f"{reason} or {accepted}" if text.startswith("Expected") else f"accepted are {accepted}"
     return ProtocolError("invalid_value", f"Invalid value{held}{field}: {reason}.", param or None)
+
+
+def unknown_parameter(name: str, parent: str, accepted: Iterable[str] = (), hint: str = "") -> ProtocolError:
+    """The error for a field that an object does not have; `parent` is the path of the object."""
+    param = f"{parent}.{_shorten_text(name)}".lstrip(".")
+    names = ", ".join(f"'{field}'" for field in accepted)
+    hint = hint or (f"Accepted there: {names}." if names else "")
+    return ProtocolError("unknown_parameter", f"Unknown parameter: '{param}'. {hint}".rstrip(), param)
 
 
 def _look_up(value: Any, path: str) -> object:
@@ -96,6 +110,32 @@ def _choices(expected: inspect.Type, steps: list[str | int]) -> list[object]:
     return list(dict.fromkeys(choices))
 
 
+def _fields(expected: inspect.Type, steps: list[str | int], value: Any) -> list[str]:
+    """The fields of the struct at the end of `steps`; of several by tag the one that `value` has."""
+    kinds = expected.types if isinstance(expected, inspect.UnionType) else (expected,)
+    for kind in kinds:
+        if isinstance(kind, inspect.StructType):
+            if len(kinds) > 1 and kind.tag_field and _look_up(value, f".{kind.tag_field}") != kind.tag:
+                continue
+            if not steps:
+                tag = [kind.tag_field] if kind.tag_field else []
+                return [*tag, *(field.encode_name for field in kind.fields)]
+            below = next((field.type for field in kind.fields if field.encode_name == steps[0]), None)
+            if below is not None:
+                return _fields(below, steps[1:], _look_up(value, f".{steps[0]}"))
+        elif isinstance(kind, inspect.ListType) and steps:
+            return _fields(kind.item_type, steps[1:], _look_up(value, f"[{steps[0]}]"))
+    return []
+
+
 def _shorten(value: object) -> str:
-    text = msgspec.json.encode(value).decode()
-    return text if len(text) <= 60 else f"{text[:57]}..."
+    if isinstance(value, str):
+        value = value[: MAX_QUOTED + 1]
+    try:
+        return _shorten_text(msgspec.json.encode(value).decode())
+    except (RecursionError, UnicodeError, OverflowError):
+        return "(unreadable)"
+
+
+def _shorten_text(text: str) -> str:
+    return text if len(text) <= MAX_QUOTED else f"{text[: MAX_QUOTED - 3]}..."

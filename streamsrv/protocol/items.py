@@ -11,63 +11,72 @@ from msgspec import Meta, Struct
 from streamsrv.protocol.errors import ProtocolError
 
 MAX_TEXT = 200_000
-"""Characters in one item."""
+"""Characters in one item, without its ids."""
 
+MAX_ID = 128
+"""Characters in an id of the client's."""
+
+Id = Annotated[str, Meta(min_length=1, max_length=MAX_ID)]
+OptionalId = Annotated[str, Meta(max_length=MAX_ID)]
+"""An id that the server makes up if it is empty."""
 BoundedText = Annotated[str, Meta(max_length=MAX_TEXT)]
 Status = Literal["completed", "incomplete", "in_progress"]
 
 
-class InputText(Struct, tag="input_text"):
+class InputText(Struct, forbid_unknown_fields=True, tag="input_text"):
     text: BoundedText
 
 
-class InputAudio(Struct, tag="input_audio"):
+class InputAudio(Struct, forbid_unknown_fields=True, tag="input_audio"):
     """`audio` (decoded from base64) only arrives from clients; it is never sent back."""
 
-    transcript: str | None = None
+    transcript: BoundedText | None = None
     audio: bytes | None = None
 
 
-class OutputText(Struct, tag="output_text"):
+class OutputText(Struct, forbid_unknown_fields=True, tag="output_text"):
     text: BoundedText
 
 
-class OutputAudio(Struct, tag="output_audio"):
+class OutputAudio(Struct, forbid_unknown_fields=True, tag="output_audio"):
+    """`audio` is null where clients send it: what was spoken elsewhere is known by its words."""
+
     transcript: BoundedText = ""
+    audio: None = None
 
 
 Part = InputText | InputAudio | OutputText | OutputAudio
 
 
-class MessageItem(Struct, tag="message", kw_only=True):
-    id: str = ""
+class MessageItem(Struct, forbid_unknown_fields=True, tag="message", kw_only=True):
+    id: OptionalId = ""
     object: Literal["realtime.item"] = "realtime.item"
     status: Status = "completed"
     role: Literal["user", "assistant", "system"]
     content: Annotated[list[Part], Meta(max_length=64)]
 
 
-class FunctionCallItem(Struct, tag="function_call", kw_only=True):
-    id: str = ""
+class FunctionCallItem(Struct, forbid_unknown_fields=True, tag="function_call", kw_only=True):
+    id: OptionalId = ""
     object: Literal["realtime.item"] = "realtime.item"
     status: Status = "completed"
-    name: str
-    call_id: str = ""
+    name: Annotated[str, Meta(min_length=1, max_length=128)]
+    call_id: OptionalId = ""
     arguments: BoundedText
 
 
-class FunctionCallOutputItem(Struct, tag="function_call_output", kw_only=True):
-    id: str = ""
+class FunctionCallOutputItem(Struct, forbid_unknown_fields=True, tag="function_call_output", kw_only=True):
+    id: OptionalId = ""
     object: Literal["realtime.item"] = "realtime.item"
     status: Status = "completed"
-    call_id: str
+    call_id: Id
     output: BoundedText
 
 
-class ItemReference(Struct, tag="item_reference"):
+class ItemReference(Struct, forbid_unknown_fields=True, tag="item_reference"):
     """An item of the conversation by its id, in the `input` of a `response.create`."""
 
-    id: str
+    id: Id
 
 
 Item = MessageItem | FunctionCallItem | FunctionCallOutputItem
@@ -80,22 +89,22 @@ _PARTS_OF_ROLE: dict[str, tuple[type[Part], ...]] = {
 
 
 def text_length(item: Item) -> int:
-    """Characters that an item holds."""
+    """Characters that an item holds, those of its ids among them."""
     match item:
         case MessageItem():
             texts = (
                 part.text if isinstance(part, InputText | OutputText) else part.transcript for part in item.content
             )
-            return sum(len(text or "") for text in texts)
+            return len(item.id) + sum(len(text or "") for text in texts)
         case FunctionCallItem():
-            return len(item.name) + len(item.arguments)
+            return len(item.id) + len(item.call_id) + len(item.name) + len(item.arguments)
         case FunctionCallOutputItem():
-            return len(item.output)
+            return len(item.id) + len(item.call_id) + len(item.output)
 
 
 def check_item(item: Item, param: str = "item") -> None:
     """Refuse an item that is too long, and a message whose content parts do not belong to its role."""
-    if (length := text_length(item)) > MAX_TEXT:
+    if (length := text_length(item)) > MAX_TEXT + 2 * MAX_ID:
         raise ProtocolError(
             "invalid_value", f"Invalid item: {length} characters; at most {MAX_TEXT} are accepted.", param
         )

@@ -67,6 +67,8 @@ class ScriptedRecognizer(CountsStreams):
     """
 
     name = "scripted-recognizer"
+    languages: frozenset[str] = frozenset()
+    takes_prompt = True
 
     def __init__(self, text: str = "hello", partials: Sequence[tuple[int, Transcript]] = ()) -> None:
         self.text = text
@@ -163,7 +165,8 @@ class ToneSynthesizer(CountsStreams):
 
     name = "tone"
     sample_rate = SPEECH_RATE
-    voices: tuple[str, ...] = ("tone",)
+    voices: tuple[str, ...] = ("tone", "bell")
+    min_speed, max_speed = 0.25, 4.0
 
     async def stream(self, text: str, options: SpeechOptions) -> AsyncGenerator[SpeechChunk, None]:
         samples = np.arange(len(text) * SPEECH_RATE * 60 // 1000)

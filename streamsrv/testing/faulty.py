@@ -23,6 +23,8 @@ class FaultyRecognizer:
 
     def __init__(self, recognizer: Recognizer, *faults: Fault, clock: Clock | None = None) -> None:
         self.name = f"faulty-{recognizer.name}"
+        self.languages = recognizer.languages
+        self.takes_prompt = recognizer.takes_prompt
         self._recognizer = recognizer
         self._faults = faults
         self._clock = clock or WallClock()
@@ -98,6 +100,7 @@ class FaultySynthesizer:
         self.name = f"faulty-{synthesizer.name}"
         self.sample_rate = synthesizer.sample_rate
         self.voices = synthesizer.voices
+        self.min_speed, self.max_speed = synthesizer.min_speed, synthesizer.max_speed
         self._synthesizer = synthesizer
         self._faults = faults
         self._clock = clock or WallClock()

@@ -30,17 +30,17 @@ VALID = [
             "tools": [{"type": "function", "name": "f", "description": "d", "parameters": {"type": "object"}}],
             "tool_choice": {"type": "function", "name": "f"},
             "max_output_tokens": 5,
-            "truncation": {"type": "retention_ratio", "retention_ratio": 0.5},
+            "truncation": "auto",
             "tracing": {"workflow_name": "w"},
             "prompt": None,
-            "include": ["x"],
+            "include": [],
             "parallel_tool_calls": True,
             "reasoning": {"effort": "low"},
-            "streamsrv": {"events": ["a"]},
+            "streamsrv": {"events": ["words.timed"]},
             "audio": {
                 "input": {
                     "format": {"type": "audio/pcm", "rate": 24000},
-                    "noise_reduction": {"type": "near_field"},
+                    "noise_reduction": None,
                     "transcription": {"model": "m", "language": "en", "prompt": "p"},
                     "turn_detection": {
                         "type": "server_vad",
@@ -73,6 +73,8 @@ VALID = [
                 {"type": "item_reference", "id": "u1"},
             ],
             "parallel_tool_calls": False,
+            "reasoning": None,
+            "prompt": None,
         },
     },
     {

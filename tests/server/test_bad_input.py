@@ -2,7 +2,6 @@
 
 import asyncio
 import base64
-import json
 
 import pytest
 from websockets.exceptions import ConnectionClosed
@@ -145,14 +144,14 @@ async def test_an_interruption_reaches_the_provider():
         assert chat.cancelled == 1
 
 
-async def test_one_event_in_many_pieces_of_json_noise(server):
-    """Fields we do not know are ignored wherever they are."""
+async def test_a_field_that_is_not_known_is_refused_and_nothing_of_its_event_is_done(server):
     async with wire(server.realtime_url) as client:
         audio = base64.b64encode(quiet(20)).decode()
-        await client.connection.send(
-            json.dumps({"type": "input_audio_buffer.append", "audio": audio, "codec": {"x": [1]}, "event_id": "e"})
-        )
-        await client.send("session.update", session={"voice_mode": True, "audio": {"input": {"gain": 3}}})
-        session = (await client.until("session.updated"))["session"]
-        assert "voice_mode" not in session
-        assert "gain" not in session["audio"]["input"]
+        await client.send("input_audio_buffer.append", audio=audio, codec={"x": [1]}, event_id="e")
+        error = await client.error()
+        assert (error["code"], error["param"], error["event_id"]) == ("unknown_parameter", "codec", "e")
+        await client.send("session.update", session={"instructions": "x", "audio": {"input": {"gain": 3}}})
+        error = await client.error()
+        assert (error["code"], error["param"]) == ("unknown_parameter", "session.audio.input.gain")
+        await client.send("session.update", session={})
+        assert (await client.until("session.updated"))["session"]["instructions"] != "x"

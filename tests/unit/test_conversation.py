@@ -89,7 +89,7 @@ def test_another_item_with_the_id_of_one_is_shown_as_itself():
 
 
 def test_a_conversation_is_full_by_what_its_items_hold_now(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr("streamsrv.core.conversation.MAX_CHARACTERS", 10)
+    monkeypatch.setattr("streamsrv.core.conversation.MAX_CHARACTERS", 13)
     conversation = Conversation("conv")
     conversation.add(said("12345", "a"))
     answer = MessageItem(id="b", status="in_progress", role="assistant", content=[])

@@ -9,8 +9,8 @@ from streamsrv.protocol.session_object import (
     Session,
     session_to_wire,
     transcription_session,
-    update_session,
 )
+from streamsrv.protocol.session_update import update_session
 
 SESSION = Session(id="sess_1", expires_at=1, model="gpt-realtime")
 
@@ -46,8 +46,131 @@ def test_null_clears():
     assert cleared.audio.input.turn_detection is None
 
 
-def test_the_servers_own_fields_and_unknown_ones_are_ignored():
-    assert update_session(SESSION, {"id": "mine", "expires_at": 5, "shoe_size": 43}) == SESSION
+def test_a_session_object_may_be_sent_back_as_it_came():
+    for session in (SESSION, transcription_session("sess_2")):
+        assert update_session(session, session_to_wire(session)) == session
+
+
+@pytest.mark.parametrize("field", [{"id": "mine"}, {"expires_at": 5}, {"object": "x"}])
+def test_the_servers_own_fields_cannot_be_changed(field: dict):
+    assert refusal(field).param == f"session.{next(iter(field))}"
+
+
+@pytest.mark.parametrize("given", [{"model": "other"}, {"tracing": "auto"}, {"tracing": {"workflow_name": "w"}}])
+def test_what_stock_clients_always_send_has_no_effect_and_is_not_echoed(given: dict):
+    assert update_session(SESSION, given) == SESSION
+
+
+@pytest.mark.parametrize("given", [{"model": 3}, {"tracing": 3}, {"tracing": {"x": 1}}, {"model": "m" * 300}])
+def test_it_is_validated_all_the_same(given: dict):
+    assert (refusal(given).param or "").startswith(f"session.{next(iter(given))}")
+
+
+@pytest.mark.parametrize(
+    ("update", "param"),
+    [
+        ({"shoe_size": 43}, "session.shoe_size"),
+        ({"audio": {"gain": 3}}, "session.audio.gain"),
+        ({"audio": {"input": {"gain": 3}}}, "session.audio.input.gain"),
+        ({"audio": {"input": {"transcription": {"delay": "low"}}}}, "session.audio.input.transcription.delay"),
+        ({"audio": {"input": {"transcription": {"keywords": ["a"]}}}}, "session.audio.input.transcription.keywords"),
+        ({"audio": {"input": {"format": {"type": "audio/pcm", "channels": 2}}}}, "session.audio.input.format.channels"),
+        ({"audio": {"input": {"turn_detection": {"type": "semantic_vad", "idle_timeout_ms": 6000}}}},
+         "session.audio.input.turn_detection.idle_timeout_ms"),
+        ({"audio": {"input": {"turn_detection": {"type": "semantic_vad", "threshold": 0.5}}}},
+         "session.audio.input.turn_detection.threshold"),
+        ({"audio": {"input": {"turn_detection": {"type": "server_vad", "eagerness": "low"}}}},
+         "session.audio.input.turn_detection.eagerness"),
+        ({"audio": {"input": {"turn_detection": {"eagerness": "low"}}}},
+         "session.audio.input.turn_detection.eagerness"),
+        ({"audio": {"output": {"voice": {"id": "v", "x": 1}}}}, "session.audio.output.voice.x"),
+        ({"tools": [{"type": "function", "name": "f", "strict": True}]}, "session.tools[0].strict"),
+        ({"tool_choice": {"type": "function", "name": "f", "x": 1}}, "session.tool_choice.x"),
+        ({"streamsrv": {"x": 1}}, "session.streamsrv.x"),
+        ({"streamsrv": {"captions": {"room": "a", "x": 1}}}, "session.streamsrv.captions.x"),
+    ],
+)  # fmt: skip
+def test_an_unknown_field_is_named_at_any_depth(update: dict, param: str):
+    error = refusal(update)
+    assert (error.code, error.param) == ("unknown_parameter", param)
+    assert error.message.startswith(f"Unknown parameter: '{param}'.")
+
+
+@pytest.mark.parametrize(
+    ("name", "instead"),
+    [
+        ("modalities", "'session.output_modalities'"),
+        ("input_audio_format", "'session.audio.input.format'"),
+        ("output_audio_format", "'session.audio.output.format'"),
+        ("input_audio_transcription", "'session.audio.input.transcription'"),
+        ("input_audio_noise_reduction", "'session.audio.input.noise_reduction'"),
+        ("turn_detection", "'session.audio.input.turn_detection'"),
+        ("voice", "'session.audio.output.voice'"),
+        ("speed", "'session.audio.output.speed'"),
+        ("max_response_output_tokens", "'session.max_output_tokens'"),
+        ("temperature", "nothing"),
+    ],
+)
+@pytest.mark.parametrize("value", ["g711_ulaw", None, 0.8])
+def test_a_name_of_the_beta_is_refused_with_what_replaced_it(name: str, instead: str, value: object):
+    error = refusal({"instructions": "x", name: value})
+    assert (error.code, error.param) == ("unknown_parameter", f"session.{name}")
+    assert instead in error.message
+
+
+@pytest.mark.parametrize(
+    ("update", "param"),
+    [
+        ({"truncation": "disabled"}, "truncation"),
+        ({"truncation": {"type": "retention_ratio", "retention_ratio": 0.5}}, "truncation"),
+        ({"audio": {"input": {"noise_reduction": {"type": "near_field"}}}}, "audio.input.noise_reduction"),
+        ({"include": ["item.input_audio_transcription.logprobs"]}, "include"),
+        ({"include": "x"}, "include"),
+        ({"prompt": {"id": "p"}}, "prompt"),
+        ({"streamsrv": {"events": ["transcription.parts"]}}, "streamsrv.events[0]"),
+    ],
+)
+def test_what_is_not_done_is_refused(update: dict, param: str):
+    assert refusal(update).param == f"session.{param}"
+
+
+def test_what_is_off_may_be_told():
+    update = {
+        "truncation": "auto", "include": [], "prompt": None, "tracing": None,
+        "audio": {"input": {"noise_reduction": None, "turn_detection": {"type": "semantic_vad", "idle_timeout_ms": None}}},
+    }  # fmt: skip
+    session = update_session(SESSION, update)
+    assert session.audio.input.turn_detection == SemanticVad()
+
+
+def test_null_below_audio_means_the_default():
+    held = update_session(SESSION, {"audio": {"output": {"speed": 1.2, "format": {"type": "audio/pcmu"}}}})
+    cleared = update_session(held, {"audio": {"output": {"speed": None, "format": None}}})
+    assert cleared.audio == SESSION.audio
+
+
+@pytest.mark.parametrize("kind", ["audio/pcmu", "audio/pcma"])
+@pytest.mark.parametrize("side", ["input", "output"])
+def test_a_rate_that_a_format_does_not_have_is_refused(kind: str, side: str):
+    for rate in (16000, 24000, 48000, "8000"):
+        error = refusal({"audio": {side: {"format": {"type": kind, "rate": rate}}}})
+        assert (error.code, error.param) == ("invalid_value", f"session.audio.{side}.format.rate")
+        assert "8000" in error.message
+    told = update_session(SESSION, {"audio": {side: {"format": {"type": kind, "rate": 8000}}}})
+    assert session_to_wire(told)["audio"][side]["format"] == {"type": kind}
+
+
+@pytest.mark.parametrize(
+    "update",
+    [
+        {"instructions": "x"}, {"tools": []}, {"output_modalities": ["text"]}, {"model": "m"}, {"tool_choice": "auto"},
+        {"audio": {"output": {"voice": "x"}}},
+    ],
+)  # fmt: skip
+def test_a_transcription_session_refuses_what_is_for_responses(update: dict):
+    with pytest.raises(ProtocolError) as refused:
+        update_session(transcription_session("sess_2"), update)
+    assert refused.value.code == "unknown_parameter"
 
 
 def test_a_missing_type_is_accepted_and_another_one_refused():
@@ -82,13 +205,6 @@ def test_a_wrong_field_is_named_with_its_value_and_what_is_accepted(update: dict
 
 def test_a_missing_field_is_named():
     assert refusal({"tools": [{"type": "function"}]}).code == "missing_required_parameter"
-
-
-def test_the_voice_cannot_change_once_it_was_heard():
-    with pytest.raises(ProtocolError) as refused:
-        update_session(SESSION, {"audio": {"output": {"voice": "other"}}}, voice_used=True)
-    assert refused.value.code == "cannot_update_voice"
-    update_session(SESSION, {"audio": {"output": {"speed": 1.2}}}, voice_used=True)
 
 
 def test_a_transcription_session_shows_its_input_alone():

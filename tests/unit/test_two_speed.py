@@ -60,6 +60,9 @@ class ScriptedStream:
 class ScriptedRecognizer:
     """A fake recogniser; `streams` are those it opened."""
 
+    languages: frozenset[str] = frozenset()
+    takes_prompt = True
+
     def __init__(self, name: str, error: EngineError | None = None) -> None:
         self.name = name
         self.streams: list[ScriptedStream] = []

@@ -2,14 +2,13 @@
 
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, replace
-from typing import Any, cast
 
-import msgspec
-from msgspec import UNSET
+from msgspec import UNSET, structs
 
 from streamsrv.core.answers.output_items import WORD_EVENTS, ResponsePlan, SpokenMessage
 from streamsrv.core.answers.response import Response
 from streamsrv.core.answers.speculation import Speculation
+from streamsrv.core.capabilities import Capabilities
 from streamsrv.core.collector import Collector
 from streamsrv.core.conversation import Conversation, to_messages, unknown_call
 from streamsrv.core.effects import ClearTimer, Effect, Generate, RecordSpeculation, RecordTurn, SetTimer, StopGeneration
@@ -21,7 +20,7 @@ from streamsrv.core.timers import ResponseTimeout
 from streamsrv.engines.llm.base import ChatOptions, Delta, Tool
 from streamsrv.engines.tts.base import SpeechOptions
 from streamsrv.protocol.client_events import ResponseOptions
-from streamsrv.protocol.errors import ProtocolError, from_validation
+from streamsrv.protocol.errors import ProtocolError
 from streamsrv.protocol.items import (
     FunctionCallItem,
     FunctionCallOutputItem,
@@ -32,7 +31,7 @@ from streamsrv.protocol.items import (
     check_item,
     refuse_audio,
 )
-from streamsrv.protocol.session_object import AudioOutput, NamedFunction, Session, VoiceId, check_available
+from streamsrv.protocol.session_object import AudioOutput, NamedFunction, Session, VoiceId
 
 STALL_MS = 30_000
 """A response without any progress for this long has failed."""
@@ -77,7 +76,9 @@ class Responses:
         output_buffer: OutputBuffer,
         rate_limit: RateLimit,
         new_id: Callable[[str], str],
+        capabilities: Capabilities,
     ) -> None:
+        self._capabilities = capabilities
         self._conversation = conversation
         self._output = output_buffer
         self._rate_limit = rate_limit
@@ -355,7 +356,7 @@ class Responses:
         return items
 
     def _plan(self, options: ResponseOptions, session: Session, in_conversation: bool) -> ResponsePlan:
-        output = _audio_output(options, session)
+        output = self._capabilities.output(_audio_output(options, session), "response.audio.output")
         modalities = session.output_modalities if options.output_modalities is UNSET else options.output_modalities
         max_tokens = session.max_output_tokens if options.max_output_tokens is UNSET else options.max_output_tokens
         voice = output.voice.id if isinstance(output.voice, VoiceId) else output.voice
@@ -390,14 +391,8 @@ def _request(options: ResponseOptions, session: Session, items: list[Item] | Non
 
 
 def _audio_output(options: ResponseOptions, session: Session) -> AudioOutput:
-    if options.audio is UNSET:
-        return session.audio.output
-    merged: dict[str, Any] = msgspec.to_builtins(session.audio.output)
-    given: Any = options.audio.get("output")
-    merged |= cast("dict[str, Any]", given) if isinstance(given, dict) else {}
-    try:
-        output = msgspec.convert(merged, AudioOutput)
-    except msgspec.ValidationError as error:
-        raise from_validation(error, merged, AudioOutput, "response.audio.output") from None
-    check_available(output.format, "response.audio.output.format")
-    return output
+    held = session.audio.output
+    if options.audio is UNSET or options.audio.output is UNSET:
+        return held
+    given = structs.asdict(options.audio.output)
+    return structs.replace(held, **{name: value for name, value in given.items() if value is not UNSET})

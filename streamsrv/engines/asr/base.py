@@ -90,6 +90,10 @@ class Recognizer(Protocol):
     """A loaded speech-recognition model or service, shared by all sessions."""
 
     name: str
+    languages: frozenset[str]
+    """ISO 639-1 codes of the languages it knows; empty: every one."""
+    takes_prompt: bool
+    """Whether it makes use of `RecognitionOptions.prompt`."""
 
     def open(self, options: RecognitionOptions) -> RecognitionStream:
         """Start an utterance; raises `Overloaded` when the engine can take no more."""

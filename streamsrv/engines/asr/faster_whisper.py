@@ -16,7 +16,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import faster_whisper
 import numpy as np
@@ -97,16 +97,22 @@ def open_model(files: Mapping[str, Path], options: WhisperOptions) -> Any:
     )
 
 
+_WHISPER_CODES = {"jv": "jw"}
+"""Where Whisper's code of a language is not that of ISO 639-1."""
+_ISO_CODES = {whisper: iso for iso, whisper in _WHISPER_CODES.items()}
+
+
 class WhisperDecoder:
     """Decodes windows of speech in the model's languages; thread-safe, as CTranslate2 is."""
 
     max_window_ms = 28_000
+    takes_prompt = True
 
     def __init__(self, model: Any, options: WhisperOptions) -> None:
         self._model = model
         self._options = options
         self._multilingual: bool = model.model.is_multilingual
-        self._languages = frozenset[str](model.supported_languages)
+        self.languages = frozenset(_ISO_CODES.get(code, code) for code in cast("list[str]", model.supported_languages))
 
     def decode(self, samples: NDArray[np.float32], options: RecognitionOptions) -> Hypothesis:
         """Recognise mono speech at 16 kHz in -1..1, without timestamps; uses the language and the prompt."""
@@ -128,7 +134,7 @@ class WhisperDecoder:
         text = tokenizer.decode(cut_loop(tokens, ended=len(tokens) < limit)).strip()
         is_noise = result.no_speech_prob > _NO_SPEECH and result.scores[0] < _UNSURE
         is_text = any(character.isalnum() for character in text)
-        return Hypothesis(text if is_text and not is_noise else "", language=language)
+        return Hypothesis(text if is_text and not is_noise else "", language=_ISO_CODES.get(language, language))
 
     def _features(self, samples: NDArray[np.float32]) -> NDArray[np.float32]:
         """The log-mel spectrogram, shape (mel bands, even number of frames)."""
@@ -141,10 +147,9 @@ class WhisperDecoder:
 
     def _language(self, encoded: Any, options: RecognitionOptions) -> str:
         """What the client says, if the model knows it, else what the configuration says, else what it sounds like."""
-        told = (options.language or "").lower().partition("-")[0]
-        for language in (told, self._options.language):
-            if language in self._languages:
-                return language
+        for language in (options.language, self._options.language):
+            if language and language in self.languages:
+                return _WHISPER_CODES.get(language, language)
         if not self._multilingual:
             return "en"
         [[(token, _), *_]] = self._model.model.detect_language(encoded)

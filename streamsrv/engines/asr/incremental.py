@@ -27,6 +27,9 @@ class WindowDecoder(Protocol):
 
     max_window_ms: int
     """The longest audio it takes."""
+    languages: frozenset[str]
+    """ISO 639-1 codes of the languages it knows; empty: every one."""
+    takes_prompt: bool
 
     def decode(self, samples: NDArray[np.float32], options: RecognitionOptions) -> Hypothesis:
         """Recognise mono audio at 16 kHz, -1..1. Blocks; called on several worker threads at once."""
@@ -41,6 +44,8 @@ class IncrementalRecognizer:
     ) -> None:
         self.name = name
         self.max_window_ms = decoder.max_window_ms
+        self.languages = decoder.languages
+        self.takes_prompt = decoder.takes_prompt
         self._decoder = decoder
         self._scheduler = scheduler
         self._limits = (limits or WindowLimits()).within(decoder.max_window_ms)

@@ -56,6 +56,8 @@ class MoonshineDecoder:
     """Decodes windows of English speech. Thread-safe: sessions are shared, every call has its own cache."""
 
     max_window_ms = 30_000
+    languages = frozenset({"en"})
+    takes_prompt = False
 
     def __init__(self, encoder: Path, decoder: Path, tokenizer: Path) -> None:
         self._encoder, self._decoder = open_session(encoder), open_session(decoder)

@@ -80,6 +80,8 @@ class TwoSpeedRecognizer:
         queue_age_s: Callable[[], float] = lambda: 0.0,
     ) -> None:
         self.name = name
+        self.languages = _languages_of_both(fast.languages, accurate.languages)
+        self.takes_prompt = fast.takes_prompt or accurate.takes_prompt
         self.budget_ms = budget_ms
         self.clock = clock
         self.pace = Pace()
@@ -117,6 +119,11 @@ class TwoSpeedRecognizer:
         except EngineError as error:
             logger.info("%s: only the fast recogniser hears this: %s", self.name, error)
             return None
+
+
+def _languages_of_both(some: frozenset[str], others: frozenset[str]) -> frozenset[str]:
+    """Where empty means every language."""
+    return some & others if some and others else some or others
 
 
 class TwoSpeedStream:

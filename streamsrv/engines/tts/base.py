@@ -33,9 +33,9 @@ class SpeechOptions:
     """How to speak; an engine ignores what it cannot use."""
 
     voice: str = ""
-    """Empty or unknown: the engine's default voice."""
+    """One of the engine's voices; empty: its default one."""
     speed: float = 1.0
-    """0.25 to 4.0; 1.0 is the voice's own pace."""
+    """Times the voice's own pace, within the engine's `min_speed` and `max_speed`."""
     language: str = "en"
 
 
@@ -45,6 +45,10 @@ class Synthesizer(Protocol):
     name: str
     sample_rate: int
     voices: tuple[str, ...]
+    """Their names, the default one first."""
+    min_speed: float
+    max_speed: float
+    """`SpeechOptions.speed` that it can do; a request for another one is refused before it comes here."""
 
     def stream(self, text: str, options: SpeechOptions) -> AsyncGenerator[SpeechChunk, None]:
         """Speak one segment of speakable text (see `tts.speakable`); silence at its ends is trimmed.

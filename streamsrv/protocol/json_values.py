@@ -1,0 +1,80 @@
+"""Reads JSON from clients: every event and every body goes through here. Pure.
+
+A text is refused, with the reason, if it is not JSON (RFC 8259: no NaN, nothing after the value), has half a surrogate
+pair, an integer of more than 64 bits or a key twice in one object, or is deeper or longer than clients have reason for.
+"""
+
+import json
+import re
+from typing import Any, cast
+
+import msgspec
+
+MAX_DEPTH = 64
+"""Objects and arrays inside one another; a JSON schema has some ten."""
+MAX_VALUES = 200_000
+"""Values in one text: to look at so many takes some ms."""
+_HALF_PAIR = re.compile(r"\\u[dD][89a-fA-F]")
+
+
+class UnreadableJson(Exception):
+    """A text is not JSON that is accepted; the message says why, as the end of a sentence."""
+
+
+def read_json(text: str | bytes) -> Any:
+    """Decode one JSON text; raises `UnreadableJson`."""
+    if _count(text, ",") > _MAX_COMMAS:
+        raise UnreadableJson(_TOO_MANY)
+    try:
+        value = msgspec.json.decode(text)
+        if _count(text, ":") > _check(value):  # a key twice, or only a string with a colon
+            json.loads(text, object_pairs_hook=_without_duplicates)
+    except RecursionError:
+        raise UnreadableJson(_TOO_DEEP) from None
+    except (msgspec.DecodeError, UnicodeError) as error:
+        raise UnreadableJson(_reason(text, error)) from None
+    return value
+
+
+_TOO_DEEP = f"it is nested more than {MAX_DEPTH} levels deep"
+_TOO_MANY = f"it holds more than {MAX_VALUES} values"
+_MAX_COMMAS = 10 * MAX_VALUES  # of a text that is worth decoding; most may be inside strings
+
+
+def _check(value: Any) -> int:
+    """The number of keys in a value; raises `UnreadableJson` for what is out of bounds."""
+    level: list[Any] = [value]
+    values = keys = 0
+    for _ in range(MAX_DEPTH + 1):
+        if any(type(held) is int and not -(2**63) <= held < 2**64 for held in level):
+            raise UnreadableJson("it holds an integer of more than 64 bits")
+        objects = [cast("dict[str, Any]", held) for held in level if isinstance(held, dict)]
+        arrays = [cast("list[Any]", held) for held in level if isinstance(held, list)]
+        keys += sum(map(len, objects))
+        values += sum(map(len, objects)) + sum(map(len, arrays))
+        if values > MAX_VALUES:
+            raise UnreadableJson(_TOO_MANY)
+        level = [held for each in objects for held in each.values()] + [held for each in arrays for held in each]
+        if not level:
+            return keys
+    raise UnreadableJson(_TOO_DEEP)
+
+
+def _without_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    held: dict[str, Any] = {}
+    for name, value in pairs:
+        if name in held:
+            raise UnreadableJson(f"it has the key {name[:64]!r} twice in one object")
+        held[name] = value
+    return held
+
+
+def _count(text: str | bytes, character: str) -> int:
+    return text.count(character) if isinstance(text, str) else text.count(character.encode())
+
+
+def _reason(text: str | bytes, error: Exception) -> str:
+    start = text if isinstance(text, str) else text.decode("ascii", "replace")
+    if "truncated" in str(error) and _HALF_PAIR.search(start):
+        return "it holds half of a surrogate pair"
+    return str(error)

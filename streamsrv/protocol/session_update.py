@@ -1,0 +1,137 @@
+"""What `session.update` does to a session: only given fields change, and a field that is not done is refused."""
+
+from collections.abc import Collection
+from typing import Any, Literal, cast
+
+import msgspec
+
+from streamsrv.protocol.beta_names import replacement
+from streamsrv.protocol.errors import ProtocolError, from_validation, unknown_parameter
+from streamsrv.protocol.session_object import Name, Session, Tracing
+
+MAX_SESSION_BYTES = 900_000
+"""A session object must fit into the frame of 1 MiB that strict clients take."""
+
+_CLEARED: dict[str, Any] = {
+    "instructions": "",
+    "tools": [],
+    "tool_choice": "auto",
+    "max_output_tokens": "inf",
+    "truncation": "auto",
+}
+"""What `null` means for the fields that have no null of their own."""
+_DEFAULTED = frozenset(
+    {
+        "format", "voice", "speed", "threshold", "prefix_padding_ms", "silence_duration_ms", "create_response",
+        "interrupt_response", "idle_timeout_ms", "eagerness",
+    }
+)  # fmt: skip
+"""Fields below `audio` for which `null` means the default."""
+_READ_ONLY = ("id", "object", "expires_at")
+_UNSUPPORTED = {
+    "prompt": "Stored prompt templates are not supported; send the text as 'session.instructions'.",
+    "audio.input.noise_reduction": "Noise reduction is not supported; accepted is null.",
+    "include": "Log probabilities of transcripts are not available; accepted is [].",
+}
+_OF_TRANSCRIPTION = frozenset({"type", "object", "id", "expires_at", "include", "streamsrv", "audio"})
+_MERGED_OBJECTS = ("audio", "input", "output", "transcription", "turn_detection", "streamsrv")
+
+
+def update_session(
+    session: Session, update: dict[str, Any], *, caption_rooms: Collection[str] | None = None
+) -> Session:
+    """The session after a `session.update`. Raises `ProtocolError` and changes nothing when a field is refused.
+
+    `caption_rooms`: those that the client may speak in; None: all.
+    `model` and `tracing` are taken from stock clients, which always send them, and have no effect: the session goes on
+    with its model, untraced, and says so.
+    """
+    _check_names(session, update)
+    known = {name: value for name, value in update.items() if name not in (*_READ_ONLY, "model", "tracing")}
+    merged = _merge(msgspec.to_builtins(session), known)
+    for name, cleared in _CLEARED.items():
+        if merged.get(name) is None:
+            merged[name] = cleared
+    if merged.get("output_modalities") in (["audio", "text"], ["text", "audio"]):
+        merged["output_modalities"] = ["audio"]
+    updated = _convert(merged, Session, "session")
+    if (size := len(msgspec.json.encode(updated))) > MAX_SESSION_BYTES:
+        raise ProtocolError(
+            "invalid_value", f"The session would be {size} bytes; at most {MAX_SESSION_BYTES} are accepted.", "session"
+        )
+    if updated.captions is not None and caption_rooms is not None and updated.captions.room not in caption_rooms:
+        raise _room_not_allowed(updated.captions.room, caption_rooms)
+    return updated
+
+
+def _room_not_allowed(room: str, allowed: Collection[str]) -> ProtocolError:
+    rooms = ", ".join(f"'{name}'" for name in sorted(allowed)) or "none"
+    message = (
+        f"This session may not speak in the caption room '{room}': its client secret allows {rooms}. "
+        "A secret allows the room in the session that it was made with."
+    )
+    return ProtocolError("caption_room_not_allowed", message, "session.streamsrv.captions.room")
+
+
+def _check_names(session: Session, update: dict[str, Any]) -> None:
+    """Refuse what is no field of this session, what cannot be changed, and what this server does not do."""
+    for name in update:
+        if hint := replacement(f"session.{name}"):
+            raise unknown_parameter(name, "session", hint=hint)
+    if update.get("type", session.type) != session.type:
+        raise _refused(update["type"], "session.type", f"this session is of type '{session.type}'")
+    if session.type == "transcription":
+        _check_transcription_only(update)
+    for name in _READ_ONLY:
+        held = getattr(session, name)
+        if update.get(name) is not None and update[name] != held:
+            raise _refused(update[name], f"session.{name}", f"it is the server's own and stays {held!r}")
+    for path, reason in _UNSUPPORTED.items():
+        if _given(update, path):
+            raise ProtocolError("invalid_value", reason, f"session.{path}")
+    _convert(update.get("model"), Name | None, "session.model")
+    _convert(update.get("tracing"), Literal["auto"] | Tracing | None, "session.tracing")
+
+
+def _check_transcription_only(update: dict[str, Any]) -> None:
+    for name in update:
+        if name not in _OF_TRANSCRIPTION:
+            hint = "A transcription session gives no responses and has no such setting."
+            raise unknown_parameter(name, "session", hint=hint)
+    audio = update.get("audio")
+    if isinstance(audio, dict) and "output" in audio:
+        raise unknown_parameter("output", "session.audio", hint="A transcription session has no output.")
+
+
+def _refused(value: object, param: str, reason: str) -> ProtocolError:
+    return ProtocolError("invalid_value", f"Invalid value {str(value)[:60]!r} for '{param}': {reason}.", param)
+
+
+def _given(update: dict[str, Any], path: str) -> bool:
+    """Whether an update has something at a path that is neither null nor empty."""
+    value: Any = update
+    for name in path.split("."):
+        value = cast("dict[str, Any]", value).get(name) if isinstance(value, dict) else None
+    return value not in (None, [], "")
+
+
+def _convert(value: Any, expected: Any, root: str) -> Any:
+    try:
+        return msgspec.convert(value, expected)
+    except msgspec.ValidationError as error:
+        raise from_validation(error, value, expected, root) from None
+
+
+def _merge(current: dict[str, Any], update: dict[str, Any]) -> dict[str, Any]:
+    """`current` with the fields of `update`; `_MERGED_OBJECTS` merge too, unless the update is of another `type`."""
+    merged = dict(current)
+    for name, value in update.items():
+        held = current.get(name)
+        if value is None and name in _DEFAULTED:
+            merged.pop(name, None)
+            continue
+        if name in _MERGED_OBJECTS and isinstance(value, dict):
+            given, kept = cast("dict[str, Any]", value), cast("dict[str, Any]", held) if isinstance(held, dict) else {}
+            value = _merge(kept if given.get("type", kept.get("type")) == kept.get("type") else {}, given)
+        merged[name] = value
+    return merged
