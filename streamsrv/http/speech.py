@@ -17,7 +17,7 @@ from starlette.responses import Response
 from streamsrv.audio.encoding import MEDIA_TYPES, SAMPLE_RATE, AudioEncoding, open_encoder
 from streamsrv.audio.resample import StreamResampler
 from streamsrv.config import Settings
-from streamsrv.core.answers.segmenter import Segmenter
+from streamsrv.core.answers.spoken_segments import SpokenSegmenter
 from streamsrv.engines.tts.base import SpeechOptions, Synthesizer
 from streamsrv.http.endpoint import Endpoint
 from streamsrv.http.request_body import read_json
@@ -25,7 +25,6 @@ from streamsrv.http.streaming import server_sent, streamed
 from streamsrv.protocol.errors import ProtocolError
 from streamsrv.protocol.session_object import VoiceId
 from streamsrv.service import Service
-from streamsrv.text.speakable import speakable
 
 MAX_INPUT = 4096
 """Characters."""
@@ -65,9 +64,7 @@ async def _speak(
     """The speech in slices of mono PCM at 24 kHz, made as they are asked for."""
     resampler = StreamResampler(synthesizer.sample_rate, SAMPLE_RATE)
     is_silent = True
-    for segment in _segments(text):
-        if not (spoken := speakable(segment, options.language)):
-            continue
+    for spoken in _segments(text, options.language):
         async with aclosing(synthesizer.stream(spoken, options)) as chunks:
             async for chunk in chunks:
                 for piece in _slices(resampler.process(chunk.pcm)):
@@ -79,11 +76,12 @@ async def _speak(
         raise ProtocolError("invalid_value", "There is nothing to say in 'input'.", "input")
 
 
-def _segments(text: str) -> Iterator[str]:
-    segmenter = Segmenter()
+def _segments(text: str, language: str) -> Iterator[str]:
+    """What is spoken of a text, cut into what a voice is given at once."""
+    segmenter = SpokenSegmenter(language)
     for start in range(0, len(text), TEXT_AT_ONCE):
-        yield from (segment.text for segment in segmenter.feed(text[start : start + TEXT_AT_ONCE]))
-    yield from (segment.text for segment in segmenter.finish())
+        yield from (segment.spoken for segment in segmenter.feed(text[start : start + TEXT_AT_ONCE]) if segment.spoken)
+    yield from (segment.spoken for segment in segmenter.finish() if segment.spoken)
 
 
 def _slices(pcm: NDArray[np.int16]) -> Iterator[NDArray[np.int16]]:

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Generator
+from contextlib import aclosing
 
 import numpy as np
 import pytest
@@ -159,9 +160,19 @@ async def test_a_cancelled_wait_does_not_harm_the_next_stream(synthesizer: Synth
     np.testing.assert_array_equal(await speak(synthesizer, SENTENCES[0]), expected)
 
 
-async def test_hibari_speaks_at_half_to_double_speed(scheduler: Scheduler):
-    pytest.importorskip("hibari", reason="needs streamsrv[local]")
-    hibari = load_engine(ModelEntry("hibari", "synthesizer", "hibari"), LoadContext(scheduler, {}))
-    for beyond, bound in ((0.25, 0.5), (4.0, 2.0)):
-        audio = await speak(hibari, SENTENCES[0], speed=beyond)
-        np.testing.assert_array_equal(audio, await speak(hibari, SENTENCES[0], speed=bound))
+@pytest.mark.parametrize("speed", [0.25, 0.4, 0.5, 1.3, 2.0, 3.0, 4.0])
+async def test_every_speed_of_a_synthesizer_is_done(synthesizer: Synthesizer, speed: float):
+    if not synthesizer.min_speed <= speed <= synthesizer.max_speed:
+        pytest.skip(f"{synthesizer.name} speaks at {synthesizer.min_speed} to {synthesizer.max_speed}")
+    natural, spoken = await speak(synthesizer, LONG), await speak(synthesizer, LONG, speed=speed)
+    assert len(natural) / len(spoken) == pytest.approx(speed, rel=0.25)  # pauses stay
+    assert level_dbfs(spoken) == pytest.approx(level_dbfs(natural), abs=3)
+
+
+@pytest.mark.parametrize("text", ["7" * 4096, "7 " * 2048, "1,234," * 600, "$" * 4096, "a" * 4096, "٧" * 4096])
+async def test_what_an_engine_reads_out_itself_is_bounded_too(synthesizer: Synthesizer, text: str):
+    """A voice may read digits out itself: what it makes of them must not come in one piece."""
+    async with asyncio.timeout(60):
+        async with aclosing(synthesizer.stream(text, SpeechOptions())) as chunks:
+            chunk = await anext(chunks, SpeechChunk(np.zeros(0, np.int16)))
+    assert len(chunk.pcm) < 60 * synthesizer.sample_rate

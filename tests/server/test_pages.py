@@ -70,7 +70,7 @@ def test_capabilities_name_every_stage(client: TestClient) -> None:
     assert "websocket" in answer.pop("transports")  # WebRTC too, where its packages are installed
     assert answer == {
         "recognizer": "scripted-recognizer",
-        "synthesizer": {"name": "tone", "voices": ["tone"]},
+        "synthesizer": {"name": "tone", "voices": ["tone", "bell"]},
         "chat": {"default": "scripted-model", "models": ["scripted-model"]},
     }
 

@@ -97,11 +97,11 @@ def test_a_conversation_is_full_by_what_its_items_hold_now(monkeypatch: pytest.M
     answer.content = [OutputText("123")]
     conversation.finish(answer)
     conversation.check_addition(said("12", "c"))
-    with pytest.raises(ProtocolError, match="10 characters"):
+    with pytest.raises(ProtocolError, match="13 characters"):
         conversation.check_addition(said("123", "c"))
     conversation.set_transcript("a", "1")
     conversation.check_addition(said("123456", "c"))
     conversation.delete("a")
-    conversation.check_addition(said("1234567", "c"))
-    with pytest.raises(ProtocolError, match="10 characters"):
-        conversation.check_addition(said("12345678", "c"))
+    conversation.check_addition(said("12345678", "c"))
+    with pytest.raises(ProtocolError, match="13 characters"):
+        conversation.check_addition(said("123456789", "c"))

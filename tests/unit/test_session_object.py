@@ -136,9 +136,14 @@ def test_what_is_not_done_is_refused(update: dict, param: str):
 
 def test_what_is_off_may_be_told():
     update = {
-        "truncation": "auto", "include": [], "prompt": None, "tracing": None,
-        "audio": {"input": {"noise_reduction": None, "turn_detection": {"type": "semantic_vad", "idle_timeout_ms": None}}},
-    }  # fmt: skip
+        "truncation": "auto",
+        "include": [],
+        "prompt": None,
+        "tracing": None,
+        "audio": {
+            "input": {"noise_reduction": None, "turn_detection": {"type": "semantic_vad", "idle_timeout_ms": None}}
+        },
+    }
     session = update_session(SESSION, update)
     assert session.audio.input.turn_detection == SemanticVad()
 

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from streamsrv.core.answers.segmenter import Segment, Segmenter
+from streamsrv.core.answers.spoken_segments import SpokenSegment, SpokenSegmenter
 from streamsrv.core.collector import Collector
 from streamsrv.core.conversation import Conversation
 from streamsrv.core.effects import ClearTimer, FinishAudio, SendAudio, SetTimer, Synthesize
@@ -16,7 +16,6 @@ from streamsrv.engines.llm.base import ToolCallDelta
 from streamsrv.engines.tts.base import SpeechOptions
 from streamsrv.protocol.items import FunctionCallItem, Item, MessageItem, OutputAudio, OutputText, Status, item_to_wire
 from streamsrv.protocol.session_object import AudioFormat, MaxOutputTokens
-from streamsrv.text.speakable import speakable
 
 AHEAD_MS = 10_000
 """Speech is made while less than this waits at the client to be played: most of what is cut off is never made."""
@@ -182,9 +181,9 @@ class SpokenMessage(_Message):
         self.ledger = PlaybackLedger(items.plan.speech.speed)
         self.begun = False
         """Whether its first segment is known."""
-        self._segmenter = Segmenter()
-        self._waiting: deque[Segment] = deque()
-        self._speaking: Segment | None = None
+        self._segmenter = SpokenSegmenter(items.plan.speech.language)
+        self._waiting: deque[SpokenSegment] = deque()
+        self._speaking: SpokenSegment | None = None
         self._is_requested = is_requested
         self._space = ""  # between the transcript so far and the next segment
         self._all_text = False
@@ -216,8 +215,7 @@ class SpokenMessage(_Message):
                 self._effects.emit(SetTimer(self._timer, ahead_ms - AHEAD_MS))
                 return
             segment = self._waiting.popleft()
-            text = speakable(segment.text, self._items.plan.speech.language)
-            if not text:
+            if not segment.spoken:
                 self._end(segment)
                 continue
             self._speaking = segment
@@ -225,7 +223,7 @@ class SpokenMessage(_Message):
             if self._is_requested:
                 self._is_requested = False
             else:
-                self._effects.emit(Synthesize(self._items.generation, text, self._items.plan.speech))
+                self._effects.emit(Synthesize(self._items.generation, segment.spoken, self._items.plan.speech))
 
     def take_speech(self, speech: SpeechOutput, now_ms: int) -> None:
         """Send audio of the segment being spoken; with its first audio goes its text."""
@@ -260,7 +258,7 @@ class SpokenMessage(_Message):
     def _timer(self) -> SpeechDue:
         return SpeechDue(self._items.generation)
 
-    def _begin(self, segment: Segment) -> None:
+    def _begin(self, segment: SpokenSegment) -> None:
         text = segment.text.rstrip() if self.ledger.transcript else segment.text.strip()
         delta = self._space + text
         self._space = segment.text[len(segment.text.rstrip()) :]
@@ -268,7 +266,7 @@ class SpokenMessage(_Message):
             self.ledger.begin_segment(delta)
             self._effects.send("response.output_audio_transcript.delta", **self._place, delta=delta)
 
-    def _end(self, segment: Segment) -> None:
+    def _end(self, segment: SpokenSegment) -> None:
         if not self.ledger.in_segment:
             self._begin(segment)
         if self.ledger.in_segment:

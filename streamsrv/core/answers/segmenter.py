@@ -1,7 +1,8 @@
 """Cuts the text of an answer, as the model writes it, into segments to be spoken one by one. Pure.
 
 The first segment is short, so that speech starts early; the others are whole sentences. A segment ends where whitespace
-ends (or after a dash or a full-width mark, which need none), so numbers, times, addresses and ellipses stay whole.
+ends (or after a dash or a full-width mark, which need none), so numbers, times, addresses and ellipses stay whole. Only
+what is too long is cut beside a number, or in the middle of a word.
 """
 
 import re
@@ -15,6 +16,12 @@ MAX_FIRST_WORDS = 10
 """and anywhere after this many."""
 LONG_CHARACTERS = 200
 """A sentence longer than this is cut at its last clause mark, and anywhere at twice this length."""
+MAX_SOUND = 500
+"""Sound (see `_sound`) after which a segment ends wherever it is, beside a number, too;"""
+MAX_FIRST_SOUND = 150
+"""and the first one."""
+MAX_WORD = 60
+"""Characters of a word that is not cut; an address is not cut at all, for little of it is spoken."""
 MIN_CLAUSE_CHARACTERS = 40
 """A long sentence is not cut at a clause mark that comes before this."""
 
@@ -58,6 +65,9 @@ _CURRENCIES = "$€£¥₹"
 _IDEOGRAPH = re.compile(r"[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]")
 _LIST_MARKER = re.compile(r"(?:[-*+•–>]|#{1,6}|\(?\d{1,3}[.)])")
 _DOTTED = re.compile(r"(?:[^\W\d_]\.)+")
+_LONG_SYMBOLS = "$€£¥₹₩%°+=&@#/<>"
+_NUMBER_BEFORE = re.compile(r"[0-9][.,]?$")
+_NUMBER_AFTER = re.compile(r"[0-9.,]")
 _UNCLOSED_LINK = re.compile(r"\[[^\]]*$|\]\([^)]*$")
 _FENCE = re.compile(r"\s*(?:```|~~~)[^`]*")
 
@@ -68,6 +78,8 @@ class Segment:
 
     text: str
     ends_sentence: bool
+    breaks_number: bool = False
+    """The next segment begins with more digits of a number at the end of this one."""
 
 
 @dataclass(slots=True)
@@ -76,6 +88,7 @@ class _Pending:
 
     text: str = ""
     words: int = 0
+    sound: int = 0
     last: str = ""
     """The last word, without the whitespace after it."""
     last_in_line: bool = False
@@ -128,7 +141,17 @@ class Segmenter:
             if self._space or _ends_without_space(self._word, character):
                 self._complete_word()
                 self._decide_after(character)
+            if len(self._word) >= MAX_WORD:
+                self._break_word(character)
             self._word += character
+
+    def _break_word(self, following: str) -> None:
+        """Cut inside a word that is too long, unless it is code or an address."""
+        if self._in_fence or "://" in self._word or "](" in self._word:
+            return
+        whole = self._pending.text + self._word
+        self._segments.append(Segment(whole, ends_sentence=False, breaks_number=breaks_number(whole, following)))
+        self._pending, self._word, self._is_first = _Pending(), "", False
 
     def _end_line(self) -> None:
         line = (self._pending.text + self._word + self._space).rpartition("\n")[2]
@@ -143,6 +166,7 @@ class Segmenter:
             pending.last_in_line = "\n" in self._space
             pending.last = self._word
             pending.words += _count_words(self._word)
+            pending.sound += _sound(self._word)
         self._word = self._space = ""
 
     def _decide_after(self, following: str) -> None:
@@ -189,6 +213,8 @@ class Segmenter:
         pending = self._pending
         if len(pending.text) > LONG_CHARACTERS and pending.clause_end:
             self._cut(at=pending.clause_end)
+        elif pending.sound > (MAX_FIRST_SOUND if self._is_first else MAX_SOUND):
+            self._cut()
         elif len(pending.text) > 2 * LONG_CHARACTERS or (self._is_first and pending.words >= MAX_FIRST_WORDS):
             self._cut_phrase(following)
 
@@ -204,7 +230,21 @@ class Segmenter:
         self._segments.append(Segment(pending.text[:end], ends_sentence))
         self._is_first = self._is_first and not pending.words
         rest = pending.text[end:]
-        self._pending = replace(pending, text=rest, words=len(rest.split()), clause_end=0) if rest else _Pending()
+        if rest:
+            words = rest.split()
+            self._pending = replace(pending, text=rest, words=len(words), sound=sum(map(_sound, words)), clause_end=0)
+        else:
+            self._pending = _Pending()
+
+
+def breaks_number(before: str, after: str) -> bool:
+    """Whether a cut between these texts is inside a number."""
+    return _NUMBER_BEFORE.search(before) is not None and _NUMBER_AFTER.match(after) is not None
+
+
+def _sound(word: str) -> int:
+    """About how many letters a word has when it is read out."""
+    return len(word) + 7 * sum(character.isdigit() or character in _LONG_SYMBOLS for character in word)
 
 
 def _mark(word: str) -> str:

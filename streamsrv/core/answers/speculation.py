@@ -7,13 +7,12 @@ kept until the turn ends. Then a response continues it, as if it had all arrived
 import re
 from dataclasses import dataclass, field
 
-from streamsrv.core.answers.segmenter import Segmenter
+from streamsrv.core.answers.spoken_segments import SpokenSegmenter
 from streamsrv.core.effects import Effect, Generate, Synthesize
 from streamsrv.core.inputs import SpeechOutput
 from streamsrv.core.latency import TurnLatency
 from streamsrv.engines.llm.base import Delta, Finished, Message, Text, Usage
 from streamsrv.engines.tts.base import SpeechOptions
-from streamsrv.text.speakable import speakable
 
 _NOT_WORDS = re.compile(r"[^\w\s]")
 
@@ -32,8 +31,11 @@ class Speculation:
     audio: list[SpeechOutput] = field(default_factory=list[SpeechOutput])
     spoken: bool = False
     """Whether all audio of the first segment is here."""
-    _segmenter: Segmenter = field(default_factory=Segmenter)
+    _segmenter: SpokenSegmenter = field(init=False)
     _has_text: bool = False
+
+    def __post_init__(self) -> None:
+        self._segmenter = SpokenSegmenter(self.speech.language if self.speech else "en")
 
     @property
     def generation(self) -> int:
@@ -60,8 +62,7 @@ class Speculation:
                 return []
         if self.speech is None or self.is_speech_requested:
             return []
-        language = self.speech.language
-        text = next((text for segment in segments if (text := speakable(segment.text, language))), None)
+        text = next((segment.spoken for segment in segments if segment.spoken), None)
         if text is None:
             return []
         self.latency.mark("first_segment", now_ms)

@@ -1,5 +1,6 @@
 """Hibari (hibari-tts): a small English voice on onnxruntime, 24 kHz, with the one voice its package contains."""
 
+import re
 from collections.abc import AsyncIterator, Iterator
 from typing import cast
 
@@ -9,15 +10,22 @@ from hibari.voices import DEFAULT
 from numpy.typing import NDArray
 
 from streamsrv.audio.pcm import from_float
+from streamsrv.audio.stretch import stretch
 from streamsrv.engines.catalogue import ModelEntry
 from streamsrv.engines.loading import LoadContext
 from streamsrv.engines.tts.base import SpeechChunk, SpeechOptions
 from streamsrv.engines.tts.silence import SilenceTrimmer, pause_after_ms
 from streamsrv.errors import Unavailable
 from streamsrv.inference.scheduler import Priority, Scheduler
+from streamsrv.text.cutting import cut_text
 
 _GAIN = 2.0  # the voice peaks at 0.3 to 0.5 of full scale
-_SLOWEST, _FASTEST = 0.5, 2.0
+_SLOWEST, _FASTEST = 0.5, 2.0  # of the model; what lies beyond is stretched
+_MAX_CHARACTERS = 300  # of a sentence that the model is given at once: what it needs grows with the square of them
+_MAX_PHONEMES = (
+    400  # the same of its own alphabet: numbers and symbols that it reads out itself are longer than written
+)
+_LONG_NUMBER = re.compile(r"[0-9]{16,}")  # its own reading of numbers fails at some length
 _NOISE_SEED = 0  # the breath noise of the voice; fixed, so that a text always gives the same audio
 
 
@@ -36,12 +44,13 @@ class HibariSynthesizer:
         self.name = name
         self.sample_rate: int = Hibari.sample_rate
         self.voices: tuple[str, ...] = (DEFAULT,)
+        self.min_speed, self.max_speed = 0.25, 4.0
         self._scheduler = scheduler
         self._hibari = Hibari(voice=DEFAULT, threads=1)
         self._hibari.g2p.oov("hibari")  # both load on first use otherwise, in several threads at once
 
     def stream(self, text: str, options: SpeechOptions) -> AsyncIterator[SpeechChunk]:
-        """Speak `text`, one chunk a sentence; `speed` outside 0.5..2 is brought to the nearer of the two."""
+        """Speak `text`, one chunk a sentence, or some chunks where one is too long for the model."""
         return self._scheduler.iterate(Priority.FIRST_AUDIO, Priority.SPEECH, self._speak(text, options.speed))
 
     async def warm_up(self) -> None:
@@ -53,18 +62,24 @@ class HibariSynthesizer:
         """Nothing to release before the process ends."""
 
     def _speak(self, text: str, speed: float) -> Iterator[SpeechChunk]:
-        speed = min(max(speed, _SLOWEST), _FASTEST)
-        for sentence in cast("list[str]", self._hibari.split_sentences(text)):
-            if not any(character.isalnum() for character in sentence):
+        text = _LONG_NUMBER.sub(lambda number: " ".join(number[0]), text)
+        models_speed = min(max(speed, _SLOWEST), _FASTEST)
+        sentences = cast("list[str]", self._hibari.split_sentences(text))
+        for piece in (piece for sentence in sentences for piece in cut_text(sentence, _MAX_CHARACTERS)):
+            if not any(character.isalnum() for character in piece):
                 continue  # punctuation alone would be a noise
-            for samples in self._synthesize(sentence, speed):
-                trimmer = SilenceTrimmer(self.sample_rate, keep_tail_ms=pause_after_ms(sentence))
+            for samples in self._synthesize(piece, models_speed):
+                trimmer = SilenceTrimmer(self.sample_rate, keep_tail_ms=pause_after_ms(piece))
                 pcm = np.concatenate([trimmer.feed(from_float(samples, _GAIN)), trimmer.finish()])
+                if pcm.size and speed != models_speed:
+                    pcm = stretch(pcm, self.sample_rate, speed / models_speed)
                 if pcm.size:
                     yield SpeechChunk(pcm)
 
-    def _synthesize(self, sentence: str, speed: float) -> Iterator[NDArray[np.float32]]:
+    def _synthesize(self, text: str, speed: float) -> Iterator[NDArray[np.float32]]:
         try:
-            yield from self._hibari.stream(sentence, speed, _NOISE_SEED)
+            for sentence in cast("list[str]", self._hibari.phonemize(text)):
+                for phonemes in cut_text(sentence, _MAX_PHONEMES):
+                    yield self._hibari.from_phonemes(phonemes, speed, _NOISE_SEED)
         except Exception as error:
             raise Unavailable(f"{self.name} could not speak: {error}") from error
