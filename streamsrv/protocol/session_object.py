@@ -108,7 +108,7 @@ class Audio(Struct, frozen=True, forbid_unknown_fields=True):
 class FunctionTool(Struct, frozen=True, forbid_unknown_fields=True):
     name: Annotated[str, Meta(min_length=1, max_length=128)]
     type: Literal["function"] = "function"
-    description: Annotated[str, Meta(max_length=20_000)] = ""
+    description: Annotated[str, Meta(max_length=500_000)] = ""
     parameters: dict[str, Any] = {}
 
 

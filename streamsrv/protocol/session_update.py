@@ -33,7 +33,7 @@ _UNSUPPORTED = {
     "audio.input.noise_reduction": "Noise reduction is not supported; accepted is null.",
     "include": "Log probabilities of transcripts are not available; accepted is [].",
 }
-_OF_TRANSCRIPTION = frozenset({"type", "object", "id", "expires_at", "include", "streamsrv", "audio"})
+_OF_TRANSCRIPTION = frozenset({"type", "object", "id", "expires_at", "model", "include", "streamsrv", "audio"})
 _MERGED_OBJECTS = ("audio", "input", "output", "transcription", "turn_detection", "streamsrv")
 
 

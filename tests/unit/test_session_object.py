@@ -168,7 +168,7 @@ def test_a_rate_that_a_format_does_not_have_is_refused(kind: str, side: str):
 @pytest.mark.parametrize(
     "update",
     [
-        {"instructions": "x"}, {"tools": []}, {"output_modalities": ["text"]}, {"model": "m"}, {"tool_choice": "auto"},
+        {"instructions": "x"}, {"tools": []}, {"output_modalities": ["text"]}, {"tool_choice": "auto"},
         {"audio": {"output": {"voice": "x"}}},
     ],
 )  # fmt: skip
