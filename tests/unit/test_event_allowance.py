@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 from driven import Driven, driven
 from streamsrv.engines.vad.base import FRAME_SAMPLES, VadStream
 from streamsrv.engines.vad.gated import GatedVad
-from streamsrv.protocol.client_events import FEW_BYTES, MAX_VALUES, AudioAppend, MalformedEvent, decode_client_event
+from streamsrv.protocol.client_events import AudioAppend, MalformedEvent, decode_client_event
+from streamsrv.protocol.json_values import FEW_BYTES, MAX_VALUES
 from streamsrv.protocol.session_object import Pcm
 from streamsrv.runtime import fairness
 from streamsrv.runtime.fairness import (
