@@ -1,6 +1,5 @@
 """Builds the ASGI application: the only place where everything meets."""
 
-import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -35,11 +34,10 @@ def build_app(settings: Settings, engines: Engines) -> Starlette:
 
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncGenerator[None]:
-        async with serving_calls(service) as calls, asyncio.TaskGroup() as tasks:
+        async with service.background as background, serving_calls(service) as calls:
             app.state.calls = calls
-            watch = tasks.create_task(service.watch(lambda: calls.cpu_s))
+            background.keep(lambda: service.watch(lambda: calls.cpu_s), "the measurement of load")
             yield
-            watch.cancel()
 
     app = Starlette(
         lifespan=lifespan,
