@@ -27,7 +27,7 @@ from streamsrv.metrics import Metrics
 from streamsrv.protocol.session_object import Session
 from streamsrv.runtime.channel import Channel, Speaker
 from streamsrv.runtime.driver import SessionDriver
-from streamsrv.supervision import Supervisor
+from streamsrv.supervisor import Supervisor
 
 logger = logging.getLogger(__name__)
 

@@ -7,9 +7,9 @@ from numpy.typing import NDArray
 
 from streamsrv.audio.opus import duration
 from streamsrv.audio.resample import StreamResampler
-from streamsrv.engines.vad.base import SAMPLE_RATE
 from streamsrv.media.concealment import ConcealingDecoder
 from streamsrv.media.jitter_buffer import CLOCK_RATE, JitterBuffer, Packet, Released
+from streamsrv.media.messages import MICROPHONE_RATE
 from streamsrv.token_bucket import TokenBucket
 
 logger = logging.getLogger(__name__)
@@ -30,7 +30,7 @@ class MicrophoneStream:
     def __init__(self) -> None:
         self._buffer = JitterBuffer()
         self._decoder = ConcealingDecoder()
-        self._resampler = StreamResampler(CLOCK_RATE, SAMPLE_RATE)
+        self._resampler = StreamResampler(CLOCK_RATE, MICROPHONE_RATE)
         self._budget_s = TokenBucket(MAX_RATE, MAX_BURST_S)
         self._is_over_budget = False
 

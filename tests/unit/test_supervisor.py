@@ -2,8 +2,8 @@ import asyncio
 
 import pytest
 
-from streamsrv import supervision
-from streamsrv.supervision import MAX_RESTARTS, Supervisor
+from streamsrv import supervisor as module
+from streamsrv.supervisor import MAX_RESTARTS, Supervisor
 
 PATIENCE_S = 10
 
@@ -60,7 +60,7 @@ async def test_kept_work_that_always_fails_is_a_problem():
 
 
 async def test_failures_that_are_far_apart_do_not_count_together(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(supervision, "STEADY_S", -1.0)
+    monkeypatch.setattr(module, "STEADY_S", -1.0)
     runs = 0
 
     async def work() -> None:
