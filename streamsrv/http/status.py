@@ -5,6 +5,7 @@ from starlette.responses import JSONResponse, Response
 
 from streamsrv.access.authentication import identify
 from streamsrv.access.principal import PUBLIC
+from streamsrv.http.errors import error_response
 from streamsrv.service import Service
 
 

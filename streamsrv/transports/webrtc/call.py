@@ -40,7 +40,7 @@ logger = logging.getLogger(__name__)
 
 
 class Call:
-    """A call that has been answered: `Call.open` makes one."""
+    """A call, from its offer to its end."""
 
     def __init__(self, call_id: str, principal: Principal) -> None:
         self.id = call_id
@@ -55,8 +55,8 @@ class Call:
         self.on_played: Callable[[Input], None] = lambda _: None
         """Gets what was played."""
         self.sdp = ""
-        """The answer to the client's offer."""
-        self._line: Line
+        """The answer to the client's offer, once there is one."""
+        self._line: Line | None = None
         self._negotiation = Negotiation()
         self._opened = asyncio.Event()
         self._incoming = IncomingQueue()
@@ -64,19 +64,12 @@ class Call:
         self._max_event_bytes = sys.maxsize
         self._reason: str | None = None
 
-    @classmethod
-    async def open(cls, call_id: str, principal: Principal, pool: MediaPool, sdp: str) -> "Call":
+    async def connect(self, pool: MediaPool, sdp: str) -> None:
         """Have an offer answered; raises `ProtocolError` for a bad one, `Unavailable` without a media process."""
-        call = cls(call_id, principal)
-        call._line = await pool.open(sdp, call._take)
-        try:
-            answer = await call._negotiation.answer()
-        except BaseException:
-            call.hang_up("The call was refused.")
-            raise
-        call.sdp, call.hears, call.has_microphone = answer.sdp, answer.hears, answer.has_microphone
-        call._max_event_bytes = answer.max_event_bytes or sys.maxsize
-        return call
+        self._line = await pool.open(sdp, self._take)
+        answer = await self._negotiation.answer()
+        self.sdp, self.hears, self.has_microphone = answer.sdp, answer.hears, answer.has_microphone
+        self._max_event_bytes = answer.max_event_bytes or sys.maxsize
 
     @property
     def reason(self) -> str | None:
@@ -85,7 +78,7 @@ class Call:
 
     @property
     def speaker(self) -> CallSpeaker:
-        return CallSpeaker(self._line.call, self._tell)
+        return CallSpeaker(self._call, self._tell)
 
     async def opened(self) -> None:
         """Wait until events can be sent; raises `ChannelClosed`."""
@@ -103,7 +96,7 @@ class Call:
         if self._reason is not None:
             raise ChannelClosed
         sent = frame if len(frame) <= self._max_event_bytes else _too_long(frame, self._max_event_bytes)
-        self._tell(Event(self._line.call, sent.decode()))
+        self._tell(Event(self._call, sent.decode()))
         self._listeners.send(frame)
 
     def attach(self) -> SendQueue:
@@ -125,7 +118,7 @@ class Call:
 
     def hang_up(self, reason: str) -> None:
         """End the call."""
-        self._tell(HangUp(self._line.call))
+        self._tell(HangUp(self._call))
         self._end(reason)
 
     def _take(self, message: Message) -> None:
@@ -149,8 +142,12 @@ class Call:
                 logger.error("a media process sent %s, which no call expects", type(message).__name__)
 
     def _tell(self, message: Message) -> None:
-        if self._reason is None:
+        if self._line is not None and self._reason is None:
             self._line.send(message)
+
+    @property
+    def _call(self) -> int:
+        return self._line.call if self._line is not None else 0
 
     def _end(self, reason: str) -> None:
         if self._reason is not None:

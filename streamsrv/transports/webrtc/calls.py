@@ -74,15 +74,12 @@ class Calls:
         The client's secret is used up once nothing else can be in the way.
         """
         place = await self._service.admit(principal)
+        call = Call(new_id("rtc"), principal)
         try:
-            call = await Call.open(new_id("rtc"), principal, self._pool, sdp)
-            try:
-                _check_speakable(session, call)
-                self._service.opening.redeem(principal)
-                self._serve(call, session, place)
-            except BaseException:
-                call.hang_up("The call was refused.")
-                raise
+            await call.connect(self._pool, sdp)
+            _check_speakable(session, call)
+            self._service.opening.redeem(principal)
+            self._serve(call, session, place)
         except BaseException:
             place.leave()
             call.hang_up("The call was refused.")
