@@ -3,7 +3,7 @@
 import secrets
 import time
 from collections.abc import AsyncGenerator
-from contextlib import aclosing
+from contextlib import aclosing, asynccontextmanager
 from typing import Any
 
 from starlette.requests import Request
@@ -19,10 +19,11 @@ from streamsrv.http.streaming import server_sent, streamed
 from streamsrv.service import Service
 
 
-async def _read(request: Request, settings: Settings) -> ChatRequest:
+@asynccontextmanager
+async def _read(request: Request, settings: Settings) -> AsyncGenerator[ChatRequest]:
     asked = await read_json(request, ChatRequest)
     asked.check()
-    return asked
+    yield asked
 
 
 async def _answer(asked: ChatRequest, service: Service) -> Response:
