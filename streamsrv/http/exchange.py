@@ -1,4 +1,4 @@
-"""What HTTP requests have in common: bodies that are being read are bounded, early answers close, shutdowns end them."""
+"""What all HTTP requests have in common: a bound on bodies being sent, early answers, and the end at a shutdown."""
 
 import asyncio
 import contextlib
