@@ -128,7 +128,7 @@ class _Exchange:
             self.has_started = True
             if not self.is_read:
                 MutableHeaders(scope=message)["Connection"] = "close"
-        elif not message.get("more_body") and not self.is_read:
+        elif not message.get("more_body") and not self.is_read and not self.is_ended:
             await self._send({**message, "more_body": True})
             await self._linger()
             message = {"type": message["type"], "body": b""}
