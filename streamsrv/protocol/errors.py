@@ -8,8 +8,9 @@ from typing import Any
 import msgspec
 from msgspec import inspect
 
-_PATH = re.compile(r"^(?P<text>.*?)(?: - at `(?:key in )?\$(?P<path>[^`]*)`)?$", re.DOTALL)
+_PATH = re.compile(r"^(?P<text>.*?)(?: - at (?:`key` in )?`\$(?P<path>[^`]*)`)?$", re.DOTALL)
 _MISSING = re.compile(r"Object missing required field `(?P<field>[^`]+)`")
+_UNKNOWN = re.compile(r"Object contains unknown field `(?P<field>.*)`", re.DOTALL)
 _UNSEEN = object()
 _type_info = cache(inspect.type_info)  # it takes most of a millisecond, and there are a few types only
 
@@ -51,6 +52,8 @@ def from_validation(error: msgspec.ValidationError, value: object, expected: Any
     if missing := _MISSING.match(text):
         param = f"{param}.{missing['field']}".lstrip(".")
         return ProtocolError("missing_required_parameter", f"Missing required parameter: '{param}'.", param)
+    if unknown := _UNKNOWN.match(text):
+        return unknown_parameter(unknown["field"], param)
     found = _look_up(value, path)
     held = "" if found is _UNSEEN else f" {_shorten(found)}"
     field = f" for '{param}'" if param else ""
@@ -60,6 +63,12 @@ def from_validation(error: msgspec.ValidationError, value: object, expected: Any
         accepted = ", ".join(map(repr, choices))
         reason = f"{reason} or {accepted}" if text.startswith("Expected") else f"accepted are {accepted}"
     return ProtocolError("invalid_value", f"Invalid value{held}{field}: {reason}.", param or None)
+
+
+def unknown_parameter(name: str, parent: str) -> ProtocolError:
+    """The error for a field that an object does not have; `parent` is the path of the object."""
+    param = f"{parent}.{name}".lstrip(".")
+    return ProtocolError("unknown_parameter", f"Unknown parameter: '{param}'.", param)
 
 
 def _look_up(value: Any, path: str) -> object:
