@@ -91,11 +91,6 @@ class Calls:
         for call in list(self._calls.values()):
             call.hang_up(reason)
 
-    def hang_up_all(self, reason: str) -> None:
-        """End all calls."""
-        for call in list(self._calls.values()):
-            call.hang_up(reason)
-
     async def aclose(self) -> None:
         """End all calls and media processes."""
         self.hang_up_all("The server stops.")
