@@ -1,6 +1,5 @@
 """Builds the ASGI application: the only place where everything meets."""
 
-import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -16,6 +15,7 @@ from streamsrv.engines.loaded import Engines
 from streamsrv.http import calls, capabilities, chat, client_secrets, models, speech, status, transcriptions
 from streamsrv.http.captions import caption_routes
 from streamsrv.http.errors import http_exception, protocol_error
+from streamsrv.http.exchange import Exchanges, TrackExchanges
 from streamsrv.http.identity import Authenticated, RequestIds
 from streamsrv.http.pages import page_routes
 from streamsrv.protocol.errors import ProtocolError
@@ -25,25 +25,27 @@ from streamsrv.transports.websocket import realtime
 
 EXCEPTION_HANDLERS: dict[Any, Any] = {HTTPException: http_exception, ProtocolError: protocol_error}
 """Loosely typed: Starlette has no type for a handler of requests and WebSockets."""
+UNREAD_BODIES_PER_PLACE = 8
+"""Requests that may be sending their body at once, for each that may be answered at once."""
 
 
 def build_app(settings: Settings, engines: Engines) -> Starlette:
     """The server as an ASGI application, over models that are loaded and warm."""
     service = Service(settings, engines)
+    exchanges = Exchanges(max_unread=UNREAD_BODIES_PER_PLACE * settings.max_requests)
 
     needs_key = Middleware(Authenticated, service.authentication.for_request)
 
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncGenerator[None]:
-        async with serving_calls(service) as calls, asyncio.TaskGroup() as tasks:
+        async with service.background as background, serving_calls(service) as calls:
             app.state.calls = calls
-            watch = tasks.create_task(service.watch(lambda: calls.cpu_s))
+            background.keep(lambda: service.watch(lambda: calls.cpu_s), "the measurement of load")
             yield
-            watch.cancel()
 
     app = Starlette(
         lifespan=lifespan,
-        middleware=[Middleware(RequestIds), *_cross_origin(settings)],
+        middleware=[Middleware(RequestIds), Middleware(TrackExchanges, exchanges), *_cross_origin(settings)],
         exception_handlers=EXCEPTION_HANDLERS,
         routes=[
             WebSocketRoute("/v1/realtime", realtime),
@@ -57,6 +59,7 @@ def build_app(settings: Settings, engines: Engines) -> Starlette:
         ],
     )
     app.state.service = service
+    app.state.exchanges = exchanges
     return app
 
 

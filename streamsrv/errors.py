@@ -3,6 +3,9 @@
 CONTEXT_LENGTH_EXCEEDED = "context_length_exceeded"
 """`Rejected.code` of a conversation that is longer than the model reads; OpenAI's name for it."""
 
+UNSUPPORTED_PARAMETER = "unsupported_parameter"
+"""`Rejected.code` of an option that the engine cannot obey; `param` names it."""
+
 
 class EngineError(Exception):
     """A stage failed. `str(error)` is a sentence for the user; provider messages are kept in it."""

@@ -1,18 +1,25 @@
 """The ASGI application on a socket: uvicorn, set up for long WebSocket sessions."""
 
+import asyncio
 import gc
+import logging
 import socket
 from collections.abc import Callable
 
 import uvicorn
 from starlette.applications import Starlette
 
+from streamsrv.http.exchange import Exchanges
 from streamsrv.service import Service
 from streamsrv.transports.websocket import MAX_FRAME_BYTES
 from streamsrv.transports.websocket_protocol import WebSocketProtocol
 
+GRACE_S = 3.0
+"""How long requests that are being answered may go on when the server stops."""
 STALL_MS = 60_000
 """A connection whose client takes nothing of what is waiting for it for this long is dropped by the kernel."""
+
+logger = logging.getLogger(__name__)
 
 
 class Server(uvicorn.Server):
@@ -22,6 +29,7 @@ class Server(uvicorn.Server):
         # Compression would cost more than all other work on an audio frame, and saves little.
         config = uvicorn.Config(
             app,
+            http="h11",  # httptools sends chunks to HTTP/1.0 clients, and bounds no headers
             log_level="warning",  # below, it writes every frame and header, with keys and words in them
             access_log=False,
             ws=WebSocketProtocol,
@@ -30,8 +38,11 @@ class Server(uvicorn.Server):
             timeout_graceful_shutdown=5,
         )
         super().__init__(config)
+        self._app = app
         self._service: Service = app.state.service
         self._on_started = on_started
+        # Why a response broke off is logged where it did.
+        logging.getLogger("uvicorn.error").addFilter(_is_no_incomplete_response)
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
@@ -42,7 +53,22 @@ class Server(uvicorn.Server):
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         self._service.rooms.stop()  # viewers would stay for ever
-        await super().shutdown(sockets)
+        self._app.state.calls.hang_up_all("The server stops.")
+        exchanges: Exchanges = self._app.state.exchanges
+        ended = exchanges.end_unread()
+        late = asyncio.get_running_loop().create_future()
+        timer = asyncio.get_running_loop().call_later(GRACE_S, lambda: late.set_result(exchanges.end_all()))
+        try:
+            await super().shutdown(sockets)
+        finally:
+            timer.cancel()
+            ended += late.result() if late.done() else 0
+            if ended:
+                logger.warning("the shutdown ended %d requests that were in progress", ended)
+
+
+def _is_no_incomplete_response(record: logging.LogRecord) -> bool:
+    return "without completing response" not in record.getMessage()
 
 
 def bind(host: str, port: int) -> socket.socket:

@@ -30,6 +30,7 @@ from streamsrv.metrics import Metrics
 from streamsrv.protocol.session_object import Session
 from streamsrv.runtime.channel import Channel, Speaker
 from streamsrv.runtime.driver import SessionDriver
+from streamsrv.supervisor import Supervisor
 
 logger = logging.getLogger(__name__)
 
@@ -47,6 +48,8 @@ class Service:
     engines: Engines
     metrics: Metrics = field(default_factory=Metrics)
     load: Load = field(default_factory=lambda: Load(_cores()))
+    background: Supervisor = field(default_factory=Supervisor)
+    """Owns the tasks that belong to no request."""
     client_secrets: ClientSecrets = field(init=False)
     authentication: Authentication = field(init=False)
     opening: Opening = field(init=False)

@@ -25,6 +25,8 @@ class RunningServer:
     app: Starlette
     service: Service
     loop: asyncio.AbstractEventLoop
+    server: Server
+    thread: threading.Thread
 
     @property
     def http_url(self) -> str:
@@ -33,6 +35,12 @@ class RunningServer:
     @property
     def realtime_url(self) -> str:
         return f"ws://127.0.0.1:{self.port}/v1/realtime"
+
+    def stop(self) -> None:
+        """Stop the server, as a signal does; blocks until it has."""
+        self.server.should_exit = True
+        self.thread.join(20)
+        assert not self.thread.is_alive(), "the server did not stop"
 
     async def tasks(self) -> int:
         """How many tasks run on the server's loop."""
@@ -69,11 +77,10 @@ def serving(engines: Engines, **settings: object) -> Generator[RunningServer]:
     thread = threading.Thread(target=lambda: loop.run_until_complete(server.serve(sockets=[listener])), daemon=True)
     thread.start()
     assert ready.wait(20), "the server did not start"
+    running = RunningServer(port, app, app.state.service, loop, server, thread)
     try:
-        yield RunningServer(port, app, app.state.service, loop)
+        yield running
     finally:
-        server.should_exit = True
-        thread.join(20)
-        assert not thread.is_alive(), "the server did not stop"
+        running.stop()
         loop.close()
     assert not open_streams(engines), "streams were not closed"

@@ -100,8 +100,8 @@ class Admission:
             raise self._busy(self._load)
         return Place(self._sessions, principal.key_id)
 
-    def take_request(self, principal: Principal) -> Place:
-        """A place for a REST request that takes time; raises `Refusal`."""
+    def check_request(self, principal: Principal) -> None:
+        """Raises `Refusal` if there is no place for a REST request of `principal` now."""
         limits, per_key = self._limits, self._limits.max_requests_per_key
         if self.requests >= limits.max_requests:
             message = f"All {limits.max_requests} places for requests of this server are taken."
@@ -109,6 +109,10 @@ class Admission:
         if per_key is not None and self._requests.of(principal.key_id) >= per_key:
             message = f"All {per_key} places for requests of this API key are taken."
             raise Refusal(429, "request_limit_reached", message, retry_after_s=REQUEST_RETRY_S)
+
+    def take_request(self, principal: Principal) -> Place:
+        """A place for a REST request that takes time; raises `Refusal`."""
+        self.check_request(principal)
         return Place(self._requests, principal.key_id)
 
     def _is_key_full(self, principal: Principal) -> bool:

@@ -1,19 +1,54 @@
 """Audio files: any container and codec in through FFmpeg, WAV out."""
 
 import wave
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
+from itertools import chain, groupby
 from pathlib import Path
 from typing import BinaryIO
 
 import av
 import av.error
 import numpy as np
+from av.audio.frame import AudioFrame
 from av.audio.resampler import AudioResampler
 from av.container import InputContainer
 from numpy.typing import NDArray
 
-# Playlists and image lists can name other files and addresses. Only the opened bytes themselves may be read.
-_NO_OTHER_FILES = {"protocol_whitelist": "none"}
+from streamsrv.audio.links import links
+
+_FORMATS = (
+    "aac",
+    "aiff",
+    "amr",
+    "asf",
+    "au",
+    "caf",
+    "flac",
+    "matroska,webm",
+    "mov,mp4,m4a,3gp,3g2,mj2",
+    "mp3",
+    "mpeg",
+    "mpegts",
+    "ogg",
+    "w64",
+    "wav",
+)
+"""Containers, as FFmpeg names them."""
+KNOWN_FORMATS = "AAC, AIFF, AMR, AU, CAF, FLAC, M4A, MKV, MP3, MP4, MPEG, Ogg, Opus, W64, WAV, WebM, WMA"
+"""The same, as people do."""
+_CODECS = (
+    *("aac", "aac_latm", "ac3", "adpcm_ima_qt", "adpcm_ima_wav", "adpcm_ms", "alac", "amrnb", "amrwb", "eac3", "flac"),
+    *("gsm_ms", "libopus", "mp1", "mp1float", "mp2", "mp2float", "mp3", "mp3float", "opus", "pcm_alaw", "pcm_f32be"),
+    *("pcm_f32le", "pcm_f64be", "pcm_f64le", "pcm_mulaw", "pcm_s16be", "pcm_s16le", "pcm_s24be", "pcm_s24le"),
+    *("pcm_s32be", "pcm_s32le", "pcm_s8", "pcm_u8", "speex", "vorbis", "wmav1", "wmav2"),
+)
+_OPTIONS = {
+    # Playlists and image lists can name other files and addresses. Only the opened bytes themselves may be read.
+    "protocol_whitelist": "none",
+    # What people record and send. FFmpeg knows hundreds of formats more, written without hostile files in mind.
+    "format_whitelist": ",".join(_FORMATS),
+    "codec_whitelist": ",".join(_CODECS),
+}
 
 
 class AudioFileError(ValueError):
@@ -21,17 +56,21 @@ class AudioFileError(ValueError):
 
 
 def read_audio(
-    source: Path | str | BinaryIO, sample_rate: int = 16_000, max_seconds: float | None = None
+    source: Path | str | BinaryIO,
+    sample_rate: int = 16_000,
+    max_seconds: float | None = None,
+    is_cancelled: Callable[[], bool] = lambda: False,
 ) -> NDArray[np.int16]:
     """Decode a whole file (a path, or a seekable binary file) to mono int16 at `sample_rate` Hz.
 
-    Damaged packets are skipped, as players do. Raises `AudioFileError` for a file that is missing, empty, not audio, or
+    Damaged packets are skipped, as players do. Rate and channels may change in the middle. When `is_cancelled` says so,
+    what was decoded until then is returned. Raises `AudioFileError` for a file that is missing, empty, not audio, or
     longer than `max_seconds`; decoding stops there, so that a small file cannot fill the memory.
     """
     if isinstance(source, Path | str):
         try:
             with Path(source).open("rb") as file:
-                return read_audio(file, sample_rate, max_seconds)
+                return read_audio(file, sample_rate, max_seconds, is_cancelled)
         except OSError as error:
             raise AudioFileError(f"The audio file cannot be opened: {error.strerror}.") from error
     limit = None if max_seconds is None else round(max_seconds * sample_rate)
@@ -42,6 +81,8 @@ def read_audio(
         if limit is not None and total > limit:
             raise AudioFileError(f"The audio is longer than {max_seconds:g} seconds.")
         chunks.append(chunk)
+        if is_cancelled():
+            break
     if total == 0:
         raise AudioFileError("The file contains no audio.")
     return np.concatenate(chunks)
@@ -57,21 +98,37 @@ def write_wav(path: Path | str, pcm: NDArray[np.int16], sample_rate: int) -> Non
 
 
 def _decode(file: BinaryIO, sample_rate: int) -> Iterator[NDArray[np.int16]]:
-    try:
-        with av.open(file, mode="r", container_options=_NO_OTHER_FILES) as container:
-            if container.streams.audio:
-                yield from _decode_first_stream(container, sample_rate)
-    except (av.error.FFmpegError, ValueError) as error:
-        raise AudioFileError("The file is empty, damaged, or not in a known audio format.") from error
-
-
-def _decode_first_stream(container: InputContainer, sample_rate: int) -> Iterator[NDArray[np.int16]]:
-    resampler = AudioResampler(format="s16", layout="mono", rate=sample_rate)
-    for packet in container.demux(container.streams.audio[0]):
+    for position, link in enumerate(links(file)):
         try:
-            frames = packet.decode()
+            with av.open(link, mode="r", container_options=_OPTIONS) as container:
+                if container.streams.audio:
+                    yield from _resampled(_frames(container), sample_rate)
+        except AudioFileError:
+            raise
+        except (av.error.FFmpegError, ValueError) as error:
+            if position:
+                continue  # damaged, or cut off
+            message = f"The file is empty, damaged, or not in a known audio format. Known are {KNOWN_FORMATS}."
+            raise AudioFileError(message) from error
+
+
+def _frames(container: InputContainer) -> Iterator[AudioFrame]:
+    """The frames of the first audio stream."""
+    stream = container.streams.audio[0]
+    if stream.codec_context.name not in _CODECS:
+        raise AudioFileError(f"The file is not in a known audio format: '{stream.codec_context.name}' is not decoded.")
+    for packet in container.demux(stream):
+        try:
+            yield from packet.decode()
         except av.error.InvalidDataError:
             continue
-        for frame in frames:
+
+
+def _resampled(frames: Iterable[AudioFrame], sample_rate: int) -> Iterator[NDArray[np.int16]]:
+    """Mono int16; what has another rate, or other channels, than before gets a new resampler."""
+    for _, alike in groupby(frames, key=lambda frame: (frame.sample_rate, frame.layout.name, frame.format.name)):
+        resampler = AudioResampler(format="s16", layout="mono", rate=sample_rate)
+        for frame in chain(alike, [None]):
+            if frame is not None:
+                frame.pts = None  # they may jump; samples follow each other
             yield from (converted.to_ndarray()[0] for converted in resampler.resample(frame))
-    yield from (converted.to_ndarray()[0] for converted in resampler.resample(None))

@@ -28,7 +28,8 @@ MAX_CHARACTERS = 4_000_000
 class Conversation:
     """An ordered set of items.
 
-    What items hold is looked at when they change, not at each turn: a turn costs no more after an hour of others.
+    What the language model is shown of an item is worked out when the item changes. A turn only puts that together, in
+    time proportional to the number of items.
     """
 
     def __init__(self, conversation_id: str) -> None:

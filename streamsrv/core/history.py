@@ -35,7 +35,7 @@ def valid_history(messages: Sequence[Message]) -> list[Message]:
             continue
         if message.content or not message.tool_calls:
             end_run()
-            history.append(Message(message.role, message.content))
+            history.append(Message(message.role, message.content) if message.tool_calls else message)
         for position, call in enumerate(message.tool_calls):
             if any(call.call_id == other.call_id for other, _ in run):
                 end_run()  # ids are unique within one assistant message

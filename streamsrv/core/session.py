@@ -2,64 +2,24 @@
 
 from collections.abc import Callable, Collection
 
+from streamsrv.core import inputs, timers
 from streamsrv.core.answers.responses import Responses
 from streamsrv.core.capabilities import Capabilities
 from streamsrv.core.clips import take_clip
 from streamsrv.core.collector import Collector
 from streamsrv.core.conversation import Conversation, duplicate_item, to_messages
 from streamsrv.core.effects import Close, DropRecognition, Effect, PrepareModel, SendEvent
-from streamsrv.core.inputs import (
-    AudioAppended,
-    EndOfTurnPredicted,
-    EventReceived,
-    EventRefused,
-    FrameHeard,
-    GenerationFailed,
-    Input,
-    ModelOutput,
-    PlaybackEnded,
-    PlaybackReported,
-    RecognitionFailed,
-    SegmentSpoken,
-    SpeechOutput,
-    TimerFired,
-    TranscriptReceived,
-)
 from streamsrv.core.latency import TurnLatency
 from streamsrv.core.lifetime import Lifetime
 from streamsrv.core.playback.output_buffer import OutputBuffer
 from streamsrv.core.rate_limit import RateLimit
-from streamsrv.core.timers import (
-    IdleTimeout,
-    MicrophoneTimeout,
-    ResponseTimeout,
-    SessionExpiring,
-    SessionTimeout,
-    SpeechDue,
-    TimerKey,
-    TranscriptTimeout,
-)
 from streamsrv.core.transcription import Transcriptions
 from streamsrv.core.turns.idle import STILL_THERE, IdleTimer
 from streamsrv.core.turns.input_buffer import CommittedAudio, InputBuffer
 from streamsrv.core.turns.microphone import Microphone
 from streamsrv.core.turns.turn_taking import TurnBegan, TurnChange, TurnDecision, TurnEnded, TurnTaking
 from streamsrv.engines.asr.base import Transcript
-from streamsrv.protocol.client_events import (
-    AudioClear,
-    AudioCommit,
-    ClientEvent,
-    ItemCreate,
-    ItemDelete,
-    ItemRetrieve,
-    ItemTruncate,
-    OutputAudioClear,
-    PlaybackReport,
-    ResponseCancel,
-    ResponseCreate,
-    ResponseOptions,
-    SessionUpdate,
-)
+from streamsrv.protocol import client_events
 from streamsrv.protocol.errors import ErrorDetails, ProtocolError
 from streamsrv.protocol.items import FunctionCallItem, InputAudio, Item, MessageItem, check_item, item_to_wire
 from streamsrv.protocol.session_object import Session, session_to_wire
@@ -119,7 +79,7 @@ class SessionCore:
         self._prepare_model()
         return self._take_effects()
 
-    def handle(self, happened: Input, now_ms: int) -> list[Effect]:
+    def handle(self, happened: inputs.Input, now_ms: int) -> list[Effect]:
         """Take one input; return what to do about it."""
         self._now_ms = now_ms
         if not self._is_stale(happened):
@@ -140,50 +100,50 @@ class SessionCore:
             for effect in self._effects.take()
         ]
 
-    def _is_stale(self, happened: Input) -> bool:
+    def _is_stale(self, happened: inputs.Input) -> bool:
         """Whether an input belongs to something that has ended: the one place where late results are dropped."""
         match happened:
-            case ModelOutput() | SpeechOutput() | SegmentSpoken() | GenerationFailed():
+            case inputs.ModelOutput() | inputs.SpeechOutput() | inputs.SegmentSpoken() | inputs.GenerationFailed():
                 return happened.generation not in self._responses
-            case EndOfTurnPredicted():
+            case inputs.EndOfTurnPredicted():
                 return not self._input.holds(happened.item_id)
-            case TranscriptReceived() | RecognitionFailed():
+            case inputs.TranscriptReceived() | inputs.RecognitionFailed():
                 pending = happened.item_id in self._transcriptions.pending
                 return not pending and not self._input.holds(happened.item_id)
             case _:
                 return False
 
-    def _dispatch(self, happened: Input) -> None:
+    def _dispatch(self, happened: inputs.Input) -> None:
         match happened:
-            case FrameHeard():
+            case inputs.FrameHeard():
                 self._carry_out(self._turns.hear(happened, self._now_ms))
-            case AudioAppended():
+            case inputs.AudioAppended():
                 self._input.append(happened.until_ms)
                 self._microphone.receive(happened.until_ms, self._now_ms)
-            case EventReceived():
+            case inputs.EventReceived():
                 self._handle_event(happened.event)
-            case EventRefused():
+            case inputs.EventRefused():
                 self._send_error(happened.error, happened.event_id)
-            case TranscriptReceived():
+            case inputs.TranscriptReceived():
                 self._take_transcript(happened.item_id, happened.transcript)
-            case RecognitionFailed():
+            case inputs.RecognitionFailed():
                 self._fail_transcript(happened.item_id, happened.failure.message)
-            case EndOfTurnPredicted():
+            case inputs.EndOfTurnPredicted():
                 self._turns.take_end_of_turn(happened.pause, happened.probability)
-            case ModelOutput():
+            case inputs.ModelOutput():
                 self._effects.add(self._responses.take(happened.generation, happened.delta, self._now_ms))
-            case SpeechOutput():
+            case inputs.SpeechOutput():
                 self._effects.add(self._responses.take_speech(happened, self._now_ms))
-            case SegmentSpoken():
+            case inputs.SegmentSpoken():
                 self._effects.add(self._responses.end_segment(happened.generation, self._now_ms))
-            case GenerationFailed():
+            case inputs.GenerationFailed():
                 self._effects.add(self._responses.fail(happened.generation, happened.failure, self._now_ms))
-            case PlaybackReported():
+            case inputs.PlaybackReported():
                 self._take_report(happened.item_id, happened.audio_ms)
-            case PlaybackEnded():
+            case inputs.PlaybackEnded():
                 self._take_report(happened.item_id, happened.audio_ms)
                 self._effects.add(self._output.end(happened.item_id, happened.audio_ms, self._now_ms))
-            case TimerFired():
+            case inputs.TimerFired():
                 self._time_out(happened.key)
 
     def _take_report(self, item_id: str, audio_ms: int) -> None:
@@ -270,49 +230,49 @@ class SessionCore:
     def _answer_if_due(self) -> None:
         due = self._pending_answers and self._pending_answers.isdisjoint(self._transcriptions.pending)
         if due and self._responses.active is None and not self._input.speaking:
-            self._respond(ResponseOptions(), self._latency)
+            self._respond(client_events.ResponseOptions(), self._latency)
 
-    def _respond(self, options: ResponseOptions, latency: TurnLatency | None = None) -> None:
+    def _respond(self, options: client_events.ResponseOptions, latency: TurnLatency | None = None) -> None:
         try:
             self._create_response(options, latency)
         except ProtocolError as error:
             self._pending_answers.clear()
             self._send_error(error.details, None)
 
-    def _handle_event(self, event: ClientEvent) -> None:
+    def _handle_event(self, event: client_events.ClientEvent) -> None:
         try:
             self._obey(event)
         except ProtocolError as error:
             self._send_error(error.details, event.event_id)
 
-    def _obey(self, event: ClientEvent) -> None:
+    def _obey(self, event: client_events.ClientEvent) -> None:
         match event:
-            case SessionUpdate():
+            case client_events.SessionUpdate():
                 self._update(event)
-            case AudioCommit():
+            case client_events.AudioCommit():
                 finished, audio = self._input.commit()
                 self._effects.add(finished)
                 self._effects.add(self._turns.drop_candidate(self._now_ms))
                 self._commit(audio)
-            case AudioClear():
+            case client_events.AudioClear():
                 self._clear_input()
-            case ItemCreate():
+            case client_events.ItemCreate():
                 self._create_item(event)
-            case ItemRetrieve():
+            case client_events.ItemRetrieve():
                 item = self._conversation.get(event.item_id, "retrieve")
                 self._effects.send("conversation.item.retrieved", item=item_to_wire(item))
-            case ItemTruncate():
+            case client_events.ItemTruncate():
                 self._truncate(event)
-            case ItemDelete():
+            case client_events.ItemDelete():
                 self._delete(event.item_id)
-            case ResponseCreate():
-                self._create_response(event.response or ResponseOptions())
-            case ResponseCancel():
+            case client_events.ResponseCreate():
+                self._create_response(event.response or client_events.ResponseOptions())
+            case client_events.ResponseCancel():
                 self._effects.add(self._responses.cancel(event.response_id, self._now_ms))
-            case OutputAudioClear():
+            case client_events.OutputAudioClear():
                 self._effects.add(self._responses.clear_output(self._now_ms))
-            case PlaybackReport():
-                kind = PlaybackEnded if event.ended else PlaybackReported
+            case client_events.PlaybackReport():
+                kind = inputs.PlaybackEnded if event.ended else inputs.PlaybackReported
                 self._dispatch(kind(event.item_id, event.audio_ms))
             case _:
                 raise TypeError(f"{type(event).__name__} is no input of the core")
@@ -324,9 +284,9 @@ class SessionCore:
         self._effects.add(self._turns.drop_candidate(self._now_ms))
         self._effects.send("input_audio_buffer.cleared")
         if self._interrupted_unheard:
-            self._respond(ResponseOptions())
+            self._respond(client_events.ResponseOptions())
 
-    def _update(self, event: SessionUpdate) -> None:
+    def _update(self, event: client_events.SessionUpdate) -> None:
         held = self.session
         update = update_session(held, event.session, caption_rooms=self._caption_rooms)
         updated = self._capabilities.fit(update)
@@ -354,7 +314,7 @@ class SessionCore:
         if self.session.type == "realtime":
             self._effects.emit(PrepareModel(to_messages(self.session.instructions, self._conversation.items)))
 
-    def _create_item(self, event: ItemCreate) -> None:
+    def _create_item(self, event: client_events.ItemCreate) -> None:
         item = event.item
         check_item(item)
         item.id = item.id or self._new_id("item")
@@ -374,7 +334,7 @@ class SessionCore:
         self._effects.send("conversation.item.added", previous_item_id=previous_id, item=wire)
         self._effects.send("conversation.item.done", previous_item_id=previous_id, item=wire)
 
-    def _truncate(self, event: ItemTruncate) -> None:
+    def _truncate(self, event: client_events.ItemTruncate) -> None:
         self._conversation.get(event.item_id, "truncate")
         if event.content_index != 0:
             raise ProtocolError("invalid_value", "Invalid value for 'content_index': accepted is 0.", "content_index")
@@ -388,7 +348,7 @@ class SessionCore:
         self._effects.send("conversation.item.deleted", item_id=item_id)
         self._effects.add(self._responses.start_ready(self._transcriptions.pending, self._now_ms))
 
-    def _create_response(self, options: ResponseOptions, latency: TurnLatency | None = None) -> None:
+    def _create_response(self, options: client_events.ResponseOptions, latency: TurnLatency | None = None) -> None:
         if self.session.type != "realtime":
             raise ProtocolError("invalid_value", "A transcription session gives no responses.", "type")
         self._effects.add(self._responses.create(options, self.session, self._now_ms, latency))
@@ -402,25 +362,25 @@ class SessionCore:
         body = {"type": error.type, "code": error.code, "message": error.message, "param": error.param}
         self._effects.send("error", error={**body, "event_id": event_id})
 
-    def _time_out(self, key: TimerKey) -> None:
+    def _time_out(self, key: timers.TimerKey) -> None:
         match key:
-            case IdleTimeout() if self._idle.is_user_silent(self._now_ms):
+            case timers.IdleTimeout() if self._idle.is_user_silent(self._now_ms):
                 self._prompt_silent_user()
-            case IdleTimeout():
+            case timers.IdleTimeout():
                 self._effects.add(self._idle.postpone(self._now_ms))
-            case MicrophoneTimeout():
+            case timers.MicrophoneTimeout():
                 self._carry_out(self._turns.check_microphone(self._now_ms))
-            case TranscriptTimeout(item_id) if item_id in self._transcriptions.pending:
+            case timers.TranscriptTimeout(item_id) if item_id in self._transcriptions.pending:
                 self._effects.emit(DropRecognition(item_id))
                 self._fail_transcript(item_id, "The speech recogniser did not answer in time.")
-            case ResponseTimeout(generation) if generation in self._responses:
+            case timers.ResponseTimeout(generation) if generation in self._responses:
                 self._effects.add(self._responses.check_progress(generation, self._now_ms))
-            case SpeechDue(generation) if generation in self._responses:
+            case timers.SpeechDue(generation) if generation in self._responses:
                 self._effects.add(self._responses.go_on(generation, self._now_ms))
-            case SessionExpiring():
+            case timers.SessionExpiring():
                 self._lifetime.expire_soon(self._now_ms)
                 self._effects.add(self._lifetime.announce_end(self.session, self._now_ms))
-            case SessionTimeout():
+            case timers.SessionTimeout():
                 message = f"Your session hit the maximum duration of {self._lifetime.describe()}."
                 self._send_error(ErrorDetails("session_expired", message), None)
                 self._effects.emit(Close(1001, "session_expired"))
@@ -437,4 +397,4 @@ class SessionCore:
             audio_end_ms=audio.start_ms + audio.duration_ms,
         )
         self._commit(audio)
-        self._respond(ResponseOptions(instructions=f"{self.session.instructions}\n{STILL_THERE}"))
+        self._respond(client_events.ResponseOptions(instructions=f"{self.session.instructions}\n{STILL_THERE}"))

@@ -32,13 +32,13 @@ async def create(request: Request) -> Response:
         service.admission.check_session(principal)  # before the body is read: the place is taken after it
         sdp, given = await _read(request)
         session = service.opening.requested(principal, request.query_params, given)
-        call_id, answer = await calls.open(sdp, session, principal)
+        call = await calls.open(sdp, session, principal)
     except ClientDisconnect:
         return Response(status_code=499)  # nobody reads it
     except EngineError as error:
         return describe(error)
-    location = f"{request.scope.get('root_path', '')}/v1/realtime/calls/{call_id}"
-    return Response(answer, 201, {"Location": location}, media_type="application/sdp")
+    location = f"{request.scope.get('root_path', '')}/v1/realtime/calls/{call.id}"
+    return Response(call.sdp, 201, {"Location": location}, media_type="application/sdp")
 
 
 async def hang_up(request: Request) -> Response:
@@ -52,8 +52,8 @@ async def hang_up(request: Request) -> Response:
 
 def _check_installed() -> None:
     if not webrtc_is_installed():
-        message = "This server has no WebRTC: the package aiortc is missing (pip install 'streamsrv[webrtc]')."
-        raise Refusal(501, "webrtc_unavailable", message)
+        needed = "the package aiortc (pip install 'streamsrv[webrtc]') and an FFmpeg with libopus"
+        raise Refusal(501, "webrtc_unavailable", f"This server has no WebRTC, which needs {needed}.")
 
 
 async def _read(request: Request) -> tuple[str, dict[str, Any]]:

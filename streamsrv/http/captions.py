@@ -14,6 +14,7 @@ from starlette.routing import Route
 from streamsrv.access.authentication import identify
 from streamsrv.captions.room import Caption, Room
 from streamsrv.http.errors import HttpError, error_response
+from streamsrv.http.streaming import STREAM_HEADERS
 from streamsrv.service import Service
 from streamsrv.text.subtitles import spoken, srt, vtt
 
@@ -59,10 +60,8 @@ def _events(name: str, request: Request, service: Service) -> Response:
             503, message, code="viewer_limit_reached", type="server_error", headers={"Retry-After": "10"}
         )
     last_event_id = request.headers.get("last-event-id") or request.query_params.get("last_event_id", "")
-    # No proxy may hold events back (X-Accel-Buffering is nginx's), compress or store them.
-    headers = {"Cache-Control": "no-cache, no-transform", "X-Accel-Buffering": "no"}
     events = _counted(service.rooms.watch(name, last_event_id), service)
-    return StreamingResponse(events, media_type="text/event-stream", headers=headers)
+    return StreamingResponse(events, media_type="text/event-stream", headers=STREAM_HEADERS)
 
 
 async def _counted(events: AsyncGenerator[bytes, None], service: Service) -> AsyncGenerator[bytes, None]:

@@ -3,7 +3,7 @@
 import secrets
 import time
 from collections.abc import AsyncGenerator
-from contextlib import aclosing
+from contextlib import aclosing, asynccontextmanager
 from typing import Any
 
 from starlette.requests import Request
@@ -11,15 +11,19 @@ from starlette.responses import JSONResponse, Response
 
 from streamsrv.config import Settings
 from streamsrv.engines.llm.base import Delta
-from streamsrv.http.chat_objects import ChatRequest, ChunkWriter, Completion, CompletionHead
+from streamsrv.http.chat_objects import ChunkWriter, Completion, CompletionHead
+from streamsrv.http.chat_request import ChatRequest
 from streamsrv.http.endpoint import Endpoint
 from streamsrv.http.request_body import read_json
 from streamsrv.http.streaming import server_sent, streamed
 from streamsrv.service import Service
 
 
-async def _read(request: Request, settings: Settings) -> ChatRequest:
-    return await read_json(request, ChatRequest)
+@asynccontextmanager
+async def _read(request: Request, settings: Settings) -> AsyncGenerator[ChatRequest]:
+    asked = await read_json(request, ChatRequest)
+    asked.check()
+    yield asked
 
 
 async def _answer(asked: ChatRequest, service: Service) -> Response:
@@ -27,7 +31,7 @@ async def _answer(asked: ChatRequest, service: Service) -> Response:
     head = CompletionHead(f"chatcmpl-{secrets.token_hex(12)}", int(time.time()), model.name)
     deltas = model.stream(asked.to_messages(), asked.to_tools(), asked.to_options())
     if asked.stream:
-        writer = ChunkWriter(head, include_usage=asked.stream_options.include_usage)
+        writer = ChunkWriter(head, include_usage=bool(asked.stream_options and asked.stream_options.include_usage))
         return await streamed(server_sent(_chunks(deltas, writer), end=b"data: [DONE]\n\n"), "text/event-stream")
     completion = Completion(head)
     async with aclosing(deltas):

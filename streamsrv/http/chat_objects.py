@@ -1,148 +1,21 @@
-"""Chat completions as they stand on the wire, to and from messages and deltas. Pure.
+"""Chat completions as they stand on the wire, from the deltas of a model. Pure.
 
-Source: the OpenAI API reference, `POST /v1/chat/completions`. Fields that no engine can use are ignored; those that
-would change the shape of the answer are refused.
+Source: the OpenAI API reference, `POST /v1/chat/completions`.
 """
 
 from dataclasses import dataclass, field, replace
-from typing import Annotated, Any, Literal
-
-import msgspec
-from msgspec import Meta, Struct
+from typing import Any
 
 from streamsrv.engines.llm.base import (
     AnsweredBy,
-    ChatOptions,
     Delta,
     Fallback,
     Finished,
-    Message,
     Reasoning,
     Text,
-    Tool,
-    ToolCall,
     ToolCallDelta,
     Usage,
 )
-
-Name = Annotated[str, Meta(min_length=1, max_length=128)]
-
-
-class TextPart(Struct, tag="text"):
-    text: str
-
-
-Content = str | list[TextPart]
-
-
-class SystemMessage(Struct, tag_field="role", tag="system"):
-    content: Content
-
-
-class DeveloperMessage(Struct, tag_field="role", tag="developer"):
-    content: Content
-
-
-class UserMessage(Struct, tag_field="role", tag="user"):
-    content: Content
-
-
-class CalledFunction(Struct):
-    name: Name
-    arguments: str = ""
-
-
-class AssistantCall(Struct):
-    id: str
-    function: CalledFunction
-    type: Literal["function"] = "function"
-
-
-class AssistantMessage(Struct, tag_field="role", tag="assistant"):
-    content: Content | None = None
-    tool_calls: list[AssistantCall] | None = None
-
-
-class ToolMessage(Struct, tag_field="role", tag="tool"):
-    tool_call_id: str
-    content: Content
-
-
-WireMessage = SystemMessage | DeveloperMessage | UserMessage | AssistantMessage | ToolMessage
-
-
-class FunctionDefinition(Struct):
-    name: Name
-    description: str | None = None
-    parameters: dict[str, Any] | None = None
-
-
-class FunctionTool(Struct):
-    function: FunctionDefinition
-    type: Literal["function"] = "function"
-
-
-class FunctionName(Struct):
-    name: Name
-
-
-class NamedTool(Struct, tag="function"):
-    function: FunctionName
-
-
-class ResponseFormat(Struct):
-    type: Literal["text"] = "text"
-
-
-class StreamOptions(Struct):
-    include_usage: bool = False
-
-
-Tokens = Annotated[int, Meta(ge=1)]
-
-
-class ChatRequest(Struct, kw_only=True):
-    messages: Annotated[list[WireMessage], Meta(min_length=1)]
-    model: str = ""
-    tools: Annotated[list[FunctionTool], Meta(max_length=128)] = []
-    tool_choice: Literal["auto", "none", "required"] | NamedTool = "auto"
-    parallel_tool_calls: bool = True
-    max_completion_tokens: Tokens | None = None
-    max_tokens: Tokens | None = None
-    """The older name of `max_completion_tokens`."""
-    n: Annotated[int, Meta(ge=1, le=1)] = 1
-    response_format: ResponseFormat = msgspec.field(default_factory=ResponseFormat)
-    stream: bool = False
-    stream_options: StreamOptions = msgspec.field(default_factory=StreamOptions)
-
-    def to_messages(self) -> list[Message]:
-        return [_message(message) for message in self.messages]
-
-    def to_tools(self) -> list[Tool]:
-        functions = [tool.function for tool in self.tools]
-        return [Tool(each.name, each.description or "", each.parameters or {}) for each in functions]
-
-    def to_options(self) -> ChatOptions:
-        choice = self.tool_choice.function.name if isinstance(self.tool_choice, NamedTool) else self.tool_choice
-        return ChatOptions(self.max_completion_tokens or self.max_tokens, choice, self.parallel_tool_calls)
-
-
-def _message(wire: WireMessage) -> Message:
-    match wire:
-        case SystemMessage() | DeveloperMessage():
-            return Message("system", _text(wire.content))
-        case UserMessage():
-            return Message("user", _text(wire.content))
-        case ToolMessage():
-            return Message("tool", _text(wire.content), call_id=wire.tool_call_id)
-        case AssistantMessage():
-            calls = [ToolCall(call.id, call.function.name, call.function.arguments) for call in wire.tool_calls or ()]
-            return Message("assistant", _text(wire.content or ""), tuple(calls))
-
-
-def _text(content: Content) -> str:
-    return content if isinstance(content, str) else "\n".join(part.text for part in content)
-
 
 _FINISH_REASONS = {"max_output_tokens": "length"}
 """What is called otherwise on the wire."""

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Coroutine
+from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from typing import Any, Generic, TypeVar
 
 from starlette.requests import ClientDisconnect, HTTPConnection, Request
@@ -19,14 +20,16 @@ Asked = TypeVar("Asked")
 class Endpoint(Generic[Asked]):
     """An ASGI application made of two steps.
 
-    `read` takes and checks the whole request; `answer` does the work and gives the response. From then on until the
-    response is sent, the client is watched, and everything is cancelled when it disconnects. Either step may raise
-    `ProtocolError` or `EngineError`. `is_charged`: a language model answers, which each key may ask so often.
+    `read` takes and checks the whole request, and holds what came with it until the end; `answer` does the work and
+    gives the response. Only `answer` takes one of the places for requests, so that a slow body keeps nobody waiting.
+    From then on until the response is sent, the client is watched, and everything is cancelled when it disconnects.
+    Either step may raise `ProtocolError` or `EngineError`. `is_charged`: a language model answers, which each key may
+    ask so often.
     """
 
     def __init__(
         self,
-        read: Callable[[Request, Settings], Awaitable[Asked]],
+        read: Callable[[Request, Settings], AbstractAsyncContextManager[Asked]],
         answer: Callable[[Asked, Service], Awaitable[Response]],
         *,
         is_charged: bool = False,
@@ -38,9 +41,11 @@ class Endpoint(Generic[Asked]):
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         service: Service = scope["app"].state.service
         principal: Principal = HTTPConnection(scope).state.principal
-        with service.admission.take_request(principal):
+        service.admission.check_request(principal)  # before a large body is sent in vain
+        async with AsyncExitStack() as held:
             try:
-                asked = await self._read(Request(scope, receive), service.settings)
+                asked = await held.enter_async_context(self._read(Request(scope, receive), service.settings))
+                held.enter_context(service.admission.take_request(principal))
             except ClientDisconnect:
                 return
             except Exception as error:

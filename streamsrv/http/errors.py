@@ -1,5 +1,6 @@
 """HTTP errors in the OpenAI shape."""
 
+import errno
 import logging
 from http import HTTPStatus
 
@@ -53,6 +54,11 @@ def describe(error: Exception) -> JSONResponse:
             )
         case EngineError():
             return error_response(503, str(error), code="engine_unavailable", type="server_error")
+        case OSError(errno=errno.EMFILE | errno.ENFILE):
+            logger.error("no file descriptor is left: %s", error)
+            message = "The server has too many files and connections open."
+            headers = {"Retry-After": "5"}
+            return error_response(503, message, code="too_many_files", type="server_error", headers=headers)
         case _:
             logger.error("a request failed", exc_info=error)
             return error_response(500, "Internal error.", code="internal_error", type="server_error")

@@ -19,7 +19,9 @@ MAX_JSON_BYTES = 4 * 1024 * 1024
 MAX_FIELDS = 64
 """Parts of a form that are no files."""
 PATIENCE_S = 30.0
-"""How long a client may send nothing in the middle of a body."""
+"""How long a client may send nothing in the middle of a body, and how long a body may take however short it is."""
+MIN_BYTES_PER_S = 16 * 1024
+"""A body that comes more slowly, when `PATIENCE_S` are over, is given up."""
 
 Parsed = TypeVar("Parsed")
 
@@ -68,24 +70,26 @@ async def read_form(request: Request, max_bytes: int, max_files: int = 1) -> For
 
 
 async def _bounded(request: Request, max_bytes: int, param: str | None = None) -> AsyncGenerator[bytes, None]:
-    """The body, chunk by chunk. Raises `HttpError`: 413 at its length, 408 at a long pause."""
+    """The body, chunk by chunk. Raises `HttpError`: 413 at its length, 408 when it comes too slowly."""
     too_large = HttpError(413, "request_too_large", f"The body is longer than {max_bytes} bytes.", param)
     declared = request.headers.get("content-length", "")
     if declared.isdecimal() and int(declared) > max_bytes:
         raise too_large
-    received = 0
+    clock, received = asyncio.get_running_loop().time, 0
+    started_s = clock()
     async with aclosing(request.stream()) as chunks:
-        while chunk := await _next(chunks):
+        while chunk := await _next(chunks, started_s + PATIENCE_S + received / MIN_BYTES_PER_S - clock()):
             received += len(chunk)
             if received > max_bytes:
                 raise too_large
             yield chunk
 
 
-async def _next(chunks: AsyncGenerator[bytes, None]) -> bytes:
+async def _next(chunks: AsyncGenerator[bytes, None], seconds_left: float) -> bytes:
     """The next chunk; the last one is empty."""
     try:
-        async with asyncio.timeout(PATIENCE_S):
+        async with asyncio.timeout(min(PATIENCE_S, seconds_left)):
             return await anext(chunks)
     except TimeoutError:
-        raise HttpError(408, "request_timeout", f"The body stopped for {PATIENCE_S:g} seconds.") from None
+        message = f"The body stopped for {PATIENCE_S:g} seconds, or came at less than {MIN_BYTES_PER_S} bytes a second."
+        raise HttpError(408, "request_timeout", message) from None

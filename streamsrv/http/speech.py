@@ -5,7 +5,7 @@ Source: the OpenAI API reference. `model` and `instructions` are accepted; no en
 
 import asyncio
 from collections.abc import AsyncGenerator, Iterator
-from contextlib import aclosing
+from contextlib import aclosing, asynccontextmanager
 from typing import Annotated, Any, Literal
 
 import numpy as np
@@ -47,8 +47,9 @@ class SpeechRequest(Struct, kw_only=True):
         return SpeechOptions(voice=voice, speed=self.speed)
 
 
-async def _read(request: Request, settings: Settings) -> SpeechRequest:
-    return await read_json(request, SpeechRequest)
+@asynccontextmanager
+async def _read(request: Request, settings: Settings) -> AsyncGenerator[SpeechRequest]:
+    yield await read_json(request, SpeechRequest)
 
 
 async def _answer(asked: SpeechRequest, service: Service) -> Response:

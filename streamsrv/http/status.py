@@ -5,11 +5,15 @@ from starlette.responses import JSONResponse, Response
 
 from streamsrv.access.authentication import identify
 from streamsrv.access.principal import PUBLIC
+from streamsrv.http.errors import error_response
 from streamsrv.service import Service
 
 
 async def healthz(request: Request) -> Response:
-    """Alive."""
+    """Whether the server works: 503 with the reason when it should be started anew."""
+    service: Service = request.app.state.service
+    if problems := service.background.problems:
+        return error_response(503, " ".join(problems), code="unhealthy", type="server_error")
     return JSONResponse({"status": "ok"})
 
 

@@ -13,6 +13,9 @@ from streamsrv.http.errors import describe
 
 logger = logging.getLogger(__name__)
 
+STREAM_HEADERS = {"Cache-Control": "no-cache, no-transform", "X-Accel-Buffering": "no"}
+"""No proxy may hold back what is sent (X-Accel-Buffering is nginx's), compress or store it."""
+
 _encode = msgspec.json.Encoder().encode
 """Bytes become base64."""
 
@@ -45,7 +48,7 @@ class _Stream(StreamingResponse):
     """Closes its source whatever happens. The connection breaks off if the source fails: no end is told from a cut."""
 
     def __init__(self, first: bytes, rest: AsyncGenerator[bytes, None], media_type: str) -> None:
-        super().__init__(rest, media_type=media_type, headers={"Cache-Control": "no-cache"})
+        super().__init__(rest, media_type=media_type, headers=STREAM_HEADERS)
         self._first = first
         self._rest = rest
 

@@ -4,10 +4,11 @@ Source: the OpenAI API reference. `model` and `temperature` are accepted; the on
 """
 
 import asyncio
+import threading
 from collections.abc import AsyncGenerator, Callable, Sequence
-from contextlib import aclosing
+from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, BinaryIO, Literal
 
 import msgspec
 import numpy as np
@@ -45,8 +46,17 @@ class TranscriptionFields(Struct, kw_only=True):
 
 
 @dataclass(frozen=True, slots=True)
+class Upload:
+    """A valid request whose file was not looked into yet."""
+
+    fields: TranscriptionFields
+    file: BinaryIO
+    max_seconds: float
+
+
+@dataclass(frozen=True, slots=True)
 class Recording:
-    """A valid request; `pcm` is mono at 16 kHz."""
+    """A request that can be answered; `pcm` is mono at 16 kHz."""
 
     fields: TranscriptionFields
     pcm: NDArray[np.int16]
@@ -60,14 +70,15 @@ class Recording:
         return {"type": "duration", "seconds": self.seconds}
 
 
-async def _read(request: Request, settings: Settings) -> Recording:
+@asynccontextmanager
+async def _read(request: Request, settings: Settings) -> AsyncGenerator[Upload]:
     form = await read_form(request, settings.max_upload_bytes)
     try:
         fields = convert(_text_fields(form), TranscriptionFields, strict=False)
         if fields.stream and fields.response_format not in ("json", "text"):
             message = f"Invalid value true for 'stream': '{fields.response_format}' cannot be streamed."
             raise ProtocolError("invalid_value", message, "stream")
-        return Recording(fields, await _decode(form, settings))
+        yield Upload(fields, _file(form), settings.max_audio_seconds)
     finally:
         await form.close()
 
@@ -84,7 +95,7 @@ def _text_fields(form: FormData) -> dict[str, Any]:
     return fields
 
 
-async def _decode(form: FormData, settings: Settings) -> NDArray[np.int16]:
+def _file(form: FormData) -> BinaryIO:
     upload = form.get("file")
     if upload is None:
         raise ProtocolError("missing_required_parameter", "Missing required parameter: 'file'.", "file")
@@ -92,14 +103,28 @@ async def _decode(form: FormData, settings: Settings) -> NDArray[np.int16]:
         raise ProtocolError("invalid_value", "Invalid value for 'file': expected a file with a name.", "file")
     if not upload.size:
         raise ProtocolError("invalid_value", "Invalid value for 'file': the file is empty.", "file")
+    return upload.file
+
+
+async def _decode(upload: Upload) -> NDArray[np.int16]:
+    """The samples of the file. Cancelling ends the thread that decodes, before the file is closed."""
+    is_cancelled = threading.Event()
+    decoding = asyncio.ensure_future(
+        asyncio.to_thread(read_audio, upload.file, SAMPLE_RATE, upload.max_seconds, is_cancelled.is_set)
+    )
     try:
-        return await asyncio.to_thread(read_audio, upload.file, SAMPLE_RATE, settings.max_audio_seconds)
+        return await asyncio.shield(decoding)
+    except asyncio.CancelledError:
+        is_cancelled.set()
+        await asyncio.wait([decoding])
+        raise
     except AudioFileError as error:
         raise ProtocolError("invalid_value", f"Invalid value for 'file': {error}", "file") from None
 
 
-async def _answer(recording: Recording, service: Service) -> Response:
-    fields, engines = recording.fields, service.engines
+async def _answer(upload: Upload, service: Service) -> Response:
+    fields, engines = upload.fields, service.engines
+    recording = Recording(fields, await _decode(upload))
     options = RecognitionOptions(language=fields.language, prompt=fields.prompt)
     recognized = recognize_recording(recording.pcm, engines.recognizer, engines.vad, engines.voice_activity, options)
     if fields.stream:

@@ -1,17 +1,14 @@
-"""What the server's process and its media processes tell each other about calls, and how it is framed.
+"""What the server's process and its media processes tell each other about calls.
 
 `call` is a number that the server gives each call. Audio is mono int16 in the machine's byte order.
 """
 
-import struct
-from collections.abc import Iterator
-
-import msgspec
 from msgspec import Struct
 
-_LENGTH = struct.Struct("<I")
-MAX_MESSAGE_BYTES = 32 * 1024 * 1024
-"""Longer ones cannot come from the other side as we know it."""
+from streamsrv.processes.framing import Framing
+
+MICROPHONE_RATE = 16_000
+"""Hz of the audio that a session hears."""
 
 
 class Message(Struct, array_like=True, tag=True):
@@ -37,12 +34,6 @@ class Configure(Struct, array_like=True, tag=True):
     offer_loopback: bool = False
 
 
-class CpuTime(Struct, array_like=True, tag=True):
-    """From the media process, twice a second: the CPU time that it has used."""
-
-    seconds: float
-
-
 class Offer(Message):
     """To the media process: answer this SDP. Comes back as `Answer` or `Refused`."""
 
@@ -52,12 +43,13 @@ class Offer(Message):
 class Answer(Message):
     """`max_event_bytes`: what the client takes in one message of its data channel; 0: any length.
 
-    `hears`: whether the client takes audio.
+    `hears`: whether the client takes audio. `has_microphone`: whether it sends audio.
     """
 
     sdp: str
     max_event_bytes: int
     hears: bool
+    has_microphone: bool
 
 
 class Refused(Message):
@@ -78,7 +70,7 @@ class Event(Message):
 
 
 class Microphone(Message):
-    """Audio of the client, 16 kHz."""
+    """Audio of the client, at `MICROPHONE_RATE`."""
 
     pcm: bytes
 
@@ -121,10 +113,8 @@ class Ended(Message):
     reason: str
 
 
-Frame = Configure | CpuTime | Message
-_ANY = (
+FRAMING: Framing[Configure | Message] = Framing(
     Configure
-    | CpuTime
     | Offer
     | Answer
     | Refused
@@ -140,34 +130,3 @@ _ANY = (
     | HangUp
     | Ended
 )
-
-_encoder = msgspec.msgpack.Encoder()
-_decoder = msgspec.msgpack.Decoder(_ANY)
-
-
-def encode(message: Frame) -> bytes:
-    """A message with its length in front."""
-    body = _encoder.encode(message)
-    return _LENGTH.pack(len(body)) + body
-
-
-class Deframer:
-    """Cuts a stream of bytes into messages."""
-
-    def __init__(self) -> None:
-        self._bytes = bytearray()
-
-    def feed(self, data: bytes) -> Iterator[Frame]:
-        """The messages that are complete with `data`; raises `ValueError` for what is none."""
-        self._bytes += data
-        start = 0
-        while len(self._bytes) - start >= _LENGTH.size:
-            (length,) = _LENGTH.unpack_from(self._bytes, start)
-            if length > MAX_MESSAGE_BYTES:
-                raise ValueError(f"a message of {length} bytes; at most {MAX_MESSAGE_BYTES}")
-            end = start + _LENGTH.size + length
-            if len(self._bytes) < end:
-                break
-            yield _decoder.decode(memoryview(self._bytes)[start + _LENGTH.size : end])
-            start = end
-        del self._bytes[:start]

@@ -1,22 +1,38 @@
 """From the RTP packets of a microphone to blocks of 16 kHz audio."""
 
+import logging
+
 import numpy as np
 from numpy.typing import NDArray
 
 from streamsrv.audio.opus import duration
 from streamsrv.audio.resample import StreamResampler
-from streamsrv.engines.vad.base import SAMPLE_RATE
 from streamsrv.media.concealment import ConcealingDecoder
 from streamsrv.media.jitter_buffer import CLOCK_RATE, JitterBuffer, Packet, Released
+from streamsrv.media.messages import MICROPHONE_RATE
+from streamsrv.token_bucket import TokenBucket
+
+logger = logging.getLogger(__name__)
+
+MAX_RATE = 2.0
+"""Seconds of audio that are heard in a second."""
+MAX_BURST_S = 5.0
+"""Seconds of audio that are heard at once, beyond that: what a network held back for so long is not lost."""
 
 
 class MicrophoneStream:
-    """Jitter buffer, decoder and resampler of one call. A block is what a packet brings, so that nothing waits here."""
+    """Jitter buffer, decoder and resampler of one call. A block is what a packet brings, so that nothing waits here.
+
+    Timestamps and packets of a client can claim any length of audio: what exceeds `MAX_RATE` and `MAX_BURST_S` of the
+    time that has passed is dropped before it is decoded.
+    """
 
     def __init__(self) -> None:
         self._buffer = JitterBuffer()
         self._decoder = ConcealingDecoder()
-        self._resampler = StreamResampler(CLOCK_RATE, SAMPLE_RATE)
+        self._resampler = StreamResampler(CLOCK_RATE, MICROPHONE_RATE)
+        self._budget_s = TokenBucket(MAX_RATE, MAX_BURST_S)
+        self._is_over_budget = False
 
     @property
     def deadline_ms(self) -> float | None:
@@ -25,11 +41,28 @@ class MicrophoneStream:
 
     def receive(self, sequence: int, timestamp: int, payload: bytes, now_ms: float) -> list[NDArray[np.int16]]:
         """Take an RTP packet; return the blocks that can be heard with it."""
-        return self._decode(self._buffer.insert(Packet(sequence, timestamp, duration(payload), payload), now_ms))
+        packet = Packet(sequence, timestamp, duration(payload), payload)
+        return self._decode(self._buffer.insert(packet, now_ms), now_ms)
 
     def expire(self, now_ms: float) -> list[NDArray[np.int16]]:
         """Stop waiting for what is overdue."""
-        return self._decode(self._buffer.expire(now_ms))
+        return self._decode(self._buffer.expire(now_ms), now_ms)
 
-    def _decode(self, released: list[Released]) -> list[NDArray[np.int16]]:
-        return [self._resampler.process(self._decoder.decode(piece)) for piece in released]
+    def _decode(self, released: list[Released], now_ms: float) -> list[NDArray[np.int16]]:
+        return [
+            self._resampler.process(self._decoder.decode(piece))
+            for piece in released
+            if (ticks := _ticks(piece)) and self._has_budget(ticks / CLOCK_RATE, now_ms / 1000)
+        ]
+
+    def _has_budget(self, audio_s: float, now_s: float) -> bool:
+        had_budget = self._budget_s.take(audio_s, now_s)
+        if not had_budget and not self._is_over_budget:
+            logger.warning("a client sends more audio than time passes; the excess is dropped")
+        self._is_over_budget = not had_budget
+        return had_budget
+
+
+def _ticks(piece: Released) -> int:
+    """The length of what is released; 0 for bytes that are not an Opus packet."""
+    return duration(piece) if isinstance(piece, bytes) else piece.ticks

@@ -19,6 +19,7 @@ from aiortc.rtp import RtpPacket
 from aiortc.stats import RTCStats, RTCTransportStats
 from numpy.typing import NDArray
 
+from streamsrv.media.answer import complete_answer
 from streamsrv.media.messages import (
     Answer,
     Clear,
@@ -36,7 +37,7 @@ from streamsrv.media.messages import (
     SpeechFinished,
 )
 from streamsrv.media.microphone import MicrophoneStream
-from streamsrv.media.offer import OfferRefused, check_offer
+from streamsrv.media.offer import OfferRefused, ReadOffer, read_offer
 from streamsrv.media.playout import Played
 from streamsrv.media.seams import tap_connectivity_checks, tap_packets
 from streamsrv.media.speech_track import SpeechTrack
@@ -54,8 +55,6 @@ SILENCE_S = 5.0
 LISTENER_SILENCE_S = 15.0
 """The same for one without a microphone: from it only reports (up to 7.5 s apart) and checks (up to 6 s) come."""
 WATCH_S = 0.5
-DEFAULT_MAX_EVENT_BYTES = 65_536
-"""What a client takes in one message if its offer does not say so (RFC 8841, section 6.1)."""
 MAX_UNREAD_BYTES = 4 * 1024 * 1024
 """Events that a client may leave unread before the call is ended."""
 EVENTS_PER_S, EVENTS_BURST = 100, 1000
@@ -72,15 +71,13 @@ class Peer:
     def __init__(self, call: int, ice_servers: list[RTCIceServer], send: Callable[[Message], None]) -> None:
         self._call = call
         self._send = send
-        # With no list at all aiortc would ask a public STUN server.
-        configuration = RTCConfiguration(iceServers=ice_servers, bundlePolicy=RTCBundlePolicy.MAX_BUNDLE)
-        self._connection = RTCPeerConnection(configuration)
+        self._ice_servers = ice_servers
+        self._connection: RTCPeerConnection | None = None
         self._track = SpeechTrack(self._report)
         self._microphone = MicrophoneStream()
         self._overdue: asyncio.TimerHandle | None = None
         self._channel: RTCDataChannel | None = None
         self._wants_channel = False
-        self._max_event_bytes = 0
         self._is_open = False
         self._loop = asyncio.get_running_loop()
         self._ended: asyncio.Future[str] = self._loop.create_future()
@@ -90,23 +87,21 @@ class Peer:
         self._bytes_left = TokenBucket(BYTES_PER_S, BYTES_BURST)
 
     async def run(self, sdp: str) -> None:
-        """The whole call; `Refused` or `Ended` is the last that is sent."""
+        """Serve the whole call; `Refused` or `Ended` is the last that is sent."""
         try:
-            try:
-                async with asyncio.timeout(NEGOTIATE_S):
-                    answer = await self._negotiate(sdp)
-            except OfferRefused as refused:
-                self._send(Refused(self._call, refused.code, refused.text))
+            async with asyncio.timeout(NEGOTIATE_S):
+                answer = await self._negotiate(sdp)
+        except OfferRefused as refused:
+            self._send(Refused(self._call, refused.code, refused.text))
+        except TimeoutError:
+            text = f"No answer to the offer could be made within {NEGOTIATE_S:g} seconds."
+            self._send(Refused(self._call, "negotiation_timeout", text))
+        else:
+            if answer is None:
+                self._send(Ended(self._call, "The server has no network address to offer for WebRTC."))
                 return
-            except TimeoutError:
-                text = f"No answer to the offer could be made within {NEGOTIATE_S:g} seconds."
-                self._send(Refused(self._call, "negotiation_timeout", text))
-                return
-            (transceiver,) = self._connection.getTransceivers()
-            hears = transceiver.currentDirection in ("sendrecv", "sendonly")
-            self._send(Answer(self._call, answer, self._max_event_bytes, hears))
-            reason = await self._until_ended()
-            self._send(Ended(self._call, reason))
+            self._send(answer)
+            self._send(Ended(self._call, await self._until_ended()))
         finally:
             await self._close()
 
@@ -136,30 +131,44 @@ class Peer:
         if not self._ended.done():
             self._ended.set_result(reason)
 
-    async def _negotiate(self, sdp: str) -> str:
-        offer = check_offer(sdp)
-        for media in offer.media:
-            if media.kind == "application":
-                self._wants_channel = True
-                taken = media.sctpCapabilities
-                self._max_event_bytes = taken.maxMessageSize if taken else DEFAULT_MAX_EVENT_BYTES
-        connection = self._connection
+    async def _negotiate(self, sdp: str) -> Answer | None:
+        """Answer an offer; None if no socket could be opened for it. Raises `OfferRefused`."""
+        offer = read_offer(sdp)
+        rewritten = offer.for_aiortc()
+        self._wants_channel = offer.application is not None
+        connection = self._connect(offer)
+        (transceiver,) = connection.getTransceivers()
+        try:
+            await connection.setRemoteDescription(RTCSessionDescription(rewritten, "offer"))
+            await connection.setLocalDescription(await connection.createAnswer())
+        except Exception as error:
+            logger.info("an offer that cannot be answered", exc_info=error)
+            raise OfferRefused("invalid_sdp", f"The SDP offer cannot be answered: {error}.") from None
+        answer = connection.localDescription.sdp
+        if "a=candidate:" not in answer:
+            return None
+        return Answer(
+            self._call,
+            complete_answer(answer, offer),
+            offer.max_event_bytes,
+            hears=transceiver.currentDirection in ("sendrecv", "sendonly"),
+            has_microphone=transceiver.currentDirection in ("sendrecv", "recvonly"),
+        )
+
+    def _connect(self, offer: ReadOffer) -> RTCPeerConnection:
+        # With no list at all aiortc would ask a public STUN server. Balanced: a transport for each kind of section.
+        policy = RTCBundlePolicy.MAX_BUNDLE if offer.is_bundled else RTCBundlePolicy.BALANCED
+        configuration = RTCConfiguration(iceServers=self._ice_servers, bundlePolicy=policy)
+        self._connection = connection = RTCPeerConnection(configuration)
         connection.on("connectionstatechange", self._state_changed)
         connection.on("datachannel", self._channel_opened)
         transceiver = connection.addTransceiver(self._track, "sendrecv")
         capabilities = RTCRtpReceiver.getCapabilities("audio")
         assert capabilities is not None
-        opus = [codec for codec in capabilities.codecs if codec.name == "opus"]
-        transceiver.setCodecPreferences(opus)
+        transceiver.setCodecPreferences([codec for codec in capabilities.codecs if codec.name == "opus"])
         tap_packets(transceiver.receiver, self._packet_received)
         tap_connectivity_checks(transceiver.receiver, self._check_received)
-        try:
-            await connection.setRemoteDescription(RTCSessionDescription(sdp, "offer"))
-            await connection.setLocalDescription(await connection.createAnswer())
-        except Exception as error:
-            logger.info("an offer that cannot be answered", exc_info=error)
-            raise OfferRefused("invalid_sdp", f"The SDP offer cannot be answered: {error}.") from None
-        return connection.localDescription.sdp
+        return connection
 
     async def _until_ended(self) -> str:
         """Wait for the end of the call, and see to it that there is one when the client is gone; return the reason."""
@@ -178,17 +187,20 @@ class Peer:
         return self._ended.result()
 
     def _why_not_open(self) -> str:
+        assert self._connection is not None
         if self._connection.connectionState != "connected":
             return f"The connection was not established within {CONNECT_S:g} seconds."
         return f"The client opened no data channel '{EVENTS_CHANNEL}' within {CONNECT_S:g} seconds."
 
     async def _packets_received(self) -> int:
         """Packets of any kind that came from the client."""
+        assert self._connection is not None
         (receiver,) = self._connection.getReceivers()
         statistics = cast("dict[str, RTCStats]", await receiver.getStats()).values()
         return self._checks + sum(s.packetsReceived for s in statistics if isinstance(s, RTCTransportStats))
 
     def _state_changed(self) -> None:
+        assert self._connection is not None
         state = self._connection.connectionState
         if state == "connected" and not self._wants_channel:
             self._open()
@@ -258,6 +270,8 @@ class Peer:
         if self._overdue is not None:
             self._overdue.cancel()
         await self._flush()
+        if self._connection is None:
+            return
         try:
             await asyncio.wait_for(self._connection.close(), CLOSE_S)
         except TimeoutError:

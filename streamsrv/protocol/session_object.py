@@ -128,7 +128,9 @@ class Tracing(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Reasoning(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
-    effort: Literal["minimal", "low", "medium", "high", "xhigh"] | None = None
+    """How hard the language model is to think; one that cannot be told refuses each response."""
+
+    effort: Literal["none", "minimal", "low", "medium", "high", "xhigh"] | None = None
 
 
 ROOM_NAME = r"^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$"

@@ -13,6 +13,11 @@ class ChannelClosed(Exception):
 class Channel(Protocol):
     """The connection to a client."""
 
+    @property
+    def has_microphone(self) -> bool:
+        """Whether audio of the client comes apart from events; then it is not accepted in events, too."""
+        ...
+
     async def receive(self) -> str | bytes | NDArray[np.int16]:
         """The next frame of the protocol, or microphone audio (mono, 16 kHz) that comes apart from events.
 

@@ -152,6 +152,12 @@ class SessionDriver:
         return answered_bytes
 
     async def _append(self, event: AudioAppend) -> None:
+        if self._channel.has_microphone:
+            message = (
+                "'input_audio_buffer.append' is not accepted in a call whose microphone is a track of its own: send "
+                "audio on that track."
+            )
+            raise MalformedEvent(ProtocolError("audio_not_accepted", message, "type"), event.event_id)
         audio_format = self._core.session.audio.input.format
         try:
             check_audio(event.audio, audio_format, "audio")

@@ -9,7 +9,8 @@ from streamsrv.log_context import log_as
 from streamsrv.runtime.fairness import TimeSlice
 from streamsrv.runtime.send_queue import SendQueue
 from streamsrv.service import Service
-from streamsrv.transports.webrtc.calls import Call, Calls
+from streamsrv.transports.webrtc.call import Call
+from streamsrv.transports.webrtc.calls import Calls
 
 
 async def attach(websocket: WebSocket, call_id: str) -> None:

@@ -24,6 +24,9 @@ CLOSE_S = 2.0
 class WebSocketChannel:
     """A WebSocket as the session driver sees it."""
 
+    has_microphone = False
+    """Audio comes in events."""
+
     def __init__(self, websocket: WebSocket) -> None:
         self._websocket = websocket
 

@@ -104,6 +104,18 @@ def test_a_file_is_captioned(server: ServerProcess, pages: Pages, recordings: Pa
     expect(page.get_by_role("button", name="Start captions")).to_be_enabled(timeout=TRANSCRIPT_MS)
 
 
+def test_a_speaker_with_a_key_speaks_by_a_secret_of_its_room(own_server, pages: Pages, recordings: Path):
+    pages.allow("401")
+    server = own_server(api_keys="sk-local-1")
+    page = pages.open(f"{server.url}/captions/file/speak")
+    page.evaluate("sessionStorage.setItem('streamsrv.key', 'sk-local-1')")
+    page.reload()
+    page.get_by_label("File").check()
+    page.locator("#file").set_input_files(recordings / "block_books.flac")
+    page.get_by_role("button", name="Start captions").click()
+    expect(text(page)).to_contain_text(BOOKS, timeout=TRANSCRIPT_MS)
+
+
 def test_the_sound_of_another_tab_is_captioned(server: ServerProcess, pages: Pages, recordings: Path):
     pages.allow("camera is not allowed")  # Chromium says so of every shared tab, and shares it all the same
     recording = base64.b64encode((recordings / "block_books.flac").read_bytes()).decode()

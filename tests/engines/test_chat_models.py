@@ -100,9 +100,15 @@ async def endless(request: pytest.FixtureRequest, context: LoadContext) -> Async
 
 
 async def ask(
-    model: ChatModel, messages: Sequence[Message], *, tools: Sequence[Tool] = (), limit: int | None = None
+    model: ChatModel,
+    messages: Sequence[Message],
+    *,
+    tools: Sequence[Tool] = (),
+    limit: int | None = None,
+    options: ChatOptions | None = None,
 ) -> list[Delta]:
-    return [delta async for delta in model.stream(messages, tools, ChatOptions(max_output_tokens=limit))]
+    options = options or ChatOptions(max_output_tokens=limit)
+    return [delta async for delta in model.stream(messages, tools, options)]
 
 
 def text_of(deltas: Sequence[Delta]) -> str:
@@ -287,6 +293,55 @@ async def test_where_no_file_can_be_written_conversations_are_read_again(
         assert text_of(await ask(model, talk))
     assert "will take longer to answer: No space left on device" in caplog.text
     await model.aclose()
+
+
+async def test_an_answer_ends_before_a_stop_text(embedded: ChatModel):
+    whole = text_of(await ask(embedded, CAPITAL))
+    assert "Paris" in whole
+    cut = text_of(await ask(embedded, CAPITAL, options=ChatOptions(stop=("Paris",))))
+    assert cut == whole[: whole.index("Paris")]
+
+
+async def test_temperature_top_p_and_seed_are_obeyed(embedded: ChatModel):
+    async def story(**options: Any) -> str:
+        return text_of(await ask(embedded, STORY, options=ChatOptions(max_output_tokens=30, **options)))
+
+    likeliest = await story()
+    assert await story(temperature=0.0) == likeliest
+    assert await story(temperature=2.0, top_p=0.0) == likeliest
+    drawn = {await story(temperature=1.5, seed=seed) for seed in (1, 2, 3)}
+    assert len(drawn) == 3
+    assert await story(temperature=1.5, seed=2) in drawn
+    assert await story(temperature=1.5, seed=-1)
+
+
+async def test_penalties_and_biases_are_obeyed(embedded: ChatModel):
+    end_of_text = "2"  # token id of SmolLM2's <|im_end|>
+    assert text_of(await ask(embedded, CAPITAL, options=ChatOptions(logit_bias={end_of_text: 100}))) == ""
+    plain = text_of(await ask(embedded, STORY))
+    for penalty in ("frequency_penalty", "presence_penalty"):
+        assert text_of(await ask(embedded, STORY, options=ChatOptions(**{penalty: 2.0}))) != plain
+
+
+@pytest.mark.parametrize(
+    ("options", "param"),
+    [
+        (ChatOptions(tool_choice="required"), "tool_choice"),
+        (ChatOptions(tool_choice="weather"), "tool_choice"),
+        (ChatOptions(provider_fields={"response_format": {"type": "json_object"}}), "response_format"),
+        (ChatOptions(provider_fields={"store": True}), "store"),
+        (ChatOptions(provider_fields={"service_tier": "priority"}), "service_tier"),
+    ],
+)
+async def test_what_the_embedded_model_cannot_do_is_refused(embedded: ChatModel, options: ChatOptions, param: str):
+    with pytest.raises(Rejected) as raised:
+        await ask(embedded, CAPITAL, options=options)
+    assert (raised.value.code, raised.value.param) == ("unsupported_parameter", param)
+
+
+async def test_labels_of_a_request_change_nothing(embedded: ChatModel):
+    fields = {"user": "u", "metadata": {"k": "v"}, "store": False, "service_tier": "auto"}
+    assert "Paris" in text_of(await ask(embedded, CAPITAL, options=ChatOptions(provider_fields=fields)))
 
 
 async def test_it_is_occupied_while_it_answers(embedded: ChatModel):

@@ -263,6 +263,20 @@ async def test_the_request(provider: ScriptedProvider, connect: Connect):
     ]
 
 
+async def test_the_options_of_a_request_are_sent(provider: ScriptedProvider, connect: Connect):
+    provider.chunks = [chunk({"content": "Hi"}, "stop")]
+    sampling: dict[str, Any] = {"temperature": 0.0, "top_p": 0.5, "seed": 7}
+    sampling |= {"frequency_penalty": 0.0, "presence_penalty": -1.0, "logit_bias": {"42": -100}}
+    fields = {"response_format": {"type": "json_object"}, "user": "u", "reasoning_effort": "high"}
+    tool = Tool("get_weather", strict=True)
+    options = ChatOptions(stop=("one", "two"), provider_fields=fields, **sampling)
+    await ask(connect(reasoning_effort="none"), [Message("user", "Hi", name="Ann")], [tool], options)
+    [request] = provider.requests
+    assert request == request | sampling | fields | {"stop": ["one", "two"]}
+    assert request["messages"] == [{"role": "user", "content": "Hi", "name": "Ann"}]
+    assert request["tools"][0]["function"]["strict"] is True
+
+
 async def test_nothing_optional_is_sent_unasked(provider: ScriptedProvider, connect: Connect):
     provider.chunks = [chunk({"content": "Hi"}, "stop")]
     await ask(connect())

@@ -135,5 +135,5 @@ class HalfRequest:
 async def without_requests(server: RunningServer) -> None:
     """Until the last request is gone; fails after 20 s."""
     async with asyncio.timeout(PATIENCE_S):
-        while server.service.requests:
+        while server.app.state.exchanges.going_on:
             await server.tasks()

@@ -11,7 +11,7 @@ import pytest
 from websockets.asyncio.client import connect
 from websockets.exceptions import InvalidStatus
 
-from rest import HalfRequest, ask, post_json, without_requests
+from rest import ask, post_json
 from serving import RunningServer, serving
 from streamsrv.access.principal import key_id
 from streamsrv.testing.fakes import ScriptedChatModel, fake_engines
@@ -190,10 +190,11 @@ async def test_sessions_of_one_key_are_limited_and_those_of_its_secrets_count():
 
 
 async def test_requests_of_one_key_are_limited():
-    with serving(fake_engines(), api_keys=f"{KEY},{OTHER}", max_requests_per_key=1) as server:
-        slow = await HalfRequest.begin(server, "/chat/completions", 1000, f"Authorization: Bearer {KEY}")
-        await slow.send(b"{")
-        while not server.service.requests:
+    chat = ScriptedChatModel("One two.")
+    chat.hold = asyncio.Event()
+    with serving(fake_engines(chat), api_keys=f"{KEY},{OTHER}", max_requests_per_key=1) as server:
+        slow = asyncio.create_task(post_json(server, "/chat/completions", CHAT, bearer(KEY)))
+        while not chat.asked:
             await server.tasks()
         refused = await post_json(server, "/chat/completions", CHAT, bearer(KEY))
         assert (refused.status, refused.error["code"], refused.headers["retry-after"]) == (
@@ -201,9 +202,11 @@ async def test_requests_of_one_key_are_limited():
             "request_limit_reached",
             "2",
         )
-        assert (await post_json(server, "/chat/completions", CHAT, bearer(OTHER))).status == 200
-        slow.leave()
-        await without_requests(server)
+        other = asyncio.create_task(post_json(server, "/chat/completions", CHAT, bearer(OTHER)))
+        while len(chat.asked) < 2:
+            await server.tasks()
+        server.loop.call_soon_threadsafe(chat.hold.set)
+        assert ((await slow).status, (await other).status) == (200, 200)
         assert (await post_json(server, "/chat/completions", CHAT, bearer(KEY))).status == 200
 
 

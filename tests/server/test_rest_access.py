@@ -162,7 +162,7 @@ async def test_a_client_that_leaves_in_the_middle_of_its_request_leaves_nothing_
     body, content_type = form(file=bytes(3_000_000))
     request = await HalfRequest.begin(server, "/audio/transcriptions", len(body), f"Content-Type: {content_type}")
     await request.send(body[:2_000_000])
-    while not server.service.requests:
+    while not server.app.state.exchanges.unread:
         await server.tasks()
     request.leave()
     await without_requests(server)

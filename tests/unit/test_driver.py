@@ -31,6 +31,8 @@ QUESTION = (
 class FakeChannel:
     """A client that sends its frames and leaves when it was sent an event of the type `awaited`."""
 
+    has_microphone = False
+
     def __init__(self, frames: tuple[str, ...], awaited: str) -> None:
         self._frames = list(frames)
         self._awaited = f'"{awaited}"'.encode()

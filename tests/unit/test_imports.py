@@ -52,7 +52,8 @@ MEDIA_SEEN_BY_THE_SERVER = {"streamsrv.media.messages"}
 
 PURE = ("core", "protocol", "text", "captions/room.py", "conformance/order.py", "inference/load.py", "token_bucket.py",
         "access/admission.py", "access/budget.py", "access/client_secrets.py", "access/principal.py",
-        "access/refusal.py", "media/jitter_buffer.py", "media/playout.py",
+        "access/refusal.py", "media/answer.py", "media/jitter_buffer.py", "media/offer.py", "media/playout.py",
+        "media/session_description.py", "media/transport_attributes.py", "processes/environment.py",
         "engines/llm/slots.py", "engines/llm/chat_chunks.py")  # fmt: skip
 
 IMPURE_MODULES = frozenset(

@@ -1,12 +1,13 @@
 """Answers begun before the turn has ended: committed if it ends with the same words, discarded if not."""
 
 import numpy as np
+import pytest
 
 from harness import RATE, Talk, event, of_type, types
 from streamsrv.core.effects import Generate, OpenRecognition, SendAudio, StopGeneration, Synthesize
 from streamsrv.core.inputs import Failure, GenerationFailed, SegmentSpoken, SpeechOutput, TranscriptReceived
 from streamsrv.engines.asr.base import Transcript
-from streamsrv.engines.llm.base import Finished, ToolCallDelta, Usage
+from streamsrv.engines.llm.base import Finished, Reasoning, Text, ToolCallDelta, Usage
 
 BEFORE_THE_TURN_ENDS = {"input_audio_buffer.speech_started"}
 
@@ -73,6 +74,31 @@ def test_what_is_still_under_way_goes_on_in_the_response():
     talk.model(" to eat.", Finished("stop"))
     assert event(talk.synthesize(), "response.done")["response"]["status"] == "completed"
     assert len(of_type(talk.all, SendAudio)) == 2
+
+
+@pytest.mark.parametrize(
+    "deltas", [("\n", "  It is noon. "), (Reasoning("Hm."), " ", "\n", "It is noon. "), (" It is noon. ",)]
+)
+def test_whitespace_before_the_answer_does_not_make_its_first_segment_spoken_twice(deltas: tuple[object, ...]):
+    talk = pausing()
+    talk.model(*deltas, "Time to eat.", Finished("stop"))
+    speak(talk)
+    talk.silence()
+    talk.transcript("What is the time?")
+    done = event(talk.synthesize(), "response.done")["response"]
+    assert [effect.text for effect in of_type(talk.all, Synthesize)] == ["It is noon.", "Time to eat."]
+    assert done["output"][0]["content"][0]["transcript"] == "It is noon. Time to eat."
+
+
+def test_a_first_segment_that_differs_from_the_requested_one_ends_no_session():
+    talk = pausing()
+    talk.model("It is noon. ", "Time to eat.", Finished("stop"))
+    talk.core._responses._speculation.deltas[0] = Text("It is late. ")  # type: ignore[union-attr]
+    speak(talk)
+    talk.silence()
+    talk.transcript("What is the time?")
+    assert event(talk.synthesize(), "response.done")["response"]["status"] == "completed"
+    assert [effect.text for effect in of_type(talk.all, Synthesize)] == ["It is noon.", "Time to eat."]
 
 
 def test_it_is_discarded_when_the_user_goes_on():

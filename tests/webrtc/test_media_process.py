@@ -49,7 +49,7 @@ async def test_a_process_that_hangs_is_killed_and_its_calls_end(monkeypatch: pyt
         calls = server.app.state.calls
         async with calling(server) as caller, connect(f"{server.realtime_url}?call_id={caller.call_id}") as sideband:
             (pid,), cpu_s = calls.media_pids, calls.cpu_s
-            monkeypatch.setattr("streamsrv.transports.webrtc.pool.HANG_S", 2.0)
+            monkeypatch.setattr("streamsrv.processes.worker_process.HANG_S", 2.0)
             while calls.cpu_s == cpu_s:  # until it has reported once more
                 await server.tasks()
             os.kill(pid, signal.SIGSTOP)

@@ -36,7 +36,7 @@ export class Speaking extends Emitter {
     // Over WebSocket nothing is lost on the way: captions can wait a moment, but want every word.
     this.#connection = new Connection(server, {
       transports: ["websocket"],
-      query: { intent: "transcription" },
+      query: { intent: "transcription", captions: captions.room },
       session: () => ({
         type: "transcription",
         audio: { input: { turn_detection: { type: "server_vad", silence_duration_ms: SILENCE_MS } } },

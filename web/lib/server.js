@@ -81,7 +81,12 @@ export class Server {
    */
   async subprotocols(query) {
     if (!this.key) return ["realtime"];
-    const session = query.intent === "transcription" ? { type: "transcription" } : { type: "realtime", ...query };
+    const { intent, captions, ...fields } = query;
+    const session = {
+      ...(intent === "transcription" ? { type: "transcription" } : { type: "realtime", ...fields }),
+      // A secret allows the caption room that it is made with, and no other.
+      ...(captions ? { streamsrv: { captions: { room: captions } } } : {}),
+    };
     const body = JSON.stringify({ expires_after: { anchor: "created_at", seconds: SECRET_SECONDS }, session });
     const headers = { "Content-Type": "application/json" };
     const response = await this.fetch("v1/realtime/client_secrets", { method: "POST", headers, body });

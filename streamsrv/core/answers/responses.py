@@ -1,37 +1,26 @@
 """All responses of a session: created, waiting for words, generating, interrupted; and what of them was heard. Pure."""
 
 from collections.abc import Callable, Collection
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
-from msgspec import UNSET, structs
-
-from streamsrv.core.answers.output_items import WORD_EVENTS, ResponsePlan, SpokenMessage
+from streamsrv.core.answers.output_items import SpokenMessage
+from streamsrv.core.answers.requests import ModelRequest, plan_response, request_of, resolve_items, spoken_as
 from streamsrv.core.answers.response import Response
 from streamsrv.core.answers.speculation import Speculation
 from streamsrv.core.capabilities import Capabilities
 from streamsrv.core.collector import Collector
-from streamsrv.core.conversation import Conversation, to_messages, unknown_call
-from streamsrv.core.effects import ClearTimer, Effect, Generate, RecordSpeculation, RecordTurn, SetTimer, StopGeneration
+from streamsrv.core.conversation import Conversation
+from streamsrv.core.effects import ClearTimer, Effect, RecordSpeculation, RecordTurn, SetTimer, StopGeneration
 from streamsrv.core.inputs import Failure, SpeechOutput
 from streamsrv.core.latency import TurnLatency
 from streamsrv.core.playback.output_buffer import OutputBuffer
 from streamsrv.core.rate_limit import RateLimit
 from streamsrv.core.timers import ResponseTimeout
-from streamsrv.engines.llm.base import ChatOptions, Delta, Tool
-from streamsrv.engines.tts.base import SpeechOptions
+from streamsrv.engines.llm.base import Delta
 from streamsrv.protocol.client_events import ResponseOptions
 from streamsrv.protocol.errors import ProtocolError
-from streamsrv.protocol.items import (
-    FunctionCallItem,
-    FunctionCallOutputItem,
-    InputText,
-    Item,
-    ItemReference,
-    MessageItem,
-    check_item,
-    refuse_audio,
-)
-from streamsrv.protocol.session_object import AudioOutput, NamedFunction, Session, VoiceId
+from streamsrv.protocol.items import InputText, MessageItem
+from streamsrv.protocol.session_object import Session
 
 STALL_MS = 30_000
 """A response without any progress for this long has failed."""
@@ -39,29 +28,6 @@ MAX_SPECULATIONS = 3
 """Answers begun in the pauses of one turn: each is a request to the model, and later ones are rarely used."""
 MAX_PARALLEL = 8
 """Responses at once in one session: one in the conversation, the others out-of-band."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Request:
-    """What to ask the model once all its input has words; `items` None: the conversation as it then is."""
-
-    instructions: str
-    items: list[Item] | None
-    tools: tuple[Tool, ...]
-    options: ChatOptions
-
-    def waits_for(self, pending: Collection[str], conversation: Conversation) -> bool:
-        """Whether one of the items to ask about is pending."""
-        if self.items is None:
-            return any(item_id in conversation for item_id in pending)
-        return any(item.id in pending for item in self.items)
-
-    def to_generate(self, generation: int, conversation: Conversation) -> Generate:
-        """The question about these items; what is still being said is not in it."""
-        items = conversation.items if self.items is None else self.items
-        said = [item for item in items if item.status != "in_progress"]
-        messages = to_messages(self.instructions, said, conversation.message)
-        return Generate(generation, messages, self.tools, self.options)
 
 
 class Responses:
@@ -86,7 +52,7 @@ class Responses:
         self._effects = Collector()  # of the responses, their items and this
         self._generation = 0
         self._live: dict[int, Response] = {}
-        self._waiting: dict[int, _Request] = {}
+        self._waiting: dict[int, ModelRequest] = {}
         self._unplayed: dict[str, TurnLatency] = {}  # by item: of answers that ended before their playback began
         self._speculation: Speculation | None = None
         self._speculations = 0  # in this turn of the user
@@ -124,14 +90,14 @@ class Responses:
             )
         if len(self._live) >= MAX_PARALLEL:
             raise ProtocolError("invalid_value", f"At most {MAX_PARALLEL} responses may be in progress.", "response")
-        items = self._resolve(options.input)
-        plan = self._plan(options, session, in_conversation)
+        items = resolve_items(options.input, self._conversation, self._new_id)
+        plan = plan_response(self._new_id("resp"), options, session, self._capabilities)
         self._rate_limit.take(now_ms)
         generation = self._next_generation()
         self._live[generation] = Response(
             plan, generation, self._conversation, self._effects, self._new_id, latency or TurnLatency(), now_ms
         )
-        self._waiting[generation] = _request(options, session, items)
+        self._waiting[generation] = request_of(options, session, items)
         self._effects.emit(SetTimer(ResponseTimeout(generation), STALL_MS))
         return self._effects.take()
 
@@ -157,9 +123,9 @@ class Responses:
         """Begin the answer that would follow if the user's turn ended with these words, unless that costs too much."""
         item = MessageItem(role="user", content=[InputText(text)])
         options = ResponseOptions()
-        request = _request(options, session, [*self._conversation.items, item])
+        request = request_of(options, session, [*self._conversation.items, item])
         question = request.to_generate(self._generation + 1, self._conversation)
-        speech = self._plan(options, session, in_conversation=True).spoken_as
+        speech = spoken_as(options, session, self._capabilities)
         if self._speculation is not None and self._speculation.answers(question, speech):
             return []
         self._discard_speculation()
@@ -337,62 +303,3 @@ class Responses:
                 self._unplayed[message.item.id] = response.latency
             else:
                 self._effects.emit(RecordTurn(latencies))
-
-    def _resolve(self, given: list[Item | ItemReference] | None) -> list[Item] | None:
-        if given is None:
-            return None
-        items: list[Item] = []
-        for index, item in enumerate(given):
-            if not isinstance(item, ItemReference):
-                check_item(item, f"response.input[{index}]")
-                refuse_audio(item, f"response.input[{index}]")
-                if isinstance(item, FunctionCallItem):
-                    item.call_id = item.call_id or self._new_id("call")
-            items.append(self._conversation.get(item.id, "retrieve") if isinstance(item, ItemReference) else item)
-        calls = {item.call_id for item in items if isinstance(item, FunctionCallItem)}
-        for index, item in enumerate(items):
-            if isinstance(item, FunctionCallOutputItem) and item.call_id not in calls:
-                raise unknown_call(item.call_id, "response.input", f"response.input[{index}].call_id")
-        return items
-
-    def _plan(self, options: ResponseOptions, session: Session, in_conversation: bool) -> ResponsePlan:
-        output = self._capabilities.output(_audio_output(options, session), "response.audio.output")
-        modalities = session.output_modalities if options.output_modalities is UNSET else options.output_modalities
-        max_tokens = session.max_output_tokens if options.max_output_tokens is UNSET else options.max_output_tokens
-        voice = output.voice.id if isinstance(output.voice, VoiceId) else output.voice
-        return ResponsePlan(
-            id=self._new_id("resp"),
-            modality="audio" if "audio" in modalities else "text",
-            format=output.format,
-            speech=SpeechOptions(voice=voice, speed=output.speed),
-            max_output_tokens=max_tokens,
-            metadata=options.metadata,
-            in_conversation=in_conversation,
-            times_words=session.wants(WORD_EVENTS),
-        )
-
-
-def _request(options: ResponseOptions, session: Session, items: list[Item] | None) -> _Request:
-    tools = session.tools if options.tools is UNSET else options.tools
-    choice = session.tool_choice if options.tool_choice is UNSET else options.tool_choice
-    max_tokens = session.max_output_tokens if options.max_output_tokens is UNSET else options.max_output_tokens
-    parallel = session.parallel_tool_calls if options.parallel_tool_calls is UNSET else options.parallel_tool_calls
-    instructions = session.instructions if options.instructions in (UNSET, None) else options.instructions
-    return _Request(
-        instructions=instructions,
-        items=items,
-        tools=tuple(Tool(tool.name, tool.description, tool.parameters) for tool in tools),
-        options=ChatOptions(
-            max_output_tokens=None if max_tokens == "inf" else max_tokens,
-            tool_choice=choice.name if isinstance(choice, NamedFunction) else choice,
-            parallel_tool_calls=parallel is not False,
-        ),
-    )
-
-
-def _audio_output(options: ResponseOptions, session: Session) -> AudioOutput:
-    held = session.audio.output
-    if options.audio is UNSET or options.audio.output is UNSET:
-        return held
-    given = structs.asdict(options.audio.output)
-    return structs.replace(held, **{name: value for name, value in given.items() if value is not UNSET})

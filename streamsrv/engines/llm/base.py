@@ -1,6 +1,6 @@
 """The language-model protocol: what every chat model takes and gives."""
 
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
@@ -18,12 +18,16 @@ class ToolCall:
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """One turn of the context. `tool_calls` only on assistant, `call_id` only on tool messages."""
+    """One turn of the context. `tool_calls` only on assistant, `call_id` only on tool messages.
+
+    `name` tells participants of one role apart.
+    """
 
     role: Literal["system", "user", "assistant", "tool"]
     content: str
     tool_calls: tuple[ToolCall, ...] = ()
     call_id: str = ""
+    name: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,17 +37,33 @@ class Tool:
     name: str
     description: str = ""
     parameters: dict[str, Any] = field(default_factory=dict[str, Any])
+    strict: bool = False
+    """Whether the model must keep to `parameters`."""
 
 
 @dataclass(frozen=True, slots=True)
 class ChatOptions:
-    """Per-request options; an engine ignores what it cannot use."""
+    """Per-request options. None or empty: the engine's own. An engine raises `Rejected` for one that it cannot obey."""
 
     max_output_tokens: int | None = None
     """None: the engine's own limit."""
     tool_choice: str = "auto"
     """`auto`, `none`, `required`, or the name of the function that must be called."""
     parallel_tool_calls: bool = True
+    temperature: float | None = None
+    """0 (always the likeliest token) to 2."""
+    top_p: float | None = None
+    """0 to 1: the share of probability that tokens are drawn from."""
+    stop: tuple[str, ...] = ()
+    """The answer ends before the first of these."""
+    seed: int | None = None
+    frequency_penalty: float | None = None
+    presence_penalty: float | None = None
+    """-2 to 2, as the one before."""
+    logit_bias: Mapping[str, float] = field(default_factory=dict[str, float])
+    """-100 to 100, by token id of the model."""
+    provider_fields: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    """Fields of a chat completion request that only its provider understands, such as `response_format`."""
 
 
 @dataclass(frozen=True, slots=True)

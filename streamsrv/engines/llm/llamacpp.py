@@ -18,12 +18,28 @@ from streamsrv.engines.llm.llamacpp_server import LlamaCppServer
 from streamsrv.engines.llm.slots import Seat, SlotTable
 from streamsrv.engines.llm.small_model import SpokenAnswer, guided
 from streamsrv.engines.loading import LoadContext
-from streamsrv.errors import CONTEXT_LENGTH_EXCEEDED, EngineError, Overloaded, Rejected, Unavailable
+from streamsrv.errors import (
+    CONTEXT_LENGTH_EXCEEDED,
+    UNSUPPORTED_PARAMETER,
+    EngineError,
+    Overloaded,
+    Rejected,
+    Unavailable,
+)
 from streamsrv.ids import new_id
 from streamsrv.inference.occupancy import Occupancy
 
 logger = logging.getLogger(__name__)
 
+_SEEDS = 2**32 - 1
+"""llama.cpp takes seeds below this one, which stands for a random one."""
+_LABELS = ("user", "safety_identifier", "prompt_cache_key", "metadata")
+_WITHOUT_EFFECT: Mapping[str, tuple[Any, ...]] = {
+    "store": (False,),
+    "service_tier": ("auto", "default"),
+    "reasoning_effort": ("none",),
+}
+"""Values that ask for what this engine does anyway."""
 _SHARED = -1
 """Number of the state with what all prompts begin with."""
 
@@ -85,11 +101,13 @@ class LlamaCppChatModel:
     async def stream(
         self, messages: Sequence[Message], tools: Sequence[Tool], options: ChatOptions
     ) -> AsyncGenerator[Delta, None]:
-        """Answer the conversation; see `ChatModel.stream`. `tools` are ignored."""
+        """Answer the conversation; see `ChatModel.stream`. The model is not shown `tools`, so that it calls none."""
+        _check(self.name, options)
         limit = min(options.max_output_tokens or self._options.max_output_tokens, self._options.max_output_tokens)
         answer = SpokenAnswer() if self._options.guided else None
         reader = ChunkReader(new_id)
-        async with contextlib.aclosing(self._generate(messages, limit, self.occupancy)) as chunks:
+        generating = self._generate(messages, limit, self.occupancy, self._sampling(options))
+        async with contextlib.aclosing(generating) as chunks:
             async for chunk in chunks:
                 deltas = reader.read(chunk)
                 for delta in answer.take(deltas) if answer else deltas:
@@ -130,13 +148,25 @@ class LlamaCppChatModel:
         room = self._options.context_tokens - limit - frame
         return answerable(last_turns(texts, self._options.history_turns, room))
 
-    def _request(self, shown: Sequence[Message], limit: int) -> dict[str, Any]:
+    def _sampling(self, options: ChatOptions) -> dict[str, Any]:
+        fields: dict[str, Any] = {
+            "temperature": self._options.temperature if options.temperature is None else options.temperature,
+            "repeat_penalty": self._options.repeat_penalty,
+            "top_p": options.top_p,
+            "stop": list(options.stop) or None,
+            "seed": None if options.seed is None else options.seed % _SEEDS,
+            "frequency_penalty": options.frequency_penalty,
+            "presence_penalty": options.presence_penalty,
+            "logit_bias": dict(options.logit_bias) or None,
+        }
+        return {name: value for name, value in fields.items() if value is not None}
+
+    def _request(self, shown: Sequence[Message], limit: int, sampling: dict[str, Any]) -> dict[str, Any]:
         messages = guided(shown) if self._options.guided else shown
         return {
             "messages": [{"role": message.role, "content": message.content} for message in messages],
             "max_tokens": limit,
-            "temperature": self._options.temperature,
-            "repeat_penalty": self._options.repeat_penalty,
+            **sampling,
             "chat_template_kwargs": {"enable_thinking": False},  # a caller would hear silence meanwhile
             "cache_prompt": True,
             "timings_per_token": True,  # the usage, also of an answer that is broken off
@@ -144,7 +174,7 @@ class LlamaCppChatModel:
         }
 
     async def _generate(
-        self, messages: Sequence[Message], limit: int, occupancy: Occupancy
+        self, messages: Sequence[Message], limit: int, occupancy: Occupancy, sampling: dict[str, Any] | None = None
     ) -> AsyncGenerator[Chunk, None]:
         """The chunks of one answer; closing the iterator frees the slot after the token being computed."""
         if self._closed:
@@ -152,7 +182,7 @@ class LlamaCppChatModel:
         if not self._places.acquire(blocking=False):
             raise Overloaded(f"{self.name} already has {self._options.queue_limit} requests waiting.")
         shown = self._shown(messages, limit)
-        generation = _Generation(self._request(shown, limit), shown)
+        generation = _Generation(self._request(shown, limit, sampling or {}), shown)
         job = self._threads.submit(self._run, generation)
         self._generations.add(generation)
         try:
@@ -266,6 +296,16 @@ class _Generation:
             self._loop.call_soon_threadsafe(self._chunks.put_nowait, chunk)
         except RuntimeError:  # the loop was closed meanwhile: nobody reads any more
             self.cancel()
+
+
+def _check(name: str, options: ChatOptions) -> None:
+    """Refuse what this engine cannot do. Labels of a request (`user`, `metadata`) change no answer anywhere."""
+    if options.tool_choice not in ("auto", "none"):
+        raise Rejected(f"{name} cannot call functions.", code=UNSUPPORTED_PARAMETER, param="tool_choice")
+    for field, value in options.provider_fields.items():
+        if field not in _LABELS and value not in _WITHOUT_EFFECT.get(field, ()):
+            message = f"{name} does not support '{field}': {value!r:.60}."
+            raise Rejected(message, code=UNSUPPORTED_PARAMETER, param=field)
 
 
 def _engine_error(error: Mapping[str, Any]) -> EngineError:

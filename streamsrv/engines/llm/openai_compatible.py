@@ -153,14 +153,18 @@ class OpenAICompatibleChatModel:
             request["tool_choice"] = _wire_tool_choice(options.tool_choice)
             if not options.parallel_tool_calls:
                 request["parallel_tool_calls"] = False
-        if self._options.reasoning_effort:
+        request |= _sampling(options)
+        extra = {**options.provider_fields, **(self._options.extra_body or {})}
+        if self._options.reasoning_effort and "reasoning_effort" not in extra:
             request["reasoning_effort"] = self._options.reasoning_effort
-        if self._options.extra_body:
-            request["extra_body"] = dict(self._options.extra_body)
+        if extra:
+            request["extra_body"] = extra
         return request
 
     def _wire_message(self, message: Message) -> dict[str, Any]:
         wire: dict[str, Any] = {"role": message.role, "content": message.content}
+        if message.name:
+            wire["name"] = message.name
         if message.role == "tool":
             wire["tool_call_id"] = message.call_id
         if message.tool_calls:
@@ -239,12 +243,24 @@ def _without_keys(text: str, api_key: str) -> str:
     return re.sub(r"\bsk-\S+", "***", text.replace(api_key, "***") if api_key else text)
 
 
+def _sampling(options: ChatOptions) -> dict[str, Any]:
+    """The fields that were asked for: some models refuse one that has its default value."""
+    fields: dict[str, Any] = {
+        "temperature": options.temperature,
+        "top_p": options.top_p,
+        "stop": list(options.stop) or None,
+        "seed": options.seed,
+        "frequency_penalty": options.frequency_penalty,
+        "presence_penalty": options.presence_penalty,
+        "logit_bias": dict(options.logit_bias) or None,
+    }
+    return {name: value for name, value in fields.items() if value is not None}
+
+
 def _wire_tool(tool: Tool) -> dict[str, Any]:
     parameters = tool.parameters or {"type": "object", "properties": {}}
-    return {
-        "type": "function",
-        "function": {"name": tool.name, "description": tool.description, "parameters": parameters},
-    }
+    function = {"name": tool.name, "description": tool.description, "parameters": parameters}
+    return {"type": "function", "function": function | ({"strict": True} if tool.strict else {})}
 
 
 def _wire_tool_choice(choice: str) -> str | dict[str, Any]:

@@ -1,0 +1,135 @@
+"""What a response is to be and what the language model is asked for it, from its options and the session's. Pure."""
+
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
+
+from msgspec import UNSET, structs
+
+from streamsrv.core.answers.output_items import WORD_EVENTS, ResponsePlan
+from streamsrv.core.capabilities import Capabilities
+from streamsrv.core.conversation import Conversation, to_messages, unknown_call
+from streamsrv.core.effects import Generate
+from streamsrv.engines.llm.base import ChatOptions, Tool
+from streamsrv.engines.tts.base import SpeechOptions
+from streamsrv.protocol.client_events import ResponseOptions
+from streamsrv.protocol.items import (
+    FunctionCallItem,
+    FunctionCallOutputItem,
+    Item,
+    ItemReference,
+    check_item,
+    refuse_audio,
+)
+from streamsrv.protocol.session_object import AudioOutput, Modality, NamedFunction, Session, VoiceId
+
+
+@dataclass(frozen=True, slots=True)
+class ModelRequest:
+    """What to ask the model once all its input has words; `items` None: the conversation as it then is."""
+
+    instructions: str
+    items: list[Item] | None
+    tools: tuple[Tool, ...]
+    options: ChatOptions
+
+    def waits_for(self, pending: Collection[str], conversation: Conversation) -> bool:
+        """Whether one of the items to ask about is pending."""
+        if self.items is None:
+            return any(item_id in conversation for item_id in pending)
+        return any(item.id in pending for item in self.items)
+
+    def to_generate(self, generation: int, conversation: Conversation) -> Generate:
+        """The question about these items; what is still being said is not in it."""
+        items = conversation.items if self.items is None else self.items
+        said = [item for item in items if item.status != "in_progress"]
+        messages = to_messages(self.instructions, said, conversation.message)
+        return Generate(generation, messages, self.tools, self.options)
+
+
+def request_of(options: ResponseOptions, session: Session, items: list[Item] | None) -> ModelRequest:
+    tools = session.tools if options.tools is UNSET else options.tools
+    choice = session.tool_choice if options.tool_choice is UNSET else options.tool_choice
+    max_tokens = session.max_output_tokens if options.max_output_tokens is UNSET else options.max_output_tokens
+    parallel = session.parallel_tool_calls if options.parallel_tool_calls is UNSET else options.parallel_tool_calls
+    instructions = session.instructions if options.instructions in (UNSET, None) else options.instructions
+    return ModelRequest(
+        instructions=instructions,
+        items=items,
+        tools=tuple(Tool(tool.name, tool.description, tool.parameters) for tool in tools),
+        options=ChatOptions(
+            max_output_tokens=None if max_tokens == "inf" else max_tokens,
+            tool_choice=choice.name if isinstance(choice, NamedFunction) else choice,
+            parallel_tool_calls=parallel is not False,
+            provider_fields=_reasoning(options, session),
+        ),
+    )
+
+
+def _reasoning(options: ResponseOptions, session: Session) -> dict[str, str]:
+    """How hard the model is to think, in the field of a chat completion request."""
+    reasoning = session.reasoning if options.reasoning is UNSET else options.reasoning
+    return {"reasoning_effort": reasoning.effort} if reasoning and reasoning.effort else {}
+
+
+def resolve_items(
+    given: list[Item | ItemReference] | None, conversation: Conversation, new_id: Callable[[str], str]
+) -> list[Item] | None:
+    """The items that a response gets as its input, references looked up; raises `ProtocolError`."""
+    if given is None:
+        return None
+    items: list[Item] = []
+    for index, item in enumerate(given):
+        if not isinstance(item, ItemReference):
+            check_item(item, f"response.input[{index}]")
+            refuse_audio(item, f"response.input[{index}]")
+            if isinstance(item, FunctionCallItem):
+                item.call_id = item.call_id or new_id("call")
+        items.append(conversation.get(item.id, "retrieve") if isinstance(item, ItemReference) else item)
+    calls = {item.call_id for item in items if isinstance(item, FunctionCallItem)}
+    for index, item in enumerate(items):
+        if isinstance(item, FunctionCallOutputItem) and item.call_id not in calls:
+            raise unknown_call(item.call_id, "response.input", f"response.input[{index}].call_id")
+    return items
+
+
+def plan_response(
+    response_id: str, options: ResponseOptions, session: Session, capabilities: Capabilities
+) -> ResponsePlan:
+    """Raises `ProtocolError` for an audio output that there is not."""
+    output = _audio_output(options, session, capabilities)
+    max_tokens = session.max_output_tokens if options.max_output_tokens is UNSET else options.max_output_tokens
+    return ResponsePlan(
+        id=response_id,
+        modality="audio" if "audio" in _modalities(options, session) else "text",
+        format=output.format,
+        speech=_speech_options(output),
+        max_output_tokens=max_tokens,
+        metadata=options.metadata,
+        in_conversation=options.conversation != "none",
+        times_words=session.wants(WORD_EVENTS),
+    )
+
+
+def spoken_as(options: ResponseOptions, session: Session, capabilities: Capabilities) -> SpeechOptions | None:
+    """How a response would be spoken; None: it would be written."""
+    if "audio" not in _modalities(options, session):
+        return None
+    return _speech_options(_audio_output(options, session, capabilities))
+
+
+def _modalities(options: ResponseOptions, session: Session) -> list[Modality]:
+    return session.output_modalities if options.output_modalities is UNSET else options.output_modalities
+
+
+def _speech_options(output: AudioOutput) -> SpeechOptions:
+    voice = output.voice.id if isinstance(output.voice, VoiceId) else output.voice
+    return SpeechOptions(voice=voice, speed=output.speed)
+
+
+def _audio_output(options: ResponseOptions, session: Session, capabilities: Capabilities) -> AudioOutput:
+    held = session.audio.output
+    if options.audio is UNSET or options.audio.output is UNSET:
+        return held
+    given = structs.asdict(options.audio.output)
+    asked = structs.replace(held, **{name: value for name, value in given.items() if value is not UNSET})
+    return capabilities.output(asked, "response.audio.output")

@@ -1,0 +1,241 @@
+"""A chat completion request as it stands on the wire, to messages and options of a model. Pure.
+
+Source: the OpenAI API reference, `POST /v1/chat/completions`. An unknown field is an error, and so is one that would
+change the shape of the answer (`n`, `logprobs`, `modalities`). `PROVIDER_FIELDS` are passed on to a provider as they
+are; an engine refuses the fields that it cannot obey.
+"""
+
+from typing import Annotated, Any, Literal
+
+import msgspec
+from msgspec import Meta, Struct
+
+from streamsrv.engines.llm.base import ChatOptions, Message, Tool, ToolCall
+from streamsrv.errors import UNSUPPORTED_PARAMETER
+from streamsrv.protocol.errors import ProtocolError
+
+PROVIDER_FIELDS = (
+    "metadata",
+    "prompt_cache_key",
+    "reasoning_effort",
+    "response_format",
+    "safety_identifier",
+    "service_tier",
+    "store",
+    "user",
+    "verbosity",
+)
+
+Name = Annotated[str, Meta(min_length=1, max_length=128)]
+Label = Annotated[str, Meta(max_length=512)]
+
+
+class TextPart(Struct, tag="text", forbid_unknown_fields=True):
+    text: str
+
+
+class RefusalPart(Struct, tag="refusal", forbid_unknown_fields=True):
+    refusal: str
+
+
+Content = str | list[TextPart]
+
+
+class SystemMessage(Struct, tag_field="role", tag="system", forbid_unknown_fields=True):
+    content: Content
+    name: Name | None = None
+
+
+class DeveloperMessage(Struct, tag_field="role", tag="developer", forbid_unknown_fields=True):
+    content: Content
+    name: Name | None = None
+
+
+class UserMessage(Struct, tag_field="role", tag="user", forbid_unknown_fields=True):
+    content: Content
+    name: Name | None = None
+
+
+class CalledFunction(Struct, forbid_unknown_fields=True):
+    """`parsed_arguments` is what OpenAI's package adds to an answer, which comes back in the next request."""
+
+    name: Name
+    arguments: str = ""
+    parsed_arguments: Any = None
+
+
+class AssistantCall(Struct, forbid_unknown_fields=True):
+    """`index` is left over from a streamed answer."""
+
+    id: str
+    function: CalledFunction
+    type: Literal["function"] = "function"
+    index: int | None = None
+
+
+class AssistantMessage(Struct, tag_field="role", tag="assistant", forbid_unknown_fields=True):
+    """Fields that can only be null or empty, and `parsed`, stand in answers, which come back in the next request."""
+
+    content: str | list[TextPart | RefusalPart] | None = None
+    tool_calls: list[AssistantCall] | None = None
+    name: Name | None = None
+    refusal: str | None = None
+    audio: None = None
+    function_call: None = None
+    annotations: Annotated[list[Any], Meta(max_length=0)] | None = None
+    parsed: Any = None
+
+
+class ToolMessage(Struct, tag_field="role", tag="tool", forbid_unknown_fields=True):
+    tool_call_id: str
+    content: Content
+
+
+WireMessage = SystemMessage | DeveloperMessage | UserMessage | AssistantMessage | ToolMessage
+
+
+class FunctionDefinition(Struct, forbid_unknown_fields=True):
+    name: Name
+    description: str | None = None
+    parameters: dict[str, Any] | None = None
+    strict: bool | None = None
+
+
+class FunctionTool(Struct, forbid_unknown_fields=True):
+    function: FunctionDefinition
+    type: Literal["function"] = "function"
+
+
+class FunctionName(Struct, forbid_unknown_fields=True):
+    name: Name
+
+
+class NamedTool(Struct, tag="function", forbid_unknown_fields=True):
+    function: FunctionName
+
+
+class PlainText(Struct, tag="text", forbid_unknown_fields=True):
+    pass
+
+
+class AnyJson(Struct, tag="json_object", forbid_unknown_fields=True):
+    pass
+
+
+class JsonSchema(Struct, forbid_unknown_fields=True, omit_defaults=True):
+    name: Name
+    schema: dict[str, Any] | None = None
+    description: str | None = None
+    strict: bool | None = None
+
+
+class JsonOfSchema(Struct, tag="json_schema", forbid_unknown_fields=True):
+    json_schema: JsonSchema
+
+
+class StreamOptions(Struct, forbid_unknown_fields=True):
+    include_usage: bool = False
+
+
+Tokens = Annotated[int, Meta(ge=1)]
+StopText = Annotated[str, Meta(min_length=1)]
+Penalty = Annotated[float, Meta(ge=-2, le=2)]
+TokenId = Annotated[str, Meta(pattern=r"^[0-9]{1,9}$")]
+Metadata = Annotated[dict[Annotated[str, Meta(max_length=64)], Label], Meta(max_length=16)]
+
+
+class ChatRequest(Struct, kw_only=True, forbid_unknown_fields=True):
+    messages: Annotated[list[WireMessage], Meta(min_length=1)]
+    model: str = ""
+    tools: Annotated[list[FunctionTool], Meta(max_length=128)] = []
+    tool_choice: Literal["auto", "none", "required"] | NamedTool = "auto"
+    parallel_tool_calls: bool = True
+    max_completion_tokens: Tokens | None = None
+    max_tokens: Tokens | None = None
+    """The older name of `max_completion_tokens`."""
+    temperature: Annotated[float, Meta(ge=0, le=2)] | None = None
+    top_p: Annotated[float, Meta(ge=0, le=1)] | None = None
+    stop: StopText | Annotated[list[StopText], Meta(max_length=4)] | None = None
+    seed: Annotated[int, Meta(ge=-(2**63), le=2**63 - 1)] | None = None
+    frequency_penalty: Penalty | None = None
+    presence_penalty: Penalty | None = None
+    logit_bias: Annotated[dict[TokenId, Annotated[float, Meta(ge=-100, le=100)]], Meta(max_length=1024)] = {}
+    n: Annotated[int, Meta(ge=1, le=1)] = 1
+    logprobs: bool = False
+    top_logprobs: Annotated[int, Meta(ge=0, le=20)] | None = None
+    modalities: list[Literal["text"]] = msgspec.field(default_factory=lambda: ["text"])
+    response_format: PlainText | AnyJson | JsonOfSchema | None = None
+    reasoning_effort: Literal["none", "minimal", "low", "medium", "high", "xhigh"] | None = None
+    verbosity: Literal["low", "medium", "high"] | None = None
+    service_tier: Literal["auto", "default", "flex", "scale", "priority"] | None = None
+    store: bool | None = None
+    metadata: Metadata | None = None
+    user: Label | None = None
+    safety_identifier: Label | None = None
+    prompt_cache_key: Label | None = None
+    stream: bool = False
+    stream_options: StreamOptions | None = None
+
+    def check(self) -> None:
+        """What fields demand of each other; raises `ProtocolError`."""
+        if self.logprobs or self.top_logprobs is not None:
+            name = "logprobs" if self.logprobs else "top_logprobs"
+            raise ProtocolError(UNSUPPORTED_PARAMETER, f"Unsupported parameter: '{name}'.", name)
+        if self.stream_options is not None and not self.stream:
+            message = "'stream_options' is only accepted when 'stream' is true."
+            raise ProtocolError("invalid_value", message, "stream_options")
+        names = [tool.function.name for tool in self.tools]
+        if self.tool_choice == "required" and not names:
+            raise ProtocolError("invalid_value", "'tool_choice' is only accepted together with 'tools'.", "tool_choice")
+        if isinstance(self.tool_choice, NamedTool) and self.tool_choice.function.name not in names:
+            message = f"Invalid value '{self.tool_choice.function.name}': 'tools' has no function of this name."
+            raise ProtocolError("invalid_value", message, "tool_choice.function.name")
+
+    def to_messages(self) -> list[Message]:
+        return [_message(message) for message in self.messages]
+
+    def to_tools(self) -> list[Tool]:
+        functions = [tool.function for tool in self.tools]
+        return [Tool(each.name, each.description or "", each.parameters or {}, bool(each.strict)) for each in functions]
+
+    def to_options(self) -> ChatOptions:
+        stop = [self.stop] if isinstance(self.stop, str) else self.stop or ()
+        return ChatOptions(
+            max_output_tokens=self.max_completion_tokens or self.max_tokens,
+            tool_choice=self.tool_choice.function.name if isinstance(self.tool_choice, NamedTool) else self.tool_choice,
+            parallel_tool_calls=self.parallel_tool_calls,
+            temperature=self.temperature,
+            top_p=self.top_p,
+            stop=tuple(stop),
+            seed=self.seed,
+            frequency_penalty=self.frequency_penalty,
+            presence_penalty=self.presence_penalty,
+            logit_bias=self.logit_bias,
+            provider_fields=self._provider_fields(),
+        )
+
+    def _provider_fields(self) -> dict[str, Any]:
+        fields = {name: getattr(self, name) for name in PROVIDER_FIELDS}
+        if isinstance(self.response_format, PlainText):
+            del fields["response_format"]  # what every answer is anyway
+        return {name: msgspec.to_builtins(value) for name, value in fields.items() if value is not None}
+
+
+def _message(wire: WireMessage) -> Message:
+    match wire:
+        case SystemMessage() | DeveloperMessage():
+            return Message("system", _text(wire.content), name=wire.name or "")
+        case UserMessage():
+            return Message("user", _text(wire.content), name=wire.name or "")
+        case ToolMessage():
+            return Message("tool", _text(wire.content), call_id=wire.tool_call_id)
+        case AssistantMessage():
+            calls = [ToolCall(call.id, call.function.name, call.function.arguments) for call in wire.tool_calls or ()]
+            text = _text(wire.content or "") or wire.refusal or ""
+            return Message("assistant", text, tuple(calls), name=wire.name or "")
+
+
+def _text(content: str | list[TextPart] | list[TextPart | RefusalPart]) -> str:
+    if isinstance(content, str):
+        return content
+    return "\n".join(part.text if isinstance(part, TextPart) else part.refusal for part in content)

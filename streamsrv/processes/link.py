@@ -1,0 +1,54 @@
+"""The socket between the server's process and a helper process, as messages."""
+
+import asyncio
+import socket
+from collections.abc import Callable
+from typing import Generic, TypeVar, cast
+
+from streamsrv.processes.framing import Deframer, Framing, Heartbeat
+
+T = TypeVar("T")
+
+
+class Link(asyncio.Protocol, Generic[T]):
+    """Hands each message to `on_message`, and the end of the other process to `on_lost`.
+
+    Sending never waits; `waiting_bytes` is how much the other side has not read yet, for the sender to bound.
+    """
+
+    def __init__(
+        self, framing: Framing[T], on_message: Callable[[T | Heartbeat], None], on_lost: Callable[[], None]
+    ) -> None:
+        self._framing = framing
+        self._on_message = on_message
+        self._on_lost = on_lost
+        self._deframer = Deframer(framing)
+        self._transport: asyncio.Transport | None = None
+
+    async def open(self, sock: socket.socket) -> None:
+        """Take over a connected Unix socket. Messages may come before this returns."""
+        sock.setblocking(False)
+        await asyncio.get_running_loop().create_unix_connection(lambda: self, sock=sock)
+
+    @property
+    def waiting_bytes(self) -> int:
+        return self._transport.get_write_buffer_size() if self._transport else 0
+
+    def send(self, message: T | Heartbeat) -> None:
+        """Send a message; does nothing once the other side is gone, which `on_lost` has told."""
+        if self._transport is not None and not self._transport.is_closing():
+            self._transport.write(self._framing.encode(message))
+
+    def close(self) -> None:
+        if self._transport is not None:
+            self._transport.close()
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast("asyncio.Transport", transport)  # uvloop's does not inherit from it
+
+    def data_received(self, data: bytes) -> None:
+        for message in self._deframer.feed(data):
+            self._on_message(message)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._on_lost()

@@ -1,0 +1,34 @@
+"""The answer to one SDP offer, which a media process makes."""
+
+import asyncio
+
+from streamsrv.errors import Unavailable
+from streamsrv.media.messages import Answer
+from streamsrv.protocol.errors import ProtocolError
+
+ANSWER_S = 20.0
+"""How long a media process may take to answer an offer: twice what it grants itself."""
+
+
+class Negotiation:
+    """One offer that waits for its answer. The first outcome counts."""
+
+    def __init__(self) -> None:
+        self._outcome: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
+
+    def succeed(self, answer: Answer) -> None:
+        if not self._outcome.done():
+            self._outcome.set_result(answer)
+
+    def fail(self, error: ProtocolError | Unavailable) -> None:
+        if not self._outcome.done():
+            self._outcome.set_exception(error)
+            self._outcome.exception()  # the client may have gone: then nobody else retrieves it
+
+    async def answer(self) -> Answer:
+        """Wait for the answer; raises `ProtocolError` for a bad offer, `Unavailable` if none comes."""
+        try:
+            async with asyncio.timeout(ANSWER_S):
+                return await self._outcome
+        except TimeoutError:
+            raise Unavailable(f"The media process did not answer within {ANSWER_S:g} seconds.") from None
