@@ -52,8 +52,13 @@ class LimitedServer:
         assert self._stdout.readline() == "ok\n"
 
     def ask(self, method: str, path: str, body: Any = None, headers: dict[str, str] | None = None) -> int:
-        self._kept.request(method, path, body, headers or {})
-        response = self._kept.getresponse()
+        try:
+            self._kept.request(method, path, body, headers or {})
+            response = self._kept.getresponse()
+        except ConnectionError:  # closed after an early answer to an upload, which gives its descriptor back
+            self._kept.close()
+            self._kept.request(method, path, body, headers or {})
+            response = self._kept.getresponse()
         response.read()
         return response.status
 
