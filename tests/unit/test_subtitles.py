@@ -83,7 +83,8 @@ def test_every_word_is_shown_once_and_no_cue_is_too_much(texts: list[list[str]],
 def test_srt():
     cues = [Cue(0, 1500, "Hello."), Cue(3_725_004, 3_726_000, "<i>Bye</i> & so on.")]
     assert srt(cues) == (
-        "1\n00:00:00,000 --> 00:00:01,500\nHello.\n\n2\n01:02:05,004 --> 01:02:06,000\n&lt;i&gt;Bye&lt;/i&gt; & so on.\n\n"
+        "1\n00:00:00,000 --> 00:00:01,500\nHello.\n\n2\n"
+        "01:02:05,004 --> 01:02:06,000\n&lt;i&gt;Bye&lt;/i&gt; & so on.\n\n"
     )
 
 
