@@ -31,6 +31,22 @@ test("while somebody speaks the session stays as long as it can, and is replaced
   assert.ok(now > 40_000 && now <= 55_000, `${now}`);
 });
 
+test("captions are split at a pause between two words rather than in a word", () => {
+  const expiry = new Expiry(0, 60_000);
+  assert.equal(expiry.check(10_000, false, true), "stay", "there may be a better moment");
+  assert.equal(expiry.check(30_000, false, false), "stay");
+  assert.equal(expiry.check(30_100, false, true), "replace_at_once");
+});
+
+test("a pause between two words is silence of some length", () => {
+  const audio = new UtteranceAudio();
+  const pauses = [3000, 100, 3000].map((loudness) => {
+    for (let i = 0; i < 8; i++) audio.push(pcm(loudness), i);
+    return audio.pauses;
+  });
+  assert.deepEqual(pauses, [false, true, false]);
+});
+
 test("after a failure the server is left alone for a while", () => {
   const expiry = new Expiry(0, 60_000);
   expiry.check(0, true);

@@ -69,6 +69,7 @@ export class Connection extends Emitter {
   #renewal = new Renewal(
     (atOnce) => this.#replace(atOnce),
     () => !this.#utterance.busy && (this.#options.quiet?.() ?? true),
+    () => this.#options.splits === true && this.#utterance.pauses,
   );
   /** @type {Transport | null} */
   #transport = null;

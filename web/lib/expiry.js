@@ -6,6 +6,7 @@ const MAX_RESERVE_MS = 8000; // before the end; what a new connection may take
 export class Expiry {
   #endsAt;
   #lastChanceAt;
+  #pauseEnoughAt;
   /** @type {number | null} */
   #quietSince = null;
   #waitUntil = 0;
@@ -17,6 +18,7 @@ export class Expiry {
   constructor(now, leftMs) {
     this.#endsAt = now + leftMs;
     this.#lastChanceAt = this.#endsAt - Math.min(MAX_RESERVE_MS, leftMs / 2);
+    this.#pauseEnoughAt = (now + this.#lastChanceAt) / 2;
   }
 
   /**
@@ -24,14 +26,15 @@ export class Expiry {
    *
    * @param {number} now  ms
    * @param {boolean} quiet  nobody speaks, is answered, or waits for an answer
+   * @param {boolean} [pause]  there is a pause between two words at which what is said may be split
    * @returns {"stay" | "replace" | "replace_at_once"} `replace_at_once`: although it is not quiet
    */
-  check(now, quiet) {
+  check(now, quiet, pause = false) {
     if (!quiet) this.#quietSince = null;
     else this.#quietSince ??= now;
     if (now < this.#waitUntil) return "stay";
     if (this.#quietSince !== null && now - this.#quietSince >= QUIET_MS) return "replace";
-    return now >= this.#lastChanceAt ? "replace_at_once" : "stay";
+    return now >= (pause ? this.#pauseEnoughAt : this.#lastChanceAt) ? "replace_at_once" : "stay";
   }
 
   /**

@@ -6,6 +6,7 @@ const CHECK_MS = 100;
 export class Renewal {
   #replace;
   #quiet;
+  #pause;
   /** @type {Expiry | null} */
   #expiry = null;
   /** @type {ReturnType<typeof setInterval> | undefined} */
@@ -14,10 +15,12 @@ export class Renewal {
   /**
    * @param {(atOnce: boolean) => void} replace  `atOnce`: although it is not quiet
    * @param {() => boolean} quiet  whether nobody speaks, is answered or waits for an answer
+   * @param {() => boolean} pause  whether there is a pause at which what is said may be split
    */
-  constructor(replace, quiet) {
+  constructor(replace, quiet, pause) {
     this.#replace = replace;
     this.#quiet = quiet;
+    this.#pause = pause;
   }
 
   /** @param {number} leftMs  until the session ends */
@@ -54,7 +57,7 @@ export class Renewal {
   }
 
   #check() {
-    const decision = this.#expiry?.check(performance.now(), this.#quiet());
+    const decision = this.#expiry?.check(performance.now(), this.#quiet(), this.#pause());
     if (decision === "replace") this.#replace(false);
     else if (decision === "replace_at_once") this.#replace(true);
   }

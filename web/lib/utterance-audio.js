@@ -1,7 +1,11 @@
 /** What was sent lately, to be heard again when its session ends before the server has understood it. Pure. */
 
+import { level } from "./pcm.js";
+
 const MAX_BLOCKS = 600; // of 20 ms: 12 s
 const ONSET_MS = 1200; // the server tells of speech so long after it began, at most
+const PAUSE_BLOCKS = 8; // a pause between two words
+const PAUSE_LEVEL = 0.3; // -42 dBFS
 const TRANSCRIPTION = "conversation.item.input_audio_transcription";
 
 export class UtteranceAudio {
@@ -33,6 +37,12 @@ export class UtteranceAudio {
   /** Whether something was said that is not written down yet. */
   get busy() {
     return this.inProgress || this.#recognising.size > 0;
+  }
+
+  /** Whether there is a pause between two words. */
+  get pauses() {
+    const last = this.#blocks.slice(-PAUSE_BLOCKS);
+    return last.length === PAUSE_BLOCKS && last.every(({ pcm }) => level(pcm) < PAUSE_LEVEL);
   }
 
   /**

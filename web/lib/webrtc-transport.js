@@ -116,13 +116,14 @@ export class WebRtcTransport extends Emitter {
   }
 
   async #sendMicrophone() {
+    if (this.#closed) return;
     await this.#send(this.#stream?.getAudioTracks()[0] ?? null);
     this.#dropCatchUp();
   }
 
   /** @param {MediaStreamTrack | null} track */
   async #send(track) {
-    if (!this.#closed) await this.#peer.getSenders()[0]?.replaceTrack(track);
+    await this.#peer.getSenders()[0]?.replaceTrack(track).catch(() => {}); // the call has ended meanwhile
   }
 
   #dropCatchUp() {
@@ -152,11 +153,18 @@ export class WebRtcTransport extends Emitter {
     this.#channel.onclose = null;
     this.#channel.onmessage = null;
     this.#peer.onconnectionstatechange = null;
+    this.#peer.ontrack = null;
     this.#dropCatchUp();
-    this.#peer.close();
+    void this.#send(null);
     this.#speaker.srcObject = null;
+    this.#hangUp().finally(() => this.#peer.close());
+  }
+
+  /** Resolves when the server has ended the call, unless it has done so by itself. */
+  async #hangUp() {
+    if (!this.#callPath) return;
     // Outlives the page, so that a closed tab gives its place back at once.
-    if (this.#callPath) this.#server.fetch(this.#callPath, { method: "DELETE", keepalive: true }).catch(() => {});
+    await this.#server.fetch(this.#callPath, { method: "DELETE", keepalive: true }).catch(() => {});
   }
 
   /** @returns {Promise<void>} */
@@ -194,9 +202,12 @@ export class WebRtcTransport extends Emitter {
     let timer;
     const lost = () => {
       this.close();
-      this.emit("close", "The connection was lost.");
+      this.emit("close", "");
     };
-    this.#channel.onclose = lost;
+    this.#channel.onclose = () => {
+      this.#callPath = ""; // the server has ended the call
+      lost();
+    };
     this.#peer.onconnectionstatechange = () => {
       clearTimeout(timer);
       const state = this.#peer.connectionState;
