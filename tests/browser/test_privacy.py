@@ -36,9 +36,7 @@ def test_writing_opens_no_microphone_where_the_server_cannot_hear(
     server = own_server(recognizer="none")
     page = pages.context().new_page()
     page.add_init_script(path=FOLDER / COUNTED)
-    page.add_init_script(
-        f"""localStorage.setItem("streamsrv.assistant", '{{"browserRecognition": "{preference}"}}')"""
-    )
+    page.add_init_script(f"""localStorage.setItem("streamsrv.assistant", '{{"browserRecognition": "{preference}"}}')""")
     page.goto(server.url)
     assistant = Assistant(page)
     assistant.write("Say hello.")

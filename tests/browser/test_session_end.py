@@ -71,11 +71,12 @@ def test_captions_go_on_across_the_end_of_their_sessions(
     page.evaluate(REMEMBER_NOTICES)
     page.get_by_role("button", name="Start captions").click()
     expect(page.get_by_role("button", name="Stop captions")).to_be_visible()
-    sound_card.say(*[recordings / "block_books.flac"] * 5)
+    doors = ["is_the_front_door_locked", "is_the_garage_door_open", "lock_the_front_door"]
+    sound_card.say(*[recordings / f"{name}.flac" for door in doors for name in ("block_books", door)])
     page.get_by_role("button", name="Stop captions").click()
     expect(page.get_by_role("button", name="Start captions")).to_be_visible()
     text = page.locator("#text").inner_text()
     # What a recogniser makes of a word beside a split is not certain; that all was heard is.
-    assert len(re.findall("immediate", text, re.I)) == 5, text
-    assert abs(len(re.findall(r"\w+", text)) - 5 * 14) <= 7, text
+    assert len(re.findall("immediate", text, re.I)) == len(doors), text
+    assert len(re.findall("door", text, re.I)) == len(doors), text
     assert noticed(page) == []

@@ -57,6 +57,8 @@ export class TalkControl {
     document.addEventListener("keydown", (event) => this.#key(event, true));
     document.addEventListener("keyup", (event) => this.#key(event, false));
     window.addEventListener("blur", () => this.#up());
+    // The focus would be back on the button that opened it, where the space bar opens it again.
+    byId("settings", HTMLDialogElement).addEventListener("close", () => this.#pushes && this.#button.focus());
   }
 
   /** @param {Activity} activity */
