@@ -297,6 +297,18 @@ async def test_the_sideband_sees_the_events_of_the_call_and_may_send_some(server
         assert json.loads(await sideband.recv()) == updated
 
 
+async def test_a_flood_from_the_sideband_waits_and_the_call_goes_on(server):
+    """It is read no faster than it is handled; the client's own events have room in the queue."""
+    async with calling(server) as caller, connect(f"{server.realtime_url}?call_id={caller.call_id}") as sideband:
+        events = asyncio.ensure_future(caller.until("session.updated"))
+        for _ in range(1500):
+            await sideband.send('{"type": "input_audio_buffer.clear"}')
+        caller.send("session.update", session={"instructions": "From the client."})
+        async with asyncio.timeout(30):
+            assert (await events)["session"]["instructions"] == "From the client."
+        assert not caller.closed.is_set()
+
+
 async def test_the_sideband_ends_with_the_call_and_says_why(server):
     async with calling(server) as caller, connect(f"{server.realtime_url}?call_id={caller.call_id}") as sideband:
         await request(server, "DELETE", caller.call_path)
