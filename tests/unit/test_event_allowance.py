@@ -208,6 +208,6 @@ def test_what_an_event_may_be_is_looked_up_once(monkeypatch: pytest.MonkeyPatch)
         raise AssertionError("looked up again")
 
     for _ in range(2):
-        with pytest.raises(MalformedEvent, match="accepted are 'session.update'|expected"):
+        with pytest.raises(MalformedEvent, match="session"):
             decode_client_event('{"type": "nonsense"}')
         monkeypatch.setattr("msgspec.inspect.multi_type_info", fail)
