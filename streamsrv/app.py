@@ -18,6 +18,7 @@ from streamsrv.http.errors import http_exception, protocol_error
 from streamsrv.http.exchange import Exchanges, TrackExchanges
 from streamsrv.http.identity import Authenticated, RequestIds
 from streamsrv.http.pages import page_routes
+from streamsrv.http.root_path import RootPath
 from streamsrv.protocol.errors import ProtocolError
 from streamsrv.service import Service
 from streamsrv.transports.webrtc.calls import serving_calls
@@ -45,7 +46,12 @@ def build_app(settings: Settings, engines: Engines) -> Starlette:
 
     app = Starlette(
         lifespan=lifespan,
-        middleware=[Middleware(RequestIds), Middleware(TrackExchanges, exchanges), *_cross_origin(settings)],
+        middleware=[
+            Middleware(RootPath, settings.root_path),
+            Middleware(RequestIds),
+            Middleware(TrackExchanges, exchanges),
+            *_cross_origin(settings),
+        ],
         exception_handlers=EXCEPTION_HANDLERS,
         routes=[
             WebSocketRoute("/v1/realtime", realtime),

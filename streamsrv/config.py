@@ -34,6 +34,8 @@ class Settings(BaseSettings):
 
     host: str = "127.0.0.1"
     port: Annotated[int, Field(ge=0, le=65535)] = 8000
+    root_path: Annotated[str, Field(pattern=r"^(/[^/?#\s]+)*$")] = ""
+    """Prefix of all paths behind a proxy (`/voice`), whether the proxy takes it away or not."""
     api_keys: Annotated[tuple[Annotated[SecretStr, Field(min_length=1)], ...], NoDecode] = ()
     """Keys that clients may present; several are separated by commas. Without any, only loopback is served."""
     secret_key: Annotated[SecretStr, Field(min_length=32)] | None = None

@@ -9,6 +9,7 @@ from collections.abc import Callable
 import uvicorn
 from starlette.applications import Starlette
 
+from streamsrv.http.connection import MAX_HEADER_BYTES, HttpConnection
 from streamsrv.http.exchange import Exchanges
 from streamsrv.service import Service
 from streamsrv.transports.websocket import MAX_FRAME_BYTES
@@ -29,7 +30,8 @@ class Server(uvicorn.Server):
         # Compression would cost more than all other work on an audio frame, and saves little.
         config = uvicorn.Config(
             app,
-            http="h11",  # httptools sends chunks to HTTP/1.0 clients, and bounds no headers
+            http=HttpConnection,  # not httptools, which sends chunks to HTTP/1.0 clients, and bounds no headers
+            h11_max_incomplete_event_size=MAX_HEADER_BYTES,
             log_level="warning",  # below, it writes every frame and header, with keys and words in them
             access_log=False,
             ws=WebSocketProtocol,

@@ -25,7 +25,11 @@ def limit(more: int) -> None:
 
 
 def obey() -> None:
-    limit(int(sys.stdin.readline()))
+    line = sys.stdin.readline()
+    if not line:  # the test has ended
+        asyncio.get_running_loop().remove_reader(sys.stdin)
+        return
+    limit(int(line))
     print("ok", flush=True)
 
 

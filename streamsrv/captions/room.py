@@ -21,6 +21,11 @@ HISTORY = 2000
 """Final texts that a room keeps; the oldest is forgotten. Ten-second sentences fill five and a half hours."""
 
 
+MAX_DRIFT_MS = 3000
+"""How far the audio of a speaker may fall behind the clock, as it does when a muted client sends none, before what is
+said next is placed by the clock again. Audio that arrives in long pieces is late by the length of one."""
+
+
 class Cursor(NamedTuple):
     """How far a viewer has read: the last final text, and the last change of everything else."""
 
@@ -43,6 +48,7 @@ class Caption:
 @dataclass(frozen=True, slots=True)
 class _Tentative:
     speaker_id: str
+    offset_ms: int
     start_ms: int
     end_ms: int
     text: str
@@ -67,7 +73,8 @@ class _Speaker:
 class Room:
     """The captions of one place. Times of a speaker are ms of the session's audio, those given out are the room's.
 
-    The room's time begins with the audio of its first speaker, and goes on while nobody speaks. `key` tells this room
+    The room's time is the clock's: it begins with the audio of its first speaker, and goes on while nobody speaks or
+    sends audio. `key` tells this room
     from another of the same name, before it or after a restart of the server.
     """
 
@@ -115,7 +122,7 @@ class Room:
 
         `start_ms` and `audio_ms` count from the start of the session.
         """
-        offset_ms = self._offset_ms(speaker_id, audio_ms, now_ms)
+        offset_ms = self._offset_ms(speaker_id, item_id, audio_ms, now_ms)
         start_ms, end_ms = start_ms + offset_ms, audio_ms + offset_ms
         fields = {
             "item_id": item_id,
@@ -126,7 +133,7 @@ class Room:
         }
         number = self._next()
         text = join_words((stable, tentative))
-        shown = _Tentative(speaker_id, start_ms, end_ms, text, number, _event("partial", fields))
+        shown = _Tentative(speaker_id, offset_ms, start_ms, end_ms, text, number, _event("partial", fields))
         self._tentative[item_id] = shown
 
     def settle(
@@ -135,7 +142,7 @@ class Room:
         """The words of an item are final; without text, there are none after all; None: what was shown stands."""
         shown = self._tentative.get(item_id)
         if utterance is not None and (utterance.text or shown is not None):
-            self._keep(speaker_id, item_id, _moved(utterance, self._offset_ms(speaker_id, audio_ms, now_ms)))
+            self._keep(speaker_id, item_id, _moved(utterance, self._offset_ms(speaker_id, item_id, audio_ms, now_ms)))
         elif shown is not None:
             self._keep(speaker_id, item_id, shown.utterance())
 
@@ -176,17 +183,22 @@ class Room:
             for cue in cues_of([caption.utterance]):
                 yield replace(cue, speaker=caption.speaker)
 
-    def _offset_ms(self, speaker_id: str, audio_ms: int, now_ms: int) -> int:
-        """Where in the room's time the audio of a speaker's session begins.
+    def _offset_ms(self, speaker_id: str, item_id: str, audio_ms: int, now_ms: int) -> int:
+        """Where in the room's time the audio of a speaker's session would begin if it had come without pauses.
 
-        The clock tells how long after that of the room's first speaker. But a speaker who sent a recording faster than
-        it is played, and comes back, does not go over the same time again.
+        The clock tells how long after that of the room's first speaker. But a speaker who sends a recording faster than
+        it is played, and comes back, does not go over the same time again. An item stays where it was first shown.
         """
+        if (shown := self._tentative.get(item_id)) is not None:
+            return shown.offset_ms
         speaker = self._speakers[speaker_id]
         if self._began_ms is None:
             self._began_ms = now_ms - audio_ms
+        by_clock_ms = now_ms - audio_ms - self._began_ms
         if speaker.offset_ms is None:
-            speaker.offset_ms = max(now_ms - audio_ms - self._began_ms, speaker.earliest_ms)
+            speaker.offset_ms = max(by_clock_ms, speaker.earliest_ms)
+        elif by_clock_ms > speaker.offset_ms + MAX_DRIFT_MS:
+            speaker.offset_ms = by_clock_ms
         return speaker.offset_ms
 
     def _keep(self, speaker_id: str, item_id: str, utterance: RecognizedUtterance) -> None:

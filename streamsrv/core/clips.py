@@ -1,4 +1,4 @@
-"""Audio that comes whole with an item of the client. Pure."""
+"""Recorded audio in an item that the client creates. Pure."""
 
 from collections.abc import Collection
 
@@ -9,16 +9,16 @@ from streamsrv.protocol.items import InputAudio, Item, MessageItem
 from streamsrv.protocol.session_object import AudioFormat, Opus
 
 MAX_WAITING_MS = 600_000
-"""Audio that may wait for its transcript, in one session."""
+"""Recorded audio that may await its transcript, in one session."""
 MAX_WAITING = 16
-"""Items with audio that may wait for their transcripts, however short."""
+"""Items with audio that may await their transcripts, however short the audio is."""
 
 
 def take_clip(item: Item, audio_format: AudioFormat, waiting_ms: Collection[int]) -> tuple[bytes, int]:
     """Take the audio that has no transcript out of an item; return it and its length in ms.
 
-    `waiting_ms`: the lengths of what waits for its transcript already. Raises `ProtocolError` for audio that is
-    malformed, too short or too much.
+    `waiting_ms`: the lengths of the clips that await their transcripts already. Raises `ProtocolError` for audio that
+    is malformed, too short or too much.
     """
     clips: list[bytes] = []
     for part in item.content if isinstance(item, MessageItem) else ():

@@ -1,4 +1,4 @@
-"""The conversation: items in order, and what of them the language model is shown. Pure."""
+"""The conversation: its items in order, and the messages that the language model gets. Pure."""
 
 import json
 from collections import Counter
@@ -64,7 +64,7 @@ class Conversation:
     def check_addition(self, item: Item) -> None:
         """Refuse a client's item when the conversation is full, and the output of a call that is not in it.
 
-        What the model says is always taken.
+        Items of the model are always added.
         """
         if isinstance(item, FunctionCallOutputItem) and item.call_id not in self._call_ids:
             raise unknown_call(item.call_id, "conversation", "item.call_id")
@@ -104,12 +104,12 @@ class Conversation:
             self._note(item)
 
     def finish(self, item: Item) -> None:
-        """An item of the model's is complete, or as complete as it will be."""
+        """The model's item will not change any more."""
         if item.id in self._items:
             self._note(item)
 
     def message(self, item: Item) -> Message | None:
-        """What the language model is shown of an item, of this conversation or not; None: it holds no words."""
+        """The message that an item becomes, of this conversation or not; None: the item has no words."""
         if item.status == "in_progress" or self._items.get(item.id) is not item:
             return message_of(item)
         if item.id not in self._messages:
@@ -117,7 +117,7 @@ class Conversation:
         return self._messages[item.id]
 
     def _note(self, item: Item) -> None:
-        """Its content is new."""
+        """Update what is derived from the content of an item."""
         length = text_length(item)
         self._characters += length - self._lengths.get(item.id, 0)
         self._lengths[item.id] = length
@@ -152,9 +152,9 @@ def unknown_call(call_id: str, place: str, param: str) -> ProtocolError:
 def to_messages(
     instructions: str, items: Iterable[Item], shown: Callable[[Item], Message | None] | None = None
 ) -> tuple[Message, ...]:
-    """The context for a language model: instructions, then what is `shown` of each item, as a `valid_history`.
+    """The messages for a language model: the instructions, then those of the items, as a `valid_history`.
 
-    `shown` is `message_of`, or that of a conversation, which remembers.
+    `shown` gives the message of an item: `message_of`, or the method of a conversation, which caches.
     """
     messages = [message for message in map(shown or message_of, items) if message is not None]
     system = [Message("system", instructions)] if instructions else []
@@ -162,7 +162,7 @@ def to_messages(
 
 
 def message_of(item: Item) -> Message | None:
-    """What a language model is shown of one item; None: it holds no words."""
+    """The message that one item becomes; None: the item has no words."""
     match item:
         case MessageItem():
             text = _text(item)

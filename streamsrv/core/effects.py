@@ -50,22 +50,22 @@ class FinishAudio:
 
 @dataclass(frozen=True, slots=True)
 class HoldPlayback:
-    """Silence the speaker and keep the place; only for sessions whose transport holds playback, as the next two."""
+    """Pause playback; this effect and the next two are only for sessions whose transport plays."""
 
 
 @dataclass(frozen=True, slots=True)
 class ResumePlayback:
-    """Go on from the sample at which playback was held."""
+    """Continue from the sample at which playback was held."""
 
 
 @dataclass(frozen=True, slots=True)
 class ClearPlayback:
-    """Drop what was not played."""
+    """Drop the audio that was not played yet."""
 
 
 @dataclass(frozen=True, slots=True)
 class SetFramePacing:
-    """Hear each frame of input audio at once (`immediate`, as at first), or gather a few: nobody speaks or listens."""
+    """Process each frame of input audio at once (`immediate`, the default), or a few together while nobody speaks."""
 
     immediate: bool
 
@@ -81,7 +81,7 @@ class OpenRecognition:
 
 @dataclass(frozen=True, slots=True)
 class FeedRecognition:
-    """Give the current frame to the recognition; `speech` tells whether voice activity was found in it."""
+    """Give the current frame to the recognition; `speech`: whether it contains voice activity."""
 
     item_id: str
     speech: bool
@@ -89,7 +89,7 @@ class FeedRecognition:
 
 @dataclass(frozen=True, slots=True)
 class FinishRecognition:
-    """No more audio for this item: its final transcript is wanted."""
+    """The audio of this item is complete: ask for its final transcript."""
 
     item_id: str
 
@@ -113,7 +113,7 @@ class DropRecognition:
 
 @dataclass(frozen=True, slots=True)
 class RecognizeClip:
-    """Recognise audio that came whole with an item, in the session's input format."""
+    """Recognise the recorded audio of an item, in the session's input format."""
 
     item_id: str
     audio: bytes
@@ -123,16 +123,16 @@ class RecognizeClip:
 
 @dataclass(frozen=True, slots=True)
 class EnterRoom:
-    """What the session says is shown in this caption room from now on; None: in none."""
+    """Show what the user of the session says in this caption room from now on; None: in no room."""
 
     captions: CaptionOptions | None
 
 
 @dataclass(frozen=True, slots=True)
 class ShowCaption:
-    """Show what was said in an item so far, in place of what was shown of it.
+    """Show the words of an item so far, in place of those shown before.
 
-    Times are ms of the session's audio: `start_ms` where the item's begins, `audio_ms` the length of all of it so far.
+    Times are ms of the session's audio: `start_ms` where the item begins, `audio_ms` the length of all audio so far.
     """
 
     item_id: str
@@ -144,9 +144,9 @@ class ShowCaption:
 
 @dataclass(frozen=True, slots=True)
 class SettleCaption:
-    """The words of an item are final (times as in `ShowCaption`); without text there are none after all.
+    """The transcript of an item is final (times as in `ShowCaption`); without text, remove what was shown.
 
-    None: they will never be known, and what was shown stands.
+    `utterance` None: there will be no final transcript, and what was shown stays.
     """
 
     item_id: str
@@ -156,7 +156,7 @@ class SettleCaption:
 
 @dataclass(frozen=True, slots=True)
 class PrepareModel:
-    """Let the language model read what all requests of this session begin with."""
+    """Let the language model read the messages that all requests of this session begin with."""
 
     messages: tuple[Message, ...]
 
@@ -209,7 +209,7 @@ class RecordTurn:
 
 @dataclass(frozen=True, slots=True)
 class RecordSpeculation:
-    """An answer begun before the turn ended was used, or was in vain."""
+    """A speculative answer was used, or was discarded."""
 
     tokens: int
     used: bool

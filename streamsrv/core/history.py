@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from streamsrv.engines.llm.base import Message, ToolCall
 
 NO_RESULT = "(no result yet)"
-"""Stands for the result of a call that has none: providers refuse a call that nothing answers."""
+"""Takes the place of a missing result: providers refuse a call without one."""
 
 _Place = tuple[int, int]
 """Index of a message, and of a call in it."""

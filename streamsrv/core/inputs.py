@@ -1,7 +1,7 @@
 """What can happen to a session: the inputs of `SessionCore.handle`.
 
-Inputs that answer an effect carry what they belong to (`item_id` or `generation`), so that what comes too late is
-recognised and dropped.
+Results of an effect name what they belong to (`item_id` or `generation`), so that late results are recognised and
+dropped.
 """
 
 from dataclasses import dataclass
@@ -24,7 +24,7 @@ FailureKind = Literal["unavailable", "rejected", "overloaded"]
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """Why a stage failed; `message` is a sentence for the user, `code` the name that a provider has for a refusal."""
+    """Why a stage failed; `message` is a sentence for the user, `code` is the provider's name of a refusal."""
 
     kind: FailureKind
     message: str
@@ -50,7 +50,7 @@ class EventReceived:
 
 @dataclass(frozen=True, slots=True)
 class EventRefused:
-    """A frame from the client that could not be taken."""
+    """A frame from the client that is not a valid event."""
 
     error: ErrorDetails
     event_id: str | None
@@ -87,7 +87,7 @@ class RecognitionFailed:
 
 @dataclass(frozen=True, slots=True)
 class EndOfTurnPredicted:
-    """What the end-of-turn model says of a pause in an item's speech: probability (0..1) that the user is done."""
+    """The end-of-turn model's result for a pause: the probability (0..1) that the user is done."""
 
     item_id: str
     pause: int
@@ -135,7 +135,7 @@ class PlaybackReported:
 
 @dataclass(frozen=True, slots=True)
 class PlaybackEnded:
-    """No more of an item will be played: it is at its end, or the rest was dropped; `audio_ms` of it were played."""
+    """Playback of an item ended after `audio_ms`: all of it was played, or the rest was dropped."""
 
     item_id: str
     audio_ms: int

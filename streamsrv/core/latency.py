@@ -18,11 +18,11 @@ class TurnLatency:
         self._at_ms: dict[Stage, int] = {}
 
     def mark(self, stage: Stage, now_ms: int) -> None:
-        """The stage is reached; later marks of the same stage do not count."""
+        """Record the first time at which a stage is reached; later calls for the same stage change nothing."""
         self._at_ms.setdefault(stage, now_ms)
 
     def merge(self, other: "TurnLatency") -> None:
-        """Take over the stages of another one; what is marked here already stays."""
+        """Add the stages of another measurement; stages that are recorded here already keep their times."""
         for stage, at_ms in other._at_ms.items():
             self.mark(stage, at_ms)
 

@@ -1,4 +1,4 @@
-"""When a session ends by itself, and when its client is told so in advance. Pure."""
+"""When a session reaches its maximum duration, and when its client is told in advance. Pure."""
 
 from streamsrv.core.effects import Effect, SetTimer, send_event
 from streamsrv.core.timers import SessionExpiring, SessionTimeout
@@ -11,7 +11,7 @@ MAX_NOTICE_MS = 60_000
 
 
 class Lifetime:
-    """Counts `max_ms` from the start of a session; 0: it never ends by itself."""
+    """Limits a session to `max_ms` from its start; 0: no limit."""
 
     def __init__(self, max_ms: int) -> None:
         self._max_ms = max_ms
@@ -20,7 +20,7 @@ class Lifetime:
         self._told = False
 
     def start(self) -> list[Effect]:
-        """The session starts."""
+        """Set the timers of the session's end."""
         if not self._max_ms:
             return []
         return [SetTimer(SessionExpiring(), self._max_ms - self._notice_ms), SetTimer(SessionTimeout(), self._max_ms)]

@@ -28,13 +28,13 @@ class RateLimit:
             )
 
     def take_spare(self, now_ms: int) -> bool:
-        """Count one answer that nobody asked for yet; False, and not counted, where it would leave less than half."""
+        """Count one speculative answer; False, and not counted, if less than half of the limit would be left."""
         now_s = now_ms / 1000
         left = self._limit - self._bucket.used(now_s) - 1
         return left >= max(1.0, self._limit / 2) and self._bucket.take(1, now_s)
 
     def give_back(self, now_ms: int) -> None:
-        """One that was counted turned out to be the same as another."""
+        """Uncount one: it was counted twice."""
         self._bucket.give_back(1, now_ms / 1000)
 
     def to_wire(self, now_ms: int) -> dict[str, Any]:

@@ -80,7 +80,7 @@ class SessionCore:
         return self._take_effects()
 
     def handle(self, happened: inputs.Input, now_ms: int) -> list[Effect]:
-        """Take one input; return what to do about it."""
+        """Handle one input at `now_ms`; return its effects."""
         self._now_ms = now_ms
         if not self._is_stale(happened):
             try:
@@ -94,14 +94,14 @@ class SessionCore:
         return self._take_effects()
 
     def _take_effects(self) -> list[Effect]:
-        """What was collected, with an id for each event."""
+        """The collected effects; each event gets its id here."""
         return [
             SendEvent(effect.type, effect.fields, self._new_id("event")) if isinstance(effect, SendEvent) else effect
             for effect in self._effects.take()
         ]
 
     def _is_stale(self, happened: inputs.Input) -> bool:
-        """Whether an input belongs to something that has ended: the one place where late results are dropped."""
+        """Whether an input is a late result of something that has ended."""
         match happened:
             case inputs.ModelOutput() | inputs.SpeechOutput() | inputs.SegmentSpoken() | inputs.GenerationFailed():
                 return happened.generation not in self._responses
@@ -199,7 +199,7 @@ class SessionCore:
                 self._speculate(transcript)
 
     def _speculate(self, transcript: Transcript) -> None:
-        """The user pauses, perhaps for good: begin the answer to what was said so far."""
+        """Begin a speculative answer to the words so far: the user pauses, and may be done."""
         detection = self.session.audio.input.turn_detection
         wanted = detection is not None and detection.create_response and self.session.type == "realtime"
         idle = self._responses.active is None and not self._transcriptions.pending
@@ -207,7 +207,7 @@ class SessionCore:
             self._effects.add(self._responses.speculate(transcript.text, self.session, self._now_ms))
 
     def _discard_stale_speculation(self) -> None:
-        """The user goes on, or the turn is over and something else answered it."""
+        """Discard the speculation when the user goes on, or when the turn was answered otherwise."""
         if self._responses.speculating and not self._input.pausing and not self._pending_answers:
             self._effects.add(self._responses.discard_speculation())
 
@@ -218,12 +218,12 @@ class SessionCore:
             self._settle_transcript(item_id, "")
 
     def _settle_transcript(self, item_id: str, text: str) -> None:
-        """The words of an item are known, or will never be."""
+        """The transcript of an item is final, or has failed."""
         if item_id == self._turn_id:
             self._latency.mark("transcript", self._now_ms)
         self._conversation.set_transcript(item_id, text)
         if item_id in self._pending_answers and not text and not self._interrupted_unheard:
-            self._pending_answers.remove(item_id)  # a noise: nobody waits for an answer
+            self._pending_answers.remove(item_id)  # a noise needs no answer
             self._idle.take_noise()
         self._effects.add(self._responses.start_ready(self._transcriptions.pending, self._now_ms))
 

@@ -1,4 +1,4 @@
-"""What the user said: transcripts of committed and of growing items, told to the client and its viewers. Pure."""
+"""Transcripts of committed items and of the audio in the buffer: events for the client, captions for viewers. Pure."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -23,7 +23,7 @@ from streamsrv.protocol.session_object import Session
 from streamsrv.text.subtitles import cues_of
 
 RECOGNITION_MS = 15_000
-"""A final transcript that takes longer has failed; that of a clip, longer than all audio before it and its own."""
+"""Limit for a final transcript; for a clip, the audio that awaits its transcript is added to it."""
 PARTIAL_EVENTS = "transcription.partial"
 """Name under which a client asks for `streamsrv.transcription.partial` events."""
 
@@ -44,9 +44,9 @@ class Transcriptions:
         self._unsent: dict[str, str] = {}  # stable words, while the client does not know the item
         self._revisions: dict[str, int] = {}
         self._starts_ms: dict[str, int] = {}  # of committed items, in the session's audio
-        self._shown: set[str] = set()  # items of which viewers saw something that is not final
+        self._shown: set[str] = set()  # items with captions that are not final
         self._pending: dict[str, int] = {}  # lengths in ms
-        self._early_failure: tuple[str, str] | None = None  # of the item that the audio in the buffer will become: why
+        self._early_failure: tuple[str, str] | None = None  # of the audio in the buffer: item id and reason
 
     @property
     def pending(self) -> Mapping[str, int]:
@@ -54,7 +54,7 @@ class Transcriptions:
         return self._pending
 
     def start(self) -> list[Effect]:
-        """The session begins."""
+        """Enter the session's caption room, if it has one."""
         captions = self._session.captions
         return [] if captions is None else [EnterRoom(captions)]
 
@@ -155,13 +155,13 @@ class Transcriptions:
         return [*effects, failed, ClearTimer(TranscriptTimeout(item_id))]
 
     def delete(self, item_id: str) -> list[Effect]:
-        """An item was deleted: its transcript is not waited for any more."""
+        """An item was deleted: drop its recognition."""
         if self._pending.pop(item_id, None) is None:
             return []
         return [*self.forget(item_id), DropRecognition(item_id), ClearTimer(TranscriptTimeout(item_id))]
 
     def forget(self, item_id: str) -> list[Effect]:
-        """The transcript of an item is known, or will never be."""
+        """Drop what is kept about an item until its transcript is final."""
         self._sent.pop(item_id, None)
         self._unsent.pop(item_id, None)
         self._revisions.pop(item_id, None)

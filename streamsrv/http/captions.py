@@ -16,7 +16,7 @@ from streamsrv.captions.room import Caption, Room
 from streamsrv.http.errors import HttpError, error_response
 from streamsrv.http.streaming import STREAM_HEADERS
 from streamsrv.service import Service
-from streamsrv.text.subtitles import spoken, srt, vtt
+from streamsrv.text.subtitles import SRT_TYPE, spoken, srt, vtt
 
 
 def caption_routes() -> list[Route]:
@@ -90,7 +90,7 @@ def _vtt(room: Room) -> Response:
 
 
 def _srt(room: Room) -> Response:
-    return PlainTextResponse(srt(room.cues), media_type="application/x-subrip")
+    return PlainTextResponse(srt(room.cues), media_type=SRT_TYPE)
 
 
 def _text(room: Room) -> Response:

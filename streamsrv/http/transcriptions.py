@@ -27,7 +27,7 @@ from streamsrv.http.request_body import convert, read_form
 from streamsrv.http.streaming import server_sent, streamed
 from streamsrv.protocol.errors import ProtocolError
 from streamsrv.service import Service
-from streamsrv.text.subtitles import Cue, cues_of, srt, vtt
+from streamsrv.text.subtitles import SRT_TYPE, Cue, cues_of, srt, vtt
 from streamsrv.text.words import join_words
 
 Utterances = AsyncGenerator[RecognizedUtterance, None]
@@ -128,13 +128,13 @@ async def _answer(upload: Upload, service: Service) -> Response:
     options = RecognitionOptions(language=fields.language, prompt=fields.prompt)
     recognized = recognize_recording(recording.pcm, engines.recognizer, engines.vad, engines.voice_activity, options)
     if fields.stream:
-        return await streamed(server_sent(_events(recognized)), "text/event-stream")
+        return await streamed(server_sent(_events(recognized, recording)), "text/event-stream")
     async with aclosing(recognized):
         utterances = [utterance async for utterance in recognized]
     return _FORMATS[fields.response_format](recording, utterances)
 
 
-async def _events(recognized: Utterances) -> AsyncGenerator[dict[str, Any], None]:
+async def _events(recognized: Utterances, recording: Recording) -> AsyncGenerator[dict[str, Any], None]:
     """Each utterance as a delta; the deltas joined are the text."""
     text = ""
     async with aclosing(recognized):
@@ -142,7 +142,7 @@ async def _events(recognized: Utterances) -> AsyncGenerator[dict[str, Any], None
             longer = join_words([text, utterance.text])
             yield {"type": "transcript.text.delta", "delta": longer[len(text) :]}
             text = longer
-    yield {"type": "transcript.text.done", "text": text}
+    yield {"type": "transcript.text.done", "text": text, "usage": recording.usage}
 
 
 def _text(utterances: Sequence[RecognizedUtterance]) -> str:
@@ -158,7 +158,7 @@ def _plain(recording: Recording, utterances: Sequence[RecognizedUtterance]) -> R
 
 
 def _srt(recording: Recording, utterances: Sequence[RecognizedUtterance]) -> Response:
-    return PlainTextResponse(srt(cues_of(utterances)), media_type="application/x-subrip")
+    return PlainTextResponse(srt(cues_of(utterances)), media_type=SRT_TYPE)
 
 
 def _vtt(recording: Recording, utterances: Sequence[RecognizedUtterance]) -> Response:

@@ -21,19 +21,19 @@ def every_turn_is_answered(record: Record) -> Iterator[tuple[int, str]]:
     While the user speaks, nobody waits; a later turn with words takes the place of the one before, a noise does not.
     An application that throws away what is being said, or switches automatic answers off, is on its own.
     """
-    debt = _Debt(record)
+    pending = _PendingAnswer(record)
     for step in record.steps:
-        if (since_ms := debt.overdue(step.at_ms)) is not None:
+        if (since_ms := pending.overdue(step.at_ms)) is not None:
             yield step.at_ms, f"nothing was heard since {since_ms} ms"
         if isinstance(step.happened, ModelOutput | SpeechOutput | SegmentSpoken):
-            debt.waiting_since_ms = step.at_ms
+            pending.waiting_since_ms = step.at_ms
         for effect in step.effects:
-            debt.take(effect, step)
-    if debt.item_id is not None:
-        yield record.ended_ms, f"what was said in {debt.item_id} was never answered"
+            pending.take(effect, step)
+    if pending.item_id is not None:
+        yield record.ended_ms, f"what was said in {pending.item_id} was never answered"
 
 
-class _Debt:
+class _PendingAnswer:
     """The turn that waits for an answer, if there is one."""
 
     def __init__(self, record: Record) -> None:
@@ -54,7 +54,7 @@ class _Debt:
 
     def take(self, effect: Effect, step: Step) -> None:
         if isinstance(effect, SendAudio):
-            self._pay_if(effect.place["response_id"] in self._created_after)
+            self._settle_if(effect.place["response_id"] in self._created_after)
         elif isinstance(effect, SendEvent):
             self._take_event(effect.event, step)
 
@@ -64,7 +64,7 @@ class _Debt:
                 detection = event["session"]["audio"]["input"]["turn_detection"]
                 is_realtime = event["session"]["type"] == "realtime"
                 self._answers = bool(is_realtime and detection and detection["create_response"])
-                self._pay_if(not self._answers)
+                self._settle_if(not self._answers)
             case "input_audio_buffer.speech_started":
                 self._speaking = True
             case "input_audio_buffer.committed":
@@ -76,19 +76,19 @@ class _Debt:
             case "response.created" if event["response"]["conversation_id"] is not None:
                 self._created_after.add(event["response"]["id"])
             case "response.done":
-                self._pay_if(_says_why(event["response"]))
+                self._settle_if(_says_why(event["response"]))
             case "conversation.item.deleted" | "conversation.item.input_audio_transcription.failed":
-                self._pay_if(event["item_id"] == self.item_id)
+                self._settle_if(event["item_id"] == self.item_id)
             case "input_audio_buffer.cleared":
-                self._pay_if(self._speaking)
+                self._settle_if(self._speaking)
                 self._speaking = False
             case "error":
-                self._pay_if(not isinstance(step.happened, EventReceived | EventRefused))
+                self._settle_if(not isinstance(step.happened, EventReceived | EventRefused))
             case kind:
-                self._pay_if(kind in _OUTPUT and event["response_id"] in self._created_after)
+                self._settle_if(kind in _OUTPUT and event["response_id"] in self._created_after)
 
-    def _pay_if(self, paid: bool) -> None:
-        if paid:
+    def _settle_if(self, settled: bool) -> None:
+        if settled:
             self.item_id = None
 
 

@@ -101,7 +101,7 @@ class Simulator:
             effects.OpenRecognition: self._ears.open,
             effects.FeedRecognition: self._ears.feed,
             effects.FinishRecognition: self._ears.finish,
-            effects.PredictEndOfTurn: self._judge_turn,
+            effects.PredictEndOfTurn: self._predict_end_of_turn,
             effects.DropRecognition: self._ears.drop,
             effects.RecognizeClip: self._ears.recognize_clip,
             effects.EnterRoom: self._note,
@@ -230,16 +230,16 @@ class Simulator:
     def _report_playback(self, item_id: str, played_ms: int, ended: bool) -> None:
         self.give((PlaybackEnded if ended else PlaybackReported)(item_id, played_ms))
 
-    def _judge_turn(self, effect: effects.PredictEndOfTurn) -> None:
+    def _predict_end_of_turn(self, effect: effects.PredictEndOfTurn) -> None:
         traits = self._scenario.turn_model
         if traits is not None:
             done = not self._speaker.in_act
             if self._random.random() < traits.errors:
                 done = not done
-            judged = EndOfTurnPredicted(
+            predicted = EndOfTurnPredicted(
                 effect.item_id, effect.pause, traits.certainty if done else 1 - traits.certainty
             )
-            self._time.after(traits.delay_ms, lambda: self.give(judged))
+            self._time.after(traits.delay_ms, lambda: self.give(predicted))
 
     def _note(self, effect: effects.Effect) -> None:
         """Nothing to do: all effects are in the record."""

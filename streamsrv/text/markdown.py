@@ -4,12 +4,17 @@ import html
 import re
 
 _FENCE = re.compile(r"^[ \t]*(`{3,}|~{3,})[^\n`]*(?:\n|\Z)(?:.*?^[ \t]*\1[`~]*[ \t]*$|.*\Z)", re.MULTILINE | re.DOTALL)
+_SSML_NAMES = (
+    "amazon:[a-z-]+|audio|desc|emphasis|lang|lexicon|lookup|media|meta|metadata|mstts:[a-z-]+|par|phoneme|prosody|say-as"
+    "|seq|speak|token|voice|w"
+)
 _TAG = re.compile(
-    r"<!--.*?-->|</?(?:a|b|code|del|details|div|em|h[1-6]|i|img|kbd|li|mark|ol|p|pre|s|small|span|strong|sub|summary|sup"
+    rf"<!--.*?-->|<\?xml[^<>]*>|</?(?:{_SSML_NAMES}|a|b|code|del|details|div|em|h[1-6]|i|img|kbd|li|mark|ol|p|pre|s|small|span|strong|sub|summary|sup"
     r"|table|tbody|td|th|thead|tr|u|ul)\b[^<>]*>",
     re.DOTALL | re.IGNORECASE,
 )
-_LINE_BREAK = re.compile(r"<(?:br|hr)\s*/?>", re.IGNORECASE)
+_LINE_BREAK = re.compile(r"<(?:br|hr)\s*/?>|</p\s*>|<break\b[^<>]*>(?:\s*</break>)?", re.IGNORECASE)
+_SENTENCE_END = re.compile(r"</s\s*>", re.IGNORECASE)
 
 _REFERENCE_LINE = re.compile(r"\[[^\[\]]+\]:\s+\S+")
 _RULE = re.compile(r"[-*_=|:\s]+")
@@ -47,11 +52,20 @@ def without_markdown(text: str, code_notice: str = "") -> str:
     Code blocks become `code_notice`, links their text, tables their cells with commas; emoji and emoticons go.
     """
     text = _FENCE.sub(f"\n{code_notice}\n", text)
-    text = html.unescape(_TAG.sub("", _LINE_BREAK.sub("\n", text)))
+    text = html.unescape(without_tags(text))
     text = _EMOTICON.sub("", _EMOJI.sub(" ", _UNSPEAKABLE.sub("", text)))
     *complete, last = text.split("\n")
     lines = [_as_sentence(_plain_line(line)) for line in complete]
     return " ".join(line for line in [*lines, _plain_line(last)] if line)
+
+
+def without_tags(text: str) -> str:
+    """The text without tags of HTML and of SSML (https://www.w3.org/TR/speech-synthesis11/), breaks as new lines.
+
+    What tags ask of a voice is not done: no engine takes SSML. Only known tags go, as `<stdin>` may be meant as it is.
+    """
+    text = _SENTENCE_END.sub(" ", _LINE_BREAK.sub("\n", text))
+    return _TAG.sub("", text)
 
 
 def _plain_line(line: str) -> str:

@@ -9,6 +9,7 @@ from streamsrv.text.words import join_words
 MAX_CHARACTERS = 84
 """In one cue: two lines of 42, which is what broadcasters allow."""
 MAX_MS = 7000
+SRT_TYPE = "application/x-subrip; charset=utf-8"
 
 _SENTENCE_ENDS = tuple(".!?…。！？")
 _CLAUSE_ENDS = tuple(",;:–—，、；：")
@@ -31,9 +32,9 @@ def cues_of(utterances: Iterable[RecognizedUtterance]) -> list[Cue]:
 
 
 def srt(cues: Sequence[Cue]) -> str:
-    """SubRip: numbered cues, times as `00:00:01,500`."""
+    """SubRip: numbered cues, times as `00:00:01,500`. What players would take for markup is written as in HTML."""
     return "".join(
-        f"{number}\n{_clock(cue.start_ms, ',')} --> {_clock(cue.end_ms, ',')}\n{spoken(cue)}\n\n"
+        f"{number}\n{_clock(cue.start_ms, ',')} --> {_clock(cue.end_ms, ',')}\n{_without_markup(spoken(cue))}\n\n"
         for number, cue in enumerate(cues, start=1)
     )
 
@@ -45,12 +46,13 @@ def vtt(cues: Sequence[Cue]) -> str:
 
 
 def spoken(cue: Cue) -> str:
-    """The text of a cue, after the name of who said it."""
-    return f"{cue.speaker}: {cue.text}" if cue.speaker else cue.text
+    """The text of a cue on one line, after the name of who said it."""
+    return _one_line(f"{cue.speaker}: {cue.text}" if cue.speaker else cue.text)
 
 
 def _voiced(cue: Cue) -> str:
-    return f"<v {_escape(cue.speaker)}>{_escape(cue.text)}" if cue.speaker else _escape(cue.text)
+    text = _escape(_one_line(cue.text))
+    return f"<v {_escape(_one_line(cue.speaker))}>{text}" if cue.speaker else text
 
 
 def _cues(utterance: RecognizedUtterance) -> Iterator[Cue]:
@@ -88,6 +90,17 @@ def _text(words: Sequence[Word]) -> str:
 def _clock(ms: int, mark: str) -> str:
     seconds, milliseconds = divmod(ms, 1000)
     return f"{seconds // 3600:02}:{seconds // 60 % 60:02}:{seconds % 60:02}{mark}{milliseconds:03}"
+
+
+def _one_line(text: str) -> str:
+    """An empty line would end the cue."""
+    return " ".join(text.split())
+
+
+def _without_markup(text: str) -> str:
+    """SubRip has no escapes of its own, and most players show `&amp;` as it is: only what begins or ends a tag or an
+    arrow is replaced, and the brace that begins an override."""
+    return text.replace("<", "&lt;").replace(">", "&gt;").replace("{", "(").replace("}", ")")
 
 
 def _escape(text: str) -> str:

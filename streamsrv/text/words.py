@@ -34,3 +34,23 @@ def prefix_distances(reference: Sequence[str], words: Sequence[str]) -> list[int
             best = min(diagonal + (want != have), distances[column] + 1, distances[column - 1] + 1)
             diagonal, distances[column] = distances[column], best
     return distances
+
+
+def alignment_distances(known: Sequence[str], words: Sequence[str]) -> list[int]:
+    """Edit distances as those of `prefix_distances`, where a word that is split or joined ("every one") is the same.
+
+    Without that, the second half of a word that was whole before ("block-books") would be taken for a new word.
+    """
+    wanted, found = [bare(word) for word in known], [bare(word) for word in words]
+    before, row = list[int](), list(range(len(found) + 1))
+    for index, want in enumerate(wanted):
+        two_before, before, row = before, row, [index + 1]
+        joined = wanted[index - 1] + want if index else ""
+        for column, have in enumerate(found, start=1):
+            best = min(before[column - 1] + (want != have), before[column] + 1, row[column - 1] + 1)
+            if column > 1 and want == found[column - 2] + have:
+                best = min(best, before[column - 2])
+            if index and joined == have:
+                best = min(best, two_before[column - 1])
+            row.append(best)
+    return row

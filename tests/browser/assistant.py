@@ -24,6 +24,16 @@ class Assistant:
         self.page.get_by_label("Write a message").fill(text)
         self.page.get_by_role("button", name="Send").click()
 
+    def let_the_browser_recognise(self) -> None:
+        """Agree to the browser's own recogniser, for which the page asks."""
+        self.page.get_by_role("button", name="Use the browser's recognition").click()
+
+    def reply_in_text(self) -> None:
+        """In the settings: replies are not spoken."""
+        self.page.get_by_role("button", name="Settings").click()
+        self.page.get_by_label("Speak the replies").uncheck()
+        self.page.get_by_role("dialog").get_by_role("button", name="Close").click()
+
     def choose_connection(self, connection: str) -> None:
         """In the settings: `WebRTC`, `WebSocket` or `WebSocket with Opus`, and no other."""
         transport, _, codec = connection.partition(" with ")

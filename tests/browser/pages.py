@@ -2,6 +2,8 @@
 
 import json
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -64,3 +66,14 @@ class Pages:
     def _on_websocket(self, socket: WebSocket) -> None:
         for direction in ("framesent", "framereceived"):
             socket.on(direction, lambda frame: self.events.append(json.loads(frame)))
+
+
+@contextmanager
+def unanswered(context: BrowserContext, path: str) -> Iterator[None]:
+    """Requests of this path wait while the block runs, as on a network that is slow for so long."""
+    waiting = []
+    context.route(path, lambda route: waiting.append(route))
+    yield
+    for route in waiting:
+        route.continue_()
+    context.unroute(path)

@@ -120,10 +120,14 @@ class SoundCard:
             command = ["paplay", "--device=mouth", str(recording)]
             subprocess.run(command, env=self.environment, check=True, timeout=120)
 
+    def begin_to_say(self, recording: Path) -> "subprocess.Popen[bytes]":
+        """Play a recording into the microphone; returns at once. Wait for the process."""
+        return subprocess.Popen(["paplay", "--device=mouth", str(recording)], env=self.environment)
+
     @contextlib.contextmanager
     def saying(self, recording: Path) -> Iterator[None]:
         """Say a recording while the block runs; at its end, stop."""
-        process = subprocess.Popen(["paplay", "--device=mouth", str(recording)], env=self.environment)
+        process = self.begin_to_say(recording)
         try:
             yield
         finally:

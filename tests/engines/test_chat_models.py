@@ -224,8 +224,9 @@ async def test_tools_and_their_results_do_no_harm(model: ChatModel):
 
 
 async def test_a_message_longer_than_the_context_is_rejected(model: ChatModel):
-    with pytest.raises(Rejected, match="context"):
+    with pytest.raises(Rejected, match="context") as raised:
         await ask(model, [Message("user", "word " * 6000)])
+    assert (raised.value.code, raised.value.param) == ("context_length_exceeded", "messages")
     assert "Paris" in text_of(await ask(model, CAPITAL))
 
 

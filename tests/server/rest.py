@@ -47,13 +47,14 @@ async def ask(
     path: str,
     body: bytes | Iterable[bytes] = b"",
     headers: dict[str, str] | None = None,
+    below: str = "/v1",
 ) -> Answer:
-    """One request on a connection of its own; `path` begins after `/v1`."""
+    """One request on a connection of its own; `path` is `below` this one."""
 
     def exchange() -> Answer:
         connection = HTTPConnection("127.0.0.1", server.port, timeout=PATIENCE_S)
         try:
-            connection.request(method, f"/v1{path}", body, headers or {})
+            connection.request(method, f"{below}{path}", body, headers or {})
             response = connection.getresponse()
             return Answer(response.status, {k.lower(): v for k, v in response.getheaders()}, response.read())
         finally:

@@ -134,7 +134,7 @@ async def test_the_times_are_those_of_the_words(server):
     ("name", "content_type", "start"),
     [
         ("captions.vtt", "text/vtt; charset=utf-8", "WEBVTT\n\n00:00:0"),
-        ("captions.srt", "application/x-subrip", "1\n00:00:0"),
+        ("captions.srt", "application/x-subrip; charset=utf-8", "1\n00:00:0"),
         ("captions.txt", "text/plain; charset=utf-8", "Hello there.\n"),
         ("captions.json", "application/json", '{"room":"files",'),
     ],

@@ -100,6 +100,29 @@ async def test_a_client_that_sends_on_after_its_refusal_is_cut_off(
     writer.transport.abort()
 
 
+async def test_garbage_in_the_middle_of_an_answer_closes_the_connection(
+    server: RunningServer, caplog: pytest.LogCaptureFixture
+):
+    reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
+    writer.write(b"POST /no-such-path HTTP/1.1\r\nHost: 127.0.0.1\r\nTransfer-Encoding: chunked\r\n\r\n1\r\na\r\n")
+    assert (await reader.readline()).split()[1] == b"404"
+    writer.write(b"this is no chunk\r\n" * 3)
+    async with asyncio.timeout(20):
+        await reader.read()
+    writer.close()
+    assert not [record for record in caplog.records if record.exc_info]
+
+
+async def test_endless_headers_are_refused(server: RunningServer):
+    _, writer = await asyncio.open_connection("127.0.0.1", server.port)
+    writer.write(b"GET /healthz HTTP/1.1\r\n")
+    with pytest.raises(ConnectionError):
+        for _ in range(100_000):
+            writer.write(b"x-filler: " + b"a" * 1000 + b"\r\n")
+            await writer.drain()
+    writer.transport.abort()
+
+
 async def test_the_connection_of_an_early_answer_is_closed(server: RunningServer):
     pieces = (b"[" * 1_000_000 for _ in range(6))
     answer = await ask(server, "POST", "/chat/completions", pieces)

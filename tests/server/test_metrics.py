@@ -41,7 +41,8 @@ async def test_a_typed_turn_has_no_latency_after_speech():
     with serving(fake_engines(ScriptedChatModel("Good day."))) as server:
         async with wire(server.realtime_url) as client:
             await client.send("response.create")
-            assert "streamsrv" not in (await client.until("response.done"))["response"]
+            done = await client.until("response.done")
+            assert done["response"]["streamsrv"] == {"model": "scripted-model"}
 
 
 async def test_a_busy_server_refuses_sessions_and_says_how_busy_it_is():

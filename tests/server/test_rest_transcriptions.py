@@ -68,7 +68,7 @@ async def test_a_stream_gives_each_utterance(server):
     assert answer.events == [
         {"type": "transcript.text.delta", "delta": "hello"},
         {"type": "transcript.text.delta", "delta": " hello"},
-        {"type": "transcript.text.done", "text": "hello hello"},
+        {"type": "transcript.text.done", "text": "hello hello", "usage": {"type": "duration", "seconds": 4.5}},
     ]
 
 
@@ -76,7 +76,7 @@ async def test_silence_is_no_error(server):
     assert (await transcribe(server, file=wav(quiet(2000)))).json["text"] == ""
     assert (await transcribe(server, ("response_format", "srt"), file=wav(quiet(2000)))).body == b""
     assert (await transcribe(server, ("stream", "true"), file=wav(quiet(2000)))).events == [
-        {"type": "transcript.text.done", "text": ""}
+        {"type": "transcript.text.done", "text": "", "usage": {"type": "duration", "seconds": 2.0}}
     ]
 
 

@@ -25,6 +25,8 @@ PATIENCE_S = 20
 class FakeChannel:
     """A client in the same event loop: what it sends is read in order, what it is sent is in `events`."""
 
+    has_microphone = False
+
     def __init__(self) -> None:
         self.events: list[dict[str, Any]] = []
         self.reads = asyncio.Event()

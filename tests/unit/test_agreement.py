@@ -1,5 +1,6 @@
 """LocalAgreement: which words become stable, and that they are given out once and never taken back."""
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -47,6 +48,22 @@ def test_what_is_not_stable_is_tentative():
     agreement.accept(words("it was the"))
     agreement.accept(words("it was a dog"))
     assert agreement.tentative == words("a dog")
+
+
+@pytest.mark.parametrize(
+    ("whole", "split"),
+    [("block-books,", "block books,"), ("everyone", "every one"), ("ice-cream", "Ice cream")],
+)
+def test_a_word_that_is_split_or_joined_later_is_not_doubled(whole: str, split: str):
+    for first, later in ((whole, split), (split, whole)):
+        agreement = Agreement()
+        for hypothesis in (f"the {first} which", f"the {first} which were", f"the {later} which were cut"):
+            agreement.accept(words(hypothesis))
+        assert agreement.tentative == ("cut",)
+        agreement = Agreement()
+        for hypothesis in (f"the {first} which", f"the {first} which", f"the {later} which were"):
+            agreement.accept(words(hypothesis))
+        assert agreement.tentative == ("were",)
 
 
 def test_a_revision_of_stable_words_does_not_repeat_or_lose_the_words_after_them():

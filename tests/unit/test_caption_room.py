@@ -136,6 +136,41 @@ def test_a_speaker_who_comes_back_goes_on_where_the_clock_is():
     assert [caption.utterance.start_ms for caption in stage.room.captions] == [0, 30_000]
 
 
+def starts(stage: Stage) -> list[int]:
+    return [caption.utterance.start_ms for caption in stage.room.captions]
+
+
+def test_what_is_said_after_a_pause_in_the_audio_is_placed_by_the_clock():
+    stage = Stage("ann", "bob")
+    stage.settle("a", "One.", start_ms=0)
+    stage.now_ms += 60_000 + 2000  # a minute without audio; two seconds of audio
+    stage.settle("b", "Two.", start_ms=2000)
+    stage.settle("c", "From Bob.", start_ms=0, speaker="bob")
+    assert starts(stage) == [0, 62_000, 62_000]
+    stage.room.leave("ann", stage.now_ms)
+    stage.room.enter("ann")
+    stage.now_ms += 5000
+    stage.settle("d", "Three.", start_ms=0)
+    assert starts(stage)[-1] == 67_000, "the next session goes by the same clock"
+
+
+def test_audio_that_is_late_by_less_than_a_pause_stays_in_its_place():
+    stage = Stage()
+    stage.settle("a", "One.", start_ms=0)
+    for late_ms in (500, 2900, 0):
+        stage.now_ms = 1_002_000 + late_ms
+        stage.settle(f"b{late_ms}", "Two.", start_ms=2000)
+    assert starts(stage)[1:] == [2000, 2000, 2000]
+
+
+def test_a_text_that_is_shown_stays_in_its_place_until_it_is_final():
+    stage = Stage()
+    stage.show("a", "One", start_ms=0)
+    stage.now_ms += 20_000  # the client was muted in the middle of the item
+    stage.settle("a", "One.", start_ms=0)
+    assert starts(stage) == [0]
+
+
 def test_who_sent_a_recording_faster_than_it_plays_does_not_go_back_in_time():
     stage = Stage()
     stage.settle("a", "Before.", start_ms=100_000)

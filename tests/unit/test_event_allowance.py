@@ -200,3 +200,15 @@ def test_a_long_event_of_few_values_is_decoded():
     event = decode_client_event(f'{{"type":"input_audio_buffer.append","audio":"{"A" * 4 * FEW_BYTES}"}}')
     assert isinstance(event, AudioAppend)
     assert event.audio == bytes(3 * FEW_BYTES)
+
+
+def test_what_an_event_may_be_is_looked_up_once(monkeypatch: pytest.MonkeyPatch):
+    """To look it up takes longer than all else about a malformed event."""
+
+    def fail(*types: object) -> None:
+        raise AssertionError("looked up again")
+
+    for _ in range(2):
+        with pytest.raises(MalformedEvent, match="session"):
+            decode_client_event('{"type": "nonsense"}')
+        monkeypatch.setattr("msgspec.inspect.multi_type_info", fail)

@@ -57,6 +57,31 @@ async def ask(model: FallbackChatModel) -> list[Delta]:
     return [delta async for delta in model.stream(HELLO, (), ChatOptions())]
 
 
+class BrokenChatModel(FakeChatModel):
+    """Fails as no model should, before or after its first words."""
+
+    async def stream(
+        self, messages: Sequence[Message], tools: Sequence[Tool], options: ChatOptions
+    ) -> AsyncGenerator[Delta, None]:
+        async for delta in super().stream(messages, tools, options):
+            yield delta
+        raise ZeroDivisionError("boom")
+
+
+async def test_an_unforeseen_error_of_a_model_is_followed_by_the_next_one(caplog: pytest.LogCaptureFixture):
+    broken, next_one = BrokenChatModel("broken"), FakeChatModel("next", *ANSWER)
+    answer = await ask(FallbackChatModel([broken, next_one]))
+    assert [delta for delta in answer if not isinstance(delta, AnsweredBy)] == ANSWER
+    assert "ZeroDivisionError" in caplog.text
+
+
+async def test_an_unforeseen_error_in_the_middle_of_an_answer_ends_it():
+    broken, next_one = BrokenChatModel("broken", Text("Hi")), FakeChatModel("next", *ANSWER)
+    with pytest.raises(Unavailable, match="language model broken failed"):
+        await ask(FallbackChatModel([broken, next_one]))
+    assert next_one.requests == 0
+
+
 async def test_the_first_model_answers_alone():
     first, second = FakeChatModel("first", *ANSWER), FakeChatModel("second", *ANSWER)
     assert await ask(FallbackChatModel([first, second])) == ANSWER

@@ -1,6 +1,8 @@
 """The structure of the package, read from its import statements: who may import whom, and which packages are pure."""
 
 import ast
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -125,6 +127,19 @@ def test_the_server_sees_only_the_messages_of_the_media_process() -> None:
         if layer(imported) == "media" and imported.startswith("streamsrv.") and layer(module) != "media"
     }
     assert {(module, imported) for module, imported in seen if imported not in MEDIA_SEEN_BY_THE_SERVER} == set()
+
+
+def test_the_server_runs_where_aiortc_cannot_be_imported() -> None:
+    """`None` in `sys.modules` makes an import fail, wherever it stands."""
+    code = """
+import importlib, pkgutil, sys
+sys.modules.update(dict.fromkeys(["aiortc", "aioice", "pylibsrtp"]))
+for package in ("app", "server", "cli.serve", "http", "transports", "processes", "service", "media.messages"):
+    module = importlib.import_module(f"streamsrv.{package}")
+    for found in pkgutil.walk_packages(getattr(module, "__path__", []), module.__name__ + "."):
+        importlib.import_module(found.name)
+"""
+    subprocess.run([sys.executable, "-c", code], check=True)
 
 
 def pure_files() -> list[Path]:

@@ -35,6 +35,27 @@ def test_markdown(written: str, spoken: str) -> None:
 @pytest.mark.parametrize(
     ("written", "spoken"),
     [
+        ('<speak>Hello <break time="1s"/> world, <emphasis level="strong">now</emphasis>.</speak>',
+         "Hello. world, now."),
+        ('<?xml version="1.0"?><speak xmlns="http://www.w3.org/2001/10/synthesis"><voice name="x"><prosody rate="slow">'
+         "Good day</prosody></voice></speak>", "Good day"),
+        ('<p><s>One.</s><s>Two.</s></p>', "One. Two."),
+        ('<say-as interpret-as="characters">ABC</say-as> <sub alias="x">WWW</sub>', "ABC WWW"),
+        ('<mstts:express-as style="glad">Hi</mstts:express-as> <amazon:effect name="whispered">there</amazon:effect>',
+         "Hi there"),
+        ('<phoneme alphabet="ipa" ph="x">tomato</phoneme><break></break>soup', "tomato. soup"),
+        ("<lang xml:lang='fr-FR'>Paris</lang><mark name='here'/>", "Paris"),
+        ("if x < 3 and y > 4", "if x less than three and y greater than four"),
+        ("Read <stdin>.", "Read less than stdin greater than."),
+    ],
+)  # fmt: skip
+def test_tags_of_ssml_are_not_read_aloud(written: str, spoken: str) -> None:
+    assert speakable(written) == spoken
+
+
+@pytest.mark.parametrize(
+    ("written", "spoken"),
+    [
         ("Hi 😀👍🏽 there 👨‍👩‍👧 ❤️!", "Hi there!"),
         ("Great :) thanks <3", "Great thanks"),
         ("From 🇫🇷 to here → now", "From to here to now"),

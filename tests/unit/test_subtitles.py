@@ -15,6 +15,18 @@ def spoken(text: str, start_ms: int = 0, word_ms: int = 250) -> RecognizedUttera
     return RecognizedUtterance(text, start_ms, start_ms + len(words) * word_ms, tuple(words))
 
 
+def test_names_and_texts_cannot_break_a_file():
+    cues = [Cue(0, 1000, "a --> b\n\n2\n<i>loud</i> {\\an8}R&D", speaker="<b>Ann</b>\n\n--> x")]
+    assert srt(cues) == (
+        "1\n00:00:00,000 --> 00:00:01,000\n"
+        "&lt;b&gt;Ann&lt;/b&gt; --&gt; x: a --&gt; b 2 &lt;i&gt;loud&lt;/i&gt; (\\an8)R&D\n\n"
+    )
+    assert vtt(cues) == (
+        "WEBVTT\n\n00:00:00.000 --> 00:00:01.000\n"
+        "<v &lt;b&gt;Ann&lt;/b&gt; --&gt; x>a --&gt; b 2 &lt;i&gt;loud&lt;/i&gt; {\\an8}R&amp;D\n\n"
+    )
+
+
 def test_an_utterance_that_fits_is_one_cue():
     assert cues_of([spoken("Hello there. How are you?", 1000)]) == [Cue(1000, 2250, "Hello there. How are you?")]
 
@@ -71,7 +83,8 @@ def test_every_word_is_shown_once_and_no_cue_is_too_much(texts: list[list[str]],
 def test_srt():
     cues = [Cue(0, 1500, "Hello."), Cue(3_725_004, 3_726_000, "<i>Bye</i> & so on.")]
     assert srt(cues) == (
-        "1\n00:00:00,000 --> 00:00:01,500\nHello.\n\n2\n01:02:05,004 --> 01:02:06,000\n<i>Bye</i> & so on.\n\n"
+        "1\n00:00:00,000 --> 00:00:01,500\nHello.\n\n2\n"
+        "01:02:05,004 --> 01:02:06,000\n&lt;i&gt;Bye&lt;/i&gt; & so on.\n\n"
     )
 
 

@@ -3,6 +3,7 @@
 import asyncio
 
 import numpy as np
+import pytest
 
 from streamsrv.audio.opus import OpusEncoder
 from streamsrv.media.microphone import MicrophoneStream
@@ -49,6 +50,45 @@ async def test_whoever_waits_is_woken_by_the_end():
         await asyncio.sleep(0)
         queue.close()
     assert waiting.result() is None
+
+
+async def test_one_who_can_wait_adds_events_when_there_is_room_and_leaves_some_to_others():
+    queue = IncomingQueue()
+    added = 0
+
+    async def add() -> None:
+        nonlocal added
+        while await queue.put_event_later("aside"):
+            added += 1
+
+    adding = asyncio.ensure_future(add())
+    await asyncio.sleep(0)
+    assert added == MAX_EVENTS // 2
+    assert queue.put_event("from the client itself")
+    for _ in range(2):
+        await queue.get()
+    await asyncio.sleep(0)
+    assert added == MAX_EVENTS // 2 + 1
+    queue.close()
+    async with asyncio.timeout(10):
+        await adding
+
+
+def test_a_debt_is_paid_before_anything_can_be_taken():
+    bucket = TokenBucket(per_second=10, burst=5)
+    bucket.spend(25, 0.0)
+    assert bucket.wait_s(1, 0.0) == pytest.approx(2.1)
+    assert not bucket.take(1, 2.0)
+    assert bucket.take(1, 2.1)
+
+
+def test_tokens_can_be_given_back():
+    bucket = TokenBucket(per_second=10, burst=5)
+    assert bucket.take(5, 0.0)
+    bucket.give_back(2, 0.0)
+    assert [bucket.take(1, 0.0) for _ in range(3)] == [True, True, False]
+    bucket.give_back(100, 0.0)
+    assert bucket.used(0.0) == 0
 
 
 def test_a_bucket_gives_its_burst_at_once_and_the_rest_at_its_rate():

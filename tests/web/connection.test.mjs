@@ -3,6 +3,7 @@ import { beforeEach, mock, test } from "node:test";
 
 import { FakeWebSocket } from "./fake-browser.mjs";
 
+const { AudioBacklog } = await import("../../web/lib/audio-backlog.js");
 const { Connection } = await import("../../web/lib/connection.js");
 const { Problem, unreachable } = await import("../../web/lib/problems.js");
 
@@ -81,7 +82,7 @@ test("audio that is lost in a long outage is told once", async () => {
   const { connection, seen } = await opened();
   FakeWebSocket.reachable = false;
   FakeWebSocket.last.drop();
-  for (let second = 0; second < 15; second++) connection.appendAudio(new Int16Array(24_000));
+  for (let second = 0; second < 17; second++) connection.appendAudio(new Int16Array(24_000));
   assert.deepEqual(seen.problems, ["audio_lost"]);
   connection.close();
 });
@@ -128,5 +129,163 @@ test("what a session says after it is set up reaches the listener", async () => 
   const { connection, seen } = await opened();
   FakeWebSocket.last.receive({ type: "response.created" });
   assert.deepEqual(seen.events, ["response.created"]);
+  connection.close();
+});
+
+const said = (value) => new Int16Array(480).fill(value);
+/** What was said over a connection: the first sample of each block. */
+const heard = (socket) =>
+  socket.sent.filter(({ type }) => type.endsWith(".append")).map(({ audio }) => Buffer.from(audio, "base64").readInt16LE());
+
+test("what is said while connecting is sent, after the session is told what to be", async () => {
+  const connection = new Connection(new FakeServer(), { session: () => ({ type: "realtime" }) });
+  const opening = connection.open();
+  connection.appendAudio(said(1));
+  await opening;
+  connection.appendAudio(said(2));
+  assert.deepEqual(types(FakeWebSocket.last)[0], "session.update");
+  assert.deepEqual(heard(FakeWebSocket.last), [1, 2]);
+  connection.close();
+});
+
+test("what was said before the connection was begun is sent first", async () => {
+  const backlog = new AudioBacklog();
+  backlog.push(said(1));
+  const connection = new Connection(new FakeServer(), { session: () => ({ type: "realtime" }) }, backlog);
+  const opening = connection.open();
+  connection.appendAudio(said(2));
+  await opening;
+  assert.deepEqual(heard(FakeWebSocket.last), [1, 2]);
+  connection.close();
+});
+
+test("an utterance that was cut by a lost connection is sent again as a whole", async () => {
+  const { connection, seen } = await opened();
+  connection.appendAudio(said(1));
+  FakeWebSocket.last.receive({ type: "input_audio_buffer.speech_started", item_id: "u" });
+  connection.appendAudio(said(2));
+  let heardAgain = false;
+  connection.on("status", (status) => (heardAgain ||= status.heardAgain));
+  FakeWebSocket.last.drop();
+  connection.appendAudio(said(3));
+  mock.timers.tick(1000);
+  await settled();
+  assert.deepEqual(heard(FakeWebSocket.last), [1, 2, 3]);
+  assert.equal(heardAgain, true);
+  assert.deepEqual(seen.statuses.slice(-2), ["reconnecting", "open"]);
+  connection.close();
+});
+
+const EXPIRING = { type: "streamsrv.session.expiring", seconds_left: 60, expires_at: 0 };
+
+/** Time passes, in steps in which timers and what they begin can follow each other. */
+async function pass(ms) {
+  for (let at = 0; at < ms; at += 100) {
+    now += 100;
+    mock.timers.tick(100);
+    await settled();
+  }
+}
+
+let now = 0;
+beforeEach(() => mock.method(performance, "now", () => now));
+
+test("a session that is about to end is replaced by the next one without a word to the user", async () => {
+  const { connection, seen } = await opened();
+  const first = FakeWebSocket.last;
+  first.receive(EXPIRING);
+  await pass(3000);
+  assert.equal(FakeWebSocket.all.length, 2);
+  assert.equal(first.readyState, 3, "the first is closed");
+  connection.appendAudio(said(1));
+  assert.deepEqual(heard(FakeWebSocket.last), [1]);
+  assert.deepEqual([seen.statuses, seen.problems], [["connecting", "open"], []]);
+  connection.close();
+});
+
+test("what is said while the next session is opened goes to the next session", async () => {
+  const server = new FakeServer();
+  const { connection } = await opened({}, server);
+  const first = FakeWebSocket.last;
+  server.subprotocols = async () => {
+    connection.appendAudio(said(7));
+    assert.equal(first.readyState, 1, "the first is open until then");
+    return ["realtime"];
+  };
+  first.receive(EXPIRING);
+  await pass(3000);
+  assert.deepEqual([heard(first), heard(FakeWebSocket.last)], [[], [7]]);
+  connection.close();
+});
+
+test("a conversation that is not quiet is replaced at the last moment, and what is said is heard again", async () => {
+  const { connection } = await opened({ quiet: () => false });
+  FakeWebSocket.last.receive(EXPIRING);
+  await pass(30_000);
+  assert.equal(FakeWebSocket.all.length, 1);
+  FakeWebSocket.last.receive({ type: "input_audio_buffer.speech_started", item_id: "u" });
+  connection.appendAudio(said(1));
+  const replaced = [];
+  connection.on("replacing", ({ heardAgain }) => replaced.push(heardAgain));
+  await pass(25_000);
+  assert.deepEqual([FakeWebSocket.all.length, replaced, heard(FakeWebSocket.last)], [2, [true], [1]]);
+  connection.close();
+});
+
+test("captions that are not quiet are split: the old session writes down what it has heard", async () => {
+  const { connection } = await opened({ splits: true });
+  const first = FakeWebSocket.last;
+  first.receive(EXPIRING);
+  first.receive({ type: "input_audio_buffer.speech_started", item_id: "u" });
+  connection.appendAudio(said(1));
+  await pass(55_000);
+  const next = FakeWebSocket.last;
+  connection.appendAudio(said(2));
+  assert.deepEqual([types(first).filter((type) => type.endsWith(".commit")).length, heard(next)], [1, [2]]);
+  assert.equal(first.readyState, 1, "until it is written down");
+  first.receive({ type: "input_audio_buffer.committed", item_id: "u" });
+  first.receive({ type: "conversation.item.input_audio_transcription.completed", item_id: "u", transcript: "" });
+  assert.equal(first.readyState, 3);
+  connection.close();
+});
+
+test("a next session that cannot be opened leaves the one there is in use", async () => {
+  const { connection, seen } = await opened();
+  const first = FakeWebSocket.last;
+  FakeWebSocket.reachable = false;
+  first.receive(EXPIRING);
+  await pass(1500);
+  connection.appendAudio(said(1));
+  assert.deepEqual([heard(first), seen.statuses], [[1], ["connecting", "open"]]);
+  FakeWebSocket.reachable = true;
+  await pass(4000);
+  connection.appendAudio(said(2));
+  assert.deepEqual(heard(FakeWebSocket.last), [2]);
+  assert.notEqual(FakeWebSocket.last, first);
+  connection.close();
+});
+
+test("on a server with one place the session ends before the next begins", async () => {
+  const server = new FakeServer();
+  const { connection, seen } = await opened({}, server);
+  const first = FakeWebSocket.last;
+  server.subprotocols = async () => {
+    if (first.readyState === 1) throw new Problem("server_full", "All sessions are in use.");
+    return ["realtime"];
+  };
+  first.receive(EXPIRING);
+  await pass(3000);
+  connection.appendAudio(said(1));
+  assert.deepEqual([heard(FakeWebSocket.last), seen.statuses, seen.problems], [[1], ["connecting", "open"], []]);
+  connection.close();
+});
+
+test("a session that has ended is followed by the next at once", async () => {
+  const { connection, seen } = await opened();
+  FakeWebSocket.last.receive({ type: "error", error: { code: "session_expired", message: "60 minutes." } });
+  FakeWebSocket.last.onclose({ code: 1001, reason: "session_expired" });
+  await settled();
+  assert.equal(FakeWebSocket.all.length, 2);
+  assert.deepEqual([seen.statuses, seen.problems, seen.events], [["connecting", "open"], [], []]);
   connection.close();
 });

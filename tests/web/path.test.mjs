@@ -50,6 +50,12 @@ test("without any recogniser one can type", () => {
   assert.deepEqual([path.recognition, path.summary], ["none", "WebRTC, typing only"]);
 });
 
+test("a browser that may not recognise speech says that it could", () => {
+  const path = choosePath({ ...best, server: { ...server, recognizer: null }, browserHears: false, browserCouldHear: true });
+  assert.equal(path.recognition, "none");
+  assert.match(path.reasons[0], /unless you let the browser/);
+});
+
 test("without a voice on the server the browser speaks", () => {
   const path = choosePath({ ...best, server: { ...server, synthesizer: null } });
   assert.deepEqual([path.voice, path.summary], ["browser", "WebRTC, browser speaks"]);

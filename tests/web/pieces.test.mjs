@@ -6,9 +6,9 @@ import { AudioBacklog } from "../../web/lib/audio-backlog.js";
 import { Backoff } from "../../web/lib/backoff.js";
 import { LatencyTracker } from "../../web/lib/latency.js";
 import { fromBase64, level, toBase64, toInt16 } from "../../web/lib/pcm.js";
-import { httpProblem, microphoneProblem } from "../../web/lib/problems.js";
+import { httpProblem, microphoneProblem, serverProblem } from "../../web/lib/problems.js";
 import { SentenceSplitter } from "../../web/lib/sentences.js";
-import { DEFAULT_OPTIONS, sessionObject } from "../../web/lib/session-options.js";
+import { DEFAULT_OPTIONS, needsNewSession, sessionObject } from "../../web/lib/session-options.js";
 
 test("waits grow, and end", () => {
   const backoff = new Backoff();
@@ -41,11 +41,11 @@ test("the meter shows nothing for silence and all for full scale", () => {
   assert.ok(level(new Int16Array(480).fill(32767)) > 0.99);
 });
 
-test("of a long outage the newest ten seconds are kept", () => {
+test("of a long outage the newest fifteen seconds are kept", () => {
   const backlog = new AudioBacklog();
-  for (let i = 0; i < 12; i++) backlog.push(new Int16Array(24_000).fill(i));
+  for (let i = 0; i < 17; i++) backlog.push(new Int16Array(24_000).fill(i));
   assert.equal(backlog.overflowed, true);
-  assert.deepEqual(backlog.drain().map((block) => block[0]), [2, 3, 4, 5, 6, 7, 8, 9, 10, 11]);
+  assert.deepEqual(backlog.drain().map((block) => block[0]), [2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16]);
   assert.deepEqual(backlog.drain(), []);
 });
 
@@ -126,6 +126,31 @@ test("a refused key asks for one", () => {
 
 test("the server's own words reach the user", () => {
   assert.equal(httpProblem(503, { message: "No room." }).message, "No room.");
+});
+
+test("what the server says of a request of the page is not shown", () => {
+  const raw = "Conversation already has an active response in progress: resp_1.";
+  const { message, advice } = serverProblem({ code: "invalid_value", message: raw, type: "invalid_request_error" });
+  assert.doesNotMatch(message + advice, /resp_1|response in progress/);
+});
+
+test("what the server says of its own failure is shown", () => {
+  assert.equal(serverProblem({ code: null, message: "The model is gone.", type: "server_error" }).message, "The model is gone.");
+});
+
+test("a turn in which nothing was heard is told in plain words", () => {
+  const raw = "Error committing input audio buffer: buffer too small.";
+  const problem = serverProblem({ code: "input_audio_buffer_commit_empty", message: raw, type: "invalid_request_error" });
+  assert.equal(problem.message, "I didn't hear anything.");
+});
+
+test("another connection, model, voice or codec needs another session, and nothing else does", () => {
+  const changes = { model: "m", voice: "v", audioCodec: "opus", transports: ["websocket"] };
+  for (const [name, value] of Object.entries(changes)) {
+    assert.ok(needsNewSession(DEFAULT_OPTIONS, { ...DEFAULT_OPTIONS, [name]: value }), name);
+  }
+  const others = { mode: "push-to-talk", instructions: "Be brief.", spoken: false, deviceId: "d", language: "de" };
+  assert.ok(!needsNewSession(DEFAULT_OPTIONS, { ...DEFAULT_OPTIONS, ...others }));
 });
 
 test("a session that the browser hears for has no turn detection", () => {

@@ -140,3 +140,57 @@ test("a browser's own voice lights sentence by sentence", () => {
   transcript.spokenSentence("a", "One.");
   assert.equal(transcript.messages[0].lit, 4);
 });
+
+test("messages that wait stay in order below what comes before them", () => {
+  const transcript = new Transcript(() => 0);
+  transcript.putPending("a", "First.", false);
+  transcript.putPending("b", "Second.", false);
+  assert.deepEqual(transcript.messages.map(({ text }) => text), ["First.", "Second."]);
+  assert.equal(transcript.takePending().item.id, "a");
+  transcript.take({ type: "response.output_item.added", response_id: "r", item: { id: "x", type: "message" } });
+  transcript.take({ type: "response.output_text.delta", item_id: "x", delta: "Answer." });
+  assert.deepEqual(transcript.messages.map(({ id }) => id), ["a", "x", "b"]);
+  assert.equal(transcript.takePending().item.id, "b");
+  assert.equal(transcript.takePending(), null);
+});
+
+test("a message that waits is not part of what a new session is told", () => {
+  const transcript = new Transcript(() => 0);
+  transcript.putUser("a", "Said.");
+  transcript.putPending("b", "Waits.", false);
+  assert.deepEqual(transcript.replay().map(({ item }) => item.id), ["a"]);
+});
+
+test("an utterance that the next session hears again is not shown twice", () => {
+  const transcript = new Transcript(() => 0);
+  transcript.take({ type: "input_audio_buffer.speech_started", item_id: "u" });
+  transcript.take({ type: "streamsrv.transcription.partial", item_id: "u", stable: "Is the", unstable: "front" });
+  transcript.connectionLost(true);
+  assert.deepEqual(transcript.messages, []);
+});
+
+test("a turn that was over when its session ended still wants its answer", () => {
+  const transcript = new Transcript(() => 0);
+  transcript.take({ type: "streamsrv.transcription.partial", item_id: "u", stable: "Is it open?", unstable: "" });
+  assert.equal(transcript.connectionLost(), false);
+  transcript.take({ type: "streamsrv.transcription.partial", item_id: "v", stable: "Is it shut?", unstable: "" });
+  transcript.take({ type: "input_audio_buffer.committed", item_id: "v" });
+  assert.equal(transcript.connectionLost(), true);
+});
+
+test("a reply of another model than the one that was asked says so", () => {
+  const transcript = new Transcript(() => 0);
+  const fallback = { from: "mock", reason: "exceeded your quota" };
+  const response = { id: "r", status: "completed", output: [{ id: "x", type: "message" }] };
+  transcript.take({ type: "response.output_text.delta", item_id: "x", delta: "Hi." });
+  transcript.take({ type: "response.done", response: { ...response, streamsrv: { model: "smollm2-135m", fallback } } });
+  assert.deepEqual(transcript.messages[0].fallback, { model: "smollm2-135m", ...fallback });
+});
+
+test("a reply of the model that was asked says nothing of it", () => {
+  const transcript = new Transcript(() => 0);
+  transcript.take({ type: "response.output_text.delta", item_id: "x", delta: "Hi." });
+  const response = { id: "r", status: "completed", output: [{ id: "x", type: "message" }], streamsrv: { model: "m" } };
+  transcript.take({ type: "response.done", response });
+  assert.equal(transcript.messages[0].fallback, undefined);
+});

@@ -1,11 +1,13 @@
 """Calls over the real server and its real media processes, with fake engines."""
 
 import asyncio
+import base64
 import json
 import re
 from collections import Counter
 
 import pytest
+from aiortc import RTCSessionDescription
 from websockets.asyncio.client import connect
 from websockets.exceptions import InvalidStatus
 
@@ -69,6 +71,36 @@ async def test_events_go_both_ways(server):
         assert (await caller.until("session.updated"))["session"]["instructions"] == "Be kind."
         caller.send("session.update", session={"instructions": 3}, event_id="mine")
         assert (await caller.until("error"))["error"]["event_id"] == "mine"
+
+
+APPEND = {"audio": base64.b64encode(bytes(9600)).decode(), "event_id": "mine"}
+
+
+async def test_audio_in_events_is_refused_where_there_is_a_microphone(server):
+    async with calling(server) as caller, connect(f"{server.realtime_url}?call_id={caller.call_id}") as sideband:
+        caller.send("input_audio_buffer.append", **APPEND)
+        error = (await caller.until("error"))["error"]
+        assert (error["code"], error["param"], error["event_id"]) == ("audio_not_accepted", "type", "mine")
+        assert "microphone" in error["message"]
+        await sideband.send(json.dumps({"type": "input_audio_buffer.append", **APPEND, "event_id": "aside"}))
+        assert (await caller.until("error"))["error"]["event_id"] == "aside"
+        caller.microphone.say(tone(600))
+        await caller.until("response.created")
+
+
+async def test_audio_in_events_is_taken_where_there_is_no_microphone(server):
+    caller = Caller()
+    sdp = (await caller.offer()).replace("a=sendrecv", "a=recvonly")
+    given = {"type": "realtime", "audio": {"input": {"turn_detection": None}}}
+    reply = await request(server, "POST", "/v1/realtime/calls", *form(sdp=sdp, session=json.dumps(given)))
+    assert reply.status == 201
+    await caller.connection.setRemoteDescription(RTCSessionDescription(reply.body.decode(), "answer"))
+    await caller.until("session.created")
+    caller.send("input_audio_buffer.append", **APPEND)
+    caller.send("input_audio_buffer.commit")
+    await caller.until("input_audio_buffer.committed")
+    assert "error" not in [event["type"] for event in caller.received]
+    await caller.close()
 
 
 async def test_what_is_said_is_answered_aloud(server):
@@ -263,6 +295,18 @@ async def test_the_sideband_sees_the_events_of_the_call_and_may_send_some(server
         updated = await caller.until("session.updated")
         assert updated["session"]["instructions"] == "From aside."
         assert json.loads(await sideband.recv()) == updated
+
+
+async def test_a_flood_from_the_sideband_waits_and_the_call_goes_on(server):
+    """It is read no faster than it is handled; the client's own events have room in the queue."""
+    async with calling(server) as caller, connect(f"{server.realtime_url}?call_id={caller.call_id}") as sideband:
+        events = asyncio.ensure_future(caller.until("session.updated"))
+        for _ in range(1500):
+            await sideband.send('{"type": "input_audio_buffer.clear"}')
+        caller.send("session.update", session={"instructions": "From the client."})
+        async with asyncio.timeout(30):
+            assert (await events)["session"]["instructions"] == "From the client."
+        assert not caller.closed.is_set()
 
 
 async def test_the_sideband_ends_with_the_call_and_says_why(server):

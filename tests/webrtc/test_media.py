@@ -8,9 +8,11 @@ import pytest
 from aioice import stun
 
 from streamsrv.audio.opus import SILENCE, OpusDecoder
+from streamsrv.media.messages import Ended, HangUp, Offer
 from streamsrv.media.playout import Played
 from streamsrv.media.seams import tap_connectivity_checks, tap_packets
 from streamsrv.media.speech_track import TAIL_FRAMES, SpeechTrack
+from streamsrv.media.worker import Worker
 
 
 @pytest.fixture
@@ -49,6 +51,19 @@ async def test_aiortc_still_hands_connectivity_checks_on_where_they_are_counted(
     receiver.transport.transport._connection.request_received(check, ("127.0.0.1", 9), protocol)
     assert checks == [1]
     assert len(protocol.answers) == 1
+
+
+async def test_a_call_that_cannot_be_served_costs_no_other(monkeypatch: pytest.MonkeyPatch):
+    def fail(*_: object) -> None:
+        raise RuntimeError("no libopus")
+
+    sent: list[object] = []
+    monkeypatch.setattr("streamsrv.media.worker.Peer", fail)
+    worker = Worker()
+    monkeypatch.setattr(worker, "_send", sent.append)
+    worker._take(Offer(7, "v=0"))
+    worker._take(HangUp(7))
+    assert sent == [Ended(7, "The media process failed.")]
 
 
 async def heard(track: SpeechTrack, packets: int) -> list[bytes]:

@@ -60,6 +60,39 @@ async def test_a_process_that_hangs_is_killed_and_its_calls_end(monkeypatch: pyt
             assert server.app.state.calls.media_pids != [pid]
 
 
+def environment_of(pid: int) -> bytes:
+    return Path(f"/proc/{pid}/environ").read_bytes()
+
+
+@pytest.mark.skipif(not Path("/proc/self/environ").exists(), reason="environments are read in Linux's /proc")
+async def test_a_media_process_has_no_secret_of_the_server(monkeypatch: pytest.MonkeyPatch):
+    for name in ("OPENAI_API_KEY", "STREAMSRV_SECRET_KEY", "HF_TOKEN", "SOMETHING_ELSE"):
+        monkeypatch.setenv(name, "hidden-" * 5)
+    with serving(fake_engines(), **LOOPBACK) as server:
+        async with calling(server):
+            (pid,) = server.app.state.calls.media_pids
+            assert b"hidden" not in environment_of(pid)
+            assert b"PATH=" in environment_of(pid)
+
+
+async def test_calls_end_at_once_when_the_server_stops():
+    """The server waits five seconds for a request that is stalled."""
+    stalled = b"POST /v1/audio/transcriptions HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1000\r\n\r\n"
+    manager = serving(fake_engines(), **LOOPBACK)
+    server, stopping = manager.__enter__(), None
+    try:
+        async with calling(server) as caller:
+            _, writer = await asyncio.open_connection("127.0.0.1", server.port)
+            writer.write(stalled)
+            await writer.drain()
+            stopping = asyncio.create_task(asyncio.to_thread(manager.__exit__, None, None, None))
+            async with asyncio.timeout(4):
+                await caller.closed.wait()
+    finally:
+        await (stopping or asyncio.to_thread(manager.__exit__, None, None, None))
+    writer.close()
+
+
 async def test_the_server_knows_what_its_media_costs():
     with serving(fake_engines(), **LOOPBACK) as server:
         assert server.app.state.calls.cpu_s == 0

@@ -1,7 +1,9 @@
 /** The assistant page: a voice session, and what shows and steers it. */
 
 import { Server, VoiceSession } from "../lib/index.js";
+import { keep } from "../lib/storage.js";
 import { Announcer } from "./announcer.js";
+import { ConsentDialog } from "./consent-dialog.js";
 import { conversationFile, FORMATS } from "./conversation-file.js";
 import { byId } from "./elements.js";
 import { MessagesView } from "./messages-view.js";
@@ -17,12 +19,13 @@ import { TalkControl } from "./talk-control.js";
 const server = new Server(new URL("./", document.baseURI), readKey());
 const session = new VoiceSession(server, readPreferences());
 const notices = new Notices();
-const messages = new MessagesView();
+const messages = new MessagesView((id) => session.retryAnswer(id));
 const path = new PathView();
 const announcer = new Announcer();
 const awake = new StayAwake();
 const talk = new TalkControl(session, () => start());
 new SettingsDialog(session, server);
+new ConsentDialog(session);
 
 const RECOVERED = ["reconnecting", "gave_up", "unreachable", "audio_lost", "server_full", "key_required"];
 /** @type {Partial<Record<import("../lib/activity.js").Activity, string>>} */
@@ -30,16 +33,20 @@ const TITLES = { listening: "Listening", hearing: "Listening", speaking: "Speaki
 /** @type {ReturnType<typeof setInterval> | undefined} */
 let countdown;
 
+/** Whether the session that is to begin again was begun by the talk button; writing opens no microphone. */
+let talks = false;
+
 /** @param {{microphone?: boolean}} [options] */
-function start(options) {
+function start({ microphone = true } = {}) {
+  talks = microphone;
   notices.hideAll();
-  return session.start(options);
+  return session.start({ microphone });
 }
 
 // What the session says
 
 session.on("path", (chosen) => {
-  path.show(chosen);
+  if (session.active) path.show(chosen);
   talk.refresh();
 });
 session.on("messages", (all) => {
@@ -87,8 +94,8 @@ function wayOn({ code }) {
   if (code.startsWith("microphone_")) return { label: "Try again", run: () => session.openMicrophone() };
   if (code === "sound_blocked") return { label: "Play sound", run: playSound };
   if (code === "unreachable" || code === "gave_up")
-    return { label: "Try again", run: () => (session.active ? session.retry() : start()) };
-  if (code === "server_full") return { label: "Try again", run: () => start() };
+    return { label: "Try again", run: () => (session.active ? session.retry() : start({ microphone: talks })) };
+  if (code === "server_full") return { label: "Try again", run: () => start({ microphone: talks }) };
   return undefined;
 }
 
@@ -118,10 +125,14 @@ byId("mute", HTMLButtonElement).addEventListener("click", () => {
 });
 byId("new", HTMLButtonElement).addEventListener("click", () => session.reset());
 byId("host", HTMLElement).textContent = server.url.host;
+session.prepare();
 
 /** @param {string} text */
-async function write(text) {
-  if (!session.active) await start({ microphone: false });
+function write(text) {
+  if (!session.active) {
+    talks = false;
+    notices.hideAll();
+  }
   session.say(text);
 }
 
@@ -164,13 +175,13 @@ byId("download-menu", HTMLElement).addEventListener("click", ({ target }) => {
 byId("theme", HTMLButtonElement).addEventListener("click", () => {
   const dark = getComputedStyle(document.documentElement).colorScheme === "dark";
   document.documentElement.dataset.theme = dark ? "light" : "dark";
-  localStorage.setItem("streamsrv.theme", dark ? "light" : "dark");
+  keep("localStorage", "streamsrv.theme", dark ? "light" : "dark");
 });
 
 byId("key-dialog", HTMLDialogElement).addEventListener("submit", () => {
   server.key = byId("key", HTMLInputElement).value.trim();
   keepKey(server.key);
-  start();
+  start({ microphone: talks });
 });
 byId("key-cancel", HTMLButtonElement).addEventListener("click", () => byId("key-dialog", HTMLDialogElement).close());
 

@@ -8,6 +8,7 @@ import { latencyView } from "./latency-view.js";
 const NEAR_END = 80; // px: who is this close to the end wants to stay there
 
 export class MessagesView {
+  #retry;
   #scroller = byId("conversation", HTMLElement);
   #list = byId("messages", HTMLOListElement);
   #empty = byId("empty", HTMLElement);
@@ -19,13 +20,18 @@ export class MessagesView {
   #scheduled = false;
   #follows = true;
 
-  constructor() {
+  /** @param {(id: string) => void} retry  asks again for the answer of a message that failed */
+  constructor(retry) {
+    this.#retry = retry;
     this.#scroller.addEventListener("scroll", () => this.#scrolled(), { passive: true });
     this.#latest.addEventListener("click", () => this.#toEnd());
   }
 
   /** @param {readonly Message[]} messages */
   show(messages) {
+    const last = messages.at(-1);
+    const isWritten = last?.role === "user" && !last.spoken;
+    if (isWritten && last.id !== this.#messages.at(-1)?.id) this.#follows = true; // to see what one has written
     this.#messages = messages;
     if (this.#scheduled) return;
     this.#scheduled = true;
@@ -52,7 +58,8 @@ export class MessagesView {
    * @param {number} index
    */
   #drawMessage(message, index) {
-    const { id, status, text, tentative, spoken, lit, error, latency } = message;
+    const { id, status, text, tentative, spoken, lit, error, fallback, latency } = message;
+    const last = index === this.#messages.length - 1;
     let entry = this.#drawn.get(id);
     if (!entry) {
       entry = { element: make("li", `message ${message.role}`), drawn: "", latency: false };
@@ -61,16 +68,27 @@ export class MessagesView {
     }
     if (this.#list.children[index] !== entry.element)
       this.#list.insertBefore(entry.element, this.#list.children[index] ?? null);
-    const now = JSON.stringify([status, text, tentative, spoken, lit, error]);
+    const now = JSON.stringify([status, text, tentative, spoken, lit, error, fallback, last]);
     if (entry.drawn !== now) {
       entry.drawn = now;
       entry.element.dataset.status = status;
       entry.element.firstElementChild?.replaceChildren(...content(message));
+      if (last && status === "failed" && message.role === "assistant") {
+        entry.element.firstElementChild?.append(this.#retryButton(id));
+      }
     }
     if (latency && !entry.latency) {
       entry.latency = true;
       entry.element.append(latencyView(latency));
     }
+  }
+
+  /** @param {string} id */
+  #retryButton(id) {
+    const button = make("button", "secondary retry", "Retry");
+    button.type = "button";
+    button.addEventListener("click", () => this.#retry(id));
+    return button;
   }
 
   #scrolled() {
@@ -95,6 +113,10 @@ function content(message) {
   const notes = [];
   if (message.error) notes.push(make("p", "aside error", message.error));
   else if (message.status === "cut") notes.push(make("p", "aside", "Interrupted"));
+  if (message.fallback) {
+    const { model, reason } = message.fallback;
+    notes.push(make("p", "aside fallback", `Answered by ${model}: ${reason}`));
+  }
   return message.text || message.tentative || !message.error ? [words, ...notes] : notes;
 }
 

@@ -5,26 +5,28 @@
 const NAME = "streamsrv.assistant";
 const KEY = "streamsrv.key";
 
+import { keep, readKept } from "../lib/storage.js";
+
 /** @returns {Partial<VoiceSessionOptions>} */
 export function readPreferences() {
   try {
-    const kept = JSON.parse(localStorage.getItem(NAME) ?? "{}");
+    const kept = JSON.parse(readKept("localStorage", NAME) || "{}");
     return typeof kept === "object" && kept !== null ? kept : {};
   } catch {
-    return {}; // written by something else, or storage is off: the defaults are good
+    return {}; // written by something else: the defaults are good
   }
 }
 
 /** @param {Partial<VoiceSessionOptions>} changes */
 export function keepPreferences(changes) {
-  localStorage.setItem(NAME, JSON.stringify({ ...readPreferences(), ...changes }));
+  keep("localStorage", NAME, JSON.stringify({ ...readPreferences(), ...changes }));
 }
 
 export function readKey() {
-  return sessionStorage.getItem(KEY) ?? "";
+  return readKept("sessionStorage", KEY);
 }
 
 /** @param {string} key */
 export function keepKey(key) {
-  sessionStorage.setItem(KEY, key);
+  keep("sessionStorage", KEY, key);
 }

@@ -35,6 +35,7 @@ export class SettingsDialog {
 
   #fill() {
     const { instructions, spoken, language, transports, audioCodec, model, voice } = this.#session.options;
+    this.#control("browserRecognition").value = this.#session.options.browserRecognition;
     this.#control("instructions").value = instructions;
     this.#control("language").value = language;
     this.#control("transport").value = transports.length === 1 ? (transports[0] ?? "") : "";

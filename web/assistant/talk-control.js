@@ -20,11 +20,15 @@ const HANDS_FREE = {
 /** @type {Record<Activity, {label: string, text: string}>} */
 const PUSH_TO_TALK = {
   ...HANDS_FREE,
+  idle: { label: "Hold to talk", text: "Hold the button, or the space bar, and talk" },
   paused: { label: "Hold to talk", text: "Hold the button, or the space bar, and talk" },
   listening: { label: "Hold to talk", text: "Listening: let go when you are done" },
   hearing: { label: "Let go when you are done", text: "Listening: let go when you are done" },
   speaking: { label: "Hold to interrupt and talk", text: "Speaking: hold to interrupt" },
 };
+
+const SPACE_HAS_A_MEANING =
+  "input:not([name=mode]), textarea, select, button:focus-visible, summary, dialog, [popover]:popover-open";
 
 export class TalkControl {
   #button = byId("talk", HTMLButtonElement);
@@ -53,6 +57,8 @@ export class TalkControl {
     document.addEventListener("keydown", (event) => this.#key(event, true));
     document.addEventListener("keyup", (event) => this.#key(event, false));
     window.addEventListener("blur", () => this.#up());
+    // The focus would be back on the button that opened it, where the space bar opens it again.
+    byId("settings", HTMLDialogElement).addEventListener("close", () => this.#pushes && this.#button.focus());
   }
 
   /** @param {Activity} activity */
@@ -77,12 +83,13 @@ export class TalkControl {
 
   /** @param {PointerEvent} event */
   #down(event) {
-    if (!this.#pushes || !this.#session.active || event.button !== 0) return;
+    if (!this.#pushes || event.button !== 0) return;
     this.#button.setPointerCapture(event.pointerId);
     this.#press();
   }
 
   #press() {
+    if (!this.#session.active) this.#start();
     this.#button.dataset.pressed = "true";
     this.#session.press();
   }
@@ -96,6 +103,7 @@ export class TalkControl {
   #clicked(event) {
     const session = this.#session;
     if (!session.active) return this.#start();
+    if (this.#pushes) void session.unlock(); // letting go is a tap where touching is not
     const activity = this.#button.dataset.activity;
     if (activity === "connecting") return; // the second press of a double click
     if (activity === "reconnecting") return session.retry();
@@ -109,15 +117,17 @@ export class TalkControl {
   }
 
   /**
-   * The space bar talks while it is held, wherever the focus is, unless it has a meaning there.
+   * The space bar talks while it is held, wherever the focus is, unless it has a meaning there: where one writes, and on
+   * another button that was reached by the keyboard.
    *
    * @param {KeyboardEvent} event
    * @param {boolean} down
    */
   #key(event, down) {
-    if (event.key !== " " || !this.#pushes || !this.#session.active) return;
     const target = event.target instanceof Element ? event.target : document.body;
-    if (target !== this.#button && target.closest("input, textarea, select, button, summary, dialog")) return;
+    if (event.key === "Enter" && event.repeat && target === this.#button) event.preventDefault(); // one press, one click
+    if (event.key !== " " || !this.#pushes) return;
+    if (target !== this.#button && target.closest(SPACE_HAS_A_MEANING)) return;
     event.preventDefault();
     if (event.repeat) return;
     if (down) this.#press();

@@ -1,3 +1,4 @@
+import { keep } from "../lib/storage.js";
 import { byId } from "./elements.js";
 
 const SCALES = [0.5, 0.65, 0.8, 1, 1.25, 1.5, 2, 2.5, 3];
@@ -15,7 +16,7 @@ export function controlAppearance() {
     const place = Math.min(SCALES.length - 1, Math.max(0, SCALES.indexOf(held) + steps));
     const scale = SCALES[place] ?? 1;
     root.style.setProperty("--scale", String(scale));
-    if (steps) localStorage.setItem("streamsrv.captions.scale", String(scale));
+    if (steps) keep("localStorage", "streamsrv.captions.scale", String(scale));
     smaller.disabled = place === 0;
     larger.disabled = place === SCALES.length - 1;
   };
@@ -28,6 +29,6 @@ export function controlAppearance() {
   theme.addEventListener("change", () => {
     if (theme.value) root.dataset.theme = theme.value;
     else delete root.dataset.theme;
-    localStorage.setItem("streamsrv.captions.theme", theme.value);
+    keep("localStorage", "streamsrv.captions.theme", theme.value);
   });
 }

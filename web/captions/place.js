@@ -1,8 +1,10 @@
 /** Where a caption page is: its room, and its server. */
 
 import { Server } from "../lib/server.js";
+import { keep, readKept } from "../lib/storage.js";
 
 const KEY = "streamsrv.key"; // shared with the assistant; in this tab only
+let key = readKept("sessionStorage", KEY);
 
 /** @returns {string} the room in the address of this page: `/captions/{room}` or `/captions/{room}/speak` */
 export function roomName() {
@@ -19,10 +21,11 @@ export function viewerUrl(room) {
 
 /** @returns {Server} with the key that was entered in this tab, if any was */
 export function server() {
-  return new Server(new URL("../", import.meta.url), sessionStorage.getItem(KEY) ?? "");
+  return new Server(new URL("../", import.meta.url), key);
 }
 
-/** @param {string} key */
-export function keepKey(key) {
-  sessionStorage.setItem(KEY, key);
+/** @param {string} entered */
+export function keepKey(entered) {
+  key = entered;
+  keep("sessionStorage", KEY, key);
 }

@@ -73,8 +73,16 @@ byId("key-form", HTMLFormElement).addEventListener("submit", (event) => {
 
 async function begin() {
   showStatus("connecting");
-  await audio.unlock(); // inside the tap
-  const source = await openSource();
+  const unlocked = audio.unlock(); // inside the tap
+  // A microphone does not wait for that: what is said from the press on is captioned.
+  if (chosenSource() === "file") await unlocked;
+  const [opened, sound] = await Promise.allSettled([openSource(), unlocked]);
+  if (opened.status === "rejected") throw opened.reason;
+  const source = opened.value;
+  if (sound.status === "rejected") {
+    source.close();
+    throw sound.reason;
+  }
   const begun = new Speaking(audio, server(), source, captions());
   speaking = begun;
   begun.on("status", (status) => {

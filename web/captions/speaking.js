@@ -6,7 +6,6 @@ import { Capture, Connection, Emitter, Problem } from "../lib/index.js";
 const SILENCE_MS = 700; // a shorter pause ends no sentence
 const LAST_WORDS_MS = 6000; // how long the server may take to write the last sentence down
 const PREFIX = "conversation.item.input_audio_transcription";
-const SETTLED = new Set([`${PREFIX}.completed`, `${PREFIX}.failed`, "error"]);
 
 /**
  * A speaker of a caption room: sends what a source gives, over a connection that is restored when it is lost.
@@ -40,8 +39,9 @@ export class Speaking extends Emitter {
       session: () => ({
         type: "transcription",
         audio: { input: { turn_detection: { type: "server_vad", silence_duration_ms: SILENCE_MS } } },
-        streamsrv: { captions: this.#captions },
+        streamsrv: { captions: this.#captions, events: ["session.expiring"] },
       }),
+      splits: true,
     });
   }
 
@@ -51,7 +51,9 @@ export class Speaking extends Emitter {
     this.#capture.on("level", (level) => this.emit("level", level));
     this.#connection.on("problem", (problem) => this.emit("problem", problem));
     this.#connection.on("event", (event) => this.#take(event));
+    this.#connection.on("replaced", () => this.configure(this.#captions)); // they may have been changed meanwhile
     this.#connection.on("status", ({ status }) => {
+      if (this.#status === "finishing" && status !== "closed") return;
       if (status === "open") this.#tell("live");
       else if (status === "reconnecting") this.#tell("reconnecting");
       else if (status === "closed" && this.#status !== "idle") this.#end();
@@ -82,19 +84,27 @@ export class Speaking extends Emitter {
   /** Stop, once the last words are written down. */
   async stop() {
     if (this.#status === "idle" || this.#status === "finishing") return;
-    const wasLive = this.#status === "live";
     this.#tell("finishing");
     this.#release();
-    if (wasLive) await this.#lastWords();
+    await this.#lastWords();
     this.#connection.close();
     this.#end();
   }
 
+  /** Resolves once what was said last is written down, also what waits for the connection to come back; or gives up. */
   #lastWords() {
     return new Promise((resolve) => {
       setTimeout(resolve, LAST_WORDS_MS);
-      this.#connection.on("event", (event) => SETTLED.has(event.type) && resolve(undefined));
-      this.#connection.send({ type: "input_audio_buffer.commit" });
+      let committed = false;
+      this.#connection.on("event", ({ type }) => {
+        committed ||= type === "input_audio_buffer.committed" || type === "error"; // an error: there was nothing
+        if (committed && !this.#connection.busy) resolve(undefined);
+      });
+      const commit = () => this.#connection.send({ type: "input_audio_buffer.commit" });
+      this.#connection.on("status", ({ status }) => status === "open" && commit());
+      this.#connection.on("replaced", commit);
+      this.#connection.retryNow();
+      commit();
     });
   }
 

@@ -1,9 +1,17 @@
 // Runs before the page is drawn, so that a chosen theme does not flash; that is why it is no module.
 {
   const root = document.documentElement;
-  const chosen = localStorage.getItem("streamsrv.captions.theme") ?? localStorage.getItem("streamsrv.theme");
+  /** @param {string} name */
+  const kept = (name) => {
+    try {
+      return localStorage.getItem(name);
+    } catch {
+      return null; // site data is blocked
+    }
+  };
+  const chosen = kept("streamsrv.captions.theme") ?? kept("streamsrv.theme");
   if (chosen === "dark" || chosen === "light" || chosen === "contrast") root.dataset.theme = chosen;
-  const scale = Number(localStorage.getItem("streamsrv.captions.scale"));
+  const scale = Number(kept("streamsrv.captions.scale"));
   if (scale >= 0.5 && scale <= 3) root.style.setProperty("--scale", String(scale));
   if (new URLSearchParams(location.search).get("overlay") === "1") root.dataset.overlay = "";
 }

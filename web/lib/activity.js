@@ -67,6 +67,17 @@ export class ActivityTracker extends Emitter {
     return this.#doing;
   }
 
+  /** Whether anybody speaks, or is answered. */
+  get busy() {
+    const { hearing, answering, playing, held } = this.#doing;
+    return hearing || answering || playing || held;
+  }
+
+  /** Nobody speaks, and nobody is going to. */
+  quiet() {
+    this.change({ hearing: false, answering: false, playing: false, held: false });
+  }
+
   /** @param {Partial<Doing>} change */
   change(change) {
     this.#doing = { ...this.#doing, ...change };

@@ -1,6 +1,8 @@
-/** Microphone audio that waits for a connection to come back. Pure. Bounded: the oldest is dropped. */
+/** Microphone audio that waits for a connection. Pure. Bounded: the oldest is dropped. */
 
-const LONGEST_SAMPLES = 10 * 24_000;
+import { SAMPLE_RATE } from "./pcm.js";
+
+const MAX_SAMPLES = 15 * SAMPLE_RATE; // a first connection that tries both transports takes this long at most
 
 export class AudioBacklog {
   /** @type {Int16Array<ArrayBuffer>[]} */
@@ -9,11 +11,13 @@ export class AudioBacklog {
   /** Whether any was dropped since the last `drain`. */
   overflowed = false;
 
-  /** @param {Int16Array<ArrayBuffer>} pcm */
-  push(pcm) {
-    this.#blocks.push(pcm);
-    this.#samples += pcm.length;
-    while (this.#samples > LONGEST_SAMPLES) {
+  /** @param {...Int16Array<ArrayBuffer>} blocks */
+  push(...blocks) {
+    for (const pcm of blocks) {
+      this.#blocks.push(pcm);
+      this.#samples += pcm.length;
+    }
+    while (this.#samples > MAX_SAMPLES) {
       this.#samples -= this.#blocks.shift()?.length ?? 0;
       this.overflowed = true;
     }

@@ -13,11 +13,17 @@ import { Problem, unreachable } from "./problems.js";
 export class AudioEngine extends Emitter {
   #context = /** @type {AudioContext | null} */ (null);
   #modules = /** @type {Promise<void> | null} */ (null);
+  #loaded = false;
 
   /** The context; throws before `unlock`. */
   get context() {
     if (this.#context === null) throw new Error("unlock() was not called");
     return this.#context;
+  }
+
+  /** Whether the context is there, with its worklets. */
+  get unlocked() {
+    return this.#context !== null && this.#loaded;
   }
 
   /** Whether sound can be heard now. */
@@ -48,6 +54,7 @@ export class AudioEngine extends Emitter {
     this.#modules ??= loadWorklets(context);
     try {
       await this.#modules;
+      this.#loaded = true;
     } catch {
       await this.close(); // a context remembers for ever that a module could not be loaded
       throw unreachable();
@@ -61,6 +68,7 @@ export class AudioEngine extends Emitter {
     const context = this.#context;
     this.#context = null;
     this.#modules = null;
+    this.#loaded = false;
     if (context) context.onstatechange = null;
     await context?.close();
   }
@@ -68,6 +76,6 @@ export class AudioEngine extends Emitter {
 
 /** @param {AudioContext} context */
 async function loadWorklets(context) {
-  const files = ["./capture-worklet.js", "./playout-worklet.js"];
+  const files = ["./capture-worklet.js", "./catch-up-worklet.js", "./playout-worklet.js"];
   await Promise.all(files.map((file) => context.audioWorklet.addModule(new URL(file, import.meta.url))));
 }

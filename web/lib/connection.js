@@ -1,9 +1,10 @@
 import { AudioBacklog } from "./audio-backlog.js";
 import { Backoff } from "./backoff.js";
+import { Dialer } from "./dialer.js";
 import { Emitter } from "./emitter.js";
-import { asProblem, Problem, unreachable } from "./problems.js";
-import { WebRtcTransport } from "./webrtc-transport.js";
-import { WebSocketTransport } from "./websocket-transport.js";
+import { asProblem, Problem } from "./problems.js";
+import { Renewal } from "./renewal.js";
+import { UtteranceAudio } from "./utterance-audio.js";
 
 /** @typedef {import("./transcript.js").ServerEvent} ServerEvent */
 /**
@@ -11,10 +12,11 @@ import { WebSocketTransport } from "./websocket-transport.js";
  *   `blocked`: sound needs a tap first; `codec-failed`: the microphone is not encoded any more
  */
 /** @typedef {{type: string, [field: string]: unknown}} ClientEvent */
-/** @typedef {WebRtcTransport | WebSocketTransport} Transport */
+/** @typedef {import("./webrtc-transport.js").WebRtcTransport | import("./websocket-transport.js").WebSocketTransport} Transport */
 /** @typedef {"webrtc" | "websocket"} TransportName */
 /** @typedef {import("./websocket-transport.js").AudioCodec} AudioCodec */
 /** @typedef {{name: TransportName, codec: AudioCodec, reasons: string[]}} Chosen  `reasons`: why no better one */
+/** @typedef {import("./dialer.js").Dialled} Dialled */
 /** @typedef {"connecting" | "open" | "reconnecting" | "closed"} Status */
 
 /**
@@ -23,6 +25,7 @@ import { WebSocketTransport } from "./websocket-transport.js";
  * @property {number} attempt  since the connection was lost
  * @property {number} retryInMs
  * @property {string} reason  why it was lost
+ * @property {boolean} heardAgain  the utterance in progress goes to the next session as a whole
  */
 
 /**
@@ -33,58 +36,77 @@ import { WebSocketTransport } from "./websocket-transport.js";
  * @property {TransportName[]} [transports]  to try, best first
  * @property {AudioCodec} [audioCodec]  of the WebSocket; PCM unless this says otherwise, and where there is no Opus
  * @property {() => MediaStream | null} [stream]  what WebRTC sends
+ * @property {import("./audio-engine.js").AudioEngine} [audio]  with it WebRTC also sends what was said before the call
+ * @property {() => boolean} [quiet]  whether a session that is about to end may be replaced now
+ * @property {boolean} [splits]  an utterance in progress when its session ends becomes two, and is not heard again
  */
 
-const READY_MS = 8000; // for the server to accept the session
 const FINAL = new Set(["key_required", "refused"]); // trying again would change nothing
-const EVERYWHERE = new Set([...FINAL, "unreachable", "server_full"]); // no other transport would do better
+const EXPIRED = "session_expired";
+const LEAD_MS = 1000; // of audio that the next session hears again: the server tells of speech after it began
+const LAST_WORDS_MS = 6000; // how long the server may take to write the last utterance down
 
 /**
- * One Realtime session that is kept open: the best transport that connects, and again after it was lost.
+ * One Realtime session that is kept open: the best transport that connects, again after it was lost, and the next
+ * session before the server ends this one. What is said while there is none is sent to the next.
  *
  * @extends {Emitter<{
  *   event: ServerEvent,
  *   status: State,
  *   transport: Chosen,
+ *   replacing: {heardAgain: boolean},
+ *   replaced: null,
  *   problem: Problem,
  *   blocked: null,
- * }>}
+ * }>}  `replacing`: the session ended in the middle of something; `heardAgain`: the utterance in progress goes to the next
  */
 export class Connection extends Emitter {
-  #server;
+  #dialer;
   #options;
   #backoff = new Backoff();
-  #backlog = new AudioBacklog();
+  #backlog;
+  #utterance = new UtteranceAudio();
+  #renewal = new Renewal(
+    (atOnce) => this.#replace(atOnce),
+    () => !this.#utterance.busy && (this.#options.quiet?.() ?? true),
+    () => this.#options.splits === true && this.#utterance.pauses,
+  );
   /** @type {Transport | null} */
   #transport = null;
-  /** @type {TransportName[]} */
-  #transports;
-  /** @type {AudioCodec} */
-  #codec;
-  /** @type {string[]} */
-  #reasons = [];
   /** @type {Status} */
   #status = "closed";
+  #replacing = false;
   /** @type {ReturnType<typeof setTimeout> | undefined} */
   #retry;
-  #opening = 0; // counts attempts, so that one that was overtaken notices
+  #dialing = new AbortController();
+  /** @type {() => void} stops listening to the transport in use */
+  #ignore = () => {};
 
   /**
    * @param {import("./server.js").Server} server
    * @param {ConnectionOptions} options
+   * @param {AudioBacklog} [backlog]  with what was said already
    */
-  constructor(server, options) {
+  constructor(server, options, backlog = new AudioBacklog()) {
     super();
-    this.#server = server;
     this.#options = options;
-    this.#transports = [...(options.transports ?? ["webrtc", "websocket"])];
-    this.#codec = options.audioCodec ?? "pcm";
-    if (typeof RTCPeerConnection === "undefined") this.#giveUp("webrtc", "the browser does not have it");
+    this.#backlog = backlog;
+    this.#dialer = new Dialer(server, options);
   }
 
   /** @returns {Status} */
   get status() {
     return this.#status;
+  }
+
+  /** Whether what is sent now arrives: not while one session is replaced by the next. */
+  get ready() {
+    return this.#status === "open" && !this.#replacing;
+  }
+
+  /** Whether something was said that the server has not written down yet. */
+  get busy() {
+    return this.#utterance.busy;
   }
 
   /** The transport in use; null while there is none. */
@@ -98,29 +120,43 @@ export class Connection extends Emitter {
     addEventListener("online", this.#online);
     this.#setStatus("connecting");
     try {
-      await this.#connect();
+      this.#use(await this.#dial());
     } catch (error) {
       this.close();
       throw error;
     }
   }
 
-  /** @param {ClientEvent} event  is dropped while there is no connection */
+  /** @param {ClientEvent} event  is dropped unless the connection is `ready` */
   send(event) {
-    if (this.#status === "open") this.#transport?.send(event);
+    if (this.ready) this.#transport?.send(event);
   }
 
-  /** @param {Int16Array<ArrayBuffer>} pcm  20 ms, mono, 24 kHz; kept for 10 s while the connection is down */
+  /** @param {Int16Array<ArrayBuffer>} pcm  20 ms, mono, 24 kHz; kept for 15 s while there is no connection */
   appendAudio(pcm) {
-    if (this.#status === "open") {
+    if (this.ready) {
+      this.#utterance.push(pcm, performance.now());
       this.#transport?.appendAudio(pcm);
-    } else if (this.#status === "reconnecting") {
+    } else if (this.#status !== "closed") {
       const before = this.#backlog.overflowed;
       this.#backlog.push(pcm);
-      if (this.#backlog.overflowed && !before) {
-        this.emit("problem", new Problem("audio_lost", "The connection is down for long: what is said now is lost."));
+      if (this.#backlog.overflowed && !before && this.#status === "reconnecting") {
+        this.emit("problem", new Problem("audio_lost", "Still offline.", "What you say now is lost."));
       }
     }
+  }
+
+  /** A turn begins that the client ends itself: what was said before is not part of it. */
+  beginTurn() {
+    this.#backlog.drain();
+    this.#utterance.begin();
+    this.send({ type: "input_audio_buffer.clear" });
+  }
+
+  /** The turn that was begun was none. */
+  dropTurn() {
+    this.#backlog.drain();
+    this.#utterance.drop();
   }
 
   /** Try again at once, instead of waiting for the next attempt. */
@@ -134,96 +170,71 @@ export class Connection extends Emitter {
    * @param {string} why
    */
   giveUpOpus(why) {
-    if (this.#transport === null || this.#codec === "pcm") return;
-    this.#noOpus(why);
+    if (this.#transport === null || this.#dialer.codec === "pcm") return;
+    this.#dialer.noOpus(why);
     this.#lost(this.#transport, `Opus failed: ${why}`);
   }
 
   close() {
-    this.#opening += 1;
+    this.#dialing.abort();
+    this.#renewal.stop();
     clearTimeout(this.#retry);
     removeEventListener("pagehide", this.#leave);
     removeEventListener("online", this.#online);
     this.#dropTransport();
-    this.#backlog.drain();
     if (this.#status !== "closed") this.#setStatus("closed");
   }
 
   #leave = () => this.close();
   #online = () => this.retryNow();
 
-  /** Connect over the best transport that works. */
-  async #connect() {
-    const opening = ++this.#opening;
-    /** @type {Problem} */
-    let problem = unreachable();
-    for (const name of [...this.#transports]) {
-      const transport = this.#create(name);
-      try {
-        await transport.connect();
-        if (opening !== this.#opening) return transport.close();
-        await this.#setUp(transport);
-        return this.#opened(transport, name);
-      } catch (error) {
-        transport.close();
-        if (opening !== this.#opening) return;
-        problem = asProblem(error);
-        if (EVERYWHERE.has(problem.code)) throw problem;
-        if (name !== this.#transports.at(-1)) this.#giveUp(name, problem.message);
-      }
+  /** Dial, in place of what is being dialled. @returns {Promise<Dialled | null>} null: something else took its place */
+  async #dial() {
+    this.#dialing.abort();
+    const { signal } = (this.#dialing = new AbortController());
+    try {
+      return await this.#dialer.dial(signal);
+    } catch (error) {
+      if (signal.aborted) return null;
+      throw error;
     }
-    throw (await this.#server.diagnose()) ?? problem;
   }
 
-  /**
-   * @param {TransportName} name
-   * @returns {Transport}
-   */
-  #create(name) {
-    const { query = {}, stream } = this.#options;
-    if (name === "websocket") return new WebSocketTransport(this.#server, query, this.#codec);
-    return new WebRtcTransport(this.#server, query, stream?.() ?? null);
-  }
-
-  /**
-   * Wait for the session, tell it what it should be, and what was said before.
-   *
-   * @param {Transport} transport
-   */
-  #setUp(transport) {
-    return new Promise((resolve, reject) => {
-      const timer = setTimeout(() => reject(new Problem("no_session", "The server does not answer.")), READY_MS);
-      transport.on("close", (reason) => reject(new Problem("closed", reason)));
-      transport.on("event", (event) => {
-        if (transport === this.#transport) return this.emit("event", event);
-        if (event.type === "session.created") {
-          transport.send({ type: "session.update", session: this.#options.session() });
-        } else if (event.type === "session.updated") {
-          for (const replayed of this.#options.replay?.() ?? []) transport.send(replayed);
-          clearTimeout(timer);
-          resolve(undefined);
-        } else if (event.type === "error") {
-          clearTimeout(timer);
-          reject(new Problem(event.error.code ?? "session_refused", event.error.message));
-        }
-      });
-      transport.on("blocked", () => this.emit("blocked", null));
-    });
-  }
-
-  /**
-   * @param {Transport} transport
-   * @param {TransportName} name
-   */
-  #opened(transport, name) {
+  /** @param {Dialled | null} dialled */
+  #use(dialled) {
+    if (dialled === null) return;
+    const { transport, name } = dialled;
+    const replaces = this.#replacing;
+    this.#dropTransport();
     this.#transport = transport;
-    transport.on("close", (reason) => this.#lost(transport, reason));
-    transport.on("codec-failed", (why) => this.giveUpOpus(why));
-    if (transport.noOpus) this.#noOpus(transport.noOpus);
+    const removers = [
+      transport.on("close", (reason) => this.#lost(transport, reason)),
+      transport.on("codec-failed", (why) => this.giveUpOpus(why)),
+      transport.on("blocked", () => this.emit("blocked", null)),
+      transport.on("event", (event) => this.#take(event)),
+    ];
+    this.#ignore = () => removers.forEach((remove) => remove());
     this.#backoff.reset();
-    this.emit("transport", { name, codec: transport.codec, reasons: [...this.#reasons] });
-    this.#setStatus("open");
-    for (const pcm of this.#backlog.drain()) transport.appendAudio(pcm);
+    this.#renewal.stop();
+    this.#replacing = false;
+    this.emit("transport", { name, codec: transport.codec, reasons: [...this.#dialer.reasons] });
+    transport.begin(this.#sentAgain(this.#backlog.drain()), this.#options.stream?.() ?? null);
+    if (replaces) this.emit("replaced", null);
+    else this.#setStatus("open");
+  }
+
+  /** @param {Int16Array<ArrayBuffer>[]} blocks */
+  #sentAgain(blocks) {
+    for (const pcm of blocks) this.#utterance.push(pcm, performance.now());
+    return blocks;
+  }
+
+  /** @param {ServerEvent} event */
+  #take(event) {
+    this.#utterance.follow(event, performance.now());
+    if (event.type === "streamsrv.session.expiring") this.#renewal.begin(event.seconds_left * 1000);
+    if (event.type === "error" && event.error.code === EXPIRED) return; // the next session is opened at once
+    this.emit("event", event);
   }
 
   /**
@@ -232,12 +243,85 @@ export class Connection extends Emitter {
    */
   #lost(transport, reason) {
     if (transport !== this.#transport) return;
+    const expired = reason === EXPIRED || this.#renewal.due;
     this.#dropTransport();
-    this.#wait(reason);
+    if (this.#replacing) return; // the next session is being opened already
+    if (expired) return void this.#replace(true);
+    const heardAgain = this.#keepUtterance(this.#utterance.heardAt - (this.#options.splits ? 0 : LEAD_MS));
+    this.#wait(reason, heardAgain);
   }
 
-  /** @param {string} reason */
-  #wait(reason) {
+  /**
+   * What was sent and not understood goes to the next session.
+   *
+   * @param {number} since  ms; of an utterance in progress all is kept, unless utterances may be split
+   * @returns {boolean} whether an utterance in progress will be heard again
+   */
+  #keepUtterance(since) {
+    if (this.#options.splits) this.#utterance.speaking = false;
+    const heardAgain = this.#utterance.inProgress;
+    this.#backlog.push(...this.#utterance.take(since));
+    return heardAgain;
+  }
+
+  /**
+   * Open the next session in place of this one.
+   *
+   * @param {boolean} atOnce  something is in progress: it ends here, or goes on there
+   */
+  async #replace(atOnce) {
+    this.#renewal.pause();
+    this.#replacing = true;
+    if (atOnce) this.#leaveInTheMiddle();
+    else {
+      this.#keepUtterance(performance.now() - LEAD_MS);
+      this.#transport?.pause(); // what is said from now on is for the next one
+    }
+    try {
+      this.#use(await this.#dialNext());
+    } catch (error) {
+      this.#notReplaced(asProblem(error));
+    }
+  }
+
+  /** Dial the next session; on a server without a place for two, once this one is gone. */
+  #dialNext() {
+    return this.#dial().catch((error) => {
+      if (error.code !== "server_full" || this.#transport === null) throw error;
+      this.#dropTransport();
+      return this.#dial();
+    });
+  }
+
+  /** The session ends in the middle of something. */
+  #leaveInTheMiddle() {
+    const transport = this.#transport;
+    this.#ignore();
+    this.#transport = null;
+    if (this.#options.splits) {
+      if (transport) retire(transport, this.#utterance.recognising);
+      this.#keepUtterance(Infinity);
+    } else {
+      const heardAgain = this.#keepUtterance(performance.now() - LEAD_MS);
+      transport?.close();
+      this.emit("replacing", { heardAgain });
+    }
+  }
+
+  /** @param {Problem} problem  why the next session could not be opened */
+  #notReplaced(problem) {
+    this.#replacing = false;
+    if (this.#transport === null) return this.#wait(problem.message, false);
+    this.#transport.begin(this.#sentAgain(this.#backlog.drain()), this.#options.stream?.() ?? null);
+    this.#renewal.failed();
+    this.emit("replaced", null); // by itself
+  }
+
+  /**
+   * @param {string} reason
+   * @param {boolean} [heardAgain]
+   */
+  #wait(reason, heardAgain = false) {
     const delay = this.#backoff.next(Math.random());
     if (delay === null) {
       this.emit(
@@ -246,58 +330,60 @@ export class Connection extends Emitter {
       );
       return this.close();
     }
-    this.#setStatus("reconnecting", delay, reason);
+    this.#setStatus("reconnecting", delay, reason, heardAgain);
     clearTimeout(this.#retry);
     this.#retry = setTimeout(() => this.#reconnect(), delay);
   }
 
-  #reconnect() {
+  async #reconnect() {
     clearTimeout(this.#retry);
-    this.#connect().catch((/** @type {Problem} */ problem) => {
-      if (this.#status !== "reconnecting") return;
-      if (FINAL.has(problem.code)) {
-        this.emit("problem", problem);
-        return this.close();
-      }
-      this.#wait(problem.message);
-    });
+    try {
+      this.#use(await this.#dial());
+    } catch (error) {
+      const problem = asProblem(error);
+      if (!FINAL.has(problem.code)) return this.#wait(problem.message);
+      this.emit("problem", problem);
+      this.close();
+    }
   }
 
   #dropTransport() {
+    this.#ignore();
     this.#transport?.close();
     this.#transport = null;
-  }
-
-  /**
-   * @param {TransportName} name
-   * @param {string} why
-   */
-  #giveUp(name, why) {
-    this.#transports = this.#transports.filter((each) => each !== name);
-    this.#notUsed(name === "webrtc" ? "WebRTC" : "WebSocket", why);
-  }
-
-  /** @param {string} why */
-  #noOpus(why) {
-    this.#codec = "pcm";
-    this.#notUsed("Opus", why);
-  }
-
-  /**
-   * @param {string} what
-   * @param {string} why
-   */
-  #notUsed(what, why) {
-    this.#reasons.push(`${what} is not used: ${why.replace(/\.$/, "")}.`);
   }
 
   /**
    * @param {Status} status
    * @param {number} [retryInMs]
    * @param {string} [reason]
+   * @param {boolean} [heardAgain]
    */
-  #setStatus(status, retryInMs = 0, reason = "") {
+  #setStatus(status, retryInMs = 0, reason = "", heardAgain = false) {
     this.#status = status;
-    this.emit("status", { status, attempt: this.#backoff.attempt, retryInMs, reason });
+    this.emit("status", { status, attempt: this.#backoff.attempt, retryInMs, reason, heardAgain });
   }
+}
+
+/**
+ * End the utterance of a session, let the session write it down, and close it then.
+ *
+ * @param {Transport} transport
+ * @param {ReadonlySet<string>} recognising  items that are not written down yet
+ */
+function retire(transport, recognising) {
+  const audio = new UtteranceAudio(recognising);
+  let committed = false;
+  const close = () => {
+    clearTimeout(timer);
+    transport.close();
+  };
+  const timer = setTimeout(close, LAST_WORDS_MS);
+  transport.on("close", close);
+  transport.on("event", (event) => {
+    audio.follow(event, 0);
+    committed ||= event.type === "input_audio_buffer.committed" || event.type === "error"; // an error: there was nothing
+    if (committed && !audio.busy) close();
+  });
+  transport.send({ type: "input_audio_buffer.commit" });
 }

@@ -25,4 +25,15 @@ export class Emitter extends EventTarget {
   emit(type, detail) {
     this.dispatchEvent(new CustomEvent(type, { detail }));
   }
+
+  /**
+   * Emit events of another as one's own.
+   *
+   * @template {keyof Events & string} Type
+   * @param {Emitter<Pick<Events, Type>>} source
+   * @param {...Type} types
+   */
+  forward(source, ...types) {
+    for (const type of types) source.on(type, (detail) => this.emit(type, detail));
+  }
 }

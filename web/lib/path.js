@@ -18,7 +18,8 @@
  * @property {string} [transport]  the transport that is connected
  * @property {import("./connection.js").AudioCodec} [codec]  of its audio
  * @property {string[]} [transportReasons]  why better transports are not used
- * @property {boolean} browserHears  the browser has SpeechRecognition
+ * @property {boolean} browserHears  the browser has SpeechRecognition, and may use it
+ * @property {boolean} [browserCouldHear]  it has it, whether it may use it or not
  * @property {boolean} browserSpeaks  the browser has speechSynthesis
  * @property {string} [hearingFailed]  what the server's recogniser failed with
  * @property {string} [speakingFailed]  what the server's voice failed with
@@ -48,10 +49,17 @@ export function choosePath(facts) {
   const spoken = facts.speakingFailed ?? (facts.server.synthesizer === null ? "The server has no voice" : "");
   const recognition = stage(heard, facts.browserHears);
   const voice = stage(spoken, facts.browserSpeaks);
-  if (heard) reasons.push(`${heard}: ${facts.browserHears ? "the browser recognises speech." : "you can only type."}`);
+  if (heard) reasons.push(`${heard}: ${whoHears(facts)}`);
   if (spoken) reasons.push(`${spoken}: ${facts.browserSpeaks ? "the browser speaks." : "replies are only shown."}`);
   const connection = connectionName(transport, facts.codec);
   return { transport, connection, recognition, voice, summary: summary(connection, recognition, voice), reasons };
+}
+
+/** @param {Facts} facts */
+function whoHears({ browserHears, browserCouldHear }) {
+  if (browserHears) return "the browser recognises speech.";
+  if (browserCouldHear) return "you can only type, unless you let the browser recognise speech (see Settings).";
+  return "you can only type.";
 }
 
 /**
@@ -73,7 +81,7 @@ function withoutServer(facts, reasons) {
   const recognition = facts.browserHears ? "browser" : "none";
   const said = facts.browserHears
     ? "The server cannot be reached: the browser alone writes down what you say, and nobody answers."
-    : "The server cannot be reached, and this browser cannot recognise speech.";
+    : `The server cannot be reached: ${whoHears(facts)}`;
   const line = facts.browserHears ? "Captions by the browser alone" : "Not connected";
   const none = /** @type {const} */ ({ transport: "none", connection: "none", voice: "none" });
   return { ...none, recognition, summary: line, reasons: [...reasons, said] };

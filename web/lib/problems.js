@@ -160,3 +160,23 @@ export function withoutServer(recognition) {
     "Until it is back, the browser alone writes down what you say, and nobody answers.",
   );
 }
+
+/** A turn ended in which there was no sound. */
+export function nothingHeard() {
+  return new Problem("nothing_heard", "I didn't hear anything.", "Hold the button while you talk.");
+}
+
+/**
+ * What an error event of the server means for the person.
+ *
+ * @param {{code: string | null, message: string, type?: string}} error
+ * @returns {Problem}
+ */
+export function serverProblem({ code, message, type }) {
+  if (code === "input_audio_buffer_commit_empty") return nothingHeard();
+  // Of what the page asks for itself the person knows nothing.
+  if (type === "invalid_request_error") {
+    return new Problem("misunderstanding", "The server did not accept a request of this page.", "Reload the page.");
+  }
+  return new Problem(code ?? "server_error", message);
+}

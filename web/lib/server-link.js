@@ -1,7 +1,9 @@
+import { AudioBacklog } from "./audio-backlog.js";
 import { Connection } from "./connection.js";
 import { Emitter } from "./emitter.js";
 import { LatencyTracker } from "./latency.js";
 import { PlayedReply, RemoteReply } from "./reply.js";
+import { newItemId } from "./item-id.js";
 import { Speaker } from "./speaker.js";
 import { WebRtcTransport } from "./webrtc-transport.js";
 
@@ -15,10 +17,12 @@ import { WebRtcTransport } from "./webrtc-transport.js";
  * @extends {Emitter<{
  *   transport: import("./connection.js").Chosen,
  *   status: import("./connection.js").State,
+ *   replacing: {heardAgain: boolean},
+ *   replaced: null,
  *   event: ServerEvent,
  *   problem: import("./problems.js").Problem,
  *   blocked: null,
- *   doing: {playing: boolean} | {held: boolean},
+ *   doing: {playing: boolean} | {held: boolean} | {answering: boolean},
  *   progress: import("./speaker.js").Played,
  *   latency: {responseId: string, stages: Record<string, number>},
  * }>}
@@ -31,8 +35,13 @@ export class ServerLink extends Emitter {
   #connection = null;
   /** @type {PlayedReply | RemoteReply | null} */
   #reply = null;
-  /** @type {Set<string>} responses that are not done */
-  #responses = new Set();
+  /** @type {Map<string, boolean>} responses that are not done, and whether anything came of each */
+  #responses = new Map();
+  #requested = ""; // event that asked for a response of which nothing was heard yet
+  /** What is said before there is a connection. */
+  #early = new AudioBacklog();
+  /** @type {((open: boolean) => void)[]} */
+  #waiting = [];
 
   /**
    * @param {import("./server.js").Server} server
@@ -44,13 +53,19 @@ export class ServerLink extends Emitter {
     this.#audio = audio;
   }
 
+  /** Whether what is sent now arrives. */
   get open() {
-    return this.#connection?.status === "open";
+    return this.#connection?.ready ?? false;
   }
 
-  /** Whether a response is not done. */
+  /** Whether a response was asked for, or is not done. */
   get answering() {
-    return this.#responses.size > 0;
+    return this.#requested !== "" || this.#responses.size > 0;
+  }
+
+  /** Whether a response that is not done has begun to come. */
+  get replying() {
+    return [...this.#responses.values()].includes(true);
   }
 
   /** Whether audio goes to the server as a track of its own. */
@@ -59,13 +74,13 @@ export class ServerLink extends Emitter {
   }
 
   /**
-   * Connect, in place of the connection before. Throws a `Problem`.
+   * Connect, in place of the connection before, and send what was said meanwhile. Throws a `Problem`.
    *
    * @param {ConnectionOptions} options
    */
   async connect(options) {
-    this.close();
-    const connection = new Connection(this.#server, options);
+    this.#drop();
+    const connection = new Connection(this.#server, { ...options, audio: this.#audio }, this.#early);
     this.#connection = connection;
     const current = () => connection === this.#connection; // what a connection says that was replaced is of no interest
     connection.on("transport", (transport) => current() && this.#transportChanged(connection, transport));
@@ -76,6 +91,17 @@ export class ServerLink extends Emitter {
       if (!current()) return;
       if (status.status === "reconnecting") this.#endReply();
       this.emit("status", status);
+      if (status.status === "open") this.#opened();
+    });
+    connection.on("replacing", (how) => {
+      if (!current()) return;
+      this.#endReply();
+      this.emit("replacing", how);
+    });
+    connection.on("replaced", () => {
+      if (!current()) return;
+      this.emit("replaced", null);
+      this.#opened();
     });
     await connection.open();
   }
@@ -85,9 +111,41 @@ export class ServerLink extends Emitter {
     this.#connection?.send(event);
   }
 
-  /** @param {Int16Array<ArrayBuffer>} pcm  20 ms, mono, 24 kHz */
+  /** @param {Int16Array<ArrayBuffer>} pcm  20 ms, mono, 24 kHz; kept until there is a connection */
   appendAudio(pcm) {
-    this.#connection?.appendAudio(pcm);
+    if (this.#connection) this.#connection.appendAudio(pcm);
+    else this.#early.push(pcm);
+  }
+
+  /** A turn begins that the client ends itself. */
+  beginTurn() {
+    if (this.#connection) this.#connection.beginTurn();
+    else this.#early.drain();
+  }
+
+  /** The turn that was begun was none. */
+  dropTurn() {
+    if (this.#connection) this.#connection.dropTurn();
+    else this.#early.drain();
+  }
+
+  /** Ask for an answer to what the conversation ends with. */
+  requestAnswer() {
+    this.#requested = newItemId();
+    this.send({ type: "response.create", event_id: this.#requested });
+    this.emit("doing", { answering: true });
+  }
+
+  /** @returns {Promise<boolean>} once what is sent arrives; false: there will be no connection */
+  whenOpen() {
+    if (this.open) return Promise.resolve(true);
+    return new Promise((resolve) => this.#waiting.push(resolve));
+  }
+
+  /** Resolves once all that was said is on its way to the server. */
+  async caughtUp() {
+    const transport = this.#connection?.transport;
+    if (transport instanceof WebRtcTransport) await transport.caughtUp();
   }
 
   /**
@@ -113,18 +171,39 @@ export class ServerLink extends Emitter {
 
   /** Stop what is being answered and what is being played. */
   interrupt() {
-    for (const response_id of this.#responses) this.send({ type: "response.cancel", response_id });
-    this.#reply?.interrupt([...this.#responses]);
+    const ids = [...this.#responses.keys()];
+    for (const response_id of ids) this.send({ type: "response.cancel", response_id });
+    if (this.#requested) this.send({ type: "response.cancel" });
+    this.#reply?.interrupt(ids);
   }
 
+  /** Nothing that was said and not sent is kept. */
   close() {
+    this.#drop();
+    this.#early.drain();
+    this.#settle(false);
+  }
+
+  #drop() {
     const connection = this.#connection;
     this.#connection = null;
     connection?.close();
     this.#endReply();
   }
 
+  #opened() {
+    this.#settle(true);
+  }
+
+  /** @param {boolean} open */
+  #settle(open) {
+    const waiting = this.#waiting;
+    this.#waiting = [];
+    for (const resolve of waiting) resolve(open);
+  }
+
   #endReply() {
+    this.#requested = "";
     this.#responses.clear();
     this.#reply?.close();
     this.#reply = null;
@@ -136,6 +215,7 @@ export class ServerLink extends Emitter {
    */
   #transportChanged(connection, detail) {
     const { transport } = connection;
+    this.#endReply();
     const reply =
       transport instanceof WebRtcTransport
         ? new RemoteReply(transport)
@@ -155,13 +235,30 @@ export class ServerLink extends Emitter {
   /** @param {ServerEvent} event */
   #take(event) {
     this.#reply?.take(event);
-    if (event.type === "response.created") this.#responses.add(event.response.id);
-    if (event.type === "response.done") {
+    this.#follow(event);
+    this.emit("event", event);
+  }
+
+  /** @param {ServerEvent} event */
+  #follow(event) {
+    if (event.type.endsWith(".delta") && this.#responses.has(event.response_id)) {
+      this.#responses.set(event.response_id, true);
+    } else if (event.type === "response.created") {
+      this.#requested = "";
+      this.#responses.set(event.response.id, false);
+    } else if (event.type === "response.done") {
       const { id, streamsrv } = event.response;
       this.#responses.delete(id);
       if (streamsrv?.latency) this.#measured(id, this.#latency.measured(id, streamsrv.latency));
+      this.#answered();
+    } else if (event.type === "error") {
+      if (event.error.event_id === this.#requested) this.#requested = "";
+      this.#answered();
     }
-    this.emit("event", event);
+  }
+
+  #answered() {
+    if (!this.answering) this.emit("doing", { answering: false });
   }
 
   /**

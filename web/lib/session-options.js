@@ -3,6 +3,10 @@
 /** @typedef {"hands-free" | "push-to-talk"} Mode */
 
 /**
+ * @typedef {"ask" | "allowed" | "refused"} BrowserRecognition  most browsers send the sound to a service of their maker
+ */
+
+/**
  * @typedef {object} VoiceSessionOptions
  * @property {Mode} mode
  * @property {string} model  one of the server's chat models; empty: its default
@@ -11,6 +15,7 @@
  * @property {boolean} spoken  whether replies are spoken
  * @property {string} deviceId  of the microphone; empty: the default one
  * @property {string} language  BCP 47, for the browser's own recogniser and voice
+ * @property {BrowserRecognition} browserRecognition  whether the browser may recognise speech where the server cannot
  * @property {import("./connection.js").TransportName[]} transports  to try, best first
  * @property {import("./connection.js").AudioCodec} audioCodec  over WebSocket; `opus` is an eighth of the data,
  *   and is used where browser and server have it
@@ -25,11 +30,12 @@ export const DEFAULT_OPTIONS = {
   spoken: true,
   deviceId: "",
   language: "en-US",
+  browserRecognition: "ask",
   transports: ["webrtc", "websocket"],
   audioCodec: "pcm",
 };
 
-const EVENTS = ["transcription.partial", "playback.hold", "words.timed"];
+const EVENTS = ["transcription.partial", "playback.hold", "words.timed", "session.expiring"];
 
 /**
  * The session that `session.update` asks for.
@@ -53,11 +59,13 @@ export function sessionObject(options, { recognition, voice }) {
 
 /**
  * Whether a change needs another session: the server fixes the model at the start, and the voice once it was heard; how
- * audio goes is agreed on at the start.
+ * audio goes, and over which transport, is agreed on at the start.
  *
  * @param {VoiceSessionOptions} before
  * @param {VoiceSessionOptions} after
  */
 export function needsNewSession(before, after) {
-  return before.model !== after.model || before.voice !== after.voice || before.audioCodec !== after.audioCodec;
+  /** @param {VoiceSessionOptions} options */
+  const fixed = ({ model, voice, audioCodec, transports }) => [model, voice, audioCodec, ...transports].join("\n");
+  return fixed(before) !== fixed(after);
 }

@@ -5,8 +5,9 @@ import { WordPlacer } from "./words.js";
 /** @typedef {{type: string, [field: string]: any}} ServerEvent */
 
 /**
- * @typedef {"hearing" | "recognising" | "in_progress" | "done" | "cut" | "failed"} Status
- *   of what the user says: `hearing` (speaking), `recognising` (the turn is over), `done`, `failed`;
+ * @typedef {"pending" | "hearing" | "recognising" | "in_progress" | "done" | "cut" | "failed"} Status
+ *   of what the user says: `hearing` (speaking), `recognising` (the turn is over), `done`, `failed`; of what the user
+ *   writes: `pending` (the server does not have it yet), `done`;
  *   of a reply: `in_progress`, `done`, `cut` (interrupted), `failed`
  */
 
@@ -20,11 +21,13 @@ import { WordPlacer } from "./words.js";
  * @property {boolean} spoken  said or to be said aloud, not written
  * @property {number} lit  characters of a spoken reply that were spoken so far
  * @property {string} [error]  why it failed
+ * @property {Fallback} [fallback]  another model answered than the one that was asked
  * @property {string} [responseId]
  * @property {Record<string, number>} [latency]  ms from the end of speech to each stage
  * @property {number} at  when it began: ms since 1970
  */
 
+/** @typedef {{model: string, from: string, reason: string}} Fallback  `model` answered in place of `from` */
 /** @typedef {Message & {words: WordPlacer, truncated: boolean}} Entry */
 
 const REPLAYED_CHARACTERS = 12_000; // of a conversation that is given to a new session, newest first
@@ -67,6 +70,33 @@ export class Transcript {
     entry.text = text;
     entry.tentative = tentative;
     entry.status = tentative ? "hearing" : "done";
+  }
+
+  /**
+   * A message that waits until the server can be asked. What comes before then is shown above it.
+   *
+   * @param {string} id
+   * @param {string} text
+   * @param {boolean} spoken
+   */
+  putPending(id, text, spoken) {
+    this.putUser(id, text, { spoken });
+    const entry = this.entry(id, "user", spoken);
+    entry.status = "pending";
+    this.#entries = [...this.#entries.filter((each) => each !== entry), entry];
+  }
+
+  /** The oldest message that waits. */
+  get pending() {
+    return this.#entries.find(({ status }) => status === "pending") ?? null;
+  }
+
+  /** @returns {{type: string, item: object} | null} the oldest message that waits, as the event that tells the server */
+  takePending() {
+    const entry = this.pending;
+    if (entry === null) return null;
+    entry.status = "done";
+    return asItem(entry, entry.text);
   }
 
   /**
@@ -125,8 +155,16 @@ export class Transcript {
     if (entry) entry.latency = latency;
   }
 
-  /** The connection is gone, and with it what was in progress. What was said so far stays. */
-  connectionLost() {
+  /**
+   * The connection is gone, and with it what was in progress. What was said so far stays.
+   *
+   * @param {boolean} [heardAgain]  the utterance in progress goes to the next session as a whole
+   * @returns {boolean} whether something was said to its end that nobody will answer
+   */
+  connectionLost(heardAgain = false) {
+    const last = this.#entries.findLast(({ status }) => status !== "pending");
+    const unanswered = last?.status === "recognising" && `${last.text}${last.tentative}`.trim() !== "";
+    if (heardAgain) this.#entries = this.#entries.filter(({ status }) => status !== "hearing");
     for (const entry of this.#entries) {
       if (entry.status === "hearing" || entry.status === "recognising") {
         entry.text = `${entry.text} ${entry.tentative}`.trim();
@@ -137,6 +175,7 @@ export class Transcript {
         entry.status = "cut";
       }
     }
+    return unanswered;
   }
 
   /**
@@ -151,14 +190,10 @@ export class Transcript {
     let characters = 0;
     for (const entry of [...this.#entries].reverse()) {
       const text = (entry.status === "cut" && entry.spoken ? entry.text.slice(0, entry.lit) : entry.text).trim();
-      if (!text || entry.status === "failed") continue;
+      if (!text || entry.status === "failed" || entry.status === "pending") continue;
       characters += text.length;
       if (characters > REPLAYED_CHARACTERS) break;
-      const content = [{ type: entry.role === "user" ? "input_text" : "output_text", text }];
-      events.unshift({
-        type: "conversation.item.create",
-        item: { id: entry.id, type: "message", role: entry.role, content },
-      });
+      events.unshift(asItem(entry, text));
     }
     return events;
   }
@@ -169,7 +204,7 @@ export class Transcript {
   }
 
   /**
-   * The entry of an item, which is added at the end if it is new.
+   * The entry of an item. A new one is added at the end, but before the messages that wait.
    *
    * @param {string} id
    * @param {"user" | "assistant"} role
@@ -192,7 +227,8 @@ export class Transcript {
       words: new WordPlacer(),
       truncated: false,
     };
-    this.#entries.push(entry);
+    const at = this.#entries.findIndex(({ status }) => status === "pending");
+    this.#entries.splice(at < 0 ? this.#entries.length : at, 0, entry);
     return entry;
   }
 
@@ -225,6 +261,15 @@ export class Transcript {
     entry.status = "cut";
     entry.lit = entry.words.heard(ms);
   }
+}
+
+/**
+ * @param {Entry} entry
+ * @param {string} text  what the model is to know of it
+ */
+function asItem({ id, role }, text) {
+  const content = [{ type: role === "user" ? "input_text" : "output_text", text }];
+  return { type: "conversation.item.create", item: { id, type: "message", role, content } };
 }
 
 /**
@@ -283,11 +328,12 @@ const HANDLERS = {
     entry.words.place(entry.text, event.words);
   },
   "response.done"(transcript, event) {
-    const { id, status, status_details: details, output } = event.response;
+    const { id, status, status_details: details, output, streamsrv } = event.response;
     for (const item of output) {
       if (item.type !== "message") continue;
       const entry = transcript.entry(item.id, "assistant", false);
       if (entry.status === "in_progress") entry.status = status === "completed" ? "done" : "cut";
+      if (streamsrv?.fallback) entry.fallback = { model: streamsrv.model, ...streamsrv.fallback };
     }
     if (status !== "failed") return;
     const said = output.find((/** @type {any} */ item) => item.type === "message");

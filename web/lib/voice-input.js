@@ -35,8 +35,10 @@ export class VoiceInput extends Emitter {
   async open(deviceId) {
     const opening = ++this.#opening;
     try {
-      const stream = await openMicrophone({ deviceId });
-      if (opening === this.#opening) this.#use(stream);
+      const opened = openMicrophone({ deviceId });
+      await this.#audio.unlock().catch(() => {}); // its failure ends the session
+      const stream = await opened;
+      if (opening === this.#opening && this.#audio.unlocked) this.#use(stream);
       else stream.getTracks().forEach((track) => track.stop());
     } catch (error) {
       this.emit("problem", asProblem(error));

@@ -1,16 +1,14 @@
 import { ActivityTracker, changeBy } from "./activity.js";
 import { AudioEngine } from "./audio-engine.js";
 import { BrowserStages } from "./browser-stages.js";
+import { Conversation } from "./conversation.js";
 import { Emitter } from "./emitter.js";
-import { newItemId } from "./item-id.js";
 import { PathFinder } from "./path-finder.js";
-import { asProblem, Problem, soundBlocked, withoutServer } from "./problems.js";
-import { PushToTalk } from "./push-to-talk.js";
+import { asProblem, serverProblem, soundBlocked, withoutServer } from "./problems.js";
 import { ServerLink } from "./server-link.js";
 import { ServerSearch } from "./server-search.js";
 import { DEFAULT_OPTIONS, needsNewSession, sessionObject } from "./session-options.js";
-import { Transcript } from "./transcript.js";
-import { VoiceInput } from "./voice-input.js";
+import { SpeechInput } from "./speech-input.js";
 
 /** @typedef {import("./transcript.js").ServerEvent} ServerEvent */
 /** @typedef {import("./session-options.js").VoiceSessionOptions} VoiceSessionOptions */
@@ -25,25 +23,22 @@ import { VoiceInput } from "./voice-input.js";
  *   level: number,
  *   progress: import("./speaker.js").Played,
  *   connection: import("./connection.js").State,
- *   problem: Problem,
+ *   problem: import("./problems.js").Problem,
+ *   consent: null,
  *   event: ServerEvent,
- * }>}
+ * }>}  `consent`: only the browser could recognise speech: `configure({ browserRecognition })` with the user's answer
  */
 export class VoiceSession extends Emitter {
   #server;
   #options;
   #audio = new AudioEngine();
-  #input = new VoiceInput(this.#audio);
   #link;
-  #button;
+  #speech;
   #search;
   #browser;
-  #transcript = new Transcript(() => Date.now());
-  #finder = new PathFinder({ server: null, browserHears: BrowserStages.hears, browserSpeaks: BrowserStages.speaks });
+  #conversation;
+  #finder = new PathFinder({ server: null, browserHears: false, browserSpeaks: BrowserStages.speaks });
   #tracker = new ActivityTracker();
-  #muted = false;
-  #wantsMicrophone = false;
-  #answerOwed = false;
 
   /**
    * @param {import("./server.js").Server} server
@@ -54,18 +49,15 @@ export class VoiceSession extends Emitter {
     this.#server = server;
     this.#options = { ...DEFAULT_OPTIONS, ...options };
     this.#link = new ServerLink(server, this.#audio);
-    this.#button = new PushToTalk(this.#link);
     this.#search = new ServerSearch(server);
-    this.#browser = new BrowserStages(() => this.#options.language, this.#transcript);
-    this.#finder.on("path", (path) => {
-      this.emit("path", path);
-      this.#arrange();
-    });
+    this.#conversation = new Conversation(this.#link);
+    this.#browser = new BrowserStages(() => this.#options.language, this.#conversation.transcript);
+    this.#speech = new SpeechInput(() => this.#circumstances, this.#audio, this.#link, this.#browser);
     this.#audio.on("running", (running) => this.active && !running && this.emit("problem", soundBlocked()));
-    this.#tracker.on("activity", (activity) => this.emit("activity", activity));
+    this.#follow();
     this.#followLink();
-    this.#followInput();
     this.#followBrowser();
+    this.#learnRecognizer();
   }
 
   /** @returns {Readonly<VoiceSessionOptions>} */
@@ -74,7 +66,7 @@ export class VoiceSession extends Emitter {
   }
 
   get messages() {
-    return this.#transcript.messages;
+    return this.#conversation.transcript.messages;
   }
 
   get path() {
@@ -86,19 +78,32 @@ export class VoiceSession extends Emitter {
     return this.#tracker.doing.connection !== "idle";
   }
 
+  get muted() {
+    return this.#speech.muted;
+  }
+
+  /** Learn what the server has, so that a `start` knows at once who recognises speech. A failure is no problem yet. */
+  async prepare() {
+    const server = await this.#server.capabilities().catch(() => null);
+    if (server && !this.active) this.#finder.learn({ server });
+  }
+
   /**
-   * Begin. Call it inside a tap, which is what lets the page play sound. What fails is a `problem` event, and the
-   * session then does with less.
+   * Begin. Call it inside a tap, which is what lets the page play sound. What is said from here on is heard. What fails
+   * is a `problem` event, and the session then does with less.
    *
-   * @param {{microphone?: boolean}} [options]  without a microphone one can only type
+   * @param {{microphone?: boolean}} [options]  without a microphone one can only type, until one is asked for
    */
   async start({ microphone = true } = {}) {
     if (this.active) return;
     this.#tracker.change({ connection: "connecting" });
-    this.#wantsMicrophone = microphone;
+    this.#speech.want(microphone);
     try {
-      await this.#audio.unlock(); // first: what comes after an answer of the server is not inside the tap any more
-      await this.#connectTo(await this.#server.capabilities());
+      const unlocked = this.#audio.unlock(); // first: what comes after an answer of the server is not inside the tap
+      this.#speech.listen(); // at once: what is said while the connection is made is kept
+      await unlocked;
+      const capabilities = await this.#server.capabilities();
+      if (this.active) await this.#connectTo(capabilities);
     } catch (error) {
       this.#failed(error);
     }
@@ -111,45 +116,37 @@ export class VoiceSession extends Emitter {
   }
 
   /**
-   * A written turn.
+   * A written turn. It begins the session if there is none, without a microphone.
    *
    * @param {string} text
    */
   say(text) {
-    const id = newItemId();
-    this.#transcript.putUser(id, text);
-    this.#changed();
-    this.#ask(id, text);
+    this.#ask(text);
+    this.start({ microphone: false });
   }
 
-  /** Push-to-talk: what is said from here on is a turn. */
+  /** @param {string} id  of an answer that failed: ask for it again */
+  retryAnswer(id) {
+    this.#conversation.retry(id);
+    this.start({ microphone: false });
+  }
+
+  /** Push-to-talk: what is said from here on is a turn. It begins the session if there is none. */
   press() {
-    if (this.#button.pressed || this.#options.mode !== "push-to-talk") return;
-    this.#needMicrophone();
+    if (this.#speech.pressed || this.#options.mode !== "push-to-talk") return;
+    if (!this.active) this.start();
     if (this.#tracker.doing.playing || this.#tracker.doing.answering) this.interrupt();
-    this.#button.press();
-    this.#tracker.change({ hearing: true });
-    this.#arrange();
+    this.#speech.press();
   }
 
   /** Push-to-talk: the turn is over. */
   async release() {
-    if (!this.#button.pressed) return;
-    this.#tracker.change({ hearing: false });
-    const said = await this.#button.release();
-    this.#arrange();
-    if (said && this.path.recognition === "server") this.#requestAnswer();
+    if (await this.#speech.release()) this.#tracker.change({ answering: true });
   }
 
   /** @param {boolean} muted  unmuting opens a microphone if none is open */
   setMuted(muted) {
-    this.#muted = muted;
-    if (!muted) this.#needMicrophone();
-    this.#arrange();
-  }
-
-  get muted() {
-    return this.#muted;
+    this.#speech.setMuted(muted);
   }
 
   /**
@@ -160,21 +157,27 @@ export class VoiceSession extends Emitter {
   configure(changes) {
     const before = this.#options;
     this.#options = { ...before, ...changes };
-    if (!this.active || this.#alone) return;
-    if (changes.deviceId !== undefined && changes.deviceId !== before.deviceId) this.#input.open(changes.deviceId);
-    if (needsNewSession(before, this.#options)) this.#connect().catch((error) => this.#failed(error));
+    if (changes.browserRecognition) this.#learnRecognizer();
+    if (!this.active) return;
+    if (changes.browserRecognition === "allowed") this.#speech.listen();
+    if (this.#alone) return;
+    const { deviceId } = this.#options;
+    if (deviceId !== before.deviceId && this.#speech.stream !== null) this.#speech.open(deviceId);
+    if (needsNewSession(before, this.#options) && this.#finder.server) this.#connect().catch((error) => this.#failed(error));
     else this.#update();
-    this.#arrange();
+    this.#speech.arrange();
   }
 
   /** Open the microphone (again), after a problem with it. */
   async openMicrophone() {
-    this.#finder.learn({ browserHears: BrowserStages.hears });
-    if (this.path.recognition === "server") await this.#input.open(this.#options.deviceId);
+    this.#speech.forgive();
+    this.#learnRecognizer();
+    await this.#speech.listen(true);
   }
 
   /** Stop the reply. */
   interrupt() {
+    this.#conversation.forget();
     this.#link.interrupt();
     this.#browser.cancel();
     this.#tracker.change({ answering: false });
@@ -188,32 +191,44 @@ export class VoiceSession extends Emitter {
 
   /** Forget the conversation. */
   reset() {
-    this.#transcript.clear();
-    this.#changed();
-    if (this.active && !this.#alone) this.#connect().catch((error) => this.#failed(error));
+    this.#conversation.clear();
+    if (this.#link.open) this.#connect().catch((error) => this.#failed(error)); // else the next session knows nothing
   }
 
   /** End it. The conversation stays, and a later `start` goes on with it. */
   close() {
     this.#search.stop();
-    this.#disconnect();
-    this.#input.close();
+    this.#link.close();
+    this.#quiet();
+    this.#speech.close();
     this.#browser.close();
-    this.#transcript.connectionLost();
-    this.#changed();
+    this.#conversation.end();
     this.#tracker.change({ connection: "idle", listening: false });
   }
 
   get #alone() {
-    return this.active && this.#finder.server === null;
+    return this.active && this.#tracker.doing.connection === "open" && this.#finder.server === null;
+  }
+
+  /** Who recognises speech; until it is known what the server has, the server does. */
+  get #recognition() {
+    return this.#finder.server === null && !this.#alone ? "server" : this.path.recognition;
+  }
+
+  /** @returns {import("./speech-input.js").Circumstances} */
+  get #circumstances() {
+    const echoes = this.path.voice === "browser" && this.#tracker.doing.playing;
+    return { active: this.active, recognition: this.#recognition, echoes, options: this.#options };
   }
 
   /** @param {import("./path.js").Capabilities} capabilities */
   async #connectTo(capabilities) {
+    const expected = this.#recognition;
     this.#finder.learn({ server: capabilities });
     try {
       await this.#audio.unlock();
-      if (this.#wantsMicrophone) await this.#needMicrophone();
+      if (expected === "server" && this.#recognition !== "server") this.#speech.shut();
+      await this.#speech.listen();
       await this.#connect();
       if (!this.#audio.running) this.emit("problem", soundBlocked());
     } catch (error) {
@@ -222,21 +237,18 @@ export class VoiceSession extends Emitter {
   }
 
   async #connect() {
-    this.#disconnect();
+    if (!this.active) return;
+    this.#quiet();
     const { model, transports, audioCodec } = this.#options;
     await this.#link.connect({
       query: model ? { model } : {},
       session: () => sessionObject(this.#options, this.path),
-      replay: () => this.#transcript.replay(),
+      replay: () => this.#conversation.transcript.replay(),
       transports: transports.filter((name) => this.#finder.server?.transports.includes(name)),
       audioCodec,
-      stream: () => this.#input.stream,
+      stream: () => this.#speech.stream,
+      quiet: () => !this.#tracker.busy && !this.#speech.pressed && !this.#conversation.waiting,
     });
-  }
-
-  #disconnect() {
-    this.#link.close();
-    this.#quiet();
   }
 
   /** Tell the server what the session should be now. */
@@ -244,39 +256,48 @@ export class VoiceSession extends Emitter {
     this.#link.send({ type: "session.update", session: sessionObject(this.#options, this.path) });
   }
 
+  #follow() {
+    this.forward(this.#conversation, "messages", "progress");
+    this.forward(this.#speech, "level", "problem", "consent");
+    this.forward(this.#tracker, "activity");
+    this.forward(this.#finder, "path");
+    this.#finder.on("path", () => this.#speech.arrange());
+    this.#link.on("doing", (change) => this.#tracker.change(change));
+    this.#speech.on("doing", (change) => this.#tracker.change(change));
+    this.#search.on("found", (capabilities) => {
+      this.#tracker.change({ connection: "connecting" });
+      this.#connectTo(capabilities);
+    });
+  }
+
   #followLink() {
     const link = this.#link;
     link.on("transport", (chosen) => this.#finder.connected(chosen));
     link.on("status", (status) => this.#statusChanged(status));
+    link.on("replacing", ({ heardAgain }) => this.#interrupted(heardAgain));
+    link.on("replaced", () => {
+      this.#update(); // it may have been changed meanwhile
+      this.#conversation.next();
+    });
     link.on("event", (event) => this.#take(event));
     link.on("problem", (problem) => this.#failed(problem));
-    this.#search.on("found", (capabilities) => this.#connectTo(capabilities));
     link.on("blocked", () => this.emit("problem", soundBlocked()));
-    link.on("doing", (change) => this.#tracker.change(change));
-    link.on("progress", (played) => {
-      this.#transcript.played(played);
-      this.emit("progress", played);
-      this.#changed();
-    });
-    link.on("latency", ({ responseId, stages }) => {
-      this.#transcript.addLatency(responseId, stages);
-      this.#changed();
-    });
   }
 
   /** @param {import("./connection.js").State} status */
   #statusChanged(status) {
     this.emit("connection", status);
-    if (status.status === "reconnecting") {
-      this.#answerOwed ||= this.#tracker.doing.answering;
-      this.#transcript.connectionLost();
-      this.#quiet();
-      this.#changed();
-    }
+    if (status.status === "reconnecting") this.#interrupted(status.heardAgain);
     if (status.status === "closed") return this.close(); // the page was left; it may come back from the browser's cache
     this.#tracker.change({ connection: status.status });
-    this.#arrange();
-    if (status.status === "open" && this.#answerOwed) this.#requestAnswer();
+    this.#speech.arrange();
+    this.#conversation.next();
+  }
+
+  /** @param {boolean} heardAgain  the utterance in which the session ended goes to the next one */
+  #interrupted(heardAgain) {
+    this.#conversation.interrupted(heardAgain, this.#tracker.doing.answering);
+    this.#quiet();
   }
 
   /** @param {unknown} error */
@@ -287,97 +308,74 @@ export class VoiceSession extends Emitter {
     this.emit("problem", problem.code === "unreachable" ? withoutServer(this.path.recognition) : problem);
   }
 
-  /** No server: the browser writes down what is said, until there is one. */
+  /** No server: the browser may write down what is said, until there is one. */
   #goOnAlone() {
-    this.#disconnect();
-    this.#input.close(); // the browser's recogniser opens the microphone itself
+    this.#link.close();
+    this.#quiet();
+    this.#speech.shut(); // the browser's recogniser opens the microphone itself
     this.#tracker.change({ connection: "open" });
     this.#finder.learn({ server: null });
     this.#search.start();
+    this.#speech.listen();
   }
 
   /** Nobody speaks, and nobody is going to. */
   #quiet() {
     this.#browser.cancel();
-    this.#tracker.change({ hearing: false, answering: false, playing: false, held: false });
+    this.#tracker.quiet();
   }
 
-  #followInput() {
-    this.#input.on("pcm", (pcm) => this.#link.appendAudio(pcm));
-    this.#input.on("level", (level) => this.emit("level", level));
-    this.#input.on("problem", (problem) => this.emit("problem", problem));
-    this.#input.on("stream", async (stream) => {
-      await this.#link.replaceStream(stream);
-      this.#arrange();
-    });
-  }
-
-  async #needMicrophone() {
-    if (this.#input.stream === null) await this.openMicrophone();
-  }
-
-  /** Open and close the ways in, by what is wanted now. */
-  #arrange() {
-    const connected = this.active && this.#tracker.doing.connection !== "connecting";
-    const wanted = connected && !this.#muted && (this.#options.mode === "hands-free" || this.#button.pressed);
-    const { recognition, voice } = this.path;
-    const echoes = voice === "browser" && this.#tracker.doing.playing;
-    this.#input.setGate(wanted && recognition === "server" && !echoes);
-    this.#browser.hear(wanted && recognition === "browser");
-    const heard = recognition === "browser" || (recognition === "server" && this.#input.stream !== null);
-    this.#tracker.change({ listening: wanted && heard });
+  /** Whether the browser's recogniser is used, or could be. */
+  #learnRecognizer() {
+    this.#finder.learn(this.#speech.browserFacts(this.#options.browserRecognition));
   }
 
   #followBrowser() {
     const browser = this.#browser;
-    browser.on("changed", () => this.#changed());
+    browser.on("changed", () => this.#conversation.changed());
     browser.on("hearing", (hearing) => this.#tracker.change({ hearing }));
-    browser.on("asked", ({ id, text }) => !this.#alone && this.#ask(id, text));
+    browser.on("asked", ({ id, text }) => {
+      if (!this.#alone) this.#ask(text, { id, spoken: true }); // else nobody is there to answer
+    });
     browser.on("playing", (playing) => {
       this.#tracker.change({ playing });
-      this.#arrange();
+      this.#speech.arrange();
     });
     browser.on("problem", ({ problem, ...fact }) => {
       this.emit("problem", problem);
       this.#finder.learn(fact);
+      this.#learnRecognizer();
     });
   }
 
   /**
-   * @param {string} id
    * @param {string} text
+   * @param {{id?: string, spoken?: boolean}} [how]
    */
-  #ask(id, text) {
-    if (this.#tracker.doing.playing || this.#link.answering) this.interrupt();
-    if (!this.#link.open) {
-      this.#answerOwed = true; // the message goes with what is replayed
-      return;
-    }
-    const content = [{ type: "input_text", text }];
-    this.#link.send({ type: "conversation.item.create", item: { id, type: "message", role: "user", content } });
-    this.#requestAnswer();
-  }
-
-  #requestAnswer() {
-    this.#answerOwed = false;
-    this.#link.send({ type: "response.create" });
-    this.#tracker.change({ answering: true });
+  #ask(text, how) {
+    if (this.#tracker.doing.playing || this.#link.replying) this.interrupt();
+    this.#conversation.ask(text, how);
   }
 
   /** @param {ServerEvent} event */
   #take(event) {
-    if (this.#transcript.take(event)) this.#changed();
+    this.#conversation.take(event);
     this.#tracker.change(changeBy(event));
     if (this.path.voice === "browser" && this.#options.spoken) this.#browser.speak(event);
+    const turn = this.#speech.turnSettled(event);
+    if (turn === "taken" && this.#options.mode === "push-to-talk") this.#conversation.owe();
     switch (event.type) {
       case "conversation.item.input_audio_transcription.completed":
         this.#finder.recognised("");
         break;
       case "conversation.item.input_audio_transcription.failed":
-        if (this.#finder.recognised(event.error?.message ?? "no reason given")) this.#update();
+        if (this.#finder.recognised(event.error?.message ?? "no reason given")) {
+          this.#update();
+          this.#speech.listen();
+        }
         break;
       case "response.done":
-        if (!this.#link.answering) this.#tracker.change({ answering: false });
+        this.#conversation.next();
         break;
       case "error":
         this.#serverError(event.error);
@@ -386,15 +384,13 @@ export class VoiceSession extends Emitter {
     this.emit("event", event);
   }
 
-  /** @param {{code: string | null, message: string}} error */
+  /** @param {{code: string | null, message: string, type?: string}} error */
   #serverError(error) {
     // The response ended while its cancellation was on the way: nothing is wrong.
     if (error.code === "response_cancel_not_active") return;
-    if (error.code === "input_audio_buffer_commit_empty") this.#tracker.change({ answering: false });
-    this.emit("problem", new Problem(error.code ?? "server_error", error.message));
-  }
-
-  #changed() {
-    this.emit("messages", this.#transcript.messages);
+    // The server began to answer by itself at the same moment: it is asked again after that.
+    if (error.code === "conversation_already_has_active_response") return this.#conversation.owe({ later: true });
+    this.emit("problem", serverProblem(error));
+    this.#conversation.next();
   }
 }

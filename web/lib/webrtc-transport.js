@@ -1,3 +1,4 @@
+import { CatchUp } from "./catch-up.js";
 import { Emitter } from "./emitter.js";
 import { Problem } from "./problems.js";
 
@@ -6,13 +7,13 @@ const GATHERING_MS = 1000; // what was found by then is sent: candidates that co
 const DISCONNECTED_MS = 4000; // a lost path may come back by itself within this time
 
 /**
- * A Realtime session over WebRTC: events on the data channel `oai-events`, audio as Opus tracks. The server holds the
- * playback. `blocked`: the browser lets no sound through before a tap.
+ * A Realtime session over WebRTC: events on the data channel `oai-events`, audio as Opus tracks. What was said before the
+ * call goes first, as audio of the track: a call takes no audio in events. The server holds the playback. `blocked`: the browser lets no sound through before a tap.
  *
  * @extends {Emitter<import("./connection.js").TransportEvents>}
  */
 export class WebRtcTransport extends Emitter {
-  /** Whether audio takes a way of its own, so that `appendAudio` is not used. */
+  /** Whether audio takes a way of its own, beside the events. */
   carriesAudio = true;
   /** @type {import("./websocket-transport.js").AudioCodec} */
   codec = "opus";
@@ -22,6 +23,11 @@ export class WebRtcTransport extends Emitter {
   #query;
   #peer = new RTCPeerConnection();
   #channel;
+  #audio;
+  /** @type {CatchUp | null} plays what was said before, until it has caught up */
+  #catchUp = null;
+  /** @type {MediaStream | null} the microphone */
+  #stream = null;
   #speaker = new Audio();
   #callPath = "";
   #closed = false;
@@ -29,14 +35,14 @@ export class WebRtcTransport extends Emitter {
   /**
    * @param {import("./server.js").Server} server
    * @param {Record<string, string>} query
-   * @param {MediaStream | null} stream  what is sent; null: the microphone comes later, or never
+   * @param {import("./audio-engine.js").AudioEngine | null} audio  unlocked; null: what was said before is not sent
    */
-  constructor(server, query, stream) {
+  constructor(server, query, audio) {
     super();
     this.#server = server;
     this.#query = query;
-    const track = stream?.getAudioTracks()[0];
-    this.#peer.addTransceiver(track ?? "audio", { direction: "sendrecv", streams: stream ? [stream] : [] });
+    this.#audio = audio;
+    this.#peer.addTransceiver("audio", { direction: "sendrecv" });
     this.#peer.ontrack = ({ track: remote }) => {
       this.#speaker.srcObject = new MediaStream([remote]);
       this.#speaker.play().catch(() => this.emit("blocked", null)); // until the next tap
@@ -66,8 +72,38 @@ export class WebRtcTransport extends Emitter {
     if (this.#channel.readyState === "open") this.#channel.send(JSON.stringify(event));
   }
 
-  /** Audio goes as a track. */
-  appendAudio() {}
+  /**
+   * Send audio from now on.
+   *
+   * @param {Int16Array<ArrayBuffer>[]} blocks  what was said before there was a connection, in blocks of 20 ms
+   * @param {MediaStream | null} stream  the microphone; null: it comes later, or never
+   */
+  async begin(blocks, stream) {
+    this.#stream = stream;
+    if (this.#audio === null || blocks.length === 0) return this.#sendMicrophone();
+    const catchUp = new CatchUp(this.#audio);
+    this.#catchUp = catchUp;
+    for (const pcm of blocks) catchUp.push(pcm);
+    await this.#send(catchUp.track);
+    await catchUp.done;
+    if (catchUp === this.#catchUp) await this.#sendMicrophone();
+  }
+
+  /** Send no audio. */
+  async pause() {
+    this.#dropCatchUp();
+    await this.#send(null);
+  }
+
+  /** @param {Int16Array<ArrayBuffer>} pcm  20 ms; goes as the microphone's track, once what was said before is played */
+  appendAudio(pcm) {
+    this.#catchUp?.push(pcm);
+  }
+
+  /** Resolves once all that was said is on its way. */
+  async caughtUp() {
+    await this.#catchUp?.done;
+  }
 
   /**
    * Send another microphone.
@@ -75,7 +111,24 @@ export class WebRtcTransport extends Emitter {
    * @param {MediaStream | null} stream
    */
   async replaceStream(stream) {
-    await this.#peer.getSenders()[0]?.replaceTrack(stream?.getAudioTracks()[0] ?? null);
+    this.#stream = stream;
+    if (this.#catchUp === null) await this.#sendMicrophone();
+  }
+
+  async #sendMicrophone() {
+    if (this.#closed) return;
+    await this.#send(this.#stream?.getAudioTracks()[0] ?? null);
+    this.#dropCatchUp();
+  }
+
+  /** @param {MediaStreamTrack | null} track */
+  async #send(track) {
+    await this.#peer.getSenders()[0]?.replaceTrack(track).catch(() => {}); // the call has ended meanwhile
+  }
+
+  #dropCatchUp() {
+    this.#catchUp?.close();
+    this.#catchUp = null;
   }
 
   /** Hear the server: call it in a tap when the browser blocked sound. */
@@ -100,10 +153,18 @@ export class WebRtcTransport extends Emitter {
     this.#channel.onclose = null;
     this.#channel.onmessage = null;
     this.#peer.onconnectionstatechange = null;
-    this.#peer.close();
+    this.#peer.ontrack = null;
+    this.#dropCatchUp();
+    void this.#send(null);
     this.#speaker.srcObject = null;
+    this.#hangUp().finally(() => this.#peer.close());
+  }
+
+  /** Resolves when the server has ended the call, unless it has done so by itself. */
+  async #hangUp() {
+    if (!this.#callPath) return;
     // Outlives the page, so that a closed tab gives its place back at once.
-    if (this.#callPath) this.#server.fetch(this.#callPath, { method: "DELETE", keepalive: true }).catch(() => {});
+    await this.#server.fetch(this.#callPath, { method: "DELETE", keepalive: true }).catch(() => {});
   }
 
   /** @returns {Promise<void>} */
@@ -141,9 +202,12 @@ export class WebRtcTransport extends Emitter {
     let timer;
     const lost = () => {
       this.close();
-      this.emit("close", "The connection was lost.");
+      this.emit("close", "");
     };
-    this.#channel.onclose = lost;
+    this.#channel.onclose = () => {
+      this.#callPath = ""; // the server has ended the call
+      lost();
+    };
     this.#peer.onconnectionstatechange = () => {
       clearTimeout(timer);
       const state = this.#peer.connectionState;

@@ -41,6 +41,7 @@ export class WebSocketTransport extends Emitter {
   #flushing = null;
   /** @type {WebSocket | null} */
   #socket = null;
+  #burst = 0; // bytes that were sent at once at the beginning
   #liveness = new Liveness();
   /** @type {ReturnType<typeof setInterval> | undefined} */
   #checks;
@@ -108,9 +109,19 @@ export class WebSocketTransport extends Emitter {
   #write(event) {
     const socket = this.#socket;
     if (socket?.readyState !== WebSocket.OPEN) return;
-    if (socket.bufferedAmount > STALLED_BYTES) this.#lost("The network does not take any more.");
+    if (socket.bufferedAmount > STALLED_BYTES + this.#burst) this.#lost("The network does not take any more.");
     else socket.send(JSON.stringify(event));
   }
+
+  /** @param {Int16Array<ArrayBuffer>[]} blocks  what was said before there was a connection, in blocks of 20 ms */
+  begin(blocks) {
+    this.#burst = Infinity;
+    for (const pcm of blocks) this.appendAudio(pcm);
+    this.#burst = this.#socket?.bufferedAmount ?? 0;
+  }
+
+  /** Audio goes inside the events: without events there is none. */
+  pause() {}
 
   /** @param {Int16Array<ArrayBuffer>} pcm  20 ms */
   appendAudio(pcm) {

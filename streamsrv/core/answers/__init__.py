@@ -1,1 +1,1 @@
-"""Answers: from a response that is asked for to events and speech."""
+"""Answers: from the request for a response to its events and its speech."""

@@ -18,14 +18,14 @@ from streamsrv.protocol.items import FunctionCallItem, Item, MessageItem, Output
 from streamsrv.protocol.session_object import AudioFormat, MaxOutputTokens
 
 AHEAD_MS = 10_000
-"""Speech is made while less than this waits at the client to be played: most of what is cut off is never made."""
+"""A segment is synthesised while the client has less than this to play: most of what is cut off is never made."""
 WORD_EVENTS = "words.timed"
 """Name under which a client asks for `streamsrv.words.timed` events."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ResponsePlan:
-    """What a response was asked to be; fixed when it is created."""
+    """The options of a response; fixed when it is created."""
 
     id: str
     modality: Literal["audio", "text"]
@@ -187,7 +187,7 @@ class SpokenMessage(_Message):
         self._is_requested = is_requested
         self._space = ""  # between the transcript so far and the next segment
         self._all_text = False
-        self._is_early = False  # the timer was set, as the next segment was not due
+        self._is_early = False  # the timer for the next segment was set
 
     @property
     def complete(self) -> bool:
@@ -196,7 +196,7 @@ class SpokenMessage(_Message):
 
     @property
     def due_ms(self) -> int:
-        """Wall ms at which its next segment is to be synthesised; 0: none waits for that."""
+        """Wall ms at which its next segment is to be synthesised; 0: no segment waits."""
         return self.ledger.play_until_ms - AHEAD_MS if self._waiting and self._speaking is None else 0
 
     def take_text(self, text: str) -> None:
@@ -207,7 +207,7 @@ class SpokenMessage(_Message):
         self._all_text = True
 
     def speak(self, now_ms: int) -> None:
-        """Have the next segment synthesised, if its turn has come."""
+        """Have the next segment synthesised, unless the client has enough to play."""
         while self._waiting and self._speaking is None:
             ahead_ms = self.ledger.play_until_ms - now_ms
             if ahead_ms > AHEAD_MS:

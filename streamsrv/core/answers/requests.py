@@ -1,4 +1,4 @@
-"""What a response is to be and what the language model is asked for it, from its options and the session's. Pure."""
+"""The plan of a response and its request to the language model, from its own options and the session's. Pure."""
 
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
@@ -25,7 +25,7 @@ from streamsrv.protocol.session_object import AudioOutput, Modality, NamedFuncti
 
 @dataclass(frozen=True, slots=True)
 class ModelRequest:
-    """What to ask the model once all its input has words; `items` None: the conversation as it then is."""
+    """A request that waits until no item of its input awaits a transcript; `items` None: the whole conversation."""
 
     instructions: str
     items: list[Item] | None
@@ -39,7 +39,7 @@ class ModelRequest:
         return any(item.id in pending for item in self.items)
 
     def to_generate(self, generation: int, conversation: Conversation) -> Generate:
-        """The question about these items; what is still being said is not in it."""
+        """The effect that asks the model; items that are in progress are left out."""
         items = conversation.items if self.items is None else self.items
         said = [item for item in items if item.status != "in_progress"]
         messages = to_messages(self.instructions, said, conversation.message)
@@ -74,7 +74,7 @@ def _reasoning(options: ResponseOptions, session: Session) -> dict[str, str]:
 def resolve_items(
     given: list[Item | ItemReference] | None, conversation: Conversation, new_id: Callable[[str], str]
 ) -> list[Item] | None:
-    """The items that a response gets as its input, references looked up; raises `ProtocolError`."""
+    """Look up the references in the input of a response, and check its items; raises `ProtocolError`."""
     if given is None:
         return None
     items: list[Item] = []
@@ -95,7 +95,7 @@ def resolve_items(
 def plan_response(
     response_id: str, options: ResponseOptions, session: Session, capabilities: Capabilities
 ) -> ResponsePlan:
-    """Raises `ProtocolError` for an audio output that there is not."""
+    """Merge the options of a response with the session's; raises `ProtocolError` for an invalid audio output."""
     output = _audio_output(options, session, capabilities)
     max_tokens = session.max_output_tokens if options.max_output_tokens is UNSET else options.max_output_tokens
     return ResponsePlan(
@@ -111,7 +111,7 @@ def plan_response(
 
 
 def spoken_as(options: ResponseOptions, session: Session, capabilities: Capabilities) -> SpeechOptions | None:
-    """How a response would be spoken; None: it would be written."""
+    """The speech options of a response; None: it is a written one."""
     if "audio" not in _modalities(options, session):
         return None
     return _speech_options(_audio_output(options, session, capabilities))

@@ -49,9 +49,9 @@ class Response:
         return self._items.generation
 
     def continue_speculation(self, generation: int, *, is_speech_requested: bool) -> None:
-        """Answer with the output of a speculative generation, which was not asked for anything else so far.
+        """Continue with the output of a speculative generation; call it before any output is taken.
 
-        `is_speech_requested`: the synthesis of the first segment of its text was asked for.
+        `is_speech_requested`: the synthesis of its first segment was requested already.
         """
         self._items.generation = generation
         self._is_speech_requested = is_speech_requested
@@ -62,7 +62,7 @@ class Response:
 
     @property
     def idle_since_ms(self) -> int:
-        """Since when a stage owes progress: not while the next segment waits until more of its audio was played."""
+        """Wall ms since which a stage has made no progress; waiting until more was played does not count."""
         due_ms = self.message.due_ms if isinstance(self.message, SpokenMessage) else 0
         return max(self._last_progress_ms, due_ms)
 
@@ -143,7 +143,7 @@ class Response:
         }
 
     def _own_fields(self) -> dict[str, Any]:
-        """What we add to the response: how long each stage took, and which model answered, in place of which."""
+        """The fields that streamsrv adds: how long each stage took, which model answered, and in place of which."""
         fields: dict[str, Any] = {}
         if latencies := self.latency.latencies():
             fields["latency"] = latencies

@@ -1,4 +1,4 @@
-"""All responses of a session: created, waiting for words, generating, interrupted; and what of them was heard. Pure."""
+"""All responses of a session, from their creation until they are done, cancelled, interrupted or failed. Pure."""
 
 from collections.abc import Callable, Collection
 from dataclasses import replace
@@ -23,7 +23,7 @@ from streamsrv.protocol.items import InputText, MessageItem
 from streamsrv.protocol.session_object import Session
 
 STALL_MS = 30_000
-"""A response without any progress for this long has failed."""
+"""A response that makes no progress for this long has failed."""
 MAX_SPECULATIONS = 3
 """Answers begun in the pauses of one turn: each is a request to the model, and later ones are rarely used."""
 MAX_PARALLEL = 8
@@ -31,7 +31,7 @@ MAX_PARALLEL = 8
 
 
 class Responses:
-    """The live responses by generation; a generation that is not among them any more is stale.
+    """Holds the responses in progress by generation; results of any other generation are stale.
 
     `new_id` makes ids from a prefix: of responses, items and function calls.
     """
@@ -49,7 +49,7 @@ class Responses:
         self._output = output_buffer
         self._rate_limit = rate_limit
         self._new_id = new_id
-        self._effects = Collector()  # of the responses, their items and this
+        self._effects = Collector()  # of this and of its responses and their items
         self._generation = 0
         self._live: dict[int, Response] = {}
         self._waiting: dict[int, ModelRequest] = {}
@@ -69,7 +69,7 @@ class Responses:
 
     @property
     def is_active_unheard(self) -> bool:
-        """Whether a response of the conversation is going on of which no audio was sent yet."""
+        """Whether the response in progress of the conversation has sent no audio yet."""
         active = self.active
         return active is not None and not (isinstance(active.message, SpokenMessage) and active.message.ledger.sent_ms)
 
@@ -102,7 +102,7 @@ class Responses:
         return self._effects.take()
 
     def start_ready(self, pending: Collection[str], now_ms: int) -> list[Effect]:
-        """Ask the model for every waiting response whose input has no item among the `pending` ones."""
+        """Ask the model for every waiting response of whose input no item is `pending`, awaiting its transcript."""
         for generation, request in list(self._waiting.items()):
             if request.waits_for(pending, self._conversation):
                 continue
@@ -137,7 +137,7 @@ class Responses:
         return self._effects.take()
 
     def discard_speculation(self) -> list[Effect]:
-        """The turn goes on, or ended with other words."""
+        """Stop the speculative generation, if there is one."""
         self._discard_speculation()
         return self._effects.take()
 
@@ -149,7 +149,7 @@ class Responses:
         return self._effects.take()
 
     def go_on(self, generation: int, now_ms: int) -> list[Effect]:
-        """Enough was played for more of the response to be spoken."""
+        """Have more of the response synthesised: enough was played."""
         response = self._live[generation]
         response.go_on(now_ms)
         self._forget_if_done(response, now_ms)
@@ -174,7 +174,7 @@ class Responses:
     def fail(self, generation: int, failure: Failure, now_ms: int) -> list[Effect]:
         """A stage of the response failed for good: end it and say why."""
         if self._is_speculative(generation):
-            self._discard_speculation()  # a response would ask again
+            self._discard_speculation()  # the response will ask again
         else:
             self._fail(self._live[generation], failure, now_ms)
         return self._effects.take()
@@ -189,7 +189,7 @@ class Responses:
         return self._effects.take()
 
     def interrupt(self, now_ms: int) -> list[Effect]:
-        """The user spoke up: stop answering, and keep in the context only the words that were heard."""
+        """Stop answering: the user interrupts. The conversation keeps only the words that were heard."""
         if self.active is not None:
             self._cancel(self.active, "turn_detected", now_ms)
         self._effects.add(self._output.interrupt(now_ms))
@@ -197,7 +197,7 @@ class Responses:
         return self._effects.take()
 
     def clear_output(self, now_ms: int) -> list[Effect]:
-        """The client wants silence: an answer that still goes on ends. Raises `ProtocolError`."""
+        """Clear the output buffer and cancel the spoken response in progress. Raises `ProtocolError`."""
         self._output.check_clearable()
         if self.active is not None and isinstance(self.active.message, SpokenMessage):
             self._cancel(self.active, "client_cancelled", now_ms)
@@ -215,7 +215,7 @@ class Responses:
         return []
 
     def check_progress(self, generation: int, now_ms: int) -> list[Effect]:
-        """End a response that made no progress within `STALL_MS`; if it did, or none is due, look again later."""
+        """Fail a response that made no progress within `STALL_MS`; otherwise set the timer again."""
         idle_ms = 0 if generation in self._waiting else now_ms - self._live[generation].idle_since_ms
         if idle_ms < STALL_MS:
             return [SetTimer(ResponseTimeout(generation), STALL_MS - idle_ms)]
@@ -236,7 +236,7 @@ class Responses:
             self._effects.emit(RecordSpeculation(speculation.tokens, used=False))
 
     def _continue(self, speculation: Speculation, response: Response, now_ms: int) -> None:
-        """The speculation answers the turn: give the response what is there, under the speculation's generation."""
+        """Give the response the output of the speculation so far, and its generation."""
         self._speculation = None
         self._rate_limit.give_back(now_ms)  # the response was counted, too
         generation = speculation.generation

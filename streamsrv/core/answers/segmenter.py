@@ -9,11 +9,11 @@ import re
 from dataclasses import dataclass, replace
 
 FIRST_CLAUSE_WORDS = 3
-"""The first segment ends at a clause mark from this many words on,"""
+"""The first segment ends at a clause mark from this many words on."""
 FIRST_PHRASE_WORDS = 6
-"""before a word that begins a phrase from this many on,"""
+"""The first segment ends before a word that begins a phrase from this many words on."""
 MAX_FIRST_WORDS = 10
-"""and anywhere after this many."""
+"""The first segment ends after this many words at the latest."""
 LONG_CHARACTERS = 200
 """A sentence longer than this is cut at its last clause mark, and anywhere at twice this length."""
 MAX_SOUND = 500

@@ -1,7 +1,7 @@
-"""An answer that is begun before the turn has ended, in case it ends with the same words. Pure.
+"""A speculative answer: begun in a pause, and used if the turn ends with the words heard so far. Pure.
 
-Nothing of it is visible: no event is sent, no item exists, no tool runs. What the model and the synthesiser give is
-kept until the turn ends. Then a response continues it, as if it had all arrived at that moment, or it is discarded.
+It is not visible: no event is sent, no item is added, no tool runs. The output of the model and the synthesiser is kept
+until the turn ends. Then a response continues it, as if it had all arrived at that moment, or it is discarded.
 """
 
 import re
@@ -19,7 +19,7 @@ _NOT_WORDS = re.compile(r"[^\w\s]")
 
 @dataclass(slots=True)
 class Speculation:
-    """`asked` is what the model was asked, with the words that were guessed as its last message."""
+    """`asked` is what the model was asked, with the words heard so far as its last message."""
 
     asked: Generate
     speech: SpeechOptions | None
@@ -43,7 +43,7 @@ class Speculation:
 
     @property
     def tokens(self) -> int:
-        """What it cost so far: tokens as the model counts them, else the number of its deltas."""
+        """Tokens used so far, as the model counts them; until it does, the number of deltas."""
         used = [delta.input_tokens + delta.output_tokens for delta in self.deltas if isinstance(delta, Usage)]
         return used[-1] if used else len(self.deltas)
 
@@ -70,7 +70,7 @@ class Speculation:
         return [Synthesize(self.generation, text, self.speech)]
 
     def answers(self, question: Generate, speech: SpeechOptions | None) -> bool:
-        """Whether this answers the question: the same, but for case and punctuation of the last words."""
+        """Whether it answers this question: the messages differ at most in case and punctuation of the last one."""
         if (question.tools, question.options, speech) != (self.asked.tools, self.asked.options, self.speech):
             return False
         return _same_messages(question.messages, self.asked.messages)

@@ -1,1 +1,1 @@
-"""What is being played, and what of it was heard."""
+"""Playback: which audio is played, and which words of it were heard."""

@@ -22,7 +22,7 @@ class PlacedWord:
 
 
 class PlaybackLedger:
-    """Keeps, for one spoken item, text and audio side by side.
+    """Tracks which text of one spoken item belongs to which audio.
 
     Audio is counted as sent; what of it was played is known from the client's reports, or, without reports, estimated
     by assuming that the client plays what it receives at once and in real time. While playback is held its time stands
@@ -106,7 +106,7 @@ class PlaybackLedger:
         return self._stopped_ms is not None
 
     def play_after(self, until_ms: int) -> None:
-        """The client plays something else until then (wall ms)."""
+        """Its playback starts at this wall ms at the earliest: the client plays something else until then."""
         self._starts_ms = until_ms - self._held_ms
 
     def hold(self, now_ms: int) -> None:
@@ -126,7 +126,7 @@ class PlaybackLedger:
 
     @property
     def reported(self) -> bool:
-        """Whether the client said anything of how far it is."""
+        """Whether the client ever reported its playback."""
         return self._reported_ms is not None
 
     def played_ms(self, now_ms: int) -> int:

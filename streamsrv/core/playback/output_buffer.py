@@ -1,4 +1,4 @@
-"""The output audio buffer: which answers are being played, held or dropped, and what of them was heard. Pure."""
+"""The output audio buffer: which answers are played, held or dropped, and which words were heard. Pure."""
 
 from streamsrv.core.answers.output_items import SpokenMessage
 from streamsrv.core.conversation import Conversation
@@ -8,18 +8,18 @@ from streamsrv.protocol.errors import ProtocolError
 from streamsrv.protocol.session_object import Session
 
 ECHO_DELAY_MS = 1000
-"""From the time at which something is played, as far as we know, until its echo has been heard."""
+"""Longest time from the estimated playback of audio until its echo arrives."""
 TRUNCATION_TOLERANCE_MS = 20
-"""A client may be so far beyond the end of an item: it counts in frames of 20 ms."""
+"""How far beyond the end of an item a client may truncate: it counts in frames of 20 ms."""
 HOLD_EVENTS = "playback.hold"
 """Name under which a client asks to be told to hold, resume and clear its playback; it then reports what it plays."""
 
 
 class OutputBuffer:
-    """Keeps the ledger of every spoken item, and the conversation's items to what was heard of them.
+    """Keeps the ledger of every spoken item, and trims items of the conversation to the words that were heard.
 
-    Who holds playback: the transport (`held_by_transport`), a client that asked for `playback.hold`, or a stock client,
-    which plays what it gets. The first two can hold and resume, and say where they were cut off.
+    Playback is held by the transport (`held_by_transport`) or by a client that asked for `playback.hold`: these can
+    hold and resume it, and report where it was cut off. A stock client plays what it gets.
     """
 
     def __init__(self, conversation: Conversation, *, held_by_transport: bool = False) -> None:
@@ -30,7 +30,7 @@ class OutputBuffer:
         self._response_ids: dict[str, str] = {}  # by item, until its playback has ended
         self._playing: list[str] = []  # items to trim when the user speaks up, in the order in which they are played
         self._started: set[str] = set()  # responses of which something is played by the transport
-        self._deleted: set[str] = set()  # items that are not in the conversation any more, and may still be heard
+        self._deleted: set[str] = set()  # deleted items that may still be playing
         self._is_held = False
 
     def configure(self, session: Session) -> None:
@@ -56,11 +56,11 @@ class OutputBuffer:
         return self._is_held or self.play_until_ms > now_ms
 
     def may_echo(self, now_ms: int) -> bool:
-        """Whether what a microphone hears now may be what was played: it takes its time to arrive."""
+        """Whether the microphone may pick up an echo of the playback, which arrives late."""
         return self.is_playing(now_ms - ECHO_DELAY_MS)
 
     def words_played(self, now_ms: int) -> str:
-        """What was heard of the answers that are playing or were last."""
+        """The words that were played of the answers that are playing or were played last."""
         ledgers = [self._ledgers[item_id] for item_id in self._playing]
         return " ".join(ledger.heard_text(ledger.played_ms(now_ms)) for ledger in ledgers)
 
@@ -121,7 +121,7 @@ class OutputBuffer:
         if ledger is None:
             raise ProtocolError(
                 "item_truncate_invalid_item_id",
-                f"Error: only spoken assistant messages can be truncated, and '{item_id}' is none.",
+                f"Error: only spoken assistant messages can be truncated; '{item_id}' is not one.",
                 "item_id",
             )
         limit_ms = ledger.sent_ms if ledger.truncated_ms is None else ledger.truncated_ms
@@ -177,7 +177,7 @@ class OutputBuffer:
             self._trim_to_heard(message.item.id, ledger.sent_ms)
 
     def forget(self, item_id: str) -> None:
-        """An item was deleted: what is heard of it does not matter any more, but it plays on until it is stopped."""
+        """An item was deleted: it is not trimmed any more, but it plays until it is stopped."""
         if item_id in self._playing:
             self._deleted.add(item_id)
         else:
@@ -194,7 +194,7 @@ class OutputBuffer:
         return [*self._control(ClearPlayback(), "streamsrv.playback.clear"), *cleared]
 
     def _control(self, effect: HoldPlayback | ResumePlayback | ClearPlayback, event_type: str) -> list[Effect]:
-        """Ask those who hold playback: the transport by an effect, the client by an event."""
+        """Control playback by an effect for the transport, or by an event for the client."""
         if self._held_by_transport:
             return [effect]
         return [send_event(event_type)] if self._held_by_client else []

@@ -1,4 +1,4 @@
-"""Speech while a reply plays: does the user interrupt, or only murmur along? Pure."""
+"""Speech while a reply plays: does the user interrupt, or is it a backchannel, a noise or an echo? Pure."""
 
 import re
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ BACKCHANNEL_PHRASES = frozenset(("i see", "got it", "go on"))
 STOPS = frozenset("cancel enough hey hold no pause quiet silence stop wait".split())
 """Words that call for silence."""
 CERTAIN_MS = 900
-"""Speech that goes on for this long is no murmur, whatever the recogniser makes of it."""
+"""Speech that lasts this long is not a backchannel, whatever the recogniser finds in it."""
 NOISE_MS = 200
 """A sound shorter than this, in which no word is found, was a click or a cough."""
 WORDS_DUE_MS = 400
@@ -26,7 +26,7 @@ ECHO_SHARE = 0.8
 ECHO_QUIETER_DB = 6.0
 """One word that was just played is our own voice if it is this much quieter than the user is, else the user's."""
 ECHO_OUTLASTS_HOLD_MS = 450
-"""An echo ends so long after we hold our voice: it is on its way through buffers and the room. A person goes on."""
+"""An echo ends within this time after playback is held: buffers and the room delay it. A person goes on."""
 OVER_ECHO_DB = 3.0
 """Speech over an echo is this much louder than that was at most."""
 ECHO_OVER_MS = 250
@@ -70,14 +70,14 @@ class Overlap:
 
 
 def classify(overlap: Overlap) -> Verdict:
-    """Judge speech that began while a reply played."""
-    verdict = _judge_words(overlap)
+    """Classify speech that began while a reply played."""
+    verdict = _classify_words(overlap)
     if verdict is Verdict.INTERRUPTED and _may_be_echo(overlap):
         return Verdict.DISREGARDED if overlap.pause_ms >= ECHO_OVER_MS else Verdict.UNDECIDED
     return verdict
 
 
-def _judge_words(overlap: Overlap) -> Verdict:
+def _classify_words(overlap: Overlap) -> Verdict:
     words, speech_ms, pause_ms = _words(overlap.text), overlap.speech_ms, overlap.pause_ms
     if _is_echo(words, overlap):
         return Verdict.DISREGARDED if overlap.at_pause else Verdict.UNDECIDED
@@ -92,10 +92,10 @@ def _judge_words(overlap: Overlap) -> Verdict:
 
 
 def _may_be_echo(overlap: Overlap) -> bool:
-    """Whether it may be an echo that the words do not betray: it did not outlast the reply that was held.
+    """Whether it may be an echo that its words do not show: it ended with the reply that was held.
 
-    Where the reply is not held any more because of its echo, what is no louder than that is more of it. Not an echo is
-    what is as loud as the user, and a call to stop that the reply does not contain.
+    If the reply is not held any more because of its echo, speech that is no louder than the echo counts as echo.
+    Speech as loud as the user, and a call to stop that the reply does not contain, are not an echo.
     """
     if overlap.since_hold_ms is None:
         is_like_echo = overlap.over_echo_db is not None and overlap.over_echo_db < OVER_ECHO_DB

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 ONSET_MARGIN = 0.15
-"""A sound that may begin a turn goes on down to this far below the threshold. In a turn there is no such margin: after
+"""Before a turn, a sound continues down to this far below the threshold. In a turn there is no such margin: after
 the last word a detector's probability sinks slowly, and each frame of that would be added to the wait."""
 
 

@@ -38,11 +38,11 @@ class IdleTimer:
         return self.stop() if self._timeout_ms is None else []
 
     def stop(self) -> list[Effect]:
-        """The user speaks, or is answered."""
+        """Clear the timer: the user speaks, or is answered."""
         return [ClearTimer(IdleTimeout())]
 
     def take_noise(self) -> None:
-        """What the user seemed to say was nothing."""
+        """What seemed to be a turn was a noise."""
         self._was_noise = True
 
     def watch(self, now_ms: int) -> list[Effect]:
@@ -67,7 +67,7 @@ class IdleTimer:
         return self._timeout_ms is not None and not self._is_busy and not self._early_ms(self._timeout_ms, now_ms)
 
     def postpone(self, now_ms: int) -> list[Effect]:
-        """The timer fired before it can be told whether the user is silent: set it again, unless somebody speaks."""
+        """Set the timer again if it fired too early, unless the user speaks or is answered."""
         if self._timeout_ms is None or self._is_busy:
             return []
         early_ms = self._early_ms(self._timeout_ms, now_ms)

@@ -86,7 +86,7 @@ class InputBuffer:
     def configure(self, options: AudioInput) -> None:
         """The session's input options changed; what is in the buffer stays."""
         if (options.turn_detection is None) is not (self._options.turn_detection is None):
-            self._detector.end_turn()  # its beginning was announced, or not, by other rules
+            self._detector.end_turn()  # with and without turn detection, turns are announced differently
         self._options = options
         self._detector.configure(_turn_options(options.turn_detection))
 
@@ -226,7 +226,7 @@ class InputBuffer:
 
 
 def recognition_options(options: AudioInput) -> RecognitionOptions:
-    """What the client said about its speech."""
+    """The recognition options that follow from the session's."""
     transcription = options.transcription
     if transcription is None:
         return RecognitionOptions()

@@ -1,4 +1,4 @@
-"""How loud the user is, and how loud the echo of our own voice, to tell one from the other. Pure."""
+"""Loudness of the user and of the echo of the replies, to tell one from the other. Pure."""
 
 _TURN_WEIGHT = 0.5
 """Share of the last turn in what is usual: people move, and microphones adapt."""
@@ -11,7 +11,7 @@ class Loudness:
 
     def __init__(self) -> None:
         self._usual_db: float | None = None
-        self._echo_db: float | None = None  # its loudest frame: what was heard of it are mostly its soft beginnings
+        self._echo_db: float | None = None  # its loudest frame, as mostly its soft beginning is heard
         self._now_db: float | None = None
         self._peak_db: float | None = None
         self._sum_db = 0.0
@@ -45,13 +45,13 @@ class Loudness:
         self.discard()
 
     def end_echo(self) -> None:
-        """The speech was our own."""
+        """The speech was an echo of the reply."""
         peaks_db = [peak_db for peak_db in (self._echo_db, self._peak_db) if peak_db is not None]
         self._echo_db = max(peaks_db, default=None)
         self.discard()
 
     def discard(self) -> None:
-        """The speech was nobody's."""
+        """The speech was a backchannel or a noise: it does not count."""
         self._sum_db, self._frames, self._now_db, self._peak_db = 0.0, 0, None, None
 
 

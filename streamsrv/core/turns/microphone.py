@@ -10,7 +10,7 @@ recording as fast as it can, and no silence after it, is not waited for longer."
 
 
 class Microphone:
-    """Follows at which pace audio comes.
+    """Tracks how fast audio arrives.
 
     Clients send pieces of any length when they have recorded them: the next one is due when as much time has passed as
     the last one holds.
@@ -27,5 +27,5 @@ class Microphone:
         self._due_ms = min(max(self._due_ms, now_ms) + duration_ms, now_ms + max(duration_ms, MAX_LEAD_MS))
 
     def muted_in_ms(self, now_ms: int) -> int:
-        """After how much more silence it counts as muted; 0: it is."""
+        """Ms until it counts as muted if no audio arrives; 0: it is muted."""
         return max(0, self._due_ms + self.muted_ms - now_ms)

@@ -210,7 +210,7 @@ def _is_spelling(words: Sequence[str]) -> bool:
 
 
 def _is_dictation(words: Sequence[str]) -> bool:
-    """Whether the words end in a number. A small one that is the whole turn is an answer; "that one" is none."""
+    """Whether the words end in a number. A small one that is the whole turn is an answer; "that one" is not one."""
     last = words[-1]
     if len(words) == 1:
         return last.isdigit() and len(last) > _MAX_QUANTITY
@@ -236,7 +236,7 @@ def _is_dependent(words: Sequence[str]) -> bool:
 
 
 def _is_listing(sentence: str) -> bool:
-    """Whether the last of several items is short and no "and" or "or" announced it as the last. ", I think" is none."""
+    """Whether the last of several items is short, and no "and" or "or" comes before it. ", I think" is not an item."""
     *before, last = sentence.split(",")
     item, first = _WORD.findall(last), _WORD.findall(before[0]) if before else []
     is_item = 1 <= len(item) <= _MAX_ITEM and item[0] not in ("and", "or") and item[0] not in _PRONOUNS

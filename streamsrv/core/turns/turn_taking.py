@@ -1,4 +1,4 @@
-"""Who speaks: turns of the user, from voice activity, words and what is being played. Pure."""
+"""Turn taking: who speaks, from voice activity, words and what is being played. Pure."""
 
 from dataclasses import dataclass, replace
 
@@ -18,11 +18,11 @@ from streamsrv.engines.asr.base import Transcript
 from streamsrv.protocol.session_object import AudioInput, SemanticVad, Session
 
 MAX_FALSE_HOLDS = 3
-"""A reply that was held for nothing so often since the last turn is held no more: an echo would make it stutter."""
+"""After so many false interruptions since the last turn a reply is not held any more: an echo would make it stutter."""
 IMMEDIATE_MS = 2000
-"""For so long after speech and answers each frame is still wanted at once: users go on, and answers are being made."""
+"""Each frame is still processed at once for so long after speech and answers: users often go on."""
 MIN_PREDICTION_PAUSE_MS = 64
-"""A pause this long is shown to the end-of-turn model. In a longer one Smart Turn tells ends from pauses no better."""
+"""The end-of-turn model is asked in a pause of this length; longer pauses do not improve its result."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +63,7 @@ class TurnTaking:
         self._output = output_buffer
         self._loudness = Loudness()
         self._options = AudioInput()
-        self._captioned = False  # viewers read along: turns must not grow for minutes
+        self._captioned = False  # turns must not last minutes, as viewers get final text when they end
         self._candidate: Transcript | None = None  # what was recognised of speech that may be an interruption
         self._speech_at_hold_ms: int | None = None  # how much of it came before the reply was held
         self._false_holds = 0  # since the last turn
@@ -80,11 +80,11 @@ class TurnTaking:
 
     @property
     def is_undecided(self) -> bool:
-        """Whether somebody speaks who may not want to interrupt: nothing of it is told to the client yet."""
+        """Whether there is a candidate: speech of which the client is not told until it is found to be a turn."""
         return self._candidate is not None
 
     def hear(self, frame: FrameHeard, now_ms: int) -> list[TurnDecision]:
-        """Take a frame; return what to do, in order: what it changed comes last."""
+        """Take a frame; return its effects, then what changed."""
         decided = self._hear(frame, now_ms)
         return [*self._pace_frames(frame.until_ms, now_ms), *decided]
 
@@ -127,7 +127,7 @@ class TurnTaking:
         return self._output.resume(now_ms)
 
     def check_microphone(self, now_ms: int) -> list[TurnDecision]:
-        """The microphone timer fired: end the turn if no audio comes any more, as audio time then stands still."""
+        """The microphone timer fired: end the turn if the microphone is muted, as audio time then stands still."""
         if not self._input.speaking and not self._held_at_onset:
             return []
         if self._microphone.muted_in_ms(now_ms):
@@ -141,7 +141,7 @@ class TurnTaking:
         return SetTimer(MicrophoneTimeout(), self._microphone.muted_in_ms(now_ms))
 
     def _follow_pause(self) -> list[Effect]:
-        """Notice where pauses begin and end: evidence is about one pause."""
+        """Track the pauses of a turn: start the evidence on each anew, and ask the end-of-turn model."""
         effects: list[Effect] = []
         before_ms = self._pause_ms
         self._pause_ms = self._input.pause_ms if self._input.speaking else 0
@@ -159,7 +159,7 @@ class TurnTaking:
         return effects
 
     def _consider(self, evidence: Evidence) -> None:
-        """With `semantic_vad`, what is known decides how long the pause may last."""
+        """With `semantic_vad`, set how long the pause may last from the evidence on it."""
         self._evidence = evidence
         detection = self._options.turn_detection
         if isinstance(detection, SemanticVad) and self._input.pausing:
@@ -186,7 +186,7 @@ class TurnTaking:
         return [*self.drop_candidate(now_ms), ClearTimer(MicrophoneTimeout())]
 
     def _pace_frames(self, until_ms: int, now_ms: int) -> list[Effect]:
-        """A frame may wait a little for the next ones where none is expected to end a pause or interrupt an answer."""
+        """Let frames be processed a few together while none can end a pause or interrupt an answer."""
         if self._input.speech or self._input.recognizing or self._may_overlap(now_ms):
             self._eventful_ms = until_ms
         immediate = until_ms - self._eventful_ms < IMMEDIATE_MS

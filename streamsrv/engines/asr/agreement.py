@@ -3,7 +3,7 @@
 Pure. After Macháček, Dabre and Bojar, "Turning Whisper into Real-Time Transcription System" (2023).
 """
 
-from streamsrv.text.words import bare, prefix_distances
+from streamsrv.text.words import alignment_distances, bare
 
 Words = tuple[str, ...]
 
@@ -64,6 +64,6 @@ def _align(known: Words, words: Words) -> tuple[int, int]:
 
     A hypothesis may revise words that were given out, and split or join them ("every one"): counting is not enough.
     """
-    distances = prefix_distances(known, words)
+    distances = alignment_distances(known, words)
     distance, _, length = min((distance, abs(length - len(known)), length) for length, distance in enumerate(distances))
     return distance, length

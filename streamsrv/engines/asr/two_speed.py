@@ -22,7 +22,7 @@ from streamsrv.engines.asr.pause_gate import MAX_MS, Frame, HeldSpeech, Pace
 from streamsrv.engines.catalogue import ModelEntry
 from streamsrv.engines.loading import LoadContext
 from streamsrv.errors import EngineError, Unavailable
-from streamsrv.text.words import join_words, prefix_distances, split_words
+from streamsrv.text.words import alignment_distances, join_words, split_words
 
 logger = logging.getLogger(__name__)
 
@@ -282,6 +282,6 @@ class TwoSpeedStream:
 def continuation(stable: str, text: str) -> str:
     """What of `text` follows the words that come nearest to `stable`."""
     known, words = split_words(stable), split_words(text)
-    distances = prefix_distances(known, words)
+    distances = alignment_distances(known, words)
     heard = min(range(len(distances)), key=lambda length: (distances[length], abs(length - len(known))))
     return join_words(words[heard:])

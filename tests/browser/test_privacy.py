@@ -1,0 +1,184 @@
+"""When the microphone is opened, and who gets what it hears."""
+
+import re
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from assistant import Assistant
+from pages import FOLDER, Pages
+from server_process import ServerProcess
+from waiting import until
+
+StartServer = Callable[..., ServerProcess]
+COUNTED = "counted_microphone.js"
+
+
+def requests(page: Page) -> list[str]:
+    return page.evaluate("microphoneRequests")
+
+
+def open_counted(pages: Pages, server: ServerProcess, **options: Any) -> Assistant:
+    return Assistant(pages.open(server.url, script=COUNTED, **options))
+
+
+def expect_answer(assistant: Assistant, count: int = 1) -> None:
+    expect(assistant.replies).to_have_count(count)
+    expect(assistant.replies.last).to_contain_text(re.compile(r"Assistant: \w"))
+
+
+@pytest.mark.parametrize("preference", ["ask", "allowed"])
+def test_writing_opens_no_microphone_where_the_server_cannot_hear(
+    own_server: StartServer, pages: Pages, preference: str
+) -> None:
+    server = own_server(recognizer="none")
+    page = pages.context().new_page()
+    page.add_init_script(path=FOLDER / COUNTED)
+    page.add_init_script(f"""localStorage.setItem("streamsrv.assistant", '{{"browserRecognition": "{preference}"}}')""")
+    page.goto(server.url)
+    assistant = Assistant(page)
+    assistant.write("Say hello.")
+    expect_answer(assistant)
+    expect(page.locator("#consent-dialog")).to_be_hidden()
+    assert requests(page) == []
+
+
+def test_writing_opens_no_microphone_while_the_server_is_away_and_when_it_is_back(
+    own_server: StartServer, pages: Pages
+) -> None:
+    server = own_server()
+    assistant = open_counted(pages, server)
+    server.stop()
+    pages.allow("ERR_CONNECTION_REFUSED")
+    assistant.write("Say hello.")
+    notice = assistant.notice("The server cannot be reached")
+    expect(notice).to_be_visible()
+    expect(assistant.questions).to_have_count(1)
+    assert requests(assistant.page) == []
+    server.start()
+    notice.get_by_role("button", name="Try again").click()
+    expect_answer(assistant)
+    assert requests(assistant.page) == []
+
+
+def test_writing_opens_no_microphone_when_the_server_asks_for_a_key(own_server: StartServer, pages: Pages) -> None:
+    server = own_server(api_keys="sk-local-1")
+    pages.allow("401")
+    assistant = open_counted(pages, server)
+    assistant.write("Say hello.")
+    assistant.page.get_by_label("Key", exact=True).fill("sk-local-1")
+    assistant.page.get_by_role("button", name="Connect", exact=True).click()
+    expect_answer(assistant)
+    assert requests(assistant.page) == []
+
+
+def test_writing_opens_no_microphone_after_a_lost_connection(own_server: StartServer, pages: Pages) -> None:
+    server = own_server()
+    pages.allow("ERR_CONNECTION|WebSocket connection|Failed to load resource")
+    assistant = open_counted(pages, server)
+    assistant.write("Say hello.")
+    expect_answer(assistant)
+    server.kill()
+    expect(assistant.notice("lost")).to_be_visible()
+    assistant.write("Are you there?")
+    server.start()
+    expect_answer(assistant, 2)
+    assert requests(assistant.page) == []
+
+
+def test_settings_and_modes_open_no_microphone(server: ServerProcess, pages: Pages) -> None:
+    assistant = open_counted(pages, server)
+    page = assistant.page
+    assistant.write("Say hello.")
+    expect_answer(assistant)
+    page.get_by_text("Push to talk").click()
+    assistant.write("Say hello again.")
+    page.get_by_text("Hands-free").click()
+    page.get_by_role("button", name="Settings").click()
+    page.get_by_label("Speak the replies").uncheck()
+    page.locator("select[name=deviceId]").evaluate(
+        """select => { select.append(new Option("Other", "other")); select.value = "other";
+                       select.dispatchEvent(new Event("change", { bubbles: true })); }"""
+    )
+    page.get_by_role("dialog").get_by_role("button", name="Close").click()
+    page.get_by_role("button", name="New conversation").click()
+    assistant.write("And once more.")
+    expect_answer(assistant)
+    assert requests(page) == []
+
+
+def test_the_browser_s_recogniser_is_asked_for_before_it_is_used_and_the_answer_is_kept(
+    own_server: StartServer, pages: Pages
+) -> None:
+    server = own_server(recognizer="none")
+    assistant = open_counted(pages, server)
+    page = assistant.page
+    assistant.talk.click()
+    dialog = page.get_by_role("dialog")
+    expect(dialog).to_contain_text("goes to the company that makes your browser")
+    assert requests(page) == []
+    dialog.get_by_role("button", name="Use the browser's recognition").click()
+    expect(assistant.activity).to_have_text("Listening")
+    until(lambda: requests(page) == ["recogniser"], "the browser's recogniser is started")
+    page.reload()
+    assistant.talk.click()
+    expect(assistant.activity).to_have_text("Listening")
+    assert requests(page) == ["recogniser"], "asked for once"
+
+
+def test_who_refuses_the_browser_s_recogniser_types_and_can_change_that_in_the_settings(
+    own_server: StartServer, pages: Pages
+) -> None:
+    server = own_server(recognizer="none")
+    assistant = open_counted(pages, server)
+    page = assistant.page
+    assistant.talk.click()
+    page.get_by_role("button", name="Only type").click()
+    expect(assistant.path).to_contain_text("typing only")
+    assistant.write("Say hello.")
+    expect_answer(assistant)
+    page.reload()
+    assistant.talk.click()
+    expect(assistant.path).to_contain_text("typing only")
+    assert requests(page) == []
+    page.get_by_role("button", name="Settings").click()
+    page.get_by_label("The browser's own speech recognition").select_option("allowed")
+    page.get_by_role("dialog").get_by_role("button", name="Close").click()
+    expect(assistant.activity).to_have_text("Listening")
+    assert requests(page) == ["recogniser"]
+
+
+def test_without_a_server_the_browser_s_recogniser_is_asked_for_too(own_server: StartServer, pages: Pages) -> None:
+    server = own_server()
+    assistant = open_counted(pages, server)
+    server.stop()
+    pages.allow("ERR_CONNECTION_REFUSED")
+    assistant.talk.click()
+    expect(assistant.page.get_by_role("dialog")).to_contain_text("company that makes your browser")
+    assert "recogniser" not in requests(assistant.page)
+
+
+def test_the_page_works_where_site_data_is_blocked(server: ServerProcess, pages: Pages) -> None:
+    context = pages.context()
+    context.add_init_script(
+        """for (const name of ["localStorage", "sessionStorage"]) {
+             Object.defineProperty(window, name, { get() { throw new DOMException("denied", "SecurityError"); } });
+           }"""
+    )
+    page = context.new_page()
+    page.goto(server.url)
+    assistant = Assistant(page)
+    page.get_by_role("button", name=re.compile("Dark or light|Switch to")).click()
+    assistant.choose_connection("WebSocket")
+    assistant.write("Say hello.")
+    expect_answer(assistant)
+    viewer = context.new_page()
+    viewer.goto(f"{server.url}/captions/blocked")
+    expect(viewer.get_by_text("Waiting for the speaker")).to_be_visible()
+    viewer.get_by_role("button", name="Larger text").click()
+    speaker = context.new_page()
+    speaker.goto(f"{server.url}/captions/blocked/speak")
+    speaker.get_by_role("button", name="Start captions").click()
+    expect(speaker.get_by_role("button", name="Stop captions")).to_be_visible()

@@ -1,0 +1,20 @@
+/** Asks, before the browser's own recogniser is used for the first time. The answer is kept, and can be changed in the settings. */
+
+import { byId } from "./elements.js";
+import { keepPreferences } from "./preferences.js";
+
+export class ConsentDialog {
+  #dialog = byId("consent-dialog", HTMLDialogElement);
+
+  /** @param {import("../lib/voice-session.js").VoiceSession} session */
+  constructor(session) {
+    session.on("consent", () => this.#dialog.open || this.#dialog.showModal());
+    this.#dialog.addEventListener("close", () => {
+      const { returnValue } = this.#dialog;
+      this.#dialog.returnValue = "";
+      if (returnValue !== "allowed" && returnValue !== "refused") return; // asked again next time
+      keepPreferences({ browserRecognition: returnValue });
+      session.configure({ browserRecognition: returnValue });
+    });
+  }
+}
