@@ -14,13 +14,14 @@ from numpy.typing import NDArray
 
 from streaming_wer import MeasuredScheduler
 from streamsrv.audio.files import read_audio
+from streamsrv.audio.rates import SPEECH_RATE_HZ
 from streamsrv.core.turns.endpointing import Evidence
-from streamsrv.engines.asr.base import SAMPLE_RATE, RecognitionOptions, Transcript
+from streamsrv.engines.asr.base import RecognitionOptions, Transcript
 from streamsrv.engines.asr.incremental import IncrementalRecognizer
 from streamsrv.engines.catalogue import load_catalogue
 from streamsrv.engines.loading import LoadContext, load_engine
 from streamsrv.engines.turn.base import TurnModel
-from streamsrv.engines.vad.base import FRAME_MS, FRAME_SAMPLES, Vad
+from streamsrv.engines.vad.base import FRAME_MS, VAD_FRAME_SAMPLES, Vad
 from streamsrv.engines.weights import ModelStore
 from streamsrv.inference.scheduler import Priority
 from streamsrv.text.words import prefix_distances, split_words
@@ -82,7 +83,7 @@ class Listener:
 
     async def hear(self, entry: dict[str, Any], folder: Path) -> list[Pause]:
         """All pauses of one recording that can be judged."""
-        frames = with_silence(read_audio(folder / entry["audio"], SAMPLE_RATE))
+        frames = with_silence(read_audio(folder / entry["audio"], SPEECH_RATE_HZ))
         speech = speech_frames(self._vad.open().probabilities(frames))
         runs = speech_runs(speech)
         speakers = read_rttm(folder / entry["rttm"]) if "rttm" in entry else []
@@ -171,9 +172,10 @@ class Listener:
 
 def with_silence(pcm: NDArray[np.int16]) -> Frames:
     """The recording in frames, with a second of noise as loud as its quietest parts behind it."""
-    frames = pcm[: len(pcm) // FRAME_SAMPLES * FRAME_SAMPLES].reshape(-1, FRAME_SAMPLES)
+    frames = pcm[: len(pcm) // VAD_FRAME_SAMPLES * VAD_FRAME_SAMPLES].reshape(-1, VAD_FRAME_SAMPLES)
     level = np.percentile(np.sqrt(np.mean(np.square(frames.astype(np.float64)), axis=1)), 5)
-    noise = np.random.default_rng(0).standard_normal((SAMPLE_RATE // FRAME_SAMPLES, FRAME_SAMPLES)) * max(level, 1)
+    second = (SPEECH_RATE_HZ // VAD_FRAME_SAMPLES, VAD_FRAME_SAMPLES)
+    noise = np.random.default_rng(0).standard_normal(second) * max(level, 1)
     return np.concatenate([frames, noise.astype(np.int16)])
 
 

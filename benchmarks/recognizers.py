@@ -27,13 +27,14 @@ from numpy.typing import NDArray
 
 from live import machine
 from streamsrv.audio.files import read_audio
+from streamsrv.audio.rates import SPEECH_RATE_HZ
 from streamsrv.core.answers.speculation import same_words
-from streamsrv.engines.asr.base import SAMPLE_RATE, RecognitionOptions, Recognizer, Transcript
+from streamsrv.engines.asr.base import RecognitionOptions, Recognizer, Transcript
 from streamsrv.engines.asr.two_speed import TwoSpeedRecognizer
 from streamsrv.engines.asr.word_errors import WordErrors, count_word_errors
 from streamsrv.engines.catalogue import load_catalogue
 from streamsrv.engines.loading import EngineLoader
-from streamsrv.engines.vad.base import FRAME_MS, FRAME_SAMPLES
+from streamsrv.engines.vad.base import FRAME_MS, VAD_FRAME_SAMPLES
 from streamsrv.engines.weights import ModelStore
 from streamsrv.inference.scheduler import Priority, Scheduler
 
@@ -156,7 +157,7 @@ async def recognize(recognizer: Recognizer, recording: Recording, silence_ms: in
 
     async with aclosing(recognizer.open(RecognitionOptions(language="en"))) as stream:
         reading = asyncio.ensure_future(read())
-        silence = np.zeros((silence_ms // FRAME_MS, FRAME_SAMPLES), np.int16)
+        silence = np.zeros((silence_ms // FRAME_MS, VAD_FRAME_SAMPLES), np.int16)
         speech = np.append(recording.speech, np.zeros(len(silence), bool))
         for number, (frame, is_speech) in enumerate(zip([*recording.frames, *silence], speech, strict=True), start=1):
             await asyncio.sleep(started + number * FRAME_MS / 1000 - loop.time())
@@ -227,8 +228,8 @@ def read_recordings(manifest: Path, loader: EngineLoader) -> list[Recording]:
             if entry.get("score_wer", True) and entry["text"]
         ]
         for entry in scored[:: max(1, len(scored) // limit)][:limit]:
-            pcm = read_audio(manifest.parent / entry["audio"], SAMPLE_RATE)
-            frames = np.pad(pcm, (0, -len(pcm) % FRAME_SAMPLES)).reshape(-1, FRAME_SAMPLES)
+            pcm = read_audio(manifest.parent / entry["audio"], SPEECH_RATE_HZ)
+            frames = np.pad(pcm, (0, -len(pcm) % VAD_FRAME_SAMPLES)).reshape(-1, VAD_FRAME_SAMPLES)
             speech = np.array(vad.open().probabilities(frames)) >= SPEECH
             if speech.any():
                 end = int(np.flatnonzero(speech)[-1]) + 1

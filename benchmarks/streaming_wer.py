@@ -25,12 +25,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from streamsrv.audio.files import read_audio
-from streamsrv.engines.asr.base import SAMPLE_RATE, RecognitionOptions, RecognitionStream, Transcript, Word
+from streamsrv.audio.rates import SPEECH_RATE_HZ
+from streamsrv.engines.asr.base import RecognitionOptions, RecognitionStream, Transcript, Word
 from streamsrv.engines.asr.incremental import IncrementalRecognizer
 from streamsrv.engines.asr.word_errors import WordErrors, count_word_errors
 from streamsrv.engines.catalogue import load_catalogue
 from streamsrv.engines.loading import LoadContext, load_engine
-from streamsrv.engines.vad.base import FRAME_MS, FRAME_SAMPLES, Vad
+from streamsrv.engines.vad.base import FRAME_MS, VAD_FRAME_SAMPLES, Vad
 from streamsrv.engines.weights import ModelStore
 from streamsrv.inference.scheduler import Priority, Scheduler
 from streamsrv.text.words import split_words
@@ -121,9 +122,9 @@ class Bench:
     async def streaming(self, recording: Recording) -> Outcome:
         calls, cpu_s = self.scheduler.calls, self.scheduler.cpu_s
         silence = np.zeros(
-            TURN_SILENCE_MS // FRAME_MS * FRAME_SAMPLES + -len(recording.audio) % FRAME_SAMPLES, np.int16
+            TURN_SILENCE_MS // FRAME_MS * VAD_FRAME_SAMPLES + -len(recording.audio) % VAD_FRAME_SAMPLES, np.int16
         )
-        frames = np.concatenate([recording.audio, silence]).reshape(-1, FRAME_SAMPLES)
+        frames = np.concatenate([recording.audio, silence]).reshape(-1, VAD_FRAME_SAMPLES)
         shown: list[Shown] = []
         transcripts: list[Transcript] = []
         heard_ms = 0
@@ -164,7 +165,7 @@ def read_manifest(path: Path, limit: int | None) -> Iterator[Recording]:
         if entry.get("score_wer", True) and entry["text"]
     ]
     for entry in scored[:: max(1, len(scored) // limit) if limit else 1][:limit]:
-        yield Recording(read_audio(path.parent / entry["audio"], SAMPLE_RATE), entry["text"])
+        yield Recording(read_audio(path.parent / entry["audio"], SPEECH_RATE_HZ), entry["text"])
 
 
 def summarize(outcomes: list[Outcome], audio_s: float) -> dict[str, float]:
@@ -192,13 +193,13 @@ def summarize_lateness(outcomes: list[Outcome]) -> dict[str, dict[str, int]]:
 
 async def measure(model: str, recordings: Iterator[Recording]) -> dict[str, Any]:
     bench = Bench(model)
-    longest = bench.recognizer.max_window_ms * SAMPLE_RATE // 1000
+    longest = bench.recognizer.max_window_ms * SPEECH_RATE_HZ // 1000
     chosen = [recording for recording in recordings if len(recording.audio) <= longest]
     if not chosen:
         raise SystemExit("The manifest has no English recording that can be scored.")
     offline = [await bench.offline(recording) for recording in chosen]
     streaming = [await bench.streaming(recording) for recording in chosen]
-    audio_s = sum(len(recording.audio) for recording in chosen) / SAMPLE_RATE
+    audio_s = sum(len(recording.audio) for recording in chosen) / SPEECH_RATE_HZ
     figures = {"streaming": summarize(streaming, audio_s), "offline": summarize(offline, audio_s)}
     return {
         "model": model,

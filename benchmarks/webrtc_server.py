@@ -15,16 +15,16 @@ import uvloop
 from numpy.typing import NDArray
 
 from streamsrv.app import build_app
+from streamsrv.audio.rates import SPEECH_RATE_HZ
 from streamsrv.config import Settings
 from streamsrv.core.inputs import PlaybackReported
-from streamsrv.engines.vad.base import SAMPLE_RATE
 from streamsrv.runtime.channel import Channel, ChannelClosed, Speaker
 from streamsrv.server import Server, address, bind
 from streamsrv.testing.fakes import fake_engines
 from streamsrv.transports.webrtc import calls as webrtc
 from webrtc_tones import ToneDetector, tone_event
 
-SPARE_SAMPLES = SAMPLE_RATE * 30 // 1000
+SPARE_SAMPLES = SPEECH_RATE_HZ * 30 // 1000
 """What may wait to be played when a frame was just taken: most of the next one always does, and a little for jitter."""
 QUIET = 300
 
@@ -41,7 +41,7 @@ class Echo:
     def handle(self, happened: object) -> None:
         """Hear what was played: whatever stood still for a moment has left too much waiting since."""
         if isinstance(happened, PlaybackReported):
-            waiting = self._given - happened.audio_ms * SAMPLE_RATE // 1000
+            waiting = self._given - happened.audio_ms * SPEECH_RATE_HZ // 1000
             self._excess = waiting - SPARE_SAMPLES
 
     async def run(self) -> None:
@@ -57,7 +57,7 @@ class Echo:
         if self._excess > 0 and np.abs(pcm).max() < QUIET:  # catch up where it is quiet, as players of live audio do
             pcm, self._excess = pcm[self._excess :], self._excess - len(pcm)
         self._given += len(pcm)
-        self._speaker.play("echo", pcm, SAMPLE_RATE)
+        self._speaker.play("echo", pcm, SPEECH_RATE_HZ)
 
 
 class Listener(Echo):
@@ -65,7 +65,7 @@ class Listener(Echo):
 
     def __init__(self, *arguments: Any, speaker: Speaker) -> None:
         super().__init__(*arguments, speaker=speaker)
-        self._detector = ToneDetector(SAMPLE_RATE)
+        self._detector = ToneDetector(SPEECH_RATE_HZ)
 
     async def _take(self, pcm: NDArray[np.int16]) -> None:
         tone = self._detector.hear(pcm, time.monotonic())

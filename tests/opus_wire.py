@@ -6,7 +6,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from streamsrv.audio.opus import FRAME_SAMPLES, OpusDecoder, OpusEncoder
+from streamsrv.audio.opus import OpusDecoder, OpusEncoder
+from streamsrv.audio.rates import OPUS_FRAME_SAMPLES
 
 OPUS = {"type": "audio/opus"}
 BOTH_WAYS = {"input": {"format": OPUS}, "output": {"format": OPUS}}
@@ -16,7 +17,7 @@ BOTH_WAYS = {"input": {"format": OPUS}, "output": {"format": OPUS}}
 def packets(pcm: NDArray[np.int16]) -> list[bytes]:
     """Mono audio at 24 kHz, filled up with silence to whole packets of 20 ms."""
     encoder = OpusEncoder(lossy=False)
-    frames = np.pad(pcm, (0, -len(pcm) % FRAME_SAMPLES)).reshape(-1, FRAME_SAMPLES)
+    frames = np.pad(pcm, (0, -len(pcm) % OPUS_FRAME_SAMPLES)).reshape(-1, OPUS_FRAME_SAMPLES)
     return [encoder.encode(frame) for frame in frames]
 
 

@@ -10,8 +10,7 @@ import numpy as np
 from av.audio.stream import AudioStream
 from numpy.typing import NDArray
 
-SAMPLE_RATE = 24_000
-"""Hz; what all encoders take."""
+from streamsrv.audio.rates import PCM_RATE_HZ
 
 AudioEncoding = Literal["mp3", "opus", "aac", "flac", "wav", "pcm"]
 
@@ -53,7 +52,7 @@ class _Codec:
     name: str
     options: dict[str, str]
     """Of the container: nothing may be written that needs the length, or waits for more audio than it must."""
-    sample_rate: int = SAMPLE_RATE
+    sample_rate: int = PCM_RATE_HZ
     bit_rate: int | None = None
 
 
@@ -96,8 +95,8 @@ class _FFmpegEncoder:
 
     def encode(self, pcm: NDArray[np.int16]) -> bytes:
         frame = av.AudioFrame.from_ndarray(pcm[None], format="s16", layout="mono")
-        frame.sample_rate = SAMPLE_RATE
-        frame.pts, frame.time_base = self._samples, Fraction(1, SAMPLE_RATE)
+        frame.sample_rate = PCM_RATE_HZ
+        frame.pts, frame.time_base = self._samples, Fraction(1, PCM_RATE_HZ)
         self._samples += len(pcm)
         self._container.mux(self._stream.encode(frame))
         return self._sink.take()
@@ -125,6 +124,6 @@ class _PcmEncoder:
 def _wav_header() -> bytes:
     """RIFF header of mono 16-bit PCM (Microsoft's "Multimedia Programming Interface and Data Specifications 1.0")."""
     channels, width = 1, 2
-    form = struct.pack("<HHIIHH", 1, channels, SAMPLE_RATE, SAMPLE_RATE * channels * width, channels * width, 8 * width)
+    form = struct.pack("<HHIIHH", 1, channels, PCM_RATE_HZ, PCM_RATE_HZ * channels * width, channels * width, 8 * width)
     chunks = b"fmt " + struct.pack("<I", len(form)) + form + b"data" + struct.pack("<I", _UNKNOWN_SIZE)
     return b"RIFF" + struct.pack("<I", _UNKNOWN_SIZE) + b"WAVE" + chunks

@@ -15,6 +15,7 @@ from av.container import InputContainer
 from numpy.typing import NDArray
 
 from streamsrv.audio.links import links
+from streamsrv.audio.rates import SPEECH_RATE_HZ
 
 _FORMATS = (
     "aac",
@@ -57,7 +58,7 @@ class AudioFileError(ValueError):
 
 def read_audio(
     source: Path | str | BinaryIO,
-    sample_rate: int = 16_000,
+    sample_rate: int = SPEECH_RATE_HZ,
     max_seconds: float | None = None,
     is_cancelled: Callable[[], bool] = lambda: False,
 ) -> NDArray[np.int16]:

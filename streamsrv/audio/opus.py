@@ -13,12 +13,8 @@ from av.audio.codeccontext import AudioCodecContext
 from av.error import FFmpegError
 from numpy.typing import NDArray
 
-DECODED_RATE = 48_000
-"""Hz of what is decoded; its samples are the ticks in which lengths of packets are counted."""
-SAMPLE_RATE = 24_000
-"""Hz of what is encoded."""
-FRAME_SAMPLES = SAMPLE_RATE // 50
-"""Samples in a frame that is encoded: 20 ms."""
+from streamsrv.audio.rates import OPUS_CLOCK_HZ, OPUS_FRAME_SAMPLES, PCM_RATE_HZ
+
 MAX_FRAMES = 6
 """Frames of 20 ms in one packet: 120 ms is the longest packet there is."""
 BIT_RATE = 32_000
@@ -92,7 +88,7 @@ class OpusDecoder:
     """One stream of packets to mono int16 at 48 kHz. It takes 2 ms a second (`benchmarks/audio_codecs.py`)."""
 
     def __init__(self) -> None:
-        self._codec = _codec("r", DECODED_RATE)
+        self._codec = _codec("r", OPUS_CLOCK_HZ)
 
     def decode(self, packet: bytes) -> NDArray[np.int16]:
         """The audio of a packet, 120 ms at most; stereo is mixed. Raises `OpusError`, and goes on with the next."""
@@ -112,9 +108,9 @@ class OpusEncoder:
     """
 
     def __init__(self, *, lossy: bool) -> None:
-        self._codec = _codec("w", SAMPLE_RATE)
+        self._codec = _codec("w", PCM_RATE_HZ)
         self._codec.bit_rate = BIT_RATE
-        self._codec.time_base = Fraction(1, SAMPLE_RATE)
+        self._codec.time_base = Fraction(1, PCM_RATE_HZ)
         self._codec.options = _OPTIONS | _RESTORABLE if lossy else _OPTIONS
         self._codec.open()
         self._samples = 0
@@ -123,13 +119,13 @@ class OpusEncoder:
     def delay(self) -> int:
         """By how many samples what is decoded is later than what was encoded: 156, which is 6.5 ms."""
         head = cast("bytes", self._codec.extradata)  # "OpusHead" (RFC 7845, section 5.1); its pre-skip is in ticks
-        return int.from_bytes(head[10:12], "little") * SAMPLE_RATE // DECODED_RATE
+        return int.from_bytes(head[10:12], "little") * PCM_RATE_HZ // OPUS_CLOCK_HZ
 
     def encode(self, frame: NDArray[np.int16]) -> bytes:
         """`frame`: 20 ms, mono at 24 kHz."""
         audio = av.AudioFrame.from_ndarray(frame[None], format="s16", layout="mono")
-        audio.sample_rate = SAMPLE_RATE
-        audio.pts, audio.time_base = self._samples, Fraction(1, SAMPLE_RATE)
+        audio.sample_rate = PCM_RATE_HZ
+        audio.pts, audio.time_base = self._samples, Fraction(1, PCM_RATE_HZ)
         self._samples += len(frame)
         packets = cast("list[Any]", self._codec.encode(audio))
         return b"".join(map(bytes, packets))
@@ -158,9 +154,9 @@ class OpusStream:
     def encode(self, pcm: NDArray[np.int16]) -> Iterator[Piece]:
         """Take mono audio at 24 kHz; make packets of it as they are asked for. Less than 20 ms are held back."""
         pcm = np.concatenate([self._rest, pcm])
-        whole = len(pcm) - len(pcm) % FRAME_SAMPLES
+        whole = len(pcm) - len(pcm) % OPUS_FRAME_SAMPLES
         self._rest = pcm[whole:]
-        frames = pcm[:whole].reshape(-1, FRAME_SAMPLES)
+        frames = pcm[:whole].reshape(-1, OPUS_FRAME_SAMPLES)
         for start in range(0, len(frames), MAX_FRAMES):
             for packet in join([self._encoder.encode(frame) for frame in frames[start : start + MAX_FRAMES]]):
                 pre_skip, self._pre_skip = self._pre_skip, 0
@@ -169,7 +165,7 @@ class OpusStream:
     def finish(self) -> Iterator[Piece]:
         """The rest: what was held back here and in the encoder."""
         delay = self._encoder.delay
-        padding = -(len(self._rest) + delay) % FRAME_SAMPLES
+        padding = -(len(self._rest) + delay) % OPUS_FRAME_SAMPLES
         *pieces, last = self.encode(np.zeros(delay + padding, np.int16))
         yield from pieces
         yield replace(last, end_trim=padding)

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from streamsrv.audio import g711, opus
+from streamsrv.audio.rates import OPUS_CLOCK_HZ
 from streamsrv.protocol.audio_formats import Samples, sample_rate
 from streamsrv.protocol.errors import ProtocolError
 from streamsrv.protocol.session_object import AudioFormat, Opus, Pcm, Pcma, Pcmu
@@ -46,7 +47,7 @@ class AudioReader:
     def __init__(self, audio_format: AudioFormat) -> None:
         self._decode: Callable[[bytes], NDArray[np.int16]]
         if isinstance(audio_format, Opus):
-            self.rate, self._decode = opus.DECODED_RATE, opus.OpusDecoder().decode
+            self.rate, self._decode = OPUS_CLOCK_HZ, opus.OpusDecoder().decode
         else:
             self.rate, self._decode = sample_rate(audio_format), partial(decode_audio, audio_format=audio_format)
 

@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import InvalidHandshake, WebSocketException
 
-SAMPLE_RATE = 24_000
-CHUNK = SAMPLE_RATE // 50
+from streamsrv.audio.rates import PCM_RATE_HZ
+
+CHUNK = PCM_RATE_HZ // 50
 AUDIBLE = 0.05
 """Level, relative to the loudest 20 ms of the recording, from which a chunk counts as voiced."""
 
@@ -59,7 +60,7 @@ class _Client:
         await self._send({"type": "session.update", "session": _SESSION})
         microphone = asyncio.create_task(self._speak())
         try:
-            async with asyncio.timeout(len(self._pcm) / SAMPLE_RATE + self._patience_s):
+            async with asyncio.timeout(len(self._pcm) / PCM_RATE_HZ + self._patience_s):
                 await self._listen()
         except TimeoutError:
             pass  # the turn tells what was heard until now
@@ -78,7 +79,7 @@ class _Client:
         last_voiced = int(np.flatnonzero(voiced)[-1]) if voiced.any() else -1
         silence = bytes(2 * CHUNK)
         while True:
-            await asyncio.sleep(max(0.0, started + sent * CHUNK / SAMPLE_RATE - time.monotonic()))
+            await asyncio.sleep(max(0.0, started + sent * CHUNK / PCM_RATE_HZ - time.monotonic()))
             audio = chunks[sent].astype("<i2").tobytes() if sent < len(chunks) else silence
             await self._send({"type": "input_audio_buffer.append", "audio": audio})
             if sent == last_voiced:

@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from streamsrv.audio.rates import PCM_RATE_HZ
 from streamsrv.cli.options import fail
 
 
@@ -24,7 +25,7 @@ def talk(
 
     address = f"{url}{'&' if '?' in url else '?'}model={model}" if model else url
     try:
-        pcm = read_audio(file, sample_rate=24_000)
+        pcm = read_audio(file, sample_rate=PCM_RATE_HZ)
         turn = asyncio.run(converse(address, pcm, key=key, patience_s=patience))
     except (AudioFileError, ConversationFailed) as error:
         fail(str(error), status=1)
@@ -33,7 +34,7 @@ def talk(
     if turn.latency_ms is not None:
         typer.echo(f"       first sound {turn.latency_ms:.0f} ms after your last one")
     if output is not None and len(turn.audio):
-        write_wav(output, turn.audio, 24_000)
+        write_wav(output, turn.audio, PCM_RATE_HZ)
         typer.echo(f"       saved to {output}")
     if not turn.reply:
         raise typer.Exit(1)

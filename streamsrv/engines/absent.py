@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncGenerator
 
+from streamsrv.audio.rates import PCM_RATE_HZ
 from streamsrv.engines.asr.base import RecognitionOptions, RecognitionStream
 from streamsrv.engines.tts.base import SpeechChunk, SpeechOptions
 from streamsrv.errors import Unavailable
@@ -29,7 +30,7 @@ class AbsentSynthesizer:
     """Says nothing: whoever asks is told that this server has no voice."""
 
     name = ABSENT
-    sample_rate = 24_000
+    sample_rate = PCM_RATE_HZ
     voices: tuple[str, ...] = ()
     min_speed, max_speed = 0.25, 4.0
 

@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 from starlette.requests import Request
 from starlette.responses import Response
 
-from streamsrv.audio.encoding import MEDIA_TYPES, SAMPLE_RATE, AudioEncoding, open_encoder
+from streamsrv.audio.encoding import MEDIA_TYPES, AudioEncoding, open_encoder
+from streamsrv.audio.rates import PCM_RATE_HZ
 from streamsrv.audio.resample import StreamResampler
 from streamsrv.config import Settings
 from streamsrv.core.answers.spoken_segments import SpokenSegmenter
@@ -63,7 +64,7 @@ async def _speak(
     text: str, options: SpeechOptions, synthesizer: Synthesizer
 ) -> AsyncGenerator[NDArray[np.int16], None]:
     """The speech in slices of mono PCM at 24 kHz, made as they are asked for."""
-    resampler = StreamResampler(synthesizer.sample_rate, SAMPLE_RATE)
+    resampler = StreamResampler(synthesizer.sample_rate, PCM_RATE_HZ)
     is_silent = True
     for spoken in _segments(text, options.language):
         async with aclosing(synthesizer.stream(spoken, options)) as chunks:
@@ -86,7 +87,7 @@ def _segments(text: str, language: str) -> Iterator[str]:
 
 
 def _slices(pcm: NDArray[np.int16]) -> Iterator[NDArray[np.int16]]:
-    step = SAMPLE_RATE * SLICE_MS // 1000
+    step = PCM_RATE_HZ * SLICE_MS // 1000
     return (pcm[start : start + step] for start in range(0, len(pcm), step))
 
 
@@ -123,7 +124,7 @@ async def _events(
 
 def _usage(text: str, samples: int) -> dict[str, int]:
     """No engine counts tokens: these are estimates, a token for 4 characters of text and for 50 ms of audio."""
-    read, spoken = -(-len(text) // 4), -(-samples * 20 // SAMPLE_RATE)
+    read, spoken = -(-len(text) // 4), -(-samples * 20 // PCM_RATE_HZ)
     return {"input_tokens": read, "output_tokens": spoken, "total_tokens": read + spoken}
 
 

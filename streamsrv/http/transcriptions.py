@@ -19,8 +19,9 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 
 from streamsrv.audio.files import AudioFileError, read_audio
+from streamsrv.audio.rates import SPEECH_RATE_HZ
 from streamsrv.config import Settings
-from streamsrv.engines.asr.base import SAMPLE_RATE, RecognitionOptions, RecognizedUtterance
+from streamsrv.engines.asr.base import RecognitionOptions, RecognizedUtterance
 from streamsrv.engines.asr.recordings import recognize_recording
 from streamsrv.http.endpoint import Endpoint
 from streamsrv.http.request_body import convert, read_form
@@ -63,7 +64,7 @@ class Recording:
 
     @property
     def seconds(self) -> float:
-        return round(len(self.pcm) / SAMPLE_RATE, 3)
+        return round(len(self.pcm) / SPEECH_RATE_HZ, 3)
 
     @property
     def usage(self) -> dict[str, object]:
@@ -110,7 +111,7 @@ async def _decode(upload: Upload) -> NDArray[np.int16]:
     """The samples of the file. Cancelling ends the thread that decodes, before the file is closed."""
     is_cancelled = threading.Event()
     decoding = asyncio.ensure_future(
-        asyncio.to_thread(read_audio, upload.file, SAMPLE_RATE, upload.max_seconds, is_cancelled.is_set)
+        asyncio.to_thread(read_audio, upload.file, SPEECH_RATE_HZ, upload.max_seconds, is_cancelled.is_set)
     )
     try:
         return await asyncio.shield(decoding)

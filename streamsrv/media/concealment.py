@@ -4,9 +4,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from streamsrv.audio.opus import SILENCE, OpusDecoder, OpusError, duration
-from streamsrv.media.jitter_buffer import CLOCK_RATE, Lost, Released
+from streamsrv.audio.rates import OPUS_CLOCK_HZ
+from streamsrv.media.jitter_buffer import Lost, Released
 
-MAX_CONCEALED = CLOCK_RATE * 60 // 1000
+MAX_CONCEALED = OPUS_CLOCK_HZ * 60 // 1000
 """Ticks of a loss that are made up; what is missing beyond is silence, because libopus only fades out anyway."""
 
 

@@ -7,8 +7,8 @@ therefore back to nothing as soon as the hole is given up.
 
 from dataclasses import dataclass
 
-CLOCK_RATE = 48_000
-"""Ticks a second of the RTP timestamps of Opus, at whatever rate it was encoded (RFC 7587)."""
+from streamsrv.audio.rates import OPUS_CLOCK_HZ
+
 MIN_WAIT_MS = 20.0
 MAX_WAIT_MS = 60.0
 """How long a hole is waited for: as long as late packets were late recently, within these bounds."""
@@ -16,7 +16,7 @@ DECAY_MS = 0.02
 """By how much the wait shrinks with each packet: 1 ms a second."""
 MAX_HELD = 64
 """Packets that wait behind a hole; at one more the hole is given up."""
-MAX_GAP = CLOCK_RATE
+MAX_GAP = OPUS_CLOCK_HZ
 """The longest pause that is filled, in ticks: whoever sends nothing for longer was not heard, and is not made up."""
 MAX_DROPOUT = 3000
 MAX_MISORDER = 100

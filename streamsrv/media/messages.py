@@ -7,9 +7,6 @@ from msgspec import Struct
 
 from streamsrv.processes.framing import Framing
 
-MICROPHONE_RATE = 16_000
-"""Hz of the audio that a session hears."""
-
 
 class Message(Struct, array_like=True, tag=True):
     """Of one call."""
@@ -70,7 +67,7 @@ class Event(Message):
 
 
 class Microphone(Message):
-    """Audio of the client, at `MICROPHONE_RATE`."""
+    """Audio of the client, at `SPEECH_RATE_HZ`."""
 
     pcm: bytes
 

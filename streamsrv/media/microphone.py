@@ -6,10 +6,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from streamsrv.audio.opus import duration
+from streamsrv.audio.rates import OPUS_CLOCK_HZ, SPEECH_RATE_HZ
 from streamsrv.audio.resample import StreamResampler
 from streamsrv.media.concealment import ConcealingDecoder
-from streamsrv.media.jitter_buffer import CLOCK_RATE, JitterBuffer, Packet, Released
-from streamsrv.media.messages import MICROPHONE_RATE
+from streamsrv.media.jitter_buffer import JitterBuffer, Packet, Released
 from streamsrv.token_bucket import TokenBucket
 
 logger = logging.getLogger(__name__)
@@ -30,7 +30,7 @@ class MicrophoneStream:
     def __init__(self) -> None:
         self._buffer = JitterBuffer()
         self._decoder = ConcealingDecoder()
-        self._resampler = StreamResampler(CLOCK_RATE, MICROPHONE_RATE)
+        self._resampler = StreamResampler(OPUS_CLOCK_HZ, SPEECH_RATE_HZ)
         self._budget_s = TokenBucket(MAX_RATE, MAX_BURST_S)
         self._is_over_budget = False
 
@@ -52,7 +52,7 @@ class MicrophoneStream:
         return [
             self._resampler.process(self._decoder.decode(piece))
             for piece in released
-            if (ticks := _ticks(piece)) and self._has_budget(ticks / CLOCK_RATE, now_ms / 1000)
+            if (ticks := _ticks(piece)) and self._has_budget(ticks / OPUS_CLOCK_HZ, now_ms / 1000)
         ]
 
     def _has_budget(self, audio_s: float, now_s: float) -> bool:

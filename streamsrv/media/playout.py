@@ -10,10 +10,9 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-SAMPLE_RATE = 24_000
-"""Hz, of everything in here."""
-FRAME_SAMPLES = SAMPLE_RATE // 50
-MAX_QUEUED_SAMPLES = 20 * 60 * SAMPLE_RATE
+from streamsrv.audio.rates import OPUS_FRAME_SAMPLES, PCM_RATE_HZ
+
+MAX_QUEUED_SAMPLES = 20 * 60 * PCM_RATE_HZ
 """The most that waits to be played (58 MB); `play` refuses more."""
 REPORT_FRAMES = 5
 """A report comes with the first frame of an item, and then with every fifth: ten a second."""
@@ -52,7 +51,7 @@ class _Item:
         return np.concatenate(taken)
 
     def report(self, *, ended: bool = False) -> Played:
-        return Played(self.item_id, self.played * 1000 // SAMPLE_RATE, ended)
+        return Played(self.item_id, self.played * 1000 // PCM_RATE_HZ, ended)
 
 
 class Playout:
@@ -106,7 +105,7 @@ class Playout:
         reports: list[Played] = []
         while self._items and not self._held:
             item = self._items[0]
-            if item.samples >= FRAME_SAMPLES or (item.samples and item.finished):
+            if item.samples >= OPUS_FRAME_SAMPLES or (item.samples and item.finished):
                 return self._frame(item), reports + self._progress(item)
             if not item.finished:
                 break
@@ -117,8 +116,8 @@ class Playout:
         return next((item for item in self._items if item.item_id == item_id), None)
 
     def _frame(self, item: _Item) -> NDArray[np.int16]:
-        pcm = item.take(FRAME_SAMPLES)
-        return pcm if len(pcm) == FRAME_SAMPLES else np.pad(pcm, (0, FRAME_SAMPLES - len(pcm)))
+        pcm = item.take(OPUS_FRAME_SAMPLES)
+        return pcm if len(pcm) == OPUS_FRAME_SAMPLES else np.pad(pcm, (0, OPUS_FRAME_SAMPLES - len(pcm)))
 
     def _progress(self, item: _Item) -> list[Played]:
         item.frames += 1

@@ -11,17 +11,17 @@ from aiortc import MediaStreamTrack
 from numpy.typing import NDArray
 
 from streamsrv.audio.opus import SILENCE, OpusEncoder
+from streamsrv.audio.rates import OPUS_CLOCK_HZ, OPUS_FRAME_SAMPLES, PCM_RATE_HZ
 from streamsrv.audio.resample import StreamResampler
-from streamsrv.media.jitter_buffer import CLOCK_RATE
-from streamsrv.media.playout import FRAME_SAMPLES, SAMPLE_RATE, Played, Playout
+from streamsrv.media.playout import Played, Playout
 
 FRAME_S = 0.02
 RESYNC_S = 0.1
 """A clock that is further behind than this skips what it missed, as a burst of old packets helps nobody."""
 TAIL_FRAMES = 3
 """Frames of silence that go through the encoder after speech, until nothing of the voice is left in it."""
-_QUIET = np.zeros(FRAME_SAMPLES, np.int16)
-_TICKS = Fraction(1, CLOCK_RATE)
+_QUIET = np.zeros(OPUS_FRAME_SAMPLES, np.int16)
+_TICKS = Fraction(1, OPUS_CLOCK_HZ)
 
 
 class SpeechTrack(MediaStreamTrack):
@@ -46,7 +46,7 @@ class SpeechTrack(MediaStreamTrack):
     def play(self, item_id: str, pcm: NDArray[np.int16], sample_rate: int) -> bool:
         """Queue audio of an item; returns whether there was room for it."""
         if item_id not in self._resamplers:
-            self._resamplers[item_id] = StreamResampler(sample_rate, SAMPLE_RATE)
+            self._resamplers[item_id] = StreamResampler(sample_rate, PCM_RATE_HZ)
         return self._playout.play(item_id, self._resamplers[item_id].process(pcm))
 
     def finish(self, item_id: str) -> None:
@@ -98,7 +98,7 @@ class SpeechTrack(MediaStreamTrack):
         await asyncio.sleep(max(0.0, due_s - now_s))
         self._due_s = due_s + FRAME_S
         self._slot += 1
-        return (self._slot - 1) * CLOCK_RATE // 50
+        return (self._slot - 1) * OPUS_CLOCK_HZ // 50
 
     def _report_all(self, played: list[Played]) -> None:
         for report in played:

@@ -3,13 +3,11 @@
 import numpy as np
 from numpy.typing import NDArray
 
+from streamsrv.audio.rates import OPUS_CLOCK_HZ, SPEECH_RATE_HZ
 from streamsrv.audio.resample import StreamResampler
 from streamsrv.audio.wire_formats import AudioReader
-from streamsrv.engines.vad.base import FRAME_SAMPLES, SAMPLE_RATE
+from streamsrv.engines.vad.base import VAD_FRAME_SAMPLES
 from streamsrv.protocol.session_object import AudioFormat, Pcm
-
-_CLOCK_RATE = 48_000
-"""Hz; every format has a whole number of ticks a sample."""
 
 
 class Intake:
@@ -24,18 +22,18 @@ class Intake:
         self._waiting = 0  # samples in `_pieces`
         self._rest: NDArray[np.int16] = np.zeros(0, np.int16)
         self._frames = 0
-        self._received = 0  # ticks
+        self._received_ticks = 0  # ticks of `OPUS_CLOCK_HZ`: in every format, a sample is a whole number of them
 
     @property
     def received_ms(self) -> int:
         """Length of all audio so far."""
-        return self._received * 1000 // _CLOCK_RATE
+        return self._received_ticks * 1000 // OPUS_CLOCK_HZ
 
     @property
     def complete(self) -> int:
         """Frames that `take` would return."""
         # The resampler holds back about the same all the time: as much comes out of it as goes in.
-        return (len(self._rest) + self._waiting * SAMPLE_RATE // self._reader.rate) // FRAME_SAMPLES
+        return (len(self._rest) + self._waiting * SPEECH_RATE_HZ // self._reader.rate) // VAD_FRAME_SAMPLES
 
     def append(self, audio: bytes, audio_format: AudioFormat) -> None:
         """Take audio of the wire: a whole number of samples, or one packet.
@@ -48,11 +46,11 @@ class Intake:
         samples = self._reader.read(audio)
         self._pieces.append(samples)
         self._waiting += len(samples)
-        self._received += len(samples) * _CLOCK_RATE // self._reader.rate
+        self._received_ticks += len(samples) * OPUS_CLOCK_HZ // self._reader.rate
 
     def append_pcm(self, pcm: NDArray[np.int16]) -> None:
         """Take audio at 16 kHz. Not mixed with `append`."""
-        self._received += len(pcm) * _CLOCK_RATE // SAMPLE_RATE
+        self._received_ticks += len(pcm) * OPUS_CLOCK_HZ // SPEECH_RATE_HZ
         self._rest = np.concatenate([self._rest, pcm])
 
     def take(self) -> NDArray[np.int16]:
@@ -62,14 +60,14 @@ class Intake:
     def flush(self) -> NDArray[np.int16]:
         """Fill what waits with silence, because the audio so far is committed; return the frames, shape (n, 512)."""
         samples = self._convert(last=True)
-        frames = self._cut(np.concatenate([samples, np.zeros(-len(samples) % FRAME_SAMPLES, np.int16)]))
-        self._received = self._frames * FRAME_SAMPLES * _CLOCK_RATE // SAMPLE_RATE
+        frames = self._cut(np.concatenate([samples, np.zeros(-len(samples) % VAD_FRAME_SAMPLES, np.int16)]))
+        self._received_ticks = self._frames * VAD_FRAME_SAMPLES * OPUS_CLOCK_HZ // SPEECH_RATE_HZ
         return frames
 
     def _read_as(self, audio_format: AudioFormat) -> None:
         self._format = audio_format
         self._reader = AudioReader(audio_format)
-        self._resampler = StreamResampler(self._reader.rate, SAMPLE_RATE)
+        self._resampler = StreamResampler(self._reader.rate, SPEECH_RATE_HZ)
 
     def _convert(self, last: bool = False) -> NDArray[np.int16]:
         """All samples that wait, at 16 kHz; with `last` also what the resampler holds back."""
@@ -79,7 +77,7 @@ class Intake:
         return np.concatenate([self._rest, self._resampler.process(audio, last=last)])
 
     def _cut(self, samples: NDArray[np.int16]) -> NDArray[np.int16]:
-        whole = len(samples) - len(samples) % FRAME_SAMPLES
+        whole = len(samples) - len(samples) % VAD_FRAME_SAMPLES
         self._rest = samples[whole:].copy()
-        self._frames += whole // FRAME_SAMPLES
-        return samples[:whole].reshape(-1, FRAME_SAMPLES)
+        self._frames += whole // VAD_FRAME_SAMPLES
+        return samples[:whole].reshape(-1, VAD_FRAME_SAMPLES)

@@ -7,7 +7,8 @@ from contextlib import ExitStack, contextmanager
 import numpy as np
 from numpy.typing import NDArray
 
-from streamsrv.engines.asr.base import SAMPLE_RATE, RecognitionOptions, Recognizer, Transcript
+from streamsrv.audio.rates import PCM_RATE_HZ, SPEECH_RATE_HZ
+from streamsrv.engines.asr.base import RecognitionOptions, Recognizer, Transcript
 from streamsrv.engines.llm.base import (
     ChatModel,
     ChatOptions,
@@ -24,8 +25,6 @@ from streamsrv.engines.tts.base import SpeechChunk, SpeechOptions, Synthesizer
 from streamsrv.errors import EngineError
 from streamsrv.inference.scheduler import Scheduler
 
-SPEECH_RATE = 24_000
-"""Hz; of the tone that `ToneSynthesizer` speaks."""
 LOUD = 1000
 """Peak (int16) above which `LoudnessVad` hears speech."""
 
@@ -93,7 +92,7 @@ class _ScriptedRecognition:
 
     def push(self, pcm: NDArray[np.int16], *, speech: bool = True) -> None:
         self._samples += len(pcm)
-        while self._partials and self._partials[0][0] * SAMPLE_RATE <= self._samples * 1000:
+        while self._partials and self._partials[0][0] * SPEECH_RATE_HZ <= self._samples * 1000:
             self._known.put_nowait(self._partials.pop(0)[1])
 
     def finish(self) -> None:
@@ -164,14 +163,14 @@ class ToneSynthesizer(CountsStreams):
     """Speaks every text as a tone, 60 ms for each character."""
 
     name = "tone"
-    sample_rate = SPEECH_RATE
+    sample_rate = PCM_RATE_HZ
     voices: tuple[str, ...] = ("tone", "bell")
     min_speed, max_speed = 0.25, 4.0
 
     async def stream(self, text: str, options: SpeechOptions) -> AsyncGenerator[SpeechChunk, None]:
-        samples = np.arange(len(text) * SPEECH_RATE * 60 // 1000)
+        samples = np.arange(len(text) * PCM_RATE_HZ * 60 // 1000)
         with self.counted():
-            yield SpeechChunk((8000 * np.sin(samples * 2 * np.pi * 440 / SPEECH_RATE)).astype(np.int16))
+            yield SpeechChunk((8000 * np.sin(samples * 2 * np.pi * 440 / PCM_RATE_HZ)).astype(np.int16))
 
     async def warm_up(self) -> None: ...
 

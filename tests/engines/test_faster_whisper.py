@@ -11,7 +11,8 @@ pytest.importorskip("faster_whisper", reason="needs streamsrv[whisper]")
 from recordings import recording
 from streamsrv.audio.files import read_audio
 from streamsrv.audio.pcm import to_float
-from streamsrv.engines.asr.base import SAMPLE_RATE, RecognitionOptions
+from streamsrv.audio.rates import SPEECH_RATE_HZ
+from streamsrv.engines.asr.base import RecognitionOptions
 from streamsrv.engines.asr.faster_whisper import WhisperDecoder, WhisperOptions, load, open_model
 from streamsrv.engines.asr.word_errors import count_word_errors
 from streamsrv.engines.catalogue import ModelEntry, load_catalogue
@@ -45,11 +46,11 @@ def multilingual() -> WhisperDecoder:
 @pytest.fixture(scope="module")
 def speech() -> np.ndarray:
     """The words of `WORDS`."""
-    return to_float(read_audio(recording("two_cities.wav"), SAMPLE_RATE)[: int(4.0 * SAMPLE_RATE)])
+    return to_float(read_audio(recording("two_cities.wav"), SPEECH_RATE_HZ)[: int(4.0 * SPEECH_RATE_HZ)])
 
 
 def noise(seconds: float, level: float) -> np.ndarray:
-    return (np.random.default_rng(0).standard_normal(int(seconds * SAMPLE_RATE)) * level).astype(np.float32)
+    return (np.random.default_rng(0).standard_normal(int(seconds * SPEECH_RATE_HZ)) * level).astype(np.float32)
 
 
 def test_speech_of_a_few_seconds(english, speech):
@@ -68,7 +69,7 @@ def test_noise_is_no_text(english, seconds, level):
 
 
 def test_the_longest_window_is_decoded(english):
-    pcm = to_float(read_audio(recording("two_cities.wav"), SAMPLE_RATE)[: english.max_window_ms * 16])
+    pcm = to_float(read_audio(recording("two_cities.wav"), SPEECH_RATE_HZ)[: english.max_window_ms * 16])
     assert len(english.decode(pcm, RecognitionOptions()).text.split()) > 40
 
 

@@ -9,10 +9,11 @@ import pytest
 from numpy.typing import NDArray
 
 from streamsrv.audio.files import read_audio
+from streamsrv.audio.rates import SPEECH_RATE_HZ
 from streamsrv.core.turns.detector import SpeechStarted, SpeechStopped, TurnDetector, TurnOptions
 from streamsrv.engines.catalogue import load_catalogue
 from streamsrv.engines.readiness import needs
-from streamsrv.engines.vad.base import FRAME_MS, FRAME_SAMPLES, SAMPLE_RATE
+from streamsrv.engines.vad.base import FRAME_MS, VAD_FRAME_SAMPLES
 from streamsrv.engines.vad.gated import HOLD_FRAMES, GatedVad, hear
 from streamsrv.engines.vad.silero import SileroVad
 from streamsrv.engines.weights import ModelStore
@@ -56,14 +57,14 @@ class FakeVadStream:
 
 def quiet(count: int) -> Frames:
     """Frames of noise at -80 dBFS."""
-    return (np.random.default_rng(3).standard_normal((count, FRAME_SAMPLES)) * 3).astype(np.int16)
+    return (np.random.default_rng(3).standard_normal((count, VAD_FRAME_SAMPLES)) * 3).astype(np.int16)
 
 
 @pytest.fixture(scope="module")
 def speech() -> Frames:
     """The first ten seconds of somebody reading."""
-    pcm = read_audio(recording("two_cities.wav"), SAMPLE_RATE)[: 10 * SAMPLE_RATE]
-    return pcm[: pcm.size // FRAME_SAMPLES * FRAME_SAMPLES].reshape(-1, FRAME_SAMPLES)
+    pcm = read_audio(recording("two_cities.wav"), SPEECH_RATE_HZ)[: 10 * SPEECH_RATE_HZ]
+    return pcm[: pcm.size // VAD_FRAME_SAMPLES * VAD_FRAME_SAMPLES].reshape(-1, VAD_FRAME_SAMPLES)
 
 
 @pytest.fixture(scope="module")
@@ -154,8 +155,8 @@ def changes(probabilities: Sequence[float]) -> list[SpeechStarted | SpeechStoppe
 @pytest.mark.parametrize("name", ["two_cities.wav", "beckett.wav"])
 @pytest.mark.parametrize("pause_s", [2.0, 5.0])
 def test_turns_behind_the_gate_begin_and_end_as_without_it(silero: SileroVad, name: str, pause_s: float):
-    pcm = read_audio(recording(name), SAMPLE_RATE)[: 10 * SAMPLE_RATE]
-    speech = pcm[: pcm.size // FRAME_SAMPLES * FRAME_SAMPLES].reshape(-1, FRAME_SAMPLES)
+    pcm = read_audio(recording(name), SPEECH_RATE_HZ)[: 10 * SPEECH_RATE_HZ]
+    speech = pcm[: pcm.size // VAD_FRAME_SAMPLES * VAD_FRAME_SAMPLES].reshape(-1, VAD_FRAME_SAMPLES)
     pause = quiet(int(pause_s * 1000 / FRAME_MS))
     audio = np.concatenate([pause, speech[:150], pause, speech[150:], pause])
     plain, gated = silero.open().probabilities(audio), GatedVad(silero).open().probabilities(audio)

@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 from recordings import recording
 from streamsrv.audio.files import read_audio
 from streamsrv.audio.pcm import level_dbfs
-from streamsrv.engines.asr.base import SAMPLE_RATE, RecognitionOptions, RecognitionStream, Recognizer, Transcript
+from streamsrv.audio.rates import SPEECH_RATE_HZ
+from streamsrv.engines.asr.base import RecognitionOptions, RecognitionStream, Recognizer, Transcript
 from streamsrv.engines.asr.word_errors import count_word_errors
 from streamsrv.engines.catalogue import load_catalogue
 from streamsrv.engines.loading import EngineLoader
@@ -51,12 +52,12 @@ def recognizer(request: pytest.FixtureRequest) -> Iterator[Recognizer]:
 
 @pytest.fixture(scope="module")
 def two_cities() -> NDArray[np.int16]:
-    return read_audio(recording("two_cities.wav"), SAMPLE_RATE)
+    return read_audio(recording("two_cities.wav"), SPEECH_RATE_HZ)
 
 
 @pytest.fixture(scope="module")
 def beckett() -> NDArray[np.int16]:
-    return read_audio(recording("beckett.wav"), SAMPLE_RATE)
+    return read_audio(recording("beckett.wav"), SPEECH_RATE_HZ)
 
 
 def frames(pcm: NDArray[np.int16], sizes: Iterable[int] = (512,)) -> Iterator[NDArray[np.int16]]:
@@ -91,7 +92,7 @@ def opened(recognizer: Recognizer, options: RecognitionOptions | None = None) ->
 
 async def transcripts_of(stream: RecognitionStream, pcm: NDArray[np.int16]) -> AsyncIterator[Transcript]:
     """Push `pcm`, waiting for a transcript after every three seconds of it as a listener in real time would see one."""
-    pieces = list(frames(pcm, [3 * SAMPLE_RATE]))
+    pieces = list(frames(pcm, [3 * SPEECH_RATE_HZ]))
     for piece in pieces[:-1]:
         await push_all(stream, piece)
         yield await anext(aiter(stream))
@@ -148,7 +149,7 @@ async def test_times_of_words_if_any_are_in_order_and_inside_the_audio(recognize
 @pytest.mark.parametrize("seconds", [0, 3])
 async def test_silence_is_no_text(recognizer, seconds):
     async with opened(recognizer) as stream, asyncio.timeout(60):
-        await push_all(stream, np.zeros(seconds * SAMPLE_RATE, np.int16))
+        await push_all(stream, np.zeros(seconds * SPEECH_RATE_HZ, np.int16))
         stream.finish()
         assert (await final_of(stream)).text == ""
 
@@ -169,9 +170,9 @@ async def test_two_streams_at_once_do_not_mix(recognizer, two_cities, beckett):
 async def test_closing_in_the_middle_of_speech_leaves_nothing_behind(recognizer, two_cities):
     tasks, threads = asyncio.all_tasks(), threading.active_count()
     async with opened(recognizer) as stream, asyncio.timeout(60):
-        await push_all(stream, two_cities[: 5 * SAMPLE_RATE])
+        await push_all(stream, two_cities[: 5 * SPEECH_RATE_HZ])
         await anext(aiter(stream))
-        await push_all(stream, two_cities[5 * SAMPLE_RATE : 10 * SAMPLE_RATE])
+        await push_all(stream, two_cities[5 * SPEECH_RATE_HZ : 10 * SPEECH_RATE_HZ])
     await stream.aclose()
     assert asyncio.all_tasks() == tasks
     assert threading.active_count() <= threads

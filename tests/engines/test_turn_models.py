@@ -9,17 +9,18 @@ import pytest
 from numpy.typing import NDArray
 
 from streamsrv.audio.files import read_audio
+from streamsrv.audio.rates import SPEECH_RATE_HZ
 from streamsrv.engines.catalogue import ModelEntry, load_catalogue
 from streamsrv.engines.loading import LoadContext, load_engine
 from streamsrv.engines.readiness import needs
-from streamsrv.engines.turn.base import MAX_MS, SAMPLE_RATE, TurnModel
+from streamsrv.engines.turn.base import MAX_MS, TurnModel
 from streamsrv.engines.weights import ModelStore
 from streamsrv.errors import Unavailable
 from streamsrv.inference.scheduler import Scheduler
 from tests.recordings import recording
 
 ENTRIES = [entry for entry in load_catalogue().values() if entry.kind == "turn"]
-LONGEST = MAX_MS * SAMPLE_RATE // 1000
+LONGEST = MAX_MS * SPEECH_RATE_HZ // 1000
 
 
 @pytest.fixture(scope="module")
@@ -40,7 +41,7 @@ def model(request: pytest.FixtureRequest, scheduler: Scheduler) -> TurnModel:
 @pytest.fixture(scope="module")
 def speech() -> NDArray[np.int16]:
     """The opening of a novel, read aloud."""
-    return read_audio(recording("two_cities.wav"), SAMPLE_RATE)
+    return read_audio(recording("two_cities.wav"), SPEECH_RATE_HZ)
 
 
 def test_the_end_of_a_text_is_an_end(model: TurnModel, speech: NDArray[np.int16]):
@@ -48,7 +49,7 @@ def test_the_end_of_a_text_is_an_end(model: TurnModel, speech: NDArray[np.int16]
 
 
 def test_cuts_within_speech_are_mostly_none(model: TurnModel, speech: NDArray[np.int16]):
-    cuts = [speech[: int(seconds * SAMPLE_RATE)] for seconds in np.arange(2, 42, 1.37)]
+    cuts = [speech[: int(seconds * SPEECH_RATE_HZ)] for seconds in np.arange(2, 42, 1.37)]
     probabilities = [model.probability(cut) for cut in cuts]
     assert all(0 <= probability <= 1 for probability in probabilities)
     assert np.mean(np.array(probabilities) < 0.5) > 0.7
@@ -59,17 +60,17 @@ def test_only_the_last_eight_seconds_count(model: TurnModel, speech: NDArray[np.
 
 
 def test_less_audio_is_as_if_there_had_been_silence_before(model: TurnModel, speech: NDArray[np.int16]):
-    end = speech[-2 * SAMPLE_RATE :]
-    assert model.probability(end) == model.probability(np.pad(end, (3 * SAMPLE_RATE, 0)))
+    end = speech[-2 * SPEECH_RATE_HZ :]
+    assert model.probability(end) == model.probability(np.pad(end, (3 * SPEECH_RATE_HZ, 0)))
 
 
-@pytest.mark.parametrize("samples", [0, 1, 160, SAMPLE_RATE])
+@pytest.mark.parametrize("samples", [0, 1, 160, SPEECH_RATE_HZ])
 def test_very_little_audio_has_a_probability(model: TurnModel, speech: NDArray[np.int16], samples: int):
     assert 0 <= model.probability(speech[:samples]) <= 1
 
 
 def test_calls_on_several_threads_do_not_disturb_each_other(model: TurnModel, speech: NDArray[np.int16]):
-    cuts = [speech[: seconds * SAMPLE_RATE] for seconds in (3, 9, 20, 44)]
+    cuts = [speech[: seconds * SPEECH_RATE_HZ] for seconds in (3, 9, 20, 44)]
     expected = [model.probability(cut) for cut in cuts]
     with ThreadPoolExecutor(4) as threads:
         assert list(threads.map(model.probability, cuts * 3)) == expected * 3

@@ -10,10 +10,11 @@ from numpy.typing import NDArray
 
 from streamsrv.audio.files import read_audio
 from streamsrv.audio.pcm import level_dbfs
+from streamsrv.audio.rates import SPEECH_RATE_HZ
 from streamsrv.engines.catalogue import ModelEntry, load_catalogue
 from streamsrv.engines.loading import LoadContext, load_engine
 from streamsrv.engines.readiness import needs
-from streamsrv.engines.vad.base import FRAME_SAMPLES, SAMPLE_RATE, Vad
+from streamsrv.engines.vad.base import VAD_FRAME_SAMPLES, Vad
 from streamsrv.engines.weights import ModelStore
 from streamsrv.errors import Unavailable
 from streamsrv.inference.scheduler import Scheduler
@@ -24,12 +25,12 @@ Frames = NDArray[np.int16]
 
 
 def frames_of(pcm: NDArray[np.int16]) -> Frames:
-    return pcm[: pcm.size // FRAME_SAMPLES * FRAME_SAMPLES].reshape(-1, FRAME_SAMPLES)
+    return pcm[: pcm.size // VAD_FRAME_SAMPLES * VAD_FRAME_SAMPLES].reshape(-1, VAD_FRAME_SAMPLES)
 
 
 def noise(level: int, seconds: int) -> Frames:
     """White noise of a standard deviation of `level`."""
-    samples = np.random.default_rng(7).standard_normal(seconds * SAMPLE_RATE) * level
+    samples = np.random.default_rng(7).standard_normal(seconds * SPEECH_RATE_HZ) * level
     return frames_of(samples.astype(np.int16))
 
 
@@ -51,7 +52,7 @@ def vad(request: pytest.FixtureRequest, scheduler: Scheduler) -> Vad:
 @pytest.fixture(scope="module", params=["two_cities.wav", "beckett.wav"])
 def speech(request: pytest.FixtureRequest) -> Frames:
     """The first ten seconds of people reading."""
-    return frames_of(read_audio(recording(request.param), SAMPLE_RATE)[: 10 * SAMPLE_RATE])
+    return frames_of(read_audio(recording(request.param), SPEECH_RATE_HZ)[: 10 * SPEECH_RATE_HZ])
 
 
 def test_speech_scores_high(vad: Vad, speech: Frames):
@@ -91,7 +92,7 @@ def test_the_batches_do_not_matter(vad: Vad, speech: Frames, batch: int):
 
 
 def test_no_frames_give_no_probabilities(vad: Vad):
-    assert vad.open().probabilities(np.empty((0, FRAME_SAMPLES), np.int16)) == []
+    assert vad.open().probabilities(np.empty((0, VAD_FRAME_SAMPLES), np.int16)) == []
 
 
 def test_streams_do_not_hear_each_other(vad: Vad, speech: Frames):
@@ -120,8 +121,8 @@ def test_silero_sees_64_samples_before_each_frame_as_its_authors_say(speech: Fra
     model = onnxruntime.InferenceSession(files["silero_vad.onnx"], options, providers=["CPUExecutionProvider"])
     padded = np.concatenate([np.zeros(64), speech.reshape(-1)]).astype(np.float32) / 32768
     state, expected = np.zeros((2, 1, 128), np.float32), []
-    for start in range(0, 30 * FRAME_SAMPLES, FRAME_SAMPLES):
-        inputs = {"input": padded[None, start : start + 64 + FRAME_SAMPLES], "state": state, "sr": np.array(16000)}
+    for start in range(0, 30 * VAD_FRAME_SAMPLES, VAD_FRAME_SAMPLES):
+        inputs = {"input": padded[None, start : start + 64 + VAD_FRAME_SAMPLES], "state": state, "sr": np.array(16000)}
         probability, state = model.run(None, inputs)
         expected.append(float(probability[0, 0]))
     vad = load_engine(entry, LoadContext(scheduler, files))

@@ -4,17 +4,18 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from streamsrv.audio.opus import FRAME_SAMPLES, SAMPLE_RATE, SILENCE, OpusEncoder
+from streamsrv.audio.opus import SILENCE, OpusEncoder
+from streamsrv.audio.rates import OPUS_FRAME_SAMPLES, PCM_RATE_HZ
 from streamsrv.media.concealment import MAX_CONCEALED, ConcealingDecoder
 from streamsrv.media.jitter_buffer import Lost, Paused
 
 
 def voice(frames: int) -> list[bytes]:
     """Packets of a tone."""
-    times = np.arange(frames * FRAME_SAMPLES) / SAMPLE_RATE
+    times = np.arange(frames * OPUS_FRAME_SAMPLES) / PCM_RATE_HZ
     tone = (8000 * np.sin(2 * np.pi * 220 * times)).astype(np.int16)
     encoder = OpusEncoder(lossy=True)
-    return [encoder.encode(frame) for frame in tone.reshape(-1, FRAME_SAMPLES)]
+    return [encoder.encode(frame) for frame in tone.reshape(-1, OPUS_FRAME_SAMPLES)]
 
 
 def level(pcm: NDArray[np.int16]) -> float:

@@ -6,11 +6,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from streamsrv.audio.encoding import MEDIA_TYPES, SAMPLE_RATE, AudioEncoding, open_encoder
+from streamsrv.audio.encoding import MEDIA_TYPES, AudioEncoding, open_encoder
 from streamsrv.audio.files import read_audio
+from streamsrv.audio.rates import PCM_RATE_HZ
 
 ENCODED: list[AudioEncoding] = ["mp3", "opus", "aac", "flac", "wav"]
-TONE = (8000 * np.sin(np.arange(2 * SAMPLE_RATE) * 2 * np.pi * 440 / SAMPLE_RATE)).astype(np.int16)
+TONE = (8000 * np.sin(np.arange(2 * PCM_RATE_HZ) * 2 * np.pi * 440 / PCM_RATE_HZ)).astype(np.int16)
 
 
 def encode(encoding: AudioEncoding, pcm: np.ndarray, cuts: list[int] | None = None) -> bytes:
@@ -21,9 +22,9 @@ def encode(encoding: AudioEncoding, pcm: np.ndarray, cuts: list[int] | None = No
 
 @pytest.mark.parametrize("encoding", ENCODED)
 def test_a_tone_survives(encoding: AudioEncoding):
-    decoded = read_audio(io.BytesIO(encode(encoding, TONE)), SAMPLE_RATE)
-    assert len(decoded) == pytest.approx(len(TONE), abs=SAMPLE_RATE // 8)
-    middle = decoded[SAMPLE_RATE // 2 : SAMPLE_RATE * 3 // 2].astype(float)
+    decoded = read_audio(io.BytesIO(encode(encoding, TONE)), PCM_RATE_HZ)
+    assert len(decoded) == pytest.approx(len(TONE), abs=PCM_RATE_HZ // 8)
+    middle = decoded[PCM_RATE_HZ // 2 : PCM_RATE_HZ * 3 // 2].astype(float)
     spectrum = np.abs(np.fft.rfft(middle)) ** 2
     assert np.argmax(spectrum) == 440
     assert spectrum[430:450].sum() > 0.99 * spectrum.sum()
@@ -34,15 +35,15 @@ def test_a_tone_survives(encoding: AudioEncoding):
 def test_audio_comes_out_before_the_end(encoding: AudioEncoding):
     """Half a second in at most; players start to play with what they have."""
     encoder = open_encoder(encoding)
-    first = b"".join(encoder.encode(TONE[start : start + 4800]) for start in range(0, SAMPLE_RATE // 2, 4800))
-    assert len(read_audio(io.BytesIO(first), SAMPLE_RATE) if encoding != "pcm" else first) > SAMPLE_RATE // 20
+    first = b"".join(encoder.encode(TONE[start : start + 4800]) for start in range(0, PCM_RATE_HZ // 2, 4800))
+    assert len(read_audio(io.BytesIO(first), PCM_RATE_HZ) if encoding != "pcm" else first) > PCM_RATE_HZ // 20
 
 
 @settings(max_examples=20, deadline=None)
 @given(st.sampled_from([*ENCODED, "pcm"]), st.lists(st.integers(0, len(TONE)), max_size=6))
 def test_the_file_does_not_depend_on_how_the_audio_was_cut(encoding: AudioEncoding, cuts: list[int]):
     def decoded(file: bytes) -> np.ndarray:
-        return np.frombuffer(file, "<i2") if encoding == "pcm" else read_audio(io.BytesIO(file), SAMPLE_RATE)
+        return np.frombuffer(file, "<i2") if encoding == "pcm" else read_audio(io.BytesIO(file), PCM_RATE_HZ)
 
     whole, pieces = decoded(encode(encoding, TONE)), decoded(encode(encoding, TONE, cuts))
     assert len(whole) == len(pieces)
@@ -57,7 +58,7 @@ def test_a_file_without_audio_can_be_finished(encoding: AudioEncoding):
 def test_wav_says_that_its_length_is_unknown():
     file = encode("wav", TONE)
     assert file[:4] + file[8:16] == b"RIFFWAVEfmt "
-    assert struct.unpack("<HHIIHH", file[20:36]) == (1, 1, SAMPLE_RATE, 2 * SAMPLE_RATE, 2, 16)
+    assert struct.unpack("<HHIIHH", file[20:36]) == (1, 1, PCM_RATE_HZ, 2 * PCM_RATE_HZ, 2, 16)
     assert file[36:44] == b"data\xff\xff\xff\xff"
     assert np.array_equal(np.frombuffer(file[44:], "<i2"), TONE)
 
@@ -67,4 +68,4 @@ def test_pcm_is_little_endian():
 
 
 def test_flac_loses_nothing():
-    assert np.array_equal(read_audio(io.BytesIO(encode("flac", TONE)), SAMPLE_RATE), TONE)
+    assert np.array_equal(read_audio(io.BytesIO(encode("flac", TONE)), PCM_RATE_HZ), TONE)

@@ -10,7 +10,7 @@ import pytest
 from numpy.typing import NDArray
 
 from driven import Driven, driven
-from streamsrv.engines.vad.base import FRAME_SAMPLES, VadStream
+from streamsrv.engines.vad.base import VAD_FRAME_SAMPLES, VadStream
 from streamsrv.engines.vad.gated import GatedVad
 from streamsrv.protocol.client_events import AudioAppend, MalformedEvent, decode_client_event
 from streamsrv.protocol.json_values import FEW_BYTES, MAX_VALUES
@@ -133,7 +133,7 @@ async def test_a_long_append_of_silence_lets_others_run():
             turns += 1
             await asyncio.sleep(0)
 
-    second = bytes(2 * FRAMES_AT_ONCE * FRAME_SAMPLES * 3 // 2)
+    second = bytes(2 * FRAMES_AT_ONCE * VAD_FRAME_SAMPLES * 3 // 2)
     await hearing.append(2 * second, Pcm())  # until the gate is shut
     counting = asyncio.ensure_future(count())
     await hearing.append(batches * second, Pcm())

@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from streamsrv.engines.turn.mel_features import BANDS, HOP, SAMPLE_RATE, WINDOW, log_mel
+from streamsrv.audio.rates import SPEECH_RATE_HZ
+from streamsrv.engines.turn.mel_features import BANDS, HOP, WINDOW, log_mel
 
 REFERENCE = {
     (0, 0): -0.3071,
@@ -21,14 +22,14 @@ REFERENCE = {
 
 def sweep() -> np.ndarray:
     """A second of silence, then a tone that rises to 3.3 kHz in seven seconds."""
-    seconds = np.arange(8 * SAMPLE_RATE) / SAMPLE_RATE
+    seconds = np.arange(8 * SPEECH_RATE_HZ) / SPEECH_RATE_HZ
     samples = (0.3 * np.sin(2 * np.pi * (100 * seconds + 200 * seconds**2))).astype(np.float32)
-    samples[:SAMPLE_RATE] = 0
+    samples[:SPEECH_RATE_HZ] = 0
     return samples
 
 
 def tone(hertz: float) -> np.ndarray:
-    return np.sin(2 * np.pi * hertz * np.arange(SAMPLE_RATE) / SAMPLE_RATE).astype(np.float32)
+    return np.sin(2 * np.pi * hertz * np.arange(SPEECH_RATE_HZ) / SPEECH_RATE_HZ).astype(np.float32)
 
 
 def test_the_values_are_those_of_the_reference():
@@ -55,7 +56,7 @@ def test_a_higher_tone_is_in_a_higher_band():
 
 
 def test_silence_has_finite_features():
-    assert np.isfinite(log_mel(np.zeros(SAMPLE_RATE, np.float32))).all()
+    assert np.isfinite(log_mel(np.zeros(SPEECH_RATE_HZ, np.float32))).all()
 
 
 def test_what_is_far_below_the_loudest_sound_is_cut_off():

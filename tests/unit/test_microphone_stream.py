@@ -3,9 +3,8 @@
 import numpy as np
 
 from streamsrv.audio.opus import OpusEncoder
-from streamsrv.media.messages import MICROPHONE_RATE
+from streamsrv.audio.rates import PCM_RATE_HZ, SPEECH_RATE_HZ
 from streamsrv.media.microphone import MAX_BURST_S, MAX_RATE, MicrophoneStream
-from streamsrv.media.playout import SAMPLE_RATE
 
 TICKS, PACKET_MS, BLOCK = 960, 20, 320
 MAX_HELD_BACK = 48
@@ -14,7 +13,7 @@ MAX_HELD_BACK = 48
 
 def packets(count: int) -> list[bytes]:
     """A second of a tone and more, in packets of 20 ms."""
-    times = np.arange(count * SAMPLE_RATE // 50) / SAMPLE_RATE
+    times = np.arange(count * PCM_RATE_HZ // 50) / PCM_RATE_HZ
     tone = (8000 * np.sin(2 * np.pi * 300 * times)).astype(np.int16)
     encoder = OpusEncoder(lossy=True)
     return [encoder.encode(frame) for frame in tone.reshape(count, -1)]
@@ -54,7 +53,7 @@ def test_packets_that_overtake_each_other_are_heard_in_order():
 
 def seconds_heard(microphone: MicrophoneStream, sent: list[tuple[int, int, bytes, float]]) -> float:
     """Seconds of audio that are heard of packets: sequence number, timestamp, payload, ms of their arrival."""
-    return sum(len(block) for packet in sent for block in microphone.receive(*packet)) / MICROPHONE_RATE
+    return sum(len(block) for packet in sent for block in microphone.receive(*packet)) / SPEECH_RATE_HZ
 
 
 def test_timestamps_that_run_ahead_of_time_are_not_heard_without_end():

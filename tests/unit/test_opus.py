@@ -9,9 +9,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from streamsrv.audio.opus import (
-    FRAME_SAMPLES,
     MAX_FRAMES,
-    SAMPLE_RATE,
     SILENCE,
     OpusDecoder,
     OpusEncoder,
@@ -21,20 +19,21 @@ from streamsrv.audio.opus import (
     duration,
     join,
 )
+from streamsrv.audio.rates import OPUS_FRAME_SAMPLES, PCM_RATE_HZ
 
 FRAME_TICKS = 960
 
 
 def voice(samples: int) -> NDArray[np.int16]:
     """A rising tone with pauses, at 24 kHz: no two places of it are alike."""
-    times = np.arange(samples) / SAMPLE_RATE
+    times = np.arange(samples) / PCM_RATE_HZ
     loudness = 8000 * (np.sin(2 * np.pi * 3 * times) > -0.5)
     return (loudness * np.sin(2 * np.pi * (200 + 60 * times) * times)).astype(np.int16)
 
 
 def packets(pcm: NDArray[np.int16]) -> list[bytes]:
     encoder = OpusEncoder(lossy=True)
-    return [encoder.encode(frame) for frame in pcm.reshape(-1, FRAME_SAMPLES)]
+    return [encoder.encode(frame) for frame in pcm.reshape(-1, OPUS_FRAME_SAMPLES)]
 
 
 def decoded(pieces: list[Piece]) -> NDArray[np.int16]:
@@ -61,7 +60,7 @@ def lag_of(heard: NDArray[np.int16], said: NDArray[np.int16]) -> tuple[int, floa
 
 
 def test_a_frame_is_one_packet_of_20_ms():
-    for packet in packets(voice(20 * FRAME_SAMPLES)):
+    for packet in packets(voice(20 * OPUS_FRAME_SAMPLES)):
         assert duration(packet) == FRAME_TICKS
 
 
@@ -104,7 +103,7 @@ def test_a_packet_of_more_than_120_ms_is_refused():
 
 @pytest.mark.parametrize("count", range(1, MAX_FRAMES + 1))
 def test_joined_packets_hold_the_same_audio(count: int):
-    single = packets(voice(count * FRAME_SAMPLES))
+    single = packets(voice(count * OPUS_FRAME_SAMPLES))
     apart, together = OpusDecoder(), OpusDecoder()
     expected = np.concatenate([apart.decode(packet) for packet in single])
     joined = join(single)
@@ -138,14 +137,14 @@ def test_as_many_samples_come_back_as_went_in(lengths: list[int]):
 
 
 def test_what_comes_back_is_where_it_was_to_a_tenth_of_a_millisecond():
-    said = voice(2 * SAMPLE_RATE + 123)
+    said = voice(2 * PCM_RATE_HZ + 123)
     lag, likeness = lag_of(decoded(encoded([said])), said)
     assert abs(lag) <= 6  # of 24 a millisecond: the codec's own filters
     assert likeness > 0.98
 
 
 def test_the_end_comes_back_too():
-    said = voice(SAMPLE_RATE)
+    said = voice(PCM_RATE_HZ)
     said[-480:] = 0
     said[-240:] = 9000
     assert np.abs(decoded(encoded([said]))[-200:]).max() > 4000

@@ -1,7 +1,8 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from streamsrv.media.playout import FRAME_SAMPLES, MAX_QUEUED_SAMPLES, Played, Playout
+from streamsrv.audio.rates import OPUS_FRAME_SAMPLES
+from streamsrv.media.playout import MAX_QUEUED_SAMPLES, Played, Playout
 
 
 def ramp(samples: int, start: int = 1) -> NDArray[np.int16]:
@@ -38,7 +39,7 @@ def test_the_end_of_an_item_is_filled_up_with_silence():
     playout.play("a", ramp(500))
     playout.finish("a")
     pcm, _ = drain(playout)
-    assert len(pcm) == 2 * FRAME_SAMPLES
+    assert len(pcm) == 2 * OPUS_FRAME_SAMPLES
     assert (pcm[:500] == ramp(500)).all()
     assert not pcm[500:].any()
 
@@ -48,18 +49,18 @@ def test_an_item_that_goes_on_is_not_padded():
     playout.play("a", ramp(500))
     drain(playout)
     playout.play("a", ramp(460, 501))
-    assert (drain(playout)[0] == ramp(FRAME_SAMPLES, FRAME_SAMPLES + 1)).all()
+    assert (drain(playout)[0] == ramp(OPUS_FRAME_SAMPLES, OPUS_FRAME_SAMPLES + 1)).all()
 
 
 def test_the_first_frame_is_reported_at_once_and_then_every_fifth():
     playout = Playout()
-    playout.play("a", ramp(11 * FRAME_SAMPLES))
+    playout.play("a", ramp(11 * OPUS_FRAME_SAMPLES))
     assert [report.audio_ms for report in drain(playout)[1]] == [20, 120, 220]
 
 
 def test_the_end_is_reported_once_with_the_length():
     playout = Playout()
-    playout.play("a", ramp(2 * FRAME_SAMPLES + 24))
+    playout.play("a", ramp(2 * OPUS_FRAME_SAMPLES + 24))
     playout.finish("a")
     assert drain(playout)[1] == [Played("a", 20), Played("a", 41, ended=True)]
     assert playout.next_frame() == (None, [])
@@ -67,7 +68,7 @@ def test_the_end_is_reported_once_with_the_length():
 
 def test_the_end_is_reported_when_it_is_known_only_after_the_last_frame():
     playout = Playout()
-    playout.play("a", ramp(FRAME_SAMPLES))
+    playout.play("a", ramp(OPUS_FRAME_SAMPLES))
     drain(playout)
     playout.finish("a")
     assert playout.next_frame() == (None, [Played("a", 20, ended=True)])
@@ -75,40 +76,40 @@ def test_the_end_is_reported_when_it_is_known_only_after_the_last_frame():
 
 def test_items_follow_each_other_in_the_order_in_which_they_began():
     playout = Playout()
-    playout.play("a", ramp(FRAME_SAMPLES))
-    playout.play("b", ramp(FRAME_SAMPLES, 10_000))
-    playout.play("a", ramp(FRAME_SAMPLES, FRAME_SAMPLES + 1))
+    playout.play("a", ramp(OPUS_FRAME_SAMPLES))
+    playout.play("b", ramp(OPUS_FRAME_SAMPLES, 10_000))
+    playout.play("a", ramp(OPUS_FRAME_SAMPLES, OPUS_FRAME_SAMPLES + 1))
     playout.finish("b")
     playout.finish("a")
     pcm, reports = drain(playout)
-    assert (pcm == np.concatenate([ramp(2 * FRAME_SAMPLES), ramp(FRAME_SAMPLES, 10_000)])).all()
+    assert (pcm == np.concatenate([ramp(2 * OPUS_FRAME_SAMPLES), ramp(OPUS_FRAME_SAMPLES, 10_000)])).all()
     assert [report.item_id for report in reports if report.ended] == ["a", "b"]
 
 
 def test_held_playback_is_silent_and_goes_on_with_the_next_sample():
     playout = Playout()
-    playout.play("a", ramp(3 * FRAME_SAMPLES))
+    playout.play("a", ramp(3 * OPUS_FRAME_SAMPLES))
     first, _ = playout.next_frame()
     assert playout.hold() == [Played("a", 20)]
     assert playout.is_silent
     assert playout.next_frame() == (None, [])
     playout.resume()
-    assert (np.concatenate([first, drain(playout)[0]]) == ramp(3 * FRAME_SAMPLES)).all()
+    assert (np.concatenate([first, drain(playout)[0]]) == ramp(3 * OPUS_FRAME_SAMPLES)).all()
 
 
 def test_what_comes_while_playback_is_held_is_kept():
     playout = Playout()
     playout.hold()
-    playout.play("a", ramp(FRAME_SAMPLES))
+    playout.play("a", ramp(OPUS_FRAME_SAMPLES))
     assert playout.next_frame() == (None, [])
     playout.resume()
-    assert (drain(playout)[0] == ramp(FRAME_SAMPLES)).all()
+    assert (drain(playout)[0] == ramp(OPUS_FRAME_SAMPLES)).all()
 
 
 def test_clearing_says_how_much_of_every_item_was_played():
     playout = Playout()
-    playout.play("a", ramp(10 * FRAME_SAMPLES))
-    playout.play("b", ramp(FRAME_SAMPLES))
+    playout.play("a", ramp(10 * OPUS_FRAME_SAMPLES))
+    playout.play("b", ramp(OPUS_FRAME_SAMPLES))
     for _ in range(3):
         playout.next_frame()
     assert playout.clear() == [Played("a", 60, ended=True), Played("b", 0, ended=True)]
@@ -119,13 +120,13 @@ def test_clearing_ends_a_hold():
     playout = Playout()
     playout.hold()
     playout.clear()
-    playout.play("a", ramp(FRAME_SAMPLES))
+    playout.play("a", ramp(OPUS_FRAME_SAMPLES))
     assert playout.next_frame()[0] is not None
 
 
 def test_the_end_of_a_dropped_item_is_not_reported_again():
     playout = Playout()
-    playout.play("a", ramp(FRAME_SAMPLES))
+    playout.play("a", ramp(OPUS_FRAME_SAMPLES))
     playout.clear()
     playout.finish("a")
     assert playout.next_frame() == (None, [])

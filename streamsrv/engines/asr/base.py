@@ -7,9 +7,6 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-SAMPLE_RATE = 16_000
-"""Hz; the rate of all audio given to a recogniser."""
-
 
 @dataclass(frozen=True, slots=True)
 class Word:

@@ -23,7 +23,8 @@ import numpy as np
 from faster_whisper.tokenizer import Tokenizer
 from numpy.typing import NDArray
 
-from streamsrv.engines.asr.base import SAMPLE_RATE, RecognitionOptions
+from streamsrv.audio.rates import SPEECH_RATE_HZ
+from streamsrv.engines.asr.base import RecognitionOptions
 from streamsrv.engines.asr.incremental import Hypothesis, IncrementalRecognizer
 from streamsrv.engines.asr.loops import cut_loop
 from streamsrv.engines.catalogue import ModelEntry
@@ -121,7 +122,7 @@ class WhisperDecoder:
         tokenizer = Tokenizer(self._model.hf_tokenizer, self._multilingual, task="transcribe", language=language)
         before = tokenizer.encode(f" {options.prompt.strip()}")[:_PROMPT_TOKENS] if options.prompt else []
         rate = _ENGLISH_TOKENS_PER_SECOND if language == "en" else _TOKENS_PER_SECOND
-        limit = min(int(len(samples) / SAMPLE_RATE * rate) + 8, _MAX_TOKENS)
+        limit = min(int(len(samples) / SPEECH_RATE_HZ * rate) + 8, _MAX_TOKENS)
         [result] = self._model.model.generate(
             encoded,
             [self._model.get_prompt(tokenizer, before, without_timestamps=True)],
@@ -138,9 +139,9 @@ class WhisperDecoder:
 
     def _features(self, samples: NDArray[np.float32]) -> NDArray[np.float32]:
         """The log-mel spectrogram, shape (mel bands, even number of frames)."""
-        if len(samples) < SAMPLE_RATE // 10:
-            samples = np.pad(samples, (0, SAMPLE_RATE // 10 - len(samples)))  # it mirrors the edges
-        seconds = min(max(len(samples) / SAMPLE_RATE + _PADDING_S, _MIN_S), 30)
+        if len(samples) < SPEECH_RATE_HZ // 10:
+            samples = np.pad(samples, (0, SPEECH_RATE_HZ // 10 - len(samples)))  # it mirrors the edges
+        seconds = min(max(len(samples) / SPEECH_RATE_HZ + _PADDING_S, _MIN_S), 30)
         frames = int(seconds * _FRAMES_PER_SECOND) // 2 * 2
         features: NDArray[np.float32] = self._model.feature_extractor(samples)[:, :frames]
         return np.pad(features, ((0, 0), (0, frames - features.shape[1])))

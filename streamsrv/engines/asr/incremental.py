@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from streamsrv.audio.pcm import to_float
-from streamsrv.engines.asr.base import SAMPLE_RATE, RecognitionOptions, Transcript
+from streamsrv.audio.rates import SPEECH_RATE_HZ
+from streamsrv.engines.asr.base import RecognitionOptions, Transcript
 from streamsrv.engines.asr.newest import Newest
 from streamsrv.engines.asr.utterance import Hypothesis, Utterance
 from streamsrv.engines.asr.window import Excerpt, WindowLimits
@@ -56,7 +57,7 @@ class IncrementalRecognizer:
 
     async def warm_up(self) -> None:
         """Decode a second of silence."""
-        await self.run(Priority.FINAL, self.decode_call(np.zeros(SAMPLE_RATE, np.int16), RecognitionOptions()))
+        await self.run(Priority.FINAL, self.decode_call(np.zeros(SPEECH_RATE_HZ, np.int16), RecognitionOptions()))
 
     async def aclose(self) -> None:
         """Nothing is held but memory."""

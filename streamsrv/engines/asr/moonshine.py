@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from streamsrv.engines.asr.base import SAMPLE_RATE, RecognitionOptions
+from streamsrv.audio.rates import SPEECH_RATE_HZ
+from streamsrv.engines.asr.base import RecognitionOptions
 from streamsrv.engines.asr.incremental import Hypothesis, IncrementalRecognizer
 from streamsrv.engines.asr.loops import without_loop
 from streamsrv.engines.catalogue import ModelEntry
@@ -19,7 +20,7 @@ from streamsrv.errors import Unavailable
 from streamsrv.inference.onnx import open_session
 
 _START, _END = 1, 2
-_SHORTEST = SAMPLE_RATE // 2
+_SHORTEST = SPEECH_RATE_HZ // 2
 """The encoder needs 0.06 s of audio; below half a second, silence is added."""
 _TOKENS_PER_SECOND = 6.5
 """More than this is no speech but a loop of the decoder; the limit its authors give for English."""
@@ -83,7 +84,7 @@ class MoonshineDecoder:
     def _tokens(self, samples: NDArray[np.float32]) -> list[int]:
         """Greedy search."""
         feed = self._encode(samples)
-        limit = int(len(samples) / SAMPLE_RATE * _TOKENS_PER_SECOND) + 2
+        limit = int(len(samples) / SPEECH_RATE_HZ * _TOKENS_PER_SECOND) + 2
         tokens: list[int] = []
         token, outputs = _START, self._outputs[0]
         while len(tokens) < limit:

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from streamsrv.engines.asr.base import SAMPLE_RATE
+from streamsrv.audio.rates import SPEECH_RATE_HZ
 
-_PER_MS = SAMPLE_RATE // 1000
+_PER_MS = SPEECH_RATE_HZ // 1000
 PAUSE_MS = 128
 """Silence after which speech may be complete: longer than the fast one waits, so as to hear a last word to its end."""
 MIN_SPEECH_MS = 100

@@ -10,11 +10,11 @@ from numpy.typing import NDArray
 from streamsrv.engines.asr.base import RecognitionOptions, RecognizedUtterance, Recognizer
 from streamsrv.engines.asr.pauses import SPEECH, FrameSpan, UtteranceCutter
 from streamsrv.engines.boundary import engine_call
-from streamsrv.engines.vad.base import FRAME_MS, FRAME_SAMPLES, Vad
+from streamsrv.engines.vad.base import FRAME_MS, VAD_FRAME_SAMPLES, Vad
 from streamsrv.engines.vad.fallback import FallbackVadStream
 from streamsrv.inference.scheduler import Priority, Scheduler
 
-_SAMPLES_AT_ONCE = 32 * FRAME_SAMPLES
+_SAMPLES_AT_ONCE = 32 * VAD_FRAME_SAMPLES
 """Given to the voice-activity detector in one call: about a second, so that a live session waits for a few ms only."""
 
 
@@ -45,7 +45,7 @@ async def _hear(stream: FallbackVadStream, frames: NDArray[np.int16], scheduler:
 
 def _frames(pcm: NDArray[np.int16]) -> NDArray[np.int16]:
     """Samples as rows of frames, the last one filled up with silence."""
-    return np.pad(pcm, (0, -len(pcm) % FRAME_SAMPLES)).reshape(-1, FRAME_SAMPLES)
+    return np.pad(pcm, (0, -len(pcm) % VAD_FRAME_SAMPLES)).reshape(-1, VAD_FRAME_SAMPLES)
 
 
 async def _recognize(
@@ -60,7 +60,7 @@ async def _recognize(
     with engine_call("speech recogniser"):
         async with aclosing(recognizer.open(options)) as stream:
             for frame in range(span.start, span.end):
-                samples = pcm[frame * FRAME_SAMPLES : (frame + 1) * FRAME_SAMPLES]
+                samples = pcm[frame * VAD_FRAME_SAMPLES : (frame + 1) * VAD_FRAME_SAMPLES]
                 stream.push(samples, speech=probabilities[frame] >= SPEECH)
             stream.finish()
             async for transcript in stream:

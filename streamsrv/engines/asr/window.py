@@ -6,9 +6,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from streamsrv.engines.asr.base import SAMPLE_RATE
+from streamsrv.audio.rates import SPEECH_RATE_HZ
 
-_PER_MS = SAMPLE_RATE // 1000
+_PER_MS = SPEECH_RATE_HZ // 1000
 _TEN_MS = 10 * _PER_MS
 
 

@@ -5,8 +5,6 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-SAMPLE_RATE = 16_000
-"""Hz; the rate of all audio given to a turn model."""
 MAX_MS = 8_000
 """No model hears further back than this."""
 

@@ -8,7 +8,8 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
-SAMPLE_RATE = 16_000
+from streamsrv.audio.rates import SPEECH_RATE_HZ
+
 BANDS = 80
 WINDOW = 400
 """Samples that a frame looks at."""
@@ -40,8 +41,8 @@ def log_mel(samples: NDArray[np.float32]) -> NDArray[np.float32]:
 
 def _mel_bands() -> NDArray[np.float64]:
     """Weight of each frequency bin in each band, shape (201, 80): triangles of equal area, overlapping by half."""
-    bins = np.linspace(0, SAMPLE_RATE / 2, WINDOW // 2 + 1)[:, None]
-    edges = _hertz(np.linspace(0, _mel(SAMPLE_RATE / 2), BANDS + 2))
+    bins = np.linspace(0, SPEECH_RATE_HZ / 2, WINDOW // 2 + 1)[:, None]
+    edges = _hertz(np.linspace(0, _mel(SPEECH_RATE_HZ / 2), BANDS + 2))
     low, centre, high = edges[:-2], edges[1:-1], edges[2:]
     triangles = np.minimum((bins - low) / (centre - low), (high - bins) / (high - centre))
     return np.maximum(triangles, 0) * 2 / (high - low)

@@ -7,15 +7,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from streamsrv.audio.pcm import to_float
+from streamsrv.audio.rates import SPEECH_RATE_HZ
 from streamsrv.engines.catalogue import ModelEntry
 from streamsrv.engines.loading import LoadContext
-from streamsrv.engines.turn.base import MAX_MS, SAMPLE_RATE
+from streamsrv.engines.turn.base import MAX_MS
 from streamsrv.engines.turn.mel_features import log_mel
 from streamsrv.errors import Unavailable
 from streamsrv.inference.onnx import open_session
 
 _MODEL_FILE = "smart_turn.onnx"
-_INPUT_SAMPLES = MAX_MS * SAMPLE_RATE // 1000
+_INPUT_SAMPLES = MAX_MS * SPEECH_RATE_HZ // 1000
 
 
 def load(entry: ModelEntry, context: LoadContext) -> "SmartTurn":

@@ -5,8 +5,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-SAMPLE_RATE = 16_000
-FRAME_SAMPLES = 512
+VAD_FRAME_SAMPLES = 512
 """Samples per frame: 32 ms at 16 kHz."""
 FRAME_MS = 32
 

@@ -12,12 +12,13 @@ from typing import Any, Protocol, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from streamsrv.engines.vad.base import FRAME_MS, SAMPLE_RATE, VadStream
+from streamsrv.audio.rates import SPEECH_RATE_HZ
+from streamsrv.engines.vad.base import FRAME_MS, VadStream
 from streamsrv.inference.scheduler import Priority, Scheduler
 
 HOLD_FRAMES = 1000 // FRAME_MS
 """Frames for which the gate is open, from one that may be speech. A shorter time costs frames at soft word ends."""
-_DECISION_SAMPLES = SAMPLE_RATE * 30 // 1000
+_DECISION_SAMPLES = SPEECH_RATE_HZ * 30 // 1000
 """WebRTC's detector takes 10, 20 or 30 ms: it hears the end of each frame of 32 ms."""
 
 Frames = NDArray[np.int16]
@@ -96,7 +97,7 @@ class Gate:
         return [self._is_open(frame) for frame in frames]
 
     def _is_open(self, frame: NDArray[np.int16]) -> bool:
-        if self._detector.is_speech(frame[-_DECISION_SAMPLES:].tobytes(), SAMPLE_RATE):
+        if self._detector.is_speech(frame[-_DECISION_SAMPLES:].tobytes(), SPEECH_RATE_HZ):
             self._open_frames = HOLD_FRAMES
         elif self._open_frames:
             self._open_frames -= 1

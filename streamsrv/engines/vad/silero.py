@@ -8,9 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from streamsrv.audio.pcm import to_float
+from streamsrv.audio.rates import SPEECH_RATE_HZ
 from streamsrv.engines.catalogue import ModelEntry
 from streamsrv.engines.loading import LoadContext
-from streamsrv.engines.vad.base import SAMPLE_RATE
 from streamsrv.engines.vad.gated import GatedVad
 from streamsrv.errors import Unavailable
 from streamsrv.inference.onnx import open_session
@@ -40,7 +40,7 @@ class SileroVad:
             self._session = open_session(model)
         except Exception as error:
             raise Unavailable(f"{name} could not be loaded: {error}") from error
-        self._sample_rate = np.array(SAMPLE_RATE, np.int64)
+        self._sample_rate = np.array(SPEECH_RATE_HZ, np.int64)
 
     def open(self) -> "SileroStream":
         """Start listening to one session's audio."""

@@ -9,11 +9,11 @@ import numpy as np
 import webrtcvad
 from numpy.typing import NDArray
 
+from streamsrv.audio.rates import SPEECH_RATE_HZ
 from streamsrv.engines.catalogue import ModelEntry
 from streamsrv.engines.loading import LoadContext
-from streamsrv.engines.vad.base import SAMPLE_RATE
 
-_DECISION_SAMPLES = SAMPLE_RATE * 30 // 1000
+_DECISION_SAMPLES = SPEECH_RATE_HZ * 30 // 1000
 _SMOOTHING = 0.5
 """Weight of the newest decision: two decisions for speech in a row give 0.75."""
 
@@ -54,7 +54,7 @@ class WebrtcStream:
     def _hear(self, frame: NDArray[np.int16]) -> float:
         samples = np.concatenate([self._pending, frame])
         while samples.size >= _DECISION_SAMPLES:
-            decision = self._detector.is_speech(samples[:_DECISION_SAMPLES].tobytes(), SAMPLE_RATE)
+            decision = self._detector.is_speech(samples[:_DECISION_SAMPLES].tobytes(), SPEECH_RATE_HZ)
             self._probability += _SMOOTHING * (decision - self._probability)
             samples = samples[_DECISION_SAMPLES:]
         self._pending = samples

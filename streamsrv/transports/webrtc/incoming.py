@@ -5,9 +5,10 @@ from collections import deque
 import numpy as np
 from numpy.typing import NDArray
 
+from streamsrv.audio.rates import SPEECH_RATE_HZ
 from streamsrv.signals import Signal
 
-MAX_AUDIO_SAMPLES = 5 * 16_000
+MAX_AUDIO_SAMPLES = 5 * SPEECH_RATE_HZ
 """5 s of a microphone. When it is full the oldest audio goes: a session that is so late must catch up."""
 MAX_EVENTS = 1000
 MAX_EVENT_BYTES = 32 * 1024 * 1024
