@@ -19,11 +19,11 @@ from streamsrv.audio.rates import PCM_RATE_HZ
 from streamsrv.audio.resample import StreamResampler
 from streamsrv.config import Settings
 from streamsrv.core.answers.spoken_segments import SpokenSegmenter
+from streamsrv.core.capabilities import Capabilities
 from streamsrv.engines.tts.base import SpeechOptions, Synthesizer
 from streamsrv.http.endpoint import Endpoint
 from streamsrv.http.request_body import read_json
 from streamsrv.http.streaming import server_sent, streamed
-from streamsrv.protocol.errors import ProtocolError
 from streamsrv.protocol.session_object import VoiceId
 from streamsrv.service import Service
 
@@ -31,6 +31,8 @@ MAX_INPUT = 4096
 """Characters."""
 SLICE_MS = 200
 """Audio that is encoded and sent at once."""
+SILENCE_MS = 100
+"""What is sent for a text without a word that the voice can say, such as an emoji."""
 TEXT_AT_ONCE = 200
 """Characters that are cut into segments at once: a long text must not hold up the event loop."""
 
@@ -43,9 +45,11 @@ class SpeechRequest(Struct, kw_only=True):
     speed: Annotated[float, Meta(ge=0.25, le=4)] = 1.0
     stream_format: Literal["audio", "sse"] = "audio"
 
-    def to_options(self) -> SpeechOptions:
+    def to_options(self, capabilities: Capabilities) -> SpeechOptions:
+        """Raises `ProtocolError` for a voice or a speed that there is not."""
         voice = self.voice.id if isinstance(self.voice, VoiceId) else self.voice
-        return SpeechOptions(voice=voice, speed=self.speed)
+        capabilities.check_speed(self.speed, "speed")
+        return SpeechOptions(voice=capabilities.voice(voice, "voice"), speed=self.speed)
 
 
 @asynccontextmanager
@@ -54,7 +58,7 @@ async def _read(request: Request, settings: Settings) -> AsyncGenerator[SpeechRe
 
 
 async def _answer(asked: SpeechRequest, service: Service) -> Response:
-    pcm = _speak(asked.input, asked.to_options(), service.engines.synthesizer)
+    pcm = _speak(asked.input, asked.to_options(service.capabilities), service.engines.synthesizer)
     if asked.stream_format == "sse":
         return await streamed(server_sent(_events(pcm, asked)), "text/event-stream")
     return await streamed(_encode(pcm, asked.response_format), MEDIA_TYPES[asked.response_format])
@@ -75,7 +79,7 @@ async def _speak(
     for piece in _slices(resampler.process(np.zeros(0, np.int16), last=True)):
         yield piece
     if is_silent:
-        raise ProtocolError("invalid_value", "There is nothing to say in 'input'.", "input")
+        yield np.zeros(PCM_RATE_HZ * SILENCE_MS // 1000, np.int16)
 
 
 def _segments(text: str, language: str) -> Iterator[str]:

@@ -1,11 +1,13 @@
 """Turns what a language model writes into what a voice can say. Pure."""
 
 import re
+import unicodedata
 
 from streamsrv.text.english import read_out
 from streamsrv.text.markdown import without_markdown
 from streamsrv.text.numbers import NUMBER_LANGUAGES, whole_number
 
+_OTHER_DIGITS = re.compile(r"(?![0-9])\d")  # of other scripts, and full-width ones
 _PLAIN_NUMBER = re.compile(r"(?<![\w.,:/-])[0-9]{1,9}(?![\w:/%-]|[.,][0-9])")
 
 
@@ -16,6 +18,7 @@ def speakable(text: str, language: str = "en") -> str:
     times, dates, money, units, addresses, abbreviations and symbols become words; in other languages plain whole
     numbers do. Never raises.
     """
+    text = _OTHER_DIGITS.sub(lambda digit: str(unicodedata.decimal(digit[0])), text)
     language = language.replace("_", "-").partition("-")[0].lower()
     if language == "en":
         spoken = read_out(without_markdown(text, code_notice="Code omitted."))

@@ -89,7 +89,6 @@ async def test_4096_characters_are_spoken(server):
         ({"input": "a" * 4097}, "invalid_value", "input"),
         ({"input": 7}, "invalid_value", "input"),
         ({"input": None}, "missing_required_parameter", "input"),
-        ({"input": " \n*** 🙂"}, "invalid_value", "input"),
         ({"response_format": "midi"}, "invalid_value", "response_format"),
         ({"speed": 0.1}, "invalid_value", "speed"),
         ({"speed": 4.1}, "invalid_value", "speed"),
@@ -156,3 +155,21 @@ async def test_a_voice_that_fails_later_is_not_taken_for_the_end():
 
 async def test_get_is_no_way_to_speak(server):
     assert (await ask(server, "GET", "/audio/speech")).status == 405
+
+
+async def test_a_text_without_a_word_is_a_short_silence(server):
+    answer = await speak(server, input=" \n*** 🙂", response_format="pcm")
+    assert (answer.status, answer.body.strip(b"\0")) == (200, b"")
+    assert 0 < len(answer.body) < 48_000
+
+
+@pytest.mark.parametrize("voice", ["heart", "no such voice", {"id": "x"}])
+async def test_an_unknown_voice_is_answered_with_the_known_ones(server, voice: object):
+    answer = await speak(server, voice=voice)
+    assert (answer.status, answer.error["code"], answer.error["param"]) == (400, "invalid_value", "voice")
+    assert "'tone', 'bell'" in answer.error["message"]
+
+
+@pytest.mark.parametrize("voice", ["tone", "bell", "marin", {"id": "alloy"}, ""])
+async def test_voices_of_this_server_and_of_openai_are_taken(server, voice: object):
+    assert (await speak(server, voice=voice)).status == 200

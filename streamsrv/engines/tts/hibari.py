@@ -25,7 +25,7 @@ _MAX_CHARACTERS = 300  # of a sentence that the model is given at once: what it 
 _MAX_PHONEMES = (
     400  # the same of its own alphabet: numbers and symbols that it reads out itself are longer than written
 )
-_LONG_NUMBER = re.compile(r"[0-9]{16,}")  # its own reading of numbers fails at some length
+_LONG_NUMBER = re.compile(r"\d[\d,]{15,}")  # its own reading of numbers fails at some length
 _NOISE_SEED = 0  # the breath noise of the voice; fixed, so that a text always gives the same audio
 
 
@@ -62,7 +62,7 @@ class HibariSynthesizer:
         """Nothing to release before the process ends."""
 
     def _speak(self, text: str, speed: float) -> Iterator[SpeechChunk]:
-        text = _LONG_NUMBER.sub(lambda number: " ".join(number[0]), text)
+        text = _LONG_NUMBER.sub(lambda number: " ".join(filter(str.isdecimal, number[0])), text)
         models_speed = min(max(speed, _SLOWEST), _FASTEST)
         sentences = cast("list[str]", self._hibari.split_sentences(text))
         for piece in (piece for sentence in sentences for piece in cut_text(sentence, _MAX_CHARACTERS)):
