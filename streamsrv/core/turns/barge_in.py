@@ -106,7 +106,7 @@ def classify(overlap: Overlap) -> Verdict:
     return verdict
 
 
-def is_echo(overlap: Overlap) -> bool:
+def _is_echo(overlap: Overlap) -> bool:
     """Whether the words, as far as they are known, are those of the reply."""
     words = words_of(overlap.text)
     if not words or _calls(overlap) or (overlap.began_after and not _is_known_quiet(overlap)):
@@ -127,7 +127,7 @@ def is_echo(overlap: Overlap) -> bool:
 
 def _classify_words(overlap: Overlap) -> Verdict:
     words, speech_ms, pause_ms = words_of(overlap.text), overlap.speech_ms, overlap.pause_ms
-    if is_echo(overlap):
+    if _is_echo(overlap):
         return Verdict.DISREGARDED if _is_whole(overlap) else Verdict.UNDECIDED
     if words and (overlap.is_over or not _is_backchannel(words, speech_ms)):
         return Verdict.INTERRUPTED
