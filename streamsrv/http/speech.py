@@ -1,6 +1,6 @@
 """`POST /v1/audio/speech`: a text spoken, sent while it is being synthesised.
 
-Source: the OpenAI API reference. `model` and `instructions` are accepted; no engine uses them.
+Source: the OpenAI API reference. Any `model` is the one voice of this server; no engine takes `instructions`.
 """
 
 import asyncio
@@ -14,12 +14,13 @@ from numpy.typing import NDArray
 from starlette.requests import Request
 from starlette.responses import Response
 
-from streamsrv.audio.encoding import MEDIA_TYPES, AudioEncoding, open_encoder
-from streamsrv.audio.rates import PCM_RATE_HZ
+from streamsrv.audio.encoding import MEDIA_TYPES, SAMPLE_RATE, AudioEncoding, open_encoder
 from streamsrv.audio.resample import StreamResampler
 from streamsrv.config import Settings
 from streamsrv.core.answers.spoken_segments import SpokenSegmenter
+from streamsrv.core.capabilities import Capabilities
 from streamsrv.engines.tts.base import SpeechOptions, Synthesizer
+from streamsrv.errors import UNSUPPORTED_PARAMETER
 from streamsrv.http.endpoint import Endpoint
 from streamsrv.http.request_body import read_json
 from streamsrv.http.streaming import server_sent, streamed
@@ -35,17 +36,23 @@ TEXT_AT_ONCE = 200
 """Characters that are cut into segments at once: a long text must not hold up the event loop."""
 
 
-class SpeechRequest(Struct, kw_only=True):
+class SpeechRequest(Struct, kw_only=True, forbid_unknown_fields=True):
     input: Annotated[str, Meta(min_length=1, max_length=MAX_INPUT)]
     model: str = ""
     voice: str | VoiceId = ""
     response_format: AudioEncoding = "mp3"
     speed: Annotated[float, Meta(ge=0.25, le=4)] = 1.0
     stream_format: Literal["audio", "sse"] = "audio"
+    instructions: str = ""
 
-    def to_options(self) -> SpeechOptions:
+    def to_options(self, capabilities: Capabilities) -> SpeechOptions:
+        """Raises `ProtocolError` for what the voice of this server does not do."""
         voice = self.voice.id if isinstance(self.voice, VoiceId) else self.voice
-        return SpeechOptions(voice=voice, speed=self.speed)
+        if self.instructions:
+            message = "Unsupported parameter: 'instructions'. The voice of this server takes none."
+            raise ProtocolError(UNSUPPORTED_PARAMETER, message, "instructions")
+        capabilities.check_speed(self.speed, "speed")
+        return SpeechOptions(voice=capabilities.voice(voice, "voice"), speed=self.speed)
 
 
 @asynccontextmanager
@@ -54,7 +61,7 @@ async def _read(request: Request, settings: Settings) -> AsyncGenerator[SpeechRe
 
 
 async def _answer(asked: SpeechRequest, service: Service) -> Response:
-    pcm = _speak(asked.input, asked.to_options(), service.engines.synthesizer)
+    pcm = _speak(asked.input, asked.to_options(service.capabilities), service.engines.synthesizer)
     if asked.stream_format == "sse":
         return await streamed(server_sent(_events(pcm, asked)), "text/event-stream")
     return await streamed(_encode(pcm, asked.response_format), MEDIA_TYPES[asked.response_format])
@@ -64,7 +71,7 @@ async def _speak(
     text: str, options: SpeechOptions, synthesizer: Synthesizer
 ) -> AsyncGenerator[NDArray[np.int16], None]:
     """The speech in slices of mono PCM at 24 kHz, made as they are asked for."""
-    resampler = StreamResampler(synthesizer.sample_rate, PCM_RATE_HZ)
+    resampler = StreamResampler(synthesizer.sample_rate, SAMPLE_RATE)
     is_silent = True
     for spoken in _segments(text, options.language):
         async with aclosing(synthesizer.stream(spoken, options)) as chunks:
@@ -87,7 +94,7 @@ def _segments(text: str, language: str) -> Iterator[str]:
 
 
 def _slices(pcm: NDArray[np.int16]) -> Iterator[NDArray[np.int16]]:
-    step = PCM_RATE_HZ * SLICE_MS // 1000
+    step = SAMPLE_RATE * SLICE_MS // 1000
     return (pcm[start : start + step] for start in range(0, len(pcm), step))
 
 
@@ -124,7 +131,7 @@ async def _events(
 
 def _usage(text: str, samples: int) -> dict[str, int]:
     """No engine counts tokens: these are estimates, a token for 4 characters of text and for 50 ms of audio."""
-    read, spoken = -(-len(text) // 4), -(-samples * 20 // PCM_RATE_HZ)
+    read, spoken = -(-len(text) // 4), -(-samples * 20 // SAMPLE_RATE)
     return {"input_tokens": read, "output_tokens": spoken, "total_tokens": read + spoken}
 
 
