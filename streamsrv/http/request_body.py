@@ -36,7 +36,8 @@ async def read_json(request: Request, expected: type[ParsedStruct]) -> ParsedStr
     if not isinstance(value, dict):
         raise ProtocolError("invalid_json", "The body is not a JSON object.")
     known = {field.encode_name for field in msgspec.structs.fields(expected)}
-    given = {name: held for name, held in cast("dict[str, Any]", value).items() if held is not None or name not in known}
+    fields = cast("dict[str, Any]", value).items()
+    given = {name: held for name, held in fields if held is not None or name not in known}
     return convert(given, expected)
 
 

@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 from starlette.requests import Request
 from starlette.responses import Response
 
-from streamsrv.audio.encoding import MEDIA_TYPES, SAMPLE_RATE, AudioEncoding, open_encoder
+from streamsrv.audio.encoding import MEDIA_TYPES, AudioEncoding, open_encoder
+from streamsrv.audio.rates import PCM_RATE_HZ
 from streamsrv.audio.resample import StreamResampler
 from streamsrv.config import Settings
 from streamsrv.core.answers.spoken_segments import SpokenSegmenter
@@ -27,6 +28,7 @@ from streamsrv.http.streaming import server_sent, streamed
 from streamsrv.protocol.errors import ProtocolError
 from streamsrv.protocol.session_object import VoiceId
 from streamsrv.service import Service
+from streamsrv.text.markdown import without_tags
 
 MAX_INPUT = 4096
 """Characters."""
@@ -71,7 +73,7 @@ async def _speak(
     text: str, options: SpeechOptions, synthesizer: Synthesizer
 ) -> AsyncGenerator[NDArray[np.int16], None]:
     """The speech in slices of mono PCM at 24 kHz, made as they are asked for."""
-    resampler = StreamResampler(synthesizer.sample_rate, SAMPLE_RATE)
+    resampler = StreamResampler(synthesizer.sample_rate, PCM_RATE_HZ)
     is_silent = True
     for spoken in _segments(text, options.language):
         async with aclosing(synthesizer.stream(spoken, options)) as chunks:
@@ -87,6 +89,7 @@ async def _speak(
 
 def _segments(text: str, language: str) -> Iterator[str]:
     """What is spoken of a text, cut into what a voice is given at once."""
+    text = without_tags(text)  # before it is cut, perhaps in the middle of one
     segmenter = SpokenSegmenter(language)
     for start in range(0, len(text), TEXT_AT_ONCE):
         yield from (segment.spoken for segment in segmenter.feed(text[start : start + TEXT_AT_ONCE]) if segment.spoken)
@@ -94,7 +97,7 @@ def _segments(text: str, language: str) -> Iterator[str]:
 
 
 def _slices(pcm: NDArray[np.int16]) -> Iterator[NDArray[np.int16]]:
-    step = SAMPLE_RATE * SLICE_MS // 1000
+    step = PCM_RATE_HZ * SLICE_MS // 1000
     return (pcm[start : start + step] for start in range(0, len(pcm), step))
 
 
@@ -131,7 +134,7 @@ async def _events(
 
 def _usage(text: str, samples: int) -> dict[str, int]:
     """No engine counts tokens: these are estimates, a token for 4 characters of text and for 50 ms of audio."""
-    read, spoken = -(-len(text) // 4), -(-samples * 20 // SAMPLE_RATE)
+    read, spoken = -(-len(text) // 4), -(-samples * 20 // PCM_RATE_HZ)
     return {"input_tokens": read, "output_tokens": spoken, "total_tokens": read + spoken}
 
 

@@ -20,12 +20,8 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response
 from streamsrv.audio.files import AudioFileError, read_audio
 from streamsrv.audio.rates import SPEECH_RATE_HZ
 from streamsrv.config import Settings
-<<<<<<< HEAD
-from streamsrv.engines.asr.base import RecognitionOptions, RecognizedUtterance
-=======
 from streamsrv.core.capabilities import Capabilities
-from streamsrv.engines.asr.base import SAMPLE_RATE, RecognitionOptions, RecognizedUtterance
->>>>>>> 1122960 (wip speech and transcription fields)
+from streamsrv.engines.asr.base import RecognitionOptions, RecognizedUtterance
 from streamsrv.engines.asr.recordings import recognize_recording
 from streamsrv.http.endpoint import Endpoint
 from streamsrv.http.request_body import convert, read_form

@@ -116,6 +116,14 @@ async def test_an_unknown_format_is_answered_with_the_known_ones(server):
         assert encoding in message
 
 
+async def test_tags_of_ssml_are_not_spoken(server):
+    tag = '<prosody rate="slow. And. So. On." pitch="high, low, middle, and everything else that there is to say">'
+    tagged = f'<speak>{tag}One two three,<break time="1.5s"/></prosody> four five.</speak>'
+    plain = await speak(server, input="One two three,\n four five.", response_format="pcm")
+    assert (await speak(server, input=tagged, response_format="pcm")).body == plain.body
+    assert (await speak(server, input="<speak></speak>")).error["param"] == "input"
+
+
 async def test_an_unknown_voice_is_answered_with_the_known_ones(server):
     assert "'tone', 'bell'" in (await speak(server, voice="nobody")).error["message"]
     for voice in ("tone", "bell", "alloy", {"id": "bell"}):
