@@ -66,7 +66,7 @@ class Server(uvicorn.Server):
             timer.cancel()
             ended += late.result() if late.done() else 0
             if ended:
-                logger.warning("the shutdown ended %d requests that were in progress", ended)
+                logger.warning("requests in progress that the shutdown ended: %d", ended)
 
 
 def _is_no_incomplete_response(record: logging.LogRecord) -> bool:

@@ -24,17 +24,20 @@ MIN_BYTES_PER_S = 16 * 1024
 """A body that comes more slowly, when `PATIENCE_S` are over, is given up."""
 
 Parsed = TypeVar("Parsed")
+ParsedStruct = TypeVar("ParsedStruct", bound=msgspec.Struct)
 
 
-async def read_json(request: Request, expected: type[Parsed]) -> Parsed:
-    """Read and validate a JSON object; a field that is null counts as not given. Raises `ProtocolError`."""
+async def read_json(request: Request, expected: type[ParsedStruct]) -> ParsedStruct:
+    """Read and validate a JSON object; a known field that is null counts as not given. Raises `ProtocolError`."""
     try:
         value = json_values.read_json(await read_body(request, MAX_JSON_BYTES))
     except json_values.UnreadableJson as error:
         raise ProtocolError("invalid_json", f"The body cannot be read: {error}.") from None
     if not isinstance(value, dict):
         raise ProtocolError("invalid_json", "The body is not a JSON object.")
-    given = {name: held for name, held in cast("dict[str, Any]", value).items() if held is not None}
+    known = {field.encode_name for field in msgspec.structs.fields(expected)}
+    fields = cast("dict[str, Any]", value).items()
+    given = {name: held for name, held in fields if held is not None or name not in known}
     return convert(given, expected)
 
 

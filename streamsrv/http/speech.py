@@ -1,6 +1,6 @@
 """`POST /v1/audio/speech`: a text spoken, sent while it is being synthesised.
 
-Source: the OpenAI API reference. `model` and `instructions` are accepted; no engine uses them.
+Source: the OpenAI API reference. Any `model` is the one voice of this server; no engine takes `instructions`.
 """
 
 import asyncio
@@ -21,11 +21,13 @@ from streamsrv.config import Settings
 from streamsrv.core.answers.spoken_segments import SpokenSegmenter
 from streamsrv.core.capabilities import Capabilities
 from streamsrv.engines.tts.base import SpeechOptions, Synthesizer
+from streamsrv.errors import UNSUPPORTED_PARAMETER
 from streamsrv.http.endpoint import Endpoint
 from streamsrv.http.request_body import read_json
 from streamsrv.http.streaming import server_sent, streamed
 from streamsrv.protocol.session_object import VoiceId
 from streamsrv.service import Service
+from streamsrv.text.markdown import without_tags
 
 MAX_INPUT = 4096
 """Characters."""
@@ -37,17 +39,21 @@ TEXT_AT_ONCE = 200
 """Characters that are cut into segments at once: a long text must not hold up the event loop."""
 
 
-class SpeechRequest(Struct, kw_only=True):
+class SpeechRequest(Struct, kw_only=True, forbid_unknown_fields=True):
     input: Annotated[str, Meta(min_length=1, max_length=MAX_INPUT)]
     model: str = ""
     voice: str | VoiceId = ""
     response_format: AudioEncoding = "mp3"
     speed: Annotated[float, Meta(ge=0.25, le=4)] = 1.0
     stream_format: Literal["audio", "sse"] = "audio"
+    instructions: str = ""
 
     def to_options(self, capabilities: Capabilities) -> SpeechOptions:
-        """Raises `ProtocolError` for a voice or a speed that there is not."""
+        """Raises `ProtocolError` for what the voice of this server does not do."""
         voice = self.voice.id if isinstance(self.voice, VoiceId) else self.voice
+        if self.instructions:
+            message = "Unsupported parameter: 'instructions'. The voice of this server takes none."
+            raise ProtocolError(UNSUPPORTED_PARAMETER, message, "instructions")
         capabilities.check_speed(self.speed, "speed")
         return SpeechOptions(voice=capabilities.voice(voice, "voice"), speed=self.speed)
 
@@ -84,6 +90,7 @@ async def _speak(
 
 def _segments(text: str, language: str) -> Iterator[str]:
     """What is spoken of a text, cut into what a voice is given at once."""
+    text = without_tags(text)  # before it is cut, perhaps in the middle of one
     segmenter = SpokenSegmenter(language)
     for start in range(0, len(text), TEXT_AT_ONCE):
         yield from (segment.spoken for segment in segmenter.feed(text[start : start + TEXT_AT_ONCE]) if segment.spoken)

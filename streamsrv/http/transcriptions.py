@@ -1,6 +1,6 @@
 """`POST /v1/audio/transcriptions`: what is said in an audio file.
 
-Source: the OpenAI API reference. `model` and `temperature` are accepted; the one recogniser of this server answers.
+Source: the OpenAI API reference. The one recogniser of this server answers.
 """
 
 import asyncio
@@ -10,7 +10,6 @@ from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass
 from typing import Annotated, Any, BinaryIO, Literal
 
-import msgspec
 import numpy as np
 from msgspec import Meta, Struct
 from numpy.typing import NDArray
@@ -21,6 +20,7 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response
 from streamsrv.audio.files import AudioFileError, read_audio
 from streamsrv.audio.rates import SPEECH_RATE_HZ
 from streamsrv.config import Settings
+from streamsrv.core.capabilities import Capabilities
 from streamsrv.engines.asr.base import RecognitionOptions, RecognizedUtterance
 from streamsrv.engines.asr.recordings import recognize_recording
 from streamsrv.http.endpoint import Endpoint
@@ -34,16 +34,31 @@ from streamsrv.text.words import join_words
 Utterances = AsyncGenerator[RecognizedUtterance, None]
 
 
-class TranscriptionFields(Struct, kw_only=True):
-    """The form without its file."""
+class TranscriptionFields(Struct, kw_only=True, forbid_unknown_fields=True):
+    """The form without its file. Recordings are always cut at their pauses, which `chunking_strategy` may ask for, and
+    decoded without chance: `temperature` can only be 0."""
 
     model: str = ""
-    language: Annotated[str, Meta(max_length=35)] | None = None
+    language: str | None = None
     prompt: Annotated[str, Meta(max_length=10_000)] = ""
     response_format: Literal["json", "text", "srt", "vtt", "verbose_json"] = "json"
-    temperature: Annotated[float, Meta(ge=0, le=1)] = 0.0
-    timestamp_granularities: list[Literal["word", "segment"]] = msgspec.field(default_factory=lambda: ["segment"])
+    temperature: Annotated[float, Meta(ge=0, le=0)] = 0.0
+    timestamp_granularities: list[Literal["word", "segment"]] | None = None
+    chunking_strategy: Literal["auto"] = "auto"
     stream: bool = False
+
+    def check(self, capabilities: Capabilities) -> RecognitionOptions:
+        """What is asked of the recogniser; raises `ProtocolError` for what it cannot do, and for what does not fit."""
+        if self.stream and self.response_format not in ("json", "text"):
+            message = f"Invalid value true for 'stream': '{self.response_format}' cannot be streamed."
+            raise ProtocolError("invalid_value", message, "stream")
+        if self.timestamp_granularities is not None and self.response_format != "verbose_json":
+            message = "'timestamp_granularities' is only accepted when 'response_format' is 'verbose_json'."
+            raise ProtocolError("invalid_value", message, "timestamp_granularities")
+        capabilities.transcriber(self.model, "model")
+        capabilities.check_prompt(self.prompt, "prompt")
+        language = None if self.language is None else capabilities.language(self.language, "language")
+        return RecognitionOptions(language=language, prompt=self.prompt)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +76,8 @@ class Recording:
 
     fields: TranscriptionFields
     pcm: NDArray[np.int16]
+    language: str | None
+    """ISO 639-1 code of the language that was asked for."""
 
     @property
     def seconds(self) -> float:
@@ -76,9 +93,6 @@ async def _read(request: Request, settings: Settings) -> AsyncGenerator[Upload]:
     form = await read_form(request, settings.max_upload_bytes)
     try:
         fields = convert(_text_fields(form), TranscriptionFields, strict=False)
-        if fields.stream and fields.response_format not in ("json", "text"):
-            message = f"Invalid value true for 'stream': '{fields.response_format}' cannot be streamed."
-            raise ProtocolError("invalid_value", message, "stream")
         yield Upload(fields, _file(form), settings.max_audio_seconds)
     finally:
         await form.close()
@@ -125,8 +139,8 @@ async def _decode(upload: Upload) -> NDArray[np.int16]:
 
 async def _answer(upload: Upload, service: Service) -> Response:
     fields, engines = upload.fields, service.engines
-    recording = Recording(fields, await _decode(upload))
-    options = RecognitionOptions(language=fields.language, prompt=fields.prompt)
+    options = fields.check(service.capabilities)
+    recording = Recording(fields, await _decode(upload), options.language)
     recognized = recognize_recording(recording.pcm, engines.recognizer, engines.vad, engines.voice_activity, options)
     if fields.stream:
         return await streamed(server_sent(_events(recognized, recording)), "text/event-stream")
@@ -170,17 +184,18 @@ def _verbose(recording: Recording, utterances: Sequence[RecognizedUtterance]) ->
     languages = [utterance.language for utterance in utterances if utterance.language]
     wire: dict[str, Any] = {
         "task": "transcribe",
-        "language": recording.fields.language or next(iter(languages), ""),
+        "language": next(iter(languages), recording.language or ""),
         "duration": recording.seconds,
         "text": _text(utterances),
         "usage": recording.usage,
     }
-    if "word" in recording.fields.timestamp_granularities:
+    granularities = recording.fields.timestamp_granularities or ["segment"]
+    if "word" in granularities:
         words = (word for utterance in utterances for word in utterance.words)
         wire["words"] = [
             {"word": word.text, "start": word.start_ms / 1000, "end": word.end_ms / 1000} for word in words
         ]
-    if "segment" in recording.fields.timestamp_granularities:
+    if "segment" in granularities:
         wire["segments"] = [_segment(number, cue) for number, cue in enumerate(cues_of(utterances))]
     return JSONResponse(wire)
 

@@ -43,8 +43,8 @@ def update_session(
     """The session after a `session.update`. Raises `ProtocolError` and changes nothing when a field is refused.
 
     `caption_rooms`: those that the client may speak in; None: all.
-    `model` and `tracing` are taken from stock clients, which always send them, and have no effect: the session goes on
-    with its model, untraced, and says so.
+    `model` and `tracing`, and `audio.output` of a transcription session, are taken from stock clients, which always send
+    them, and have no effect: the session goes on with its model, untraced and without output, and says so.
     """
     _check_names(session, update)
     known = {name: value for name, value in update.items() if name not in (*_READ_ONLY, "model", "tracing")}
@@ -98,9 +98,6 @@ def _check_transcription_only(update: dict[str, Any]) -> None:
         if name not in _OF_TRANSCRIPTION:
             hint = "A transcription session gives no responses and has no such setting."
             raise unknown_parameter(name, "session", hint=hint)
-    audio = update.get("audio")
-    if isinstance(audio, dict) and "output" in audio:
-        raise unknown_parameter("output", "session.audio", hint="A transcription session has no output.")
 
 
 def _refused(value: object, param: str, reason: str) -> ProtocolError:

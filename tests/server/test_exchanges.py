@@ -226,7 +226,7 @@ async def test_a_stalled_upload_is_told_that_the_server_stops(caplog: pytest.Log
         await asyncio.to_thread(server.stop)
         assert await answer == 503
     assert time.monotonic() - started < 3
-    assert messages(caplog) == ["the shutdown ended 1 requests that were in progress"]
+    assert messages(caplog) == ["requests in progress that the shutdown ended: 1"]
 
 
 @pytest.mark.parametrize("stream", [False, True])
@@ -250,7 +250,7 @@ async def test_an_answer_that_does_not_end_is_ended(
         assert (b"server_shutting_down" in rest) is not stream
         assert not rest.endswith(b"0\r\n\r\n"), "a cut is told from the end"
     assert chat.cancelled == 1
-    assert messages(caplog) == ["the shutdown ended 1 requests that were in progress"]
+    assert messages(caplog) == ["requests in progress that the shutdown ended: 1"]
 
 
 async def test_an_answer_that_ends_soon_is_given_whole(caplog: pytest.LogCaptureFixture):

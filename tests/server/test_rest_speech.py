@@ -95,6 +95,12 @@ async def test_4096_characters_are_spoken(server):
         ({"speed": "fast"}, "invalid_value", "speed"),
         ({"stream_format": "websocket"}, "invalid_value", "stream_format"),
         ({"voice": 3}, "invalid_value", "voice"),
+        ({"voice": "nobody"}, "invalid_value", "voice"),
+        ({"voice": {"id": "nobody"}}, "invalid_value", "voice"),
+        ({"voice": {"id": "tone", "pitch": 1}}, "unknown_parameter", "voice.pitch"),
+        ({"instructions": "Whisper."}, "unsupported_parameter", "instructions"),
+        ({"colour": "red"}, "unknown_parameter", "colour"),
+        ({"colour": None}, "unknown_parameter", "colour"),
     ],
 )
 async def test_a_bad_field_is_named(server, fields: dict, code: str, param: str):
@@ -107,6 +113,31 @@ async def test_an_unknown_format_is_answered_with_the_known_ones(server):
     message = (await speak(server, response_format="midi")).error["message"]
     for encoding in ("mp3", "opus", "aac", "flac", "wav", "pcm", "midi"):
         assert encoding in message
+
+
+async def test_tags_of_ssml_are_not_spoken(server):
+    tag = '<prosody rate="slow. And. So. On." pitch="high, low, middle, and everything else that there is to say">'
+    tagged = f'<speak>{tag}One two three,<break time="1.5s"/></prosody> four five.</speak>'
+    plain = await speak(server, input="One two three,\n four five.", response_format="pcm")
+    assert (await speak(server, input=tagged, response_format="pcm")).body == plain.body
+    assert (await speak(server, input="<speak></speak>")).error["param"] == "input"
+
+
+async def test_an_unknown_voice_is_answered_with_the_known_ones(server):
+    assert "'tone', 'bell'" in (await speak(server, voice="nobody")).error["message"]
+    for voice in ("tone", "bell", "alloy", {"id": "bell"}):
+        assert (await speak(server, voice=voice)).status == 200
+
+
+async def test_a_speed_that_the_voice_does_not_do_is_answered_with_its_range():
+    slow = ToneSynthesizer()
+    slow.min_speed, slow.max_speed = 0.5, 2.0
+    with serving(fake_engines(synthesizer=slow)) as server:
+        for speed in (0.25, 0.49, 2.01, 4):
+            answer = await speak(server, speed=speed)
+            assert (answer.status, answer.error["param"]) == (400, "speed")
+            assert "0.5 to 2" in answer.error["message"]
+        assert (await speak(server, speed=2)).status == 200
 
 
 class FailingSynthesizer(ToneSynthesizer):

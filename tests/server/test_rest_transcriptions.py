@@ -1,6 +1,7 @@
 """`POST /v1/audio/transcriptions` over a detector that hears loudness and a recogniser that always hears "hello"."""
 
 import asyncio
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -95,9 +96,9 @@ async def test_what_the_client_says_about_the_speech_reaches_the_recogniser():
         fields = [
             ("language", "fr"),
             ("prompt", "Paris"),
-            ("temperature", "0.2"),
-            ("include[]", "logprobs"),
-            ("x", "y"),
+            ("temperature", "0"),
+            ("chunking_strategy", "auto"),
+            ("x", ""),
         ]
         assert (await transcribe(server, *fields)).status == 200
     assert recognizer.options == RecognitionOptions("fr", "Paris")
@@ -114,6 +115,11 @@ async def test_what_the_client_says_about_the_speech_reaches_the_recogniser():
         ([("stream", "true"), ("response_format", "srt")], "stream"),
         ([("timestamp_granularities[]", "letter")], "timestamp_granularities[0]"),
         ([("language", "x" * 100)], "language"),
+        ([("language", "auto")], "language"),
+        ([("language", "日本")], "language"),
+        ([("temperature", "0.5")], "temperature"),
+        ([("timestamp_granularities[]", "word")], "timestamp_granularities"),
+        ([("chunking_strategy", '{"type": "server_vad"}')], "chunking_strategy"),
     ],
 )
 async def test_a_bad_field_is_named(server, fields: list[tuple[str, str]], param: str):
@@ -217,3 +223,46 @@ async def test_speech_without_a_pause_is_cut(server):
     ends = np.array([segment["end"] for segment in answer.json["segments"]])
     assert ends[-1] == pytest.approx(70, abs=0.1)
     assert np.diff([0, *ends]).max() <= 30.1
+
+
+@pytest.mark.parametrize("name", ["x", "include[]", "known_speaker_names[]"])
+async def test_an_unknown_field_is_named(server, name: str):
+    answer = await transcribe(server, (name, "y"))
+    assert (answer.status, answer.error["code"], answer.error["param"]) == (400, "unknown_parameter", name)
+
+
+class EnglishRecognizer(ScriptedRecognizer):
+    """Knows one language, and takes no prompt."""
+
+    languages = frozenset({"en"})
+    takes_prompt = False
+
+
+@pytest.mark.parametrize("language", ["en", "EN", "en-US", "en_GB", "eng", "English"])
+async def test_a_language_is_normalised(language: str):
+    with serving(fake_engines(recognizer=EnglishRecognizer())) as server:
+        answer = await transcribe(server, ("language", language), ("response_format", "verbose_json"))
+    assert (answer.status, answer.json["language"]) == (200, "en")
+
+
+@pytest.mark.parametrize(
+    ("field", "value"), [("language", "fr"), ("language", "de-AT"), ("prompt", "Paris"), ("model", "parakeet")]
+)
+async def test_what_the_recogniser_cannot_do_is_refused(field: str, value: str):
+    with serving(fake_engines(recognizer=EnglishRecognizer())) as server:
+        answer = await post_form(server, PATH, (field, value), file=TWICE)
+    assert (answer.status, answer.error["code"], answer.error["param"]) == (400, "invalid_value", field)
+
+
+async def test_the_language_that_was_recognised_is_reported():
+    class GermanRecognizer(ScriptedRecognizer):
+        """Says that it heard German."""
+
+        def open(self, options: RecognitionOptions):
+            self_stream = super().open(options)
+            self_stream._final = replace(self_stream._final, language="de")
+            return self_stream
+
+    with serving(fake_engines(recognizer=GermanRecognizer())) as server:
+        answer = await transcribe(server, ("language", "en"), ("response_format", "verbose_json"))
+    assert answer.json["language"] == "de"

@@ -19,12 +19,29 @@ def verdict(
     quieter_db: float | None = None,
     since_hold_ms: int | None = None,
     over_echo_db: float | None = None,
+    stable: str = "",
+    resembles: float | None = None,
+    began_after: bool = False,
+    playing: str = PLAYING,
 ) -> Verdict:
-    overlap = Overlap(text, at_pause, speech_ms, pause_ms, PLAYING, is_over, quieter_db, since_hold_ms, over_echo_db)
+    overlap = Overlap(
+        text=text,
+        at_pause=at_pause,
+        speech_ms=speech_ms,
+        pause_ms=pause_ms,
+        playing=playing,
+        is_over=is_over,
+        quieter_db=quieter_db,
+        since_hold_ms=since_hold_ms,
+        over_echo_db=over_echo_db,
+        stable=stable,
+        resembles=resembles,
+        began_after=began_after,
+    )
     return classify(overlap)
 
 
-@pytest.mark.parametrize("text", ["Stop.", "No, wait", "what about Rome", "yes but", "France", "I see a bug"])
+@pytest.mark.parametrize("text", ["Stop.", "No, wait", "what about Rome", "yes but", "Tuesday", "I see a bug"])
 def test_words_with_a_meaning_interrupt(text: str):
     assert verdict(text) is Verdict.INTERRUPTED
 
@@ -51,8 +68,107 @@ def test_a_longer_sound_waits_for_its_words():
 
 
 def test_speech_that_goes_on_interrupts_without_words():
-    assert verdict(speech_ms=900) is Verdict.INTERRUPTED
+    assert verdict(speech_ms=900, quieter_db=1) is Verdict.INTERRUPTED, "as loud as the user"
+    assert verdict(speech_ms=900, since_hold_ms=800) is Verdict.INTERRUPTED, "the reply is silent"
+    assert verdict(speech_ms=900, playing="") is Verdict.INTERRUPTED, "nothing has been played"
     assert verdict("mhm", speech_ms=900) is Verdict.INTERRUPTED
+
+
+def test_speech_that_may_be_an_echo_waits_longer_for_its_words():
+    assert verdict(speech_ms=900) is Verdict.UNDECIDED
+    assert verdict(speech_ms=1500) is Verdict.INTERRUPTED
+    assert verdict(speech_ms=1500, resembles=0.9) is Verdict.UNDECIDED
+    assert verdict(speech_ms=4000, resembles=0.9) is Verdict.INTERRUPTED
+
+
+def test_the_first_words_of_what_sounds_like_the_reply_are_not_believed():
+    assert verdict("One supplier,", resembles=0.9) is Verdict.UNDECIDED
+    assert verdict("One supplier,", resembles=0.5) is Verdict.INTERRUPTED
+    assert verdict("One supplier,", resembles=0.9, quieter_db=0) is Verdict.UNDECIDED
+    assert verdict("One supplier,", resembles=0.8, quieter_db=0) is Verdict.INTERRUPTED
+    assert verdict("What about Rome", stable="What about", resembles=0.9) is Verdict.INTERRUPTED
+    assert verdict("What about Rome", at_pause=True, pause_ms=64, resembles=0.9) is Verdict.INTERRUPTED
+    assert verdict("Stop", resembles=0.9) is Verdict.INTERRUPTED
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "The capital, the capital,",
+        "The capital of trance is parish",
+        "and it lies on this sane",
+        "of France is Paris, and",
+    ],
+)
+def test_an_echo_that_is_misheard_does_not_interrupt(text: str):
+    assert verdict(text, speech_ms=1200) is Verdict.UNDECIDED
+    assert verdict(text, speech_ms=1200, at_pause=True, pause_ms=96) is Verdict.DISREGARDED
+
+
+@pytest.mark.parametrize(
+    ("playing", "text"),
+    [
+        ("That is $25.99 plus 8% tax.", "that is twenty-five dollars and ninety-nine cents plus eight percent"),
+        ("It rains on the 3rd.", "it rains on the third"),
+        ("It has twenty-five doors.", "It has 25 doors"),
+    ],
+)
+def test_numbers_of_an_echo_are_compared_as_they_are_said(playing: str, text: str):
+    assert verdict(text, playing=playing, at_pause=True, pause_ms=96) is Verdict.DISREGARDED
+
+
+def test_who_talks_over_an_echo_interrupts():
+    over = "The capital of France is Paris, and it lies on the garage door open"
+    assert verdict(over, speech_ms=3000, resembles=0.3) is Verdict.INTERRUPTED
+    assert verdict(over, speech_ms=3000, resembles=0.95) is Verdict.UNDECIDED, "it is misheard"
+
+
+def test_a_pause_of_an_echo_that_is_over_decides_nothing():
+    assert verdict("The capital of France", at_pause=True, pause_ms=0) is Verdict.UNDECIDED
+
+
+def test_an_echo_of_a_recogniser_that_knows_no_pauses_is_disregarded_in_the_end():
+    assert verdict("The capital of France", pause_ms=500) is Verdict.UNDECIDED
+    assert verdict("The capital of France", pause_ms=1000) is Verdict.DISREGARDED
+
+
+@pytest.mark.parametrize("text", ["stop", "Stop it", "is Paris nice", "not Paris, Rome", "which river is that"])
+def test_other_words_and_calls_interrupt_beside_words_of_the_reply(text: str):
+    assert verdict(text, at_pause=True, pause_ms=96) is Verdict.INTERRUPTED
+
+
+def test_a_call_that_the_reply_just_said_is_the_users_unless_it_is_quiet():
+    said = {"playing": "Say stop when you have enough.", "at_pause": True, "pause_ms": 96}
+    assert verdict("Stop.", **said) is Verdict.INTERRUPTED
+    assert verdict("Stop.", **said, quieter_db=1) is Verdict.INTERRUPTED
+    assert verdict("Stop.", **said, quieter_db=10) is Verdict.DISREGARDED
+    assert verdict("Stop.", **said, over_echo_db=0) is Verdict.DISREGARDED
+
+
+def test_who_speaks_after_the_reply_may_repeat_its_words():
+    asked = {"playing": "Do you want the red one or the blue one? Say yes or no.", "is_over": True}
+    assert verdict("Yes.", **asked, began_after=True, at_pause=True, pause_ms=96) is Verdict.INTERRUPTED
+    assert verdict("The blue one.", **asked, began_after=True, at_pause=True, pause_ms=96) is Verdict.INTERRUPTED
+    late = verdict("The blue one.", **asked, began_after=True, at_pause=True, pause_ms=96, quieter_db=12)
+    assert late is Verdict.DISREGARDED
+
+
+@pytest.mark.parametrize("text", ["Mum.", "Mom", "Mama", "Ma'am", "Um, mum", "You", "Him.", "Well.", "Aha mum"])
+def test_a_murmur_that_is_misheard_as_a_word_does_not_interrupt(text: str):
+    assert verdict(text, speech_ms=500) is Verdict.UNDECIDED
+    assert verdict(text, speech_ms=500, at_pause=True, pause_ms=96) is Verdict.DISREGARDED
+    assert verdict(text, speech_ms=500, at_pause=True, pause_ms=96, since_hold_ms=600) is Verdict.DISREGARDED
+    assert verdict(text, is_over=True, at_pause=True, pause_ms=96) is Verdict.INTERRUPTED, "then it may be an answer"
+
+
+@pytest.mark.parametrize("text", ["Hey!", "No.", "Rome", "Mum, stop", "You are wrong", "My mum is here", "Hum a song"])
+def test_words_like_murmurs_interrupt_with_others(text: str):
+    assert verdict(text, speech_ms=500, at_pause=True, pause_ms=96) is Verdict.INTERRUPTED
+
+
+def test_a_very_short_sound_is_no_word_unless_it_is_a_call():
+    assert verdict("But", speech_ms=160, at_pause=True, pause_ms=96) is Verdict.DISREGARDED
+    assert verdict("No", speech_ms=160, at_pause=True, pause_ms=96) is Verdict.INTERRUPTED
 
 
 @pytest.mark.parametrize("text", ["the capital of France", "of France is Paris and it", "capital of fans is Paris and"])

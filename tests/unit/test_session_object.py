@@ -169,7 +169,6 @@ def test_a_rate_that_a_format_does_not_have_is_refused(kind: str, side: str):
     "update",
     [
         {"instructions": "x"}, {"tools": []}, {"output_modalities": ["text"]}, {"tool_choice": "auto"},
-        {"audio": {"output": {"voice": "x"}}},
     ],
 )  # fmt: skip
 def test_a_transcription_session_refuses_what_is_for_responses(update: dict):

@@ -231,6 +231,7 @@ class SpokenMessage(_Message):
             return
         if not self.ledger.in_segment:
             self._begin(self._speaking)
+        self.ledger.envelope.add(speech.pcm, speech.sample_rate)
         self.ledger.send(len(speech.pcm) * 1000 / speech.sample_rate, now_ms, speech.words)
         self._effects.emit(SendAudio(self._place, speech.pcm, speech.sample_rate, self._items.plan.format))
 

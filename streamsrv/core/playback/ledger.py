@@ -3,6 +3,10 @@
 from bisect import bisect_right
 from dataclasses import dataclass
 
+import numpy as np
+from numpy.typing import NDArray
+
+from streamsrv.core.playback.envelope import Envelope
 from streamsrv.engines.tts.base import SpokenWord
 from streamsrv.text.word_timing import estimate_words
 
@@ -33,6 +37,8 @@ class PlaybackLedger:
         self._speed = speed
         self.transcript = ""
         """Text of all segments whose audio began to be sent."""
+        self.envelope = Envelope()
+        """How loud its audio is."""
         self._sent_ms = 0.0
         self.words: list[PlacedWord] = []
         self.truncated_ms: int | None = None
@@ -133,13 +139,31 @@ class PlaybackLedger:
         """Audio played by now: as last reported, else estimated."""
         if self._reported_ms is not None:
             return self._reported_ms
-        at_ms = self._at(now_ms)
+        return self._position(self._at(now_ms))
+
+    def _position(self, at_ms: int) -> int:
+        """Where playback is estimated to be, or to have been, in the time of the runs."""
         index = bisect_right(self._runs, at_ms, key=lambda run: run[0]) - 1
         if index < 0:
-            return 0
+            is_reported = self._reported_ms is not None  # then it began before the only run that is left
+            return max(0, self._runs[0][1] - (self._runs[0][0] - at_ms)) if is_reported else 0
         began_ms, audio_ms = self._runs[index]
         end_ms = self._runs[index + 1][1] if index + 1 < len(self._runs) else self.sent_ms
         return min(audio_ms + at_ms - began_ms, end_ms)
+
+    def text_between(self, from_ms: int, until_ms: int, margin_ms: int) -> str:
+        """The words that may have been played between these wall times, if they were up to `margin_ms` off."""
+        first_ms = self._position(self._at(from_ms) - margin_ms)
+        last_ms = self._position(self._at(until_ms) + margin_ms)
+        texts = [word.text for word in self.words if word.end_ms > first_ms and word.start_ms < last_ms]
+        if self._segment_text and last_ms > self._segment_start_ms:
+            texts.append(self._segment_text)  # its words are placed when all of its audio was sent
+        return " ".join(texts)
+
+    def levels_before(self, until_ms: int, duration_ms: int) -> NDArray[np.float64]:
+        """How loud the last `duration_ms` were that were played by then (wall ms), in dB by frame."""
+        last_ms = self._position(self._at(until_ms))
+        return self.envelope.between(last_ms - duration_ms, last_ms)
 
     def heard_text(self, audio_ms: int) -> str:
         """The transcript up to the last word that was completely played at `audio_ms`."""

@@ -1,14 +1,19 @@
 """The output audio buffer: which answers are played, held or dropped, and which words were heard. Pure."""
 
+from collections.abc import Sequence
+
 from streamsrv.core.answers.output_items import SpokenMessage
 from streamsrv.core.conversation import Conversation
 from streamsrv.core.effects import ClearPlayback, Effect, HoldPlayback, ResumePlayback, send_event
+from streamsrv.core.playback.envelope import ENVELOPE_MS, resemblance
 from streamsrv.core.playback.ledger import PlaybackLedger
 from streamsrv.protocol.errors import ProtocolError
 from streamsrv.protocol.session_object import Session
 
 ECHO_DELAY_MS = 1000
 """Longest time from the estimated playback of audio until its echo arrives."""
+WORD_MARGIN_MS = 1000
+"""How far off the time of a word may be: that of the first sound is estimated, and so is the word's place in it."""
 TRUNCATION_TOLERANCE_MS = 20
 """How far beyond the end of an item a client may truncate: it counts in frames of 20 ms."""
 HOLD_EVENTS = "playback.hold"
@@ -30,6 +35,7 @@ class OutputBuffer:
         self._response_ids: dict[str, str] = {}  # by item, until its playback has ended
         self._playing: list[str] = []  # items to trim when the user speaks up, in the order in which they are played
         self._started: set[str] = set()  # responses of which something is played by the transport
+        self._audible: list[PlaybackLedger] = []  # what plays, or did a short time ago, deleted or not
         self._deleted: set[str] = set()  # deleted items that may still be playing
         self._is_held = False
 
@@ -59,10 +65,19 @@ class OutputBuffer:
         """Whether the microphone may pick up an echo of the playback, which arrives late."""
         return self.is_playing(now_ms - ECHO_DELAY_MS)
 
-    def words_played(self, now_ms: int) -> str:
-        """The words that were played of the answers that are playing or were played last."""
-        ledgers = [self._ledgers[item_id] for item_id in self._playing]
-        return " ".join(ledger.heard_text(ledger.played_ms(now_ms)) for ledger in ledgers)
+    def words_played(self, from_ms: int, until_ms: int) -> str:
+        """The words that may have been played between these wall times: when they are is estimated."""
+        texts = [ledger.text_between(from_ms, until_ms, WORD_MARGIN_MS) for ledger in self._audible]
+        return " ".join(filter(None, texts))
+
+    def resemblance(self, heard_db: Sequence[float | None], until_ms: int) -> float | None:
+        """How much the levels of what was heard until then (wall ms) rise and fall as what was played (1: alike).
+
+        None: too little was heard or played to tell.
+        """
+        duration_ms = len(heard_db) * ENVELOPE_MS + ECHO_DELAY_MS
+        found = (resemblance(heard_db, ledger.levels_before(until_ms, duration_ms)) for ledger in self._audible)
+        return max((correlation for correlation in found if correlation is not None), default=None)
 
     def add(self, message: SpokenMessage, *, response_id: str, in_conversation: bool, now_ms: int) -> None:
         """A spoken item begins; a second call for it does nothing."""
@@ -77,6 +92,8 @@ class OutputBuffer:
                 message.ledger.hold(now_ms)
             self._playing = [i for i in self._playing if self._ledgers[i].play_until_ms > now_ms]
             self._playing.append(item_id)
+            self._audible = [ledger for ledger in self._audible if ledger.play_until_ms > now_ms - ECHO_DELAY_MS]
+            self._audible.append(message.ledger)
             for silent_id in self._deleted.difference(self._playing):
                 del self._ledgers[silent_id]
             self._deleted.intersection_update(self._playing)

@@ -1,5 +1,6 @@
 """Turn taking: who speaks, from voice activity, words and what is being played. Pure."""
 
+from collections import deque
 from dataclasses import dataclass, replace
 
 from streamsrv.core.answers.responses import Responses
@@ -15,12 +16,21 @@ from streamsrv.core.turns.input_buffer import CommittedAudio, InputBuffer
 from streamsrv.core.turns.loudness import Loudness
 from streamsrv.core.turns.microphone import Microphone
 from streamsrv.engines.asr.base import Transcript
+from streamsrv.engines.vad.base import FRAME_MS
 from streamsrv.protocol.session_object import AudioInput, SemanticVad, Session
 
 MAX_FALSE_HOLDS = 3
 """After so many false interruptions since the last turn a reply is not held any more: an echo would make it stutter."""
 IMMEDIATE_MS = 2000
 """Each frame is still processed at once for so long after speech and answers: users often go on."""
+ECHO_MS = 500
+"""What is heard now of a reply was played so long ago at most, but for the uncertainty of when it is played."""
+BEGAN_AFTER_MS = 100
+"""Speech that begins so long after a reply's end is no echo of it."""
+CANDIDATE_PAUSE_MS = 2000
+"""Speech over a reply ends a turn after no shorter pause, while its words are not known."""
+MAX_COMPARED_FRAMES = 64
+"""Frames of speech whose levels are compared with the reply's: two seconds."""
 MIN_PREDICTION_PAUSE_MS = 64
 """The end-of-turn model is asked in a pause of this length; longer pauses do not improve its result."""
 
@@ -65,6 +75,8 @@ class TurnTaking:
         self._options = AudioInput()
         self._captioned = False  # turns must not last minutes, as viewers get final text when they end
         self._candidate: Transcript | None = None  # what was recognised of speech that may be an interruption
+        self._candidate_began_ms = 0  # wall time
+        self._levels_db: deque[float | None] = deque(maxlen=MAX_COMPARED_FRAMES)
         self._speech_at_hold_ms: int | None = None  # how much of it came before the reply was held
         self._false_holds = 0  # since the last turn
         self._evidence = Evidence()  # on whether the pause that is going on is the end of the turn
@@ -90,6 +102,8 @@ class TurnTaking:
 
     def _hear(self, frame: FrameHeard, now_ms: int) -> list[TurnDecision]:
         effects, change = self._input.hear(frame.probability, frame.until_ms)
+        self._levels_db.append(frame.level_db)
+        heard_ms = now_ms - (self._input.received_ms - frame.until_ms)  # when it was recorded, had it come at once
         if self._input.speech:
             self._last_speech_ms = now_ms
             self._loudness.hear(frame.level_db)
@@ -100,11 +114,11 @@ class TurnTaking:
             effects += self._forget_click(now_ms)
         match change:
             case SpeechStarted():
-                return [*effects, *self._start(now_ms)]
+                return [*effects, *self._start(now_ms, heard_ms)]
             case CommittedAudio():
                 return [*effects, *self._end(change, now_ms)]
             case None:
-                return [*effects, *self._classify_candidate(now_ms)]
+                return [*effects, *self._classify_candidate(now_ms, heard_ms)]
 
     def take(self, transcript: Transcript) -> None:
         """Take what was recognised of the turn so far."""
@@ -163,7 +177,8 @@ class TurnTaking:
         self._evidence = evidence
         detection = self._options.turn_detection
         if isinstance(detection, SemanticVad) and self._input.pausing:
-            self._input.wait(pause_limit_ms(evidence, detection.eagerness))
+            limit_ms = pause_limit_ms(evidence, detection.eagerness)
+            self._input.wait(limit_ms if self._candidate is None else max(limit_ms, CANDIDATE_PAUSE_MS))
 
     @property
     def _held_at_onset(self) -> bool:
@@ -195,23 +210,32 @@ class TurnTaking:
         self._immediate = immediate
         return [SetFramePacing(immediate)]
 
+    def _resembles_reply(self, heard_ms: int) -> float | None:
+        """How much the speech of the candidate sounds like the reply; None: it is not known yet."""
+        frames = min(self._input.speech_ms // FRAME_MS, len(self._levels_db))
+        return self._output.resemblance(list(self._levels_db)[len(self._levels_db) - frames :], heard_ms)
+
     def _is_answering(self, now_ms: int) -> bool:
         return self._responses.active is not None or self._output.is_playing(now_ms)
 
     def _may_overlap(self, now_ms: int) -> bool:
         return self._responses.active is not None or self._output.may_echo(now_ms)
 
-    def _start(self, now_ms: int) -> list[TurnDecision]:
+    def _start(self, now_ms: int, heard_ms: int) -> list[TurnDecision]:
         """The first speech of what is a turn, or may become one."""
         self._evidence = Evidence()
         timer = self._watch_microphone(now_ms)
-        if isinstance(self._options.turn_detection, SemanticVad) and self._may_overlap(now_ms):
+        if isinstance(self._options.turn_detection, SemanticVad) and self._may_overlap(heard_ms):
             self._candidate = Transcript("")
+            self._candidate_began_ms = heard_ms - self._input.speech_ms
             return [timer]
         return [timer, *self._begin()]
 
     def _begin(self) -> list[TurnDecision]:
+        was_candidate = self._candidate is not None
         self._candidate = self._speech_at_hold_ms = None
+        if was_candidate:
+            self._consider(self._evidence)
         self._false_holds = 0
         return [*self._input.announce(), TurnBegan()]
 
@@ -223,22 +247,27 @@ class TurnTaking:
         latency.mark("turn_ended", now_ms)
         return [ClearTimer(MicrophoneTimeout()), *began, TurnEnded(audio, latency)]
 
-    def _classify_candidate(self, now_ms: int) -> list[TurnDecision]:
+    def _classify_candidate(self, now_ms: int, heard_ms: int) -> list[TurnDecision]:
         """Decide, if there is a candidate, whether it is a turn: yes, no, or not yet."""
         heard = self._candidate
         if heard is None:
             return []
+        if self._pause_ms:
+            self._consider(self._evidence)
         before_ms, speech_ms = self._speech_at_hold_ms, self._input.speech_ms
         overlap = Overlap(
             text=heard.text,
             at_pause=heard.at_pause,
             speech_ms=speech_ms,
             pause_ms=self._input.pause_ms,
-            playing=self._output.words_played(now_ms),
+            playing=self._output.words_played(self._candidate_began_ms - ECHO_MS, heard_ms),
             is_over=not self._is_answering(now_ms),
             quieter_db=self._loudness.quieter_db,
             since_hold_ms=None if before_ms is None else speech_ms - before_ms,
+            stable=heard.stable,
+            resembles=self._resembles_reply(heard_ms),
             over_echo_db=self._loudness.over_echo_db if self._false_holds >= MAX_FALSE_HOLDS else None,
+            began_after=self._output.play_until_ms <= self._candidate_began_ms - BEGAN_AFTER_MS,
         )
         verdict = classify(overlap)
         if verdict is Verdict.INTERRUPTED:

@@ -1,0 +1,50 @@
+"""How loud audio is from frame to frame. Pure."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+ENVELOPE_MS = 32
+"""Length of a frame: that of the frames in which a microphone is heard."""
+
+
+class Envelope:
+    """The levels of one stream of audio, in dB."""
+
+    def __init__(self) -> None:
+        self._levels_db: list[float] = []
+        self._rest = np.zeros(0, np.float32)
+
+    def add(self, pcm: NDArray[np.int16], sample_rate: int) -> None:
+        """The stream goes on with this mono audio."""
+        samples = sample_rate * ENVELOPE_MS // 1000
+        audio = np.concatenate([self._rest, pcm.astype(np.float32)])
+        count = len(audio) // samples
+        self._rest = audio[count * samples :]
+        power = np.mean(np.square(audio[: count * samples].reshape(count, samples)), axis=1)
+        self._levels_db += (10 * np.log10(power + 1)).tolist()
+
+    def between(self, first_ms: int, last_ms: int) -> NDArray[np.float64]:
+        """The levels of the frames from `first_ms` of the stream to `last_ms`, as far as there are any."""
+        return np.array(self._levels_db[max(0, first_ms) // ENVELOPE_MS : max(0, last_ms) // ENVELOPE_MS])
+
+
+MIN_COMPARED = 10
+"""Frames below which levels tell nothing."""
+
+
+def resemblance(heard_db: Sequence[float | None], played_db: NDArray[np.float64]) -> float | None:
+    """The highest correlation of what was heard (None: not measured) with any part of what was played, -1..1.
+
+    An echo rises and falls as its original does, however late and soft it is. None: there is too little to tell.
+    """
+    known = [index for index, level in enumerate(heard_db) if level is not None]
+    if len(known) < MIN_COMPARED or len(played_db) < len(heard_db):
+        return None
+    heard = np.array([heard_db[index] for index in known], np.float64)
+    parts = np.lib.stride_tricks.sliding_window_view(played_db, len(heard_db))[:, known]
+    heard -= heard.mean()
+    parts = parts - parts.mean(axis=1, keepdims=True)
+    scale = np.linalg.norm(heard) * np.linalg.norm(parts, axis=1)
+    return float(np.max(parts @ heard / np.maximum(scale, 1e-9)))
