@@ -25,6 +25,7 @@ from streamsrv.errors import UNSUPPORTED_PARAMETER
 from streamsrv.http.endpoint import Endpoint
 from streamsrv.http.request_body import read_json
 from streamsrv.http.streaming import server_sent, streamed
+from streamsrv.protocol.errors import ProtocolError
 from streamsrv.protocol.session_object import VoiceId
 from streamsrv.service import Service
 from streamsrv.text.markdown import without_tags

@@ -43,7 +43,7 @@ def update_session(
     """The session after a `session.update`. Raises `ProtocolError` and changes nothing when a field is refused.
 
     `caption_rooms`: those that the client may speak in; None: all.
-    `model` and `tracing`, and `audio.output` of a transcription session, are taken from stock clients, which always send
+    `model`, `tracing`, and `audio.output` of a transcription session are taken from stock clients, which always send
     them, and have no effect: the session goes on with its model, untraced and without output, and says so.
     """
     _check_names(session, update)

@@ -120,7 +120,7 @@ async def test_tags_of_ssml_are_not_spoken(server):
     tagged = f'<speak>{tag}One two three,<break time="1.5s"/></prosody> four five.</speak>'
     plain = await speak(server, input="One two three,\n four five.", response_format="pcm")
     assert (await speak(server, input=tagged, response_format="pcm")).body == plain.body
-    assert (await speak(server, input="<speak></speak>")).error["param"] == "input"
+    assert not (await speak(server, input="<speak></speak>", response_format="pcm")).body.strip(b"\0")
 
 
 async def test_an_unknown_voice_is_answered_with_the_known_ones(server):
