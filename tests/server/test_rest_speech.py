@@ -195,7 +195,7 @@ async def test_a_text_without_a_word_is_a_short_silence(server):
 
 
 @pytest.mark.parametrize("voice", ["heart", "no such voice", {"id": "x"}])
-async def test_an_unknown_voice_is_answered_with_the_known_ones(server, voice: object):
+async def test_each_unknown_voice_is_refused_by_name(server, voice: object):
     answer = await speak(server, voice=voice)
     assert (answer.status, answer.error["code"], answer.error["param"]) == (400, "invalid_value", "voice")
     assert "'tone', 'bell'" in answer.error["message"]
