@@ -4,6 +4,7 @@ import asyncio
 import json
 import subprocess
 import sys
+import time
 from collections.abc import Generator
 from http.client import HTTPConnection, HTTPException
 from pathlib import Path
@@ -52,15 +53,22 @@ class LimitedServer:
         assert self._stdout.readline() == "ok\n"
 
     def ask(self, method: str, path: str, body: Any = None, headers: dict[str, str] | None = None) -> int:
-        try:
-            self._kept.request(method, path, body, headers or {})
-            response = self._kept.getresponse()
-        except ConnectionError:  # closed after an early answer to an upload, which gives its descriptor back
-            self._kept.close()
-            self._kept.request(method, path, body, headers or {})
-            response = self._kept.getresponse()
-        response.read()
-        return response.status
+        """The status of the answer.
+
+        The server closes the connection after an early answer to an upload. Another one is refused until that has given
+        its descriptor back.
+        """
+        give_up_s = time.monotonic() + PATIENCE_S
+        while True:
+            try:
+                self._kept.request(method, path, body, headers or {})
+                response = self._kept.getresponse()
+                response.read()
+                return response.status
+            except ConnectionError:
+                self._kept.close()
+                if time.monotonic() > give_up_s:
+                    raise
 
     def post(self, path: str, body: Any, headers: dict[str, str]) -> int:
         return self.ask("POST", path, body, headers)

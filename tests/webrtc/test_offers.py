@@ -157,3 +157,13 @@ async def test_what_an_offer_lacks_is_named(server, break_it, code: str, named: 
     assert (reply.status, reply.error["code"], reply.error["param"]) == (400, code, "sdp")
     assert named in reply.error["message"]
     await caller.close()
+
+
+async def test_without_an_address_to_offer_the_server_says_so():
+    with serving(fake_engines(), webrtc_hosts="192.0.2.1", webrtc_processes=1) as server:
+        caller = ShapedCaller(PLAIN)
+        reply = await caller.call(server)
+        assert (reply.status, reply.error["type"]) == (503, "server_error")
+        assert "no network address" in reply.error["message"]
+        await server.without_sessions()
+        await caller.close()
