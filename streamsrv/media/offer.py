@@ -17,7 +17,9 @@ DEFAULT_MAX_EVENT_BYTES = 65_536
 """What a client takes in one message if its offer does not say so (RFC 8841, section 6.1)."""
 _SRTP = re.compile(r"(UDP/TLS/|TCP/TLS/|TCP/DTLS/)?(RTP/SAVPF?|RTP/AVPF?)")
 _SCTP = re.compile(r"(UDP/|TCP/)?DTLS/SCTP")
-_OPUS = re.compile(r"(\d+) opus/48000(/2)?", re.IGNORECASE)
+PAYLOAD_TYPES = frozenset({*range(64), *range(96, 128)})
+"""Those that no RTCP packet can be taken for where both share a port (RFC 5761, section 4)."""
+_OPUS = re.compile(r"(\d{1,3}) opus/48000(/2)?", re.IGNORECASE)
 _EXTENSION = re.compile(r"(\d+)(?:/\w+)? (\S+)(?: .*)?")
 _SOURCE = re.compile(r"\d+ cname:.+")
 _MID_EXTENSION = "urn:ietf:params:rtp-hdrext:sdes:mid"
@@ -137,10 +139,11 @@ def direction(description: Description, section: Section) -> str:
 
 
 def opus_payload_type(section: Section) -> str | None:
-    """The payload type of Opus in an audio section; None without one."""
-    offered = section.formats.split()
-    found = (match.group(1) for value in section.values("rtpmap") if (match := _OPUS.fullmatch(value)))
-    return next((payload_type for payload_type in found if payload_type in offered), None)
+    """The payload type of Opus in an audio section that the client prefers; None without one."""
+    found = {match.group(1) for value in section.values("rtpmap") if (match := _OPUS.fullmatch(value))}
+    return next(
+        (number for number in section.formats.split() if number in found and int(number) in PAYLOAD_TYPES), None
+    )
 
 
 def _choose_audio(description: Description) -> int:

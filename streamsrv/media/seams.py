@@ -1,10 +1,12 @@
-"""The two places where aiortc is opened up, because it has no option for what is needed. A test watches over each."""
+"""The places where aiortc is opened up, because it has no option for what is needed. A test watches over each."""
 
 from collections.abc import Callable
 from typing import Any
 
-from aiortc import RTCRtpReceiver
+from aiortc import RTCRtpReceiver, rtp
 from aiortc.rtp import RtpPacket
+
+from streamsrv.media.offer import PAYLOAD_TYPES
 
 _JITTER_BUFFER = "_RTCRtpReceiver__jitter_buffer"
 
@@ -40,3 +42,8 @@ def tap_connectivity_checks(receiver: RTCRtpReceiver, on_check: Callable[[], Non
         request_received(*arguments)
 
     connection.request_received = heard
+
+
+def answer_with_offered_payload_types() -> None:
+    """Answer with the payload type that the client has chosen, also below 96, where aiortc uses its own."""
+    rtp.DYNAMIC_PAYLOAD_TYPES = PAYLOAD_TYPES  # pyright: ignore[reportAttributeAccessIssue]

@@ -12,6 +12,7 @@ from aiortc import RTCIceServer
 
 from streamsrv.media.messages import FRAMING, Configure, Ended, Message, Microphone, Offer
 from streamsrv.media.peer import Peer
+from streamsrv.media.seams import answer_with_offered_payload_types
 from streamsrv.processes.framing import Heartbeat
 from streamsrv.processes.link import Link
 from streamsrv.processes.worker_main import run_worker, send_heartbeats
@@ -112,4 +113,5 @@ def _offer(hosts: list[str]) -> None:
 
 
 if __name__ == "__main__":
+    answer_with_offered_payload_types()
     run_worker(Worker().run)

@@ -5,6 +5,7 @@ import pytest
 from caller import request
 from serving import serving
 from shaped_caller import OFFERS, ShapedCaller, check_answer, sections
+from streamsrv.media.offer import PAYLOAD_TYPES
 from streamsrv.testing.fakes import fake_engines
 
 LOOPBACK = {"webrtc_hosts": "127.0.0.1", "webrtc_processes": 1}
@@ -112,6 +113,15 @@ async def test_the_transport_may_be_described_once(server, where: str, order: st
     await connect(server, session.replace("BUNDLE 0 1 2", f"BUNDLE {mids}") + "".join(parts))
 
 
+@pytest.mark.parametrize("payload_type", [9, 35, 63, 96, 127])
+async def test_the_client_chooses_the_payload_type(server, payload_type: int, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("aiortc.rtp.DYNAMIC_PAYLOAD_TYPES", PAYLOAD_TYPES)  # aiortc is the client here, too
+    session, audio, application = plain_sections()
+    audio = without(audio, "a=rtpmap", "a=fmtp").replace("SAVPF 111 63 9 0 8 13 110 126", f"SAVPF 0 {payload_type}")
+    audio += f"a=rtpmap:0 PCMU/8000\na=rtpmap:{payload_type} opus/48000/2\n"
+    await connect(server, session + audio + application)
+
+
 @pytest.mark.parametrize("has_mids", [True, False])
 async def test_an_offer_without_a_group_gets_an_answer_without_one(server, has_mids: bool):
     session, audio, application = plain_sections()
@@ -143,6 +153,8 @@ async def test_only_audio_without_mid_and_group_is_answered_likewise(server):
         (lambda sdp: sdp.replace("a=fingerprint:sha-256", "a=fingerprint:md5"), "invalid_sdp", "a=fingerprint"),
         (lambda sdp: sdp.replace("a=mid:2", "a=mid:0"), "invalid_sdp", "the mid '0'"),
         (lambda sdp: sdp.replace("SAVPF 111 63", "SAVPF 63"), "unsupported_codec", "opus/48000/2"),
+        (lambda sdp: sdp.replace("111", "73"), "unsupported_codec", "opus/48000/2"),
+        (lambda sdp: sdp.replace("111", "200"), "unsupported_codec", "opus/48000/2"),
         (lambda sdp: sdp.replace("m=audio 9 UDP/TLS/RTP/SAVPF", "m=audio 9 SIP/x"), "unsupported_protocol", "'SIP/x'"),
         (
             lambda sdp: sdp.replace("BUNDLE 0 1 2", "BUNDLE 1 2").replace("a=rtcp-mux\n", "", 1),
