@@ -203,3 +203,16 @@ async def test_no_secret_is_logged(server: RunningServer, caplog: pytest.LogCapt
         await refusal(server, bearer(secret))
     ours = [record.getMessage() for record in caplog.records if not record.name.startswith("websockets.client")]
     assert not [line for line in ours if secret in line]
+
+
+@pytest.mark.parametrize(
+    ("fields", "param"),
+    [
+        ({"colour": "red"}, "colour"),
+        ({"expires_after": {"anchor": "created_at", "minutes": 1}}, "expires_after.minutes"),
+        ({"session": {"type": "realtime", "colour": "red"}}, "session.colour"),
+    ],
+)
+async def test_an_unknown_field_is_named(server: RunningServer, fields: dict[str, Any], param: str):
+    answer = await make(server, **fields)
+    assert (answer.status, answer.error["code"], answer.error["param"]) == (400, "unknown_parameter", param)

@@ -12,9 +12,11 @@ from websockets.asyncio.client import connect
 from websockets.exceptions import InvalidStatus
 
 from caller import Caller, calling, form, request, tone
+from rest import post_json
 from serving import serving
 from streamsrv.testing.fakes import ScriptedChatModel, fake_engines
 
+HELLO = [{"role": "user", "content": "Hello!"}]
 LOOPBACK = {"webrtc_hosts": "127.0.0.1", "webrtc_processes": 1}
 LONG = "This is a long answer, " * 12 + "and here it ends."
 
@@ -353,3 +355,27 @@ async def test_an_event_that_the_data_channel_does_not_take_becomes_an_error():
             tools = [{"type": "function", "name": f"f{n}", "description": "x" * 100_000} for n in range(3)]
             await sideband.send(json.dumps({"type": "session.update", "session": {"tools": tools}}))
             assert "takes 262144" in (await caller.until("error"))["error"]["message"]
+
+
+async def test_calls_end_at_once_when_the_server_stops():
+    chat = ScriptedChatModel("One two.")
+    chat.hold = asyncio.Event()  # never set: a request keeps the server for as long as requests may
+    with serving(fake_engines(chat), **LOOPBACK) as server:
+        caller = Caller()
+        await caller.connect(server)
+        await caller.next()
+        chatting = asyncio.create_task(post_json(server, "/chat/completions", {"messages": HELLO}))
+        while not chat.asked:
+            await server.tasks()
+        stopping = asyncio.create_task(asyncio.to_thread(server.stop))
+        await server.without_sessions()
+        assert not stopping.done(), "the call did not wait for the request"
+        await stopping
+        assert (await chatting).status == 503
+        await caller.close()
+
+
+async def test_the_location_of_a_call_is_below_the_root_path():
+    with serving(fake_engines(), root_path="/voice", **LOOPBACK) as server:
+        async with calling(server) as caller:
+            assert caller.call_path.startswith("/voice/v1/realtime/calls/rtc_")
