@@ -36,13 +36,15 @@ def prefix_distances(reference: Sequence[str], words: Sequence[str]) -> list[int
     return distances
 
 
-def alignment_distances(known: Sequence[str], words: Sequence[str]) -> list[int]:
-    """Edit distances as those of `prefix_distances`, where a word that is split or joined ("every one") is the same.
+def alignment_distances(known: Sequence[str], words: Sequence[str], *, starts_anywhere: bool = False) -> list[int]:
+    """Edit distances between `known` and the first 0, 1, 2... of `words`.
 
-    Without that, the second half of a word that was whole before ("block-books") would be taken for a new word.
+    They are those of `prefix_distances`, but a word that is split or joined ("every one") is the same. Without that,
+    the second half of a word that was whole before ("block-books") would be taken for a new word. `starts_anywhere`:
+    leading words may be left out at no cost.
     """
     wanted, found = [bare(word) for word in known], [bare(word) for word in words]
-    before, row = list[int](), list(range(len(found) + 1))
+    before, row = list[int](), [0] * (len(found) + 1) if starts_anywhere else list(range(len(found) + 1))
     for index, want in enumerate(wanted):
         two_before, before, row = before, row, [index + 1]
         joined = wanted[index - 1] + want if index else ""

@@ -1,8 +1,9 @@
 """Two recognisers on one stream: who hears what and when, and whose transcript counts. Both are scripted fakes."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import aclosing
+from random import Random
 
 import numpy as np
 import pytest
@@ -10,11 +11,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+from streamsrv.engines.asr import two_speed
 from streamsrv.engines.asr.base import RecognitionOptions, Transcript
 from streamsrv.engines.asr.newest import Newest
 from streamsrv.engines.asr.pause_gate import MAX_MS, MIN_SPEECH_MS, PAUSE_MS, Frame, HeldSpeech, Pace
 from streamsrv.engines.asr.two_speed import (
     LOST_S,
+    MAX_ALIGNED_WORDS,
+    MAX_DRIFT_WORDS,
     TURN_SILENCE_MS,
     TwoSpeedRecognizer,
     TwoSpeedStream,
@@ -25,6 +29,7 @@ from streamsrv.engines.catalogue import ModelEntry
 from streamsrv.engines.loading import LoadContext
 from streamsrv.errors import EngineError, Overloaded, Rejected, Unavailable
 from streamsrv.inference.scheduler import Scheduler
+from streamsrv.text.words import alignment_distances, join_words, split_words
 
 LONG_MS = 60_000
 FINAL_FAST = Transcript("fast", is_final=True, at_pause=True)
@@ -484,3 +489,55 @@ def test_a_pace_stays_within_what_was_measured(measurements):
 )
 def test_the_continuation_follows_the_words_nearest_to_the_stable_ones(stable, text, rest):
     assert continuation(stable, text) == rest
+
+
+def whole_alignment(stable: str, text: str) -> str:
+    """`continuation` without bounds on its work."""
+    known, words = split_words(stable), split_words(text)
+    distances = alignment_distances(known, words)
+    return join_words(words[min(range(len(distances)), key=lambda n: (distances[n], abs(n - len(known)))) :])
+
+
+def revised(words: list[str], random: Random) -> list[str]:
+    """The words as another recogniser hears them: some replaced, left out, added, split or joined."""
+    heard: list[str] = []
+    for word in words:
+        change = random.random()
+        if change < 0.04:
+            heard.append(random.choice(VOCABULARY))
+        elif change < 0.05:
+            heard += [word, random.choice(VOCABULARY)]
+        elif change < 0.07:
+            heard += [word[:3], word[3:]]
+        elif change < 0.08 and heard:
+            heard[-1] += word
+        elif change > 0.01 + 0.08:
+            heard.append(word)
+    return heard
+
+
+VOCABULARY = [f"{stem}{ending}" for stem in ("abcd", "efgh", "ijkl", "mnop", "qrst") for ending in "aeiouvwxyz"]
+
+
+@pytest.mark.parametrize("count", [5, 31, 33, 65, 120, 400])
+def test_the_continuation_of_a_long_text_is_the_same_as_with_an_alignment_of_all_of_it(count: int):
+    for seed in range(5):
+        random = Random(seed)
+        said = [random.choice(VOCABULARY) for _ in range(count)]
+        text = " ".join([*revised(said, random), "and", "then", "more"])
+        assert continuation(" ".join(said), text) == whole_alignment(" ".join(said), text)
+
+
+def test_the_work_of_a_continuation_is_bounded(monkeypatch: pytest.MonkeyPatch):
+    cells: list[int] = []
+
+    def measured(known: Sequence[str], words: Sequence[str], **options: bool) -> list[int]:
+        cells.append(len(known) * len(words))
+        return alignment_distances(known, words, **options)
+
+    monkeypatch.setattr(two_speed, "alignment_distances", measured)
+    said = [f"word{number}" for number in range(5000)]
+    assert continuation(" ".join(said), " ".join([*said, "at", "last"])) == "at last"
+    continuation("", " ".join(said))
+    continuation(" ".join(said), "")
+    assert max(cells) <= MAX_ALIGNED_WORDS * (MAX_ALIGNED_WORDS + 2 * MAX_DRIFT_WORDS)

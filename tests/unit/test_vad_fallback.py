@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from streamsrv.engines.vad.base import FRAME_SAMPLES
+from streamsrv.engines.vad.base import VAD_FRAME_SAMPLES
 from streamsrv.engines.vad.energy import EnergyStream
 from streamsrv.engines.vad.fallback import MAX_FAILURES, FallbackVadStream
 from streamsrv.errors import Overloaded, Unavailable
@@ -17,7 +17,7 @@ RANDOM = np.random.default_rng(7)
 def noise(level_db: float, frames: int) -> NDArray[np.int16]:
     """White noise, RMS in dB below full scale."""
     amplitude = 32_768 * 10 ** (level_db / 20)
-    return np.clip(RANDOM.normal(0, amplitude, (frames, FRAME_SAMPLES)), -32_768, 32_767).astype(np.int16)
+    return np.clip(RANDOM.normal(0, amplitude, (frames, VAD_FRAME_SAMPLES)), -32_768, 32_767).astype(np.int16)
 
 
 def share(stream: EnergyStream, frames: NDArray[np.int16]) -> float:
@@ -34,7 +34,7 @@ def test_speech_stands_out_from_silence_and_from_noise():
 
 def test_digital_silence_is_no_speech_and_what_follows_is():
     stream = EnergyStream()
-    assert share(stream, np.zeros((100, FRAME_SAMPLES), np.int16)) == 0
+    assert share(stream, np.zeros((100, VAD_FRAME_SAMPLES), np.int16)) == 0
     assert share(stream, noise(-30, 20)) == 1
 
 

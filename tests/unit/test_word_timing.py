@@ -2,10 +2,14 @@
 
 from itertools import pairwise
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from streamsrv.engines.tts.base import SpokenWord
+from streamsrv.text import word_timing
+from streamsrv.text.english_words import ABBREVIATIONS
+from streamsrv.text.speakable import speakable
 from streamsrv.text.word_timing import estimate_words
 
 LATIN = st.text(st.sampled_from("abc ,.$5%€é😀*`\n"), max_size=80)
@@ -47,3 +51,32 @@ def test_markup_and_emoji_take_no_time() -> None:
 
 def test_text_without_sound_is_spread_evenly() -> None:
     assert [word.end_ms for word in estimate_words("😀 😀", 100)] == [50, 100]
+
+
+LETTERS = st.text(st.sampled_from("abcxDXéß½ªµ中Ⓐ"), max_size=6) | st.sampled_from(
+    [word.rstrip(".") for word in ABBREVIATIONS]
+)
+WORDS = st.builds(lambda *parts: "".join(parts), st.sampled_from(["", "(", "“"]), LETTERS,
+                  st.sampled_from(["", ".", ",", "!", "…"]), st.sampled_from(["", ")", "”"]))  # fmt: skip
+
+
+@given(st.lists(WORDS), st.sampled_from(["en", "de", "fr"]))
+def test_words_that_are_read_as_written_take_as_long_as_if_they_were_read_out(words: list[str], language: str) -> None:
+    text = " ".join(words)
+    quick = estimate_words(text, 10_000, language=language)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(word_timing, "_is_read_as_written", lambda word: False)  # pyright: ignore
+        assert estimate_words(text, 10_000, language=language) == quick
+
+
+def test_plain_words_are_not_read_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Reading a word out takes long, and this runs inside the core."""
+    read: list[str] = []
+
+    def recorded(word: str, language: str) -> str:
+        read.append(word)
+        return speakable(word, language)
+
+    monkeypatch.setattr(word_timing, "speakable", recorded)
+    estimate_words("“Well, Dr. Smith (my neighbour) paid $3.50 for two apples!”", 3000)
+    assert read == ["Dr.", "$3.50"]

@@ -30,6 +30,10 @@ TURN_SILENCE_MS = 300
 """The silence that ends a turn, at least: what the accurate recogniser may take without anybody waiting for it."""
 LOST_S = 2.0
 """A question without an answer is not counted any longer: it was shed, or there was nothing to decode."""
+MAX_ALIGNED_WORDS = 32
+"""Words at the end of the stable text that are looked for in the accurate transcript."""
+MAX_DRIFT_WORDS = 32
+"""How many words more or less the accurate recogniser may have found."""
 QUEUE_AGE_S = 0.1
 """When work has waited this long for a thread, the accurate recogniser is not asked."""
 
@@ -280,8 +284,17 @@ class TwoSpeedStream:
 
 
 def continuation(stable: str, text: str) -> str:
-    """What of `text` follows the words that come nearest to `stable`."""
+    """What of `text` follows the words that come nearest to `stable`.
+
+    Of a long stable text only the last `MAX_ALIGNED_WORDS` are looked for, and only within `MAX_DRIFT_WORDS` of where
+    they would be if both recognisers had found equally many words: the time does not grow with the text.
+    """
     known, words = split_words(stable), split_words(text)
-    distances = alignment_distances(known, words)
-    heard = min(range(len(distances)), key=lambda length: (distances[length], abs(length - len(known))))
+    tail = known[-MAX_ALIGNED_WORDS:]
+    is_cut = len(tail) < len(known)
+    first = max(0, len(known) - len(tail) - MAX_DRIFT_WORDS)
+    nearby = words[first : len(known) + MAX_DRIFT_WORDS]
+    distances = alignment_distances(tail, nearby, starts_anywhere=is_cut)
+    ends = range(first, first + len(distances))
+    heard = min(ends, key=lambda end: (distances[end - first], abs(end - len(known))))
     return join_words(words[heard:])
