@@ -108,7 +108,7 @@ async def works(session: ClientConnection) -> bool:
 
 def upload(duration_ms: int) -> tuple[str, bytes, dict[str, str]]:
     """A recording; more than 1 MB is spooled to disk."""
-    body, content_type = form(("model", "any"), file=wav(quiet(duration_ms)))
+    body, content_type = form(("model", "whisper-1"), file=wav(quiet(duration_ms)))
     return "/v1/audio/transcriptions", body, {"Content-Type": content_type}
 
 

@@ -111,6 +111,8 @@ async def test_the_task_of_a_stream_that_was_dropped_at_once_is_not_left_waiting
 
     class SilentDecoder:
         max_window_ms = 30_000
+        languages: frozenset[str] = frozenset()
+        takes_prompt = True
 
         def decode(self, samples, options) -> Hypothesis:
             return Hypothesis("")
