@@ -62,7 +62,8 @@ def test_only_the_client_is_served(client: TestClient) -> None:
 def test_what_is_served_is_in_the_wheel() -> None:
     project = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text())
     included = project["tool"]["hatch"]["build"]["targets"]["wheel"]["force-include"]
-    assert {f"web/{name}" for name in (*FOLDERS, "index.html")} == {path for path in included if path.startswith("web/")}
+    web = {path for path in included if path.startswith("web/")}
+    assert {f"web/{name}" for name in (*FOLDERS, "index.html")} == web
 
 
 def test_capabilities_name_every_stage(client: TestClient) -> None:
