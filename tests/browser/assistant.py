@@ -31,7 +31,7 @@ class Assistant:
     def reply_in_text(self) -> None:
         """In the settings: replies are not spoken."""
         self.page.get_by_role("button", name="Settings").click()
-        self.page.get_by_label("Speak the replies").uncheck()
+        self.page.get_by_label("Read replies aloud").uncheck()
         self.page.get_by_role("dialog").get_by_role("button", name="Close").click()
 
     def choose_connection(self, connection: str) -> None:

@@ -1,6 +1,7 @@
 """The assistant page: nothing that axe objects to, in both themes; nothing wider than a phone; usable by keyboard."""
 
 import re
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -8,6 +9,7 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, expect
 
 from assistant import Assistant
+from fake_provider import fake_provider
 from pages import Pages
 from server_process import ServerProcess
 
@@ -46,9 +48,54 @@ def test_a_conversation_and_the_settings_are_accessible(
     assistant.page.screenshot(path=pictures / f"settings-{theme}.png")
 
 
+@pytest.mark.parametrize("size", SIZES)
+def test_the_question_for_the_browser_s_recogniser_is_accessible(
+    own_server: Callable[..., ServerProcess], pages: Pages, pictures: Path, theme: str, size: str
+) -> None:
+    width, height = SIZES[size]
+    server = own_server(recognizer="none")
+    page = pages.open(
+        server.url,
+        script="scripted_speech_recognition_double.js",
+        color_scheme=theme,
+        viewport={"width": width, "height": height},
+    )
+    page.locator("#talk").click()
+    expect(page.get_by_role("dialog")).to_be_visible()
+    page.screenshot(path=pictures / f"consent-{theme}-{size}.png")
+    assert_accessible(page)
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_who_answered_and_what_failed_is_accessible(
+    own_server: Callable[..., ServerProcess],
+    pages: Pages,
+    pictures: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    theme: str,
+    size: str,
+) -> None:
+    width, height = SIZES[size]
+    with fake_provider() as provider:
+        monkeypatch.setenv("OPENAI_BASE_URL", provider.url)
+        monkeypatch.setenv("OPENAI_MODEL", "remote")
+        server = own_server(chat="auto")
+        assistant = Assistant(pages.open(server.url, color_scheme=theme, viewport={"width": width, "height": height}))
+        provider.error = (429, "You exceeded your current quota.")
+        assistant.write("Say hello.")
+        expect(assistant.page.locator(".fallback")).to_be_visible()
+        provider.error = (400, "Your prompt was flagged.")
+        assistant.write("Say hello again.")
+        expect(assistant.page.get_by_role("button", name="Retry")).to_be_visible()
+        assistant.page.screenshot(path=pictures / f"fallback-{theme}-{size}.png")
+        assert_accessible(assistant.page)
+        assert assistant.page.evaluate("document.documentElement.scrollWidth") <= width
+
+
 def test_the_theme_can_be_changed_and_is_kept(server: ServerProcess, pages: Pages) -> None:
     page = pages.open(server.url, color_scheme="light")
-    page.get_by_role("button", name="Dark or light").click()
+    page.get_by_role("button", name="Switch between dark and light").click()
     page.reload()
     assert page.evaluate("getComputedStyle(document.documentElement).colorScheme") == "dark"
 

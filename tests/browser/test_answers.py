@@ -101,7 +101,7 @@ def test_one_s_own_message_is_scrolled_to(with_provider: ServerProcess, provider
     expect(assistant.replies.last).to_contain_text("takes its place")
     page.locator("#conversation").hover()
     page.mouse.wheel(0, -3000)
-    expect(page.get_by_role("button", name="Latest words")).to_be_hidden()
+    expect(page.get_by_role("button", name="Jump to latest")).to_be_hidden()
     assistant.write("And then?")
     expect(assistant.questions.last).to_be_in_viewport()
 

@@ -57,7 +57,7 @@ def test_three_viewers_read_what_is_said_one_of_them_late(
     for page in (second, speaker, late):
         expect(text(page)).to_contain_text(said)
     speaker.get_by_role("button", name="Stop captions").click()
-    expect(first.get_by_text("The speaker is away")).to_be_visible()
+    expect(first.get_by_text("The speaker has left")).to_be_visible()
     first.screenshot(path=pictures / "captions-viewer.png")
 
 
@@ -148,7 +148,7 @@ def test_scrolling_back_stops_following_until_the_reader_wants_to(server: Server
     expect(text(page)).to_contain_text(BOOKS)
     for _ in range(4):
         page.get_by_role("button", name="Larger text").click()
-    latest = page.get_by_role("button", name="Latest words")
+    latest = page.get_by_role("button", name="Jump to latest")
     expect(latest).to_be_hidden()
     page.locator("#captions").hover()
     page.mouse.wheel(0, -2000)
@@ -175,8 +175,8 @@ def test_a_reader_without_a_key_is_asked_for_it(own_server, pages: Pages):
     server = own_server(api_keys="sk-local-1")
     page = watch(pages, server, "locked")
     expect(page.get_by_role("heading", name="These captions are not public")).to_be_visible()
-    page.get_by_label("Key of this server").fill("sk-local-1")
-    page.get_by_role("button", name="Read along").click()
+    page.get_by_label("Server key").fill("sk-local-1")
+    page.get_by_role("button", name="View captions").click()
     expect(page.get_by_text("Waiting for the speaker")).to_be_visible()
 
 
@@ -193,7 +193,7 @@ def test_a_denied_microphone_is_explained(server: ServerProcess, pages: Pages):
 def test_the_way_from_the_first_page_to_a_room(server: ServerProcess, pages: Pages):
     page = pages.open(f"{server.url}/captions/")
     page.get_by_label("Name of the room").fill("town-hall")
-    page.get_by_role("button", name="Read along").click()
+    page.get_by_role("button", name="View captions").click()
     expect(page).to_have_url(f"{server.url}/captions/town-hall")
 
 

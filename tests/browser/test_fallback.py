@@ -42,7 +42,7 @@ def test_where_the_server_cannot_hear_the_browser_does(
     assistant.talk.click()
     assistant.let_the_browser_recognise()
     expect(assistant.activity).to_have_text("Listening")
-    expect(assistant.path).to_contain_text("browser hears")
+    expect(assistant.path).to_contain_text("browser speech recognition")
     page = assistant.page
     page.wait_for_function(LISTENS)
     page.evaluate(HEAR, "is the front")
@@ -77,7 +77,7 @@ def test_where_the_server_cannot_speak_the_browser_does(
     server = own_server(synthesizer="none")
     assistant = Assistant(speaking_pages.open(server.url))
     assistant.start()
-    expect(assistant.path).to_contain_text("browser speaks")
+    expect(assistant.path).to_contain_text("browser voice")
     assistant.write("Say hello.")
     expect(assistant.replies.last).to_contain_text(re.compile(r"Assistant: \w"))
     speaker.wait_for_sound(300)
@@ -93,7 +93,7 @@ def test_without_a_server_the_browser_alone_writes_down_what_is_said(own_server:
     pages.allow("ERR_CONNECTION_REFUSED")
     assistant.talk.click()
     assistant.let_the_browser_recognise()
-    expect(assistant.path).to_have_text("Captions by the browser alone")
+    expect(assistant.path).to_have_text("Offline: browser transcription only")
     expect(assistant.notice("The server cannot be reached")).to_be_visible()
     assistant.page.wait_for_function(LISTENS)
     assistant.page.evaluate(HEAR_FINALLY, "Is the front door locked?")
@@ -152,7 +152,7 @@ def test_firefox_says_that_it_cannot_recognise_speech(own_server: StartServer, f
     firefox.allow("ICE failed")  # without a microphone in use it offers no address of loopback
     firefox.open(own_server(recognizer="none").url + "/")
     firefox.evaluate("document.querySelector('#talk').click()")
-    firefox.wait_for("/typing only/.test(document.querySelector('#path-summary').innerText)")
+    firefox.wait_for("/text input only/.test(document.querySelector('#path-summary').innerText)")
     assert "you can only type" in firefox.evaluate("document.querySelector('#path-reasons').textContent")
     firefox.evaluate("""(() => {
       document.querySelector('#text').value = 'Say hello.';

@@ -97,7 +97,7 @@ def test_settings_and_modes_open_no_microphone(server: ServerProcess, pages: Pag
     assistant.write("Say hello again.")
     page.get_by_text("Hands-free").click()
     page.get_by_role("button", name="Settings").click()
-    page.get_by_label("Speak the replies").uncheck()
+    page.get_by_label("Read replies aloud").uncheck()
     page.locator("select[name=deviceId]").evaluate(
         """select => { select.append(new Option("Other", "other")); select.value = "other";
                        select.dispatchEvent(new Event("change", { bubbles: true })); }"""
@@ -136,12 +136,12 @@ def test_who_refuses_the_browser_s_recogniser_types_and_can_change_that_in_the_s
     page = assistant.page
     assistant.talk.click()
     page.get_by_role("button", name="Only type").click()
-    expect(assistant.path).to_contain_text("typing only")
+    expect(assistant.path).to_contain_text("text input only")
     assistant.write("Say hello.")
     expect_answer(assistant)
     page.reload()
     assistant.talk.click()
-    expect(assistant.path).to_contain_text("typing only")
+    expect(assistant.path).to_contain_text("text input only")
     assert requests(page) == []
     page.get_by_role("button", name="Settings").click()
     page.get_by_label("The browser's own speech recognition").select_option("allowed")
@@ -170,7 +170,7 @@ def test_the_page_works_where_site_data_is_blocked(server: ServerProcess, pages:
     page = context.new_page()
     page.goto(server.url)
     assistant = Assistant(page)
-    page.get_by_role("button", name=re.compile("Dark or light|Switch to")).click()
+    page.get_by_role("button", name=re.compile("Switch between dark and light|Switch to")).click()
     assistant.choose_connection("WebSocket")
     assistant.write("Say hello.")
     expect_answer(assistant)

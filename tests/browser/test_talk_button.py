@@ -11,7 +11,7 @@ from pages import Pages
 from server_process import ServerProcess
 from sound_card import SoundCard
 
-HOLDING = re.compile("Listening: let go")
+HOLDING = re.compile("Listening. Release")
 NO_MICROPHONE = ["clipboard-read"]
 """A list with something in it: Playwright takes an empty one for none."""
 

@@ -39,15 +39,15 @@ test("a server that offers no WebRTC is the reason that it is not used", () => {
   assert.deepEqual(path.reasons, ["WebRTC is not used: the server does not offer it."]);
 });
 
-test("without a recogniser on the server the browser hears", () => {
+test("without a recogniser on the server the browser speech recognition", () => {
   const path = choosePath({ ...best, server: { ...server, recognizer: null } });
-  assert.deepEqual([path.recognition, path.summary], ["browser", "WebRTC, browser hears"]);
+  assert.deepEqual([path.recognition, path.summary], ["browser", "WebRTC, browser speech recognition"]);
   assert.match(path.reasons[0], /no speech recogniser/);
 });
 
 test("without any recogniser one can type", () => {
   const path = choosePath({ ...best, server: { ...server, recognizer: null }, browserHears: false });
-  assert.deepEqual([path.recognition, path.summary], ["none", "WebRTC, typing only"]);
+  assert.deepEqual([path.recognition, path.summary], ["none", "WebRTC, text input only"]);
 });
 
 test("a browser that may not recognise speech says that it could", () => {
@@ -56,9 +56,9 @@ test("a browser that may not recognise speech says that it could", () => {
   assert.match(path.reasons[0], /unless you let the browser/);
 });
 
-test("without a voice on the server the browser speaks", () => {
+test("without a voice on the server the browser voice", () => {
   const path = choosePath({ ...best, server: { ...server, synthesizer: null } });
-  assert.deepEqual([path.voice, path.summary], ["browser", "WebRTC, browser speaks"]);
+  assert.deepEqual([path.voice, path.summary], ["browser", "WebRTC, browser voice"]);
 });
 
 test("without any voice replies are shown", () => {

@@ -153,7 +153,7 @@ test("another connection, model, voice or codec needs another session, and nothi
   assert.ok(!needsNewSession(DEFAULT_OPTIONS, { ...DEFAULT_OPTIONS, ...others }));
 });
 
-test("a session that the browser hears for has no turn detection", () => {
+test("a session that the browser speech recognition for has no turn detection", () => {
   const session = sessionObject(DEFAULT_OPTIONS, { recognition: "browser", voice: "server" });
   assert.equal(session.audio.input.turn_detection, null);
 });

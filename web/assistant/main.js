@@ -74,14 +74,14 @@ session.on("connection", ({ status, retryInMs, reason }) => {
     notices.show(
       "reconnecting",
       "The connection was lost.",
-      seconds ? `Trying again in ${seconds} s. ${reason}` : `Trying again. ${reason}`,
+      seconds ? `Reconnecting in ${seconds} s. ${reason}` : `Reconnecting. ${reason}`,
     );
   };
   show();
   countdown = setInterval(show, 1000);
 });
 session.on("problem", (problem) => {
-  if (problem.code === "key_required") return askForKey(problem);
+  if (problem.code === "key_required") return askForKey();
   if (problem.code === "sound_blocked") document.addEventListener("pointerdown", playSound, { once: true });
   notices.show(problem.code, problem.message, problem.advice, wayOn(problem));
 });
@@ -104,9 +104,10 @@ async function playSound() {
   notices.hide("sound_blocked");
 }
 
-/** @param {Problem} problem */
-function askForKey(problem) {
-  byId("key-problem", HTMLElement).textContent = server.key ? problem.message : "Whoever runs it can give you one.";
+function askForKey() {
+  byId("key-problem", HTMLElement).textContent = server.key
+    ? "That key was not accepted. Check it and try again."
+    : "Ask whoever runs it for one.";
   byId("key-dialog", HTMLDialogElement).showModal();
 }
 

@@ -4,7 +4,7 @@ import { byId, make } from "./elements.js";
 
 /** @typedef {import("../lib/path.js").Path} Path */
 
-const WHO = { server: "the server", browser: "this browser", none: "nobody" };
+const WHO = { server: "the server", browser: "this browser", none: "not available" };
 
 export class PathView {
   #chip = byId("path", HTMLButtonElement);
@@ -22,8 +22,8 @@ export class PathView {
     this.#chip.dataset.state = path.transport === "none" ? "alone" : path.reasons.length > 0 ? "less" : "best";
     const rows = {
       Connection: path.connection,
-      "Speech is recognised by": WHO[path.recognition],
-      "Replies are spoken by": WHO[path.voice],
+      "Speech recognition": WHO[path.recognition],
+      Voice: WHO[path.voice],
     };
     this.#stages.replaceChildren(
       ...Object.entries(rows).flatMap(([name, value]) => [make("dt", "", name), make("dd", "", value)]),
@@ -35,7 +35,7 @@ export class PathView {
   hide() {
     this.#summary.textContent = "Not connected";
     this.#chip.dataset.state = "none";
-    this.#stages.replaceChildren(make("dt", "", "Connection"), make("dd", "", "none yet: press the button"));
+    this.#stages.replaceChildren(make("dt", "", "Connection"), make("dd", "", "not connected yet"));
     this.#reasons.replaceChildren();
   }
 }

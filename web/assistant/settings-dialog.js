@@ -44,8 +44,8 @@ export class SettingsDialog {
     const check = this.#control("spoken");
     if (check instanceof HTMLInputElement) check.checked = spoken;
     this.#fillMicrophones();
-    this.#choices("model", [["", "The server's default"]], model);
-    this.#choices("voice", [["", "The server's default"]], voice);
+    this.#choices("model", [["", "Server default"]], model);
+    this.#choices("voice", [["", "Server default"]], voice);
     this.#fillModels();
   }
 
@@ -66,7 +66,7 @@ export class SettingsDialog {
     const named = microphones.map(
       ({ deviceId, label }, i) => /** @type {const} */ ([deviceId, label || `Microphone ${i + 1}`]),
     );
-    this.#choices("deviceId", [["", "The system's default"], ...named], this.#session.options.deviceId);
+    this.#choices("deviceId", [["", "System default"], ...named], this.#session.options.deviceId);
   }
 
   /**
@@ -77,7 +77,7 @@ export class SettingsDialog {
   #choices(name, choices, chosen) {
     const select = this.#control(name);
     const known = choices.some(([value]) => value === chosen);
-    const all = known ? choices : [...choices, /** @type {const} */ ([chosen, `${chosen} (not there now)`])];
+    const all = known ? choices : [...choices, /** @type {const} */ ([chosen, `${chosen} (unavailable)`])];
     select.replaceChildren(
       ...all.map(([value, text]) => {
         const option = make("option", "", text);

@@ -10,11 +10,11 @@ const HANDS_FREE = {
   idle: { label: "Start talking", text: "Press to talk" },
   connecting: { label: "Connecting", text: "Connecting…" },
   listening: { label: "Mute the microphone", text: "Listening" },
-  hearing: { label: "Mute the microphone", text: "Listening to you" },
+  hearing: { label: "Mute the microphone", text: "Hearing you…" },
   thinking: { label: "Stop the reply", text: "Thinking…" },
-  speaking: { label: "Stop the reply", text: "Speaking: talk or press to interrupt" },
-  held: { label: "Stop the reply", text: "Waiting: are you interrupting?" },
-  paused: { label: "Unmute the microphone", text: "The microphone is off: press to talk, or write" },
+  speaking: { label: "Stop the reply", text: "Speaking. Talk or press to interrupt." },
+  held: { label: "Stop the reply", text: "Paused. Go ahead." },
+  paused: { label: "Unmute the microphone", text: "The microphone is off. Press to talk, or type." },
   reconnecting: { label: "Try to connect now", text: "Reconnecting…" },
 };
 /** @type {Record<Activity, {label: string, text: string}>} */
@@ -22,9 +22,9 @@ const PUSH_TO_TALK = {
   ...HANDS_FREE,
   idle: { label: "Hold to talk", text: "Hold the button, or the space bar, and talk" },
   paused: { label: "Hold to talk", text: "Hold the button, or the space bar, and talk" },
-  listening: { label: "Hold to talk", text: "Listening: let go when you are done" },
-  hearing: { label: "Let go when you are done", text: "Listening: let go when you are done" },
-  speaking: { label: "Hold to interrupt and talk", text: "Speaking: hold to interrupt" },
+  listening: { label: "Hold to talk", text: "Listening. Release when you are done." },
+  hearing: { label: "Release when you are done", text: "Listening. Release when you are done." },
+  speaking: { label: "Hold to interrupt and talk", text: "Speaking. Hold to interrupt." },
 };
 
 const SPACE_HAS_A_MEANING =
@@ -68,7 +68,7 @@ export class TalkControl {
     this.#button.dataset.mode = this.#session.options.mode;
     this.#label.textContent = label;
     const typing = activity === "paused" && this.#session.path.recognition === "none";
-    this.#text.textContent = typing ? "Write a message: nothing here can recognise speech" : text;
+    this.#text.textContent = typing ? "Speech recognition is not available. Type a message." : text;
     this.#button.setAttribute("aria-busy", String(activity === "connecting"));
   }
 

@@ -1,11 +1,11 @@
 /** Where the bars of a latency chart lie. Pure. */
 
 const STAGES = /** @type {const} */ ([
-  ["turn_ended_ms", "Sure that you were done"],
+  ["turn_ended_ms", "End of turn detected"],
   ["transcript_ms", "Last words recognised"],
   ["first_token_ms", "First word of the answer"],
-  ["first_segment_ms", "First phrase complete"],
-  ["first_audio_ms", "First sound sent"],
+  ["first_segment_ms", "First phrase ready"],
+  ["first_audio_ms", "First audio sent"],
   ["played_ms", "First sound played"],
 ]);
 

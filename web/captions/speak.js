@@ -16,7 +16,7 @@ const WORDS = {
   connecting: { button: "Connecting", chip: "Connecting", state: "quiet" },
   live: { button: "Stop captions", chip: "Live", state: "live" },
   reconnecting: { button: "Stop captions", chip: "Connection lost, reconnecting", state: "trouble" },
-  finishing: { button: "Writing the last words", chip: "Finishing", state: "quiet" },
+  finishing: { button: "Finishing…", chip: "Finishing", state: "quiet" },
 };
 
 const room = roomName();
@@ -207,7 +207,7 @@ function showLink(id, url) {
   button.addEventListener("click", async () => {
     await navigator.clipboard.writeText(url.href).then(
       () => (button.textContent = "Copied"),
-      () => (button.textContent = "Not copied"),
+      () => (button.textContent = "Could not copy"),
     );
     setTimeout(() => (button.textContent = "Copy"), 2000);
   });

@@ -13,7 +13,7 @@ export function statusText(status, room) {
   switch (status) {
     case "open":
       if (room.live > 0) return { state: "live", text: "Live" };
-      return { state: "quiet", text: room.key ? "The speaker is away" : "Waiting for the speaker" };
+      return { state: "quiet", text: room.key ? "The speaker has left" : "Waiting for the speaker" };
     case "connecting":
       return { state: "quiet", text: "Connecting" };
     case "refused":

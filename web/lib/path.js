@@ -82,7 +82,7 @@ function withoutServer(facts, reasons) {
   const said = facts.browserHears
     ? "The server cannot be reached: the browser alone writes down what you say, and nobody answers."
     : `The server cannot be reached: ${whoHears(facts)}`;
-  const line = facts.browserHears ? "Captions by the browser alone" : "Not connected";
+  const line = facts.browserHears ? "Offline: browser transcription only" : "Not connected";
   const none = /** @type {const} */ ({ transport: "none", connection: "none", voice: "none" });
   return { ...none, recognition, summary: line, reasons: [...reasons, said] };
 }
@@ -104,7 +104,7 @@ function connectionName(transport, codec) {
 function summary(connection, recognition, voice) {
   if (recognition === "server" && voice === "server") return connection;
   const parts = [];
-  if (recognition !== "server") parts.push(recognition === "browser" ? "browser hears" : "typing only");
-  if (voice !== "server") parts.push(voice === "browser" ? "browser speaks" : "no voice");
+  if (recognition !== "server") parts.push(recognition === "browser" ? "browser speech recognition" : "text input only");
+  if (voice !== "server") parts.push(voice === "browser" ? "browser voice" : "text replies");
   return `${connection}, ${parts.join(", ")}`;
 }

@@ -22,7 +22,7 @@ export class Problem extends Error {
  * @returns {Problem}
  */
 export function asProblem(error) {
-  return error instanceof Problem ? error : new Problem("failed", `Something went wrong in this page: ${error}`);
+  return error instanceof Problem ? error : new Problem("failed", `Something went wrong: ${error}`);
 }
 
 /**
@@ -57,7 +57,7 @@ export function microphoneProblem(errorName) {
     case "InsecureContext":
       return new Problem(
         "insecure_page",
-        "Browsers give the microphone only to secure pages.",
+        "Browsers allow the microphone only on secure (https) pages.",
         "Open this page over https, or on this machine as http://127.0.0.1. You can type meanwhile.",
       );
     default:
@@ -157,7 +157,7 @@ export function withoutServer(recognition) {
   return new Problem(
     code,
     message,
-    "Until it is back, the browser alone writes down what you say, and nobody answers.",
+    "Until it is back, your browser writes down what you say, but nothing answers.",
   );
 }
 

@@ -109,7 +109,7 @@ export class WebSocketTransport extends Emitter {
   #write(event) {
     const socket = this.#socket;
     if (socket?.readyState !== WebSocket.OPEN) return;
-    if (socket.bufferedAmount > STALLED_BYTES + this.#burst) this.#lost("The network does not take any more.");
+    if (socket.bufferedAmount > STALLED_BYTES + this.#burst) this.#lost("The network is too slow.");
     else socket.send(JSON.stringify(event));
   }
 
