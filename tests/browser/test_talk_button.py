@@ -31,6 +31,7 @@ def test_the_space_bar_talks_right_after_push_to_talk_was_chosen(assistant: Assi
     expect(assistant.activity).to_contain_text("Hold the button")
     page.get_by_role("button", name="Settings").click()
     page.get_by_role("dialog").get_by_role("button", name="Close").click()
+    expect(assistant.talk).to_be_focused()
     page.keyboard.down("Space")
     expect(assistant.activity).to_have_text(HOLDING)
     page.keyboard.up("Space")
