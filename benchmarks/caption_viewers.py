@@ -103,11 +103,11 @@ async def _show(service: Service, viewers: int) -> float:
             opened.room.settle("speaker", item_id, utterance, now_ms, now_ms)
         else:
             opened.room.show("speaker", item_id, stamped, "and so on", now_ms, now_ms, now_ms)
-        opened.bell.ring()
+        opened.news.notify()
     await asyncio.sleep(1.0)
     used_s = time.process_time() - cpu_s
     opened.room.settle("speaker", "end", RecognizedUtterance("end", 0, 0), 0, 0)
-    opened.bell.ring()
+    opened.news.notify()
     return used_s
 
 

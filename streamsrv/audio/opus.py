@@ -42,7 +42,7 @@ def is_available() -> bool:
     return "libopus" in av.codecs_available
 
 
-def duration(packet: bytes) -> int:
+def duration_ticks(packet: bytes) -> int:
     """Length in ticks of the audio in a packet, from its first bytes (RFC 6716, section 3.1); 0 if it is malformed."""
     if not packet:
         return 0
@@ -116,7 +116,7 @@ class OpusEncoder:
         self._samples = 0
 
     @property
-    def delay(self) -> int:
+    def delay_samples(self) -> int:
         """By how many samples what is decoded is later than what was encoded: 156, which is 6.5 ms."""
         head = cast("bytes", self._codec.extradata)  # "OpusHead" (RFC 7845, section 5.1); its pre-skip is in ticks
         return int.from_bytes(head[10:12], "little") * PCM_RATE_HZ // OPUS_CLOCK_HZ
@@ -149,7 +149,7 @@ class OpusStream:
     def __init__(self) -> None:
         self._encoder = OpusEncoder(lossy=False)
         self._rest = np.zeros(0, np.int16)
-        self._pre_skip = self._encoder.delay
+        self._pre_skip = self._encoder.delay_samples
 
     def encode(self, pcm: NDArray[np.int16]) -> Iterator[Piece]:
         """Take mono audio at 24 kHz; make packets of it as they are asked for. Less than 20 ms are held back."""
@@ -164,9 +164,9 @@ class OpusStream:
 
     def finish(self) -> Iterator[Piece]:
         """The rest: what was held back here and in the encoder."""
-        delay = self._encoder.delay
-        padding = -(len(self._rest) + delay) % OPUS_FRAME_SAMPLES
-        *pieces, last = self.encode(np.zeros(delay + padding, np.int16))
+        delay_samples = self._encoder.delay_samples
+        padding = -(len(self._rest) + delay_samples) % OPUS_FRAME_SAMPLES
+        *pieces, last = self.encode(np.zeros(delay_samples + padding, np.int16))
         yield from pieces
         yield replace(last, end_trim=padding)
 

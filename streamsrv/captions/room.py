@@ -1,7 +1,7 @@
-"""One caption room: what is being said, what was said, and what each viewer still has to be told. Pure.
+"""One caption room: tentative and final texts, and the events that each viewer has not received yet. Pure.
 
-A viewer has no queue. It holds a `Cursor` and asks `since` for what is newer, so one that reads slowly misses tentative
-texts that were replaced meanwhile, gets every final one from the history, and costs the others nothing.
+A viewer has no queue. It holds a `Cursor` and asks `since` for newer events. A slow viewer misses tentative texts that
+have been replaced, gets every final text from the history, and does not delay other viewers.
 """
 
 from collections import deque
@@ -17,8 +17,8 @@ from streamsrv.engines.asr.window import Span
 from streamsrv.text.subtitles import Cue, cues_of
 from streamsrv.text.words import join_words, split_words
 
-HISTORY = 2000
-"""Final texts that a room keeps; the oldest is forgotten. Ten-second sentences fill five and a half hours."""
+MAX_FINAL_TEXTS = 2000
+"""Final texts that a room keeps; beyond it the oldest is dropped."""
 
 
 MAX_DRIFT_MS = 3000
@@ -35,14 +35,14 @@ class Cursor(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Caption:
-    """A final text; all times are of the room."""
+    """A final text. All times are ms of the room's time."""
 
     number: int
     item_id: str
     speaker: str
     utterance: RecognizedUtterance
     message: bytes
-    """As a server-sent event, the same object for every viewer."""
+    """The server-sent event; every viewer gets the same object."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +56,7 @@ class _Tentative:
     message: bytes
 
     def utterance(self) -> RecognizedUtterance:
-        """As final text; when its words were said is estimated."""
+        """The final text, with estimated word times."""
         words = estimate_words(split_words(self.text), (Span(self.start_ms, self.end_ms),))
         return RecognizedUtterance(self.text, self.start_ms, self.end_ms, words)
 
@@ -65,9 +65,9 @@ class _Tentative:
 class _Speaker:
     name: str
     earliest_ms: int
-    """All that the room has when they come is earlier than what they say."""
+    """End of the last final text in the room when the speaker entered: what they say comes later."""
     offset_ms: int | None = None
-    """From the audio time of the speaker's session to that of the room; unknown until something is said."""
+    """Adds to the audio time of the speaker's session to give the room's time; None until something is said."""
 
 
 class Room:
@@ -84,12 +84,12 @@ class Room:
         self.empty_since_ms = 0
         self._key = key
         self._speakers: dict[str, _Speaker] = {}
-        self._history: deque[Caption] = deque(maxlen=HISTORY)
+        self._history: deque[Caption] = deque(maxlen=MAX_FINAL_TEXTS)
         self._tentative: dict[str, _Tentative] = {}
         self._number = 0
         self._began_ms: int | None = None
         self._latest_end_ms = 0
-        self._tell_status()
+        self._update_status()
 
     @property
     def speakers(self) -> int:
@@ -101,26 +101,26 @@ class Room:
         return {"room": self.name, "key": self._key, "title": self.title, "live": self.speakers}
 
     def enter(self, speaker_id: str, name: str = "", title: str = "") -> None:
-        """A speaker comes, or changes name; the room keeps its title unless a new one is given."""
+        """Add a speaker, or change their name; an empty `title` keeps the room's title."""
         self._speakers.setdefault(speaker_id, _Speaker(name, self._latest_end_ms)).name = name
         self.title = title or self.title
-        self._tell_status()
+        self._update_status()
 
     def leave(self, speaker_id: str, now_ms: int) -> None:
-        """A speaker goes; what the viewers saw of the last words stays as it is."""
+        """Remove a speaker; their tentative texts become final as they are."""
         for item_id, shown in list(self._tentative.items()):
             if shown.speaker_id == speaker_id:
                 self._keep(speaker_id, item_id, shown.utterance())
         del self._speakers[speaker_id]
         self.empty_since_ms = now_ms
-        self._tell_status()
+        self._update_status()
 
     def show(
         self, speaker_id: str, item_id: str, stable: str, tentative: str, start_ms: int, audio_ms: int, now_ms: int
     ) -> None:
-        """Show what was said in an item so far, in place of what was shown of it; its audio is `audio_ms` long by now.
+        """Show the text of an item so far, in place of its earlier text.
 
-        `start_ms` and `audio_ms` count from the start of the session.
+        `start_ms` (of the item) and `audio_ms` (the audio received by now) count from the start of the session.
         """
         offset_ms = self._offset_ms(speaker_id, item_id, audio_ms, now_ms)
         start_ms, end_ms = start_ms + offset_ms, audio_ms + offset_ms
@@ -139,7 +139,7 @@ class Room:
     def settle(
         self, speaker_id: str, item_id: str, utterance: RecognizedUtterance | None, audio_ms: int, now_ms: int
     ) -> None:
-        """The words of an item are final; without text, there are none after all; None: what was shown stands."""
+        """Make the text of an item final. An empty text removes the item; None keeps what was shown."""
         shown = self._tentative.get(item_id)
         if utterance is not None and (utterance.text or shown is not None):
             self._keep(speaker_id, item_id, _moved(utterance, self._offset_ms(speaker_id, item_id, audio_ms, now_ms)))
@@ -147,9 +147,9 @@ class Room:
             self._keep(speaker_id, item_id, shown.utterance())
 
     def since(self, cursor: Cursor) -> tuple[list[bytes], Cursor]:
-        """What a viewer who has read up to `cursor` has to be told, as server-sent events, and the cursor after that.
+        """The server-sent events after `cursor`, and the cursor after them.
 
-        A viewer that comes back passes `Cursor(final)`, for what it saw of the rest may be out of date.
+        A returning viewer passes `Cursor(final)`, because its tentative texts may be out of date.
         """
         finals: list[bytes] = []
         for caption in reversed(self._history):
@@ -162,20 +162,20 @@ class Room:
         return news, Cursor(self._history[-1].number if self._history else 0, self._number)
 
     def cursor_of(self, event_id: str) -> Cursor:
-        """The cursor of a viewer whose last event had this id; the beginning for ids that are not of this room."""
+        """The cursor of a viewer whose last event had this id; an id of another room gives the beginning."""
         key, _, number = event_id.rpartition("-")
         is_ours = key == self._key and number.isascii() and number.isdigit() and len(number) < 16
         return Cursor(final=int(number)) if is_ours else Cursor()
 
     @property
     def captions(self) -> list[Caption]:
-        """The final texts that are kept and have words, in the order of their times."""
+        """The kept final texts that have words, by start time."""
         said = (caption for caption in self._history if caption.utterance.text)
         return sorted(said, key=lambda caption: caption.utterance.start_ms)
 
     @property
     def cues(self) -> list[Cue]:
-        """The same as subtitles."""
+        """The captions as subtitles."""
         return list(self._cues())
 
     def _cues(self) -> Iterator[Cue]:
@@ -216,7 +216,7 @@ class Room:
         self._history.append(Caption(number, item_id, name, utterance, message))
         self._latest_end_ms = max(self._latest_end_ms, utterance.end_ms)
 
-    def _tell_status(self) -> None:
+    def _update_status(self) -> None:
         self._status_number, self._status = self._next(), room_event(self.status)
 
     def _next(self) -> int:
@@ -230,7 +230,7 @@ def room_event(status: dict[str, Any]) -> bytes:
 
 
 def _moved(utterance: RecognizedUtterance, by_ms: int) -> RecognizedUtterance:
-    """The same words, so much later."""
+    """The same words, `by_ms` later."""
     words = tuple(_moved_word(word, by_ms) for word in utterance.words)
     return replace(utterance, start_ms=utterance.start_ms + by_ms, end_ms=utterance.end_ms + by_ms, words=words)
 

@@ -1,4 +1,4 @@
-"""The caption rooms of a server: who speaks in which, and how viewers learn of news."""
+"""The caption rooms of a server: finds and opens them, and wakes viewers when a room changes."""
 
 import asyncio
 import time
@@ -10,93 +10,94 @@ from streamsrv.captions.room import Cursor, Room, room_event
 from streamsrv.protocol.errors import ProtocolError
 
 HEARTBEAT_S = 15.0
-"""A comment is sent when there was no news for so long: proxies cut what is silent, viewers tell quiet from dead."""
+"""A comment is sent after this long without an event: proxies close silent connections, and viewers need to know that
+the connection is alive."""
 HEARTBEAT = b":\n\n"
 
 
-class Bell:
-    """Wakes all who wait for it."""
+class Broadcast:
+    """Wakes all tasks that wait for it."""
 
     def __init__(self) -> None:
-        self._rung = asyncio.Event()
+        self._notified = asyncio.Event()
 
-    def ring(self) -> None:
-        self._rung.set()
-        self._rung = asyncio.Event()
+    def notify(self) -> None:
+        self._notified.set()
+        self._notified = asyncio.Event()
 
     async def wait(self) -> bool:
-        """Whether it was rung before it was time for a heartbeat."""
+        """Wait for the next `notify`; return False if none came before a heartbeat is due."""
         try:
             async with asyncio.timeout(HEARTBEAT_S):
-                return await self._rung.wait()
+                return await self._notified.wait()
         except TimeoutError:
             return False
 
 
 @dataclass(slots=True)
 class OpenRoom:
-    """A room and the bell of those who watch it."""
+    """A room, and the broadcast that wakes its viewers."""
 
     room: Room
     is_open: bool = True
-    bell: Bell = field(default_factory=Bell)
+    news: Broadcast = field(default_factory=Broadcast)
 
     async def watch(self, cursor: Cursor) -> AsyncGenerator[bytes, None]:
-        """Server-sent events from `cursor` on until the room is forgotten; all viewers share the bytes of an event.
+        """Yield server-sent events from `cursor` on until the room is closed; all viewers share the bytes of an event.
 
-        What is yielded is as new as the moment it is asked for: a viewer who is slow to ask gets the latest.
+        Each event is made when the viewer asks for it, so that a slow viewer gets the latest state.
         """
         while self.is_open:
             news, cursor = self.room.since(cursor)
             if news:
                 yield news[0] if len(news) == 1 else b"".join(news)
-            elif not await self.bell.wait():
+            elif not await self.news.wait():
                 yield HEARTBEAT
 
     def close(self) -> None:
         self.is_open = False
-        self.bell.ring()
+        self.news.notify()
 
 
 class Rooms:
-    """At most `most` rooms. One without a speaker is forgotten after `keep_ms` of `clock_ms`, a steady clock."""
+    """Holds at most `max_rooms` rooms. A room without speakers is deleted after `keep_ms`."""
 
     def __init__(
         self,
-        most: int,
+        max_rooms: int,
         keep_ms: int,
         new_key: Callable[[], str],
         clock_ms: Callable[[], int] = lambda: time.monotonic_ns() // 1_000_000,
     ) -> None:
         self.clock_ms = clock_ms
         self.viewers = 0
-        self._most = most
+        self._max_rooms = max_rooms
         self._keep_ms = keep_ms
         self._new_key = new_key
         self._rooms: dict[str, OpenRoom] = {}
-        self._opened = Bell()
+        self._opened = Broadcast()
         self._stopping = False
 
     def find(self, name: str) -> OpenRoom | None:
-        """The room of this name, if somebody speaks in it or did not too long ago."""
-        self._forget_empty()
+        """The room of this name, if it has a speaker or had one lately."""
+        self._delete_empty()
         return self._rooms.get(name)
 
     def open(self, name: str) -> OpenRoom:
         """The room of this name, new if there is none; raises `ProtocolError` when there are too many."""
-        self._forget_empty()
+        self._delete_empty()
         if name not in self._rooms:
-            if len(self._rooms) >= self._most:
-                message = f"All {self._most} caption rooms of this server are in use: '{name}' cannot be opened."
+            if len(self._rooms) >= self._max_rooms:
+                message = f"All {self._max_rooms} caption rooms of this server are in use: '{name}' cannot be opened."
                 raise ProtocolError("caption_room_limit_reached", message, "session.streamsrv.captions.room")
             self._rooms[name] = OpenRoom(Room(name, self._new_key()))
-            self._opened.ring()
+            self._opened.notify()
         return self._rooms[name]
 
     async def watch(self, name: str, last_event_id: str = "") -> AsyncGenerator[bytes, None]:
-        """Server-sent events of the room of this name for as long as the server runs, whether it is open yet or not.
+        """Yield server-sent events of the room of this name while the server runs, whether the room is open yet or not.
 
-        `last_event_id`: of the last final text that a viewer has seen, who comes back.
+        `last_event_id` names the last final text that a returning viewer has seen.
         """
         while not self._stopping:
             if (opened := self.find(name)) is not None:
@@ -110,13 +111,13 @@ class Rooms:
                     yield HEARTBEAT
 
     def stop(self) -> None:
-        """The server stops: all viewers leave."""
+        """End all watches, because the server stops."""
         self._stopping = True
-        self._opened.ring()
+        self._opened.notify()
         for opened in self._rooms.values():
             opened.close()
 
-    def _forget_empty(self) -> None:
+    def _delete_empty(self) -> None:
         for name, opened in list(self._rooms.items()):
             if opened.room.speakers == 0 and self.clock_ms() - opened.room.empty_since_ms > self._keep_ms:
                 del self._rooms[name]

@@ -3,11 +3,11 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from streamsrv.audio.opus import SILENCE, OpusDecoder, OpusError, duration
+from streamsrv.audio.opus import SILENCE, OpusDecoder, OpusError, duration_ticks
 from streamsrv.audio.rates import OPUS_CLOCK_HZ
 from streamsrv.media.jitter_buffer import Lost, Released
 
-MAX_CONCEALED = OPUS_CLOCK_HZ * 60 // 1000
+MAX_CONCEALED_TICKS = OPUS_CLOCK_HZ * 60 // 1000
 """Ticks of a loss that are made up; what is missing beyond is silence, because libopus only fades out anyway."""
 
 
@@ -25,7 +25,7 @@ class ConcealingDecoder:
             try:
                 return self._decoder.decode(released)
             except OpusError:  # whoever sends no Opus is heard as one whose packets are lost
-                released = Lost(duration(released))
+                released = Lost(duration_ticks(released))
         if isinstance(released, Lost):
             return self._conceal(released.ticks)
         return np.zeros(released.ticks, np.int16)
@@ -34,6 +34,6 @@ class ConcealingDecoder:
         # A packet of which nothing but the first byte is left has a frame of no length, which stands for a lost one
         # (RFC 6716, section 3.2.1): libopus then makes up audio of that frame's duration.
         lost = bytes([self._toc])
-        pieces = [self._decoder.decode(lost) for _ in range(0, min(ticks, MAX_CONCEALED), duration(lost))]
+        pieces = [self._decoder.decode(lost) for _ in range(0, min(ticks, MAX_CONCEALED_TICKS), duration_ticks(lost))]
         made_up = np.concatenate(pieces)[:ticks] if pieces else np.zeros(0, np.int16)
         return np.pad(made_up, (0, ticks - len(made_up)))

@@ -16,7 +16,7 @@ DECAY_MS = 0.02
 """By how much the wait shrinks with each packet: 1 ms a second."""
 MAX_HELD = 64
 """Packets that wait behind a hole; at one more the hole is given up."""
-MAX_GAP = OPUS_CLOCK_HZ
+MAX_GAP_TICKS = OPUS_CLOCK_HZ
 """The longest pause that is filled, in ticks: whoever sends nothing for longer was not heard, and is not made up."""
 MAX_DROPOUT = 3000
 MAX_MISORDER = 100
@@ -29,7 +29,7 @@ class Packet:
 
     sequence: int
     timestamp: int
-    duration: int
+    duration_ticks: int
     payload: bytes
 
 
@@ -141,8 +141,8 @@ class JitterBuffer:
         if not packet.payload:  # padding: it has a sequence number, and no audio
             return []
         gap = _signed(packet.timestamp - self._next_timestamp, 32)
-        self._next_timestamp = packet.timestamp + packet.duration
-        return [missing(min(gap, MAX_GAP)), packet.payload] if gap > 0 else [packet.payload]
+        self._next_timestamp = packet.timestamp + packet.duration_ticks
+        return [missing(min(gap, MAX_GAP_TICKS)), packet.payload] if gap > 0 else [packet.payload]
 
 
 def _signed(difference: int, bits: int) -> int:

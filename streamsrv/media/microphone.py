@@ -5,7 +5,7 @@ import logging
 import numpy as np
 from numpy.typing import NDArray
 
-from streamsrv.audio.opus import duration
+from streamsrv.audio.opus import duration_ticks
 from streamsrv.audio.rates import OPUS_CLOCK_HZ, SPEECH_RATE_HZ
 from streamsrv.audio.resample import StreamResampler
 from streamsrv.media.concealment import ConcealingDecoder
@@ -41,7 +41,7 @@ class MicrophoneStream:
 
     def receive(self, sequence: int, timestamp: int, payload: bytes, now_ms: float) -> list[NDArray[np.int16]]:
         """Take an RTP packet; return the blocks that can be heard with it."""
-        packet = Packet(sequence, timestamp, duration(payload), payload)
+        packet = Packet(sequence, timestamp, duration_ticks(payload), payload)
         return self._decode(self._buffer.insert(packet, now_ms), now_ms)
 
     def expire(self, now_ms: float) -> list[NDArray[np.int16]]:
@@ -65,4 +65,4 @@ class MicrophoneStream:
 
 def _ticks(piece: Released) -> int:
     """The length of what is released; 0 for bytes that are not an Opus packet."""
-    return duration(piece) if isinstance(piece, bytes) else piece.ticks
+    return duration_ticks(piece) if isinstance(piece, bytes) else piece.ticks

@@ -32,7 +32,7 @@ class Captioning:
         if opened is not None and options is not None:
             self._entered = opened
             opened.room.enter(self._speaker_id, options.speaker, options.title)
-            opened.bell.ring()
+            opened.news.notify()
 
     def show(self, effect: ShowCaption) -> None:
         if self._entered is not None:
@@ -45,17 +45,17 @@ class Captioning:
                 audio_ms=effect.audio_ms,
                 now_ms=self._rooms.clock_ms(),
             )
-            self._entered.bell.ring()
+            self._entered.news.notify()
 
     def settle(self, effect: SettleCaption) -> None:
         if self._entered is not None:
             item_id, utterance, audio_ms = effect.item_id, effect.utterance, effect.audio_ms
             self._entered.room.settle(self._speaker_id, item_id, utterance, audio_ms, self._rooms.clock_ms())
-            self._entered.bell.ring()
+            self._entered.news.notify()
 
     def leave(self) -> None:
         """The session is over, or goes elsewhere."""
         if self._entered is not None:
             self._entered.room.leave(self._speaker_id, self._rooms.clock_ms())
-            self._entered.bell.ring()
+            self._entered.news.notify()
             self._entered = None

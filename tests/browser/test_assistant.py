@@ -14,7 +14,7 @@ from opus_wire import audio
 from pages import Pages
 from server_process import ServerProcess
 from sound_card import Recording, SoundCard
-from streamsrv.audio.opus import duration
+from streamsrv.audio.opus import duration_ticks
 from waiting import until
 
 LONG_STORY = "Tell me a long story about a lighthouse."
@@ -122,7 +122,7 @@ def test_opus_over_websocket_is_opus_both_ways_and_as_long_as_what_is_said(
     speaker.wait_for_sound(300)
     expect(assistant.activity).to_have_text("Listening")
     said = [base64.b64decode(event["audio"]) for event in pages.events if event["type"] == "input_audio_buffer.append"]
-    assert {duration(packet) for packet in said} == {960}, "20 ms each"
+    assert {duration_ticks(packet) for packet in said} == {960}, "20 ms each"
     deltas = [event for event in pages.events if event["type"] == "response.output_audio.delta"]
     heard = audio((base64.b64decode(event["delta"]), event.get("streamsrv", {})) for event in deltas)
     ended = [event for event in pages.events if event["type"] == "streamsrv.playback.report" and event.get("ended")]

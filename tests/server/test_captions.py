@@ -176,10 +176,10 @@ def flood(opened: rooms.OpenRoom, number: int, text: str) -> None:
     (speaker_id,) = opened.room._speakers
     for revision in range(5):
         opened.room.show(speaker_id, f"item{number}", "so far", str(revision), number * 1000, number * 1000, number)
-        opened.bell.ring()
+        opened.news.notify()
     utterance = RecognizedUtterance(text, number * 1000, number * 1000 + 900)
     opened.room.settle(speaker_id, f"item{number}", utterance, number * 1000, number)
-    opened.bell.ring()
+    opened.news.notify()
 
 
 async def on_loop(server: RunningServer, work) -> None:

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streamsrv.captions.room import HISTORY, Cursor, Room
+from streamsrv.captions.room import MAX_FINAL_TEXTS, Cursor, Room
 from streamsrv.captions.rooms import Rooms
 from streamsrv.engines.asr.base import RecognizedUtterance, Word
 from streamsrv.protocol.errors import ProtocolError
@@ -103,10 +103,10 @@ def test_an_event_id_that_is_not_of_this_room_begins_at_the_beginning(event_id: 
 
 def test_the_oldest_text_is_forgotten_when_the_history_is_full():
     stage = Stage()
-    for number in range(HISTORY + 5):
+    for number in range(MAX_FINAL_TEXTS + 5):
         stage.settle(f"item{number}", f"{number}", number * 1000)
     assert [caption.utterance.text for caption in stage.room.captions][:2] == ["5", "6"]
-    assert len(stage.room.since(Cursor())[0]) == HISTORY + 1
+    assert len(stage.room.since(Cursor())[0]) == MAX_FINAL_TEXTS + 1
 
 
 def test_the_rooms_time_begins_with_the_audio_of_its_first_speaker():

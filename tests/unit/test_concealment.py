@@ -6,7 +6,7 @@ from numpy.typing import NDArray
 
 from streamsrv.audio.opus import SILENCE, OpusEncoder
 from streamsrv.audio.rates import OPUS_FRAME_SAMPLES, PCM_RATE_HZ
-from streamsrv.media.concealment import MAX_CONCEALED, ConcealingDecoder
+from streamsrv.media.concealment import MAX_CONCEALED_TICKS, ConcealingDecoder
 from streamsrv.media.jitter_buffer import Lost, Paused
 
 
@@ -47,8 +47,8 @@ def test_a_lost_packet_is_made_up_from_what_came_before(decoder: ConcealingDecod
 def test_a_long_loss_is_concealed_at_its_start_and_silent_after_that(decoder: ConcealingDecoder):
     concealed = decoder.decode(Lost(20_000))
     assert len(concealed) == 20_000
-    assert concealed[:MAX_CONCEALED].any()
-    assert not concealed[MAX_CONCEALED:].any()
+    assert concealed[:MAX_CONCEALED_TICKS].any()
+    assert not concealed[MAX_CONCEALED_TICKS:].any()
 
 
 def test_a_pause_is_silence(decoder: ConcealingDecoder):

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from streamsrv.engines.llm.base import Delta, Finished, Message, Reasoning, Text, Usage
 from streamsrv.engines.llm.context_window import answerable, estimated_tokens, last_turns
-from streamsrv.engines.llm.slots import Seat, SlotTable
+from streamsrv.engines.llm.slots import SlotAssignment, SlotTable
 from streamsrv.engines.llm.small_model import EXAMPLES, STYLE, SpokenAnswer, guided
 
 ROOMY = 100_000
@@ -103,7 +103,7 @@ def talk_of(name: str, turns: int) -> list[Message]:
 
 def give(slots: SlotTable, messages: list[Message]) -> int:
     slot = slots.take(messages).slot
-    slots.give_back(slot)
+    slots.release(slot)
     return slot
 
 
@@ -164,32 +164,32 @@ def test_a_busy_slot_is_not_given_away():
     assert slots.take(talk_of("a", 2)).slot != busy
 
 
-def seat(slots: SlotTable, messages: list[Message]) -> Seat:
-    seat = slots.take(messages)
-    slots.give_back(seat.slot)
-    return seat
+def assigned(slots: SlotTable, messages: list[Message]) -> SlotAssignment:
+    assigned = slots.take(messages)
+    slots.release(assigned.slot)
+    return assigned
 
 
-def test_a_conversation_that_must_leave_is_parked_and_comes_back():
-    slots = SlotTable(1, parked=2)
-    assert seat(slots, talk_of("a", 1)) == Seat(0)
-    assert seat(slots, talk_of("b", 1)) == Seat(0, save=0)
-    assert seat(slots, talk_of("a", 2)) == Seat(0, save=1, restore=0)
-    assert seat(slots, talk_of("a", 3)) == Seat(0)
-    assert seat(slots, talk_of("b", 2)) == Seat(0, save=2, restore=1)
+def test_an_evicted_conversation_is_saved_and_restored():
+    slots = SlotTable(1, max_saved=2)
+    assert assigned(slots, talk_of("a", 1)) == SlotAssignment(0)
+    assert assigned(slots, talk_of("b", 1)) == SlotAssignment(0, save=0)
+    assert assigned(slots, talk_of("a", 2)) == SlotAssignment(0, save=1, restore=0)
+    assert assigned(slots, talk_of("a", 3)) == SlotAssignment(0)
+    assert assigned(slots, talk_of("b", 2)) == SlotAssignment(0, save=2, restore=1)
 
 
-def test_the_longest_parked_conversation_is_forgotten():
-    slots = SlotTable(1, parked=2)
+def test_the_oldest_saved_conversation_is_deleted():
+    slots = SlotTable(1, max_saved=2)
     for name in "abc":
-        seat(slots, talk_of(name, 1))
-    assert seat(slots, talk_of("d", 1)) == Seat(0, save=2, forget=0)
-    assert seat(slots, talk_of("a", 2)) == Seat(0, save=3, forget=1)
-    assert seat(slots, talk_of("c", 2)) == Seat(0, save=4, restore=2)
+        assigned(slots, talk_of(name, 1))
+    assert assigned(slots, talk_of("d", 1)) == SlotAssignment(0, save=2, delete=0)
+    assert assigned(slots, talk_of("a", 2)) == SlotAssignment(0, save=3, delete=1)
+    assert assigned(slots, talk_of("c", 2)) == SlotAssignment(0, save=4, restore=2)
 
 
-def test_what_all_prompts_begin_with_is_not_parked():
-    slots = SlotTable(2, parked=2)
+def test_the_common_prefix_of_all_prompts_is_not_saved():
+    slots = SlotTable(2, max_saved=2)
     give(slots, [SYSTEM])
     slots.share_latest()
     assert slots.take(talk_of("a", 1)).save is None

@@ -16,7 +16,7 @@ from streamsrv.audio.opus import (
     OpusError,
     OpusStream,
     Piece,
-    duration,
+    duration_ticks,
     join,
 )
 from streamsrv.audio.rates import OPUS_FRAME_SAMPLES, PCM_RATE_HZ
@@ -61,7 +61,7 @@ def lag_of(heard: NDArray[np.int16], said: NDArray[np.int16]) -> tuple[int, floa
 
 def test_a_frame_is_one_packet_of_20_ms():
     for packet in packets(voice(20 * OPUS_FRAME_SAMPLES)):
-        assert duration(packet) == FRAME_TICKS
+        assert duration_ticks(packet) == FRAME_TICKS
 
 
 @pytest.mark.parametrize(
@@ -78,12 +78,12 @@ def test_a_frame_is_one_packet_of_20_ms():
     ],
 )
 def test_the_duration_is_read_from_the_first_bytes(packet: bytes, ticks: int):
-    assert duration(packet) == ticks
+    assert duration_ticks(packet) == ticks
 
 
 def test_the_silence_packet_is_20_ms_of_silence():
     pcm = OpusDecoder().decode(SILENCE)
-    assert duration(SILENCE) == len(pcm) == FRAME_TICKS
+    assert duration_ticks(SILENCE) == len(pcm) == FRAME_TICKS
     assert not pcm.any()
 
 
@@ -107,13 +107,14 @@ def test_joined_packets_hold_the_same_audio(count: int):
     apart, together = OpusDecoder(), OpusDecoder()
     expected = np.concatenate([apart.decode(packet) for packet in single])
     joined = join(single)
-    assert sum(map(duration, joined)) == count * FRAME_TICKS
+    assert sum(map(duration_ticks, joined)) == count * FRAME_TICKS
     np.testing.assert_array_equal(np.concatenate([together.decode(packet) for packet in joined]), expected)
 
 
 def test_frames_that_were_coded_alike_share_a_packet_and_others_do_not():
     hybrid, celt = bytes([13 << 3]), bytes([31 << 3])
-    assert list(map(duration, join([hybrid, hybrid, celt, hybrid]))) == [2 * FRAME_TICKS, FRAME_TICKS, FRAME_TICKS]
+    joined = join([hybrid, hybrid, celt, hybrid])
+    assert list(map(duration_ticks, joined)) == [2 * FRAME_TICKS, FRAME_TICKS, FRAME_TICKS]
 
 
 @pytest.mark.parametrize("length", [0, 1, 251, 252, 255, 256, 1274])
@@ -131,7 +132,7 @@ def test_as_many_samples_come_back_as_went_in(lengths: list[int]):
     edges = np.cumsum([0, *lengths])
     pieces = encoded([whole[start:end] for start, end in pairwise(edges)])
     assert len(decoded(pieces)) == len(whole)
-    assert all(duration(piece.packet) <= MAX_FRAMES * FRAME_TICKS for piece in pieces)
+    assert all(duration_ticks(piece.packet) <= MAX_FRAMES * FRAME_TICKS for piece in pieces)
     assert not any(piece.pre_skip for piece in pieces[1:])
     assert not any(piece.end_trim for piece in pieces[:-1])
 
@@ -154,5 +155,5 @@ def test_less_than_a_frame_is_held_back():
     stream, given_ticks, made = OpusStream(), 0, 0
     for samples in (100, 480, 1000, 2879):
         given_ticks += 2 * samples
-        made += sum(duration(piece.packet) for piece in stream.encode(voice(samples)))
+        made += sum(duration_ticks(piece.packet) for piece in stream.encode(voice(samples)))
         assert 0 <= given_ticks - made < FRAME_TICKS

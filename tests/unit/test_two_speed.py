@@ -13,11 +13,11 @@ from numpy.typing import NDArray
 
 from streamsrv.engines.asr import two_speed
 from streamsrv.engines.asr.base import RecognitionOptions, Transcript
-from streamsrv.engines.asr.newest import Newest
+from streamsrv.engines.asr.latest import LatestTranscript
 from streamsrv.engines.asr.pause_gate import MAX_MS, MIN_SPEECH_MS, PAUSE_MS, Frame, HeldSpeech, Pace
 from streamsrv.engines.asr.two_speed import (
-    LOST_S,
     MAX_ALIGNED_WORDS,
+    MAX_ANSWER_S,
     MAX_DRIFT_WORDS,
     TURN_SILENCE_MS,
     TwoSpeedRecognizer,
@@ -40,7 +40,7 @@ class ScriptedStream:
     """A fake stream that says what the test puts into `transcripts`, and notes what it is given."""
 
     def __init__(self) -> None:
-        self.transcripts = Newest()
+        self.transcripts = LatestTranscript()
         self.frames: list[tuple[int, bool]] = []
         self.finished = self.closed = False
 
@@ -329,7 +329,7 @@ async def test_a_question_that_is_never_answered_does_not_block_the_others_for_e
     pair = Pair(at_once=1)
     async with pair.open() as one, pair.open() as other:
         speak(one)
-        pair.now_ms += LOST_S * 1000
+        pair.now_ms += MAX_ANSWER_S * 1000
         speak(other)
         assert pair.accurate.streams[1].speech_ms == 1000
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from streamsrv.audio.pcm import to_float
 from streamsrv.audio.rates import SPEECH_RATE_HZ
 from streamsrv.engines.asr.base import RecognitionOptions, Transcript
-from streamsrv.engines.asr.newest import Newest
+from streamsrv.engines.asr.latest import LatestTranscript
 from streamsrv.engines.asr.utterance import Hypothesis, Utterance
 from streamsrv.engines.asr.window import Excerpt, WindowLimits
 from streamsrv.errors import EngineError, Overloaded, Unavailable
@@ -109,7 +109,7 @@ class IncrementalStream:
         self._running: _Running | None = None
         self._finishing = False
         self._wake = asyncio.Event()
-        self._transcripts = Newest()
+        self._transcripts = LatestTranscript()
         self._task = asyncio.get_running_loop().create_task(self._work(), name=f"recognition-{recognizer.name}")
 
     def push(self, pcm: NDArray[np.int16], *, speech: bool = True) -> None:

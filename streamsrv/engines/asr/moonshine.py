@@ -20,7 +20,7 @@ from streamsrv.errors import Unavailable
 from streamsrv.inference.onnx import open_session
 
 _START, _END = 1, 2
-_SHORTEST = SPEECH_RATE_HZ // 2
+_MIN_SAMPLES = SPEECH_RATE_HZ // 2
 """The encoder needs 0.06 s of audio; below half a second, silence is added."""
 _TOKENS_PER_SECOND = 6.5
 """More than this is no speech but a loop of the decoder; the limit its authors give for English."""
@@ -77,8 +77,8 @@ class MoonshineDecoder:
     def decode(self, samples: NDArray[np.float32], options: RecognitionOptions) -> Hypothesis:
         """Recognise mono speech at 16 kHz in -1..1; the model knows English only and takes no options."""
         del options
-        if len(samples) < _SHORTEST:
-            samples = np.pad(samples, (0, _SHORTEST - len(samples)))
+        if len(samples) < _MIN_SAMPLES:
+            samples = np.pad(samples, (0, _MIN_SAMPLES - len(samples)))
         return Hypothesis(self._text(self._tokens(samples)), language="en")
 
     def _tokens(self, samples: NDArray[np.float32]) -> list[int]:

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from streamsrv.engines.asr.base import RecognitionOptions, RecognitionStream, Recognizer, Transcript
-from streamsrv.engines.asr.newest import Newest
+from streamsrv.engines.asr.latest import LatestTranscript
 from streamsrv.engines.asr.pause_gate import MAX_MS, Frame, HeldSpeech, Pace
 from streamsrv.engines.catalogue import ModelEntry
 from streamsrv.engines.loading import LoadContext
@@ -28,13 +28,13 @@ logger = logging.getLogger(__name__)
 
 TURN_SILENCE_MS = 300
 """The silence that ends a turn, at least: what the accurate recogniser may take without anybody waiting for it."""
-LOST_S = 2.0
+MAX_ANSWER_S = 2.0
 """A question without an answer is not counted any longer: it was shed, or there was nothing to decode."""
 MAX_ALIGNED_WORDS = 32
 """Words at the end of the stable text that are looked for in the accurate transcript."""
 MAX_DRIFT_WORDS = 32
 """How many words more or less the accurate recogniser may have found."""
-QUEUE_AGE_S = 0.1
+MAX_QUEUE_AGE_S = 0.1
 """When work has waited this long for a thread, the accurate recogniser is not asked."""
 
 
@@ -104,9 +104,9 @@ class TwoSpeedRecognizer:
 
     def is_busy(self, stream: "TwoSpeedStream") -> bool:
         """Whether the accurate recogniser works for as many other streams as it may, or all threads are taken."""
-        if self._queue_age_s() > QUEUE_AGE_S:
+        if self._queue_age_s() > MAX_QUEUE_AGE_S:
             return True
-        recent = self.clock() - LOST_S
+        recent = self.clock() - MAX_ANSWER_S
         return sum(other is not stream and at > recent for other, at in self.asked.items()) >= self._at_once
 
     async def warm_up(self) -> None:
@@ -144,12 +144,12 @@ class TwoSpeedStream:
         self._asked_ms = 0.0  # of speech, altogether
         self._refused = False  # in this pause
         self._finishing = False
-        self._wait_until = 0.0  # on the event loop's clock
+        self._wait_until_s = 0.0  # on the event loop's clock
         self._heard_fast = Transcript("")
         self._heard_accurate: Transcript | None = None  # the newest, if it covers all speech
         loop = asyncio.get_running_loop()
         self._final: asyncio.Future[Transcript | None] = loop.create_future()
-        self._newest = Newest()
+        self._newest = LatestTranscript()
         self._tasks = [loop.create_task(self._follow_fast(), name=f"recognition-{recognizer.name}")]
         if accurate is not None:
             self._tasks.append(loop.create_task(self._follow_accurate(accurate), name=f"final-{recognizer.name}"))
@@ -181,7 +181,7 @@ class TwoSpeedStream:
             return
         self._ask()
         self._accurate.finish()
-        self._wait_until = asyncio.get_running_loop().time() + self._recognizer.budget_ms / 1000
+        self._wait_until_s = asyncio.get_running_loop().time() + self._recognizer.budget_ms / 1000
 
     async def aclose(self) -> None:
         """Drop both streams."""
@@ -277,7 +277,7 @@ class TwoSpeedStream:
         accurate = None
         if self._final.done() or not self._abandoned:
             with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout_at(self._wait_until):
+                async with asyncio.timeout_at(self._wait_until_s):
                     accurate = await asyncio.shield(self._final)
         self._recognizer.finals["accurate" if accurate else "fast"] += 1
         return accurate or fast

@@ -15,7 +15,7 @@ from streamsrv.engines.llm.base import ChatOptions, Delta, Message, Tool
 from streamsrv.engines.llm.chat_chunks import Chunk, ChunkReader
 from streamsrv.engines.llm.context_window import answerable, estimated_tokens, last_turns
 from streamsrv.engines.llm.llamacpp_server import LlamaCppServer
-from streamsrv.engines.llm.slots import Seat, SlotTable
+from streamsrv.engines.llm.slots import SlotAssignment, SlotTable
 from streamsrv.engines.llm.small_model import SpokenAnswer, guided
 from streamsrv.engines.loading import LoadContext
 from streamsrv.errors import (
@@ -32,16 +32,16 @@ from streamsrv.inference.occupancy import Occupancy
 logger = logging.getLogger(__name__)
 
 _SEEDS = 2**32 - 1
-"""llama.cpp takes seeds below this one, which stands for a random one."""
+"""llama.cpp takes seeds below this value, which it reads as 'random'."""
 _LABELS = ("user", "safety_identifier", "prompt_cache_key", "metadata")
 _WITHOUT_EFFECT: Mapping[str, tuple[Any, ...]] = {
     "store": (False,),
     "service_tier": ("auto", "default"),
     "reasoning_effort": ("none",),
 }
-"""Values that ask for what this engine does anyway."""
+"""Values that change nothing, because this engine works so anyway."""
 _SHARED = -1
-"""Number of the state with what all prompts begin with."""
+"""Number of the state that holds the common beginning of all prompts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,10 +51,9 @@ class LlamaCppOptions:
     context_tokens: int = 2048
     """What each answer may use: prompt and answer together."""
     slots: int = 4
-    """Answers written at the same time, on one thread. One takes 47 MB of memory for 2048 tokens of a 135 M model."""
-    parked: int = 32
-    """Conversations that stay read beside those on slots, in temporary files of some 10 MB; that of a conversation
-    which finds neither is read again, 5 ms a token."""
+    """Answers generated at the same time, on one thread. Each takes memory for `context_tokens`."""
+    saved_conversations: int = 32
+    """Conversations whose state is kept in temporary files after they lost their slot. Others are read again."""
     queue_limit: int = 8
     """Requests that may wait for a slot; one more raises `Overloaded`."""
     max_output_tokens: int = 80
@@ -63,9 +62,9 @@ class LlamaCppOptions:
     """Turns before the latest that the model is shown, at least; see `last_turns`."""
     temperature: float = 0.0
     repeat_penalty: float = 1.0
-    """1 is none. Above it, facts suffer: the model avoids the words of the question."""
+    """1 turns the penalty off. A higher one costs facts: the model avoids the words of the question."""
     guided: bool = True
-    """Show the model how to answer and cut its loops (`small_model`); turn it off for models above some 1 B."""
+    """Show the model how to answer and cut its loops (`small_model`). Large models do not need it."""
 
 
 def load(entry: ModelEntry, context: LoadContext) -> "LlamaCppChatModel":
@@ -80,8 +79,8 @@ def load(entry: ModelEntry, context: LoadContext) -> "LlamaCppChatModel":
 class LlamaCppChatModel:
     """`llm.base.ChatModel` over one llama.cpp server object.
 
-    An answer blocks a thread until it is complete, so it runs on threads of its own, one a slot: on the scheduler it
-    would keep recognition waiting. It takes no tools: models that can call them are better served over the network.
+    An answer blocks a thread until it is complete, so the model has threads of its own, one per slot: on the scheduler
+    it would delay recognition. It calls no tools: serve a model that can call them over the network.
     """
 
     def __init__(self, name: str, path: Path, options: LlamaCppOptions) -> None:
@@ -90,12 +89,12 @@ class LlamaCppChatModel:
         self._server = LlamaCppServer(name, path, slots=options.slots, context_tokens=options.context_tokens)
         self._threads = ThreadPoolExecutor(options.slots, thread_name_prefix="llamacpp")
         self._places = threading.Semaphore(options.slots + options.queue_limit)
-        self._slots = SlotTable(options.slots, options.parked)
+        self._slots = SlotTable(options.slots, options.saved_conversations)
         self._lock = threading.Lock()
-        self._moving = threading.Lock()
+        self._state_lock = threading.Lock()
         self._generations: set[_Generation] = set()
         self.occupancy = Occupancy()
-        self._preparing = Occupancy()  # apart: what a session takes to begin is no load
+        self._preparing = Occupancy()  # separate: starting a session does not count as load
         self._closed = False
 
     async def stream(
@@ -119,12 +118,12 @@ class LlamaCppChatModel:
             yield delta
 
     async def warm_up(self, messages: Sequence[Message] = ()) -> None:
-        """Have every slot read what all prompts begin with. No answer may be running."""
+        """Make every slot read the common beginning of all prompts. No answer may be running."""
         await self._read_prompt(messages)
         await asyncio.to_thread(self._share, *self._slots.share_latest())
 
     async def prepare(self, messages: Sequence[Message]) -> None:
-        """Read a prompt into the cache of a slot, unless somebody waits for an answer."""
+        """Read a prompt into the cache of a slot, unless an answer is being computed."""
         if not (self.occupancy.now or self._preparing.now):
             await self._read_prompt(messages)
 
@@ -167,9 +166,9 @@ class LlamaCppChatModel:
             "messages": [{"role": message.role, "content": message.content} for message in messages],
             "max_tokens": limit,
             **sampling,
-            "chat_template_kwargs": {"enable_thinking": False},  # a caller would hear silence meanwhile
+            "chat_template_kwargs": {"enable_thinking": False},  # thinking would be heard as silence
             "cache_prompt": True,
-            "timings_per_token": True,  # the usage, also of an answer that is broken off
+            "timings_per_token": True,  # the usage, also of an answer that is cancelled
             "stream": True,
         }
 
@@ -191,59 +190,61 @@ class LlamaCppChatModel:
                     yield chunk
         finally:
             self._generations.discard(generation)
-            self._leave_slot(generation)
-            if job.cancel():  # it had not begun, so it will not give its place back itself
+            self._release_slot(generation)
+            if job.cancel():  # a job that never started does not release its place itself
                 self._places.release()
 
     def _run(self, generation: "_Generation") -> None:
-        """Compute one answer on a worker thread; there are as many slots as threads, so that one is free."""
+        """Compute one answer on a worker thread. A slot is free, because there are as many slots as threads."""
         try:
-            with self._moving:
+            with self._state_lock:
                 with self._lock:
                     if generation.cancelled:
                         return
-                    seat = self._slots.take(generation.shown)
-                    generation.slot = seat.slot
-                self._move(seat)
-            generation.run(self._server, seat.slot)
-            self._leave_slot(generation)
+                    assigned = self._slots.take(generation.shown)
+                    generation.slot = assigned.slot
+                self._move(assigned)
+            generation.run(self._server, assigned.slot)
+            self._release_slot(generation)
         finally:
             self._places.release()
 
-    def _move(self, seat: Seat) -> None:
-        """Store the conversation that leaves the slot and fetch the one that comes back."""
-        with self._reading_again():
-            if seat.save is not None:
-                self._server.save(seat.slot, seat.save)
-        with self._reading_again():
-            if seat.restore is not None:
-                self._server.restore(seat.slot, seat.restore)
-        for number in (seat.restore, seat.forget):
+    def _move(self, assigned: SlotAssignment) -> None:
+        """Save the state of the evicted conversation and restore that of the assigned one."""
+        with self._tolerating_lost_state():
+            if assigned.save is not None:
+                self._server.save(assigned.slot, assigned.save)
+        with self._tolerating_lost_state():
+            if assigned.restore is not None:
+                self._server.restore(assigned.slot, assigned.restore)
+        for number in (assigned.restore, assigned.delete):
             if number is not None:
-                self._server.forget(number)
+                self._server.delete(number)
 
     def _share(self, slot: int, *others: int) -> None:
-        with self._reading_again():
+        with self._tolerating_lost_state():
             self._server.save(slot, _SHARED)
             for other in others:
                 self._server.restore(other, _SHARED)
-        self._server.forget(_SHARED)
+        self._server.delete(_SHARED)
 
     @contextlib.contextmanager
-    def _reading_again(self) -> Generator[None]:
-        """Where a state is lost, its conversation is read again: slow, but no error."""
+    def _tolerating_lost_state(self) -> Generator[None]:
+        """Log a state that cannot be saved or restored: its conversation is read again, which is slow but no error."""
         try:
             yield
         except OSError as error:
             logger.warning("%s will take longer to answer: %s", self.name, error)
 
-    def _leave_slot(self, generation: "_Generation") -> None:
-        """Cancel what still runs. The slot is free at once, so that the next prompt of the same conversation gets it:
-        llama.cpp has it wait for the token being computed."""
+    def _release_slot(self, generation: "_Generation") -> None:
+        """Cancel what still runs and free the slot at once, so that the next prompt of the same conversation gets it.
+
+        llama.cpp makes that prompt wait for the token being computed.
+        """
         with self._lock:
             generation.cancel()
             if generation.slot is not None:
-                self._slots.give_back(generation.slot)
+                self._slots.release(generation.slot)
                 generation.slot = None
 
 
@@ -254,7 +255,7 @@ class _Generation:
         self.shown = shown
         self.cancelled = False
         self.slot: int | None = None
-        """Where it is computed, until it leaves."""
+        """The slot that computes it, until it is released."""
         self._request = request
         self._loop = asyncio.get_running_loop()
         # One chunk a token and a few around them: never full, as the token limit ends the answer first.
@@ -294,7 +295,7 @@ class _Generation:
     def _hand_over(self, chunk: Chunk | EngineError | None) -> None:
         try:
             self._loop.call_soon_threadsafe(self._chunks.put_nowait, chunk)
-        except RuntimeError:  # the loop was closed meanwhile: nobody reads any more
+        except RuntimeError:  # the loop has closed: nobody reads any more
             self.cancel()
 
 

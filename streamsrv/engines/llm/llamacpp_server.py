@@ -13,17 +13,17 @@ from urllib.parse import urlsplit
 from streamsrv.engines.llm.chat_chunks import Chunk
 from streamsrv.errors import Unavailable
 
-_REUSE_TOKENS = 8
-"""Shortest run of prompt tokens that is kept, shifted, when earlier turns leave the context: reading them again takes
-three times as long."""
+_MIN_REUSED_TOKENS = 8
+"""Minimum run of prompt tokens that is shifted and kept when earlier turns leave the context. Reading them again would
+take longer."""
 _TIMEOUT_S = 60.0
 _QUIET = -1
 
 
 class LlamaCppServer:
-    """One model, `slots` conversations of `context_tokens` each, one thread that computes. All methods block.
+    """Serves one model with `slots` conversations of `context_tokens` each, on one thread. All methods block.
 
-    It also listens on a loopback port, hence the key that nobody else knows. Raises `Unavailable` if the model cannot
+    It also listens on a loopback port, which a random key protects. Raises `Unavailable` if the model cannot
     be loaded.
     """
 
@@ -37,7 +37,7 @@ class LlamaCppServer:
         parameters.n_parallel = slots
         parameters.cpuparams.n_threads = parameters.cpuparams_batch.n_threads = 1
         parameters.cache_ram_mib = 0  # for requests that name no slot
-        parameters.n_cache_reuse = _REUSE_TOKENS
+        parameters.n_cache_reuse = _MIN_REUSED_TOKENS
         parameters.slot_save_path = f"{self._folder.name}/"
         parameters.verbosity = _QUIET
         parameters.ui = False
@@ -49,19 +49,19 @@ class LlamaCppServer:
             raise Unavailable(f"{name} could not be loaded from {path.name}: {error}") from error
 
     def complete(self, request: dict[str, Any], slot: int, take: Callable[[Chunk], bool]) -> None:
-        """Answer a chat completion request on a slot; `take` is called for each chunk, and ends the answer by true."""
+        """Answer a chat completion request on a slot; calls `take` for each chunk and stops when it returns true."""
         self._server.handle_chat_completions(request | {"id_slot": slot}, take)
 
     def save(self, slot: int, number: int) -> None:
-        """Store what the slot has read in a file, under a number: 23 kB a token, in some 2 ms. Raises `OSError`."""
+        """Save the state of a slot in a file, under a number. Raises `OSError`."""
         self._slot_action("save", slot, number)
 
     def restore(self, slot: int, number: int) -> None:
-        """Have the slot know what was stored: a thousandth of the time to read it. Raises `OSError`."""
+        """Load a saved state into a slot, which is much quicker than reading the prompt again. Raises `OSError`."""
         self._slot_action("restore", slot, number)
 
-    def forget(self, number: int) -> None:
-        """Delete what was stored, if it was."""
+    def delete(self, number: int) -> None:
+        """Delete a saved state, if it exists."""
         (Path(self._folder.name) / str(number)).unlink(missing_ok=True)
 
     def close(self) -> None:

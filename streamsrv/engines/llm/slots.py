@@ -1,4 +1,4 @@
-"""Keeps each conversation on the slot that has already read it, or parks it. Pure."""
+"""Assigns each conversation the slot that has already read it, and decides which states are saved. Pure."""
 
 import itertools
 from collections.abc import Iterable, Sequence
@@ -10,85 +10,91 @@ Prompt = tuple[Message, ...]
 
 
 @dataclass(frozen=True, slots=True)
-class Seat:
-    """Where a prompt is to be read. Numbers are of states in storage, to be handled in the order of the fields."""
+class SlotAssignment:
+    """The slot that reads a prompt, and what to do with saved states first, in the order of the fields.
+
+    States are named by number.
+    """
 
     slot: int
     save: int | None = None
-    """The slot's state is to be stored under this number: its conversation will come back."""
+    """Save the slot's present state under this number, because its conversation may come back."""
     restore: int | None = None
-    """The slot is to get this state, which is not needed in storage any more."""
-    forget: int | None = None
-    """This state is too old."""
+    """Load this state into the slot and delete it from storage."""
+    delete: int | None = None
+    """Delete this state: it is the oldest of too many."""
 
 
 class SlotTable:
-    """The slots of a server, what each was last given to read, and up to `parked` conversations that had to leave.
+    """Knows the prompt that each slot of a server read last, and up to `max_saved` evicted conversations.
 
-    llama.cpp alone gives a prompt to the slot with the longest common beginning. All prompts here begin alike, so that
-    conversations would push each other out of slots while others stand empty.
+    By itself, llama.cpp gives a prompt to the slot with the longest common prefix. All prompts here have one, so
+    conversations would evict each other while other slots are free.
     """
 
-    def __init__(self, count: int, parked: int = 0) -> None:
+    def __init__(self, count: int, max_saved: int = 0) -> None:
         self._read: list[Prompt] = [()] * count
         self._free = list(range(count))  # the longest free first
         self._shared: Prompt = ()
-        self._parked: dict[int, Prompt] = {}  # the longest parked first
-        self._most_parked = parked
+        self._saved: dict[int, Prompt] = {}  # the longest saved first
+        self._max_saved = max_saved
         self._numbers = itertools.count()
 
-    def take(self, messages: Sequence[Message]) -> Seat:
-        """A free slot for this conversation; there must be one.
+    def take(self, messages: Sequence[Message]) -> SlotAssignment:
+        """Assign a free slot to this conversation; there must be one.
 
-        It is the one that has read most of it; else it is the one unused for longest, whose conversation is parked,
-        with the state in which this one was parked.
+        It is the slot that has read most of it. If none has, or a saved state holds more, it is the slot unused for
+        longest, whose own state is saved.
         """
         prompt = tuple(messages)
         here = _latest_of(prompt, ((slot, self._read[slot]) for slot in self._free))
-        parked = _latest_of(prompt, self._parked.items())
-        if here is not None and (parked is None or here[0] >= parked[0]):
-            seat = Seat(here[1])
+        saved = _latest_of(prompt, self._saved.items())
+        if here is not None and (saved is None or here[0] >= saved[0]):
+            assigned = SlotAssignment(here[1])
         else:
-            seat = self._vacate(self._free[0], restore=parked and parked[1])
-        self._free.remove(seat.slot)
-        self._read[seat.slot] = prompt
-        return seat
+            assigned = self._evict(self._free[0], restore=saved and saved[1])
+        self._free.remove(assigned.slot)
+        self._read[assigned.slot] = prompt
+        return assigned
 
-    def give_back(self, slot: int) -> None:
-        """The answer is complete, or was broken off."""
+    def release(self, slot: int) -> None:
+        """Free a slot whose answer is complete or cancelled."""
         self._free.append(slot)
 
     def share_latest(self) -> list[int]:
-        """All slots, which must be free, the latest used first: from now on they have all read what it has."""
+        """Record that all slots have read what the latest used one has; return them, that one first.
+
+        All must be free.
+        """
         latest = self._free[-1]
         self._shared = self._read[latest]
         self._read = [self._shared] * len(self._read)
         return [latest, *(slot for slot in self._free if slot != latest)]
 
-    def _vacate(self, slot: int, restore: int | None) -> Seat:
+    def _evict(self, slot: int, restore: int | None) -> SlotAssignment:
         if restore is not None:
-            del self._parked[restore]
+            del self._saved[restore]
         read = self._read[slot]
-        if not self._most_parked or read in ((), self._shared):
-            return Seat(slot, restore=restore)
+        if not self._max_saved or read in ((), self._shared):
+            return SlotAssignment(slot, restore=restore)
         save = next(self._numbers)
-        self._parked[save] = read
-        forget = next(iter(self._parked)) if len(self._parked) > self._most_parked else None
-        if forget is not None:
-            del self._parked[forget]
-        return Seat(slot, save, restore, forget)
+        self._saved[save] = read
+        delete = next(iter(self._saved)) if len(self._saved) > self._max_saved else None
+        if delete is not None:
+            del self._saved[delete]
+        return SlotAssignment(slot, save, restore, delete)
 
 
 def _latest_of(prompt: Prompt, states: Iterable[tuple[int, Prompt]]) -> tuple[tuple[bool, int], int] | None:
-    """Which of the states, given with what was read, the prompt continues most of, after how much that is."""
-    continued = [(much, number) for number, read in states if (much := _continued(read, prompt)) is not None]
+    """The state of which the prompt continues most, after how much that is; None if it continues none."""
+    continued = [(amount, number) for number, read in states if (amount := _continued(read, prompt)) is not None]
     return max(continued, key=lambda state: state[0], default=None)
 
 
 def _continued(read: Prompt, prompt: Prompt) -> tuple[bool, int] | None:
-    """What of `read` the prompt continues: whether the instructions, and how many messages; None if it does not.
+    """Whether the prompt continues the instructions of `read`, and how many of its messages; None if it does not.
 
-    A prompt may have dropped old turns, and the last words of the user may have changed since.
+    A prompt may have dropped old turns, and the transcript of the last user message may have changed.
     """
     said, now = _spoken(read)[:-1], _spoken(prompt)
     same_instructions = read[: len(read) - len(_spoken(read))] == prompt[: len(prompt) - len(now)]

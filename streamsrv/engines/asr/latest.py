@@ -6,7 +6,7 @@ from streamsrv.engines.asr.base import Transcript
 from streamsrv.signals import Signal
 
 
-class Newest:
+class LatestTranscript:
     """Holds one transcript: a newer one replaces one that was not read. Iterating yields them until `end`."""
 
     def __init__(self) -> None:
