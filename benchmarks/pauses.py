@@ -24,7 +24,8 @@ from streamsrv.engines.turn.base import TurnModel
 from streamsrv.engines.vad.base import FRAME_MS, VAD_FRAME_SAMPLES, Vad
 from streamsrv.engines.weights import ModelStore
 from streamsrv.inference.scheduler import Priority
-from streamsrv.text.words import prefix_distances, split_words
+from streamsrv.testing.word_errors import prefix_distances
+from streamsrv.text.words import split_words
 
 MIN_PAUSE_MS = 200
 SPEECH = 0.5

@@ -31,12 +31,12 @@ from streamsrv.audio.rates import SPEECH_RATE_HZ
 from streamsrv.core.answers.speculation import same_words
 from streamsrv.engines.asr.base import RecognitionOptions, Recognizer, Transcript
 from streamsrv.engines.asr.two_speed import TwoSpeedRecognizer
-from streamsrv.engines.asr.word_errors import WordErrors, count_word_errors
 from streamsrv.engines.catalogue import load_catalogue
 from streamsrv.engines.loading import EngineLoader
 from streamsrv.engines.vad.base import FRAME_MS, VAD_FRAME_SAMPLES
 from streamsrv.engines.weights import ModelStore
 from streamsrv.inference.scheduler import Priority, Scheduler
+from streamsrv.testing.word_errors import WordErrors, count_word_errors
 
 SPEECH = 0.5
 STAGGER_S = 0.37

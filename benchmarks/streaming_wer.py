@@ -28,12 +28,12 @@ from streamsrv.audio.files import read_audio
 from streamsrv.audio.rates import SPEECH_RATE_HZ
 from streamsrv.engines.asr.base import RecognitionOptions, RecognitionStream, Transcript, Word
 from streamsrv.engines.asr.incremental import IncrementalRecognizer
-from streamsrv.engines.asr.word_errors import WordErrors, count_word_errors
 from streamsrv.engines.catalogue import load_catalogue
 from streamsrv.engines.loading import LoadContext, load_engine
 from streamsrv.engines.vad.base import FRAME_MS, VAD_FRAME_SAMPLES, Vad
 from streamsrv.engines.weights import ModelStore
 from streamsrv.inference.scheduler import Priority, Scheduler
+from streamsrv.testing.word_errors import WordErrors, count_word_errors
 from streamsrv.text.words import split_words
 
 SPEECH = 0.5

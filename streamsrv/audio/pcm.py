@@ -1,5 +1,7 @@
 """Mono PCM as numpy arrays: int16 on the wire and between stages, float32 inside models."""
 
+import math
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -22,5 +24,6 @@ def level_dbfs(pcm: NDArray[np.int16]) -> float:
     """Root-mean-square level in dB of full scale: 0 for a full square wave, -inf for digital silence or nothing."""
     if pcm.size == 0:
         return float("-inf")
-    power = float(np.mean(np.square(to_float(pcm), dtype=np.float64)))
-    return 10 * float(np.log10(power)) if power > 0 else float("-inf")
+    samples = pcm.astype(np.float64)
+    power = float(np.dot(samples, samples)) / pcm.size
+    return 10 * math.log10(power) - 20 * math.log10(FULL_SCALE) if power > 0 else float("-inf")

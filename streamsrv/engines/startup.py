@@ -66,17 +66,17 @@ async def load_engines(settings: Settings, report: Report) -> Engines:
         chat=chat,
         synthesizer=synthesizer,
         scheduler=loader.scheduler,
-        # A session waits for two jobs at most and a request for one, so this is never full.
-        voice_activity=Scheduler(
-            1, queue_limit=2 * settings.max_sessions + settings.max_requests, name="voice-activity"
-        ),
+        voice_activity=voice_activity_scheduler(settings),
         chat_by_name=by_name,
         turn=turn,
     )
 
 
 def voice_activity_scheduler(settings: Settings) -> Scheduler:
-    """A thread for voice activity. A session waits for two jobs at most and a request for one, so it is never full."""
+    """A scheduler of one thread for voice activity.
+
+    It is never full: a session waits for two jobs at most, a request for one.
+    """
     return Scheduler(1, queue_limit=2 * settings.max_sessions + settings.max_requests, name="voice-activity")
 
 

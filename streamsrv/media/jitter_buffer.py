@@ -59,20 +59,16 @@ class JitterBuffer:
         self._next_timestamp = 0
         self._held: dict[int, tuple[Packet, float]] = {}  # with the ms of their arrival
         self._given_up: dict[int, float] = {}  # sequence numbers, with the ms of giving them up
-        self._wait_ms = MIN_WAIT_MS
+        self.wait_ms = MIN_WAIT_MS
+        """How long the buffer waits at present for a missing packet."""
         self._restart_at: int | None = None
-
-    @property
-    def wait_ms(self) -> float:
-        """How long a hole is waited for at present."""
-        return self._wait_ms
 
     @property
     def deadline_ms(self) -> float | None:
         """When `expire` is due; None if nothing waits."""
         if not self._held:
             return None
-        return min(arrival_ms for _, arrival_ms in self._held.values()) + self._wait_ms
+        return min(arrival_ms for _, arrival_ms in self._held.values()) + self.wait_ms
 
     def insert(self, packet: Packet, now_ms: float) -> list[Released]:
         """Take a packet; return what can be heard now."""
@@ -90,7 +86,7 @@ class JitterBuffer:
         if ahead < 0:
             self._come_late(packet.sequence, now_ms)
             return []
-        self._wait_ms = max(MIN_WAIT_MS, self._wait_ms - DECAY_MS)
+        self.wait_ms = max(MIN_WAIT_MS, self.wait_ms - DECAY_MS)
         self._held.setdefault(packet.sequence, (packet, now_ms))
         return self._release(now_ms)
 
@@ -108,7 +104,7 @@ class JitterBuffer:
         """A packet came after it was given up (then the next one is waited for longer), or came twice."""
         given_up_ms = self._given_up.pop(sequence, None)
         if given_up_ms is not None:
-            self._wait_ms = min(MAX_WAIT_MS, self._wait_ms + now_ms - given_up_ms)
+            self.wait_ms = min(MAX_WAIT_MS, self.wait_ms + now_ms - given_up_ms)
 
     def _release(self, now_ms: float) -> list[Released]:
         released: list[Released] = []

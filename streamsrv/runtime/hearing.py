@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable
 import numpy as np
 from numpy.typing import NDArray
 
-from streamsrv.audio.pcm import FULL_SCALE
+from streamsrv.audio.pcm import FULL_SCALE, level_dbfs
 from streamsrv.core.effects import (
     DropRecognition,
     FeedRecognition,
@@ -54,7 +54,8 @@ SPEECH = 0.5
 PREDICTION_DEADLINE_S = 0.3
 """A prediction that has not started by then comes too late for most pauses: a busy server goes without."""
 
-FULL_SCALE_DB = 20 * math.log10(FULL_SCALE)
+MIN_LEVEL_DB = -20 * math.log10(FULL_SCALE)
+"""Loudness of the smallest samples that are not silence; digital silence counts as this loud."""
 
 
 class Hearing:
@@ -115,7 +116,7 @@ class Hearing:
             for frame, probability in zip(batch, await self._probabilities(self._vad, batch), strict=True):
                 self._frame = frame
                 self._heard_ms += FRAME_MS
-                level_db = _level_db(frame) if probability >= SPEECH else None
+                level_db = max(level_dbfs(frame), MIN_LEVEL_DB) if probability >= SPEECH else None
                 self._report(FrameHeard(probability, self._heard_ms, level_db))
                 self._recent.append((self._heard_ms, frame, probability >= SPEECH))
 
@@ -191,13 +192,6 @@ class Hearing:
             batch = frames[start : start + FRAMES_AT_ONCE]
             for frame, probability in zip(batch, await self._probabilities(vad, batch), strict=True):
                 self._recognitions.push(item_id, frame, speech=probability >= SPEECH)
-
-
-def _level_db(frame: NDArray[np.int16]) -> float:
-    """Loudness in dB below full scale."""
-    samples = frame.astype(np.float32)
-    power = float(np.dot(samples, samples)) / len(samples)
-    return 10 * math.log10(max(power, 1.0)) - FULL_SCALE_DB
 
 
 def _pieces(audio: bytes, audio_format: AudioFormat) -> Iterable[bytes]:

@@ -24,24 +24,12 @@ def bare(word: str) -> str:
     return "".join(filter(str.isalnum, word.casefold())) or word
 
 
-def prefix_distances(reference: Sequence[str], words: Sequence[str]) -> list[int]:
-    """Edit distances between `reference` and the first 0, 1, 2... of `words`; the last is that of the whole texts."""
-    wanted, found = [bare(word) for word in reference], [bare(word) for word in words]
-    distances = list(range(len(found) + 1))
-    for row, want in enumerate(wanted, start=1):
-        diagonal, distances[0] = distances[0], row
-        for column, have in enumerate(found, start=1):
-            best = min(diagonal + (want != have), distances[column] + 1, distances[column - 1] + 1)
-            diagonal, distances[column] = distances[column], best
-    return distances
-
-
 def alignment_distances(known: Sequence[str], words: Sequence[str], *, starts_anywhere: bool = False) -> list[int]:
     """Edit distances between `known` and the first 0, 1, 2... of `words`.
 
-    They are those of `prefix_distances`, but a word that is split or joined ("every one") is the same. Without that,
-    the second half of a word that was whole before ("block-books") would be taken for a new word. `starts_anywhere`:
-    leading words may be left out at no cost.
+    A word that is split or joined ("every one") counts as the same. Without that, the second half of a word that was
+    whole before ("block-books") would be taken for a new word. `starts_anywhere`: leading words may be left out at no
+    cost.
     """
     wanted, found = [bare(word) for word in known], [bare(word) for word in words]
     before, row = list[int](), [0] * (len(found) + 1) if starts_anywhere else list(range(len(found) + 1))

@@ -9,7 +9,7 @@ from recordings import recording
 from rest import ask
 from serving import RunningServer
 from streamsrv.audio.files import read_audio
-from streamsrv.engines.asr.word_errors import count_word_errors
+from streamsrv.testing.word_errors import count_word_errors
 from streamsrv.text.words import split_words
 from wire import wire
 

@@ -14,12 +14,12 @@ from streamsrv.audio.pcm import to_float
 from streamsrv.audio.rates import SPEECH_RATE_HZ
 from streamsrv.engines.asr.base import RecognitionOptions
 from streamsrv.engines.asr.faster_whisper import WhisperDecoder, WhisperOptions, load, open_model
-from streamsrv.engines.asr.word_errors import count_word_errors
 from streamsrv.engines.catalogue import ModelEntry, load_catalogue
 from streamsrv.engines.loading import LoadContext
 from streamsrv.engines.weights import ModelStore
 from streamsrv.errors import Unavailable
 from streamsrv.inference.scheduler import Scheduler
+from streamsrv.testing.word_errors import count_word_errors
 
 CATALOGUE = load_catalogue()
 WORDS = "It was the best of times, it was the worst of times"

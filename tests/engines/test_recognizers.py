@@ -18,11 +18,11 @@ from streamsrv.audio.files import read_audio
 from streamsrv.audio.pcm import level_dbfs
 from streamsrv.audio.rates import SPEECH_RATE_HZ
 from streamsrv.engines.asr.base import RecognitionOptions, RecognitionStream, Recognizer, Transcript
-from streamsrv.engines.asr.word_errors import count_word_errors
 from streamsrv.engines.catalogue import load_catalogue
 from streamsrv.engines.loading import EngineLoader
 from streamsrv.engines.weights import ModelStore
 from streamsrv.inference.scheduler import Scheduler
+from streamsrv.testing.word_errors import count_word_errors
 
 TWO_CITIES = (
     "It was the best of times, it was the worst of times, it was the age of wisdom, it was the age of foolishness, it "

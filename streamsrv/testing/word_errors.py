@@ -1,13 +1,13 @@
-"""Word error rate of English text, for tests and benchmarks. Needs num2words (extra `local`)."""
+"""Counts word errors of English transcripts, for tests and benchmarks. Needs num2words (extra `local`)."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
 import num2words
 
-from streamsrv.text.words import prefix_distances
+from streamsrv.text.words import bare
 
 _SPELLED_OUT = {"mr": "mister", "mrs": "missus", "dr": "doctor", "%": "percent", "&": "and"}
 _to_words = cast("Any", num2words).num2words
@@ -50,3 +50,15 @@ def _spelled_out(token: str) -> list[str]:
         return [re.sub("['’]", "", _SPELLED_OUT.get(token, token))]
     digits = token.rstrip("stndrh")
     return re.findall("[a-z]+", _to_words(int(digits), to="cardinal" if digits == token else "ordinal"))
+
+
+def prefix_distances(reference: Sequence[str], words: Sequence[str]) -> list[int]:
+    """Edit distances between `reference` and the first 0, 1, 2... of `words`; the last is that of the whole texts."""
+    wanted, found = [bare(word) for word in reference], [bare(word) for word in words]
+    distances = list(range(len(found) + 1))
+    for row, want in enumerate(wanted, start=1):
+        diagonal, distances[0] = distances[0], row
+        for column, have in enumerate(found, start=1):
+            best = min(diagonal + (want != have), distances[column] + 1, distances[column - 1] + 1)
+            diagonal, distances[column] = distances[column], best
+    return distances
