@@ -2,14 +2,16 @@
 
 import asyncio
 from contextlib import aclosing
+from dataclasses import replace
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from fake_decoder import WORD_MS, FakeDecoder, silence, spoken, text
 from streamsrv.engines.asr import incremental
 from streamsrv.engines.asr.base import RecognitionOptions, Transcript, Word
-from streamsrv.engines.asr.incremental import IncrementalRecognizer, IncrementalStream
+from streamsrv.engines.asr.incremental import Hypothesis, IncrementalRecognizer, IncrementalStream
 from streamsrv.engines.asr.utterance import estimate_words
 from streamsrv.engines.asr.window import Span
 from streamsrv.errors import EngineError, Overloaded, Rejected, Unavailable
@@ -295,3 +297,33 @@ async def test_options_reach_the_decoder_and_warm_up_decodes(recognizer, decoder
         stream.finish()
         await final_of(stream)
     assert decoder.options == [RecognitionOptions(), options]
+
+
+class LoopGuarded(FakeDecoder):
+    """Like real decoders, takes a word that it hears again after a pause for a loop of its own."""
+
+    def decode(self, samples: NDArray[np.float32], options: RecognitionOptions) -> Hypothesis:
+        heard = super().decode(samples, options)
+        begins = np.flatnonzero(np.diff(np.r_[0, samples > 0]) > 0)
+        return replace(heard, is_cut=len(begins) > len(heard.text.split()))
+
+
+@pytest.mark.parametrize("rounds", [2, 5])
+async def test_what_is_said_again_after_a_pause_is_no_loop(scheduler, rounds):
+    recognizer = IncrementalRecognizer(LoopGuarded(), scheduler, "guarded")
+    async with open_stream(recognizer) as stream:
+        for _ in range(rounds):
+            stream.push(spoken(7, 960), speech=True)
+            stream.push(silence(320), speech=False)
+        stream.finish()
+        assert await final_of(stream) == " ".join(["w7"] * rounds)
+
+
+async def test_a_loop_without_a_pause_stays_cut(scheduler):
+    recognizer = IncrementalRecognizer(LoopGuarded(), scheduler, "guarded")
+    async with open_stream(recognizer) as stream:
+        for _ in range(5):
+            stream.push(spoken(7, 960), speech=True)
+            stream.push(silence(32), speech=False)
+        stream.finish()
+        assert await final_of(stream) == "w7"

@@ -247,3 +247,19 @@ def test_all_speech_is_decoded_once_in_order_and_memory_is_bounded(stretches):
 
 def loud(excerpt: Excerpt) -> list[int]:
     return excerpt.samples[excerpt.samples > 0].tolist()
+
+
+@pytest.mark.parametrize(
+    ("stretches", "cuts_ms"),
+    [
+        ([speech(1600), silence(320), speech(1600)], [1760]),
+        ([speech(1600), silence(96), speech(1600)], []),
+        ([speech(640), silence(320), speech(1600)], []),
+        ([speech(1600), silence(320), speech(640)], []),
+        ([speech(640), silence(320), speech(640), silence(320), speech(1600)], [1760]),
+        ([speech(1600), silence(320), speech(1600), silence(320), speech(1600)], [1760, 3680]),
+    ],
+)
+def test_an_excerpt_can_be_cut_in_its_pauses_into_parts_of_a_second_or_more(window, stretches, cuts_ms):
+    push(window, *stretches)
+    assert [cut // 16 for cut in window.take().pauses] == cuts_ms

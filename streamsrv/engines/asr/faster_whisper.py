@@ -132,10 +132,12 @@ class WhisperDecoder:
             return_no_speech_prob=True,
         )
         tokens: list[int] = result.sequences_ids[0]
-        text = tokenizer.decode(cut_loop(tokens, ended=len(tokens) < limit)).strip()
+        kept = cut_loop(tokens, ended=len(tokens) < limit)
+        text = tokenizer.decode(kept).strip()
         is_noise = result.no_speech_prob > _NO_SPEECH and result.scores[0] < _UNSURE
         is_text = any(character.isalnum() for character in text)
-        return Hypothesis(text if is_text and not is_noise else "", language=_ISO_CODES.get(language, language))
+        heard = text if is_text and not is_noise else ""
+        return Hypothesis(heard, language=_ISO_CODES.get(language, language), is_cut=kept != tokens)
 
     def _features(self, samples: NDArray[np.float32]) -> NDArray[np.float32]:
         """The log-mel spectrogram, shape (mel bands, even number of frames)."""

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 import numpy as np
@@ -16,6 +16,7 @@ from streamsrv.engines.asr.utterance import Hypothesis, Utterance
 from streamsrv.engines.asr.window import Excerpt, WindowLimits
 from streamsrv.errors import EngineError, Overloaded, Unavailable
 from streamsrv.inference.scheduler import Priority, Scheduler
+from streamsrv.text.words import join_words
 
 __all__ = ["Hypothesis", "IncrementalRecognizer", "WindowDecoder"]
 
@@ -62,9 +63,11 @@ class IncrementalRecognizer:
     async def aclose(self) -> None:
         """Nothing is held but memory."""
 
-    def decode_call(self, samples: NDArray[np.int16], options: RecognitionOptions) -> "DecodeCall":
+    def decode_call(
+        self, samples: NDArray[np.int16], options: RecognitionOptions, pauses: tuple[int, ...] = ()
+    ) -> "DecodeCall":
         """A decode that the scheduler can run."""
-        return DecodeCall(self._decoder, samples, options)
+        return DecodeCall(self._decoder, samples, options, pauses)
 
     async def run(self, priority: Priority, call: "DecodeCall") -> Hypothesis:
         """Run `call` on a worker thread; raises `EngineError`."""
@@ -77,17 +80,32 @@ class IncrementalRecognizer:
 
 
 class DecodeCall:
-    """One decode; `started` once a worker thread has taken it."""
+    """One decode; `started` once a worker thread has taken it.
 
-    def __init__(self, decoder: WindowDecoder, samples: NDArray[np.int16], options: RecognitionOptions) -> None:
+    A text from which a loop was cut may be what was said: then what lies between `pauses` (samples) is decoded alone.
+    """
+
+    def __init__(
+        self,
+        decoder: WindowDecoder,
+        samples: NDArray[np.int16],
+        options: RecognitionOptions,
+        pauses: tuple[int, ...] = (),
+    ) -> None:
         self.started = False
         self._decoder = decoder
         self._samples = samples
         self._options = options
+        self._pauses = pauses
 
     def __call__(self) -> Hypothesis:
         self.started = True
-        return self._decoder.decode(to_float(self._samples), self._options)
+        samples = to_float(self._samples)
+        whole = self._decoder.decode(samples, self._options)
+        if not (whole.is_cut and self._pauses):
+            return whole
+        parts = [self._decoder.decode(part, self._options) for part in np.split(samples, self._pauses)]
+        return replace(whole, text=join_words(tuple(filter(None, (part.text for part in parts)))))
 
 
 @dataclass(slots=True)
@@ -174,7 +192,7 @@ class IncrementalStream:
 
     async def _decode(self, excerpt: Excerpt) -> Hypothesis | None:
         """What was heard, or None when `finish` wants a newer or more urgent decode."""
-        call = self._recognizer.decode_call(excerpt.samples, self._options)
+        call = self._recognizer.decode_call(excerpt.samples, self._options, excerpt.pauses)
         try:
             async with asyncio.timeout(None) as scope:
                 self._running = _Running(excerpt, call, scope)

@@ -79,10 +79,11 @@ class MoonshineDecoder:
         del options
         if len(samples) < _MIN_SAMPLES:
             samples = np.pad(samples, (0, _MIN_SAMPLES - len(samples)))
-        return Hypothesis(self._text(self._tokens(samples)), language="en")
+        tokens, is_cut = self._tokens(samples)
+        return Hypothesis(self._text(tokens), language="en", is_cut=is_cut)
 
-    def _tokens(self, samples: NDArray[np.float32]) -> list[int]:
-        """Greedy search."""
+    def _tokens(self, samples: NDArray[np.float32]) -> tuple[list[int], bool]:
+        """Greedy search: the tokens, and whether the search was ended because they are a loop."""
         feed = self._encode(samples)
         limit = int(len(samples) / SPEECH_RATE_HZ * _TOKENS_PER_SECOND) + 2
         tokens: list[int] = []
@@ -92,15 +93,15 @@ class MoonshineDecoder:
             logits, *cache = self._decoder.run(outputs, feed)
             token = int(logits[0, -1].argmax())
             if token == _END:
-                break
+                return tokens, False
             tokens.append(token)
             if (cut := without_loop(tokens)) is not None:
-                return cut
+                return cut, True
             for name, value in zip(outputs[1:], cache, strict=True):
                 feed[name.replace("present", "past_key_values")] = value
             feed["use_cache_branch"] = np.array([True])
             outputs = self._outputs[1]
-        return tokens
+        return tokens, True
 
     def _encode(self, samples: NDArray[np.float32]) -> dict[str, Any]:
         """The inputs of the decoder's first step."""

@@ -19,6 +19,8 @@ class Hypothesis:
 
     text: str
     language: str | None = None
+    is_cut: bool = False
+    """Whether a loop was cut from the text: the decoder's own, or a speaker's who says the same again and again."""
 
 
 class Utterance:

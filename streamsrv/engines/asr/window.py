@@ -2,6 +2,7 @@
 
 from array import array
 from dataclasses import dataclass, replace
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,6 +35,10 @@ class WindowLimits:
     """Or this share of the window if that is more, so that the cost per second of speech stays bounded."""
     least_speech_ms: int = 100
     """A window with less speech is a click, not a word, and is not decoded."""
+    repetition_pause_ms: int = 150
+    """Pauses this long part what a speaker says again and again, where the text of the whole window is a loop."""
+    min_part_ms: int = 1_000
+    """A part between such pauses is at least this long: the cost of a decode is fixed for some models."""
 
     def within(self, longest_ms: int) -> "WindowLimits":
         """The same for a decoder that takes at most `longest_ms`."""
@@ -51,6 +56,8 @@ class Excerpt:
     """It ends in a pause, so that its last word is whole."""
     is_head: bool
     """It is not the whole window but the head of one that grew too long, and its text is final."""
+    pauses: tuple[int, ...] = ()
+    """Samples, in order, at which it can be cut into parts that are decoded alone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,7 +147,7 @@ class RecognitionWindow:
         if is_head:
             samples = samples[: _quietest(samples)]
         self._taken_speech, self._taken_complete = self._speech, self._in_pause and not is_head
-        return Excerpt(samples, self._speech, self._taken_complete, is_head)
+        return Excerpt(samples, self._speech, self._taken_complete, is_head, self._pauses(len(samples)))
 
     def accept(self, excerpt: Excerpt) -> None:
         """Note that the text of `excerpt` is known."""
@@ -173,6 +180,17 @@ class RecognitionWindow:
     def spans(self) -> tuple[Span, ...]:
         """Where in the stream the speech of the window was."""
         return tuple(run.span() for run in self._runs)
+
+    def _pauses(self, length: int) -> tuple[int, ...]:
+        """Where the first `length` samples of the window can be cut: in the middle of pauses."""
+        min_part = self._limits.min_part_ms * _PER_MS
+        cuts: list[int] = []
+        for before, after in pairwise(self._runs):
+            middle = (before.end + after.begin) // 2
+            is_pause = after.begin - before.end >= self._limits.repetition_pause_ms * _PER_MS
+            if is_pause and middle - (cuts[-1] if cuts else 0) >= min_part and length - middle >= min_part:
+                cuts.append(middle)
+        return tuple(cuts)
 
     @property
     def _has_words(self) -> bool:
