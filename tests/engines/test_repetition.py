@@ -1,4 +1,4 @@
-"""A user who says the same again and again: all of it is in the transcript. Real models and recordings, a real server."""
+"""A user who says the same again and again: the transcript has every round. Real models, recordings and server."""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 from room import load_real_engines
-from wire import Wire, wire
 
 from serving import RunningServer, serving
 from streamsrv.audio.files import read_audio
 from streamsrv.audio.rates import PCM_RATE_HZ
 from streamsrv.testing.fakes import fake_engines
+from wire import Wire, wire
 
 FIXTURES = Path(__file__).parents[2] / "fixtures"
 FRONT, GARAGE, LOCK = "is_the_front_door_locked", "is_the_garage_door_open", "lock_the_front_door"
