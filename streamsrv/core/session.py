@@ -3,6 +3,7 @@
 from collections.abc import Callable, Collection
 
 from streamsrv.core import inputs, timers
+from streamsrv.core.answers.due_answers import DueAnswers
 from streamsrv.core.answers.responses import Responses
 from streamsrv.core.capabilities import Capabilities
 from streamsrv.core.clips import take_clip
@@ -62,11 +63,8 @@ class SessionCore:
         self._microphone = Microphone(is_call=holds_playback)
         self._turns = TurnTaking(self._input, self._responses, self._output, self._microphone)
         self._idle = IdleTimer(self._input, self._responses, self._output)
+        self._due = DueAnswers(self._input, self._transcriptions, self._responses, self._idle, speculative=speculative)
         self._configure()
-        self._pending_answers: set[str] = set()  # items of the user's turns that are still to be answered
-        self._interrupted_unheard = False  # an answer was interrupted before it was heard: even a noise is answered
-        self._latency, self._turn_id = TurnLatency(), ""  # of the user's last turn, and the item it became
-        self._speculative = speculative
         self._lifetime = Lifetime(max_session_ms)
         self._caption_rooms = caption_rooms
         self._now_ms = 0
@@ -86,10 +84,11 @@ class SessionCore:
             try:
                 self._dispatch(happened)
             except ProtocolError as error:  # not of a client's event: a turn that does not fit in the conversation
-                self._pending_answers.clear()
+                self._due.give_up()
                 self._send_error(error.details, None)
-            self._answer_if_due()
-            self._discard_stale_speculation()
+            if self._due.is_due:
+                self._respond(client_events.ResponseOptions(), self._due.latency)
+            self._effects.add(self._due.discard_stale_speculation())
             self._effects.add(self._idle.watch(self._now_ms))
         return self._take_effects()
 
@@ -166,14 +165,12 @@ class SessionCore:
                 self._effects.add(self._idle.stop())
                 self._responses.begin_turn()
                 if detection is not None and detection.interrupt_response:
-                    self._interrupted_unheard |= self._responses.is_active_unheard
+                    self._due.interrupt()
                     self._effects.add(self._responses.interrupt(self._now_ms))
                 else:
                     self._effects.add(self._output.resume(self._now_ms))
             case TurnEnded():
-                self._latency, self._turn_id = change.latency, change.audio.item_id
-                if detection is not None and detection.create_response and self.session.type == "realtime":
-                    self._pending_answers.add(change.audio.item_id)
+                self._due.end_turn(change, self.session)
                 self._commit(change.audio)
 
     def _commit(self, audio: CommittedAudio) -> None:
@@ -196,20 +193,7 @@ class SessionCore:
             self._turns.take(transcript)
             if not self._turns.is_undecided:
                 self._effects.add(self._transcriptions.take_interim(item_id, transcript))
-                self._speculate(transcript)
-
-    def _speculate(self, transcript: Transcript) -> None:
-        """Begin a speculative answer to the words so far: the user pauses, and may be done."""
-        detection = self.session.audio.input.turn_detection
-        wanted = detection is not None and detection.create_response and self.session.type == "realtime"
-        idle = self._responses.active is None and not self._transcriptions.pending
-        if self._speculative and wanted and idle and transcript.at_pause and self._input.pausing and transcript.text:
-            self._effects.add(self._responses.speculate(transcript.text, self.session, self._now_ms))
-
-    def _discard_stale_speculation(self) -> None:
-        """Discard the speculation when the user goes on, or when the turn was answered otherwise."""
-        if self._responses.speculating and not self._input.pausing and not self._pending_answers:
-            self._effects.add(self._responses.discard_speculation())
+                self._effects.add(self._due.speculate(transcript, self.session, self._now_ms))
 
     def _fail_transcript(self, item_id: str, message: str) -> None:
         is_pending = item_id in self._transcriptions.pending
@@ -219,24 +203,15 @@ class SessionCore:
 
     def _settle_transcript(self, item_id: str, text: str) -> None:
         """The transcript of an item is final, or has failed."""
-        if item_id == self._turn_id:
-            self._latency.mark("transcript", self._now_ms)
         self._conversation.set_transcript(item_id, text)
-        if item_id in self._pending_answers and not text and not self._interrupted_unheard:
-            self._pending_answers.remove(item_id)  # a noise needs no answer
-            self._idle.take_noise()
+        self._due.settle(item_id, text, self._now_ms)
         self._effects.add(self._responses.start_ready(self._transcriptions.pending, self._now_ms))
-
-    def _answer_if_due(self) -> None:
-        due = self._pending_answers and self._pending_answers.isdisjoint(self._transcriptions.pending)
-        if due and self._responses.active is None and not self._input.speaking:
-            self._respond(client_events.ResponseOptions(), self._latency)
 
     def _respond(self, options: client_events.ResponseOptions, latency: TurnLatency | None = None) -> None:
         try:
             self._create_response(options, latency)
         except ProtocolError as error:
-            self._pending_answers.clear()
+            self._due.give_up()
             self._send_error(error.details, None)
 
     def _handle_event(self, event: client_events.ClientEvent) -> None:
@@ -283,7 +258,7 @@ class SessionCore:
         self._effects.add(self._input.clear())
         self._effects.add(self._turns.drop_candidate(self._now_ms))
         self._effects.send("input_audio_buffer.cleared")
-        if self._interrupted_unheard:
+        if self._due.interrupted_unheard:
             self._respond(client_events.ResponseOptions())
 
     def _update(self, event: client_events.SessionUpdate) -> None:
@@ -344,7 +319,7 @@ class SessionCore:
         self._conversation.delete(item_id)
         self._output.forget(item_id)
         self._effects.add(self._transcriptions.delete(item_id))
-        self._pending_answers.discard(item_id)
+        self._due.forget(item_id)
         self._effects.send("conversation.item.deleted", item_id=item_id)
         self._effects.add(self._responses.start_ready(self._transcriptions.pending, self._now_ms))
 
@@ -353,8 +328,7 @@ class SessionCore:
             raise ProtocolError("invalid_value", "A transcription session gives no responses.", "type")
         self._effects.add(self._responses.create(options, self.session, self._now_ms, latency))
         if options.conversation != "none":
-            self._pending_answers.clear()
-            self._interrupted_unheard = False
+            self._due.answered()
             self._effects.add(self._idle.stop())
         self._effects.add(self._responses.start_ready(self._transcriptions.pending, self._now_ms))
 

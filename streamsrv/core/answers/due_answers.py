@@ -1,0 +1,96 @@
+"""Decides when the user's turns are answered, and whether an answer is begun before a turn ends. Pure."""
+
+from streamsrv.core.answers.responses import Responses
+from streamsrv.core.effects import Effect
+from streamsrv.core.latency import TurnLatency
+from streamsrv.core.transcription import Transcriptions
+from streamsrv.core.turns.idle import IdleTimer
+from streamsrv.core.turns.input_buffer import InputBuffer
+from streamsrv.core.turns.turn_taking import TurnEnded
+from streamsrv.engines.asr.base import Transcript
+from streamsrv.protocol.session_object import Session
+
+
+class DueAnswers:
+    """The user's turns that are still to be answered.
+
+    One answer follows when all of them have their transcript, nobody speaks and no other answer is going on.
+    `speculative`: answers may be begun in the last pause of a turn.
+    """
+
+    def __init__(
+        self,
+        input_buffer: InputBuffer,
+        transcriptions: Transcriptions,
+        responses: Responses,
+        idle: IdleTimer,
+        *,
+        speculative: bool,
+    ) -> None:
+        self._input = input_buffer
+        self._transcriptions = transcriptions
+        self._responses = responses
+        self._idle = idle
+        self._speculative = speculative
+        self._item_ids: set[str] = set()
+        self._turn_id = ""  # the item that the user's last turn became
+        self.latency = TurnLatency()
+        """Of the user's last turn."""
+        self.interrupted_unheard = False
+        """An answer was interrupted before it was heard: even a noise is answered."""
+
+    def interrupt(self) -> None:
+        """The user interrupts the answer in progress, if there is one."""
+        self.interrupted_unheard |= self._responses.is_active_unheard
+
+    def end_turn(self, turn: TurnEnded, session: Session) -> None:
+        """The user's turn has ended; it is answered if the session says so."""
+        self.latency, self._turn_id = turn.latency, turn.audio.item_id
+        if _answers_turns(session):
+            self._item_ids.add(turn.audio.item_id)
+
+    def settle(self, item_id: str, text: str, now_ms: int) -> None:
+        """The transcript of an item is final, or has failed and is empty."""
+        if item_id == self._turn_id:
+            self.latency.mark("transcript", now_ms)
+        if item_id in self._item_ids and not text and not self.interrupted_unheard:
+            self._item_ids.remove(item_id)  # a noise needs no answer
+            self._idle.take_noise()
+
+    @property
+    def is_due(self) -> bool:
+        """Whether an answer is to be given now."""
+        ready = self._item_ids and self._item_ids.isdisjoint(self._transcriptions.pending)
+        return bool(ready) and self._responses.active is None and not self._input.speaking
+
+    def answered(self) -> None:
+        """A response answers all there is."""
+        self._item_ids.clear()
+        self.interrupted_unheard = False
+
+    def give_up(self) -> None:
+        """What is due cannot be answered."""
+        self._item_ids.clear()
+
+    def forget(self, item_id: str) -> None:
+        """The item is deleted."""
+        self._item_ids.discard(item_id)
+
+    def speculate(self, transcript: Transcript, session: Session, now_ms: int) -> list[Effect]:
+        """Begin a speculative answer to the words so far if the user pauses, and may be done."""
+        idle = self._responses.active is None and not self._transcriptions.pending
+        may_be_done = transcript.at_pause and self._input.pausing and bool(transcript.text)
+        if self._speculative and _answers_turns(session) and idle and may_be_done:
+            return self._responses.speculate(transcript.text, session, now_ms)
+        return []
+
+    def discard_stale_speculation(self) -> list[Effect]:
+        """Discard the speculation when the user goes on, or when the turn was answered otherwise."""
+        if self._responses.speculating and not self._input.pausing and not self._item_ids:
+            return self._responses.discard_speculation()
+        return []
+
+
+def _answers_turns(session: Session) -> bool:
+    detection = session.audio.input.turn_detection
+    return detection is not None and detection.create_response and session.type == "realtime"
