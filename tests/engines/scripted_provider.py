@@ -26,6 +26,8 @@ class ScriptedProvider:
         self.body = b"{}"
         self.chunks: Sequence[dict[str, Any]] | None = None
         self.stays_open = False
+        self.keeps_alive = False
+        """After the chunks comments follow, until the client leaves."""
         self.hangs_up = 0
         """So many requests are dropped without an answer."""
         self.is_strict = False
@@ -68,7 +70,13 @@ class ScriptedProvider:
             writer.write(b": keep-alive\n\n")
             for data in chunks:
                 writer.write(b"data: " + json.dumps(data).encode() + b"\n\n")
-            if self.stays_open:
+            if self.keeps_alive:
+                while not writer.is_closing():
+                    writer.write(
+                        b": keep-alive\n\n" + b"data: " + json.dumps(chunk({"content": ""})).encode() + b"\n\n"
+                    )
+                    await asyncio.sleep(0.01)  # a server that queues the request sends them at some pace
+            elif self.stays_open:
                 await reader.read()  # ends when the client closes its side
                 self.disconnected.set()
             else:

@@ -391,6 +391,41 @@ async def test_a_silent_server_times_out(provider: ScriptedProvider, connect: Co
         await ask(connect(read_timeout_s=0.1))
 
 
+async def test_keep_alive_comments_and_empty_chunks_are_no_answer(provider: ScriptedProvider, connect: Connect):
+    provider.chunks, provider.keeps_alive = [chunk({"content": ""})], True
+    with pytest.raises(Unavailable, match="in time"):
+        await ask(connect(read_timeout_s=0.2))
+
+
+async def test_a_stream_that_stays_open_after_the_reason_to_stop_is_complete(
+    provider: ScriptedProvider, connect: Connect
+):
+    provider.chunks, provider.stays_open = [chunk({"content": "Hi"}, "stop")], True
+    assert await ask(connect(read_timeout_s=0.1)) == [Text("Hi"), Finished("stop")]
+
+
+@pytest.mark.parametrize(
+    ("chunks", "message"),
+    [
+        ([chunk({"content": "Hi"}), chunk({}, "error")], r"broke off its answer \(error\)"),
+        ([chunk({"content": "Hi"}), chunk({}, "insufficient_system_resource")], "broke off its answer"),
+        ([chunk({"tool_calls": [{"index": 0, "function": {"arguments": "{}"}}]}, "tool_calls")], "without naming it"),
+        ([chunk({"function_call": {"name": "f", "arguments": "{}"}}, "function_call")], "without naming it"),
+    ],
+)
+async def test_an_answer_that_the_server_could_not_complete(
+    provider: ScriptedProvider, connect: Connect, chunks: list[dict[str, Any]], message: str
+):
+    provider.chunks = chunks
+    with pytest.raises(Unavailable, match=message):
+        await ask(connect())
+
+
+async def test_a_refusal_of_the_model_is_its_answer(provider: ScriptedProvider, connect: Connect):
+    provider.chunks = [chunk({"refusal": "I cannot"}), chunk({"refusal": " help."}), chunk({}, "stop")]
+    assert await ask(connect()) == [Text("I cannot"), Text(" help."), Finished("stop")]
+
+
 async def test_no_server(connect: Connect):
     with pytest.raises(Unavailable, match="cannot be reached at http://127"):
         await ask(connect(base_url="http://127.0.0.1:9/v1"))

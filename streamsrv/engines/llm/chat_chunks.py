@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from streamsrv.engines.llm.base import Delta, Finished, Reasoning, ToolCallDelta, Usage
+from streamsrv.engines.llm.base import Delta, Finished, Reasoning, Text, ToolCallDelta, Usage
 from streamsrv.engines.llm.reasoning import ReasoningFilter
 
 Chunk = Mapping[str, Any]
@@ -19,6 +19,9 @@ _FINISH: Mapping[str, Literal["stop", "max_output_tokens", "content_filter", "to
     "tool_calls": "tool_calls",
     "function_call": "tool_calls",
 }
+
+_FAILURES = ("error", "abort", "insufficient_system_resource", "network_error", "MALFORMED_FUNCTION_CALL")
+"""OpenRouter, vLLM, DeepSeek, Zhipu, Gemini: finish reasons of an answer that the server could not complete."""
 
 
 @dataclass(slots=True)
@@ -52,6 +55,22 @@ class ChunkReader:
         """By call id: what a provider wants back with its tool call, unread (Gemini's thought signature)."""
         return {call.call_id: call.extra for call in self._calls if call.extra}
 
+    @property
+    def is_complete(self) -> bool:
+        """Whether the server has said why it stopped: at most the usage is still to come."""
+        return bool(self._finish_reason)
+
+    @property
+    def failure(self) -> str:
+        """What is wrong with the answer as a whole, after "the server"; empty: nothing."""
+        if not self.started:
+            return "ended its answer before it began"
+        if self._finish_reason.lower() in map(str.lower, _FAILURES):
+            return f"broke off its answer ({self._finish_reason})"
+        if _FINISH.get(self._finish_reason) == "tool_calls" and not any(call.name for call in self._calls):
+            return "called a function without naming it"
+        return ""
+
     def read(self, chunk: Chunk) -> list[Delta]:
         """Take one chunk. `choices` may be empty or absent, and any field null."""
         self._read_usage(chunk)
@@ -63,6 +82,8 @@ class ChunkReader:
             if content := delta.get("content"):
                 deltas += self._filter.feed(content)
                 self.started = True
+            if refusal := delta.get("refusal"):
+                deltas.append(Text(refusal))
             for call in delta.get("tool_calls") or ():
                 deltas += self._read_call(call)
             self._finish_reason = choice.get("finish_reason") or self._finish_reason

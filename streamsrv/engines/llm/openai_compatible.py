@@ -1,5 +1,6 @@
 """Any server with OpenAI's chat completions: OpenAI, Gemini, DeepSeek, vLLM, Ollama, llama.cpp, LM Studio."""
 
+import asyncio
 import contextlib
 import re
 from collections import OrderedDict
@@ -22,6 +23,8 @@ from streamsrv.ids import new_id
 OPENAI_URL = "https://api.openai.com/v1"
 
 _CONNECT_TIMEOUT_S = 3.0
+_PATIENCE_WHEN_COMPLETE_S = 2.0
+"""How long the usage is waited for after the reason to stop."""
 _LOAD_TIMEOUT_S = 180.0
 """A local server may read gigabytes from disk before the first answer."""
 _REMEMBERED_CALLS = 1024
@@ -91,11 +94,11 @@ class OpenAICompatibleChatModel:
         with self._translated_errors():
             request = self._request(await self._model_name(), messages, tools, options)
             async with await self._open(request) as chunks:
-                async for chunk in chunks:
-                    for delta in reader.read(chunk.to_dict(warnings=False)):
+                async for deltas in self._pieces(chunks, reader):
+                    for delta in deltas:
                         yield delta
-        if not reader.started:
-            raise Unavailable(f"{self.name} ended its answer before it began.")
+        if reader.failure:
+            raise Unavailable(f"{self.name} {reader.failure}.")
         self._remember(reader.call_extras)
         for delta in reader.finish():
             yield delta
@@ -126,6 +129,31 @@ class OpenAICompatibleChatModel:
             raise
         except openai.APIConnectionError:
             return await create(**request)  # the server may just have closed the idle connection that was used again
+
+    async def _pieces(
+        self, chunks: openai.AsyncStream[ChatCompletionChunk], reader: ChunkReader
+    ) -> AsyncGenerator[list[Delta], None]:
+        """What the chunks say, until the stream ends; keep-alive comments and chunks that say nothing do not count.
+
+        Nothing that happens after the reason to stop takes back the answer.
+        """
+        clock, patience_s = asyncio.get_running_loop().time, self._options.read_timeout_s
+        give_up_s = clock() + patience_s
+        while True:
+            try:
+                async with asyncio.timeout_at(give_up_s):
+                    chunk = await anext(chunks, None)
+            except (TimeoutError, openai.APIError):
+                if reader.is_complete:
+                    return
+                raise
+            if chunk is None:
+                return
+            if deltas := reader.read(chunk.to_dict(warnings=False)):
+                yield deltas
+                give_up_s = clock() + patience_s
+            if reader.is_complete:
+                give_up_s = min(give_up_s, clock() + _PATIENCE_WHEN_COMPLETE_S)
 
     async def _model_name(self) -> str:
         if not self._model:
@@ -186,7 +214,7 @@ class OpenAICompatibleChatModel:
         """Raise what the SDK raises as an `EngineError`, with the provider's own words and without the key."""
         try:
             yield
-        except openai.APITimeoutError as error:
+        except (TimeoutError, openai.APITimeoutError) as error:
             raise Unavailable(f"{self.name} did not answer in time.") from error
         except openai.APIConnectionError as error:
             raise Unavailable(f"{self.name} cannot be reached at {self._options.base_url}.") from error
