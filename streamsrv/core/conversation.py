@@ -8,6 +8,7 @@ from streamsrv.core.history import valid_history
 from streamsrv.engines.llm.base import Message, ToolCall
 from streamsrv.protocol.errors import ProtocolError
 from streamsrv.protocol.items import (
+    ROOT,
     FunctionCallItem,
     FunctionCallOutputItem,
     InputAudio,
@@ -126,7 +127,7 @@ class Conversation:
     def _index_after(self, previous_id: str | None) -> int:
         if previous_id is None:
             return len(self._order)
-        if previous_id == "root":
+        if previous_id == ROOT:
             return 0
         if previous_id not in self._items:
             raise ProtocolError(

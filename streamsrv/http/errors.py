@@ -15,6 +15,9 @@ from streamsrv.protocol.errors import ProtocolError
 
 logger = logging.getLogger(__name__)
 
+MAX_PATH = 256
+"""Characters of the path of a request that an error quotes."""
+
 
 class HttpError(Refusal):
     """A request cannot be answered as it is, and has a status of its own (other `ProtocolError`s are 400)."""
@@ -82,6 +85,6 @@ async def http_exception(request: Request, exception: Exception) -> Response:
     """Starlette's own refusals (no such path, wrong method) in the same shape."""
     assert isinstance(exception, HTTPException)
     phrase = HTTPStatus(exception.status_code).phrase
-    message = f"{phrase}: {request.method} {request.scope['path']}"
+    message = f"{phrase}: {request.method} {request.scope['path'][:MAX_PATH]}"
     headers = dict(exception.headers or {})
     return error_response(exception.status_code, message, code=phrase.lower().replace(" ", "_"), headers=headers)

@@ -12,7 +12,7 @@ from starlette.requests import Request
 
 from streamsrv.http.errors import HttpError
 from streamsrv.protocol import json_values
-from streamsrv.protocol.errors import ProtocolError, from_validation
+from streamsrv.protocol.errors import MAX_QUOTED, ProtocolError, from_validation
 
 MAX_JSON_BYTES = 4 * 1024 * 1024
 """The longest JSON body: a long conversation, yet decoded in some ms."""
@@ -73,8 +73,11 @@ async def read_form(request: Request, max_bytes: int, max_files: int = 1) -> For
 
 
 async def _bounded(request: Request, max_bytes: int, param: str | None = None) -> AsyncGenerator[bytes, None]:
-    """The body, chunk by chunk. Raises `HttpError`: 413 at its length, 408 when it comes too slowly."""
+    """The body, chunk by chunk. Raises `HttpError`: 413 at its length, 408 when it comes too slowly, 415 compressed."""
     too_large = HttpError(413, "request_too_large", f"The body is longer than {max_bytes} bytes.", param)
+    if (encoding := request.headers.get("content-encoding", "identity").strip().lower()) not in ("", "identity"):
+        message = f"The body has the encoding {encoding[:MAX_QUOTED]!r}: bodies are only taken uncompressed."
+        raise HttpError(415, "unsupported_media_type", message)
     declared = request.headers.get("content-length", "")
     if declared.isdecimal() and int(declared) > max_bytes:
         raise too_large

@@ -171,17 +171,40 @@ def _decode_other(frame: str | bytes) -> ClientEvent:
     try:
         value = read_json(frame)
     except UnreadableJson as error:
-        raise MalformedEvent(ProtocolError("invalid_event", f"The event cannot be read: {error}."), None) from None
+        refusal = ProtocolError("invalid_event", f"The event cannot be read: {error}.")
+        raise MalformedEvent(refusal, _event_id(error.value)) from None
     if not isinstance(value, dict):
         raise MalformedEvent(ProtocolError("invalid_event", "The event is not a JSON object."), None)
-    fields = cast("dict[str, Any]", value)
+    return _convert(cast("dict[str, Any]", value))
+
+
+def _convert(fields: dict[str, Any]) -> ClientEvent:
     try:
         return msgspec.convert(fields, ClientEvent)
     except msgspec.ValidationError as error:
-        event_id = fields.get("event_id")
-        if not isinstance(event_id, str) or len(event_id) > MAX_EVENT_ID:
-            event_id = None  # what we send back is bounded
-        raise MalformedEvent(_refusal(error, fields), event_id) from None
+        if (without := _without_nulls(fields)) != fields:
+            return _convert(without)
+        raise MalformedEvent(_refusal(error, fields), _event_id(fields)) from None
+
+
+def _event_id(value: Any) -> str | None:
+    """The client's id of an event that is refused; what is sent back is bounded."""
+    event_id = cast("dict[str, Any]", value).get("event_id") if isinstance(value, dict) else None
+    return event_id if isinstance(event_id, str) and len(event_id) <= MAX_EVENT_ID else None
+
+
+_NULLABLE = ("item", "content", "response", "input", "audio", "output")
+"""Objects and arrays of an event in which null means "not given", as typed SDKs write it."""
+
+
+def _without_nulls(value: Any) -> Any:
+    if isinstance(value, list):
+        return [_without_nulls(held) for held in cast("list[Any]", value)]
+    if not isinstance(value, dict):
+        return value
+    fields = cast("dict[str, Any]", value)
+    given = {name: held for name, held in fields.items() if held is not None}
+    return {name: _without_nulls(held) if name in _NULLABLE else held for name, held in given.items()}
 
 
 def _refusal(error: msgspec.ValidationError, fields: dict[str, Any]) -> ProtocolError:

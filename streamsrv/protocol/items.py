@@ -16,6 +16,9 @@ MAX_TEXT = 200_000
 MAX_ID = 128
 """Characters in an id of the client's."""
 
+ROOT = "root"
+"""In place of the id of an item: the start of the conversation."""
+
 Id = Annotated[str, Meta(min_length=1, max_length=MAX_ID)]
 OptionalId = Annotated[str, Meta(max_length=MAX_ID)]
 """An id that the server makes up if it is empty."""
@@ -104,6 +107,9 @@ def text_length(item: Item) -> int:
 
 def check_item(item: Item, param: str = "item") -> None:
     """Refuse an item that is too long, and a message whose content parts do not belong to its role."""
+    if item.id == ROOT:
+        message = f"Invalid value '{ROOT}': it names the start of the conversation, not an item."
+        raise ProtocolError("invalid_value", message, f"{param}.id")
     if (length := text_length(item)) > MAX_TEXT + 2 * MAX_ID:
         raise ProtocolError(
             "invalid_value", f"Invalid item: {length} characters; at most {MAX_TEXT} are accepted.", param

@@ -20,17 +20,26 @@ _HALF_PAIR = re.compile(r"\\u[dD][89a-fA-F]")
 
 
 class UnreadableJson(Exception):
-    """A text is not JSON that is accepted; the message says why, as the end of a sentence."""
+    """A text is not JSON that is accepted; the message says why, as the end of a sentence.
+
+    `value`: what was decoded nevertheless, or None.
+    """
+
+    value: Any = None
 
 
 def read_json(text: str | bytes) -> Any:
     """Decode one JSON text; raises `UnreadableJson`."""
     if len(text) > FEW_BYTES and (values := 1 + sum(_count(text, mark) for mark in ",[{")) > MAX_VALUES:
         raise UnreadableJson(f"it has about {values} values; at most {MAX_VALUES} are accepted")
+    value: Any = None
     try:
         value = msgspec.json.decode(text)
         if _count(text, ":") > _check(value):  # a key twice, or only a string with a colon
             json.loads(text, object_pairs_hook=_without_duplicates)
+    except UnreadableJson as error:
+        error.value = value
+        raise
     except RecursionError:
         raise UnreadableJson(_TOO_DEEP) from None
     except (msgspec.DecodeError, UnicodeError) as error:

@@ -27,6 +27,8 @@ async def still_works(client) -> None:
 @pytest.mark.parametrize(
     ("frame", "code", "param"),
     [
+        ('{"type": "conversation.item.create", "item": {"type": "message", "id": "root", "role": "user", "content": []}'
+         "}", "invalid_value", "item.id"),
         ("not json", "invalid_event", None),
         ("[]", "invalid_event", None),
         ("null", "invalid_event", None),

@@ -1,6 +1,7 @@
 """Who may ask, how many at once, and what happens to work that nobody waits for any more."""
 
 import asyncio
+import gzip
 import json
 from collections.abc import AsyncGenerator
 
@@ -80,6 +81,7 @@ async def test_what_is_not_there_is_said_in_the_same_shape(server):
     missing = await ask(server, "GET", "/no-such-path")
     assert (missing.status, missing.error["code"]) == (404, "not_found")
     assert set(missing.error) == {"message", "type", "code", "param"}
+    assert len((await ask(server, "GET", "/" + "a" * 50_000)).body) < 1000
     wrong_method = await ask(server, "GET", "/chat/completions")
     assert (wrong_method.status, wrong_method.error["code"]) == (405, "method_not_allowed")
     assert wrong_method.headers["allow"] == "POST"
@@ -192,6 +194,14 @@ async def test_a_body_that_stops_is_given_up(server, monkeypatch: pytest.MonkeyP
 async def test_a_body_that_is_no_json_object_is_refused(server, body: bytes, status: int, code: str, param: str | None):
     answer = await ask(server, "POST", "/audio/speech", body)
     assert (answer.status, answer.error["code"], answer.error["param"]) == (status, code, param)
+
+
+@pytest.mark.parametrize("path", ["/audio/speech", "/audio/transcriptions", "/chat/completions"])
+async def test_a_compressed_body_is_refused_by_its_encoding(server, path: str):
+    headers = {"Content-Encoding": "gzip", "Content-Type": "multipart/form-data; boundary=cut"}
+    answer = await ask(server, "POST", path, gzip.compress(b'{"input": "Hi"}'), headers)
+    assert (answer.status, answer.error["code"]) == (415, "unsupported_media_type")
+    assert "'gzip'" in answer.error["message"]
 
 
 async def test_a_body_of_unknown_length_is_measured(server):

@@ -7,7 +7,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streamsrv.protocol.client_events import MAX_AUDIO_BYTES, AudioAppend, MalformedEvent, decode_client_event
+from streamsrv.protocol.client_events import (
+    MAX_AUDIO_BYTES,
+    AudioAppend,
+    ItemCreate,
+    MalformedEvent,
+    ResponseAudio,
+    ResponseCreate,
+    ResponseOptions,
+    decode_client_event,
+)
+from streamsrv.protocol.items import InputText, MessageItem
+from streamsrv.protocol.session_object import FunctionTool
 
 
 def refusal(frame: str | bytes) -> MalformedEvent:
@@ -47,6 +58,32 @@ def test_the_clients_event_id_is_kept():
     assert refusal('{"type": "shout", "event_id": "e1"}').event_id == "e1"
     assert refusal('{"type": "input_audio_buffer.append", "audio": "%", "event_id": "e2"}').event_id == "e2"
     assert refusal('{"type": "shout", "event_id": 7}').event_id is None
+
+
+@pytest.mark.parametrize("unreadable", ['"a": 1' + "0" * 30, '"a": 1, "a": 2', '"a": ' + "[" * 70 + "]" * 70])
+def test_the_clients_event_id_is_kept_where_a_value_cannot_be_read(unreadable: str):
+    refused = refusal(f'{{"type": "response.cancel", "event_id": "mine", {unreadable}}}')
+    assert (refused.error.code, refused.event_id) == ("invalid_event", "mine")
+
+
+def test_null_means_not_given_in_items_and_responses():
+    part = {"type": "input_text", "text": "Hi", "transcript": None}
+    item = {"id": None, "type": "message", "status": None, "role": "user", "content": [part]}
+    created = decode_client_event(json.dumps({"type": "conversation.item.create", "item": item}))
+    assert created == ItemCreate(MessageItem(role="user", content=[InputText("Hi")]))
+    options = {"audio": {"output": None}, "tools": None, "metadata": None, "input": [item]}
+    asked = decode_client_event(json.dumps({"type": "response.create", "response": options}))
+    assert asked == ResponseCreate(
+        ResponseOptions(audio=ResponseAudio(), input=[MessageItem(role="user", content=[InputText("Hi")])])
+    )
+
+
+def test_null_in_the_parameters_of_a_tool_is_kept():
+    tool = {"type": "function", "name": "f", "parameters": {"default": None}}
+    event = {"type": "response.create", "response": {"audio": None, "tools": [tool]}}
+    assert decode_client_event(json.dumps(event)) == ResponseCreate(
+        ResponseOptions(tools=[FunctionTool(name="f", parameters={"default": None})])
+    )
 
 
 def test_the_supported_event_types_are_listed():
