@@ -1,4 +1,4 @@
-"""Who gets a place: how many sessions and requests go on, in all and for each key. No waiting and no clock."""
+"""Limits how many sessions and requests run at once, in all and per API key. No waiting and no clock."""
 
 import math
 from collections import Counter
@@ -11,9 +11,9 @@ from streamsrv.access.refusal import Refusal
 from streamsrv.inference.load import Load
 
 FULL_RETRY_S = 5
-"""When a client that finds all places for sessions taken should come back. Nobody knows when a session ends."""
+"""Retry-After of a session refused because all places are taken. When one becomes free is unknown."""
 REQUEST_RETRY_S = 2
-"""The same for requests, which are shorter."""
+"""Retry-After of a refused request; requests are shorter than sessions."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""Who may connect: keys, client secrets and web origins, checked before anything else is done for a client."""
+"""Checks keys, client secrets and web origins before anything else is done for a client."""
 
 import hmac
 import time

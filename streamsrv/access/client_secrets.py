@@ -155,7 +155,7 @@ class ClientSecrets:
         return PREFIX + text
 
     def _verify(self, secret: str) -> _Claims | None:
-        """What a secret says, or None if we never said it: nothing is unpacked before its signature is verified."""
+        """The claims of a secret, or None if this server did not sign it. Checks the signature before unpacking."""
         if len(secret) > MAX_SECRET_CHARS:
             return None
         text = secret.removeprefix(PREFIX)

@@ -1,4 +1,4 @@
-"""Encodes speech while it is being made: MP3, Opus, AAC and FLAC through FFmpeg; WAV and bare PCM."""
+"""Encodes streamed speech: MP3, Opus, AAC and FLAC through FFmpeg; WAV and raw PCM without it."""
 
 import struct
 from dataclasses import dataclass
@@ -24,18 +24,18 @@ MEDIA_TYPES: dict[AudioEncoding, str] = {
 }
 
 _UNKNOWN_SIZE = 0xFFFFFFFF
-"""In the header of a WAV file whose length is not known yet; players read on to the end."""
+"""Length in the header of a WAV file while the real one is unknown; players then read to the end."""
 
 
 class AudioEncoder(Protocol):
-    """One file being written. Both methods block for the computation; one call at a time."""
+    """Writes one file. Both methods block while they compute; one call at a time."""
 
     def encode(self, pcm: NDArray[np.int16]) -> bytes:
-        """Take mono PCM at 24 kHz, any length; return what is ready, maybe nothing."""
+        """Encode mono PCM at 24 kHz of any length; return the bytes that are complete, perhaps none."""
         ...
 
     def finish(self) -> bytes:
-        """The end of the file."""
+        """Return the end of the file."""
         ...
 
 
@@ -51,7 +51,7 @@ class _Codec:
     container: str
     name: str
     options: dict[str, str]
-    """Of the container: nothing may be written that needs the length, or waits for more audio than it must."""
+    """Options of the container: they forbid what needs the final length or delays the output."""
     sample_rate: int = PCM_RATE_HZ
     bit_rate: int | None = None
 
@@ -65,7 +65,7 @@ _CODECS: dict[str, _Codec] = {
 
 
 class _Sink:
-    """A file that cannot be sought in, and hands over what was written."""
+    """A file without seeking, from which `take` removes what was written."""
 
     def __init__(self) -> None:
         self._written = bytearray()

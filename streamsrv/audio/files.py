@@ -36,7 +36,7 @@ _FORMATS = (
 )
 """Containers, as FFmpeg names them."""
 KNOWN_FORMATS = "AAC, AIFF, AMR, AU, CAF, FLAC, M4A, MKV, MP3, MP4, MPEG, Ogg, Opus, W64, WAV, WebM, WMA"
-"""The same, as people do."""
+"""The same formats, as users know them."""
 _CODECS = (
     *("aac", "aac_latm", "ac3", "adpcm_ima_qt", "adpcm_ima_wav", "adpcm_ms", "alac", "amrnb", "amrwb", "eac3", "flac"),
     *("gsm_ms", "libopus", "mp1", "mp1float", "mp2", "mp2float", "mp3", "mp3float", "opus", "pcm_alaw", "pcm_f32be"),
@@ -44,9 +44,9 @@ _CODECS = (
     *("pcm_s32be", "pcm_s32le", "pcm_s8", "pcm_u8", "speex", "vorbis", "wmav1", "wmav2"),
 )
 _OPTIONS = {
-    # Playlists and image lists can name other files and addresses. Only the opened bytes themselves may be read.
+    # Playlists and image lists can name other files and addresses. FFmpeg may read only the opened bytes.
     "protocol_whitelist": "none",
-    # What people record and send. FFmpeg knows hundreds of formats more, written without hostile files in mind.
+    # The formats that people record and send. FFmpeg has hundreds more, whose decoders are not safe with hostile files.
     "format_whitelist": ",".join(_FORMATS),
     "codec_whitelist": ",".join(_CODECS),
 }
@@ -64,9 +64,9 @@ def read_audio(
 ) -> NDArray[np.int16]:
     """Decode a whole file (a path, or a seekable binary file) to mono int16 at `sample_rate` Hz.
 
-    Damaged packets are skipped, as players do. Rate and channels may change in the middle. When `is_cancelled` says so,
-    what was decoded until then is returned. Raises `AudioFileError` for a file that is missing, empty, not audio, or
-    longer than `max_seconds`; decoding stops there, so that a small file cannot fill the memory.
+    Damaged packets are skipped, as players do. Rate and channels may change within the file. When `is_cancelled()`
+    becomes true, the audio decoded so far is returned. Raises `AudioFileError` for a file that is missing, empty, not
+    audio, or longer than `max_seconds`; decoding stops there, so that a small file cannot fill the memory.
     """
     if isinstance(source, Path | str):
         try:
@@ -126,7 +126,7 @@ def _frames(container: InputContainer) -> Iterator[AudioFrame]:
 
 
 def _resampled(frames: Iterable[AudioFrame], sample_rate: int) -> Iterator[NDArray[np.int16]]:
-    """Mono int16; what has another rate, or other channels, than before gets a new resampler."""
+    """Resample to mono int16; each change of rate or channels starts a new resampler."""
     for _, alike in groupby(frames, key=lambda frame: (frame.sample_rate, frame.layout.name, frame.format.name)):
         resampler = AudioResampler(format="s16", layout="mono", rate=sample_rate)
         for frame in chain(alike, [None]):

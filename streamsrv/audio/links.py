@@ -20,7 +20,7 @@ _CHUNK_BYTES = 1024 * 1024
 
 
 def links(file: BinaryIO) -> Iterator[BinaryIO]:
-    """Each link as a file of its own; a file that has one only, or is of another kind, as it is."""
+    """Yield each link as a separate file. A file of one link, or of another kind, is yielded unchanged."""
     file.seek(0)
     kind = file.read(len(_OGG_PAGE))
     starts = list(_ogg_starts(file) if kind == _OGG_PAGE else _flac_starts(file) if kind == _FLAC_STREAM else ())
@@ -34,7 +34,7 @@ def links(file: BinaryIO) -> Iterator[BinaryIO]:
 
 
 def _ogg_starts(file: BinaryIO) -> Iterator[int]:
-    """Where a page begins a stream and the one before did not; the search ends at the first damage."""
+    """Offsets of pages that begin a stream after a page that does not; the search ends at the first damage."""
     position, previous_begins = file.seek(0), False
     while (header := file.read(_HEADER_BYTES)).startswith(_OGG_PAGE) and len(header) == _HEADER_BYTES:
         begins = bool(header[_FLAGS] & _BEGINS_STREAM)

@@ -22,7 +22,7 @@ BIT_RATE = 32_000
 _OPTIONS = {
     "application": "voip",
     "frame_duration": "20",
-    "compression_level": "5",  # of 10; a fifth less time than 10, and nobody hears it
+    "compression_level": "5",  # of 10: cheaper than 10 without an audible difference
 }
 _RESTORABLE = {
     "fec": "1",  # browsers restore most of a lost packet from the next one
@@ -33,12 +33,12 @@ SILENCE = bytes.fromhex("d8fffe")
 
 
 class OpusError(ValueError):
-    """These bytes are no Opus packet."""
+    """The bytes are not an Opus packet."""
 
 
 @cache
 def is_available() -> bool:
-    """Whether FFmpeg has libopus here: that of PyAV's wheels has, that of a system may not."""
+    """Whether this FFmpeg has libopus. PyAV's wheels do; a system's build may not."""
     return "libopus" in av.codecs_available
 
 
@@ -85,15 +85,15 @@ def _length(length: int) -> bytes:
 
 
 class OpusDecoder:
-    """One stream of packets to mono int16 at 48 kHz. It takes 2 ms a second (`benchmarks/audio_codecs.py`)."""
+    """Decodes one stream of packets to mono int16 at 48 kHz."""
 
     def __init__(self) -> None:
         self._codec = _codec("r", OPUS_CLOCK_HZ)
 
     def decode(self, packet: bytes) -> NDArray[np.int16]:
-        """The audio of a packet, 120 ms at most; stereo is mixed. Raises `OpusError`, and goes on with the next."""
+        """Decode a packet of at most 120 ms; stereo is mixed down. Raises `OpusError`; later packets still decode."""
         if not packet:
-            raise OpusError("an empty packet")
+            raise OpusError("The packet is empty.")
         try:
             frames = self._codec.decode(av.Packet(packet))
         except FFmpegError as error:
@@ -102,9 +102,9 @@ class OpusDecoder:
 
 
 class OpusEncoder:
-    """Frames of a voice to packets of 20 ms.
+    """Encodes frames of speech to packets of 20 ms.
 
-    `lossy`: packets may be lost on their way, without harm to more than their own 20 ms.
+    `lossy`: the network may lose packets; each loss then harms no more than its own 20 ms.
     """
 
     def __init__(self, *, lossy: bool) -> None:
@@ -117,7 +117,7 @@ class OpusEncoder:
 
     @property
     def delay_samples(self) -> int:
-        """By how many samples what is decoded is later than what was encoded: 156, which is 6.5 ms."""
+        """Delay of the decoded audio, in samples at 24 kHz (pre-skip)."""
         head = cast("bytes", self._codec.extradata)  # "OpusHead" (RFC 7845, section 5.1); its pre-skip is in ticks
         return int.from_bytes(head[10:12], "little") * PCM_RATE_HZ // OPUS_CLOCK_HZ
 
@@ -133,9 +133,9 @@ class OpusEncoder:
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """A packet of a stream, and how many of its samples (at 24 kHz) are not part of what was encoded.
+    """A packet of a stream, with the samples (at 24 kHz) that a decoder must drop from it.
 
-    `pre_skip`: at its beginning, of the first packet; `end_trim`: at its end, of the last one.
+    `pre_skip`: from the beginning of the first packet; `end_trim`: from the end of the last one.
     """
 
     packet: bytes
@@ -144,7 +144,7 @@ class Piece:
 
 
 class OpusStream:
-    """Audio of any length to packets of up to 120 ms, from which exactly that audio comes back."""
+    """Encodes audio of any length to packets of up to 120 ms that decode to exactly that length."""
 
     def __init__(self) -> None:
         self._encoder = OpusEncoder(lossy=False)
@@ -152,7 +152,7 @@ class OpusStream:
         self._pre_skip = self._encoder.delay_samples
 
     def encode(self, pcm: NDArray[np.int16]) -> Iterator[Piece]:
-        """Take mono audio at 24 kHz; make packets of it as they are asked for. Less than 20 ms are held back."""
+        """Encode mono audio at 24 kHz lazily, packet by packet. The last incomplete 20 ms are held back."""
         pcm = np.concatenate([self._rest, pcm])
         whole = len(pcm) - len(pcm) % OPUS_FRAME_SAMPLES
         self._rest = pcm[whole:]
@@ -163,7 +163,7 @@ class OpusStream:
                 yield Piece(packet, pre_skip)
 
     def finish(self) -> Iterator[Piece]:
-        """The rest: what was held back here and in the encoder."""
+        """Encode what was held back here and in the encoder."""
         delay_samples = self._encoder.delay_samples
         padding = -(len(self._rest) + delay_samples) % OPUS_FRAME_SAMPLES
         *pieces, last = self.encode(np.zeros(delay_samples + padding, np.int16))

@@ -14,7 +14,7 @@ from streamsrv.protocol.errors import ProtocolError
 from streamsrv.protocol.session_object import AudioFormat, Opus, Pcm, Pcma, Pcmu
 
 DELTA_MS = 200
-"""Audio in one event: few events, yet small frames."""
+"""Audio in one event: a compromise between few events and small frames."""
 
 
 def decode_audio(audio: bytes, audio_format: Samples) -> NDArray[np.int16]:
@@ -52,7 +52,7 @@ class AudioReader:
             self.rate, self._decode = sample_rate(audio_format), partial(decode_audio, audio_format=audio_format)
 
     def read(self, audio: bytes) -> NDArray[np.int16]:
-        """`audio`: a whole number of samples, or one Opus packet; raises `ProtocolError` for what is no packet."""
+        """`audio`: a whole number of samples, or one Opus packet; raises `ProtocolError` for anything else."""
         try:
             return self._decode(audio)
         except opus.OpusError:
@@ -61,19 +61,19 @@ class AudioReader:
 
 
 class AudioWriter(Protocol):
-    """Mono samples at the format's rate to what differs between the `response.output_audio.delta` events of an item."""
+    """Turns mono samples at the format's rate into fields of `response.output_audio.delta` events of one item."""
 
     def write(self, pcm: NDArray[np.int16]) -> Iterator[dict[str, Any]]:
-        """The `delta` (bytes: base64 when encoded) and more, of one event after the other, made as they are taken."""
+        """Yield the fields of each event lazily: `delta` (bytes, base64 when encoded) and those of the format."""
         ...
 
     def finish(self) -> Iterator[dict[str, Any]]:
-        """The same for what was held back."""
+        """Yield the fields of the events for audio that was held back."""
         ...
 
 
 def open_writer(audio_format: AudioFormat) -> AudioWriter:
-    """Begin an item."""
+    """Open a writer for one item."""
     return _PacketWriter() if isinstance(audio_format, Opus) else _SampleWriter(audio_format)
 
 

@@ -1,4 +1,4 @@
-"""Stages that a server does not have, because its operator left them to the clients (`--recognizer none`)."""
+"""Stand-ins for stages that the operator turned off (`--recognizer none`)."""
 
 from collections.abc import AsyncGenerator
 
@@ -12,7 +12,7 @@ ABSENT = "none"
 
 
 class AbsentRecognizer:
-    """Hears nothing: whoever asks is told that this server has no recogniser."""
+    """Refuses every utterance with `Unavailable`."""
 
     name = ABSENT
     languages: frozenset[str] = frozenset()
@@ -27,7 +27,7 @@ class AbsentRecognizer:
 
 
 class AbsentSynthesizer:
-    """Says nothing: whoever asks is told that this server has no voice."""
+    """Refuses every segment with `Unavailable`."""
 
     name = ABSENT
     sample_rate = PCM_RATE_HZ

@@ -1,4 +1,4 @@
-"""Where whatever an engine raises becomes an `EngineError`."""
+"""Turns every exception of an engine into an `EngineError`."""
 
 import asyncio
 import logging

@@ -10,9 +10,9 @@ MAX_MODEL_BUSY = 0.5
 """Share of the time up to which the local language model may be at work: half of all answers then wait for another, for
 half the time that one takes, on average."""
 MAX_QUEUE_AGE_S = 0.25
-"""Work that waits this long is heard as a delay."""
+"""Users hear a delay when jobs wait longer than this."""
 MAX_LAG_S = 0.1
-"""An event loop this late is heard, too."""
+"""Users hear a delay when the event loop is later than this."""
 MAX_STALL_S = 4 * MAX_LAG_S
 """A longer stall counts as this: one of them says nothing about the next, and must not refuse sessions for a minute."""
 SESSION_CORES = 0.15
@@ -23,7 +23,7 @@ EVIDENCE_S = 1.0
 """Measured time of one session that counts as much as what a session is taken to need."""
 MIN_RELIEF_S = 1.0
 MAX_RELIEF_S = 5.0
-"""Bounds of the time after which a refused client is told to come back: to ask in vain costs little."""
+"""Bounds of the time after which a refused client is told to come back. A refused request costs little."""
 
 
 class Load:

@@ -1,4 +1,4 @@
-"""What stands in for audio that was lost on its way."""
+"""Replaces audio that was lost in the network."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -8,23 +8,23 @@ from streamsrv.audio.rates import OPUS_CLOCK_HZ
 from streamsrv.media.jitter_buffer import Lost, Released
 
 MAX_CONCEALED_TICKS = OPUS_CLOCK_HZ * 60 // 1000
-"""Ticks of a loss that are made up; what is missing beyond is silence, because libopus only fades out anyway."""
+"""Longest loss, in ticks, that is concealed; the rest is silence, because libopus has faded out by then."""
 
 
 class ConcealingDecoder:
-    """One stream of Opus packets with holes in it to mono int16 at 48 kHz."""
+    """Decodes one stream of Opus packets with gaps to mono int16 at 48 kHz."""
 
     def __init__(self) -> None:
         self._decoder = OpusDecoder()
         self._toc = SILENCE[0] & ~3
 
     def decode(self, released: Released) -> NDArray[np.int16]:
-        """The audio of a packet, or what stands in for audio that did not come."""
+        """Decode a packet, or make up audio for one that did not arrive."""
         if isinstance(released, bytes):
             self._toc = released[0] & ~3
             try:
                 return self._decoder.decode(released)
-            except OpusError:  # whoever sends no Opus is heard as one whose packets are lost
+            except OpusError:  # bytes that are not Opus count as a lost packet
                 released = Lost(duration_ticks(released))
         if isinstance(released, Lost):
             return self._conceal(released.ticks)

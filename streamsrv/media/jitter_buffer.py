@@ -1,8 +1,8 @@
-"""Puts RTP packets back into order and says what is missing. Pure: wall time comes in as ms.
+"""Puts RTP packets into order and reports missing ones. Pure: wall time comes in as ms.
 
-The listener is a recogniser, not a loudspeaker, so nothing has to be played at an even pace: a packet that is the next
-one is released at once, and only a hole makes those behind it wait, for a limited time. After a loss the delay is
-therefore back to nothing as soon as the hole is given up.
+The audio goes to a recogniser, not a loudspeaker, so it need not be released at an even pace. The next packet in order
+is released at once; only a gap makes later packets wait, for a limited time. After a loss the delay returns to zero as
+soon as the gap is given up.
 """
 
 from dataclasses import dataclass
@@ -11,13 +11,13 @@ from streamsrv.audio.rates import OPUS_CLOCK_HZ
 
 MIN_WAIT_MS = 20.0
 MAX_WAIT_MS = 60.0
-"""How long a hole is waited for: as long as late packets were late recently, within these bounds."""
+"""Bounds of the wait for a missing packet; within them it follows the lateness of recent late packets."""
 DECAY_MS = 0.02
 """By how much the wait shrinks with each packet: 1 ms a second."""
 MAX_HELD = 64
-"""Packets that wait behind a hole; at one more the hole is given up."""
+"""Packets that may wait behind a gap; with one more the gap is given up."""
 MAX_GAP_TICKS = OPUS_CLOCK_HZ
-"""The longest pause that is filled, in ticks: whoever sends nothing for longer was not heard, and is not made up."""
+"""Longest pause that is filled with silence, in ticks; of a longer one the rest is left out."""
 MAX_DROPOUT = 3000
 MAX_MISORDER = 100
 """Sequence numbers further ahead or behind belong to a sender that has started anew (RFC 3550, appendix A.1)."""
@@ -48,11 +48,11 @@ class Paused:
 
 
 Released = bytes | Lost | Paused
-"""A payload to decode, or what stands in for it."""
+"""A payload to decode, or the gap in its place."""
 
 
 class JitterBuffer:
-    """The packets of one stream, in order, each once."""
+    """Releases the packets of one stream in order, each once."""
 
     def __init__(self) -> None:
         self._next: int | None = None  # sequence number
@@ -71,7 +71,7 @@ class JitterBuffer:
         return min(arrival_ms for _, arrival_ms in self._held.values()) + self.wait_ms
 
     def insert(self, packet: Packet, now_ms: float) -> list[Released]:
-        """Take a packet; return what can be heard now."""
+        """Take a packet; return what can be decoded now."""
         if self._next is None:
             self._start(packet)
         assert self._next is not None
@@ -84,14 +84,14 @@ class JitterBuffer:
             self._start(packet)
             ahead = 0
         if ahead < 0:
-            self._come_late(packet.sequence, now_ms)
+            self._take_late(packet.sequence, now_ms)
             return []
         self.wait_ms = max(MIN_WAIT_MS, self.wait_ms - DECAY_MS)
         self._held.setdefault(packet.sequence, (packet, now_ms))
         return self._release(now_ms)
 
     def expire(self, now_ms: float) -> list[Released]:
-        """Give up holes that were waited for long enough; return what can be heard now."""
+        """Give up gaps whose wait is over; return what can be decoded now."""
         return self._release(now_ms)
 
     def _start(self, packet: Packet) -> None:
@@ -100,8 +100,8 @@ class JitterBuffer:
         self._given_up.clear()
         self._restart_at = None
 
-    def _come_late(self, sequence: int, now_ms: float) -> None:
-        """A packet came after it was given up (then the next one is waited for longer), or came twice."""
+    def _take_late(self, sequence: int, now_ms: float) -> None:
+        """Handle a packet that was given up, which makes the next wait longer, or a duplicate."""
         given_up_ms = self._given_up.pop(sequence, None)
         if given_up_ms is not None:
             self.wait_ms = min(MAX_WAIT_MS, self.wait_ms + now_ms - given_up_ms)
@@ -122,7 +122,7 @@ class JitterBuffer:
         return released
 
     def _give_up(self, now_ms: float) -> list[Released]:
-        """Go on with the first packet behind the hole."""
+        """Skip the gap and continue with the first packet behind it."""
         hole_at = self._next
         assert hole_at is not None
         ahead = min(_signed(sequence - hole_at, 16) for sequence in self._held)

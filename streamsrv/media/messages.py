@@ -1,4 +1,4 @@
-"""What the server's process and its media processes tell each other about calls.
+"""The messages between the server's process and its media processes.
 
 `call` is a number that the server gives each call. Audio is mono int16 in the machine's byte order.
 """
@@ -8,8 +8,8 @@ from msgspec import Struct
 from streamsrv.processes.framing import Framing
 
 
-class Message(Struct, array_like=True, tag=True):
-    """Of one call."""
+class CallMessage(Struct, array_like=True, tag=True):
+    """Base of the messages about one call."""
 
     call: int
 
@@ -31,86 +31,86 @@ class Configure(Struct, array_like=True, tag=True):
     offer_loopback: bool = False
 
 
-class Offer(Message):
+class Offer(CallMessage):
     """To the media process: answer this SDP. Comes back as `Answer` or `Refused`."""
 
     sdp: str
 
 
-class Answer(Message):
+class Answer(CallMessage):
     """`max_event_bytes`: what the client takes in one message of its data channel; 0: any length.
 
-    `hears`: whether the client takes audio. `has_microphone`: whether it sends audio.
+    `receives_audio`: whether the client takes audio. `has_microphone`: whether it sends audio.
     """
 
     sdp: str
     max_event_bytes: int
-    hears: bool
+    receives_audio: bool
     has_microphone: bool
 
 
-class Refused(Message):
+class Refused(CallMessage):
     """The offer cannot be answered: an error for the client."""
 
     code: str
     text: str
 
 
-class Opened(Message):
+class Opened(CallMessage):
     """The client is connected and can be sent events."""
 
 
-class Event(Message):
+class Event(CallMessage):
     """An event of the protocol as JSON, either way."""
 
     text: str
 
 
-class Microphone(Message):
+class Microphone(CallMessage):
     """Audio of the client, at `SPEECH_RATE_HZ`."""
 
     pcm: bytes
 
 
-class Speech(Message):
-    """To be played: audio of an item."""
+class Speech(CallMessage):
+    """Audio of an item, to be played."""
 
     item_id: str
     sample_rate: int
     pcm: bytes
 
 
-class SpeechFinished(Message):
-    """All audio of an item was given."""
+class SpeechFinished(CallMessage):
+    """The audio of an item is complete."""
 
     item_id: str
 
 
-class Hold(Message): ...
+class Hold(CallMessage): ...
 
 
-class Resume(Message): ...
+class Resume(CallMessage): ...
 
 
-class Clear(Message): ...
+class Clear(CallMessage): ...
 
 
-class PlayedUntil(Message):
+class PlayedUntil(CallMessage):
     item_id: str
     audio_ms: int
     ended: bool
 
 
-class HangUp(Message): ...
+class HangUp(CallMessage): ...
 
 
-class Ended(Message):
+class Ended(CallMessage):
     """The last message of a call."""
 
     reason: str
 
 
-FRAMING: Framing[Configure | Message] = Framing(
+FRAMING: Framing[Configure | CallMessage] = Framing(
     Configure
     | Offer
     | Answer

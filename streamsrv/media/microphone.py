@@ -15,9 +15,9 @@ from streamsrv.token_bucket import TokenBucket
 logger = logging.getLogger(__name__)
 
 MAX_RATE = 2.0
-"""Seconds of audio that are heard in a second."""
+"""Seconds of audio that are accepted per second."""
 MAX_BURST_S = 5.0
-"""Seconds of audio that are heard at once, beyond that: what a network held back for so long is not lost."""
+"""Seconds of audio that are accepted at once beyond `MAX_RATE`: a network may have delayed that much."""
 
 
 class MicrophoneStream:
@@ -40,12 +40,12 @@ class MicrophoneStream:
         return self._buffer.deadline_ms
 
     def receive(self, sequence: int, timestamp: int, payload: bytes, now_ms: float) -> list[NDArray[np.int16]]:
-        """Take an RTP packet; return the blocks that can be heard with it."""
+        """Take an RTP packet; return the blocks of audio that it completes."""
         packet = Packet(sequence, timestamp, duration_ticks(payload), payload)
         return self._decode(self._buffer.insert(packet, now_ms), now_ms)
 
     def expire(self, now_ms: float) -> list[NDArray[np.int16]]:
-        """Stop waiting for what is overdue."""
+        """Stop waiting for overdue packets; return the blocks of audio behind them."""
         return self._decode(self._buffer.expire(now_ms), now_ms)
 
     def _decode(self, released: list[Released], now_ms: float) -> list[NDArray[np.int16]]:

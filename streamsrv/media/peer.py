@@ -22,12 +22,12 @@ from numpy.typing import NDArray
 from streamsrv.media.answer import complete_answer
 from streamsrv.media.messages import (
     Answer,
+    CallMessage,
     Clear,
     Ended,
     Event,
     HangUp,
     Hold,
-    Message,
     Microphone,
     Opened,
     PlayedUntil,
@@ -68,7 +68,7 @@ CLOSE_S = 5.0
 class Peer:
     """Answers an offer and serves the connection until either side ends it. All it has to say goes to `send`."""
 
-    def __init__(self, call: int, ice_servers: list[RTCIceServer], send: Callable[[Message], None]) -> None:
+    def __init__(self, call: int, ice_servers: list[RTCIceServer], send: Callable[[CallMessage], None]) -> None:
         self._call = call
         self._send = send
         self._ice_servers = ice_servers
@@ -105,7 +105,7 @@ class Peer:
         finally:
             await self._close()
 
-    def take(self, message: Message) -> None:
+    def take(self, message: CallMessage) -> None:
         """Obey a message of the server's."""
         match message:
             case Event(text=text):
@@ -151,7 +151,7 @@ class Peer:
             self._call,
             complete_answer(answer, offer),
             offer.max_event_bytes,
-            hears=transceiver.currentDirection in ("sendrecv", "sendonly"),
+            receives_audio=transceiver.currentDirection in ("sendrecv", "sendonly"),
             has_microphone=transceiver.currentDirection in ("sendrecv", "recvonly"),
         )
 

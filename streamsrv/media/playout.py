@@ -1,7 +1,7 @@
-"""What a call has to say, 20 ms at a time. Pure: the clock is whoever asks for the next frame.
+"""Queues the speech of a call and hands it out in frames of 20 ms. Pure: the caller keeps the time.
 
-Audio counts as played when its frame is handed out. It is heard a little later (the receiver's own buffer, 35-60 ms in
-Chromium), but heard it will be: what was handed out cannot be taken back.
+Audio counts as played when its frame is handed out, because it cannot be taken back. It is heard a little later, after
+the receiver's own buffer.
 """
 
 from collections import deque
@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from streamsrv.audio.rates import OPUS_FRAME_SAMPLES, PCM_RATE_HZ
 
 MAX_QUEUED_SAMPLES = 20 * 60 * PCM_RATE_HZ
-"""The most that waits to be played (58 MB); `play` refuses more."""
+"""Samples that may wait to be played; `play` refuses more."""
 REPORT_FRAMES = 5
 """A report comes with the first frame of an item, and then with every fifth: ten a second."""
 
@@ -101,7 +101,7 @@ class Playout:
         return reports
 
     def next_frame(self) -> tuple[NDArray[np.int16] | None, list[Played]]:
-        """The next 20 ms, filled up with silence at the end of an item, or None for silence; and what to report."""
+        """The next 20 ms, padded at the end of an item, or None for silence; and the playback reports due."""
         reports: list[Played] = []
         while self._items and not self._held:
             item = self._items[0]

@@ -1,4 +1,4 @@
-"""The server's voice in a call: Opus packets at an even pace."""
+"""Sends the speech of a call as Opus packets at an even pace."""
 
 import asyncio
 from collections.abc import Callable
@@ -17,7 +17,7 @@ from streamsrv.media.playout import Played, Playout
 
 FRAME_S = 0.02
 RESYNC_S = 0.1
-"""A clock that is further behind than this skips what it missed, as a burst of old packets helps nobody."""
+"""A track further behind than this skips the missed packets instead of sending a burst."""
 TAIL_FRAMES = 3
 """Frames of silence that go through the encoder after speech, until nothing of the voice is left in it."""
 _QUIET = np.zeros(OPUS_FRAME_SAMPLES, np.int16)
@@ -25,7 +25,7 @@ _TICKS = Fraction(1, OPUS_CLOCK_HZ)
 
 
 class SpeechTrack(MediaStreamTrack):
-    """Plays what it is given; `report` hears what was played.
+    """Plays queued speech and calls `report` with what was played.
 
     Silence is sent as well, in packets of three bytes that are encoded once and for all: receivers keep their delay
     short as long as packets keep coming.
@@ -50,27 +50,27 @@ class SpeechTrack(MediaStreamTrack):
         return self._playout.play(item_id, self._resamplers[item_id].process(pcm))
 
     def finish(self, item_id: str) -> None:
-        """All audio of an item was given."""
+        """Mark the audio of an item as complete."""
         resampler = self._resamplers.pop(item_id, None)
         if resampler is not None:
             self._playout.play(item_id, resampler.process(np.zeros(0, np.int16), last=True))
             self._playout.finish(item_id)
 
     def hold(self) -> None:
-        """Be silent and keep the place."""
+        """Pause at the present position."""
         self._report_all(self._playout.hold())
 
     def resume(self) -> None:
-        """Go on from there."""
+        """Continue after `hold`."""
         self._playout.resume()
 
     def clear(self) -> None:
-        """Drop what was not played."""
+        """Drop all speech that was not played."""
         self._resamplers.clear()
         self._report_all(self._playout.clear())
 
     async def recv(self) -> "av.Packet[Any]":
-        """The packet of the next 20 ms, when its time has come."""
+        """Wait until the next 20 ms are due; return their packet."""
         pts = await self._next_slot()
         frame, played = self._playout.next_frame()
         self._report_all(played)

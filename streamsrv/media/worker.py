@@ -10,7 +10,7 @@ import socket
 import aioice.ice
 from aiortc import RTCIceServer
 
-from streamsrv.media.messages import FRAMING, Configure, Ended, Message, Microphone, Offer
+from streamsrv.media.messages import FRAMING, CallMessage, Configure, Ended, Microphone, Offer
 from streamsrv.media.peer import Peer
 from streamsrv.media.seams import answer_with_offered_payload_types
 from streamsrv.processes.framing import Heartbeat
@@ -31,7 +31,7 @@ class Worker:
         self._peers: dict[int, Peer] = {}
         self._tasks = asyncio.TaskGroup()
         self._stopped = asyncio.Event()
-        self._link: Link[Configure | Message] = Link(FRAMING, self._take, self._stopped.set)
+        self._link: Link[Configure | CallMessage] = Link(FRAMING, self._take, self._stopped.set)
         self._ice_servers: list[RTCIceServer] = []
 
     async def run(self, sock: socket.socket) -> None:
@@ -42,13 +42,13 @@ class Worker:
             for peer in self._peers.values():
                 peer.end("The server stops.")
 
-    def _take(self, message: Configure | Message | Heartbeat) -> None:
+    def _take(self, message: Configure | CallMessage | Heartbeat) -> None:
         match message:
             case Configure():
                 self._configure(message)
             case Offer(call=call, sdp=sdp):
                 self._open(call, sdp)
-            case Message(call=call) if call in self._peers:
+            case CallMessage(call=call) if call in self._peers:
                 self._hand_over(self._peers[call], message)
             case _:
                 pass  # to a call that has just ended
@@ -62,7 +62,7 @@ class Worker:
         else:
             self._tasks.create_task(self._serve(call, sdp))
 
-    def _hand_over(self, peer: Peer, message: Message) -> None:
+    def _hand_over(self, peer: Peer, message: CallMessage) -> None:
         try:
             peer.take(message)
         except Exception:  # must not end the other calls of this process
@@ -86,7 +86,7 @@ class Worker:
         finally:
             del self._peers[call]
 
-    def _send(self, message: Message) -> None:
+    def _send(self, message: CallMessage) -> None:
         waiting = self._link.waiting_bytes
         if waiting > MAX_WAITING_BYTES // 2 and isinstance(message, Microphone):
             return

@@ -1,9 +1,9 @@
 import pytest
 
-from streamsrv.media.messages import FRAMING, Clear, Configure, Event, Message, Speech
+from streamsrv.media.messages import FRAMING, CallMessage, Clear, Configure, Event, Speech
 from streamsrv.processes.framing import MAX_MESSAGE_BYTES, Deframer, Heartbeat
 
-SAID: list[Configure | Message | Heartbeat] = [
+SAID: list[Configure | CallMessage | Heartbeat] = [
     Heartbeat(1.5),
     Event(1, '{"type":"x"}'),
     Speech(2, "item_1", 24_000, bytes(range(256)) * 10),

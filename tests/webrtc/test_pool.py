@@ -7,7 +7,7 @@ import pytest
 
 from caller import Caller
 from streamsrv.errors import Unavailable
-from streamsrv.media.messages import Configure, Ended, Message
+from streamsrv.media.messages import CallMessage, Configure, Ended
 from streamsrv.transports.webrtc.pool import MediaPool
 
 LOOPBACK = Configure(["127.0.0.1"], [])
@@ -61,9 +61,9 @@ async def test_nothing_starts_after_the_end():
 
 
 async def test_a_listener_that_fails_does_not_keep_the_end_from_the_others(caplog: pytest.LogCaptureFixture):
-    pool, heard = MediaPool(1, LOOPBACK), asyncio.Queue[Message]()
+    pool, heard = MediaPool(1, LOOPBACK), asyncio.Queue[CallMessage]()
 
-    def fail(_: Message) -> None:
+    def fail(_: CallMessage) -> None:
         raise RuntimeError("the session is broken")
 
     sdp = await good_offer()

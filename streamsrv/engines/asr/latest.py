@@ -1,4 +1,4 @@
-"""A slot for transcripts between the task that makes them and the one that reads them."""
+"""Hands transcripts from the task that makes them to the one that reads them, keeping only the latest."""
 
 from collections.abc import AsyncIterator
 
@@ -7,7 +7,7 @@ from streamsrv.signals import Signal
 
 
 class LatestTranscript:
-    """Holds one transcript: a newer one replaces one that was not read. Iterating yields them until `end`."""
+    """Holds the latest unread transcript. Iterating yields transcripts until `end`."""
 
     def __init__(self) -> None:
         self._unread: Transcript | None = None
@@ -20,19 +20,19 @@ class LatestTranscript:
         return self._ended
 
     def put(self, transcript: Transcript) -> None:
-        """Replace what was not read."""
+        """Replace the unread transcript."""
         self._unread = transcript
         self._news.notify()
 
     def end(self, error: Exception | None = None) -> None:
-        """Nothing more comes: reading stops, or raises `error`, once the last transcript was read."""
+        """End the iteration, or raise `error` there, after the last transcript was read."""
         if not self._ended:
             self._ended = True
             self._error = error
             self._news.notify()
 
     def drop(self) -> None:
-        """End, and forget what was not read."""
+        """End the iteration and drop the unread transcript."""
         self._unread = None
         self.end()
 

@@ -3,17 +3,17 @@
 from dataclasses import dataclass
 
 SPEECH = 0.5
-"""Probability from which a frame counts as speech,"""
+"""Probability from which a frame counts as speech."""
 STILL_SPEECH = 0.35
-"""and from which it does right after another one: no flutter around the threshold."""
+"""Probability from which a frame right after speech counts as speech (hysteresis)."""
 ONSET_FRAMES = 2
-"""Speech that begins an utterance (64 ms): clicks are shorter, the shortest words are not."""
+"""Frames of speech that begin an utterance: longer than clicks, shorter than the shortest words."""
 PADDING_FRAMES = 10
-"""Frames kept before it (320 ms), so that first sounds are not clipped."""
+"""Frames kept before the first speech, so that soft onsets are not clipped."""
 PAUSE_FRAMES = 22
-"""Frames without speech that end an utterance (704 ms)."""
+"""Frames without speech that end an utterance."""
 MAX_FRAMES = 940
-"""An utterance without a pause is cut after this many (30 s), at the least likely speech of its last third."""
+"""An utterance without a pause is cut after this many frames, at the least likely speech of its last third."""
 
 
 @dataclass(frozen=True, slots=True)

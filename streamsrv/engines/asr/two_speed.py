@@ -1,7 +1,7 @@
 """Two recognisers on one stream: a fast one while the user speaks, a more accurate one for the final transcript.
 
-The accurate one is asked only when the speaker pauses. If the turn then ends, its transcript is there, or nearly: the
-silence that ends a turn hides the time it takes. It is worth a short wait (`budget_ms`) and no more.
+The accurate one decodes only when the speaker pauses. If the turn then ends, its transcript is ready or nearly so,
+because it was computed during the silence that ends a turn. The final transcript waits for it for `budget_ms` at most.
 """
 
 import asyncio
@@ -27,15 +27,15 @@ from streamsrv.text.words import alignment_distances, join_words, split_words
 logger = logging.getLogger(__name__)
 
 TURN_SILENCE_MS = 300
-"""The silence that ends a turn, at least: what the accurate recogniser may take without anybody waiting for it."""
+"""Shortest silence that ends a turn: the accurate recogniser may take this long without delaying anything."""
 MAX_ANSWER_S = 2.0
-"""A question without an answer is not counted any longer: it was shed, or there was nothing to decode."""
+"""After this long without an answer a request no longer counts: it was shed, or had nothing to decode."""
 MAX_ALIGNED_WORDS = 32
 """Words at the end of the stable text that are looked for in the accurate transcript."""
 MAX_DRIFT_WORDS = 32
 """How many words more or less the accurate recogniser may have found."""
 MAX_QUEUE_AGE_S = 0.1
-"""When work has waited this long for a thread, the accurate recogniser is not asked."""
+"""The accurate recogniser is not used while jobs wait longer than this for a thread."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +49,7 @@ class TwoSpeedOptions:
     budget_ms: int = 150
     """How long after the end of the turn the final transcript may wait for the accurate recogniser."""
     at_once: int = 1
-    """Streams whose pauses it may decode at the same time, others do without: leave the fast one a thread."""
+    """Streams whose pauses the accurate recogniser may decode at the same time. Leave a thread to the fast one."""
 
 
 def load(entry: ModelEntry, context: LoadContext) -> "TwoSpeedRecognizer":
@@ -90,9 +90,9 @@ class TwoSpeedRecognizer:
         self.clock = clock
         self.pace = Pace()
         self.asked: dict[TwoSpeedStream, float] = {}
-        """When streams asked the accurate recogniser what it has not answered yet."""
+        """Times of the requests that the accurate recogniser has not answered yet, by stream."""
         self.finals = Counter[Literal["fast", "accurate"]]()
-        """Whose final transcripts were given out."""
+        """How many final transcripts came from which recogniser."""
         self._fast = fast
         self._accurate = accurate
         self._at_once = at_once
@@ -121,7 +121,7 @@ class TwoSpeedRecognizer:
         try:
             return self._accurate.open(options)
         except EngineError as error:
-            logger.info("%s: only the fast recogniser hears this: %s", self.name, error)
+            logger.info("%s: only the fast recogniser is used for this utterance: %s", self.name, error)
             return None
 
 
@@ -266,7 +266,7 @@ class TwoSpeedStream:
                 if transcript.is_final:
                     self._final.set_result(transcript)
         except EngineError as error:
-            logger.info("%s: only the fast recogniser hears this: %s", self._recognizer.name, error)
+            logger.info("%s: only the fast recogniser is used for this utterance: %s", self._recognizer.name, error)
         finally:
             self._abandoned = True
             if not self._final.done():

@@ -15,10 +15,10 @@ from streamsrv.errors import Unavailable
 from streamsrv.ids import new_id
 from streamsrv.media.messages import (
     Answer,
+    CallMessage,
     Ended,
     Event,
     HangUp,
-    Message,
     Microphone,
     Opened,
     PlayedUntil,
@@ -46,7 +46,7 @@ class Call:
         self.id = call_id
         self.principal = principal
         """Who opened it."""
-        self.hears = True
+        self.receives_audio = True
         """Whether the client takes audio."""
         self.has_microphone = True
         """Whether the client sends audio."""
@@ -68,7 +68,7 @@ class Call:
         """Have an offer answered; raises `ProtocolError` for a bad one, `Unavailable` without a media process."""
         self._line = await pool.open(sdp, self._take)
         answer = await self._negotiation.answer()
-        self.sdp, self.hears, self.has_microphone = answer.sdp, answer.hears, answer.has_microphone
+        self.sdp, self.receives_audio, self.has_microphone = answer.sdp, answer.receives_audio, answer.has_microphone
         self._max_event_bytes = answer.max_event_bytes or sys.maxsize
 
     @property
@@ -121,7 +121,7 @@ class Call:
         self._tell(HangUp(self._call))
         self._end(reason)
 
-    def _take(self, message: Message) -> None:
+    def _take(self, message: CallMessage) -> None:
         match message:
             case Microphone(pcm=pcm):
                 self._incoming.put_audio(np.frombuffer(pcm, np.int16))
@@ -141,7 +141,7 @@ class Call:
             case _:
                 logger.error("a media process sent %s, which no call expects", type(message).__name__)
 
-    def _tell(self, message: Message) -> None:
+    def _tell(self, message: CallMessage) -> None:
         if self._line is not None and self._reason is None:
             self._line.send(message)
 

@@ -141,7 +141,7 @@ class Calls:
 
 def _check_speakable(session: Session, call: Call) -> None:
     """Raises `ProtocolError` if the call cannot carry what the session says."""
-    if call.hears or session.type == "transcription" or session.output_modalities != ["audio"]:
+    if call.receives_audio or session.type == "transcription" or session.output_modalities != ["audio"]:
         return
     message = (
         "The audio section of the SDP offer takes no audio: make it sendrecv, or ask for a session of type "

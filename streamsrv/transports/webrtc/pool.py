@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from streamsrv.errors import Unavailable
-from streamsrv.media.messages import FRAMING, Configure, Ended, Message, Offer, Refused
+from streamsrv.media.messages import FRAMING, CallMessage, Configure, Ended, Offer, Refused
 from streamsrv.processes.worker_process import WorkerProcess
 
 logger = logging.getLogger(__name__)
@@ -15,7 +15,7 @@ MEDIA_MODULE = "streamsrv.media.worker"
 CALLS_BEFORE_ANOTHER = 4
 """Another process is started, if there may be more, once each has so many calls."""
 
-Listener = Callable[[Message], None]
+Listener = Callable[[CallMessage], None]
 
 
 @dataclass(slots=True, eq=False)
@@ -23,10 +23,10 @@ class _Media:
     """One process and who listens to its calls."""
 
     listeners: dict[int, Listener] = field(default_factory=dict[int, Listener])
-    process: WorkerProcess[Configure | Message] = field(init=False)
+    process: WorkerProcess[Configure | CallMessage] = field(init=False)
 
-    def received(self, message: Configure | Message) -> None:
-        if not isinstance(message, Message):
+    def received(self, message: Configure | CallMessage) -> None:
+        if not isinstance(message, CallMessage):
             return
         is_last = isinstance(message, Ended | Refused)
         listener = self.listeners.pop(message.call, None) if is_last else self.listeners.get(message.call)
@@ -50,7 +50,7 @@ class Line:
         self._media = media
         self.call = call
 
-    def send(self, message: Message) -> None:
+    def send(self, message: CallMessage) -> None:
         """Tell the media process; never waits."""
         self._media.process.send(message)
 
@@ -121,7 +121,7 @@ class MediaPool:
         if self._is_closed:
             raise Unavailable("The server stops.")
         media = _Media()
-        media.process = await WorkerProcess[Configure | Message].spawn(
+        media.process = await WorkerProcess[Configure | CallMessage].spawn(
             MEDIA_MODULE, FRAMING, media.received, lambda: self._lost(media), name="media"
         )
         if media.process.is_lost:

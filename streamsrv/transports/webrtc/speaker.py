@@ -5,13 +5,13 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
-from streamsrv.media.messages import Clear, Hold, Message, Resume, Speech, SpeechFinished
+from streamsrv.media.messages import CallMessage, Clear, Hold, Resume, Speech, SpeechFinished
 
 
 class CallSpeaker:
     """A `Speaker` whose every order is a message of call number `call`, given to `tell`."""
 
-    def __init__(self, call: int, tell: Callable[[Message], None]) -> None:
+    def __init__(self, call: int, tell: Callable[[CallMessage], None]) -> None:
         self._call = call
         self._tell = tell
 
