@@ -9,7 +9,7 @@ import msgspec
 from msgspec import UNSET, Meta, Struct, UnsetType
 
 from streamsrv.protocol.beta_names import replacement
-from streamsrv.protocol.errors import ProtocolError, from_validation
+from streamsrv.protocol.errors import ProtocolError, check_size, from_validation
 from streamsrv.protocol.items import Id, Item, ItemReference
 from streamsrv.protocol.json_values import UnreadableJson, read_json
 from streamsrv.protocol.session_object import (
@@ -27,7 +27,10 @@ from streamsrv.protocol.session_object import (
 
 MAX_AUDIO_BYTES = 15 * 1024 * 1024 * 3 // 4
 """Decoded bytes in one `input_audio_buffer.append`: 15 MiB of base64."""
-
+MAX_TOOLS_BYTES = 900_000
+"""The tools of one response as JSON, as many as a session has room for."""
+MAX_INPUT_BYTES = 4_000_000
+"""The `input` of one response as JSON: about as much as a conversation holds."""
 MAX_EVENT_ID = 512
 """Characters in the id of a client's event: OpenAI's limit."""
 Milliseconds = Annotated[int, Meta(ge=0, le=2**53)]
@@ -175,7 +178,10 @@ def _decode_other(frame: str | bytes) -> ClientEvent:
         raise MalformedEvent(refusal, _event_id(error.value)) from None
     if not isinstance(value, dict):
         raise MalformedEvent(ProtocolError("invalid_event", "The event is not a JSON object."), None)
-    return _convert(cast("dict[str, Any]", value))
+    event = _convert(cast("dict[str, Any]", value))
+    if isinstance(event, ResponseCreate) and event.response is not None:
+        _check_sizes(event.response, event.event_id)
+    return event
 
 
 def _convert(fields: dict[str, Any]) -> ClientEvent:
@@ -205,6 +211,16 @@ def _without_nulls(value: Any) -> Any:
     fields = cast("dict[str, Any]", value)
     given = {name: held for name, held in fields.items() if held is not None}
     return {name: _without_nulls(held) if name in _NULLABLE else held for name, held in given.items()}
+
+
+def _check_sizes(response: ResponseOptions, event_id: str | None) -> None:
+    """Refuse options whose fields are within their bounds one by one, but not together."""
+    try:
+        if response.tools is not UNSET:
+            check_size(response.tools, MAX_TOOLS_BYTES, "response.tools")
+        check_size(response.input, MAX_INPUT_BYTES, "response.input")
+    except ProtocolError as error:
+        raise MalformedEvent(error, event_id) from None
 
 
 def _refusal(error: msgspec.ValidationError, fields: dict[str, Any]) -> ProtocolError:

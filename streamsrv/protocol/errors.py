@@ -47,6 +47,13 @@ class ProtocolError(Exception):
         return ErrorDetails(self.code, self.message, self.param, self.type)
 
 
+def check_size(value: object, max_bytes: int, param: str) -> None:
+    """Refuse a value that is longer, written as JSON, than `max_bytes`."""
+    if (size := len(msgspec.json.encode(value))) > max_bytes:
+        message = f"Invalid value for '{param}': it is {size} bytes of JSON; at most {max_bytes} are accepted."
+        raise ProtocolError("invalid_value", message, param)
+
+
 def from_validation(error: msgspec.ValidationError, value: object, expected: Any, root: str = "") -> ProtocolError:
     """Say what msgspec found wrong in `value`: the field (below `root`), what it holds, what `expected` accepts."""
     match = _PATH.match(str(error))

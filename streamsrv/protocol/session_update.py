@@ -6,11 +6,13 @@ from typing import Any, Literal, cast
 import msgspec
 
 from streamsrv.protocol.beta_names import replacement
-from streamsrv.protocol.errors import ProtocolError, from_validation, unknown_parameter
+from streamsrv.protocol.errors import ProtocolError, check_size, from_validation, unknown_parameter
 from streamsrv.protocol.session_object import Name, Session, Tracing
 
 MAX_SESSION_BYTES = 900_000
 """A session object must fit into the frame of 1 MiB that strict clients take."""
+MAX_TRACING_BYTES = 65_536
+"""What a client may say of a trace, as JSON."""
 
 _CLEARED: dict[str, Any] = {
     "instructions": "",
@@ -90,7 +92,9 @@ def _check_names(session: Session, update: dict[str, Any]) -> None:
         if _given(update, path):
             raise ProtocolError("invalid_value", reason, f"session.{path}")
     _convert(update.get("model"), Name | None, "session.model")
-    _convert(update.get("tracing"), Literal["auto"] | Tracing | None, "session.tracing")
+    tracing = _convert(update.get("tracing"), Literal["auto"] | Tracing | None, "session.tracing")
+    if isinstance(tracing, Tracing):
+        check_size(tracing.metadata, MAX_TRACING_BYTES, "session.tracing.metadata")
 
 
 def _check_transcription_only(update: dict[str, Any]) -> None:

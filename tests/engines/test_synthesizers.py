@@ -18,6 +18,7 @@ from streamsrv.errors import EngineError
 from streamsrv.inference.scheduler import Priority, Scheduler
 
 ENTRIES = [entry for entry in load_catalogue().values() if entry.kind == "synthesizer" and not entry.key_variable]
+MAX_CHUNK_S = 2
 SENTENCES = [
     "The capital of France is Paris.",
     "Sure, I can help you with that, of course.",
@@ -176,3 +177,12 @@ async def test_what_an_engine_reads_out_itself_is_bounded_too(synthesizer: Synth
         async with aclosing(synthesizer.stream(text, SpeechOptions())) as chunks:
             chunk = await anext(chunks, SpeechChunk(np.zeros(0, np.int16)))
     assert len(chunk.pcm) < 60 * synthesizer.sample_rate
+
+
+@pytest.mark.parametrize("speed", [0.25, 1.0, 4.0])
+async def test_a_chunk_is_short_and_together_they_are_the_whole_text(synthesizer: Synthesizer, speed: float):
+    """The event loop handles a chunk in one go, so that one is never as long as a segment."""
+    chunks = await chunks_of(synthesizer, LONG, speed=speed)
+    assert max(len(chunk.pcm) for chunk in chunks) <= MAX_CHUNK_S * synthesizer.sample_rate
+    spoken_s = sum(len(chunk.pcm) for chunk in chunks) / synthesizer.sample_rate
+    assert len(LONG.split()) * 0.15 / speed < spoken_s < len(LONG.split()) * 0.6 / speed

@@ -1,7 +1,9 @@
 """Hibari (hibari-tts): a small English voice on onnxruntime, 24 kHz, with the one voice its package contains."""
 
+import asyncio
 import re
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncGenerator, Iterator
+from contextlib import aclosing
 from typing import cast
 
 import numpy as np
@@ -26,6 +28,7 @@ _MAX_PHONEMES = (
     400  # the same of its own alphabet: numbers and symbols that it reads out itself are longer than written
 )
 _LONG_NUMBER = re.compile(r"\d[\d,]{15,}")  # its own reading of numbers fails at some length
+_MAX_CHUNK_S = 1  # the event loop handles a chunk in one go
 _NOISE_SEED = 0  # the breath noise of the voice; fixed, so that a text always gives the same audio
 
 
@@ -49,9 +52,16 @@ class HibariSynthesizer:
         self._hibari = Hibari(voice=DEFAULT, threads=1)
         self._hibari.g2p.oov("hibari")  # both load on first use otherwise, in several threads at once
 
-    def stream(self, text: str, options: SpeechOptions) -> AsyncIterator[SpeechChunk]:
-        """Speak `text`, one chunk a sentence, or some chunks where one is too long for the model."""
-        return self._scheduler.iterate(Priority.FIRST_AUDIO, Priority.SPEECH, self._speak(text, options.speed))
+    async def stream(self, text: str, options: SpeechOptions) -> AsyncGenerator[SpeechChunk, None]:
+        """Speak `text`, sentence by sentence, in chunks of `_MAX_CHUNK_S` at most."""
+        max_samples = _MAX_CHUNK_S * self.sample_rate
+        spoken = self._scheduler.iterate(Priority.FIRST_AUDIO, Priority.SPEECH, self._speak(text, options.speed))
+        async with aclosing(spoken) as sentences:
+            async for pcm in sentences:
+                for start in range(0, len(pcm), max_samples):
+                    if start:
+                        await asyncio.sleep(0)  # other tasks have their turn
+                    yield SpeechChunk(pcm[start : start + max_samples])
 
     async def warm_up(self) -> None:
         """Speak one sentence, unheard."""
@@ -61,7 +71,7 @@ class HibariSynthesizer:
     async def aclose(self) -> None:
         """Nothing to release before the process ends."""
 
-    def _speak(self, text: str, speed: float) -> Iterator[SpeechChunk]:
+    def _speak(self, text: str, speed: float) -> Iterator[NDArray[np.int16]]:
         text = _LONG_NUMBER.sub(lambda number: " ".join(filter(str.isdecimal, number[0])), text)
         models_speed = min(max(speed, _SLOWEST), _FASTEST)
         sentences = cast("list[str]", self._hibari.split_sentences(text))
@@ -74,7 +84,7 @@ class HibariSynthesizer:
                 if pcm.size and speed != models_speed:
                     pcm = stretch(pcm, self.sample_rate, speed / models_speed)
                 if pcm.size:
-                    yield SpeechChunk(pcm)
+                    yield pcm
 
     def _synthesize(self, text: str, speed: float) -> Iterator[NDArray[np.float32]]:
         try:
