@@ -54,11 +54,13 @@ def _check(value: Any) -> int:
     """The number of keys in a value; raises `UnreadableJson` for what is out of bounds."""
     level: list[Any] = [value]
     keys = 0
-    for _ in range(MAX_DEPTH + 1):
+    for depth in range(MAX_DEPTH + 1):
         if any(type(held) is int and not -(2**63) <= held < 2**64 for held in level):
             raise UnreadableJson("it holds an integer of more than 64 bits")
         objects = [cast("dict[str, Any]", held) for held in level if isinstance(held, dict)]
         arrays = [cast("list[Any]", held) for held in level if isinstance(held, list)]
+        if depth == MAX_DEPTH and (objects or arrays):
+            break
         keys += sum(map(len, objects))
         level = [held for each in objects for held in each.values()] + [held for each in arrays for held in each]
         if not level:
