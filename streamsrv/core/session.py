@@ -312,7 +312,8 @@ class SessionCore:
     def _truncate(self, event: client_events.ItemTruncate) -> None:
         self._conversation.get(event.item_id, "truncate")
         if event.content_index != 0:
-            raise ProtocolError("invalid_value", "Invalid value for 'content_index': accepted is 0.", "content_index")
+            message = f"Invalid value {event.content_index} for 'content_index': accepted is 0."
+            raise ProtocolError("invalid_value", message, "content_index")
         self._effects.add(self._output.truncate(event.item_id, event.audio_end_ms, self._now_ms))
 
     def _delete(self, item_id: str) -> None:

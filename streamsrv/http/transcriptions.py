@@ -26,7 +26,7 @@ from streamsrv.engines.asr.recordings import recognize_recording
 from streamsrv.http.endpoint import Endpoint
 from streamsrv.http.request_body import convert, read_form
 from streamsrv.http.streaming import server_sent, streamed
-from streamsrv.protocol.errors import ProtocolError
+from streamsrv.protocol.errors import MAX_QUOTED, ProtocolError
 from streamsrv.service import Service
 from streamsrv.text.subtitles import SRT_TYPE, Cue, cues_of, srt, vtt
 from streamsrv.text.words import join_words
@@ -105,6 +105,9 @@ def _text_fields(form: FormData) -> dict[str, Any]:
         if isinstance(value, str) and value:
             if name.removesuffix("[]") == "timestamp_granularities":
                 fields.setdefault("timestamp_granularities", []).append(value)
+            elif name in fields:
+                shown = name[:MAX_QUOTED]
+                raise ProtocolError("invalid_form", f"The form has '{shown}' more than once.", shown)
             else:
                 fields[name] = value
     return fields

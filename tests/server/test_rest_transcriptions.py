@@ -225,6 +225,11 @@ async def test_speech_without_a_pause_is_cut(server):
     assert np.diff([0, *ends]).max() <= 30.1
 
 
+async def test_a_field_that_is_given_twice_is_named(server):
+    answer = await post_form(server, "/audio/transcriptions", ("model", "a"), ("model", "b"), file=wav(loud(500)))
+    assert (answer.status, answer.error["code"], answer.error["param"]) == (400, "invalid_form", "model")
+
+
 @pytest.mark.parametrize("name", ["x", "include[]", "known_speaker_names[]"])
 async def test_an_unknown_field_is_named(server, name: str):
     answer = await transcribe(server, (name, "y"))
