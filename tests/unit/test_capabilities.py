@@ -1,0 +1,219 @@
+"""What a server can do, against what a client asks for: in a session, in a response, and what is echoed."""
+
+from typing import Any
+
+import pytest
+
+from harness import Talk, counting_ids, event, of_type
+from streamsrv.core.capabilities import OPENAI_VOICES, Capabilities
+from streamsrv.core.effects import Generate, OpenRecognition, Synthesize
+from streamsrv.core.session import SessionCore
+from streamsrv.protocol.client_events import MalformedEvent
+from streamsrv.protocol.errors import ProtocolError
+from streamsrv.protocol.session_object import Session
+
+ENGLISH = Capabilities(
+    formats=frozenset({"audio/pcm", "audio/pcmu"}),
+    voices=("hibari", "lark"),
+    min_speed=0.5,
+    max_speed=2.0,
+    recognizer="moonshine-tiny",
+    languages=frozenset({"en"}),
+    takes_prompt=False,
+)
+
+
+class AbleTalk(Talk):
+    """A session of a server that can do what `ENGLISH` says."""
+
+    def __init__(self, **session: Any) -> None:
+        super().__init__()
+        self.core = SessionCore(Session(id="sess_1", **session), new_id=counting_ids(), capabilities=ENGLISH)
+        self.all = self.core.start()
+
+
+def transcription(**fields: Any) -> dict[str, Any]:
+    return {"audio": {"input": {"transcription": fields}}}
+
+
+def output(**fields: Any) -> dict[str, Any]:
+    return {"audio": {"output": fields}}
+
+
+@pytest.mark.parametrize("name", ["hibari", "lark"])
+def test_a_loaded_voice_is_in_force(name: str):
+    assert ENGLISH.voice(name, "voice") == name
+
+
+@pytest.mark.parametrize("name", ["", "default", "Default", "Alloy", *sorted(OPENAI_VOICES)])
+def test_voices_of_openai_are_the_default_one(name: str):
+    assert ENGLISH.voice(name, "voice") == "hibari"
+
+
+@pytest.mark.parametrize("name", ["nobody", "hibari2", "HIBARI", "alloy ", "voice_68f0", "v" * 256])
+def test_an_unknown_voice_is_refused_with_those_that_there_are(name: str):
+    with pytest.raises(ProtocolError, match="accepted are 'hibari', 'lark'") as refused:
+        ENGLISH.voice(name, "session.audio.output.voice")
+    assert (refused.value.code, refused.value.param) == ("invalid_value", "session.audio.output.voice")
+    assert len(refused.value.message) < 300
+
+
+@pytest.mark.parametrize("given", ["en", "EN", "en-US", "en_GB", "English", "english"])
+def test_a_language_is_echoed_as_its_code(given: str):
+    assert ENGLISH.language(given, "language") == "en"
+
+
+@pytest.mark.parametrize("given", ["de", "fr-FR", "German", "auto", "日本", "xx", "english please"])
+def test_a_language_that_is_not_recognised_is_refused(given: str):
+    with pytest.raises(ProtocolError) as refused:
+        ENGLISH.language(given, "language")
+    assert given in refused.value.message
+    assert refused.value.param == "language"
+
+
+def test_a_recogniser_of_all_languages_takes_each():
+    assert Capabilities(recognizer="whisper").language("de-AT", "language") == "de"
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["whisper-1", "gpt-4o-transcribe", "gpt-4o-mini-transcribe", "gpt-4o-mini-transcribe-2025-12-15",
+     "gpt-realtime-whisper", "moonshine-tiny", "default", ""],
+)  # fmt: skip
+def test_models_of_openai_are_the_loaded_recogniser(name: str):
+    assert ENGLISH.transcriber(name, "model") == "moonshine-tiny"
+
+
+@pytest.mark.parametrize("name", ["whisper-9", "whisper-1-large", "moonshine-base", "gpt-4o", "nova-3"])
+def test_another_recogniser_is_refused(name: str):
+    with pytest.raises(ProtocolError, match="accepted are 'moonshine-tiny'"):
+        ENGLISH.transcriber(name, "model")
+
+
+def test_without_facts_everything_is_taken_as_it_is():
+    anything = Capabilities()
+    assert anything.voice("nobody", "voice") == "nobody"
+    assert anything.transcriber("nova-3", "model") == "nova-3"
+    anything.check_prompt("Grüße", "prompt")
+    anything.check_speed(40, "speed")
+
+
+@pytest.mark.parametrize("speed", [0.49, 2.01, float("nan")])
+def test_a_speed_that_the_voice_cannot_do_is_refused(speed: float):
+    with pytest.raises(ProtocolError, match="at 0.5 to 2 of its pace"):
+        ENGLISH.check_speed(speed, "speed")
+
+
+@pytest.mark.parametrize(
+    ("update", "param"),
+    [
+        (transcription(language="de"), "session.audio.input.transcription.language"),
+        (transcription(language="nonsense"), "session.audio.input.transcription.language"),
+        (transcription(model="nova-3"), "session.audio.input.transcription.model"),
+        (transcription(model="whisper-1", prompt="Names: Ada"), "session.audio.input.transcription.prompt"),
+        (output(voice="nobody"), "session.audio.output.voice"),
+        (output(voice={"id": "voice_1"}), "session.audio.output.voice"),
+        (output(speed=0.3), "session.audio.output.speed"),
+        (output(format={"type": "audio/pcma"}), "session.audio.output.format"),
+        ({"audio": {"input": {"format": {"type": "audio/pcma"}}}}, "session.audio.input.format"),
+    ],
+)
+def test_a_session_refuses_what_the_server_cannot_do_and_stays_as_it_is(update: dict[str, Any], param: str):
+    talk = AbleTalk()
+    before = talk.core.session
+    error = event(talk.send("session.update", event_id="mine", session=update), "error")["error"]
+    assert (error["code"], error["param"], error["event_id"]) == ("invalid_value", param, "mine")
+    assert talk.core.session == before
+
+
+def test_a_session_says_what_is_in_force():
+    talk = AbleTalk()
+    created = event(talk.all, "session.created")["session"]
+    assert created["audio"]["output"]["voice"] == "hibari"
+    asked = {"audio": {"input": transcription(model="gpt-4o-transcribe", language="en-US", prompt="")["audio"]["input"],
+                       "output": {"voice": "marin"}}}  # fmt: skip
+    said = event(talk.update(**asked), "session.updated")["session"]["audio"]
+    assert said["output"]["voice"] == "hibari"
+    held = said["input"]["transcription"]
+    assert (held["model"], held["language"]) == ("moonshine-tiny", "en")
+    talk.update(audio={"input": {"turn_detection": {"type": "server_vad"}}})
+    talk.speech()
+    assert of_type(talk.all, OpenRecognition)[-1].options.language == "en"
+
+
+def test_another_voice_is_echoed_and_speaks():
+    talk = AbleTalk()
+    assert (
+        event(talk.update(**output(voice="lark")), "session.updated")["session"]["audio"]["output"]["voice"] == "lark"
+    )
+    talk.send("response.create")
+    talk.answers("Good morning to you.")
+    assert of_type(talk.all, Synthesize)[0].options.voice == "lark"
+
+
+@pytest.mark.parametrize(
+    ("given", "param"),
+    [
+        ({"voice": "nobody"}, "response.audio.output.voice"),
+        ({"voice": {"id": "voice_1"}}, "response.audio.output.voice"),
+        ({"speed": 0.3}, "response.audio.output.speed"),
+        ({"format": {"type": "audio/pcma"}}, "response.audio.output.format"),
+    ],
+)
+def test_a_response_refuses_what_the_voice_cannot_do(given: dict[str, Any], param: str):
+    talk = AbleTalk()
+    effects = talk.send("response.create", event_id="mine", response={"audio": {"output": given}})
+    error = event(effects, "error")["error"]
+    assert (error["code"], error["param"], error["event_id"]) == ("invalid_value", param, "mine")
+    assert not of_type(effects, Generate)
+
+
+# --- reasoning effort -------------------------------------------------------------------------------------------------
+
+
+def efforts(talk: Talk) -> list[dict[str, Any]]:
+    return [asked.options.provider_fields for asked in of_type(talk.all, Generate)]
+
+
+@pytest.mark.parametrize("effort", ["none", "minimal", "low", "medium", "high", "xhigh"])
+def test_the_effort_of_a_session_is_echoed_and_reaches_the_model(effort: str):
+    talk = AbleTalk()
+    assert event(talk.update(reasoning={"effort": effort}), "session.updated")["session"]["reasoning"] == {
+        "effort": effort
+    }
+    talk.send("response.create")
+    assert efforts(talk) == [{"reasoning_effort": effort}]
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        ({"reasoning": {"effort": "high"}}, {"reasoning_effort": "high"}),
+        ({"reasoning": None}, {}),
+        ({"reasoning": {}}, {}),
+        ({}, {"reasoning_effort": "low"}),
+    ],
+)
+def test_a_response_has_its_own_effort_or_that_of_the_session(given: dict[str, Any], expected: dict[str, str]):
+    talk = AbleTalk()
+    talk.update(reasoning={"effort": "low"})
+    talk.send("response.create", response=given)
+    assert efforts(talk) == [expected]
+
+
+def test_without_an_effort_the_model_is_told_none():
+    talk = AbleTalk()
+    talk.send("response.create")
+    assert efforts(talk) == [{}]
+
+
+@pytest.mark.parametrize("effort", ["maximal", "", 3, True])
+def test_an_unknown_effort_is_refused(effort: object):
+    talk = AbleTalk()
+    from_session = talk.core.session
+    with pytest.raises(MalformedEvent) as refused:
+        talk.send("response.create", response={"reasoning": {"effort": effort}})
+    assert refused.value.error.param == "response.reasoning.effort"
+    error = event(talk.update(reasoning={"effort": effort}), "error")["error"]
+    assert error["param"] == "session.reasoning.effort"
+    assert talk.core.session == from_session
