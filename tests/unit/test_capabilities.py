@@ -100,7 +100,7 @@ def test_without_facts_everything_is_taken_as_it_is():
 
 @pytest.mark.parametrize("speed", [0.49, 2.01, float("nan")])
 def test_a_speed_that_the_voice_cannot_do_is_refused(speed: float):
-    with pytest.raises(ProtocolError, match="at 0.5 to 2 of its pace"):
+    with pytest.raises(ProtocolError, match=r"at 0\.5 to 2 of its pace"):
         ENGLISH.check_speed(speed, "speed")
 
 
