@@ -5,6 +5,7 @@ import time
 from typing import Any
 
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
+from websockets.frames import CloseCode
 
 PIECE_BYTES = 4096
 """Parsed at a time: some hundred of the shortest frames."""
@@ -30,6 +31,19 @@ class WebSocketProtocol(WebSocketsSansIOProtocol):
     def data_received(self, data: bytes) -> None:
         self._unparsed = memoryview(bytes(self._unparsed) + data) if self._unparsed else memoryview(data)
         self._parse()
+
+    def send_receive_event_to_app(self) -> None:
+        """Close for a text that is not UTF-8, as RFC 6455 asks; uvicorn would log a traceback for each."""
+        if self.curr_msg_data_type == "text" and not self.close_sent:
+            self.frames = [b"".join(self.frames)]
+            try:
+                self.frames[0].decode()
+            except UnicodeDecodeError:
+                self.frames = []
+                self.conn.send_close(CloseCode.INVALID_DATA, "invalid UTF-8")
+                self.handle_parser_exception()
+                return
+        super().send_receive_event_to_app()
 
     async def receive(self) -> Any:
         message = await self.queue.get()

@@ -65,6 +65,19 @@ async def test_a_binary_frame_is_read_as_json_too(server):
         await still_works(client)
 
 
+async def test_a_text_frame_that_is_not_utf_8_closes_the_connection_without_a_traceback(
+    server, caplog: pytest.LogCaptureFixture
+):
+    async with wire(server.realtime_url) as client:
+        await client.connection.send(b'{"type": "\xff\xfe"}', text=True)
+        with pytest.raises(ConnectionClosed) as closed:
+            await client.next()
+    assert closed.value.rcvd is not None
+    assert closed.value.rcvd.code == 1007
+    await server.without_sessions()
+    assert not [record for record in caplog.records if record.exc_info]
+
+
 async def test_errors_are_linked_to_the_event_that_caused_them(server):
     async with wire(server.realtime_url) as client:
         await client.send("response.cancel", event_id="mine")
