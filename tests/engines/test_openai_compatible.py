@@ -421,6 +421,16 @@ async def test_an_answer_that_the_server_could_not_complete(
         await ask(connect())
 
 
+@pytest.mark.parametrize("field", ["content", "reasoning_content", "refusal"])
+async def test_an_answer_without_an_end_is_given_up(provider: ScriptedProvider, connect: Connect, field: str):
+    provider.chunks = [chunk({field: "a" * 100_000})] * 11
+    deltas = connect().stream(HELLO, (), ChatOptions())
+    for _ in range(10):
+        await anext(deltas)
+    with pytest.raises(Unavailable, match="does not stop"):
+        await anext(deltas)
+
+
 async def test_a_refusal_of_the_model_is_its_answer(provider: ScriptedProvider, connect: Connect):
     provider.chunks = [chunk({"refusal": "I cannot"}), chunk({"refusal": " help."}), chunk({}, "stop")]
     assert await ask(connect()) == [Text("I cannot"), Text(" help."), Finished("stop")]

@@ -44,6 +44,8 @@ class ChunkReader:
     def __init__(self, new_id: Callable[[str], str], *, start_inside: bool = False) -> None:
         self._new_id = new_id
         self.usage: Usage | None = None
+        self.characters = 0
+        """How many the answer has so far, reasoning and arguments of calls among them."""
         self.started = False
         """Whether the server has said anything: text, reasoning, a tool call or a reason to stop."""
         self._filter = ReasoningFilter(start_inside=start_inside)
@@ -86,6 +88,7 @@ class ChunkReader:
                 deltas.append(Text(refusal))
             for call in delta.get("tool_calls") or ():
                 deltas += self._read_call(call)
+            self.characters += sum(len(text or "") for text in (thought, content, refusal))
             self._finish_reason = choice.get("finish_reason") or self._finish_reason
         self.started = self.started or bool(deltas or self._finish_reason)
         return deltas
@@ -103,7 +106,9 @@ class ChunkReader:
         function: Chunk = wire.get("function") or {}
         call = self._find_call(wire.get("index"), wire.get("id") or "", bool(function.get("name")))
         call.extra.update({"extra_content": extra} if (extra := wire.get("extra_content")) else {})
-        call.unsent += function.get("arguments") or ""
+        arguments: str = function.get("arguments") or ""
+        call.unsent += arguments
+        self.characters += len(arguments)
         first = not call.name
         call.name = call.name or function.get("name") or ""
         if not call.name:

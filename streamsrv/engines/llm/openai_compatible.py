@@ -22,6 +22,8 @@ from streamsrv.ids import new_id
 
 OPENAI_URL = "https://api.openai.com/v1"
 
+MAX_ANSWER = 1_000_000
+"""Characters of one answer: more than any model writes, unless it goes round in circles."""
 _CONNECT_TIMEOUT_S = 3.0
 _PATIENCE_WHEN_COMPLETE_S = 2.0
 """How long the usage is waited for after the reason to stop."""
@@ -149,7 +151,10 @@ class OpenAICompatibleChatModel:
                 raise
             if chunk is None:
                 return
-            if deltas := reader.read(chunk.to_dict(warnings=False)):
+            deltas = reader.read(chunk.to_dict(warnings=False))
+            if reader.characters > MAX_ANSWER:
+                raise Unavailable(f"{self.name} does not stop: its answer has more than {MAX_ANSWER} characters.")
+            if deltas:
                 yield deltas
                 give_up_s = clock() + patience_s
             if reader.is_complete:
