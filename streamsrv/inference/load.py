@@ -21,6 +21,8 @@ START_CORE_S = 0.03
 """CPU time that a session takes to begin (handshake, streams, first events) and not again: it is not load."""
 EVIDENCE_S = 1.0
 """Measured time of one session that counts as much as what a session is taken to need."""
+MODEL_EVIDENCE_S = 10.0
+"""The same for the language model, which works in bursts: an answer says little about the share of the whole time."""
 MIN_RELIEF_S = 1.0
 MAX_RELIEF_S = 5.0
 """Bounds of the time after which a refused client is told to come back. A refused request costs little."""
@@ -71,7 +73,7 @@ class Load:
 
     def is_measuring(self, sessions: int) -> bool:
         """Whether nothing measured is too much yet, and some of the sessions have only just begun to be measured."""
-        return sessions - self._sessions > 0.5 and self._measured_excess(1.0) <= 1
+        return sessions - self._sessions > 0.5 and self._measured_excess(1.0, 1.0) <= 1
 
     def relief_s(self, sessions: int) -> float:
         """When there may be room again: the time in which what is too much fades if no more comes."""
@@ -81,13 +83,15 @@ class Load:
         """By how much the worst of the measures would exceed its limit with one session more (above 1)."""
         # What a session is taken to need matters less, the longer sessions were measured.
         expected = 1 / (1 + self._sessions * MEMORY_S / EVIDENCE_S)
+        unseen = 1 / (1 + self._sessions * MEMORY_S / MODEL_EVIDENCE_S)
         growth = (sessions + 1) / (self._sessions + expected)
-        return self._measured_excess(growth, expected * SESSION_CORES / self._cores)
+        model_growth = (sessions + 1) / (self._sessions + unseen)
+        return self._measured_excess(growth, model_growth, expected * SESSION_CORES / self._cores)
 
-    def _measured_excess(self, growth: float, unmeasured_busy: float = 0.0) -> float:
+    def _measured_excess(self, growth: float, model_growth: float, unmeasured_busy: float = 0.0) -> float:
         return max(
             growth * (self.busy + unmeasured_busy) / MAX_BUSY,
-            growth * self.model_busy / MAX_MODEL_BUSY,
+            model_growth * self.model_busy / MAX_MODEL_BUSY,
             self.lag_s / MAX_LAG_S,
             self.queue_age_s / MAX_QUEUE_AGE_S,
         )

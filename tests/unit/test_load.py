@@ -54,6 +54,15 @@ def test_the_language_model_may_be_what_is_busy():
     assert after(sessions=8, busy=0.2, model_busy=0.4).has_room(8)
 
 
+def test_a_few_answers_of_short_sessions_refuse_nobody():
+    """Each was there for two seconds, in which the model worked for one; between them was nobody."""
+    load = Load(2)
+    for _ in range(4):
+        for sessions in (1, 1, 1, 1, 0, 0, 0, 0, 0, 0, 0, 0):
+            load.observe(0.5, sessions=sessions, cpu_s=0.05, model_s=0.25 * sessions, lag_s=0, queue_age_s=0)
+            assert load.has_room(1)
+
+
 def test_the_first_session_always_finds_room():
     assert after(busy=1.0, model_busy=1.0, lag_s=5, queue_age_s=5).has_room(0)
 
