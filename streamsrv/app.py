@@ -1,4 +1,4 @@
-"""Builds the ASGI application: the only place where everything meets."""
+"""Builds the ASGI application from all parts of the server."""
 
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
@@ -25,15 +25,15 @@ from streamsrv.transports.webrtc.calls import serving_calls
 from streamsrv.transports.websocket import realtime
 
 EXCEPTION_HANDLERS: dict[Any, Any] = {HTTPException: http_exception, ProtocolError: protocol_error}
-"""Loosely typed: Starlette has no type for a handler of requests and WebSockets."""
-UNREAD_BODIES_PER_PLACE = 8
-"""Requests that may be sending their body at once, for each that may be answered at once."""
+"""Error handlers by exception type; loosely typed, as Starlette has no type for one of requests and WebSockets."""
+MAX_UNREAD_BODIES_PER_PLACE = 8
+"""Requests whose bodies may arrive at once, for each request that may be answered at once."""
 
 
 def build_app(settings: Settings, engines: Engines) -> Starlette:
-    """The server as an ASGI application, over models that are loaded and warm."""
+    """Build the ASGI application over loaded, warm models."""
     service = Service(settings, engines)
-    exchanges = Exchanges(max_unread=UNREAD_BODIES_PER_PLACE * settings.max_requests)
+    exchanges = Exchanges(max_unread=MAX_UNREAD_BODIES_PER_PLACE * settings.max_requests)
 
     needs_key = Middleware(Authenticated, service.authentication.for_request)
 
@@ -70,7 +70,7 @@ def build_app(settings: Settings, engines: Engines) -> Starlette:
 
 
 def _call_routes() -> list[Route]:
-    """Outside the authentication of the others: a client secret is enough to open a call."""
+    """Return the routes of calls, which authenticate by themselves: a client secret is enough to open a call."""
     return [
         Route("/v1/realtime/calls", calls.create, methods=["POST"]),
         Route("/v1/realtime/calls/{call_id}", calls.hang_up, methods=["DELETE"]),
@@ -91,7 +91,7 @@ def _rest_routes() -> list[Route]:
 
 
 def _cross_origin(settings: Settings) -> list[Middleware]:
-    """Lets the pages of allowed origins read what they are answered."""
+    """Return the middleware that lets pages of allowed origins read the responses."""
     if not settings.allowed_origins:
         return []
     cors = Middleware(

@@ -1,4 +1,4 @@
-"""Settings: from flags, the environment (`STREAMSRV_...`) and streamsrv.toml, in that order; validated at start."""
+"""Reads and validates settings: from flags, the environment (`STREAMSRV_...`) and streamsrv.toml, in that order."""
 
 import ipaddress
 import os
@@ -17,7 +17,7 @@ from pydantic_settings import (
 
 SETTINGS_FILE = Path("streamsrv.toml")
 MAX_MINUTES = 366 * 24 * 60
-"""The longest limit on a session that timers take: a year."""
+"""The longest accepted limit on a session: one that timers can still hold."""
 
 INSTRUCTIONS = (
     "You are a helpful, friendly voice assistant. Your answers are spoken aloud: keep them short, in plain sentences, "
@@ -26,7 +26,7 @@ INSTRUCTIONS = (
 
 
 class Settings(BaseSettings):
-    """What an operator can set. Unknown names in streamsrv.toml are errors, so that a typo does not pass in silence."""
+    """The settings of an operator. Unknown names in streamsrv.toml are errors, so that a typo is noticed."""
 
     model_config = SettingsConfigDict(
         env_prefix="STREAMSRV_", toml_file=SETTINGS_FILE, extra="forbid", protected_namespaces=(), frozen=True
@@ -35,74 +35,77 @@ class Settings(BaseSettings):
     host: str = "127.0.0.1"
     port: Annotated[int, Field(ge=0, le=65535)] = 8000
     root_path: Annotated[str, Field(pattern=r"^(/[^/?#\s]+)*$")] = ""
-    """Prefix of all paths behind a proxy (`/voice`), whether the proxy takes it away or not."""
+    """Prefix of all paths behind a proxy (`/voice`), whether or not the proxy strips it."""
     api_keys: Annotated[tuple[Annotated[SecretStr, Field(min_length=1)], ...], NoDecode] = ()
-    """Keys that clients may present; several are separated by commas. Without any, only loopback is served."""
+    """API keys that clients may use, separated by commas. Without any, the server accepts loopback clients only."""
     secret_key: Annotated[SecretStr, Field(min_length=32)] | None = None
-    """Signs client secrets, so that they outlive a restart and open sessions at every server that has the same key;
-    None: a random one for each start."""
+    """Signs client secrets, so that they work after a restart and on every server with the same key; None: a random key
+    at each start."""
     allowed_origins: Annotated[tuple[str, ...], NoDecode] = ()
-    """Web origins (`https://example.org`) whose pages may connect, besides pages of this server itself."""
+    """Web origins (`https://example.org`) whose pages may connect, besides this server's own pages."""
 
     vad: str = "silero"
+    """The voice-activity detector: a catalogue name."""
     recognizer: str = "moonshine-tiny"
-    """A catalogue name, or `none`: clients send text, for example what the browser itself has recognised."""
+    """The speech recogniser: a catalogue name, or `none`, with which clients must send text."""
     chat: str = "auto"
-    """A catalogue name, or `auto`: a model with a key, else one found on loopback, else the embedded one."""
+    """The language model: a catalogue name, or `auto`: a model whose key is set, else one found on loopback, else the
+    embedded one."""
     synthesizer: str = "hibari"
-    """A catalogue name, or `none`: clients ask for text, and may speak it themselves."""
+    """The speech synthesiser: a catalogue name, or `none`, with which clients must ask for text."""
     turn: str = "auto"
-    """An end-of-turn model, which listens to the pauses of `semantic_vad`: a catalogue name, `auto` (Smart Turn where
-    its weights are), or `none`."""
+    """The end-of-turn model for the pauses of `semantic_vad`: a catalogue name, `auto` (Smart Turn if its weights are
+    there), or `none`."""
     model: tuple[dict[str, Any], ...] = ()
-    """`[[model]]` tables: additions to the catalogue."""
+    """`[[model]]` tables, which add models to the catalogue."""
     model_folder: Path | None = None
-    """Where weights are kept (`~` is the home folder); None: the user's data folder."""
+    """The folder for weights (`~` is the home folder); None: the user's data folder."""
 
     instructions: str = INSTRUCTIONS
-    """System prompt of sessions that bring none."""
+    """System prompt of sessions that do not set one."""
     max_sessions: Annotated[int, Field(ge=1)] = 100
+    """Sessions at once; one more gets 503."""
     admit_by_load: bool = True
-    """Refuse sessions also when those there are keep the processor so busy that one more would make them slow."""
+    """Also refuse a session when the server is so busy that one more would slow the others."""
     max_session_minutes: Annotated[float, Field(ge=0, le=MAX_MINUTES)] = 60
-    """A conversation ends after that; 0: it lasts as long as its client stays."""
+    """Minutes after which a conversation ends; 0: no limit."""
     max_transcription_minutes: Annotated[float, Field(ge=0, le=MAX_MINUTES)] = 0
-    """The same for sessions of type `transcription`, captions among them."""
+    """Minutes after which a session of type `transcription` ends, captions included; 0: no limit."""
     max_sessions_per_key: Annotated[int, Field(ge=1)] | None = None
-    """Sessions at once of one API key, those of its client secrets included; None: no limit but `max_sessions`."""
+    """Sessions at once of one API key, including those of its client secrets; None: limited by `max_sessions` only."""
     responses_per_minute: Annotated[int, Field(ge=1)] = 120
-    """For each session."""
+    """Responses per minute of each session."""
     responses_per_minute_per_key: Annotated[int, Field(ge=1)] | None = None
-    """Answers of language models for all sessions and chat requests of one API key together; None: no limit."""
+    """Language model answers per minute in all sessions and chat requests of one API key together; None: no limit."""
     speculative: bool = True
-    """Begin answers in the pauses of a turn. Quicker; what is begun in vain is paid for all the same."""
+    """Begin answers in the pauses of a turn. Answers come sooner; discarded ones use tokens, too."""
     caption_rooms: Annotated[int, Field(ge=0)] = 100
     """Caption rooms at once."""
     caption_viewers: Annotated[int, Field(ge=0)] = 1000
-    """Viewers of all rooms together; one more gets 503."""
+    """Viewers of all caption rooms together; one more gets 503."""
     caption_keep_minutes: Annotated[float, Field(ge=0)] = 30
-    """How long a room and its text are kept after its last speaker has left."""
+    """Minutes for which a room and its text are kept after its last speaker has left."""
     captions_public: bool = False
-    """With `api_keys`: who knows the name of a caption room may read it without a key. Speaking always needs one."""
+    """Let anyone who knows the name of a caption room read it without an API key. Speaking in it still needs a key."""
     max_requests: Annotated[int, Field(ge=1)] = 8
-    """REST requests (speech, transcriptions, chat) that are answered at once; one more gets 503."""
+    """REST requests (speech, transcriptions, chat) at once; one more gets 503."""
     max_requests_per_key: Annotated[int, Field(ge=1)] | None = None
-    """REST requests at once of one API key; one more gets 429. None: no limit but `max_requests`."""
+    """REST requests at once of one API key; one more gets 429. None: limited by `max_requests` only."""
     max_upload_bytes: Annotated[int, Field(ge=1)] = 25 * 1024 * 1024
-    """Longest body of a transcription request."""
+    """Longest body of a transcription request, in bytes."""
     max_audio_seconds: Annotated[float, Field(gt=0)] = 3600
-    """Longest recording that is transcribed; an hour takes 230 MB of memory while it is decoded, 115 after that."""
+    """Longest recording that is transcribed, in seconds."""
     inference_threads: Annotated[int, Field(ge=1)] = os.cpu_count() or 2
     """Worker threads that run recognition and synthesis."""
 
     webrtc_processes: Annotated[int, Field(ge=1)] = os.cpu_count() or 2
-    """Processes at most that carry the media of WebRTC calls; none of them before a call is to be expected."""
+    """Most processes for the media of WebRTC calls; the first one starts when a call is expected."""
     webrtc_hosts: Annotated[tuple[IPv4Address | IPv6Address, ...], NoDecode] = ()
-    """Addresses offered to WebRTC clients; none: those of all interfaces, and of loopback if `host` is one."""
+    """Addresses offered to WebRTC clients; empty: those of all interfaces, and loopback if `host` is loopback."""
     stun_server: Annotated[str, Field(pattern=r"^stun:[^\s:?]+(:\d+)?$")] | None = None
-    """`stun:host:port`, to learn the server's own address behind NAT; None: nobody is asked."""
+    """`stun:host:port`, to find the server's own address behind NAT; None: no STUN server is used."""
     turn_server: Annotated[str, Field(pattern=r"^turns?:[^\s:?]+(:\d+)?(\?transport=(udp|tcp))?$")] | None = None
-    """`turn:host:port?transport=udp`, a relay for clients that cannot reach the server."""
+    """`turn:host:port?transport=udp`, a relay for clients that cannot reach the server; None: no relay."""
     turn_username: str | None = None
     turn_password: SecretStr | None = None
 
@@ -118,7 +121,7 @@ class Settings(BaseSettings):
             text = key.get_secret_value()
             if not (text.isascii() and text.isprintable() and text == text.strip()):
                 raise ValueError(
-                    f"key {number} of {len(keys)} can never match, because no HTTP header carries it: "
+                    f"key {number} of {len(keys)} can never match, because an HTTP header cannot carry it: "
                     "use printable ASCII characters, without spaces at the ends"
                 )
         return keys
@@ -150,7 +153,7 @@ class Settings(BaseSettings):
 
 
 def is_loopback(host: str) -> bool:
-    """Whether a host name or address (IPv6 may be in brackets) can only be reached from this machine."""
+    """Whether a host name or address (IPv6 also in brackets) can only be reached from this machine."""
     host = host.strip("[]")
     try:
         return ipaddress.ip_address(host).is_loopback

@@ -1,14 +1,14 @@
-"""What an engine can fail with, typed by what the caller can do about it."""
+"""The errors of engines, by what the caller can do about them."""
 
 CONTEXT_LENGTH_EXCEEDED = "context_length_exceeded"
-"""`Rejected.code` of a conversation that is longer than the model reads; OpenAI's name for it."""
+"""`Rejected.code` for a conversation longer than the model's context; OpenAI's name for it."""
 
 UNSUPPORTED_PARAMETER = "unsupported_parameter"
-"""`Rejected.code` of an option that the engine cannot obey; `param` names it."""
+"""`Rejected.code` for an option that the engine does not support; `param` names the option."""
 
 
 class EngineError(Exception):
-    """A stage failed. `str(error)` is a sentence for the user; provider messages are kept in it."""
+    """A stage failed. `str(error)` is a sentence for the user, and includes the provider's message."""
 
 
 class Unavailable(EngineError):
@@ -16,9 +16,9 @@ class Unavailable(EngineError):
 
 
 class Rejected(EngineError):
-    """The engine refused this very request (bad input, policy): do not retry, tell the user.
+    """The engine refused this request (bad input, policy): do not retry, tell the user.
 
-    `code` and `param` are the provider's own, where it names them: what clients match on, and the field at fault.
+    `code` (which clients match on) and `param` (the field at fault) are the provider's own, if it gives them.
     """
 
     def __init__(self, message: str, *, code: str | None = None, param: str | None = None) -> None:

@@ -1,8 +1,8 @@
-"""Ids of what the server makes."""
+"""Makes the ids of sessions, items, events and other objects."""
 
 import secrets
 
 
 def new_id(prefix: str) -> str:
-    """An id such as `item_9c1f0e...`."""
+    """Return a random id such as `item_9c1f0e...`."""
     return f"{prefix}_{secrets.token_hex(10)}"

@@ -1,4 +1,4 @@
-"""What the lines of the log are about: the request or session that a line was written for, and its principal."""
+"""Adds to each log line the request or session that it belongs to, and the principal."""
 
 import logging
 from contextvars import ContextVar
@@ -9,12 +9,12 @@ _context: ContextVar[str] = ContextVar("log_context", default="")
 
 
 def log_as(*names: str) -> None:
-    """Put these names, and no others, into all further lines of the current task and of tasks that it starts."""
+    """Set the names in all further log lines of the current task and of tasks that it starts."""
     _context.set(", ".join(names))
 
 
 class LogContext(logging.Filter):
-    """Gives each record `context`: `[req_1, key_2] `, or nothing outside of requests and sessions."""
+    """Sets `context` on each record: `[req_1, key_2] `, or an empty string outside of requests and sessions."""
 
     def filter(self, record: logging.LogRecord) -> bool:
         named = _context.get()

@@ -1,4 +1,4 @@
-"""What an operator watches, as Prometheus metrics (`GET /metrics`)."""
+"""The Prometheus metrics of a server (`GET /metrics`)."""
 
 from collections.abc import Mapping
 
@@ -18,20 +18,20 @@ class Metrics:
         self._registry = CollectorRegistry()
         self._stages = Histogram(
             "streamsrv_turn_stage_seconds",
-            "Time from the end of the user's speech to each stage of the answer",
+            "Seconds from the end of the user's speech to each stage of the answer",
             ["stage"],
             buckets=LATENCY_BUCKETS_S,
             registry=self._registry,
         )
         self._speculation = Counter(
             "streamsrv_speculation_tokens",
-            "Tokens of answers begun before the turn ended, by whether they were used",
+            "Tokens of answers that began before the end of the turn, by whether the answer was used",
             ["used"],
             registry=self._registry,
         )
         self._waits = Histogram(
             "streamsrv_queue_wait_seconds",
-            "How long model calls wait for a worker thread",
+            "Seconds that model calls wait for a worker thread",
             ["priority"],
             buckets=WAIT_BUCKETS_S,
             registry=self._registry,
@@ -40,35 +40,37 @@ class Metrics:
             "streamsrv_jobs_shed", "Model calls dropped before they started", ["priority"], registry=self._registry
         )
         self.queue_age = Gauge(
-            "streamsrv_queue_age_seconds", "How long the oldest waiting model call has waited", registry=self._registry
+            "streamsrv_queue_age_seconds",
+            "Seconds that the oldest waiting model call has waited",
+            registry=self._registry,
         )
         self.busy = Gauge(
-            "streamsrv_busy", "Share of all cores that the server used lately, 0 to 1", registry=self._registry
+            "streamsrv_busy", "Recent share of all cores that the server used, 0 to 1", registry=self._registry
         )
         self.model_busy = Gauge(
             "streamsrv_model_busy",
-            "Share of the time that the local language model was at work lately, 0 to 1",
+            "Recent share of the time during which the local language model computed, 0 to 1",
             registry=self._registry,
         )
         self.event_loop_lag = Histogram(
             "streamsrv_event_loop_lag_seconds",
-            "How late the event loop runs what is due",
+            "Seconds by which the event loop runs a timer late",
             buckets=LAG_BUCKETS_S,
             registry=self._registry,
         )
-        self.sessions = Gauge("streamsrv_sessions", "Sessions that are open", registry=self._registry)
+        self.sessions = Gauge("streamsrv_sessions", "Open sessions", registry=self._registry)
         self.caption_viewers = Gauge("streamsrv_caption_viewers", "Viewers of caption rooms", registry=self._registry)
         self.refused = Counter(
             "streamsrv_sessions_refused", "Sessions refused because the server was full", registry=self._registry
         )
 
     def turn(self, latencies_ms: Mapping[str, int]) -> None:
-        """A spoken turn was answered; keys are `<stage>_ms`. Stages that ran ahead of the end of speech count as 0."""
+        """Record an answered spoken turn; keys are `<stage>_ms`. A stage that ended before the speech counts as 0."""
         for stage, latency_ms in latencies_ms.items():
             self._stages.labels(stage.removesuffix("_ms")).observe(max(latency_ms, 0) / 1000)
 
     def speculation(self, tokens: int, *, used: bool) -> None:
-        """An answer begun early was committed or discarded."""
+        """Record the tokens of a speculative answer that was committed (`used`) or discarded."""
         self._speculation.labels("yes" if used else "no").inc(tokens)
 
     def job_started(self, priority: Priority, waited_s: float) -> None:
@@ -78,5 +80,5 @@ class Metrics:
         self._shed.labels(priority.name.lower()).inc()
 
     def exposition(self) -> bytes:
-        """All metrics in the text format of Prometheus."""
+        """Return all metrics in the Prometheus text format."""
         return generate_latest(self._registry)

@@ -1,4 +1,4 @@
-"""The ASGI application on a socket: uvicorn, set up for long WebSocket sessions."""
+"""Serves the ASGI application on a socket: uvicorn, configured for long WebSocket sessions."""
 
 import asyncio
 import gc
@@ -16,9 +16,9 @@ from streamsrv.transports.websocket import MAX_FRAME_BYTES
 from streamsrv.transports.websocket_protocol import WebSocketProtocol
 
 GRACE_S = 3.0
-"""How long requests that are being answered may go on when the server stops."""
+"""How many seconds requests in progress may go on when the server stops."""
 STALL_MS = 60_000
-"""A connection whose client takes nothing of what is waiting for it for this long is dropped by the kernel."""
+"""How long a client may leave sent data unacknowledged before the kernel drops the connection."""
 
 logger = logging.getLogger(__name__)
 
@@ -27,12 +27,12 @@ class Server(uvicorn.Server):
     """Serves an application; `on_started` is called once clients can connect."""
 
     def __init__(self, app: Starlette, on_started: Callable[[], None]) -> None:
-        # Compression would cost more than all other work on an audio frame, and saves little.
+        # No compression: it would cost more than all other work on an audio frame, and save little.
         config = uvicorn.Config(
             app,
-            http=HttpConnection,  # not httptools, which sends chunks to HTTP/1.0 clients, and bounds no headers
+            http=HttpConnection,  # not httptools, which sends chunks to HTTP/1.0 clients, and does not bound headers
             h11_max_incomplete_event_size=MAX_HEADER_BYTES,
-            log_level="warning",  # below, it writes every frame and header, with keys and words in them
+            log_level="warning",  # at lower levels uvicorn logs all frames and headers, with keys and words in them
             access_log=False,
             ws=WebSocketProtocol,
             ws_max_size=MAX_FRAME_BYTES,
@@ -43,18 +43,18 @@ class Server(uvicorn.Server):
         self._app = app
         self._service: Service = app.state.service
         self._on_started = on_started
-        # Why a response broke off is logged where it did.
-        logging.getLogger("uvicorn.error").addFilter(_is_no_incomplete_response)
+        # The reason why a response broke off is already logged where it happened.
+        logging.getLogger("uvicorn.error").addFilter(_is_not_about_incomplete_response)
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
-        # Models and modules stay: a full collection that looks at them stops all sessions for 50 ms instead of 15.
+        # Models and modules stay in memory. Frozen, they do not lengthen the collections that pause all sessions.
         gc.collect()
         gc.freeze()
         self._on_started()
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        self._service.rooms.stop()  # viewers would stay for ever
+        self._service.rooms.stop()  # else viewers would stay connected for ever
         self._app.state.calls.hang_up_all("The server stops.")
         exchanges: Exchanges = self._app.state.exchanges
         ended = exchanges.end_unread()
@@ -69,14 +69,15 @@ class Server(uvicorn.Server):
                 logger.warning("requests in progress that the shutdown ended: %d", ended)
 
 
-def _is_no_incomplete_response(record: logging.LogRecord) -> bool:
+def _is_not_about_incomplete_response(record: logging.LogRecord) -> bool:
     return "without completing response" not in record.getMessage()
 
 
 def bind(host: str, port: int) -> socket.socket:
-    """Take an address (port 0: any free port); raises `OSError`."""
+    """Bind a TCP socket to an address (port 0: any free port); raises `OSError`."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)  # named, so that asyncio turns off Nagle
+    # asyncio turns off Nagle's algorithm only if the protocol is given.
+    listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         if hasattr(socket, "TCP_USER_TIMEOUT"):  # Linux; connections inherit it
@@ -89,6 +90,6 @@ def bind(host: str, port: int) -> socket.socket:
 
 
 def address(listener: socket.socket) -> str:
-    """`host:port`, as it stands in a URL."""
+    """Return the `host:port` of a socket, as written in a URL."""
     host, port = listener.getsockname()[:2]
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"

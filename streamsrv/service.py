@@ -1,4 +1,4 @@
-"""What all requests of one server share."""
+"""The objects that all requests of one server share, and the one way to start a session."""
 
 import asyncio
 import logging
@@ -35,21 +35,21 @@ from streamsrv.supervisor import Supervisor
 logger = logging.getLogger(__name__)
 
 WATCH_S = 0.5
-"""How often the load is measured."""
+"""Seconds between two measurements of load."""
 MAX_ADMISSION_S = 3.0
-"""How long a client waits at most for sessions that began just before it to be measured."""
+"""Seconds a client waits at most until the load of the sessions before it is measured."""
 
 
 @dataclass(slots=True)
 class Service:
-    """Settings, loaded models, who may come in, and the start of each session."""
+    """Holds the settings, models and limits of one server, admits clients and starts sessions."""
 
     settings: Settings
     engines: Engines
     metrics: Metrics = field(default_factory=Metrics)
     load: Load = field(default_factory=lambda: Load(_cores()))
     background: Supervisor = field(default_factory=Supervisor)
-    """Owns the tasks that belong to no request."""
+    """Runs the tasks that do not belong to a request."""
     client_secrets: ClientSecrets = field(init=False)
     authentication: Authentication = field(init=False)
     opening: Opening = field(init=False)
@@ -79,18 +79,18 @@ class Service:
 
     @property
     def sessions(self) -> int:
-        """Sessions that go on, and those that are about to begin."""
+        """The number of sessions that run or are about to begin."""
         return self.admission.sessions
 
     @property
     def requests(self) -> int:
-        """REST requests that are answered and take time."""
+        """The number of REST requests in progress that take time."""
         return self.admission.requests
 
     async def admit(self, principal: Principal) -> Place:
-        """A place for a session, which the caller gives back; raises `Refusal`.
+        """Take a place for a session, which the caller gives back; raises `Refusal`.
 
-        When many clients come at once, they wait here in turn until those before them are measured.
+        When many clients come at once, they wait here until the load of the sessions before them is measured.
         """
         try:
             await self._wait_for_measurement(principal)
@@ -111,9 +111,9 @@ class Service:
     def start_session(
         self, session: Session, principal: Principal, channel: Channel, speaker: Speaker | None = None
     ) -> SessionDriver:
-        """What runs a session over a transport, from now on; the caller has a place for it, and runs it.
+        """Begin a session over a transport, and return its driver. The caller holds a place for it and runs the driver.
 
-        `speaker`: where the transport plays the answers, and not the client.
+        `speaker`: plays the answers, if the transport (not the client) holds playback.
         """
         core = SessionCore(
             begin_now(session, self.settings),
@@ -130,7 +130,7 @@ class Service:
         return SessionDriver(core, engines, channel, new_id, self.metrics, self.rooms, speaker)
 
     def charge(self, principal: Principal) -> None:
-        """Count an answer of a language model; raises `Overloaded` if the key of `principal` may have no more now."""
+        """Count a language model answer; raises `Overloaded` if the API key of `principal` has none left for now."""
         self.budget.charge(principal, time.monotonic())
 
     def _engines_for(self, principal: Principal) -> Engines:
@@ -144,7 +144,7 @@ class Service:
         return replace(self.engines, chat=charged(self.engines.chat), chat_by_name=chat_by_name)
 
     async def watch(self, media_cpu_s: Callable[[], float]) -> None:
-        """Measure, until cancelled, how busy this process and its media processes are."""
+        """Measure the load of this process and its media processes until cancelled."""
 
         def used_s() -> float:
             return time.process_time() + media_cpu_s()
@@ -199,5 +199,5 @@ def _capabilities(engines: Engines) -> Capabilities:
 
 
 def _cores() -> int:
-    """Cores that this process may use."""
+    """Return the number of cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -1,21 +1,21 @@
-"""How a task learns that what it waits for has come true."""
+"""Wakes tasks that wait for a condition."""
 
 import asyncio
 from collections.abc import Callable
 
 
 class Signal:
-    """Wakes the tasks that wait for conditions which other code changes."""
+    """Lets tasks wait for conditions that other code changes."""
 
     def __init__(self) -> None:
         self._changed = asyncio.Event()
 
     def notify(self) -> None:
-        """What `wait_until` waits for may have come true."""
+        """Make the waiting tasks check their conditions again."""
         self._changed.set()
 
     async def wait_until(self, is_true: Callable[[], bool]) -> None:
-        """Return at once if `is_true()`, else after the first `notify` that finds it true."""
+        """Return at once if `is_true()`, else at the first `notify` at which it is."""
         while not is_true():
             self._changed.clear()
             await self._changed.wait()

@@ -1,4 +1,4 @@
-"""Background work of the server: every task has an owner, and one that fails takes nothing else with it."""
+"""Runs the background tasks of the server, so that each has an owner and a failed one affects no other."""
 
 import asyncio
 import logging
@@ -8,11 +8,11 @@ from typing import Any
 logger = logging.getLogger(__name__)
 
 FIRST_RESTART_S = 1.0
-"""How long after its failure kept work is started again; twice as long after each further failure in a row."""
+"""Seconds before a failed task of `keep` restarts; doubled after each further failure in a row."""
 MAX_RESTARTS = 6
-"""Failures in a row after which kept work is given up."""
+"""Restarts in a row of a task of `keep`; after one more failure it is given up."""
 STEADY_S = 60.0
-"""Kept work that ran for so long before it failed is at its first failure again."""
+"""Seconds of running after which the next failure of a task of `keep` counts as its first."""
 
 
 class Supervisor:
@@ -40,12 +40,12 @@ class Supervisor:
 
     @property
     def problems(self) -> list[str]:
-        """What does not run and will not run again, in words; empty while all is well."""
+        """A sentence for each task that was given up, or if the block has ended; empty while all is well."""
         stopped = [] if self._is_running else ["Background work has ended."]
         return stopped + [f"{name} has failed for good: {why}." for name, why in self._given_up.items()]
 
     def spawn(self, work: Coroutine[Any, Any, None], name: str) -> asyncio.Task[None]:
-        """Start a task; raises `RuntimeError`, and starts nothing, outside of the block."""
+        """Start a task; outside of the block, raise `RuntimeError` and do not start it."""
         if not self._is_running:
             work.close()
             raise RuntimeError(f"{name} cannot start: background work has ended.")
@@ -55,7 +55,7 @@ class Supervisor:
         return task
 
     def keep(self, work: Callable[[], Coroutine[Any, Any, None]], name: str) -> None:
-        """Start a task that is meant to run as long as the block, and start it again when it ends or fails."""
+        """Start a task that runs as long as the block, and restart it when it ends or fails."""
         self.spawn(self._keep(work, name), name)
 
     async def _keep(self, work: Callable[[], Coroutine[Any, Any, None]], name: str) -> None:

@@ -1,1 +1,1 @@
-"""Who may do what: authentication, client secrets, admission, and how a session begins."""
+"""Decides who may do what: authentication, client secrets, admission, and the session that a client opens."""

@@ -1,4 +1,4 @@
-"""Limits how many sessions and requests run at once, in all and per API key. No waiting and no clock."""
+"""Limits how many sessions and requests run at once, in total and per API key. Uses no clock and never waits."""
 
 import math
 from collections import Counter
@@ -11,14 +11,17 @@ from streamsrv.access.refusal import Refusal
 from streamsrv.inference.load import Load
 
 FULL_RETRY_S = 5
-"""Retry-After of a session refused because all places are taken. When one becomes free is unknown."""
+"""Retry-After, in seconds, of a session refused because all places are taken. A guess: when one is free is unknown."""
 REQUEST_RETRY_S = 2
-"""Retry-After of a refused request; requests are shorter than sessions."""
+"""Retry-After, in seconds, of a refused REST request, which takes less time than a session."""
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """How many may go on at once; for one key (with its client secrets) None is as many as for all."""
+    """How many sessions and requests may run at once.
+
+    The limits per key count its client secrets; None: no limit of its own.
+    """
 
     max_sessions: int
     max_requests: int
@@ -27,7 +30,7 @@ class Limits:
 
 
 class Place:
-    """One of the places of a server. It is given back once, however often and by whom it is left."""
+    """One taken place of a server. Only the first `leave` gives it back."""
 
     def __init__(self, counted: "_Counted", key_id: str) -> None:
         self._counted = counted
@@ -48,7 +51,7 @@ class Place:
 
 
 class Admission:
-    """The places of a server. `load` refuses sessions as well where it is given."""
+    """Hands out the places of a server. With a `load`, a busy server refuses sessions, too."""
 
     def __init__(self, limits: Limits, load: Load | None) -> None:
         self._limits = limits
@@ -58,12 +61,12 @@ class Admission:
 
     @property
     def sessions(self) -> int:
-        """Sessions that go on, and those that are about to begin."""
+        """The number of sessions that run or are about to begin."""
         return self._sessions.total
 
     @property
     def sessions_begun(self) -> int:
-        """How many places for sessions were taken since the start of the server."""
+        """The number of session places taken since the start of the server."""
         return self._sessions.taken
 
     @property
@@ -72,17 +75,17 @@ class Admission:
 
     @property
     def has_room(self) -> bool:
-        """Whether one more session leaves those there are as quick as they are."""
+        """Whether one more session would fit without slowing the others."""
         return self.sessions < self._limits.max_sessions and (self._load is None or self._load.has_room(self.sessions))
 
     def is_measuring(self, principal: Principal) -> bool:
-        """Whether a session is refused only because those that began just now are not measured yet."""
+        """Whether a session would be refused only because the newest sessions are not measured yet."""
         if self._load is None or self.sessions >= self._limits.max_sessions or self._is_key_full(principal):
             return False
         return not self._load.has_room(self.sessions) and self._load.is_measuring(self.sessions)
 
     def check_session(self, principal: Principal) -> None:
-        """Raises `Refusal` if there is no place for a session of `principal`, for longer than a moment."""
+        """Raise `Refusal` if `principal` cannot have a session; not if a measurement is about to decide that."""
         sessions, limits = self.sessions, self._limits
         if sessions >= limits.max_sessions:
             message = f"All {limits.max_sessions} sessions of this server are in use."
@@ -94,14 +97,14 @@ class Admission:
             raise self._busy(self._load)
 
     def take_session(self, principal: Principal) -> Place:
-        """A place for a session; raises `Refusal`."""
+        """Take a place for a session; raises `Refusal`."""
         self.check_session(principal)
         if self._load is not None and not self._load.has_room(self.sessions):
             raise self._busy(self._load)
         return Place(self._sessions, principal.key_id)
 
     def check_request(self, principal: Principal) -> None:
-        """Raises `Refusal` if there is no place for a REST request of `principal` now."""
+        """Raise `Refusal` if there is no place for a REST request of `principal` now."""
         limits, per_key = self._limits, self._limits.max_requests_per_key
         if self.requests >= limits.max_requests:
             message = f"All {limits.max_requests} places for requests of this server are taken."
@@ -111,7 +114,7 @@ class Admission:
             raise Refusal(429, "request_limit_reached", message, retry_after_s=REQUEST_RETRY_S)
 
     def take_request(self, principal: Principal) -> Place:
-        """A place for a REST request that takes time; raises `Refusal`."""
+        """Take a place for a REST request that takes time; raises `Refusal`."""
         self.check_request(principal)
         return Place(self._requests, principal.key_id)
 
@@ -126,7 +129,7 @@ class Admission:
 
 
 class _Counted:
-    """How many places are taken, in all and by key."""
+    """Counts the taken places, in total and per key."""
 
     def __init__(self) -> None:
         self.total = 0

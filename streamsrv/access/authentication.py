@@ -1,4 +1,4 @@
-"""Checks keys, client secrets and web origins before anything else is done for a client."""
+"""Checks keys, client secrets and web origins before the server does anything else for a client."""
 
 import hmac
 import time
@@ -14,7 +14,7 @@ from streamsrv.config import Settings, is_loopback
 from streamsrv.log_context import log_as
 
 KEY_SUBPROTOCOL = "openai-insecure-api-key."
-"""Prefix of the WebSocket subprotocol in which browsers carry the key: they cannot set headers."""
+"""Prefix of the WebSocket subprotocol in which browsers send the key, because they cannot set headers."""
 
 
 def offered_subprotocols(connection: HTTPConnection) -> list[str]:
@@ -23,7 +23,7 @@ def offered_subprotocols(connection: HTTPConnection) -> list[str]:
 
 
 def presented_key(connection: HTTPConnection) -> str | None:
-    """The key of a client: bearer token, browser subprotocol or `api-key` header, in this order."""
+    """Return the key of a client: its bearer token, browser subprotocol or `api-key` header, in this order."""
     scheme, _, token = connection.headers.get("authorization", "").partition(" ")
     if scheme.lower() == "bearer" and token:
         return token.strip()
@@ -34,7 +34,7 @@ def presented_key(connection: HTTPConnection) -> str | None:
 
 
 def identify(connection: HTTPConnection, authenticate: Callable[[HTTPConnection], Principal]) -> Principal:
-    """The principal of a connection, which carries it from now on as `state.principal`, as does the log.
+    """Return the principal of a connection, and store it as `state.principal` and in the log context.
 
     `authenticate` is a method of `Authentication`. Raises `Refusal`.
     """
@@ -45,11 +45,10 @@ def identify(connection: HTTPConnection, authenticate: Callable[[HTTPConnection]
 
 
 class Authentication:
-    """Tells who a connection comes from; each method raises `Refusal` for a client that may not do what it names.
+    """Finds the principal of a connection. Each method raises `Refusal` if the client may not do what it names.
 
-    Clients of a server without keys are trusted if they reach loopback, but not any page that a browser on this machine
-    has open: the page must come from this server (its `Host` a loopback name, which also stops DNS rebinding) or be of
-    an allowed origin.
+    A server without keys trusts every client on loopback, but not every page in a browser on this machine. A page must
+    come from this server (with a loopback name as `Host`, which also stops DNS rebinding) or from an allowed origin.
     """
 
     def __init__(self, settings: Settings, client_secrets: ClientSecrets) -> None:
@@ -57,13 +56,13 @@ class Authentication:
         self._client_secrets = client_secrets
 
     def for_request(self, connection: HTTPConnection) -> Principal:
-        """For everything that needs an API key."""
+        """Authenticate a request that needs an API key."""
         principal = self._of_key(connection)
         self._check_page(connection)
         return principal
 
     def for_session(self, connection: HTTPConnection) -> Principal:
-        """For a client that opens a session, for which a client secret is enough. The secret stays unused."""
+        """Authenticate a client that opens a session: a client secret is enough, and is not used up yet."""
         secret = self._secret(connection)
         if secret is None:
             return self.for_request(connection)
@@ -72,7 +71,7 @@ class Authentication:
         return Principal(grant.key_id, grant)
 
     def for_call(self, connection: HTTPConnection) -> Principal:
-        """For a client that controls a call, for which the secret that opened the call is enough: used, or expired."""
+        """Authenticate a client that controls a call: the secret that opened it is enough, even used or expired."""
         secret = self._secret(connection)
         grant = self._client_secrets.identify(secret) if secret is not None and self._settings.api_keys else None
         if grant is None:
@@ -81,7 +80,7 @@ class Authentication:
         return Principal(grant.key_id, grant)
 
     def for_caption_reader(self, connection: HTTPConnection) -> Principal:
-        """For a client that reads captions; on a server with keys that are public, anybody."""
+        """Authenticate a client that reads captions; with `captions_public`, anybody may read them."""
         settings = self._settings
         return PUBLIC if settings.captions_public and settings.api_keys else self.for_request(connection)
 
@@ -93,11 +92,11 @@ class Authentication:
             return Principal(key_id(key))
         message = "Incorrect or missing API key."
         if self._secret(connection) is not None:
-            message = "A client secret opens a realtime session and nothing else; here an API key is needed."
+            message = "A client secret only opens a realtime session; this request needs an API key."
         raise Refusal(401, "invalid_api_key", message)
 
     def _secret(self, connection: HTTPConnection) -> str | None:
-        """The client secret of a client, valid or not; None for a client with a key of the server or with none."""
+        """Return the client secret that a client sent, valid or not; None if it sent an API key or nothing."""
         key = presented_key(connection)
         return key if key is not None and key.startswith(PREFIX) and not self._is_known(key) else None
 
@@ -110,22 +109,24 @@ class Authentication:
         if not self._settings.api_keys:
             host = _split(f"//{connection.headers.get('host', '')}").hostname or ""
             if not is_loopback(host):
-                raise Refusal(403, "forbidden", f"This server has no key and serves loopback only, not '{host}'.")
+                message = f"This server has no API keys, so it serves loopback only, not the host '{host}'."
+                raise Refusal(403, "forbidden", message)
         origin = connection.headers.get("origin")
         if origin is not None and not self._origin_allowed(origin, connection):
-            raise Refusal(403, "origin_not_allowed", f"Pages of the origin '{origin}' may not connect.")
+            message = f"Pages of the origin '{origin}' may not connect, unless allowed_origins has it."
+            raise Refusal(403, "origin_not_allowed", message)
 
     def _origin_allowed(self, origin: str, connection: HTTPConnection) -> bool:
         allowed = self._settings.allowed_origins
         if origin in allowed or "*" in allowed:
             return True
         if self._settings.api_keys and not allowed:
-            return True  # the key is the authority, and it is not ambient as a cookie is
+            return True  # a page must know the key: browsers do not add it by themselves, as they add cookies
         return _split(origin).netloc == connection.headers.get("host")
 
 
 def _split(url: str) -> SplitResult:
-    """The parts of a URL; all are empty if it is malformed."""
+    """Return the parts of a URL; all are empty if the URL is malformed."""
     try:
         return urlsplit(url)
     except ValueError:

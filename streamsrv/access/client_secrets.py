@@ -1,6 +1,6 @@
-"""Client secrets: what an application's server gives a browser so that it can open one session without the real key.
+"""Client secrets: an application's server gives one to a browser, which opens one session with it, without the API key.
 
-Pure: the time is passed in, in whole Unix seconds.
+Pure: the caller passes the time in whole Unix seconds.
 Source: the OpenAI Realtime GA schema (`POST /realtime/client_secrets`).
 """
 
@@ -18,25 +18,25 @@ from streamsrv.access.refusal import Refusal
 from streamsrv.protocol.session_object import Session
 
 PREFIX = "ek_"
-"""Stock browser clients insist on it."""
+"""Prefix of every client secret; stock browser clients refuse others."""
 MAX_SECRET_CHARS = 4000
-"""The longest secret. It travels in one header line, of which servers and proxies take 8 KiB."""
+"""Characters of the longest secret: it must fit in one header line of the length that servers and proxies accept."""
 MAX_KEPT_BYTES = 64 * 1024 * 1024
-"""Compressed sessions that are too large for a secret and wait here for it; with more, no such secret is made."""
+"""Bytes of compressed sessions that the server keeps because they do not fit in their secret."""
 MAX_USED = 100_000
-"""Used secrets that have not expired yet; with more, none is taken until some have."""
+"""Used secrets to remember until they expire; while there are so many, no further secret is accepted."""
 _SIGNATURE_BYTES = hashlib.sha256().digest_size
 
 
 class UnusableSecret(Refusal):
-    """A secret opens no session (any more); `message` says why and what to do."""
+    """A secret does not open a session, or no longer; `message` says why and what to do."""
 
     def __init__(self, code: str, message: str) -> None:
         super().__init__(401, code, message)
 
 
 class NoRoomForSecrets(Refusal):
-    """The server can remember no more secrets for now."""
+    """The server cannot remember more secrets for now."""
 
     def __init__(self, message: str) -> None:
         super().__init__(503, "too_many_client_secrets", message, retry_after_s=60)
@@ -48,14 +48,14 @@ class _Claims(Struct, array_like=True):
     key_id: str
     caption_rooms: list[str]
     session: Session | None
-    """None: it is kept by the server."""
+    """The session of the secret; None: the server keeps it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Grant:
-    """What a secret of this server allows.
+    """What a client secret of this server allows.
 
-    `key_id`: the fingerprint of the API key that made it. `caption_rooms`: those its session may speak in.
+    `key_id`: the fingerprint of the API key that made it. `caption_rooms`: the rooms in which its session may speak.
     """
 
     session_id: str
@@ -63,26 +63,25 @@ class Grant:
     caption_rooms: frozenset[str]
     expires_at_s: int
     carried: Session | None = field(repr=False)
-    """None: the server keeps the session."""
+    """The session that the secret carries; None: the server keeps it."""
 
 
 class ClientSecrets:
-    """Makes secrets and takes each once.
+    """Makes client secrets and accepts each one once.
 
-    A secret is signed with `key` and carries its session, so it also opens one at another process that has the same
-    key, or at this one after a restart. What is known of one process only: which secrets were used, and sessions that
-    are too large to be carried.
+    A secret is signed with `key` and carries its session, so it also works at another process with the same key, and
+    after a restart. Only this process knows which secrets were used, and the sessions that are too large for a secret.
     """
 
     def __init__(self, key: bytes) -> None:
         self._key = key
-        self._used: dict[str, int] = {}  # by session id, as below: when the secret expires
-        self._kept: dict[str, tuple[int, bytes]] = {}
+        self._used: dict[str, int] = {}  # Unix seconds of expiry by session id
+        self._kept: dict[str, tuple[int, bytes]] = {}  # expiry and compressed session by session id
 
     def make(self, session: Session, *, key_id: str, expires_at_s: int, now_s: int) -> str:
-        """The secret that opens this session; raises `NoRoomForSecrets` if it is one large session too many.
+        """Make a secret that opens this session; raises `NoRoomForSecrets` if the server cannot keep a large session.
 
-        The session may speak in the caption room that it names here, and in no other.
+        The session may speak only in the caption room that it names here.
         """
         rooms = [session.captions.room] if session.captions is not None else []
         claims = _Claims(session.id, expires_at_s, key_id, rooms, session)
@@ -93,7 +92,7 @@ class ClientSecrets:
         return self._sign(msgspec.structs.replace(claims, session=None))
 
     def identify(self, secret: str) -> Grant | None:
-        """The grant of a secret that this server made, be it used or expired; None for anything else."""
+        """Return the grant of a secret of this server, even a used or expired one; None for any other text."""
         claims = self._verify(secret)
         if claims is None:
             return None
@@ -101,16 +100,16 @@ class ClientSecrets:
         return Grant(claims.session_id, claims.key_id, rooms, claims.expires_at_s, claims.session)
 
     def check(self, secret: str, now_s: int) -> Grant:
-        """The grant of a secret, which stays unused; raises `UnusableSecret` if the secret opens no session."""
+        """Return the grant of a secret without using it up; raises `UnusableSecret` if it does not open a session."""
         grant = self.identify(secret)
         if grant is None:
-            message = "This client secret is not of this server, or the server was restarted since. Ask for a new one."
+            message = "This server did not make this client secret, or was restarted since. Ask for a new one."
             raise UnusableSecret("invalid_api_key", message)
         self._check_unused(grant, now_s)
         return grant
 
     def peek(self, grant: Grant, now_s: int) -> Session:
-        """The session that a grant opens. The secret stays unused; raises `UnusableSecret`."""
+        """Return the session that a grant opens, without using the secret up; raises `UnusableSecret`."""
         self._check_unused(grant, now_s)
         if grant.carried is not None:
             return grant.carried
@@ -123,7 +122,7 @@ class ClientSecrets:
         if len(self._used) >= MAX_USED:
             _drop(self._used, (name for name, expires_at_s in self._used.items() if expires_at_s <= now_s))
         if len(self._used) >= MAX_USED:
-            raise NoRoomForSecrets("Too many client secrets were used at this server. Try again in some minutes.")
+            raise NoRoomForSecrets("Too many client secrets were used on this server. Try again in a few minutes.")
         self._used[grant.session_id] = grant.expires_at_s
         self._kept.pop(grant.session_id, None)
 
@@ -132,7 +131,7 @@ class ClientSecrets:
             message = f"This client secret expired {now_s - grant.expires_at_s} seconds ago. Ask for a new one."
             raise UnusableSecret("client_secret_expired", message)
         if grant.session_id in self._used:
-            message = "This client secret was used before: it opens one session only. Ask for a new one."
+            message = "This client secret was used before, and a secret opens one session only. Ask for a new one."
             raise UnusableSecret("client_secret_used", message)
         if grant.carried is None and grant.session_id not in self._kept:
             message = "The server was restarted since it made this client secret. Ask for a new one."
@@ -143,19 +142,19 @@ class ClientSecrets:
         packed = zlib.compress(msgspec.json.encode(session))
         if sum(len(held) for _, held in self._kept.values()) + len(packed) > MAX_KEPT_BYTES:
             raise NoRoomForSecrets(
-                "Too many client secrets with large sessions wait to be used. Ask for one with a smaller session, and "
-                "send the rest with session.update."
+                "Too many client secrets with large sessions are unused. Ask for one with a smaller session, and send "
+                "the rest with session.update."
             )
         self._kept[session.id] = (expires_at_s, packed)
 
     def _sign(self, claims: _Claims) -> str:
         packed = zlib.compress(msgspec.json.encode(claims))
-        # Without padding every character may stand in the name of a WebSocket subprotocol.
+        # Without padding, all characters are allowed in the name of a WebSocket subprotocol.
         text = base64.urlsafe_b64encode(self._signature(packed) + packed).decode().rstrip("=")
         return PREFIX + text
 
     def _verify(self, secret: str) -> _Claims | None:
-        """The claims of a secret, or None if this server did not sign it. Checks the signature before unpacking."""
+        """Check the signature, then unpack the claims; None if this server did not sign the secret."""
         if len(secret) > MAX_SECRET_CHARS:
             return None
         text = secret.removeprefix(PREFIX)
@@ -168,7 +167,7 @@ class ClientSecrets:
             return None
         try:
             return msgspec.json.decode(zlib.decompress(packed), type=_Claims)
-        except msgspec.DecodeError:  # of an earlier release, whose sessions had other fields
+        except msgspec.DecodeError:  # made by another release, whose sessions have other fields
             return None
 
     def _signature(self, packed: bytes) -> bytes:

@@ -1,4 +1,4 @@
-"""The session that a client asks for, whatever its transport: by a client secret, or by what the request says."""
+"""Builds the session that a client requests, on any transport: from its client secret or from its request."""
 
 import time
 from collections.abc import Mapping
@@ -17,7 +17,7 @@ from streamsrv.protocol.session_update import update_session
 
 
 class Opening:
-    """Makes the sessions of one server. `default_model` is the model of sessions that name none."""
+    """Builds the sessions of one server. `default_model` is for sessions that do not name a model."""
 
     def __init__(
         self, settings: Settings, client_secrets: ClientSecrets, default_model: str, capabilities: Capabilities
@@ -28,7 +28,7 @@ class Opening:
         self._default_model = default_model
 
     def new(self, given: dict[str, Any]) -> Session:
-        """A session with the server's defaults and what a client gave; raises `ProtocolError`."""
+        """Build a session from the server's defaults and the client's fields; raises `ProtocolError`."""
         match given.get("type", "realtime"):
             case "transcription":
                 session = transcription_session(new_id("sess"))
@@ -41,9 +41,9 @@ class Opening:
         return begin_now(self._capabilities.fit(update_session(session, given)), self._settings)
 
     def requested(self, principal: Principal, query: Mapping[str, str], given: dict[str, Any] | None = None) -> Session:
-        """The session that a client asks for with its secret or with its query; `given` goes on top.
+        """Build the session that a client requests with its secret or its query; fields in `given` override it.
 
-        A secret stays unused until `redeem`. Raises `ProtocolError`.
+        The secret is not used up before `redeem`. Raises `ProtocolError`.
         """
         given = given or {}
         if principal.grant is not None:
@@ -64,23 +64,23 @@ class Opening:
         return update_session(session, {"streamsrv": asked}, caption_rooms=principal.caption_rooms)
 
     def redeem(self, principal: Principal) -> None:
-        """Use up the secret of a client, if it came with one: the last step before its session begins.
+        """Use up the client secret, if the client sent one. Do this last, just before the session begins.
 
-        Raises `UnusableSecret`: another client may have used it since it was looked at.
+        Raises `UnusableSecret`, because another client may have used the secret in the meantime.
         """
         if principal.grant is not None:
             self._client_secrets.redeem(principal.grant, int(time.time()))
 
 
 def max_session_ms(session: Session, settings: Settings) -> int:
-    """How long the session may last; 0: for ever."""
+    """Return how long the session may last; 0: no limit."""
     is_transcription = session.type == "transcription"
     minutes = settings.max_transcription_minutes if is_transcription else settings.max_session_minutes
     return round(minutes * 60_000)
 
 
 def begin_now(session: Session, settings: Settings) -> Session:
-    """The session with the `expires_at` that it has if it begins now."""
+    """Return the session with its `expires_at` set as if it begins now."""
     limit_ms = max_session_ms(session, settings)
     expires_at: int | UnsetType = int(time.time()) + limit_ms // 1000 if limit_ms else UNSET
     return structs.replace(session, expires_at=expires_at)

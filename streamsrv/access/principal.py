@@ -1,4 +1,4 @@
-"""Who a request or a session acts for. Pure."""
+"""The principal that a request or a session acts for. Pure."""
 
 from dataclasses import dataclass
 from hashlib import sha256
@@ -7,16 +7,16 @@ from streamsrv.access.client_secrets import Grant
 
 
 def key_id(key: str) -> str:
-    """A short fingerprint that names an API key in logs and limits without giving it away."""
+    """Return a short fingerprint that names an API key in logs and limits without revealing the key."""
     return f"key_{sha256(key.encode()).hexdigest()[:8]}"
 
 
 @dataclass(frozen=True, slots=True)
 class Principal:
-    """Who came in, from authentication on.
+    """The client that was authenticated.
 
-    `key_id`: the fingerprint of the API key, or of the key that made the client secret. Limits per key count by it.
-    `grant`: what the client secret allows; None for a client that came with an API key or needs none.
+    `key_id`: the fingerprint of the API key, or of the key that made the client secret; limits per key use it.
+    `grant`: what the client secret allows; None for a client with an API key, or that needs no key.
     """
 
     key_id: str
@@ -24,16 +24,16 @@ class Principal:
 
     @property
     def secret_id(self) -> str | None:
-        """Names the client secret; it is also the id of the session that the secret opens."""
+        """The name of the client secret, which is also the id of the session it opens; None without a secret."""
         return self.grant.session_id if self.grant is not None else None
 
     @property
     def caption_rooms(self) -> frozenset[str] | None:
-        """The caption rooms it may speak in; None: all."""
+        """The caption rooms in which the client may speak; None: all rooms."""
         return self.grant.caption_rooms if self.grant is not None else None
 
     def may_reach(self, opener: "Principal") -> bool:
-        """Whether it may control a call that `opener` opened: with an API key any call, with a secret its own."""
+        """Whether the client may control a call of `opener`: with an API key any call, with a secret only its own."""
         return self.secret_id is None or self.secret_id == opener.secret_id
 
     def __str__(self) -> str:
@@ -41,6 +41,6 @@ class Principal:
 
 
 LOOPBACK = Principal("loopback")
-"""Clients of a server without keys: they are on the same machine, and are trusted."""
+"""The principal of all clients of a server without keys: they are on the same machine and are trusted."""
 PUBLIC = Principal("public")
-"""Readers of captions that are public. It may read and do nothing else."""
+"""The principal of readers of public captions, who may do nothing else."""

@@ -1,12 +1,12 @@
-"""Why a client is turned away. Plain data: `http/` makes a response of it."""
+"""The error for a client that is turned away. Plain data: `http/` turns it into a response."""
 
 from streamsrv.protocol.errors import ProtocolError
 
 
 class Refusal(ProtocolError):
-    """A request or session is not let in.
+    """A request or session is not admitted.
 
-    `status` is the HTTP status; `retry_after_s` says when it is worth to try again, None where trying again is useless.
+    `status` is the HTTP status. `retry_after_s` is when to try again; None if trying again is useless.
     """
 
     def __init__(

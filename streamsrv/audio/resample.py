@@ -1,4 +1,4 @@
-"""Streaming sample-rate conversion of mono PCM."""
+"""Converts the sample rate of mono PCM streams."""
 
 import math
 from functools import cache
@@ -13,10 +13,9 @@ from streamsrv.audio.pcm import FULL_SCALE
 class StreamResampler:
     """Converts one stream of mono int16 PCM from `from_rate` to `to_rate` Hz, chunk by chunk.
 
-    The rates of the wire and of most models are small multiples of 8 kHz: `_Polyphase` converts between those, and
-    libswresample (as it comes with PyAV) the rest. Both hold back 1 to 3 ms, which every turn waits for; soxr's filter
-    holds back 10 ms from 24 to 16 kHz, and up to 114 ms in blocks. Neither dithers: the same audio always gives the
-    same result.
+    `_Polyphase` converts between the rates of the wire and of most models, which are small multiples of 8 kHz, and
+    libswresample (part of PyAV) converts the others. Both hold back a few ms of audio at most, because every turn waits
+    for it; soxr holds back much more. Neither adds dither, so the same audio always gives the same result.
     """
 
     def __init__(self, from_rate: int, to_rate: int) -> None:
@@ -29,10 +28,10 @@ class StreamResampler:
             self._converter = _Polyphase(up, down)
 
     def process(self, pcm: NDArray[np.int16], last: bool = False) -> NDArray[np.int16]:
-        """Return what is ready after `pcm` (any length); with `last` also all that was held back.
+        """Convert `pcm` (any length) and return the samples that are ready; with `last` also those that were held back.
 
-        The output of a whole stream is as long as its input, to within one sample. After `last` the resampler is ready
-        for another stream. Equal rates give `pcm` itself.
+        The output of a whole stream is as long as its input, to within one sample. After `last` the resampler can
+        convert another stream. If the rates are equal, returns `pcm` itself.
         """
         return pcm if self._converter is None else self._converter.process(pcm, last)
 
@@ -59,19 +58,20 @@ class _Swresample:
 
 
 _MAX_FACTOR = 3
+"""Largest `up` or `down` that `_Polyphase` converts."""
 _BLOCK = 4
-"""Blocks of 4 times `down` samples become 4 times `up`: 0.5 ms at the rates of the wire."""
+"""A block of `_BLOCK * down` input samples becomes one of `_BLOCK * up` output samples."""
 _ZERO_CROSSINGS = 20
-"""Of the filter, to each side: 1.25 ms from 24 to 16 kHz, where 7 kHz loses 0.3 dB and 8.5 kHz 77 dB."""
+"""Zero crossings of the filter's impulse response on each side: more make it steeper and slower."""
 _KAISER_BETA = 7.0
+"""Shape of the Kaiser window of the filter: larger values attenuate aliases more."""
 
 
 class _Polyphase:
-    """Resamples by `up / down`: a block of input times a matrix is a block of output.
+    """Resamples by `up / down`, by multiplying each block of input with a matrix.
 
-    A session's microphone needs this 31 times a second: it takes 10 us for 32 ms from 24 to 16 kHz, libswresample 22,
-    a quarter of what an idle session cost. In double precision, so that rounding does not depend on how the stream was
-    cut.
+    It is faster than libswresample, which counts because it runs for every frame of every microphone. It computes in
+    double precision, so that the result does not depend on how the stream is cut.
     """
 
     def __init__(self, up: int, down: int) -> None:
@@ -84,7 +84,7 @@ class _Polyphase:
 
     def _start(self) -> None:
         self._waiting = np.zeros(self._before)
-        self._due = 0  # samples of input, in units of 1 / down samples of output, that no output stands for yet
+        self._due = 0  # length of output still to come for the input so far, in units of 1 / `down` samples
 
     def process(self, pcm: NDArray[np.int16], last: bool) -> NDArray[np.int16]:
         ending = [np.zeros(self._before + self._step)] if last else []
@@ -107,9 +107,12 @@ class _Polyphase:
 
 @cache
 def _matrix(up: int, down: int) -> NDArray[np.float64]:
-    """What each sample of a block of output takes from each sample of input, from those before to those after it."""
+    """Return the filter matrix: the weight of each input sample (row) in each output sample (column) of a block.
+
+    The rows include the input samples before and after the block that the filter reaches.
+    """
     factor = max(up, down)
-    reach = _ZERO_CROSSINGS * factor  # in samples at `up` times the rate of the input
+    reach = _ZERO_CROSSINGS * factor  # in samples at `up` times the input rate
     before = -(-reach // up)
     inputs = np.arange(-before, _BLOCK * down + before) * up
     outputs = np.arange(_BLOCK * up) * down

@@ -1,4 +1,4 @@
-"""`streamsrv conformance`: check any server of the OpenAI Realtime protocol."""
+"""`streamsrv conformance`: checks any server of the OpenAI Realtime protocol."""
 
 from typing import Annotated
 
@@ -20,8 +20,8 @@ def conformance(
 ) -> None:
     """Check that a server speaks the OpenAI Realtime protocol: this one, OpenAI's, or any other.
 
-    Ends with status 1 if a check failed, and with 2 if the server cannot be reached. A paid server charges for about 45
-    short sessions, half of them with an answer.
+    The exit status is 1 if a check failed, and 2 if the server cannot be reached. A paid server charges for a short
+    session for each check, and about half of them have an answer.
     """
     import asyncio
     import json

@@ -14,20 +14,23 @@ from websockets.exceptions import InvalidHandshake, WebSocketException
 
 from streamsrv.audio.rates import PCM_RATE_HZ
 
-CHUNK = PCM_RATE_HZ // 50
-AUDIBLE = 0.05
-"""Level, relative to the loudest 20 ms of the recording, from which a chunk counts as voiced."""
+CHUNK_SAMPLES = PCM_RATE_HZ // 50
+MIN_VOICED_LEVEL = 0.05
+"""Level from which a chunk counts as voiced, relative to the loudest chunk of the recording."""
 
 _encode = msgspec.json.Encoder().encode
 
 
 class ConversationFailed(Exception):
-    """The server could not be reached, refused us or reported an error."""
+    """The server could not be reached, refused the connection or reported an error."""
 
 
 @dataclass(slots=True)
 class Turn:
-    """What was said and heard; `latency_ms` from the last voiced sample sent to the first sample of the reply."""
+    """Both transcripts and the audio of the reply, mono at 24 kHz.
+
+    `latency_ms`: from the last voiced chunk that was sent to the first audio of the reply; None without a reply.
+    """
 
     said: str = ""
     reply: str = ""
@@ -36,7 +39,10 @@ class Turn:
 
 
 async def converse(url: str, pcm: NDArray[np.int16], *, key: str = "", patience_s: float = 30.0) -> Turn:
-    """Speak mono 24 kHz PCM to the server at the pace of a microphone, then silence until the reply is complete."""
+    """Send mono 24 kHz PCM to the server in real time, then silence until the reply is complete.
+
+    Raises `ConversationFailed`. After `patience_s` without a complete reply, returns what was heard so far.
+    """
     headers = {"Authorization": f"Bearer {key}"} if key else {}
     try:
         async with connect(url, additional_headers=headers, max_size=None, compression=None) as server:
@@ -63,7 +69,7 @@ class _Client:
             async with asyncio.timeout(len(self._pcm) / PCM_RATE_HZ + self._patience_s):
                 await self._listen()
         except TimeoutError:
-            pass  # the turn tells what was heard until now
+            pass  # the turn holds what was heard so far
         finally:
             microphone.cancel()
             await asyncio.gather(microphone, return_exceptions=True)
@@ -71,15 +77,15 @@ class _Client:
         return self._turn
 
     async def _speak(self) -> None:
-        """The recording, then silence for as long as it takes, in 20 ms chunks on the beat of the clock."""
+        """Send the recording in real time, chunk by chunk, then silence until cancelled."""
         started, sent = time.monotonic(), 0
-        chunks = np.pad(self._pcm, (0, -len(self._pcm) % CHUNK)).reshape(-1, CHUNK)
+        chunks = np.pad(self._pcm, (0, -len(self._pcm) % CHUNK_SAMPLES)).reshape(-1, CHUNK_SAMPLES)
         levels = np.abs(chunks.astype(np.int32)).max(axis=1)
-        voiced = levels > AUDIBLE * max(int(levels.max(initial=1)), 1)
+        voiced = levels > MIN_VOICED_LEVEL * max(int(levels.max(initial=1)), 1)
         last_voiced = int(np.flatnonzero(voiced)[-1]) if voiced.any() else -1
-        silence = bytes(2 * CHUNK)
+        silence = bytes(2 * CHUNK_SAMPLES)
         while True:
-            await asyncio.sleep(max(0.0, started + sent * CHUNK / PCM_RATE_HZ - time.monotonic()))
+            await asyncio.sleep(max(0.0, started + sent * CHUNK_SAMPLES / PCM_RATE_HZ - time.monotonic()))
             audio = chunks[sent].astype("<i2").tobytes() if sent < len(chunks) else silence
             await self._send({"type": "input_audio_buffer.append", "audio": audio})
             if sent == last_voiced:
@@ -87,7 +93,7 @@ class _Client:
             sent += 1
 
     async def _listen(self) -> None:
-        """Until a reply is complete and nothing of the recording is left to be answered."""
+        """Read events until a reply that came after the end of the recording's speech is complete."""
         async for frame in self._server:
             event: dict[str, Any] = msgspec.json.decode(frame)
             match event["type"]:
@@ -104,7 +110,7 @@ class _Client:
                     if self._last_voiced_s:
                         return
                 case "error":
-                    raise ConversationFailed(f"the server says: {event['error']['message']}")
+                    raise ConversationFailed(f"the server reported an error: {event['error']['message']}")
                 case _:
                     pass
         raise ConversationFailed("the server closed the connection before it answered")

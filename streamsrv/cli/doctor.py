@@ -1,4 +1,4 @@
-"""`streamsrv doctor`: whether the default models can start on this machine, and what else is there."""
+"""`streamsrv doctor`: checks whether the default models can start on this machine, and reports what else is there."""
 
 import os
 import platform
@@ -18,13 +18,13 @@ if TYPE_CHECKING:
     from streamsrv.engines.weights import ModelStore
 
 DEFAULT_PORT = 8000
-MEMORY_BYTES = 1_000_000_000
-"""The default models need about half of it; the rest is for the system and the sessions."""
+MIN_MEMORY_BYTES = 1_000_000_000
+"""Memory for the default models, the system and the sessions."""
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One line of the report. `failed`: the default cannot start; `note`: worth knowing, stops nothing."""
+    """One line of the report. `failed`: the default models cannot start; `note`: worth knowing, but no obstacle."""
 
     state: Literal["ok", "note", "failed"]
     subject: str
@@ -61,7 +61,7 @@ def doctor(config: Config = None) -> None:
 
 
 def check_machine() -> list[Finding]:
-    """Python, cores and memory."""
+    """Report the Python version, the cores and the memory."""
     from rich.filesize import decimal
 
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
@@ -69,35 +69,36 @@ def check_machine() -> list[Finding]:
     return [
         Finding("ok", "Python", f"{platform.python_version()} on {platform.system()} {platform.machine()}"),
         Finding("ok", "cores", str(cores)),
-        Finding("ok" if memory >= MEMORY_BYTES else "note", "memory", decimal(memory)),
+        Finding("ok" if memory >= MIN_MEMORY_BYTES else "note", "memory", decimal(memory)),
     ]
 
 
 def check_model_folder(store: "ModelStore") -> Finding:
-    """Whether weights can be written, and how much room there is."""
+    """Check whether weights can be written, and how much space is free."""
     from rich.filesize import decimal
 
     existing = next(folder for folder in (store.folder, *store.folder.absolute().parents) if folder.exists())
     detail = f"{store.folder} ({decimal(shutil.disk_usage(existing).free)} free)"
     if not os.access(existing, os.W_OK):
-        return Finding("note", "model folder", f"{detail}: not writable, nothing can be pulled into it")
+        return Finding("note", "model folder", f"{detail}: not writable, so `streamsrv pull` cannot store weights")
     return Finding("ok", "model folder", detail)
 
 
 def check_port(port: int) -> Finding:
-    """Whether a server could listen on the port of the loopback interface."""
+    """Check whether a server could listen on the port on loopback."""
     with socket.socket() as probe:
-        # As servers do: connections that are still closing do not hold the port.
+        # As the server does, so that connections that are still closing do not count.
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind(("127.0.0.1", port))
         except OSError as error:
-            return Finding("note", f"port {port}", f"{error.strerror}: stop what listens there, or use another port")
+            detail = f"{error.strerror}: stop the program that listens there, or use another port"
+            return Finding("note", f"port {port}", detail)
     return Finding("ok", f"port {port}", "free")
 
 
 def check_extras(catalogue: "Catalogue") -> list[Finding]:
-    """For each extra of this package, which of the modules that WebRTC or its models need are installed."""
+    """Check for each extra of this package whether the modules that it provides are installed."""
     from importlib.metadata import packages_distributions, version
 
     from streamsrv.engines.readiness import is_installed
@@ -111,7 +112,7 @@ def check_extras(catalogue: "Catalogue") -> list[Finding]:
     for extra, required in modules.items():
         lacking = [module for module in required if not is_installed(module)]
         if lacking:
-            detail = f"no {', '.join(lacking)}: pip install 'streamsrv[{extra}]'"
+            detail = f"missing {', '.join(lacking)}: pip install 'streamsrv[{extra}]'"
             findings.append(Finding("note", f"extra {extra}", detail))
         else:
             names = [distributions[module][0] for module in required if module in distributions]
@@ -121,7 +122,7 @@ def check_extras(catalogue: "Catalogue") -> list[Finding]:
 
 
 def check_default_models(catalogue: "Catalogue", store: "ModelStore") -> list[Finding]:
-    """Whether each default model can be loaded, and those that a server starts without."""
+    """Check whether each default model can be loaded, and each optional one."""
     from streamsrv.engines.catalogue import DEFAULT_MODELS, OPTIONAL_MODELS
     from streamsrv.engines.readiness import needs
 
@@ -134,18 +135,18 @@ def check_default_models(catalogue: "Catalogue", store: "ModelStore") -> list[Fi
 
 
 def check_keys(catalogue: "Catalogue") -> list[Finding]:
-    """Which API keys of remote models are set; never their values."""
+    """Report which API keys of remote models are set, never their values."""
     variables = dict.fromkeys(entry.key_variable for entry in catalogue.entries() if entry.key_variable)
     return [
         Finding("ok", variable, "set")
         if os.environ.get(variable)
-        else Finding("note", variable, "not set (only its own models need it)")
+        else Finding("note", variable, "not set (only the models that use it need it)")
         for variable in variables
     ]
 
 
 def check_local_servers() -> list[Finding]:
-    """Language-model servers that answer on this machine."""
+    """Report the language-model servers that answer on this machine."""
     if find_spec("streamsrv.engines.llm.discovery") is None:
         return []
     discovery = import_module("streamsrv.engines.llm.discovery")

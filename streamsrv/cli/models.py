@@ -1,4 +1,4 @@
-"""`streamsrv models`: what can be run here, and what is missing for the rest."""
+"""`streamsrv models`: lists which models can run here, and what is missing for the others."""
 
 import json
 from typing import Annotated
@@ -12,7 +12,7 @@ def models(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
     config: Config = None,
 ) -> None:
-    """List the models of the catalogue with the state of each."""
+    """List the models of the catalogue with their states."""
     from streamsrv.cli.serve import read_settings
     from streamsrv.engines.readiness import needs
     from streamsrv.engines.weights import ModelStore

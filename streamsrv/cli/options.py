@@ -15,7 +15,7 @@ Config = Annotated[
 
 
 def open_catalogue(config: Path | None) -> "Catalogue":
-    """The catalogue with the models of the configuration file; ends the command with status 2 if that is wrong."""
+    """Load the catalogue with the models of the configuration file; exit with status 2 if the file is invalid."""
     from streamsrv.engines.catalogue import CatalogueError, load_catalogue
 
     here = Path("streamsrv.toml")

@@ -26,7 +26,7 @@ def pull(
     from streamsrv.engines.weights import ModelStore
 
     if names and every:
-        fail("name models, or give --all: not both")
+        fail("name models or give --all, not both")
     catalogue = open_catalogue(config)
     if every:
         names = [entry.name for entry in catalogue.entries() if entry.weights]
@@ -45,7 +45,7 @@ def pull(
 
 
 def _pull_one(entry: "ModelEntry", store: "ModelStore") -> bool:
-    """Fetch one model and say how it went; returns whether it can be loaded now."""
+    """Fetch one model and print the result; return whether it can be loaded now."""
     from rich.filesize import decimal
 
     from streamsrv.engines.readiness import needs
@@ -66,7 +66,7 @@ def _pull_one(entry: "ModelEntry", store: "ModelStore") -> bool:
 
 
 class _ProgressBar:
-    """A bar per file that comes from a hub, shown from its first byte on: pip draws its own for wheels."""
+    """Draws a bar for each file from a hub, from its first byte on; pip draws its own bars for wheels."""
 
     def __init__(self) -> None:
         self._progress: Progress | None = None

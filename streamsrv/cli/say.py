@@ -1,4 +1,4 @@
-"""`streamsrv say`: speak a text into a file, without a server."""
+"""`streamsrv say`: speaks a text into a file, without a server."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def say(
-    text: Annotated[str, typer.Argument(help="What to say.")],
+    text: Annotated[str, typer.Argument(help="Text to speak.")],
     output: Annotated[Path, typer.Option("-o", "--output", help="WAV file to write.")],
     synthesizer: Annotated[str | None, typer.Option(help="Speech synthesiser.", show_default="hibari")] = None,
     voice: Annotated[str, typer.Option(help="Voice of the synthesiser.", show_default="its default voice")] = "",
@@ -36,13 +36,13 @@ def say(
     except (EngineError, ValueError) as error:
         fail(str(error), status=1)
     if not len(pcm):
-        fail("There is nothing to say in this text.", status=1)
+        fail("This text has nothing that can be spoken.", status=1)
     write_wav(output, pcm, sample_rate)
     typer.echo(f"{output}: {len(pcm) / sample_rate:.1f} s of speech")
 
 
 async def _say(text: str, options: "SpeechOptions", settings: "Settings") -> "tuple[NDArray[np.int16], int]":
-    """Mono audio of the whole text, and its sample rate."""
+    """Return mono audio of the whole text, and its sample rate in Hz."""
     import numpy as np
 
     from streamsrv.core.answers.segmenter import Segmenter

@@ -1,4 +1,4 @@
-"""`streamsrv serve`: run the server."""
+"""`streamsrv serve`: runs the server."""
 
 import asyncio
 import contextlib
@@ -36,7 +36,7 @@ def serve(
 
 
 def read_settings(flags: dict[str, Any] | None = None) -> "Settings":
-    """Settings with the flags of a command on top; ends the command with a readable message if they are wrong."""
+    """Read the settings, which `flags` override; exit with a readable message if they are invalid."""
     from pydantic import ValidationError
 
     from streamsrv.config import Settings
@@ -56,7 +56,7 @@ def _run(settings: "Settings", log_level: str) -> None:
     handler = logging.StreamHandler()
     handler.addFilter(LogContext())
     logging.basicConfig(level=log_level.upper(), format=FORMAT, handlers=[handler])
-    logging.getLogger("httpx").setLevel(logging.WARNING)  # a line for each request at info
+    logging.getLogger("httpx").setLevel(logging.WARNING)  # it logs every request at info
     with contextlib.suppress(KeyboardInterrupt), asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(_serve(settings))
 
@@ -66,7 +66,7 @@ async def _serve(settings: "Settings") -> None:
     from streamsrv.server import Server, address, bind
 
     try:
-        # Before the models load: nobody should wait for them only to learn that the port is in use.
+        # Bind before the models load, so that a port in use is reported at once.
         listener = bind(settings.host, settings.port)
     except OSError as error:
         at = f"{settings.host} port {settings.port}"

@@ -1,4 +1,4 @@
-"""`streamsrv talk`: speak a file to a running server in real time, as a person at a microphone would."""
+"""`streamsrv talk`: speaks a file to a running server in real time, as a person at a microphone would."""
 
 from pathlib import Path
 from typing import Annotated
@@ -15,7 +15,7 @@ def talk(
     output: Annotated[Path | None, typer.Option("-o", "--output", help="Save the reply as a WAV file.")] = None,
     model: Annotated[str, typer.Option(help="Language model to ask for.", show_default="the server's")] = "",
     key: Annotated[str, typer.Option(envvar="STREAMSRV_KEY", help="API key, if the server wants one.")] = "",
-    patience: Annotated[float, typer.Option(help="Seconds to wait for the reply after the last sound.", min=1)] = 30.0,
+    patience: Annotated[float, typer.Option(help="Seconds to wait for the reply after the file.", min=1)] = 30.0,
 ) -> None:
     """Speak a file to a server in real time; print both transcripts and save the reply."""
     import asyncio

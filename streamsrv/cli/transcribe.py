@@ -1,4 +1,4 @@
-"""`streamsrv transcribe`: recognise the speech in a file, without a server."""
+"""`streamsrv transcribe`: recognises the speech in a file, without a server."""
 
 from contextlib import aclosing
 from pathlib import Path
@@ -34,7 +34,7 @@ def transcribe(
 
 
 async def _transcribe(pcm: "NDArray[np.int16]", settings: "Settings") -> None:
-    """Print mono 16 kHz audio utterance by utterance, each as soon as it is recognised."""
+    """Print the utterances of mono 16 kHz audio, each as soon as it is recognised."""
     from streamsrv.engines.asr.base import RecognitionOptions, Recognizer
     from streamsrv.engines.asr.recordings import recognize_recording
     from streamsrv.engines.startup import Loader

@@ -1,4 +1,4 @@
-"""Joins what many sessions want computed at about the same time into one call."""
+"""Joins items that many sessions want computed at about the same time into one call."""
 
 import asyncio
 from collections.abc import Callable, Sequence
@@ -9,24 +9,24 @@ from typing import Generic, TypeVar
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
-SPACING_S = 0.008
-"""Shortest time between two calls: what comes meanwhile shares the second one, as each call wakes two threads."""
+MIN_SPACING_S = 0.008
+"""Seconds between two calls. Items that come in between share the second call, because each call wakes threads."""
 MAX_ITEMS = 32
-"""Items in one call: more gain nothing, and each waits for all."""
+"""Items in one call: larger calls are not cheaper per item, and every item waits for the whole call."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Failed:
-    """In place of the result of an item for which `compute` raised."""
+    """Stands for the result of an item for which `compute` raised."""
 
     error: Exception
 
 
 class Batch(Generic[Item, Result]):
-    """Gathers items for `compute`, which returns a result for each, in order.
+    """Gathers items for `compute`, which returns a list with the result of each item, in order.
 
-    When it raises for several items it is called again for each of them, so that a bad one fails alone. `submit` starts
-    a call and returns the future of its result, or raises. For one event loop.
+    If `compute` raises for several items, it is called again for each item, so that a bad one fails alone. `submit`
+    starts a call and returns the future of its result, or raises. One `Batch` serves one event loop.
     """
 
     def __init__(
@@ -41,9 +41,9 @@ class Batch(Generic[Item, Result]):
         self._submitted_s = 0.0
 
     def add(self, item: Item) -> "asyncio.Future[Result]":
-        """The result of `item`, which waits for others only if the last call was less than `SPACING_S` ago."""
+        """Return the future result of `item`, which waits for others if the last call was under `MIN_SPACING_S` ago."""
         if not self._waiting:
-            self._loop.call_at(self._submitted_s + SPACING_S, self._send)
+            self._loop.call_at(self._submitted_s + MIN_SPACING_S, self._send)
         result: asyncio.Future[Result] = self._loop.create_future()
         self._waiting.append((item, result))
         return result
@@ -63,7 +63,7 @@ class Batch(Generic[Item, Result]):
 
 
 def _compute_apart(compute: Callable[[list[Item]], Sequence[Result]], items: list[Item]) -> Sequence[Result | _Failed]:
-    """`compute(items)`, or if that fails each item by itself."""
+    """Return `compute(items)`, or if that raises, the result of each item computed by itself."""
     try:
         results = compute(items)
         if len(results) != len(items):

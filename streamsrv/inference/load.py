@@ -1,48 +1,48 @@
-"""How busy the server is, and whether one more session would slow the others. Pure: measurements come in."""
+"""Decides from measurements whether one more session would slow the others. Pure."""
 
 import math
 
 MEMORY_S = 15.0
-"""Measurements fade with this time constant: some two turns of a conversation."""
+"""Seconds: the time constant with which measurements fade. About two turns of a conversation."""
 MAX_BUSY = 0.7
-"""Share of all cores up to which sessions are let in; above it work waits for other work."""
+"""Share of all cores up to which sessions are admitted; above it, work waits for other work."""
 MAX_MODEL_BUSY = 0.5
-"""Share of the time up to which the local language model may be at work: half of all answers then wait for another, for
-half the time that one takes, on average."""
+"""Share of the time that the local language model may compute. Above it, most answers wait for another answer."""
 MAX_QUEUE_AGE_S = 0.25
-"""Users hear a delay when jobs wait longer than this."""
+"""Age of the queue, in seconds, above which users hear a delay."""
 MAX_LAG_S = 0.1
-"""Users hear a delay when the event loop is later than this."""
+"""Lag of the event loop, in seconds, above which users hear a delay."""
 MAX_STALL_S = 4 * MAX_LAG_S
-"""A longer stall counts as this: one of them says nothing about the next, and must not refuse sessions for a minute."""
+"""Seconds that a longer stall counts as, because one long stall must not refuse sessions for a minute."""
 SESSION_CORES = 0.15
-"""What a session is taken to need before anything is known: about a conversation with the embedded models."""
-START_CORE_S = 0.03
-"""CPU time that a session takes to begin (handshake, streams, first events) and not again: it is not load."""
+"""Cores that a session is assumed to need before it is measured: about a conversation with the embedded models."""
+START_CPU_S = 0.03
+"""CPU seconds that the start of a session takes (handshake, streams, first events). They do not count as load."""
 EVIDENCE_S = 1.0
-"""Measured time of one session that counts as much as what a session is taken to need."""
+"""Seconds of one session's measurement that weigh as much as the assumption `SESSION_CORES`."""
 MODEL_EVIDENCE_S = 10.0
-"""The same for the language model, which works in bursts: an answer says little about the share of the whole time."""
+"""Seconds of one session's measurement from which the load of the language model is known: it works in bursts."""
 MIN_RELIEF_S = 1.0
+"""Shortest time after which a refused client is told to try again."""
 MAX_RELIEF_S = 5.0
-"""Bounds of the time after which a refused client is told to come back. A refused request costs little."""
+"""Longest time after which a refused client is told to try again: a refusal costs little."""
 
 
 class Load:
-    """Follows processor, language model, event loop and queue."""
+    """Averages the load of the processor, the language model, the event loop and the queue of model calls."""
 
     def __init__(self, cores: int) -> None:
         self._cores = cores
         self._sessions = 0.0
-        """How many there were lately: what was measured lately is theirs, not that of sessions just let in."""
+        """Recent number of sessions, with which the measurements are compared: new sessions are hardly in them yet."""
         self.busy = 0.0
-        """Share of all cores that the server used lately (0..1), without what it took to begin sessions."""
+        """Recent share of all cores that the server used (0..1), without the starts of sessions."""
         self.model_busy = 0.0
-        """Share of the time that the local language model was at work lately (0..1)."""
+        """Recent share of the time during which the local language model computed (0..1)."""
         self.lag_s = 0.0
-        """How late the event loop ran lately."""
+        """Recent lag of the event loop."""
         self.queue_age_s = 0.0
-        """How long the oldest waiting job had waited lately."""
+        """Recent age of the oldest waiting job."""
 
     def observe(
         self,
@@ -55,12 +55,16 @@ class Load:
         lag_s: float,
         queue_age_s: float,
     ) -> None:
-        """Take what was measured in the last `seconds`: sessions at their end, sessions that began in them, CPU time
-        used, time the language model was at work, lag of the event loop, age of the queue."""
+        """Add the measurements of the last `seconds`.
+
+        `sessions`: sessions at the end of the interval. `started`: sessions that began in it. `cpu_s`: CPU time used.
+        `model_s`: time during which the language model computed. `lag_s`: lag of the event loop. `queue_age_s`: age of
+        the oldest waiting job.
+        """
         share = 1 - math.exp(-seconds / MEMORY_S)
-        # A stall makes its own interval long: its lag counts for the interval without it.
+        # A stall lengthens the interval in which it is measured. Its lag is weighted by the rest of the interval.
         lag_share = 1 - math.exp(-max(0.0, seconds - lag_s) / MEMORY_S)
-        cpu_s = max(0.0, cpu_s - started * START_CORE_S)
+        cpu_s = max(0.0, cpu_s - started * START_CPU_S)
         self._sessions += share * (sessions - self._sessions)
         self.busy += share * (cpu_s / seconds / self._cores - self.busy)
         self.model_busy += share * (model_s / seconds - self.model_busy)
@@ -68,20 +72,20 @@ class Load:
         self.queue_age_s += share * (queue_age_s - self.queue_age_s)
 
     def has_room(self, sessions: int) -> bool:
-        """Whether one session more, as busy as the mean of those there are, leaves them as quick as they are."""
+        """Whether one more session, as busy as the mean of the others, would not slow them."""
         return sessions == 0 or self._excess(sessions) <= 1
 
     def is_measuring(self, sessions: int) -> bool:
-        """Whether nothing measured is too much yet, and some of the sessions have only just begun to be measured."""
+        """Whether no measure exceeds its limit yet, and some sessions are too new to be measured."""
         return sessions - self._sessions > 0.5 and self._measured_excess(1.0, 1.0) <= 1
 
     def relief_s(self, sessions: int) -> float:
-        """When there may be room again: the time in which what is too much fades if no more comes."""
+        """Return the seconds after which there may be room: the time in which the excess fades if no load is added."""
         return min(max(MEMORY_S * math.log(max(1.0, self._excess(sessions))), MIN_RELIEF_S), MAX_RELIEF_S)
 
     def _excess(self, sessions: int) -> float:
-        """By how much the worst of the measures would exceed its limit with one session more (above 1)."""
-        # What a session is taken to need matters less, the longer sessions were measured.
+        """Return the largest ratio of a measure to its limit, with one more session; above 1 it is exceeded."""
+        # The assumed need of a session counts less, the longer sessions were measured.
         expected = 1 / (1 + self._sessions * MEMORY_S / EVIDENCE_S)
         unseen = 1 / (1 + self._sessions * MEMORY_S / MODEL_EVIDENCE_S)
         growth = (sessions + 1) / (self._sessions + expected)

@@ -1,4 +1,4 @@
-"""When something that all sessions share is at work."""
+"""Measures how long something that all sessions share is in use."""
 
 import time
 from collections.abc import Callable, Generator
@@ -6,7 +6,7 @@ from contextlib import contextmanager
 
 
 class Occupancy:
-    """Time during which at least one piece of work is going on. Not for several threads; `clock` gives seconds."""
+    """Measures the time during which at least one piece of work goes on. Not thread-safe; `clock` returns seconds."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
@@ -16,17 +16,17 @@ class Occupancy:
 
     @property
     def now(self) -> bool:
-        """Whether work is going on."""
+        """Whether a piece of work goes on."""
         return self._working > 0
 
     @property
     def total_s(self) -> float:
-        """Seconds since it was made during which work was going on."""
+        """Total seconds during which work went on."""
         return self._past_s + (self._clock() - self._since_s if self._working else 0.0)
 
     @contextmanager
     def working(self) -> Generator[None]:
-        """A piece of work lasts as long as this context."""
+        """Count a piece of work for as long as the context lasts."""
         if not self._working:
             self._since_s = self._clock()
         self._working += 1

@@ -1,4 +1,4 @@
-"""Sessions of onnxruntime, set so that several models share a few cores in peace."""
+"""Opens onnxruntime sessions configured so that several models share a few cores."""
 
 from pathlib import Path
 from typing import Any
@@ -7,7 +7,7 @@ import onnxruntime
 
 
 def open_session(model: Path) -> Any:
-    """Load a model for the CPU. It computes on the caller's thread alone: pools of two engines stall each other."""
+    """Load a model for the CPU. It computes on the caller's thread, as thread pools of two models stall each other."""
     runtime: Any = onnxruntime  # its types are incomplete
     options = runtime.SessionOptions()
     options.intra_op_num_threads = 1

@@ -28,7 +28,7 @@ class Priority(IntEnum):
     PARTIAL = 4
 
 
-class Late(Overloaded):
+class DeadlineExceeded(Overloaded):
     """A job did not start before its deadline."""
 
 
@@ -44,21 +44,21 @@ class _Job:
 
 
 class SchedulerObserver(Protocol):
-    """Wants to know how jobs fare."""
+    """Is told when jobs start and when they are dropped."""
 
     def job_started(self, priority: Priority, waited_s: float) -> None: ...
 
     def job_shed(self, priority: Priority) -> None:
-        """A job was dropped before it started: evicted, late, or wanted by nobody any more."""
+        """A job was dropped before it started: evicted, past its deadline, or cancelled."""
         ...
 
 
 class Scheduler:
     """A fixed set of worker threads over one bounded priority queue.
 
-    `queue_limit` jobs may wait. One more takes the place of the newest one of the lowest priority, which fails with
-    `Overloaded`; if none has a lower priority, the new job fails so. A job whose awaiting task was cancelled before it
-    started is never run; one that has started runs to its end and its result is dropped.
+    Up to `queue_limit` jobs may wait. One more evicts the newest job of the lowest priority, which fails with
+    `Overloaded`; if no job has a lower priority, the new job fails with `Overloaded`. A job whose awaiting task is
+    cancelled before it starts is never run; a job that has started runs to its end, and its result is dropped.
     """
 
     def __init__(
@@ -82,12 +82,12 @@ class Scheduler:
             thread.start()
 
     def observe(self, observer: SchedulerObserver) -> None:
-        """Tell `observer` from now on, on any thread, what happens to jobs."""
+        """Report jobs to `observer` from now on, on any thread."""
         self._observer = observer
 
     @property
     def queue_age_s(self) -> float:
-        """How long the oldest waiting job has been waiting; 0 when none is."""
+        """Seconds that the oldest waiting job has waited; 0 if no job waits."""
         with self._changed:
             return time.monotonic() - min(job.queued_s for job in self._jobs) if self._jobs else 0.0
 
@@ -100,7 +100,7 @@ class Scheduler:
     ) -> Result:
         """Run `call()` on a worker thread and return its result or raise its exception.
 
-        Raises `Late` if it has not started after `deadline_s`.
+        Raises `DeadlineExceeded` if it has not started after `deadline_s`.
         """
         job = self._queue(priority, call)
         if deadline_s is None:
@@ -114,9 +114,9 @@ class Scheduler:
     async def run_together(
         self, priority: Priority, compute: Callable[[list[Item]], Sequence[Result]], item: Item
     ) -> Result:
-        """Run `compute` on a worker thread with `item` and others that wait for it: see `Batch`.
+        """Run `compute` on a worker thread with `item` and other waiting items, as `Batch` does.
 
-        One function always has the same priority.
+        Always use the same priority for one function.
         """
         key = (compute, asyncio.get_running_loop())
         if key not in self._batches:
@@ -124,7 +124,7 @@ class Scheduler:
         return await self._batches[key].add(item)
 
     async def iterate(self, first: Priority, rest: Priority, items: Iterator[Item]) -> AsyncGenerator[Item, None]:
-        """Step a blocking iterator on worker threads: its first item at priority `first`, the others at `rest`."""
+        """Iterate a blocking iterator on worker threads: its first item at priority `first`, the others at `rest`."""
         end = object()
         priority = first
         while True:
@@ -135,7 +135,7 @@ class Scheduler:
             priority = rest
 
     def close(self) -> None:
-        """Stop the threads after the jobs now running; waiting jobs fail with `Overloaded`."""
+        """Stop the threads after their current jobs; waiting jobs fail with `Overloaded`."""
         with self._changed:
             self._closed = True
             waiting, self._jobs = self._jobs, []
@@ -160,7 +160,7 @@ class Scheduler:
         return job
 
     def _make_room(self, job: _Job) -> _Job | None:
-        """Free a place for `job`; return the job that lost its place, if one did. The lock is held."""
+        """Make room for `job`; return the job that was evicted, if any. The caller holds the lock."""
         if len(self._jobs) >= self._queue_limit:
             self._withdraw(lambda other: other.result.cancelled())
         if len(self._jobs) < self._queue_limit:
@@ -175,7 +175,7 @@ class Scheduler:
         return Overloaded(f"The inference queue is full ({self._queue_limit} jobs).")
 
     def _withdraw(self, unwanted: Callable[[_Job], bool]) -> bool:
-        """Take waiting jobs out of the queue; return whether there were any. The lock is held."""
+        """Remove unwanted jobs from the queue; return whether there were any. The caller holds the lock."""
         kept = [job for job in self._jobs if not unwanted(job)]
         found = len(kept) < len(self._jobs)
         if found:
@@ -188,20 +188,18 @@ class Scheduler:
             is_waiting = self._withdraw(lambda other: other is job)
         if is_waiting:
             self._shed(job)
-            _fail(job, Late(f"The server is too busy: a request has waited for {deadline_s} s."))
+            _fail(job, DeadlineExceeded(f"The server is too busy: a request waited for {deadline_s} s."))
 
     def _work(self) -> None:
         while (job := self._next()) is not None:
             try:
                 value, error = job.call(), None
-            except (
-                BaseException
-            ) as exception:  # whatever it is, the thread goes on: a panic of Rust code is no Exception
+            except BaseException as exception:  # the thread must go on, and a Rust panic is not an `Exception`
                 value, error = None, _raisable(exception)
             _on_loop(job, self._settle, job, value, error)
 
     def _next(self) -> _Job | None:
-        """Wait for a job; None when the scheduler is closed."""
+        """Wait for a job; return None once the scheduler is closed."""
         with self._changed:
             while not self._closed:
                 if not self._jobs:
@@ -229,7 +227,7 @@ class Scheduler:
 
 
 def _raisable(error: BaseException) -> Exception:
-    """The exception as a future can raise it: with these the awaiting task would end, or never be woken."""
+    """Return the exception, wrapped if a future cannot raise it: other types would end the task or never wake it."""
     if isinstance(error, Exception) and not isinstance(error, StopIteration):
         return error
     wrapped = RuntimeError(f"{type(error).__name__}: {error}")
@@ -244,5 +242,5 @@ def _fail(job: _Job, error: Exception) -> None:
 
 def _on_loop(job: _Job, action: Callable[..., None], *arguments: Any) -> None:
     """Call `action` where the job's result is awaited."""
-    with contextlib.suppress(RuntimeError):  # the loop was closed while the job ran: nobody waits any more
+    with contextlib.suppress(RuntimeError):  # the loop was closed while the job ran, so no task waits
         job.loop.call_soon_threadsafe(action, *arguments)

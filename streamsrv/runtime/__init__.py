@@ -1,1 +1,1 @@
-"""What runs a session: carries inputs to its core and the core's effects out."""
+"""Runs a session: passes inputs to its core and performs the core's effects."""

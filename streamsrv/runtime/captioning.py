@@ -1,4 +1,4 @@
-"""A session as the speaker of a caption room."""
+"""Publishes a session's captions in its caption room."""
 
 from collections.abc import Callable
 
@@ -8,9 +8,9 @@ from streamsrv.protocol.errors import ProtocolError
 
 
 class Captioning:
-    """Brings what a session says into its room, if it has one.
+    """Enters a session as a speaker in its caption room, if it has one, and shows its captions there.
 
-    `refuse` is told why a room cannot be entered.
+    `refuse` is called with the error when a room cannot be entered.
     """
 
     def __init__(self, rooms: Rooms, speaker_id: str, refuse: Callable[[ProtocolError], None]) -> None:
@@ -20,7 +20,7 @@ class Captioning:
         self._entered: OpenRoom | None = None
 
     def enter(self, effect: EnterRoom) -> None:
-        """Speak in this room from now on, and in no other."""
+        """Speak in this room from now on, and leave the one before."""
         options = effect.captions
         try:
             opened = None if options is None else self._rooms.open(options.room)
@@ -54,7 +54,7 @@ class Captioning:
             self._entered.news.notify()
 
     def leave(self) -> None:
-        """The session is over, or goes elsewhere."""
+        """Leave the room, if the session is in one."""
         if self._entered is not None:
             self._entered.room.leave(self._speaker_id, self._rooms.clock_ms())
             self._entered.news.notify()

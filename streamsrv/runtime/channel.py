@@ -1,4 +1,4 @@
-"""What a transport gives a session: a channel for events, and where the server holds playback, a speaker."""
+"""The interfaces between a transport and a session: a channel for events, a speaker if the server holds playback."""
 
 from typing import Protocol
 
@@ -15,11 +15,11 @@ class Channel(Protocol):
 
     @property
     def has_microphone(self) -> bool:
-        """Whether audio of the client comes apart from events; then it is not accepted in events, too."""
+        """Whether the client's audio comes apart from events. If it does, audio in events is refused."""
         ...
 
     async def receive(self) -> str | bytes | NDArray[np.int16]:
-        """The next frame of the protocol, or microphone audio (mono, 16 kHz) that comes apart from events.
+        """Wait for the next protocol frame, or for microphone audio (mono, 16 kHz) that comes apart from events.
 
         Raises `ChannelClosed`.
         """
@@ -31,11 +31,11 @@ class Channel(Protocol):
 
 
 class Speaker(Protocol):
-    """Plays a session's speech in order and at real time, where the transport and not the client holds playback.
+    """Plays a session's speech in order and in real time, when the transport (not the client) holds playback.
 
-    None of these wait. What was played comes back as `PlaybackReported` (at once when the first sample of an item is
-    played, then about ten times a second), and once for each item as `PlaybackEnded`: when all of it was played, and
-    after `clear` with the place where it was cut off.
+    No method waits. The speaker reports progress as `PlaybackReported` (when the first sample of an item is played, and
+    at short intervals after that), and once for each item as `PlaybackEnded`: when all of the item was played, or after
+    `clear`, with the position where the item was cut off.
     """
 
     def play(self, item_id: str, pcm: NDArray[np.int16], sample_rate: int) -> None:
@@ -43,17 +43,17 @@ class Speaker(Protocol):
         ...
 
     def finish(self, item_id: str) -> None:
-        """All audio of the item was given."""
+        """Mark the item's audio as complete."""
         ...
 
     def hold(self) -> None:
-        """Fall silent at once and keep the place."""
+        """Pause playback at once and keep its position."""
         ...
 
     def resume(self) -> None:
-        """Go on from the sample at which `hold` stopped."""
+        """Continue from the sample at which `hold` stopped."""
         ...
 
     def clear(self) -> None:
-        """Drop everything that was not played, of all items; playback is not held any more."""
+        """Drop all audio that was not played, of all items, and end a hold."""
         ...

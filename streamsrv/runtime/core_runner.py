@@ -15,16 +15,16 @@ from streamsrv.runtime.ending import Ending
 logger = logging.getLogger(__name__)
 
 Actions = dict[type, Callable[[Any], None]]
-"""What to do about each type of effect. No action waits, and none has to expect an exception of the core's."""
+"""The action for each type of effect. An action never waits."""
 
 INTERNAL_ERROR = (1011, "Internal error.")
 
 
 class CoreRunner:
-    """The boundary around a core: an exception in it, or in an action, is logged and ends the session with 1011.
+    """Passes inputs to a core, and ends the session with 1011 after an exception in the core or in an action.
 
-    An input that comes while the effects of another one are being run is handled right after them. Once the session has
-    ended nothing is handled any more.
+    The exception is logged. An input that comes while the effects of another input run is handled right after them.
+    Inputs that come after the end of the session are ignored.
     """
 
     def __init__(self, core: SessionCore, ending: Ending) -> None:
@@ -35,7 +35,7 @@ class CoreRunner:
         self._is_busy = False
 
     def start(self, actions: Actions) -> None:
-        """Begin the session; `actions` has one for each type of effect."""
+        """Begin the session; `actions` has an action for each type of effect."""
         self._actions = actions
         self._is_busy = True
         self._advance(self._core.start)
@@ -51,7 +51,7 @@ class CoreRunner:
             self._handle_waiting()
 
     def close(self) -> None:
-        """The session has ended: keep nothing that knows this runner."""
+        """Drop references so the session is freed at once, without waiting for the garbage collector."""
         self._actions.clear()
         self._waiting.clear()
 

@@ -1,4 +1,4 @@
-"""Runs one session: carries inputs to the core and its effects out, in one TaskGroup."""
+"""Runs one session in one TaskGroup: passes inputs to the core and performs its effects."""
 
 import asyncio
 import logging
@@ -36,10 +36,10 @@ TOO_MANY_MALFORMED = (1008, "Too many malformed events.")
 
 
 class SessionDriver:
-    """One session from its first event to its last.
+    """Runs one session from its first event to its last.
 
-    With a `speaker` the transport plays the answers: no audio is sent in events. Whatever goes wrong in the core, or in
-    a task of the session, ends this session and no other.
+    With a `speaker` the transport plays the answers, and no audio is sent in events. An exception in the core or in a
+    task of the session ends this session and no other.
     """
 
     def __init__(
@@ -77,7 +77,7 @@ class SessionDriver:
 
     @property
     def session(self) -> Session:
-        """The session as it is now."""
+        """The current session object."""
         return self._core.session
 
     async def run(self) -> Outcome:
@@ -101,11 +101,11 @@ class SessionDriver:
         return self._ending.outcome
 
     def handle(self, happened: Input) -> None:
-        """Give one input to the core and run its effects; once the session has ended, nothing happens any more."""
+        """Give one input to the core and run its effects; ignored once the session has ended."""
         self._runner.handle(happened)
 
     async def _read(self) -> None:
-        """Handle what comes, no faster than is fair to other sessions: what is not read yet waits at the client."""
+        """Read and handle frames, no faster than is fair to other sessions; unread frames wait at the client."""
         time_slice, unsent_bytes = TimeSlice(), 0
         try:
             while not self._ending.is_settled:
@@ -123,7 +123,7 @@ class SessionDriver:
             self._ending.settle(None)
 
     async def _take_frame(self, frame: Frame) -> int:
-        """Handle a frame; return the bytes that it was answered at once."""
+        """Handle a frame; return how many bytes were queued in answer."""
         if isinstance(frame, np.ndarray):
             await self._hearing.append_pcm(frame)
             return 0
@@ -144,7 +144,7 @@ class SessionDriver:
         return self._answer(EventReceived(event), len(frame))
 
     def _answer(self, happened: Input, frame_bytes: int) -> int:
-        """Let the core handle an event of this length; return the bytes that the client is sent for it."""
+        """Let the core handle an event of `frame_bytes`; return how many bytes were queued in answer."""
         queued_bytes = self._sending.queued_bytes
         self._runner.handle(happened)
         answered_bytes = self._sending.queued_bytes - queued_bytes
@@ -154,7 +154,7 @@ class SessionDriver:
     async def _append(self, event: AudioAppend) -> None:
         if self._channel.has_microphone:
             message = (
-                "'input_audio_buffer.append' is not accepted in a call whose microphone is a track of its own: send "
+                "'input_audio_buffer.append' is not accepted in a call with an audio track for the microphone: send "
                 "audio on that track."
             )
             raise MalformedEvent(ProtocolError("audio_not_accepted", message, "type"), event.event_id)
@@ -176,7 +176,7 @@ def _sending_actions(sending: Sending) -> Actions:
 
 
 def _playback_actions(speaker: Speaker) -> Actions:
-    """In place of those that send audio."""
+    """The actions that play audio on a speaker; they replace those that send audio in events."""
 
     def play(effect: effects.SendAudio) -> None:
         speaker.play(effect.place["item_id"], effect.pcm, effect.sample_rate)

@@ -1,13 +1,13 @@
-"""How a session ends."""
+"""Holds how a session ended, and lets tasks wait for its end."""
 
 import asyncio
 
 Outcome = tuple[int, str] | None
-"""WebSocket close code and reason; None: the client has left."""
+"""The WebSocket close code and reason of a session that ended, or None if the client left."""
 
 
 class Ending:
-    """Set once, by whichever part of the session sees its end first."""
+    """The end of one session. The first call of `settle` counts; later ones change nothing."""
 
     def __init__(self) -> None:
         self._outcome: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
@@ -27,5 +27,5 @@ class Ending:
 
     @property
     def outcome(self) -> Outcome:
-        """How it ended; None while it goes on."""
+        """How the session ended; None if the client left, and while the session goes on."""
         return self._outcome.result() if self._outcome.done() else None

@@ -1,4 +1,4 @@
-"""How one client is kept from taking the event loop, which all sessions share."""
+"""Keeps one client from holding up the event loop, which all sessions share."""
 
 import asyncio
 import time
@@ -7,21 +7,21 @@ from collections.abc import Callable
 from streamsrv.token_bucket import TokenBucket
 
 EVENTS_PER_S, EVENTS_BURST = 200, 1000
-"""Events that a client may send; those it sends faster are read later."""
-AUDIO_EVENTS = 0.1
-"""What an event with audio counts: clients send 10 to 50 a second, and recordings as fast as they are heard."""
-BYTES_AN_EVENT = 64 * 1024
-"""Bytes, of the event and of what it is answered at once, that count as one event more."""
+"""Rate and burst of a client's events (events per second, events). Events beyond them are read later."""
+AUDIO_EVENT_COST = 0.1
+"""How much of an event an event with audio counts: clients send many of them, and send recordings without pacing."""
+BYTES_PER_EVENT = 64 * 1024
+"""Bytes, of an event and of its immediate answer, that count as one more event."""
 MALFORMED_PER_S, MALFORMED_BURST = 20, 1000
-"""Malformed events that a client may send before it is disconnected."""
+"""Rate and burst of malformed events (events per second, events). A client that sends more is disconnected."""
 MAX_UNSENT_BYTES = 64 * 1024
-"""Answers to a client's events that may wait to be sent while more of its events are read."""
+"""Bytes of answers that may wait to be sent to a client before reading of its events pauses."""
 SLICE_S = 0.002
-"""A task that used the event loop for so long lets the others run."""
+"""Seconds of event loop time after which a task lets other tasks run."""
 
 
 class EventAllowance:
-    """What one client may still send. `clock` gives seconds."""
+    """Counts what one client sends against its limits. `clock` returns seconds."""
 
     def __init__(self, clock: Callable[[], float]) -> None:
         self._clock = clock
@@ -29,8 +29,8 @@ class EventAllowance:
         self._malformed = TokenBucket(MALFORMED_PER_S, MALFORMED_BURST)
 
     def spend(self, size: int, *, is_audio: bool = False) -> None:
-        """Count an event that was handled; `size`: its bytes and those of what it was answered."""
-        self._events.spend((AUDIO_EVENTS if is_audio else 1.0) + size / BYTES_AN_EVENT, self._clock())
+        """Count a handled event; `size` is the bytes of the event and of its answer."""
+        self._events.spend((AUDIO_EVENT_COST if is_audio else 1.0) + size / BYTES_PER_EVENT, self._clock())
 
     def forgives_malformed(self) -> bool:
         """Count a malformed event; return whether the client may go on."""
@@ -43,7 +43,7 @@ class EventAllowance:
 
 
 class TimeSlice:
-    """Measures what happens inside it as a context; `give_way` lets other tasks run when that was much."""
+    """Measures the time spent in its context, so that `give_way` can let other tasks run when that is due."""
 
     def __init__(self) -> None:
         self._began_s = 0.0
@@ -56,7 +56,7 @@ class TimeSlice:
         self._used_s += time.perf_counter() - self._began_s
 
     async def give_way(self) -> None:
-        """Let other tasks run if `SLICE_S` were used since they last could."""
+        """Let other tasks run if `SLICE_S` was used since they last could."""
         if self._used_s >= SLICE_S:
             self._used_s = 0.0
             await asyncio.sleep(0)

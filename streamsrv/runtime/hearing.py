@@ -1,4 +1,4 @@
-"""The ears of a session: input audio through voice-activity detection to the core, and to the recogniser."""
+"""Passes a session's input audio through voice-activity detection to the core, and to the recogniser."""
 
 import asyncio
 import logging
@@ -41,25 +41,25 @@ from streamsrv.runtime.tasks import Spawn
 logger = logging.getLogger(__name__)
 
 FRAMES_AT_ONCE = 32
-"""Frames given to the detector in one call: a long append is heard in slices of about a second."""
+"""Frames given to the detector in one call, so that other tasks run between the slices of a long append."""
 BATCHED_FRAMES = 128 // FRAME_MS
-"""Frames that are gathered while the core does not attend: much of what a frame costs, it costs once for all."""
+"""Frames gathered before detection when the core does not need each at once: a batch costs little more than one."""
 RECENT_FRAMES = 8000 // FRAME_MS
-"""Frames kept for the pre-roll of a recognition (5 s of prefix padding at most), and for the end-of-turn model."""
+"""Frames kept for the end-of-turn model and the pre-roll of a recognition: at least the longest prefix padding."""
 PIECE_BYTES = 24_000
-"""Audio resampled at a time (0.5 s of PCM, 3 s of G.711): between two pieces other tasks have their turn."""
-SPEECH = 0.5
+"""Bytes of audio resampled at a time; other tasks run between two pieces."""
+MIN_SPEECH_PROBABILITY = 0.5
 """Probability from which a frame before the start of a turn counts as speech for the recogniser."""
 
 PREDICTION_DEADLINE_S = 0.3
-"""A prediction that has not started by then comes too late for most pauses: a busy server goes without."""
+"""Longest wait of an end-of-turn prediction for a worker thread; a later one would miss most pauses and is dropped."""
 
 MIN_LEVEL_DB = -20 * math.log10(FULL_SCALE)
-"""Loudness of the smallest samples that are not silence; digital silence counts as this loud."""
+"""Level (dBFS) of the smallest samples that are not silence. Digital silence is reported at this level."""
 
 
 class Hearing:
-    """Turns audio into inputs for the core (`report`), and runs the recognitions that the core asks for."""
+    """Turns audio into inputs for the core (`report`), and runs the recognitions that the core requests."""
 
     def __init__(self, engines: Engines, spawn: Spawn, report: Callable[[Input], None]) -> None:
         self._engines = engines
@@ -73,14 +73,14 @@ class Hearing:
         self._recent: deque[tuple[int, NDArray[np.int16], bool]] = deque(maxlen=RECENT_FRAMES)
         self._recognitions = Recognitions(engines.recognizer, spawn, report)
         self._clips: dict[str, asyncio.Task[None]] = {}
-        self._one_clip = asyncio.Semaphore(1)  # a session has two jobs of the detector at most
+        self._one_clip = asyncio.Semaphore(1)  # so that a session has at most two detector jobs
 
     async def aclose(self) -> None:
-        """Wait until every recognition is closed; the tasks of this session have ended."""
+        """Wait until every recognition is closed. Call it after the tasks of the session have ended."""
         await self._recognitions.aclose()
 
     async def append(self, audio: bytes, audio_format: AudioFormat) -> None:
-        """Hear audio from the client: a whole number of samples, or a packet; raises `ProtocolError` if it is none."""
+        """Process client audio: whole samples, or one Opus packet. Raises `ProtocolError` for other bytes."""
         for number, piece in enumerate(_pieces(audio, audio_format)):
             if number:
                 await asyncio.sleep(0)
@@ -88,7 +88,7 @@ class Hearing:
             await self._hear_if_due()
 
     async def append_pcm(self, pcm: NDArray[np.int16]) -> None:
-        """Hear microphone audio, mono at 16 kHz."""
+        """Process microphone audio, mono at 16 kHz."""
         self._intake.append_pcm(pcm)
         await self._hear_if_due()
 
@@ -96,11 +96,11 @@ class Hearing:
         self._frames_wanted = 1 if effect.immediate else BATCHED_FRAMES
 
     async def catch_up(self) -> None:
-        """Hear all frames that are complete: something comes that may depend on them."""
+        """Process all complete frames before an event that may depend on them."""
         await self._hear(self._intake.take())
 
     async def flush(self) -> None:
-        """Hear what did not fill a frame yet: the client commits."""
+        """Process all audio, the incomplete last frame included, before the client's commit."""
         await self._hear(self._intake.flush())
 
     async def _hear_if_due(self) -> None:
@@ -111,14 +111,14 @@ class Hearing:
         self._report(AudioAppended(self._intake.received_ms))
         for start in range(0, len(frames), FRAMES_AT_ONCE):
             if len(frames) >= FRAMES_AT_ONCE:
-                await asyncio.sleep(0)  # silence is answered without waiting: other tasks have their turn
+                await asyncio.sleep(0)  # `_probabilities` of silence does not wait: let other tasks run
             batch = frames[start : start + FRAMES_AT_ONCE]
             for frame, probability in zip(batch, await self._probabilities(self._vad, batch), strict=True):
                 self._frame = frame
                 self._heard_ms += FRAME_MS
-                level_db = max(level_dbfs(frame), MIN_LEVEL_DB) if probability >= SPEECH else None
+                level_db = max(level_dbfs(frame), MIN_LEVEL_DB) if probability >= MIN_SPEECH_PROBABILITY else None
                 self._report(FrameHeard(probability, self._heard_ms, level_db))
-                self._recent.append((self._heard_ms, frame, probability >= SPEECH))
+                self._recent.append((self._heard_ms, frame, probability >= MIN_SPEECH_PROBABILITY))
 
     async def _probabilities(self, vad: FallbackVadStream, frames: NDArray[np.int16]) -> list[float]:
         try:
@@ -158,10 +158,10 @@ class Hearing:
                     Priority.FINAL, lambda: model.probability(heard), deadline_s=PREDICTION_DEADLINE_S
                 )
                 if not 0 <= probability <= 1:
-                    raise ValueError(f"{probability} is no probability")
+                    raise ValueError(f"{probability} is not a probability")
         except EngineError as error:
             if not isinstance(error, Overloaded):
-                logger.warning("%s: the words alone decide where a turn ends: %s", model.name, error)
+                logger.warning("%s failed; the words alone decide whether the turn has ended: %s", model.name, error)
         else:
             self._report(EndOfTurnPredicted(effect.item_id, effect.pause, probability))
 
@@ -174,7 +174,7 @@ class Hearing:
             del self._clips[item_id]
 
     async def _hear_clip(self, clip: RecognizeClip) -> None:
-        """Open a recognition when the clips before this one were heard, and give it the audio."""
+        """Open a recognition after the clips before this one, and give it the audio."""
         async with self._one_clip:
             self._recognitions.open(clip.item_id, clip.options)
             intake, vad = Intake(), FallbackVadStream(self._engines.vad)
@@ -187,11 +187,11 @@ class Hearing:
     async def _push(self, item_id: str, vad: FallbackVadStream, frames: NDArray[np.int16]) -> None:
         for start in range(0, len(frames), FRAMES_AT_ONCE):
             if item_id not in self._recognitions:
-                return  # it has failed
-            await asyncio.sleep(0)  # silence is answered without waiting: other tasks have their turn
+                return  # the recognition has failed
+            await asyncio.sleep(0)  # `_probabilities` of silence does not wait: let other tasks run
             batch = frames[start : start + FRAMES_AT_ONCE]
             for frame, probability in zip(batch, await self._probabilities(vad, batch), strict=True):
-                self._recognitions.push(item_id, frame, speech=probability >= SPEECH)
+                self._recognitions.push(item_id, frame, speech=probability >= MIN_SPEECH_PROBABILITY)
 
 
 def _pieces(audio: bytes, audio_format: AudioFormat) -> Iterable[bytes]:

@@ -1,4 +1,4 @@
-"""The session's input audio: from bytes of the wire to 32 ms frames at 16 kHz."""
+"""Converts a session's input audio from wire bytes to frames at 16 kHz."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,9 +11,9 @@ from streamsrv.protocol.session_object import AudioFormat, Pcm
 
 
 class Intake:
-    """Cuts appended audio into frames. What was not taken waits at the rate at which it came.
+    """Cuts appended audio into frames of `VAD_FRAME_SAMPLES` samples.
 
-    Clients send small pieces: they are resampled when frames are taken, not piece by piece.
+    Clients send small pieces, so audio is kept at its own rate and resampled when frames are taken, not piece by piece.
     """
 
     def __init__(self) -> None:
@@ -22,23 +22,23 @@ class Intake:
         self._waiting = 0  # samples in `_pieces`
         self._rest: NDArray[np.int16] = np.zeros(0, np.int16)
         self._frames = 0
-        self._received_ticks = 0  # ticks of `OPUS_CLOCK_HZ`: in every format, a sample is a whole number of them
+        self._received_ticks = 0  # of `OPUS_CLOCK_HZ`: a sample of every format is a whole number of ticks
 
     @property
     def received_ms(self) -> int:
-        """Length of all audio so far."""
+        """The length of all audio received so far."""
         return self._received_ticks * 1000 // OPUS_CLOCK_HZ
 
     @property
     def complete(self) -> int:
-        """Frames that `take` would return."""
-        # The resampler holds back about the same all the time: as much comes out of it as goes in.
+        """The number of frames that `take` would return."""
+        # The resampler always holds back about the same length, so as much comes out as goes in.
         return (len(self._rest) + self._waiting * SPEECH_RATE_HZ // self._reader.rate) // VAD_FRAME_SAMPLES
 
     def append(self, audio: bytes, audio_format: AudioFormat) -> None:
-        """Take audio of the wire: a whole number of samples, or one packet.
+        """Add wire audio: a whole number of samples, or one Opus packet.
 
-        Raises `ProtocolError` for what is no packet, and goes on.
+        Raises `ProtocolError` for bytes that are not a packet; later audio is still accepted.
         """
         if audio_format != self._format:
             self._rest = self._convert(last=True)
@@ -49,16 +49,16 @@ class Intake:
         self._received_ticks += len(samples) * OPUS_CLOCK_HZ // self._reader.rate
 
     def append_pcm(self, pcm: NDArray[np.int16]) -> None:
-        """Take audio at 16 kHz. Not mixed with `append`."""
+        """Add audio at 16 kHz. Do not mix with `append`."""
         self._received_ticks += len(pcm) * OPUS_CLOCK_HZ // SPEECH_RATE_HZ
         self._rest = np.concatenate([self._rest, pcm])
 
     def take(self) -> NDArray[np.int16]:
-        """The frames that are complete, shape (n, 512)."""
+        """Return the complete frames, shape (n, VAD_FRAME_SAMPLES)."""
         return self._cut(self._convert())
 
     def flush(self) -> NDArray[np.int16]:
-        """Fill what waits with silence, because the audio so far is committed; return the frames, shape (n, 512)."""
+        """Pad the incomplete last frame with silence; return all frames, shape (n, VAD_FRAME_SAMPLES)."""
         samples = self._convert(last=True)
         frames = self._cut(np.concatenate([samples, np.zeros(-len(samples) % VAD_FRAME_SAMPLES, np.int16)]))
         self._received_ticks = self._frames * VAD_FRAME_SAMPLES * OPUS_CLOCK_HZ // SPEECH_RATE_HZ
@@ -70,7 +70,7 @@ class Intake:
         self._resampler = StreamResampler(self._reader.rate, SPEECH_RATE_HZ)
 
     def _convert(self, last: bool = False) -> NDArray[np.int16]:
-        """All samples that wait, at 16 kHz; with `last` also what the resampler holds back."""
+        """Resample the waiting audio to 16 kHz; `last` adds the samples that the resampler holds back."""
         audio = np.concatenate([*self._pieces, np.zeros(0, np.int16)])
         self._pieces.clear()
         self._waiting = 0

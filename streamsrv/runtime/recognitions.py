@@ -1,4 +1,4 @@
-"""The streams of the speech recogniser that a session has open, by item."""
+"""Runs a session's recognition streams, one for each item."""
 
 import asyncio
 import logging
@@ -17,14 +17,14 @@ logger = logging.getLogger(__name__)
 
 STAGE = "speech recogniser"
 CLOSE_S = 5.0
-"""How long a stream may take to close at the end of a session."""
+"""How many seconds a stream may take to close at the end of a session."""
 
 
 class Recognitions:
-    """Follows each stream in a task (`spawn`), reports what it says or that it failed, and closes it in the end.
+    """Follows each stream in a task (`spawn`), reports its transcripts or its failure, and closes it.
 
-    A stream is closed once, however it ends: after its final transcript, failed, dropped (also before its task had its
-    first step), or with the session.
+    A stream is closed exactly once: after its final transcript, after a failure, when it is dropped (even before its
+    task has started), or at the end of the session.
     """
 
     def __init__(self, recognizer: Recognizer, spawn: Spawn, report: Callable[[Input], None]) -> None:
@@ -36,7 +36,7 @@ class Recognitions:
         self._closing: set[asyncio.Task[None]] = set()
 
     def open(self, item_id: str, options: RecognitionOptions) -> None:
-        """Recognise an item from now on."""
+        """Open a stream for an item."""
         try:
             with engine_call(STAGE):
                 stream = self._recognizer.open(options)
@@ -53,26 +53,26 @@ class Recognitions:
         return item_id in self._streams
 
     def push(self, item_id: str, pcm: NDArray[np.int16], *, speech: bool) -> None:
-        """Give audio to the item's recognition, if there is one."""
+        """Give audio to the item's stream, if there is one."""
         self._call(item_id, lambda stream: stream.push(pcm, speech=speech))
 
     def finish(self, item_id: str) -> None:
-        """No more audio comes for the item."""
+        """End the audio of the item's stream."""
         self._call(item_id, lambda stream: stream.finish())
 
     def drop(self, item_id: str) -> None:
-        """Nothing is to be heard of the item any more."""
+        """Stop recognising the item and report nothing more about it."""
         self._streams.pop(item_id, None)
         if (following := self._following.pop(item_id, None)) is not None:
             following.cancel()
 
     async def aclose(self) -> None:
-        """Wait until all streams are closed; their tasks have ended."""
+        """Wait until all streams are closed. Call it after their tasks have ended."""
         if not self._closing:
             return
         _, stuck = await asyncio.wait(self._closing, timeout=CLOSE_S)
         for closing in stuck:
-            logger.error("%s does not close its stream", self._recognizer.name)
+            logger.error("%s did not close its stream within %g s", self._recognizer.name, CLOSE_S)
             closing.cancel()
 
     def _call(self, item_id: str, call: Callable[[RecognitionStream], None]) -> None:
@@ -93,7 +93,7 @@ class Recognitions:
                     is_final = is_final or transcript.is_final
                     self._report(TranscriptReceived(item_id, transcript))
             if not is_final:
-                raise Unavailable("The speech recogniser ended without a final transcript.")
+                raise Unavailable("The speech recogniser ended its stream without a final transcript.")
         except EngineError as error:
             self._report(RecognitionFailed(item_id, Failure.of(error)))
 
@@ -111,4 +111,4 @@ async def _close(stream: RecognitionStream) -> None:
         with engine_call(STAGE):
             await stream.aclose()
     except EngineError as error:
-        logger.warning("a stream of the speech recogniser could not be closed: %s", error)
+        logger.warning("a speech recogniser stream could not be closed: %s", error)

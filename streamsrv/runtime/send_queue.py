@@ -1,4 +1,4 @@
-"""What waits to be sent to the client: bounded, because a client may stop reading."""
+"""Queues frames for a client, within a bound, because a client may stop reading."""
 
 import asyncio
 from collections import deque
@@ -8,13 +8,13 @@ from functools import partial
 from streamsrv.signals import Signal
 
 MAX_BYTES = 8 * 1024 * 1024
-"""Bytes that may wait for a client: nearly three minutes of speech."""
+"""Bytes that may wait for a client."""
 
 
 class SendQueue:
-    """Frames in order. When more than `max_bytes` would wait, the queue takes no more: end the session.
+    """Frames in order. `put` returns False when more than `max_bytes` would wait: the caller ends the session.
 
-    An empty queue takes anything: a client that has read all it was sent is not to blame for the size of the next.
+    An empty queue takes a frame of any size: a client that has read everything is not at fault.
     """
 
     def __init__(self, max_bytes: int = MAX_BYTES) -> None:
@@ -25,18 +25,18 @@ class SendQueue:
         self._put_signal = Signal()
         self._taken_signal = Signal()
         self.put_bytes = 0
-        """Bytes that were ever put."""
+        """Total bytes put into the queue."""
         self.taken_frames = 0
-        """Frames that were ever taken."""
+        """Total frames taken from the queue."""
 
     def put(self, frame: bytes) -> bool:
-        """Queue a frame; False when there is no room."""
+        """Queue a frame; return False if there is no room."""
         return self._put(frame, len(frame))
 
     def put_unmade(self, frames: Iterator[bytes], size: int) -> bool:
-        """Queue frames that are made when their turn comes, and not at a stretch: that is computation.
+        """Queue frames that are computed one by one as they are taken; return False if there is no room.
 
-        `size`: the bytes that wait until then.
+        `size`: the bytes that the unmade frames hold until then.
         """
         return self._put(frames, size)
 
@@ -50,12 +50,12 @@ class SendQueue:
         return True
 
     def end(self) -> None:
-        """Nothing more will be put."""
+        """End the queue: `get` returns None after the frames that wait."""
         self._ended = True
         self._put_signal.notify()
 
     async def get(self) -> bytes | None:
-        """The next frame, or None when the queue has ended and all of it was taken. For one task."""
+        """Wait for the next frame; None after the last one. Only one task may call this."""
         frame = await self._next()
         if frame is not None:
             self.taken_frames += 1
@@ -71,7 +71,7 @@ class SendQueue:
             if isinstance(waiting, bytes):
                 frame = waiting
             else:
-                await asyncio.sleep(0)  # other tasks first
+                await asyncio.sleep(0)  # let other tasks run before the computation
                 if (frame := next(waiting, None)) is not None:
                     return frame
             self._waiting.popleft()
@@ -80,7 +80,7 @@ class SendQueue:
                 return frame
 
     async def wait_until_taken(self, patience_s: float) -> bool:
-        """Wait until all that is in the queue now was taken; return False once no frame was for `patience_s`."""
+        """Wait until all frames now in the queue are taken; return False if none is taken for `patience_s` seconds."""
         goal = self.put_bytes
         while self.put_bytes - self._waiting_bytes < goal:
             taken = self.taken_frames

@@ -1,4 +1,4 @@
-"""From the core's events and audio to the frames that the client is sent."""
+"""Turns the core's events and audio into frames, and sends them to the client."""
 
 import logging
 from collections.abc import Callable, Iterator
@@ -14,11 +14,14 @@ from streamsrv.runtime.speech_encoder import SpeechEncoder, encode_event
 logger = logging.getLogger(__name__)
 
 PATIENCE_S = 5.0
-"""A client that takes no frame for so long is not waited for any more."""
+"""Seconds without a frame taken after which reading no longer waits for the client."""
 
 
 class Sending:
-    """Queues what the client is to be sent (no method but `run` waits), and ends the session of a deaf client."""
+    """Queues frames for the client, and ends the session of a client that does not read.
+
+    Only `run` and `catch_up` wait.
+    """
 
     def __init__(self, session_id: str, new_id: Callable[[str], str], ending: Ending) -> None:
         self._session_id = session_id
@@ -26,11 +29,11 @@ class Sending:
         self._ending = ending
         self._encoders: dict[str, SpeechEncoder] = {}
         self._closing: Outcome = None
-        self._stuck_at = -1  # frames that a client had taken when it took no more
+        self._stuck_at = -1  # frames taken when the client stopped taking them
         self._queue = SendQueue()
 
     async def run(self, channel: Channel) -> None:
-        """Send until the client is gone or all was sent before a close."""
+        """Send frames until the client is gone, or until all frames before a close are sent."""
         time_slice = TimeSlice()
         try:
             while (frame := await self._queue.get()) is not None:
@@ -57,13 +60,13 @@ class Sending:
 
     @property
     def queued_bytes(self) -> int:
-        """Bytes that were ever queued."""
+        """Total bytes queued since the start of the session."""
         return self._queue.put_bytes
 
     async def catch_up(self) -> None:
-        """Wait until the client was sent what is queued now.
+        """Wait until the client has been sent all that is queued now.
 
-        A client that reads nothing is waited for once. It is not read any less then: its queue fills, which ends it.
+        A client that reads nothing is waited for once; after that its queue fills up, which ends its session.
         """
         if self._queue.taken_frames != self._stuck_at and not await self._queue.wait_until_taken(PATIENCE_S):
             self._stuck_at = self._queue.taken_frames

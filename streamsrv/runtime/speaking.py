@@ -1,4 +1,4 @@
-"""The voice of a session: runs the language model and the synthesiser for each generation."""
+"""Runs the language model and the synthesiser for each generation of a session."""
 
 import asyncio
 import logging
@@ -24,7 +24,7 @@ SYNTHESIZER = "speech synthesiser"
 class _Work:
     """One task of a generation: it reports results until it has no more, or is told to stop.
 
-    What it reports may lead to its own stop. It is not cancelled in the middle of that: `report` tells it to return.
+    A report may stop the task that makes it. That task is not cancelled: `report` returns False and the task returns.
     """
 
     def __init__(self, report: Callable[[Input], None]) -> None:
@@ -34,7 +34,7 @@ class _Work:
         self._is_stopped = False
 
     def report(self, happened: Input) -> bool:
-        """Report a result; return whether more are wanted."""
+        """Report a result; return whether to go on."""
         self._is_reporting = True
         try:
             self._report(happened)
@@ -43,14 +43,14 @@ class _Work:
         return not self._is_stopped
 
     def stop(self) -> None:
-        """Nothing more is wanted."""
+        """Cancel the task, or if it is reporting, let `report` return False."""
         self._is_stopped = True
         if not self._is_reporting and self.task is not None:
             self.task.cancel()
 
 
 class Speaking:
-    """One task for the model and one for each segment; what they yield goes to the core (`report`)."""
+    """Runs one task for the model and one for each segment, and passes their output to the core (`report`)."""
 
     def __init__(
         self, chat: ChatModel, synthesizer: Synthesizer, spawn: Spawn, report: Callable[[Input], None]
@@ -71,7 +71,7 @@ class Speaking:
         self._start(effect.generation, lambda work: self._synthesize(effect, work))
 
     def stop(self, effect: StopGeneration) -> None:
-        """Stop everything that the generation still runs."""
+        """Stop all tasks of the generation."""
         for work in self._works.pop(effect.generation, set()):
             work.stop()
 
@@ -82,7 +82,7 @@ class Speaking:
         work.task.add_done_callback(lambda _: self._forget(generation, work))
 
     def _forget(self, generation: int, work: _Work) -> None:
-        work.task = None  # they know each other
+        work.task = None  # breaks the reference cycle of task and work
         works = self._works.get(generation, set())
         works.discard(work)
         if not works:
@@ -114,7 +114,7 @@ class Speaking:
                     if not (is_wanted or finished):  # after its last delta a stream ends by itself
                         return
         if not finished:
-            raise Unavailable("The language model ended its answer without saying why.")
+            raise Unavailable("The language model's stream ended without a finish reason.")
 
     async def _synthesize(self, effect: Synthesize, work: _Work) -> None:
         with engine_call(SYNTHESIZER):

@@ -1,4 +1,4 @@
-"""Synthesised speech to `response.output_audio.delta` events."""
+"""Encodes synthesised speech as `response.output_audio.delta` events."""
 
 from collections.abc import Iterator
 from itertools import chain
@@ -14,7 +14,7 @@ from streamsrv.protocol.audio_formats import sample_rate
 
 
 class SpeechEncoder:
-    """Converts the audio of one item to the format of the wire. Events are made as they are taken, in this order."""
+    """Converts the audio of one item to its wire format. Take the events in the order of the calls that return them."""
 
     def __init__(self, first: SendAudio) -> None:
         self._place = first.place
@@ -22,11 +22,11 @@ class SpeechEncoder:
         self._writer = open_writer(first.format)
 
     def encode(self, audio: SendAudio) -> Iterator[dict[str, Any]]:
-        """The events for a piece of audio, without `event_id`; their `delta` is bytes (base64 when encoded)."""
+        """Return the events for a piece of audio, without `event_id`; their `delta` is bytes (base64 once encoded)."""
         return map(self._event, self._writer.write(self._resampler.process(audio.pcm)))
 
     def finish(self) -> Iterator[dict[str, Any]]:
-        """The events for what was held back."""
+        """Return the events for the audio that was held back."""
         rest = self._resampler.process(np.zeros(0, np.int16), last=True)
         return map(self._event, chain(self._writer.write(rest), self._writer.finish()))
 
@@ -35,4 +35,4 @@ class SpeechEncoder:
 
 
 encode_event = msgspec.json.Encoder().encode
-"""A server event to the bytes of its text frame."""
+"""Encodes a server event as the bytes of its text frame."""

@@ -1,4 +1,4 @@
-"""The timers of a session, by key."""
+"""Runs the timers that a session's core sets."""
 
 import asyncio
 from collections.abc import Callable
@@ -9,7 +9,7 @@ from streamsrv.core.timers import TimerKey
 
 
 class Timers:
-    """Reports `TimerFired` when a timer that the core has set is due."""
+    """Reports `TimerFired` when a timer of the core is due."""
 
     def __init__(self, report: Callable[[Input], None]) -> None:
         self._report = report
@@ -24,7 +24,7 @@ class Timers:
         self._cancel(effect.key)
 
     def close(self) -> None:
-        """Nothing fires any more."""
+        """Cancel all timers."""
         for key in list(self._running):
             self._cancel(key)
 

@@ -1,1 +1,1 @@
-"""Edges to clients: bytes to protocol events and PCM, and back."""
+"""Transports: convert between a client's bytes and protocol events or PCM."""

@@ -1,4 +1,4 @@
-"""The sideband of a call: `GET /v1/realtime?call_id=rtc_...`, a WebSocket with the same events as its data channel."""
+"""The sideband of a call: `GET /v1/realtime?call_id=rtc_...`, a WebSocket with the events of the call's session."""
 
 import asyncio
 
@@ -16,7 +16,7 @@ from streamsrv.transports.webrtc.calls import Calls
 async def attach(websocket: WebSocket, call_id: str) -> None:
     """Join a call; raises `ProtocolError` before the upgrade.
 
-    An API key joins any call, a client secret the one that it opened.
+    An API key may join any call; a client secret may join the call that it opened.
     """
     service: Service = websocket.app.state.service
     calls: Calls = websocket.app.state.calls

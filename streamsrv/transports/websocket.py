@@ -16,16 +16,16 @@ from streamsrv.transports.sideband import attach
 logger = logging.getLogger(__name__)
 
 MAX_FRAME_BYTES = 17 * 1024 * 1024
-"""The longest frame read: more than any event may hold, so that a little too much gets an error and not a close."""
+"""Longest frame that is read: longer than any event may be, so a slightly long event gets an error and not a close."""
 CLOSE_S = 2.0
-"""How long a client may take to read the close frame."""
+"""How many seconds a client may take to read the close frame."""
 
 
 class WebSocketChannel:
-    """A WebSocket as the session driver sees it."""
+    """A `Channel` over a WebSocket."""
 
     has_microphone = False
-    """Audio comes in events."""
+    """False: audio comes in events."""
 
     def __init__(self, websocket: WebSocket) -> None:
         self._websocket = websocket
@@ -46,7 +46,7 @@ class WebSocketChannel:
 async def realtime(websocket: WebSocket) -> None:
     """Serve one Realtime session; raises `ProtocolError` before the upgrade.
 
-    A client secret is used up once nothing else can be in the way.
+    Uses up a client secret last, once nothing else can refuse the session.
     """
     if call_id := websocket.query_params.get("call_id"):
         await attach(websocket, call_id)
@@ -75,4 +75,4 @@ async def _serve(websocket: WebSocket, start: Callable[[], SessionDriver]) -> No
         try:
             await asyncio.wait_for(websocket.close(*outcome), CLOSE_S)
         except (TimeoutError, RuntimeError) as error:
-            logger.info("the client did not take the close: %r", error)
+            logger.info("the client did not read the close frame: %r", error)

@@ -1,4 +1,4 @@
-"""uvicorn's end of a WebSocket, which takes no more of what a client sent than is handled."""
+"""Makes uvicorn's WebSocket protocol parse a client's data only as fast as the application handles it."""
 
 import asyncio
 import time
@@ -8,19 +8,19 @@ from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIO
 from websockets.frames import CloseCode
 
 PIECE_BYTES = 4096
-"""Parsed at a time: some hundred of the shortest frames."""
+"""Bytes parsed at a time."""
 SLICE_S = 0.002
-"""Other connections have their turn when parsing took so long,"""
+"""Seconds of parsing after which other connections have their turn."""
 REST_S = 0.02
-"""and more of it when the client was already told that the connection is closed."""
+"""Seconds between two slices of parsing once the close frame is sent."""
 
 
 class WebSocketProtocol(WebSocketsSansIOProtocol):
-    """Parses what was read when the application has taken all messages before it.
+    """Parses received data once the application has taken all earlier messages.
 
-    uvicorn itself parses at a stretch all that was read, which may be ten thousand frames, and goes on so for ten
-    seconds after it has closed a connection whose client does not stop. A refusal before the upgrade counts as a
-    handshake that is complete: uvicorn would log an error after each.
+    uvicorn itself parses all received data in one go, which may be thousands of frames, and goes on for some seconds
+    after it has closed the connection, if the client does not stop. A refusal before the upgrade counts as a complete
+    handshake here, because uvicorn would log an error after each one.
     """
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
@@ -56,7 +56,7 @@ class WebSocketProtocol(WebSocketsSansIOProtocol):
         if message["type"] == "websocket.http.response.body" and not message.get("more_body", False):
             self.handshake_complete = True
         if self.close_sent and self._unparsed:
-            self._parse()  # the client's answer to the close may be in it
+            self._parse()  # it may hold the client's close frame
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._unparsed = memoryview(b"")
@@ -67,7 +67,7 @@ class WebSocketProtocol(WebSocketsSansIOProtocol):
         return (self.queue.empty() or self.close_sent) and not self.transport.is_closing()
 
     def _parse(self) -> None:
-        """Parse until there is a message, or until it is others' turn."""
+        """Parse until there is a message, or until `SLICE_S` has passed."""
         if self._later is not None:
             self._later.cancel()
             self._later = None

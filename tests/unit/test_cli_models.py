@@ -145,7 +145,7 @@ def test_pull_all_takes_every_model_with_weights(monkeypatch: pytest.MonkeyPatch
 
 def test_pull_takes_names_or_all_of_them():
     result = run("pull", "--all", "packaged")
-    assert (result.exit_code, "name models, or give --all" in result.stderr) == (2, True)
+    assert (result.exit_code, "name models or give --all" in result.stderr) == (2, True)
 
 
 def test_pull_without_names_takes_the_default_models_and_the_optional_ones(monkeypatch: pytest.MonkeyPatch):
@@ -214,7 +214,7 @@ def test_doctor_says_whether_a_key_is_set_and_never_its_value(monkeypatch: pytes
     monkeypatch.setenv("FAKE_API_KEY", "secret")
     result = run("doctor").stdout
     assert [" ".join(line.split()) for line in (without + result).splitlines() if "FAKE_API_KEY" in line] == [
-        "note FAKE_API_KEY not set (only its own models need it)",
+        "note FAKE_API_KEY not set (only the models that use it need it)",
         "ok FAKE_API_KEY set",
     ]
     assert "secret" not in result
@@ -232,7 +232,7 @@ def test_doctor_notes_a_port_in_use():
 def test_doctor_lists_the_packages_of_each_extra(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr("streamsrv.engines.readiness.is_installed", lambda module: module != "openai")
     findings = {finding.subject: finding for finding in doctor.check_extras(catalogue.load_catalogue())}
-    assert findings["extra openai"].detail == "no openai: pip install 'streamsrv[openai]'"
+    assert findings["extra openai"].detail == "missing openai: pip install 'streamsrv[openai]'"
 
 
 def test_doctor_lists_the_language_model_servers_of_this_machine(monkeypatch: pytest.MonkeyPatch):

@@ -17,7 +17,7 @@ from streamsrv.protocol.json_values import FEW_BYTES, MAX_VALUES
 from streamsrv.protocol.session_object import Pcm
 from streamsrv.runtime import fairness
 from streamsrv.runtime.fairness import (
-    BYTES_AN_EVENT,
+    BYTES_PER_EVENT,
     EVENTS_BURST,
     EVENTS_PER_S,
     MALFORMED_BURST,
@@ -76,7 +76,7 @@ def test_a_recording_is_sent_more_than_twenty_times_as_fast_as_it_was_spoken(all
 
 
 def test_a_long_event_and_a_long_answer_count_as_several(allowance: EventAllowance):
-    allowance.spend((EVENTS_BURST + 99) * BYTES_AN_EVENT)
+    allowance.spend((EVENTS_BURST + 99) * BYTES_PER_EVENT)
     assert allowance.wait_s == pytest.approx(100 / EVENTS_PER_S)
 
 

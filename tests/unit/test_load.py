@@ -10,7 +10,7 @@ from streamsrv.inference.load import (
     MEMORY_S,
     MIN_RELIEF_S,
     SESSION_CORES,
-    START_CORE_S,
+    START_CPU_S,
     Load,
 )
 
@@ -97,7 +97,7 @@ def storm(clients: int, *, start_cpu_s: float = 0.0, cores_each: float = 0.0) ->
     return math.inf
 
 
-@pytest.mark.parametrize("start_cpu_s", [0.0, START_CORE_S, 0.05])
+@pytest.mark.parametrize("start_cpu_s", [0.0, START_CPU_S, 0.05])
 def test_a_hundred_idle_clients_that_come_at_once_are_in_within_seconds(start_cpu_s: float):
     assert storm(100, start_cpu_s=start_cpu_s) <= 3
 
@@ -109,7 +109,7 @@ def test_of_a_hundred_busy_clients_that_come_at_once_only_those_get_in_that_the_
 
 def test_the_cost_of_beginning_a_session_is_no_load():
     load = Load(2)
-    load.observe(0.5, sessions=1, started=1, cpu_s=START_CORE_S, model_s=0, lag_s=0, queue_age_s=0)
+    load.observe(0.5, sessions=1, started=1, cpu_s=START_CPU_S, model_s=0, lag_s=0, queue_age_s=0)
     assert load.busy == 0
 
 

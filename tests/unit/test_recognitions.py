@@ -156,7 +156,7 @@ async def test_a_stream_that_does_not_close_does_not_hold_up_the_end_of_its_sess
     session.client.append(tone(300))
     await session.client.until("input_audio_buffer.speech_started")
     assert await session.leave() is None
-    assert "does not close its stream" in caplog.text
+    assert "did not close its stream" in caplog.text
     await engines.aclose()
 
 

@@ -9,7 +9,7 @@ from streamsrv.config import Settings
 from streamsrv.engines.startup import voice_activity_scheduler
 from streamsrv.errors import Overloaded
 from streamsrv.inference.batching import MAX_ITEMS
-from streamsrv.inference.scheduler import Late, Priority, Scheduler
+from streamsrv.inference.scheduler import DeadlineExceeded, Priority, Scheduler
 
 
 @pytest.fixture
@@ -170,7 +170,7 @@ async def test_a_job_that_does_not_start_in_time_is_dropped(scheduler: Scheduler
     ran: list[str] = []
     async with asyncio.TaskGroup() as tasks:
         gate = await occupied(scheduler, tasks)
-        with pytest.raises(Late, match=r"0\.001 s"):
+        with pytest.raises(DeadlineExceeded, match=r"0\.001 s"):
             await scheduler.run(Priority.FINAL, lambda: ran.append("late"), deadline_s=0.001)
         gate.open.set()
         await scheduler.run(Priority.PARTIAL, lambda: ran.append("in time"), deadline_s=10)
@@ -306,7 +306,7 @@ async def test_an_observer_learns_which_jobs_ran_and_which_were_shed(scheduler: 
     async with asyncio.TaskGroup() as tasks:
         gate = await occupied(scheduler, tasks)
         late = tasks.create_task(_outcome(scheduler.run(Priority.SPEECH, lambda: None, deadline_s=0.001)))
-        assert isinstance(await late, Late)
+        assert isinstance(await late, DeadlineExceeded)
         gate.open.set()
     assert watching.shed == [Priority.SPEECH]
     assert watching.started == [Priority.PARTIAL]

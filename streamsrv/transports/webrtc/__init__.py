@@ -1,1 +1,1 @@
-"""The server's end of WebRTC calls."""
+"""The main process's side of WebRTC calls, whose media runs in other processes."""

@@ -1,4 +1,4 @@
-"""One WebRTC call as its session sees it: the channel for its events and its microphone."""
+"""One WebRTC call: the channel for its session's events and microphone audio."""
 
 import asyncio
 import logging
@@ -40,22 +40,22 @@ logger = logging.getLogger(__name__)
 
 
 class Call:
-    """A call, from its offer to its end."""
+    """One call, from its offer to its end."""
 
     def __init__(self, call_id: str, principal: Principal) -> None:
         self.id = call_id
         self.principal = principal
-        """Who opened it."""
+        """The client that opened the call."""
         self.receives_audio = True
-        """Whether the client takes audio."""
+        """Whether the client receives audio."""
         self.has_microphone = True
         """Whether the client sends audio."""
         self.driver: SessionDriver | None = None
-        """The session, once the client is connected."""
+        """Runs the session; None until the client is connected."""
         self.on_played: Callable[[Input], None] = lambda _: None
-        """Gets what was played."""
+        """Called with each report of playback."""
         self.sdp = ""
-        """The answer to the client's offer, once there is one."""
+        """The SDP answer to the client's offer; empty until there is one."""
         self._line: Line | None = None
         self._negotiation = Negotiation()
         self._opened = asyncio.Event()
@@ -65,7 +65,7 @@ class Call:
         self._reason: str | None = None
 
     async def connect(self, pool: MediaPool, sdp: str) -> None:
-        """Have an offer answered; raises `ProtocolError` for a bad one, `Unavailable` without a media process."""
+        """Get an offer answered; raises `ProtocolError` for a bad offer, `Unavailable` without a media process."""
         self._line = await pool.open(sdp, self._take)
         answer = await self._negotiation.answer()
         self.sdp, self.receives_audio, self.has_microphone = answer.sdp, answer.receives_audio, answer.has_microphone
@@ -73,7 +73,7 @@ class Call:
 
     @property
     def reason(self) -> str | None:
-        """Why the call has ended; None while it goes on."""
+        """The reason why the call has ended; None while it goes on."""
         return self._reason
 
     @property
@@ -81,7 +81,7 @@ class Call:
         return CallSpeaker(self._call, self._tell)
 
     async def opened(self) -> None:
-        """Wait until events can be sent; raises `ChannelClosed`."""
+        """Wait until events can be sent; raises `ChannelClosed` if the call ends before."""
         await self._opened.wait()
         if self._reason is not None:
             raise ChannelClosed
@@ -100,7 +100,7 @@ class Call:
         self._listeners.send(frame)
 
     def attach(self) -> SendQueue:
-        """Join the session: the queue gets every event from now on, and ends with the call."""
+        """Join the session: return a queue that gets every event from now on, and ends with the call."""
         queue = SendQueue()
         if self.driver is not None:
             session = session_to_wire(self.driver.session)
@@ -109,11 +109,11 @@ class Call:
         return queue
 
     def detach(self, queue: SendQueue) -> None:
-        """Leave the session, which goes on."""
+        """Stop giving events to the queue; the session goes on."""
         self._listeners.detach(queue)
 
     async def take_attached_event(self, text: str) -> bool:
-        """Take an event of a connection that is attached, once there is room; return False when the call has ended."""
+        """Add an event of an attached connection once there is room; return False if the call has ended."""
         return await self._incoming.put_event_later(text)
 
     def hang_up(self, reason: str) -> None:
@@ -160,8 +160,8 @@ class Call:
 
 
 def _too_long(frame: bytes, limit: int) -> bytes:
-    """The error that a client gets in place of an event that its data channel does not take."""
+    """Return the error that replaces an event longer than the client's data channel takes."""
     event_type = msgspec.json.decode(frame)["type"]
-    message = f"An event '{event_type}' of {len(frame)} bytes; the client's data channel takes {limit}."
+    message = f"An event '{event_type}' of {len(frame)} bytes was not sent: the client's data channel takes {limit}."
     error = {"type": "server_error", "code": "event_too_long", "message": message, "param": None, "event_id": None}
     return encode_event({"type": "error", "event_id": new_id("event"), "error": error})

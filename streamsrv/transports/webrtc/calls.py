@@ -1,4 +1,4 @@
-"""The WebRTC transport: the calls of a server, each a session whose media is in a media process."""
+"""The WebRTC transport: opens, finds and ends the calls of a server. Media processes carry their media."""
 
 import asyncio
 import importlib.util
@@ -25,11 +25,11 @@ from streamsrv.transports.webrtc.pool import MediaPool
 logger = logging.getLogger(__name__)
 
 END_S = 5.0
-"""How long sessions may take to end when the server stops."""
+"""How many seconds sessions may take to end when the server stops."""
 
 
 def webrtc_is_installed() -> bool:
-    """Whether media processes can run: they need libopus, and aiortc, which this process never imports."""
+    """Whether media processes can run. They need libopus and aiortc, which this process never imports."""
     return importlib.util.find_spec("aiortc") is not None and opus.is_available()
 
 
@@ -50,28 +50,28 @@ class Calls:
 
     @property
     def cpu_s(self) -> float:
-        """CPU time that media processes used."""
+        """CPU seconds that all media processes have used."""
         return self._pool.cpu_s
 
     def find(self, call_id: str, principal: Principal) -> Call:
-        """A call that goes on, for a client that may control it; raises `Refusal`."""
+        """Return a current call that the client may control; raises `Refusal`."""
         call = self._calls.get(call_id)
         if call is None or not principal.may_reach(call.principal):
             message = f"There is no call '{call_id}'."
             if principal.secret_id is not None:
-                message = f"This client secret has opened no call '{call_id}' that goes on."
+                message = f"This client secret did not open a call '{call_id}', or the call has ended."
             raise Refusal(404, "call_not_found", message, "call_id")
         return call
 
     def prepare(self) -> None:
-        """Have a media process ready, because a call is to be expected."""
+        """Start a media process ahead of an expected call."""
         if not self._pool.pids and (self._preparing is None or self._preparing.done()):
             self._preparing = self._service.background.spawn(self._prepare(), "the start of a media process")
 
     async def open(self, sdp: str, session: Session, principal: Principal) -> Call:
         """Answer an offer and serve the call. Raises `ProtocolError` and `Unavailable`.
 
-        The client's secret is used up once nothing else can be in the way.
+        Uses up a client secret last, once nothing else can refuse the call.
         """
         place = await self._service.admit(principal)
         call = Call(new_id("rtc"), principal)
@@ -92,7 +92,7 @@ class Calls:
             call.hang_up(reason)
 
     async def aclose(self) -> None:
-        """End all calls and media processes."""
+        """End all calls and stop all media processes."""
         self.hang_up_all("The server stops.")
         if self._serving:
             await asyncio.wait(self._serving, timeout=END_S)
@@ -102,10 +102,10 @@ class Calls:
         try:
             await self._pool.prepare()
         except Unavailable as error:
-            logger.warning("%s", error)  # the call will say so to its client
+            logger.warning("%s", error)  # the call will tell its client
 
     def _serve(self, call: Call, session: Session, place: Place) -> None:
-        """Start the session of a call, to which `place` belongs from here on."""
+        """Start the session of a call, and give `place` back when the call ends."""
         task = self._service.background.spawn(self._run(call, session), f"call {call.id}")
         self._calls[call.id] = call
         self._serving.add(task)
@@ -140,11 +140,11 @@ class Calls:
 
 
 def _check_speakable(session: Session, call: Call) -> None:
-    """Raises `ProtocolError` if the call cannot carry what the session says."""
+    """Raise `ProtocolError` if the session answers in audio and the call cannot carry it."""
     if call.receives_audio or session.type == "transcription" or session.output_modalities != ["audio"]:
         return
     message = (
-        "The audio section of the SDP offer takes no audio: make it sendrecv, or ask for a session of type "
+        "The audio section of the SDP offer receives no audio: make it sendrecv, or ask for a session of type "
         "'transcription' or with output_modalities ['text']."
     )
     raise ProtocolError("invalid_value", message, "sdp")
@@ -152,7 +152,7 @@ def _check_speakable(session: Session, call: Call) -> None:
 
 @asynccontextmanager
 async def serving_calls(service: Service) -> AsyncGenerator[Calls]:
-    """Calls may be opened within this block; at its end they are ended."""
+    """Serve calls within this block, and end them all when it ends."""
     calls = Calls(service)
     try:
         yield calls

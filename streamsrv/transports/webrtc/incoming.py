@@ -1,4 +1,4 @@
-"""What came from a client and its session has not read yet. Bounded."""
+"""Queues events and audio from a client until its session reads them, within bounds."""
 
 from collections import deque
 
@@ -9,14 +9,15 @@ from streamsrv.audio.rates import SPEECH_RATE_HZ
 from streamsrv.signals import Signal
 
 MAX_AUDIO_SAMPLES = 5 * SPEECH_RATE_HZ
-"""5 s of a microphone. When it is full the oldest audio goes: a session that is so late must catch up."""
+"""Samples of microphone audio that may wait. Older audio is dropped, so that a late session catches up."""
 MAX_EVENTS = 1000
+"""Events that may wait; more are refused."""
 MAX_EVENT_BYTES = 32 * 1024 * 1024
-"""More events are not taken: the client sends them faster than its session handles them."""
+"""Characters of events that may wait; more are refused."""
 
 
 class IncomingQueue:
-    """Events and audio in the order in which they came."""
+    """Holds events and audio in their order of arrival."""
 
     def __init__(self) -> None:
         self._waiting: deque[str | NDArray[np.int16]] = deque()
@@ -28,7 +29,7 @@ class IncomingQueue:
         self._closed = False
 
     def put_audio(self, pcm: NDArray[np.int16]) -> None:
-        """Add audio; what does not fit is lost."""
+        """Add audio; drop the oldest audio if there is too much."""
         self._waiting.append(pcm)
         self._samples += len(pcm)
         if self._samples > MAX_AUDIO_SAMPLES:
@@ -36,7 +37,7 @@ class IncomingQueue:
         self._changed.notify()
 
     def put_event(self, text: str) -> bool:
-        """Add an event; returns whether there was room for it."""
+        """Add an event; return False if there is no room for it."""
         if self._events >= MAX_EVENTS or self._event_bytes + len(text) > MAX_EVENT_BYTES:
             return False
         self._waiting.append(text)
@@ -46,9 +47,9 @@ class IncomingQueue:
         return True
 
     async def put_event_later(self, text: str) -> bool:
-        """Wait until the queue is half empty, so that there is always room for `put_event`, and add an event.
+        """Wait until the queue is half empty, so that `put_event` always has room, then add an event.
 
-        Returns whether it was added; it was not if the queue is closed.
+        Return False, without adding it, if the queue is closed.
         """
         await self._taken.wait_until(lambda: self._closed or self._is_half_empty)
         return not self._closed and self.put_event(text)
@@ -58,13 +59,13 @@ class IncomingQueue:
         return self._events < MAX_EVENTS // 2 and self._event_bytes < MAX_EVENT_BYTES // 4
 
     def close(self) -> None:
-        """No more will come."""
+        """Close the queue: `get` returns None from now on."""
         self._closed = True
         self._changed.notify()
         self._taken.notify()
 
     async def get(self) -> str | NDArray[np.int16] | None:
-        """Wait for the next one; None when the queue is closed, whatever is still in it."""
+        """Wait for the next event or audio; None once the queue is closed, even if something is left in it."""
         await self._changed.wait_until(lambda: bool(self._waiting) or self._closed)
         if self._closed:
             return None

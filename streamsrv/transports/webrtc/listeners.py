@@ -1,4 +1,4 @@
-"""Other connections to a call's session, such as the application's sideband."""
+"""Sends a session's events to further connections, such as the application's sideband."""
 
 from streamsrv.runtime.send_queue import SendQueue
 
@@ -10,7 +10,7 @@ class Listeners:
         self._queues: list[SendQueue] = []
 
     def attach(self, queue: SendQueue) -> None:
-        """Put every event from now on into `queue`; it is ended with the call, or when it is full."""
+        """Put every event from now on into `queue`, which ends with the call or when it is full."""
         self._queues.append(queue)
 
     def detach(self, queue: SendQueue) -> None:

@@ -1,4 +1,4 @@
-"""The media processes of a server: started when they are needed, shared by calls, replaced when they die."""
+"""Runs the media processes of a server: starts them when needed, shares them among calls, replaces those that die."""
 
 import asyncio
 import logging
@@ -12,15 +12,15 @@ from streamsrv.processes.worker_process import WorkerProcess
 logger = logging.getLogger(__name__)
 
 MEDIA_MODULE = "streamsrv.media.worker"
-CALLS_BEFORE_ANOTHER = 4
-"""Another process is started, if there may be more, once each has so many calls."""
+MAX_CALLS_BEFORE_NEW_PROCESS = 4
+"""Calls that each process carries before a further process is started, within `processes`."""
 
 Listener = Callable[[CallMessage], None]
 
 
 @dataclass(slots=True, eq=False)
 class _Media:
-    """One process and who listens to its calls."""
+    """One media process and the listeners of its calls, by call number."""
 
     listeners: dict[int, Listener] = field(default_factory=dict[int, Listener])
     process: WorkerProcess[Configure | CallMessage] = field(init=False)
@@ -34,29 +34,29 @@ class _Media:
             listener(message)
 
     def end_calls(self, reason: str) -> None:
-        """Tell all who listen that their call has ended."""
+        """Tell every listener that its call has ended."""
         listeners, self.listeners = self.listeners, {}
         for call, listener in listeners.items():
             try:
                 listener(Ended(call, reason))
-            except Exception:  # the other calls must hear of it, too
+            except Exception:  # the other listeners must be told, too
                 logger.exception("the end of call %d was not handled", call)
 
 
 class Line:
-    """The server's end of one call's media."""
+    """Sends the messages of one call to its media process."""
 
     def __init__(self, media: _Media, call: int) -> None:
         self._media = media
         self.call = call
 
     def send(self, message: CallMessage) -> None:
-        """Tell the media process; never waits."""
+        """Send a message to the media process; never waits."""
         self._media.process.send(message)
 
 
 class MediaPool:
-    """Up to `processes` media processes, none of them before the first call."""
+    """Up to `processes` media processes. None is started before the first call is expected."""
 
     def __init__(self, processes: int, configure: Configure) -> None:
         self._processes = processes
@@ -70,24 +70,24 @@ class MediaPool:
 
     @property
     def pids(self) -> list[int]:
-        """Process ids of those that run."""
+        """Process ids of the media processes that run."""
         return [media.process.pid for media in self._media]
 
     @property
     def cpu_s(self) -> float:
-        """CPU time that all of them used, those that ended included."""
+        """CPU seconds that all media processes have used, including those that have ended."""
         return self._ended_cpu_s + sum(media.process.cpu_s for media in self._media)
 
     async def prepare(self) -> None:
-        """Start a first process, because a call is to be expected. Raises `Unavailable`."""
+        """Start a first process ahead of an expected call. Raises `Unavailable`."""
         async with self._starting:
             if not self._media:
                 await self._start()
 
     async def open(self, sdp: str, listener: Listener) -> Line:
-        """Give an offer to a media process; `listener` hears `Answer` or `Refused`, and all that follows.
+        """Give an offer to a media process; `listener` gets `Answer` or `Refused`, and all later messages.
 
-        `Refused` or `Ended` comes last, also when the process dies. Raises `Unavailable` if none can be started.
+        `Refused` or `Ended` comes last, also if the process dies. Raises `Unavailable` if no process can start.
         """
         async with self._starting:
             media = await self._choose()
@@ -98,10 +98,10 @@ class MediaPool:
         return line
 
     async def aclose(self) -> None:
-        """End all processes, and with them their calls. None is started any more."""
+        """Stop all processes and end their calls. No process is started after that."""
         self._is_closed = True
         self._end_calls()
-        async with self._starting:  # a process that is just being started is stopped with the rest
+        async with self._starting:  # so that a process that is being started is stopped, too
             self._end_calls()
             started = [*self._media, *self._ending]
         await asyncio.gather(*(media.process.stop() for media in started))
@@ -111,9 +111,11 @@ class MediaPool:
             media.end_calls("The server stops.")
 
     async def _choose(self) -> _Media:
-        """The process with the fewest calls, or a new one."""
+        """Return the process with the fewest calls, or start a new one."""
         least = min(self._media, key=lambda media: len(media.listeners), default=None)
-        if least is not None and (len(least.listeners) < CALLS_BEFORE_ANOTHER or len(self._media) >= self._processes):
+        if least is not None and (
+            len(least.listeners) < MAX_CALLS_BEFORE_NEW_PROCESS or len(self._media) >= self._processes
+        ):
             return least
         return await self._start()
 
@@ -122,7 +124,7 @@ class MediaPool:
             raise Unavailable("The server stops.")
         media = _Media()
         media.process = await WorkerProcess[Configure | CallMessage].spawn(
-            MEDIA_MODULE, FRAMING, media.received, lambda: self._lost(media), name="media"
+            MEDIA_MODULE, FRAMING, media.received, lambda: self._process_ended(media), name="media"
         )
         if media.process.is_lost:
             raise Unavailable("A media process died at its start.")
@@ -130,8 +132,8 @@ class MediaPool:
         media.process.send(self._configure)
         return media
 
-    def _lost(self, media: _Media) -> None:
-        """A process has ended, or will in a moment. The next call gets another one."""
+    def _process_ended(self, media: _Media) -> None:
+        """Remove a process that has ended or is about to end, and end its calls."""
         if media in self._media:
             self._media.remove(media)
             self._ended_cpu_s += media.process.cpu_s

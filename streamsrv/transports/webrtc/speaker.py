@@ -1,4 +1,4 @@
-"""The speaker of a call's session: what it is to play goes to the media process."""
+"""Plays a session's speech in its call, by messages to the media process."""
 
 from collections.abc import Callable
 
@@ -9,7 +9,7 @@ from streamsrv.media.messages import CallMessage, Clear, Hold, Resume, Speech, S
 
 
 class CallSpeaker:
-    """A `Speaker` whose every order is a message of call number `call`, given to `tell`."""
+    """A `Speaker` that sends each order as a message of call number `call`, through `tell`."""
 
     def __init__(self, call: int, tell: Callable[[CallMessage], None]) -> None:
         self._call = call
