@@ -1,1 +1,1 @@
-"""For tests: fakes of every stage, and whole conversations simulated in virtual time. See `docs/testing.md`."""
+"""Fakes of every stage and a simulator of whole conversations, for tests. See `docs/testing.md`."""

@@ -1,4 +1,4 @@
-"""`python -m streamsrv.testing`: random conversations, their speed, and the smallest one that goes wrong."""
+"""`python -m streamsrv.testing`: runs random conversations, prints their speed and shrinks the first that fails."""
 
 import argparse
 import time
@@ -14,7 +14,7 @@ from streamsrv.testing.simulator import simulate
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m streamsrv.testing", description=__doc__)
     parser.add_argument("conversations", type=int, nargs="?", default=1000)
-    parser.add_argument("--seed", type=int, default=0, help="of the first conversation; the others follow")
+    parser.add_argument("--seed", type=int, default=0, help="seed of the first conversation; each later one adds 1")
     arguments = parser.parse_args()
     started, virtual_ms = time.perf_counter(), 0
     for seed in range(arguments.seed, arguments.seed + arguments.conversations):
@@ -37,7 +37,12 @@ def _show_smallest(seed: int, scenario: Scenario, error: Exception) -> None:
     smallest = shrink(scenario, lambda smaller: (found := _failure(smaller)) is not None and _kind(found) == kind)
     smallest_error = _failure(smallest) or error
     notes = getattr(smallest_error, "__notes__", ())
-    print(f"Conversation {seed} goes wrong. The smallest that does:\n", smallest_error, *notes, sep="\n")
+    print(
+        f"Conversation {seed} fails. The smallest conversation that fails in the same way:\n",
+        smallest_error,
+        *notes,
+        sep="\n",
+    )
 
 
 def _failure(scenario: Scenario) -> Exception | None:
@@ -49,7 +54,7 @@ def _failure(scenario: Scenario) -> Exception | None:
 
 
 def _kind(error: Exception) -> str:
-    """What went wrong, without the details that change when a conversation gets smaller."""
+    """The kind of failure, without the details that change when a conversation shrinks."""
     if isinstance(error, InvariantBroken):
         return error.violations[0].invariant
     return f"{type(error).__name__}: {error}"

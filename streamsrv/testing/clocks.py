@@ -1,4 +1,4 @@
-"""Time for fakes: real, or moved by the test."""
+"""Clocks for fakes: real time, or time that the test advances."""
 
 import asyncio
 import heapq
@@ -6,11 +6,11 @@ import itertools
 from typing import Protocol
 
 LOOP_TURNS = 20
-"""Turns of the event loop in which whoever was woken gets to its next sleep: more than any chain of our tasks needs."""
+"""Turns of the event loop that a woken task gets to reach its next sleep: more than any chain of tasks needs."""
 
 
 class Clock(Protocol):
-    """What a fake waits on."""
+    """The clock that a fake sleeps on."""
 
     async def sleep(self, delay_ms: float) -> None: ...
 
@@ -23,7 +23,7 @@ class WallClock:
 
 
 class ManualClock:
-    """Time that passes only when the test says so."""
+    """A clock that only `advance` moves."""
 
     def __init__(self) -> None:
         self.now_ms = 0.0
@@ -38,12 +38,12 @@ class ManualClock:
         await woken
 
     async def advance(self, duration_ms: float) -> None:
-        """Let this much time pass: sleepers wake in the order of their times, and each may sleep again meanwhile."""
+        """Advance the time; tasks wake in the order of their times, and may sleep again within `duration_ms`."""
         until_ms = self.now_ms + duration_ms
         await _run_others()
         while self._sleepers and self._sleepers[0][0] <= until_ms:
             self.now_ms, _, woken = heapq.heappop(self._sleepers)
-            if not woken.done():  # cancelled sleepers are
+            if not woken.done():  # it is done if the sleeping task was cancelled
                 woken.set_result(None)
             await _run_others()
         self.now_ms = until_ms

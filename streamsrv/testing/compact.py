@@ -1,4 +1,4 @@
-"""Dataclasses and structs, seen as what of them is not the default."""
+"""Shows dataclasses and structs without the fields that have their default."""
 
 import dataclasses
 from typing import Any
@@ -7,7 +7,7 @@ import msgspec
 
 
 def defaults(value: Any) -> dict[str, Any]:
-    """The defaults of the fields that have one; nothing for what is neither a dataclass nor a struct."""
+    """Return the default of each field that has one; an empty dict for other types of objects."""
     if isinstance(value, msgspec.Struct):
         fields: Any = msgspec.structs.fields(value)
         missing = msgspec.NODEFAULT
@@ -25,7 +25,7 @@ def defaults(value: Any) -> dict[str, Any]:
 
 
 def replaced(value: Any, name: str, field: Any) -> Any:
-    """A copy with one field replaced."""
+    """Return a copy with one field replaced."""
     if isinstance(value, msgspec.Struct):
         return msgspec.structs.replace(value, **{name: field})
     return dataclasses.replace(value, **{name: field})
@@ -40,5 +40,5 @@ def compact(value: Any) -> str:
         return repr(value)
     names: Any = getattr(value, "__struct_fields__", None) or [field.name for field in dataclasses.fields(value)]  # type: ignore[arg-type]
     usual = defaults(value)
-    told = [name for name in names if name not in usual or getattr(value, name) != usual[name]]
-    return f"{type(value).__name__}({', '.join(f'{name}={compact(getattr(value, name))}' for name in told)})"
+    shown = [name for name in names if name not in usual or getattr(value, name) != usual[name]]
+    return f"{type(value).__name__}({', '.join(f'{name}={compact(getattr(value, name))}' for name in shown)})"

@@ -1,4 +1,4 @@
-"""Fakes of every stage, for tests of what is between them. Each says what it is by its name; no model is in any."""
+"""Fakes of every stage, without models, for tests of the code between the stages."""
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Generator, Sequence
@@ -26,20 +26,20 @@ from streamsrv.errors import EngineError
 from streamsrv.inference.scheduler import Scheduler
 
 LOUD = 1000
-"""Peak (int16) above which `LoudnessVad` hears speech."""
+"""Peak (int16) above which `LoudnessVad` detects speech."""
 
 Answer = str | tuple[str, str] | EngineError
-"""What a scripted chat model gives: text, a tool call `(name, arguments)`, or an error that it raises."""
+"""An answer of a scripted chat model: text, a tool call `(name, arguments)`, or an error that it raises."""
 
 
 class CountsStreams:
-    """Counts the streams that were opened and are not closed: 0 when no session is left."""
+    """Counts the streams that are open: 0 when no session is left."""
 
     open_streams = 0
 
     @contextmanager
     def counted(self) -> Generator[None]:
-        """A stream that is open in this block."""
+        """Count a stream as open within the block."""
         self.open_streams += 1
         try:
             yield
@@ -48,7 +48,7 @@ class CountsStreams:
 
 
 class LoudnessVad:
-    """Takes every frame that is not quiet for speech."""
+    """Detects every frame whose peak is above `LOUD` as speech."""
 
     name = "loudness"
 
@@ -60,9 +60,9 @@ class LoudnessVad:
 
 
 class ScriptedRecognizer(CountsStreams):
-    """Hears the given text in whatever is said.
+    """Gives the same final transcript for any audio.
 
-    `partials`: transcripts that come before the final one, each with the ms of audio from which on it is known.
+    `partials`: partial transcripts, each with the ms of audio after which it is given.
     """
 
     name = "scripted-recognizer"
@@ -110,10 +110,10 @@ class _ScriptedRecognition:
 
 
 class ScriptedChatModel(CountsStreams):
-    """Gives the next of its answers each time, and "All right." when there are no more.
+    """Gives the next of its answers to each request, and "All right." after the last.
 
-    `hold`: an answer waits before its last word until this is set. `asked` keeps the messages of every request,
-    `cancelled` counts the answers that nobody wanted to the end.
+    `hold`: each answer waits before its last word until this event is set. `asked` holds the messages of every request,
+    `cancelled` counts the answers that were stopped before their end.
     """
 
     def __init__(self, *answers: Answer, name: str = "scripted-model") -> None:
@@ -160,7 +160,7 @@ class ScriptedChatModel(CountsStreams):
 
 
 class ToneSynthesizer(CountsStreams):
-    """Speaks every text as a tone, 60 ms for each character."""
+    """Speaks every text as a tone of 60 ms a character."""
 
     name = "tone"
     sample_rate = PCM_RATE_HZ
@@ -179,15 +179,15 @@ class ToneSynthesizer(CountsStreams):
 
 def fake_engines(
     chat: ChatModel | None = None,
-    heard: str = "hello",
+    transcript: str = "hello",
     *,
     recognizer: Recognizer | None = None,
     synthesizer: Synthesizer | None = None,
 ) -> Engines:
-    """Engines without a single model in them; `heard` is what the recogniser hears if none is given."""
+    """Return engines without models; `transcript` is the text of the default recogniser."""
     return Engines(
         vad=LoudnessVad(),
-        recognizer=recognizer or ScriptedRecognizer(heard),
+        recognizer=recognizer or ScriptedRecognizer(transcript),
         chat=chat or ScriptedChatModel(),
         synthesizer=synthesizer or ToneSynthesizer(),
         scheduler=Scheduler(1),
@@ -197,7 +197,7 @@ def fake_engines(
 
 
 def open_streams(engines: Engines) -> dict[str, int]:
-    """How many streams of each fake are open, by its name; without those that have none."""
+    """Return the number of open streams by the name of the fake; fakes without open streams are left out."""
     stages = (engines.recognizer, engines.chat, engines.synthesizer, *engines.chat_by_name.values())
     return {
         stage.name: stage.open_streams for stage in stages if isinstance(stage, CountsStreams) and stage.open_streams

@@ -1,4 +1,4 @@
-"""What goes wrong in a stage, as data: for the fakes and for the simulator alike."""
+"""Faults of a stage as data, for the fakes and for the simulator."""
 
 from dataclasses import dataclass
 
@@ -7,24 +7,25 @@ from streamsrv.errors import EngineError
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """What is wrong with one call of a stage; its results come one by one: transcripts, deltas, pieces of speech."""
+    """The fault of one call of a stage. Results are transcripts, deltas or pieces of speech."""
 
     first_ms: int = 0
-    """Delay of the first result, beside the stage's own."""
+    """Delay of the first result, in addition to the stage's own delay."""
     each_ms: int = 0
-    """Delay of every later result, beside the stage's own."""
+    """Delay of every later result, in addition to the stage's own delay."""
     after: int = 0
-    """Results that are given before `error` is raised or the call gets `stuck`."""
+    """How many results the call gives before it raises `error` or gets stuck."""
     error: EngineError | None = None
+    """Error that the call raises; None: no error."""
     stuck: bool = False
-    """No further result ever comes, and no error."""
+    """Whether the call stops giving results without an error."""
 
     def delay_ms(self, given: int) -> int:
-        """How much later the result comes before which `given` results were given."""
+        """Return the added delay of the result that follows `given` earlier ones."""
         return self.each_ms if given else self.first_ms
 
     def strikes(self, given: int) -> bool:
-        """Whether the call ends (in `error`, or never) instead of giving a result after `given` results."""
+        """Return whether the call fails or gets stuck after `given` results."""
         return given == self.after and (self.stuck or self.error is not None)
 
 
@@ -32,5 +33,5 @@ NO_FAULT = Fault()
 
 
 def fault_of(faults: tuple[Fault, ...], call: int) -> Fault:
-    """The fault of call number `call` (0-based); calls beyond the given ones have none."""
+    """Return the fault of call number `call` (0-based); `NO_FAULT` for calls without an entry."""
     return faults[call] if call < len(faults) else NO_FAULT

@@ -1,4 +1,4 @@
-"""Any engine, made slow, failing or silent: each call has the `Fault` of its number; later calls have none."""
+"""Wrappers that make any engine slow, failing or silent: the nth call gets the nth `Fault`, later calls get none."""
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
@@ -19,7 +19,7 @@ Result = TypeVar("Result")
 
 
 class FaultyRecognizer:
-    """A recogniser with faults. A call is an utterance; `Overloaded` before any result is raised by `open`."""
+    """A recogniser with faults. A call is a recognition; `open` raises an `Overloaded` that comes before any result."""
 
     def __init__(self, recognizer: Recognizer, *faults: Fault, clock: Clock | None = None) -> None:
         self.name = f"faulty-{recognizer.name}"
@@ -135,4 +135,4 @@ async def _disturb(results: AsyncIterator[Result], fault: Fault, clock: Clock) -
 async def _strike(fault: Fault) -> None:
     if fault.error is not None:
         raise fault.error
-    await asyncio.get_running_loop().create_future()  # nobody ever sets it: only cancelling ends the call
+    await asyncio.get_running_loop().create_future()  # never done: only cancelling ends the call

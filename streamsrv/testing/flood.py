@@ -1,4 +1,4 @@
-"""A WebSocket client that sends without pause, for tests of what others notice of it."""
+"""A WebSocket client that sends without pause, to test how much it slows other sessions down."""
 
 import base64
 import contextlib
@@ -12,13 +12,13 @@ from dataclasses import dataclass
 from itertools import cycle
 
 SEGMENT_BYTES = 1 << 20
-"""Frames sent with one call: a server reads many of them at once."""
+"""Bytes of frames that are sent with one call, so that a server reads many frames at once."""
 LONG_TEXT = "A rather long sentence. " * 8000
 
 
 @dataclass(frozen=True, slots=True)
 class FloodKind:
-    """What a flood consists of: events that prepare it, and those that are repeated."""
+    """The events of a flood: `first` are sent once, `repeated` in a loop."""
 
     name: str
     first: tuple[str, ...]
@@ -26,7 +26,7 @@ class FloodKind:
 
 
 def flood_kinds() -> list[FloodKind]:
-    """Each way in which a client of the Realtime protocol can keep a server busy."""
+    """Return each kind of flood with which a client of the Realtime protocol can keep a server busy."""
     item = {"id": "long", "type": "message", "role": "user", "content": [{"type": "input_text", "text": LONG_TEXT}]}
     create = json.dumps({"type": "conversation.item.create", "item": item})
     return [
@@ -41,9 +41,9 @@ def flood_kinds() -> list[FloodKind]:
 
 
 class Flood:
-    """Connects to `host:port` and sends the events of a kind from `start` until `stop`, or until it is disconnected.
+    """Connects to `host:port` and sends the events of a kind from `start` until `stop` or until it is disconnected.
 
-    It reads what it is sent and forgets it. Its threads hardly compute: the server does.
+    Reads and discards everything that the server sends. Its threads need little CPU time, which the server needs.
     """
 
     def __init__(self, host: str, port: int, kind: FloodKind) -> None:
@@ -102,7 +102,7 @@ def _segments(frames: bytes) -> Iterator[memoryview]:
 
 
 def _frame(text: str) -> bytes:
-    """A text frame; masked, as those of clients must be, with zeros."""
+    """Return a text frame, masked with zeros: clients must mask their frames."""
     payload = text.encode()
     length = len(payload)
     if length < 126:

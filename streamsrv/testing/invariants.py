@@ -1,4 +1,4 @@
-"""What holds in every conversation, whatever people, networks and engines do."""
+"""The invariants of every conversation, whatever users, networks and engines do."""
 
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator
@@ -25,16 +25,16 @@ from streamsrv.core.effects import (
 from streamsrv.core.inputs import TimerFired
 from streamsrv.core.timers import ResponseTimeout, SpeechDue, TimerKey, TranscriptTimeout
 from streamsrv.core.turns.barge_in import BACKCHANNELS
-from streamsrv.testing.answered import every_turn_is_answered
+from streamsrv.testing.answer_invariant import every_turn_is_answered
 from streamsrv.testing.compact import compact
-from streamsrv.testing.heard import context_is_what_was_heard
+from streamsrv.testing.context_invariant import context_is_what_was_heard
 from streamsrv.testing.record import Record
 
 Invariant = Callable[[Record], Iterator[tuple[int, str]]]
-"""Finds where it does not hold in a conversation: at which ms, and how."""
+"""Yields each violation in a conversation: its time in ms and a description."""
 
 SHOWN_BEFORE_MS = 1500
-"""How much of the conversation before a violation is shown with it."""
+"""How much of the conversation before the first violation the error shows."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +48,7 @@ class Violation:
 
 
 class InvariantBroken(AssertionError):
-    """A conversation in which invariants do not hold."""
+    """A conversation violates invariants."""
 
     def __init__(self, record: Record, violations: list[Violation]) -> None:
         first_ms = min(violation.at_ms for violation in violations)
@@ -70,7 +70,7 @@ def every_response_is_done_once(record: Record) -> Iterator[tuple[int, str]]:
             known.add(response_id)
             live.add(response_id)
         elif response_id not in live:
-            yield at_ms, f"{response_id} was done, but was not going on"
+            yield at_ms, f"{response_id} was done, but was not in progress"
         else:
             live.remove(response_id)
     for response_id in sorted(live):
@@ -78,7 +78,7 @@ def every_response_is_done_once(record: Record) -> Iterator[tuple[int, str]]:
 
 
 def responses_do_not_overlap(record: Record) -> Iterator[tuple[int, str]]:
-    """At most one response at a time belongs to the conversation."""
+    """At most one response of the conversation is in progress at a time."""
     active: str | None = None
     for at_ms, event in record.events("response.created", "response.done"):
         response = event["response"]
@@ -87,13 +87,13 @@ def responses_do_not_overlap(record: Record) -> Iterator[tuple[int, str]]:
         if event["type"] == "response.done":
             active = None
         elif active is not None:
-            yield at_ms, f"{response['id']} was created while {active} was going on"
+            yield at_ms, f"{response['id']} was created while {active} was in progress"
         else:
             active = response["id"]
 
 
 def nothing_follows_the_end(record: Record) -> Iterator[tuple[int, str]]:
-    """No event (but of its playback) and no audio of a response after its `response.done`; none after the session's."""
+    """After its `response.done` a response sends no audio and only playback events; after `Close` nothing is sent."""
     done: set[str] = set()
     closed = False
     for at_ms, effect in record.effects():
@@ -111,7 +111,7 @@ def nothing_follows_the_end(record: Record) -> Iterator[tuple[int, str]]:
 
 
 def events_follow_the_ladder(record: Record) -> Iterator[tuple[int, str]]:
-    """The events of every item come in the order of the protocol; a response is done with all its items done.
+    """The events of every item come in the order of the protocol; all items are done before their response is.
 
     Not checked for items that were deleted while they were in progress.
     """
@@ -151,11 +151,11 @@ def _outputs_are_complete(record: Record) -> Iterator[tuple[int, str]]:
         if event["type"] == "response.output_item.done":
             items[event["response_id"]].append(event["item"])
         elif event["response"]["output"] != items[event["response"]["id"]]:
-            yield at_ms, f"{event['response']['id']} is done with other items than were done before"
+            yield at_ms, f"{event['response']['id']} lists other items than those that were done"
 
 
-def deltas_are_the_whole(record: Record) -> Iterator[tuple[int, str]]:
-    """What was sent in pieces (text, transcripts, arguments) is what is announced when it is done."""
+def deltas_join_to_the_whole(record: Record) -> Iterator[tuple[int, str]]:
+    """The deltas of a text, transcript or arguments joined equal the whole in the `done` event."""
     pieces: defaultdict[tuple[str, str], str] = defaultdict(str)
     wholes = {"output_text": "text", "output_audio_transcript": "transcript", "function_call_arguments": "arguments"}
     for at_ms, event in record.events():
@@ -165,34 +165,34 @@ def deltas_are_the_whole(record: Record) -> Iterator[tuple[int, str]]:
         if suffix == "delta":
             pieces[name, event["item_id"]] += event["delta"]
         elif (joined := pieces[name, event["item_id"]]) != event[wholes[name]]:
-            yield at_ms, f"{event['item_id']}: the pieces are {joined!r}, the whole is {event[wholes[name]]!r}"
+            yield at_ms, f"{event['item_id']}: the deltas are {joined!r}, the whole is {event[wholes[name]]!r}"
 
 
 def transcripts_only_grow(record: Record) -> Iterator[tuple[int, str]]:
-    """What was told of a user's words is never taken back, and no more is told after the final transcript.
+    """No delta follows a final transcript, and words that the final transcript adds to the deltas were sent as a delta.
 
-    The final transcript is authoritative: it may differ, but what continues the words told before is told as a delta.
+    The final transcript is authoritative: it may differ from the deltas.
     """
-    told: defaultdict[str, str] = defaultdict(str)
+    sent: defaultdict[str, str] = defaultdict(str)
     ended: set[str] = set()
     prefix = "conversation.item.input_audio_transcription."
     for at_ms, event in record.events(f"{prefix}delta", f"{prefix}completed", f"{prefix}failed"):
         item_id: str = event["item_id"]
         if item_id in ended:
-            yield at_ms, f"{event['type']} of {item_id} after its last transcript"
+            yield at_ms, f"{event['type']} of {item_id} after its final transcript"
         if event["type"].endswith("delta"):
-            told[item_id] += event["delta"]
+            sent[item_id] += event["delta"]
             continue
         ended.add(item_id)
         transcript: str = event.get("transcript", "")
-        if transcript.startswith(told[item_id]) and transcript != told[item_id] and not event.get("error"):
-            yield at_ms, f"{item_id}: {told[item_id]!r} was told of {transcript!r}"
+        if transcript.startswith(sent[item_id]) and transcript != sent[item_id] and not event.get("error"):
+            yield at_ms, f"{item_id}: the deltas are {sent[item_id]!r}, the transcript is {transcript!r}"
 
 
 def audio_is_whole(record: Record) -> Iterator[tuple[int, str]]:
-    """The audio of an item holds each word of its transcript once and in order: nothing is lost, repeated or early.
+    """The audio of an item holds each word of its transcript once and in order: no word is lost, repeated or early.
 
-    Words that were announced with the last segment of an item that was cut off may be missing at its end.
+    If an item was cut off, words of its last segment may be missing at its end.
     """
     marks: defaultdict[str, list[int]] = defaultdict(list)
     texts: defaultdict[str, str] = defaultdict(str)
@@ -214,19 +214,19 @@ def audio_is_whole(record: Record) -> Iterator[tuple[int, str]]:
 
 
 def recognitions_end(record: Record) -> Iterator[tuple[int, str]]:
-    """Every recognition is finished or dropped; without turn detection, the last one may wait for a commit."""
-    going_on: dict[str, int] = {}
+    """Every recognition is finished or dropped; without turn detection the last one may wait for a commit."""
+    active: dict[str, int] = {}
     for at_ms, effect in record.effects():
         match effect:
             case OpenRecognition():
-                going_on[effect.item_id] = at_ms
+                active[effect.item_id] = at_ms
             case FinishRecognition() | DropRecognition():
-                going_on.pop(effect.item_id, None)
+                active.pop(effect.item_id, None)
             case _:
                 pass
-    if going_on and any(session["audio"]["input"]["turn_detection"] is None for session in _sessions(record)):
-        going_on.popitem()
-    for item_id, at_ms in going_on.items():
+    if active and any(session["audio"]["input"]["turn_detection"] is None for session in _sessions(record)):
+        active.popitem()
+    for item_id, at_ms in active.items():
         yield at_ms, f"the recognition of {item_id} was never ended"
 
 
@@ -235,7 +235,7 @@ def _sessions(record: Record) -> Iterator[dict[str, Any]]:
 
 
 def timers_end_with_their_owner(record: Record) -> Iterator[tuple[int, str]]:
-    """A timer of a generation or of an item is cleared when that ends, unless the timer has fired."""
+    """A timer of a generation or an item is cleared when its owner ends, unless the timer has fired."""
     running: set[TimerKey] = set()
     for step in record.steps:
         if isinstance(step.happened, TimerFired):
@@ -256,11 +256,11 @@ def timers_end_with_their_owner(record: Record) -> Iterator[tuple[int, str]]:
                     pass
         for key in sorted(running, key=str):
             if _owner(key) in ended:
-                yield step.at_ms, f"timer {key} goes on"
+                yield step.at_ms, f"timer {key} still runs"
 
 
 def _owner(key: TimerKey) -> int | str | None:
-    """The generation or the item that a timer belongs to; None: the session."""
+    """Return the generation or the item that a timer belongs to; None: the session."""
     match key:
         case ResponseTimeout() | SpeechDue():
             return key.generation
@@ -271,9 +271,9 @@ def _owner(key: TimerKey) -> int | str | None:
 
 
 def everything_ends(record: Record) -> Iterator[tuple[int, str]]:
-    """When everybody has stopped talking, everything comes to its end."""
+    """Nothing stays active long after the end of the script."""
     if record.unfinished:
-        yield record.ended_ms, f"still going on: {', '.join(record.unfinished)}"
+        yield record.ended_ms, f"still active: {', '.join(record.unfinished)}"
 
 
 def event_ids_are_unique(record: Record) -> Iterator[tuple[int, str]]:
@@ -284,11 +284,11 @@ def event_ids_are_unique(record: Record) -> Iterator[tuple[int, str]]:
             yield record.ended_ms, f"{event_id} was used {count} times"
 
 
-def nothing_said_is_lost(record: Record) -> Iterator[tuple[int, str]]:
-    """Every word that was said is in the audio of exactly one recognition, in order, and becomes part of an item.
+def no_spoken_word_is_lost(record: Record) -> Iterator[tuple[int, str]]:
+    """Every spoken word is in the audio of exactly one recognition, in order, and becomes part of an item.
 
-    Only what people murmur while they listen may be disregarded. Not checked where audio is lost on the way, echo adds
-    words, or the application throws audio away or does without turn detection.
+    Only backchannels may be dropped. Not checked if packets are lost, if echo adds words, if the application discards
+    audio, or without turn detection.
     """
     scenario = record.scenario
     clean = not scenario.network.loss and not scenario.microphone.echo_is_understood
@@ -302,11 +302,11 @@ def nothing_said_is_lost(record: Record) -> Iterator[tuple[int, str]]:
     committed = {event["item_id"] for _, event in record.events("input_audio_buffer.committed")}
     for item_id, words in record.recognizable.items():
         if item_id not in committed and not BACKCHANNELS.issuperset(word.casefold() for word in words):
-            yield record.ended_ms, f"{words} ({item_id}) was disregarded"
+            yield record.ended_ms, f"{words} ({item_id}) was dropped"
 
 
-def playback_is_told_as_it_is(record: Record) -> Iterator[tuple[int, str]]:
-    """What is held goes on or is dropped, and playback that started stops or is dropped, once."""
+def playback_events_match_playback(record: Record) -> Iterator[tuple[int, str]]:
+    """Held playback is resumed or cleared, and playback that starts is stopped or cleared, once."""
     held = False
     playing: set[str] = set()
     for at_ms, effect in record.effects():
@@ -323,7 +323,7 @@ def playback_is_told_as_it_is(record: Record) -> Iterator[tuple[int, str]]:
                 playing.add(response_id)
             case SendEvent("output_audio_buffer.stopped" | "output_audio_buffer.cleared", {"response_id": response_id}):
                 if response_id not in playing:
-                    yield at_ms, f"playback of {response_id} ended, but did not go on"
+                    yield at_ms, f"playback of {response_id} ended, but was not active"
                 playing.discard(response_id)
             case _:
                 pass
@@ -343,7 +343,7 @@ INVARIANTS: tuple[Invariant, ...] = (
     responses_do_not_overlap,
     nothing_follows_the_end,
     events_follow_the_ladder,
-    deltas_are_the_whole,
+    deltas_join_to_the_whole,
     transcripts_only_grow,
     audio_is_whole,
     context_is_what_was_heard,
@@ -352,13 +352,13 @@ INVARIANTS: tuple[Invariant, ...] = (
     timers_end_with_their_owner,
     everything_ends,
     event_ids_are_unique,
-    nothing_said_is_lost,
-    playback_is_told_as_it_is,
+    no_spoken_word_is_lost,
+    playback_events_match_playback,
 )
 
 
 def find_violations(record: Record) -> list[Violation]:
-    """All violations of all invariants, in the order of time."""
+    """Return the violations of all invariants in the order of time."""
     found = [
         Violation(invariant.__name__, at_ms, text) for invariant in INVARIANTS for at_ms, text in invariant(record)
     ]
@@ -366,6 +366,6 @@ def find_violations(record: Record) -> list[Violation]:
 
 
 def check(record: Record) -> None:
-    """Raise `InvariantBroken`, which shows the conversation up to its first violation, unless all invariants hold."""
+    """Check all invariants. Raises `InvariantBroken`, which shows the conversation before the first violation."""
     if violations := find_violations(record):
         raise InvariantBroken(record, violations)

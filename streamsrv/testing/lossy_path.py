@@ -1,7 +1,7 @@
-"""A stretch of network between a WebRTC client and a server that loses and reorders packets, by a seed.
+"""Relays UDP between a WebRTC client and a server on loopback, and loses and reorders packets as a seed decides.
 
-It relays UDP on loopback and needs nothing of the kernel (`netem` is often missing). Neither end knows of it: the
-descriptions that they exchange name its ports in place of theirs.
+It needs no kernel module (`netem` is often missing). Neither end is aware of it: the SDP descriptions that they
+exchange contain its ports in place of theirs.
 """
 
 import asyncio
@@ -18,24 +18,24 @@ _CANDIDATE = re.compile(r"(?P<head>a=candidate:\S+ \d+ udp \d+) (?P<host>\S+) (?
 
 @dataclass(slots=True)
 class Impairment:
-    """What happens to the packets of one direction; each field may be changed while they flow."""
+    """Loss and reordering of the packets in one direction; fields may be changed at any time."""
 
     loss: float = 0.0
     """Share of packets that are dropped."""
     reordered: float = 0.0
-    """Share of packets that are held back for `reorder_ms`, so that later ones overtake them."""
+    """Share of packets that are delayed by `reorder_ms`, so that later packets overtake them."""
     reorder_ms: float = 30.0
     passed: int = 0
     dropped: int = 0
 
 
 class _Side(asyncio.DatagramProtocol):
-    """The socket that one end takes for the other end."""
+    """The socket that stands for one end towards the other."""
 
     def __init__(self, impairment: Impairment, chance: random.Random) -> None:
-        self.peer: Address | None = None  # whom this socket talks to: named in a description
+        self.peer: Address | None = None  # address of the end that uses this socket, from its description
         self.other: _Side | None = None
-        self._impairment = impairment  # of the packets that come from the peer
+        self._impairment = impairment  # of packets from the peer
         self._chance = chance
         self._transport: asyncio.DatagramTransport | None = None
 
@@ -70,9 +70,10 @@ class _Side(asyncio.DatagramProtocol):
 
 
 class LossyPath:
-    """The way of one call; open while its `async with` block runs, and without loss until told otherwise.
+    """The network path of one call: an async context manager, without loss until an `Impairment` is changed.
 
-    Give the client's description to `from_client` before the server sees it, and the server's to `from_server`.
+    Pass the client's description through `from_client` and the server's through `from_server` before the other end
+    gets it.
     """
 
     def __init__(self, seed: int = 0) -> None:
@@ -94,18 +95,19 @@ class LossyPath:
         self._server_side.close()
 
     def from_client(self, sdp: str) -> str:
-        """The client's description, as the server is to see it; raises `ValueError`."""
+        """Return the client's description with the relay's port. Raises `ValueError` without a loopback candidate."""
         return _redirect(sdp, self._client_side, self._server_side.port)
 
     def from_server(self, sdp: str) -> str:
-        """The server's description, as the client is to see it; raises `ValueError`."""
+        """Return the server's description with the relay's port. Raises `ValueError` without a loopback candidate."""
         return _redirect(sdp, self._server_side, self._client_side.port)
 
 
 def _redirect(sdp: str, side: _Side, port: int) -> str:
-    """Note the first loopback address of a description as the peer of a side, and name `port` in its place.
+    """Store the first loopback address of a description as the peer of `side`, and replace its port by `port`.
 
-    The other media sections share its transport (BUNDLE). Other candidates are left out: nothing goes around the path.
+    The other media sections share its transport (BUNDLE). Other candidates are removed, so that no packet bypasses the
+    relay.
     """
     peer = next((found for found in _CANDIDATE.finditer(sdp) if found["host"] == LOOPBACK), None)
     if peer is None:

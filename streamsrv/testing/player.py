@@ -1,45 +1,45 @@
-"""The loudspeaker of a simulated client: what of each item was really played, to the ms and to the word. Pure."""
+"""Computes which part of each item a simulated client has played, in ms and in words. Pure."""
 
 from bisect import bisect_right
 from dataclasses import dataclass, field
 
 FOREVER_MS = 10**9
-"""While playback is held, what is left of it is due that much later."""
+"""Delay of the remaining audio while playback is held."""
 
 
 @dataclass(frozen=True, slots=True)
 class Cut:
-    """Playback of an item was cut off: `played_ms` of it were heard."""
+    """A cut of the playback of an item after `played_ms`."""
 
     played_ms: int
     known_ms: int | None
-    """From when on the server could know that playback stopped; None: it never could."""
+    """Time from which on the server could know of the cut; None: it never could."""
     truncated_ms: int | None
-    """When the server learned from the client how much was played, if it did."""
+    """Time at which the server learned how much was played; None: it did not."""
 
 
 @dataclass(slots=True)
 class PlayedItem:
-    """The audio of one item as the client got it."""
+    """The audio of one item that the client received."""
 
     received_ms: int = 0
     word_ends: list[int] = field(default_factory=list[int])
-    """Audio ms at which each word of the item ends."""
+    """End of each word, in ms of the item's audio."""
     runs: list[tuple[int, int]] = field(default_factory=list[tuple[int, int]])
-    """Pieces of uninterrupted playback: when each began and how much of it there is, in ms."""
+    """Pieces of uninterrupted playback, each as `(start_ms, duration_ms)`."""
     cut: bool = False
-    """Whether the rest was thrown away."""
+    """Whether the client dropped the rest of the item."""
 
     def played_ms(self, now_ms: int) -> int:
         return sum(min(max(now_ms - start_ms, 0), duration_ms) for start_ms, duration_ms in self.runs)
 
     def words_until(self, audio_ms: int) -> int:
-        """How many words end by `audio_ms`."""
+        """Return how many words end by `audio_ms`."""
         return bisect_right(self.word_ends, audio_ms)
 
 
 class Player:
-    """Plays what arrives, in order, in real time. It starts `buffer_ms` late whenever it had run dry."""
+    """Plays audio in real time in the order of arrival. After each underrun, playback starts `buffer_ms` late."""
 
     def __init__(self, buffer_ms: int) -> None:
         self._buffer_ms = buffer_ms
@@ -48,7 +48,7 @@ class Player:
         self._held_since_ms: int | None = None
 
     def play(self, item_id: str, duration_ms: int, word_ends: list[int], now_ms: int) -> None:
-        """Queue audio of an item, in which words end after `word_ends` ms; an item that was cut is not played on."""
+        """Queue audio of an item, in which words end after `word_ends` ms. The audio of a cut item is not played."""
         item = self.items.setdefault(item_id, PlayedItem())
         item.word_ends += [item.received_ms + end_ms for end_ms in word_ends]
         item.received_ms += duration_ms
@@ -62,18 +62,18 @@ class Player:
             item.runs.append((start_ms, duration_ms))
 
     def hold(self, now_ms: int) -> None:
-        """Fall silent and keep the place."""
+        """Pause playback."""
         self._held_since_ms = now_ms
         self._shift(now_ms, FOREVER_MS)
 
     def resume(self, now_ms: int) -> None:
-        """Go on from the place that was held."""
+        """Continue paused playback where it stopped."""
         if self._held_since_ms is not None:
             self._shift(self._held_since_ms + FOREVER_MS, now_ms - self._held_since_ms - FOREVER_MS)
             self._held_since_ms = None
 
     def _shift(self, from_ms: int, by_ms: int) -> None:
-        """What would be played from then on is played that much later."""
+        """Delay the audio that would be played from `from_ms` on by `by_ms`."""
         if self.busy_until_ms > from_ms:
             self.busy_until_ms += by_ms
         for item in self.items.values():
@@ -85,7 +85,7 @@ class Player:
             item.runs = shifted
 
     def flush(self, now_ms: int) -> list[str]:
-        """Throw away what was not played yet; return the items that lost something, in the order they were to play."""
+        """Drop the audio that was not played yet; return the items that lost audio, in the order of playback."""
         lost: list[str] = []
         for item_id, item in self.items.items():
             if item.cut or item.played_ms(now_ms) == item.received_ms:
@@ -97,5 +97,5 @@ class Player:
         return lost
 
     def heard_words(self, now_ms: int) -> int:
-        """Words of all items that were played to their end."""
+        """Return how many words of all items were played to their end."""
         return sum(item.words_until(item.played_ms(now_ms)) for item in self.items.values())

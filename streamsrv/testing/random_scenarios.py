@@ -1,4 +1,4 @@
-"""Random conversations, from ordinary to unfair. Simple choices come first, so that hypothesis shrinks towards them."""
+"""Makes random scenarios, from ordinary to extreme. Simple choices come first, so that hypothesis shrinks to them."""
 
 from collections.abc import Sequence
 from random import Random
@@ -31,7 +31,7 @@ from streamsrv.testing.scenario import (
     SynthesizerTraits,
     TurnModelTraits,
 )
-from streamsrv.testing.speakers import (
+from streamsrv.testing.simulated_user import (
     Act,
     After,
     AfterReply,
@@ -58,7 +58,7 @@ _POLICIES: tuple[OnInterruption, ...] = ("truncate", "truncate_current", "flush"
 
 
 def random_scenario(random: Random) -> Scenario:
-    """One conversation: up to five acts of a speaker, with whatever may go wrong around them."""
+    """Return a scenario of up to five acts with random traits and faults."""
     pick = _Pick(random)
     client = _client(pick)
     session = _session(pick, client)
@@ -70,7 +70,7 @@ def random_scenario(random: Random) -> Scenario:
         session=session,
         microphone=MicrophoneTraits(
             packet_frames=pick.of((1, 2, 5, 32, 64)),
-            echo=pick.rarely(0.0, (0.3, 0.7)),  # not understood: who answers his own words goes on for ever
+            echo=pick.rarely(0.0, (0.3, 0.7)),  # without its words: a server that answers them never stops
         ),
         network=NetworkTraits(
             delay_ms=pick.of(_DELAYS_MS),
@@ -107,7 +107,7 @@ def random_scenario(random: Random) -> Scenario:
 
 
 class _Pick:
-    """Draws from a `Random`, which may be hypothesis's."""
+    """Draws from a `Random`, which may be one of hypothesis."""
 
     def __init__(self, random: Random) -> None:
         self._random = random
@@ -116,7 +116,7 @@ class _Pick:
         return choices[self._random.randint(0, len(choices) - 1)]
 
     def rarely(self, usual: Choice, others: Sequence[Choice]) -> Choice:
-        """The usual, or one time in six another."""
+        """Return `usual`, or one of `others` in one of six cases."""
         return self.of(others) if self._random.randint(0, 5) == 5 else usual
 
 
@@ -161,7 +161,7 @@ def _session(pick: _Pick, client: ClientTraits) -> Session:
 
 
 def _acts(pick: _Pick, session: Session) -> list[Act]:
-    """A thing that people do, and what their application does about it."""
+    """Return an act of the user, and the acts of the application that follow it."""
     cue: Cue = pick.of((AfterReply(500), AtReplyWord(3), After(300), After(1200), AtReplyWord(1), After(7000)))
     what = pick.of(("say", "say", "say", "sound", "event", "mute"))
     if what == "event":
@@ -219,7 +219,7 @@ _DETECTION_EVENTS = tuple(
 
 
 def _faults(pick: _Pick) -> tuple[Fault, ...]:
-    """One time in six, one of the first calls goes wrong."""
+    """Return a fault of one of the first calls in one of six cases."""
     if not pick.rarely(False, (True,)):
         return ()
     error: EngineError | None = pick.of((Unavailable("down"), Overloaded("full"), Rejected("no"), None))

@@ -1,4 +1,4 @@
-"""What happened in a simulated conversation: the material of the invariants, and of whoever looks for a cause."""
+"""The record of a simulated conversation, which the invariants check and a developer reads to find a cause."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -12,7 +12,7 @@ from streamsrv.testing.scenario import Scenario
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One input of the core (None: its start) and what it wanted done about it."""
+    """One input of the core (None: its start) and the effects that the core returned."""
 
     at_ms: int
     happened: Input | None
@@ -21,23 +21,23 @@ class Step:
 
 @dataclass(slots=True)
 class Record:
-    """A conversation as it went. Times are ms of the simulation.
+    """The steps and results of one conversation. Times are ms of the simulation.
 
-    Frames and appended audio are steps only where the core did more about them than to feed a recognition.
+    Frames and appended audio are recorded only if the core did more than feed a recognition.
     """
 
     scenario: Scenario
     steps: list[Step] = field(default_factory=list[Step])
     said: list[str] = field(default_factory=list[str])
-    """Every word that was said into the microphone."""
+    """Every word that the user said into the microphone."""
     recognizable: dict[str, list[str]] = field(default_factory=dict[str, list[str]])
-    """By recognition (item id): the words in the audio that it was given."""
+    """The words in the audio of each recognition, by item id."""
     played: dict[str, PlayedItem] = field(default_factory=dict[str, PlayedItem])
-    """By item id: what the client got and played of it."""
+    """What the client received and played of each item, by item id."""
     cuts: dict[str, Cut] = field(default_factory=dict[str, Cut])
-    """By item id: where the client cut playback off."""
+    """Where the client cut off playback, by item id."""
     unfinished: list[str] = field(default_factory=list[str])
-    """What still went on long after everybody had stopped talking."""
+    """What was still active long after the end of the script."""
     ended_ms: int = 0
 
     def add(self, at_ms: int, happened: Input | None, effects: list[Effect]) -> None:
@@ -46,19 +46,19 @@ class Record:
             self.steps.append(Step(at_ms, happened, effects))
 
     def effects(self) -> Iterator[tuple[int, Effect]]:
-        """All effects in order, each with its time."""
+        """Yield all effects in order, each with its time."""
         for step in self.steps:
             for effect in step.effects:
                 yield step.at_ms, effect
 
     def events(self, *types: str) -> Iterator[tuple[int, dict[str, Any]]]:
-        """All server events in order, or those of the given types, each with its time."""
+        """Yield server events in order, each with its time: all, or those of the given types."""
         for at_ms, effect in self.effects():
             if isinstance(effect, SendEvent) and (not types or effect.type in types):
                 yield at_ms, effect.event
 
     def describe(self, from_ms: int = 0, until_ms: int | None = None) -> str:
-        """The conversation in lines, or the part of it between two instants."""
+        """Describe the conversation between two times, one input or effect a line."""
         lines: list[str] = []
         for step in self.steps:
             if from_ms <= step.at_ms and (until_ms is None or step.at_ms <= until_ms):

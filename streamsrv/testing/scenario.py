@@ -1,18 +1,18 @@
-"""What a simulated conversation is made of: people, devices, network, engines and what goes wrong. Data only."""
+"""The scenario of a simulated conversation as data: script, devices, network, engines and their faults."""
 
 from dataclasses import dataclass, field
 from typing import Literal
 
 from streamsrv.protocol.session_object import Session
 from streamsrv.testing.faults import Fault
-from streamsrv.testing.speakers import Act
+from streamsrv.testing.simulated_user import Act
 
 OnInterruption = Literal["truncate", "truncate_current", "flush", "play_on"]
-"""What a client does when the user speaks up while it plays.
+"""What a client does when the user interrupts playback.
 
-`truncate`: it falls silent and tells the server, for every item that lost audio, how much was played;
-`truncate_current`: the same, but only for the item that was audible, as stock clients do;
-`flush`: it falls silent and says nothing; `play_on`: it plays everything to the end.
+`truncate`: stops, and sends `conversation.item.truncate` for every item that lost audio;
+`truncate_current`: stops, and sends it only for the item that was audible, as stock clients do;
+`flush`: stops, and sends nothing; `play_on`: plays everything to the end.
 """
 
 
@@ -21,98 +21,98 @@ class MicrophoneTraits:
     packet_frames: int = 1
     """Frames (32 ms) in one append."""
     echo: float = 0.0
-    """Probability of speech that the detector finds in the reply's echo; 0: none comes back."""
+    """Speech probability that the detector gives to the echo of the reply; 0: there is no echo."""
     echo_is_understood: bool = False
-    """Whether the recogniser hears the words of the echo too."""
+    """Whether the recogniser transcribes the words of the echo too."""
 
 
 @dataclass(frozen=True, slots=True)
 class NetworkTraits:
-    """A connection that keeps the order, both ways."""
+    """A connection that keeps the order of messages in both directions."""
 
     delay_ms: int = 0
     jitter_ms: int = 0
-    """A message takes up to this much longer, evenly spread."""
+    """Longest additional delay of a message; uniformly distributed."""
     loss: float = 0.0
-    """Share of audio packets from the microphone that never arrive: gaps, in which the session's audio stands still."""
+    """Share of microphone packets that are lost; the session's audio time does not advance over the gap."""
 
 
 @dataclass(frozen=True, slots=True)
 class ClientTraits:
     on_interruption: OnInterruption = "truncate"
     buffer_ms: int = 0
-    """How much later than possible playback starts."""
+    """How long the client buffers audio before playback starts."""
     reports_ms: int | None = None
-    """Report the playback position this often; None: never."""
+    """Time from one report of the playback position to the next; None: no reports."""
     holds_playback: bool = False
-    """Whether the client asked for `playback.hold`: it holds, resumes and clears as told, and reports playback."""
+    """Whether the client requests `playback.hold`: it holds, resumes and clears when told, and reports playback."""
     held_by_transport: bool = False
-    """Whether the transport plays the answers, and not the client."""
+    """Whether the transport plays the answers instead of the client."""
     tool_ms: int = 200
-    """How long the application takes to answer function calls."""
+    """Time that the application takes to answer function calls."""
 
 
 @dataclass(frozen=True, slots=True)
 class RecognizerTraits:
     partial_ms: int = 400
-    """A partial transcript this often, while there is something new; and one more at the beginning of each pause."""
+    """Time from one partial transcript to the next while there are new words; each pause adds one at its beginning."""
     delay_ms: int = 80
-    """From the audio to the partial transcript of it."""
+    """Time from the audio to its partial transcript."""
     final_ms: int = 120
-    """From the end of the audio to the final transcript."""
+    """Time from the end of the audio to the final transcript."""
     tentative_words: int = 1
-    """Words at the end of a partial transcript that may be taken back."""
+    """Words at the end of a partial transcript that are tentative."""
     mishears: bool = False
-    """Whether the last tentative word is always another one than was said."""
+    """Whether the last tentative word is always wrong."""
     clip_text: str = "a clip"
-    """What is heard in audio that comes whole with an item."""
+    """Transcript of every audio clip that comes with an item."""
     faults: tuple[Fault, ...] = ()
-    """By recognition, in the order of their start. The final transcript is a result like the partial ones."""
+    """Faults by recognition, in the order of their start. Partial and final transcripts count as results."""
 
 
 @dataclass(frozen=True, slots=True)
 class ChatTraits:
     answers: tuple[str | tuple[str, str], ...] = ()
-    """Text, or a tool call `(name, arguments)`: the nth answers a context with n messages of user and tools.
+    """Answers, each a text or a tool call `(name, arguments)`: the nth answers a context with n user and tool messages.
 
-    Where there is none, text is made up. Text to be spoken should be plain words: each is one word of the audio.
+    Without an entry, the model answers with random text. Spoken text should be plain words: each is one word of audio.
     """
     first_ms: int = 150
     token_ms: int = 20
-    """From one delta (a word) to the next."""
+    """Time from one delta (a word) to the next."""
     answer_words: int = 24
-    """Most words in an answer that is made up."""
+    """Upper bound on the words of a random answer."""
     mark_words: int = 5
-    """Words from one punctuation mark to the next in such an answer."""
+    """Words from one punctuation mark to the next in a random answer."""
     faults: tuple[Fault, ...] = ()
-    """By request."""
+    """Faults by request, in order."""
 
 
 @dataclass(frozen=True, slots=True)
 class SynthesizerTraits:
     first_ms: int = 40
-    """From the text to the first piece of its audio."""
+    """Time from the text to the first piece of its audio."""
     real_time_factor: float = 0.1
     """Time to compute each later piece, as a share of the time to play it."""
     piece_ms: int = 400
-    """Audio in one piece; the last one of a segment is shorter."""
+    """Duration of one piece of audio; the last piece of a segment may be shorter."""
     character_ms: int = 60
-    """Pace of the voice at speed 1; a word has a pause of one character after it."""
+    """Duration of one character at speed 1; each word is followed by a pause of one character."""
     times_words: bool = True
-    """Whether it tells when each word is spoken."""
+    """Whether the synthesiser reports when each word is spoken."""
     faults: tuple[Fault, ...] = ()
-    """By segment. Its end is a result like the pieces of its audio."""
+    """Faults by segment, in order. The pieces of audio and the end of the segment count as results."""
 
 
 @dataclass(frozen=True, slots=True)
 class TurnModelTraits:
-    """An end-of-turn model, which hears whether the speaker is done."""
+    """An end-of-turn model that knows whether the speaker is done."""
 
     delay_ms: int = 90
     certainty: float = 0.95
-    """Probability that it gives to the truth."""
+    """Probability that the model gives to the outcome that it predicts."""
     errors: float = 0.0
-    """Share of pauses at which it takes the opposite for the truth."""
+    """Share of pauses for which the model predicts the wrong outcome."""
 
 
 def simulated_session() -> Session:
@@ -121,7 +121,7 @@ def simulated_session() -> Session:
 
 @dataclass(frozen=True, slots=True)
 class Scenario:
-    """One conversation. The same scenario gives the same conversation, to the ms."""
+    """One conversation. The same scenario always gives the same conversation, to the ms."""
 
     script: tuple[Act, ...]
     session: Session = field(default_factory=simulated_session)
@@ -133,6 +133,6 @@ class Scenario:
     synthesizer: SynthesizerTraits = SynthesizerTraits()
     turn_model: TurnModelTraits | None = None
     straggling_ms: int = 0
-    """How long results still come from a recognition that was dropped or a generation that was stopped."""
+    """How long a dropped recognition or a stopped generation still gives results."""
     seed: int = 0
-    """For jitter, loss and the words of answers."""
+    """Seed of jitter, loss and the words of answers."""

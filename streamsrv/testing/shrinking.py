@@ -1,4 +1,4 @@
-"""Finds the smallest conversation that still goes wrong: fewer acts and sounds, and defaults wherever they will do."""
+"""Shrinks a failing conversation: removes acts and sounds and sets fields to their defaults while it still fails."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -6,18 +6,18 @@ from typing import Any
 
 from streamsrv.testing.compact import defaults, replaced
 from streamsrv.testing.scenario import Scenario
-from streamsrv.testing.speakers import Act, Say
+from streamsrv.testing.simulated_user import Act, Say
 
 
-def shrink(scenario: Scenario, goes_wrong: Callable[[Scenario], bool]) -> Scenario:
-    """The scenario with everything left out or set to its default that is not needed for it to go wrong."""
-    while (smaller := next(filter(goes_wrong, _smaller(scenario)), None)) is not None:
+def shrink(scenario: Scenario, fails: Callable[[Scenario], bool]) -> Scenario:
+    """Return the scenario without the acts, sounds and non-default fields that the failure does not need."""
+    while (smaller := next(filter(fails, _smaller(scenario)), None)) is not None:
         scenario = smaller
     return scenario
 
 
 def _smaller(scenario: Scenario) -> Iterator[Scenario]:
-    """Scenarios that are one step simpler."""
+    """Yield scenarios that are one step simpler."""
     script = scenario.script
     for index, act in enumerate(script):
         for instead in ((), *_smaller_acts(act)):
@@ -32,7 +32,7 @@ def _smaller_acts(act: Act) -> Iterator[tuple[Act]]:
 
 
 def _with_defaults(value: Any) -> Iterator[Any]:
-    """The object with one field, of its own or of an object in it, at its default."""
+    """Yield copies of the object with one field at its default, its own or one of an object that it holds."""
     for name, default in defaults(value).items():
         held = getattr(value, name)
         if held != default:

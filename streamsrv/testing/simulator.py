@@ -1,4 +1,4 @@
-"""Runs whole conversations through a `SessionCore` in virtual time: no event loop, no threads, no waiting."""
+"""Runs whole conversations through a `SessionCore` in virtual time, without event loop, threads or waiting."""
 
 import itertools
 from collections import defaultdict
@@ -19,26 +19,26 @@ from streamsrv.core.inputs import (
 from streamsrv.core.session import SessionCore
 from streamsrv.core.timers import IdleTimeout, SessionExpiring, SessionTimeout, TimerKey
 from streamsrv.engines.vad.base import FRAME_MS
-from streamsrv.testing.client import Link, SimulatedClient
 from streamsrv.testing.compact import compact
-from streamsrv.testing.ears import SimulatedEars, UnexpectedEffect
-from streamsrv.testing.loudspeaker import SimulatedLoudspeaker
 from streamsrv.testing.record import Record
 from streamsrv.testing.scenario import Scenario
-from streamsrv.testing.speakers import ECHO_DB, AirFrame, Speaker
+from streamsrv.testing.simulated_client import Link, SimulatedClient
+from streamsrv.testing.simulated_generator import SimulatedGenerator
+from streamsrv.testing.simulated_loudspeaker import SimulatedLoudspeaker
+from streamsrv.testing.simulated_recognizer import SimulatedRecognizer, UnexpectedEffect
+from streamsrv.testing.simulated_user import ECHO_DB, MicrophoneFrame, SimulatedUser
 from streamsrv.testing.virtual_time import Scheduled, VirtualTime
-from streamsrv.testing.voice import SimulatedVoice
 
 CLOCK_AT_START_MS = 86_400_000
-"""What the clock given to the core shows when the session starts: it counts from no instant that means anything."""
-LAST_WORD_MS = 600_000
-"""A conversation in which something still goes on this long after the last act is broken off as unfinished."""
+"""Time of the core's clock when the session starts. It is not 0, because a monotonic clock starts anywhere."""
+MAX_AFTER_SCRIPT_MS = 600_000
+"""A conversation that is still active this long after its last act is stopped and recorded as unfinished."""
 SILENCE_MS = 1000
-"""How long everybody must be silent, beside what the network delays, before a conversation is over."""
+"""Silence that ends a conversation, in addition to the delay of the network."""
 TURN_MS = 10_000
-"""How long a turn may wait for more after the last act; then what is not committed waits for the client."""
+"""How long an uncommitted turn keeps the conversation active after the last act."""
 STANDING_TIMERS = frozenset[TimerKey]({SessionTimeout(), SessionExpiring(), IdleTimeout()})
-"""Timers that may be left when everybody is silent."""
+"""Timers that may still run when a conversation is over."""
 
 MakeCore = Callable[[Scenario, Callable[[str], str]], SessionCore]
 
@@ -48,10 +48,10 @@ def make_core(scenario: Scenario, new_id: Callable[[str], str]) -> SessionCore:
 
 
 def simulate(scenario: Scenario, make: MakeCore = make_core) -> Record:
-    """Let a conversation happen; return what happened. `make` makes the core from the scenario and a maker of ids.
+    """Run a conversation and return its record. `make` creates the core from the scenario and a maker of ids.
 
-    The invariants in `streamsrv.testing.invariants` are not checked here. Raises what the core raises, and
-    `UnexpectedEffect` for effects that make no sense or that the simulator does not know.
+    Does not check the invariants in `streamsrv.testing.invariants`. Raises what the core raises, and
+    `UnexpectedEffect` for effects that are wrong at this point or that the simulator does not support.
     """
     simulator = Simulator(scenario, make)
     try:
@@ -62,9 +62,9 @@ def simulate(scenario: Scenario, make: MakeCore = make_core) -> Record:
 
 
 class Simulator:
-    """The driver of a simulated session: carries inputs to the core, and its effects out.
+    """Drives a simulated session: gives inputs to the core and carries out the effects.
 
-    To teach it a new effect, write a method for it and name both in `_actions`.
+    To support a new effect, write a method for it and add both to `_actions`.
     """
 
     def __init__(self, scenario: Scenario, make: MakeCore) -> None:
@@ -78,10 +78,10 @@ class Simulator:
         self._downlink = Link(scenario.network, self._time, random)
         self._client = SimulatedClient(scenario.client, self._time, self._uplink, self.give)
         self._loudspeaker = SimulatedLoudspeaker(self._client.player, self._time, self._report_playback)
-        self._speaker = Speaker(scenario.script, self._client)
+        self._user = SimulatedUser(scenario.script, self._client)
         straggling_ms = scenario.straggling_ms
-        self._ears = SimulatedEars(scenario.recognizer, straggling_ms, self._time, self.give)
-        self._voice = SimulatedVoice(
+        self._recognizer = SimulatedRecognizer(scenario.recognizer, straggling_ms, self._time, self.give)
+        self._generator = SimulatedGenerator(
             scenario.chat, scenario.synthesizer, straggling_ms, self._time, self.give, Random(scenario.seed)
         )
         self._timers: dict[TimerKey, Scheduled] = {}
@@ -98,19 +98,19 @@ class Simulator:
             effects.ResumePlayback: lambda _: self._loudspeaker.resume(),
             effects.ClearPlayback: lambda _: self._loudspeaker.clear(self._time.now_ms),
             effects.SetFramePacing: self._note,
-            effects.OpenRecognition: self._ears.open,
-            effects.FeedRecognition: self._ears.feed,
-            effects.FinishRecognition: self._ears.finish,
+            effects.OpenRecognition: self._recognizer.open,
+            effects.FeedRecognition: self._recognizer.feed,
+            effects.FinishRecognition: self._recognizer.finish,
             effects.PredictEndOfTurn: self._predict_end_of_turn,
-            effects.DropRecognition: self._ears.drop,
-            effects.RecognizeClip: self._ears.recognize_clip,
+            effects.DropRecognition: self._recognizer.drop,
+            effects.RecognizeClip: self._recognizer.recognize_clip,
             effects.EnterRoom: self._note,
             effects.ShowCaption: self._note,
             effects.SettleCaption: self._note,
-            effects.PrepareModel: self._voice.prepare,
-            effects.Generate: self._voice.generate,
-            effects.Synthesize: self._voice.synthesize,
-            effects.StopGeneration: self._voice.stop,
+            effects.PrepareModel: self._generator.prepare,
+            effects.Generate: self._generator.generate,
+            effects.Synthesize: self._generator.synthesize,
+            effects.StopGeneration: self._generator.stop,
             effects.SetTimer: self._set_timer,
             effects.ClearTimer: self._clear_timer,
             effects.RecordTurn: self._note,
@@ -123,15 +123,15 @@ class Simulator:
         self._time.after(0, self._capture)
         self._time.run_until(lambda: self._finished)
         record = self.record
-        record.said = self._speaker.said
-        record.recognizable = {item_id: heard.words for item_id, heard in self._ears.recognitions.items()}
+        record.said = self._user.said
+        record.recognizable = {item_id: heard.words for item_id, heard in self._recognizer.recognitions.items()}
         record.played = self._client.player.items
         record.cuts = self._client.cuts | self._loudspeaker.cuts
         record.ended_ms = self._time.now_ms
         return record
 
     def give(self, happened: Input) -> None:
-        """Hand an input to the core and do what it wants; nothing happens any more after `Close`."""
+        """Give an input to the core and carry out its effects; does nothing after `Close`."""
         if self._closed:
             return
         if self._handling:
@@ -147,39 +147,41 @@ class Simulator:
         for effect in wanted:
             action = self._actions.get(type(effect))
             if action is None:
-                raise UnexpectedEffect(f"the simulator knows no effect {type(effect).__name__}: see `Simulator`")
+                raise UnexpectedEffect(
+                    f"the simulator does not support the effect {type(effect).__name__}: see `Simulator`"
+                )
             action(effect)
 
     # From the microphone to the core
 
     def _capture(self) -> None:
-        """One packet of the microphone, then the next."""
-        frames: list[AirFrame] = []
+        """Capture one packet of the microphone and schedule the next."""
+        frames: list[MicrophoneFrame] = []
         packet_frames = self._scenario.microphone.packet_frames
         for _ in range(packet_frames):
             self._captured_ms += FRAME_MS
-            frame = self._speaker.next_frame(self._captured_ms)
+            frame = self._user.next_frame(self._captured_ms)
             if frame is not None:
                 frames.append(self._with_echo(frame))
         lost = self._scenario.network.loss and self._random.random() < self._scenario.network.loss
         if frames and not lost:
             self._uplink.send(lambda: self._receive(frames), awaited=False)
-        while self._speaker.events:
-            self._client.send(self._speaker.events.pop(0))
+        while self._user.events:
+            self._client.send(self._user.events.pop(0))
         self._finish_if_silent()
         self._time.after(packet_frames * FRAME_MS, self._capture)
 
-    def _receive(self, frames: list[AirFrame]) -> None:
+    def _receive(self, frames: list[MicrophoneFrame]) -> None:
         self._received_ms += len(frames) * FRAME_MS
         self.give(AudioAppended(self._received_ms))
         until_ms = self._received_ms - len(frames) * FRAME_MS
         for frame in frames:
             until_ms += FRAME_MS
-            self._ears.hear(frame, until_ms)
+            self._recognizer.begin_frame(frame, until_ms)
             self.give(FrameHeard(frame.probability, until_ms, frame.level_db))
-            self._ears.heard()
+            self._recognizer.end_frame()
 
-    def _with_echo(self, frame: AirFrame) -> AirFrame:
+    def _with_echo(self, frame: MicrophoneFrame) -> MicrophoneFrame:
         traits = self._scenario.microphone
         if not traits.echo or not self._client.audible:
             return frame
@@ -189,27 +191,27 @@ class Simulator:
             text = " ".join([*heard[self._echoed_words :], *text.split()])
             self._echoed_words = len(heard)
         level_db = ECHO_DB if frame.probability < traits.echo else frame.level_db
-        return AirFrame(max(frame.probability, traits.echo), text, frame.word_ms or FRAME_MS, level_db)
+        return MicrophoneFrame(max(frame.probability, traits.echo), text, frame.word_ms or FRAME_MS, level_db)
 
     def _finish_if_silent(self) -> None:
-        if not self._speaker.finished:
+        if not self._user.finished:
             self._script_ended_ms = self._captured_ms
         network, silent_ms = self._scenario.network, self._captured_ms - self._script_ended_ms
         packet_ms = self._scenario.microphone.packet_frames * FRAME_MS
         if silent_ms < SILENCE_MS + packet_ms + network.delay_ms + network.jitter_ms:
             return
-        going_on = self._going_on(silent_ms)
-        if silent_ms > LAST_WORD_MS:
-            self.record.unfinished = going_on
-        self._finished = self._closed or not going_on or bool(self.record.unfinished)
+        active = self._active(silent_ms)
+        if silent_ms > MAX_AFTER_SCRIPT_MS:
+            self.record.unfinished = active
+        self._finished = self._closed or not active or bool(self.record.unfinished)
 
-    def _going_on(self, silent_ms: int) -> list[str]:
-        """What is not over yet."""
+    def _active(self, silent_ms: int) -> list[str]:
+        """Return what is still active."""
         timers = self._timers.keys() - STANDING_TIMERS
         return [
-            *(["a turn"] if self._ears.listening and silent_ms < TURN_MS else ()),
-            *(["a recognition"] if self._ears.working else ()),
-            *(["a generation"] if self._voice.working else ()),
+            *(["a turn"] if self._recognizer.listening and silent_ms < TURN_MS else ()),
+            *(["a recognition"] if self._recognizer.working else ()),
+            *(["a generation"] if self._generator.working else ()),
             *(["the client"] if not (self._client.idle and self._loudspeaker.idle) else ()),
             *(["messages"] if self._uplink.in_flight or self._downlink.in_flight else ()),
             *sorted(f"timer {key}" for key in timers),
@@ -233,7 +235,7 @@ class Simulator:
     def _predict_end_of_turn(self, effect: effects.PredictEndOfTurn) -> None:
         traits = self._scenario.turn_model
         if traits is not None:
-            done = not self._speaker.in_act
+            done = not self._user.in_act
             if self._random.random() < traits.errors:
                 done = not done
             predicted = EndOfTurnPredicted(
@@ -242,7 +244,7 @@ class Simulator:
             self._time.after(traits.delay_ms, lambda: self.give(predicted))
 
     def _note(self, effect: effects.Effect) -> None:
-        """Nothing to do: all effects are in the record."""
+        """Do nothing: the record holds all effects."""
 
     def _set_timer(self, effect: effects.SetTimer) -> None:
         self._clear_timer(effects.ClearTimer(effect.key))

@@ -1,4 +1,4 @@
-"""Time of a simulation: an event queue. Nothing waits; the next event is simply the present."""
+"""Virtual time: a queue of events. Running it never waits: time jumps to the next event."""
 
 import heapq
 import itertools
@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 
 class Scheduled:
-    """Something that will happen, unless it is cancelled."""
+    """A scheduled call, which can be cancelled."""
 
     __slots__ = ("call",)
 
@@ -18,7 +18,7 @@ class Scheduled:
 
 
 class VirtualTime:
-    """Events in the order of their ms; those of the same ms in the order in which they were scheduled."""
+    """Runs events in the order of their times, and events of the same ms in the order in which they were scheduled."""
 
     def __init__(self) -> None:
         self.now_ms = 0
@@ -30,13 +30,13 @@ class VirtualTime:
         return self.at(self.now_ms + delay_ms, call)
 
     def at(self, at_ms: int, call: Callable[[], None]) -> Scheduled:
-        """Call `call` at `at_ms`; what is past is now."""
+        """Call `call` at `at_ms`, or now if that time is past."""
         scheduled = Scheduled(call)
         heapq.heappush(self._events, (max(at_ms, self.now_ms), next(self._order), scheduled))
         return scheduled
 
     def run_until(self, finished: Callable[[], bool]) -> None:
-        """Let events happen until `finished()`, asked after each, or until nothing is left to happen."""
+        """Run events until none is left or `finished()` is true, which is asked before each event."""
         while self._events and not finished():
             self.now_ms, _, scheduled = heapq.heappop(self._events)
             if scheduled.call is not None:

@@ -16,7 +16,7 @@ _TOKEN = re.compile(r"\d+(?:st|nd|rd|th)\b|\d+|[%&]|[^\W\d_]+(?:['’][^\W\d_]+)
 
 @dataclass(frozen=True, slots=True)
 class WordErrors:
-    """Words inserted, left out or replaced, of a number of reference words."""
+    """Words inserted, deleted or substituted, and the number of reference words."""
 
     errors: int
     words: int
@@ -28,7 +28,7 @@ class WordErrors:
 
     @classmethod
     def total(cls, counts: Iterable["WordErrors"]) -> "WordErrors":
-        """The errors of many texts together."""
+        """Add up the errors of many texts."""
         both = [(count.errors, count.words) for count in counts]
         return cls(sum(errors for errors, _ in both), sum(words for _, words in both))
 
@@ -53,7 +53,7 @@ def _spelled_out(token: str) -> list[str]:
 
 
 def prefix_distances(reference: Sequence[str], words: Sequence[str]) -> list[int]:
-    """Edit distances between `reference` and the first 0, 1, 2... of `words`; the last is that of the whole texts."""
+    """Return the edit distances between `reference` and the first 0, 1, 2... and finally all of `words`."""
     wanted, found = [bare(word) for word in reference], [bare(word) for word in words]
     distances = list(range(len(found) + 1))
     for row, want in enumerate(wanted, start=1):

@@ -60,7 +60,7 @@ async def test_a_turn_is_heard_and_answered_during_a_flood():
 
 async def test_a_recording_that_is_sent_at_once_is_heard_to_its_end():
     """Sixty seconds in appends of 20 ms: what comes faster than it is handled waits at the client."""
-    with serving(fake_engines(heard="all of it")) as server:
+    with serving(fake_engines(transcript="all of it")) as server:
         async with wire(server.realtime_url) as client:
             audio = {"input": {"turn_detection": None, "transcription": {"model": "whisper-1"}}}
             await client.send("session.update", session={"type": "realtime", "audio": audio})

@@ -16,8 +16,8 @@ from streamsrv.testing.invariants import check
 from streamsrv.testing.player import PlayedItem
 from streamsrv.testing.random_scenarios import random_scenario
 from streamsrv.testing.scenario import MicrophoneTraits, Scenario
+from streamsrv.testing.simulated_user import say
 from streamsrv.testing.simulator import make_core, simulate
-from streamsrv.testing.speakers import say
 
 BLOCK = 100
 

@@ -1,4 +1,4 @@
-"""The fakes of the stages, and engines made faulty: what they give, when, and what goes wrong when it is asked for."""
+"""The fakes of the stages and the engines with faults: their results, delays and errors."""
 
 import asyncio
 
@@ -25,7 +25,7 @@ async def transcripts(stream: RecognitionStream) -> list[Transcript]:
     return [transcript async for transcript in stream]
 
 
-async def test_scripted_partials_come_when_their_audio_has_been_heard():
+async def test_scripted_partials_come_after_their_audio():
     partials = [(1000, Transcript("what")), (2000, Transcript("what is"))]
     stream = ScriptedRecognizer("what is it", partials).open(RecognitionOptions())
     following = aiter(stream)
@@ -58,7 +58,7 @@ async def test_a_fault_delays_each_result():
 
 @pytest.mark.parametrize("error", [Unavailable("down"), Rejected("no"), Overloaded("full")])
 @pytest.mark.parametrize("after", [0, 1, 4])
-async def test_a_fault_raises_after_as_many_results_as_it_says(error: EngineError, after: int):
+async def test_a_fault_raises_after_its_number_of_results(error: EngineError, after: int):
     chat = FaultyChatModel(ScriptedChatModel("one two"), Fault(after=after, error=error))
     given: list[Delta] = []
     with pytest.raises(type(error), match=str(error)):
@@ -67,7 +67,7 @@ async def test_a_fault_raises_after_as_many_results_as_it_says(error: EngineErro
     assert len(given) == after
 
 
-async def test_calls_beyond_the_faults_are_sound():
+async def test_calls_without_a_fault_are_unchanged():
     chat = FaultyChatModel(ScriptedChatModel("one"), Fault(), Fault(error=Unavailable("down")))
     assert (await ask(chat))[0] == Text("one")
     with pytest.raises(Unavailable):
@@ -99,7 +99,7 @@ async def test_an_overloaded_recogniser_refuses_to_open():
     assert [transcript.text for transcript in await transcripts(stream)] == ["hello"]
 
 
-async def test_a_recogniser_fails_while_it_is_listened_to():
+async def test_a_recogniser_fails_during_a_recognition():
     partials = [(1000, Transcript("what"))]
     recognizer = FaultyRecognizer(ScriptedRecognizer("what", partials), Fault(after=1, error=Unavailable("down")))
     stream = recognizer.open(RecognitionOptions())
@@ -135,7 +135,7 @@ async def test_sleepers_wake_in_the_order_of_their_times():
     assert woken[-1] == ("quick", 120)
 
 
-async def test_engines_of_fakes_take_others_in_their_place():
+async def test_fake_engines_accept_other_engines():
     chat, recognizer = ScriptedChatModel(), ScriptedRecognizer("other words")
     engines = fake_engines(chat, recognizer=recognizer)
     assert (engines.chat, engines.recognizer) == (chat, recognizer)

@@ -22,12 +22,12 @@ from streamsrv.core.inputs import Input, TimerFired
 from streamsrv.core.timers import ResponseTimeout
 from streamsrv.protocol.client_events import ItemTruncate
 from streamsrv.protocol.session_object import Audio, AudioInput, SemanticVad, Session, Transcription
-from streamsrv.testing.ears import UnexpectedEffect
 from streamsrv.testing.faults import Fault
 from streamsrv.testing.invariants import INVARIANTS, InvariantBroken, check, find_violations
 from streamsrv.testing.scenario import ClientTraits, RecognizerTraits, Scenario
+from streamsrv.testing.simulated_recognizer import UnexpectedEffect
+from streamsrv.testing.simulated_user import AfterReply, AtReplyWord, say
 from streamsrv.testing.simulator import MakeCore, make_core, simulate
-from streamsrv.testing.speakers import AfterReply, AtReplyWord, say
 
 Bug = Callable[[list[Effect]], Iterator[Effect]]
 """What a broken core makes of the effects of a sound one."""
@@ -208,7 +208,7 @@ BUGS: dict[str, tuple[Callable[[], Bug], str]] = {
     ),
     "another transcript at the end": (
         with_field("response.output_audio_transcript.done", "transcript", "something else"),
-        "deltas_are_the_whole",
+        "deltas_join_to_the_whole",
     ),
     "words of the user told twice": (
         twice(lambda e: is_event(e, "conversation.item.input_audio_transcription.completed")),
@@ -226,13 +226,13 @@ BUGS: dict[str, tuple[Callable[[], Bug], str]] = {
         "recognitions_end",
     ),
     "timers outlive their response": (sets_timers_for_nothing, "timers_end_with_their_owner"),
-    "something goes on for ever": (
+    "a response never ends": (
         without(lambda e: is_event(e, "response.done")),
         "everything_ends",
     ),
     "event ids used twice": (with_field("response.done", "event_id", "event_1"), "event_ids_are_unique"),
-    "playback never resumes": (without(lambda e: isinstance(e, ResumePlayback)), "playback_is_told_as_it_is"),
-    "first words clipped": (hears_too_late, "nothing_said_is_lost"),
+    "playback never resumes": (without(lambda e: isinstance(e, ResumePlayback)), "playback_events_match_playback"),
+    "first words clipped": (hears_too_late, "no_spoken_word_is_lost"),
 }
 
 
@@ -257,14 +257,14 @@ def test_the_sound_core_breaks_no_invariant_in_these_conversations(scenario: Sce
     check(simulate(scenario))
 
 
-def test_a_core_that_feeds_what_it_never_opened_is_stopped_at_once():
+def test_feeding_a_recognition_that_was_never_opened_stops_the_simulation():
     with pytest.raises(UnexpectedEffect, match="not being recognised") as failure:
         simulate(INTERRUPTED, broken(without(lambda e: isinstance(e, OpenRecognition))))
     assert "Scenario(script=" in failure.value.__notes__[0]
 
 
 def test_a_truncation_that_the_core_ignores_leaves_unheard_words():
-    """The estimate of what was played is good here, so the client is made to have played less than it seems."""
+    """The server's estimate is good in this scenario, so a large client buffer makes it too high."""
     late = replace(INTERRUPTED, client=replace(INTERRUPTED.client, buffer_ms=800))
 
     make = broken(sound, lambda happened: isinstance(getattr(happened, "event", None), ItemTruncate))
@@ -272,7 +272,7 @@ def test_a_truncation_that_the_core_ignores_leaves_unheard_words():
     assert broken_by(late, make) == {"context_is_what_was_heard"}
 
 
-def test_a_core_without_watchdogs_leaves_people_waiting():
+def test_without_watchdogs_a_turn_gets_no_answer():
     make = broken(sound, lambda happened: isinstance(happened, TimerFired))
     assert "every_turn_is_answered" in broken_by(NEVER_HEARD, make)
 

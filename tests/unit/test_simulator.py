@@ -11,7 +11,6 @@ from streamsrv.core.effects import Effect, Generate, PrepareModel, RecognizeClip
 from streamsrv.errors import Overloaded, Rejected, Unavailable
 from streamsrv.protocol.session_object import Audio, AudioInput, AudioOutput, SemanticVad, Session, TurnDetection
 from streamsrv.testing.compact import compact
-from streamsrv.testing.ears import UnexpectedEffect
 from streamsrv.testing.faults import Fault
 from streamsrv.testing.invariants import check
 from streamsrv.testing.record import Record
@@ -26,8 +25,8 @@ from streamsrv.testing.scenario import (
     TurnModelTraits,
 )
 from streamsrv.testing.shrinking import shrink
-from streamsrv.testing.simulator import Simulator, make_core, simulate
-from streamsrv.testing.speakers import (
+from streamsrv.testing.simulated_recognizer import UnexpectedEffect
+from streamsrv.testing.simulated_user import (
     Act,
     After,
     AfterReply,
@@ -42,6 +41,7 @@ from streamsrv.testing.speakers import (
     say,
     words,
 )
+from streamsrv.testing.simulator import Simulator, make_core, simulate
 
 ANSWER = "One two three four five. Six seven eight nine ten."
 COUNT = Scenario((say("please count"),), chat=ChatTraits(answers=(ANSWER, "All right.", "Fine.")))
@@ -90,7 +90,7 @@ def test_the_same_scenario_is_the_same_conversation():
 
 
 @pytest.mark.parametrize("on_interruption", ["truncate", "truncate_current", "flush", "play_on"])
-def test_an_interrupted_client_does_what_it_is_said_to_do(on_interruption: Any):
+def test_an_interrupted_client_follows_its_policy(on_interruption: Any):
     script = (say("please count"), say("stop it", AtReplyWord(3)))
     record = sound(replace(COUNT, script=script, client=ClientTraits(on_interruption)))
     truncations = events(record, "conversation.item.truncated")
@@ -103,12 +103,12 @@ def test_an_interrupted_client_does_what_it_is_said_to_do(on_interruption: Any):
         assert asked(record)[-1] == ["please count", " ".join(ANSWER.split()[:heard]), "stop it"]
 
 
-def test_a_slow_network_delays_the_turn_on_both_ways():
+def test_a_slow_network_delays_the_turn_in_both_directions():
     at_once = sound(COUNT).ended_ms
     assert sound(replace(COUNT, network=NetworkTraits(delay_ms=400))).ended_ms > at_once
 
 
-def test_lost_packets_are_gaps_in_what_is_heard():
+def test_lost_packets_are_gaps_in_the_audio():
     said = say("one two three four five six seven eight nine ten")
     record = sound(replace(COUNT, script=(said,), network=NetworkTraits(loss=0.3), seed=3))
     recognized = [word for item in record.recognizable.values() for word in item]
@@ -116,7 +116,7 @@ def test_lost_packets_are_gaps_in_what_is_heard():
     assert len(recognized) < len(record.said) == 10
 
 
-def test_a_muted_microphone_ends_the_turn_all_the_same():
+def test_a_muted_microphone_ends_the_turn():
     record = sound(replace(COUNT, script=(say("please count"), Act(After(0), Mute(30_000)))))
     assert statuses(record) == ["completed"]
     assert record.ended_ms < 30_000
@@ -130,7 +130,7 @@ LONG = f"{' '.join(40 * ['river'])}. Window."
     [ClientTraits(), ClientTraits(held_by_transport=True), ClientTraits(reports_ms=200)],
     ids=["stock", "transport", "reports"],
 )
-def test_a_slow_voice_is_heard_to_the_end_of_a_long_answer(client: ClientTraits):
+def test_a_slow_voice_speaks_a_long_answer_to_its_end(client: ClientTraits):
     slow = Session(id="s", expires_at=0, audio=Audio(output=AudioOutput(speed=0.25)))
     record = sound(replace(COUNT, session=slow, client=client, chat=ChatTraits(answers=(LONG,))))
     assert statuses(record) == ["completed"]
@@ -159,7 +159,7 @@ def turns(record: Record) -> list[tuple[str, int]]:
     ]
 
 
-def test_clicks_are_no_turns_and_a_cough_is_nothing_to_answer():
+def test_clicks_start_no_turn_and_a_cough_gets_no_answer():
     record = sound(replace(COUNT, script=(Act(After(500), Say((click(),))), Act(After(500), Say((cough(),))))))
     assert len(events(record, "input_audio_buffer.committed")) == 1
     assert not statuses(record)
@@ -190,7 +190,7 @@ def test_an_application_answers_function_calls():
     assert asked(record)[-1][-1] == "done"
 
 
-def test_audio_that_comes_whole_is_recognised():
+def test_an_audio_clip_is_recognised():
     clip = {"type": "message", "role": "user", "content": [{"type": "input_audio", "audio": "AAAA" * 1600}]}
     item = Act(After(0), Send({"type": "conversation.item.create", "item": clip}))
     record = sound(replace(COUNT, script=(item, Act(After(0), Send({"type": "response.create"})))))
@@ -198,14 +198,14 @@ def test_audio_that_comes_whole_is_recognised():
     assert asked(record)[-1] == ["a clip"]
 
 
-def test_an_event_that_the_client_got_wrong_is_refused():
+def test_a_malformed_event_is_refused():
     record = sound(replace(COUNT, script=(Act(After(0), Send({"type": "nonsense", "event_id": "e1"})),)))
     assert [event["error"]["event_id"] for event in events(record, "error")] == ["e1"]
 
 
 @pytest.mark.parametrize("error", [Unavailable("down"), Rejected("no"), Overloaded("full")])
 @pytest.mark.parametrize("after", [0, 1, 5])
-def test_a_failing_stage_ends_the_response_and_the_user_sees_why(error: Any, after: int):
+def test_a_failing_stage_ends_the_response_with_its_reason(error: Any, after: int):
     always = (Fault(after=after, error=error),) * 4
     for broken in (
         replace(COUNT, chat=replace(COUNT.chat, faults=always)),
@@ -216,19 +216,19 @@ def test_a_failing_stage_ends_the_response_and_the_user_sees_why(error: Any, aft
         assert str(error) in str(events(record, "response.done")[0])
 
 
-def test_a_failing_recogniser_is_told():
+def test_a_failing_recogniser_is_reported():
     record = sound(replace(COUNT, recognizer=RecognizerTraits(faults=(Fault(error=Unavailable("down")),))))
     assert len(events(record, "conversation.item.input_audio_transcription.failed")) == 1
 
 
 @pytest.mark.parametrize("stage", ["recognizer", "chat", "synthesizer"])
-def test_a_stage_that_never_answers_is_given_up(stage: str):
+def test_a_stage_that_never_answers_times_out(stage: str):
     traits = {"recognizer": RecognizerTraits, "chat": ChatTraits, "synthesizer": SynthesizerTraits}[stage]
     record = sound(replace(COUNT, **{stage: traits(faults=(Fault(stuck=True), Fault(stuck=True)))}))
     assert "no progress" in record.describe() or "did not answer" in record.describe()
 
 
-def test_results_that_come_after_they_were_dropped_change_nothing():
+def test_late_results_of_dropped_work_change_nothing():
     script = (say("please count"), say("stop it", AtReplyWord(2)))
     record = sound(replace(COUNT, script=script, straggling_ms=3000, chat=replace(COUNT.chat, token_ms=400)))
     assert statuses(record) == ["cancelled", "completed"]
@@ -248,7 +248,7 @@ def test_an_end_of_turn_model_knows_whether_more_is_coming():
     assert "EndOfTurnPredicted" not in sound(scenario).describe()
 
 
-def test_the_audio_says_which_words_are_in_it():
+def test_the_audio_encodes_its_words():
     pcm = np.concatenate([e.pcm for _, e in sound(COUNT).effects() if isinstance(e, SendAudio)])
     assert list(pcm[pcm > 0]) == list(range(1, 11))
 
@@ -256,7 +256,7 @@ def test_the_audio_says_which_words_are_in_it():
 # Effects
 
 
-def test_the_simulator_knows_every_effect():
+def test_the_simulator_supports_every_effect():
     assert set(get_args(Effect)) == set(Simulator(COUNT, make_core)._actions)
 
 
@@ -268,7 +268,7 @@ def test_an_unknown_effect_is_refused_by_its_name(monkeypatch: pytest.MonkeyPatc
         monkeypatch.setattr(core, "handle", lambda happened, now_ms: [HoldBreath()])
         return core
 
-    with pytest.raises(UnexpectedEffect, match="knows no effect HoldBreath"):
+    with pytest.raises(UnexpectedEffect, match="does not support the effect HoldBreath"):
         simulate(COUNT, make)
 
 
@@ -277,16 +277,16 @@ def test_an_unknown_effect_is_refused_by_its_name(monkeypatch: pytest.MonkeyPatc
     [
         (effects.FeedRecognition("item_9", speech=True), "item_9 is not being recognised"),
         (effects.FinishRecognition("item_9"), "item_9 is not being recognised"),
-        (effects.Synthesize(9, "hello", effects.SpeechOptions()), "generation 9 is not going on"),
+        (effects.Synthesize(9, "hello", effects.SpeechOptions()), "generation 9 is not active"),
     ],
 )
-def test_an_effect_without_its_beginning_is_refused(wanted: Any, complaint: str):
+def test_an_effect_without_the_one_that_must_come_first_is_refused(wanted: Any, complaint: str):
     simulator = Simulator(COUNT, make_core)
     with pytest.raises(UnexpectedEffect, match=complaint):
         simulator._act(None, [wanted])
 
 
-def test_what_was_begun_twice_is_refused():
+def test_starting_something_twice_is_refused():
     simulator = Simulator(COUNT, make_core)
     opened = effects.OpenRecognition("item_1", 0, effects.RecognitionOptions())
     generated = effects.Generate(1, (), (), effects.ChatOptions())

@@ -1,4 +1,4 @@
-"""A slow but healthy session is left alone, in virtual time; that a dead one is not is in `test_simulator.py`."""
+"""Watchdogs leave a slow but healthy session alone, in virtual time. `test_simulator.py` tests dead sessions."""
 
 import pytest
 from msgspec import structs
@@ -10,8 +10,8 @@ from streamsrv.testing.faults import Fault
 from streamsrv.testing.invariants import check
 from streamsrv.testing.record import Record
 from streamsrv.testing.scenario import ChatTraits, RecognizerTraits, Scenario, SynthesizerTraits
+from streamsrv.testing.simulated_user import Act, After, Send, say
 from streamsrv.testing.simulator import simulate
-from streamsrv.testing.speakers import Act, After, Send, say
 
 ALMOST_STALLED_MS = STALL_MS - 1000
 QUESTION = (say("please count"),)
@@ -22,8 +22,8 @@ PATIENT = Session(
 
 @pytest.fixture(autouse=True)
 def patience(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Conversations that go on for long after their last act are no longer broken off."""
-    monkeypatch.setattr("streamsrv.testing.simulator.LAST_WORD_MS", 60 * 60_000)
+    """Let conversations continue for long after their last act."""
+    monkeypatch.setattr("streamsrv.testing.simulator.MAX_AFTER_SCRIPT_MS", 60 * 60_000)
 
 
 def outcome(scenario: Scenario) -> tuple[list[str], list[str]]:

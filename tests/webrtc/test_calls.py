@@ -337,7 +337,7 @@ async def test_a_noise_holds_the_answer_and_it_goes_on_from_the_same_sample():
     """The fake voice speaks 60 ms for each character: 4 s."""
     said = "Sixty six characters, which take four seconds to say out loud, ok."
     semantic = {"audio": {"input": {"turn_detection": {"type": "semantic_vad"}}}}
-    with serving(fake_engines(ScriptedChatModel(said), heard=""), **LOOPBACK) as server:
+    with serving(fake_engines(ScriptedChatModel(said), transcript=""), **LOOPBACK) as server:
         async with calling(server, semantic) as caller:
             caller.send("response.create")
             await caller.hears(sound=True, frames=50)

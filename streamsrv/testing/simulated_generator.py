@@ -1,4 +1,4 @@
-"""The simulated language model and synthesiser of a session: what `streamsrv.runtime.speaking` is to real ones."""
+"""The simulated language model and synthesiser of a session. They take the place of `streamsrv.runtime.speaking`."""
 
 from collections import defaultdict
 from collections.abc import Callable, Iterator
@@ -11,9 +11,9 @@ from streamsrv.core.inputs import Failure, GenerationFailed, Input, ModelOutput,
 from streamsrv.engines.llm.base import Finished, Text, ToolCallDelta, Usage
 from streamsrv.engines.tts.base import SpokenWord
 from streamsrv.errors import EngineError
-from streamsrv.testing.ears import Give, UnexpectedEffect
 from streamsrv.testing.faults import Fault, fault_of
 from streamsrv.testing.scenario import ChatTraits, SynthesizerTraits
+from streamsrv.testing.simulated_recognizer import Give, UnexpectedEffect
 from streamsrv.testing.virtual_time import Scheduled, VirtualTime
 
 PCM_RATE = 1000
@@ -22,14 +22,14 @@ PLAIN_WORDS = (
     "river stone window garden yellow paper mountain kitchen seven silver morning letter apple winter bridge candle "
     "forest dinner music pocket summer shadow market pencil island thunder basket mirror valley carpet engine lemon"
 ).split()
-"""Words that are spoken as they are written."""
+"""Words that are the same in text and in speakable text."""
 
 Steps = Iterator[tuple[int, Input]]
-"""Results of a stage: how many ms each takes after the one before, and what it is."""
+"""Results of a stage, each with its delay in ms after the one before."""
 
 
 class Work:
-    """Gives the results of a stage when their time has come, until it is cancelled."""
+    """Gives each result of a stage at its time, until it is cancelled."""
 
     def __init__(self, steps: Steps, time: VirtualTime, give: Give) -> None:
         self._steps = steps
@@ -59,7 +59,7 @@ class Work:
 
 
 def disturb(steps: Steps, fault: Fault, failed: Callable[[EngineError], Input]) -> Steps:
-    """The steps with a fault; those of a stuck stage just end."""
+    """Add a fault to the steps; the steps of a stuck stage end without an error."""
     given = 0
     while not fault.strikes(given) and (step := next(steps, None)) is not None:
         delay_ms, result = step
@@ -69,11 +69,11 @@ def disturb(steps: Steps, fault: Fault, failed: Callable[[EngineError], Input]) 
         yield fault.delay_ms(given), failed(fault.error)
 
 
-class SimulatedVoice:
+class SimulatedGenerator:
     """Runs the simulated language model and synthesiser of each generation.
 
-    The audio says which words are in it: it is silent, but for the last sample of each word, whose value is the word's
-    number (1-based, of its generation). So whoever gets the samples knows what is heard when, however they were cut.
+    The audio encodes its words: all samples are 0 except the last one of each word, whose value is the number of the
+    word in its generation (1-based). The samples alone tell which words were played, wherever the audio was cut.
     """
 
     def __init__(
@@ -93,23 +93,23 @@ class SimulatedVoice:
         self._random = random
         self._requests = 0
         self._segments = 0
-        self._going_on: defaultdict[int, list[Work]] = defaultdict(list)
+        self._active: defaultdict[int, list[Work]] = defaultdict(list)
         self._stopped: set[int] = set()
         self._speaking: set[int] = set()
         self._words: defaultdict[int, int] = defaultdict(int)
 
     @property
     def working(self) -> bool:
-        """Whether any generation was asked for and not stopped."""
-        return len(self._stopped) < len(self._going_on)
+        """Whether any generation was started and not stopped."""
+        return len(self._stopped) < len(self._active)
 
     def prepare(self, effect: PrepareModel) -> None:
-        """Nothing is simulated of it."""
+        """Do nothing: preparing has no effect in the simulation."""
 
     def generate(self, effect: Generate) -> None:
         generation = effect.generation
-        if generation in self._going_on or generation in self._stopped:
-            raise UnexpectedEffect(f"the model was asked twice in generation {generation}")
+        if generation in self._active or generation in self._stopped:
+            raise UnexpectedEffect(f"generation {generation} called the model twice")
         fault = fault_of(self._chat.faults, self._requests)
         steps = self._answer(effect)
         self._requests += 1
@@ -117,26 +117,26 @@ class SimulatedVoice:
 
     def synthesize(self, effect: Synthesize) -> None:
         generation = effect.generation
-        if generation not in self._going_on or generation in self._stopped:
-            raise UnexpectedEffect(f"generation {generation} is not going on, and is to speak")
+        if generation not in self._active or generation in self._stopped:
+            raise UnexpectedEffect(f"generation {generation} is not active and cannot speak")
         if generation in self._speaking:
-            raise UnexpectedEffect(f"generation {generation} is to speak two segments at once")
+            raise UnexpectedEffect(f"generation {generation} cannot speak two segments at once")
         self._speaking.add(generation)
         fault = fault_of(self._synthesizer.faults, self._segments)
         self._segments += 1
         self._start(generation, self._speak(effect), fault)
 
     def stop(self, effect: StopGeneration) -> None:
-        """One that never came to ask the model is stopped too."""
+        """Stop a generation, also one that has not called the model yet."""
         self._stopped.add(effect.generation)
-        for work in self._going_on[effect.generation]:
+        for work in self._active[effect.generation]:
             self._time.after(self._straggling_ms, work.cancel)
 
     def _start(self, generation: int, steps: Steps, fault: Fault) -> None:
         disturbed = disturb(steps, fault, lambda error: GenerationFailed(generation, Failure.of(error)))
-        self._going_on[generation].append(Work(disturbed, self._time, self._tell))
+        self._active[generation].append(Work(disturbed, self._time, self._deliver))
 
-    def _tell(self, result: Input) -> None:
+    def _deliver(self, result: Input) -> None:
         if isinstance(result, SegmentSpoken):
             self._speaking.discard(result.generation)
         self._give(result)
@@ -144,7 +144,7 @@ class SimulatedVoice:
     def _answer(self, effect: Generate) -> Steps:
         traits, generation = self._chat, effect.generation
         turn = sum(message.role in ("user", "tool") for message in effect.messages) - 1
-        answer = traits.answers[turn] if 0 <= turn < len(traits.answers) else self._make_up()
+        answer = traits.answers[turn] if 0 <= turn < len(traits.answers) else self._random_answer()
         if isinstance(answer, tuple):
             name, arguments = answer
             yield traits.first_ms, ModelOutput(generation, ToolCallDelta(0, call_id=f"call_{generation}", name=name))
@@ -155,8 +155,8 @@ class SimulatedVoice:
         yield traits.token_ms, ModelOutput(generation, Usage(10, 10))
         yield 0, ModelOutput(generation, Finished("tool_calls" if isinstance(answer, tuple) else "stop"))
 
-    def _make_up(self) -> str:
-        """Sentences of plain words; the first word says which answer it is."""
+    def _random_answer(self) -> str:
+        """Return random sentences of plain words; the first word differs from one answer to the next."""
         count = self._random.randint(1, self._chat.answer_words)
         said = [PLAIN_WORDS[self._requests % len(PLAIN_WORDS)], *self._random.choices(PLAIN_WORDS, k=count - 1)]
         for index in range(3, count - 1, self._chat.mark_words):

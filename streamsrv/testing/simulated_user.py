@@ -1,4 +1,4 @@
-"""Scripted people: what they do, when, and how it sounds frame by frame. Pure: time is that of their microphone."""
+"""A simulated user who plays a script, frame by frame. Pure: time is that of the microphone."""
 
 from collections import deque
 from dataclasses import dataclass
@@ -7,14 +7,14 @@ from typing import Any, Protocol
 from streamsrv.engines.vad.base import FRAME_MS
 
 SPEECH = 0.97
-"""Probability of speech that a detector gives in the middle of a word."""
+"""Speech probability that the voice-activity detector gives within a word."""
 
 
 @dataclass(frozen=True, slots=True)
 class Sound:
-    """Something in the air for `duration_ms` (in whole frames of 32 ms, at least one).
+    """A sound of `duration_ms`, rounded to whole frames, at least one.
 
-    `probability` is what a voice-activity detector makes of it; `text` what a recogniser does, at its end.
+    `probability` is the speech probability of its frames; `text` is the word that a recogniser hears at its end.
     """
 
     duration_ms: int
@@ -23,7 +23,7 @@ class Sound:
 
 
 def words(text: str, word_ms: int = 256) -> tuple[Sound, ...]:
-    """Words said one after the other, without pauses."""
+    """Return the words of `text` as sounds, without pauses between them."""
     return tuple(Sound(word_ms, text=word) for word in text.split())
 
 
@@ -32,42 +32,42 @@ def pause(duration_ms: int) -> Sound:
 
 
 def hesitation(duration_ms: int = 320) -> Sound:
-    """An "uh" that recognisers leave out."""
+    """Return an "uh", which recognisers leave out."""
     return Sound(duration_ms)
 
 
 def cough() -> Sound:
-    """Voiced enough to pass for speech, and no word."""
+    """Return a cough: it is detected as speech but has no word."""
     return Sound(192, probability=0.8)
 
 
 def click() -> Sound:
-    """One frame that looks like speech."""
+    """Return a click: one frame that is detected as speech."""
     return Sound(FRAME_MS, probability=0.9)
 
 
 def noise(duration_ms: int, probability: float = 0.6) -> Sound:
-    """A fan, traffic, a stuck microphone: speech as far as the detector can tell."""
+    """Return noise that is detected as speech, such as a fan or traffic."""
     return Sound(duration_ms, probability)
 
 
 @dataclass(frozen=True, slots=True)
 class After:
-    """When this long has passed since the end of the previous act (or the start)."""
+    """Cue: this long after the end of the previous act, or after the start."""
 
     delay_ms: int
 
 
 @dataclass(frozen=True, slots=True)
 class AfterReply:
-    """When an answer to the previous act was heard to its end, and this long has passed since."""
+    """Cue: this long after the end of the reply to the previous act."""
 
     delay_ms: int
 
 
 @dataclass(frozen=True, slots=True)
 class AtReplyWord:
-    """When this many words of the answer to the previous act were heard."""
+    """Cue: after this many words of the reply to the previous act."""
 
     word: int
 
@@ -84,21 +84,21 @@ class Say:
 
 @dataclass(frozen=True, slots=True)
 class Mute:
-    """The microphone delivers nothing at all for this long."""
+    """The microphone sends no packets for this long."""
 
     duration_ms: int
 
 
 @dataclass(frozen=True, slots=True)
 class Send:
-    """The application sends a client event (the JSON object of the wire)."""
+    """The application sends a client event, given as the JSON object of the wire."""
 
     event: dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
 class Act:
-    """One line of a script. `patience_ms`: how long to wait in silence for a reply before going on without it."""
+    """One line of a script. `patience_ms`: how long the user waits in silence for a reply."""
 
     when: Cue
     what: Say | Mute | Send
@@ -106,17 +106,17 @@ class Act:
 
 
 def say(text: str, when: Cue | None = None, *, word_ms: int = 256) -> Act:
-    """Say words without a pause: at once, or at the cue."""
+    """Return an act that says words without a pause, at once or at the cue."""
     return Act(when or After(0), Say(words(text, word_ms)))
 
 
 def backchannel(text: str = "mhm", when: Cue | None = None) -> Act:
-    """Show that one is listening, while the reply goes on."""
+    """Return an act that says a backchannel during the reply."""
     return Act(when or AtReplyWord(3), Say(words(text, 288)))
 
 
 class Replies(Protocol):
-    """What a speaker notices of the other side."""
+    """What a user hears of the replies."""
 
     @property
     def audible(self) -> bool:
@@ -124,21 +124,23 @@ class Replies(Protocol):
         ...
 
     def heard_words(self) -> int:
-        """Words of all replies that were audible by now."""
+        """Return how many words of all replies were played so far."""
         ...
 
     def replied_since(self, at_ms: int) -> bool:
-        """Whether a reply was given after `at_ms` and is over."""
+        """Return whether a reply came after `at_ms` and has ended."""
         ...
 
 
-SPEECH_DB, ECHO_DB = -26.0, -40.0
-"""Levels at the microphone: of the person before it, and of an echo."""
+SPEECH_DB = -26.0
+"""Level of the user's speech at the microphone."""
+ECHO_DB = -40.0
+"""Level of the echo of a reply at the microphone."""
 
 
 @dataclass(frozen=True, slots=True)
-class AirFrame:
-    """32 ms in front of the microphone. A word is in the frame it ends with; `word_ms` is how long it was."""
+class MicrophoneFrame:
+    """One frame at the microphone. `text` is the word that ends with this frame, `word_ms` the word's duration."""
 
     probability: float
     text: str = ""
@@ -146,22 +148,22 @@ class AirFrame:
     level_db: float = SPEECH_DB
 
 
-QUIET = AirFrame(0.01)
+QUIET = MicrophoneFrame(0.01)
 
 
-class Speaker:
+class SimulatedUser:
     """Plays a script, one frame at a time."""
 
     def __init__(self, script: tuple[Act, ...], replies: Replies) -> None:
         self._acts = deque(script)
         self._replies = replies
-        self._frames: deque[AirFrame] = deque()
+        self._frames: deque[MicrophoneFrame] = deque()
         self._muted_until_ms = 0
         self._act_ended_ms = 0
         self._heard_at_end = 0
         self._reply_ended_ms: int | None = None
         self.events: list[dict[str, Any]] = []
-        """Client events that the application is to send now; whoever sends them takes them out."""
+        """Client events that the application sends next; the simulator removes each when it sends it."""
         self.said: list[str] = []
         """Words said so far."""
 
@@ -171,13 +173,13 @@ class Speaker:
 
     @property
     def in_act(self) -> bool:
-        """Whether the sounds of an act are still coming."""
+        """Whether an act still has sounds to play."""
         return bool(self._frames)
 
-    def next_frame(self, until_ms: int) -> AirFrame | None:
-        """The frame that ends at `until_ms`; None while the microphone is mute."""
+    def next_frame(self, until_ms: int) -> MicrophoneFrame | None:
+        """Return the frame that ends at `until_ms`; None while the microphone is muted."""
         if not self._frames and until_ms > self._muted_until_ms:
-            self._go_on(until_ms)
+            self._start_due_acts(until_ms)
         if until_ms <= self._muted_until_ms:
             return None
         if not self._frames:
@@ -189,7 +191,7 @@ class Speaker:
             self._end_act(until_ms)
         return frame
 
-    def _go_on(self, now_ms: int) -> None:
+    def _start_due_acts(self, now_ms: int) -> None:
         while not self._frames and self._acts and self._is_due(self._acts[0], now_ms):
             act = self._acts.popleft()
             self._end_act(now_ms)
@@ -231,9 +233,9 @@ class Speaker:
         return self._reply_ended_ms is not None
 
 
-def _frames(sound: Sound) -> list[AirFrame]:
+def _frames(sound: Sound) -> list[MicrophoneFrame]:
     count = max(1, round(sound.duration_ms / FRAME_MS))
-    frames = [AirFrame(sound.probability)] * count
+    frames = [MicrophoneFrame(sound.probability)] * count
     if sound.text:
-        frames[-1] = AirFrame(sound.probability, sound.text, count * FRAME_MS)
+        frames[-1] = MicrophoneFrame(sound.probability, sound.text, count * FRAME_MS)
     return frames

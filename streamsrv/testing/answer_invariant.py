@@ -1,4 +1,4 @@
-"""Whether everybody who says something gets an answer, or is told why not, before a watchdog's time is over."""
+"""An invariant: every turn with words gets an answer or an error before the watchdogs' time is over."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -9,45 +9,45 @@ from streamsrv.core.inputs import EventReceived, EventRefused, ModelOutput, Segm
 from streamsrv.core.transcription import RECOGNITION_MS
 from streamsrv.testing.record import Record, Step
 
-PATIENCE_MS = RECOGNITION_MS + STALL_MS + 1000
-"""Longest silence after a turn or after the last sign of life of a stage: both watchdogs, and time to act on them."""
+MAX_SILENCE_MS = RECOGNITION_MS + STALL_MS + 1000
+"""Longest silence after a turn or the last result of a stage: the time of both watchdogs, and time to act."""
 
 _OUTPUT = ("response.output_text.delta", "response.function_call_arguments.done")
 
 
 def every_turn_is_answered(record: Record) -> Iterator[tuple[int, str]]:
-    """A turn in which words were said gets output of a response that was created after it, or an error, in time.
+    """A turn with words gets output of a response that was created after it, or an error, within `MAX_SILENCE_MS`.
 
-    While the user speaks, nobody waits; a later turn with words takes the place of the one before, a noise does not.
-    An application that throws away what is being said, or switches automatic answers off, is on its own.
+    Time during which the user speaks does not count. A later turn with words replaces the one before; a turn without
+    words does not. Not checked if the application clears the audio or turns automatic answers off.
     """
     pending = _PendingAnswer(record)
     for step in record.steps:
         if (since_ms := pending.overdue(step.at_ms)) is not None:
-            yield step.at_ms, f"nothing was heard since {since_ms} ms"
+            yield step.at_ms, f"the turn has had no answer since {since_ms} ms"
         if isinstance(step.happened, ModelOutput | SpeechOutput | SegmentSpoken):
             pending.waiting_since_ms = step.at_ms
         for effect in step.effects:
             pending.take(effect, step)
     if pending.item_id is not None:
-        yield record.ended_ms, f"what was said in {pending.item_id} was never answered"
+        yield record.ended_ms, f"the turn {pending.item_id} was never answered"
 
 
 class _PendingAnswer:
-    """The turn that waits for an answer, if there is one."""
+    """Tracks the turn that waits for an answer, if there is one."""
 
     def __init__(self, record: Record) -> None:
         self._record = record
-        self._answers = False  # whether turns get an answer without being asked for
+        self._answers = False  # whether turns are answered automatically
         self._speaking = False
         self._created_after: set[str] = set()  # responses that can answer it
         self.item_id: str | None = None
         self.waiting_since_ms = 0
 
     def overdue(self, now_ms: int) -> int | None:
-        """Since when somebody has been waiting for too long."""
+        """Return since when the turn has waited for too long; None: it has not."""
         waited_ms = now_ms - self.waiting_since_ms
-        if self.item_id is None or self._speaking or waited_ms <= PATIENCE_MS:
+        if self.item_id is None or self._speaking or waited_ms <= MAX_SILENCE_MS:
             return None
         since_ms, self.item_id = self.waiting_since_ms, None
         return since_ms

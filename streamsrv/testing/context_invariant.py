@@ -1,23 +1,20 @@
-"""Whether the context given to the language model holds what the user heard, compared with what the client played."""
+"""An invariant: the context of the language model holds what the user heard, compared with what the client played."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 from streamsrv.core.effects import Generate, RecordSpeculation
-from streamsrv.testing.loudspeaker import REPORT_MS
 from streamsrv.testing.player import Cut, PlayedItem
 from streamsrv.testing.record import Record
+from streamsrv.testing.simulated_loudspeaker import REPORT_MS
 
-ESTIMATED_WORDS = 6
-"""Words by which the place in a reply may be wrong if the synthesiser does not time its words.
-
-The worst of 471 cuts of voices of 45 to 80 ms a character was 5, in a segment whose synthesis was cut off too.
-"""
+MAX_ESTIMATION_ERROR_WORDS = 6
+"""Words by which the estimated position in a reply may be wrong if the synthesiser does not report word times."""
 
 
 @dataclass(slots=True)
 class _Reply:
-    """What a client knows of one assistant message in the conversation."""
+    """An assistant message, as its server events describe it."""
 
     item_id: str
     text: str = ""
@@ -26,20 +23,20 @@ class _Reply:
 
 @dataclass(frozen=True, slots=True)
 class _Bounds:
-    """How many words of a reply the context may hold."""
+    """Bounds on the words of a reply that the context may hold."""
 
-    least: int
-    most: int
+    min_words: int
+    max_words: int
 
 
 def context_is_what_was_heard(record: Record) -> Iterator[tuple[int, str]]:
-    """No unheard word is in the context, and no heard word is missing from it.
+    """The context holds no unheard word and lacks no heard word.
 
-    Tolerance: none for an item whose truncation has reached the server and whose words the synthesiser has timed.
-    Where the server must estimate what was played, words that end within the client's buffer and twice the network's
-    jitter of the cut may be on either side (words heard since the last playback report may be missing, if there are
-    reports); where it must estimate when words are spoken, `ESTIMATED_WORDS` more. Not checked: replies that were cut
-    off at the client while the server could not know, and heard words of clients that play on after an interruption.
+    The count is exact for an item whose truncation has reached the server and whose words the synthesiser has timed.
+    If the server estimates what was played, words that end within the client's buffer plus twice the network's jitter
+    of the cut may be missing or extra; with playback reports, words since the last report may be missing, too. If it
+    estimates when words are spoken, `MAX_ESTIMATION_ERROR_WORDS` more may be. Not checked: replies that the client cut
+    off before the server could know, and heard words of clients that do not stop at an interruption.
     """
     replies: dict[str, _Reply] = {}
     guessed: Generate | None = None
@@ -73,7 +70,7 @@ def _follow(effect: object, replies: dict[str, _Reply]) -> None:
 
 
 def _check(record: Record, asked: Generate, replies: dict[str, _Reply], at_ms: int) -> Iterator[tuple[int, str]]:
-    """Every assistant message of the request must be one of the replies, in order, as far as it was heard."""
+    """Check that each assistant message of a request is the heard part of a reply, in order."""
     rest = list(replies.values())
     for message in asked.messages:
         if message.role != "assistant" or not message.content:
@@ -81,7 +78,7 @@ def _check(record: Record, asked: Generate, replies: dict[str, _Reply], at_ms: i
         said = message.content.split()
         candidates = [index for index, reply in enumerate(rest) if reply.text.split()[: len(said)] == said]
         if not candidates:
-            yield at_ms, f"the context holds what no reply said: {message.content!r}"
+            yield at_ms, f"the context holds text of no reply: {message.content!r}"
             continue
         fitting = [index for index in candidates if _explain(record, rest[index], len(said), at_ms) is None]
         if not fitting:
@@ -90,12 +87,14 @@ def _check(record: Record, asked: Generate, replies: dict[str, _Reply], at_ms: i
 
 
 def _explain(record: Record, reply: _Reply, words: int, at_ms: int) -> str | None:
-    """What is wrong with that many words of a reply in the context of a request at `at_ms`; None: nothing."""
+    """Describe what is wrong if a request at `at_ms` holds `words` words of a reply; None: nothing."""
     bounds = _bounds(record, reply, at_ms)
-    if bounds.least <= words <= bounds.most:
+    if bounds.min_words <= words <= bounds.max_words:
         return None
-    kind = "unheard words" if words > bounds.most else "no words that were heard"
-    expected = f"{bounds.least} to {bounds.most}" if bounds.least < bounds.most else str(bounds.most)
+    kind = "unheard words" if words > bounds.max_words else "too few heard words"
+    expected = (
+        f"{bounds.min_words} to {bounds.max_words}" if bounds.min_words < bounds.max_words else str(bounds.max_words)
+    )
     return f"the context holds {kind} of {reply.item_id}: {words} instead of {expected} of {reply.text!r}"
 
 
@@ -105,7 +104,7 @@ def _bounds(record: Record, reply: _Reply, at_ms: int) -> _Bounds:
         return _Bounds(total, total)
     item = record.played.get(reply.item_id, PlayedItem())
     cut = record.cuts.get(reply.item_id, Cut(item.received_ms, known_ms=-1, truncated_ms=None))
-    slack = 0 if record.scenario.synthesizer.times_words else ESTIMATED_WORDS
+    slack = 0 if record.scenario.synthesizer.times_words else MAX_ESTIMATION_ERROR_WORDS
     if cut.known_ms is None or cut.known_ms >= at_ms:
         return _Bounds(0, len(item.word_ends) + slack)
     early_ms = late_ms = 0
@@ -115,5 +114,5 @@ def _bounds(record: Record, reply: _Reply, at_ms: int) -> _Bounds:
         reports_ms = REPORT_MS if client.holds_playback else client.reports_ms
         if reports_ms is not None:
             early_ms += reports_ms + 2 * network.delay_ms
-    least = 0 if client.on_interruption == "play_on" else item.words_until(cut.played_ms - early_ms) - slack
-    return _Bounds(max(0, least), item.words_until(cut.played_ms + late_ms) + slack)
+    min_words = 0 if client.on_interruption == "play_on" else item.words_until(cut.played_ms - early_ms) - slack
+    return _Bounds(max(0, min_words), item.words_until(cut.played_ms + late_ms) + slack)

@@ -1,21 +1,21 @@
-"""What simulated conversations are made of: time, people, the network, and what is played at the client's ear."""
+"""The parts of the simulator: virtual time, the user, the network and the player."""
 
 from dataclasses import replace
 from random import Random
 
-from streamsrv.testing.client import Link
 from streamsrv.testing.player import Player
 from streamsrv.testing.scenario import NetworkTraits
-from streamsrv.testing.speakers import (
+from streamsrv.testing.simulated_client import Link
+from streamsrv.testing.simulated_user import (
     QUIET,
     Act,
     After,
     AfterReply,
-    AirFrame,
     AtReplyWord,
+    MicrophoneFrame,
     Mute,
     Say,
-    Speaker,
+    SimulatedUser,
     pause,
     say,
     words,
@@ -40,11 +40,11 @@ def test_events_happen_in_the_order_of_their_times_and_cancelled_ones_do_not():
     assert happened == [("past", 0), ("first", 10), ("second", 15), ("third", 30)]
 
 
-# People
+# User
 
 
-class Heard:
-    """What a speaker hears of the other side, as the test says."""
+class FakeReplies:
+    """Replies that the test sets by hand."""
 
     def __init__(self) -> None:
         self.words = 0
@@ -58,12 +58,14 @@ class Heard:
         return self.replied_ms > at_ms
 
 
-def listen(speaker: Speaker, duration_ms: int, from_ms: int = 0) -> list[AirFrame | None]:
-    return [speaker.next_frame(until_ms) for until_ms in range(from_ms + 32, from_ms + duration_ms + 1, 32)]
+def listen(user: SimulatedUser, duration_ms: int, from_ms: int = 0) -> list[MicrophoneFrame | None]:
+    return [user.next_frame(until_ms) for until_ms in range(from_ms + 32, from_ms + duration_ms + 1, 32)]
 
 
 def test_a_word_is_in_the_frame_it_ends_with():
-    frames = listen(Speaker((Act(After(0), Say((*words("hi", 96), pause(64), *words("you", 64)))),), Heard()), 256)
+    frames = listen(
+        SimulatedUser((Act(After(0), Say((*words("hi", 96), pause(64), *words("you", 64)))),), FakeReplies()), 256
+    )
     assert [frame.text for frame in frames if frame] == ["", "", "hi", "", "", "", "you", ""]
     assert [frame.probability > 0.5 for frame in frames if frame] == [True] * 3 + [False] * 2 + [True] * 2 + [False]
     assert frames[2].word_ms == 96
@@ -71,51 +73,51 @@ def test_a_word_is_in_the_frame_it_ends_with():
 
 
 def test_cues_wait_for_the_end_of_the_act_before():
-    speaker = Speaker((say("a", word_ms=64), say("b", After(96), word_ms=32)), Heard())
-    assert "".join(frame.text or "-" for frame in listen(speaker, 256) if frame) == "-a--b---"
-    assert speaker.finished
-    assert speaker.said == ["a", "b"]
+    user = SimulatedUser((say("a", word_ms=64), say("b", After(96), word_ms=32)), FakeReplies())
+    assert "".join(frame.text or "-" for frame in listen(user, 256) if frame) == "-a--b---"
+    assert user.finished
+    assert user.said == ["a", "b"]
 
 
-def test_a_speaker_cuts_in_at_a_word_of_the_reply():
-    replies = Heard()
-    speaker = Speaker((say("a", word_ms=32), say("b", AtReplyWord(3), word_ms=32)), replies)
+def test_a_user_interrupts_at_a_word_of_the_reply():
+    replies = FakeReplies()
+    user = SimulatedUser((say("a", word_ms=32), say("b", AtReplyWord(3), word_ms=32)), replies)
     replies.words = 5
-    listen(speaker, 320)
+    listen(user, 320)
     replies.audible, replies.words = True, 7
-    listen(speaker, 320, from_ms=320)
-    assert speaker.said == ["a"]
+    listen(user, 320, from_ms=320)
+    assert user.said == ["a"]
     replies.words = 8
-    listen(speaker, 64, from_ms=640)
-    assert speaker.said == ["a", "b"]
+    listen(user, 64, from_ms=640)
+    assert user.said == ["a", "b"]
 
 
-def test_a_speaker_waits_for_the_reply_and_then_a_little_longer():
-    replies = Heard()
-    speaker = Speaker((say("a", word_ms=32), say("b", AfterReply(96), word_ms=32)), replies)
-    listen(speaker, 640)
+def test_a_user_waits_for_the_reply_and_then_a_little_longer():
+    replies = FakeReplies()
+    user = SimulatedUser((say("a", word_ms=32), say("b", AfterReply(96), word_ms=32)), replies)
+    listen(user, 640)
     replies.replied_ms = 640
-    assert [frame.text for frame in listen(speaker, 160, from_ms=640) if frame] == ["", "", "", "b", ""]
+    assert [frame.text for frame in listen(user, 160, from_ms=640) if frame] == ["", "", "", "b", ""]
 
 
-def test_a_speaker_without_a_reply_loses_patience_but_never_during_one():
-    replies = Heard()
-    speaker = Speaker((replace(say("a", AfterReply(0), word_ms=32), patience_ms=320),), replies)
+def test_a_user_without_a_reply_loses_patience_but_never_during_one():
+    replies = FakeReplies()
+    user = SimulatedUser((replace(say("a", AfterReply(0), word_ms=32), patience_ms=320),), replies)
     replies.audible = True
-    listen(speaker, 640)
-    assert not speaker.said
+    listen(user, 640)
+    assert not user.said
     replies.audible = False
-    listen(speaker, 32, from_ms=640)
-    assert speaker.said == ["a"]
+    listen(user, 32, from_ms=640)
+    assert user.said == ["a"]
 
 
 def test_a_muted_microphone_gives_nothing():
-    speaker = Speaker((say("a", word_ms=32), Act(After(0), Mute(96)), say("b", word_ms=32)), Heard())
-    told = [frame.text if frame else None for frame in listen(speaker, 256)]
-    assert told == ["a", None, None, None, "b", "", "", ""]
+    user = SimulatedUser((say("a", word_ms=32), Act(After(0), Mute(96)), say("b", word_ms=32)), FakeReplies())
+    texts = [frame.text if frame else None for frame in listen(user, 256)]
+    assert texts == ["a", None, None, None, "b", "", "", ""]
 
 
-# Network and loudspeaker
+# Network and louduser
 
 
 def test_a_link_keeps_the_order_whatever_the_jitter():
@@ -139,14 +141,14 @@ def test_a_player_plays_in_real_time_after_its_buffer():
     assert player.busy_until_ms == 1600
 
 
-def test_a_player_that_ran_dry_starts_again_late():
+def test_a_player_buffers_again_after_an_underrun():
     player = Player(buffer_ms=100)
     player.play("a", 100, [], now_ms=0)
     player.play("a", 100, [], now_ms=500)
     assert [player.items["a"].played_ms(now_ms) for now_ms in (200, 600, 650, 700)] == [100, 100, 150, 200]
 
 
-def test_what_is_flushed_was_not_played():
+def test_flushed_audio_is_not_played():
     player = Player(buffer_ms=0)
     player.play("done", 100, [100], now_ms=0)
     player.play("cut", 400, [200, 400], now_ms=0)

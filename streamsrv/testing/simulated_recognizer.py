@@ -1,4 +1,4 @@
-"""The simulated recogniser of a session: what `session.hearing` is to a real one."""
+"""The simulated recogniser of a session, in virtual time. Takes the place of `streamsrv.runtime.hearing`."""
 
 from collections import deque
 from collections.abc import Callable, Iterable
@@ -11,21 +11,21 @@ from streamsrv.engines.vad.base import FRAME_MS
 from streamsrv.errors import Overloaded
 from streamsrv.testing.faults import Fault, fault_of
 from streamsrv.testing.scenario import RecognizerTraits
-from streamsrv.testing.speakers import AirFrame
+from streamsrv.testing.simulated_user import MicrophoneFrame
 from streamsrv.testing.virtual_time import VirtualTime
 
 RECENT_FRAMES = 6000 // FRAME_MS
-"""Frames kept for the pre-roll of a recognition."""
+"""Recent frames that are kept for the pre-roll of a recognition."""
 
 Give = Callable[[Input], None]
 
 
 class UnexpectedEffect(Exception):
-    """The core wants something that makes no sense now, such as to feed a recognition that it did not open."""
+    """The core returned an effect that is wrong at this point, such as feeding a recognition that it never opened."""
 
 
 class SimulatedRecognition:
-    """One recognition: partial transcripts at intervals and in pauses, then a final one; or its fault."""
+    """Gives partial transcripts at intervals and in pauses, then a final one, unless its fault strikes."""
 
     def __init__(self, item_id: str, traits: RecognizerTraits, fault: Fault, time: VirtualTime, give: Give) -> None:
         self._item_id = item_id
@@ -34,27 +34,27 @@ class SimulatedRecognition:
         self._time = time
         self._give = give
         self._given = 0
-        self._told = 0
-        self._pauses = 0  # frames with and without speech that followed each other; odd in a pause
+        self._reported = 0
+        self._pauses = 0  # changes between speech and no speech; odd in a pause
         self._last_ms = 0
-        self._from_ms: int | None = None  # where its audio begins
+        self._from_ms: int | None = None  # start of its audio in the session's audio
         self.words: list[str] = []
         self.open = True
         """Whether the core still feeds it."""
         self.over = False
-        """Whether nothing comes from it any more."""
+        """Whether it gives no more results."""
         if isinstance(fault.error, Overloaded) and fault.after == 0:
             self._fail()
         self._time.after(traits.partial_ms, self._decode)
 
-    def begin(self, frames: Iterable[tuple[int, AirFrame]], from_ms: int) -> None:
-        """Take the frames (with their ends) that were heard before and end after `from_ms`."""
+    def begin(self, frames: Iterable[tuple[int, MicrophoneFrame]], from_ms: int) -> None:
+        """Take the earlier frames, given with their end times, that end after `from_ms`."""
         for until_ms, frame in frames:
             if until_ms > from_ms:
                 self._take_word(frame, until_ms)
 
-    def hear(self, frame: AirFrame, until_ms: int, *, speech: bool) -> None:
-        """Take a frame; a pause that begins with it is decoded at once."""
+    def feed(self, frame: MicrophoneFrame, until_ms: int, *, speech: bool) -> None:
+        """Take a frame. A pause that begins with this frame is decoded at once."""
         self._take_word(frame, until_ms)
         if speech == bool(self._pauses % 2):
             self._pauses += 1
@@ -71,8 +71,8 @@ class SimulatedRecognition:
     def stop(self) -> None:
         self.over = True
 
-    def _take_word(self, frame: AirFrame, until_ms: int) -> None:
-        """A word whose beginning was not heard is not understood."""
+    def _take_word(self, frame: MicrophoneFrame, until_ms: int) -> None:
+        """Add the word of a frame, unless the recognition started in the middle of the word."""
         if self._from_ms is None:
             self._from_ms = until_ms - FRAME_MS
         if frame.text and until_ms - frame.word_ms >= self._from_ms:
@@ -81,7 +81,7 @@ class SimulatedRecognition:
     def _decode(self) -> None:
         if not self.open or self.over:
             return
-        if len(self.words) > self._told:
+        if len(self.words) > self._reported:
             partial = self._partial()
             self._time.after(self._traits.delay_ms, lambda: self._result(partial))
         self._time.after(self._traits.partial_ms, self._decode)
@@ -90,7 +90,7 @@ class SimulatedRecognition:
         self._result(replace(partial, at_pause=self._pauses == pause))
 
     def _partial(self) -> Transcript:
-        self._told = len(self.words)
+        self._reported = len(self.words)
         stable = max(0, len(self.words) - self._traits.tentative_words)
         tentative = self.words[stable:]
         if tentative and self._traits.mishears:
@@ -123,18 +123,18 @@ class SimulatedRecognition:
             self._give(failure)
 
 
-class SimulatedEars:
-    """Recognises the words that people say, as they arrive at the server."""
+class SimulatedRecognizer:
+    """Recognises the words in the audio that arrives at the server."""
 
     def __init__(self, traits: RecognizerTraits, straggling_ms: int, time: VirtualTime, give: Give) -> None:
         self._traits = traits
         self._straggling_ms = straggling_ms
         self._time = time
         self._give = give
-        self._recent: deque[tuple[int, AirFrame]] = deque(maxlen=RECENT_FRAMES)
-        self._current = (0, AirFrame(0.0))
+        self._recent: deque[tuple[int, MicrophoneFrame]] = deque(maxlen=RECENT_FRAMES)
+        self._current = (0, MicrophoneFrame(0.0))
         self.recognitions: dict[str, SimulatedRecognition] = {}
-        """All that were ever opened, by item."""
+        """All recognitions ever opened, by item id."""
 
     @property
     def listening(self) -> bool:
@@ -143,15 +143,15 @@ class SimulatedEars:
 
     @property
     def working(self) -> bool:
-        """Whether a recognition that is fed no more still has something to say."""
+        """Whether a finished recognition has not given its final result yet."""
         return any(not (recognition.open or recognition.over) for recognition in self.recognitions.values())
 
-    def hear(self, frame: AirFrame, until_ms: int) -> None:
-        """The core is given this frame next, which ends at `until_ms` of the session's audio."""
+    def begin_frame(self, frame: MicrophoneFrame, until_ms: int) -> None:
+        """Note the frame that the core gets next. It ends at `until_ms` of the session's audio."""
         self._current = (until_ms, frame)
 
-    def heard(self) -> None:
-        """The core has taken the frame."""
+    def end_frame(self) -> None:
+        """Keep the frame for pre-roll after the core has handled it."""
         self._recent.append(self._current)
 
     def open(self, effect: OpenRecognition) -> None:
@@ -159,13 +159,13 @@ class SimulatedEars:
 
     def feed(self, effect: FeedRecognition) -> None:
         until_ms, frame = self._current
-        self._find_open(effect.item_id).hear(frame, until_ms, speech=effect.speech)
+        self._find_open(effect.item_id).feed(frame, until_ms, speech=effect.speech)
 
     def finish(self, effect: FinishRecognition) -> None:
         self._find_open(effect.item_id).finish()
 
     def drop(self, effect: DropRecognition) -> None:
-        """A recognition may be dropped although its last word was said: the core did not hear it yet, or gave up."""
+        """Drop a recognition, also a finished one whose result is still on the way or has timed out."""
         recognition = self.recognitions.get(effect.item_id)
         if recognition is not None:
             recognition.open = False
@@ -185,7 +185,7 @@ class SimulatedEars:
         return recognition
 
     def _find_open(self, item_id: str) -> SimulatedRecognition:
-        """One that has failed is still fed by a core that goes on listening."""
+        """Return an open recognition. A failed one stays open, because the core continues to feed it."""
         recognition = self.recognitions.get(item_id)
         if recognition is None or not recognition.open:
             raise UnexpectedEffect(f"{item_id} is not being recognised")

@@ -1,4 +1,4 @@
-"""A simulated loudspeaker that can hold and resume, of a transport or of a client, in virtual time."""
+"""A simulated loudspeaker of a transport or a client in virtual time. It can hold and resume playback."""
 
 from collections.abc import Callable
 
@@ -9,50 +9,54 @@ from streamsrv.testing.player import Cut, Player
 from streamsrv.testing.virtual_time import Scheduled, VirtualTime
 
 REPORT_MS = 100
+"""Time from one playback report to the next."""
 
 Report = Callable[[str, int, bool], None]
-"""Takes an item, how many ms of it were played, and whether no more of it will be."""
+"""Takes an item id, the ms of the item that were played, and whether its playback has ended."""
 
 
 class SimulatedLoudspeaker:
-    """Plays on `player`; tells `report` how far it is at the first sample, every 100 ms, and at the end of an item."""
+    """Plays on `player`; calls `report` at the first sample of an item, every `REPORT_MS` and at its end."""
 
     def __init__(self, player: Player, time: VirtualTime, report: Report) -> None:
         self._player = player
         self._time = time
-        self._tell = report
-        self._finished: dict[str, bool] = {}  # by item that has not ended: whether all its audio was given
+        self._call_report = report
+        self._finished: dict[str, bool] = {}  # by item whose playback has not ended: whether all its audio is queued
         self._next: Scheduled | None = None
         self.cuts: dict[str, Cut] = {}
 
     @property
     def idle(self) -> bool:
-        """Whether nothing is played or held."""
+        """Whether nothing is playing or held."""
         return self._next is None
 
     def play(self, item_id: str, pcm: NDArray[np.int16], sample_rate: int) -> None:
-        """Queue audio; see `SimulatedVoice` for how words are marked in it."""
+        """Queue audio, in which words are encoded as `SimulatedGenerator` describes."""
         self._finished.setdefault(item_id, False)
         word_ends = [(int(sample) + 1) * 1000 // sample_rate for sample in np.flatnonzero(pcm)]
         self._player.play(item_id, len(pcm) * 1000 // sample_rate, word_ends, self._time.now_ms)
         self._report_after(0)
 
     def finish(self, item_id: str) -> None:
-        """All audio of the item was given."""
+        """Note that all audio of the item is queued."""
         if item_id in self._finished:
             self._finished[item_id] = True
             self._report_after(0)
 
     def hold(self) -> None:
-        """Fall silent and keep the place."""
+        """Pause playback."""
         self._player.hold(self._time.now_ms)
 
     def resume(self) -> None:
-        """Go on from the place that was held."""
+        """Continue paused playback where it stopped."""
         self._player.resume(self._time.now_ms)
 
     def clear(self, known_ms: int, learned_after_ms: int = 0) -> None:
-        """Drop what was not played. The server knows of it since `known_ms`, and how much was played a little later."""
+        """Drop the audio that was not played.
+
+        The server knows of the cut from `known_ms` on, and learns what was played `learned_after_ms` from now.
+        """
         now_ms = self._time.now_ms
         self._player.resume(now_ms)
         for item_id in self._player.flush(now_ms):
@@ -73,8 +77,8 @@ class SimulatedLoudspeaker:
             played_ms = item.played_ms(now_ms)
             if finished and (item.cut or played_ms == item.received_ms):
                 del self._finished[item_id]
-                self._tell(item_id, played_ms, True)
+                self._call_report(item_id, played_ms, True)
             elif played_ms:
-                self._tell(item_id, played_ms, False)
+                self._call_report(item_id, played_ms, False)
         if self._finished:
             self._report_after(REPORT_MS)

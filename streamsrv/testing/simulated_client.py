@@ -1,4 +1,4 @@
-"""A simulated client: microphone and loudspeaker, the network between them and the server, and an application."""
+"""A simulated client with its loudspeaker and application, and the network between client and server."""
 
 from collections import defaultdict
 from collections.abc import Callable
@@ -11,14 +11,14 @@ from numpy.typing import NDArray
 
 from streamsrv.core.inputs import EventReceived, EventRefused, Input, PlaybackReported
 from streamsrv.protocol.client_events import MalformedEvent, decode_client_event
-from streamsrv.testing.loudspeaker import SimulatedLoudspeaker
 from streamsrv.testing.player import Cut, Player
 from streamsrv.testing.scenario import ClientTraits, NetworkTraits
+from streamsrv.testing.simulated_loudspeaker import SimulatedLoudspeaker
 from streamsrv.testing.virtual_time import Scheduled, VirtualTime
 
 
 class Link:
-    """One direction of the network: keeps the order, takes its time."""
+    """One direction of the network. It delays messages and keeps their order."""
 
     def __init__(self, traits: NetworkTraits, time: VirtualTime, random: Random) -> None:
         self._traits = traits
@@ -28,12 +28,12 @@ class Link:
         self.in_flight = 0
 
     @property
-    def longest_ms(self) -> int:
-        """How long a message takes at most."""
+    def max_delay_ms(self) -> int:
+        """Longest delay of a message."""
         return self._traits.delay_ms + self._traits.jitter_ms
 
     def send(self, deliver: Callable[[], None], *, awaited: bool = True) -> int:
-        """Call `deliver` when the message arrives; return when that is. `awaited`: it is `in_flight` until then."""
+        """Call `deliver` when the message arrives; return that time. `awaited`: count it as in flight until then."""
         jitter_ms = self._random.randint(0, self._traits.jitter_ms) if self._traits.jitter_ms else 0
         self._last_ms = max(self._last_ms, self._time.now_ms + self._traits.delay_ms + jitter_ms)
         self.in_flight += awaited
@@ -46,7 +46,7 @@ class Link:
 
 
 class SimulatedClient:
-    """Plays what it gets and reacts to events as a stock client does; `give` hands an input to the server."""
+    """Plays received audio and reacts to events as a stock client does. `give` gives an input to the server."""
 
     def __init__(self, traits: ClientTraits, time: VirtualTime, uplink: Link, give: Callable[[Input], None]) -> None:
         self._traits = traits
@@ -74,7 +74,7 @@ class SimulatedClient:
 
     @property
     def idle(self) -> bool:
-        """Whether nothing is played, expected or prepared."""
+        """Whether nothing is playing, no response is expected and no tool result is pending."""
         busy = self.audible or self._next_report is not None or not self._loudspeaker.idle
         return not (busy or self._responding or self._busy_with_tools)
 
@@ -82,7 +82,7 @@ class SimulatedClient:
         return self._player.heard_words(self._time.now_ms)
 
     def heard_texts(self) -> list[str]:
-        """The words that were heard, of all replies."""
+        """Return the words of all replies that were played."""
         texts: list[str] = []
         for item_id, item in self._player.items.items():
             count = item.words_until(item.played_ms(self._time.now_ms))
@@ -97,13 +97,13 @@ class SimulatedClient:
         return self.idle and max(self._done_ms, self._player.busy_until_ms) > at_ms
 
     def send(self, event: dict[str, Any]) -> None:
-        """The application sends an event; cancelling a response, it also falls silent."""
+        """Send an event of the application; `response.cancel` also stops playback."""
         self._send(event)
         if event["type"] == "response.cancel":
-            self._fall_silent(None)
+            self._stop_playback(None)
 
     def take_audio(self, item_id: str, pcm: NDArray[np.int16], sample_rate: int) -> None:
-        """Audio from the server; see `SimulatedVoice` for how words are marked in it."""
+        """Take audio from the server, in which words are encoded as `SimulatedGenerator` describes."""
         if self._traits.holds_playback:
             self._loudspeaker.play(item_id, pcm, sample_rate)
             return
@@ -113,7 +113,7 @@ class SimulatedClient:
             self._next_report = self._time.after(self._traits.reports_ms, self._report)
 
     def take_event(self, event: dict[str, Any], sent_ms: int) -> None:
-        """An event from the server, which sent it at `sent_ms`."""
+        """Take an event that the server sent at `sent_ms`."""
         match event["type"]:
             case "session.created" | "session.updated":
                 detection = event["session"]["audio"]["input"]["turn_detection"]
@@ -123,11 +123,11 @@ class SimulatedClient:
             case "streamsrv.playback.resume":
                 self._loudspeaker.resume()
             case "streamsrv.playback.clear":
-                self._loudspeaker.clear(sent_ms, self._uplink.longest_ms)
+                self._loudspeaker.clear(sent_ms, self._uplink.max_delay_ms)
             case "response.output_audio.done" if self._traits.holds_playback:
                 self._loudspeaker.finish(event["item_id"])
             case "input_audio_buffer.speech_started" if self._may_interrupt:
-                self._fall_silent(sent_ms)
+                self._stop_playback(sent_ms)
             case "response.created":
                 self._responding += 1
             case "response.output_audio_transcript.delta":
@@ -139,8 +139,8 @@ class SimulatedClient:
             case _:
                 pass
 
-    def _fall_silent(self, told_ms: int | None) -> None:
-        """`told_ms`: when the server sent what this is about; None if it is the application's own idea."""
+    def _stop_playback(self, told_ms: int | None) -> None:
+        """Stop playback. `told_ms`: when the server sent the event that causes it; None: the application decided it."""
         policy = self._traits.on_interruption
         if policy == "play_on" or self._traits.held_by_transport or self._traits.holds_playback:
             return
