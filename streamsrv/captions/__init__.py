@@ -1,1 +1,1 @@
-"""Live captions: rooms in which some speak and many read."""
+"""Live captions: rooms with speakers and viewers."""

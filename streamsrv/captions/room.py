@@ -18,12 +18,12 @@ from streamsrv.text.subtitles import Cue, cues_of
 from streamsrv.text.words import join_words, split_words
 
 MAX_FINAL_TEXTS = 2000
-"""Final texts that a room keeps; beyond it the oldest is dropped."""
+"""Most final texts that a room keeps; then it drops the oldest."""
 
 
 MAX_DRIFT_MS = 3000
-"""How far the audio of a speaker may fall behind the clock, as it does when a muted client sends none, before what is
-said next is placed by the clock again. Audio that arrives in long pieces is late by the length of one."""
+"""Longest time by which a speaker's audio may be behind the clock before the next item is placed by the clock again.
+Audio falls behind when a muted client sends none, and by the duration of one piece if it comes in long pieces."""
 
 
 class Cursor(NamedTuple):
@@ -42,7 +42,7 @@ class Caption:
     speaker: str
     utterance: RecognizedUtterance
     message: bytes
-    """The server-sent event; every viewer gets the same object."""
+    """The server-sent event, one object that all viewers share."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +56,7 @@ class _Tentative:
     message: bytes
 
     def utterance(self) -> RecognizedUtterance:
-        """The final text, with estimated word times."""
+        """The final text with estimated word times."""
         words = estimate_words(split_words(self.text), (Span(self.start_ms, self.end_ms),))
         return RecognizedUtterance(self.text, self.start_ms, self.end_ms, words)
 
@@ -65,17 +65,16 @@ class _Tentative:
 class _Speaker:
     name: str
     earliest_ms: int
-    """End of the last final text in the room when the speaker entered: what they say comes later."""
+    """End of the last final text in the room when the speaker entered; the speaker's texts start later."""
     offset_ms: int | None = None
-    """Adds to the audio time of the speaker's session to give the room's time; None until something is said."""
+    """Offset from the audio time of the speaker's session to the room's time; None before the first text."""
 
 
 class Room:
-    """The captions of one place. Times of a speaker are ms of the session's audio, those given out are the room's.
+    """The captions of one room. It takes times in ms of a speaker's session audio, and returns times of the room.
 
-    The room's time is the clock's: it begins with the audio of its first speaker, and goes on while nobody speaks or
-    sends audio. `key` tells this room
-    from another of the same name, before it or after a restart of the server.
+    The room's time follows the clock: it starts with the audio of the first speaker and continues without speech or
+    audio. `key` distinguishes this room from an earlier one of the same name, also before a restart of the server.
     """
 
     def __init__(self, name: str, key: str) -> None:
@@ -97,7 +96,7 @@ class Room:
 
     @property
     def status(self) -> dict[str, Any]:
-        """The room as JSON: `live` is the number of speakers who are connected."""
+        """Return the room as JSON; `live` is the number of connected speakers."""
         return {"room": self.name, "key": self._key, "title": self.title, "live": self.speakers}
 
     def enter(self, speaker_id: str, name: str = "", title: str = "") -> None:
@@ -107,7 +106,7 @@ class Room:
         self._update_status()
 
     def leave(self, speaker_id: str, now_ms: int) -> None:
-        """Remove a speaker; their tentative texts become final as they are."""
+        """Remove a speaker; the speaker's tentative texts become final."""
         for item_id, shown in list(self._tentative.items()):
             if shown.speaker_id == speaker_id:
                 self._keep(speaker_id, item_id, shown.utterance())
@@ -118,9 +117,9 @@ class Room:
     def show(
         self, speaker_id: str, item_id: str, stable: str, tentative: str, start_ms: int, audio_ms: int, now_ms: int
     ) -> None:
-        """Show the text of an item so far, in place of its earlier text.
+        """Replace the tentative text of an item.
 
-        `start_ms` (of the item) and `audio_ms` (the audio received by now) count from the start of the session.
+        `start_ms` is the start of the item, `audio_ms` the audio received so far. Both count from the session's start.
         """
         offset_ms = self._offset_ms(speaker_id, item_id, audio_ms, now_ms)
         start_ms, end_ms = start_ms + offset_ms, audio_ms + offset_ms
@@ -139,7 +138,7 @@ class Room:
     def settle(
         self, speaker_id: str, item_id: str, utterance: RecognizedUtterance | None, audio_ms: int, now_ms: int
     ) -> None:
-        """Make the text of an item final. An empty text removes the item; None keeps what was shown."""
+        """Make the text of an item final. An empty text removes the item; None keeps the tentative text."""
         shown = self._tentative.get(item_id)
         if utterance is not None and (utterance.text or shown is not None):
             self._keep(speaker_id, item_id, _moved(utterance, self._offset_ms(speaker_id, item_id, audio_ms, now_ms)))
@@ -147,7 +146,7 @@ class Room:
             self._keep(speaker_id, item_id, shown.utterance())
 
     def since(self, cursor: Cursor) -> tuple[list[bytes], Cursor]:
-        """The server-sent events after `cursor`, and the cursor after them.
+        """Return the server-sent events after `cursor`, and the cursor after them.
 
         A returning viewer passes `Cursor(final)`, because its tentative texts may be out of date.
         """
@@ -162,20 +161,20 @@ class Room:
         return news, Cursor(self._history[-1].number if self._history else 0, self._number)
 
     def cursor_of(self, event_id: str) -> Cursor:
-        """The cursor of a viewer whose last event had this id; an id of another room gives the beginning."""
+        """Return the cursor of a viewer whose last event had this id. An id of another room gives the start."""
         key, _, number = event_id.rpartition("-")
         is_ours = key == self._key and number.isascii() and number.isdigit() and len(number) < 16
         return Cursor(final=int(number)) if is_ours else Cursor()
 
     @property
     def captions(self) -> list[Caption]:
-        """The kept final texts that have words, by start time."""
+        """Return the kept final texts that have words, sorted by start time."""
         said = (caption for caption in self._history if caption.utterance.text)
         return sorted(said, key=lambda caption: caption.utterance.start_ms)
 
     @property
     def cues(self) -> list[Cue]:
-        """The captions as subtitles."""
+        """Return the captions as subtitles."""
         return list(self._cues())
 
     def _cues(self) -> Iterator[Cue]:
@@ -184,10 +183,10 @@ class Room:
                 yield replace(cue, speaker=caption.speaker)
 
     def _offset_ms(self, speaker_id: str, item_id: str, audio_ms: int, now_ms: int) -> int:
-        """Where in the room's time the audio of a speaker's session would begin if it had come without pauses.
+        """Return the start of a speaker's session audio in the room's time, as if it had come without pauses.
 
-        The clock tells how long after that of the room's first speaker. But a speaker who sends a recording faster than
-        it is played, and comes back, does not go over the same time again. An item stays where it was first shown.
+        The clock gives the time since the audio of the first speaker. A speaker who sends a recording faster than real
+        time and returns starts after the earlier texts. An item keeps the offset with which it was first shown.
         """
         if (shown := self._tentative.get(item_id)) is not None:
             return shown.offset_ms
@@ -225,12 +224,12 @@ class Room:
 
 
 def room_event(status: dict[str, Any]) -> bytes:
-    """The server-sent event that tells viewers of the state of a room."""
+    """Return the server-sent event with the state of a room."""
     return _event("room", status)
 
 
 def _moved(utterance: RecognizedUtterance, by_ms: int) -> RecognizedUtterance:
-    """The same words, `by_ms` later."""
+    """Return the same words, `by_ms` later."""
     words = tuple(_moved_word(word, by_ms) for word in utterance.words)
     return replace(utterance, start_ms=utterance.start_ms + by_ms, end_ms=utterance.end_ms + by_ms, words=words)
 
@@ -244,6 +243,6 @@ def _line(cue: Cue) -> dict[str, Any]:
 
 
 def _event(kind: str, fields: dict[str, Any], event_id: str | None = None) -> bytes:
-    """A server-sent event (WHATWG HTML, section 9.2); JSON has no line breaks."""
+    """Return a server-sent event (WHATWG HTML, section 9.2). JSON has no line breaks, so one data line suffices."""
     head = f"event: {kind}\n" + (f"id: {event_id}\n" if event_id else "")
     return head.encode() + b"data: " + msgspec.json.encode(fields) + b"\n\n"

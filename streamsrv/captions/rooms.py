@@ -1,4 +1,4 @@
-"""The caption rooms of a server: finds and opens them, and wakes viewers when a room changes."""
+"""Opens and finds the caption rooms of a server, and wakes viewers when a room changes."""
 
 import asyncio
 import time
@@ -10,13 +10,13 @@ from streamsrv.captions.room import Cursor, Room, room_event
 from streamsrv.protocol.errors import ProtocolError
 
 HEARTBEAT_S = 15.0
-"""A comment is sent after this long without an event: proxies close silent connections, and viewers need to know that
-the connection is alive."""
+"""Seconds without an event after which a comment is sent. Proxies close silent connections, and viewers must know that
+the connection works."""
 HEARTBEAT = b":\n\n"
 
 
 class Broadcast:
-    """Wakes all tasks that wait for it."""
+    """Wakes all tasks that wait for the next change."""
 
     def __init__(self) -> None:
         self._notified = asyncio.Event()
@@ -26,7 +26,7 @@ class Broadcast:
         self._notified = asyncio.Event()
 
     async def wait(self) -> bool:
-        """Wait for the next `notify`; return False if none came before a heartbeat is due."""
+        """Wait for the next `notify`; return False if a heartbeat is due first."""
         try:
             async with asyncio.timeout(HEARTBEAT_S):
                 return await self._notified.wait()
@@ -36,7 +36,7 @@ class Broadcast:
 
 @dataclass(slots=True)
 class OpenRoom:
-    """A room, and the broadcast that wakes its viewers."""
+    """A room and the broadcast that wakes its viewers."""
 
     room: Room
     is_open: bool = True
@@ -79,12 +79,12 @@ class Rooms:
         self._stopping = False
 
     def find(self, name: str) -> OpenRoom | None:
-        """The room of this name, if it has a speaker or had one lately."""
+        """Return the room of this name if it is open."""
         self._delete_empty()
         return self._rooms.get(name)
 
     def open(self, name: str) -> OpenRoom:
-        """The room of this name, new if there is none; raises `ProtocolError` when there are too many."""
+        """Return the room of this name, opening it if necessary. Raises `ProtocolError` if all rooms are in use."""
         self._delete_empty()
         if name not in self._rooms:
             if len(self._rooms) >= self._max_rooms:
@@ -95,9 +95,9 @@ class Rooms:
         return self._rooms[name]
 
     async def watch(self, name: str, last_event_id: str = "") -> AsyncGenerator[bytes, None]:
-        """Yield server-sent events of the room of this name while the server runs, whether the room is open yet or not.
+        """Yield the server-sent events of a room until the server stops; wait for the room if it is not open.
 
-        `last_event_id` names the last final text that a returning viewer has seen.
+        `last_event_id` is the id of the last final text that a returning viewer has received.
         """
         while not self._stopping:
             if (opened := self.find(name)) is not None:
@@ -111,7 +111,7 @@ class Rooms:
                     yield HEARTBEAT
 
     def stop(self) -> None:
-        """End all watches, because the server stops."""
+        """End the streams of all viewers at shutdown."""
         self._stopping = True
         self._opened.notify()
         for opened in self._rooms.values():

@@ -1,4 +1,4 @@
-"""What a check is, and the list of them all."""
+"""The type of a check, and a decorator that collects the checks of a group."""
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -27,7 +27,7 @@ class Checks:
         self._group = group
 
     def __call__(self, run: Run) -> Run:
-        """Decorator: the name of the function names the check, its docstring is the statement."""
+        """Add a function as a check: its name becomes the name of the check, its docstring the statement."""
         name: str = getattr(run, "__name__", "")
         self.all.append(Check(f"{self._group}.{name}", (run.__doc__ or "").strip(), run))
         return run

@@ -1,4 +1,4 @@
-"""The order of the events of one item, as regular expressions over their names: each reads as the ladder it describes.
+"""Regular expressions for the order of the events of one item: each matches the names of the events in order.
 
 Source: the order of events of the OpenAI Realtime API.
 """
@@ -18,7 +18,7 @@ _CONTENT = f"({_CALL}|{_WRITTEN}|{_SPOKEN})"
 GENERATED_ITEM = re.compile(f"output_item.added added {_CONTENT}done output_item.done ")
 """An item that a response adds to the conversation."""
 OUT_OF_BAND_ITEM = re.compile(f"output_item.added {_CONTENT}output_item.done ")
-"""An item of a response outside of the conversation."""
+"""An item of a response that is not part of the conversation."""
 
 _TRANSCRIPT = "(transcription.delta )*(transcription.completed |transcription.failed )?"
 _TURN = "speech_started (transcription.delta )*speech_stopped (transcription.delta )*"
@@ -26,15 +26,15 @@ _UNDETECTED = "(timeout_triggered )?"
 INPUT_ITEM = re.compile(f"({_TURN}|{_UNDETECTED})committed added done {_TRANSCRIPT}|added done {_TRANSCRIPT}")
 """An item that comes from the user or the application."""
 TURN_GOING_ON = re.compile("(speech_started (transcription.delta )*(speech_stopped )?)?")
-"""The beginning of an item whose audio is not committed."""
+"""An item whose audio is not committed yet."""
 
 _PREFIXES = ("response.", "conversation.item.", "input_audio_buffer.")
 _PASSING = (".retrieved", ".truncated", ".deleted")
-"""Events that may come at any time and leave the ladder as it is."""
+"""Suffixes of events that may come at any time and are not part of the order."""
 
 
 def ladders(events: Iterable[dict[str, Any]]) -> dict[str, str]:
-    """For each item the names of its events in order, shortened, each with a space after it."""
+    """Return for each item the shortened names of its events in order, each followed by a space."""
     names: defaultdict[str, str] = defaultdict(str)
     for event in events:
         name: str = event["type"]

@@ -15,7 +15,7 @@ _JOINED = {
     "response.output_audio_transcript": "transcript",
     "response.function_call_arguments": "arguments",
 }
-"""Events whose deltas together are the field of their `done`."""
+"""Events with deltas, and the field of their `done` event that equals the deltas joined."""
 
 
 def check_order(events: Sequence[Event]) -> None:
@@ -53,7 +53,7 @@ def _check_responses(events: Sequence[Event]) -> set[str]:
             _check_done(event["response"], created, ended, done_items)
             ended.add(event["response"]["id"])
         elif kind.startswith("output_audio_buffer.") and "response_id" in event:
-            # Playback may begin after all of the response was made.
+            # Playback may begin after `response.done`.
             require(event["response_id"] in created, f"{kind} came before its response.")
         elif "response_id" in event:
             require(event["response_id"] in created.keys() - ended, f"{kind} came outside of its response.")
@@ -69,9 +69,9 @@ def _check_done(response: Event, created: dict[str, Event], ended: set[str], ite
     response_id = response["id"]
     require(response_id in created.keys() - ended, f"response.done of {response_id}, which was not in progress.")
     require(response["status"] != "in_progress", "response.done has the status in_progress.")
-    require(response["output"] == items.get(response_id, []), "response.done lists other items than were done.")
+    require(response["output"] == items.get(response_id, []), "response.done does not list the items that were done.")
     same_metadata = response.get("metadata") == created[response_id].get("metadata")
-    require(same_metadata, "response.done has other metadata than response.created.")
+    require(same_metadata, "The metadata of response.done differs from that of response.created.")
 
 
 def _check_deltas(events: Sequence[Event]) -> None:
@@ -82,4 +82,4 @@ def _check_deltas(events: Sequence[Event]) -> None:
             deltas[name, event["item_id"]] += event["delta"]
         elif suffix == "done" and name in _JOINED:
             whole, joined = event[_JOINED[name]], deltas[name, event["item_id"]]
-            require(whole == joined, f"{name}.done says {whole!r}, its deltas {joined!r}.")
+            require(whole == joined, f"{name}.done has {whole!r}, its deltas joined are {joined!r}.")

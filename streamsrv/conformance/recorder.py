@@ -1,4 +1,4 @@
-"""Keeps the events of one session and checks each as it comes."""
+"""Records the events of one session and checks each when it arrives."""
 
 from collections.abc import Collection
 
@@ -16,12 +16,12 @@ class Recorder:
         self._ids: set[str] = set()
 
     def take(self, frame: str | bytes) -> Event:
-        """Check the shape of one frame, keep its event and return it. Raises `Violation`."""
+        """Check the shape of one frame, record its event and return it. Raises `Violation`."""
         event = parse_event(frame)
         require(event["event_id"] not in self._ids, f"The event_id {event['event_id']} was used before.")
         self._ids.add(event["event_id"])
         if event["type"].startswith("streamsrv."):
-            require(event["type"] in self._extensions, f"{event['type']} came, but the client did not ask for it.")
+            require(event["type"] in self._extensions, f"{event['type']} came, but the client did not request it.")
         else:
             check_shape(frame, event)
         self.events.append(event)

@@ -10,24 +10,24 @@ _MARKS = {"passed": "ok", "failed": "FAILED", "inconclusive": "?"}
 
 
 def line(result: Result) -> str:
-    """One result: its mark, name and statement, and below them why it did not pass."""
+    """Return one result as text: its mark, name and statement, and below them why it did not pass."""
     text = f"{_MARKS[result.outcome]:7} {result.check.name}: {result.check.statement}"
     return f"{text}\n          {result.detail}" if result.detail else text
 
 
 def summary(results: Sequence[Result], *, checked_types: bool) -> str:
-    """What came out, in one or two lines."""
+    """Return the numbers of passed, failed and inconclusive checks, in one or two lines."""
     counts = Counter(result.outcome for result in results)
     text = f"{counts['passed']} of {len(results)} checks passed, {counts['failed']} failed"
     if counts["inconclusive"]:
-        text += f", {counts['inconclusive']} could not tell"
+        text += f", {counts['inconclusive']} inconclusive"
     if not checked_types:
         text += ".\nThe fields of events were not checked: that needs the package openai (pip install openai)"
     return f"{text}."
 
 
 def to_json(results: Sequence[Result], url: str, *, checked_types: bool) -> dict[str, Any]:
-    """The same for programs."""
+    """Return the results as a JSON object."""
     counts = Counter(result.outcome for result in results)
     return {
         "url": url,

@@ -16,7 +16,7 @@ Outcome = Literal["passed", "failed", "inconclusive"]
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """How one check ended; `detail` says why, unless it passed."""
+    """The outcome of one check; `detail` gives the reason, unless the check passed."""
 
     check: Check
     outcome: Outcome
@@ -25,11 +25,11 @@ class Result:
 
 
 class Unreachable(Exception):
-    """No session can be opened at all."""
+    """No session can be opened. The message says what to do about it."""
 
 
 async def reach(target: Target) -> None:
-    """Open one session and close it. Raises `Unreachable` with what to do about it."""
+    """Open one session and close it. Raises `Unreachable`."""
     try:
         async with opening(target):
             pass
@@ -40,11 +40,11 @@ async def reach(target: Target) -> None:
     except (OSError, WebSocketException, TimeoutError) as error:
         raise Unreachable(f"{target.url} cannot be reached: {error}") from error
     except Violation:
-        pass  # a check will say so
+        pass  # a check reports it
 
 
 async def run_check(check: Check, target: Target) -> Result:
-    """Run one check; whatever goes wrong is its result."""
+    """Run one check. Every error becomes the outcome of the check."""
     started_s = time.monotonic()
     outcome, detail = "passed", ""
     try:
@@ -57,7 +57,7 @@ async def run_check(check: Check, target: Target) -> Result:
 
 
 def select(checks: Iterable[Check], names: Iterable[str]) -> list[Check]:
-    """The checks whose names begin with one of these; without any, all of them. Raises `ValueError`."""
+    """Return the checks of these groups or names, or all checks if none is given. Raises `ValueError`."""
     known, wanted = list(checks), list(names)
     for name in wanted:
         if not any(check.name.startswith(name) for check in known):

@@ -19,12 +19,12 @@ from streamsrv.conformance.violations import Violation, require
 
 MAX_FRAME_BYTES = 32 * 1024 * 1024
 PIECE_BYTES = 4_800
-"""Audio in one append: 100 ms of PCM at 24 kHz."""
+"""Bytes of audio in one append: 100 ms of PCM at 24 kHz."""
 
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """The server under test. `patience_s`: how long it may take for an event that is due."""
+    """The server under test. `patience_s`: longest wait for an expected event, in seconds."""
 
     url: str
     key: str = ""
@@ -33,7 +33,7 @@ class Target:
 
     @classmethod
     def parse(cls, url: str, key: str = "", model: str = "", patience_s: float = 30.0) -> Self:
-        """From a base URL such as `http://host:8000/v1`, or from the URL of the WebSocket. Raises `ValueError`."""
+        """Make a target from a base URL such as `http://host:8000/v1` or a WebSocket URL. Raises `ValueError`."""
         parts = urlsplit(url if "://" in url else f"http://{url}")
         schemes = {"http": "ws", "https": "wss", "ws": "ws", "wss": "wss"}
         if parts.scheme not in schemes or not parts.hostname:
@@ -47,18 +47,18 @@ class Target:
         return cls(address, key, model or named, patience_s)
 
     def address(self, **query: str) -> str:
-        """The URL of a WebSocket with this query, by default with the model."""
+        """Return the WebSocket URL with this query, or with the model if no query is given."""
         asked = query or ({"model": self.model} if self.model else {})
         joint = "&" if "?" in self.url else "?"
         return f"{self.url}{joint}{urlencode(asked)}" if asked else self.url
 
     def within(self, patience_s: float) -> "Target":
-        """The same server, with less or more patience."""
+        """Return the same server with another `patience_s`."""
         return replace(self, patience_s=patience_s)
 
 
 class Session:
-    """One connection. Every event that comes is checked for its shape."""
+    """One connection. Checks the shape of every event that it receives."""
 
     def __init__(self, connection: ClientConnection, target: Target) -> None:
         self._connection = connection
@@ -82,11 +82,11 @@ class Session:
         return event_id
 
     async def send_text(self, text: str) -> None:
-        """Send a text frame as it is."""
+        """Send a text frame unchanged."""
         await self._connection.send(text)
 
     async def until(self, *event_types: str, errors: bool = False) -> Event:
-        """Receive up to the next event of one of these types. An `error` that is not among them is a violation."""
+        """Receive events until one of these types comes, and return it. Any other `error` event is a violation."""
         wanted = " or ".join(event_types)
         try:
             async with asyncio.timeout(self._patience_s):
@@ -95,7 +95,7 @@ class Session:
                     if event["type"] in event_types:
                         return event
                     if event["type"] == "error" and not errors:
-                        raise Violation(f"Instead of {wanted} came the error {_quote(event)}.")
+                        raise Violation(f"Expected {wanted}, received the error {_quote(event)}.")
         except TimeoutError:
             last = self.events[-1]["type"] if self.events else "nothing"
             raise Violation(f"No {wanted} came within {self._patience_s:g} s; the last event was {last}.") from None
@@ -103,9 +103,9 @@ class Session:
             raise Violation(f"The server closed the connection instead of sending {wanted}: {closed}.") from None
 
     async def refused(self, event_id: str | None, instead_of: str = "error") -> Event:
-        """The `error` that answers this event of ours, and not the event that would follow if it were accepted."""
+        """Return the `error` that answers an event. It is a violation if `instead_of` comes: the event was accepted."""
         event = await self.until("error", instead_of)
-        require(event["type"] == "error", f"There was no error; it was accepted with {event['type']}.")
+        require(event["type"] == "error", f"There was no error; the server accepted the event with {event['type']}.")
         error: Event = event["error"]
         require(isinstance(error.get("message"), str) and error["message"], "The error has no message.")
         answers = error.get("event_id")
@@ -113,19 +113,19 @@ class Session:
         return error
 
     async def update(self, **session: Any) -> Event:
-        """Change the session; return it as `session.updated` has it."""
+        """Update the session; return the session of `session.updated`."""
         await self.send("session.update", session={"type": "realtime", **session})
         return (await self.until("session.updated"))["session"]
 
     async def write(self, text: str, **fields: Any) -> Event:
-        """Add a message of the user; return the item of `conversation.item.done`."""
+        """Add a user message; return the item of `conversation.item.done`."""
         content = [{"type": "input_text", "text": text}]
         item = {"type": "message", "role": "user", "content": content, **fields}
         await self.send("conversation.item.create", item=item)
         return (await self.until("conversation.item.done"))["item"]
 
     async def respond(self, **response: Any) -> Event:
-        """Ask for a response; return it when it is done."""
+        """Request a response; return it when it is done."""
         await self.send("response.create", response=response)
         return (await self.until("response.done"))["response"]
 
@@ -139,13 +139,13 @@ class Session:
         await self.send("input_audio_buffer.append", audio=base64.b64encode(audio).decode())
 
     def audio(self) -> bytes:
-        """All audio of the replies so far."""
+        """Return all audio of the replies so far."""
         return b"".join(base64.b64decode(event["delta"]) for event in self.all("response.output_audio.delta"))
 
 
 @asynccontextmanager
 async def opening(target: Target, **query: str) -> AsyncGenerator[Session]:
-    """A session that has received `session.created`. The order of its events is checked at its end."""
+    """Open a session and wait for `session.created`; check the order of its events at the end."""
     connection = await _connect(target, target.address(**query))
     async with connection:
         session = Session(connection, target)
@@ -155,7 +155,7 @@ async def opening(target: Target, **query: str) -> AsyncGenerator[Session]:
 
 
 async def _connect(target: Target, address: str) -> ClientConnection:
-    """Connect; while the server is full (503), try again when it says so, as long as patience lasts."""
+    """Connect. While the server is full (503), try again after its `Retry-After` until `patience_s` are over."""
     headers = {"Authorization": f"Bearer {target.key}"} if target.key else {}
     waited_s = 0.0
     while True:
@@ -177,7 +177,7 @@ def _fail(error: Exception) -> Exception:
 
 
 def _retry_after_s(error: InvalidStatus) -> float | None:
-    """When a server that is full wants to be asked again; None for any other refusal."""
+    """Return the seconds of `Retry-After` of a server that is full; None for any other refusal."""
     if error.response.status_code != 503:
         return None
     given = error.response.headers.get("Retry-After", "1")

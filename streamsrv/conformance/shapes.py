@@ -23,11 +23,11 @@ UNTYPED_FIELDS = {
     "response.output.object",
     "response.streamsrv",
 }
-"""Fields that the protocol has, but that some of the package's types leave out."""
+"""Fields of the protocol that some types of the package lack."""
 
 
 def knows_types() -> bool:
-    """Whether the package whose types describe the events is installed; without it only the frame is checked."""
+    """Return whether the package `openai` is installed. Without it, the fields of events are not checked."""
     return find_spec("openai") is not None
 
 
@@ -72,7 +72,7 @@ def _validator() -> Callable[[str | bytes], BaseModel] | None:
 
 
 def _unknown_fields(value: object, path: str = "") -> Iterator[str]:
-    """Paths of the fields that a type of the package does not name, except those below the key `streamsrv`."""
+    """Yield the paths of fields that are not in the types of the package, except those below the key `streamsrv`."""
     if isinstance(value, list):
         for entry in cast("list[object]", value):
             yield from _unknown_fields(entry, path)

@@ -1,4 +1,4 @@
-"""`/v1/realtime/calls`: opens WebRTC calls by an SDP offer, and ends them."""
+"""`/v1/realtime/calls`: opens WebRTC calls from an SDP offer, and hangs up."""
 
 from typing import Any, cast
 
@@ -17,9 +17,9 @@ from streamsrv.service import Service
 from streamsrv.transports.webrtc.calls import Calls, webrtc_is_installed
 
 MAX_SDP_BYTES = 128 * 1024
-"""Browsers send 2 to 10 kB."""
+"""Longest SDP offer that is accepted; browsers send far shorter ones."""
 MAX_FORM_BYTES = 2 * 1024 * 1024
-"""An offer with a session object."""
+"""Longest form of an offer and a session object."""
 
 
 async def create(request: Request) -> Response:
@@ -29,12 +29,12 @@ async def create(request: Request) -> Response:
     try:
         principal = identify(request, service.authentication.for_session)
         _check_installed()
-        service.admission.check_session(principal)  # before the body is read: the place is taken after it
+        service.admission.check_session(principal)  # refuse early; the session takes its place after the body is read
         sdp, given = await _read(request)
         session = service.opening.requested(principal, request.query_params, given)
         call = await calls.open(sdp, session, principal)
     except ClientDisconnect:
-        return Response(status_code=499)  # nobody reads it
+        return Response(status_code=499)  # the client is gone
     except EngineError as error:
         return describe(error)
     location = f"{request.scope.get('root_path', '')}/v1/realtime/calls/{call.id}"
@@ -42,7 +42,7 @@ async def create(request: Request) -> Response:
 
 
 async def hang_up(request: Request) -> Response:
-    """End a call: with an API key any call, with a client secret the one that it opened."""
+    """End a call. An API key may end any call, a client secret only the call that it opened."""
     service: Service = request.app.state.service
     calls: Calls = request.app.state.calls
     principal = identify(request, service.authentication.for_call)
@@ -52,12 +52,12 @@ async def hang_up(request: Request) -> Response:
 
 def _check_installed() -> None:
     if not webrtc_is_installed():
-        needed = "the package aiortc (pip install 'streamsrv[webrtc]') and an FFmpeg with libopus"
-        raise Refusal(501, "webrtc_unavailable", f"This server has no WebRTC, which needs {needed}.")
+        needed = "the package aiortc (pip install 'streamsrv[webrtc]') and FFmpeg with libopus"
+        raise Refusal(501, "webrtc_unavailable", f"WebRTC is not available on this server: it needs {needed}.")
 
 
 async def _read(request: Request) -> tuple[str, dict[str, Any]]:
-    """The offer and the fields of the session. Raises `ProtocolError`."""
+    """Return the offer and the fields of the session. Raises `ProtocolError`."""
     content_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     match content_type:
         case "application/sdp":

@@ -1,4 +1,4 @@
-"""`GET /v1/streamsrv/capabilities`: what this server has, for clients that can stand in for a stage it lacks."""
+"""`GET /v1/streamsrv/capabilities`: the stages of this server, for clients that can replace a missing stage."""
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
@@ -9,12 +9,12 @@ from streamsrv.transports.webrtc.calls import webrtc_is_installed
 
 
 async def capabilities(request: Request) -> Response:
-    """`{recognizer: name | null, synthesizer: {name, voices} | null, chat: {default, models}, transports}`."""
+    """Return `{recognizer: name | null, synthesizer: {name, voices} | null, chat: {default, models}, transports}`."""
     service: Service = request.app.state.service
     engines = service.engines
     has_webrtc = webrtc_is_installed()
     if has_webrtc:
-        request.app.state.calls.prepare()  # who asks this is about to call, and would wait for it
+        request.app.state.calls.prepare()  # start it now: a client that asks for capabilities is about to call
     synthesizer = {"name": engines.synthesizer.name, "voices": list(engines.synthesizer.voices)}
     return JSONResponse(
         {

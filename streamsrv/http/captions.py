@@ -1,6 +1,6 @@
-"""`/v1/streamsrv/captions/{room}`: what is said in a caption room, live and as files.
+"""`/v1/streamsrv/captions/{room}`: the captions of a room, live as server-sent events and as files.
 
-A speaker is a session whose `streamsrv.captions` names the room. Viewers need no session: they read server-sent events.
+A speaker is a session whose `streamsrv.captions` names the room. Viewers need no session.
 """
 
 from collections.abc import AsyncGenerator, Callable
@@ -20,7 +20,7 @@ from streamsrv.text.subtitles import SRT_TYPE, spoken, srt, vtt
 
 
 def caption_routes() -> list[Route]:
-    """Below `/v1/streamsrv/captions`; who may read is decided here, for it may be anybody."""
+    """Return the routes below `/v1/streamsrv/captions`. They check access themselves, because it may be public."""
     return [
         Route("/{room:room}", _guarded(_status)),
         Route("/{room:room}/events", _guarded(_events)),
@@ -40,7 +40,7 @@ def _guarded(answer: Callable[[str, Request, Service], Response]) -> Callable[[R
 def _find(name: str, service: Service) -> Room:
     opened = service.rooms.find(name)
     if opened is None:
-        message = f"Nobody speaks in the caption room '{name}', or did in the last minutes."
+        message = f"The caption room '{name}' does not exist: nobody has spoken in it in the last minutes."
         raise HttpError(404, "caption_room_not_found", message, "room")
     return opened.room
 
@@ -50,12 +50,12 @@ def _status(name: str, request: Request, service: Service) -> Response:
 
 
 def _events(name: str, request: Request, service: Service) -> Response:
-    """`room`, `final` and `partial` events; `Last-Event-ID` (or `?last_event_id=`) resumes after a final one.
+    """Stream `room`, `final` and `partial` events; `Last-Event-ID` or `?last_event_id=` resumes after a final event.
 
-    A room that nobody has spoken in yet is waited for.
+    If the room does not exist yet, the stream waits for it.
     """
     if service.rooms.viewers >= service.settings.caption_viewers:
-        message = f"All {service.settings.caption_viewers} places for viewers of this server are taken."
+        message = f"This server has its maximum of {service.settings.caption_viewers} caption viewers."
         return error_response(
             503, message, code="viewer_limit_reached", type="server_error", headers={"Retry-After": "10"}
         )
@@ -79,7 +79,7 @@ async def _counted(events: AsyncGenerator[bytes, None], service: Service) -> Asy
 def _file(name: str, request: Request, service: Service) -> Response:
     wanted: str = request.path_params["format"]
     if wanted not in _FORMATS:
-        raise HttpError(404, "not_found", f"There is no format '{wanted}': there are {', '.join(_FORMATS)}.", "format")
+        raise HttpError(404, "not_found", f"Invalid format '{wanted}': accepted are {', '.join(_FORMATS)}.", "format")
     response = _FORMATS[wanted](_find(name, service))
     response.headers["Cache-Control"] = "no-cache"
     return response
@@ -102,7 +102,7 @@ def _json(room: Room) -> Response:
 
 
 def _caption(caption: Caption) -> dict[str, Any]:
-    """Times in seconds."""
+    """Return a caption as JSON; times are in seconds."""
     said = caption.utterance
     words = [{"word": word.text, "start": word.start_ms / 1000, "end": word.end_ms / 1000} for word in said.words]
     return {

@@ -1,4 +1,4 @@
-"""`POST /v1/chat/completions`: the language models of the sessions, in text."""
+"""`POST /v1/chat/completions`: answers with the language models that sessions use."""
 
 import secrets
 import time

@@ -1,4 +1,4 @@
-"""Chat completions as they stand on the wire, from the deltas of a model. Pure.
+"""Makes chat completions of the wire from the deltas of a model. Pure.
 
 Source: the OpenAI API reference, `POST /v1/chat/completions`.
 """
@@ -18,12 +18,12 @@ from streamsrv.engines.llm.base import (
 )
 
 _FINISH_REASONS = {"max_output_tokens": "length"}
-"""What is called otherwise on the wire."""
+"""Finish reasons of the models that have another name on the wire."""
 
 
 @dataclass(frozen=True, slots=True)
 class CompletionHead:
-    """What all objects of one answer have in common; `created` in Unix seconds."""
+    """The fields that all objects of one answer share; `created` is in Unix seconds."""
 
     id: str
     created: int
@@ -41,7 +41,7 @@ class CompletionHead:
 
 
 class ChunkWriter:
-    """Deltas of the model to `chat.completion.chunk` objects."""
+    """Makes `chat.completion.chunk` objects from the deltas of a model."""
 
     def __init__(self, head: CompletionHead, *, include_usage: bool) -> None:
         self._head = head
@@ -50,7 +50,7 @@ class ChunkWriter:
         self._has_begun = False
 
     def write(self, delta: Delta) -> list[dict[str, Any]]:
-        """The chunks for one delta; reasoning is not part of the answer."""
+        """Return the chunks for one delta. Reasoning is not part of the answer and gives none."""
         match delta:
             case Text():
                 return [self._chunk({"content": delta.text})]
@@ -112,7 +112,7 @@ class Completion:
                 pass
 
     def to_wire(self) -> dict[str, Any]:
-        """The `chat.completion` object."""
+        """Return the `chat.completion` object."""
         message: dict[str, Any] = {"role": "assistant", "content": self.text, "refusal": None}
         if self.calls:
             calls = [_call_delta(self.calls[index]) for index in sorted(self.calls)]

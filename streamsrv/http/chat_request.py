@@ -1,8 +1,8 @@
-"""A chat completion request as it stands on the wire, to messages and options of a model. Pure.
+"""Reads a chat completion request of the wire into messages and options of a model. Pure.
 
-Source: the OpenAI API reference, `POST /v1/chat/completions`. An unknown field is an error, and so is one that would
-change the shape of the answer (`n`, `logprobs`, `modalities`). `PROVIDER_FIELDS` are passed on to a provider as they
-are; an engine refuses the fields that it cannot obey.
+Source: the OpenAI API reference, `POST /v1/chat/completions`. Unknown fields are errors, and so are fields that would
+change the shape of the answer (`n`, `logprobs`, `modalities`). `PROVIDER_FIELDS` are passed to a provider unchanged; an
+engine refuses the fields that it does not support.
 """
 
 from typing import Annotated, Any, Literal
@@ -57,7 +57,7 @@ class UserMessage(Struct, tag_field="role", tag="user", forbid_unknown_fields=Tr
 
 
 class CalledFunction(Struct, forbid_unknown_fields=True):
-    """`parsed_arguments` is what OpenAI's package adds to an answer, which comes back in the next request."""
+    """The function of a call. OpenAI's package adds `parsed_arguments` to answers and sends it in the next request."""
 
     name: Name
     arguments: str = ""
@@ -65,7 +65,7 @@ class CalledFunction(Struct, forbid_unknown_fields=True):
 
 
 class AssistantCall(Struct, forbid_unknown_fields=True):
-    """`index` is left over from a streamed answer."""
+    """A function call of an assistant message. Clients copy `index` from a streamed answer."""
 
     id: str
     function: CalledFunction
@@ -74,7 +74,7 @@ class AssistantCall(Struct, forbid_unknown_fields=True):
 
 
 class AssistantMessage(Struct, tag_field="role", tag="assistant", forbid_unknown_fields=True):
-    """Fields that can only be null or empty, and `parsed`, stand in answers, which come back in the next request."""
+    """An assistant message. Clients copy `parsed` and fields that can only be null or empty from answers."""
 
     content: str | list[TextPart | RefusalPart] | None = None
     tool_calls: list[AssistantCall] | None = None
@@ -177,7 +177,7 @@ class ChatRequest(Struct, kw_only=True, forbid_unknown_fields=True):
     stream_options: StreamOptions | None = None
 
     def check(self) -> None:
-        """What fields demand of each other; raises `ProtocolError`."""
+        """Check the fields against each other. Raises `ProtocolError`."""
         if self.logprobs or self.top_logprobs is not None:
             name = "logprobs" if self.logprobs else "top_logprobs"
             raise ProtocolError(UNSUPPORTED_PARAMETER, f"Unsupported parameter: '{name}'.", name)
@@ -217,7 +217,7 @@ class ChatRequest(Struct, kw_only=True, forbid_unknown_fields=True):
     def _provider_fields(self) -> dict[str, Any]:
         fields = {name: getattr(self, name) for name in PROVIDER_FIELDS}
         if isinstance(self.response_format, PlainText):
-            del fields["response_format"]  # what every answer is anyway
+            del fields["response_format"]  # text is the default
         return {name: msgspec.to_builtins(value) for name, value in fields.items() if value is not None}
 
 

@@ -1,4 +1,4 @@
-"""`POST /v1/realtime/client_secrets`: a short-lived secret with which a browser opens one session."""
+"""`POST /v1/realtime/client_secrets`: makes a short-lived secret with which a browser opens one session."""
 
 import time
 from typing import Annotated, Any, Literal
@@ -14,7 +14,7 @@ from streamsrv.service import Service
 
 
 class Expiry(Struct, forbid_unknown_fields=True):
-    """Seconds after the secret was made. A session that it opened lives on."""
+    """When a secret expires, in seconds after its creation. Its session does not end with it."""
 
     anchor: Literal["created_at"] = "created_at"
     seconds: Annotated[int, Meta(ge=10, le=7200)] = 600
@@ -26,13 +26,13 @@ class ClientSecretRequest(Struct, forbid_unknown_fields=True):
 
 
 async def client_secrets(request: Request) -> Response:
-    """Make a secret: `{value, expires_at, session}`, the session as it will be opened."""
+    """Make a secret; return `{value, expires_at, session}` with the session that it will open."""
     service: Service = request.app.state.service
     try:
         asked = await read_json(request, ClientSecretRequest)
         return JSONResponse(_make(asked, request.state.principal, service), headers={"Cache-Control": "no-store"})
     except ClientDisconnect:
-        return Response(status_code=499)  # nobody reads it
+        return Response(status_code=499)  # the client is gone
 
 
 def _make(asked: ClientSecretRequest, principal: Principal, service: Service) -> dict[str, Any]:

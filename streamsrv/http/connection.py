@@ -1,16 +1,16 @@
-"""HTTP connections as uvicorn serves them, over h11."""
+"""The protocol class of HTTP connections: uvicorn's over h11, with a fix."""
 
 import h11
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 MAX_HEADER_BYTES = 64 * 1024
-"""Request line and headers: a page on this machine brings the cookies of all others there."""
+"""Longest request line and headers. Pages on localhost send the cookies of all servers on that host."""
 
 
 class HttpConnection(H11Protocol):
-    """A connection that is closed when what cannot be read comes in the middle of a response.
+    """A connection that closes when invalid data arrives during a response.
 
-    uvicorn would begin another response there, which fails with a traceback in the log.
+    uvicorn would start a second response, which fails with a traceback in the log.
     """
 
     def send_400_response(self, msg: str) -> None:

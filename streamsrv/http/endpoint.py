@@ -1,4 +1,4 @@
-"""One kind of request that takes time: bounded in number, and given up when its client goes away."""
+"""An endpoint for requests that take time: bounds their number, and cancels them when the client disconnects."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Coroutine
@@ -18,13 +18,12 @@ Asked = TypeVar("Asked")
 
 
 class Endpoint(Generic[Asked]):
-    """An ASGI application made of two steps.
+    """An ASGI application of two steps.
 
-    `read` takes and checks the whole request, and holds what came with it until the end; `answer` does the work and
-    gives the response. Only `answer` takes one of the places for requests, so that a slow body keeps nobody waiting.
-    From then on until the response is sent, the client is watched, and everything is cancelled when it disconnects.
-    Either step may raise `ProtocolError` or `EngineError`. `is_charged`: a language model answers, which each key may
-    ask so often.
+    `read` is a context manager that reads and checks the whole request and holds its files until the end; `answer` does
+    the work and returns the response. Only `answer` takes one of the places for requests, so that a slow body does not
+    make others wait. During `answer` and the response, everything is cancelled when the client disconnects. Either step
+    may raise `ProtocolError` or `EngineError`. `is_charged`: the request counts against the key's rate of responses.
     """
 
     def __init__(
@@ -41,7 +40,7 @@ class Endpoint(Generic[Asked]):
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         service: Service = scope["app"].state.service
         principal: Principal = HTTPConnection(scope).state.principal
-        service.admission.check_request(principal)  # before a large body is sent in vain
+        service.admission.check_request(principal)  # refuse before the client sends a large body
         async with AsyncExitStack() as held:
             try:
                 asked = await held.enter_async_context(self._read(Request(scope, receive), service.settings))

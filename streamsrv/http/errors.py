@@ -16,11 +16,11 @@ from streamsrv.protocol.errors import ProtocolError
 logger = logging.getLogger(__name__)
 
 MAX_PATH = 256
-"""Characters of the path of a request that an error quotes."""
+"""Longest part of a request's path that an error quotes, in characters."""
 
 
 class HttpError(Refusal):
-    """A request cannot be answered as it is, and has a status of its own (other `ProtocolError`s are 400)."""
+    """An error with an HTTP status of its own; other `ProtocolError`s have the status 400."""
 
 
 def error_response(
@@ -32,13 +32,13 @@ def error_response(
     param: str | None = None,
     headers: dict[str, str] | None = None,
 ) -> JSONResponse:
-    """`{"error": {message, type, code, param}}` with an HTTP status."""
+    """Return a response with an HTTP status and `{"error": {message, type, code, param}}`."""
     body = {"error": {"message": message, "type": type, "code": code, "param": param}}
     return JSONResponse(body, status_code=status, headers=headers)
 
 
 def describe(error: Exception) -> JSONResponse:
-    """The response that tells a client what went wrong; what it cannot know of is logged."""
+    """Return the response for an error. Errors whose cause the client must not see are logged."""
     match error:
         case Refusal():
             headers = {} if error.retry_after_s is None else {"Retry-After": str(error.retry_after_s)}
@@ -58,7 +58,7 @@ def describe(error: Exception) -> JSONResponse:
         case EngineError():
             return error_response(503, str(error), code="engine_unavailable", type="server_error")
         case OSError(errno=errno.EMFILE | errno.ENFILE):
-            logger.error("no file descriptor is left: %s", error)
+            logger.error("no file descriptors left: %s", error)
             message = "The server has too many files and connections open."
             headers = {"Retry-After": "5"}
             return error_response(503, message, code="too_many_files", type="server_error", headers=headers)
@@ -68,11 +68,11 @@ def describe(error: Exception) -> JSONResponse:
 
 
 _STATUS = {"caption_room_not_allowed": 403}
-"""Of errors that are more than a bad request."""
+"""HTTP statuses by error code; other `ProtocolError`s have the status 400."""
 
 
 async def protocol_error(connection: HTTPConnection, error: Exception) -> Response | None:
-    """What a route raised, as its response; a WebSocket gets it in place of the upgrade."""
+    """Return the response for an error that a route raised. A WebSocket gets it in place of the upgrade."""
     response = describe(error)
     if isinstance(connection, WebSocket):
         logger.info("a WebSocket was refused with %d: %s", response.status_code, error)
@@ -82,7 +82,7 @@ async def protocol_error(connection: HTTPConnection, error: Exception) -> Respon
 
 
 async def http_exception(request: Request, exception: Exception) -> Response:
-    """Starlette's own refusals (no such path, wrong method) in the same shape."""
+    """Return Starlette's own errors (unknown path, wrong method) in the same shape."""
     assert isinstance(exception, HTTPException)
     phrase = HTTPStatus(exception.status_code).phrase
     message = f"{phrase}: {request.method} {request.scope['path'][:MAX_PATH]}"

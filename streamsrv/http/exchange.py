@@ -1,4 +1,4 @@
-"""What all HTTP requests have in common: a bound on bodies being sent, early answers, and the end at a shutdown."""
+"""Middleware of all HTTP requests: bounds unread bodies, closes after early answers, ends requests at shutdown."""
 
 import asyncio
 import contextlib
@@ -11,14 +11,14 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from streamsrv.http.errors import error_response
 
 LINGER_S = 5.0
-"""A client that is answered before its body was read may go on sending for so long: closing at once would reset the
+"""Seconds for which a client may continue to send a body after an early answer. Closing at once would reset the
 connection, and many clients would not see the answer."""
 LINGER_BYTES = 32 * 1024 * 1024
-"""And so many bytes at most."""
+"""Bytes of the body that a client may send after an early answer."""
 
 
 class Exchanges:
-    """The HTTP requests of a server that are going on. At most `max_unread` of them may be sending a body."""
+    """The active HTTP requests of a server. At most `max_unread` of them may have an incomplete body."""
 
     def __init__(self, max_unread: int) -> None:
         self.max_unread = max_unread
@@ -26,11 +26,11 @@ class Exchanges:
         self.going_on: set[_Exchange] = set()
 
     def end_unread(self) -> int:
-        """End the requests whose body is not complete, because the server stops; returns how many there were."""
+        """End the requests with an incomplete body at shutdown; return their number."""
         return _end(self.unread)
 
     def end_all(self) -> int:
-        """End all requests, because the server stops; returns how many there were."""
+        """End all requests at shutdown; return their number."""
         return _end(self.going_on)
 
 
@@ -43,8 +43,8 @@ def _end(exchanges: "set[_Exchange]") -> int:
 class TrackExchanges:
     """ASGI middleware that keeps `Exchanges` up to date.
 
-    It answers 503 for a request that the shutdown ends before it was answered, and closes the connection in the middle
-    of a response. A connection whose client was answered before its body was read is closed, not drained for ever.
+    A request that the shutdown ends gets a 503; if its response has begun, the connection is closed. After an early
+    answer, the connection is closed once `LINGER_S` or `LINGER_BYTES` are over.
     """
 
     def __init__(self, app: ASGIApp, exchanges: Exchanges) -> None:
@@ -71,7 +71,7 @@ class TrackExchanges:
 
 _too_many_bodies = error_response(
     503,
-    "Too many requests are being sent to this server.",
+    "This server is receiving its maximum of request bodies.",
     code="request_limit_reached",
     type="server_error",
     headers={"Retry-After": "2"},
@@ -95,7 +95,7 @@ class _Exchange:
         self.has_started = False
         """Whether the response has begun."""
         self.is_ended = False
-        """Whether the shutdown ended it."""
+        """Whether the shutdown ended the request."""
         self._receive = receive
         self._send = send
         self._exchanges = exchanges
@@ -135,7 +135,7 @@ class _Exchange:
         await self._send(message)
 
     async def _linger(self) -> None:
-        """Drop what still comes of the body."""
+        """Read and discard the rest of the body, within the bounds."""
         dropped = 0
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(LINGER_S):

@@ -1,4 +1,4 @@
-"""What each HTTP request has: an id, and behind a key, a principal."""
+"""Middleware that gives each HTTP request an id and, for endpoints that need a key, a principal."""
 
 import logging
 import time
@@ -16,11 +16,11 @@ from streamsrv.log_context import log_as
 logger = logging.getLogger(__name__)
 
 _LOGGED = "/v1/"
-"""Requests below this path get a line in the log each; pages and health checks do not."""
+"""Requests below this path are logged; pages and health checks are not."""
 
 
 class Authenticated:
-    """ASGI middleware that lets HTTP requests with an API key in; raises `Refusal` for others."""
+    """ASGI middleware that accepts HTTP requests with an API key; raises `Refusal` for others."""
 
     def __init__(self, app: ASGIApp, authenticate: Callable[[HTTPConnection], Principal]) -> None:
         self._app = app
@@ -33,7 +33,7 @@ class Authenticated:
 
 
 class RequestIds:
-    """ASGI middleware that gives each HTTP request an id: in its log lines, and in the header `x-request-id`."""
+    """ASGI middleware that gives each HTTP request an id, for its log lines and the header `x-request-id`."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -58,5 +58,5 @@ class RequestIds:
         finally:
             if scope["path"].startswith(_LOGGED):
                 ms = 1000 * (time.monotonic() - started_s)
-                path = quote(scope["path"])  # a line break in it would be a line of the log
+                path = quote(scope["path"])  # quote it: a line break would start a new log line
                 logger.info("%s %s: %s after %.0f ms", scope["method"], path, status or "no answer", ms)

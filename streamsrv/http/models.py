@@ -1,4 +1,4 @@
-"""`GET /v1/models` and `GET /v1/models/{id}`: the models that a client may name."""
+"""`GET /v1/models` and `GET /v1/models/{id}`: the models of this server."""
 
 import time
 
@@ -14,13 +14,13 @@ STARTED = int(time.time())
 
 
 async def models(request: Request) -> Response:
-    """All of them."""
+    """Return all models."""
     service: Service = request.app.state.service
     return JSONResponse({"object": "list", "data": [_to_wire(name) for name in _names(service.engines)]})
 
 
 async def model(request: Request) -> Response:
-    """One of them; 404 for names that are not listed, although requests may use any."""
+    """Return one model; 404 for names that are not listed, although requests may use any name."""
     service: Service = request.app.state.service
     name = request.path_params["name"]
     if name not in _names(service.engines):

@@ -1,4 +1,4 @@
-"""The browser client: the files of `web/`, as they are. They hold no secret, so they need no key."""
+"""Serves the browser client: the files of `web/`. They contain no secret, so they need no key."""
 
 import mimetypes
 from pathlib import Path
@@ -12,10 +12,10 @@ from streamsrv.protocol.session_object import ROOM_NAME
 
 _PACKAGE = Path(__file__).parent.parent
 WEB_FOLDER = next((folder for folder in (_PACKAGE / "web", _PACKAGE.parent / "web") if folder.is_dir()), None)
-"""Inside an installed package, else beside it in a checkout; None where neither has it."""
+"""Folder of the pages: in the installed package, or in the checkout; None if neither has it."""
 
 FOLDERS = ("lib", "assistant", "captions")
-"""What of `WEB_FOLDER` is served."""
+"""Folders of `WEB_FOLDER` that are served."""
 
 CONTENT_SECURITY_POLICY = "; ".join(
     [
@@ -36,17 +36,17 @@ HEADERS = {
     "x-content-type-options": "nosniff",
     "referrer-policy": "no-referrer",
     "permissions-policy": "microphone=(self), display-capture=(self), camera=(), geolocation=()",
-    # Checked with the server each time (the ETag makes that cheap): a new server never meets an old page.
+    # Browsers revalidate each time (cheap because of the ETag), so that an old page never meets a new server.
     "cache-control": "no-cache",
 }
 
-# The types of scripts come from tables of the operating system, which may lack them; browsers then refuse the scripts.
+# The tables of the operating system may lack the types of scripts, and browsers refuse scripts without their type.
 mimetypes.add_type("text/javascript", ".js")
 mimetypes.add_type("image/svg+xml", ".svg")
 
 
 class RoomConvertor(StringConvertor):
-    """The name of a caption room in a path."""
+    """Path convertor for names of caption rooms."""
 
     regex = ROOM_NAME.strip("^$")
 
@@ -71,7 +71,7 @@ class PageHeaders:
 
 
 def page(path: Path) -> ASGIApp:
-    """An application that answers with one file, whatever the path that was asked for."""
+    """Return an application that serves one file for any path."""
     files = StaticFiles(directory=path.parent)
 
     async def answer(scope: Scope, receive: Receive, send: Send) -> None:
@@ -82,7 +82,7 @@ def page(path: Path) -> ASGIApp:
 
 
 def page_routes() -> list[BaseRoute]:
-    """The assistant at `/`, captions at `/captions/`, and what they are made of; none where `web/` is not installed."""
+    """Return the routes of the assistant at `/`, the captions at `/captions/` and their files; none without `web/`."""
     if WEB_FOLDER is None:
         return []
     files = [
@@ -94,7 +94,7 @@ def page_routes() -> list[BaseRoute]:
 
 
 def _caption_pages(folder: Path) -> list[BaseRoute]:
-    """Names of files have a dot, names of rooms have none: both can be below `/captions/`."""
+    """Return the routes below `/captions/`. File names have a dot and room names do not, so they cannot collide."""
     return [
         Route("/captions/", page(folder / "index.html")),
         Route("/captions/{room:room}", page(folder / "viewer.html")),

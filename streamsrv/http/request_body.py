@@ -1,4 +1,4 @@
-"""Reads request bodies: bounded in size and in patience, validated, and refused with the field at fault."""
+"""Reads and validates request bodies with bounds on size and time; errors name the field."""
 
 import asyncio
 from collections.abc import AsyncGenerator
@@ -15,20 +15,20 @@ from streamsrv.protocol import json_values
 from streamsrv.protocol.errors import MAX_QUOTED, ProtocolError, from_validation
 
 MAX_JSON_BYTES = 4 * 1024 * 1024
-"""The longest JSON body: a long conversation, yet decoded in some ms."""
+"""Longest JSON body: enough for a long conversation, and short enough to decode without blocking the event loop."""
 MAX_FIELDS = 64
-"""Parts of a form that are no files."""
+"""Upper bound on the text fields of a form."""
 PATIENCE_S = 30.0
-"""How long a client may send nothing in the middle of a body, and how long a body may take however short it is."""
+"""Longest pause within a body, in seconds. `MIN_BYTES_PER_S` applies after this time."""
 MIN_BYTES_PER_S = 16 * 1024
-"""A body that comes more slowly, when `PATIENCE_S` are over, is given up."""
+"""Lowest average rate of a body; a slower body is refused once it has taken `PATIENCE_S`."""
 
 Parsed = TypeVar("Parsed")
 ParsedStruct = TypeVar("ParsedStruct", bound=msgspec.Struct)
 
 
 async def read_json(request: Request, expected: type[ParsedStruct]) -> ParsedStruct:
-    """Read and validate a JSON object; a known field that is null counts as not given. Raises `ProtocolError`."""
+    """Read and validate a JSON object; a known field that is null counts as absent. Raises `ProtocolError`."""
     try:
         value = json_values.read_json(await read_body(request, MAX_JSON_BYTES))
     except json_values.UnreadableJson as error:
@@ -42,7 +42,7 @@ async def read_json(request: Request, expected: type[ParsedStruct]) -> ParsedStr
 
 
 async def read_body(request: Request, max_bytes: int) -> bytes:
-    """The whole body; raises `HttpError` if it is longer than `max_bytes`."""
+    """Return the whole body. Raises `HttpError` if it is longer than `max_bytes`."""
     body = bytearray()
     async with aclosing(_bounded(request, max_bytes)) as chunks:
         async for chunk in chunks:
@@ -51,7 +51,7 @@ async def read_body(request: Request, max_bytes: int) -> bytes:
 
 
 def convert(given: dict[str, Any], expected: type[Parsed], *, strict: bool = True) -> Parsed:
-    """Validate fields; with `strict` off numbers and booleans may be strings, as in forms. Raises `ProtocolError`."""
+    """Validate fields; without `strict`, numbers and booleans may be strings, as in forms. Raises `ProtocolError`."""
     try:
         return msgspec.convert(given, expected, strict=strict)
     except msgspec.ValidationError as error:
@@ -59,9 +59,9 @@ def convert(given: dict[str, Any], expected: type[Parsed], *, strict: bool = Tru
 
 
 async def read_form(request: Request, max_bytes: int, max_files: int = 1) -> FormData:
-    """Read a `multipart/form-data` body of at most `max_bytes`; files in it are spooled to disk.
+    """Read a `multipart/form-data` body of at most `max_bytes`; its files are spooled to disk.
 
-    The caller closes the form. Raises `ProtocolError`.
+    The caller must close the form. Raises `ProtocolError`.
     """
     if not request.headers.get("content-type", "").lower().startswith("multipart/form-data"):
         raise HttpError(415, "unsupported_media_type", "The body must be multipart/form-data.")
@@ -73,10 +73,10 @@ async def read_form(request: Request, max_bytes: int, max_files: int = 1) -> For
 
 
 async def _bounded(request: Request, max_bytes: int, param: str | None = None) -> AsyncGenerator[bytes, None]:
-    """The body, chunk by chunk. Raises `HttpError`: 413 at its length, 408 when it comes too slowly, 415 compressed."""
+    """Yield the chunks of the body. Raises `HttpError`: 413 if too long, 408 if too slow, 415 if compressed."""
     too_large = HttpError(413, "request_too_large", f"The body is longer than {max_bytes} bytes.", param)
     if (encoding := request.headers.get("content-encoding", "identity").strip().lower()) not in ("", "identity"):
-        message = f"The body has the encoding {encoding[:MAX_QUOTED]!r}: bodies are only taken uncompressed."
+        message = f"The body has the encoding {encoding[:MAX_QUOTED]!r}: only uncompressed bodies are accepted."
         raise HttpError(415, "unsupported_media_type", message)
     declared = request.headers.get("content-length", "")
     if declared.isdecimal() and int(declared) > max_bytes:
@@ -92,7 +92,7 @@ async def _bounded(request: Request, max_bytes: int, param: str | None = None) -
 
 
 async def _next(chunks: AsyncGenerator[bytes, None], seconds_left: float) -> bytes:
-    """The next chunk; the last one is empty."""
+    """Return the next chunk, or an empty one at the end."""
     try:
         async with asyncio.timeout(min(PATIENCE_S, seconds_left)):
             return await anext(chunks)

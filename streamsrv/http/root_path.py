@@ -1,12 +1,12 @@
-"""Serves below a path prefix, as behind a proxy that has other servers beside this one."""
+"""Serves below a path prefix, for a proxy that also serves other applications."""
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 
 class RootPath:
-    """ASGI middleware that has addresses in answers (`Location`, redirects) begin with `root_path`.
+    """ASGI middleware that puts `root_path` before addresses in responses (`Location`, redirects).
 
-    A proxy may take the prefix away from the paths of requests, or leave it.
+    The proxy may strip the prefix from the paths of requests, or keep it.
     """
 
     def __init__(self, app: ASGIApp, root_path: str) -> None:

@@ -1,6 +1,6 @@
-"""`POST /v1/audio/speech`: a text spoken, sent while it is being synthesised.
+"""`POST /v1/audio/speech`: speaks a text, and sends the audio while it is synthesised.
 
-Source: the OpenAI API reference. Any `model` is the one voice of this server; no engine takes `instructions`.
+Source: the OpenAI API reference. Any `model` means the synthesiser of this server; no engine supports `instructions`.
 """
 
 import asyncio
@@ -31,13 +31,13 @@ from streamsrv.service import Service
 from streamsrv.text.markdown import without_tags
 
 MAX_INPUT = 4096
-"""Characters."""
+"""Longest `input`, in characters."""
 SLICE_MS = 200
-"""Audio that is encoded and sent at once."""
+"""Duration of the slices in which audio is encoded and sent."""
 SILENCE_MS = 100
-"""What is sent for a text without a word that the voice can say, such as an emoji."""
-TEXT_AT_ONCE = 200
-"""Characters that are cut into segments at once: a long text must not hold up the event loop."""
+"""Duration of the silence for a text without speakable words, such as an emoji."""
+TEXT_PIECE_CHARACTERS = 200
+"""Length of the pieces in which a text is cut into segments, so that a long text does not block the event loop."""
 
 
 class SpeechRequest(Struct, kw_only=True, forbid_unknown_fields=True):
@@ -50,10 +50,10 @@ class SpeechRequest(Struct, kw_only=True, forbid_unknown_fields=True):
     instructions: str = ""
 
     def to_options(self, capabilities: Capabilities) -> SpeechOptions:
-        """Raises `ProtocolError` for what the voice of this server does not do."""
+        """Return the options of the synthesiser. Raises `ProtocolError` for fields that it does not support."""
         voice = self.voice.id if isinstance(self.voice, VoiceId) else self.voice
         if self.instructions:
-            message = "Unsupported parameter: 'instructions'. The voice of this server takes none."
+            message = "Unsupported parameter: 'instructions'. The synthesiser of this server does not support it."
             raise ProtocolError(UNSUPPORTED_PARAMETER, message, "instructions")
         capabilities.check_speed(self.speed, "speed")
         return SpeechOptions(voice=capabilities.voice(voice, "voice"), speed=self.speed)
@@ -74,7 +74,7 @@ async def _answer(asked: SpeechRequest, service: Service) -> Response:
 async def _speak(
     text: str, options: SpeechOptions, synthesizer: Synthesizer
 ) -> AsyncGenerator[NDArray[np.int16], None]:
-    """The speech in slices of mono PCM at 24 kHz, made as they are asked for."""
+    """Yield the speech in slices of mono PCM at 24 kHz; each is made when it is requested."""
     resampler = StreamResampler(synthesizer.sample_rate, PCM_RATE_HZ)
     is_silent = True
     for spoken in _segments(text, options.language):
@@ -90,11 +90,12 @@ async def _speak(
 
 
 def _segments(text: str, language: str) -> Iterator[str]:
-    """What is spoken of a text, cut into what a voice is given at once."""
-    text = without_tags(text)  # before it is cut, perhaps in the middle of one
+    """Yield the speakable text in segments for the synthesiser."""
+    text = without_tags(text)  # before cutting, which could split a tag
     segmenter = SpokenSegmenter(language)
-    for start in range(0, len(text), TEXT_AT_ONCE):
-        yield from (segment.spoken for segment in segmenter.feed(text[start : start + TEXT_AT_ONCE]) if segment.spoken)
+    for start in range(0, len(text), TEXT_PIECE_CHARACTERS):
+        segments = segmenter.feed(text[start : start + TEXT_PIECE_CHARACTERS])
+        yield from (segment.spoken for segment in segments if segment.spoken)
     yield from (segment.spoken for segment in segmenter.finish() if segment.spoken)
 
 
@@ -106,7 +107,7 @@ def _slices(pcm: NDArray[np.int16]) -> Iterator[NDArray[np.int16]]:
 async def _encode(
     speech: AsyncGenerator[NDArray[np.int16], None], encoding: AudioEncoding
 ) -> AsyncGenerator[bytes, None]:
-    """The bytes of the file. The encoder is left to the garbage collector: a cancelled thread may still be in it."""
+    """Yield the bytes of the file. Does not close the encoder: a cancelled thread may still use it."""
     encoder = open_encoder(encoding)
     async with aclosing(speech):
         async for pcm in speech:
@@ -135,7 +136,7 @@ async def _events(
 
 
 def _usage(text: str, samples: int) -> dict[str, int]:
-    """No engine counts tokens: these are estimates, a token for 4 characters of text and for 50 ms of audio."""
+    """Return an estimate of the usage, because no engine counts tokens: by characters of text and ms of audio."""
     read, spoken = -(-len(text) // 4), -(-samples * 20 // PCM_RATE_HZ)
     return {"input_tokens": read, "output_tokens": spoken, "total_tokens": read + spoken}
 

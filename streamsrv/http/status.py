@@ -10,7 +10,7 @@ from streamsrv.service import Service
 
 
 async def healthz(request: Request) -> Response:
-    """Whether the server works: 503 with the reason when it should be started anew."""
+    """Return 200 while the server works, and 503 with the reason if it must be restarted."""
     service: Service = request.app.state.service
     if problems := service.background.problems:
         return error_response(503, " ".join(problems), code="unhealthy", type="server_error")
@@ -18,7 +18,7 @@ async def healthz(request: Request) -> Response:
 
 
 async def readyz(request: Request) -> Response:
-    """Models are loaded and warm (or this would not answer), and there is room for a session."""
+    """Return whether there is room for a session. The server listens only after all models are loaded and warm."""
     service: Service = request.app.state.service
     service.admission.check_session(PUBLIC)
     return JSONResponse(
@@ -27,7 +27,7 @@ async def readyz(request: Request) -> Response:
 
 
 async def metrics(request: Request) -> Response:
-    """`GET /metrics`, for Prometheus; with keys configured it needs one, as everything else does."""
+    """Return the metrics for Prometheus. If API keys are configured, the request needs one."""
     service: Service = request.app.state.service
     identify(request, service.authentication.for_request)
     return Response(service.metrics.exposition(), media_type="text/plain; version=0.0.4")

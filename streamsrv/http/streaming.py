@@ -1,4 +1,4 @@
-"""Responses that are sent while they are made."""
+"""Streams responses while they are generated."""
 
 import logging
 from collections.abc import AsyncGenerator
@@ -14,20 +14,20 @@ from streamsrv.http.errors import describe
 logger = logging.getLogger(__name__)
 
 STREAM_HEADERS = {"Cache-Control": "no-cache, no-transform", "X-Accel-Buffering": "no"}
-"""No proxy may hold back what is sent (X-Accel-Buffering is nginx's), compress or store it."""
+"""Headers that keep proxies from buffering (X-Accel-Buffering is for nginx), compressing or storing a stream."""
 
 _encode = msgspec.json.Encoder().encode
-"""Bytes become base64."""
+"""Encodes to JSON; bytes become base64."""
 
 
 async def streamed(pieces: AsyncGenerator[bytes, None], media_type: str) -> Response:
-    """A response of pieces, sent as they come. Raises what `pieces` raises before the first: that can have a status."""
+    """Return a response that streams `pieces`. Raises an error before the first piece, so that it gets a status."""
     first = await anext(pieces, b"")
     return _Stream(first, pieces, media_type)
 
 
 async def server_sent(events: AsyncGenerator[dict[str, Any], None], end: bytes = b"") -> AsyncGenerator[bytes, None]:
-    """Events as server-sent events, then `end`. An error after the first of them is sent as the last."""
+    """Yield server-sent events, then `end`. An error after the first event is sent as the last event."""
     is_first = True
     async with aclosing(events):
         try:
@@ -45,7 +45,7 @@ async def server_sent(events: AsyncGenerator[dict[str, Any], None], end: bytes =
 
 
 class _Stream(StreamingResponse):
-    """Closes its source whatever happens. The connection breaks off if the source fails: no end is told from a cut."""
+    """Always closes its source. If the source fails, breaks the connection off, so that the client sees the cut."""
 
     def __init__(self, first: bytes, rest: AsyncGenerator[bytes, None], media_type: str) -> None:
         super().__init__(rest, media_type=media_type, headers=STREAM_HEADERS)

@@ -1,6 +1,6 @@
-"""`POST /v1/audio/transcriptions`: what is said in an audio file.
+"""`POST /v1/audio/transcriptions`: transcribes an audio file.
 
-Source: the OpenAI API reference. The one recogniser of this server answers.
+Source: the OpenAI API reference. Any `model` means the recogniser of this server.
 """
 
 import asyncio
@@ -35,8 +35,8 @@ Utterances = AsyncGenerator[RecognizedUtterance, None]
 
 
 class TranscriptionFields(Struct, kw_only=True, forbid_unknown_fields=True):
-    """The form without its file. Recordings are always cut at their pauses, which `chunking_strategy` may ask for, and
-    decoded without chance: `temperature` can only be 0."""
+    """The form without its file. Recordings are always cut at pauses, as with `chunking_strategy`, and decoded without
+    sampling: `temperature` can only be 0."""
 
     model: str = ""
     language: str | None = None
@@ -48,7 +48,7 @@ class TranscriptionFields(Struct, kw_only=True, forbid_unknown_fields=True):
     stream: bool = False
 
     def check(self, capabilities: Capabilities) -> RecognitionOptions:
-        """What is asked of the recogniser; raises `ProtocolError` for what it cannot do, and for what does not fit."""
+        """Return the options of the recogniser. Raises `ProtocolError` for unsupported values and combinations."""
         if self.stream and self.response_format not in ("json", "text"):
             message = f"Invalid value true for 'stream': '{self.response_format}' cannot be streamed."
             raise ProtocolError("invalid_value", message, "stream")
@@ -63,7 +63,7 @@ class TranscriptionFields(Struct, kw_only=True, forbid_unknown_fields=True):
 
 @dataclass(frozen=True, slots=True)
 class Upload:
-    """A valid request whose file was not looked into yet."""
+    """A valid request whose file is not decoded yet."""
 
     fields: TranscriptionFields
     file: BinaryIO
@@ -72,12 +72,12 @@ class Upload:
 
 @dataclass(frozen=True, slots=True)
 class Recording:
-    """A request that can be answered; `pcm` is mono at 16 kHz."""
+    """A request with its decoded file; `pcm` is mono at 16 kHz."""
 
     fields: TranscriptionFields
     pcm: NDArray[np.int16]
     language: str | None
-    """ISO 639-1 code of the language that was asked for."""
+    """ISO 639-1 code of the requested language."""
 
     @property
     def seconds(self) -> float:
@@ -99,7 +99,7 @@ async def _read(request: Request, settings: Settings) -> AsyncGenerator[Upload]:
 
 
 def _text_fields(form: FormData) -> dict[str, Any]:
-    """The fields as they are validated: an empty one was not given, `name[]` holds a list."""
+    """Return the text fields for validation: empty fields are left out, `name[]` becomes a list."""
     fields: dict[str, Any] = {}
     for name, value in form.multi_items():
         if isinstance(value, str) and value:
@@ -125,7 +125,7 @@ def _file(form: FormData) -> BinaryIO:
 
 
 async def _decode(upload: Upload) -> NDArray[np.int16]:
-    """The samples of the file. Cancelling ends the thread that decodes, before the file is closed."""
+    """Return the samples of the file. Cancelling stops the decoding thread before the file is closed."""
     is_cancelled = threading.Event()
     decoding = asyncio.ensure_future(
         asyncio.to_thread(read_audio, upload.file, SPEECH_RATE_HZ, upload.max_seconds, is_cancelled.is_set)
@@ -153,7 +153,7 @@ async def _answer(upload: Upload, service: Service) -> Response:
 
 
 async def _events(recognized: Utterances, recording: Recording) -> AsyncGenerator[dict[str, Any], None]:
-    """Each utterance as a delta; the deltas joined are the text."""
+    """Yield each utterance as a delta; the deltas joined are the text."""
     text = ""
     async with aclosing(recognized):
         async for utterance in recognized:
@@ -204,7 +204,7 @@ def _verbose(recording: Recording, utterances: Sequence[RecognizedUtterance]) ->
 
 
 def _segment(number: int, cue: Cue) -> dict[str, Any]:
-    """A segment with all the fields that strict clients want; what only Whisper could tell is empty or 0."""
+    """Return a segment with all fields that strict clients require; those that only Whisper can fill are empty or 0."""
     return {
         "id": number,
         "seek": 0,

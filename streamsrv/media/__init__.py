@@ -1,1 +1,1 @@
-"""The media process of WebRTC calls: connections and codecs, no model. Others import its messages and link only."""
+"""The media process of WebRTC calls: connections and codecs. Other packages import only its messages."""

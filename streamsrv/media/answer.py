@@ -1,13 +1,13 @@
-"""Makes the answer to a client's whole offer out of aiortc's answer to what of it is used. Pure."""
+"""Extends aiortc's answer to the used sections into an answer to the client's whole offer. Pure."""
 
 from streamsrv.media.offer import ReadOffer
 from streamsrv.media.session_description import Section, parse
 
 
 def complete_answer(answer: str, offer: ReadOffer) -> str:
-    """An answer with as many sections as the offer, in its order (RFC 3264, section 6).
+    """Return an answer with as many sections as the offer, in the same order (RFC 3264, section 6).
 
-    Sections that are not used have port 0. A=mid and BUNDLE groups are there where the offer has them (RFC 9143,
+    Unused sections have port 0. The answer has a=mid lines and BUNDLE groups if the offer has them (RFC 9143,
     section 7.3).
     """
     made = parse(answer)

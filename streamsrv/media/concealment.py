@@ -8,7 +8,7 @@ from streamsrv.audio.rates import OPUS_CLOCK_HZ
 from streamsrv.media.jitter_buffer import Lost, Released
 
 MAX_CONCEALED_TICKS = OPUS_CLOCK_HZ * 60 // 1000
-"""Longest loss, in ticks, that is concealed; the rest is silence, because libopus has faded out by then."""
+"""Longest loss that is concealed, in ticks. The rest becomes silence, because libopus fades out."""
 
 
 class ConcealingDecoder:
@@ -19,7 +19,7 @@ class ConcealingDecoder:
         self._toc = SILENCE[0] & ~3
 
     def decode(self, released: Released) -> NDArray[np.int16]:
-        """Decode a packet, or make up audio for one that did not arrive."""
+        """Decode a packet, or conceal a lost one."""
         if isinstance(released, bytes):
             self._toc = released[0] & ~3
             try:
@@ -31,8 +31,8 @@ class ConcealingDecoder:
         return np.zeros(released.ticks, np.int16)
 
     def _conceal(self, ticks: int) -> NDArray[np.int16]:
-        # A packet of which nothing but the first byte is left has a frame of no length, which stands for a lost one
-        # (RFC 6716, section 3.2.1): libopus then makes up audio of that frame's duration.
+        # A packet of its first byte alone holds a frame of length 0, which stands for a lost frame (RFC 6716,
+        # section 3.2.1): libopus conceals that frame's duration.
         lost = bytes([self._toc])
         pieces = [self._decoder.decode(lost) for _ in range(0, min(ticks, MAX_CONCEALED_TICKS), duration_ticks(lost))]
         made_up = np.concatenate(pieces)[:ticks] if pieces else np.zeros(0, np.int16)

@@ -21,9 +21,9 @@ class IceServer(Struct, array_like=True):
 
 
 class Configure(Struct, array_like=True, tag=True):
-    """To the media process, first of all.
+    """The first message to the media process.
 
-    `hosts`: addresses to offer as ICE candidates; none: those of all interfaces, and of loopback if `offer_loopback`.
+    `hosts`: addresses to offer as ICE candidates; if empty, those of all interfaces, with loopback if `offer_loopback`.
     """
 
     hosts: list[str]
@@ -32,15 +32,15 @@ class Configure(Struct, array_like=True, tag=True):
 
 
 class Offer(CallMessage):
-    """To the media process: answer this SDP. Comes back as `Answer` or `Refused`."""
+    """To the media process: an SDP offer. The reply is `Answer` or `Refused`."""
 
     sdp: str
 
 
 class Answer(CallMessage):
-    """`max_event_bytes`: what the client takes in one message of its data channel; 0: any length.
+    """The SDP answer. `max_event_bytes`: longest message that the client accepts on its data channel; 0: any length.
 
-    `receives_audio`: whether the client takes audio. `has_microphone`: whether it sends audio.
+    `receives_audio`: whether the client accepts audio. `has_microphone`: whether it sends audio.
     """
 
     sdp: str
@@ -50,18 +50,18 @@ class Answer(CallMessage):
 
 
 class Refused(CallMessage):
-    """The offer cannot be answered: an error for the client."""
+    """The offer is refused, with the error for the client."""
 
     code: str
     text: str
 
 
 class Opened(CallMessage):
-    """The client is connected and can be sent events."""
+    """The client is connected and can receive events."""
 
 
 class Event(CallMessage):
-    """An event of the protocol as JSON, either way."""
+    """An event of the protocol as JSON, in either direction."""
 
     text: str
 
@@ -73,7 +73,7 @@ class Microphone(CallMessage):
 
 
 class Speech(CallMessage):
-    """Audio of an item, to be played."""
+    """Audio of an item to play."""
 
     item_id: str
     sample_rate: int

@@ -1,4 +1,4 @@
-"""From the RTP packets of a microphone to blocks of 16 kHz audio."""
+"""Turns the RTP packets of a microphone into blocks of 16 kHz audio."""
 
 import logging
 
@@ -15,16 +15,16 @@ from streamsrv.token_bucket import TokenBucket
 logger = logging.getLogger(__name__)
 
 MAX_RATE = 2.0
-"""Seconds of audio that are accepted per second."""
+"""Seconds of audio that are accepted for each second of time."""
 MAX_BURST_S = 5.0
-"""Seconds of audio that are accepted at once beyond `MAX_RATE`: a network may have delayed that much."""
+"""Seconds of audio that are accepted at once beyond `MAX_RATE`, because a network may delay packets."""
 
 
 class MicrophoneStream:
-    """Jitter buffer, decoder and resampler of one call. A block is what a packet brings, so that nothing waits here.
+    """The jitter buffer, decoder and resampler of one call. Each packet gives its blocks at once.
 
-    Timestamps and packets of a client can claim any length of audio: what exceeds `MAX_RATE` and `MAX_BURST_S` of the
-    time that has passed is dropped before it is decoded.
+    A client's packets and timestamps can claim any duration of audio. Audio beyond `MAX_RATE` and `MAX_BURST_S` is
+    dropped before it is decoded.
     """
 
     def __init__(self) -> None:
@@ -36,7 +36,7 @@ class MicrophoneStream:
 
     @property
     def deadline_ms(self) -> float | None:
-        """When `expire` is due, if no packet comes before."""
+        """Time at which `expire` is due if no packet comes before; None if no packet waits."""
         return self._buffer.deadline_ms
 
     def receive(self, sequence: int, timestamp: int, payload: bytes, now_ms: float) -> list[NDArray[np.int16]]:
@@ -58,11 +58,11 @@ class MicrophoneStream:
     def _has_budget(self, audio_s: float, now_s: float) -> bool:
         had_budget = self._budget_s.take(audio_s, now_s)
         if not had_budget and not self._is_over_budget:
-            logger.warning("a client sends more audio than time passes; the excess is dropped")
+            logger.warning("a client sends audio faster than real time; the excess is dropped")
         self._is_over_budget = not had_budget
         return had_budget
 
 
 def _ticks(piece: Released) -> int:
-    """The length of what is released; 0 for bytes that are not an Opus packet."""
+    """Return the duration in ticks; 0 for bytes that are not an Opus packet."""
     return duration_ticks(piece) if isinstance(piece, bytes) else piece.ticks

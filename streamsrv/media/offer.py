@@ -1,8 +1,8 @@
-"""Chooses what of an SDP offer a call uses, and rewrites it for aiortc; pure.
+"""Chooses the sections of an SDP offer that a call uses, and rewrites the offer for aiortc. Pure.
 
-A call uses one audio section with Opus and at most one section of data channels. Other sections are answered with
-port 0 (RFC 3264, section 6). aiortc refuses what it does not know, so it gets an offer with nothing but the sections
-that are used, each with everything that it inherits from its BUNDLE group (RFC 9143) or from the session.
+A call uses one audio section with Opus and at most one section of data channels. Other sections get port 0 in the
+answer (RFC 3264, section 6). aiortc refuses what it does not support, so it gets an offer of only the used sections,
+each with everything that it inherits from its BUNDLE group (RFC 9143) or from the session.
 """
 
 import re
@@ -14,11 +14,11 @@ from streamsrv.media.transport_attributes import FINGERPRINTS, SETUPS, Transport
 DIRECTIONS = ("sendrecv", "sendonly", "recvonly", "inactive")
 DEFAULT_SCTP_PORT = 5000
 DEFAULT_MAX_EVENT_BYTES = 65_536
-"""What a client takes in one message if its offer does not say so (RFC 8841, section 6.1)."""
+"""Longest message that a client accepts if its offer gives no limit (RFC 8841, section 6.1)."""
 _SRTP = re.compile(r"(UDP/TLS/|TCP/TLS/|TCP/DTLS/)?(RTP/SAVPF?|RTP/AVPF?)")
 _SCTP = re.compile(r"(UDP/|TCP/)?DTLS/SCTP")
 PAYLOAD_TYPES = frozenset({*range(64), *range(96, 128)})
-"""Those that no RTCP packet can be taken for where both share a port (RFC 5761, section 4)."""
+"""Payload types that cannot be mistaken for RTCP when both share a port (RFC 5761, section 4)."""
 _OPUS = re.compile(r"(\d{1,3}) opus/48000(/2)?", re.IGNORECASE)
 _EXTENSION = re.compile(r"(\d+)(?:/\w+)? (\S+)(?: .*)?")
 _SOURCE = re.compile(r"\d+ cname:.+")
@@ -26,7 +26,7 @@ _MID_EXTENSION = "urn:ietf:params:rtp-hdrext:sdes:mid"
 
 
 class OfferRefused(Exception):
-    """The offer cannot be answered; the text is for the client."""
+    """The offer is refused; the message is for the client."""
 
     def __init__(self, code: str, text: str) -> None:
         super().__init__(text)
@@ -36,39 +36,39 @@ class OfferRefused(Exception):
 
 @dataclass(frozen=True, slots=True)
 class ReadOffer:
-    """An offer and what of it is used. `audio` and `application` are indices of its sections."""
+    """An offer and its used sections: `audio` and `application` are their indices."""
 
     description: Description
     audio: int
     application: int | None
     max_event_bytes: int
-    """What the client takes in one message of a data channel; 0: any length, or there are no data channels."""
+    """Longest message that the client accepts on a data channel; 0: any length, or no data channels."""
 
     @property
     def used(self) -> list[int]:
-        """Indices of the sections that are used, in the order of the offer."""
+        """Indices of the used sections, in the order of the offer."""
         return sorted(index for index in (self.audio, self.application) if index is not None)
 
     @property
     def is_bundled(self) -> bool:
-        """Whether all that is used shares one transport."""
+        """Whether all used sections share one transport."""
         return len(self.used) == 1 or any(
             all(self.description.sections[index].mid in group for index in self.used)
             for group in self.description.groups("BUNDLE")
         )
 
     def mid(self, index: int) -> str:
-        """The mid of a section; one that is made up where the offer has none."""
+        """Return the mid of a section, or a generated one if the offer has none."""
         return self.description.sections[index].mid or f"section-{index}"
 
     def groups(self) -> list[list[str]]:
-        """The BUNDLE groups of the answer: those of the offer without the sections that are not used."""
+        """Return the BUNDLE groups of the offer without the unused sections, for the answer."""
         used = [self.description.sections[index].mid for index in self.used]
         groups = [[mid for mid in group if mid in used] for group in self.description.groups("BUNDLE")]
         return [group for group in groups if group]
 
     def for_aiortc(self) -> str:
-        """The offer as aiortc is to see it. Raises `OfferRefused` if it lacks something."""
+        """Return the offer for aiortc. Raises `OfferRefused` if something is missing."""
         lines = ["v=0", "o=- 0 0 IN IP4 0.0.0.0", "s=-", "t=0 0"]
         if self.description.session.has("ice-lite"):
             lines.append("a=ice-lite")
@@ -101,7 +101,7 @@ class ReadOffer:
 
     def _application_lines(self, index: int) -> list[str]:
         section = self.description.sections[index]
-        if section.protocol == "DTLS/SCTP" and section.formats != "webrtc-datachannel":  # of the time before RFC 8841
+        if section.protocol == "DTLS/SCTP" and section.formats != "webrtc-datachannel":  # the form before RFC 8841
             lines = [f"m=application 9 DTLS/SCTP {section.formats}"]
             lines += [f"a=sctpmap:{value}" for value in section.values("sctpmap")]
         else:
@@ -111,7 +111,7 @@ class ReadOffer:
 
 
 def read_offer(sdp: str) -> ReadOffer:
-    """Read an offer with an audio section of Opus, and perhaps one of data channels. Raises `OfferRefused`."""
+    """Read an offer with an Opus audio section and optional data channels. Raises `OfferRefused`."""
     try:
         description = parse(sdp)
     except InvalidDescription as error:
@@ -131,7 +131,7 @@ def read_offer(sdp: str) -> ReadOffer:
 
 
 def direction(description: Description, section: Section) -> str:
-    """The direction of a section, seen from the client."""
+    """Return the direction of a section as the client sees it."""
     for part in (section, description.session):
         if found := next((name for name in DIRECTIONS if part.has(name)), None):
             return found
@@ -139,7 +139,7 @@ def direction(description: Description, section: Section) -> str:
 
 
 def opus_payload_type(section: Section) -> str | None:
-    """The payload type of Opus in an audio section that the client prefers; None without one."""
+    """Return the payload type of Opus that the client prefers in an audio section; None without Opus."""
     found = {match.group(1) for value in section.values("rtpmap") if (match := _OPUS.fullmatch(value))}
     return next(
         (number for number in section.formats.split() if number in found and int(number) in PAYLOAD_TYPES), None
@@ -147,7 +147,7 @@ def opus_payload_type(section: Section) -> str | None:
 
 
 def _choose_audio(description: Description) -> int:
-    """The audio section that is used: of those with Opus the one that can do most, and of equal ones the first."""
+    """Return the index of the Opus section with the most directions, the first of equal ones. Raises `OfferRefused`."""
     sections = list(enumerate(description.sections))
     audio = [n for n, section in sections if section.kind == "audio" and _is_offered(description, n)]
     if not audio:
@@ -168,7 +168,7 @@ def _choose_audio(description: Description) -> int:
 
 
 def _is_offered(description: Description, index: int) -> bool:
-    """Whether a section is not rejected: port 0 rejects it unless it is only to be used in its BUNDLE group."""
+    """Return whether a section is in use: port 0 rejects it, except with a=bundle-only."""
     section = description.sections[index]
     if section.port:
         return True

@@ -1,4 +1,4 @@
-"""One call in its media process: the connection to the client, its microphone, the server's voice, events."""
+"""One call in its media process: the connection to the client, its microphone, the played speech and the events."""
 
 import asyncio
 import logging
@@ -47,26 +47,29 @@ logger = logging.getLogger(__name__)
 
 EVENTS_CHANNEL = "oai-events"
 NEGOTIATE_S = 10.0
-"""How long an offer may take to be answered: candidates of a STUN or TURN server are waited for."""
+"""Longest time to answer an offer, in seconds; candidates of a STUN or TURN server take time."""
 CONNECT_S = 15.0
-"""How long a client may take from the answer to an open data channel."""
+"""Longest time from the answer to an open data channel, in seconds."""
 SILENCE_S = 5.0
-"""A client that sent its microphone and from which now nothing comes for so long is gone; a muted one sends silence."""
+"""Seconds without packets after which a client with a microphone is gone; a muted microphone sends silence."""
 LISTENER_SILENCE_S = 15.0
-"""The same for one without a microphone: from it only reports (up to 7.5 s apart) and checks (up to 6 s) come."""
+"""Seconds without packets after which a client without a microphone is gone. It only sends RTCP reports and
+connectivity checks, several seconds apart."""
 WATCH_S = 0.5
 MAX_UNREAD_BYTES = 4 * 1024 * 1024
-"""Events that a client may leave unread before the call is ended."""
+"""Bytes of events that a client may leave unread before the call ends."""
 EVENTS_PER_S, EVENTS_BURST = 100, 1000
-BYTES_PER_S, BYTES_BURST = 1024 * 1024, 32 * 1024 * 1024
-"""What a client may send on the data channel before the call is ended."""
+BYTES_PER_S = 1024 * 1024
+"""Rate of bytes that a client may send on the data channel; a faster client ends its call."""
+BYTES_BURST = 32 * 1024 * 1024
+"""Bytes that a client may send at once beyond `BYTES_PER_S`."""
 FLUSH_S = 1.0
-"""How long the last events of a call may take to leave."""
+"""Longest time to send the last events of a call, in seconds."""
 CLOSE_S = 5.0
 
 
 class Peer:
-    """Answers an offer and serves the connection until either side ends it. All it has to say goes to `send`."""
+    """Answers an offer and serves the connection until either side ends it. `send` gets its messages to the server."""
 
     def __init__(self, call: int, ice_servers: list[RTCIceServer], send: Callable[[CallMessage], None]) -> None:
         self._call = call
@@ -82,19 +85,19 @@ class Peer:
         self._loop = asyncio.get_running_loop()
         self._ended: asyncio.Future[str] = self._loop.create_future()
         self._checks = 0
-        self._audio_s = -LISTENER_SILENCE_S  # when audio came last
+        self._audio_s = -LISTENER_SILENCE_S  # time of the last audio
         self._events_left = TokenBucket(EVENTS_PER_S, EVENTS_BURST)
         self._bytes_left = TokenBucket(BYTES_PER_S, BYTES_BURST)
 
     async def run(self, sdp: str) -> None:
-        """Serve the whole call; `Refused` or `Ended` is the last that is sent."""
+        """Serve the whole call; the last message is `Refused` or `Ended`."""
         try:
             async with asyncio.timeout(NEGOTIATE_S):
                 answer = await self._negotiate(sdp)
         except OfferRefused as refused:
             self._send(Refused(self._call, refused.code, refused.text))
         except TimeoutError:
-            text = f"No answer to the offer could be made within {NEGOTIATE_S:g} seconds."
+            text = f"The offer could not be answered within {NEGOTIATE_S:g} seconds."
             self._send(Refused(self._call, "negotiation_timeout", text))
         else:
             if answer is None:
@@ -106,7 +109,7 @@ class Peer:
             await self._close()
 
     def take(self, message: CallMessage) -> None:
-        """Obey a message of the server's."""
+        """Handle a message of the server."""
         match message:
             case Event(text=text):
                 self._send_event(text)
@@ -124,10 +127,10 @@ class Peer:
             case HangUp():
                 self.end("The server hung up.")
             case _:
-                logger.error("a message that no call understands: %s", type(message).__name__)
+                logger.error("a call does not handle messages of type %s", type(message).__name__)
 
     def end(self, reason: str) -> None:
-        """End the call for a reason; the first one counts."""
+        """End the call for a reason. Later reasons are ignored."""
         if not self._ended.done():
             self._ended.set_result(reason)
 
@@ -142,7 +145,7 @@ class Peer:
             await connection.setRemoteDescription(RTCSessionDescription(rewritten, "offer"))
             await connection.setLocalDescription(await connection.createAnswer())
         except Exception as error:
-            logger.info("an offer that cannot be answered", exc_info=error)
+            logger.info("an offer cannot be answered", exc_info=error)
             raise OfferRefused("invalid_sdp", f"The SDP offer cannot be answered: {error}.") from None
         answer = connection.localDescription.sdp
         if "a=candidate:" not in answer:
@@ -156,7 +159,7 @@ class Peer:
         )
 
     def _connect(self, offer: ReadOffer) -> RTCPeerConnection:
-        # With no list at all aiortc would ask a public STUN server. Balanced: a transport for each kind of section.
+        # Without a list aiortc asks a public STUN server. "balanced": one transport for each kind of section.
         policy = RTCBundlePolicy.MAX_BUNDLE if offer.is_bundled else RTCBundlePolicy.BALANCED
         configuration = RTCConfiguration(iceServers=self._ice_servers, bundlePolicy=policy)
         self._connection = connection = RTCPeerConnection(configuration)
@@ -171,7 +174,7 @@ class Peer:
         return connection
 
     async def _until_ended(self) -> str:
-        """Wait for the end of the call, and see to it that there is one when the client is gone; return the reason."""
+        """Wait for the end of the call and return the reason; end the call if the client is gone."""
         connect_by_s = self._loop.time() + CONNECT_S
         heard, heard_s, patience_s = 0, self._loop.time(), LISTENER_SILENCE_S
         while not self._ended.done():
@@ -193,7 +196,7 @@ class Peer:
         return f"The client opened no data channel '{EVENTS_CHANNEL}' within {CONNECT_S:g} seconds."
 
     async def _packets_received(self) -> int:
-        """Packets of any kind that came from the client."""
+        """Return the number of packets of any kind from the client."""
         assert self._connection is not None
         (receiver,) = self._connection.getReceivers()
         statistics = cast("dict[str, RTCStats]", await receiver.getStats()).values()
@@ -211,7 +214,7 @@ class Peer:
 
     def _channel_opened(self, channel: RTCDataChannel) -> None:
         if channel.label != EVENTS_CHANNEL or self._channel is not None:
-            logger.info("a data channel '%s' is ignored", channel.label)
+            logger.info("data channel '%s' ignored", channel.label)
             return
         self._channel = channel
         channel.on("message", self._event_received)
@@ -228,7 +231,7 @@ class Peer:
         if self._ended.done():
             return
         if not (self._events_left.take(1, now_s) and self._bytes_left.take(len(event), now_s)):
-            self.end("The client sends more events than are handled.")
+            self.end("The client sends events faster than they are handled.")
             return
         self._send(Event(self._call, event if isinstance(event, str) else event.decode(errors="replace")))
 
@@ -278,7 +281,7 @@ class Peer:
             logger.warning("call %d: the connection did not close", self._call)
 
     async def _flush(self) -> None:
-        """Let the last events leave."""
+        """Wait until the last events are sent, or `FLUSH_S` are over."""
         channel = self._channel
         if channel is None or channel.readyState != "open" or not channel.bufferedAmount:
             return
@@ -287,4 +290,4 @@ class Peer:
         try:
             await asyncio.wait_for(flushed.wait(), FLUSH_S)
         except TimeoutError:
-            logger.info("call %d: the client did not take the last events", self._call)
+            logger.info("call %d: the client did not receive the last events", self._call)

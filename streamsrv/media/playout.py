@@ -1,7 +1,7 @@
-"""Queues the speech of a call and hands it out in frames of 20 ms. Pure: the caller keeps the time.
+"""Queues the speech of a call and returns it in frames of 20 ms. Pure: the caller keeps the time.
 
-Audio counts as played when its frame is handed out, because it cannot be taken back. It is heard a little later, after
-the receiver's own buffer.
+Audio counts as played once `next_frame` has returned it, because it cannot be recalled. The user hears it a little
+later, after the receiver's buffer.
 """
 
 from collections import deque
@@ -13,14 +13,14 @@ from numpy.typing import NDArray
 from streamsrv.audio.rates import OPUS_FRAME_SAMPLES, PCM_RATE_HZ
 
 MAX_QUEUED_SAMPLES = 20 * 60 * PCM_RATE_HZ
-"""Samples that may wait to be played; `play` refuses more."""
+"""Most samples that may be queued; `play` refuses more."""
 REPORT_FRAMES = 5
-"""A report comes with the first frame of an item, and then with every fifth: ten a second."""
+"""Frames from one playback report to the next; the first frame of an item has a report, too."""
 
 
 @dataclass(frozen=True, slots=True)
 class Played:
-    """`audio_ms` of an item were played; `ended`: there will be no more of it."""
+    """A playback report: `audio_ms` of an item were played; `ended`: the item has no more audio."""
 
     item_id: str
     audio_ms: int
@@ -37,7 +37,7 @@ class _Item:
     finished: bool = False
 
     def take(self, wanted: int) -> NDArray[np.int16]:
-        """The next samples, at most `wanted`."""
+        """Remove and return the next samples, at most `wanted`."""
         taken: list[NDArray[np.int16]] = []
         while wanted and self.waiting:
             piece = self.waiting.popleft()
@@ -55,7 +55,7 @@ class _Item:
 
 
 class Playout:
-    """A queue of items, played one after the other; it can be held and goes on from the same sample."""
+    """A queue of items that are played one after the other. A hold resumes at the same sample."""
 
     def __init__(self) -> None:
         self._items: deque[_Item] = deque()
@@ -63,11 +63,11 @@ class Playout:
 
     @property
     def is_silent(self) -> bool:
-        """Whether nothing is played as long as nothing new comes."""
+        """Whether there is nothing to play until the next call of `play` or `resume`."""
         return self._held or not self._items
 
     def play(self, item_id: str, pcm: NDArray[np.int16]) -> bool:
-        """Queue audio of an item, mono; returns whether there was room for it."""
+        """Queue mono audio of an item; return whether there was room."""
         if len(pcm) + sum(item.samples for item in self._items) > MAX_QUEUED_SAMPLES:
             return False
         item = self._find(item_id)
@@ -79,29 +79,29 @@ class Playout:
         return True
 
     def finish(self, item_id: str) -> None:
-        """All audio of the item was given; nothing happens if it was dropped since."""
+        """Mark the audio of an item as complete. Does nothing if the item was dropped."""
         item = self._find(item_id)
         if item is not None:
             item.finished = True
 
     def hold(self) -> list[Played]:
-        """Be silent; return where that was."""
+        """Pause playback; return the reports of the position."""
         self._held = True
         return [item.report() for item in self._items if item.played]
 
     def resume(self) -> None:
-        """Go on where `hold` stopped."""
+        """Continue playback where `hold` paused it."""
         self._held = False
 
     def clear(self) -> list[Played]:
-        """Drop what was not played; return how much of each item was."""
+        """Drop the audio that was not played; return how much of each item was played."""
         self._held = False
         reports = [item.report(ended=True) for item in self._items]
         self._items.clear()
         return reports
 
     def next_frame(self) -> tuple[NDArray[np.int16] | None, list[Played]]:
-        """The next 20 ms, padded at the end of an item, or None for silence; and the playback reports due."""
+        """Return the next 20 ms, padded at the end of an item, or None for silence; and the reports that are due."""
         reports: list[Played] = []
         while self._items and not self._held:
             item = self._items[0]

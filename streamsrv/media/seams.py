@@ -1,4 +1,4 @@
-"""The places where aiortc is opened up, because it has no option for what is needed. A test watches over each."""
+"""Patches of aiortc for what it has no option for. A test covers each."""
 
 from collections.abc import Callable
 from typing import Any
@@ -12,7 +12,7 @@ _JITTER_BUFFER = "_RTCRtpReceiver__jitter_buffer"
 
 
 class _PacketTap:
-    """Stands where aiortc has its jitter buffer, and never gives it a frame to decode."""
+    """Takes the place of aiortc's jitter buffer and never returns a frame to decode."""
 
     def __init__(self, on_packet: Callable[[RtpPacket], None]) -> None:
         self._on_packet = on_packet
@@ -23,17 +23,17 @@ class _PacketTap:
 
 
 def tap_packets(receiver: RTCRtpReceiver, on_packet: Callable[[RtpPacket], None]) -> None:
-    """Hand each RTP packet to `on_packet`, in place of aiortc's jitter buffer and decoder.
+    """Give each RTP packet to `on_packet` instead of aiortc's jitter buffer and decoder.
 
-    That buffer stalls for 280 ms at the first lost packet, and stays so late. RTCP statistics remain aiortc's.
+    aiortc's buffer stalls at the first lost packet and keeps that delay. Its RTCP statistics continue to work.
     """
     if not hasattr(receiver, _JITTER_BUFFER):
-        raise RuntimeError("This version of aiortc keeps its jitter buffer elsewhere.")
+        raise RuntimeError("This version of aiortc is not supported: its jitter buffer has another place.")
     setattr(receiver, _JITTER_BUFFER, _PacketTap(on_packet))
 
 
 def tap_connectivity_checks(receiver: RTCRtpReceiver, on_check: Callable[[], None]) -> None:
-    """Call `on_check` for each STUN request of the client: a browser sends them as long as its page lives."""
+    """Call `on_check` for each STUN request of the client, which a browser sends as long as its page is open."""
     connection: Any = receiver.transport.transport._connection  # pyright: ignore[reportPrivateUsage]
     request_received = connection.request_received
 
@@ -45,5 +45,5 @@ def tap_connectivity_checks(receiver: RTCRtpReceiver, on_check: Callable[[], Non
 
 
 def answer_with_offered_payload_types() -> None:
-    """Answer with the payload type that the client has chosen, also below 96, where aiortc uses its own."""
+    """Make aiortc answer with the client's payload type, also below 96, where aiortc would use its own."""
     rtp.DYNAMIC_PAYLOAD_TYPES = PAYLOAD_TYPES  # pyright: ignore[reportAttributeAccessIssue]

@@ -1,6 +1,6 @@
-"""SDP (RFC 8866) as lines: what is needed to read an offer section by section. Pure.
+"""Parses SDP (RFC 8866) into sections of lines. Pure.
 
-No line has a meaning here but the `m=` lines; nothing is lost or reordered.
+Only the `m=` lines are interpreted; all other lines are kept in order.
 """
 
 import re
@@ -10,32 +10,32 @@ _MEDIA_LINE = re.compile(r"m=(\S+) (\d{1,5})(?:/\d+)? (\S+) (\S.*)")
 
 
 class InvalidDescription(ValueError):
-    """The text is not SDP; says which line is wrong."""
+    """The text is not SDP. The message names the invalid line."""
 
 
 @dataclass(frozen=True, slots=True)
 class Lines:
-    """Lines of one part of a description, without their ends."""
+    """The lines of one part of a description, without line breaks."""
 
     lines: tuple[str, ...]
 
     def values(self, attribute: str) -> list[str]:
-        """The values of all `a=attribute:value` lines."""
+        """Return the values of all `a=attribute:value` lines."""
         prefix = f"a={attribute}:"
         return [line.removeprefix(prefix).strip() for line in self.lines if line.startswith(prefix)]
 
     def value(self, attribute: str) -> str | None:
-        """The value of the first `a=attribute:value` line; None without one."""
+        """Return the value of the first `a=attribute:value` line; None without one."""
         return next(iter(self.values(attribute)), None)
 
     def has(self, flag: str) -> bool:
-        """Whether there is a line `a=flag`."""
+        """Return whether there is a line `a=flag`."""
         return f"a={flag}" in self.lines
 
 
 @dataclass(frozen=True, slots=True)
 class Section(Lines):
-    """One media section: its `m=` line in parts, and the lines below it. `formats` is the rest of the `m=` line."""
+    """One media section: the fields of its `m=` line and the lines below it. `formats` is the rest of the `m=` line."""
 
     kind: str
     port: int
@@ -53,13 +53,13 @@ class Description:
     sections: tuple[Section, ...]
 
     def groups(self, semantics: str) -> list[list[str]]:
-        """The mids of each `a=group` of these semantics."""
+        """Return the mids of each `a=group` line with these semantics."""
         groups = [value.split() for value in self.session.values("group")]
         return [mids for kind, *mids in filter(None, groups) if kind == semantics]
 
 
 def parse(sdp: str) -> Description:
-    """Cut SDP into its sections; raises `InvalidDescription`."""
+    """Split SDP into its sections. Raises `InvalidDescription`."""
     parts: list[list[str]] = [[]]
     for line in sdp.splitlines():
         if line.startswith("m="):

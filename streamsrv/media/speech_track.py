@@ -17,9 +17,9 @@ from streamsrv.media.playout import Played, Playout
 
 FRAME_S = 0.02
 RESYNC_S = 0.1
-"""A track further behind than this skips the missed packets instead of sending a burst."""
+"""Delay in seconds beyond which the track skips the missed packets instead of sending a burst."""
 TAIL_FRAMES = 3
-"""Frames of silence that go through the encoder after speech, until nothing of the voice is left in it."""
+"""Frames of silence that are encoded after speech, until the encoder holds no more of the speech."""
 _QUIET = np.zeros(OPUS_FRAME_SAMPLES, np.int16)
 _TICKS = Fraction(1, OPUS_CLOCK_HZ)
 
@@ -27,8 +27,8 @@ _TICKS = Fraction(1, OPUS_CLOCK_HZ)
 class SpeechTrack(MediaStreamTrack):
     """Plays queued speech and calls `report` with what was played.
 
-    Silence is sent as well, in packets of three bytes that are encoded once and for all: receivers keep their delay
-    short as long as packets keep coming.
+    It also sends silence, in small packets that are encoded only once, because receivers keep their delay short as long
+    as packets arrive.
     """
 
     kind = "audio"
@@ -44,7 +44,7 @@ class SpeechTrack(MediaStreamTrack):
         self._due_s: float | None = None
 
     def play(self, item_id: str, pcm: NDArray[np.int16], sample_rate: int) -> bool:
-        """Queue audio of an item; returns whether there was room for it."""
+        """Queue audio of an item; return whether there was room."""
         if item_id not in self._resamplers:
             self._resamplers[item_id] = StreamResampler(sample_rate, PCM_RATE_HZ)
         return self._playout.play(item_id, self._resamplers[item_id].process(pcm))
@@ -57,15 +57,15 @@ class SpeechTrack(MediaStreamTrack):
             self._playout.finish(item_id)
 
     def hold(self) -> None:
-        """Pause at the present position."""
+        """Pause playback at the current position."""
         self._report_all(self._playout.hold())
 
     def resume(self) -> None:
-        """Continue after `hold`."""
+        """Continue playback where `hold` paused it."""
         self._playout.resume()
 
     def clear(self) -> None:
-        """Drop all speech that was not played."""
+        """Drop the speech that was not played."""
         self._resamplers.clear()
         self._report_all(self._playout.clear())
 

@@ -1,4 +1,4 @@
-"""What a section of an SDP offer says about its transport, or inherits from its BUNDLE group and the session. Pure."""
+"""Reads the transport of a section of an SDP offer, with what it inherits from BUNDLE group and session. Pure."""
 
 import ipaddress
 import re
@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from streamsrv.media.session_description import Description, Section
 
 MAX_CANDIDATES = 64
-"""More of them are ignored: each costs connectivity checks to an address that the client chose."""
+"""Most candidates that are used; each costs connectivity checks to an address that the client chose."""
 SETUPS = ("actpass", "active", "passive")
 DEFAULT_SETUP = "active"
-"""Of an offer that does not say (RFC 4145, section 4)."""
+"""Value of a=setup in an offer that has none (RFC 4145, section 4)."""
 _CANDIDATE = re.compile(
     r"[\w+/=.:-]{1,64} 1 udp (\d{1,10}) (\S+) (\d{1,5}) typ (?:host|srflx|prflx|relay)(?: .*)?", re.IGNORECASE
 )
@@ -20,7 +20,7 @@ _FINGERPRINT = re.compile(rf"(?:{'|'.join(FINGERPRINTS)}) [0-9A-F:]+", re.IGNORE
 
 @dataclass(frozen=True, slots=True)
 class TransportAttributes:
-    """ICE and DTLS of one transport."""
+    """The ICE and DTLS attributes of one transport."""
 
     username: str | None
     password: str | None
@@ -34,7 +34,7 @@ class TransportAttributes:
         return self.setup in SETUPS
 
     def lines(self) -> list[str]:
-        """As lines of a section. Without a=end-of-candidates: more may be learned from the client's checks."""
+        """Return the lines of a section, without a=end-of-candidates, because the client's checks may reveal more."""
         return [
             f"a=ice-ufrag:{self.username}",
             f"a=ice-pwd:{self.password}",
@@ -45,10 +45,10 @@ class TransportAttributes:
 
 
 def transport_of(description: Description, index: int, used: list[int]) -> TransportAttributes:
-    """The transport of a section.
+    """Return the transport of a section.
 
-    Only one section of a BUNDLE group needs to describe its transport (RFC 9143, section 7.1.3): this is the first one
-    that does, of those that are used if possible. What no section says is taken from the session.
+    Only one section of a BUNDLE group needs to describe the transport (RFC 9143, section 7.1.3). Takes the first that
+    does, with used sections before unused ones. Missing attributes come from the session.
     """
     section = description.sections[index]
     group = next((group for group in description.groups("BUNDLE") if section.mid in group), None)
@@ -69,14 +69,14 @@ def transport_of(description: Description, index: int, used: list[int]) -> Trans
 
 
 def _members(description: Description, group: list[str], used: list[int]) -> list[Section]:
-    """The sections of a BUNDLE group: those that are used first, each lot in the order of the group."""
+    """Return the sections of a BUNDLE group: the used ones, then the others, each in the order of the group."""
     members = [n for n, section in enumerate(description.sections) if section.mid in group]
     members.sort(key=lambda n: (n not in used, group.index(description.sections[n].mid or "")))
     return [description.sections[n] for n in members]
 
 
 def _candidates(sections: list[Section]) -> tuple[str, ...]:
-    """Candidates that can be used, each once; RFC 8839 has others ignored (section 5.1)."""
+    """Return the usable candidates, each once. Others are ignored as RFC 8839, section 5.1 says."""
     found: dict[str, str] = {}
     for candidate in (value for section in sections for value in section.values("candidate")):
         match = _CANDIDATE.fullmatch(candidate)
@@ -86,7 +86,7 @@ def _candidates(sections: list[Section]) -> tuple[str, ...]:
 
 
 def _is_usable(host: str) -> bool:
-    if host.endswith(".local"):  # mDNS: the name of a browser that hides its address
+    if host.endswith(".local"):  # an mDNS name, with which a browser hides its address
         return True
     try:
         ipaddress.ip_address(host)

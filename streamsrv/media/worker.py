@@ -1,6 +1,6 @@
-"""A media process, which a `WorkerProcess` of the server starts. It owns connections and codecs, and knows no model.
+"""The main module of a media process, which holds connections and codecs. A `WorkerProcess` of the server starts it.
 
-The process ends when its socket to the server's process does, so it never outlives the server.
+The process ends when its socket to the server's process closes, so it never outlives the server.
 """
 
 import asyncio
@@ -21,7 +21,7 @@ logger = logging.getLogger(__name__)
 
 LOOPBACK = "127.0.0.1"
 MAX_WAITING_BYTES = 16 * 1024 * 1024
-"""What the server's process may leave unread: half of it is kept free for events, so that audio is dropped first."""
+"""Bytes that the server's process may leave unread. Half of them are reserved for events, so audio is dropped first."""
 
 
 class Worker:
@@ -35,7 +35,7 @@ class Worker:
         self._ice_servers: list[RTCIceServer] = []
 
     async def run(self, sock: socket.socket) -> None:
-        """Serve until the server's process closes the socket; then let each client know."""
+        """Serve until the server's process closes the socket; then end each call with a reason."""
         async with self._tasks:
             await self._link.open(sock)
             await send_heartbeats(self._link, self._stopped)
@@ -51,7 +51,7 @@ class Worker:
             case CallMessage(call=call) if call in self._peers:
                 self._hand_over(self._peers[call], message)
             case _:
-                pass  # to a call that has just ended
+                pass  # the call has just ended
 
     def _open(self, call: int, sdp: str) -> None:
         try:
@@ -91,17 +91,16 @@ class Worker:
         if waiting > MAX_WAITING_BYTES // 2 and isinstance(message, Microphone):
             return
         if waiting > MAX_WAITING_BYTES:
-            logger.error("the server's process does not read; this process stops")
+            logger.error("the server's process does not read; stopping")
             self._stopped.set()
             return
         self._link.send(message)
 
 
 def _offer(hosts: list[str]) -> None:
-    """Have these addresses offered as ICE candidates, or if there are none, those of all interfaces with the loopback.
+    """Offer these addresses as ICE candidates, or if the list is empty, those of all interfaces including loopback.
 
-    aioice leaves loopback out and has no option for it; this process does nothing but ICE, so its function may be
-    replaced.
+    Replaces a function of aioice, which has no option for loopback. Nothing else in this process uses it.
     """
     all_but_loopback = aioice.ice.get_host_addresses
 

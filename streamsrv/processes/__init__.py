@@ -1,1 +1,1 @@
-"""Helper processes of the server: how they are started, watched, spoken to and stopped."""
+"""Starts, watches and stops helper processes of the server, and exchanges messages with them."""

@@ -1,4 +1,4 @@
-"""Messages on a stream of bytes: each is MessagePack with its length in front."""
+"""Encodes and decodes messages on a byte stream: each is MessagePack with a length prefix."""
 
 import struct
 from collections.abc import Iterator
@@ -11,11 +11,11 @@ T = TypeVar("T")
 
 _LENGTH = struct.Struct("<I")
 MAX_MESSAGE_BYTES = 32 * 1024 * 1024
-"""A longer message is taken for an error of the other side."""
+"""Longest message; a longer one is an error of the other side."""
 
 
 class Heartbeat(Struct, array_like=True, tag=True):
-    """From a worker process, twice a second: it is alive, and has used so much CPU time."""
+    """A message that a worker process sends at intervals: it is alive and has used this much CPU time."""
 
     cpu_s: float
 
@@ -28,30 +28,30 @@ class Framing(Generic[T]):
         self._decoder: msgspec.msgpack.Decoder[T | Heartbeat] = msgspec.msgpack.Decoder(types | Heartbeat)
 
     def encode(self, message: T | Heartbeat) -> bytes:
-        """Encode a message with its length in front."""
+        """Encode a message with its length prefix."""
         body = self._encoder.encode(message)
         return _LENGTH.pack(len(body)) + body
 
     def decode(self, body: memoryview) -> T | Heartbeat:
-        """Decode a message without its length; raises `ValueError`."""
+        """Decode a message without its length prefix. Raises `ValueError`."""
         return self._decoder.decode(body)
 
 
 class Deframer(Generic[T]):
-    """Cuts a stream of bytes into messages."""
+    """Splits a byte stream into messages."""
 
     def __init__(self, framing: Framing[T]) -> None:
         self._framing = framing
         self._bytes = bytearray()
 
     def feed(self, data: bytes) -> Iterator[T | Heartbeat]:
-        """Yield the messages that are complete with `data`; raises `ValueError` for bytes that are no message."""
+        """Yield the messages that `data` completes. Raises `ValueError` for an invalid message."""
         self._bytes += data
         start = 0
         while len(self._bytes) - start >= _LENGTH.size:
             (length,) = _LENGTH.unpack_from(self._bytes, start)
             if length > MAX_MESSAGE_BYTES:
-                raise ValueError(f"a message of {length} bytes; at most {MAX_MESSAGE_BYTES}")
+                raise ValueError(f"a message has {length} bytes; at most {MAX_MESSAGE_BYTES} are accepted")
             end = start + _LENGTH.size + length
             if len(self._bytes) < end:
                 break

@@ -11,9 +11,9 @@ T = TypeVar("T")
 
 
 class Link(asyncio.Protocol, Generic[T]):
-    """Hands each message to `on_message`, and the end of the other process to `on_lost`.
+    """Calls `on_message` for each message, and `on_lost` when the other process has ended.
 
-    Sending never waits; `waiting_bytes` is how much the other side has not read yet, for the sender to bound.
+    Sending never waits. `waiting_bytes` is what the other side has not read yet; the sender must bound it.
     """
 
     def __init__(
@@ -26,7 +26,7 @@ class Link(asyncio.Protocol, Generic[T]):
         self._transport: asyncio.Transport | None = None
 
     async def open(self, sock: socket.socket) -> None:
-        """Take over a connected Unix socket. Messages may come before this returns."""
+        """Use a connected Unix socket. Messages may arrive before this returns."""
         sock.setblocking(False)
         await asyncio.get_running_loop().create_unix_connection(lambda: self, sock=sock)
 
@@ -35,7 +35,7 @@ class Link(asyncio.Protocol, Generic[T]):
         return self._transport.get_write_buffer_size() if self._transport else 0
 
     def send(self, message: T | Heartbeat) -> None:
-        """Send a message; does nothing once the other side is gone, which `on_lost` has told."""
+        """Send a message. Does nothing after `on_lost`."""
         if self._transport is not None and not self._transport.is_closing():
             self._transport.write(self._framing.encode(message))
 
@@ -44,7 +44,7 @@ class Link(asyncio.Protocol, Generic[T]):
             self._transport.close()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._transport = cast("asyncio.Transport", transport)  # uvloop's does not inherit from it
+        self._transport = cast("asyncio.Transport", transport)  # uvloop's class does not inherit from it
 
     def data_received(self, data: bytes) -> None:
         for message in self._deframer.feed(data):

@@ -1,4 +1,4 @@
-"""The helper process's end: `run_worker` is the main function of a module that a `WorkerProcess` starts."""
+"""`run_worker`: the main function of the module that a `WorkerProcess` starts in a helper process."""
 
 import asyncio
 import logging
@@ -17,14 +17,14 @@ from streamsrv.processes.link import Link
 T = TypeVar("T")
 
 HEARTBEAT_S = 0.5
-"""How often the server hears that this process is alive, and how busy it is."""
+"""Seconds from one heartbeat to the next."""
 
 
 def run_worker(serve: Callable[[socket.socket], Coroutine[Any, Any, None]]) -> None:
-    """Run `serve` on the socket whose descriptor is the first argument; the second one is the server's log level."""
+    """Run `serve` on the socket whose descriptor is the first argument of the process. The second is the log level."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the server closes the socket
     descriptor, level = sys.argv[1:3]
-    # Packages write a line for each packet at debug, and keys with it: the level is for the server's own modules.
+    # The level applies to streamsrv only: at debug, other packages log each packet, and keys with it.
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     logging.getLogger("streamsrv").setLevel(level)
     with socket.socket(fileno=int(descriptor)) as sock, asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
@@ -32,7 +32,7 @@ def run_worker(serve: Callable[[socket.socket], Coroutine[Any, Any, None]]) -> N
 
 
 async def send_heartbeats(link: Link[T], stopped: asyncio.Event) -> None:
-    """Tell the server that this process is alive, until `stopped` is set."""
+    """Send heartbeats to the server until `stopped` is set."""
     waiting = asyncio.ensure_future(stopped.wait())
     while not waiting.done():
         link.send(Heartbeat(time.process_time()))

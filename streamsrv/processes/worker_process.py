@@ -1,4 +1,4 @@
-"""The server's end of a helper process: starts it, speaks with it, kills it when it hangs, stops it."""
+"""The server's side of a helper process: starts it, exchanges messages with it, kills it if it hangs, and stops it."""
 
 import asyncio
 import logging
@@ -20,23 +20,23 @@ logger = logging.getLogger(__name__)
 T = TypeVar("T")
 
 MAX_WAITING_BYTES = 128 * 1024 * 1024
-"""A process that leaves more unread hangs, and is killed."""
+"""Bytes that a process may leave unread before it counts as hung and is killed."""
 HANG_S = 10.0
-"""A process from which nothing comes for so long hangs, and is killed; it reports twice a second."""
+"""Seconds without a heartbeat or message after which a process counts as hung and is killed."""
 START_S = 60.0
-"""The same until its first report."""
+"""Seconds that a process may take to send its first heartbeat."""
 STOP_S = 5.0
-"""How long a process may take to end by itself."""
+"""Seconds that a process may take to end before it is killed."""
 TICK_S = 0.5
-"""How often the watchdog looks. It counts its looks, not the time between them: while the server's own event loop
-stands still there is none, and after that what the process has sent meanwhile is read before the next one."""
+"""Seconds from one check of the watchdog to the next. The watchdog counts checks, not time: while the server's event
+loop is blocked no check runs, and the waiting messages of the process are read before the next check."""
 
 
 class WorkerProcess(Generic[T]):
     """A Python module in a process of its own, and the link to it.
 
-    `on_message` gets what it sends, `on_exit` is called once, when the link is lost. Exceptions of both are logged: one
-    of them is the fault of one message, not of the process.
+    `on_message` gets its messages; `on_exit` is called once when the link is lost. Exceptions of both are logged and do
+    not stop the process.
     """
 
     def __init__(
@@ -63,14 +63,14 @@ class WorkerProcess(Generic[T]):
         *,
         name: str,
     ) -> "WorkerProcess[T]":
-        """Run `python -m module <descriptor of a socket> <log level>`; raises `Unavailable` if it cannot be started.
+        """Run `python -m module <socket descriptor> <log level>`. Raises `Unavailable` if it cannot be started.
 
-        The module calls `streamsrv.processes.worker_main.run_worker`. `name`: what it is called in messages.
+        The module calls `streamsrv.processes.worker_main.run_worker`. `name`: name of the process in log and errors.
         """
         worker = cls(name, framing, on_message, on_exit)
         try:
             ours, theirs = socket.socketpair()
-        except OSError as error:  # no descriptor is left
+        except OSError as error:  # no file descriptors left
             raise worker._cannot_start(error) from error
         try:
             with theirs:
@@ -92,12 +92,12 @@ class WorkerProcess(Generic[T]):
 
     @property
     def cpu_s(self) -> float:
-        """CPU time that it has used."""
+        """CPU time that the process has used, in seconds."""
         return self._cpu_s
 
     @property
     def is_lost(self) -> bool:
-        """Whether the link is gone: the process has ended, or will in a moment."""
+        """Whether the link is lost: the process has ended or is about to end."""
         return self._is_lost
 
     @property
@@ -105,14 +105,14 @@ class WorkerProcess(Generic[T]):
         return self._process is None or self._process.returncode is not None
 
     def send(self, message: T) -> None:
-        """Tell the process; never waits. Does nothing once it is gone."""
+        """Send a message without waiting. Does nothing once the link is lost."""
         if self._link.waiting_bytes > MAX_WAITING_BYTES:
-            self._kill("does not read what it is sent")
+            self._kill("does not read its messages")
         else:
             self._link.send(message)
 
     async def stop(self) -> None:
-        """Let the process end by itself, or kill it if it takes too long; returns when it has ended."""
+        """Close the link and wait until the process has ended; kill it if it takes longer than `STOP_S`."""
         assert self._process is not None
         self._link.close()
         try:
@@ -128,7 +128,7 @@ class WorkerProcess(Generic[T]):
     def _look(self) -> None:
         self._silent_s += TICK_S
         if self._silent_s > self._patience_s:
-            self._kill(f"has said nothing for {self._patience_s:g} seconds")
+            self._kill(f"has sent nothing for {self._patience_s:g} seconds")
         else:
             self._watch()
 
@@ -146,12 +146,12 @@ class WorkerProcess(Generic[T]):
         self._is_lost = True
         if self._watchdog is not None:
             self._watchdog.cancel()
-        # Without its socket it has nothing left to do but to end.
+        # The process ends when its socket is closed.
         asyncio.get_running_loop().call_later(STOP_S, self._kill_if_running)
         try:
             self._on_exit()
         except Exception:
-            logger.exception("the end of the %s process %d was not handled", self._name, self.pid)
+            logger.exception("the exit handler of the %s process %d failed", self._name, self.pid)
 
     def _kill(self, reason: str) -> None:
         if not self.has_exited:
@@ -170,10 +170,10 @@ async def _execute(module: str, theirs: socket.socket) -> asyncio.subprocess.Pro
     """Start the process; raises `OSError`."""
     environment = helper_environment(
         os.environ,
-        package_folder=str(Path(streamsrv.__file__).parents[1]),  # the same code as here, wherever it lies
+        package_folder=str(Path(streamsrv.__file__).parents[1]),  # the same code as this process
         separator=os.pathsep,
     )
     level = logging.getLevelName(logging.getLogger("streamsrv").getEffectiveLevel())
-    # -P: nothing is imported from the working folder.
+    # -P: import nothing from the working directory.
     command = (sys.executable, "-P", "-m", module, str(theirs.fileno()), level)
     return await asyncio.create_subprocess_exec(*command, pass_fds=[theirs.fileno()], env=environment)

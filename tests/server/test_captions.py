@@ -242,7 +242,7 @@ async def test_a_format_that_does_not_exist(server):
     async with speaking(server, "formats"):
         answer = await ask(server, "GET", "/streamsrv/captions/formats/captions.doc")
     assert answer.status == 404
-    assert answer.error["message"] == "There is no format 'doc': there are vtt, srt, txt, json."
+    assert answer.error["message"] == "Invalid format 'doc': accepted are vtt, srt, txt, json."
 
 
 async def test_a_bad_room_name_is_refused_before_the_upgrade(server):

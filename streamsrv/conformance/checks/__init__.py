@@ -1,4 +1,4 @@
-"""The checks, one module a group."""
+"""The checks, one module for each group."""
 
 from streamsrv.conformance.checks import errors, items, responses, sessions, speech
 

@@ -1,4 +1,4 @@
-"""Bad input: a clear error, and the session goes on."""
+"""Checks of bad input: it gets a clear error, and the session continues."""
 
 from streamsrv.conformance.check import Checks
 from streamsrv.conformance.session import Session, Target, opening
@@ -14,7 +14,7 @@ async def _goes_on(session: Session) -> None:
 
 @checks
 async def not_json(target: Target) -> None:
-    """A frame that is not JSON is an error with event_id null; the session goes on."""
+    """A frame that is not JSON is an error with event_id null; the session continues."""
     async with opening(target) as session:
         await session.send_text("{not json")
         await session.refused(None)
@@ -23,7 +23,7 @@ async def not_json(target: Target) -> None:
 
 @checks
 async def not_an_object(target: Target) -> None:
-    """JSON that is not an object is an error; the session goes on."""
+    """JSON that is not an object is an error; the session continues."""
     async with opening(target) as session:
         for text in ("[]", "null", '"text"', "5"):
             await session.send_text(text)
@@ -33,7 +33,7 @@ async def not_an_object(target: Target) -> None:
 
 @checks
 async def unknown_event_type(target: Target) -> None:
-    """An event of an unknown type is an error with the event's id; the session goes on."""
+    """An event of an unknown type is an error with the event's id; the session continues."""
     async with opening(target) as session:
         await session.refused(await session.send("conversation.item.invent"))
         await _goes_on(session)
@@ -50,7 +50,7 @@ async def missing_parameter(target: Target) -> None:
 
 @checks
 async def audio_that_is_not_base64(target: Target) -> None:
-    """Audio that is not base64 is an error; the session goes on."""
+    """Audio that is not base64 is an error; the session continues."""
     async with opening(target) as session:
         await session.refused(await session.send("input_audio_buffer.append", audio="*** not base64 ***"))
         await _goes_on(session)
@@ -58,7 +58,7 @@ async def audio_that_is_not_base64(target: Target) -> None:
 
 @checks
 async def half_a_sample(target: Target) -> None:
-    """Audio that ends within a sample is an error, or its half sample is joined to the next append; nothing is lost."""
+    """Audio that ends within a sample is an error, or the rest is kept for the next append; the session continues."""
     async with opening(target) as session:
         await session.update(audio={"input": {"turn_detection": None}})
         await session.send("input_audio_buffer.append", audio="AAAA")  # three bytes
@@ -69,7 +69,7 @@ async def half_a_sample(target: Target) -> None:
 
 @checks
 async def deeply_nested_json(target: Target) -> None:
-    """JSON nested a thousand levels deep is an error; the session goes on."""
+    """JSON nested a thousand levels deep is an error; the session continues."""
     async with opening(target) as session:
         tools = "[" * 1000 + "]" * 1000
         await session.send_text('{"type": "session.update", "session": {"type": "realtime", "tools": ' + tools + "}}")

@@ -1,4 +1,4 @@
-"""Conversation items: created, read, put in order, deleted."""
+"""Checks of conversation items: create, retrieve, order, delete."""
 
 from streamsrv.conformance.check import Checks
 from streamsrv.conformance.session import Session, Target, opening
@@ -60,7 +60,7 @@ async def unknown_previous_id(target: Target) -> None:
 
 @checks
 async def delete(target: Target) -> None:
-    """A deleted item is gone: it cannot be retrieved or deleted again."""
+    """A deleted item cannot be retrieved or deleted again."""
     async with opening(target) as session:
         await session.write("Hello.", id="item_check_1")
         await session.send("conversation.item.delete", item_id="item_check_1")
@@ -82,7 +82,7 @@ async def content_of_a_role(target: Target) -> None:
 
 @checks
 async def output_of_an_unknown_call(target: Target) -> None:
-    """The output of a function call that does not exist is refused, or kept without harm to the next response."""
+    """The output of an unknown function call is refused, or the next response still completes."""
     async with opening(target) as session:
         await session.update(output_modalities=["text"])
         item = {"type": "function_call_output", "call_id": "call_nowhere", "output": "42"}

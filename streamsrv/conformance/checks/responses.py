@@ -1,4 +1,4 @@
-"""Responses: their events, their options, what ends them."""
+"""Checks of responses: their events, their options and how they end."""
 
 from streamsrv.conformance.check import Checks
 from streamsrv.conformance.session import Session, Target, opening
@@ -15,7 +15,7 @@ async def _text_session(session: Session) -> None:
 
 
 def reason_of(response: Event) -> str | None:
-    """Why a response was cancelled or is incomplete."""
+    """Return the reason why a response was cancelled or is incomplete."""
     details: Event = response.get("status_details") or {}
     return details.get("reason")
 
@@ -27,7 +27,7 @@ def _text(response: Event) -> str:
 
 @checks
 async def written(target: Target) -> None:
-    """A text response has the whole ladder of events, text, and usage."""
+    """A text response has all its events in order, text and usage."""
     async with opening(target) as session:
         await _text_session(session)
         await session.write("Say hello.")
@@ -72,12 +72,12 @@ async def out_of_band(target: Target) -> None:
         response = await session.respond(conversation="none", metadata={"out": "of band"})
         require(response["status"] == "completed", f"The response is {response['status']}.")
         require(response["conversation_id"] is None, f"conversation_id is {response['conversation_id']!r}, not null.")
-        require(len(session.all("conversation.item.added")) == before, "It added an item to the conversation.")
+        require(len(session.all("conversation.item.added")) == before, "The response added a conversation item.")
 
 
 @checks
 async def own_input(target: Target) -> None:
-    """A response with its own `input` is answered from that."""
+    """A response with its own `input` completes."""
     async with opening(target) as session:
         await _text_session(session)
         content = [{"type": "input_text", "text": "Say hello."}]
@@ -146,7 +146,7 @@ async def token_limit(target: Target) -> None:
 
 @checks
 async def truncate(target: Target) -> None:
-    """A spoken item can be truncated within its audio; beyond its end, or where there is no such item, not."""
+    """A spoken item can be truncated within its audio; a truncation beyond its end or of an unknown item is refused."""
     async with opening(target) as session:
         await session.write("Say hello.")
         response = await session.respond()
@@ -164,7 +164,7 @@ async def truncate(target: Target) -> None:
 
 @checks
 async def function_call(target: Target) -> None:
-    """A required function is called; its output, given back, is answered."""
+    """A required function is called, and its output gets an answer."""
     place = {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]}
     tool = {"type": "function", "name": "get_weather", "description": "The weather in a city.", "parameters": place}
     async with opening(target) as session:

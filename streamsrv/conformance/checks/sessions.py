@@ -1,4 +1,4 @@
-"""The session object: what it holds and how `session.update` changes it."""
+"""Checks of the session object and of `session.update`."""
 
 from typing import Any
 
@@ -24,7 +24,7 @@ async def created(target: Target) -> None:
 
 @checks
 async def update_changes_given_fields_only(target: Target) -> None:
-    """session.update changes the fields that it gives, and no others."""
+    """session.update changes only the fields that it contains."""
     async with opening(target) as session:
         before = session.events[0]["session"]
         after = await session.update(instructions="Answer in one word.")
@@ -53,13 +53,13 @@ async def turn_detection_can_be_turned_off(target: Target) -> None:
 
 @checks
 async def formats_are_echoed(target: Target) -> None:
-    """The audio formats audio/pcmu and audio/pcma are taken in both directions and echoed."""
+    """The audio formats audio/pcmu and audio/pcma are accepted in both directions and echoed."""
     async with opening(target) as session:
         for name in ("audio/pcmu", "audio/pcma"):
             both: dict[str, Any] = {"input": {"format": {"type": name}}, "output": {"format": {"type": name}}}
             audio = (await session.update(audio=both))["audio"]
             held = (audio["input"]["format"]["type"], audio["output"]["format"]["type"])
-            require(held == (name, name), f"After asking for {name} the formats are {held}.")
+            require(held == (name, name), f"After the update to {name} the formats are {held}.")
 
 
 async def _is_refused(session: Session, param: str, **fields: Any) -> None:
@@ -83,16 +83,16 @@ async def wrong_values_are_refused(target: Target) -> None:
 
 
 @checks
-async def unknown_fields_are_not_swallowed(target: Target) -> None:
-    """A field that does not exist is an error that names it, such as a misspelt or a beta name."""
+async def unknown_fields_are_refused(target: Target) -> None:
+    """An unknown field, such as a misspelt or a beta name, is an error that names it."""
     async with opening(target) as session:
         await _is_refused(session, "instruction", instruction="Be brief.")
         await _is_refused(session, "input_audio_format", input_audio_format="g711_ulaw")
 
 
 @checks
-async def a_rate_that_is_not_served_is_refused(target: Target) -> None:
-    """A sample rate that the server does not use is an error; it is not ignored."""
+async def unsupported_rates_are_refused(target: Target) -> None:
+    """A sample rate that the server does not support is an error; it is not ignored."""
     async with opening(target) as session:
         await _is_refused(session, "rate", audio={"input": {"format": {"type": "audio/pcm", "rate": 8000}}})
 

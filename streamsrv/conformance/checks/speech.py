@@ -1,4 +1,4 @@
-"""Speech: turn detection, transcription, interruption, with a recording of a person."""
+"""Checks of turn detection, transcription and interruption with a recording of a person."""
 
 import numpy as np
 
@@ -13,7 +13,7 @@ from streamsrv.conformance.violations import Inconclusive, require
 checks = Checks("speech")
 
 MIN_WORDS = 3
-"""Words of the recording that a transcript must have at least."""
+"""Fewest words of the recording that its transcript must contain."""
 _TRANSCRIPTION = {"model": "gpt-4o-mini-transcribe"}
 _COMPLETED = "conversation.item.input_audio_transcription.completed"
 _LONG = "Whatever you are asked: count from one to one hundred in words, without leaving any number out."
@@ -28,16 +28,16 @@ def _check_words(completed: Event) -> None:
 
 @checks
 async def a_detected_turn(target: Target) -> None:
-    """A spoken turn is detected, committed, transcribed and answered, with times that only grow."""
+    """A spoken turn is detected, committed, transcribed and answered; its times increase."""
     async with opening(target) as session:
         await session.update(audio={"input": {"transcription": _TRANSCRIPTION}})
         await session.append(spoken_question() + silence())
         started = await session.until("input_audio_buffer.speech_started")
         stopped = await session.until("input_audio_buffer.speech_stopped")
         begin_ms, end_ms = started["audio_start_ms"], stopped["audio_end_ms"]
-        require(0 <= begin_ms < end_ms, f"Speech is said to be from {begin_ms} to {end_ms} ms.")
+        require(0 <= begin_ms < end_ms, f"speech_started says {begin_ms} ms, speech_stopped {end_ms} ms.")
         length_ms = len(spoken_question() + silence()) // 48
-        require(end_ms <= length_ms, f"Speech is said to end at {end_ms} ms of {length_ms} ms that were sent.")
+        require(end_ms <= length_ms, f"speech_stopped says {end_ms} ms, but only {length_ms} ms were sent.")
         committed = await session.until("input_audio_buffer.committed")
         require(committed["item_id"] == started["item_id"], "committed names another item than speech_started.")
         response = (await session.until("response.done"))["response"]
@@ -49,7 +49,7 @@ async def a_detected_turn(target: Target) -> None:
 
 @checks
 async def a_manual_commit(target: Target) -> None:
-    """Without turn detection a commit makes an item, which is transcribed and not answered by itself."""
+    """Without turn detection a commit makes an item that is transcribed and gets no automatic answer."""
     async with opening(target) as session:
         await session.update(audio={"input": {"turn_detection": None, "transcription": _TRANSCRIPTION}})
         await session.append(spoken_question())
@@ -65,7 +65,7 @@ async def a_manual_commit(target: Target) -> None:
 
 @checks
 async def one_long_append(target: Target) -> None:
-    """Speech in one long append is detected as it is in many short ones."""
+    """Speech is detected at the same time in one long append as in many short ones."""
     times: list[tuple[int, int]] = []
     for in_one_piece in (False, True):
         async with opening(target) as session:
@@ -79,12 +79,12 @@ async def one_long_append(target: Target) -> None:
             stopped = await session.until("input_audio_buffer.speech_stopped")
             times.append((started["audio_start_ms"], stopped["audio_end_ms"]))
     differences = [abs(one - other) for one, other in zip(*times, strict=True)]
-    require(max(differences) <= 100, f"In pieces speech was at {times[0]} ms, in one append at {times[1]} ms.")
+    require(max(differences) <= 100, f"In short appends speech was at {times[0]} ms, in one append at {times[1]} ms.")
 
 
 @checks
 async def telephone_audio(target: Target) -> None:
-    """G.711 at 8 kHz is understood, and the answer comes as G.711."""
+    """G.711 at 8 kHz is transcribed, and the answer is G.711."""
     async with opening(target) as session:
         ulaw = {"type": "audio/pcmu"}
         both = {"input": {"format": ulaw, "transcription": _TRANSCRIPTION}, "output": {"format": ulaw}}
@@ -105,7 +105,7 @@ async def silence_is_not_a_turn(target: Target) -> None:
     async with opening(target) as session:
         await session.append(silence(3000))
         await session.update(instructions="A mark in the stream of events.")
-        require(not session.all("input_audio_buffer.speech_started"), "Silence was taken for speech.")
+        require(not session.all("input_audio_buffer.speech_started"), "Silence was detected as speech.")
 
 
 @checks
@@ -128,7 +128,7 @@ async def interruption(target: Target) -> None:
 
 @checks
 async def clear(target: Target) -> None:
-    """A cleared buffer holds nothing that could be committed."""
+    """A commit after input_audio_buffer.clear is refused, because the buffer is empty."""
     async with opening(target) as session:
         await session.update(audio={"input": {"turn_detection": None}})
         await session.append(spoken_question())
@@ -139,7 +139,7 @@ async def clear(target: Target) -> None:
 
 @checks
 async def transcription_session(target: Target) -> None:
-    """A transcription session transcribes detected turns and answers nothing."""
+    """A transcription session transcribes detected turns and gives no answers."""
     async with opening(target, intent="transcription") as session:
         given = {"type": "transcription", "audio": {"input": {"transcription": _TRANSCRIPTION}}}
         await session.send("session.update", session=given)
