@@ -72,8 +72,11 @@ class Load:
         self.queue_age_s += share * (queue_age_s - self.queue_age_s)
 
     def has_room(self, sessions: int) -> bool:
-        """Whether one more session, as busy as the mean of the others, would not slow them."""
-        return sessions == 0 or self._excess(sessions) <= 1
+        """Whether one more session, as busy as the mean of the others, would not slow them.
+
+        A session for each core always finds room: from fewer, what the next one needs cannot be told.
+        """
+        return sessions < self._cores or self._excess(sessions) <= 1
 
     def is_measuring(self, sessions: int) -> bool:
         """Whether no measure exceeds its limit yet, and some sessions are too new to be measured."""

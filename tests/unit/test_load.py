@@ -63,8 +63,9 @@ def test_a_few_answers_of_short_sessions_refuse_nobody():
             assert load.has_room(1)
 
 
-def test_the_first_session_always_finds_room():
-    assert after(busy=1.0, model_busy=1.0, lag_s=5, queue_age_s=5).has_room(0)
+@pytest.mark.parametrize("sessions", [0, 1])
+def test_a_session_for_each_core_always_finds_room(sessions: int):
+    assert after(busy=1.0, model_busy=1.0, lag_s=5, queue_age_s=5).has_room(sessions)
 
 
 def test_work_that_waits_leaves_no_room():
