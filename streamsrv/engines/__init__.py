@@ -1,1 +1,1 @@
-"""The models: one package for each kind, the catalogue of them all, their weights and how they are loaded."""
+"""The models: a package for each kind, and the catalogue, weights and loading of all."""

@@ -1,4 +1,4 @@
-"""Stand-ins for stages that the operator turned off (`--recognizer none`)."""
+"""Stands in for stages that the operator turned off (`--recognizer none`)."""
 
 from collections.abc import AsyncGenerator
 
@@ -8,7 +8,7 @@ from streamsrv.engines.tts.base import SpeechChunk, SpeechOptions
 from streamsrv.errors import Unavailable
 
 ABSENT = "none"
-"""The name of a stage that is not there, in the settings too."""
+"""The name of a stage that is turned off, also in the settings."""
 
 
 class AbsentRecognizer:
@@ -35,8 +35,8 @@ class AbsentSynthesizer:
     min_speed, max_speed = 0.25, 4.0
 
     async def stream(self, text: str, options: SpeechOptions) -> AsyncGenerator[SpeechChunk, None]:
-        raise Unavailable("This server has no voice.")
-        yield SpeechChunk  # makes this a generator, as the protocol wants
+        raise Unavailable("This server has no speech synthesiser.")
+        yield SpeechChunk  # makes this a generator, as the protocol requires
 
     async def warm_up(self) -> None: ...
 

@@ -1,4 +1,4 @@
-"""Turns every exception of an engine into an `EngineError`."""
+"""Turns the exceptions of engines into `EngineError`."""
 
 import asyncio
 import logging
@@ -12,11 +12,11 @@ logger = logging.getLogger(__name__)
 
 @contextmanager
 def engine_call(stage: str) -> Generator[None]:
-    """Call an engine in this block: it raises `EngineError`, or the cancellation of the task that runs it.
+    """Call an engine inside this block, which raises only `EngineError`, or `CancelledError` if its task is cancelled.
 
-    `EngineError` passes. Any other exception is a fault of the engine: it is logged with its traceback and becomes
-    `Unavailable`, and so does the cancellation of something the engine itself waits for. `stage` names the engine in
-    both, such as "speech recogniser".
+    An `EngineError` passes unchanged. Any other exception is a fault of the engine: it is logged with its traceback and
+    becomes `Unavailable`. So does the cancellation of a future that the engine awaits. `stage` names the engine in the
+    log and in the error, such as "speech recogniser".
     """
     try:
         yield

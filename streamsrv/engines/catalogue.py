@@ -1,4 +1,4 @@
-"""The catalogue: every model by name, with its engine, options, weights and where they come from."""
+"""Reads the catalogue: every model by name, with its engine, options, weights and their sources."""
 
 import tomllib
 from collections.abc import Iterable, Iterator, Mapping
@@ -18,7 +18,7 @@ PACKAGES: Mapping[Kind, str] = {
     "vad": "streamsrv.engines.vad",
     "turn": "streamsrv.engines.turn",
 }
-"""Where the engine modules of each kind live."""
+"""The package with the engine modules of each kind."""
 
 DEFAULT_MODELS: Mapping[Kind, str] = {
     "vad": "silero",
@@ -26,13 +26,13 @@ DEFAULT_MODELS: Mapping[Kind, str] = {
     "chat": "smollm2-135m",
     "synthesizer": "hibari",
 }
-"""What runs when nothing is configured: small, English, without a key."""
+"""The models that run when nothing is configured: small, English, without an API key."""
 
 OPTIONAL_MODELS: Mapping[Kind, str] = {"turn": "smart-turn"}
-"""What runs beside them where its weights are; a server starts without it."""
+"""The models that also run if their weights are there; a server starts without them."""
 
 FileName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
-"""Safe as the name of a file or folder on every system."""
+"""A name that is safe for a file or folder on every system."""
 
 
 class CatalogueError(ValueError):
@@ -45,7 +45,7 @@ class Source:
 
     `package`: file `path` inside the installed Python package `name`. `wheel`: file `path` inside the wheel of the
     requirement `name` (`moonshine-voice==0.0.73`), fetched by the user's own pip and never installed. `hub`: file
-    `path` of the repository `name` at `revision` on a model hub. (The user's model folder is always tried first.)
+    `path` of the repository `name` at `revision` on a model hub. The user's model folder is always tried first.
     """
 
     __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
@@ -58,7 +58,7 @@ class Source:
 
 @dataclass(frozen=True, slots=True)
 class WeightFile:
-    """One file a model needs: `name` is how the engine asks for it; size in bytes; both size and sha256 are checked."""
+    """One file that a model needs. The engine finds it by `name`. `size` (bytes) and `sha256` are checked."""
 
     __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
 
@@ -77,18 +77,18 @@ class ModelEntry:
     name: FileName
     kind: Kind
     engine: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
-    """The module in the package of its kind: `moonshine` is `streamsrv.engines.asr.moonshine`."""
+    """The engine's module in the package of its kind: `moonshine` is `streamsrv.engines.asr.moonshine`."""
     description: str = ""
     licence: str = ""
     options: Mapping[str, Any] = field(default_factory=dict[str, Any])
-    """Keyword options of the engine, as its module documents them."""
+    """Keyword options of the engine, documented in its module."""
     weights: tuple[WeightFile, ...] = ()
     requires: tuple[str, ...] = ()
-    """Python modules that must be importable."""
+    """Python modules that the engine needs."""
     extra: str = ""
-    """The extra of this package that installs them."""
+    """The extra of this package that installs the modules in `requires`."""
     key_variable: str = ""
-    """Environment variable with the API key, for a remote model."""
+    """Environment variable with the API key of a remote model."""
 
 
 class Catalogue(Mapping[str, ModelEntry]):
@@ -107,11 +107,11 @@ class Catalogue(Mapping[str, ModelEntry]):
         return len(self._entries)
 
     def entries(self, kind: Kind | None = None) -> list[ModelEntry]:
-        """The models of one kind, or all of them."""
+        """Return the models of one kind, or all models."""
         return [entry for entry in self._entries.values() if kind in (None, entry.kind)]
 
     def find(self, name: str, kind: Kind | None = None) -> ModelEntry:
-        """The model called `name`, which must be of `kind` when that is given; raises `CatalogueError`."""
+        """Return the model called `name`, of `kind` if given; raises `CatalogueError`."""
         known = self.entries(kind)
         for entry in known:
             if entry.name == name:
@@ -122,14 +122,14 @@ class Catalogue(Mapping[str, ModelEntry]):
 _TABLES = TypeAdapter(list[dict[str, Any]])
 _ENTRY = TypeAdapter(ModelEntry)
 _TYPE_AT_DEPTH = {1: ModelEntry, 3: WeightFile, 5: Source}
-"""Which type has the field that an error's location names: `kind`, `weights.0.size`, `weights.0.sources.0.path`."""
+"""The type that has the field of an error, by the length of the error's location (`weights.0.size` has three parts)."""
 
 
 def load_catalogue(extra: Path | None = None) -> Catalogue:
-    """Read the models of this package and then the `[[model]]` tables of the file `extra`.
+    """Read the models of this package, and then the `[[model]]` tables of the file `extra`.
 
-    A table with a new name adds a model. A table with a known name changes only the fields it states; its options are
-    merged with the known ones unless it names another engine. Raises `CatalogueError`.
+    A table with a new name adds a model. A table with a known name changes only the fields it has, and its options are
+    merged with the known ones; with another engine, it replaces the model. Raises `CatalogueError`.
     """
     shipped = files("streamsrv.engines").joinpath("catalogue.toml")
     tables = _read_tables(shipped.read_text(encoding="utf-8"), "the catalogue of this package")

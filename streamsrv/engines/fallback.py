@@ -1,4 +1,4 @@
-"""Several chat models behind one: when the first cannot answer, the next does."""
+"""Combines several chat models into one: if the first cannot answer, the next does."""
 
 import asyncio
 import contextlib
@@ -28,11 +28,11 @@ logger = logging.getLogger(__name__)
 class FallbackChatModel:
     """`llm.base.ChatModel` over `models`, in order of preference.
 
-    A model that fails before it has said anything is followed by the next one; after that its error passes through, as
-    no second voice may take over in the middle of a sentence. `AnsweredBy` tells when another model answers than the
-    first, and why. A request that the first model has `Rejected` is the caller's to mend: no other model is asked. The
-    log has a warning for each failure. A model that was `Unavailable` is tried last for `rest_s` seconds, so that not
-    every answer waits for its timeout; `clock` gives seconds.
+    If a model fails before its first text or tool call, the next model answers. After that its error is raised, because
+    another model must not take over in the middle of a sentence. `AnsweredBy` names the model if it is not the first,
+    and gives the reason. If the first model raises `Rejected`, the caller must change the request, and no other model
+    is asked. Each failure is logged as a warning. A model that was `Unavailable` is tried last for `rest_s` seconds, so
+    that not every answer waits for its timeout. `clock` returns seconds.
     """
 
     def __init__(
@@ -47,7 +47,7 @@ class FallbackChatModel:
 
     @property
     def occupancy(self) -> Occupancy | None:
-        """That of the first local model."""
+        """The occupancy of the first local model; None if there is none."""
         return next((model.occupancy for model in self._models if model.occupancy is not None), None)
 
     async def stream(
@@ -55,7 +55,7 @@ class FallbackChatModel:
     ) -> AsyncGenerator[Delta, None]:
         """Answer with the first model that can.
 
-        If none can, the error is of the kind that the first model's was, with what each of them said.
+        If no model can answer, the error is `Overloaded` or `Unavailable`, as for the first model, with all messages.
         """
         errors: dict[int, EngineError] = {}
         for position in self._order():
@@ -81,7 +81,7 @@ class FallbackChatModel:
         raise _summary(errors)
 
     async def warm_up(self, messages: Sequence[Message] = ()) -> None:
-        """Warm all models up at once; raises only if none of them can answer."""
+        """Warm up all models at the same time; raises only if all of them fail."""
         results = await asyncio.gather(*(model.warm_up(messages) for model in self._models), return_exceptions=True)
         errors: dict[int, EngineError] = {}
         for position, error in enumerate(results):
@@ -114,7 +114,7 @@ class FallbackChatModel:
 
 
 def _summary(errors: Mapping[int, EngineError]) -> EngineError:
-    """One error for all, by position of the model."""
+    """Combine the errors of the models, by position, into one."""
     if len(errors) == 1:
         return next(iter(errors.values()))
     in_order = [errors[position] for position in sorted(errors)]

@@ -1,4 +1,4 @@
-"""The loaded models that all sessions share."""
+"""Holds the loaded models that all sessions share."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -14,7 +14,10 @@ from streamsrv.inference.scheduler import Scheduler
 
 @dataclass(frozen=True, slots=True)
 class Engines:
-    """Loaded once in a process. `voice_activity` is a scheduler of its own, so that no decode delays a frame."""
+    """The models and schedulers of one process.
+
+    `scheduler` runs recognition and synthesis; `voice_activity` is separate, so that a decode never delays a frame.
+    """
 
     vad: Vad
     recognizer: Recognizer
@@ -23,22 +26,22 @@ class Engines:
     scheduler: Scheduler
     voice_activity: Scheduler
     chat_by_name: Mapping[str, ChatModel]
-    """Chat models that a client may ask for by their catalogue name."""
+    """Chat models that a client may choose, by catalogue name."""
     turn: TurnModel | None = None
-    """Tells from the sound of a pause whether the speaker is done."""
+    """Predicts from the sound of the speech whether the speaker is done; None: not used."""
 
     def chat_model(self, name: str) -> ChatModel:
-        """The model of that name; the default one for names that are not ours (such as `gpt-realtime`)."""
+        """Return the chat model of that name, or the default one for an unknown name (such as `gpt-realtime`)."""
         return self.chat_by_name.get(name, self.chat)
 
     @property
     def occupancies(self) -> list[Occupancy]:
-        """Those of the local language models, each once, always in the same order."""
+        """The occupancies of the local language models, each once, always in the same order."""
         found = (chat.occupancy for chat in (self.chat, *self.chat_by_name.values()))
         return list({id(occupancy): occupancy for occupancy in found if occupancy is not None}.values())
 
     async def aclose(self) -> None:
-        """Free the models; no session may be running."""
+        """Free the models. Call it when no session runs."""
         for engine in {
             id(e): e for e in (self.recognizer, self.chat, self.synthesizer, *self.chat_by_name.values())
         }.values():

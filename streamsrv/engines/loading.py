@@ -1,4 +1,4 @@
-"""Turns a catalogue entry into a loaded engine; no engine module is imported before it is chosen."""
+"""Loads the engine of a catalogue entry. Engine modules are imported only when they are needed."""
 
 import logging
 import os
@@ -17,54 +17,55 @@ from streamsrv.inference.scheduler import Scheduler
 logger = logging.getLogger(__name__)
 
 Report = Callable[[str], None]
-"""Takes one line about the progress of loading."""
+"""Called with one line about the progress of loading."""
 
 PART_OPTIONS: Mapping[str, tuple[str, ...]] = {"two_speed": ("fast", "accurate")}
-"""Options of engines that name other models of the same kind, of which a model with this engine is made."""
+"""By engine, the options that name other models of the same kind that the engine combines."""
 
 
 def _no_parts(name: str) -> Any:
-    raise Unavailable(f"{name} cannot be loaded: this engine is loaded without a catalogue")
+    raise Unavailable(f"{name} cannot be loaded, because this engine was loaded without a catalogue")
 
 
 @dataclass(frozen=True, slots=True)
 class LoadContext:
-    """What an engine module's `load(entry, context)` may use."""
+    """What an engine module gets as `context` of its `load(entry, context)`."""
 
     scheduler: Scheduler
     """Runs the engine's blocking calls."""
     files: Mapping[str, Path]
-    """The entry's weight files by name: present and verified."""
+    """The entry's weight files by name, all present and verified."""
     api_key: str | None = None
+    """The value of the entry's `key_variable`, for a remote model."""
     report: Report = logger.info
-    """Tells the user what takes long."""
+    """Tells the user about steps that take long."""
     load_part: Callable[[str], Any] = _no_parts
     """Loads another model of the catalogue, of the same kind, by name; see `PART_OPTIONS`."""
 
 
 def load_engine(entry: ModelEntry, context: LoadContext) -> Any:
-    """Import the entry's engine module and load the model; blocks, so call it on a worker thread.
+    """Import the entry's engine module and load the model. Blocks: call it on a worker thread.
 
-    Returns what the module's `load` returns: a `Recognizer`, `ChatModel`, `Synthesizer` or `Vad`.
-    Raises `EngineError`, or `ImportError` when an extra is not installed.
+    Returns a `Recognizer`, `ChatModel`, `Synthesizer`, `Vad` or `TurnModel`, by the entry's kind.
+    Raises `EngineError`, or `ImportError` if an extra is not installed.
     """
     module = import_module(f"{PACKAGES[entry.kind]}.{entry.engine}")
     return module.load(entry, context)
 
 
 def with_parts(entry: ModelEntry, catalogue: Catalogue) -> list[ModelEntry]:
-    """The entry and the models it is made of; raises `CatalogueError` for a part that is not there."""
+    """Return the entry and the models that it combines; raises `CatalogueError` if one is not in the catalogue."""
     options = [entry.options[option] for option in PART_OPTIONS.get(entry.engine, ()) if option in entry.options]
     return [entry, *(catalogue.find(name, entry.kind) for name in options)]
 
 
 def all_needs(entry: ModelEntry, catalogue: Catalogue, store: ModelStore) -> list[Need]:
-    """What the entry and its parts lack; raises `CatalogueError` for a part that is not there."""
+    """Return what the entry and its parts lack; raises `CatalogueError` if a part is not in the catalogue."""
     return [need for part in with_parts(entry, catalogue) for need in needs(part, store)]
 
 
 class EngineLoader:
-    """Loads entries of a catalogue, with what they need: weights, keys, other entries. Blocks."""
+    """Loads entries of a catalogue with their weights, API keys and parts. All methods block."""
 
     def __init__(
         self, catalogue: Catalogue, store: ModelStore, scheduler: Scheduler, report: Report = logger.info
@@ -75,11 +76,11 @@ class EngineLoader:
         self._report = report
 
     def needs(self, entry: ModelEntry) -> list[Need]:
-        """What the entry and its parts lack; raises `CatalogueError`."""
+        """Return what the entry and its parts lack; raises `CatalogueError`."""
         return all_needs(entry, self.catalogue, self._store)
 
     def load(self, entry: ModelEntry) -> Any:
-        """Load a model, which need not be in the catalogue; raises `Unavailable` with what is missing."""
+        """Load a model, which may be one outside the catalogue; raises `Unavailable` with what is missing."""
         if lacking := self.needs(entry):
             raise Unavailable(f"{entry.name} cannot be loaded: {'; '.join(map(str, lacking))}")
         key = os.environ.get(entry.key_variable) if entry.key_variable else None

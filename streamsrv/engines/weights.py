@@ -1,4 +1,4 @@
-"""Weight files on disk: found without network, fetched from their sources, checked before an engine sees them."""
+"""Finds, fetches and verifies weight files in the model folder."""
 
 import fcntl
 import hashlib
@@ -20,11 +20,11 @@ from streamsrv.errors import Unavailable
 logger = logging.getLogger(__name__)
 
 Progress = Callable[[str, int, int], None]
-"""Takes a file's name, the bytes held so far and its size, while a file comes from a hub."""
+"""Called with a file's name, the bytes held so far and its size, during a download from a hub."""
 
 
 class MissingWeights(Unavailable):
-    """Weight files are not in the model folder, or are not the right ones."""
+    """Weight files are missing from the model folder, or are wrong."""
 
     def __init__(self, entry: ModelEntry, files: Sequence[WeightFile]) -> None:
         names = ", ".join(file.name for file in files)
@@ -34,11 +34,11 @@ class MissingWeights(Unavailable):
 
 
 class FetchFailed(Unavailable):
-    """No source gave a weight file; the message lists each source and why it failed."""
+    """No source provided a weight file; the message lists why each source failed."""
 
 
 def default_model_folder() -> Path:
-    """`STREAMSRV_MODEL_FOLDER`, or `models` in the user's data folder."""
+    """Return `STREAMSRV_MODEL_FOLDER`, or `models` in the user's data folder."""
     chosen = os.environ.get("STREAMSRV_MODEL_FOLDER")
     return Path(chosen).expanduser() if chosen else user_data_path("streamsrv") / "models"
 
@@ -50,25 +50,25 @@ class ModelStore:
         self.folder = folder or default_model_folder()
 
     def missing(self, entry: ModelEntry) -> list[WeightFile]:
-        """The entry's weight files that are not there or not right. Reads no network; hashes only unknown files."""
+        """Return the entry's weight files that are missing or wrong. Uses no network; hashes only unknown files."""
         return [file for file in entry.weights if not is_verified(self.folder / entry.name / file.name, file)]
 
     def locate(self, entry: ModelEntry) -> dict[str, Path]:
-        """The entry's weight files by name, all verified. Uses no network; raises `MissingWeights`."""
+        """Return the entry's weight files by name, all verified. Uses no network; raises `MissingWeights`."""
         if missing := self.missing(entry):
             raise MissingWeights(entry, missing)
         return {file.name: self.folder / entry.name / file.name for file in entry.weights}
 
     def fetch(self, entry: ModelEntry, progress: Progress | None = None) -> dict[str, Path]:
-        """Like `locate`, but get what is missing from its sources first. Blocks; raises `FetchFailed`."""
+        """Get missing files from their sources, then return all as `locate` does. Blocks; raises `FetchFailed`."""
         return fetch_files(entry.weights, self.folder / entry.name, progress)
 
 
 def fetch_files(files: Sequence[WeightFile], folder: Path, progress: Progress | None = None) -> dict[str, Path]:
-    """Get the files that `folder` lacks from their sources, in order; returns all of them by name.
+    """Get the files that `folder` lacks from their sources, in order; return all files by name.
 
-    Without `progress` nothing is shown. Several processes may fetch into one folder: one works, the others wait for it.
-    Raises `FetchFailed`; what was fetched before stays.
+    Shows nothing without `progress`. If several processes fetch into one folder, one works and the others wait for it.
+    Raises `FetchFailed`, and keeps the files that were fetched before.
     """
     paths = {file.name: folder / file.name for file in files}
     if all(is_verified(paths[file.name], file) for file in files):
@@ -79,14 +79,14 @@ def fetch_files(files: Sequence[WeightFile], folder: Path, progress: Progress | 
                 if not is_verified(paths[file.name], file):
                     _fetch_file(file, folder, wheels, progress)
     except OSError as error:
-        raise FetchFailed(f"{folder} cannot be used: {error}; STREAMSRV_MODEL_FOLDER chooses another place") from error
+        raise FetchFailed(f"{folder} cannot be used: {error}; set STREAMSRV_MODEL_FOLDER to another folder") from error
     return paths
 
 
 def is_verified(path: Path, file: WeightFile) -> bool:
     """Whether `path` has the size and sha256 of `file`.
 
-    A hash is computed once: the result is kept beside the file and holds while its size and time stay the same.
+    Computes the hash once, and keeps the result beside the file; it is valid as long as size and time are unchanged.
     """
     try:
         if path.stat().st_size != file.size:
@@ -127,7 +127,7 @@ def _sha256(path: Path) -> str:
 
 @contextmanager
 def _locked(folder: Path) -> Generator[None]:
-    """Hold the folder's lock; the system lets go of it when the process dies."""
+    """Hold the folder's lock, which the system releases if the process dies."""
     folder.mkdir(parents=True, exist_ok=True)
     with (folder / ".lock").open("a") as lock:
         try:
@@ -178,7 +178,7 @@ def _report(progress: Progress | None, file: WeightFile, held: int) -> None:
 
 
 def _difference(path: Path, file: WeightFile) -> str:
-    """How the file at `path` differs from what is expected; empty if it does not."""
+    """Return how the file at `path` differs from `file`; empty if it does not."""
     size = path.stat().st_size
     if size != file.size:
         return f"{file.name} has {size} bytes, expected {file.size}"

@@ -21,7 +21,7 @@ START_CPU_S = 0.03
 EVIDENCE_S = 1.0
 """Seconds of one session's measurement that weigh as much as the assumption `SESSION_CORES`."""
 MODEL_EVIDENCE_S = 10.0
-"""Seconds of one session's measurement from which the load of the language model is known: it works in bursts."""
+"""`EVIDENCE_S` for the share of the language model: longer, because the model works in bursts."""
 MIN_RELIEF_S = 1.0
 """Shortest time after which a refused client is told to try again."""
 MAX_RELIEF_S = 5.0

@@ -222,7 +222,7 @@ async def test_a_final_that_finds_no_place_is_an_error(decoder):
 
 
 async def test_a_stream_that_falls_too_far_behind_fails(recognizer, decoder, monkeypatch):
-    monkeypatch.setattr(incremental, "BACKLOG_MS", 20_000)
+    monkeypatch.setattr(incremental, "MAX_BACKLOG_MS", 20_000)
     decoder.gate.clear()
     async with open_stream(recognizer) as stream:
         for _ in range(21):

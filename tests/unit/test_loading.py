@@ -99,5 +99,5 @@ def test_parts_are_loaded_with_their_own_files_and_keys(store, scheduler, monkey
 
 
 def test_without_a_catalogue_there_are_no_parts(scheduler):
-    with pytest.raises(Unavailable, match="small cannot be loaded: this engine is loaded without a catalogue"):
+    with pytest.raises(Unavailable, match="small cannot be loaded, because this engine was loaded without a catalogue"):
         load_engine(PAIR, LoadContext(scheduler, {}))

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streamsrv.engines.asr.window import Excerpt, RecognitionWindow, Span, WindowLimits
+from streamsrv.engines.asr.window import RecognitionWindow, Span, WindowLimits, WindowSnapshot
 
 LIMITS = WindowLimits()
 FRAME_MS = 32
@@ -27,10 +27,10 @@ def silence(ms: int) -> tuple[bool, int]:
     return False, ms
 
 
-def decode(window: RecognitionWindow) -> Excerpt:
-    excerpt = window.take()
-    window.accept(excerpt)
-    return excerpt
+def decode(window: RecognitionWindow) -> WindowSnapshot:
+    snapshot = window.take()
+    window.accept(snapshot)
+    return snapshot
 
 
 @pytest.fixture
@@ -94,7 +94,7 @@ def test_a_pause_makes_a_decode_due_at_once(window):
     assert not window.due
     push(window, silence(32))
     assert window.due
-    assert window.take().complete
+    assert window.take().ends_in_pause
 
 
 def test_after_the_decode_in_a_pause_nothing_is_left_to_do(window):
@@ -107,8 +107,8 @@ def test_after_the_decode_in_a_pause_nothing_is_left_to_do(window):
 
 def test_a_decode_taken_before_the_pause_is_repeated_in_it_but_would_do(window):
     push(window, speech(1024))
-    excerpt = decode(window)
-    assert not excerpt.complete
+    snapshot = decode(window)
+    assert not snapshot.ends_in_pause
     assert window.settled
     push(window, silence(96))
     assert window.due
@@ -137,10 +137,10 @@ def test_spans_are_where_speech_was_in_the_stream(window):
 
 def test_new_speech_is_not_settled(window):
     push(window, speech(1000), silence(96))
-    excerpt = decode(window)
+    snapshot = decode(window)
     push(window, speech(32))
     assert not window.settled
-    assert not window.would_settle(excerpt)
+    assert not window.would_settle(snapshot)
 
 
 def test_a_long_window_is_final_at_a_pause(window):
@@ -179,14 +179,14 @@ def test_speech_without_a_pause_is_cut_where_it_is_quietest(window):
     push(window, speech(8000))
     push(window, speech(320), loudness=10)
     push(window, speech(4000))
-    excerpt = decode(window)
-    assert excerpt.is_head
-    assert not window.would_settle(excerpt)
-    assert 8000 <= len(excerpt.samples) / 16 <= 8320
+    snapshot = decode(window)
+    assert snapshot.is_head
+    assert not window.would_settle(snapshot)
+    assert 8000 <= len(snapshot.samples) / 16 <= 8320
     assert window.is_final
     (head,), (tail,) = window.drop(), window.spans()
     assert (head.start_ms, tail.end_ms) == (0, 12_320)
-    assert head.end_ms == tail.start_ms == len(excerpt.samples) // 16
+    assert head.end_ms == tail.start_ms == len(snapshot.samples) // 16
 
 
 def test_the_tail_of_a_cut_counts_as_new_speech(window):
@@ -197,7 +197,7 @@ def test_the_tail_of_a_cut_counts_as_new_speech(window):
     assert not window.settled
 
 
-def test_a_decoder_with_short_windows_gets_short_excerpts():
+def test_a_decoder_with_short_windows_gets_short_snapshots():
     window = RecognitionWindow(LIMITS.within(5000))
     push(window, speech(7000))
     assert len(window.take().samples) <= 5000 * 16
@@ -225,7 +225,7 @@ def test_all_speech_is_decoded_once_in_order_and_memory_is_bounded(stretches):
     """Speech is numbered by frame; the parts that were dropped, and the rest, hold all of it in order."""
     window = RecognitionWindow(LIMITS)
     heard: list[int] = []
-    excerpt = window.take()
+    snapshot = window.take()
     frame = 0
     for speech, ms in stretches:
         for _ in range(ms // FRAME_MS):
@@ -233,20 +233,20 @@ def test_all_speech_is_decoded_once_in_order_and_memory_is_bounded(stretches):
             window.push(np.full(FRAME_MS * 16, frame if speech else 0, np.int16), speech=speech)
             while window.due or window.is_final:
                 if window.due:
-                    excerpt = decode(window)
-                    assert len(excerpt.samples) <= LIMITS.longest_ms * 16
+                    snapshot = decode(window)
+                    assert len(snapshot.samples) <= LIMITS.max_ms * 16
                 if window.is_final:
-                    heard += loud(excerpt)
+                    heard += loud(snapshot)
                     window.drop()
-            assert window.length_ms <= LIMITS.longest_ms
+            assert window.length_ms <= LIMITS.max_ms
     heard += loud(window.take())
     assert sorted(set(heard)) == list(range(1, frame + 1))
     assert heard == sorted(heard)
     assert len(heard) == frame * FRAME_MS * 16
 
 
-def loud(excerpt: Excerpt) -> list[int]:
-    return excerpt.samples[excerpt.samples > 0].tolist()
+def loud(snapshot: WindowSnapshot) -> list[int]:
+    return snapshot.samples[snapshot.samples > 0].tolist()
 
 
 @pytest.mark.parametrize(
@@ -260,6 +260,6 @@ def loud(excerpt: Excerpt) -> list[int]:
         ([speech(1600), silence(320), speech(1600), silence(320), speech(1600)], [1760, 3680]),
     ],
 )
-def test_an_excerpt_can_be_cut_in_its_pauses_into_parts_of_a_second_or_more(window, stretches, cuts_ms):
+def test_a_snapshot_can_be_cut_in_its_pauses_into_parts_of_a_second_or_more(window, stretches, cuts_ms):
     push(window, *stretches)
     assert [cut // 16 for cut in window.take().pauses] == cuts_ms

@@ -19,7 +19,7 @@ from streamsrv.engines.asr.two_speed import (
     MAX_ALIGNED_WORDS,
     MAX_ANSWER_S,
     MAX_DRIFT_WORDS,
-    TURN_SILENCE_MS,
+    MIN_TURN_SILENCE_MS,
     TwoSpeedRecognizer,
     TwoSpeedStream,
     continuation,
@@ -357,7 +357,7 @@ async def test_the_pace_is_measured_from_question_to_answer():
 
 async def test_an_accurate_one_that_is_too_slow_is_tried_again_after_some_pauses():
     pair = Pair(budget_ms=0)
-    pair.recognizer.pace.measured(1000, TURN_SILENCE_MS * 1.5)
+    pair.recognizer.pace.measured(1000, MIN_TURN_SILENCE_MS * 1.5)
     async with pair.open() as stream:
         accurate = pair.accurate.streams[0]
         speak(stream)

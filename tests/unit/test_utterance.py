@@ -21,9 +21,9 @@ def hear(utterance: Utterance, *frames: tuple[NDArray[np.int16], bool]) -> list[
             if transcript := utterance.push(pcm[start : start + 512], speech=speech):
                 transcripts.append(transcript)
             while utterance.window.due:
-                excerpt = utterance.window.take()
-                samples = excerpt.samples.astype(np.float32) / 32768
-                transcripts.append(utterance.accept(excerpt, decoder.decode(samples, RecognitionOptions())))
+                snapshot = utterance.window.take()
+                samples = snapshot.samples.astype(np.float32) / 32768
+                transcripts.append(utterance.accept(snapshot, decoder.decode(samples, RecognitionOptions())))
     return transcripts
 
 
@@ -93,9 +93,9 @@ def test_a_transcript_that_comes_when_speech_goes_on_again_does_not_say_so():
     utterance = Utterance()
     utterance.push(spoken(1), speech=True)
     utterance.push(silence(96), speech=False)
-    excerpt = utterance.window.take()
+    snapshot = utterance.window.take()
     utterance.push(spoken(2, 32), speech=True)
-    assert not utterance.accept(excerpt, Hypothesis("w1")).at_pause
+    assert not utterance.accept(snapshot, Hypothesis("w1")).at_pause
 
 
 def test_text_frozen_at_a_pause_and_the_final_transcript_cover_all_speech():

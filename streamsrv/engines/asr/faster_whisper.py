@@ -1,7 +1,7 @@
-"""Whisper and Distil-Whisper on CTranslate2 (faster-whisper, MIT), int8, padded to a few seconds instead of thirty.
+"""Whisper and Distil-Whisper on CTranslate2 (faster-whisper, MIT), int8, with less padding than Whisper's own.
 
 Models: Radford et al., "Robust Speech Recognition via Large-Scale Weak Supervision" (2022); Gandhi et al.,
-"Distil-Whisper" (2023). Any folder made by `ct2-transformers-converter`, or repository of such files, will do:
+"Distil-Whisper" (2023). Any folder made by `ct2-transformers-converter`, or a repository of such files, can be used:
 
     [[model]]
     name = "whisper-small"
@@ -33,18 +33,20 @@ from streamsrv.errors import Unavailable
 
 _FRAMES_PER_SECOND = 100
 _PADDING_S = 3
+"""Silence after the speech. With less, the decoder repeats itself."""
 _MIN_S = 10
-"""What the encoder gets at least, and the silence after the speech. With less, the decoder begins to repeat itself;
-with the usual 30 s it costs three times as much and hears no better."""
+"""Shortest audio given to the encoder. With less, the decoder repeats itself; Whisper's own window costs much more."""
 _MAX_TOKENS = 220
 _TOKENS_PER_SECOND = 20
+"""Most tokens per second of speech; more are a loop."""
 _ENGLISH_TOKENS_PER_SECOND = 10
-"""More is no speech but a loop."""
-_PROMPT_TOKENS = 100
-_NO_SPEECH = 0.6
-_UNSURE = -1.0
-"""A text is dropped when the model doubts that there is speech and finds its own words (mean log probability) unlikely:
-of noise it makes "Thank you.", "You", or sentences. The limits are OpenAI's."""
+"""Most tokens per second of English speech; more are a loop."""
+_MAX_PROMPT_TOKENS = 100
+# Whisper turns noise into "Thank you.", "You" or whole sentences. A text is dropped if both limits (OpenAI's) say so.
+_MAX_NO_SPEECH_PROBABILITY = 0.6
+"""Probability of no speech above which a text may be noise."""
+_MIN_LOG_PROBABILITY = -1.0
+"""Mean log probability of the words below which a text may be noise."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,18 +54,18 @@ class WhisperOptions:
     """Options of a catalogue entry with this engine."""
 
     folder: str = ""
-    """A CTranslate2 model on disk, for an entry without weights: its content is not verified."""
+    """Folder of a CTranslate2 model, for an entry without weights; its files are not verified."""
     language: str = ""
-    """ISO 639-1 code of all speech whose language the client does not tell; empty: detected in every window."""
+    """ISO 639-1 code of speech if the client gives no language; empty: detect it in every window."""
     beam_size: int = 1
     compute_type: str = "int8"
     device: str = "cpu"
     workers: int = os.cpu_count() or 2
-    """Windows decoded at the same time, each on one thread."""
+    """Windows decoded at once, each on one thread."""
 
 
 def load(entry: ModelEntry, context: LoadContext) -> IncrementalRecognizer:
-    """Load `config.json`, `tokenizer.json`, a vocabulary and `model.bin` (or its parts); options: `WhisperOptions`."""
+    """Load `config.json`, `tokenizer.json`, a vocabulary and `model.bin` (or its parts). Options: `WhisperOptions`."""
     try:
         options = WhisperOptions(**entry.options)
     except TypeError as error:
@@ -78,11 +80,11 @@ def load(entry: ModelEntry, context: LoadContext) -> IncrementalRecognizer:
 
 
 def open_model(files: Mapping[str, Path], options: WhisperOptions) -> Any:
-    """A `faster_whisper.WhisperModel` of these files, or of the folder in the options; uses no network."""
+    """Open a `faster_whisper.WhisperModel` from these files, or from the folder in the options. Uses no network."""
     folder = Path(options.folder).expanduser() if options.folder else files["config.json"].parent
     for name in ("config.json", "tokenizer.json"):
-        if not (folder / name).is_file():  # the library would look for it on a model hub
-            raise FileNotFoundError(f"there is no file {folder / name}")
+        if not (folder / name).is_file():  # else the library would look for it on a model hub
+            raise FileNotFoundError(f"no file {folder / name}")
     contents = None
     if parts := sorted(name for name in files if name.startswith("model.bin.part")):
         contents = {name: path.read_bytes() for name, path in files.items() if name not in parts}
@@ -99,12 +101,12 @@ def open_model(files: Mapping[str, Path], options: WhisperOptions) -> Any:
 
 
 _WHISPER_CODES = {"jv": "jw"}
-"""Where Whisper's code of a language is not that of ISO 639-1."""
+"""Whisper's codes of languages by ISO 639-1 code, where they differ."""
 _ISO_CODES = {whisper: iso for iso, whisper in _WHISPER_CODES.items()}
 
 
 class WhisperDecoder:
-    """Decodes windows of speech in the model's languages; thread-safe, as CTranslate2 is."""
+    """Decodes windows of speech in the model's languages. Thread-safe, as CTranslate2 is."""
 
     max_window_ms = 28_000
     takes_prompt = True
@@ -120,36 +122,36 @@ class WhisperDecoder:
         encoded = self._model.encode(self._features(samples))
         language = self._language(encoded, options)
         tokenizer = Tokenizer(self._model.hf_tokenizer, self._multilingual, task="transcribe", language=language)
-        before = tokenizer.encode(f" {options.prompt.strip()}")[:_PROMPT_TOKENS] if options.prompt else []
+        before = tokenizer.encode(f" {options.prompt.strip()}")[:_MAX_PROMPT_TOKENS] if options.prompt else []
         rate = _ENGLISH_TOKENS_PER_SECOND if language == "en" else _TOKENS_PER_SECOND
         limit = min(int(len(samples) / SPEECH_RATE_HZ * rate) + 8, _MAX_TOKENS)
         [result] = self._model.model.generate(
             encoded,
             [self._model.get_prompt(tokenizer, before, without_timestamps=True)],
             beam_size=self._options.beam_size,
-            max_length=2 * limit,  # it stops at half of this
+            max_length=2 * limit,  # CTranslate2 stops at half of this
             return_scores=True,
             return_no_speech_prob=True,
         )
         tokens: list[int] = result.sequences_ids[0]
         kept = cut_loop(tokens, ended=len(tokens) < limit)
         text = tokenizer.decode(kept).strip()
-        is_noise = result.no_speech_prob > _NO_SPEECH and result.scores[0] < _UNSURE
+        is_speech = result.no_speech_prob <= _MAX_NO_SPEECH_PROBABILITY or result.scores[0] >= _MIN_LOG_PROBABILITY
         is_text = any(character.isalnum() for character in text)
-        heard = text if is_text and not is_noise else ""
+        heard = text if is_text and is_speech else ""
         return Hypothesis(heard, language=_ISO_CODES.get(language, language), is_cut=kept != tokens)
 
     def _features(self, samples: NDArray[np.float32]) -> NDArray[np.float32]:
-        """The log-mel spectrogram, shape (mel bands, even number of frames)."""
+        """Return the log-mel spectrogram, shape (mel bands, even number of frames)."""
         if len(samples) < SPEECH_RATE_HZ // 10:
-            samples = np.pad(samples, (0, SPEECH_RATE_HZ // 10 - len(samples)))  # it mirrors the edges
+            samples = np.pad(samples, (0, SPEECH_RATE_HZ // 10 - len(samples)))  # the extractor mirrors the edges
         seconds = min(max(len(samples) / SPEECH_RATE_HZ + _PADDING_S, _MIN_S), 30)
         frames = int(seconds * _FRAMES_PER_SECOND) // 2 * 2
         features: NDArray[np.float32] = self._model.feature_extractor(samples)[:, :frames]
         return np.pad(features, ((0, 0), (0, frames - features.shape[1])))
 
     def _language(self, encoded: Any, options: RecognitionOptions) -> str:
-        """What the client says, if the model knows it, else what the configuration says, else what it sounds like."""
+        """Return the client's language if the model knows it, else the configured one, else the detected one."""
         for language in (options.language, self._options.language):
             if language and language in self.languages:
                 return _WHISPER_CODES.get(language, language)

@@ -1,4 +1,4 @@
-"""Streaming recognition with engines that decode whole windows (Moonshine, the Whisper family)."""
+"""Makes streaming recognisers from decoders of whole windows (Moonshine, the Whisper family)."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -13,33 +13,34 @@ from streamsrv.audio.rates import SPEECH_RATE_HZ
 from streamsrv.engines.asr.base import RecognitionOptions, Transcript
 from streamsrv.engines.asr.latest import LatestTranscript
 from streamsrv.engines.asr.utterance import Hypothesis, Utterance
-from streamsrv.engines.asr.window import Excerpt, WindowLimits
+from streamsrv.engines.asr.window import WindowLimits, WindowSnapshot
 from streamsrv.errors import EngineError, Overloaded, Unavailable
 from streamsrv.inference.scheduler import Priority, Scheduler
 from streamsrv.text.words import join_words
 
 __all__ = ["Hypothesis", "IncrementalRecognizer", "WindowDecoder"]
 
-BACKLOG_MS = 600_000
-"""Audio that may wait for a decoder that cannot keep up; a stream that holds more fails with `Overloaded`."""
+MAX_BACKLOG_MS = 600_000
+"""Audio that may wait for a decoder that cannot keep up. A stream with more fails with `Overloaded`."""
 
 
 class WindowDecoder(Protocol):
-    """A model that turns a short recording into text."""
+    """A model that recognises a short recording."""
 
     max_window_ms: int
-    """The longest audio it takes."""
+    """The longest audio that the decoder takes."""
     languages: frozenset[str]
-    """ISO 639-1 codes of the languages it knows; empty: every one."""
+    """ISO 639-1 codes of the languages that the decoder knows; empty: all languages."""
     takes_prompt: bool
+    """Whether the decoder uses `RecognitionOptions.prompt`."""
 
     def decode(self, samples: NDArray[np.float32], options: RecognitionOptions) -> Hypothesis:
-        """Recognise mono audio at 16 kHz, -1..1. Blocks; called on several worker threads at once."""
+        """Recognise mono audio at 16 kHz in -1..1. Blocks. Called on several worker threads at once."""
         ...
 
 
 class IncrementalRecognizer:
-    """A `Recognizer` over a `WindowDecoder`: partial results by LocalAgreement-2, decodes through the scheduler."""
+    """A `Recognizer` over a `WindowDecoder`, with partial results by LocalAgreement-2. Decodes run on the scheduler."""
 
     def __init__(
         self, decoder: WindowDecoder, scheduler: Scheduler, name: str, limits: WindowLimits | None = None
@@ -53,7 +54,7 @@ class IncrementalRecognizer:
         self._limits = (limits or WindowLimits()).within(decoder.max_window_ms)
 
     def open(self, options: RecognitionOptions) -> "IncrementalStream":
-        """Start an utterance; needs a running event loop."""
+        """Start an utterance. Needs a running event loop."""
         return IncrementalStream(self, Utterance(self._limits), options)
 
     async def warm_up(self) -> None:
@@ -61,12 +62,12 @@ class IncrementalRecognizer:
         await self.run(Priority.FINAL, self.decode_call(np.zeros(SPEECH_RATE_HZ, np.int16), RecognitionOptions()))
 
     async def aclose(self) -> None:
-        """Nothing is held but memory."""
+        """Do nothing: there is only memory to free."""
 
     def decode_call(
         self, samples: NDArray[np.int16], options: RecognitionOptions, pauses: tuple[int, ...] = ()
     ) -> "DecodeCall":
-        """A decode that the scheduler can run."""
+        """Make a decode that the scheduler can run."""
         return DecodeCall(self._decoder, samples, options, pauses)
 
     async def run(self, priority: Priority, call: "DecodeCall") -> Hypothesis:
@@ -80,9 +81,10 @@ class IncrementalRecognizer:
 
 
 class DecodeCall:
-    """One decode; `started` once a worker thread has taken it.
+    """One decode. `started` is true once a worker thread runs it.
 
-    A text from which a loop was cut may be what was said: then what lies between `pauses` (samples) is decoded alone.
+    If a loop was cut from the text, the speaker may really have repeated the words. Then the audio is split at `pauses`
+    (samples), and each part is decoded separately.
     """
 
     def __init__(
@@ -110,15 +112,15 @@ class DecodeCall:
 
 @dataclass(slots=True)
 class _Running:
-    """The decode that a stream waits for. Its scope lets `finish` end the wait without ending the stream's task."""
+    """The decode that a stream awaits. `scope` lets `finish` end the wait without cancelling the stream's task."""
 
-    excerpt: Excerpt
+    snapshot: WindowSnapshot
     call: DecodeCall
     scope: asyncio.Timeout
 
 
 class IncrementalStream:
-    """One utterance: a task that decodes while audio comes, and a slot that holds the newest unread transcript."""
+    """Recognises one utterance: a task decodes while audio comes, and the newest unread transcript is kept."""
 
     def __init__(self, recognizer: IncrementalRecognizer, utterance: Utterance, options: RecognitionOptions) -> None:
         self._recognizer = recognizer
@@ -136,25 +138,27 @@ class IncrementalStream:
             return
         if transcript := self._utterance.push(pcm, speech=speech):
             self._transcripts.put(transcript)
-        if self._utterance.window.length_ms > BACKLOG_MS:
-            self._transcripts.end(Overloaded(f"{self._recognizer.name} is {BACKLOG_MS // 1000} s of speech behind."))
+        if self._utterance.window.length_ms > MAX_BACKLOG_MS:
+            self._transcripts.end(
+                Overloaded(f"{self._recognizer.name} is {MAX_BACKLOG_MS // 1000} s of speech behind.")
+            )
             self._task.cancel()
         elif self._utterance.window.due:
             self._wake.set()
 
     def finish(self) -> None:
-        """Give the final transcript: at once if the words so far are known, else after one decode."""
+        """End the audio: the final transcript comes at once if all words are known, else after one decode."""
         if self._finishing:
             return
         self._finishing = True
         self._wake.set()
         if (running := self._running) is not None:
-            is_useful = running.excerpt.is_head or self._utterance.window.would_settle(running.excerpt)
+            is_useful = running.snapshot.is_head or self._utterance.window.would_settle(running.snapshot)
             if not (is_useful and running.call.started):
-                running.scope.reschedule(0)  # time is up: a decode at final priority takes its place
+                running.scope.reschedule(0)  # end the wait: a decode at final priority follows
 
     async def aclose(self) -> None:
-        """Drop the stream; a decode already on a worker thread runs to its end unheard."""
+        """Drop the stream. A decode that has started runs to its end, and its result is ignored."""
         self._transcripts.drop()
         self._task.cancel()
         await asyncio.gather(self._task, return_exceptions=True)
@@ -180,22 +184,22 @@ class IncrementalStream:
     async def _decode_due(self) -> None:
         window = self._utterance.window
         while window.due or (self._finishing and not window.settled):
-            excerpt = window.take()
+            snapshot = window.take()
             try:
-                hypothesis = await self._decode(excerpt)
+                hypothesis = await self._decode(snapshot)
             except Overloaded:
                 if self._finishing:
                     raise
-                return  # a partial result is shed; more audio tries again
+                return  # the partial result was shed; the next audio tries again
             if hypothesis is not None:
-                self._transcripts.put(self._utterance.accept(excerpt, hypothesis))
+                self._transcripts.put(self._utterance.accept(snapshot, hypothesis))
 
-    async def _decode(self, excerpt: Excerpt) -> Hypothesis | None:
-        """What was heard, or None when `finish` wants a newer or more urgent decode."""
-        call = self._recognizer.decode_call(excerpt.samples, self._options, excerpt.pauses)
+    async def _decode(self, snapshot: WindowSnapshot) -> Hypothesis | None:
+        """Return the hypothesis, or None if `finish` wants a newer or more urgent decode."""
+        call = self._recognizer.decode_call(snapshot.samples, self._options, snapshot.pauses)
         try:
             async with asyncio.timeout(None) as scope:
-                self._running = _Running(excerpt, call, scope)
+                self._running = _Running(snapshot, call, scope)
                 return await self._recognizer.run(Priority.FINAL if self._finishing else Priority.PARTIAL, call)
         except TimeoutError:
             return None

@@ -1,4 +1,4 @@
-"""Loops of a decoder: the same words again and again where there is no more speech. Pure."""
+"""Finds and cuts the loops of a decoder, which repeats words where there is no more speech. Pure."""
 
 from collections.abc import Sequence
 
@@ -7,9 +7,9 @@ _SHORT_PERIOD = 4
 
 
 def without_loop(tokens: list[int]) -> list[int] | None:
-    """`tokens` with one of the phrases that repeat at their end, or None when they end in no loop.
+    """Return `tokens` with only one round of the loop at their end, or None if they do not end in a loop.
 
-    Nobody says a longer phrase three times over, but "no, no, no" is speech.
+    A long phrase three times in a row is a loop, but "no, no, no" is speech.
     """
     for period in range(1, _MAX_PERIOD + 1):
         rounds = 3 if period > _SHORT_PERIOD else 6
@@ -19,9 +19,9 @@ def without_loop(tokens: list[int]) -> list[int] | None:
 
 
 def cut_loop(tokens: list[int], *, ended: bool) -> list[int]:
-    """The tokens of a whole hypothesis up to the end of its first loop's first round.
+    """Return the tokens of a hypothesis up to the end of the first round of its first loop.
 
-    One that has not `ended` by itself but reached its limit is suspicious: then two rounds at its end are a loop.
+    `ended`: whether the decoder ended by itself. If it reached its limit instead, two rounds at the end are a loop.
     """
     for count in range(2, len(tokens) + 1):
         if (cut := without_loop(tokens[:count])) is not None:
@@ -33,7 +33,7 @@ def cut_loop(tokens: list[int], *, ended: bool) -> list[int]:
 
 
 def _repeated(tokens: Sequence[int], period: int) -> int:
-    """How many tokens at the end are the same as those one period earlier."""
+    """Return how many tokens at the end are the same as those one period earlier."""
     count = 0
     while count + period < len(tokens) and tokens[-1 - count] == tokens[-1 - count - period]:
         count += 1

@@ -1,4 +1,4 @@
-"""Moonshine speech recognition (Useful Sensors, MIT) on onnxruntime: an encoder and a merged decoder with its cache.
+"""Moonshine speech recognition (Useful Sensors, MIT) on onnxruntime: an encoder, and a merged decoder with a cache.
 
 Model: Jeffries et al., "Moonshine: Speech Recognition for Live Transcription and Voice Commands" (2024).
 """
@@ -21,19 +21,19 @@ from streamsrv.inference.onnx import open_session
 
 _START, _END = 1, 2
 _MIN_SAMPLES = SPEECH_RATE_HZ // 2
-"""The encoder needs 0.06 s of audio; below half a second, silence is added."""
+"""Shortest audio given to the encoder; shorter audio is padded with silence."""
 _TOKENS_PER_SECOND = 6.5
-"""More than this is no speech but a loop of the decoder; the limit its authors give for English."""
+"""Most tokens per second of speech; more are a loop of the decoder. The authors' limit for English."""
 
 _CHARACTERS = str.maketrans({"\u2581": " ", "♪": None})
-"""The tokenizer's sign for a space; notes stand for music, which is no speech."""
+"""Characters of the tokeniser to replace: its sign for a space, and the note, which stands for music."""
 
 
 def load(entry: ModelEntry, context: LoadContext) -> IncrementalRecognizer:
     """Load a Moonshine model from `encoder_model.ort`, `decoder_model_merged.ort` and `tokenizer.bin`.
 
-    Option `convert` (default false): make int8 ONNX of the models first and keep it beside them, see
-    `moonshine_conversion`.
+    Option `convert` (default false): convert the models to int8 ONNX first, and keep the result beside them (see
+    `moonshine_conversion`).
     """
     files = context.files
     try:
@@ -54,7 +54,7 @@ def _converted(files: Mapping[str, Path], report: Callable[[str], None]) -> Mapp
 
 
 class MoonshineDecoder:
-    """Decodes windows of English speech. Thread-safe: sessions are shared, every call has its own cache."""
+    """Decodes windows of English speech. Thread-safe: calls share the sessions, and each has its own cache."""
 
     max_window_ms = 30_000
     languages = frozenset({"en"})
@@ -70,12 +70,12 @@ class MoonshineDecoder:
             for name, shape in inputs.items()
             if name.startswith("past_key_values")
         }
-        # The cache of the encoder's keys and values is given by the first step only and stays as it is.
+        # Only the first step returns the cache of the encoder's keys and values, which does not change after that.
         first = [value.name for value in self._decoder.get_outputs()]
         self._outputs = (first, [name for name in first if ".encoder." not in name])
 
     def decode(self, samples: NDArray[np.float32], options: RecognitionOptions) -> Hypothesis:
-        """Recognise mono speech at 16 kHz in -1..1; the model knows English only and takes no options."""
+        """Recognise mono English speech at 16 kHz in -1..1; the model has no use for options."""
         del options
         if len(samples) < _MIN_SAMPLES:
             samples = np.pad(samples, (0, _MIN_SAMPLES - len(samples)))
@@ -83,7 +83,7 @@ class MoonshineDecoder:
         return Hypothesis(self._text(tokens), language="en", is_cut=is_cut)
 
     def _tokens(self, samples: NDArray[np.float32]) -> tuple[list[int], bool]:
-        """Greedy search: the tokens, and whether the search was ended because they are a loop."""
+        """Search greedily; return the tokens, and whether a loop was cut from them or the limit was reached."""
         feed = self._encode(samples)
         limit = int(len(samples) / SPEECH_RATE_HZ * _TOKENS_PER_SECOND) + 2
         tokens: list[int] = []
@@ -104,7 +104,7 @@ class MoonshineDecoder:
         return tokens, True
 
     def _encode(self, samples: NDArray[np.float32]) -> dict[str, Any]:
-        """The inputs of the decoder's first step."""
+        """Run the encoder; return the inputs of the decoder's first step."""
         inputs: dict[str, Any] = {"input_values": samples[None]}
         feed: dict[str, Any] = {"use_cache_branch": np.array([False]), **self._empty_cache}
         if self._wants_mask:
@@ -118,7 +118,7 @@ class MoonshineDecoder:
 
 
 def read_vocabulary(data: bytes) -> list[bytes]:
-    """Tokens of a `tokenizer.bin` in order: each a length (one byte, or two from 128 up) and its UTF-8 bytes."""
+    """Return the tokens of a `tokenizer.bin`: each is a length (one byte, or two from 128 up) and its UTF-8 bytes."""
     tokens: list[bytes] = []
     at = 0
     while at < len(data):

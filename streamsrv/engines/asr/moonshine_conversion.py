@@ -1,8 +1,8 @@
-"""Moonshine base from its `.ort` files to int8 ONNX, once: it makes a decoder step about six times as fast.
+"""Converts Moonshine base from its `.ort` files to int8 ONNX once, which makes a decoder step several times as fast.
 
-The published files hold int8 weights that are turned into floats again at every step, and onnxruntime cannot simplify
-a graph in its own format. Here that arithmetic is folded into constants, which are then quantised the usual way.
-Needs the package `onnx` (extra `convert`).
+The published files hold int8 weights that are converted to floats again at every step, and onnxruntime cannot simplify
+a graph in its own format. The conversion folds that arithmetic into constants and then quantises them in the usual
+way. It needs the package `onnx` (extra `convert`).
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -14,20 +14,20 @@ from typing import Any
 import onnxruntime
 
 NAMES = {"encoder_model.ort": "encoder_model.int8.onnx", "decoder_model_merged.ort": "decoder_model_merged.int8.onnx"}
-"""What each weight file becomes, in the same folder."""
+"""The converted file of each weight file, in the same folder."""
 
 _runtime: Any = onnxruntime  # its types are incomplete
 
 
 def converted(files: Mapping[str, Path], report: Callable[[str], None]) -> dict[str, Path]:
-    """The weight files with the models replaced by converted ones, which are made first if they are missing or older.
+    """Return the weight files with the models replaced by converted ones, after converting missing or outdated ones.
 
-    That takes some 20 s and 1.4 GB of memory. Several processes may do it at once: each replaces whole files.
+    Conversion takes some seconds and much memory. Several processes may convert at once: each replaces whole files.
     """
     replaced = {name: files[name].with_name(target) for name, target in NAMES.items()}
     for name, target in replaced.items():
         if not target.exists() or target.stat().st_mtime_ns < files[name].stat().st_mtime_ns:
-            report(f"converting {files[name]} once, about 10 s")
+            report(f"converting {files[name]} once; this takes some seconds")
             _convert(files[name], target)
     return {**files, **replaced}
 
@@ -51,7 +51,7 @@ def _convert(source: Path, target: Path) -> None:
 
 
 def _save_optimized(source: Path, target: Path, level: Any) -> None:
-    """Load a model and save what onnxruntime makes of it, as ONNX."""
+    """Load a model, let onnxruntime optimise it, and save it as ONNX."""
     options = _runtime.SessionOptions()
     options.graph_optimization_level = level
     options.optimized_model_filepath = str(target)
@@ -60,17 +60,17 @@ def _save_optimized(source: Path, target: Path, level: Any) -> None:
 
 
 def _name_graphs(source: Path, target: Path) -> None:
-    """Name the nameless subgraphs of a model, without which onnxruntime does not load it, and note how it was made."""
+    """Name the nameless subgraphs of a model, else onnxruntime does not load it, and mark it as pre-processed."""
     onnx: Any = import_module("onnx")
     model = onnx.load(source)
     for number, graph in enumerate(_graphs(model.graph)):
         graph.name = graph.name or f"graph_{number}"
-    model.metadata_props.add(key="onnx.quant.pre_process", value="onnxruntime.quant")  # quantising asks for it
+    model.metadata_props.add(key="onnx.quant.pre_process", value="onnxruntime.quant")  # the quantiser warns without it
     onnx.save(model, target)
 
 
 def _graphs(graph: Any) -> Iterator[Any]:
-    """A graph and all graphs inside it."""
+    """Iterate over a graph and all graphs inside it."""
     yield graph
     for node in graph.node:
         for attribute in node.attribute:

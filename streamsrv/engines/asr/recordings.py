@@ -15,15 +15,15 @@ from streamsrv.engines.vad.fallback import FallbackVadStream
 from streamsrv.inference.scheduler import Priority, Scheduler
 
 _SAMPLES_AT_ONCE = 32 * VAD_FRAME_SAMPLES
-"""Given to the voice-activity detector in one call: about a second, so that a live session waits for a few ms only."""
+"""Samples given to the voice-activity detector in one call: few, so that live sessions do not wait for it."""
 
 
 async def recognize_recording(
     pcm: NDArray[np.int16], recognizer: Recognizer, vad: Vad, scheduler: Scheduler, options: RecognitionOptions
 ) -> AsyncGenerator[RecognizedUtterance, None]:
-    """Yield each utterance of mono audio at 16 kHz as soon as it is recognised; those without words are left out.
+    """Yield each utterance of mono audio at 16 kHz as soon as it is recognised, except those without words.
 
-    Voice activity runs on `scheduler`, after whatever else waits there. Raises `EngineError`.
+    Voice-activity detection runs on `scheduler`, at the lowest priority. Raises `EngineError`.
     """
     stream, cutter = FallbackVadStream(vad), UtteranceCutter()
     probabilities: list[float] = []
@@ -44,7 +44,7 @@ async def _hear(stream: FallbackVadStream, frames: NDArray[np.int16], scheduler:
 
 
 def _frames(pcm: NDArray[np.int16]) -> NDArray[np.int16]:
-    """Samples as rows of frames, the last one filled up with silence."""
+    """Return the samples as frames in rows, the last one padded with silence."""
     return np.pad(pcm, (0, -len(pcm) % VAD_FRAME_SAMPLES)).reshape(-1, VAD_FRAME_SAMPLES)
 
 

@@ -1,7 +1,7 @@
-"""Two recognisers on one stream: a fast one while the user speaks, a more accurate one for the final transcript.
+"""Combines two recognisers: a fast one while the user speaks, and a more accurate one for the final transcript.
 
-The accurate one decodes only when the speaker pauses. If the turn then ends, its transcript is ready or nearly so,
-because it was computed during the silence that ends a turn. The final transcript waits for it for `budget_ms` at most.
+The accurate one decodes only when the speaker pauses. If the turn then ends, its transcript is ready or almost ready,
+because it was computed during the silence that ends the turn. The final transcript waits at most `budget_ms` for it.
 """
 
 import asyncio
@@ -26,16 +26,16 @@ from streamsrv.text.words import alignment_distances, join_words, split_words
 
 logger = logging.getLogger(__name__)
 
-TURN_SILENCE_MS = 300
-"""Shortest silence that ends a turn: the accurate recogniser may take this long without delaying anything."""
+MIN_TURN_SILENCE_MS = 300
+"""Shortest silence that ends a turn: the accurate recogniser may take this long without a delay."""
 MAX_ANSWER_S = 2.0
-"""After this long without an answer a request no longer counts: it was shed, or had nothing to decode."""
+"""Seconds after which a request without an answer no longer counts: it was shed, or had nothing to decode."""
 MAX_ALIGNED_WORDS = 32
-"""Words at the end of the stable text that are looked for in the accurate transcript."""
+"""Words at the end of the stable text that are searched for in the accurate transcript."""
 MAX_DRIFT_WORDS = 32
-"""How many words more or less the accurate recogniser may have found."""
+"""How many more or fewer words the accurate recogniser may have found."""
 MAX_QUEUE_AGE_S = 0.1
-"""The accurate recogniser is not used while jobs wait longer than this for a thread."""
+"""Age of the queue for worker threads, in seconds, above which the accurate recogniser is not used."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,11 +49,11 @@ class TwoSpeedOptions:
     budget_ms: int = 150
     """How long after the end of the turn the final transcript may wait for the accurate recogniser."""
     at_once: int = 1
-    """Streams whose pauses the accurate recogniser may decode at the same time. Leave a thread to the fast one."""
+    """Streams that the accurate recogniser may decode at once. Leave a thread for the fast one."""
 
 
 def load(entry: ModelEntry, context: LoadContext) -> "TwoSpeedRecognizer":
-    """Load two recognisers of the catalogue; options: `TwoSpeedOptions`."""
+    """Load two recognisers of the catalogue. Options: `TwoSpeedOptions`."""
     try:
         options = TwoSpeedOptions(**entry.options)
     except TypeError as error:
@@ -70,7 +70,7 @@ def load(entry: ModelEntry, context: LoadContext) -> "TwoSpeedRecognizer":
 
 
 class TwoSpeedRecognizer:
-    """A `Recognizer` made of two; see `TwoSpeedOptions`. `clock` and `queue_age_s` give seconds."""
+    """A `Recognizer` that combines two; see `TwoSpeedOptions`. `clock` and `queue_age_s` return seconds."""
 
     def __init__(
         self,
@@ -89,28 +89,28 @@ class TwoSpeedRecognizer:
         self.budget_ms = budget_ms
         self.clock = clock
         self.pace = Pace()
-        self.asked: dict[TwoSpeedStream, float] = {}
-        """Times of the requests that the accurate recogniser has not answered yet, by stream."""
+        self.asked_at_s: dict[TwoSpeedStream, float] = {}
+        """The time of the request that the accurate recogniser has not answered yet, by stream."""
         self.finals = Counter[Literal["fast", "accurate"]]()
-        """How many final transcripts came from which recogniser."""
+        """The number of final transcripts from each recogniser."""
         self._fast = fast
         self._accurate = accurate
         self._at_once = at_once
         self._queue_age_s = queue_age_s
 
     def open(self, options: RecognitionOptions) -> "TwoSpeedStream":
-        """Start an utterance; needs a running event loop."""
+        """Start an utterance. Needs a running event loop."""
         return TwoSpeedStream(self, self._fast.open(options), self._open_accurate(options))
 
     def is_busy(self, stream: "TwoSpeedStream") -> bool:
-        """Whether the accurate recogniser works for as many other streams as it may, or all threads are taken."""
+        """Whether the accurate recogniser already decodes for `at_once` other streams, or all threads are busy."""
         if self._queue_age_s() > MAX_QUEUE_AGE_S:
             return True
         recent = self.clock() - MAX_ANSWER_S
-        return sum(other is not stream and at > recent for other, at in self.asked.items()) >= self._at_once
+        return sum(other is not stream and at > recent for other, at in self.asked_at_s.items()) >= self._at_once
 
     async def warm_up(self) -> None:
-        """Warm both recognisers up."""
+        """Warm up both recognisers."""
         await asyncio.gather(self._fast.warm_up(), self._accurate.warm_up())
 
     async def aclose(self) -> None:
@@ -126,12 +126,12 @@ class TwoSpeedRecognizer:
 
 
 def _languages_of_both(some: frozenset[str], others: frozenset[str]) -> frozenset[str]:
-    """Where empty means every language."""
+    """Return the languages of both; an empty set stands for all languages."""
     return some & others if some and others else some or others
 
 
 class TwoSpeedStream:
-    """One utterance. Stable text is the fast stream's; in a pause, tentative text becomes the accurate one's."""
+    """Recognises one utterance. Stable text is the fast stream's; in a pause, tentative text is the accurate one's."""
 
     def __init__(
         self, recognizer: TwoSpeedRecognizer, fast: RecognitionStream, accurate: RecognitionStream | None
@@ -141,8 +141,8 @@ class TwoSpeedStream:
         self._accurate = accurate
         self._abandoned = accurate is None
         self._held = HeldSpeech()
-        self._asked_ms = 0.0  # of speech, altogether
-        self._refused = False  # in this pause
+        self._asked_ms = 0.0  # speech given to the accurate stream so far
+        self._refused = False  # whether a decode was skipped in this pause
         self._finishing = False
         self._wait_until_s = 0.0  # on the event loop's clock
         self._heard_fast = Transcript("")
@@ -169,7 +169,7 @@ class TwoSpeedStream:
             self._abandon()
 
     def finish(self) -> None:
-        """Give the final transcript: the accurate one if it comes within the budget, else the fast one."""
+        """End the audio: the final transcript is the accurate one if it comes within the budget, else the fast one."""
         if self._finishing:
             return
         self._finishing = True
@@ -197,9 +197,9 @@ class TwoSpeedStream:
         return self._newest
 
     def _may_ask(self) -> bool:
-        """Whether an answer can be there in time, and the accurate recogniser has nothing else to do."""
+        """Whether an answer would be in time, and the accurate recogniser is not busy."""
         expected_ms = self._recognizer.pace.expected_ms(self._asked_ms + self._held.speech_ms)
-        if self._held.pause_ms + expected_ms > TURN_SILENCE_MS + self._recognizer.budget_ms:
+        if self._held.pause_ms + expected_ms > MIN_TURN_SILENCE_MS + self._recognizer.budget_ms:
             if not self._refused:
                 self._refused = True
                 self._recognizer.pace.refused()
@@ -207,35 +207,35 @@ class TwoSpeedStream:
         return not self._recognizer.is_busy(self)
 
     def _ask(self) -> None:
-        """Give the accurate stream what is held; if there is speech in it, it will answer."""
+        """Give the held audio to the accurate stream, which answers if there is speech in it."""
         if self._accurate is None:
             return
         if self._held.speech_ms:
             self._asked_ms += self._held.speech_ms
-            self._recognizer.asked[self] = self._recognizer.clock()
+            self._recognizer.asked_at_s[self] = self._recognizer.clock()
         for frame in self._held.take():
             self._accurate.push(frame.pcm, speech=frame.speech)
 
     def _missing_ms(self) -> float:
-        """How long the accurate transcript of all that was pushed still takes, as far as one can tell."""
+        """Estimate how long the accurate transcript of all pushed audio still takes."""
         pace = self._recognizer.pace
         if self._held.speech_ms:
             return pace.expected_ms(self._asked_ms + self._held.speech_ms)
-        if (asked_at := self._recognizer.asked.get(self)) is None:
+        if (asked_at_s := self._recognizer.asked_at_s.get(self)) is None:
             return 0
-        return pace.expected_ms(self._asked_ms) - (self._recognizer.clock() - asked_at) * 1000
+        return pace.expected_ms(self._asked_ms) - (self._recognizer.clock() - asked_at_s) * 1000
 
     def _abandon(self) -> None:
         self._abandoned = True
         self._held.take()
-        self._recognizer.asked.pop(self, None)
+        self._recognizer.asked_at_s.pop(self, None)
 
     def _answered(self, transcript: Transcript) -> None:
-        """The accurate recogniser gave a transcript, which counts when it covers all that it was given."""
+        """Take a transcript of the accurate recogniser, which counts if it covers all audio that it was given."""
         if not transcript.at_pause:
             return
-        if (asked_at := self._recognizer.asked.pop(self, None)) is not None:
-            took_ms = (self._recognizer.clock() - asked_at) * 1000
+        if (asked_at_s := self._recognizer.asked_at_s.pop(self, None)) is not None:
+            took_ms = (self._recognizer.clock() - asked_at_s) * 1000
             self._recognizer.pace.measured(self._asked_ms, took_ms)
         if not (self._held.speech_ms or self._finishing):
             self._heard_accurate = transcript
@@ -273,7 +273,7 @@ class TwoSpeedStream:
                 self._final.set_result(None)
 
     async def _better(self, fast: Transcript) -> Transcript:
-        """The accurate final transcript if it comes in time, else the fast one."""
+        """Return the accurate final transcript if it comes in time, else the fast one."""
         accurate = None
         if self._final.done() or not self._abandoned:
             with contextlib.suppress(TimeoutError):
@@ -284,10 +284,10 @@ class TwoSpeedStream:
 
 
 def continuation(stable: str, text: str) -> str:
-    """What of `text` follows the words that come nearest to `stable`.
+    """Return the part of `text` that follows the words most similar to `stable`.
 
-    Of a long stable text only the last `MAX_ALIGNED_WORDS` are looked for, and only within `MAX_DRIFT_WORDS` of where
-    they would be if both recognisers had found equally many words: the time does not grow with the text.
+    Searches only for the last `MAX_ALIGNED_WORDS` of the stable text, and only within `MAX_DRIFT_WORDS` of the position
+    they would have if both recognisers had found as many words. So the time does not grow with the text.
     """
     known, words = split_words(stable), split_words(text)
     tail = known[-MAX_ALIGNED_WORDS:]

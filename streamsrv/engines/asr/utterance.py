@@ -1,4 +1,4 @@
-"""One utterance as its window is decoded again and again: audio and hypotheses in, transcripts out. Pure."""
+"""Turns the audio and the successive hypotheses of one utterance into transcripts. Pure."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,24 +9,24 @@ from numpy.typing import NDArray
 
 from streamsrv.engines.asr.agreement import Agreement
 from streamsrv.engines.asr.base import Transcript, Word
-from streamsrv.engines.asr.window import Excerpt, RecognitionWindow, Span, WindowLimits
+from streamsrv.engines.asr.window import RecognitionWindow, Span, WindowLimits, WindowSnapshot
 from streamsrv.text.words import join_words, split_words
 
 
 @dataclass(frozen=True, slots=True)
 class Hypothesis:
-    """What a decoder heard in a window; `language` as ISO 639-1, where it knows it."""
+    """The text that a decoder found in a window; `language` as an ISO 639-1 code, if it knows it."""
 
     text: str
     language: str | None = None
     is_cut: bool = False
-    """Whether a loop was cut from the text: the decoder's own, or a speaker's who says the same again and again."""
+    """Whether repeated words were cut from the text: a loop of the decoder, or words that the speaker repeats."""
 
 
 class Utterance:
-    """Joins the window, which chooses the audio, and the agreement, which chooses the stable words.
+    """Combines the window, which chooses the audio to decode, and the agreement, which chooses the stable words.
 
-    The final transcript is made of the newest hypothesis of every part of the audio, not of the stable words.
+    The final transcript consists of the newest hypothesis of each part of the audio, not of the stable words.
     """
 
     def __init__(self, limits: WindowLimits | None = None) -> None:
@@ -39,25 +39,25 @@ class Utterance:
         self._language: str | None = None
 
     def push(self, pcm: NDArray[np.int16], *, speech: bool) -> Transcript | None:
-        """Take mono PCM at 16 kHz; return a transcript when a pause made text stable."""
+        """Take mono PCM at 16 kHz; return a transcript if a pause made text stable."""
         self.window.push(pcm, speech=speech)
         if not self.window.is_final:
             return None
         self._freeze(continues=False)
         return self._transcript(at_pause=True)
 
-    def accept(self, excerpt: Excerpt, hypothesis: Hypothesis) -> Transcript:
-        """Take what the decoder heard in `excerpt`."""
-        self.window.accept(excerpt)
+    def accept(self, snapshot: WindowSnapshot, hypothesis: Hypothesis) -> Transcript:
+        """Take the decoder's hypothesis for `snapshot`; return the new transcript."""
+        self.window.accept(snapshot)
         self._newest = split_words(hypothesis.text)
         self._language = hypothesis.language or self._language
-        self._append(self._agreement.accept(self._newest, complete=excerpt.complete))
+        self._append(self._agreement.accept(self._newest, complete=snapshot.ends_in_pause))
         if self.window.is_final:
-            self._freeze(continues=excerpt.is_head)
-        return self._transcript(at_pause=excerpt.complete and self.window.would_settle(excerpt))
+            self._freeze(continues=snapshot.is_head)
+        return self._transcript(at_pause=snapshot.ends_in_pause and self.window.would_settle(snapshot))
 
     def final(self) -> Transcript:
-        """The transcript of all that was accepted, with estimated word times."""
+        """Return the final transcript of all accepted audio, with estimated word times."""
         words = (*self._frozen_words, *estimate_words(self._newest, self.window.spans()))
         text = join_words((self._frozen, *self._newest))
         return Transcript(text, words=words, language=self._language, is_final=True, at_pause=True)
@@ -77,7 +77,7 @@ class Utterance:
 
 
 def estimate_words(words: Sequence[str], speech: Sequence[Span]) -> tuple[Word, ...]:
-    """Spread words over the stretches of speech they were heard in, by their number of letters."""
+    """Spread words over the spans of speech in which they were heard, by their number of letters."""
     if not words or not speech:
         return ()
     letters = [0, *accumulate(len(word) + 1 for word in words)]
@@ -85,7 +85,7 @@ def estimate_words(words: Sequence[str], speech: Sequence[Span]) -> tuple[Word, 
     edges = np.array(letters) * (heard[-1] / letters[-1])
     times_heard = [ms for span in pairwise(heard) for ms in span]
     times = [ms for span in speech for ms in (span.start_ms, span.end_ms)]
-    # A word that ends where a pause begins belongs before it, the next one after it: hence a little inside the edges.
+    # Times are taken a little inside the edges, so that a word at a pause ends before it and the next begins after it.
     starts: NDArray[np.float64] = np.interp(edges[:-1] + 0.1, times_heard, times)
     ends: NDArray[np.float64] = np.interp(edges[1:] - 0.1, times_heard, times)
     return tuple(Word(word, round(start), round(end)) for word, start, end in zip(words, starts, ends, strict=True))

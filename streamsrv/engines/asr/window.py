@@ -1,4 +1,4 @@
-"""Decides which audio of a growing recording to decode, and when. Pure: time is the audio's own."""
+"""Decides which audio of a growing recording to decode, and when. Pure: it measures time in samples."""
 
 from array import array
 from dataclasses import dataclass, replace
@@ -15,54 +15,54 @@ _TEN_MS = 10 * _PER_MS
 
 @dataclass(frozen=True, slots=True)
 class WindowLimits:
-    """What `benchmarks/streaming_wer.py` found to cost no accuracy; all durations are of audio."""
+    """The limits of a window, in ms of audio. The defaults cost no accuracy in `benchmarks/streaming_wer.py`."""
 
-    longest_ms: int = 12_000
-    """Speech without a pause is cut when the window grows longer than this."""
+    max_ms: int = 12_000
+    """Longest window; speech without a pause is cut when the window gets longer."""
     freeze_ms: int = 6_000
-    """A window this long ends at a pause: its text is final and its audio is dropped."""
+    """Shortest window that ends at a pause: its text is then final and its audio is dropped."""
     freeze_pause_ms: int = 300
-    """The pause that it takes."""
+    """Shortest pause that ends a window of `freeze_ms`."""
     lead_ms: int = 200
-    """Silence kept before speech, for voice activity is found a little late."""
+    """Silence kept before speech, because voice activity is found a little late."""
     trail_ms: int = 150
-    """Silence kept after speech. Longer pauses are thus shortened to `trail_ms + lead_ms`."""
+    """Silence kept after speech. Longer pauses are shortened to `trail_ms + lead_ms`."""
     pause_ms: int = 64
-    """Silence after which the words so far are complete and are decoded without waiting for the end of the turn."""
+    """Silence after which the words so far are complete, and are decoded without waiting for the end of the turn."""
     step_ms: int = 500
-    """New speech that is worth a decode while speech goes on."""
+    """New speech after which a window is decoded again while speech goes on."""
     step_share: float = 1 / 8
-    """Or this share of the window if that is more, so that the cost per second of speech stays bounded."""
-    least_speech_ms: int = 100
-    """A window with less speech is a click, not a word, and is not decoded."""
+    """The least new speech as a share of the window, if more than `step_ms`: bounds the cost per second of speech."""
+    min_speech_ms: int = 100
+    """Least speech of a window that is decoded; less is a click, not a word."""
     repetition_pause_ms: int = 150
-    """Pauses this long part what a speaker says again and again, where the text of the whole window is a loop."""
+    """Shortest pause at which a window is split if its text is a loop, because a speaker may repeat the same words."""
     min_part_ms: int = 1_000
-    """A part between such pauses is at least this long: the cost of a decode is fixed for some models."""
+    """Shortest part of a split window, because each decode has a fixed cost with some models."""
 
-    def within(self, longest_ms: int) -> "WindowLimits":
-        """The same for a decoder that takes at most `longest_ms`."""
-        return replace(self, longest_ms=min(self.longest_ms, longest_ms))
+    def within(self, max_ms: int) -> "WindowLimits":
+        """Return the limits for a decoder that takes at most `max_ms`."""
+        return replace(self, max_ms=min(self.max_ms, max_ms))
 
 
 @dataclass(frozen=True, slots=True)
-class Excerpt:
-    """Audio to decode: mono, 16 kHz."""
+class WindowSnapshot:
+    """The audio of a window at one moment, to be decoded: mono, 16 kHz."""
 
     samples: NDArray[np.int16]
-    speech: int
-    """Samples of speech in the stream when it was taken."""
-    complete: bool
-    """It ends in a pause, so that its last word is whole."""
+    speech_samples: int
+    """Samples of speech in the stream at that moment."""
+    ends_in_pause: bool
+    """Whether it ends in a pause, so that its last word is whole."""
     is_head: bool
-    """It is not the whole window but the head of one that grew too long, and its text is final."""
+    """Whether it is only the head of a window that got too long. The text of a head is final."""
     pauses: tuple[int, ...] = ()
-    """Samples, in order, at which it can be cut into parts that are decoded alone."""
+    """Samples, in order, at which it can be split into parts that are decoded separately."""
 
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """A stretch of speech, in ms since the first sample pushed to the stream."""
+    """A span of speech, in ms since the first sample pushed to the stream."""
 
     start_ms: int
     end_ms: int
@@ -70,7 +70,7 @@ class Span:
 
 @dataclass(frozen=True, slots=True)
 class _Run:
-    """Speech without a gap: samples `begin` to `end` of the window; `position` is where it begins in the stream."""
+    """Speech without a gap: samples `begin` to `end` of the window, which start at `position` in the stream."""
 
     begin: int
     end: int
@@ -80,31 +80,31 @@ class _Run:
         return Span(self.position // _PER_MS, (self.position + self.end - self.begin) // _PER_MS)
 
     def split(self, cut: int) -> tuple["_Run", "_Run"]:
-        """What lies before sample `cut`, and the rest counted from there; either may be empty."""
+        """Return the run before sample `cut`, and the run after it, counted from there. Either may be empty."""
         at = min(max(cut, self.begin), self.end)
         return replace(self, end=at), _Run(at - cut, self.end - cut, self.position + at - self.begin)
 
 
 class RecognitionWindow:
-    """The audio whose text is not final yet, without its long silences.
+    """Holds the audio whose text is not final yet, without its long silences.
 
-    Push frames; when a decode is `due`, `take` an excerpt, decode and `accept` it; if its text `is_final` then, `drop`
-    its audio. One excerpt is out at a time; an excerpt that was taken and not accepted is forgotten.
+    Push frames. When a decode is `due`, `take` a snapshot, decode it and `accept` it. If its text `is_final` then,
+    `drop` its audio. Only one snapshot is used at a time; one that is not accepted has no effect.
     """
 
     def __init__(self, limits: WindowLimits | None = None) -> None:
         self._limits = limits or WindowLimits()
         self._audio = array("h")
-        self._silence = array("h")  # the newest silence outside the window: the lead of the speech to come
+        self._silence = array("h")  # the newest silence after the window, which becomes the lead of the next speech
         self._runs: list[_Run] = []
-        # Counts of samples since the stream began:
+        # Counted in samples since the stream began, except `_pause`:
         self._position = 0
         self._speech = 0
         self._dropped_speech = 0
-        self._pause = 0  # ... since the last speech
+        self._pause = 0  # since the last speech
         self._taken_speech = 0
         self._taken_complete = False
-        self._accepted: Excerpt | None = None
+        self._accepted: WindowSnapshot | None = None
 
     def push(self, pcm: NDArray[np.int16], *, speech: bool) -> None:
         """Take mono PCM at 16 kHz, any length."""
@@ -116,12 +116,12 @@ class RecognitionWindow:
 
     @property
     def length_ms(self) -> int:
-        """Audio in the window."""
+        """The length of the audio in the window."""
         return len(self._audio) // _PER_MS
 
     @property
     def due(self) -> bool:
-        """Whether a decode should begin now, if none is running."""
+        """Whether a decode should begin now, if none runs."""
         if not self._has_words:
             return False
         if self._is_too_long:
@@ -133,38 +133,38 @@ class RecognitionWindow:
 
     @property
     def settled(self) -> bool:
-        """Whether nothing is left to decode: all words pushed so far are in the accepted excerpt."""
+        """Whether nothing is left to decode: the accepted snapshot has all words so far."""
         return not self._has_words or (self._accepted is not None and self.would_settle(self._accepted))
 
-    def would_settle(self, excerpt: Excerpt) -> bool:
-        """Whether accepting `excerpt` leaves nothing to decode."""
-        return excerpt.speech == self._speech and not excerpt.is_head
+    def would_settle(self, snapshot: WindowSnapshot) -> bool:
+        """Whether nothing would be left to decode after accepting `snapshot`."""
+        return snapshot.speech_samples == self._speech and not snapshot.is_head
 
-    def take(self) -> Excerpt:
-        """The whole window; of one that grew too long the head, cut where its later half is quietest."""
-        samples = np.array(self._audio[: self._limits.longest_ms * _PER_MS], np.int16)
+    def take(self) -> WindowSnapshot:
+        """Return a snapshot of the window, or of its head if it is too long, cut where its later half is quietest."""
+        samples = np.array(self._audio[: self._limits.max_ms * _PER_MS], np.int16)
         is_head = self._is_too_long
         if is_head:
             samples = samples[: _quietest(samples)]
         self._taken_speech, self._taken_complete = self._speech, self._in_pause and not is_head
-        return Excerpt(samples, self._speech, self._taken_complete, is_head, self._pauses(len(samples)))
+        return WindowSnapshot(samples, self._speech, self._taken_complete, is_head, self._pauses(len(samples)))
 
-    def accept(self, excerpt: Excerpt) -> None:
-        """Note that the text of `excerpt` is known."""
-        self._accepted = excerpt
+    def accept(self, snapshot: WindowSnapshot) -> None:
+        """Record that the text of `snapshot` is known."""
+        self._accepted = snapshot
 
     @property
     def is_final(self) -> bool:
-        """Whether the accepted excerpt's text cannot change: a head, or a long window with a pause behind it."""
-        excerpt, limits = self._accepted, self._limits
-        if excerpt is None or excerpt.is_head:
-            return excerpt is not None
-        is_long = len(excerpt.samples) >= limits.freeze_ms * _PER_MS
-        pause_follows = excerpt.speech == self._speech and self._pause >= limits.freeze_pause_ms * _PER_MS
-        return is_long and excerpt.complete and pause_follows
+        """Whether the accepted snapshot's text cannot change: it is a head, or a long window that a pause follows."""
+        snapshot, limits = self._accepted, self._limits
+        if snapshot is None or snapshot.is_head:
+            return snapshot is not None
+        is_long = len(snapshot.samples) >= limits.freeze_ms * _PER_MS
+        pause_follows = snapshot.speech_samples == self._speech and self._pause >= limits.freeze_pause_ms * _PER_MS
+        return is_long and snapshot.ends_in_pause and pause_follows
 
     def drop(self) -> tuple[Span, ...]:
-        """Remove the accepted excerpt's audio; return where in the stream its speech was."""
+        """Remove the accepted snapshot's audio; return the spans of its speech in the stream."""
         if self._accepted is None:
             return ()
         count = len(self._accepted.samples)
@@ -178,11 +178,11 @@ class RecognitionWindow:
         return tuple(run.span() for run in dropped)
 
     def spans(self) -> tuple[Span, ...]:
-        """Where in the stream the speech of the window was."""
+        """Return the spans of the window's speech in the stream."""
         return tuple(run.span() for run in self._runs)
 
     def _pauses(self, length: int) -> tuple[int, ...]:
-        """Where the first `length` samples of the window can be cut: in the middle of pauses."""
+        """Return the samples at which the first `length` samples of the window can be split: the middles of pauses."""
         min_part = self._limits.min_part_ms * _PER_MS
         cuts: list[int] = []
         for before, after in pairwise(self._runs):
@@ -194,11 +194,11 @@ class RecognitionWindow:
 
     @property
     def _has_words(self) -> bool:
-        return self._speech - self._dropped_speech >= self._limits.least_speech_ms * _PER_MS
+        return self._speech - self._dropped_speech >= self._limits.min_speech_ms * _PER_MS
 
     @property
     def _is_too_long(self) -> bool:
-        return len(self._audio) > self._limits.longest_ms * _PER_MS
+        return len(self._audio) > self._limits.max_ms * _PER_MS
 
     @property
     def _in_pause(self) -> bool:
@@ -224,7 +224,7 @@ class RecognitionWindow:
 
 
 def _quietest(samples: NDArray[np.int16]) -> int:
-    """The middle of the quietest 100 ms in the later half of `samples`."""
+    """Return the middle sample of the quietest 100 ms in the later half of `samples`."""
     begin = len(samples) // 2
     later = samples[begin : len(samples) - (len(samples) - begin) % _TEN_MS].astype(np.float32)
     energy = np.square(later.reshape(-1, _TEN_MS)).sum(axis=1)

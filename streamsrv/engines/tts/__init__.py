@@ -1,1 +1,1 @@
-"""Speech synthesis: the protocol in `base`, one engine a module."""
+"""Speech synthesis: the protocol in `base`, and a module for each engine."""

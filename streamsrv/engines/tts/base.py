@@ -1,4 +1,4 @@
-"""The speech-synthesis protocol: what every synthesiser takes and gives."""
+"""The protocol of speech synthesisers."""
 
 from collections.abc import AsyncGenerator
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 @dataclass(frozen=True, slots=True)
 class SpokenWord:
-    """A word and where it is heard; ms since the first sample of its segment."""
+    """A word and its position in the speech, in ms from the first sample of its segment."""
 
     text: str
     start_ms: int
@@ -19,9 +19,9 @@ class SpokenWord:
 
 @dataclass(frozen=True, slots=True)
 class SpeechChunk:
-    """A piece of a segment's audio: mono int16 at the synthesiser's rate, and the words the engine places in it.
+    """A piece of a segment's audio, mono int16 at the synthesiser's rate, and the words with their known positions.
 
-    `words` is empty where the engine has no word timings; they are then estimated and marked so.
+    `words` is empty if the engine has no word timings; they are then estimated and marked as estimated.
     """
 
     pcm: NDArray[np.int16]
@@ -30,13 +30,14 @@ class SpeechChunk:
 
 @dataclass(frozen=True, slots=True)
 class SpeechOptions:
-    """How to speak; an engine ignores what it cannot use."""
+    """How to speak. An engine ignores options that it does not support."""
 
     voice: str = ""
-    """One of the engine's voices; empty: its default one."""
+    """One of the engine's voices; empty: its default voice."""
     speed: float = 1.0
-    """Times the voice's own pace, within the engine's `min_speed` and `max_speed`."""
+    """Factor on the voice's own pace, within the engine's `min_speed` and `max_speed`."""
     language: str = "en"
+    """ISO 639-1 code of the text."""
 
 
 class Synthesizer(Protocol):
@@ -45,13 +46,14 @@ class Synthesizer(Protocol):
     name: str
     sample_rate: int
     voices: tuple[str, ...]
-    """Their names, the default one first."""
+    """Names of the voices, the default voice first."""
     min_speed: float
+    """Lowest supported `SpeechOptions.speed`; callers refuse lower ones."""
     max_speed: float
-    """`SpeechOptions.speed` that it can do; a request for another one is refused before it comes here."""
+    """Highest supported `SpeechOptions.speed`; callers refuse higher ones."""
 
     def stream(self, text: str, options: SpeechOptions) -> AsyncGenerator[SpeechChunk, None]:
-        """Speak one segment of speakable text (see `tts.speakable`); silence at its ends is trimmed.
+        """Speak one segment of speakable text (see `text.speakable`), with the silence at its ends trimmed.
 
         Closing the generator cancels the work. Raises `EngineError`.
         """

@@ -1,4 +1,4 @@
-"""Hibari (hibari-tts): a small English voice on onnxruntime, 24 kHz, with the one voice its package contains."""
+"""Hibari (hibari-tts): a small English voice on onnxruntime, at 24 kHz, contained in its package."""
 
 import asyncio
 import re
@@ -21,26 +21,31 @@ from streamsrv.errors import Unavailable
 from streamsrv.inference.scheduler import Priority, Scheduler
 from streamsrv.text.cutting import cut_text
 
-_GAIN = 2.0  # the voice peaks at 0.3 to 0.5 of full scale
-_SLOWEST, _FASTEST = 0.5, 2.0  # of the model; what lies beyond is stretched
-_MAX_CHARACTERS = 300  # of a sentence that the model is given at once: what it needs grows with the square of them
-_MAX_PHONEMES = (
-    400  # the same of its own alphabet: numbers and symbols that it reads out itself are longer than written
-)
-_LONG_NUMBER = re.compile(r"\d[\d,]{15,}")  # its own reading of numbers fails at some length
-_MAX_CHUNK_S = 1  # the event loop handles a chunk in one go
-_NOISE_SEED = 0  # the breath noise of the voice; fixed, so that a text always gives the same audio
+_GAIN = 2.0
+"""The voice is quiet: with this gain its peaks still stay below full scale."""
+_MIN_MODEL_SPEED, _MAX_MODEL_SPEED = 0.5, 2.0
+"""Speeds at which the model speaks well. Others are made by stretching its audio."""
+_MAX_CHARACTERS = 300
+"""Characters given to the model at once: its cost grows with their square."""
+_MAX_PHONEMES = 400
+"""Phonemes given to the model at once: numbers and symbols have more phonemes than characters."""
+_LONG_NUMBER = re.compile(r"\d[\d,]{15,}")
+"""Numbers that are too long for Hibari's own reading of numbers; they are read digit by digit."""
+_MAX_CHUNK_S = 1
+"""Longest chunk, in seconds: the event loop handles a chunk without a break."""
+_NOISE_SEED = 0
+"""Seed of the voice's breath noise, fixed so that a text always gives the same audio."""
 
 
 def load(entry: ModelEntry, context: LoadContext) -> "HibariSynthesizer":
-    """Load the voice; the entry has no options and no weight files (they are inside the package)."""
+    """Load the voice. The entry has no options, and no weight files because the package contains them."""
     return HibariSynthesizer(entry.name, context.scheduler)
 
 
 class HibariSynthesizer:
-    """`tts.base.Synthesizer` over one Hibari instance, which any number of worker threads may use at once.
+    """A `tts.base.Synthesizer` over one Hibari instance, which all worker threads may use at once.
 
-    (onnxruntime sessions are thread-safe and its text analysis keeps no state, once loaded.)
+    That is safe because onnxruntime sessions are thread-safe and Hibari's loaded text analysis keeps no state.
     """
 
     def __init__(self, name: str, scheduler: Scheduler) -> None:
@@ -50,39 +55,39 @@ class HibariSynthesizer:
         self.min_speed, self.max_speed = 0.25, 4.0
         self._scheduler = scheduler
         self._hibari = Hibari(voice=DEFAULT, threads=1)
-        self._hibari.g2p.oov("hibari")  # both load on first use otherwise, in several threads at once
+        self._hibari.g2p.oov("hibari")  # loads the text analysis, which would else load in several threads at once
 
     async def stream(self, text: str, options: SpeechOptions) -> AsyncGenerator[SpeechChunk, None]:
-        """Speak `text`, sentence by sentence, in chunks of `_MAX_CHUNK_S` at most."""
+        """Speak `text` sentence by sentence, in chunks of at most `_MAX_CHUNK_S`."""
         max_samples = _MAX_CHUNK_S * self.sample_rate
         spoken = self._scheduler.iterate(Priority.FIRST_AUDIO, Priority.SPEECH, self._speak(text, options.speed))
         async with aclosing(spoken) as sentences:
             async for pcm in sentences:
                 for start in range(0, len(pcm), max_samples):
                     if start:
-                        await asyncio.sleep(0)  # other tasks have their turn
+                        await asyncio.sleep(0)  # let other tasks run
                     yield SpeechChunk(pcm[start : start + max_samples])
 
     async def warm_up(self) -> None:
-        """Speak one sentence, unheard."""
+        """Synthesise one sentence and discard it."""
         async for _ in self.stream("This sentence warms the voice up.", SpeechOptions()):
             pass
 
     async def aclose(self) -> None:
-        """Nothing to release before the process ends."""
+        """Do nothing: there is nothing to release."""
 
     def _speak(self, text: str, speed: float) -> Iterator[NDArray[np.int16]]:
         text = _LONG_NUMBER.sub(lambda number: " ".join(filter(str.isdecimal, number[0])), text)
-        models_speed = min(max(speed, _SLOWEST), _FASTEST)
+        model_speed = min(max(speed, _MIN_MODEL_SPEED), _MAX_MODEL_SPEED)
         sentences = cast("list[str]", self._hibari.split_sentences(text))
         for piece in (piece for sentence in sentences for piece in cut_text(sentence, _MAX_CHARACTERS)):
             if not any(character.isalnum() for character in piece):
-                continue  # punctuation alone would be a noise
-            for samples in self._synthesize(piece, models_speed):
+                continue  # punctuation alone would be spoken as noise
+            for samples in self._synthesize(piece, model_speed):
                 trimmer = SilenceTrimmer(self.sample_rate, keep_tail_ms=pause_after_ms(piece))
                 pcm = np.concatenate([trimmer.feed(from_float(samples, _GAIN)), trimmer.finish()])
-                if pcm.size and speed != models_speed:
-                    pcm = stretch(pcm, self.sample_rate, speed / models_speed)
+                if pcm.size and speed != model_speed:
+                    pcm = stretch(pcm, self.sample_rate, speed / model_speed)
                 if pcm.size:
                     yield pcm
 

@@ -1,4 +1,4 @@
-"""Trims the silence that synthesisers put before and after a segment; a listener hears it as delay. Pure."""
+"""Trims the silence that synthesisers put before and after a segment, which would be heard as delay. Pure."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -9,7 +9,7 @@ _THRESHOLD = round(0.01 * FULL_SCALE)  # -40 dBFS
 
 
 def pause_after_ms(text: str) -> int:
-    """How long a voice pauses after a segment, judged by how its text ends: sentence, clause, or in mid-phrase."""
+    """Return the pause after a segment, by whether its text ends a sentence, a clause or neither."""
     ending = text.rstrip().rstrip("\"'”’)]»")[-1:]
     if ending in ".!?…。！？":
         return 280
@@ -19,9 +19,9 @@ def pause_after_ms(text: str) -> int:
 class SilenceTrimmer:
     """Removes leading silence and shortens trailing silence in one segment's audio, chunk by chunk.
 
-    Silence is what stays below -40 dBFS. `keep_head_ms` of it stay before the first sound, so that soft onsets (f, h)
-    survive, and at most `keep_tail_ms` after the last one. Pauses inside pass unchanged, but are held back until the
-    sound after them has come. Returned arrays are views of what was fed wherever that is possible.
+    Samples below `_THRESHOLD` are silence. `keep_head_ms` of silence stay before the first sound, so that soft onsets
+    (f, h) are not cut, and at most `keep_tail_ms` after the last sound. Pauses inside are unchanged, but are held back
+    until the sound after them. Returned arrays are views of the input where possible.
     """
 
     def __init__(self, sample_rate: int, keep_head_ms: int = 20, keep_tail_ms: int = 140) -> None:
@@ -31,7 +31,7 @@ class SilenceTrimmer:
         self._started = False
 
     def feed(self, pcm: NDArray[np.int16]) -> NDArray[np.int16]:
-        """Take mono int16 audio of any length; return what is now known to be part of the speech, perhaps nothing."""
+        """Take mono int16 audio of any length; return the audio now known to belong to the speech, maybe none."""
         loud = np.flatnonzero((pcm >= _THRESHOLD) | (pcm <= -_THRESHOLD))
         if loud.size == 0:
             self._held.append(pcm)
@@ -49,7 +49,7 @@ class SilenceTrimmer:
         return speech
 
     def finish(self) -> NDArray[np.int16]:
-        """The end of the segment: return the trailing silence to keep; nothing if there was no sound at all."""
+        """End the segment: return the trailing silence to keep, or nothing if there was no sound at all."""
         tail = _join(self._held)[: self._keep_tail if self._started else 0]
         self._held = []
         return tail

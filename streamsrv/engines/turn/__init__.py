@@ -1,1 +1,1 @@
-"""End of turn from audio: the protocol in `base`, one engine a module."""
+"""End-of-turn prediction from audio: the protocol in `base`, and a module for each engine."""

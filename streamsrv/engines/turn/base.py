@@ -1,4 +1,4 @@
-"""The end-of-turn protocol: how likely is the speaker done, by the sound of the speech."""
+"""The protocol of end-of-turn models: the probability that the speaker is done, from the sound of the speech."""
 
 from typing import Protocol
 
@@ -6,18 +6,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 MAX_MS = 8_000
-"""No model hears further back than this."""
+"""Longest audio that an end-of-turn model uses."""
 
 
 class TurnModel(Protocol):
-    """A loaded end-of-turn model, shared by all sessions. It keeps nothing between calls."""
+    """A loaded end-of-turn model, shared by all sessions. It keeps no state between calls."""
 
     name: str
 
     def probability(self, pcm: NDArray[np.int16]) -> float:
-        """Probability (0..1) that the speaker is done, from the newest audio of the turn.
+        """Return the probability (0..1) that the speaker is done, from the newest audio of the turn.
 
-        `pcm` is mono 16 kHz, shape (n,), and ends in the pause in question, 50 ms or more after the last speech; of
-        more than 8 s the last are heard. Blocks for the computation; called on several worker threads at once.
+        `pcm` is mono 16 kHz, shape (n,), and ends in the pause in question, at least 50 ms after the last speech. Only
+        the last `MAX_MS` are used. Blocks for the computation. Called on several worker threads at once.
         """
         ...

@@ -1,4 +1,4 @@
-"""Smart Turn v3 (Daily, BSD-2-Clause): the end of a turn by the sound of its last 8 s, on onnxruntime."""
+"""Smart Turn v3 (Daily, BSD-2-Clause): predicts the end of a turn from its last seconds of sound, on onnxruntime."""
 
 from pathlib import Path
 from typing import Any
@@ -20,12 +20,12 @@ _INPUT_SAMPLES = MAX_MS * SPEECH_RATE_HZ // 1000
 
 
 def load(entry: ModelEntry, context: LoadContext) -> "SmartTurn":
-    """Load the model from the weight file `smart_turn.onnx`; the entry has no options."""
+    """Load the model from `smart_turn.onnx`; the entry has no options."""
     return SmartTurn(entry.name, context.files[_MODEL_FILE])
 
 
 class SmartTurn:
-    """`turn.base.TurnModel`: one session of onnxruntime, used by all threads at once; about 0.09 s a call."""
+    """A `turn.base.TurnModel` with one onnxruntime session, which all threads use at once."""
 
     def __init__(self, name: str, model: Path) -> None:
         self.name = name
@@ -35,7 +35,7 @@ class SmartTurn:
             raise Unavailable(f"{name} could not be loaded: {error}") from error
 
     def probability(self, pcm: NDArray[np.int16]) -> float:
-        """Probability (0..1) that the speaker is done; audio shorter than 8 s gets silence in front."""
+        """Return the probability (0..1) that the speaker is done; shorter audio is padded with silence in front."""
         samples = to_float(pcm[-_INPUT_SAMPLES:])
         padded = np.pad(samples, (_INPUT_SAMPLES - len(samples), 0))
         [[[probability]]] = self._session.run(None, {"input_features": log_mel(padded)[None]})

@@ -1,1 +1,1 @@
-"""Voice activity detection: the protocol in `base`, one engine a module."""
+"""Voice-activity detection: the protocol in `base`, and a module for each engine."""

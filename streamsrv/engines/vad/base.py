@@ -1,4 +1,4 @@
-"""The voice-activity protocol: how likely is speech in each frame."""
+"""The protocol of voice-activity detectors: the probability of speech in each frame."""
 
 from typing import Protocol
 
@@ -6,17 +6,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 VAD_FRAME_SAMPLES = 512
-"""Samples per frame: 32 ms at 16 kHz."""
+"""Samples in one frame, at 16 kHz."""
 FRAME_MS = 32
+"""Length of one frame."""
 
 
 class VadStream(Protocol):
-    """The detector's memory of one session's audio."""
+    """Detects voice activity in one stream of audio, whose state it keeps."""
 
     def probabilities(self, frames: NDArray[np.int16]) -> list[float]:
-        """Probability of speech (0..1) in each row of `frames`, shape (n, 512), mono 16 kHz, in order of time.
+        """Return the probability of speech (0..1) in each row of `frames`: shape (n, 512), mono 16 kHz, in order.
 
-        Blocks for the computation; called on a worker thread, one call at a time for each stream.
+        Blocks for the computation. Called on a worker thread, with one call at a time for each stream.
         """
         ...
 

@@ -1,6 +1,6 @@
-"""Voice activity by loudness alone, with no model and no package that could fail: what is left when a detector fails.
+"""Detects voice activity by loudness alone, without a model, for use when a detector fails.
 
-It takes every sudden sound for speech. What it has over nothing: turns still begin and end.
+It takes every sudden sound for speech, but turns still begin and end.
 """
 
 import numpy as np
@@ -10,24 +10,24 @@ from streamsrv.audio.pcm import level_dbfs
 from streamsrv.engines.vad.base import FRAME_MS
 
 MIN_SPEECH_DB = -45.0
-"""dB below full scale; quieter frames are no speech however quiet the rest is."""
+"""Level (dBFS) below which a frame is never speech, even over a quiet background."""
 MARGIN_DB = 12.0
-"""How much louder than the background speech is."""
+"""How much louder than the background a frame must be to count as speech, in dB."""
 RISE_DB = FRAME_MS / 1000
-"""How much louder the background may become in a frame (1 dB a second): it follows a new noise, not a sentence."""
-SILENCE_DB = -96.0
-"""Digital silence counts as this."""
+"""Fastest rise of the background level, in dB per frame: slow, so that it follows a new noise but not a sentence."""
+MIN_LEVEL_DB = -96.0
+"""Level (dBFS) that digital silence counts as."""
 
 
 class EnergyStream:
-    """`vad.base.VadStream`: 1 for frames that stand out from the background of this stream, 0 for the others."""
+    """A `vad.base.VadStream` that returns 1 for frames louder than the background of its stream, 0 for others."""
 
     def __init__(self) -> None:
         self._background_db = MIN_SPEECH_DB - MARGIN_DB
 
     def probabilities(self, frames: NDArray[np.int16]) -> list[float]:
-        """Whether there may be speech (0 or 1) in each row of `frames`, shape (n, 512)."""
-        return [self._hear(max(level_dbfs(frame), SILENCE_DB)) for frame in frames]
+        """Return 1 for each row of `frames`, shape (n, 512), that may be speech, 0 for others."""
+        return [self._hear(max(level_dbfs(frame), MIN_LEVEL_DB)) for frame in frames]
 
     def _hear(self, level_db: float) -> float:
         self._background_db = min(level_db, self._background_db + RISE_DB)

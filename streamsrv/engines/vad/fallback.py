@@ -1,4 +1,4 @@
-"""A detector's stream that goes on without the detector when it fails."""
+"""Detects voice activity by loudness when a detector fails."""
 
 import logging
 from collections.abc import Awaitable, Callable
@@ -15,11 +15,11 @@ logger = logging.getLogger(__name__)
 
 STAGE = "voice-activity detector"
 MAX_FAILURES = 3
-"""Failures in a row after which a stream does not ask its detector any more."""
+"""Failures in a row after which a stream no longer uses its detector."""
 
 
 class FallbackVadStream:
-    """One stream of `vad`. Frames for which the detector fails are judged by their loudness."""
+    """One stream of `vad`. If the detector fails for some frames, their loudness decides."""
 
     def __init__(self, vad: Vad) -> None:
         self._name = vad.name
@@ -33,9 +33,9 @@ class FallbackVadStream:
             self._give_up()
 
     async def hear(self, frames: NDArray[np.int16], call: Callable[[VadStream], Awaitable[list[float]]]) -> list[float]:
-        """The probability of speech in each row of `frames`, shape (n, 512), as `call` gets it from the detector.
+        """Return the probability of speech in each row of `frames`, shape (n, 512); `call` asks the detector.
 
-        Raises `Overloaded` if `call` does; the detector is not to blame then.
+        Raises `Overloaded` if `call` does, and does not count that as a failure of the detector.
         """
         if self._stream is not None:
             try:
@@ -55,9 +55,9 @@ class FallbackVadStream:
         return self.by_loudness(frames)
 
     def by_loudness(self, frames: NDArray[np.int16]) -> list[float]:
-        """The same without the detector."""
+        """Return 1 for each frame that is loud enough for speech, 0 for others, without the detector."""
         return self._energy.probabilities(frames)
 
     def _give_up(self) -> None:
         self._stream = None
-        logger.warning("%s does not work: this audio is judged by its loudness alone", self._name)
+        logger.warning("%s does not work: loudness alone decides what is speech in this audio", self._name)

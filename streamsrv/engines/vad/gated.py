@@ -1,9 +1,8 @@
-"""A cheap gate in front of a detector, so that silent sessions cost next to nothing, and one call for all that do not.
+"""Puts a cheap gate in front of a detector, so that silence costs little, and batches the frames of all sessions.
 
-The gate is WebRTC's detector at its most permissive, held open for a second after each of its findings. A noisy room
-opens it most of the time, but what it stops is not speech: in half an hour of recorded speech and noise, Silero found
-speech in none of the frames it would have stopped. It does not depend on the model's answers, so results do not depend
-on how audio was cut into calls.
+The gate is WebRTC's detector at its most permissive setting, held open for some time after each frame that may be
+speech. Noise opens it most of the time, but frames that it stops are very unlikely to be speech. The gate does not use
+the model's results, so the results do not depend on how the audio is cut into calls.
 """
 
 from collections.abc import Sequence
@@ -17,42 +16,42 @@ from streamsrv.engines.vad.base import FRAME_MS, VadStream
 from streamsrv.inference.scheduler import Priority, Scheduler
 
 HOLD_FRAMES = 1000 // FRAME_MS
-"""Frames for which the gate is open, from one that may be speech. A shorter time costs frames at soft word ends."""
+"""Frames for which the gate stays open after one that may be speech. A shorter time would cut soft ends of words."""
 _DECISION_SAMPLES = SPEECH_RATE_HZ * 30 // 1000
-"""WebRTC's detector takes 10, 20 or 30 ms: it hears the end of each frame of 32 ms."""
+"""Samples of each frame, from its end, that the gate looks at: WebRTC's detector takes 10, 20 or 30 ms."""
 
 Frames = NDArray[np.int16]
 
 
 class BatchingVad(Protocol):
-    """A `vad.base.Vad` that hears several streams in one call, for less than as many calls cost."""
+    """A `vad.base.Vad` that can process several streams in one call, which costs less than a call for each."""
 
     name: str
 
     def open(self) -> VadStream: ...
 
     def hear(self, pieces: Sequence[tuple[Any, Frames]]) -> list[list[float]]:
-        """For each of its streams with its next frames, what `VadStream.probabilities` would return. Blocks."""
+        """Return for each stream and its next frames what `VadStream.probabilities` would return. Blocks."""
         ...
 
 
 class GatedVad:
-    """`vad.base.Vad`: another one, with a gate in front of each stream."""
+    """A `vad.base.Vad` that puts a gate in front of each stream of another detector."""
 
     def __init__(self, vad: BatchingVad) -> None:
         self.name = vad.name
         self._vad = vad
 
     def open(self) -> "GatedStream":
-        """Start listening to one session's audio."""
+        """Open a stream for one session's audio."""
         return GatedStream(self._vad)
 
 
 class GatedStream:
-    """`vad.base.VadStream`: frames that the gate stops have probability 0, and the model never hears of them.
+    """A `vad.base.VadStream` in which frames that the gate stops have probability 0 and do not reach the model.
 
-    Its recurrent state waits meanwhile. Measured against showing it every frame, that changes fewer decisions than
-    starting from a fresh state, even with the last 320 ms before the gate opened.
+    The model's recurrent state is kept while the gate is closed. Compared with a model that gets all frames, this
+    changes fewer decisions than a fresh state does.
     """
 
     def __init__(self, vad: BatchingVad) -> None:
@@ -61,14 +60,14 @@ class GatedStream:
         self._gate = Gate()
 
     def probabilities(self, frames: Frames) -> list[float]:
-        """Probability of speech (0..1) in each row of `frames`, shape (n, 512)."""
+        """Return the probability of speech (0..1) in each row of `frames`, shape (n, 512)."""
         admitted = self._gate.admit(frames)
         if True not in admitted:
             return [0.0] * len(frames)
         return _fill(admitted, self._stream.probabilities(_choose(frames, admitted)))
 
     async def hear(self, frames: Frames, scheduler: Scheduler) -> list[float]:
-        """As `probabilities`, from the event loop: silence is answered at once, all else in one call with others."""
+        """Return `probabilities(frames)` on the event loop: silence at once, the rest in a call with other streams."""
         admitted = self._gate.admit(frames)
         if True not in admitted:
             return [0.0] * len(frames)
@@ -77,23 +76,23 @@ class GatedStream:
 
 
 async def hear(stream: VadStream, frames: Frames, scheduler: Scheduler) -> list[float]:
-    """`stream.probabilities(frames)` from the event loop, by way of `scheduler` where it blocks."""
+    """Return `stream.probabilities(frames)` on the event loop; blocking work runs on `scheduler`."""
     if isinstance(stream, GatedStream):
         return await stream.hear(frames, scheduler)
     return await scheduler.run(Priority.VOICE_ACTIVITY, lambda: stream.probabilities(frames))
 
 
 class Gate:
-    """Tells which frames may be speech, at some microseconds a frame."""
+    """Decides cheaply which frames may be speech."""
 
     def __init__(self) -> None:
-        import webrtcvad  # of an extra: a server may have detectors without a gate, and no such package
+        import webrtcvad  # not at the top: a server with another detector may lack this package
 
         self._detector = cast("Any", webrtcvad).Vad(0)
-        self._open_frames = HOLD_FRAMES  # the first word may be a soft one
+        self._open_frames = HOLD_FRAMES  # open at the start, because the first word may be soft
 
     def admit(self, frames: Frames) -> list[bool]:
-        """Whether to let in each row of `frames`, shape (n, 512)."""
+        """Return for each row of `frames`, shape (n, 512), whether it passes the gate."""
         return [self._is_open(frame) for frame in frames]
 
     def _is_open(self, frame: NDArray[np.int16]) -> bool:
@@ -109,6 +108,6 @@ def _choose(frames: Frames, admitted: list[bool]) -> Frames:
 
 
 def _fill(admitted: list[bool], probabilities: list[float]) -> list[float]:
-    """The model's answers, in their places among all frames."""
+    """Return the model's probabilities at the admitted frames, and 0 at the others."""
     answers = iter(probabilities)
     return [next(answers) if is_admitted else 0.0 for is_admitted in admitted]

@@ -1,4 +1,4 @@
-"""Silero VAD (16 kHz ONNX export) on onnxruntime."""
+"""Silero VAD (16 kHz ONNX export), run by onnxruntime."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -17,12 +17,12 @@ from streamsrv.inference.onnx import open_session
 
 _MODEL_FILE = "silero_vad.onnx"
 _CONTEXT_SAMPLES = 64
-"""The model sees the end of the frame before, too."""
+"""Samples of the frame before that the model also gets."""
 _STATE_SHAPE = (2, 1, 128)
 
 
 def load(entry: ModelEntry, context: LoadContext) -> "GatedVad | SileroVad":
-    """Load the model from `silero_vad.onnx`; option `gate` (default true): silence does not reach the model."""
+    """Load the model from `silero_vad.onnx`. Option `gate` (default true): keep silence from the model."""
     return _load(entry.name, context.files[_MODEL_FILE], **entry.options)
 
 
@@ -32,7 +32,7 @@ def _load(name: str, model: Path, gate: bool = True) -> "GatedVad | SileroVad":
 
 
 class SileroVad:
-    """`vad.gated.BatchingVad`: one session of onnxruntime, used by all streams."""
+    """A `vad.gated.BatchingVad` whose streams share one onnxruntime session."""
 
     def __init__(self, name: str, model: Path) -> None:
         self.name = name
@@ -43,37 +43,34 @@ class SileroVad:
         self._sample_rate = np.array(SPEECH_RATE_HZ, np.int64)
 
     def open(self) -> "SileroStream":
-        """Start listening to one session's audio."""
+        """Open a stream for one session's audio."""
         return SileroStream(self)
 
     def hear(self, pieces: "Sequence[tuple[SileroStream, NDArray[np.int16]]]") -> list[list[float]]:
-        """As `VadStream.probabilities`, for different streams at once.
-
-        A frame of one stream costs about 0.1 ms; frames of sixteen streams cost 0.05 ms each.
-        """
+        """Return `VadStream.probabilities` for several streams; a batch costs less than a call for each."""
         heard: list[list[float]] = [[] for _ in pieces]
-        for place in range(max((len(frames) for _, frames in pieces), default=0)):
-            active = [number for number, (_, frames) in enumerate(pieces) if place < len(frames)]
+        for position in range(max((len(frames) for _, frames in pieces), default=0)):
+            active = [number for number, (_, frames) in enumerate(pieces) if position < len(frames)]
             streams = [pieces[number][0] for number in active]
-            probabilities = self._run(streams, np.stack([pieces[number][1][place] for number in active]))
+            probabilities = self._run(streams, np.stack([pieces[number][1][position] for number in active]))
             for number, probability in zip(active, probabilities, strict=True):
                 heard[number].append(probability)
         return heard
 
     def _run(self, streams: "list[SileroStream]", frames: NDArray[np.int16]) -> list[float]:
-        """The next frame of each stream, in rows, through the model."""
+        """Run the model on the next frame of each stream (one row each); return their probabilities."""
         samples = np.concatenate([np.stack([stream.context for stream in streams]), to_float(frames)], axis=1)
         state = np.concatenate([stream.state for stream in streams], axis=1)
         inputs: dict[str, Any] = {"input": samples, "state": state, "sr": self._sample_rate}
         probabilities, state = self._session.run(None, inputs)
         for number, stream in enumerate(streams):
-            stream.context = samples[number, -_CONTEXT_SAMPLES:].copy()  # a view would keep those of all streams
+            stream.context = samples[number, -_CONTEXT_SAMPLES:].copy()  # a view would keep the samples of all streams
             stream.state = state[:, number : number + 1].copy()
         return probabilities[:, 0].tolist()
 
 
 class SileroStream:
-    """`vad.base.VadStream`: the model's recurrent state and the last 64 samples."""
+    """A `vad.base.VadStream` with the model's recurrent state and the end of the last frame."""
 
     def __init__(self, vad: SileroVad) -> None:
         self._vad = vad
@@ -81,5 +78,5 @@ class SileroStream:
         self.context: NDArray[np.float32] = np.zeros(_CONTEXT_SAMPLES, np.float32)
 
     def probabilities(self, frames: NDArray[np.int16]) -> list[float]:
-        """Probability of speech (0..1) in each row of `frames`, shape (n, 512)."""
+        """Return the probability of speech (0..1) in each row of `frames`, shape (n, 512)."""
         return self._vad.hear([(self, frames)])[0]

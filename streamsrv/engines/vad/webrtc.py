@@ -1,6 +1,6 @@
-"""The voice-activity detector of WebRTC: ten times cheaper than Silero, but it takes much noise for speech.
+"""WebRTC's voice-activity detector: much cheaper than Silero, but it takes much noise for speech.
 
-Good as a gate in front of a better detector, or alone where every millisecond of CPU counts.
+Use it where CPU time is scarce.
 """
 
 from typing import Protocol, cast
@@ -15,7 +15,7 @@ from streamsrv.engines.loading import LoadContext
 
 _DECISION_SAMPLES = SPEECH_RATE_HZ * 30 // 1000
 _SMOOTHING = 0.5
-"""Weight of the newest decision: two decisions for speech in a row give 0.75."""
+"""Weight of the newest decision in the probability, 0 to 1."""
 
 
 class _Detector(Protocol):
@@ -23,24 +23,24 @@ class _Detector(Protocol):
 
 
 def load(entry: ModelEntry, context: LoadContext) -> "WebrtcVad":
-    """Create the detector; option `aggressiveness`: 0 finds all speech to 3 filters out most noise, default 2."""
+    """Create the detector. Option `aggressiveness` (default 2): 0 finds all speech, 3 filters out most noise."""
     return WebrtcVad(entry.name, **entry.options)
 
 
 class WebrtcVad:
-    """`vad.base.Vad`; each stream has a detector of its own, there is no model to share."""
+    """A `vad.base.Vad` with a separate detector for each stream."""
 
     def __init__(self, name: str, aggressiveness: int = 2) -> None:
         self.name = name
         self._aggressiveness = aggressiveness
 
     def open(self) -> "WebrtcStream":
-        """Start listening to one session's audio."""
+        """Open a stream for one session's audio."""
         return WebrtcStream(cast("_Detector", webrtcvad.Vad(self._aggressiveness)))
 
 
 class WebrtcStream:
-    """`vad.base.VadStream`: yes-or-no decisions each 30 ms, smoothed to a probability for each frame of 32 ms."""
+    """A `vad.base.VadStream` that smooths yes-or-no decisions into a probability for each frame."""
 
     def __init__(self, detector: _Detector) -> None:
         self._detector = detector
@@ -48,7 +48,7 @@ class WebrtcStream:
         self._probability = 0.0
 
     def probabilities(self, frames: NDArray[np.int16]) -> list[float]:
-        """Likelihood of speech (0..1) in each row of `frames`, shape (n, 512), lagging by one decision or two."""
+        """Return the likelihood of speech (0..1) in each row of `frames`, shape (n, 512), a decision or two late."""
         return [self._hear(frame) for frame in frames]
 
     def _hear(self, frame: NDArray[np.int16]) -> float:
