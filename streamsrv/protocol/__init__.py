@@ -1,1 +1,1 @@
-"""The OpenAI Realtime wire protocol: events, items, the session object, errors. Pure: no codec."""
+"""The OpenAI Realtime wire protocol: events, items, the session object and errors. Pure, without audio codecs."""

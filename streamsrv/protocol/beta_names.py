@@ -1,4 +1,4 @@
-"""Parameters of the beta protocol, and what took their place in the one that this server speaks.
+"""Parameters of the beta protocol, and the parameters that replace them.
 
 Source: the beta and GA schemas of OpenAI Realtime.
 """
@@ -21,10 +21,10 @@ _OF_SESSIONS = {
 
 
 def replacement(path: str) -> str:
-    """What to do instead of sending a parameter of the beta, as a sentence; empty for one that is none."""
+    """Return a sentence that names the replacement of a beta parameter; empty for other parameters."""
     owner, _, name = path.partition(".")
     names = {"session": _OF_SESSIONS, "response": _OF_BOTH}.get(owner, {})
     if name not in names:
         return ""
-    instead = f"send '{owner}.{names[name]}' instead" if names[name] else "nothing took its place"
+    instead = f"send '{owner}.{names[name]}' instead" if names[name] else "it has no replacement"
     return f"It belongs to the beta protocol: {instead}."

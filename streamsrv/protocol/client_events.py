@@ -1,4 +1,4 @@
-"""Client events: what each holds, and how a text frame becomes one.
+"""Defines the client events and decodes them from text frames.
 
 Source: the OpenAI Realtime GA schema (`RealtimeClientEvent`).
 """
@@ -26,13 +26,13 @@ from streamsrv.protocol.session_object import (
 )
 
 MAX_AUDIO_BYTES = 15 * 1024 * 1024 * 3 // 4
-"""Decoded bytes in one `input_audio_buffer.append`: 15 MiB of base64."""
+"""Decoded bytes of audio in one `input_audio_buffer.append` (OpenAI's limit is for the base64 text)."""
 MAX_TOOLS_BYTES = 900_000
-"""The tools of one response as JSON, as many as a session has room for."""
+"""Bytes of the tools of one response as JSON: as many as a session may have."""
 MAX_INPUT_BYTES = 4_000_000
-"""The `input` of one response as JSON: about as much as a conversation holds."""
+"""Bytes of the `input` of one response as JSON: about as many as a conversation may have."""
 MAX_EVENT_ID = 512
-"""Characters in the id of a client's event: OpenAI's limit."""
+"""Characters in the id of a client event: OpenAI's limit."""
 Milliseconds = Annotated[int, Meta(ge=0, le=2**53)]
 
 EventId = Annotated[str, Meta(max_length=MAX_EVENT_ID)] | None
@@ -44,7 +44,7 @@ class SessionUpdate(Struct, forbid_unknown_fields=True, tag="session.update"):
 
 
 class AudioAppend(Struct, forbid_unknown_fields=True, tag="input_audio_buffer.append"):
-    """`audio` is decoded from base64 by the JSON decoder itself."""
+    """Audio for the input buffer; the JSON decoder decodes `audio` from base64."""
 
     audio: bytes
     event_id: EventId = None
@@ -96,7 +96,7 @@ class ResponseAudio(Struct, forbid_unknown_fields=True):
 
 
 class ResponseOptions(Struct, forbid_unknown_fields=True):
-    """What one response does differently from its session; what is unset is the session's."""
+    """The options of one response that differ from its session's; unset fields are the session's."""
 
     instructions: Annotated[str, Meta(max_length=MAX_INSTRUCTIONS)] | UnsetType | None = UNSET
     output_modalities: Annotated[list[Modality], Meta(min_length=1)] | UnsetType = UNSET
@@ -123,7 +123,7 @@ class ResponseCancel(Struct, forbid_unknown_fields=True, tag="response.cancel"):
 
 
 class PlaybackReport(Struct, forbid_unknown_fields=True, tag="streamsrv.playback.report"):
-    """Extension: `audio_ms` of an item's audio were played; `ended`: no more of it will be."""
+    """Extension: the client has played `audio_ms` of an item's audio; `ended`: it will not play more of it."""
 
     item_id: Id
     audio_ms: Milliseconds
@@ -150,7 +150,7 @@ _appends = msgspec.json.Decoder(AudioAppend)
 
 
 class MalformedEvent(Exception):
-    """A frame that is no client event: the error to answer with, and the client's id of the event if it had one."""
+    """A frame is not a valid client event; holds the error to answer with, and the client's id of the event, if any."""
 
     def __init__(self, error: ProtocolError, event_id: str | None) -> None:
         super().__init__(str(error))
@@ -161,7 +161,7 @@ class MalformedEvent(Exception):
 def decode_client_event(frame: str | bytes) -> ClientEvent:
     """Decode one text frame; raises `MalformedEvent`."""
     try:
-        event = _appends.decode(frame)  # nearly every event is one
+        event = _appends.decode(frame)  # first, because almost every event is one
     except (msgspec.DecodeError, UnicodeError, RecursionError):
         return _decode_other(frame)
     if len(event.audio) > MAX_AUDIO_BYTES:
@@ -194,13 +194,13 @@ def _convert(fields: dict[str, Any]) -> ClientEvent:
 
 
 def _event_id(value: Any) -> str | None:
-    """The client's id of an event that is refused; what is sent back is bounded."""
+    """Return the client's id of a refused event, if it is within its bound; it is sent back."""
     event_id = cast("dict[str, Any]", value).get("event_id") if isinstance(value, dict) else None
     return event_id if isinstance(event_id, str) and len(event_id) <= MAX_EVENT_ID else None
 
 
 _NULLABLE = ("item", "content", "response", "input", "audio", "output")
-"""Objects and arrays of an event in which null means "not given", as typed SDKs write it."""
+"""Fields with objects and arrays in which null means "not given", because typed SDKs send it for unset fields."""
 
 
 def _without_nulls(value: Any) -> Any:
@@ -214,7 +214,7 @@ def _without_nulls(value: Any) -> Any:
 
 
 def _check_sizes(response: ResponseOptions, event_id: str | None) -> None:
-    """Refuse options whose fields are within their bounds one by one, but not together."""
+    """Refuse options that are too large in total, though each part is within its bound."""
     try:
         if response.tools is not UNSET:
             check_size(response.tools, MAX_TOOLS_BYTES, "response.tools")
@@ -225,7 +225,7 @@ def _check_sizes(response: ResponseOptions, event_id: str | None) -> None:
 
 def _refusal(error: msgspec.ValidationError, fields: dict[str, Any]) -> ProtocolError:
     if isinstance(fields.get("audio"), str):
-        fields["audio"] = "<audio>"  # never quoted in a message
+        fields["audio"] = "<audio>"  # audio is never quoted in a message
     refusal = from_validation(error, fields, ClientEvent)
     if refusal.code == "unknown_parameter" and (hint := replacement(refusal.param or "")):
         return ProtocolError(refusal.code, f"Unknown parameter: '{refusal.param}'. {hint}", refusal.param)

@@ -1,4 +1,4 @@
-"""Errors of the wire protocol: what a client is told when an event cannot be obeyed."""
+"""The errors of the wire protocol, which tell a client why its event was refused."""
 
 import re
 from collections.abc import Iterable
@@ -13,7 +13,7 @@ _PATH = re.compile(r"^(?P<text>.*?)(?: - at (?:`key` in )?`\$(?P<path>[^`]*)`)?$
 _MISSING = re.compile(r"Object missing required field `(?P<field>[^`]+)`")
 _UNKNOWN = re.compile(r"Object contains unknown field `(?P<field>.*)`", re.DOTALL)
 _UNSEEN = object()
-_type_info = cache(inspect.type_info)  # it takes most of a millisecond, and there are a few types only
+_type_info = cache(inspect.type_info)  # cached: it is slow, and there are few types
 MAX_QUOTED = 60
 """Characters of a client's value that an error quotes."""
 
@@ -29,9 +29,9 @@ class ErrorDetails:
 
 
 class ProtocolError(Exception):
-    """A client event was refused; the session goes on.
+    """A client event or request was refused; the session goes on.
 
-    `code` is one of the strings clients match on, `param` the path of the field at fault.
+    Clients match on `code`; `param` is the path of the field at fault.
     """
 
     def __init__(self, code: str, message: str, param: str | None = None, type: str = "invalid_request_error") -> None:
@@ -48,14 +48,14 @@ class ProtocolError(Exception):
 
 
 def check_size(value: object, max_bytes: int, param: str) -> None:
-    """Refuse a value that is longer, written as JSON, than `max_bytes`."""
+    """Refuse a value that is longer than `max_bytes` as JSON."""
     if (size := len(msgspec.json.encode(value))) > max_bytes:
         message = f"Invalid value for '{param}': it is {size} bytes of JSON; at most {max_bytes} are accepted."
         raise ProtocolError("invalid_value", message, param)
 
 
 def from_validation(error: msgspec.ValidationError, value: object, expected: Any, root: str = "") -> ProtocolError:
-    """Say what msgspec found wrong in `value`: the field (below `root`), what it holds, what `expected` accepts."""
+    """Make the error for a msgspec error: it names the field (below `root`), its value and what `expected` accepts."""
     match = _PATH.match(str(error))
     text, path = (match["text"], match["path"] or "") if match else (str(error), "")
     param = f"{root}{path}".lstrip(".")
@@ -76,7 +76,7 @@ def from_validation(error: msgspec.ValidationError, value: object, expected: Any
 
 
 def unknown_parameter(name: str, parent: str, accepted: Iterable[str] = (), hint: str = "") -> ProtocolError:
-    """The error for a field that an object does not have; `parent` is the path of the object."""
+    """Make the error for an unknown field; `parent` is the path of its object."""
     param = f"{parent}.{_shorten_text(name)}".lstrip(".")
     names = ", ".join(f"'{field}'" for field in accepted)
     hint = hint or (f"Accepted there: {names}." if names else "")
@@ -84,7 +84,7 @@ def unknown_parameter(name: str, parent: str, accepted: Iterable[str] = (), hint
 
 
 def _look_up(value: Any, path: str) -> object:
-    """The part of a decoded JSON value that a msgspec path such as `.audio.input[0]` names."""
+    """Return the part of a decoded JSON value at a msgspec path such as `.audio.input[0]`."""
     for step in _steps(path):
         try:
             value = value[step]
@@ -94,13 +94,13 @@ def _look_up(value: Any, path: str) -> object:
 
 
 def _steps(path: str) -> list[str | int]:
-    """The keys and list indices of a msgspec path; `[...]` (any entry of a mapping) is the key `...`."""
+    """Split a msgspec path into keys and list indices; `[...]` (any entry of a mapping) is the key `...`."""
     found = re.findall(r"\.([^.\[]+)|\[(\d+|\.\.\.)\]", path)
     return [key or (int(index) if index.isdigit() else index) for key, index in found]
 
 
 def _choices(expected: inspect.Type, steps: list[str | int]) -> list[object]:
-    """The values that a literal, or the tag of a union of structs, may have at the end of `steps`; empty for others."""
+    """Return the values of the literal, or the tags of the union of structs, at the end of `steps`; else nothing."""
     kinds = expected.types if isinstance(expected, inspect.UnionType) else (expected,)
     if not steps:
         return [value for kind in kinds if isinstance(kind, inspect.LiteralType) for value in kind.values]
@@ -118,7 +118,7 @@ def _choices(expected: inspect.Type, steps: list[str | int]) -> list[object]:
 
 
 def _fields(expected: inspect.Type, steps: list[str | int], value: Any) -> list[str]:
-    """The fields of the struct at the end of `steps`; of several by tag the one that `value` has."""
+    """Return the fields of the struct at the end of `steps`; in a union, of the struct with the tag in `value`."""
     kinds = expected.types if isinstance(expected, inspect.UnionType) else (expected,)
     for kind in kinds:
         if isinstance(kind, inspect.StructType):

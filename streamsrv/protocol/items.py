@@ -1,4 +1,4 @@
-"""Conversation items as they stand on the wire.
+"""Defines the conversation items of the wire.
 
 Source: the OpenAI Realtime GA schema (`RealtimeConversationItem*`).
 """
@@ -11,17 +11,17 @@ from msgspec import Meta, Struct
 from streamsrv.protocol.errors import ProtocolError
 
 MAX_TEXT = 200_000
-"""Characters in one item, without its ids."""
+"""Characters in one item, not counting its ids."""
 
 MAX_ID = 128
-"""Characters in an id of the client's."""
+"""Characters in an id from the client."""
 
 ROOT = "root"
-"""In place of the id of an item: the start of the conversation."""
+"""Stands for the start of the conversation where the id of an item is expected."""
 
 Id = Annotated[str, Meta(min_length=1, max_length=MAX_ID)]
 OptionalId = Annotated[str, Meta(max_length=MAX_ID)]
-"""An id that the server makes up if it is empty."""
+"""An id that the server assigns if it is empty."""
 BoundedText = Annotated[str, Meta(max_length=MAX_TEXT)]
 Status = Literal["completed", "incomplete", "in_progress"]
 
@@ -31,7 +31,7 @@ class InputText(Struct, forbid_unknown_fields=True, tag="input_text"):
 
 
 class InputAudio(Struct, forbid_unknown_fields=True, tag="input_audio"):
-    """`audio` (decoded from base64) only arrives from clients; it is never sent back."""
+    """Audio of the user. `audio` (decoded from base64) comes only from clients, and is never sent back."""
 
     transcript: BoundedText | None = None
     audio: bytes | None = None
@@ -42,7 +42,7 @@ class OutputText(Struct, forbid_unknown_fields=True, tag="output_text"):
 
 
 class OutputAudio(Struct, forbid_unknown_fields=True, tag="output_audio"):
-    """`audio` is null where clients send it: what was spoken elsewhere is known by its words."""
+    """Audio of the assistant, of which only the transcript is kept; `audio` is always null."""
 
     transcript: BoundedText = ""
     audio: None = None
@@ -77,7 +77,7 @@ class FunctionCallOutputItem(Struct, forbid_unknown_fields=True, tag="function_c
 
 
 class ItemReference(Struct, forbid_unknown_fields=True, tag="item_reference"):
-    """An item of the conversation by its id, in the `input` of a `response.create`."""
+    """Refers to an item of the conversation by its id, in the `input` of a `response.create`."""
 
     id: Id
 
@@ -92,7 +92,7 @@ _PARTS_OF_ROLE: dict[str, tuple[type[Part], ...]] = {
 
 
 def text_length(item: Item) -> int:
-    """Characters that an item holds, those of its ids among them."""
+    """Return the number of characters in an item, including its ids."""
     match item:
         case MessageItem():
             texts = (
@@ -106,7 +106,7 @@ def text_length(item: Item) -> int:
 
 
 def check_item(item: Item, param: str = "item") -> None:
-    """Refuse an item that is too long, and a message whose content parts do not belong to its role."""
+    """Refuse an item that is too long, or a message with content parts that do not fit its role."""
     if item.id == ROOT:
         message = f"Invalid value '{ROOT}': it names the start of the conversation, not an item."
         raise ProtocolError("invalid_value", message, f"{param}.id")
@@ -130,7 +130,7 @@ def check_item(item: Item, param: str = "item") -> None:
 
 
 def refuse_audio(item: Item, param: str) -> None:
-    """Refuse an item with audio in it, or without the words of its audio, where no audio is recognised."""
+    """Refuse an item with audio, or with an audio part without a transcript, where audio is not recognised."""
     for index, part in enumerate(item.content if isinstance(item, MessageItem) else ()):
         if isinstance(part, InputAudio) and (part.audio is not None or not part.transcript):
             raise ProtocolError(
@@ -143,7 +143,7 @@ def refuse_audio(item: Item, param: str) -> None:
 
 
 def item_to_wire(item: Item) -> dict[str, Any]:
-    """The JSON object of an item, without audio."""
+    """Return the JSON object of an item, without audio."""
     wire: dict[str, Any] = msgspec.to_builtins(item)
     for part in wire.get("content", ()):
         part.pop("audio", None)

@@ -1,7 +1,7 @@
-"""Reads JSON from clients: every event and every body goes through here. Pure.
+"""Reads the JSON of all client events and request bodies. Pure.
 
-A text is refused, with the reason, if it is not JSON (RFC 8259: no NaN, nothing after the value), has half a surrogate
-pair, an integer of more than 64 bits or a key twice in one object, or is deeper or longer than clients have reason for.
+Refuses, with the reason, text that is not JSON (RFC 8259: no NaN, nothing after the value), or that has half a
+surrogate pair, an integer of more than 64 bits, a key twice in one object, or too many levels or values.
 """
 
 import json
@@ -11,18 +11,18 @@ from typing import Any, cast
 import msgspec
 
 MAX_DEPTH = 64
-"""Objects and arrays inside one another; a JSON schema has some ten."""
+"""Levels of nested objects and arrays; a JSON schema needs far fewer."""
 MAX_VALUES = 100_000
-"""Values, roughly, in one text: each is an object in memory, and to make them takes time that all sessions share."""
-FEW_BYTES = 65_536
-"""A text up to this length is not counted: its values are few enough."""
+"""Approximate number of values in one text: each takes memory, and time that all sessions share."""
+MAX_UNCOUNTED_BYTES = 65_536
+"""Length of a text whose values are not counted, because there cannot be too many."""
 _HALF_PAIR = re.compile(r"\\u[dD][89a-fA-F]")
 
 
 class UnreadableJson(Exception):
-    """A text is not JSON that is accepted; the message says why, as the end of a sentence.
+    """A text is not acceptable JSON; the message gives the reason as the end of a sentence.
 
-    `value`: what was decoded nevertheless, or None.
+    `value`: the decoded value, if the text could be decoded.
     """
 
     value: Any = None
@@ -30,12 +30,12 @@ class UnreadableJson(Exception):
 
 def read_json(text: str | bytes) -> Any:
     """Decode one JSON text; raises `UnreadableJson`."""
-    if len(text) > FEW_BYTES and (values := 1 + sum(_count(text, mark) for mark in ",[{")) > MAX_VALUES:
+    if len(text) > MAX_UNCOUNTED_BYTES and (values := 1 + sum(_count(text, mark) for mark in ",[{")) > MAX_VALUES:
         raise UnreadableJson(f"it has about {values} values; at most {MAX_VALUES} are accepted")
     value: Any = None
     try:
         value = msgspec.json.decode(text)
-        if _count(text, ":") > _check(value):  # a key twice, or only a string with a colon
+        if _count(text, ":") > _check(value):  # a key may be there twice, or a string has a colon
             json.loads(text, object_pairs_hook=_without_duplicates)
     except UnreadableJson as error:
         error.value = value
@@ -51,7 +51,7 @@ _TOO_DEEP = f"it is nested more than {MAX_DEPTH} levels deep"
 
 
 def _check(value: Any) -> int:
-    """The number of keys in a value; raises `UnreadableJson` for what is out of bounds."""
+    """Return the number of keys in a value; raises `UnreadableJson` if it is out of bounds."""
     level: list[Any] = [value]
     keys = 0
     for depth in range(MAX_DEPTH + 1):

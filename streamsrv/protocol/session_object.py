@@ -1,7 +1,7 @@
-"""The session object: its fields, defaults and ranges. What `session.update` does to it: `session_update`.
+"""Defines the session object: its fields, defaults and ranges. `session_update` changes it.
 
-The structs mirror the wire exactly, so that one definition validates, holds and prints the session. They refuse fields
-that they do not have: a setting that is not there must not look as if it were done.
+The structs mirror the wire exactly, so that one definition validates, holds and prints the session. They refuse unknown
+fields, so that no setting is silently ignored.
 Source: the OpenAI Realtime GA schema (`RealtimeSessionCreateRequest`, `RealtimeTranscriptionSessionCreateRequest`).
 """
 
@@ -11,26 +11,26 @@ import msgspec
 from msgspec import UNSET, Meta, Struct, UnsetType, field
 
 MAX_INSTRUCTIONS = 200_000
-"""Characters of a system prompt."""
+"""Characters in a system prompt."""
 MAX_NAME = 256
-"""Characters of the name of a model, a voice or a workflow."""
+"""Characters in the name of a model, a voice or a workflow."""
 Name = Annotated[str, Meta(max_length=MAX_NAME)]
 Metadata = Annotated[
     dict[Annotated[str, Meta(max_length=64)], Annotated[str, Meta(max_length=512)]], Meta(max_length=16)
 ]
-"""What a client notes on an object of its own; OpenAI's limits."""
+"""Notes of a client on one of its objects, with OpenAI's limits."""
 MaxOutputTokens = Annotated[int, Meta(ge=1, le=4096)] | Literal["inf"]
 Modality = Literal["text", "audio"]
 
 
 class Pcm(Struct, frozen=True, forbid_unknown_fields=True, tag="audio/pcm"):
-    """16-bit little-endian mono PCM. Strict clients die of any other rate in a session object."""
+    """16-bit little-endian mono PCM. Strict clients reject a session object with any other rate."""
 
     rate: Literal[24000] = 24000
 
 
 class Pcmu(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True, tag="audio/pcmu"):
-    """G.711 mu-law. Clients may say its rate; strict ones want not to be told."""
+    """G.711 mu-law. Clients may send its rate, but it is not sent to them, because strict clients reject it."""
 
     rate: Literal[8000] = 8000
 
@@ -44,7 +44,8 @@ class Pcma(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True, 
 class Opus(Struct, frozen=True, forbid_unknown_fields=True, tag="audio/opus"):
     """Extension: packets of Opus (RFC 6716), one in each event.
 
-    `rate`: at which samples of the output are counted. The input may have any bandwidth, length of packets, and stereo.
+    `rate` is the unit in which samples of the output are counted. Input may have any bandwidth and packet length, and
+    may be stereo.
     """
 
     rate: Literal[24000] = 24000
@@ -54,7 +55,7 @@ AudioFormat = Pcm | Pcmu | Pcma | Opus
 
 
 class ServerVad(Struct, frozen=True, forbid_unknown_fields=True, tag="server_vad"):
-    """Turn ends after `silence_duration_ms` without speech."""
+    """Ends a turn after `silence_duration_ms` without speech."""
 
     threshold: Annotated[float, Meta(ge=0, le=1)] = 0.5
     prefix_padding_ms: Annotated[int, Meta(ge=0, le=5000)] = 300
@@ -65,7 +66,7 @@ class ServerVad(Struct, frozen=True, forbid_unknown_fields=True, tag="server_vad
 
 
 class SemanticVad(Struct, frozen=True, forbid_unknown_fields=True, tag="semantic_vad"):
-    """Turn ends when the speaker seems to be done; `eagerness` says how soon to believe it."""
+    """Ends a turn when the speaker seems to be done; with more `eagerness`, sooner."""
 
     eagerness: Literal["low", "medium", "high", "auto"] = "auto"
     create_response: bool = True
@@ -76,7 +77,7 @@ TurnDetection = ServerVad | SemanticVad
 
 
 class Transcription(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
-    """Whether and how the user's words are written down; the loaded recogniser does it, whatever `model` was given."""
+    """Options of the transcription of the user's speech. The loaded recogniser does it, whichever `model` is given."""
 
     model: Name | None = None
     language: Name | None = None
@@ -120,7 +121,7 @@ ToolChoice = Literal["auto", "none", "required"] | NamedFunction
 
 
 class Tracing(Struct, frozen=True, forbid_unknown_fields=True):
-    """What stock clients send of themselves. Nothing is traced: the session says `null`."""
+    """Accepted because stock clients send it. The server does not trace: the session has `null`."""
 
     workflow_name: Name | None = None
     group_id: Name | None = None
@@ -128,40 +129,40 @@ class Tracing(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Reasoning(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
-    """How hard the language model is to think; one that cannot be told refuses each response."""
+    """How much the language model should think. A model without this option refuses the response."""
 
     effort: Literal["none", "minimal", "low", "medium", "high", "xhigh"] | None = None
 
 
 ROOM_NAME = r"^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$"
-"""What a caption room may be called: part of a URL, and easy to read out."""
+"""Pattern of the name of a caption room: part of a URL, and easy to read out."""
 
 
 class CaptionOptions(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
-    """Extension: the caption room in which viewers read what this session says."""
+    """Extension: the caption room that shows the transcripts of this session."""
 
     room: Annotated[str, Meta(pattern=ROOM_NAME)]
     title: Annotated[str, Meta(max_length=200)] = ""
-    """What the captions are of, for the viewers."""
+    """Title of the event, for the viewers."""
     speaker: Annotated[str, Meta(max_length=80, pattern=r"^[^\x00-\x1f]*$")] = ""
-    """Who speaks, where a room has several speakers."""
+    """Name of the speaker, for a room with several speakers."""
 
 
 Extension = Literal["transcription.partial", "words.timed", "playback.hold", "session.expiring"]
-"""What a client can ask for beyond the protocol."""
+"""Features beyond the protocol that a client can request."""
 
 
 class StreamsrvOptions(Struct, frozen=True, forbid_unknown_fields=True):
-    """Extension: event types of ours that the client asked for, and where its captions are shown."""
+    """Extension: the features that the client requested, and its caption room."""
 
     events: Annotated[list[Extension], Meta(max_length=16)] = []
     captions: CaptionOptions | UnsetType | None = UNSET
 
 
 class Session(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """The effective session. `id`, `object` and `expires_at` are the server's.
+    """The effective session. The server sets `id`, `object` and `expires_at`.
 
-    `expires_at`: Unix seconds at which it ends by itself; UNSET: never.
+    `expires_at`: the Unix time in seconds at which the session ends by itself; UNSET: never.
     """
 
     type: Literal["realtime", "transcription"] = "realtime"
@@ -190,11 +191,11 @@ class Session(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
 
     @property
     def captions(self) -> CaptionOptions | None:
-        """The caption room of this session, if it has one."""
+        """The caption options of this session; None without a caption room."""
         return (self.streamsrv.captions or None) if isinstance(self.streamsrv, StreamsrvOptions) else None
 
     def wants(self, event_name: str) -> bool:
-        """Whether the client asked for an extension event."""
+        """Whether the client requested an extension."""
         return isinstance(self.streamsrv, StreamsrvOptions) and event_name in self.streamsrv.events
 
 
@@ -202,13 +203,13 @@ _TRANSCRIPTION_FIELDS = ("type", "object", "id", "expires_at", "include", "strea
 
 
 def transcription_session(session_id: str) -> Session:
-    """A session that only transcribes, with the defaults of one."""
+    """Make a session that only transcribes, with its defaults."""
     audio = Audio(input=AudioInput(transcription=Transcription()))
     return Session(type="transcription", object="realtime.transcription_session", id=session_id, audio=audio)
 
 
 def session_to_wire(session: Session) -> dict[str, Any]:
-    """The JSON object of `session.created` and `session.updated`."""
+    """Return the JSON object of a session, as in `session.created` and `session.updated`."""
     wire: dict[str, Any] = msgspec.to_builtins(session)
     if session.type == "realtime":
         return wire

@@ -1,4 +1,4 @@
-"""What `session.update` does to a session: only given fields change, and a field that is not done is refused."""
+"""Applies a `session.update`: changes only the given fields, and refuses fields that the server does not support."""
 
 from collections.abc import Collection
 from typing import Any, Literal, cast
@@ -10,9 +10,9 @@ from streamsrv.protocol.errors import ProtocolError, check_size, from_validation
 from streamsrv.protocol.session_object import Name, Session, Tracing
 
 MAX_SESSION_BYTES = 900_000
-"""A session object must fit into the frame of 1 MiB that strict clients take."""
+"""Bytes of a session object as JSON: it must fit in the longest frame that strict clients take."""
 MAX_TRACING_BYTES = 65_536
-"""What a client may say of a trace, as JSON."""
+"""Bytes of the metadata of a trace as JSON."""
 
 _CLEARED: dict[str, Any] = {
     "instructions": "",
@@ -21,7 +21,7 @@ _CLEARED: dict[str, Any] = {
     "max_output_tokens": "inf",
     "truncation": "auto",
 }
-"""What `null` means for the fields that have no null of their own."""
+"""The meaning of `null` for fields that cannot be null."""
 _DEFAULTED = frozenset(
     {
         "format", "voice", "speed", "threshold", "prefix_padding_ms", "silence_duration_ms", "create_response",
@@ -42,11 +42,11 @@ _MERGED_OBJECTS = ("audio", "input", "output", "transcription", "turn_detection"
 def update_session(
     session: Session, update: dict[str, Any], *, caption_rooms: Collection[str] | None = None
 ) -> Session:
-    """The session after a `session.update`. Raises `ProtocolError` and changes nothing when a field is refused.
+    """Return the session after a `session.update`; raises `ProtocolError` if a field is refused.
 
-    `caption_rooms`: those that the client may speak in; None: all.
-    `model`, `tracing`, and `audio.output` of a transcription session are taken from stock clients, which always send
-    them, and have no effect: the session goes on with its model, untraced and without output, and says so.
+    `caption_rooms`: the rooms in which the client may speak; None: all rooms.
+    `model`, `tracing`, and `audio.output` of a transcription session are accepted because stock clients always send
+    them, but have no effect: the returned session shows its own model, no tracing and no output.
     """
     _check_names(session, update)
     known = {name: value for name, value in update.items() if name not in (*_READ_ONLY, "model", "tracing")}
@@ -76,7 +76,7 @@ def _room_not_allowed(room: str, allowed: Collection[str]) -> ProtocolError:
 
 
 def _check_names(session: Session, update: dict[str, Any]) -> None:
-    """Refuse what is no field of this session, what cannot be changed, and what this server does not do."""
+    """Refuse unknown fields, fields that cannot be changed, and features that this server does not support."""
     for name in update:
         if hint := replacement(f"session.{name}"):
             raise unknown_parameter(name, "session", hint=hint)
@@ -87,7 +87,7 @@ def _check_names(session: Session, update: dict[str, Any]) -> None:
     for name in _READ_ONLY:
         held = getattr(session, name)
         if update.get(name) is not None and update[name] != held:
-            raise _refused(update[name], f"session.{name}", f"it is the server's own and stays {held!r}")
+            raise _refused(update[name], f"session.{name}", f"the server sets it, and it stays {held!r}")
     for path, reason in _UNSUPPORTED.items():
         if _given(update, path):
             raise ProtocolError("invalid_value", reason, f"session.{path}")
@@ -100,7 +100,7 @@ def _check_names(session: Session, update: dict[str, Any]) -> None:
 def _check_transcription_only(update: dict[str, Any]) -> None:
     for name in update:
         if name not in _OF_TRANSCRIPTION:
-            hint = "A transcription session gives no responses and has no such setting."
+            hint = "A transcription session gives no responses and does not have this setting."
             raise unknown_parameter(name, "session", hint=hint)
 
 
@@ -109,7 +109,7 @@ def _refused(value: object, param: str, reason: str) -> ProtocolError:
 
 
 def _given(update: dict[str, Any], path: str) -> bool:
-    """Whether an update has something at a path that is neither null nor empty."""
+    """Whether an update has a value at a path that is neither null nor empty."""
     value: Any = update
     for name in path.split("."):
         value = cast("dict[str, Any]", value).get(name) if isinstance(value, dict) else None
@@ -124,7 +124,7 @@ def _convert(value: Any, expected: Any, root: str) -> Any:
 
 
 def _merge(current: dict[str, Any], update: dict[str, Any]) -> dict[str, Any]:
-    """`current` with the fields of `update`; `_MERGED_OBJECTS` merge too, unless the update is of another `type`."""
+    """Return `current` with the fields of `update`; merge `_MERGED_OBJECTS`, unless the update has another `type`."""
     merged = dict(current)
     for name, value in update.items():
         held = current.get(name)

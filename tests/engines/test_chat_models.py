@@ -11,7 +11,7 @@ import pytest
 
 from streamsrv.engines.catalogue import ModelEntry, load_catalogue
 from streamsrv.engines.llm.base import ChatModel, ChatOptions, Delta, Finished, Message, Text, Tool, ToolCall, Usage
-from streamsrv.engines.llm.discovery import Place, choose_chat_model, find_local_servers
+from streamsrv.engines.llm.discovery import KnownServer, choose_chat_model, find_local_servers
 from streamsrv.engines.llm.llamacpp import LlamaCppOptions
 from streamsrv.engines.llm.llamacpp_server import LlamaCppServer
 from streamsrv.engines.loading import LoadContext, load_engine
@@ -420,7 +420,7 @@ def test_a_wrong_option(context: LoadContext):
 async def test_a_local_server_is_found_and_chosen(llama_server: str, context: LoadContext):
     pytest.importorskip("openai", reason="needs streamsrv[openai]")
     port = int(llama_server.rpartition(":")[2])
-    places = [Place("llama.cpp", port, owner="llamacpp"), Place("nothing", 9)]
+    places = [KnownServer("llama.cpp", port, owner="llamacpp"), KnownServer("nothing", 9)]
     [server] = await asyncio.to_thread(find_local_servers, 5.0, places)
     assert (server.kind, server.base_url) == ("llama.cpp", f"{llama_server}/v1")
     model = load_engine(choose_chat_model([], {}, [server]).entry, dataclasses.replace(context, api_key=None))
@@ -431,4 +431,4 @@ async def test_a_local_server_is_found_and_chosen(llama_server: str, context: Lo
 
 async def test_a_server_of_another_owner_is_not_taken(llama_server: str):
     port = int(llama_server.rpartition(":")[2])
-    assert await asyncio.to_thread(find_local_servers, 5.0, [Place("vLLM", port, owner="vllm")]) == []
+    assert await asyncio.to_thread(find_local_servers, 5.0, [KnownServer("vLLM", port, owner="vllm")]) == []

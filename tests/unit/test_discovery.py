@@ -26,7 +26,7 @@ def model_list(*models: dict[str, Any], **fields: Any) -> bytes:
 def test_without_anything_it_is_the_embedded_model_and_says_what_to_do():
     choice = choose_chat_model(CATALOGUE, {}, ())
     assert choice.entry.engine == "llamacpp"
-    assert "no assistant" in choice.reason
+    assert "not an assistant" in choice.reason
     assert "OPENAI_API_KEY" in choice.reason
 
 

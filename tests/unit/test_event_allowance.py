@@ -13,7 +13,7 @@ from driven import Driven, driven
 from streamsrv.engines.vad.base import VAD_FRAME_SAMPLES, VadStream
 from streamsrv.engines.vad.gated import GatedVad
 from streamsrv.protocol.client_events import AudioAppend, MalformedEvent, decode_client_event
-from streamsrv.protocol.json_values import FEW_BYTES, MAX_VALUES
+from streamsrv.protocol.json_values import MAX_UNCOUNTED_BYTES, MAX_VALUES
 from streamsrv.protocol.session_object import Pcm
 from streamsrv.runtime import fairness
 from streamsrv.runtime.fairness import (
@@ -197,9 +197,9 @@ def test_an_event_of_too_many_values_is_refused_before_it_is_decoded(event_type:
 
 
 def test_a_long_event_of_few_values_is_decoded():
-    event = decode_client_event(f'{{"type":"input_audio_buffer.append","audio":"{"A" * 4 * FEW_BYTES}"}}')
+    event = decode_client_event(f'{{"type":"input_audio_buffer.append","audio":"{"A" * 4 * MAX_UNCOUNTED_BYTES}"}}')
     assert isinstance(event, AudioAppend)
-    assert event.audio == bytes(3 * FEW_BYTES)
+    assert event.audio == bytes(3 * MAX_UNCOUNTED_BYTES)
 
 
 def test_what_an_event_may_be_is_looked_up_once(monkeypatch: pytest.MonkeyPatch):

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streamsrv.protocol.json_values import FEW_BYTES, MAX_DEPTH, MAX_VALUES, UnreadableJson, read_json
+from streamsrv.protocol.json_values import MAX_DEPTH, MAX_UNCOUNTED_BYTES, MAX_VALUES, UnreadableJson, read_json
 
 TEXTS = st.text(st.characters(exclude_categories=["Cs"]))
 VALUES = st.recursive(
@@ -97,5 +97,5 @@ def test_a_long_key_is_quoted_in_part():
 def test_the_number_of_values_is_bounded():
     assert len(read_json("[" + "1," * (MAX_VALUES - 3) + "1]")) == MAX_VALUES - 2
     assert f"at most {MAX_VALUES} are accepted" in refusal("[" + "1," * MAX_VALUES + "1]")
-    commas = json.dumps("," * (FEW_BYTES - 2))
+    commas = json.dumps("," * (MAX_UNCOUNTED_BYTES - 2))
     assert read_json(commas) == json.loads(commas)

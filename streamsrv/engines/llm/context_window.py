@@ -1,22 +1,22 @@
-"""Fits a conversation into what a model can read. Pure."""
+"""Fits a conversation into the context of a model. Pure."""
 
 from collections.abc import Sequence
 
 from streamsrv.engines.llm.base import Message
 
 _BYTES_PER_TOKEN = 3
-"""English has about four; three leaves room for names, numbers and other languages."""
+"""Estimate of the UTF-8 bytes in a token: low, because names, numbers and other languages have fewer than English."""
 _TOKENS_PER_MESSAGE = 8
-"""What a chat template writes around a message."""
+"""Estimate of the tokens that a chat template adds to a message."""
 
 
 def last_turns(messages: Sequence[Message], turns: int, tokens: int) -> list[Message]:
-    """The latest turn with at least `turns` and less than twice as many turns before it; system messages stay.
+    """Return the latest turn, from `turns` up to twice as many turns before it, and all system messages.
 
-    A turn begins with a user message that follows anything else, but never between a function call and its result:
-    providers refuse one without the other. Old turns leave `turns` at a time: in between, each
-    prompt begins like the one before it, so that the model's cache holds all but its end. More of them leave, oldest
-    first, until the rest has no more than about `tokens` tokens; the latest one never does.
+    A turn begins with a user message after a message of another role, but never between a function call and its result,
+    because providers refuse one without the other. Old turns are dropped `turns` at a time. In between, each prompt
+    begins like the one before it, so that the model's cache holds all but its end. Further turns are dropped, oldest
+    first, until about `tokens` tokens are left. The latest turn is always kept.
     """
     starts = _turn_starts(messages)
     earlier = len(starts) - 1
@@ -42,7 +42,7 @@ def _turn_starts(messages: Sequence[Message]) -> list[int]:
 
 
 def estimated_tokens(messages: Sequence[Message]) -> int:
-    """About how many tokens the messages are: rather too many than too few."""
+    """Estimate the number of tokens in the messages, rather too high than too low."""
     return sum(len(_written(message).encode()) // _BYTES_PER_TOKEN + _TOKENS_PER_MESSAGE for message in messages)
 
 
@@ -51,10 +51,10 @@ def _written(message: Message) -> str:
 
 
 def answerable(messages: Sequence[Message]) -> list[Message]:
-    """The messages, with a stand-in for the user's part if there is nothing to answer.
+    """Return the messages, with a placeholder user message at the end if there is nothing to answer.
 
-    A session may let the assistant speak first, or twice. Most chat templates, and Gemini, refuse a context without a
-    user; llama.cpp and Ollama continue an assistant's message that comes last instead of beginning another.
+    A session may let the assistant speak first, or twice in a row. Most chat templates, and Gemini, refuse a context
+    without a user message. llama.cpp and Ollama continue a last message of the assistant instead of starting a new one.
     """
     if all(message.role == "system" for message in messages):
         return [*messages, Message("user", "Hello!")]

@@ -1,4 +1,4 @@
-"""Which language model to use when none is configured: a key in the environment, a local server, the embedded model."""
+"""Chooses a language model if none is configured: by a key in the environment, a local server, or the embedded one."""
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
@@ -14,20 +14,20 @@ import msgspec
 from streamsrv.engines.catalogue import DEFAULT_MODELS, CatalogueError, ModelEntry
 
 KEY_VARIABLES = ("OPENAI_API_KEY", "GEMINI_API_KEY", "DEEPSEEK_API_KEY")
-"""In the order in which a key that is set chooses a model."""
+"""Variables with API keys; the first that is set chooses the model."""
 
-_MAX_ANSWER = 1_000_000
+_MAX_ANSWER_BYTES = 1_000_000
 _NOT_FOR_CHAT = re.compile("embed|rerank|whisper|tts", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
 class LocalServer:
-    """A language-model server on this machine; `base_url` is where its OpenAI-compatible API begins."""
+    """A language-model server on this machine; `base_url` is the address of its OpenAI-compatible API."""
 
     kind: str
     base_url: str
     models: tuple[str, ...]
-    """Those that can chat, as far as their names tell; the server's own order."""
+    """The models that can chat, judging by their names, in the server's order."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,20 +39,20 @@ class Choice:
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
-    """Where a kind of server usually listens."""
+class KnownServer:
+    """A kind of server, and the port on which it usually listens."""
 
     kind: str
     port: int
     owner: str = ""
-    """What `owned_by` must be where other programs use the port too (8000 is also our own)."""
+    """The `owned_by` that its models must have, if other programs use the same port; empty: any."""
 
 
-PLACES = (
-    Place("Ollama", 11434),
-    Place("LM Studio", 1234),
-    Place("llama.cpp", 8080, owner="llamacpp"),
-    Place("vLLM", 8000, owner="vllm"),
+KNOWN_SERVERS = (
+    KnownServer("Ollama", 11434),
+    KnownServer("LM Studio", 1234),
+    KnownServer("llama.cpp", 8080, owner="llamacpp"),
+    KnownServer("vLLM", 8000, owner="vllm"),
 )
 
 
@@ -62,27 +62,27 @@ class _Model(msgspec.Struct):
 
 
 class _ModelList(msgspec.Struct):
-    """What OpenAI's `GET /v1/models` answers; Ollama's list is null while it has no model."""
+    """The answer of `GET /v1/models`. Ollama's list is null if it has no model."""
 
     object: Literal["list"]
     data: list[_Model] | None = None
 
 
-def find_local_servers(timeout_s: float = 0.3, places: Sequence[Place] = PLACES) -> list[LocalServer]:
-    """Ask `places` on this machine's loopback address, all at once; blocks for about `timeout_s` at most."""
-    with ThreadPoolExecutor(len(places)) as threads:
-        found = threads.map(partial(_ask, timeout_s=timeout_s), places)
+def find_local_servers(timeout_s: float = 0.3, known: Sequence[KnownServer] = KNOWN_SERVERS) -> list[LocalServer]:
+    """Look for `known` servers on loopback, all at once. Blocks for about `timeout_s` at most."""
+    with ThreadPoolExecutor(len(known)) as threads:
+        found = threads.map(partial(_ask, timeout_s=timeout_s), known)
         return [server for server in found if server is not None]
 
 
 def choose_chat_model(
     entries: Iterable[ModelEntry], environ: Mapping[str, str], servers: Sequence[LocalServer], *, setting: str = ""
 ) -> Choice:
-    """The model named by `setting`, or else the best that is at hand. Pure.
+    """Choose the model named by `setting`, or else the best available one. Pure.
 
-    The order: a key of `KEY_VARIABLES`, `OPENAI_BASE_URL` (with `OPENAI_MODEL`, if it is set), a local server, the
-    embedded model. Where `OPENAI_BASE_URL` is set, `OPENAI_API_KEY` belongs to that server and goes nowhere else.
-    Raises `CatalogueError` if `setting` is no chat model.
+    The order: a key of `KEY_VARIABLES`, `OPENAI_BASE_URL` (with `OPENAI_MODEL`, if that is set), a local server, the
+    embedded model. If `OPENAI_BASE_URL` is set, `OPENAI_API_KEY` is sent to that server only.
+    Raises `CatalogueError` if `setting` is not a chat model.
     """
     known = [entry for entry in entries if entry.kind == "chat"]
     if setting:
@@ -103,7 +103,7 @@ def choose_chat_model(
             return Choice(_local_entry(server), f"Using {server.models[0]} of {server.kind} at {server.base_url}.")
     return Choice(
         _find(known, DEFAULT_MODELS["chat"]),
-        "Using the embedded SmolLM2-135M: it shows that everything works, but it is no assistant. "
+        "Using the embedded SmolLM2-135M: it shows that everything works, but it is not an assistant. "
         "Set OPENAI_API_KEY or start Ollama for real answers.",
     )
 
@@ -118,7 +118,7 @@ def _find(entries: Sequence[ModelEntry], name: str) -> ModelEntry:
 def _local_entry(server: LocalServer) -> ModelEntry:
     options: dict[str, Any] = {"model": server.models[0], "base_url": server.base_url}
     if server.kind == "Ollama":
-        options["reasoning_effort"] = "none"  # it has thinking models think otherwise, and ignores this for others
+        options["reasoning_effort"] = "none"  # else Ollama lets thinking models think; it ignores this for other models
     return _entry(server.models[0], options)
 
 
@@ -139,22 +139,22 @@ def _entry(model: str, options: Mapping[str, Any], key_variable: str = "") -> Mo
     )
 
 
-def _ask(place: Place, timeout_s: float) -> LocalServer | None:
-    """The server at one port, None if there is none or another program."""
-    base_url = f"http://127.0.0.1:{place.port}/v1"
+def _ask(known: KnownServer, timeout_s: float) -> LocalServer | None:
+    """Return the server on the port of `known`; None if there is no server, or another program."""
+    base_url = f"http://127.0.0.1:{known.port}/v1"
     opener = build_opener(ProxyHandler({}))
     try:
         with opener.open(f"{base_url}/models", timeout=timeout_s) as response:
-            models = read_models(response.read(_MAX_ANSWER), place.owner)
+            models = read_models(response.read(_MAX_ANSWER_BYTES), known.owner)
     except (OSError, HTTPException, msgspec.DecodeError):  # URLError is an OSError
         return None
-    return None if models is None else LocalServer(place.kind, base_url, models)
+    return None if models is None else LocalServer(known.kind, base_url, models)
 
 
 def read_models(answer: bytes, owner: str = "") -> tuple[str, ...] | None:
-    """The chat models in a list of models; None if the list is not of `owner`, or is our own. Pure.
+    """Return the chat models in a list of models; None if the list is not from `owner`, or is from a streamsrv. Pure.
 
-    Raises `msgspec.DecodeError` if it is no such list.
+    Raises `msgspec.DecodeError` if `answer` is not a list of models.
     """
     models = msgspec.json.decode(answer, type=_ModelList).data or ()
     owners = {model.owned_by for model in models}

@@ -1,4 +1,4 @@
-"""Any server with OpenAI's chat completions: OpenAI, Gemini, DeepSeek, vLLM, Ollama, llama.cpp, LM Studio."""
+"""Chat models of servers with OpenAI's chat completions API: OpenAI, Gemini, DeepSeek, vLLM, Ollama and others."""
 
 import asyncio
 import contextlib
@@ -22,18 +22,19 @@ from streamsrv.ids import new_id
 
 OPENAI_URL = "https://api.openai.com/v1"
 
-MAX_ANSWER = 1_000_000
-"""Characters of one answer: more than any model writes, unless it goes round in circles."""
+MAX_ANSWER_CHARS = 1_000_000
+"""Characters of one answer: more than any model writes, unless it repeats itself without end."""
 _CONNECT_TIMEOUT_S = 3.0
 _PATIENCE_WHEN_COMPLETE_S = 2.0
-"""How long the usage is waited for after the reason to stop."""
+"""Seconds to wait for the usage after the finish reason."""
 _LOAD_TIMEOUT_S = 180.0
-"""A local server may read gigabytes from disk before the first answer."""
-_REMEMBERED_CALLS = 1024
-_MAX_MESSAGE = 500
-"""Characters of an error body: some servers send a whole web page."""
+"""Seconds a local server may take for its first answer, for which it may have to load the model."""
+_MAX_REMEMBERED_CALLS = 1024
+"""Tool calls whose extra fields are kept."""
+_MAX_MESSAGE_CHARS = 500
+"""Characters quoted from an error body, because some servers send a whole web page."""
 _CONTEXT_TOO_LONG = ("context_length_exceeded", "exceed_context_size_error", "maximum context length")
-"""OpenAI and others, llama.cpp, vLLM."""
+"""How servers report a context that is too long: OpenAI and others, llama.cpp, vLLM."""
 _LOOPBACK = ("localhost", "127.0.0.1", "::1")
 
 
@@ -42,23 +43,23 @@ class OpenAICompatibleOptions:
     """Options of a catalogue entry with this engine."""
 
     model: str = ""
-    """Name of the model at the server; empty: the first one that the server lists."""
+    """The server's name of the model; empty: the first model that the server lists."""
     base_url: str = OPENAI_URL
-    """Where the API begins, with its version: `http://127.0.0.1:11434/v1`."""
+    """Address of the API, with its version: `http://127.0.0.1:11434/v1`."""
     extra_body: Mapping[str, Any] | None = None
-    """Fields of the request that OpenAI does not have: `{"thinking": {"type": "disabled"}}`."""
+    """Request fields that OpenAI does not have: `{"thinking": {"type": "disabled"}}`."""
     reasoning_effort: str = ""
-    """For models that think; a voice wants the least that the provider accepts (`none`, `minimal`, `low`)."""
+    """Effort of a model that thinks. For voice, use the lowest that the provider accepts (`none`, `minimal`, `low`)."""
     starts_thinking: bool = False
-    """The chat template opens `<think>` itself (DeepSeek-R1, Qwen3-Thinking) and the server leaves it in the text."""
+    """Whether answers begin inside `<think>`, because the chat template opens it (DeepSeek-R1, Qwen3-Thinking)."""
     max_output_tokens: int | None = None
-    """Upper limit when the request has none."""
+    """Limit for requests that have no limit."""
     read_timeout_s: float = 20.0
-    """Longest wait for the next piece of an answer."""
+    """Longest wait for the next piece of an answer, in seconds."""
 
 
 def load(entry: ModelEntry, context: LoadContext) -> "OpenAICompatibleChatModel":
-    """Prepare a client; nothing is sent. The entry's options are those of `OpenAICompatibleOptions`."""
+    """Create the client, without sending a request. Options: `OpenAICompatibleOptions`."""
     try:
         options = OpenAICompatibleOptions(**entry.options)
     except TypeError as error:
@@ -67,7 +68,7 @@ def load(entry: ModelEntry, context: LoadContext) -> "OpenAICompatibleChatModel"
 
 
 class OpenAICompatibleChatModel:
-    """`llm.base.ChatModel` over one HTTP client, whose connections all sessions share."""
+    """An `llm.base.ChatModel` over one HTTP client, whose connections all sessions share."""
 
     def __init__(self, name: str, options: OpenAICompatibleOptions, api_key: str) -> None:
         self.name = name
@@ -76,7 +77,7 @@ class OpenAICompatibleChatModel:
         self._api_key = api_key
         self._model = options.model
         timeout = openai.Timeout(options.read_timeout_s, connect=_CONNECT_TIMEOUT_S)
-        # A proxy of the environment cannot reach this machine's own loopback.
+        # A proxy from the environment cannot reach this machine's loopback.
         local = urlsplit(options.base_url).hostname in _LOOPBACK
         self._client = openai.AsyncOpenAI(
             api_key=api_key or "none",
@@ -85,7 +86,7 @@ class OpenAICompatibleChatModel:
             max_retries=0,
             http_client=openai.DefaultAsyncHttpxClient(trust_env=not local, timeout=timeout),
         )
-        # What a provider wants back with a tool call, by call id; the oldest are forgotten.
+        # Fields that a provider wants back with a tool call, by call id; the oldest are dropped.
         self._call_extras: OrderedDict[str, dict[str, Any]] = OrderedDict()
 
     async def stream(
@@ -106,7 +107,7 @@ class OpenAICompatibleChatModel:
             yield delta
 
     async def warm_up(self, messages: Sequence[Message] = ()) -> None:
-        """Connect; have a server without a key (a local one) load the model, which costs nothing there."""
+        """Connect. A server without a key (a local one) also generates a token, which makes it load the model."""
         with self._translated_errors():
             if self._api_key:
                 await self._client.models.list()
@@ -117,27 +118,27 @@ class OpenAICompatibleChatModel:
                     pass
 
     async def prepare(self, messages: Sequence[Message]) -> None:
-        """Nothing: a provider bills for what it reads."""
+        """Do nothing, because providers charge for what they read."""
 
     async def aclose(self) -> None:
         """Close all connections."""
         await self._client.close()
 
     async def _open(self, request: dict[str, Any]) -> openai.AsyncStream[ChatCompletionChunk]:
-        create: Any = self._client.chat.completions.create  # its overloads need every argument by name
+        create: Any = self._client.chat.completions.create  # untyped: its overloads do not take a dict
         try:
             return await create(**request)
         except openai.APITimeoutError:
             raise
         except openai.APIConnectionError:
-            return await create(**request)  # the server may just have closed the idle connection that was used again
+            return await create(**request)  # the server may have just closed the idle connection
 
     async def _pieces(
         self, chunks: openai.AsyncStream[ChatCompletionChunk], reader: ChunkReader
     ) -> AsyncGenerator[list[Delta], None]:
-        """What the chunks say, until the stream ends; keep-alive comments and chunks that say nothing do not count.
+        """Yield the deltas of the chunks until the stream ends. Raises `TimeoutError` if no delta comes in time.
 
-        Nothing that happens after the reason to stop takes back the answer.
+        After the finish reason, a timeout or an error ends the stream without an error.
         """
         clock, patience_s = asyncio.get_running_loop().time, self._options.read_timeout_s
         give_up_s = clock() + patience_s
@@ -152,8 +153,8 @@ class OpenAICompatibleChatModel:
             if chunk is None:
                 return
             deltas = reader.read(chunk.to_dict(warnings=False))
-            if reader.characters > MAX_ANSWER:
-                raise Unavailable(f"{self.name} does not stop: its answer has more than {MAX_ANSWER} characters.")
+            if reader.characters > MAX_ANSWER_CHARS:
+                raise Unavailable(f"{self.name} does not stop: its answer has more than {MAX_ANSWER_CHARS} characters.")
             if deltas:
                 yield deltas
                 give_up_s = clock() + patience_s
@@ -178,7 +179,7 @@ class OpenAICompatibleChatModel:
             "stream_options": {"include_usage": True},
         }
         if limit := options.max_output_tokens or self._options.max_output_tokens:
-            # OpenAI has renamed it and refuses the old name for its newer models; the others know the old one.
+            # OpenAI renamed the field, and its newer models refuse the old name. Other servers know the old name.
             own = self._options.base_url.rstrip("/") == OPENAI_URL
             request["max_completion_tokens" if own else "max_tokens"] = limit
         if tools:
@@ -211,12 +212,12 @@ class OpenAICompatibleChatModel:
 
     def _remember(self, extras: Mapping[str, dict[str, Any]]) -> None:
         self._call_extras.update(extras)
-        while len(self._call_extras) > _REMEMBERED_CALLS:
+        while len(self._call_extras) > _MAX_REMEMBERED_CALLS:
             self._call_extras.popitem(last=False)
 
     @contextlib.contextmanager
     def _translated_errors(self) -> Generator[None]:
-        """Raise what the SDK raises as an `EngineError`, with the provider's own words and without the key."""
+        """Turn the SDK's exceptions into `EngineError`, with the provider's message and without the key."""
         try:
             yield
         except (TimeoutError, openai.APITimeoutError) as error:
@@ -231,13 +232,13 @@ class OpenAICompatibleChatModel:
 
 
 def _engine_error(error: openai.APIError, message: str) -> EngineError:
-    """What a caller can do about an error answer, or about an error in the middle of a stream, which has no status.
+    """Return the `EngineError` for an error response, or for an error inside a stream, which has no status.
 
-    `Rejected` is what the request itself is at fault for. A wrong key, an unpaid bill or a missing model is not: only
-    the operator can mend it, and another model may answer meanwhile.
+    `Rejected` means that the request is at fault. A wrong key, an unpaid bill or a missing model is `Unavailable`: only
+    the operator can fix it, and another model may answer.
     """
     status = str(getattr(error, "status_code", None) or error.code)
-    if "insufficient_quota" in (error.code, error.type) or "API_KEY_INVALID" in str(error.body):  # 400 at Gemini
+    if "insufficient_quota" in (error.code, error.type) or "API_KEY_INVALID" in str(error.body):  # at Gemini a 400
         return Unavailable(message)
     match int(status) if status.isdigit() else 500:
         case 429:
@@ -251,19 +252,19 @@ def _engine_error(error: openai.APIError, message: str) -> EngineError:
 
 
 def _at_fault(error: openai.APIError) -> dict[str, str | None]:
-    """The `code` and `param` of a refusal; one code for a context that is too long, whatever the server calls it."""
+    """Return the `code` and `param` of a refusal; a context that is too long has the same code for all servers."""
     said = f"{error.type} {error.code} {error.body}".lower()
     if any(name in said for name in _CONTEXT_TOO_LONG):
         return {"code": CONTEXT_LENGTH_EXCEEDED, "param": "messages"}
-    code = None if error.code is None or error.code.isdigit() else error.code  # llama.cpp repeats the status there
+    code = None if error.code is None or error.code.isdigit() else error.code  # llama.cpp's is the status
     return {"code": code, "param": error.param}
 
 
 def _provider_message(body: Any) -> str:
-    """The sentence inside an error body: `{"message": ...}`, `{"detail": ...}`, or a list of such (Gemini)."""
+    """Return the message in an error body: `{"message": ...}`, `{"detail": ...}`, or a list of such (Gemini)."""
     match body:
         case str():
-            return body[:_MAX_MESSAGE]
+            return body[:_MAX_MESSAGE_CHARS]
         case [first, *_]:
             return _provider_message(first)
         case {"message": inner} | {"error": inner} | {"detail": inner}:
@@ -277,7 +278,7 @@ def _without_keys(text: str, api_key: str) -> str:
 
 
 def _sampling(options: ChatOptions) -> dict[str, Any]:
-    """The fields that were asked for: some models refuse one that has its default value."""
+    """Return only the fields that the request set, because some models refuse a field even with its default value."""
     fields: dict[str, Any] = {
         "temperature": options.temperature,
         "top_p": options.top_p,

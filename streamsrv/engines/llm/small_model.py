@@ -1,4 +1,4 @@
-"""What makes a model of some hundred million parameters bearable to talk with. Pure."""
+"""Makes a very small model usable in a conversation: shows it examples and cuts its repetitions. Pure."""
 
 import re
 from collections.abc import Iterable, Sequence
@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from streamsrv.engines.llm.base import Delta, Finished, Message, Reasoning, Text
 
 STYLE = "You are a helpful voice assistant. Answer in one short sentence."
+"""Instructions given to the model before those of the session."""
 EXAMPLES: tuple[tuple[str, str], ...] = (
     ("Hello!", "Hello! How can I help you?"),
     ("Who are you?", "I am a small voice assistant."),
@@ -17,7 +18,7 @@ EXAMPLES: tuple[tuple[str, str], ...] = (
     ("I feel great today.", "That is wonderful to hear!"),
     ("Thank you.", "You are welcome!"),
 )
-"""Shown to the model as earlier turns: it imitates far better than it obeys."""
+"""Turns shown to the model before the conversation, because it imitates examples better than it obeys instructions."""
 
 _SENTENCE_END = re.compile(r"[.!?]+[\"')\]]*(?=\s)|\n|[。！？]")
 _LETTER = re.compile(r"[^\W\d_]")
@@ -26,7 +27,7 @@ _LOOP_REPEATS, _LOOP_WORDS = 3, 8
 
 
 def guided(messages: Sequence[Message]) -> list[Message]:
-    """The conversation after `STYLE`, its own instructions and `EXAMPLES`, which come first and so stay cached."""
+    """Return `STYLE`, the instructions and `EXAMPLES`, then the conversation, so that the beginning stays cached."""
     instructions = [message.content for message in messages if message.role == "system"]
     shown = [Message(role, text) for pair in EXAMPLES for role, text in zip(("user", "assistant"), pair, strict=True)]
     spoken = [message for message in messages if message.role != "system"]
@@ -34,27 +35,27 @@ def guided(messages: Sequence[Message]) -> list[Message]:
 
 
 class SpokenAnswer:
-    """Lets through the part of an answer that is fit to be spoken.
+    """Passes on the part of an answer that is fit to be spoken.
 
-    The first sentence passes as it comes. Later ones pass only when whole, which nobody hears, because the first is
-    still being spoken then; so a sentence said before ends the answer unheard, and so does one that the token limit
-    cut off.
+    The first sentence passes as it comes. Later sentences pass only when they are complete, which causes no delay,
+    because the first is still being spoken. So a repeated sentence, or one that the token limit cut off, ends the
+    answer and is not spoken.
     """
 
     def __init__(self) -> None:
         self.ended = False
-        """The model repeats itself: nothing more will pass."""
+        """Whether the model repeats itself; nothing more passes then."""
         self._said: set[tuple[str, ...]] = set()
         self._sentence = ""
-        self._passed = 0  # characters of _sentence that were let through
+        self._passed = 0  # characters of _sentence that have passed
 
     def take(self, deltas: Iterable[Delta]) -> list[Delta]:
-        """Take more of the answer; returns what may pass now. Only text is ever held back."""
+        """Take more of the answer; return the deltas that pass now. Only text is held back."""
         passed = [Text(self._feed(delta.text)) if isinstance(delta, Text) else delta for delta in deltas]
         return [delta for delta in passed if delta != Text("")]
 
     def close(self, deltas: Sequence[Delta]) -> list[Delta]:
-        """Take the last deltas, which tell why the model stopped; returns what may still pass."""
+        """Take the last deltas, which tell why the model stopped; return the deltas that still pass."""
         passed = self.take(deltas)
         end = sum(isinstance(delta, Text | Reasoning) for delta in passed)
         text = self._finish(cut=Finished("max_output_tokens") in deltas)
@@ -97,7 +98,7 @@ class SpokenAnswer:
 
 
 def _first_sentence_end(text: str) -> int:
-    """Where the first sentence ends that has a letter in it (so that `1.` is none); 0 if none is complete."""
+    """Return the end of the first complete sentence with a letter in it (`1.` has none); 0 if there is none."""
     letter = _LETTER.search(text)
     end = letter and _SENTENCE_END.search(text, letter.end())
     return end.end() if end else 0
@@ -108,7 +109,7 @@ def _words(text: str) -> list[str]:
 
 
 def _is_loop(words: list[str]) -> bool:
-    """Whether `words` ends with one phrase three times in a row, or as often as makes eight words."""
+    """Whether `words` ends in repeats of a phrase: at least `_LOOP_REPEATS` of them and `_LOOP_WORDS` words in all."""
     for size in range(1, _MAX_PHRASE + 1):
         repeats = max(_LOOP_REPEATS, -(-_LOOP_WORDS // size))
         tail = words[-size * repeats :]
