@@ -108,7 +108,7 @@ def test_an_unknown_field_is_named_at_any_depth(update: dict, param: str):
         ("voice", "'session.audio.output.voice'"),
         ("speed", "'session.audio.output.speed'"),
         ("max_response_output_tokens", "'session.max_output_tokens'"),
-        ("temperature", "nothing"),
+        ("temperature", "no replacement"),
     ],
 )
 @pytest.mark.parametrize("value", ["g711_ulaw", None, 0.8])
