@@ -1,12 +1,11 @@
-"""What PCM and Opus cost over a WebSocket: bytes on the wire and CPU time, for each second of audio.
+"""Measures the cost of PCM and Opus over a WebSocket: bytes on the wire and CPU time for each second of audio.
 
 Usage: python benchmarks/audio_codecs.py [RECORDING]
 
-A recording (default: `fixtures/block_books.flac`) is spoken in real time into a session of a server with the embedded
-models, and long answers are asked for: once with PCM, once with Opus. Bytes are those of the events with audio and of
-their WebSocket frame headers, without TCP and TLS. CPU time is that of the server's own steps, in this process: a
-packet or 20 ms of PCM to the frames that are heard, and speech to the events that are sent. `step` is how long one such
-event keeps the event loop.
+Sends a recording (default: `fixtures/block_books.flac`) in real time to a session of a server with the embedded models
+and requests long answers, once with PCM and once with Opus. Bytes are those of the events with audio and their
+WebSocket frame headers, without TCP and TLS. CPU time is measured in this process for the server's own steps: from a
+packet or 20 ms of PCM to frames, and from speech to events. `step` is how long one event occupies the event loop.
 """
 
 import argparse
@@ -33,7 +32,7 @@ from streamsrv.runtime.speech_encoder import SpeechEncoder, encode_event
 FORMATS: dict[str, AudioFormat] = {"pcm": Pcm(), "opus": Opus()}
 CHUNK = RATE // 50
 ANSWER_S = 10
-"""Answers are asked for until there is as much speech."""
+"""Seconds of speech after which no more answers are requested."""
 REPEATS = 20
 
 
@@ -52,7 +51,7 @@ def main() -> None:
 
 
 async def measure_wire(said: NDArray[np.int16]) -> dict[str, dict[str, int]]:
-    """Bytes a second of audio in each direction, by codec."""
+    """Return the bytes for each second of audio in each direction, by codec."""
     with server() as url:
         return {name: await one_session(url, name, said) for name in FORMATS}
 
@@ -93,7 +92,7 @@ def question() -> dict[str, Any]:
 
 
 async def receive_answer(socket: Any, codec: str) -> tuple[int, int]:
-    """Bytes of the events with audio, and samples in them."""
+    """Return the bytes of the events with audio, and their samples."""
     decoder = OpusDecoder()
     received, samples = 0, 0
     async for frame in socket:
@@ -112,7 +111,7 @@ def packets_of(encoder: OpusEncoder) -> Callable[[bytes], str]:
 
 
 def header_bytes(payload: int) -> int:
-    """Of a WebSocket frame that a server sends (RFC 6455, section 5.2)."""
+    """Return the header size of a WebSocket frame that a server sends (RFC 6455, section 5.2)."""
     return 2 if payload < 126 else 4 if payload < 65_536 else 10
 
 
@@ -158,7 +157,7 @@ def step_times_ms(events: Iterator[dict[str, Any]]) -> Iterator[float]:
 
 
 def per_second(spent_s: float, said: NDArray[np.int16]) -> float:
-    """ms of CPU time for each second of audio."""
+    """Return the ms of CPU time for each second of audio."""
     return round(spent_s * 1000 * RATE / (len(said) * REPEATS), 2)
 
 

@@ -1,18 +1,18 @@
-"""How soon speech silences a reply that is playing, and whether what is no interruption lets it go on.
+"""Measures how soon speech silences a reply, and whether other sounds leave it playing.
 
     .venv/bin/python benchmarks/barge_in.py ../shared/speech/manifest.jsonl [--limit 8] [--json out.json]
 
-For each sound a session asks for a reply in writing, waits until a second of it was played, and plays the sound into
-the microphone in real time. A stock client (`server_vad`, `semantic_vad`) falls silent when it is told
-`input_audio_buffer.speech_started`. One that reports playback (`held`, with `semantic_vad`) falls silent at
-`streamsrv.playback.hold`; then the reply is interrupted, or resumed. Measured is the time from the first voiced sample
-to the silence, what became of the reply, and how often and how long it was held. The first voiced sample is the start
-of the first of the manifest's `vad_segments` that is no click or breath.
+For each sound, a session requests a reply with a text message, waits until a second of it was played, and plays the
+sound into the microphone in real time. A stock client (`server_vad`, `semantic_vad`) stops playback at
+`input_audio_buffer.speech_started`. A client that reports playback (`held`, with `semantic_vad`) stops it at
+`streamsrv.playback.hold`; then the reply is interrupted or resumed. The benchmark measures the time from the first
+voiced sample to the silence, the outcome for the reply, and how often and how long it was held. The first voiced sample
+is the start of the first of the manifest's `vad_segments` that is not a click or a breath.
 
-Sounds: the first three seconds of English recordings of the manifest, which shall interrupt; and, which shall not: its
-noises (a sneeze, dogs, rain ...), murmurs ("mhm", "right" ...; spoken by the server's own voice, as the manifest has
-none) and, to the client that reports playback, the reply itself, 120 ms late and 18 dB softer: an echo nobody cancels.
-Takes seven minutes.
+Sounds that must interrupt: the first three seconds of English recordings of the manifest. Sounds that must not: its
+noises (a sneeze, dogs, rain ...), backchannels ("mhm", "right" ...; spoken by the server's own voice, as the manifest
+has none) and, for the client that reports playback, the reply itself, 120 ms late and 18 dB softer, as an uncancelled
+echo. Takes seven minutes.
 """
 
 import argparse
@@ -35,16 +35,16 @@ from streamsrv.audio.files import read_audio
 
 QUESTION = "Tell me a long story about a fox who lives in a forest."
 PLAYED_S = 1.0
-"""Of the reply, before the sound."""
+"""Seconds of the reply that are played before the sound."""
 SPEECH_S, NOISE_S = 3.0, 3.0
-"""How much of a recording is played."""
+"""Seconds that are played of a recording of speech or noise."""
 LEAD_S = 0.5
-"""How much of a recording is played before its speech."""
+"""Seconds that are played of a recording before its speech."""
 CLICK_S = 0.1
-"""Voice activity that is shorter, and stands alone, is a click or a breath."""
-VERDICT_S = 2.0
-"""After a sound: whatever happens because of it has happened."""
-MURMURS = ("Mhm.", "Right.", "Uh-huh.", "Okay.", "Yeah.", "I see.")
+"""Isolated voice activity that is shorter than this is a click or a breath, in seconds."""
+OUTCOME_S = 2.0
+"""Seconds after a sound in which its effect on the reply is observed."""
+BACKCHANNELS = ("Mhm.", "Right.", "Uh-huh.", "Okay.", "Yeah.", "I see.")
 CHUNK = RATE // 50
 ECHO_CHUNKS, ECHO_GAIN = 6, 0.125
 ECHO_S = 5.0
@@ -54,7 +54,7 @@ ECHO_S = 5.0
 class Sound:
     name: str
     kind: str
-    """speech, noise, murmur or echo"""
+    """speech, noise, backchannel or echo"""
     pcm: NDArray[np.int16]
     onset_s: float = 0.0
 
@@ -65,7 +65,7 @@ class Attempt:
     kind: str
     client: str
     silent_ms: float | None = None
-    """From the onset until the reply fell silent; None: it did not."""
+    """Time from the onset until the reply fell silent; None: it did not."""
     outcome: str = "ignored"
     """ignored, resumed or interrupted"""
     holds: int = 0
@@ -74,7 +74,7 @@ class Attempt:
 
 
 class Client:
-    """Plays what it is sent in real time, and has an open microphone; `echo`: the microphone hears the speaker."""
+    """Plays received audio in real time, with an open microphone. `echo`: the microphone picks up the loudspeaker."""
 
     def __init__(self, socket: ClientConnection, *, echo: bool) -> None:
         self._socket = socket
@@ -83,9 +83,9 @@ class Client:
         self._sound = np.zeros(0, np.int16)
         self._item_id = ""
         self.played = 0
-        """Samples of the reply."""
+        """Samples of the reply that were played."""
         self.is_under_way = asyncio.Event()
-        """Set once `PLAYED_S` of the reply were played."""
+        """Set after `PLAYED_S` of the reply were played."""
         self.silent_s: float | None = None
         self.outcome = "ignored"
         self.holds = 0
@@ -93,11 +93,11 @@ class Client:
         self._held = False
 
     def say(self, pcm: NDArray[np.int16]) -> None:
-        """Play a sound into the microphone, from the next chunk on."""
+        """Play a sound into the microphone from the next chunk on."""
         self._sound = pcm
 
     async def listen(self) -> None:
-        """Take events, until cancelled."""
+        """Handle events until cancelled."""
         async for frame in self._socket:
             event = json.loads(frame)
             match event["type"]:
@@ -124,7 +124,7 @@ class Client:
             self.silent_s = time.monotonic()
 
     async def run(self, reports: bool) -> None:
-        """Play and record 20 ms at a time, until cancelled."""
+        """Play and record in chunks of 20 ms until cancelled."""
         started_s = time.monotonic()
         for number in range(1 << 30):
             await asyncio.sleep(max(0.0, started_s + number / 50 - time.monotonic()))
@@ -153,7 +153,7 @@ class Client:
 
 
 async def attempt(url: str, sound: Sound, client: str) -> Attempt:
-    """Play one sound over a reply."""
+    """Play one sound over a reply and return its effect."""
     made = Attempt(sound.name, sound.kind, client)
     holds = client == "held"
     detection = {"type": "semantic_vad" if holds else client, "create_response": False}
@@ -171,9 +171,9 @@ async def attempt(url: str, sound: Sound, client: str) -> Attempt:
                 await ears.is_under_way.wait()
         onset_s = time.monotonic() + sound.onset_s
         ears.say(sound.pcm)
-        await asyncio.sleep(len(sound.pcm) / RATE + VERDICT_S)
+        await asyncio.sleep(len(sound.pcm) / RATE + OUTCOME_S)
         made.outcome, made.holds, made.held_ms = ears.outcome, ears.holds, ears.held_chunks * 20
-        made.lasted_ms = (len(sound.pcm) / RATE + VERDICT_S) * 1000
+        made.lasted_ms = (len(sound.pcm) / RATE + OUTCOME_S) * 1000
         if ears.silent_s is not None and sound.kind != "echo":  # an echo begins with the reply
             made.silent_ms = (ears.silent_s - onset_s) * 1000
         for task in running:
@@ -200,13 +200,13 @@ def sounds(manifest: Path, limit: int, url: str) -> list[Sound]:
     return [
         *map(read_speech, speech[:limit]),
         *(Sound(entry["id"], "noise", read(entry, 0.0, NOISE_S)) for entry in noises[:limit]),
-        *(Sound(text, "murmur", spoken(url, text)) for text in MURMURS[:limit]),
+        *(Sound(text, "backchannel", spoken(url, text)) for text in BACKCHANNELS[:limit]),
         *(Sound(f"echo {number}", "echo", np.zeros(int(ECHO_S * RATE), np.int16)) for number in range(3)),
     ]
 
 
 def spoken(url: str, text: str) -> NDArray[np.int16]:
-    """A text in the server's voice."""
+    """Return a text as speech of the server's voice."""
     address = url.replace("ws://", "http://").replace("/realtime", "/audio/speech")
     body = json.dumps({"model": "hibari", "input": text, "voice": "default", "response_format": "pcm"}).encode()
     request = urllib.request.Request(address, body, {"Content-Type": "application/json"})

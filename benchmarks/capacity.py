@@ -1,15 +1,16 @@
-"""How many people one server talks to at once, and what the first of them notices of the others.
+"""Measures how many sessions a server serves at once, and how much the others slow the first one down.
 
     .venv/bin/python benchmarks/capacity.py ../shared/speech/manifest.jsonl [--json out.json]
 
-First: people who say one sentence after the other, 0.8 s apart, to transcription sessions, more and more of them, all
-let in. The lag of a word is the time from its end in the audio (as the final transcript has it) until the first
-transcript with a word in its place came, partial or final; people join until its 95th percentile exceeds a second.
+Part one: simulated users say one sentence after the other, 0.8 s apart, to transcription sessions, without admission
+control. The lag of a word is the time from its end in the audio (according to the final transcript) to the first
+transcript, partial or final, with a word in its place. Sessions are added until the lag's 95th percentile exceeds a
+second.
 
-Then, with admission by measured load as `streamsrv serve` has it: the first session asks a spoken question every few
-seconds. Once it has done so alone for a while, others like it join, one every few seconds, until the server refuses
-them; newcomers go on knocking to the end. The first session's latency, from the last voiced sample of a question to the
-first sample of the reply, is compared between these three times. All models are the embedded ones. Takes eight minutes.
+Part two, with admission by measured load as in `streamsrv serve`: the first session asks a spoken question every few
+seconds. After a while alone, similar sessions join, one every few seconds, until the server refuses them; connection
+attempts continue to the end. The benchmark compares the first session's latency in these three phases, from the last
+voiced sample of a question to the first sample of the reply. All models are the embedded ones. Takes eight minutes.
 """
 
 import argparse
@@ -32,29 +33,29 @@ from streamsrv.audio.files import read_audio
 
 LAG_LIMIT_MS = 1000.0
 BETWEEN_S = 0.8
-"""Between two sentences."""
+"""Seconds between two sentences."""
 STEPS = (1, 4, 8, 12, 16, 20, 24, 28, 32, 40, 48)
 SETTLE_S, MEASURE_S = 4.0, 12.0
 ALONE_S, FULL_S = 60.0, 90.0
 JOIN_S = 4.0
-"""Between two newcomers."""
+"""Seconds from one new session to the next."""
 MOST = 24
 REFUSALS = 3
-"""In a row: the server is full."""
+"""Refusals in a row after which the server counts as full."""
 THINK_S = 2.5
-"""Silence of a person between a reply and the next question."""
+"""Seconds of silence between a reply and the next question."""
 
 
 @dataclass(frozen=True, slots=True)
 class Question:
     pcm: NDArray[np.int16]
     end_s: float
-    """Where its last voiced sample is."""
+    """Time of the last voiced sample."""
 
 
 @dataclass(slots=True)
 class Phase:
-    """What the first session saw while others did something."""
+    """Latencies of the first session in one phase."""
 
     latencies_ms: list[float] = field(default_factory=list[float])
     unanswered: int = 0
@@ -67,7 +68,7 @@ class Phase:
 
 
 class Words:
-    """When the words of one session were first shown, by item and place."""
+    """Times at which the words of one session were first shown, by item and position."""
 
     def __init__(self, lags_ms: list[float]) -> None:
         self._lags_ms = lags_ms
@@ -90,7 +91,7 @@ class Words:
 
 
 async def transcribe(url: str, pcm: NDArray[np.int16], lags_ms: list[float]) -> None:
-    """Speak without end; note how late each word is shown. Until cancelled."""
+    """Speak until cancelled; record how late each word is shown."""
     audio = {"transcription": {}, "turn_detection": {"type": "server_vad"}}
     url = f"{url}?intent=transcription&streamsrv=transcription.partial"
     words = Words(lags_ms)
@@ -126,7 +127,7 @@ async def fill_with_speech(url: str, recordings: list[NDArray[np.int16]]) -> lis
 
 
 async def converse(url: str, questions: Iterator[Question], phases: "defaultdict[str, Phase]", now: "Now") -> None:
-    """Ask, listen, think, ask again. Until cancelled; raises `InvalidStatus` if the server refuses the session."""
+    """Ask, listen, pause and ask again until cancelled. Raises `InvalidStatus` if the server refuses the session."""
     options = {"audio": {"input": {"turn_detection": {"type": "server_vad"}}}}
     async with session(url, **options) as (socket, microphone):
         for question in questions:
@@ -141,7 +142,7 @@ async def converse(url: str, questions: Iterator[Question], phases: "defaultdict
 
 
 async def reply_latency_ms(socket: object, ended_s: float) -> float:
-    """From the end of a question to the first sample of its reply; returns when the reply would have been heard."""
+    """Measure from the end of a question to the first sample of its reply; return when the reply has been played."""
     began_s, spoken_s = None, 0.0
     async for frame in socket:  # type: ignore[attr-defined]
         event, now_s = json.loads(frame), time.monotonic()
@@ -182,7 +183,7 @@ async def fill_with_conversations(url: str, questions: list[Question]) -> dict[s
             await asyncio.sleep(JOIN_S)
         now.phase = "full, others refused"
         admitted = sum(not task.done() for task in running)
-        print(f"{admitted} sessions are in, {refused} were refused", flush=True)
+        print(f"{admitted} sessions admitted, {refused} refused", flush=True)
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(FULL_S):
                 while True:
@@ -204,7 +205,7 @@ async def fill_with_conversations(url: str, questions: list[Question]) -> dict[s
 
 
 def read(manifest: Path) -> tuple[list[Question], list[NDArray[np.int16]]]:
-    """Short questions and commands; sentences, in another order for each speaker."""
+    """Return short questions and commands, and sentences in another order for each speaker."""
     entries = [json.loads(line) for line in manifest.read_text().splitlines()]
     english = [entry for entry in entries if entry["language"] == "en"]
     short = [e for e in english if e["kind"] == "command" and e["duration_s"] < 4 and "speech_end_s" in e][:8]

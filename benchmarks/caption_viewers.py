@@ -1,9 +1,9 @@
-"""What a viewer of a caption room costs: part of `benchmarks/captions.py`.
+"""Measures the cost of a viewer of a caption room: part of `benchmarks/captions.py`.
 
-A server without models, in a process of its own, shows events in one room: four partial texts a second and a final one
-every ten seconds, as a fluent speaker gives, ten times as fast. So many viewers read them over loopback, and one more
-viewer reads nothing. Measured are the server's CPU time, less that of the same without viewers, for each event and
-viewer, and the time from the event to each viewer.
+A server process without models publishes events in one room at ten times the rate of a fluent speaker: a fluent speaker
+gives four partial texts a second and a final text every ten seconds. Viewers read them over loopback, and one more
+viewer reads nothing. The benchmark measures the server's CPU time for each event and viewer, less that without viewers,
+and the time from the event to each viewer.
 """
 
 import asyncio
@@ -33,7 +33,7 @@ TEXT = "It was the best of times, it was the worst of times, it was the age of w
 
 @dataclass(frozen=True, slots=True)
 class Fanout:
-    """`cpu_us`: of the server, for each event and viewer; the others: from the event to a viewer."""
+    """`cpu_us`: CPU time of the server for each event and viewer; other fields: time from the event to a viewer."""
 
     viewers: int
     cpu_us: float
@@ -46,7 +46,7 @@ class Fanout:
 
 
 def measure_fanout(most: int) -> list[Fanout]:
-    """With 1 viewer, and with `most`."""
+    """Measure with 1 viewer and with `most`."""
     alone_s, _ = _run(0)
     return [_summary(viewers, alone_s, *_run(viewers)) for viewers in (1, most)]
 
@@ -58,7 +58,7 @@ def _summary(viewers: int, alone_s: float, cpu_s: float, delays_ms: list[float])
 
 
 def _run(viewers: int) -> tuple[float, list[float]]:
-    """CPU seconds of the server, and the delays of all events at all viewers in ms."""
+    """Return the CPU seconds of the server, and the delays of all events at all viewers in ms."""
     ours, theirs = multiprocessing.Pipe()
     process = multiprocessing.get_context("spawn").Process(target=_serve, args=(theirs, viewers + 1 if viewers else 0))
     process.start()
@@ -87,7 +87,7 @@ async def _serve_and_show(pipe: Connection, viewers: int) -> None:
 
 
 async def _show(service: Service, viewers: int) -> float:
-    """Show the events once all viewers are there; the CPU seconds it took this process."""
+    """Publish the events when all viewers are connected; return the CPU seconds of this process."""
     opened = service.rooms.open("bench")
     opened.room.enter("speaker")
     while service.rooms.viewers < viewers:  # noqa: ASYNC110  the server has no event for this, and needs none
@@ -112,7 +112,7 @@ async def _show(service: Service, viewers: int) -> float:
 
 
 async def _view(port: int, viewers: int) -> list[float]:
-    async with _watching(port):  # and reads nothing
+    async with _watching(port):  # a viewer that reads nothing
         delays = await asyncio.gather(*(_delays_ms(port) for _ in range(viewers)))
     return [delay for each in delays for delay in each]
 

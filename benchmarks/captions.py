@@ -1,15 +1,15 @@
-"""How soon a spoken word is on a caption viewer's screen, and what a viewer costs.
+"""Measures how soon a spoken word reaches a caption viewer, and the cost of a viewer.
 
     .venv/bin/python benchmarks/captions.py ../shared/speech/manifest.jsonl [--limit 8] [--viewers 200] [--json FILE]
 
-Words: recordings of the manifest (English, read aloud, 8 s and longer) are spoken in real time into a caption room over
-a WebSocket, with the embedded models. A viewer reads the room's server-sent events. For each word of the final text,
-measured is the time from its end to its arrival at the viewer: tentative (the first text that has it), stable (in text
-that is not taken back) and final. When a word ended is the recogniser's own estimate, which spreads the words over the
-speech that was found; it is good to about 0.2 s, and a word may well be understood before it ends. So the last word of
-each recording is measured apart, from where the manifest says that speech ends (`speech_end_s`).
+Words: recordings of the manifest (English, read aloud, 8 s and longer) are sent in real time to a caption room over a
+WebSocket, with the embedded models. A viewer reads the room's server-sent events. For each word of the final text, the
+benchmark measures the time from its end to its arrival at the viewer: tentative (the first text that has it), stable
+(in text that does not change any more) and final. The end of a word is the recogniser's estimate, which spreads the
+words over the detected speech; it is good to about 0.2 s, and a word may be recognised before it ends. So the last word
+of each recording is also measured separately, from the end of speech in the manifest (`speech_end_s`).
 
-Viewers: see `caption_viewers.py`; so many viewers of one room, and one that does not read.
+Viewers: see `caption_viewers.py`; `--viewers` viewers of one room, and one that does not read.
 """
 
 import argparse
@@ -32,17 +32,17 @@ from streamsrv.text.words import bare, split_words
 
 ROOM = "bench"
 GAP_S = 1.5
-"""Silence between two recordings."""
+"""Seconds of silence between two recordings."""
 MIN_S = 8.0
 NEAR_S = 0.6
-"""A caption that ends so near to the end of a recording's speech ends with it."""
+"""Seconds between the end of a caption and the end of a recording's speech within which both end together."""
 KINDS = ("tentative", "stable", "final", "last, tentative", "last, stable")
 CAPTIONS = {"captions": {"room": ROOM}}
 
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """What a viewer was told of an item: all words so far, those of them that are stable, and when (monotonic s)."""
+    """A text of an item that a viewer received: all words so far, its stable words, and the time (monotonic s)."""
 
     item_id: str
     words: tuple[str, ...]
@@ -80,7 +80,7 @@ class Recording:
 
 @dataclass(slots=True)
 class Spoken:
-    """When the first sample was sent and when each recording's speech ended (monotonic s); what a viewer saw."""
+    """The times of the first sample and of each recording's end of speech (monotonic s), and what a viewer received."""
 
     started_s: float
     ends_s: list[float]
@@ -120,7 +120,7 @@ def _captions(host: str) -> list[dict[str, Any]]:
 
 
 def delays_ms(spoken: Spoken) -> dict[str, list[float]]:
-    """From the end of each word of the final captions to its arrival; `last`: of the last words of the recordings."""
+    """Return the delays from the end of each word to its arrival; `last`: for the last words of the recordings."""
     delays: dict[str, list[float]] = {kind: [] for kind in KINDS}
     for caption in spoken.captions:
         told = [each for each in spoken.seen if each.item_id == caption["item_id"]]
@@ -140,7 +140,7 @@ def delays_ms(spoken: Spoken) -> dict[str, list[float]]:
 
 
 def first_arrivals(final: list[str], told: list[tuple[tuple[str, ...], float]]) -> list[float]:
-    """When each word of the final text first stood, as it is in the end, in a text that was told."""
+    """Return when each word of the final text was first received in its final form."""
     wanted = [bare(word) for word in final]
     arrivals = [told[-1][1]] * len(final)
     for words, at_s in reversed(told):

@@ -1,15 +1,15 @@
-"""How many sessions one server process carries before audio waits, and what a session costs.
+"""Measures how many sessions one server process serves before audio is delayed, and the cost of a session.
 
     .venv/bin/python benchmarks/density.py ../shared/speech/manifest.jsonl [--json out.json] [--no-peer]
 
-Sessions send 20 ms chunks at real time over WebSockets of loopback. Once a second each of them asks a question right
-behind its audio; the lag is the time until the answer is back, so it holds everything that is done with a frame. The
-number of sessions grows until the lag's 99th percentile exceeds 20 ms twice. streamsrv has its real voice-activity
-detector and fakes in place of the other models (`density_server.py`). Beside it runs pipecat (`density_pipecat.py`), in
-an environment that is made below the user's cache folder on the first run: as its documentation builds a bot, and bare.
+Sessions send 20 ms chunks in real time over WebSockets on loopback. Once a second, each sends a request right behind
+its audio; the lag is the time to the response, so it includes all processing of a frame. The number of sessions grows
+until the lag's 99th percentile exceeds 20 ms twice. streamsrv runs its real voice-activity detector and fakes of the
+other models (`density_server.py`). The same runs with pipecat (`density_pipecat.py`), as its documentation builds a bot
+and bare, in an environment that the first run creates below the user's cache folder.
 
-Quiet microphones are room tone of the manifest (`kind` is `silence`), muted ones -75 dBFS of noise, speaking ones its
-conversational recordings in English without a pause. Linux only. Takes five minutes.
+Quiet microphones send room tone of the manifest (`kind` is `silence`), muted ones noise of -75 dBFS, speaking ones its
+conversational English recordings without a break. Linux only. Takes five minutes.
 """
 
 import argparse
@@ -41,13 +41,13 @@ HERE = Path(__file__).parent
 
 @dataclass(frozen=True, slots=True)
 class Scenario:
-    """`command` starts a server; its microphones hear `sound`."""
+    """`command` starts a server; the microphones of its sessions send `sound`."""
 
     name: str
     command: tuple[str, ...]
     sound: str
     turn_detection: bool | None
-    """None: the server is pipecat, whose command says it."""
+    """Whether sessions use turn detection; None for pipecat, whose command line sets it."""
 
 
 @dataclass(slots=True)
@@ -56,10 +56,10 @@ class Step:
     p50_ms: float
     p99_ms: float
     server_cpu: float
-    """Share of one core."""
+    """CPU time of the server as a share of one core."""
     client_cpu: float
     client_late_ms: float
-    """99th percentile of how late the client itself sent its chunks."""
+    """99th percentile of the delay with which the client sent its chunks."""
     rss_mb: float
 
 
@@ -69,21 +69,21 @@ class Result:
     sessions: int = 0
     """Most sessions whose lag was within the limit."""
     idle_cpu: float | None = None
-    """What one session adds to the server without any, in cores."""
+    """CPU time that one session adds to a server without sessions, in cores."""
     cpu_per_session: float | None = None
-    """At the most sessions."""
+    """CPU time of a session at the most sessions, in cores."""
     steps: list[Step] = field(default_factory=list[Step])
 
 
 @contextlib.contextmanager
 def running(command: tuple[str, ...]) -> Generator[tuple[Process, int]]:
-    """A server process and its port."""
+    """Start a server; yield its process and port."""
     with listening(command) as (process, port):
         yield Process(process.pid), port
 
 
 def climb(scenario: Scenario, dialect: Dialect, most: int) -> Result:
-    """Add sessions, step by step, until frames are late in two windows of one step."""
+    """Add sessions in steps until frames are late in two windows of one step."""
     result = Result(scenario.name)
     with running(scenario.command) as (process, port):
         empty_cpu = share(process, MEASURE_S)
@@ -92,7 +92,7 @@ def climb(scenario: Scenario, dialect: Dialect, most: int) -> Result:
         for sessions in (count for count in steps if count <= most):
             microphones.grow(sessions)
             step = measure(process, microphones, sessions)
-            if step.p99_ms > LIMIT_MS:  # the machine may have done something else
+            if step.p99_ms > LIMIT_MS:  # measure again: the machine may have been busy with something else
                 step = measure(process, microphones, sessions)
             result.steps.append(step)
             show(scenario, step)
@@ -107,7 +107,7 @@ def climb(scenario: Scenario, dialect: Dialect, most: int) -> Result:
 
 
 def share(process: Process, seconds: float) -> float:
-    """CPU of a server that nobody is connected to, in cores."""
+    """Return the CPU time of a server without sessions, in cores."""
     cpu_s = process.cpu_s
     time.sleep(seconds)
     return (process.cpu_s - cpu_s) / seconds
@@ -130,7 +130,7 @@ def measure(process: Process, microphones: Microphones, sessions: int) -> Step:
 
 
 def sounds(manifest: Path, rate: int) -> dict[str, list[NDArray[np.int16]]]:
-    """What microphones hear, by name; up to 30 s each."""
+    """Return the sounds of the microphones by name, up to 30 s each."""
     entries = [json.loads(line) for line in manifest.read_text().splitlines()]
 
     def read(kind: str, language: str) -> list[NDArray[np.int16]]:
@@ -146,7 +146,7 @@ def sounds(manifest: Path, rate: int) -> dict[str, list[NDArray[np.int16]]]:
 
 
 def realtime(recordings: list[NDArray[np.int16]], turn_detection: bool) -> Dialect:
-    """The Realtime protocol; the question is for an item that does not exist."""
+    """Return the messages of the Realtime protocol; the request retrieves an item that does not exist."""
     detection = {"type": "server_vad", "create_response": False} if turn_detection else None
     session = {"type": "realtime", "audio": {"input": {"turn_detection": detection}}}
 
@@ -163,7 +163,7 @@ def realtime(recordings: list[NDArray[np.int16]], turn_detection: bool) -> Diale
 
 
 def protobuf(recordings: list[NDArray[np.int16]]) -> Dialect:
-    """pipecat's own format; the question is a chunk of audio with a mark in it."""
+    """Return the messages of pipecat's format; the request is a chunk of audio with a mark."""
     mark = b"probe-me".ljust(640, b"\0")
     return Dialect(
         path="/",
@@ -210,8 +210,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("manifest", type=Path)
     parser.add_argument("--only", default="", help="only scenarios whose name contains this")
-    parser.add_argument("--most", type=int, default=STEPS[-1], help="stop at so many sessions")
-    parser.add_argument("--no-peer", action="store_true", help="leave pipecat out")
+    parser.add_argument("--most", type=int, default=STEPS[-1], help="largest number of sessions")
+    parser.add_argument("--no-peer", action="store_true", help="do not run pipecat")
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()
     peer = None

@@ -1,6 +1,6 @@
-"""Many paced microphones on one thread: WebSocket clients that send frames prepared beforehand and time answers.
+"""Runs many paced microphones on one thread: WebSocket clients that send prepared frames and time responses.
 
-Raw sockets and one poll loop, because the load must not cost more than what it measures: a chunk costs one system call.
+Uses raw sockets and one poll loop, so that the load costs less than the server: a chunk takes one system call.
 """
 
 import base64
@@ -16,32 +16,32 @@ from numpy.typing import NDArray
 
 CHUNK_S = 0.02
 PROBE_CHUNKS = 50
-"""Each session asks its question behind so many chunks: once a second."""
+"""Chunks from one request of a session to the next: one request a second."""
 _MASK = b"\x5a\xa5\x3c\xc3"
 _PING = b"\x89\x04"
-"""A ping of uvicorn's, before its payload; an unanswered one ends the session after 20 s. No JSON has these bytes."""
+"""Header of a ping of uvicorn, which ends a session that does not answer it. JSON never contains these bytes."""
 
 
 @dataclass(frozen=True, slots=True)
 class Dialect:
-    """How a server is spoken to; all are WebSocket frames but `answer`, which an answer to `probe` contains."""
+    """The messages of a protocol: WebSocket frames, and `answer`, bytes that only the response to `probe` contains."""
 
     path: str
     opening: tuple[bytes, ...]
     recordings: tuple[tuple[bytes, ...], ...]
-    """Chunks of 20 ms; sessions take turns with the recordings and play theirs in a circle."""
+    """Recordings as chunks of 20 ms. Sessions use them in turn, and each repeats its recording."""
     probe: bytes
     answer: bytes
 
 
 @dataclass(slots=True)
 class Window:
-    """What was seen while measuring."""
+    """The results of one measurement."""
 
     lags_ms: list[float] = field(default_factory=list[float])
-    """From each question to its answer."""
+    """Time from each request to its response."""
     late_ms: list[float] = field(default_factory=list[float])
-    """How late each chunk was sent: what the client itself adds."""
+    """Delay of each sent chunk, which the client itself adds."""
     lost: int = 0
     """Sessions that the server closed, or that took no more bytes."""
 
@@ -51,14 +51,14 @@ class Window:
 
     @property
     def p99_ms(self) -> float:
-        """Infinite when a session was lost."""
+        """99th percentile of the lag; infinite if a session was lost."""
         return float(np.percentile(self.lags_ms, 99)) if self.lags_ms and not self.lost else float("inf")
 
 
 class _Microphone:
     def __init__(self, port: int, dialect: Dialect, number: int) -> None:
         self.frames = dialect.recordings[number % len(dialect.recordings)]
-        self.next_frame = number * 7919 % len(self.frames)  # sessions of one recording are far apart in it
+        self.next_frame = number * 7919 % len(self.frames)  # sessions of one recording start far apart in it
         self.chunks_to_probe = 1 + number * 13 % PROBE_CHUNKS
         self.asked_s: float | None = None
         self.socket = socket.create_connection(("127.0.0.1", port), timeout=20)
@@ -85,7 +85,7 @@ class _Microphone:
             self.socket.sendall(frame)
 
     def take_frame(self) -> bytes:
-        """The next chunk of audio."""
+        """Return the next chunk of audio."""
         frame = self.frames[self.next_frame]
         self.next_frame = (self.next_frame + 1) % len(self.frames)
         self.chunks_to_probe -= 1
@@ -93,7 +93,7 @@ class _Microphone:
 
 
 class Microphones:
-    """Sessions that send audio at real time."""
+    """Sessions that send audio in real time."""
 
     def __init__(self, port: int, dialect: Dialect) -> None:
         self._port = port
@@ -103,7 +103,7 @@ class Microphones:
         self._poll = select.epoll()
 
     def grow(self, count: int) -> None:
-        """Connect until there are `count` sessions, while those there are go on sending."""
+        """Connect until there are `count` sessions; connected ones continue to send."""
         while len(self._all) < count:
             microphone = _Microphone(self._port, self._dialect, len(self._all))
             self._all.append(microphone)
@@ -113,7 +113,7 @@ class Microphones:
                 self.run(0.1, Window())
 
     def measure(self, seconds: float) -> Window:
-        """What is seen from now on. Questions that are still open at the end count with their age."""
+        """Measure from now on. Requests without a response at the end count with their age."""
         window = Window()
         self.run(seconds, window)
         now_s = time.monotonic()
@@ -123,7 +123,7 @@ class Microphones:
         return window
 
     def run(self, seconds: float, window: Window) -> None:
-        """Send for a while. The chunks of all sessions are spread evenly over each 20 ms."""
+        """Send for `seconds`. The chunks of all sessions are spread evenly over each 20 ms."""
         interval_s = CHUNK_S / len(self._all)
         started_s = time.monotonic()
         sent = 0
@@ -168,30 +168,30 @@ class Microphones:
             microphone.socket.close()
 
     def close(self) -> None:
-        """Hang up without a word, as a killed client does."""
+        """Close the sockets without a closing handshake, as a killed client does."""
         for microphone in self._all:
             microphone.socket.close()
         self._poll.close()
 
 
 def text_frame(event: dict[str, object]) -> bytes:
-    """A JSON event as a masked WebSocket text frame."""
+    """Return a JSON event as a masked WebSocket text frame."""
     return _client_frame(1, json.dumps(event).encode())
 
 
 def binary_frame(payload: bytes) -> bytes:
-    """A masked WebSocket binary frame."""
+    """Return a masked WebSocket binary frame."""
     return _client_frame(2, payload)
 
 
 def chunks(pcm: NDArray[np.int16], rate: int) -> list[bytes]:
-    """Cut mono audio at `rate` Hz into chunks of 20 ms; a rest is left out."""
+    """Cut mono audio at `rate` Hz into chunks of 20 ms; the remainder is dropped."""
     step = round(rate * CHUNK_S)
     return [pcm[start : start + step].astype("<i2").tobytes() for start in range(0, len(pcm) - step + 1, step)]
 
 
 def _client_frame(opcode: int, payload: bytes) -> bytes:
-    """RFC 6455, section 5.2; up to 64 KiB."""
+    """Return a masked frame of up to 64 KiB (RFC 6455, section 5.2)."""
     size = len(payload)
     length = bytes([0x80 | size]) if size < 126 else b"\xfe" + size.to_bytes(2)
     mask = np.resize(np.frombuffer(_MASK, np.uint8), size)

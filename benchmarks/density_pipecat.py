@@ -1,8 +1,8 @@
-"""pipecat as `density.py` measures it: its FastAPI WebSocket transport with its protobuf format.
+"""The pipecat server of `density.py`: its FastAPI WebSocket transport with its protobuf format.
 
-Runs in an venv of its own, which `density.py` makes; nothing of streamsrv is imported. A session is a pipeline as
-pipecat's documentation builds a bot, less recogniser, model and voice; turns end by silence alone. With `--bare` it is
-the least that works: the transport's input, the voice-activity processor, and all extras off.
+Runs in its own environment, which `density.py` creates, and imports nothing of streamsrv. A session is the pipeline of
+pipecat's documentation without recogniser, model and voice; turns end by silence alone. With `--bare` it is the
+smallest pipeline that works: the transport's input and the voice-activity processor, with all extras off.
 """
 
 import argparse
@@ -30,7 +30,7 @@ MARK = b"probe-me"
 
 
 class Answer(FrameProcessor):
-    """Answers chunks that begin with the mark. A chunk goes no further."""
+    """Answers chunks that begin with the mark, and drops all chunks."""
 
     async def process_frame(self, frame: Frame, direction: FrameDirection) -> None:
         await super().process_frame(frame, direction)

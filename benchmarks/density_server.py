@@ -1,9 +1,9 @@
-"""streamsrv as `density.py` and `soak.py` measure it: real voice activity, and named fakes in place of other models.
+"""The streamsrv server of `density.py` and `soak.py`: real voice activity, and fakes of the other models.
 
     python benchmarks/density_server.py --vad silero
 
-Runs as `streamsrv serve` does, but lets in every session. The fakes cost next to nothing: what is left is the server's
-own work.
+Runs like `streamsrv serve` without admission control. The fakes need little CPU time, so the measured work is the
+server's own.
 """
 
 import argparse
@@ -24,7 +24,7 @@ from streamsrv.testing.fakes import ScriptedChatModel, ScriptedRecognizer, ToneS
 
 
 class ForgetfulChatModel(ScriptedChatModel):
-    """The scripted model, without its memory of what it was asked."""
+    """A scripted model that does not keep its requests."""
 
     async def stream(
         self, messages: Sequence[Message], tools: Sequence[Tool], options: ChatOptions

@@ -1,11 +1,11 @@
-"""How late one session is answered while another floods the server.
+"""Measures how late a session gets answers while another one floods the server.
 
     .venv/bin/python benchmarks/fairness.py [--seconds 5] [--vad silero] [--json out.json]
 
-A server of its own with real voice activity and fakes in place of the other models (`density_server.py`). One client
-sends 32 ms of audio and a clear, on the beat of the clock, and measures how long each answer takes: the audio was heard
-by then. Meanwhile another one sends without pause: malformed events, tiny ones, requests for a long item, audio in
-short and in 16 MiB appends, 16 MiB of values, 16 MiB of text. Takes a minute.
+Starts a server with real voice activity and fakes of the other models (`density_server.py`). One client sends 32 ms of
+audio and a clear at a fixed rate, and measures the time to each response, by which the audio is processed. Another
+client sends without pause: malformed events, tiny events, requests for a long item, audio in short and in 16 MiB
+appends, 16 MiB of values, 16 MiB of text. Takes a minute.
 """
 
 import argparse
@@ -31,7 +31,7 @@ FRAME_S = 0.032
 
 @contextmanager
 def server(vad: str) -> Generator[int]:
-    """A server process; yields its port."""
+    """Start a server process; yield its port."""
     command = [sys.executable, str(Path(__file__).with_name("density_server.py")), "--vad", vad]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
     try:
@@ -46,7 +46,7 @@ def server(vad: str) -> Generator[int]:
 
 
 async def answer_times_ms(port: int, seconds: float) -> list[float]:
-    """How long each answer to a quiet client took."""
+    """Return the times to each response for a client that does not flood."""
     times_ms: list[float] = []
     audio = base64.b64encode(bytes(1536)).decode()
     async with connect(f"ws://127.0.0.1:{port}/v1/realtime", compression=None) as socket:

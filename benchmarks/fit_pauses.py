@@ -1,12 +1,12 @@
-"""How well do pause limits that were chosen on some speakers do on others?
+"""Measures how good pause limits that were chosen on some speakers are for others.
 
     .venv/bin/python benchmarks/turn_taking.py MANIFEST --observations heard.json
     .venv/bin/python benchmarks/fit_pauses.py heard.json
 
-Half of the speakers, drawn at random, choose the limits of `session/endpointing.py` among all combinations of `GRID`;
-the other half says how good they are: delay at 5 % cut-offs against silence alone, as in `turn_taking.py`. Mean and
-spread over many draws are what can be promised for speakers that nobody has heard. The limits in the code are compared
-on the same halves; they were chosen with all speakers in sight. The word tables of `session/endings.py` never change.
+Chooses the limits of `streamsrv/core/turns/endpointing.py` among all combinations of `GRID` on a random half of the
+speakers, and measures them on the other half: delay at 5 % cut-offs against silence alone, as in `turn_taking.py`. Mean
+and spread over many draws estimate the result for unknown speakers. The limits in the code, which were chosen on all
+speakers, are measured on the same halves. The word tables do not change.
 """
 
 import argparse
@@ -45,20 +45,20 @@ GRID: tuple[tuple[tuple[int, int, int], ...], ...] = (
     ((1200, 1200, 1200), (1500, 1500, 1500), (1500, 1500, 750), (1900, 1900, 1900)),
     ((1200, 1200, 1200), (1500, 1500, 1500), (1500, 1500, 750), (1900, 1900, 1900)),
 )
-"""For each group, limits to choose from: not done, undecided, done. A statement keeps 650 ms for the undecided, as all
-waits are scaled in the comparison."""
+"""Limits to choose from for each group: not done, undecided, done. The undecided limit of a statement is fixed, because
+the comparison scales all waits."""
 EARLIER_PAUSES_MS = (0, 500, 700, 1000, 1500)
 CUT_OFFS = (0.05, 0.1, 0.2)
-"""Shares of cut-offs at which limits are compared: one alone hangs on a single pause."""
+"""Shares of cut-offs at which limits are compared; a single share would depend on a single pause."""
 TAIL_WEIGHT = 0.2
-"""How much the 95th percentile of the delay counts beside the median."""
+"""Weight of the 95th percentile of the delay; the median has weight 1."""
 
 Floats = NDArray[np.float64]
 Chosen = NDArray[np.bool_]
 
 
 class Pauses:
-    """Pauses in arrays, one element a pause; without `model`, nothing is known of the voice."""
+    """Pauses as arrays with one element for each pause; without `model`, no end-of-turn predictions are used."""
 
     def __init__(self, pauses: Sequence[Pause], *, model: bool) -> None:
         endings = [ending_of(pause.text) for pause in pauses]
@@ -70,12 +70,12 @@ class Pauses:
         self.speaker = np.array([pause.speaker for pause in pauses])
 
     def waits(self, limits: Sequence[tuple[int, int, int]], earlier_pause_ms: int) -> Floats:
-        """What `pause_limit_ms` would say with other numbers."""
+        """Return the limits of `pause_limit_ms` with other numbers."""
         by_voice = [np.interp(self.probability, (0, 0.5, 1), limit) for limit in limits]
         return np.maximum(np.select(self.groups, by_voice), np.minimum(self.earlier, earlier_pause_ms))
 
     def ratios(self, waits: Floats, chosen: Chosen, cut_offs: float) -> tuple[float, float]:
-        """Median and 95th percentile of the delay against that of silence alone, at the same share of cut-offs."""
+        """Return median and 95th percentile of the delay, relative to silence alone at the same share of cut-offs."""
         inside, ends = chosen & self.inside, chosen & ~self.inside
         allowed = int(cut_offs * inside.sum())
         scale = np.sort(self.length[inside] / waits[inside])[::-1][allowed]
@@ -114,7 +114,7 @@ def report(pauses: Pauses, *, model: bool, draws: int) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("observations", type=Path, help="what turn_taking.py heard")
+    parser.add_argument("observations", type=Path, help="file written by turn_taking.py")
     parser.add_argument("--draws", type=int, default=20)
     arguments = parser.parse_args()
     heard = [Pause(**pause) for pause in json.loads(arguments.observations.read_text(encoding="utf-8"))]

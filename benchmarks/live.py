@@ -1,4 +1,4 @@
-"""What the benchmarks that talk to a live server share: the server process, a paced microphone, the machine."""
+"""Shared parts of the benchmarks with a live server: the server process, a paced microphone, the machine."""
 
 import asyncio
 import base64
@@ -23,7 +23,7 @@ RATE = 24_000
 
 @contextlib.contextmanager
 def server(*flags: str, **environment: str) -> Generator[str]:
-    """A server process with the embedded models, and variables on top of our own; yields its Realtime URL."""
+    """Start a server with the embedded models and additional environment variables; yield its Realtime URL."""
     command = [sys.executable, "-m", "streamsrv", "serve", "--port", "0", "--chat", "smollm2-135m", *flags]
     process = subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, env=os.environ | environment
@@ -40,14 +40,14 @@ def server(*flags: str, **environment: str) -> Generator[str]:
 
 
 def append(audio: bytes) -> str:
-    """The event that appends audio to the input buffer."""
+    """Return the event that appends audio to the input buffer."""
     return json.dumps({"type": "input_audio_buffer.append", "audio": base64.b64encode(audio).decode()})
 
 
 class Microphone:
-    """Sends 20 ms chunks on the beat of the clock: what is played into it, and silence in between.
+    """Sends 20 ms chunks in real time: the audio given to `play`, and silence in between.
 
-    `pack` makes a message of the bytes of a chunk, mono PCM at `rate` Hz.
+    `pack` makes a message from the bytes of a chunk, mono PCM at `rate` Hz.
     """
 
     def __init__(
@@ -68,7 +68,7 @@ class Microphone:
         return self._started_s + first / 50
 
     async def run(self) -> None:
-        """Until cancelled."""
+        """Send until cancelled."""
         while True:
             await asyncio.sleep(max(0.0, self._started_s + self._sent / 50 - time.monotonic()))
             audio = self._waiting.pop(0) if self._waiting else bytes(2 * self._chunk)
@@ -78,7 +78,7 @@ class Microphone:
 
 @contextlib.asynccontextmanager
 async def session(url: str, **options: Any) -> AsyncGenerator[tuple[ClientConnection, Microphone]]:
-    """A session with these options and an open microphone; the block must not take longer than it has to."""
+    """Open a session with these options and a microphone that sends until the end of the block."""
     async with connect(url, max_size=None, compression=None) as socket:
         await socket.send(json.dumps({"type": "session.update", "session": options}))
         microphone = Microphone(socket)
@@ -91,7 +91,7 @@ async def session(url: str, **options: Any) -> AsyncGenerator[tuple[ClientConnec
 
 
 def machine() -> dict[str, str]:
-    """Where and when a figure was measured."""
+    """Return the machine, its load and the date of a measurement."""
     return {
         "machine": f"{os.cpu_count()} cores, {platform.machine()}, load {os.getloadavg()[0]:.1f}",
         "date": date.today().isoformat(),

@@ -1,4 +1,4 @@
-"""Pauses inside recorded speech and the evidence that a server has in them, for `turn_taking.py`."""
+"""Finds pauses in recorded speech and the evidence that a server has in them, for `turn_taking.py`."""
 
 import asyncio
 import time
@@ -29,10 +29,10 @@ from streamsrv.text.words import split_words
 
 MIN_PAUSE_MS = 200
 SPEECH = 0.5
-"""Probability from which a frame of a turn counts as speech, as in `session/turns.py`."""
+"""Probability from which a frame of a turn counts as speech, as in `streamsrv/core/turns`."""
 ONSET_MS = 64
 CLICK_MS = 256
-"""A last burst no longer than this after a pause is a click or a breath: no recording here ends in a word so short."""
+"""A final burst of sound up to this long is a click or a breath, because no recording ends in such a short word."""
 LEAD_MS = 300
 
 Frames = NDArray[np.int16]
@@ -42,7 +42,7 @@ Span = tuple[int, int]
 
 @dataclass(frozen=True, slots=True)
 class Pause:
-    """A pause, and the evidence in it; `pause_ms` of the end of a turn is how long it was listened to."""
+    """A pause and the evidence in it. At the end of a turn, `pause_ms` is the length of the observed silence."""
 
     recording: str
     speaker: str
@@ -56,7 +56,7 @@ class Pause:
     probability: float = 0.0
     probability_ready_ms: float = 0.0
     in_sentence: bool | None = None
-    """Whether the transcript of the whole recording, which knows what comes after, ends no sentence here."""
+    """Whether the transcript of the whole recording has no sentence end at this pause."""
 
     def evidence(self, *, text: bool, model: bool) -> Evidence:
         return Evidence(
@@ -69,7 +69,7 @@ class Pause:
 
 
 class Listener:
-    """Hears recordings as a server does: voice activity, streaming recognition, the end-of-turn model in pauses."""
+    """Processes recordings as a server does: voice activity, streaming recognition, the end-of-turn model in pauses."""
 
     def __init__(self, recognizer: str, model_at_ms: int) -> None:
         self.scheduler = MeasuredScheduler()
@@ -83,7 +83,7 @@ class Listener:
         return load_engine(entry, LoadContext(self.scheduler, ModelStore().locate(entry)))
 
     async def hear(self, entry: dict[str, Any], folder: Path) -> list[Pause]:
-        """All pauses of one recording that can be judged."""
+        """Return all labelled pauses of one recording."""
         frames = with_silence(read_audio(folder / entry["audio"], SPEECH_RATE_HZ))
         speech = speech_frames(self._vad.open().probabilities(frames))
         runs = speech_runs(speech)
@@ -102,7 +102,7 @@ class Listener:
     async def _hear_turn(
         self, entry: dict[str, Any], frames: Frames, speech: Sequence[bool], turn: list[Span], label: Label | None
     ) -> list[Pause]:
-        """The pauses after each run of a turn; `label` is that of its end, which is left out if that is None."""
+        """Return the pauses after each run of speech of a turn. `label`: that of the turn's end; None leaves it out."""
         start = max(turn[0][0] - LEAD_MS // FRAME_MS, 0)
         ends = [*(run[0] for run in turn[1:]), len(frames)]
         begins = [run[1] for run in turn]
@@ -136,7 +136,7 @@ class Listener:
     async def _texts(
         self, frames: Frames, speech: Sequence[bool], start: int, begins: list[int]
     ) -> dict[int, tuple[str, float]]:
-        """By the first frame of each pause: the transcript that is decoded in it, and after how many ms."""
+        """Return for the first frame of each pause the transcript decoded in it, and after how many ms."""
         found: dict[int, tuple[str, float]] = {}
         newest: list[Transcript] = []
         begin = None
@@ -163,7 +163,7 @@ class Listener:
         return found
 
     async def _with_context(self, entry: dict[str, Any], frames: Frames, pauses: list[Pause]) -> list[Pause]:
-        """The pauses of a single English speaker with `in_sentence`."""
+        """Set `in_sentence` of the pauses of a single English speaker."""
         if entry["language"] != "en" or entry.get("speakers_n", 1) > 1:
             return pauses
         call = self._recognizer.decode_call(frames.reshape(-1), RecognitionOptions(language="en"))
@@ -172,7 +172,7 @@ class Listener:
 
 
 def with_silence(pcm: NDArray[np.int16]) -> Frames:
-    """The recording in frames, with a second of noise as loud as its quietest parts behind it."""
+    """Return the recording in frames, followed by a second of noise as loud as its quietest parts."""
     frames = pcm[: len(pcm) // VAD_FRAME_SAMPLES * VAD_FRAME_SAMPLES].reshape(-1, VAD_FRAME_SAMPLES)
     level = np.percentile(np.sqrt(np.mean(np.square(frames.astype(np.float64)), axis=1)), 5)
     second = (SPEECH_RATE_HZ // VAD_FRAME_SAMPLES, VAD_FRAME_SAMPLES)
@@ -185,7 +185,7 @@ def speech_frames(probabilities: Iterable[float]) -> list[bool]:
 
 
 def speech_runs(speech: Sequence[bool]) -> list[Span]:
-    """Stretches of speech (first frame, frame after the last) with at least `MIN_PAUSE_MS` between them."""
+    """Return runs of speech (first frame, frame after the last) with at least `MIN_PAUSE_MS` between them."""
     runs: list[Span] = []
     for index in np.flatnonzero(speech).tolist():
         if runs and (index - runs[-1][1]) * FRAME_MS < MIN_PAUSE_MS:
@@ -200,13 +200,13 @@ def speech_runs(speech: Sequence[bool]) -> list[Span]:
 
 
 def read_rttm(path: Path) -> list[tuple[float, float, str]]:
-    """Start and end in seconds and the speaker of each segment, in order of time."""
+    """Return start and end in seconds and the speaker of each segment, in order of time."""
     lines = [line.split() for line in path.read_text(encoding="utf-8").splitlines()]
     return sorted((float(line[3]), float(line[3]) + float(line[4]), line[7]) for line in lines)
 
 
 def label_between(segments: Sequence[tuple[float, float, str]], begin: int, end: int) -> Label:
-    """Whether the speaker before a pause goes on after it; frames."""
+    """Return whether the speaker before a pause continues after it; `begin` and `end` are frames."""
     begin_s, end_s = begin * FRAME_MS / 1000, end * FRAME_MS / 1000
     before = [segment for segment in segments if segment[0] < begin_s]
     after = [segment for segment in segments if segment[1] > end_s]
@@ -228,7 +228,7 @@ def group_of(entry: dict[str, Any]) -> str:
 
 
 def is_in_sentence(text: str, whole: Sequence[str]) -> bool:
-    """Whether the words of `whole` up to where `text` ends leave a sentence unfinished."""
+    """Return whether the words of `whole` up to the end of `text` leave a sentence unfinished."""
     words = split_words(text)
     distances = prefix_distances(words, whole)
     length = min(range(len(distances)), key=lambda length: (distances[length], abs(length - len(words))))
@@ -236,7 +236,7 @@ def is_in_sentence(text: str, whole: Sequence[str]) -> bool:
 
 
 async def observe(entries: Iterable[dict[str, Any]], folder: Path, recognizer: str, model_at_ms: int) -> list[Pause]:
-    """Hear all speech of a manifest whose speakers are known."""
+    """Return the pauses of all recordings of a manifest with known speakers."""
     listener = Listener(recognizer, model_at_ms)
     pauses: list[Pause] = []
     for entry in entries:

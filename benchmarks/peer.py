@@ -1,4 +1,4 @@
-"""pipecat as a peer: an environment of its own, its server as a process, and its format on the wire."""
+"""Runs pipecat for comparison: its environment, its server process and its wire format."""
 
 import contextlib
 import re
@@ -11,11 +11,11 @@ from platformdirs import user_cache_path
 
 PACKAGES = ("pipecat-ai[silero,websocket,openai]==1.14.0", "uvicorn==0.54.0", "httptools", "uvloop")
 RATE = 16_000
-"""Hz of the audio that its clients send."""
+"""Sample rate of the audio of its clients, in Hz."""
 
 
 def peer_python() -> Path:
-    """The interpreter of an environment with pipecat; raises `OSError` or `CalledProcessError` if it cannot be had."""
+    """Return the interpreter of an environment with pipecat. Raises `OSError` or `CalledProcessError` if that fails."""
     folder = user_cache_path("streamsrv") / "benchmarks" / "pipecat-1.14.0-openai"
     python = folder / "bin" / "python"
     if not (folder / "complete").exists():
@@ -30,7 +30,7 @@ def peer_python() -> Path:
 
 @contextlib.contextmanager
 def listening(command: tuple[str, ...]) -> Generator[tuple[subprocess.Popen[str], int]]:
-    """A server process that says `Listening on HOST:PORT`, and its port."""
+    """Start a server that prints `Listening on HOST:PORT`; yield the process and the port."""
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
     try:
         for line in process.stdout or ():
@@ -44,13 +44,13 @@ def listening(command: tuple[str, ...]) -> Generator[tuple[subprocess.Popen[str]
 
 
 def audio_message(audio: bytes) -> bytes:
-    """`Frame{audio: AudioRawFrame{audio, sample_rate, num_channels}}` of its frames.proto, mono at `RATE`."""
+    """Return `Frame{audio: AudioRawFrame{audio, sample_rate, num_channels}}` of its frames.proto, mono at `RATE`."""
     inner = b"\x1a" + _varint(len(audio)) + audio + b"\x20" + _varint(RATE) + b"\x28\x01"
     return b"\x12" + _varint(len(inner)) + inner
 
 
 def is_audio(message: bytes) -> bool:
-    """Whether a message of its server is audio that is not silent."""
+    """Return whether a message of its server is audio that is not silent."""
     return message[:1] == b"\x12" and any(message[-200:-8])
 
 

@@ -1,12 +1,12 @@
-"""Recognisers side by side: word errors, work, and how soon after the end of a turn its final transcript is there.
+"""Compares recognisers: word errors, CPU time, and the delay of the final transcript after the end of a turn.
 
     .venv/bin/python benchmarks/recognizers.py ../shared/speech/manifest.jsonl [--models two-speed] [--json out.json]
 
-Compares the recognisers of the catalogue that are ready, by default all. Each recording is one turn: it is pushed frame
-by frame with voice activity by the `silero` model, up to its last speech and the silence that ends a turn. Time is
-virtual: a frame takes 32 ms, a decode the CPU time that it really takes, on `--threads` threads that nothing else uses.
-So the run is fast and does not disturb itself; contention is what `voice_to_voice.py` shows. `--sessions` people speak
-at the same time, each one recording after the other.
+Runs the installed recognisers of the catalogue, by default all. Each recording is one turn: it is pushed frame by frame
+with voice activity of the `silero` model, up to its last speech and the silence that ends a turn. Time is virtual: a
+frame takes 32 ms, a decode its real CPU time, on `--threads` threads without other work. So the run is fast and does
+not disturb itself; `voice_to_voice.py` shows contention. `--sessions` users speak at the same time, each one recording
+after the other.
 """
 
 import argparse
@@ -40,15 +40,15 @@ from streamsrv.testing.word_errors import WordErrors, count_word_errors
 
 SPEECH = 0.5
 STAGGER_S = 0.37
-"""Between the first words of one speaker and the next."""
+"""Seconds from the start of one speaker to the start of the next."""
 SETS = {"command": 99, "telephone": 99, "conversational": 99, "read": 14}
-"""Kinds of recordings, and how many of each at most, spread over the manifest."""
+"""Kinds of recordings, and the most recordings of each kind, spread over the manifest."""
 
 Result = TypeVar("Result")
 
 
 class VirtualLoop(asyncio.SelectorEventLoop):
-    """An event loop that skips the time in which nothing happens."""
+    """An event loop that skips waiting times."""
 
     def __init__(self) -> None:
         self.now_s = 0.0
@@ -59,7 +59,7 @@ class VirtualLoop(asyncio.SelectorEventLoop):
 
 
 class Skipping(selectors.SelectSelector):
-    """Instead of waiting, moves the loop's clock on."""
+    """A selector that advances the loop's clock instead of waiting."""
 
     def __init__(self, loop: VirtualLoop) -> None:
         super().__init__()
@@ -67,13 +67,13 @@ class Skipping(selectors.SelectSelector):
 
     def select(self, timeout: float | None = None) -> list[Any]:
         if timeout is None:
-            raise RuntimeError("everything waits for something that never comes")
+            raise RuntimeError("deadlock: every task waits, and no timer is set")
         self._loop.now_s += max(timeout, 0)
         return super().select(0)
 
 
 class VirtualScheduler(Scheduler):
-    """Runs each call at once and lets its CPU time pass on the virtual clock, as if on one of `threads` free cores."""
+    """Runs each call at once and advances the virtual clock by its CPU time, as if on one of `threads` free cores."""
 
     def __init__(self, threads: int) -> None:
         super().__init__(threads=0)
@@ -124,7 +124,7 @@ class VirtualScheduler(Scheduler):
 
 @dataclass(frozen=True)
 class Recording:
-    """A turn: frames of 512 samples at 16 kHz, and which of them are speech; the last one is."""
+    """A turn: frames of 512 samples at 16 kHz, and whether each is speech; the last frame is."""
 
     kind: str
     text: str
@@ -134,16 +134,16 @@ class Recording:
 
 @dataclass(frozen=True)
 class Outcome:
-    """One turn as one recogniser heard it."""
+    """The result of one recogniser for one turn."""
 
     kind: str
     errors: WordErrors
     first_ms: float | None
-    """From the first speech to the first text."""
+    """Time from the first speech to the first text."""
     final_ms: float
-    """From the end of the turn to its final transcript."""
+    """Time from the end of the turn to its final transcript."""
     guessed: bool
-    """Whether the words in the last pause were those of the final transcript."""
+    """Whether the words in the last pause equal those of the final transcript."""
 
 
 async def recognize(recognizer: Recognizer, recording: Recording, silence_ms: int) -> Outcome:
@@ -216,7 +216,7 @@ def word_error_rate(outcomes: Iterable[Outcome]) -> float:
 
 
 def read_recordings(manifest: Path, loader: EngineLoader) -> list[Recording]:
-    """English recordings with a reference text and speech in them."""
+    """Return English recordings that contain speech and have a reference text."""
     entries = [json.loads(line) for line in manifest.read_text(encoding="utf-8").splitlines()]
     vad = loader.load(loader.catalogue["silero"])
     recordings: list[Recording] = []

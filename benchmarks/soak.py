@@ -1,12 +1,12 @@
-"""Whether the server's memory or latency grows: many short sessions, then one hour of conversation.
+"""Measures whether the server's memory or latency grows: many short sessions, then one hour of conversation.
 
     .venv/bin/python benchmarks/soak.py ../shared/speech/manifest.jsonl [--sessions 10000] [--minutes 60]
 
-A short session connects, appends a second of speech, commits it, asks for a response and leaves when that is done. The
-long conversation is one session: commands with pauses behind them, as fast as the server hears them, each waited for
-until it is answered. Voice activity is real; recogniser, language model and voice are fakes (`density_server.py`), so
-what is measured is the server. The first fifth of each part is left out: a process fills its pools. A slope within two
-standard errors of zero is noise. Takes six minutes on two cores. Linux only.
+A short session connects, appends a second of speech, commits it, requests a response and closes when that is done. The
+long conversation is one session: commands followed by pauses, as fast as the server processes them; each waits for the
+answer to the one before. Voice activity is real; recogniser, language model and voice are fakes (`density_server.py`),
+so the benchmark measures the server. It leaves out the first fifth of each part, in which the process fills its pools.
+A slope within two standard errors of zero is noise. Takes six minutes on two cores. Linux only.
 """
 
 import argparse
@@ -33,13 +33,13 @@ AT_ONCE = 4
 SAMPLE_SESSIONS = 200
 SAMPLE_TURNS = 10
 PAUSE_S = 0.8
-"""Silence behind each command; the server ends the turn after 0.5 s."""
+"""Seconds of silence after each command, longer than the silence that ends a turn."""
 ANSWER_S = 10.0
 
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """`done`: sessions, or minutes of audio; `latency_ms`: median since the last sample."""
+    """`done`: number of sessions, or minutes of audio; `latency_ms`: median since the last sample."""
 
     done: float
     rss_mb: float
@@ -48,7 +48,7 @@ class Sample:
 
 @dataclass(frozen=True, slots=True)
 class Slope:
-    """Growth for each unit, with its standard error."""
+    """Growth for each unit, with the standard error."""
 
     value: float
     error: float
@@ -62,7 +62,7 @@ class Slope:
 
 
 def slope(xs: list[float], ys: list[float]) -> Slope:
-    """Least squares; successive samples of memory are not independent, so the error counts every second one."""
+    """Fit a line by least squares. Successive samples are not independent, so the error counts every second one."""
     x, y = np.array(xs), np.array(ys)
     value, offset = np.polyfit(x, y, 1)
     residual = y - (value * x + offset)
@@ -76,7 +76,7 @@ def append(pcm: np.ndarray) -> str:
 
 
 async def answered(socket: ClientConnection) -> None:
-    """Until a response is complete; raises `RuntimeError` if one fails."""
+    """Wait until a response is complete. Raises `RuntimeError` if it fails."""
     async with asyncio.timeout(ANSWER_S):
         async for frame in socket:
             event = json.loads(frame)
@@ -88,7 +88,7 @@ async def answered(socket: ClientConnection) -> None:
 
 
 async def short_session(url: str, command: str) -> float:
-    """Latency in ms, from the commit to the end of the response."""
+    """Run a short session; return the ms from the commit to the end of the response."""
     async with connect(url, compression=None, max_size=None) as socket:
         manual = {"type": "realtime", "audio": {"input": {"turn_detection": None}}}
         await socket.send(json.dumps({"type": "session.update", "session": manual}))
@@ -144,7 +144,7 @@ def take_sample(samples: list[Sample], done: float, process: Process, latencies:
 
 
 def summary(samples: list[Sample], unit: float, names: tuple[str, str]) -> dict[str, object]:
-    """Slopes for each `unit` of what was done."""
+    """Return the slopes of memory and latency for each `unit`."""
     kept = samples[len(samples) // 5 :]
     done = [sample.done / unit for sample in kept]
     found = {
@@ -157,7 +157,7 @@ def summary(samples: list[Sample], unit: float, names: tuple[str, str]) -> dict[
 
 
 def spoken(manifest: Path) -> list[np.ndarray]:
-    """Short commands in English."""
+    """Return short commands in English."""
     entries = [json.loads(line) for line in manifest.read_text().splitlines()]
     chosen = [e for e in entries if e["language"] == "en" and e["kind"] == "command" and e["duration_s"] < 3]
     return [read_audio(manifest.parent / entry["audio"], RATE) for entry in chosen[:12]]

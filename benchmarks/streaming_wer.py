@@ -1,12 +1,12 @@
-"""What streaming costs in accuracy, work and time: one model, streaming and offline.
+"""Compares one model streaming and offline: word errors, CPU time and delay.
 
     python benchmarks/streaming_wer.py path/to/manifest.jsonl --limit 40 --json result.json
 
-The manifest has one JSON object a line: `audio` (a path beside the manifest), `text`, `language`, and, where given,
-`text_quality` (only `reference` is scored) and `score_wer`. Audio is pushed frame by frame with voice activity by the
-`silero` model. Time is the audio's: a decode takes none of it, so results do not depend on the machine; CPU seconds do.
-Offline is one decode of the whole recording, so recordings longer than the model's window are left out. A word is late
-by the audio that was heard after its (estimated) end, and the CPU time of the decode, before it was in a transcript.
+The manifest has one JSON object a line: `audio` (a path relative to the manifest), `text`, `language`, and optionally
+`text_quality` (only `reference` is scored) and `score_wer`. Audio is pushed frame by frame with voice activity of the
+`silero` model. Time is that of the audio: a decode takes no time, so only CPU seconds depend on the machine. Offline
+is one decode of the whole recording, so recordings longer than the model's window are left out. The delay of a word is
+the audio after its (estimated) end until it was in a transcript, plus the CPU time of the decode.
 """
 
 import argparse
@@ -38,7 +38,7 @@ from streamsrv.text.words import split_words
 
 SPEECH = 0.5
 TURN_SILENCE_MS = 500
-"""Silence after the recording before the stream is finished, as a server's end-of-turn rule waits for it."""
+"""Silence after the recording before the stream is finished, as with a server's silence rule."""
 
 Result = TypeVar("Result")
 
@@ -65,7 +65,7 @@ class MeasuredScheduler(Scheduler):
 
 @dataclass(frozen=True, slots=True)
 class Shown:
-    """A transcript as somebody sees it: when, and how many words it has, and how many of them are stable."""
+    """A shown transcript: its time, its number of words, and the number of stable words."""
 
     at_ms: float
     words: int
@@ -74,19 +74,19 @@ class Shown:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """One way of recognising one recording."""
+    """The result of one method for one recording."""
 
     errors: WordErrors
     decodes: int
     cpu_s: float
     finished_at_once: bool = False
-    """The final transcript needed no decode after the end of the turn."""
+    """Whether the final transcript needed no decode after the end of the turn."""
     shown: tuple[Shown, ...] = ()
     words: tuple[Word, ...] = ()
-    """Of the final transcript."""
+    """Words of the final transcript."""
 
     def lateness_ms(self, *, stable: bool) -> list[float]:
-        """How late each word was shown, counted by its place: its text may have been another one at first."""
+        """Return the delay of each word, matched by position: its text may have been different at first."""
         late: list[float] = []
         for place, word in enumerate(self.words):
             shown = (at.at_ms for at in self.shown if (at.stable if stable else at.words) > place)
@@ -101,7 +101,7 @@ class Recording:
 
 
 class Bench:
-    """One recogniser and one voice-activity detector."""
+    """Runs one recogniser with one voice-activity detector."""
 
     def __init__(self, model: str) -> None:
         self.scheduler = MeasuredScheduler()
@@ -156,7 +156,7 @@ class Bench:
 
 
 def read_manifest(path: Path, limit: int | None) -> Iterator[Recording]:
-    """The English recordings that can be scored; with `limit`, as many, spread evenly over the manifest."""
+    """Yield the English recordings that can be scored, or `limit` of them, spread evenly over the manifest."""
     entries = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
     scored = [
         entry
@@ -169,7 +169,7 @@ def read_manifest(path: Path, limit: int | None) -> Iterator[Recording]:
 
 
 def summarize(outcomes: list[Outcome], audio_s: float) -> dict[str, float]:
-    """Figures of one way of recognising all recordings."""
+    """Return the figures of one method for all recordings."""
     errors = WordErrors.total(outcome.errors for outcome in outcomes)
     return {
         "wer": round(errors.rate, 4),
@@ -180,7 +180,7 @@ def summarize(outcomes: list[Outcome], audio_s: float) -> dict[str, float]:
 
 
 def summarize_lateness(outcomes: list[Outcome]) -> dict[str, dict[str, int]]:
-    """Percentiles in ms of how late words are: the first of each recording and all, at first and when stable."""
+    """Return percentiles in ms of word delays: first word and all words, when first shown and when stable."""
     found: dict[str, dict[str, int]] = {}
     for name, stable in (("tentative", False), ("stable", True)):
         late = [outcome.lateness_ms(stable=stable) for outcome in outcomes]
@@ -216,7 +216,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Word error rate of streaming against offline recognition.")
     parser.add_argument("manifest", type=Path)
     parser.add_argument("--model", default="moonshine-tiny", help="a recogniser that decodes windows")
-    parser.add_argument("--limit", type=int, help="use so many recordings")
+    parser.add_argument("--limit", type=int, help="number of recordings")
     parser.add_argument("--json", type=Path, help="also write the figures to this file")
     arguments = parser.parse_args()
     if not arguments.manifest.exists():

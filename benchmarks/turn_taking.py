@@ -1,16 +1,15 @@
-"""When is a turn over? Pauses inside real speech against the ends of real turns.
+"""Compares end-of-turn rules on pauses inside recorded speech and on the ends of recorded turns.
 
     .venv/bin/python benchmarks/turn_taking.py ../shared/speech/manifest.jsonl [--json out.json]
 
-Every pause of 200 ms or more inside a speaker's turn must be outlasted: a rule that ends the turn there cuts the
-speaker off. At the end of the turn its wait is pure delay. Compared are a fixed silence, and `pause_limit_ms` with the
-text that the recogniser has in that pause, with the end-of-turn model, and with both. To compare them at the same rate
-of cut-offs, all waits of a rule are scaled by one factor. No rule decides before its evidence is computed (CPU time).
-Time is the audio's.
+A rule that ends the turn in a pause of 200 ms or more inside the turn cuts the speaker off. At the end of the turn, its
+wait is the delay. The rules are a fixed silence, and `pause_limit_ms` with the recogniser's text in that pause, with
+the end-of-turn model, and with both. To compare them at the same rate of cut-offs, all waits of a rule are scaled by
+one factor. No rule decides before its evidence is computed (CPU time). Time is that of the audio.
 
-The limits in `session/endpointing.py` and the word tables of `session/endings.py` were chosen with all of these
-speakers in sight: the spread over random halves of the speakers says how much a figure hangs on who is heard, and
-`fit_pauses.py` what limits chosen on one half do on the other.
+The limits and word tables in `streamsrv/core/turns` were chosen on all of these speakers. The spread over random halves
+of the speakers shows how much a figure depends on the speakers; `fit_pauses.py` measures limits that are chosen on one
+half on the other.
 
 The manifest has one JSON object a line: `audio`, `id`, `speaker`, `kind`, `language` and, where they apply,
 `speakers_n` with `rttm`, `subset`, `turn_complete`. Left out: recordings of several speakers without `rttm`; ends of
@@ -36,10 +35,10 @@ from streamsrv.core.turns.endpointing import Eagerness, pause_limit_ms
 from streamsrv.core.turns.sentence_endings import ending_of
 
 ANSWERED_MS = 1000
-"""An unfinished sentence counts as answered when the wait after it is shorter than this."""
+"""Longest wait after an unfinished sentence that counts as an answer to it."""
 
 Rule = Callable[[Pause], tuple[float, float]]
-"""How long a pause must last, and when that is known, both in ms."""
+"""Returns how long a pause must last and when the rule knows that, both in ms."""
 
 
 def rule(*, text: bool, model: bool, eagerness: Eagerness = "auto") -> Rule:
@@ -59,7 +58,7 @@ RULES: dict[str, Rule] = {
 
 
 class Waits:
-    """What one rule does at some pauses."""
+    """The waits of one rule at some pauses."""
 
     def __init__(self, wait: Rule, pauses: Sequence[Pause]) -> None:
         self._inside = np.array(
@@ -69,7 +68,7 @@ class Waits:
         self._unfinished = np.array([wait(pause) for pause in pauses if pause.label == "unfinished"]).reshape(-1, 2)
 
     def scale_at(self, cut_offs: float) -> float:
-        """The least factor of all waits at which at most that share of the pauses is cut off."""
+        """Return the smallest factor of all waits with at most this share of cut-offs."""
         limits, _, lengths = self._inside.T
         return float(np.sort(lengths / limits)[::-1][int(cut_offs * len(lengths))]) * 1.0001
 
@@ -81,12 +80,12 @@ class Waits:
         return float(np.mean(np.maximum(limits * scale, ready) < lengths))
 
     def answered(self) -> float | None:
-        """The share of unfinished sentences that would be answered soon, unscaled."""
+        """Return the share of unfinished sentences with an unscaled wait below `ANSWERED_MS`."""
         return float(np.mean(self._unfinished[:, 0] < ANSWERED_MS)) if len(self._unfinished) else None
 
 
 def ratios_to_silence(wait: Rule, pauses: Sequence[Pause], cut_offs: float) -> tuple[float, float]:
-    """Median and 95th percentile of the delay against that of silence alone, at the same share of cut-offs."""
+    """Return median and 95th percentile of the delay, relative to silence alone at the same share of cut-offs."""
     ours, silence = Waits(wait, pauses), Waits(RULES["silence only"], pauses)
     delays = np.quantile(ours.delays(ours.scale_at(cut_offs)), (0.5, 0.95))
     median, tail = delays / np.quantile(silence.delays(silence.scale_at(cut_offs)), (0.5, 0.95))
@@ -94,7 +93,7 @@ def ratios_to_silence(wait: Rule, pauses: Sequence[Pause], cut_offs: float) -> t
 
 
 def spread(wait: Rule, pauses: Sequence[Pause], cut_offs: float, draws: int = 100) -> list[float]:
-    """Where eight tenths of the ratios of the median lie when half of the speakers are heard."""
+    """Return the 10th and 90th percentile of the ratio of the median over random halves of the speakers."""
     speakers, random = sorted({pause.speaker for pause in pauses}), np.random.default_rng(0)
     ratios: list[float] = []
     for _ in range(draws):
@@ -106,7 +105,7 @@ def spread(wait: Rule, pauses: Sequence[Pause], cut_offs: float, draws: int = 10
 
 
 def figures(wait: Rule, pauses: Sequence[Pause]) -> dict[str, Any]:
-    """All figures of one rule at some pauses; ms."""
+    """Return all figures of one rule at some pauses, in ms."""
     waits = Waits(wait, pauses)
     found: dict[str, Any] = {"cut_offs": round(waits.cut_offs(), 3)}
     found["delay_p50"], found["delay_p95"] = (round(float(ms)) for ms in np.quantile(waits.delays(), (0.5, 0.95)))
@@ -194,7 +193,7 @@ def main() -> None:
     parser.add_argument("manifest", type=Path)
     parser.add_argument("--recognizer", default="moonshine-tiny", help="a recogniser that decodes windows")
     parser.add_argument("--model-at-ms", type=int, default=64, help="how far into a pause the end-of-turn model runs")
-    parser.add_argument("--observations", type=Path, help="read what was heard from this file, or write it there")
+    parser.add_argument("--observations", type=Path, help="read the observations from this file, or write them to it")
     parser.add_argument("--json", type=Path, help="also write the figures to this file")
     arguments = parser.parse_args()
     if not arguments.manifest.exists():

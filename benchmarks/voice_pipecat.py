@@ -1,8 +1,8 @@
-"""pipecat as `voice_to_voice.py` measures it: a bot as its documentation builds one, with streamsrv's models.
+"""The pipecat bot of `voice_to_voice.py`, built as in its documentation, with streamsrv's models.
 
-Runs in an environment of its own (`peer.py`); nothing of streamsrv is imported. Voice activity (Silero) and end of turn
-(Smart Turn) are pipecat's defaults; recogniser, language model and voice are pipecat's OpenAI services, pointed at a
-streamsrv server on loopback, so that both run the same weights. The client is told of each stage.
+Runs in its own environment (`peer.py`) and imports nothing of streamsrv. Voice activity (Silero) and end of turn (Smart
+Turn) are pipecat's defaults; recogniser, language model and voice are pipecat's OpenAI services, connected to a
+streamsrv server on loopback, so that both run the same weights. The bot sends each stage to the client.
 """
 
 import argparse
@@ -34,7 +34,7 @@ from pipecat.workers.runner import WorkerRunner
 
 
 class Stages(FrameProcessor):
-    """Tells the client when frames of these types pass, and their text."""
+    """Sends a message to the client when frames of these types pass, with their text."""
 
     def __init__(self, stages: dict[type[Frame], str]) -> None:
         super().__init__()

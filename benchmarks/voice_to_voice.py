@@ -1,11 +1,11 @@
-"""How long after the last voiced sample of a recorded question the first sample of the reply reaches the client.
+"""Measures the time from the last voiced sample of a recorded question to the first sample of the reply at the client.
 
     .venv/bin/python benchmarks/voice_to_voice.py ../shared/speech/manifest.jsonl [--limit 12] [--json out.json]
 
-Starts a server with the embedded models, speaks each recording to it in real time over a WebSocket, in a session of its
-own, and prints the stages; then speaks it to a bot of pipecat with the same models (`voice_pipecat.py`), in an
-environment that is made below the user's cache folder on the first run (`--no-peer`: not). A recording's last voiced
-sample is `speech_end_s` of the manifest. Takes three minutes.
+Starts a server with the embedded models, sends each recording in real time over a WebSocket in its own session, and
+prints the stages. Then it sends the recordings to a pipecat bot with the same models (`voice_pipecat.py`), in an
+environment that the first run creates below the user's cache folder; `--no-peer` leaves this out. The last voiced
+sample of a recording is `speech_end_s` of the manifest. Takes three minutes.
 """
 
 import argparse
@@ -31,7 +31,7 @@ from streamsrv.config import Settings
 
 CHAT = "smollm2-135m"
 PEER_START_S = 1.0
-"""Silence before a recording, in which pipecat sets up its pipeline."""
+"""Seconds of silence before a recording, in which pipecat sets up its pipeline."""
 STAGES = {
     "input_audio_buffer.speech_stopped": "turn_ended_ms",
     "conversation.item.input_audio_transcription.completed": "transcript_ms",
@@ -42,7 +42,7 @@ STAGES = {
 
 @dataclass
 class Turn:
-    """Stages in ms after the last voiced sample; `cut_off`: a turn was ended before the speaker was done."""
+    """Stages in ms after the last voiced sample. `cut_off`: a turn ended before the speaker was done."""
 
     id: str
     server: str
@@ -55,7 +55,7 @@ class Turn:
     cut_off: bool = False
 
     def take(self, event: dict, now_ms: float) -> bool:
-        """Take a server event that came `now_ms` after the end of the speech; return whether the turn is answered."""
+        """Handle a server event at `now_ms` after the end of the speech; return whether the turn is answered."""
         self.mark(STAGES.get(event["type"]), now_ms)
         if event["type"].endswith("transcription.completed"):
             self.said = f"{self.said} {event['transcript']}".strip()
@@ -64,7 +64,7 @@ class Turn:
         return event["type"] == "response.done" and now_ms > 0 and bool(self.reply)
 
     def take_message(self, message: bytes, now_ms: float) -> bool:
-        """As `take`, of a message of pipecat's bot; answered is a turn when its first audio comes."""
+        """Handle a message of pipecat's bot like `take`; the turn is answered when its first audio arrives."""
         if found := re.search(rb'\{"stage": .*\}', message):
             told = json.loads(found[0])
             self.mark(f"{told['stage']}_ms", now_ms)
@@ -77,7 +77,7 @@ class Turn:
         return self.first_audio_ms is not None
 
     def mark(self, stage: str | None, now_ms: float) -> None:
-        """A stage was reached; what is reached before the end of the speech belongs to a turn that was cut off."""
+        """Record a stage. A stage before the end of the speech belongs to a turn that was cut off."""
         if stage and getattr(self, stage) is None and now_ms >= 0:
             setattr(self, stage, now_ms)
         self.cut_off |= stage == "turn_ended_ms" and now_ms < 0
@@ -90,7 +90,7 @@ async def measure(url: str, entry: dict, pcm: NDArray[np.int16], silence_ms: int
     options = {"audio": {"input": {"transcription": {}, "turn_detection": detection}}}
     async with session(url, **options) as (socket, microphone):
         ended = microphone.play(pcm) + entry["speech_end_s"]
-        with contextlib.suppress(TimeoutError):  # the turn shows how far it came
+        with contextlib.suppress(TimeoutError):  # the turn has the stages that were reached
             async with asyncio.timeout(len(pcm) / RATE + 10):
                 async for frame in socket:
                     if turn.take(json.loads(frame), (time.monotonic() - ended) * 1000):
@@ -99,7 +99,7 @@ async def measure(url: str, entry: dict, pcm: NDArray[np.int16], silence_ms: int
 
 
 async def measure_peer(url: str, entry: dict, pcm: NDArray[np.int16]) -> Turn:
-    """The same with pipecat's bot; `pcm` is at `peer.RATE`."""
+    """Do the same with pipecat's bot; `pcm` is at `peer.RATE`."""
     turn = Turn(entry["id"], "pipecat")
     async with connect(url, max_size=None, compression=None) as socket:
         microphone = Microphone(socket, peer.RATE, peer.audio_message)
@@ -117,7 +117,7 @@ async def measure_peer(url: str, entry: dict, pcm: NDArray[np.int16]) -> Turn:
 
 
 def questions(manifest: Path, limit: int) -> list[dict]:
-    """Short complete English utterances of the manifest."""
+    """Return short complete English utterances of the manifest."""
     entries = [json.loads(line) for line in manifest.read_text().splitlines()]
     kinds = ("command", "conversational")
     short = [
@@ -134,7 +134,7 @@ def questions(manifest: Path, limit: int) -> list[dict]:
 
 @contextlib.contextmanager
 def bot(url: str) -> Generator[str | None]:
-    """pipecat's bot on the models of our server; None if it cannot be had."""
+    """Start pipecat's bot with the models of the streamsrv server; yield its URL, or None if it cannot be installed."""
     try:
         python = peer.peer_python()
     except (OSError, subprocess.CalledProcessError) as error:
@@ -148,7 +148,7 @@ def bot(url: str) -> Generator[str | None]:
 
 
 def summary(turns: list[Turn]) -> dict[str, object]:
-    """An answer to a turn that was cut off came too early, not soon: it has no latency."""
+    """Return the summary. Turns that were cut off have no latency, because their answers came too early."""
     latencies = [turn.first_audio_ms for turn in turns if turn.first_audio_ms is not None and not turn.cut_off]
     percentiles = [round(float(np.percentile(latencies, percent))) if latencies else None for percent in (50, 95)]
     return {
@@ -170,7 +170,7 @@ def main() -> None:
     parser.add_argument("manifest", type=Path)
     parser.add_argument("--limit", type=int, default=12)
     parser.add_argument("--silence-ms", type=int, help="server_vad with this silence_duration_ms, not semantic_vad")
-    parser.add_argument("--no-peer", action="store_true", help="leave pipecat out")
+    parser.add_argument("--no-peer", action="store_true", help="do not run pipecat")
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()
     turns: list[Turn] = []

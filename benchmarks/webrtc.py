@@ -1,24 +1,24 @@
-"""What the WebRTC transport adds to a call, what a call costs, and what lost packets do to it, beside stock aiortc.
+"""Measures the delay, the cost and the loss recovery of the WebRTC transport, compared with stock aiortc.
 
     .venv/bin/python benchmarks/webrtc.py [--json out.json] [--only connect|echo|page|loss] [--most 24]
 
-Two servers take the same calls on loopback: streamsrv's transport with an echo in place of session and models
-(`webrtc_server.py`), and an echo of aiortc as it comes (`webrtc_aiortc.py`). Callers (`webrtc_caller.py`) send ready
-Opus packets with a tone every 200 ms.
+Two servers take the same calls on loopback: streamsrv's transport with an echo instead of session and models
+(`webrtc_server.py`), and an unmodified aiortc that sends audio back (`webrtc_aiortc.py`). Callers (`webrtc_caller.py`)
+send prepared Opus packets with a tone every 200 ms.
 
-- connect: ms from before the offer is made until the data channel is open; of the first call to a server, and the
-  median of the calls after it.
-- echo: from sending a tone until its first sample comes back in a packet, no receive buffer of the caller included;
-  with one call, and with more and more of them until p95 doubles, packets are missing or `--most` is reached. CPU is
-  that of all processes of the server; sessions per core are its inverse for one call, at the most calls that went well.
-- page: the same from a page in Chromium to the same page, its jitter buffer included; left out where playwright or
-  Chromium is missing. Give it a network with nothing but loopback:
+- connect: ms from before the offer is created until the data channel is open, for the first call to a server and as the
+  median of later calls.
+- echo: from sending a tone until its first sample returns in a packet, without a receive buffer of the caller; with one
+  call, and with more until p95 doubles, packets are missing or `--most` is reached. CPU is that of all processes of the
+  server; sessions per core is the inverse of the CPU of one call, at the most calls that succeeded.
+- page: the same from a page in Chromium to the same page, including its jitter buffer; left out if playwright or
+  Chromium is missing. Run it in a network with only loopback:
   `unshare -n sh -c 'ip link set lo up && exec .venv/bin/python benchmarks/webrtc.py'`.
-- loss: from sending a tone until its first sample is where a session reads it, before, while and after 1, 3 and 5 % of
-  the caller's packets are lost (by a seed, `streamsrv.testing.lossy_path`). "Back" is how long after the last lost
-  packet all further tones come within 20 ms of the median before.
+- loss: from sending a tone until a session could read its first sample: before, during and after a loss of 1, 3 and 5 %
+  of the caller's packets (`streamsrv.testing.lossy_path`). "Back" is the time from the last lost packet until all
+  further tones arrive within 20 ms of the median before the loss.
 
-Linux only. Takes four minutes and nearly both of two cores: nothing else should run.
+Linux only. Takes four minutes and nearly both of two cores; run nothing else meanwhile.
 """
 
 import argparse
@@ -50,7 +50,7 @@ PACKETS_S = 50
 LOSSES = (0.01, 0.03, 0.05)
 PAGE_S = 20.0
 PAGE_CLICKS_LEFT_OUT = 4
-"""The first ones: Chromium's jitter buffer is still settling."""
+"""First clicks that are left out, while Chromium's jitter buffer settles."""
 BEFORE_S, LOSING_S, AFTER_S = 3.0, 10.0, 4.0
 BACK_MS = 20.0
 
@@ -68,12 +68,12 @@ class Step:
     p50_ms: float
     p95_ms: float
     missing: float
-    """Share of packets that did not come."""
+    """Share of packets that did not arrive."""
     server_cpu: float
-    """Share of one core, as `caller_cpu`."""
+    """CPU time of the server as a share of one core; `caller_cpu` is that of the callers."""
     caller_cpu: float
     caller_late_ms: float
-    """99th percentile of how late packets were sent."""
+    """99th percentile of the delay with which packets were sent."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,9 +84,9 @@ class Loss:
     during_p50_ms: float
     during_worst_ms: float
     after_ms: float
-    """Median of the last two seconds."""
+    """Median of the last two seconds after the loss."""
     back_s: float | None
-    """None: not within `AFTER_S`."""
+    """Seconds until the delay was back to normal; None: not within `AFTER_S`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +107,7 @@ class Result:
 
 
 class ServerProcess:
-    """A server and the processes that it started."""
+    """A server process and its child processes."""
 
     def __init__(self, pid: int, url: str) -> None:
         self.pid = pid
@@ -115,7 +115,7 @@ class ServerProcess:
 
     @property
     def cpu_s(self) -> float:
-        """CPU time of all of them so far."""
+        """CPU time of all its processes so far, in seconds."""
         return sum(_cpu_s(pid) for pid in _family(self.pid))
 
 
@@ -157,7 +157,7 @@ async def measure_connect(server: ServerProcess, packets: list[bytes]) -> Connec
 
 
 async def climb(result: Result, server: ServerProcess, packets: list[bytes], most: int) -> None:
-    """Add calls, step by step, while they go well."""
+    """Add calls in steps until one step fails."""
     callers: list[Caller] = []
     try:
         for sessions in (count for count in STEPS if count <= most):
@@ -244,7 +244,7 @@ def judge_loss(loss: float, lost: int, heard: list[Delay], began_s: float, ended
 
 
 def percentile(values: list[float], percent: int) -> float:
-    """Infinite when there is none."""
+    """Return a percentile; infinite if there are no values."""
     return round(float(np.percentile(values, percent)), 1) if values else float("inf")
 
 
@@ -294,7 +294,7 @@ def show(results: list[Result]) -> None:
 
 
 def compare(results: list[Result]) -> dict[str, object]:
-    """The figures that have an aim: ours beside the peer's."""
+    """Return the figures that have an aim, compared with aiortc."""
     summary: dict[str, object] = {}
     ours, theirs = results
     if ours.steps and theirs.steps:
@@ -323,7 +323,7 @@ async def run(options: argparse.Namespace) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--only", choices=["connect", "echo", "page", "loss"])
-    parser.add_argument("--most", type=int, default=STEPS[-1], help="stop at so many calls")
+    parser.add_argument("--most", type=int, default=STEPS[-1], help="largest number of calls")
     parser.add_argument("--json", type=Path)
     uvloop.run(run(parser.parse_args()))
 

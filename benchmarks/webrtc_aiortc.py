@@ -1,10 +1,9 @@
-"""The peer of `webrtc.py`: aiortc as it comes, sending every caller its own audio back.
+"""The aiortc server of `webrtc.py`: an unmodified aiortc that sends every caller its own audio back.
 
     python benchmarks/webrtc_aiortc.py [--listen]
 
-The track that a caller sends is the track that it is sent, as short a way as aiortc has. With `--listen` tones are
-looked for instead, where an application reads the track. Calls are made as at streamsrv: `POST /v1/realtime/calls`
-with the offer as body.
+It returns the received track itself, the shortest path in aiortc. With `--listen` it detects tones instead, where an
+application reads the track. Calls start as in streamsrv: `POST /v1/realtime/calls` with the offer as body.
 """
 
 import argparse
@@ -81,7 +80,7 @@ async def serve(*, listen: bool) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--listen", action="store_true")
-    # aioice leaves loopback out, and the benchmark has nothing else.
+    # aioice leaves loopback out, but the benchmark runs on loopback only.
     aioice.ice.get_host_addresses = lambda use_ipv4, use_ipv6: ["127.0.0.1"]
     uvloop.run(serve(listen=parser.parse_args().listen))
 

@@ -1,11 +1,11 @@
-"""The caller of `webrtc.py` that is a page in Chromium: what a user of a browser would hear."""
+"""A caller for `webrtc.py` in a Chromium page: measures what a browser user would hear."""
 
 from pathlib import Path
 
 from playwright.async_api import async_playwright
 
 CHROMIUM = Path("/usr/lib/chromium/chromium")
-"""Not /usr/bin/chromium, a wrapper that adds keys of Google's services and remote extensions."""
+"""The browser itself, not the wrapper /usr/bin/chromium, which adds keys of Google's services and remote extensions."""
 ARGUMENTS = (
     "--disable-gpu",
     "--disable-quic",
@@ -18,11 +18,11 @@ PAGE = Path(__file__).with_name("webrtc_page.js")
 
 
 async def page_round_trips(url: str, seconds: float) -> list[float]:
-    """Ms until each click of a call to `http://host:port` was heard again in the page; the first ones settle."""
+    """Return the ms until each click of a call to `http://host:port` returned to the page; the first ones settle."""
     async with async_playwright() as playwright:
         browser = await playwright.chromium.launch(executable_path=CHROMIUM, args=list(ARGUMENTS))
         page = await browser.new_page()
-        await page.goto(f"{url}/healthz")  # any document of the server's origin will do, a 404 too
+        await page.goto(f"{url}/healthz")  # any document of the server's origin works, also a 404
         await page.add_script_tag(path=PAGE)
         delays: list[float] = await page.evaluate("(seconds) => measure(seconds)", seconds)
         await browser.close()

@@ -1,7 +1,7 @@
-"""A caller for `webrtc.py`: plays tones into a call on the beat of the clock, and notes when each of them comes back.
+"""A caller for `webrtc.py`: plays tones into a call in real time and records when each returns.
 
-It is aiortc as far as the connection goes. Opus packets are made beforehand, and what arrives is looked at packet by
-packet, before any jitter buffer: what is measured is the server, and a caller costs little.
+Uses aiortc for the connection. Opus packets are prepared, and received packets are inspected one by one before any
+jitter buffer, so that the caller needs little CPU time and adds no delay.
 """
 
 import asyncio
@@ -23,30 +23,30 @@ from webrtc_tones import FRAME, PERIOD_FRAMES, RATE, TONES_HZ, ToneDetector
 CONNECT_S = 15
 CONTENT_TYPE = {"Content-Type": "application/sdp"}
 
-# aioice leaves loopback out, and the benchmark has nothing else.
+# aioice leaves loopback out, but the benchmark runs on loopback only.
 aioice.ice.get_host_addresses = lambda use_ipv4, use_ipv6: ["127.0.0.1"]
 
 
 @dataclass(frozen=True, slots=True)
 class Delay:
     sent_s: float
-    """When the packet in which a tone begins was sent; `time.monotonic`, which all processes share."""
+    """Time at which the first packet of the tone was sent (`time.monotonic`, which all processes share)."""
     ms: float
 
 
 @dataclass(slots=True)
 class Record:
-    """What a caller saw since the last `clear`."""
+    """What a caller recorded since the last `clear`."""
 
     sent: int = 0
-    """Tones."""
+    """Number of sent tones."""
     packets: int = 0
     round_trips: list[Delay] = field(default_factory=list[Delay])
-    """From sending a tone until its first sample could be played here."""
+    """Delays from sending a tone until its first sample could be played by the caller."""
     heard: list[Delay] = field(default_factory=list[Delay])
-    """From sending a tone until the server's session has its first sample, by the server's word."""
+    """Delays from sending a tone until the server's session has its first sample, as the server reports."""
     late_ms: list[float] = field(default_factory=list[float])
-    """How late each packet was sent: what the caller itself adds."""
+    """Delay of each sent packet, which the caller itself adds."""
 
     def clear(self) -> None:
         self.sent = self.packets = 0
@@ -55,7 +55,7 @@ class Record:
 
 
 class TonePlayer(MediaStreamTrack):
-    """Sends a packet each 20 ms, and notes when each tone went out."""
+    """Sends a packet every 20 ms and records when each tone was sent."""
 
     kind = "audio"
 
@@ -68,7 +68,7 @@ class TonePlayer(MediaStreamTrack):
         self._sent = [deque[float](maxlen=4) for _ in TONES_HZ]
 
     def sent_before(self, tone: int, at_s: float) -> float | None:
-        """When this tone was sent last before a time."""
+        """Return when this tone was last sent before a time; None if it was not."""
         return next((sent_s for sent_s in reversed(self._sent[tone]) if sent_s < at_s), None)
 
     async def recv(self) -> av.Packet:
@@ -76,7 +76,7 @@ class TonePlayer(MediaStreamTrack):
         if self._started_s is None:
             self._started_s = now_s
         due_s = self._started_s + self._number * FRAME / RATE
-        await asyncio.sleep(max(0.0, due_s - now_s))  # also when late: a caller that is behind must not starve others
+        await asyncio.sleep(max(0.0, due_s - now_s))  # yield also when late, so that others run
         now_s = time.monotonic()
         self._record.late_ms.append((now_s - due_s) * 1000)
         place = self._number % len(self._packets)
@@ -102,7 +102,7 @@ class Caller:
         self._connection = RTCPeerConnection(RTCConfiguration(iceServers=[]))
 
     async def connect(self, path: LossyPath | None = None) -> float:
-        """Return the ms from before the offer is made until the data channel is open."""
+        """Connect; return the ms from before the offer is created until the data channel is open."""
         started_s, opened = time.monotonic(), asyncio.Event()
         channel = self._connection.createDataChannel("oai-events")
         channel.on("open", opened.set)

@@ -1,6 +1,6 @@
-// Calls a server from a page, sends a click each half second, and gives the ms after which each came back.
+// Calls a server from a page, sends a click every half second, and returns the ms after which each came back.
 //
-// Both ends are in one AudioContext, so one clock measures them; the browser's own encoder and jitter buffer are on the way.
+// One AudioContext sends and receives, so one clock measures both. The path includes the browser's encoder and jitter buffer.
 
 const PERIOD_S = 0.5;
 

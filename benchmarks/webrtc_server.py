@@ -1,9 +1,9 @@
-"""streamsrv as `webrtc.py` measures it: its own WebRTC transport, with an echo in place of session and models.
+"""The streamsrv server of `webrtc.py`: its WebRTC transport with an echo instead of session and models.
 
     python benchmarks/webrtc_server.py [--listen]
 
-The echo is given what a session is given, the microphone as the transport hands it over, and speaks as a session does.
-With `--listen` tones are looked for instead.
+The echo gets the microphone audio that a session would get, and sends speech as a session does. With `--listen` it
+detects tones instead.
 """
 
 import argparse
@@ -25,12 +25,12 @@ from streamsrv.transports.webrtc import calls as webrtc
 from webrtc_tones import ToneDetector, tone_event
 
 SPARE_SAMPLES = SPEECH_RATE_HZ * 30 // 1000
-"""What may wait to be played when a frame was just taken: most of the next one always does, and a little for jitter."""
+"""Samples that may wait for playback after a frame was taken: most of the next frame, and a reserve for jitter."""
 QUIET = 300
 
 
 class Echo:
-    """Stands where the driver of a session stands."""
+    """Takes the place of the driver of a session."""
 
     def __init__(self, core: Any, engines: Any, channel: Channel, *_: Any, speaker: Speaker) -> None:
         self._channel = channel
@@ -39,7 +39,7 @@ class Echo:
         self._excess = 0
 
     def handle(self, happened: object) -> None:
-        """Hear what was played: whatever stood still for a moment has left too much waiting since."""
+        """Handle playback reports, which show whether a delay has left too many samples waiting."""
         if isinstance(happened, PlaybackReported):
             waiting = self._given - happened.audio_ms * SPEECH_RATE_HZ // 1000
             self._excess = waiting - SPARE_SAMPLES
@@ -54,14 +54,14 @@ class Echo:
             pass
 
     async def _take(self, pcm: NDArray[np.int16]) -> None:
-        if self._excess > 0 and np.abs(pcm).max() < QUIET:  # catch up where it is quiet, as players of live audio do
+        if self._excess > 0 and np.abs(pcm).max() < QUIET:  # catch up in quiet parts, as live players do
             pcm, self._excess = pcm[self._excess :], self._excess - len(pcm)
         self._given += len(pcm)
         self._speaker.play("echo", pcm, SPEECH_RATE_HZ)
 
 
 class Listener(Echo):
-    """Tells the caller which tones it hears, and when."""
+    """Reports the detected tones and their times to the caller."""
 
     def __init__(self, *arguments: Any, speaker: Speaker) -> None:
         super().__init__(*arguments, speaker=speaker)

@@ -1,4 +1,4 @@
-"""Tones for `webrtc.py` to send through a server: short, far apart, and each known again however late it comes."""
+"""Makes and detects the tones of `webrtc.py`: short, far apart, and distinguishable however late they arrive."""
 
 import json
 from dataclasses import dataclass
@@ -12,14 +12,14 @@ RATE = 48_000
 FRAME = RATE // 50
 TONES_HZ = (500, 800, 1100, 1400, 1700, 2000, 2300, 2600)
 PERIOD_FRAMES = 10
-"""A tone of 20 ms begins each 200 ms; they take turns, so each comes every 1.6 s."""
+"""Frames from the start of one tone to the next. The tones take turns."""
 _LOUD = 2000
 _BLURRED_HZ = 60
-"""What is further from every tone is what concealment made of one whose packet was lost."""
+"""Largest distance from a tone's frequency; a sound further from every tone is a concealed one."""
 
 
 def tone_packets() -> list[bytes]:
-    """Opus packets of 20 ms that can be sent in a circle: each tone once, at the start of every tenth packet."""
+    """Return Opus packets of 20 ms to send in a loop: each tone once, at the start of every tenth packet."""
     codec = av.CodecContext.create("libopus", "w")
     codec.format, codec.layout, codec.sample_rate, codec.bit_rate = "s16", "mono", RATE, 32_000
     codec.time_base = Fraction(1, RATE)
@@ -33,31 +33,31 @@ def tone_packets() -> list[bytes]:
         frame = av.AudioFrame.from_ndarray(samples.astype(np.int16)[None], format="s16", layout="mono")
         frame.sample_rate, frame.pts, frame.time_base = RATE, number * FRAME, Fraction(1, RATE)
         packets += map(bytes, codec.encode(frame))
-    return packets[len(circle) : 2 * len(circle)]  # of the second time round: the encoder has settled
+    return packets[len(circle) : 2 * len(circle)]  # take the second loop, when the encoder has settled
 
 
 @dataclass(frozen=True, slots=True)
 class Tone:
     number: int
     arrived_s: float
-    """When the piece of audio with its first sample arrived."""
+    """Time of arrival of the piece of audio that contains the tone's first sample."""
     offset_s: float
-    """Where in that piece it begins."""
+    """Start of the tone within that piece, in seconds."""
 
 
 class ToneDetector:
-    """Finds where tones begin in mono audio that arrives in pieces."""
+    """Finds the starts of tones in mono audio that arrives in pieces."""
 
     def __init__(self, rate: int = RATE) -> None:
         self._rate = rate
         self._window = rate * 12 // 1000
         self._pause = rate * 30 // 1000
-        self._quiet = self._pause  # samples since the last loud one
+        self._quiet = self._pause  # samples since the last loud sample
         self._tone: list[NDArray[np.int16]] = []
         self._arrived_s = self._offset_s = 0.0
 
     def hear(self, pcm: NDArray[np.int16], arrived_s: float) -> Tone | None:
-        """Take a piece of less than 200 ms; return the tone that is known with it."""
+        """Take a piece of less than 200 ms; return the tone that it completes, if any."""
         if self._tone:
             self._tone.append(pcm)
             return self._recognise()
@@ -84,5 +84,5 @@ class ToneDetector:
 
 
 def tone_event(tone: Tone) -> str:
-    """What a server tells its caller about a tone that it heard."""
+    """Return the event with which a server reports a detected tone to its caller."""
     return json.dumps({"type": "tone", "number": tone.number, "arrived_s": tone.arrived_s})
