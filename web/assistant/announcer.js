@@ -1,6 +1,6 @@
 /**
- * What a screen reader says: what was recognised, what went wrong, and replies that are not spoken. A reply that is
- * spoken is heard already.
+ * Gives text to a screen reader: recognised speech, errors, and replies that are not spoken. Spoken replies are audible
+ * already.
  */
 
 import { byId } from "./elements.js";

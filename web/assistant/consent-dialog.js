@@ -1,4 +1,4 @@
-/** Asks, before the browser's own recogniser is used for the first time. The answer is kept, and can be changed in the settings. */
+/** Asks before the first use of the browser's own recogniser. The answer is stored, and can be changed in the settings. */
 
 import { byId } from "./elements.js";
 import { keepPreferences } from "./preferences.js";

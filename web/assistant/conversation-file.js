@@ -1,4 +1,4 @@
-/** The conversation as a file. Pure. */
+/** Exports the conversation as a file. Pure. */
 
 /** @typedef {import("../lib/transcript.js").Message} Message */
 /** @typedef {"text" | "markdown" | "json"} Format */

@@ -1,4 +1,4 @@
-/** The latency of a turn as a picture: a strip beside its total, and a waterfall when that is opened. */
+/** Draws the latency of a turn: a strip beside its total, and a waterfall when opened. */
 
 import { make, makeSvg } from "./elements.js";
 import { bars, inSeconds, ticks, totalMs } from "./waterfall.js";
@@ -22,7 +22,7 @@ export function latencyView(latency) {
   const heard = latency.played_ms === undefined ? "until the first sound was sent" : "until you heard the first sound";
   const summary = make("summary", "", strip(chart, total), `${inSeconds(total)} ${heard}`);
   const details = make("details", "latency", summary);
-  // Drawn when it is first opened: only then is it known how wide it may be, so that its text is never scaled.
+  // Drawn when first opened, because its width is known only then and its text must not be scaled.
   const draw = () => details.children[1] ?? details.append(waterfall(chart, total, details.clientWidth - PADDING));
   details.addEventListener("toggle", draw);
   return details;

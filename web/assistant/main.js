@@ -1,4 +1,4 @@
-/** The assistant page: a voice session, and what shows and steers it. */
+/** The assistant page: a voice session with its views and controls. */
 
 import { Server, VoiceSession } from "../lib/index.js";
 import { keep } from "../lib/storage.js";
@@ -33,7 +33,7 @@ const TITLES = { listening: "Listening", hearing: "Listening", speaking: "Speaki
 /** @type {ReturnType<typeof setInterval> | undefined} */
 let countdown;
 
-/** Whether the session that is to begin again was begun by the talk button; writing opens no microphone. */
+/** Whether the talk button started the session that restarts; typing opens no microphone. */
 let talks = false;
 
 /** @param {{microphone?: boolean}} [options] */
@@ -61,7 +61,7 @@ session.on("activity", (activity) => {
   showMute();
   if (!active) path.hide();
   awake.keep(active);
-  // Seen while the page is not.
+  // The title is visible while the page is hidden.
   document.title = active ? `${TITLES[activity] ?? "Connected"} · streamsrv` : "streamsrv";
 });
 session.on("connection", ({ status, retryInMs, reason }) => {

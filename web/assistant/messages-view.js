@@ -1,11 +1,11 @@
-/** The conversation on the screen: changes only what changed, because a reply changes twenty times a second. */
+/** Draws the conversation. Updates only changed messages, because a reply changes many times a second. */
 
 import { byId, make } from "./elements.js";
 import { latencyView } from "./latency-view.js";
 
 /** @typedef {import("../lib/transcript.js").Message} Message */
 
-const NEAR_END = 80; // px: who is this close to the end wants to stay there
+const NEAR_END = 80; // px: a reader this close to the end stays at the end
 
 export class MessagesView {
   #retry;
@@ -20,7 +20,7 @@ export class MessagesView {
   #scheduled = false;
   #follows = true;
 
-  /** @param {(id: string) => void} retry  asks again for the answer of a message that failed */
+  /** @param {(id: string) => void} retry  requests the failed answer of a message again */
   constructor(retry) {
     this.#retry = retry;
     this.#scroller.addEventListener("scroll", () => this.#scrolled(), { passive: true });
@@ -31,7 +31,7 @@ export class MessagesView {
   show(messages) {
     const last = messages.at(-1);
     const isWritten = last?.role === "user" && !last.spoken;
-    if (isWritten && last.id !== this.#messages.at(-1)?.id) this.#follows = true; // to see what one has written
+    if (isWritten && last.id !== this.#messages.at(-1)?.id) this.#follows = true; // scroll to the message that the user wrote
     this.#messages = messages;
     if (this.#scheduled) return;
     this.#scheduled = true;
@@ -136,7 +136,7 @@ function replyWords({ text, lit, spoken, status }) {
   const said = make("span", "said", text.slice(0, lit));
   const rest = text.slice(lit);
   if (!rest.trim()) return [make("span", "said", text)];
-  // Screen readers get the whole reply while it is spoken, and are told what was not heard of one that was cut.
+  // Screen readers get the whole reply while it is spoken, and learn which part of a cut reply was not heard.
   return status === "cut" ? [said, make("s", "unheard", rest)] : [said, make("span", "unsaid", rest)];
 }
 

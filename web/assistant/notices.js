@@ -1,4 +1,4 @@
-/** What went wrong, above the controls, each with a way on. */
+/** Shows problems above the controls, each with an action. */
 
 import { byId, make, makeSvg } from "./elements.js";
 

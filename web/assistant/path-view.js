@@ -1,4 +1,4 @@
-/** Which path is active, and why. */
+/** Shows which path is active, and why. */
 
 import { byId, make } from "./elements.js";
 

@@ -1,4 +1,4 @@
-/** What the user chose, kept in this browser; the key only in this tab. */
+/** Stores the user's choices in this browser; the key only in this tab. */
 
 /** @typedef {import("../lib/session-options.js").VoiceSessionOptions} VoiceSessionOptions */
 
@@ -13,7 +13,7 @@ export function readPreferences() {
     const kept = JSON.parse(readKept("localStorage", NAME) || "{}");
     return typeof kept === "object" && kept !== null ? kept : {};
   } catch {
-    return {}; // written by something else: the defaults are good
+    return {}; // invalid content: use the defaults
   }
 }
 

@@ -1,4 +1,4 @@
-/** The settings: what is chosen applies at once. */
+/** The settings dialog. Changes apply at once. */
 
 import { listMicrophones, onDevicesChanged } from "../lib/index.js";
 import { byId, make } from "./elements.js";
@@ -57,7 +57,7 @@ export class SettingsDialog {
       const none = synthesizer === null ? "The server has none" : "Default";
       this.#choices("voice", [["", none], ...same(synthesizer?.voices ?? [])], voice);
     } catch {
-      // The default stays the only choice; whoever starts a conversation is told what is wrong with the server.
+      // Only the default can be chosen; starting a conversation shows what is wrong with the server.
     }
   }
 
@@ -72,7 +72,7 @@ export class SettingsDialog {
   /**
    * @param {string} name
    * @param {readonly (readonly [string, string])[]} choices  value and text
-   * @param {string} chosen  stays a choice even if it is not among them now
+   * @param {string} chosen  remains a choice even if it is not in the list
    */
   #choices(name, choices, chosen) {
     const select = this.#control(name);

@@ -1,4 +1,4 @@
-/** Keeps the screen on during a conversation, where the browser can: a phone that sleeps does not listen. */
+/** Keeps the screen on during a conversation if the browser can, because a sleeping phone does not listen. */
 
 export class StayAwake {
   /** @type {WakeLockSentinel | null} */
@@ -6,7 +6,7 @@ export class StayAwake {
   #wanted = false;
 
   constructor() {
-    // The lock is lost whenever the page is not seen.
+    // The browser releases the lock when the page is hidden.
     document.addEventListener("visibilitychange", () => this.#arrange());
   }
 
@@ -24,7 +24,7 @@ export class StayAwake {
     try {
       this.#lock = (await navigator.wakeLock?.request("screen")) ?? null;
     } catch {
-      // A low battery, or the browser does not want to: the conversation goes on all the same.
+      // The battery is low or the browser refuses: the conversation continues without the lock.
     }
   }
 }

@@ -1,4 +1,4 @@
-/** The large button: what it looks like, what it says, and what pressing it means. */
+/** The talk button: its look, its label and its action. */
 
 import { byId } from "./elements.js";
 
@@ -41,7 +41,7 @@ export class TalkControl {
 
   /**
    * @param {import("../lib/voice-session.js").VoiceSession} session
-   * @param {() => void} start  begins the session
+   * @param {() => void} start  starts the session
    */
   constructor(session, start) {
     this.#session = session;
@@ -57,7 +57,7 @@ export class TalkControl {
     document.addEventListener("keydown", (event) => this.#key(event, true));
     document.addEventListener("keyup", (event) => this.#key(event, false));
     window.addEventListener("blur", () => this.#up());
-    // The focus would be back on the button that opened it, where the space bar opens it again.
+    // Otherwise the focus returns to the button that opened the dialog, and the space bar opens it again.
     byId("settings", HTMLDialogElement).addEventListener("close", () => this.#pushes && this.#button.focus());
   }
 
@@ -103,12 +103,12 @@ export class TalkControl {
   #clicked(event) {
     const session = this.#session;
     if (!session.active) return this.#start();
-    if (this.#pushes) void session.unlock(); // letting go is a tap where touching is not
+    if (this.#pushes) void session.unlock(); // a release counts as a tap where a touch does not
     const activity = this.#button.dataset.activity;
     if (activity === "connecting") return; // the second press of a double click
     if (activity === "reconnecting") return session.retry();
     if (this.#pushes) {
-      // A click without a pointer comes from assistive technology, which cannot hold: it begins and ends a turn.
+      // Assistive technology clicks without a pointer and cannot hold: a click starts or ends a turn.
       if (event.detail === 0) return this.#button.dataset.pressed ? this.#up() : this.#press();
       return;
     }
@@ -117,8 +117,8 @@ export class TalkControl {
   }
 
   /**
-   * The space bar talks while it is held, wherever the focus is, unless it has a meaning there: where one writes, and on
-   * another button that was reached by the keyboard.
+   * The space bar talks while it is held, unless it has a meaning at the focus: in a text field, and on another button
+   * that was reached with the keyboard.
    *
    * @param {KeyboardEvent} event
    * @param {boolean} down

@@ -1,4 +1,4 @@
-/** Where the bars of a latency chart lie. Pure. */
+/** Computes the bars of a latency chart. Pure. */
 
 const STAGES = /** @type {const} */ ([
   ["turn_ended_ms", "End of turn detected"],
@@ -18,8 +18,8 @@ const STAGES = /** @type {const} */ ([
  */
 
 /**
- * Stages in the order in which they were reached: an answer that was begun in the last pause of a turn is ahead of the
- * turn's end.
+ * Return the stages in the order in which they were reached. The first stages of an answer that started in the last pause
+ * of a turn come before the end of the turn.
  *
  * @param {Record<string, number>} latency  ms from the end of speech to each stage
  * @returns {Bar[]}
@@ -34,7 +34,7 @@ export function bars(latency) {
 }
 
 /**
- * How long the user waited: until sound was played, or else until the last stage that is known.
+ * Return how long the user waited: until sound was played, or until the last known stage.
  *
  * @param {Bar[]} chart
  */

@@ -4,7 +4,7 @@ import { byId } from "./elements.js";
 const SCALES = [0.5, 0.65, 0.8, 1, 1.25, 1.5, 2, 2.5, 3];
 const THEMES = ["", "light", "dark", "contrast"];
 
-/** The controls of text size and colours; what is chosen is kept in this browser. `theme.js` applies it at the start. */
+/** The controls of text size and colours. Choices are stored in this browser; `theme.js` applies them at the start. */
 export function controlAppearance() {
   const root = document.documentElement;
   const smaller = byId("smaller", HTMLButtonElement);

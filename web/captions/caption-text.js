@@ -1,8 +1,8 @@
 /**
- * What the screen shows: the texts of a caption room, as paragraphs. Pure.
+ * Arranges the texts of a caption room in paragraphs. Pure.
  *
- * A text never changes its paragraph, and within it only grows at its end, until its final wording replaces it: so words
- * that are read do not move.
+ * A text stays in its paragraph and only grows at its end until the final text replaces it, so that words do not move
+ * while they are read.
  *
  * @typedef {object} PartialEvent  times in seconds of the room
  * @property {string} item_id
@@ -52,7 +52,7 @@ export class CaptionText {
   }
 
   /**
-   * @param {FinalEvent} event  without text: there was none after all
+   * @param {FinalEvent} event  an empty text removes the utterance
    * @returns {Utterance}
    */
   showFinal({ item_id, speaker, start, end, text }) {
@@ -61,7 +61,7 @@ export class CaptionText {
   }
 
   /**
-   * The room began anew, because the server was restarted: what is shown stays, and nothing more comes of it.
+   * The room started again after a restart of the server: shown texts stay and become final.
    *
    * @returns {Utterance[]} what changed by that
    */

@@ -70,7 +70,7 @@ export class CaptionView {
 }
 
 /**
- * Changing a text to what it is already would still be work for the browser.
+ * Set a text only if it differs, because the browser does work even for an equal text.
  *
  * @param {Node} node
  * @param {string} text

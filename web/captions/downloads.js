@@ -6,7 +6,7 @@
  * @param {string} format  `srt`, `vtt`, `txt` or `json`
  */
 export async function download(server, room, format) {
-  // Not a plain link: that could not carry the key.
+  // Not a plain link, which cannot send the key.
   const response = await server.fetch(`v1/streamsrv/captions/${encodeURIComponent(room)}/captions.${format}`);
   const link = document.createElement("a");
   link.href = URL.createObjectURL(await response.blob());

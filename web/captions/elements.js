@@ -1,4 +1,4 @@
-/** Finding elements, with their types checked. */
+/** Finds elements with checked types. */
 
 /**
  * @template {Element} Kind

@@ -1,12 +1,12 @@
 /**
  * Reads server-sent events (WHATWG HTML, section 9.2) from the pieces of text in which they arrive. Pure.
  *
- * Not the browser's EventSource: that cannot send a key, and does not tell why a server refuses.
+ * Replaces the browser's EventSource, which cannot send a key and does not tell why a server refuses.
  *
  * @typedef {{type: string, data: string}} StreamedEvent
  */
 export class EventStream {
-  /** The id of the last event that had one: what a reader asks to resume after. */
+  /** The id of the last event that had one, from which a reader resumes. */
   lastEventId = "";
   #rest = "";
   #type = "";
@@ -23,7 +23,7 @@ export class EventStream {
     return lines.flatMap((line) => this.#take(line.replace(/\r$/, "")));
   }
 
-  /** The connection was lost: what is not complete will come again. */
+  /** Drop the incomplete event after a lost connection; it will be sent again. */
   restart() {
     this.#rest = this.#type = "";
     this.#data = [];

@@ -4,26 +4,26 @@ import { Problem } from "../lib/problems.js";
 import { EventStream } from "./event-stream.js";
 
 /**
- * @typedef {{room: string, key: string, title: string, live: number}} RoomEvent  `live`: speakers who are connected; `key`: empty before somebody spoke
+ * @typedef {{room: string, key: string, title: string, live: number}} RoomEvent  `live`: number of connected speakers; `key`: empty before the first speech
  * @typedef {import("./caption-text.js").PartialEvent} PartialEvent
  * @typedef {import("./caption-text.js").FinalEvent} FinalEvent
  *
  * @typedef {"connecting" | "open" | "reconnecting" | "refused" | "closed"} FeedStatus
- *   `refused`: trying again would change nothing
+ *   `refused`: a retry cannot help
  */
 
-const PATIENT_MS = 10_000; // between two attempts, once it takes long
-const SILENCE_MS = 40_000; // the server says something every 15 s: this is a dead connection
+const PATIENT_MS = 10_000; // between two attempts after a long loss
+const SILENCE_MS = 40_000; // the server sends something every 15 s, so a longer silence means a lost connection
 
 /**
- * Follows a caption room for as long as it takes, and comes back after the connection was lost, from where it was.
+ * Follows a caption room, and resumes at the same place after a lost connection.
  *
  * @extends {Emitter<{
  *   room: RoomEvent & {restarted: boolean},
  *   partial: PartialEvent,
  *   final: FinalEvent & {old: boolean},
  *   status: {status: FeedStatus, retryInMs: number, problem: Problem | null},
- * }>}  `old`: it was said before we came; `restarted`: it is not the room it was
+ * }>}  `old`: from before the viewer joined; `restarted`: the room is a new one
  */
 export class CaptionFeed extends Emitter {
   #server;
@@ -45,7 +45,7 @@ export class CaptionFeed extends Emitter {
     this.#room = room;
   }
 
-  /** Follow the room until `close`. Resolves when that was called, or when the server refuses. */
+  /** Follow the room until `close`. Resolves after `close`, or when the server refuses. */
   async run() {
     addEventListener("online", this.#retry);
     this.#tell("connecting");
@@ -69,7 +69,7 @@ export class CaptionFeed extends Emitter {
 
   #retry = () => this.#wake();
 
-  /** One connection, until it ends. */
+  /** Read one connection until it ends. */
   async #follow() {
     const connection = new AbortController();
     const signal = AbortSignal.any([connection.signal, this.#closed.signal]);

@@ -1,4 +1,4 @@
-/** Where a caption page is: its room, and its server. */
+/** Finds the room and the server of a caption page. */
 
 import { Server } from "../lib/server.js";
 import { keep, readKept } from "../lib/storage.js";
@@ -19,7 +19,7 @@ export function viewerUrl(room) {
   return new URL(encodeURIComponent(room), new URL("./", import.meta.url));
 }
 
-/** @returns {Server} with the key that was entered in this tab, if any was */
+/** @returns {Server} with the key that was entered in this tab, if any */
 export function server() {
   return new Server(new URL("../", import.meta.url), key);
 }

@@ -1,4 +1,4 @@
-/** What can be captioned: a microphone, the sound of another tab, a file. */
+/** Opens sources of captions: a microphone, the sound of another tab, a file. */
 
 import { openMicrophone, Problem } from "../lib/index.js";
 import { microphoneLost } from "../lib/problems.js";
@@ -7,7 +7,7 @@ import { microphoneLost } from "../lib/problems.js";
  * @typedef {object} Source
  * @property {MediaStream} stream
  * @property {() => void} close
- * @property {Promise<Problem | null>} ended  resolves when nothing more comes; the problem if that was not wanted
+ * @property {Promise<Problem | null>} ended  resolves at the end of the audio; with a problem if the end was unexpected
  */
 
 /**
@@ -30,7 +30,7 @@ export async function fromTab() {
   }
   let stream;
   try {
-    // Without a picture no browser shares sound; nobody looks at it.
+    // No browser shares sound without a picture; the picture is not used.
     const audio = { echoCancellation: false, noiseSuppression: false, autoGainControl: false };
     stream = await navigator.mediaDevices.getDisplayMedia({ video: true, audio });
   } catch {
@@ -48,7 +48,7 @@ export async function fromTab() {
 }
 
 /**
- * The sound of an audio or video element, which goes on being heard.
+ * The sound of an audio or video element, which stays audible.
  *
  * @param {AudioContext} context
  * @param {HTMLMediaElement} player
@@ -76,7 +76,7 @@ export async function fromPlayer(context, player) {
 }
 
 /** @type {WeakMap<HTMLMediaElement, MediaElementAudioSourceNode>} */
-const nodes = new WeakMap(); // an element can have one node only, for ever
+const nodes = new WeakMap(); // an element can only ever have one node
 
 /**
  * @param {AudioContext} context

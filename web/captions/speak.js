@@ -74,7 +74,7 @@ byId("key-form", HTMLFormElement).addEventListener("submit", (event) => {
 async function begin() {
   showStatus("connecting");
   const unlocked = audio.unlock(); // inside the tap
-  // A microphone does not wait for that: what is said from the press on is captioned.
+  // The microphone opens without waiting, so that speech from the press on is captioned.
   if (chosenSource() === "file") await unlocked;
   const [opened, sound] = await Promise.allSettled([openSource(), unlocked]);
   if (opened.status === "rejected") throw opened.reason;
@@ -115,7 +115,7 @@ function captions() {
   return { room, title, speaker: byId("speaker", HTMLInputElement).value.trim() };
 }
 
-/** See whether this server lets us in, and whether it can recognise speech. */
+/** Check whether this server accepts the key, and whether it can recognise speech. */
 async function lookAround() {
   const form = byId("key-form", HTMLFormElement);
   try {

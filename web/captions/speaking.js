@@ -3,12 +3,12 @@ import { Capture, Connection, Emitter, Problem } from "../lib/index.js";
 /** @typedef {{room: string, title: string, speaker: string}} Captions */
 /** @typedef {"idle" | "connecting" | "live" | "reconnecting" | "finishing"} SpeakingStatus */
 
-const SILENCE_MS = 700; // a shorter pause ends no sentence
-const LAST_WORDS_MS = 6000; // how long the server may take to write the last sentence down
+const SILENCE_MS = 700; // a shorter pause does not end a sentence
+const LAST_WORDS_MS = 6000; // longest wait for the transcript of the last sentence
 const PREFIX = "conversation.item.input_audio_transcription";
 
 /**
- * A speaker of a caption room: sends what a source gives, over a connection that is restored when it is lost.
+ * Speaks in a caption room: sends the audio of a source over a connection that is restored after a loss.
  *
  * @extends {Emitter<{status: SpeakingStatus, level: number, problem: Problem}>}
  */
@@ -32,7 +32,7 @@ export class Speaking extends Emitter {
     this.#source = source;
     this.#captions = captions;
     this.#capture = new Capture(audio, source.stream);
-    // Over WebSocket nothing is lost on the way: captions can wait a moment, but want every word.
+    // WebSocket loses no audio: captions may be late, but need every word.
     this.#connection = new Connection(server, {
       transports: ["websocket"],
       query: { intent: "transcription", captions: captions.room },
@@ -45,13 +45,13 @@ export class Speaking extends Emitter {
     });
   }
 
-  /** Throws a `Problem` when there is no way to the server. */
+  /** Connect. Throws a `Problem` if the server cannot be reached. */
   async start() {
     this.#capture.on("pcm", (pcm) => this.#connection.appendAudio(pcm));
     this.#capture.on("level", (level) => this.emit("level", level));
     this.#connection.on("problem", (problem) => this.emit("problem", problem));
     this.#connection.on("event", (event) => this.#take(event));
-    this.#connection.on("replaced", () => this.configure(this.#captions)); // they may have been changed meanwhile
+    this.#connection.on("replaced", () => this.configure(this.#captions)); // they may have changed meanwhile
     this.#connection.on("status", ({ status }) => {
       if (this.#status === "finishing" && status !== "closed") return;
       if (status === "open") this.#tell("live");
@@ -81,7 +81,7 @@ export class Speaking extends Emitter {
     this.#connection.send({ type: "session.update", session: { streamsrv: { captions } } });
   }
 
-  /** Stop, once the last words are written down. */
+  /** Stop after the transcript of the last words. */
   async stop() {
     if (this.#status === "idle" || this.#status === "finishing") return;
     this.#tell("finishing");
@@ -91,13 +91,13 @@ export class Speaking extends Emitter {
     this.#end();
   }
 
-  /** Resolves once what was said last is written down, also what waits for the connection to come back; or gives up. */
+  /** Resolves after the transcript of the last speech, also of audio that waits for the connection, or after a timeout. */
   #lastWords() {
     return new Promise((resolve) => {
       setTimeout(resolve, LAST_WORDS_MS);
       let committed = false;
       this.#connection.on("event", ({ type }) => {
-        committed ||= type === "input_audio_buffer.committed" || type === "error"; // an error: there was nothing
+        committed ||= type === "input_audio_buffer.committed" || type === "error"; // an error: there was no audio
         if (committed && !this.#connection.busy) resolve(undefined);
       });
       const commit = () => this.#connection.send({ type: "input_audio_buffer.commit" });
@@ -121,7 +121,7 @@ export class Speaking extends Emitter {
     this.#tell("idle");
   }
 
-  /** Let go of the microphone, the tab or the file. */
+  /** Release the microphone, the tab or the file. */
   #release() {
     if (this.#released) return;
     this.#released = true;

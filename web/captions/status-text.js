@@ -1,12 +1,12 @@
 /**
- * What a viewer is told about the connection. Pure.
+ * Describes the connection for a viewer. Pure.
  *
  * @typedef {{state: "live" | "quiet" | "trouble", text: string}} StatusText
  */
 
 /**
  * @param {import("./feed.js").FeedStatus} status
- * @param {{live: number, key: string}} room  as the server told last
+ * @param {{live: number, key: string}} room  as the server last reported
  * @returns {StatusText}
  */
 export function statusText(status, room) {

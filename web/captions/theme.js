@@ -1,4 +1,4 @@
-// Runs before the page is drawn, so that a chosen theme does not flash; that is why it is no module.
+// Not a module, so that it runs before the page is drawn and a chosen theme does not flash.
 {
   const root = document.documentElement;
   /** @param {string} name */

@@ -11,8 +11,8 @@ import { keepKey, roomName, server } from "./place.js";
 import { statusText } from "./status-text.js";
 import { stayAwake } from "./stay-awake.js";
 
-const ANNOUNCED = 20; // texts kept for screen readers, which have read the older ones
-const FADE_MS = 10_000; // after so long without a word, an overlay leaves the picture to the viewers
+const ANNOUNCED = 20; // texts kept for screen readers, which have already read older ones
+const FADE_MS = 10_000; // time without words after which the overlay disappears
 
 const room = roomName();
 const text = new CaptionText();
@@ -83,7 +83,7 @@ function show(utterance) {
   fade = setTimeout(() => (root.dataset.silent = ""), FADE_MS);
 }
 
-/** @param {string} words  which are final: what may still change is not read out */
+/** @param {string} words  final words; tentative ones are not read aloud */
 function announce(words) {
   const line = document.createElement("p");
   line.textContent = words;

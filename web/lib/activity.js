@@ -1,4 +1,4 @@
-/** What a session is doing, in one word. Pure. */
+/** Names what a session is doing, in one word. Pure. */
 
 import { Emitter } from "./emitter.js";
 
@@ -13,8 +13,8 @@ import { Emitter } from "./emitter.js";
 /**
  * @typedef {object} Doing
  * @property {"idle" | "connecting" | "open" | "reconnecting"} connection
- * @property {boolean} listening  what the microphone hears goes to the recogniser
- * @property {boolean} hearing  somebody speaks
+ * @property {boolean} listening  microphone audio goes to the recogniser
+ * @property {boolean} hearing  the user speaks
  * @property {boolean} answering  a turn ended and its answer is not complete
  * @property {boolean} playing
  * @property {boolean} held
@@ -34,7 +34,7 @@ export function activity(doing) {
 }
 
 /**
- * What an event of the server says about it.
+ * Returns the changes that a server event makes to it.
  *
  * @param {import("./transcript.js").ServerEvent} event
  * @returns {Partial<Doing>}
@@ -53,7 +53,7 @@ export function changeBy(event) {
 }
 
 /**
- * Keeps what a session is doing, and says when the word for it changes.
+ * Tracks what a session is doing, and emits `activity` when it changes.
  *
  * @extends {Emitter<{activity: Activity}>}
  */
@@ -67,13 +67,13 @@ export class ActivityTracker extends Emitter {
     return this.#doing;
   }
 
-  /** Whether anybody speaks, or is answered. */
+  /** Whether the user speaks, or an answer is in progress. */
   get busy() {
     const { hearing, answering, playing, held } = this.#doing;
     return hearing || answering || playing || held;
   }
 
-  /** Nobody speaks, and nobody is going to. */
+  /** Reset: nobody speaks and no answer is expected. */
   quiet() {
     this.change({ hearing: false, answering: false, playing: false, held: false });
   }

@@ -1,14 +1,14 @@
-/** Microphone audio that waits for a connection. Pure. Bounded: the oldest is dropped. */
+/** Keeps microphone audio until there is a connection. Bounded: drops the oldest audio. Pure. */
 
 import { SAMPLE_RATE } from "./pcm.js";
 
-const MAX_SAMPLES = 15 * SAMPLE_RATE; // a first connection that tries both transports takes this long at most
+const MAX_SAMPLES = 15 * SAMPLE_RATE; // longest time of a first connection that tries both transports
 
 export class AudioBacklog {
   /** @type {Int16Array<ArrayBuffer>[]} */
   #blocks = [];
   #samples = 0;
-  /** Whether any was dropped since the last `drain`. */
+  /** Whether audio was dropped since the last `drain`. */
   overflowed = false;
 
   /** @param {...Int16Array<ArrayBuffer>} blocks */
@@ -23,7 +23,7 @@ export class AudioBacklog {
     }
   }
 
-  /** @returns {Int16Array<ArrayBuffer>[]} what was kept, oldest first; nothing is kept any more */
+  /** @returns {Int16Array<ArrayBuffer>[]} the kept audio, oldest first; the backlog is empty afterwards */
   drain() {
     const blocks = this.#blocks;
     this.#blocks = [];

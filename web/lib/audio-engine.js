@@ -3,10 +3,10 @@ import { SAMPLE_RATE } from "./pcm.js";
 import { Problem, unreachable } from "./problems.js";
 
 /**
- * The page's one AudioContext. It runs at the rate of the wire, so that the browser resamples and we do not.
+ * The page's one AudioContext. It runs at the sample rate of the wire, so that the browser does the resampling.
  *
- * Browsers let a page make sound only after a tap: call `unlock` inside its handler. `running` tells when sound begins
- * and when the system takes it away (a telephone call, for example).
+ * Browsers allow sound only after a tap: call `unlock` inside its handler. `running` is emitted when sound starts and
+ * when the system stops it, as for a telephone call.
  *
  * @extends {Emitter<{running: boolean}>}
  */
@@ -21,7 +21,7 @@ export class AudioEngine extends Emitter {
     return this.#context;
   }
 
-  /** Whether the context is there, with its worklets. */
+  /** Whether the context exists and its worklets are loaded. */
   get unlocked() {
     return this.#context !== null && this.#loaded;
   }
@@ -32,7 +32,7 @@ export class AudioEngine extends Emitter {
   }
 
   /**
-   * Create or wake the context, and load the worklets. Resolves even if the browser does not let sound through yet: see
+   * Create or resume the context, and load the worklets. Resolves even if the browser still blocks sound: check
    * `running`, and call it again in the next tap. Throws a `Problem` if the worklets cannot be loaded.
    *
    * @returns {Promise<void>}
@@ -56,10 +56,10 @@ export class AudioEngine extends Emitter {
       await this.#modules;
       this.#loaded = true;
     } catch {
-      await this.close(); // a context remembers for ever that a module could not be loaded
+      await this.close(); // a context never loads a module again that failed once
       throw unreachable();
     }
-    // Where sound is blocked, `resume` waits for the next tap for ever.
+    // If sound is blocked, `resume` does not resolve before the next tap.
     await Promise.race([resumed, new Promise((resolve) => setTimeout(resolve, 500))]);
   }
 

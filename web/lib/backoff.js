@@ -1,8 +1,8 @@
-/** When a lost connection is tried again, and when no longer. Pure: chance comes in as a number. */
+/** Decides when to retry a lost connection, and when to stop. Pure: the caller passes random numbers. */
 
 const FIRST_MS = 500;
 const LONGEST_MS = 15_000;
-const GIVE_UP_MS = 180_000; // three minutes of waiting: a network that is down for one comes back well within it
+const GIVE_UP_MS = 180_000; // well above the usual time of a network failure
 
 export class Backoff {
   #waited = 0;
@@ -11,7 +11,7 @@ export class Backoff {
   /**
    * How long to wait before the next attempt, in ms; null when it is time to give up.
    *
-   * @param {number} random  0 to 1; spreads clients that lost the same server at the same moment
+   * @param {number} random  0 to 1; spreads the retries of clients that lost the same server
    * @returns {number | null}
    */
   next(random) {
@@ -22,7 +22,7 @@ export class Backoff {
     return Math.round(delay);
   }
 
-  /** A connection held: the next loss starts from the beginning. */
+  /** Reset after a stable connection: the next loss starts with the shortest delay. */
   reset() {
     this.#waited = 0;
     this.attempt = 0;

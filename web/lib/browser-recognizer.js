@@ -1,22 +1,22 @@
 import { Emitter } from "./emitter.js";
 import { recognitionProblem } from "./problems.js";
 
-const START_MS = 6000; // nothing happened by then: it never will (some browsers have the class and no service)
+const START_MS = 6000; // without an event by then it never works (some browsers have the class but no service)
 const RESTART_MS = 250;
-const FRUITLESS_LIMIT = 6; // sessions in a row that ended without an error and without a word
+const FRUITLESS_LIMIT = 6; // sessions in a row without an error and without a word
 
 const Recognition = globalThis.SpeechRecognition ?? globalThis.webkitSpeechRecognition;
 
 /**
- * The browser's own speech recognition, kept running until `stop`: browsers end it at every longer pause. Events:
- * `partial` (text so far of the utterance), `final` (an utterance), `problem` (it does not work; it is stopped).
+ * The browser's own speech recognition, restarted until `stop`, because browsers end it at every longer pause. Events:
+ * `partial` (text of the utterance so far), `final` (an utterance), `problem` (it failed and is stopped).
  *
- * Nothing here waits for an `end` event: after some errors there is none.
+ * It never waits for an `end` event, which does not come after some errors.
  *
  * @extends {Emitter<{partial: string, final: string, problem: import("./problems.js").Problem}>}
  */
 export class BrowserRecognizer extends Emitter {
-  /** Whether the browser has it; whether it works is only known by trying (`available()` is not to be trusted). */
+  /** Whether the browser has it. Only trying shows whether it works, because `available()` is unreliable. */
   static supported = Recognition !== undefined;
 
   #language;

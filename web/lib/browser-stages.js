@@ -4,8 +4,8 @@ import { Emitter } from "./emitter.js";
 import { newItemId } from "./item-id.js";
 
 /**
- * Recognition and voice of the browser itself, for what a server lacks. They take turns: the browser's voice is not
- * taken out of what its recogniser hears. What is heard and spoken is written into the transcript.
+ * The browser's own recognition and voice, for stages that a server lacks. They alternate, because the browser does not
+ * remove its own voice from the recogniser's input. Recognised and spoken text goes into the transcript.
  *
  * @extends {Emitter<{
  *   changed: null,
@@ -13,7 +13,7 @@ import { newItemId } from "./item-id.js";
  *   asked: {id: string, text: string},
  *   playing: boolean,
  *   problem: {problem: import("./problems.js").Problem, browserHears?: false, browserSpeaks?: false},
- * }>}  `changed`: the transcript; `asked`: somebody said a whole utterance
+ * }>}  `changed`: the transcript changed; `asked`: the user said a whole utterance
  */
 export class BrowserStages extends Emitter {
   static hears = BrowserRecognizer.supported;
@@ -57,14 +57,14 @@ export class BrowserStages extends Emitter {
     this.#voice.on("problem", (problem) => this.emit("problem", { problem, browserSpeaks: false }));
   }
 
-  /** @param {boolean} wanted  whether to recognise what is said */
+  /** @param {boolean} wanted  whether to recognise speech */
   hear(wanted) {
     this.#wanted = wanted;
     this.#arrange();
   }
 
   /**
-   * Speak a written reply as it comes.
+   * Speak a text reply while it arrives.
    *
    * @param {import("./transcript.js").ServerEvent} event
    */
@@ -73,7 +73,7 @@ export class BrowserStages extends Emitter {
     else if (event.type === "response.output_text.done") this.#voice.finish(event.item_id);
   }
 
-  /** Be silent. */
+  /** Stop speaking. */
   cancel() {
     this.#voice.cancel();
   }

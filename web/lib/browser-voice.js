@@ -2,7 +2,7 @@ import { Emitter } from "./emitter.js";
 import { Problem } from "./problems.js";
 import { SentenceSplitter } from "./sentences.js";
 
-const START_MS = 5000; // an utterance that has not begun by then never will
+const START_MS = 5000; // an utterance that has not started by then never starts
 const SLOWEST_MS_PER_CHARACTER = 200;
 
 /**
@@ -12,9 +12,9 @@ const SLOWEST_MS_PER_CHARACTER = 200;
  */
 
 /**
- * The browser's own voice: speaks streamed text sentence by sentence. Events: `speaking` (whether it makes sound),
- * `spoken` (`{itemId, text}`: a sentence begins to be spoken), `drained` and `cut` (item id: all of it was spoken, or
- * it was stopped), `problem` (it does not work; what waited is dropped).
+ * The browser's own voice: speaks streamed text sentence by sentence. Events: `speaking` (whether there is sound),
+ * `spoken` (`{itemId, text}`: a sentence starts), `drained` and `cut` (item id: all of it was spoken, or it was
+ * stopped), `problem` (it failed; waiting sentences are dropped).
  *
  * @extends {Emitter<{speaking: boolean, spoken: Utterance, drained: string, cut: string, problem: Problem}>}
  */
@@ -24,7 +24,7 @@ export class BrowserVoice extends Emitter {
   #language;
   #splitter = new SentenceSplitter();
   /** @type {Utterance[]} */
-  #waiting = []; // bounded by the length of a reply: it is cleared when the next one begins
+  #waiting = []; // bounded by the length of a reply: the next reply clears it
   /** @type {SpeechSynthesisUtterance | null} */
   #current = null;
   #itemId = "";
@@ -40,7 +40,7 @@ export class BrowserVoice extends Emitter {
 
   /**
    * @param {string} itemId
-   * @param {string} delta  text that follows what was given of this item
+   * @param {string} delta  next text of this item
    */
   feed(itemId, delta) {
     if (itemId !== this.#itemId) {
@@ -50,7 +50,7 @@ export class BrowserVoice extends Emitter {
     this.#add(this.#splitter.feed(delta));
   }
 
-  /** @param {string} itemId  all of its text was given */
+  /** @param {string} itemId  the item whose text is complete */
   finish(itemId) {
     if (itemId !== this.#itemId) return;
     this.#finished = true;
@@ -58,7 +58,7 @@ export class BrowserVoice extends Emitter {
     this.#drained();
   }
 
-  /** Be silent at once, and drop what waits. */
+  /** Stop speaking at once, and drop the waiting sentences. */
   cancel() {
     if (this.#itemId) this.emit("cut", this.#itemId);
     this.#waiting = [];
@@ -117,7 +117,7 @@ export class BrowserVoice extends Emitter {
   /** @param {string} error */
   #failed(error) {
     const itemId = this.#itemId;
-    this.#itemId = ""; // it is not cut: from here on it is read
+    this.#itemId = ""; // not cut: from here on the user reads it
     this.cancel();
     this.emit("drained", itemId);
     this.emit(

@@ -1,4 +1,4 @@
-/** Gives the page what a microphone hears, in blocks of 20 ms of 16-bit samples. */
+/** Posts microphone audio to the page, in blocks of 20 ms of 16-bit samples. */
 
 import { toInt16 } from "./pcm.js";
 
@@ -14,12 +14,12 @@ class Capture extends AudioWorkletProcessor {
   constructor(options) {
     super(options);
     this.#block = new Float32Array((options.processorOptions.sampleRate * BLOCK_MS) / 1000);
-    this.port.onmessage = () => (this.#closed = true); // all that the page ever says
+    this.port.onmessage = () => (this.#closed = true); // the only message of the page
   }
 
   /** @param {Float32Array[][]} inputs */
   process(inputs) {
-    const samples = inputs[0]?.[0]; // no channel while nothing is connected
+    const samples = inputs[0]?.[0]; // no channel without an input
     for (let from = 0; samples && from < samples.length;) {
       const n = Math.min(samples.length - from, this.#block.length - this.#filled);
       this.#block.set(samples.subarray(from, from + n), this.#filled);
@@ -27,7 +27,7 @@ class Capture extends AudioWorkletProcessor {
       from += n;
       if (this.#filled === this.#block.length) this.#send();
     }
-    return !this.#closed; // or the browser would go on calling it
+    return !this.#closed; // false ends the processor
   }
 
   #send() {

@@ -2,8 +2,8 @@ import { Emitter } from "./emitter.js";
 import { level } from "./pcm.js";
 
 /**
- * What a MediaStream hears: `pcm` (mono, 24 kHz, blocks of 20 ms), `level` (0 to 1) for a meter, and `ended` when its
- * device is gone.
+ * Captures the audio of a MediaStream. Events: `pcm` (mono, 24 kHz, blocks of 20 ms), `level` (0 to 1) for a meter, and
+ * `ended` when its device is gone.
  *
  * @extends {Emitter<{pcm: Int16Array<ArrayBuffer>, level: number, ended: null}>}
  */
@@ -27,7 +27,7 @@ export class Capture extends Emitter {
       channelCountMode: "explicit",
       processorOptions: { sampleRate: context.sampleRate },
     });
-    this.#sink = context.createGain(); // a node that leads nowhere may not be run
+    this.#sink = context.createGain(); // browsers may not run a node without an output
     this.#sink.gain.value = 0;
     this.#source.connect(this.#node).connect(this.#sink).connect(context.destination);
     this.#node.port.onmessage = ({ data }) => {
@@ -37,7 +37,7 @@ export class Capture extends Emitter {
     for (const track of stream.getAudioTracks()) track.addEventListener("ended", this.#ended);
   }
 
-  /** Stop, and let go of the device. */
+  /** Stop, and release the device. */
   close() {
     for (const track of this.stream.getTracks()) {
       track.removeEventListener("ended", this.#ended);

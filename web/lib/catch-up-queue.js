@@ -1,14 +1,14 @@
 /**
- * Audio that was said before its track is heard, and then what is said: played from the beginning, as it was said, with
- * pauses shortened until it has caught up. Pure.
+ * Plays speech from before a track was connected, then live speech, with pauses shortened until it has caught up.
+ * Pure.
  */
 
-const KEPT_PAUSE_BLOCKS = 12; // of 20 ms: a shorter pause stays as it is, and no turn ends in what is left of a longer one
-const MIN_SILENCE = 0.001; // RMS of -60 dBFS; what is quieter is silence in any room
-const MAX_SILENCE = 0.01; // -40 dBFS; what is louder is taken for speech in any room
-const ABOVE_FLOOR = 2.5; // louder than the quietest block by this factor is no silence
-const FLOOR_RISE = 1.005; // of each block: a room that gets louder is silent again after a while
-const MAX_STARVING = 20; // reads in a row that find nothing, about 100 ms: nothing more is said into this track
+const KEPT_PAUSE_BLOCKS = 12; // of 20 ms: shorter pauses are kept, longer ones are cut to this, too short to end a turn
+const MIN_SILENCE = 0.001; // RMS of -60 dBFS; quieter blocks are silence in any room
+const MAX_SILENCE = 0.01; // -40 dBFS; louder blocks count as speech in any room
+const ABOVE_FLOOR = 2.5; // a block louder than the quietest by this factor is not silence
+const FLOOR_RISE = 1.005; // for each block, so that the floor follows a room that gets louder
+const MAX_STARVING = 20; // empty reads in a row, about 100 ms: no more audio comes for this track
 
 /** @typedef {{samples: Float32Array, rms: number}} Block */
 
@@ -16,10 +16,10 @@ export class CatchUpQueue {
   /** @type {Block[]} */
   #blocks = [];
   /** @type {Float32Array} */
-  #playing = new Float32Array(0); // what is left of the block that is being played
+  #playing = new Float32Array(0); // rest of the block that is playing
   #floor = 1;
-  #pause = 0; // silent blocks in a row that were played
-  #starving = 0; // reads in a row that found nothing
+  #pause = 0; // silent blocks played in a row
+  #starving = 0; // empty reads in a row
 
   /** @param {Float32Array} samples  20 ms */
   push(samples) {
@@ -28,13 +28,13 @@ export class CatchUpQueue {
     this.#blocks.push({ samples, rms });
   }
 
-  /** Whether all was played, up to a pause: now it makes no difference to hear the microphone itself. */
+  /** Whether all audio up to a pause was played, so that the live microphone can take over. */
   get caughtUp() {
     return this.#blocks.length + this.#playing.length === 0 && (this.#pause > 0 || this.#starving > MAX_STARVING);
   }
 
   /**
-   * Fill `output` with what comes next; with silence if there is nothing.
+   * Fill `output` with the next audio, or with silence if there is none.
    *
    * @param {Float32Array} output
    */
@@ -51,7 +51,7 @@ export class CatchUpQueue {
     output.fill(0, filled);
   }
 
-  /** Begin the next block that cannot be left out. @returns {boolean} whether there was one */
+  /** Start the next block that is not skipped. @returns {boolean} whether there was one */
   #begin() {
     let block = this.#blocks.shift();
     while (block && this.#isSpare(block)) block = this.#blocks.shift();
@@ -60,7 +60,7 @@ export class CatchUpQueue {
   }
 
   /**
-   * Whether it belongs to a pause that is long enough without it.
+   * Whether a block belongs to a pause that is long enough without it.
    *
    * @param {Block} block
    */

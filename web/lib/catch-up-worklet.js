@@ -1,4 +1,4 @@
-/** Plays into the track of a call what was said before the call, until it has caught up. */
+/** Plays speech from before a call into its track, until it has caught up. */
 
 import { CatchUpQueue } from "./catch-up-queue.js";
 

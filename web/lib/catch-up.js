@@ -1,6 +1,6 @@
 /**
- * A track for WebRTC that begins with what was said before there was a connection. It goes on with what is said until
- * it has caught up in a pause; from then on the microphone's own track takes its place.
+ * A WebRTC track that starts with the speech from before the connection. It continues with live speech until it has
+ * caught up in a pause; then the microphone's own track replaces it.
  */
 export class CatchUp {
   #node;
@@ -14,7 +14,7 @@ export class CatchUp {
     this.#destination = audio.context.createMediaStreamDestination();
     this.#node = new AudioWorkletNode(audio.context, "catch-up", { numberOfInputs: 0, outputChannelCount: [1] });
     this.#node.connect(this.#destination);
-    /** @type {Promise<void>} resolves once all that was given was played up to a pause, or this was closed */
+    /** @type {Promise<void>} resolves once all audio up to a pause was played, or after `close` */
     this.done = new Promise((resolve) => (this.#done = resolve));
     this.#node.port.onmessage = () => this.#done();
   }

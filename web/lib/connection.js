@@ -9,13 +9,13 @@ import { UtteranceAudio } from "./utterance-audio.js";
 /** @typedef {import("./transcript.js").ServerEvent} ServerEvent */
 /**
  * @typedef {{event: ServerEvent, close: string, blocked: null, "codec-failed": string}} TransportEvents
- *   `blocked`: sound needs a tap first; `codec-failed`: the microphone is not encoded any more
+ *   `blocked`: sound needs a tap first; `codec-failed`: the microphone encoder has failed
  */
 /** @typedef {{type: string, [field: string]: unknown}} ClientEvent */
 /** @typedef {import("./webrtc-transport.js").WebRtcTransport | import("./websocket-transport.js").WebSocketTransport} Transport */
 /** @typedef {"webrtc" | "websocket"} TransportName */
 /** @typedef {import("./websocket-transport.js").AudioCodec} AudioCodec */
-/** @typedef {{name: TransportName, codec: AudioCodec, reasons: string[]}} Chosen  `reasons`: why no better one */
+/** @typedef {{name: TransportName, codec: AudioCodec, reasons: string[]}} Chosen  `reasons`: why no better transport is used */
 /** @typedef {import("./dialer.js").Dialled} Dialled */
 /** @typedef {"connecting" | "open" | "reconnecting" | "closed"} Status */
 
@@ -24,31 +24,31 @@ import { UtteranceAudio } from "./utterance-audio.js";
  * @property {Status} status
  * @property {number} attempt  since the connection was lost
  * @property {number} retryInMs
- * @property {string} reason  why it was lost
+ * @property {string} reason  why the connection was lost
  * @property {boolean} heardAgain  the utterance in progress goes to the next session as a whole
  */
 
 /**
  * @typedef {object} ConnectionOptions
  * @property {Record<string, string>} [query]  of the session: `model`, `intent`
- * @property {() => object} session  what `session.update` asks for, after each connect
- * @property {() => ServerEvent[]} [replay]  events that tell a new session what was said before
+ * @property {() => object} session  the session object of `session.update` after each connect
+ * @property {() => ServerEvent[]} [replay]  events that give a new session the earlier conversation
  * @property {TransportName[]} [transports]  to try, best first
- * @property {AudioCodec} [audioCodec]  of the WebSocket; PCM unless this says otherwise, and where there is no Opus
- * @property {() => MediaStream | null} [stream]  what WebRTC sends
- * @property {import("./audio-engine.js").AudioEngine} [audio]  with it WebRTC also sends what was said before the call
+ * @property {AudioCodec} [audioCodec]  codec over WebSocket; default PCM, also without support for Opus
+ * @property {() => MediaStream | null} [stream]  the stream that WebRTC sends
+ * @property {import("./audio-engine.js").AudioEngine} [audio]  if given, WebRTC also sends the speech from before the call
  * @property {() => boolean} [quiet]  whether a session that is about to end may be replaced now
- * @property {boolean} [splits]  an utterance in progress when its session ends becomes two, and is not heard again
+ * @property {boolean} [splits]  at the end of a session, split an utterance in progress instead of sending it again
  */
 
-const FINAL = new Set(["key_required", "refused"]); // trying again would change nothing
+const FINAL = new Set(["key_required", "refused"]); // errors that a retry cannot fix
 const EXPIRED = "session_expired";
-const LEAD_MS = 1000; // of audio that the next session hears again: the server tells of speech after it began
-const LAST_WORDS_MS = 6000; // how long the server may take to write the last utterance down
+const LEAD_MS = 1000; // of audio that the next session gets again, because the server reports speech after its start
+const LAST_WORDS_MS = 6000; // longest wait for the transcript of the last utterance
 
 /**
- * One Realtime session that is kept open: the best transport that connects, again after it was lost, and the next
- * session before the server ends this one. What is said while there is none is sent to the next.
+ * Keeps a Realtime session open: uses the best transport that connects, reconnects after a loss, and opens the next
+ * session before the server ends this one. Speech without a session is kept for the next.
  *
  * @extends {Emitter<{
  *   event: ServerEvent,
@@ -58,7 +58,7 @@ const LAST_WORDS_MS = 6000; // how long the server may take to write the last ut
  *   replaced: null,
  *   problem: Problem,
  *   blocked: null,
- * }>}  `replacing`: the session ended in the middle of something; `heardAgain`: the utterance in progress goes to the next
+ * }>}  `replacing`: the session ended during an utterance or answer; `heardAgain`: the next one gets the utterance again
  */
 export class Connection extends Emitter {
   #dialer;
@@ -85,7 +85,7 @@ export class Connection extends Emitter {
   /**
    * @param {import("./server.js").Server} server
    * @param {ConnectionOptions} options
-   * @param {AudioBacklog} [backlog]  with what was said already
+   * @param {AudioBacklog} [backlog]  audio from before the connection
    */
   constructor(server, options, backlog = new AudioBacklog()) {
     super();
@@ -99,12 +99,12 @@ export class Connection extends Emitter {
     return this.#status;
   }
 
-  /** Whether what is sent now arrives: not while one session is replaced by the next. */
+  /** Whether events can be sent now: false while one session replaces another. */
   get ready() {
     return this.#status === "open" && !this.#replacing;
   }
 
-  /** Whether something was said that the server has not written down yet. */
+  /** Whether the transcript of an utterance is still pending. */
   get busy() {
     return this.#utterance.busy;
   }
@@ -127,7 +127,7 @@ export class Connection extends Emitter {
     }
   }
 
-  /** @param {ClientEvent} event  is dropped unless the connection is `ready` */
+  /** @param {ClientEvent} event  dropped unless the connection is `ready` */
   send(event) {
     if (this.ready) this.#transport?.send(event);
   }
@@ -146,14 +146,14 @@ export class Connection extends Emitter {
     }
   }
 
-  /** A turn begins that the client ends itself: what was said before is not part of it. */
+  /** Begin a turn that the client ends itself; earlier audio is not part of it. */
   beginTurn() {
     this.#backlog.drain();
     this.#utterance.begin();
     this.send({ type: "input_audio_buffer.clear" });
   }
 
-  /** The turn that was begun was none. */
+  /** Discard the turn that was begun. */
   dropTurn() {
     this.#backlog.drain();
     this.#utterance.drop();
@@ -165,7 +165,7 @@ export class Connection extends Emitter {
   }
 
   /**
-   * Opus does not work after all: go on with PCM, over a new connection.
+   * Opus has failed: continue with PCM over a new connection.
    *
    * @param {string} why
    */
@@ -188,7 +188,7 @@ export class Connection extends Emitter {
   #leave = () => this.close();
   #online = () => this.retryNow();
 
-  /** Dial, in place of what is being dialled. @returns {Promise<Dialled | null>} null: something else took its place */
+  /** Dial, and cancel an earlier attempt. @returns {Promise<Dialled | null>} null: a later attempt replaced this one */
   async #dial() {
     this.#dialing.abort();
     const { signal } = (this.#dialing = new AbortController());
@@ -233,7 +233,7 @@ export class Connection extends Emitter {
   #take(event) {
     this.#utterance.follow(event, performance.now());
     if (event.type === "streamsrv.session.expiring") this.#renewal.begin(event.seconds_left * 1000);
-    if (event.type === "error" && event.error.code === EXPIRED) return; // the next session is opened at once
+    if (event.type === "error" && event.error.code === EXPIRED) return; // the next session opens at once
     this.emit("event", event);
   }
 
@@ -245,16 +245,16 @@ export class Connection extends Emitter {
     if (transport !== this.#transport) return;
     const expired = reason === EXPIRED || this.#renewal.due;
     this.#dropTransport();
-    if (this.#replacing) return; // the next session is being opened already
+    if (this.#replacing) return; // the next session is opening already
     if (expired) return void this.#replace(true);
     const heardAgain = this.#keepUtterance(this.#utterance.heardAt - (this.#options.splits ? 0 : LEAD_MS));
     this.#wait(reason, heardAgain);
   }
 
   /**
-   * What was sent and not understood goes to the next session.
+   * Keep the audio without a transcript for the next session.
    *
-   * @param {number} since  ms; of an utterance in progress all is kept, unless utterances may be split
+   * @param {number} since  ms; an utterance in progress is kept as a whole, unless it may be split
    * @returns {boolean} whether an utterance in progress will be heard again
    */
   #keepUtterance(since) {
@@ -267,7 +267,7 @@ export class Connection extends Emitter {
   /**
    * Open the next session in place of this one.
    *
-   * @param {boolean} atOnce  something is in progress: it ends here, or goes on there
+   * @param {boolean} atOnce  something is in progress: it ends here or continues there
    */
   async #replace(atOnce) {
     this.#renewal.pause();
@@ -275,7 +275,7 @@ export class Connection extends Emitter {
     if (atOnce) this.#leaveInTheMiddle();
     else {
       this.#keepUtterance(performance.now() - LEAD_MS);
-      this.#transport?.pause(); // what is said from now on is for the next one
+      this.#transport?.pause(); // speech from now on goes to the next session
     }
     try {
       this.#use(await this.#dialNext());
@@ -284,7 +284,7 @@ export class Connection extends Emitter {
     }
   }
 
-  /** Dial the next session; on a server without a place for two, once this one is gone. */
+  /** Dial the next session; if the server has no place for two, close this one first. */
   #dialNext() {
     return this.#dial().catch((error) => {
       if (error.code !== "server_full" || this.#transport === null) throw error;
@@ -293,7 +293,7 @@ export class Connection extends Emitter {
     });
   }
 
-  /** The session ends in the middle of something. */
+  /** Handle the end of the session during an utterance or answer. */
   #leaveInTheMiddle() {
     const transport = this.#transport;
     this.#ignore();
@@ -366,10 +366,10 @@ export class Connection extends Emitter {
 }
 
 /**
- * End the utterance of a session, let the session write it down, and close it then.
+ * End the utterance of a session, wait for its transcript, and close the session.
  *
  * @param {Transport} transport
- * @param {ReadonlySet<string>} recognising  items that are not written down yet
+ * @param {ReadonlySet<string>} recognising  items without a transcript
  */
 function retire(transport, recognising) {
   const audio = new UtteranceAudio(recognising);
@@ -382,7 +382,7 @@ function retire(transport, recognising) {
   transport.on("close", close);
   transport.on("event", (event) => {
     audio.follow(event, 0);
-    committed ||= event.type === "input_audio_buffer.committed" || event.type === "error"; // an error: there was nothing
+    committed ||= event.type === "input_audio_buffer.committed" || event.type === "error"; // an error: there was no audio
     if (committed && !audio.busy) close();
   });
   transport.send({ type: "input_audio_buffer.commit" });

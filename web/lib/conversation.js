@@ -3,9 +3,8 @@ import { newItemId } from "./item-id.js";
 import { Transcript } from "./transcript.js";
 
 /**
- * The messages, and the answers that they wait for. Answers are asked for one at a time: to written messages in their
- * order, and to what was said where the server does not answer by itself. What cannot be asked now waits, for the
- * connection or for the answer before it.
+ * Holds the messages and requests their answers one at a time: for written messages in order, and for spoken ones if the
+ * server does not answer them automatically. A request waits for the connection and for the answer before it.
  *
  * @extends {Emitter<{
  *   messages: readonly import("./transcript.js").Message[],
@@ -14,7 +13,7 @@ import { Transcript } from "./transcript.js";
  */
 export class Conversation extends Emitter {
   #link;
-  #owed = false; // an answer to what the conversation ends with
+  #needsAnswer = false; // the end of the conversation has no answer yet
   transcript = new Transcript(() => Date.now());
 
   /** @param {import("./server-link.js").ServerLink} link */
@@ -32,13 +31,13 @@ export class Conversation extends Emitter {
     });
   }
 
-  /** Whether anything waits to be asked, or for its answer. */
+  /** Whether any message waits for its request or its answer. */
   get waiting() {
-    return this.#owed || this.#link.answering || this.transcript.pending !== null;
+    return this.#needsAnswer || this.#link.answering || this.transcript.pending !== null;
   }
 
   /**
-   * A message that was written, or said where the browser recognised it. It is in the transcript at once.
+   * Add a message that was written, or that the browser recognised. It is in the transcript at once.
    *
    * @param {string} text
    * @param {{id?: string, spoken?: boolean}} [how]
@@ -50,17 +49,17 @@ export class Conversation extends Emitter {
   }
 
   /**
-   * An answer to what the conversation ends with.
+   * Request an answer to the end of the conversation.
    *
    * @param {{later?: boolean}} [when]  `later`: after a response that is in progress
    */
   owe({ later = false } = {}) {
-    this.#owed = true;
+    this.#needsAnswer = true;
     if (!later) this.next();
   }
 
   /**
-   * Ask again for an answer that failed.
+   * Request a failed answer again.
    *
    * @param {string} id  of its message
    */
@@ -70,20 +69,20 @@ export class Conversation extends Emitter {
     this.owe();
   }
 
-  /** Nobody wants the answer that is owed. */
+  /** Cancel the request for an answer. */
   forget() {
-    this.#owed = false;
+    this.#needsAnswer = false;
   }
 
-  /** Ask what can be asked now. */
+  /** Send the request that is due, if it can be sent now. */
   next() {
     if (!this.#link.open || this.#link.answering) return;
-    if (!this.#owed) {
+    if (!this.#needsAnswer) {
       const message = this.transcript.takePending();
       if (message === null) return;
       this.#link.send(message);
     }
-    this.#owed = false;
+    this.#needsAnswer = false;
     this.#link.requestAnswer();
     this.changed();
   }
@@ -94,10 +93,10 @@ export class Conversation extends Emitter {
   }
 
   /**
-   * The session ended in the middle of something.
+   * Handle the end of a session during an utterance or answer.
    *
-   * @param {boolean} heardAgain  the utterance in progress goes to the next one
-   * @param {boolean} answering  something was being answered
+   * @param {boolean} heardAgain  the next session gets the utterance in progress again
+   * @param {boolean} answering  an answer was in progress
    */
   interrupted(heardAgain, answering) {
     const unanswered = this.transcript.connectionLost(heardAgain);
@@ -105,7 +104,7 @@ export class Conversation extends Emitter {
     this.changed();
   }
 
-  /** It was ended by the user; messages that wait go on waiting. */
+  /** Handle the end of the session by the user; waiting messages stay. */
   end() {
     this.forget();
     this.transcript.connectionLost();
@@ -119,7 +118,7 @@ export class Conversation extends Emitter {
     this.changed();
   }
 
-  /** The transcript has changed. */
+  /** Emit the changed transcript. */
   changed() {
     this.emit("messages", this.transcript.messages);
   }

@@ -7,11 +7,11 @@ import { WebSocketTransport } from "./websocket-transport.js";
 /** @typedef {import("./connection.js").AudioCodec} AudioCodec */
 /** @typedef {{transport: Transport, name: TransportName}} Dialled */
 
-const READY_MS = 8000; // for the server to accept the session
+const READY_MS = 8000; // longest wait until the server accepts the session
 const NO_BETTER_ELSEWHERE = new Set(["key_required", "refused", "unreachable", "server_full"]);
 
 /**
- * Opens sessions over the best transport that works. A transport that failed is not tried again, and `reasons` says why.
+ * Opens sessions over the best transport that works. Does not retry a failed transport; `reasons` says why.
  */
 export class Dialer {
   #server;
@@ -20,7 +20,7 @@ export class Dialer {
   #transports;
   /** @type {AudioCodec} */
   #codec;
-  /** @type {string[]} why no better transport is used, a sentence each */
+  /** @type {string[]} why no better transport is used, one sentence each */
   reasons = [];
 
   /**
@@ -35,16 +35,16 @@ export class Dialer {
     if (typeof RTCPeerConnection === "undefined") this.#giveUp("webrtc", "the browser does not have it");
   }
 
-  /** The codec that is wanted for audio over WebSocket. */
+  /** The preferred codec of audio over WebSocket. */
   get codec() {
     return this.#codec;
   }
 
   /**
-   * Open a session and tell it what it should be and what was said before.
+   * Open a session, configure it and send the earlier conversation.
    *
-   * @param {AbortSignal} signal  closes what was opened so far
-   * @returns {Promise<Dialled>} throws a `Problem`, or what `signal` was aborted with
+   * @param {AbortSignal} signal  aborts, and closes what was opened
+   * @returns {Promise<Dialled>} throws a `Problem`, or the reason of `signal`
    */
   async dial(signal) {
     /** @type {Problem} */

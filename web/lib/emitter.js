@@ -1,5 +1,5 @@
 /**
- * An EventTarget that knows the types of its events. Each is a CustomEvent; listeners of `on` get its `detail`.
+ * An EventTarget with typed events. Each is a CustomEvent; listeners of `on` get its `detail`.
  *
  * @template {Record<string, any>} Events  detail by event type
  */
@@ -27,7 +27,7 @@ export class Emitter extends EventTarget {
   }
 
   /**
-   * Emit events of another as one's own.
+   * Emit the events of another emitter, too.
    *
    * @template {keyof Events & string} Type
    * @param {Emitter<Pick<Events, Type>>} source

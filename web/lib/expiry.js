@@ -1,7 +1,7 @@
-/** When the session in use is replaced, because it is about to end: in a quiet moment, or at the last one. Pure. */
+/** Decides when to replace a session that is about to end: in a quiet moment, else at the last moment. Pure. */
 
-const QUIET_MS = 800; // nobody has said anything for so long: the turn is over
-const MAX_RESERVE_MS = 8000; // before the end; what a new connection may take
+const QUIET_MS = 800; // silence after which the turn is over
+const MAX_RESERVE_MS = 8000; // before the end: longest time of a new connection
 
 export class Expiry {
   #endsAt;
@@ -22,11 +22,11 @@ export class Expiry {
   }
 
   /**
-   * What to do now.
+   * Decide what to do now.
    *
    * @param {number} now  ms
-   * @param {boolean} quiet  nobody speaks, is answered, or waits for an answer
-   * @param {boolean} [pause]  there is a pause between two words at which what is said may be split
+   * @param {boolean} quiet  nobody speaks, and no answer is in progress or pending
+   * @param {boolean} [pause]  there is a pause between two words at which the utterance may be split
    * @returns {"stay" | "replace" | "replace_at_once"} `replace_at_once`: although it is not quiet
    */
   check(now, quiet, pause = false) {
@@ -47,7 +47,7 @@ export class Expiry {
   }
 
   /**
-   * A replacement failed: leave the server alone for a while.
+   * A replacement failed: wait for a while before the next.
    *
    * @param {number} now  ms
    */

@@ -1,9 +1,9 @@
 /**
- * Joins what the server measured of a spoken turn with what only the client knows: when its first sample was played.
+ * Joins the latencies that the server measured for a spoken turn with the client's time of the first played sample.
  * Pure.
  *
- * The server's times count from the end of speech. Its `first_audio_ms` is when the audio left; to that is added the
- * time between its arrival and its first sample. The way through the network is in neither.
+ * The server's times count from the end of speech. Its `first_audio_ms` is when the audio left; this adds the
+ * time from its arrival to the first played sample. Neither includes the network.
  */
 export class LatencyTracker {
   /** @type {Map<string, {arrivedAt?: number, playedAt?: number, stages?: Record<string, number>}>} */

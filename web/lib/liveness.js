@@ -1,7 +1,7 @@
-/** Whether a connection still carries anything: asks after a silence, and gives up when no answer comes. Pure. */
+/** Decides whether a connection still works: asks after a silence, and reports a loss without an answer. Pure. */
 
 const SILENCE_MS = 5000;
-const ANSWER_MS = 10_000; // a network that comes back within seconds delivers what was sent meanwhile
+const ANSWER_MS = 10_000; // a network that recovers within seconds delivers what was sent meanwhile
 
 export class Liveness {
   #heard = true;
@@ -9,13 +9,13 @@ export class Liveness {
   /** @type {number | null} */
   #askedAt = null;
 
-  /** Something came from the other side. */
+  /** Note that something arrived. */
   heard() {
     this.#heard = true;
   }
 
   /**
-   * What to do now. Between two checks any time may pass: browsers let pages that are not seen sleep.
+   * Decide what to do now. Any time may pass between two checks, because browsers suspend hidden pages.
    *
    * @param {number} now  ms
    * @returns {"alive" | "ask" | "waiting" | "lost"} `ask`: send something that is answered

@@ -1,9 +1,9 @@
 import { microphoneProblem, Problem } from "./problems.js";
 
 /**
- * Ask for a microphone, with echo cancellation: without it the server hears its own voice.
+ * Open a microphone with echo cancellation; without it the server would hear its own voice.
  *
- * @param {{deviceId?: string}} [options]  the device to use; one that is not there any more falls back to the default
+ * @param {{deviceId?: string}} [options]  the device to use; a missing device falls back to the default
  * @returns {Promise<MediaStream>} throws a `Problem` in plain words
  */
 export async function openMicrophone({ deviceId = "" } = {}) {
@@ -19,7 +19,7 @@ export async function openMicrophone({ deviceId = "" } = {}) {
 }
 
 /**
- * The microphones of this machine. Their names are empty until one was allowed.
+ * List the microphones. Their names are empty until the user has allowed one.
  *
  * @returns {Promise<MediaDeviceInfo[]>}
  */
@@ -29,7 +29,7 @@ export async function listMicrophones() {
 }
 
 /**
- * @param {() => void} listener  called when a device was plugged in or out
+ * @param {() => void} listener  called when a device was plugged in or unplugged
  * @returns {() => void} removes it
  */
 export function onDevicesChanged(listener) {

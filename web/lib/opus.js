@@ -1,4 +1,4 @@
-/** Opus by the browser's own codecs (WebCodecs), for audio over WebSocket: one packet in each event. */
+/** Encodes and decodes Opus with WebCodecs for audio over WebSocket: one packet in each event. */
 
 import { SAMPLE_RATE, toInt16 } from "./pcm.js";
 
@@ -10,7 +10,7 @@ const STREAM = { codec: "opus", sampleRate: SAMPLE_RATE, numberOfChannels: 1 };
 const ENCODING = { ...STREAM, bitrate: 32_000, opus: { application: "voip", frameDuration: 20_000 } };
 const PACKET_US = 20_000;
 
-/** @returns {Promise<string>} why this browser cannot; empty: it can */
+/** @returns {Promise<string>} why this browser does not support it; empty: it does */
 export async function whyNoOpus() {
   if (typeof AudioEncoder === "undefined" || typeof AudioDecoder === "undefined") return "the browser has no WebCodecs";
   const configs = [AudioEncoder.isConfigSupported(ENCODING), AudioDecoder.isConfigSupported(STREAM)];
@@ -18,14 +18,14 @@ export async function whyNoOpus() {
   return supported ? "" : "the browser's WebCodecs cannot do it";
 }
 
-/** The microphone to packets. */
+/** Encodes the microphone to packets. */
 export class OpusEncoder {
   #encoder;
   #timestamp = 0;
 
   /**
    * @param {(packet: Uint8Array<ArrayBuffer>) => void} send  called for each packet, in order
-   * @param {(why: string) => void} failed  nothing comes any more
+   * @param {(why: string) => void} failed  no more packets come
    */
   constructor(send, failed) {
     this.#encoder = new AudioEncoder({
@@ -49,9 +49,9 @@ export class OpusEncoder {
     data.close();
   }
 
-  /** Resolves when all that was given has been sent, with the end of it that the codec holds back. */
+  /** Resolves when all audio was sent, including the end that the codec holds back. */
   async flush() {
-    if (this.#encoder.state === "configured") await this.#encoder.flush().catch(() => {}); // it failed, and said so
+    if (this.#encoder.state === "configured") await this.#encoder.flush().catch(() => {}); // `failed` has reported it
   }
 
   close() {
@@ -60,14 +60,14 @@ export class OpusEncoder {
 }
 
 /**
- * @typedef {object} Cuts  samples of a packet that are not part of what is said (`streamsrv` of its event)
+ * @typedef {object} Cuts  samples of a packet that are not speech (`streamsrv` of its event)
  * @property {number} [pre_skip]  at its beginning
  * @property {number} [end_trim]  at its end
  */
 
 /**
- * Packets of replies to what a speaker plays. Items come one after the other; the order in which the speaker is told of
- * their audio and their ends is kept.
+ * Decodes the packets of replies for a speaker. Items come one after the other; the speaker gets their audio and their
+ * ends in order.
  */
 export class OpusPlayer {
   #speaker;
@@ -76,12 +76,12 @@ export class OpusPlayer {
   #decoder = null;
   /** @type {(Cuts & {itemId: string})[]} packets in the decoder, which gives a block for each */
   #decoding = [];
-  #itemId = ""; // whose packets the decoder gets
+  #itemId = ""; // item whose packets the decoder gets
   #timestamp = 0;
 
   /**
    * @param {Pick<import("./speaker.js").Speaker, "play" | "finish">} speaker
-   * @param {(why: string) => void} failed  what comes next will not be decoded
+   * @param {(why: string) => void} failed  later packets are not decoded
    */
   constructor(speaker, failed) {
     this.#speaker = speaker;
@@ -105,14 +105,14 @@ export class OpusPlayer {
     this.#timestamp += PACKET_US;
   }
 
-  /** @param {string} itemId  all of its packets were given, or none */
+  /** @param {string} itemId  the item without further packets */
   finish(itemId) {
     if (itemId !== this.#itemId) return this.#speaker.finish(itemId);
     this.#itemId = "";
     this.#flush().then((done) => done && this.#speaker.finish(itemId));
   }
 
-  /** Drop what is being decoded. The speaker has then heard of every item, so that it can tell that they ended. */
+  /** Drop the packets in the decoder. The speaker has been told of every item, so that it can report their ends. */
   clear() {
     for (const { itemId } of this.#decoding) this.#speaker.play(itemId, new Int16Array(0));
     this.#decoding = [];
@@ -137,7 +137,7 @@ export class OpusPlayer {
     return decoder;
   }
 
-  /** @returns {Promise<boolean>} whether all that was given came out */
+  /** @returns {Promise<boolean>} whether all packets were decoded */
   #flush() {
     return /** @type {AudioDecoder} */ (this.#decoder).flush().then(
       () => true,
@@ -156,8 +156,8 @@ export class OpusPlayer {
 }
 
 /**
- * Browsers decode Opus at 48 kHz. It was encoded at 24, so that there is nothing above 12 kHz in it, and every second
- * sample says it all.
+ * Browsers decode Opus at 48 kHz. It was encoded at 24 kHz and has nothing above 12 kHz, so every second sample is
+ * enough.
  *
  * @param {AudioData} data
  */

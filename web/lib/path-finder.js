@@ -6,7 +6,7 @@ import { choosePath } from "./path.js";
 const FAILURES_LIMIT = 2; // recognitions in a row that may fail before the browser takes over
 
 /**
- * Learns what is there and what fails, and says which path that leaves.
+ * Collects what is available and what fails, and emits the resulting path.
  *
  * @extends {Emitter<{path: import("./path.js").Path}>}
  */
@@ -21,7 +21,7 @@ export class PathFinder extends Emitter {
     this.path = choosePath(this.#facts);
   }
 
-  /** What the server has; null: it cannot be reached. */
+  /** Capabilities of the server; null: it cannot be reached. */
   get server() {
     return this.#facts.server;
   }
@@ -39,10 +39,10 @@ export class PathFinder extends Emitter {
   }
 
   /**
-   * The server's recogniser gave a transcript, or failed to.
+   * Note a transcript of the server's recogniser, or its failure.
    *
-   * @param {string} failure  empty: it worked
-   * @returns {boolean} whether it is given up
+   * @param {string} failure  empty: no failure
+   * @returns {boolean} whether the browser takes over
    */
   recognised(failure) {
     this.#failures = failure ? this.#failures + 1 : 0;

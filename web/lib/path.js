@@ -1,7 +1,7 @@
-/** Which way speech takes to the server and back, and why not a better one. Pure. */
+/** Decides the path of speech to the server and back, and why no better one is used. Pure. */
 
 /**
- * @typedef {object} Capabilities  what a server has (`GET /v1/streamsrv/capabilities`); null: not that
+ * @typedef {object} Capabilities  stages of a server (`GET /v1/streamsrv/capabilities`); null: missing
  * @property {string | null} recognizer
  * @property {{name: string, voices: string[]} | null} synthesizer
  * @property {{default: string, models: string[]}} chat
@@ -9,7 +9,7 @@
  */
 
 /**
- * @typedef {"server" | "browser" | "none"} Stage  who does it
+ * @typedef {"server" | "browser" | "none"} Stage  who performs a stage
  */
 
 /**
@@ -19,10 +19,10 @@
  * @property {import("./connection.js").AudioCodec} [codec]  of its audio
  * @property {string[]} [transportReasons]  why better transports are not used
  * @property {boolean} browserHears  the browser has SpeechRecognition, and may use it
- * @property {boolean} [browserCouldHear]  it has it, whether it may use it or not
+ * @property {boolean} [browserCouldHear]  the browser has SpeechRecognition, allowed or not
  * @property {boolean} browserSpeaks  the browser has speechSynthesis
- * @property {string} [hearingFailed]  what the server's recogniser failed with
- * @property {string} [speakingFailed]  what the server's voice failed with
+ * @property {string} [hearingFailed]  error of the server's recogniser
+ * @property {string} [speakingFailed]  error of the server's voice
  */
 
 /**

@@ -1,10 +1,10 @@
-/** Samples as floats, as 16-bit integers and as base64. Pure. */
+/** Converts samples between floats, 16-bit integers and base64. Pure. */
 
 /** Hz; of all audio between client and server over WebSocket. */
 export const SAMPLE_RATE = 24_000;
 
 /**
- * @param {Float32Array} samples  -1 to 1; what is beyond is clipped
+ * @param {Float32Array} samples  -1 to 1; values beyond are clipped
  * @returns {Int16Array<ArrayBuffer>}
  */
 export function toInt16(samples) {
@@ -49,7 +49,7 @@ export function fromBase64(base64) {
 }
 
 /**
- * Loudness of a block as a meter shows it: 0 at -60 dBFS and below, 1 at full scale.
+ * Return the loudness of a block for a meter: 0 at -60 dBFS and below, 1 at full scale.
  *
  * @param {Int16Array} pcm
  */

@@ -1,16 +1,16 @@
 /**
- * What is played next: audio of several items in order, with an exact count of what was played of each. Pure; the
- * playout worklet pulls from it, once each render quantum.
+ * Queues the audio of several items in order, and counts the played samples of each. Pure; the playout worklet reads
+ * from it once each render quantum.
  *
- * Holding and clearing fade out over the quantum that is rendered next, and resuming fades in, because a waveform that
- * is cut clicks. Faded samples were heard, so they count as played.
+ * Holding and clearing fade out over the next quantum, and resuming fades in, because a cut waveform clicks. Faded
+ * samples are audible, so they count as played.
  */
 
 /**
  * @typedef {object} Progress  how much of an item was played
  * @property {string} itemId
  * @property {number} samples
- * @property {boolean} ended  all of it was played, or what was left was dropped
+ * @property {boolean} ended  all of it was played, or the rest was dropped
  * @property {boolean} complete  all of it was played
  */
 
@@ -37,7 +37,7 @@ export class PlayoutQueue {
   }
 
   /**
-   * Add audio at the end; nothing of an item that was dropped may come again.
+   * Add audio at the end. Do not add audio of a dropped item.
    *
    * @param {string} itemId
    * @param {Int16Array} pcm
@@ -56,21 +56,21 @@ export class PlayoutQueue {
     for (const item of this.#items) if (item.id === itemId) item.finished = true;
   }
 
-  /** Go silent and keep the place. */
+  /** Pause playback. */
   hold() {
     if (this.#held) return;
     this.#held = true;
     this.#fade = "out";
   }
 
-  /** Go on from the sample after the last one played. */
+  /** Continue with the sample after the last one played. */
   resume() {
     if (!this.#held) return;
     this.#held = false;
     this.#fade = "in";
   }
 
-  /** Drop whatever was not played yet, after the quantum that fades it out. */
+  /** Drop the audio that was not played, after a quantum that fades it out. */
   clear() {
     this.#clearing = true;
     if (!this.#held) this.#fade = "out";
@@ -79,7 +79,7 @@ export class PlayoutQueue {
   /**
    * Render one quantum.
    *
-   * @param {Float32Array} output  is filled; silence where there is nothing to play
+   * @param {Float32Array} output  filled; with silence if nothing plays
    * @returns {Progress[]} items that began, ended or were dropped; for the rest see `position`
    */
   pull(output) {

@@ -1,4 +1,4 @@
-/** Plays what the page posts, and tells it what was played: see playout-queue.js. */
+/** Plays the audio that the page posts, and posts what was played: see playout-queue.js. */
 
 import { PlayoutQueue } from "./playout-queue.js";
 
@@ -29,7 +29,7 @@ class Playout extends AudioWorkletProcessor {
    */
   process(_, outputs) {
     const channels = outputs[0] ?? [];
-    if (this.#closed) return false; // or the browser would go on calling it
+    if (this.#closed) return false; // false ends the processor
     if (!channels[0]) return true;
     const changes = this.#queue.pull(channels[0]);
     for (const channel of channels.slice(1)) channel.set(channels[0]);

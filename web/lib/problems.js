@@ -1,7 +1,7 @@
-/** What can go wrong, in the words of the person in front of the page: what happened, and what to do about it. Pure. */
+/** Error messages for users: what happened, and what to do about it. Pure. */
 
 /**
- * An error that is shown as it is.
+ * An error whose message is shown to the user.
  */
 export class Problem extends Error {
   /**
@@ -79,7 +79,7 @@ export function microphoneLost() {
 }
 
 /**
- * Why the browser's own recogniser does not hear.
+ * Return why the browser's own recogniser does not work.
  *
  * @param {string} error  of `SpeechRecognitionErrorEvent`, or our own `no-response`
  * @returns {Problem}
@@ -122,7 +122,7 @@ export function soundBlocked() {
 }
 
 /**
- * What an HTTP answer of the server means for the person.
+ * Return the problem of an HTTP error of the server.
  *
  * @param {number} status
  * @param {{message?: string, code?: string} | undefined} error  the `error` of its body
@@ -136,7 +136,7 @@ export function httpProblem(status, error) {
   return new Problem(error?.code ?? "server_error", said);
 }
 
-/** No answer at all. */
+/** The server does not answer. */
 export function unreachable() {
   return new Problem(
     "unreachable",
@@ -146,7 +146,7 @@ export function unreachable() {
 }
 
 /**
- * No answer at all, and what goes on without one.
+ * The server does not answer, and what works without it.
  *
  * @param {import("./path.js").Stage} recognition  who recognises speech now
  * @returns {Problem}
@@ -161,20 +161,20 @@ export function withoutServer(recognition) {
   );
 }
 
-/** A turn ended in which there was no sound. */
+/** A turn ended without sound. */
 export function nothingHeard() {
   return new Problem("nothing_heard", "I didn't hear anything.", "Hold the button while you talk.");
 }
 
 /**
- * What an error event of the server means for the person.
+ * Return the problem of an error event of the server.
  *
  * @param {{code: string | null, message: string, type?: string}} error
  * @returns {Problem}
  */
 export function serverProblem({ code, message, type }) {
   if (code === "input_audio_buffer_commit_empty") return nothingHeard();
-  // Of what the page asks for itself the person knows nothing.
+  // The user knows nothing of requests that the page makes by itself.
   if (type === "invalid_request_error") {
     return new Problem("misunderstanding", "The server did not accept a request of this page.", "Reload the page.");
   }

@@ -1,17 +1,17 @@
-const MIN_MS = 200; // a tap is no turn
-const MIN_BLOCKS = 5; // of 20 ms: the server takes no less
+const MIN_MS = 200; // a shorter press is not a turn
+const MIN_BLOCKS = 5; // of 20 ms: the server accepts no less
 const TRACK_DELAY_MS = 250; // a WebRTC track arrives after the events of the same moment
 
-/** @typedef {"sent" | "silent" | "none"} Turn  `silent`: nothing was heard; `none`: too short, or it goes on */
+/** @typedef {"sent" | "silent" | "none"} Turn  `silent`: there was no sound; `none`: too short, or it continues */
 
-/** One turn, from pressing to letting go: on the connection there is, or on the one that is being made. */
+/** One turn, from press to release, on the open connection or on the one that is opening. */
 export class PushToTalk {
   #link;
   #pressedAt = 0;
-  #ending = false; // let go, and not committed yet
+  #ending = false; // released, and not committed yet
   #heldMs = 0;
-  #blocks = 0; // of audio that were heard
-  /** Whether a turn was committed of which the server has not said that it has it. */
+  #blocks = 0; // of audio so far
+  /** Whether a turn was committed that the server has not confirmed. */
   committed = false;
 
   /** @param {import("./server-link.js").ServerLink} link */
@@ -25,18 +25,18 @@ export class PushToTalk {
 
   press() {
     this.#pressedAt = performance.now();
-    if (this.#ending) return; // what was said before is not sent yet, and belongs to the same turn
+    if (this.#ending) return; // the earlier speech is not sent yet and belongs to the same turn
     this.#heldMs = this.#blocks = 0;
     this.#link.beginTurn();
   }
 
-  /** 20 ms were heard. */
+  /** Count a block of 20 ms. */
   heard() {
     this.#blocks += 1;
   }
 
   /**
-   * The turn is over, unless it was too short to be one.
+   * End the turn, unless it was too short.
    *
    * @returns {Promise<Turn>} once it was sent
    */
@@ -48,7 +48,7 @@ export class PushToTalk {
     this.#ending = true;
     const arrived = await this.#delivered();
     this.#ending = false;
-    if (this.pressed) return "none"; // the same turn goes on
+    if (this.pressed) return "none"; // the same turn continues
     const long = arrived && this.#heldMs >= MIN_MS;
     if (!long || this.#blocks < MIN_BLOCKS) {
       this.#link.dropTurn();
@@ -59,11 +59,11 @@ export class PushToTalk {
     return "sent";
   }
 
-  /** @returns {Promise<boolean>} once the server has what was said; false: it never will */
+  /** @returns {Promise<boolean>} once the server has the speech; false: it never will */
   async #delivered() {
     if (!(await this.#link.whenOpen())) return false;
     await this.#link.caughtUp();
     if (this.#link.carriesAudio) await new Promise((resolve) => setTimeout(resolve, TRACK_DELAY_MS));
-    return this.#link.open || this.#delivered(); // it may have been lost meanwhile
+    return this.#link.open || this.#delivered(); // the connection may have been lost meanwhile
   }
 }

@@ -2,7 +2,7 @@ import { Expiry } from "./expiry.js";
 
 const CHECK_MS = 100;
 
-/** Watches over a session that the server is going to end, and says when to open the next one. */
+/** Watches a session that the server will end, and calls back when to open the next one. */
 export class Renewal {
   #replace;
   #quiet;
@@ -13,9 +13,9 @@ export class Renewal {
   #checks;
 
   /**
-   * @param {(atOnce: boolean) => void} replace  `atOnce`: although it is not quiet
-   * @param {() => boolean} quiet  whether nobody speaks, is answered or waits for an answer
-   * @param {() => boolean} pause  whether there is a pause at which what is said may be split
+   * @param {(atOnce: boolean) => void} replace  `atOnce`: also while it is not quiet
+   * @param {() => boolean} quiet  whether nobody speaks, and no answer is in progress or pending
+   * @param {() => boolean} pause  whether there is a pause at which the utterance may be split
    */
   constructor(replace, quiet, pause) {
     this.#replace = replace;
@@ -39,13 +39,13 @@ export class Renewal {
     clearInterval(this.#checks);
   }
 
-  /** It could not be opened: try again later. */
+  /** The next session could not be opened: try again later. */
   failed() {
     this.#expiry?.failed(performance.now());
     this.#watch();
   }
 
-  /** There is another session. */
+  /** The next session is open. */
   stop() {
     this.pause();
     this.#expiry = null;

@@ -19,8 +19,8 @@ import { bytesFromBase64, fromBase64 } from "./pcm.js";
 const REPORT_MS = 200;
 
 /**
- * The server's spoken replies where this client plays them (WebSocket): plays, stops when the server says so, and
- * reports to the sample what was played.
+ * Plays the server's spoken replies if the client plays them (WebSocket): stops on the server's command, and reports to
+ * the sample what was played.
  *
  * @extends {Emitter<ReplyEvents>}
  */
@@ -75,7 +75,7 @@ export class PlayedReply extends Emitter {
   }
 
   /**
-   * The user stops what is said.
+   * Stop the reply for the user.
    *
    * @param {string[]} responseIds  that are not done yet
    */
@@ -162,8 +162,8 @@ export class PlayedReply extends Emitter {
 const TICK_MS = 50;
 
 /**
- * The server's spoken replies where the server plays them (WebRTC). What was played is its affair; for the eyes it is
- * estimated here: the server sends in real time, so audio time passes as the clock does.
+ * Follows the server's spoken replies if the server plays them (WebRTC). The server knows what was played; for display it
+ * is estimated here: the server sends in real time, so audio time equals clock time.
  *
  * @extends {Emitter<ReplyEvents>}
  */

@@ -34,7 +34,7 @@ export class SentenceSplitter {
   #cut() {
     for (const match of this.#text.matchAll(END)) {
       const end = match.index + match[0].length;
-      const certain = end < this.#text.length || /[\n。！？]/.test(match[0]); // "3." may go on as "3.5"
+      const certain = end < this.#text.length || /[\n。！？]/.test(match[0]); // "3." may continue as "3.5"
       if (certain && !ABBREVIATION.test(this.#text.slice(0, end))) return end;
     }
     if (this.#text.length <= LONGEST) return 0;

@@ -37,7 +37,7 @@ export class ServerLink extends Emitter {
   #reply = null;
   /** @type {Map<string, boolean>} responses that are not done, and whether anything came of each */
   #responses = new Map();
-  #requested = ""; // event that asked for a response of which nothing was heard yet
+  #requested = ""; // event that requested a response which has not started
   /** What is said before there is a connection. */
   #early = new AudioBacklog();
   /** @type {((open: boolean) => void)[]} */
@@ -74,7 +74,7 @@ export class ServerLink extends Emitter {
   }
 
   /**
-   * Connect, in place of the connection before, and send what was said meanwhile. Throws a `Problem`.
+   * Connect in place of the earlier connection, and send the speech from meanwhile. Throws a `Problem`.
    *
    * @param {ConnectionOptions} options
    */
@@ -82,7 +82,7 @@ export class ServerLink extends Emitter {
     this.#drop();
     const connection = new Connection(this.#server, { ...options, audio: this.#audio }, this.#early);
     this.#connection = connection;
-    const current = () => connection === this.#connection; // what a connection says that was replaced is of no interest
+    const current = () => connection === this.#connection; // ignore events of a replaced connection
     connection.on("transport", (transport) => current() && this.#transportChanged(connection, transport));
     connection.on("event", (event) => current() && this.#take(event));
     connection.on("problem", (problem) => current() && this.emit("problem", problem));

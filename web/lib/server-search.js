@@ -3,7 +3,7 @@ import { Emitter } from "./emitter.js";
 const EVERY_MS = 10_000;
 
 /**
- * Looks for a server that is not there, until it is: `found` says what it has.
+ * Looks for an unreachable server until it answers: `found` has its capabilities.
  *
  * @extends {Emitter<{found: import("./path.js").Capabilities}>}
  */
@@ -38,7 +38,7 @@ export class ServerSearch extends Emitter {
       this.stop();
       this.emit("found", capabilities);
     } catch {
-      if (this.#searching) this.#later(); // still not there, which the user was told when the search began
+      if (this.#searching) this.#later(); // still unreachable; the user was told when the search began
     }
   }
 

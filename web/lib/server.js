@@ -7,8 +7,8 @@ const TIMEOUT_MS = 8000;
 /** Where a server is, and how to be let in. */
 export class Server {
   /**
-   * @param {string | URL} [url]  its address; default: where this module came from
-   * @param {string} [key]  one of its keys, if it has any
+   * @param {string | URL} [url]  its address; default: the origin of this module
+   * @param {string} [key]  an API key, if the server requires one
    */
   constructor(url = new URL("../", import.meta.url), key = "") {
     this.url = new URL(url);
@@ -16,7 +16,7 @@ export class Server {
   }
 
   /**
-   * What the server has. Throws a `Problem`: `unreachable`, `key_required`, `refused` or what else it answers.
+   * Get the capabilities of the server. Throws a `Problem`: `unreachable`, `key_required`, `refused` or another error.
    *
    * @returns {Promise<import("./path.js").Capabilities>}
    */
@@ -26,7 +26,7 @@ export class Server {
   }
 
   /**
-   * Why a connection was refused; browsers do not tell for WebSockets. Null: no reason was found.
+   * Find out why a connection was refused, which browsers do not tell for WebSockets. Null: no reason was found.
    *
    * @returns {Promise<Problem | null>}
    */
@@ -41,7 +41,7 @@ export class Server {
   }
 
   /**
-   * A request of this server, with its key. Throws a `Problem` unless the answer is a success.
+   * Send a request to this server with its key. Throws a `Problem` unless the answer is a success.
    *
    * @param {string} path  relative to the server's address
    * @param {RequestInit} [init]
@@ -84,7 +84,7 @@ export class Server {
     const { intent, captions, ...fields } = query;
     const session = {
       ...(intent === "transcription" ? { type: "transcription" } : { type: "realtime", ...fields }),
-      // A secret allows the caption room that it is made with, and no other.
+      // A secret allows only the caption room that it is made with.
       ...(captions ? { streamsrv: { captions: { room: captions } } } : {}),
     };
     const body = JSON.stringify({ expires_after: { anchor: "created_at", seconds: SECRET_SECONDS }, session });

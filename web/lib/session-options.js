@@ -15,7 +15,7 @@
  * @property {boolean} spoken  whether replies are spoken
  * @property {string} deviceId  of the microphone; empty: the default one
  * @property {string} language  BCP 47, for the browser's own recogniser and voice
- * @property {BrowserRecognition} browserRecognition  whether the browser may recognise speech where the server cannot
+ * @property {BrowserRecognition} browserRecognition  whether the browser may recognise speech if the server cannot
  * @property {import("./connection.js").TransportName[]} transports  to try, best first
  * @property {import("./connection.js").AudioCodec} audioCodec  over WebSocket; `opus` is an eighth of the data,
  *   and is used where browser and server have it
@@ -38,7 +38,7 @@ export const DEFAULT_OPTIONS = {
 const EVENTS = ["transcription.partial", "playback.hold", "words.timed", "session.expiring"];
 
 /**
- * The session that `session.update` asks for.
+ * Return the session object of `session.update`.
  *
  * @param {VoiceSessionOptions} options
  * @param {Pick<import("./path.js").Path, "recognition" | "voice">} path
@@ -58,8 +58,8 @@ export function sessionObject(options, { recognition, voice }) {
 }
 
 /**
- * Whether a change needs another session: the server fixes the model at the start, and the voice once it was heard; how
- * audio goes, and over which transport, is agreed on at the start.
+ * Whether a change needs another session: the server fixes the model at the start and the voice at the first audio;
+ * codec and transport are fixed at the start.
  *
  * @param {VoiceSessionOptions} before
  * @param {VoiceSessionOptions} after

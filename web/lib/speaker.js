@@ -4,7 +4,7 @@ import { Emitter } from "./emitter.js";
  * @typedef {object} Played
  * @property {string} itemId
  * @property {number} ms  of the item's audio, to the sample
- * @property {boolean} ended  no more of it will be played
+ * @property {boolean} ended  no more of it is played
  * @property {boolean} complete  all of it was played
  */
 

@@ -6,15 +6,15 @@ import { VoiceInput } from "./voice-input.js";
 
 /**
  * @typedef {object} Circumstances
- * @property {boolean} active  there is a session, or one is being made
+ * @property {boolean} active  there is a session, or one is opening
  * @property {import("./path.js").Stage} recognition  who recognises speech
- * @property {boolean} echoes  something is played that would be heard
+ * @property {boolean} echoes  the microphone would pick up the sound that is playing
  * @property {import("./session-options.js").VoiceSessionOptions} options
  */
 
 /**
- * How speech gets in: through the microphone to the server, through the browser's recogniser, or not at all. Nothing
- * listens until the user has asked for it by a button; writing is no such request.
+ * Routes speech: through the microphone to the server, through the browser's recogniser, or not at all. Nothing listens
+ * before the user presses a button; typing does not start it.
  *
  * @extends {Emitter<{
  *   level: number,
@@ -65,7 +65,7 @@ export class SpeechInput extends Emitter {
     return this.#button.pressed;
   }
 
-  /** What the microphone hears; null: it is not open. */
+  /** Stream of the microphone; null: it is not open. */
   get stream() {
     return this.#input.stream;
   }

@@ -9,7 +9,7 @@ export function readKept(where, name) {
   try {
     return globalThis[where].getItem(name) ?? "";
   } catch {
-    return ""; // reading the property itself throws where site data is blocked
+    return ""; // reading the property throws if site data is blocked
   }
 }
 

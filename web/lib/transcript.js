@@ -16,12 +16,12 @@ import { WordPlacer } from "./words.js";
  * @property {string} id
  * @property {"user" | "assistant"} role
  * @property {Status} status
- * @property {string} text  what is certain
- * @property {string} tentative  what follows it and may be taken back
- * @property {boolean} spoken  said or to be said aloud, not written
+ * @property {string} text  text that does not change
+ * @property {string} tentative  text that follows it and may change
+ * @property {boolean} spoken  spoken, not written
  * @property {number} lit  characters of a spoken reply that were spoken so far
  * @property {string} [error]  why it failed
- * @property {Fallback} [fallback]  another model answered than the one that was asked
+ * @property {Fallback} [fallback]  another model answered instead of the requested one
  * @property {string} [responseId]
  * @property {Record<string, number>} [latency]  ms from the end of speech to each stage
  * @property {number} at  when it began: ms since 1970
@@ -59,7 +59,7 @@ export class Transcript {
   }
 
   /**
-   * Something that was said or written here, before the server knows of it.
+   * Add a message that was spoken or written here, before the server has it.
    *
    * @param {string} id
    * @param {string} text
@@ -73,7 +73,7 @@ export class Transcript {
   }
 
   /**
-   * A message that waits until the server can be asked. What comes before then is shown above it.
+   * Add a message that waits until it can be sent. Messages that arrive before then are shown above it.
    *
    * @param {string} id
    * @param {string} text
@@ -113,7 +113,7 @@ export class Transcript {
   }
 
   /**
-   * The browser's own voice begins a sentence; it has no word times.
+   * The browser's own voice starts a sentence; it has no word times.
    *
    * @param {string} itemId
    * @param {string} sentence
@@ -127,7 +127,7 @@ export class Transcript {
   }
 
   /**
-   * The browser's own voice was stopped: what it had not begun was not heard.
+   * The browser's own voice was stopped: sentences that it had not started were not heard.
    *
    * @param {string} itemId
    */
@@ -156,10 +156,10 @@ export class Transcript {
   }
 
   /**
-   * The connection is gone, and with it what was in progress. What was said so far stays.
+   * The connection is lost, and with it items in progress. Their text so far stays.
    *
    * @param {boolean} [heardAgain]  the utterance in progress goes to the next session as a whole
-   * @returns {boolean} whether something was said to its end that nobody will answer
+   * @returns {boolean} whether a finished utterance will get no answer
    */
   connectionLost(heardAgain = false) {
     const last = this.#entries.findLast(({ status }) => status !== "pending");
@@ -179,8 +179,8 @@ export class Transcript {
   }
 
   /**
-   * What was said so far, as `conversation.item.create` events for a session that knows nothing of it: the newest
-   * messages that fit, and of interrupted replies what was heard.
+   * Return the conversation so far as `conversation.item.create` events for a new session: the newest messages that fit,
+   * and the heard part of interrupted replies.
    *
    * @returns {ServerEvent[]}
    */
@@ -204,7 +204,7 @@ export class Transcript {
   }
 
   /**
-   * The entry of an item. A new one is added at the end, but before the messages that wait.
+   * The entry of an item. A new one is added at the end, before waiting messages.
    *
    * @param {string} id
    * @param {"user" | "assistant"} role
@@ -265,7 +265,7 @@ export class Transcript {
 
 /**
  * @param {Entry} entry
- * @param {string} text  what the model is to know of it
+ * @param {string} text  the text for the model
  */
 function asItem({ id, role }, text) {
   const content = [{ type: role === "user" ? "input_text" : "output_text", text }];
@@ -273,7 +273,7 @@ function asItem({ id, role }, text) {
 }
 
 /**
- * Whether it is spoken, and not to its end yet.
+ * Whether a message is spoken and not finished.
  *
  * @param {Entry} entry
  */

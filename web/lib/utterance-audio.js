@@ -3,7 +3,7 @@
 import { level } from "./pcm.js";
 
 const MAX_BLOCKS = 600; // of 20 ms: 12 s
-const ONSET_MS = 1200; // the server tells of speech so long after it began, at most
+const ONSET_MS = 1200; // longest delay with which the server reports the start of speech
 const PAUSE_BLOCKS = 8; // a pause between two words
 const PAUSE_LEVEL = 0.3; // -42 dBFS
 const TRANSCRIPTION = "conversation.item.input_audio_transcription";
@@ -50,7 +50,7 @@ export class UtteranceAudio {
    * @param {number} now  ms
    */
   push(pcm, now) {
-    this.#blocks.push({ pcm: pcm.slice(), at: now }); // the block itself may be given away
+    this.#blocks.push({ pcm: pcm.slice(), at: now }); // the block itself may be transferred
     if (this.#blocks.length > MAX_BLOCKS) this.#blocks.shift();
   }
 
@@ -91,7 +91,7 @@ export class UtteranceAudio {
   }
 
   /**
-   * The session ends. Nothing is kept any more.
+   * End the session; nothing is kept afterwards.
    *
    * @param {number} since  ms
    * @returns {Int16Array<ArrayBuffer>[]} what was sent since then, and all of an utterance in progress

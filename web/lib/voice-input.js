@@ -4,8 +4,8 @@ import { openMicrophone } from "./microphone.js";
 import { asProblem, microphoneLost, Problem } from "./problems.js";
 
 /**
- * The microphone of a session, with a gate: `pcm` flows while it is open, `level` always. When the device is unplugged
- * the default one takes over; `stream` says what is heard now (null: nothing).
+ * The microphone of a session with a gate: emits `pcm` while the gate is open, and `level` always. If the device is
+ * unplugged, the default device replaces it; `stream` has the current stream (null: none).
  *
  * @extends {Emitter<{pcm: Int16Array<ArrayBuffer>, level: number, problem: Problem, stream: MediaStream | null}>}
  */
@@ -28,7 +28,7 @@ export class VoiceInput extends Emitter {
   }
 
   /**
-   * Open a microphone in place of the one before. A failure is a `problem`, not an exception: one can type.
+   * Open a microphone in place of the one before. A failure is a `problem`, not an exception: the user can still type.
    *
    * @param {string} deviceId
    */

@@ -89,18 +89,18 @@ export class VoiceSession extends Emitter {
   }
 
   /**
-   * Begin. Call it inside a tap, which is what lets the page play sound. What is said from here on is heard. What fails
-   * is a `problem` event, and the session then does with less.
+   * Start the session. Call it inside a tap, so that the page may play sound. Speech from now on is recognised. A failure
+   * is a `problem` event, and the session continues without the failed part.
    *
-   * @param {{microphone?: boolean}} [options]  without a microphone one can only type, until one is asked for
+   * @param {{microphone?: boolean}} [options]  without a microphone the user can only type, until one is requested
    */
   async start({ microphone = true } = {}) {
     if (this.active) return;
     this.#tracker.change({ connection: "connecting" });
     this.#speech.want(microphone);
     try {
-      const unlocked = this.#audio.unlock(); // first: what comes after an answer of the server is not inside the tap
-      this.#speech.listen(); // at once: what is said while the connection is made is kept
+      const unlocked = this.#audio.unlock(); // first: later calls are not inside the tap
+      this.#speech.listen(); // at once: speech during the connection is kept
       await unlocked;
       const capabilities = await this.#server.capabilities();
       if (this.active) await this.#connectTo(capabilities);
@@ -116,7 +116,7 @@ export class VoiceSession extends Emitter {
   }
 
   /**
-   * A written turn. It begins the session if there is none, without a microphone.
+   * Send a written turn. Starts a session without a microphone if there is none.
    *
    * @param {string} text
    */

@@ -3,12 +3,13 @@ import { Emitter } from "./emitter.js";
 import { Problem } from "./problems.js";
 
 const CONNECT_MS = 6000;
-const GATHERING_MS = 1000; // what was found by then is sent: candidates that come later rarely matter
-const DISCONNECTED_MS = 4000; // a lost path may come back by itself within this time
+const GATHERING_MS = 1000; // the offer is sent with the candidates found by then; later ones rarely matter
+const DISCONNECTED_MS = 4000; // a lost path may recover by itself within this time
 
 /**
- * A Realtime session over WebRTC: events on the data channel `oai-events`, audio as Opus tracks. What was said before the
- * call goes first, as audio of the track: a call takes no audio in events. The server holds the playback. `blocked`: the browser lets no sound through before a tap.
+ * A Realtime session over WebRTC: events on the data channel `oai-events`, audio as Opus tracks. Speech from
+ * before the call goes first, as audio of the track, because a call accepts no audio in events. The server holds the
+ * playback. `blocked`: the browser allows no sound before a tap.
  *
  * @extends {Emitter<import("./connection.js").TransportEvents>}
  */
@@ -35,7 +36,7 @@ export class WebRtcTransport extends Emitter {
   /**
    * @param {import("./server.js").Server} server
    * @param {Record<string, string>} query
-   * @param {import("./audio-engine.js").AudioEngine | null} audio  unlocked; null: what was said before is not sent
+   * @param {import("./audio-engine.js").AudioEngine | null} audio  unlocked; null: earlier speech is not sent
    */
   constructor(server, query, audio) {
     super();
@@ -75,7 +76,7 @@ export class WebRtcTransport extends Emitter {
   /**
    * Send audio from now on.
    *
-   * @param {Int16Array<ArrayBuffer>[]} blocks  what was said before there was a connection, in blocks of 20 ms
+   * @param {Int16Array<ArrayBuffer>[]} blocks  speech from before the connection, in blocks of 20 ms
    * @param {MediaStream | null} stream  the microphone; null: it comes later, or never
    */
   async begin(blocks, stream) {
@@ -163,7 +164,7 @@ export class WebRtcTransport extends Emitter {
   /** Resolves when the server has ended the call, unless it has done so by itself. */
   async #hangUp() {
     if (!this.#callPath) return;
-    // Outlives the page, so that a closed tab gives its place back at once.
+    // `keepalive`: the request outlives the page, so that a closed tab frees its place at once.
     await this.#server.fetch(this.#callPath, { method: "DELETE", keepalive: true }).catch(() => {});
   }
 

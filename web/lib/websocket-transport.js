@@ -5,7 +5,7 @@ import { toBase64 } from "./pcm.js";
 import { Problem } from "./problems.js";
 
 const CONNECT_MS = 8000;
-const STALLED_BYTES = 640_000; // ten seconds of microphone audio that the network did not take
+const STALLED_BYTES = 640_000; // ten seconds of microphone audio that the network did not accept
 const CHECK_MS = 1000;
 const ASK_ID = "ask_for_opus";
 
@@ -22,7 +22,7 @@ export class WebSocketTransport extends Emitter {
   carriesAudio = false;
 
   /**
-   * How audio goes, once the session is there.
+   * The codec of the session.
    *
    * @type {AudioCodec}
    */
@@ -41,7 +41,7 @@ export class WebSocketTransport extends Emitter {
   #flushing = null;
   /** @type {WebSocket | null} */
   #socket = null;
-  #burst = 0; // bytes that were sent at once at the beginning
+  #burst = 0; // bytes that were sent at once at the start
   #liveness = new Liveness();
   /** @type {ReturnType<typeof setInterval> | undefined} */
   #checks;
@@ -49,7 +49,7 @@ export class WebSocketTransport extends Emitter {
   /**
    * @param {import("./server.js").Server} server
    * @param {Record<string, string>} query
-   * @param {AudioCodec} [codec]  the one that is wanted; without Opus here or there it is PCM
+   * @param {AudioCodec} [codec]  the preferred one; without support for Opus on both sides it is PCM
    */
   constructor(server, query, codec = "pcm") {
     super();
@@ -88,7 +88,7 @@ export class WebSocketTransport extends Emitter {
   }
 
   /**
-   * @param {import("./connection.js").ClientEvent} event  one about the input audio arrives after what was said before
+   * @param {import("./connection.js").ClientEvent} event  an event about the input audio arrives after earlier audio
    */
   send(event) {
     if (this.#encoder && event.type.startsWith("input_audio_buffer.")) this.#flush(this.#encoder);
@@ -181,7 +181,7 @@ export class WebSocketTransport extends Emitter {
   }
 
   /**
-   * The network is gone, and the operating system would take minutes to notice.
+   * Close after a network loss, which the operating system would take minutes to report.
    *
    * @param {string} reason
    */

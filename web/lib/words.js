@@ -17,8 +17,8 @@
 const LOOK_AHEAD = 60; // characters; a word may be missing, as it may be written otherwise ("3" for "three")
 
 /**
- * Places words in the text in which they are written, in order. A word that is not found stays where the one before it
- * ends, so that its time is not lost and nothing that follows is moved.
+ * Finds timed words in the written text, in order. A word that is not found is placed at the end of the one before it, so
+ * that its time is kept and later words do not move.
  */
 export class WordPlacer {
   #cursor = 0;
@@ -40,7 +40,7 @@ export class WordPlacer {
   }
 
   /**
-   * How many characters were begun to be spoken at `ms`.
+   * Return how many characters were at least started at `ms`.
    *
    * @param {number} ms
    */
@@ -49,7 +49,7 @@ export class WordPlacer {
   }
 
   /**
-   * How many characters were heard in full, give or take half a word, at `ms`.
+   * Return how many characters were fully spoken at `ms`, to half a word.
    *
    * @param {number} ms
    */
