@@ -33,9 +33,9 @@ def send_event(event_type: str, **fields: Any) -> SendEvent:
 
 @dataclass(frozen=True, slots=True)
 class SendAudio:
-    """Send audio as `response.output_audio.delta` events with the fields of `place`; mono int16 at `sample_rate` Hz."""
+    """Send mono int16 audio at `sample_rate` Hz as `response.output_audio.delta` events with these further fields."""
 
-    place: dict[str, Any]
+    event_fields: dict[str, Any]
     pcm: NDArray[np.int16]
     sample_rate: int
     format: AudioFormat

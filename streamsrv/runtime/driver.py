@@ -179,7 +179,7 @@ def _playback_actions(speaker: Speaker) -> Actions:
     """The actions that play audio on a speaker; they replace those that send audio in events."""
 
     def play(effect: effects.SendAudio) -> None:
-        speaker.play(effect.place["item_id"], effect.pcm, effect.sample_rate)
+        speaker.play(effect.event_fields["item_id"], effect.pcm, effect.sample_rate)
 
     def finish(effect: effects.FinishAudio) -> None:
         speaker.finish(effect.item_id)

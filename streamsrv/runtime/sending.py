@@ -49,7 +49,7 @@ class Sending:
         self._check_put(self._queue.put(encode_event(effect.event)))
 
     def send_audio(self, effect: SendAudio) -> None:
-        item_id: str = effect.place["item_id"]
+        item_id: str = effect.event_fields["item_id"]
         if item_id not in self._encoders:
             self._encoders[item_id] = SpeechEncoder(effect)
         self._put_audio(self._encoders[item_id].encode(effect), effect.pcm.nbytes)

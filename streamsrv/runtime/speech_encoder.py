@@ -17,7 +17,7 @@ class SpeechEncoder:
     """Converts the audio of one item to its wire format. Take the events in the order of the calls that return them."""
 
     def __init__(self, first: SendAudio) -> None:
-        self._place = first.place
+        self._event_fields = first.event_fields
         self._resampler = StreamResampler(first.sample_rate, sample_rate(first.format))
         self._writer = open_writer(first.format)
 
@@ -31,7 +31,7 @@ class SpeechEncoder:
         return map(self._event, chain(self._writer.write(rest), self._writer.finish()))
 
     def _event(self, fields: dict[str, Any]) -> dict[str, Any]:
-        return {"type": "response.output_audio.delta", **self._place, **fields}
+        return {"type": "response.output_audio.delta", **self._event_fields, **fields}
 
 
 encode_event = msgspec.json.Encoder().encode

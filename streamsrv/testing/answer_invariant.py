@@ -54,7 +54,7 @@ class _PendingAnswer:
 
     def take(self, effect: Effect, step: Step) -> None:
         if isinstance(effect, SendAudio):
-            self._settle_if(effect.place["response_id"] in self._created_after)
+            self._settle_if(effect.event_fields["response_id"] in self._created_after)
         elif isinstance(effect, SendEvent):
             self._take_event(effect.event, step)
 

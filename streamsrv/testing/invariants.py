@@ -99,8 +99,8 @@ def nothing_follows_the_end(record: Record) -> Iterator[tuple[int, str]]:
     for at_ms, effect in record.effects():
         if closed:
             yield at_ms, f"{type(effect).__name__} after the session was closed"
-        if isinstance(effect, SendAudio) and effect.place["response_id"] in done:
-            yield at_ms, f"audio of {effect.place['response_id']} after it was done"
+        if isinstance(effect, SendAudio) and effect.event_fields["response_id"] in done:
+            yield at_ms, f"audio of {effect.event_fields['response_id']} after it was done"
         if isinstance(effect, SendEvent):
             is_playback = effect.type.startswith("output_audio_buffer.")
             if effect.fields.get("response_id") in done and not is_playback:
@@ -142,7 +142,7 @@ def _wire_events(record: Record) -> Iterator[tuple[int, dict[str, Any]]]:
         if isinstance(effect, SendEvent):
             yield at_ms, effect.event
         elif isinstance(effect, SendAudio):
-            yield at_ms, {"type": "response.output_audio.delta", **effect.place}
+            yield at_ms, {"type": "response.output_audio.delta", **effect.event_fields}
 
 
 def _outputs_are_complete(record: Record) -> Iterator[tuple[int, str]]:
@@ -198,7 +198,7 @@ def audio_is_whole(record: Record) -> Iterator[tuple[int, str]]:
     texts: defaultdict[str, str] = defaultdict(str)
     for at_ms, effect in record.effects():
         if isinstance(effect, SendAudio):
-            item_id: str = effect.place["item_id"]
+            item_id: str = effect.event_fields["item_id"]
             marks[item_id] += [int(effect.pcm[index]) for index in np.flatnonzero(effect.pcm)]
             expected = list(range(1, len(marks[item_id]) + 1))
             if marks[item_id] != expected or len(expected) > len(texts[item_id].split()):

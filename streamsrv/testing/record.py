@@ -91,6 +91,6 @@ def _name_effect(effect: Effect) -> str:
                 fields["response"] = [response["id"], response["status"], response["status_details"]]
             return f"{event['type']} {fields or ''}"
         case SendAudio():
-            return f"SendAudio({effect.place['item_id']}, {len(effect.pcm) * 1000 // effect.sample_rate} ms)"
+            return f"SendAudio({effect.event_fields['item_id']}, {len(effect.pcm) * 1000 // effect.sample_rate} ms)"
         case _:
             return repr(effect)

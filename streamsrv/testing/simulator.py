@@ -225,9 +225,11 @@ class Simulator:
 
     def _send_audio(self, effect: effects.SendAudio) -> None:
         if self._scenario.client.held_by_transport:
-            self._loudspeaker.play(effect.place["item_id"], effect.pcm, effect.sample_rate)
+            self._loudspeaker.play(effect.event_fields["item_id"], effect.pcm, effect.sample_rate)
             return
-        self._downlink.send(lambda: self._client.take_audio(effect.place["item_id"], effect.pcm, effect.sample_rate))
+        self._downlink.send(
+            lambda: self._client.take_audio(effect.event_fields["item_id"], effect.pcm, effect.sample_rate)
+        )
 
     def _report_playback(self, item_id: str, played_ms: int, ended: bool) -> None:
         self.give((PlaybackEnded if ended else PlaybackReported)(item_id, played_ms))

@@ -1,1 +1,1 @@
-"""Text that is spoken or read: normalisation for synthesis, word timing, subtitles. Pure."""
+"""Processes text: normalisation for synthesis, word timing, subtitles. Pure."""

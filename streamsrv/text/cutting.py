@@ -1,12 +1,12 @@
-"""Cuts text that is too long for what comes next. Pure."""
+"""Cuts long text into pieces. Pure."""
 
 from collections.abc import Iterator
 
 
 def cut_text(text: str, max_length: int) -> Iterator[str]:
-    """Pieces of at most `max_length` characters, about equally long, cut at whitespace where there is any.
+    """Yield pieces of at most `max_length` characters, about equally long, cut at whitespace where possible.
 
-    Joined they are the text, without the whitespace at the cuts.
+    The joined pieces are the text without the whitespace at the cuts.
     """
     while len(text) > max_length:
         pieces = -(-len(text) // max_length)
@@ -17,9 +17,9 @@ def cut_text(text: str, max_length: int) -> Iterator[str]:
 
 
 def cut_before(text: str, end: int) -> int:
-    """Where to cut a text so that its first part has at most `end` characters, but not much less.
+    """Return where to cut a text so that its first part has at most `end` characters, and not much fewer.
 
-    That is after the last whitespace in the second half of them, else at `end`.
+    That is after the last whitespace in their second half, or else at `end`.
     """
     for at in range(end, end // 2, -1):
         if text[at - 1].isspace():

@@ -1,6 +1,6 @@
-"""Reads English text out: numbers, times, money, addresses, abbreviations and symbols in words. Pure.
+"""Writes the numbers, times, money, addresses, abbreviations and symbols of English text in words. Pure.
 
-The rules are applied in order. Each leaves words, or simpler digits for a later rule to read.
+The rules are applied in order. Each leaves words, or simpler numbers for a later rule.
 """
 
 import re
@@ -14,7 +14,7 @@ _Rule = tuple[re.Pattern[str], str | Callable[[_Match], str]]
 
 
 def read_out(text: str) -> str:
-    """English text as it is spoken; dates that depend on the country (`11/23`) are left as they are."""
+    """Return English text as it is spoken; dates that depend on the country (`11/23`) are unchanged."""
     for pattern, reading in _RULES:
         text = pattern.sub(reading, text)
     return text.strip()
@@ -112,13 +112,13 @@ def _read_initials(match: _Match) -> str:
 
 
 def _read_number(match: _Match) -> str:
-    """The number, kept apart from letters around it (`MP3`)."""
+    """Read the number, with spaces between it and adjacent letters (`MP3`)."""
     before, after = match.string[: match.start()][-1:], match.string[match.end() :][:1]
     return " " * before.isalnum() + number(match[0]) + " " * after.isalnum()
 
 
 def _full_stop(match: _Match) -> str:
-    """The full stop of an abbreviation that ends the text ends the sentence, too."""
+    """Return the full stop of an abbreviation at the end of the text, which also ends the sentence; else nothing."""
     rest = match.string[match.end() :].strip(" \"'”’)]")
     return "." if match[0].endswith(".") and not rest else ""
 
@@ -218,7 +218,7 @@ _SYMBOLS = (
     _rule(r"[_|\\~*#^{}\[\]$]", " "),
 )
 _NUMBERS = (
-    # Not the numbers of a date such as 11/23.
+    # Skips the numbers of a date such as 11/23.
     _rule(rf"(?<![0-9])(?<![0-9]/){_SIGN}(?>{_NUMBER}(?:\.[0-9]+)*|\.[0-9]+)(?!/[0-9])", _read_number),
     _rule(r"\s+", " "),
     _rule(r" (?=[.,;:!?…)](?: |$))|(?<=\() ", ""),

@@ -1,6 +1,6 @@
-"""Names of spoken languages: what clients write, and the ISO 639-1 codes that engines take. Pure.
+"""Converts the languages that clients write to the ISO 639-1 codes that engines take. Pure.
 
-Source: ISO 639-1 and 639-2, and the language names of Whisper, which add Hawaiian and Cantonese (three letters).
+Sources: ISO 639-1, ISO 639-2, and Whisper's languages, which include Hawaiian and Cantonese (three-letter codes).
 """
 
 import re
@@ -42,7 +42,7 @@ def _entries(table: str) -> list[list[str]]:
 
 
 LANGUAGE_NAMES = {code: " ".join(name) for code, _, *name in _entries(_TABLE)}
-"""English names by ISO 639-1 code."""
+"""The English names of languages by ISO 639-1 code."""
 
 _CODES = (
     {" ".join(alias): code for *alias, code in _entries(_ALIASES)}
@@ -52,13 +52,13 @@ _CODES = (
 )
 _TAG = re.compile(r"([a-z]{2,3})(?:[-_][a-z0-9]{2,8}){0,4}")
 MAX_TAG = 35
-"""Characters of a language tag (RFC 5646, section 4.4.1); no name above is longer."""
+"""Characters in a language tag (RFC 5646, section 4.4.1); all names above are shorter."""
 
 
 def normalize_language(text: str) -> str | None:
-    """The ISO 639-1 code of a language given as a code, a tag or an English name; None for what names no language.
+    """Return the ISO 639-1 code of a language given as a code, a tag or an English name; None for other text.
 
-    `EN`, `en-US`, `en_us`, `eng` and `English` are all `en`: a script or a region after the language is dropped.
+    `EN`, `en-US`, `en_us`, `eng` and `English` all give `en`: a script or region after the language is dropped.
     """
     if len(text) > MAX_TAG:
         return None

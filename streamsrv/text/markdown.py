@@ -1,4 +1,4 @@
-"""Takes the markup out of what a model writes, leaving sentences that can be read aloud. Pure."""
+"""Removes the markup from a model's text and leaves sentences that can be read aloud. Pure."""
 
 import html
 import re
@@ -43,13 +43,14 @@ _EMOTICON = re.compile(r"(?<!\S)(?:[:;=]['’]?-?[()DPp/|oO*]|<3|[xX]D|\^_?\^)(?
 _UNSPEAKABLE = re.compile(
     "[\x00-\x08\x0e-\x1f\x7f-\x9f\u00ad\u200b\u200e\u200f\u202a-\u202e\u2060-\u206f\ufeff\ud800-\uf8ff\ufffd]"
 )
-"""Control characters, invisible ones, lone surrogates and private use."""
+"""Matches control characters, invisible characters, lone surrogates and private-use characters."""
 
 
 def without_markdown(text: str, code_notice: str = "") -> str:
-    """The words of markdown text on one line; headings, list items and table rows become sentences.
+    """Return the words of markdown text on one line; headings, list items and table rows become sentences.
 
-    Code blocks become `code_notice`, links their text, tables their cells with commas; emoji and emoticons go.
+    Code blocks become `code_notice`, links become their text, table rows become their cells with commas. Emoji and
+    emoticons are removed.
     """
     text = _FENCE.sub(f"\n{code_notice}\n", text)
     text = html.unescape(without_tags(text))
@@ -60,9 +61,10 @@ def without_markdown(text: str, code_notice: str = "") -> str:
 
 
 def without_tags(text: str) -> str:
-    """The text without tags of HTML and of SSML (https://www.w3.org/TR/speech-synthesis11/), breaks as new lines.
+    """Return the text without HTML and SSML tags (https://www.w3.org/TR/speech-synthesis11/); breaks become new lines.
 
-    What tags ask of a voice is not done: no engine takes SSML. Only known tags go, as `<stdin>` may be meant as it is.
+    SSML has no effect on the voice, because no engine supports it. Only known tags are removed, because text such as
+    `<stdin>` may be meant literally.
     """
     text = _SENTENCE_END.sub(" ", _LINE_BREAK.sub("\n", text))
     return _TAG.sub("", text)
@@ -86,5 +88,5 @@ def _prefix_length(line: str) -> int:
 
 
 def _as_sentence(line: str) -> str:
-    """The line with a full stop, if it ends without a mark."""
+    """Return the line, with a full stop if it has no mark at its end."""
     return f"{line}." if line and not _ENDING.search(line) else line

@@ -1,4 +1,4 @@
-"""Numbers in words, through num2words. Pure."""
+"""Writes numbers in words, with num2words. Pure."""
 
 from typing import Any, cast
 
@@ -7,7 +7,7 @@ import num2words
 NUMBER_LANGUAGES = frozenset(
     {"cs", "da", "de", "en", "es", "fi", "fr", "hu", "it", "nl", "no", "pl", "pt", "ro", "ru", "sv", "tr", "uk"}
 )
-"""Languages whose converter in num2words was found to take every whole number of up to nine digits."""
+"""Languages for which num2words converts every whole number of up to nine digits."""
 
 _MAX_DIGITS = 15
 """Longer numbers are read digit by digit."""
@@ -15,7 +15,7 @@ _to_words = cast("Any", num2words).num2words
 
 
 def whole_number(digits: str, language: str = "en") -> str:
-    """Words for a number of ASCII digits, perhaps with thousands commas; digit by digit if it starts with 0."""
+    """Return the words for ASCII digits, with or without thousands commas; digit by digit if they start with 0."""
     digits = digits.replace(",", "")
     if len(digits) > _MAX_DIGITS or (digits.startswith("0") and len(digits) > 1):
         return digit_by_digit(digits)
@@ -23,7 +23,7 @@ def whole_number(digits: str, language: str = "en") -> str:
 
 
 def number(text: str) -> str:
-    """Words for digits with commas and points (`1,234`, `3.14`, `.5`, `3.11.7`), perhaps after a minus."""
+    """Return the words for digits with commas and points (`1,234`, `3.14`, `.5`, `3.11.7`), with or without a minus."""
     sign, text = ("minus ", text[1:]) if text.startswith("-") else ("", text)
     whole, *parts = text.split(".")
     spoken = [whole_number(whole)] if whole else []
@@ -35,19 +35,19 @@ def number(text: str) -> str:
 
 
 def digit_by_digit(text: str) -> str:
-    """The digits of a text one by one, with a comma where they are grouped (`555-1234`)."""
+    """Return the digits of a text one by one, with a comma between groups (`555-1234`)."""
     groups = "".join(character if character.isdecimal() else " " for character in text).split()
     return ", ".join(" ".join(_words(int(digit)) for digit in group) for group in groups)
 
 
 def ordinal(digits: str) -> str:
-    """`3` to "third"; of a number of up to 15 digits, else its digits."""
+    """Return the ordinal of a number (`3`: "third"), or the digits of a number that is too long."""
     digits = digits.replace(",", "")
     return digit_by_digit(digits) if len(digits) > _MAX_DIGITS else _words(int(digits), to="ordinal")
 
 
 def year(digits: str) -> str:
-    """`1999` to "nineteen ninety-nine"."""
+    """Return a year in words (`1999`: "nineteen ninety-nine")."""
     return _words(int(digits), to="year")
 
 

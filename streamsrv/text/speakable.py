@@ -1,4 +1,4 @@
-"""Turns what a language model writes into what a voice can say. Pure."""
+"""Turns a language model's text into text that a synthesiser can speak. Pure."""
 
 import re
 import unicodedata
@@ -7,16 +7,16 @@ from streamsrv.text.english import read_out
 from streamsrv.text.markdown import without_markdown
 from streamsrv.text.numbers import NUMBER_LANGUAGES, whole_number
 
-_OTHER_DIGITS = re.compile(r"(?![0-9])\d")  # of other scripts, and full-width ones
+_OTHER_DIGITS = re.compile(r"(?![0-9])\d")  # digits of other scripts, and full-width digits
 _PLAIN_NUMBER = re.compile(r"(?<![\w.,:/-])[0-9]{1,9}(?![\w:/%-]|[.,][0-9])")
 
 
 def speakable(text: str, language: str = "en") -> str:
-    """What to give to a synthesiser for a segment of text; an empty string when nothing is left to say.
+    """Return the speakable text of a segment; an empty string if there is nothing to speak.
 
-    Markup, emoji and code are taken out in every language (ISO 639-1, a region after it is ignored). English numbers,
-    times, dates, money, units, addresses, abbreviations and symbols become words; in other languages plain whole
-    numbers do. Never raises.
+    `language` is an ISO 639-1 code; a region after it is ignored. Markup, emoji and code are removed in all languages.
+    In English, numbers, times, dates, money, units, addresses, abbreviations and symbols become words; in other
+    languages, only plain whole numbers. Never raises.
     """
     text = _OTHER_DIGITS.sub(lambda digit: str(unicodedata.decimal(digit[0])), text)
     language = language.replace("_", "-").partition("-")[0].lower()

@@ -1,4 +1,4 @@
-"""Subtitles: lines of readable length, as SubRip or WebVTT. Pure."""
+"""Makes SubRip and WebVTT subtitles, with lines of readable length. Pure."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -7,8 +7,9 @@ from streamsrv.engines.asr.base import RecognizedUtterance, Word
 from streamsrv.text.words import join_words
 
 MAX_CHARACTERS = 84
-"""In one cue: two lines of 42, which is what broadcasters allow."""
+"""Characters in one cue: two lines of the length that broadcasters allow."""
 MAX_MS = 7000
+"""Longest time for which a cue is shown."""
 SRT_TYPE = "application/x-subrip; charset=utf-8"
 
 _SENTENCE_ENDS = tuple(".!?…。！？")
@@ -17,22 +18,22 @@ _CLAUSE_ENDS = tuple(",;:–—，、；：")
 
 @dataclass(frozen=True, slots=True)
 class Cue:
-    """Text on the screen from `start_ms` to `end_ms` of the recording."""
+    """Text that is shown from `start_ms` to `end_ms` of the recording."""
 
     start_ms: int
     end_ms: int
     text: str
     speaker: str = ""
-    """Named with the text, if there is a name."""
+    """The name shown with the text; empty: none."""
 
 
 def cues_of(utterances: Iterable[RecognizedUtterance]) -> list[Cue]:
-    """An utterance is one cue if it fits, else it is cut after its sentences, clauses or words, in this order."""
+    """Make one cue of each utterance, or several if it does not fit, cut after sentences, clauses or words."""
     return [cue for utterance in utterances for cue in _cues(utterance)]
 
 
 def srt(cues: Sequence[Cue]) -> str:
-    """SubRip: numbered cues, times as `00:00:01,500`. What players would take for markup is written as in HTML."""
+    """Return the cues as SubRip. Characters that players would take for markup are replaced."""
     return "".join(
         f"{number}\n{_clock(cue.start_ms, ',')} --> {_clock(cue.end_ms, ',')}\n{_without_markup(spoken(cue))}\n\n"
         for number, cue in enumerate(cues, start=1)
@@ -40,13 +41,13 @@ def srt(cues: Sequence[Cue]) -> str:
 
 
 def vtt(cues: Sequence[Cue]) -> str:
-    """WebVTT (https://www.w3.org/TR/webvtt1/)."""
+    """Return the cues as WebVTT (https://www.w3.org/TR/webvtt1/)."""
     blocks = (f"{_clock(cue.start_ms, '.')} --> {_clock(cue.end_ms, '.')}\n{_voiced(cue)}\n\n" for cue in cues)
     return "WEBVTT\n\n" + "".join(blocks)
 
 
 def spoken(cue: Cue) -> str:
-    """The text of a cue on one line, after the name of who said it."""
+    """Return the text of a cue on one line, after the name of its speaker."""
     return _one_line(f"{cue.speaker}: {cue.text}" if cue.speaker else cue.text)
 
 
@@ -66,7 +67,7 @@ def _cues(utterance: RecognizedUtterance) -> Iterator[Cue]:
 
 
 def _fitting(words: Sequence[Word]) -> int:
-    """How many of the words make the next cue; at least one."""
+    """Return how many of the words fit in the next cue; at least one."""
     most = 1
     while most < len(words) and _fits(words[: most + 1]):
         most += 1
@@ -93,13 +94,15 @@ def _clock(ms: int, mark: str) -> str:
 
 
 def _one_line(text: str) -> str:
-    """An empty line would end the cue."""
+    """Join the lines, because an empty line would end the cue."""
     return " ".join(text.split())
 
 
 def _without_markup(text: str) -> str:
-    """SubRip has no escapes of its own, and most players show `&amp;` as it is: only what begins or ends a tag or an
-    arrow is replaced, and the brace that begins an override."""
+    """Replace the characters that begin or end a tag, an arrow or a style override.
+
+    SubRip has no escapes of its own, and most players show `&amp;` literally, so `&` is kept.
+    """
     return text.replace("<", "&lt;").replace(">", "&gt;").replace("{", "(").replace("}", ")")
 
 

@@ -1,4 +1,4 @@
-"""Estimates where each word of a segment is heard, for engines that do not tell. Pure."""
+"""Estimates the time of each word in a segment, for synthesisers without word timings. Pure."""
 
 import re
 
@@ -6,8 +6,7 @@ from streamsrv.engines.tts.base import SpokenWord
 from streamsrv.text.english_words import ABBREVIATIONS
 from streamsrv.text.speakable import speakable
 
-# Least squares over 30 sentences of the hibari voice: 34 ms a letter, 74 ms more a group of vowels, 92 ms a comma. The
-# pause of a sentence is what `tts.silence` leaves. The unit of weight is a letter.
+# Weights in units of a letter, fitted to sentences of the hibari voice; the pause after a sentence is `tts.silence`'s.
 _VOWELS = 2.0
 _CLAUSE_PAUSE = 3.0
 _SENTENCE_PAUSE = 8.0
@@ -22,8 +21,8 @@ _EMOTICONS = ("xD", "XD")
 def estimate_words(text: str, duration_ms: int, offset_ms: int = 0, language: str = "en") -> tuple[SpokenWord, ...]:
     """Spread the whitespace-separated words of `text` over `duration_ms` of speech that starts at `offset_ms`.
 
-    Each gets time by what it sounds like (`$3.50` is long) and by the pause its mark asks for. The words follow one
-    another without gaps; the first starts at the offset, the last ends with the speech. Markup and emoji take no time.
+    Each word gets time for its sound (`$3.50` is long) and for the pause at its mark. The words follow one another
+    without gaps: the first starts at the offset, and the last ends with the speech. Markup and emoji take no time.
     """
     words = text.split()
     weights = [_weight(word, language) for word in words]
@@ -50,7 +49,7 @@ def _weight(word: str, language: str) -> float:
 
 
 def _is_read_as_written(word: str) -> bool:
-    """Whether `speakable` would keep the letters of a word: true of most words, and far quicker to find out."""
+    """Whether `speakable` would keep the letters of a word. It is faster than `speakable`, and true for most words."""
     match = _LETTERS.fullmatch(word)
     if match is None or not match[2].isalpha():
         return False

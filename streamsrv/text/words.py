@@ -1,4 +1,4 @@
-"""Text as words: splitting, joining, comparing. Pure."""
+"""Splits, joins and compares words. Pure."""
 
 import re
 from collections.abc import Sequence
@@ -10,26 +10,25 @@ _NEEDLESS_SPACE = re.compile(rf"(?<=[{_UNSPACED}]) | (?=[{_UNSPACED}])")
 
 
 def split_words(text: str) -> tuple[str, ...]:
-    """Words with their punctuation; in scripts written without spaces every character is one."""
+    """Return the words of a text with their punctuation; in scripts without spaces, each character is a word."""
     return tuple(_WORD.findall(text))
 
 
 def join_words(words: Sequence[str]) -> str:
-    """The text of words, or of longer pieces of text; empty ones are left out."""
+    """Join words, or longer pieces of text, into a text; empty ones are left out."""
     return _NEEDLESS_SPACE.sub("", " ".join(filter(None, words)))
 
 
 def bare(word: str) -> str:
-    """A word to compare: without case and punctuation."""
+    """Return a word without case and punctuation, for comparison."""
     return "".join(filter(str.isalnum, word.casefold())) or word
 
 
 def alignment_distances(known: Sequence[str], words: Sequence[str], *, starts_anywhere: bool = False) -> list[int]:
-    """Edit distances between `known` and the first 0, 1, 2... of `words`.
+    """Return the edit distances between `known` and the first 0, 1, 2... of `words`.
 
-    A word that is split or joined ("every one") counts as the same. Without that, the second half of a word that was
-    whole before ("block-books") would be taken for a new word. `starts_anywhere`: leading words may be left out at no
-    cost.
+    A word that is split or joined ("every one") counts as the same; else the second half of a split word
+    ("block-books") would count as a new word. `starts_anywhere`: leading words of `words` may be skipped at no cost.
     """
     wanted, found = [bare(word) for word in known], [bare(word) for word in words]
     before, row = list[int](), [0] * (len(found) + 1) if starts_anywhere else list(range(len(found) + 1))

@@ -206,7 +206,7 @@ class Room:
                     if effect.event["type"] == "input_audio_buffer.speech_started" and not self._holds:
                         self._speech.clear()
                 case effects.SendAudio():
-                    self._speech.append((effect.place["item_id"], effect.pcm))
+                    self._speech.append((effect.event_fields["item_id"], effect.pcm))
                 case effects.HoldPlayback() | effects.ResumePlayback():
                     self._held = isinstance(effect, effects.HoldPlayback)
                 case effects.ClearPlayback():

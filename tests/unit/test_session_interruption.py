@@ -224,7 +224,7 @@ def test_whatever_comes_late_every_response_is_done_exactly_once(data: st.DataOb
     talk.client('{"type": "response.cancel"}')
     created = [e["response"]["id"] for e in _events(talk, "response.created")]
     assert [e["response"]["id"] for e in _events(talk, "response.done")] == created
-    spoken = {effect.place["response_id"] for effect in of_type(talk.all, SendAudio)}
+    spoken = {effect.event_fields["response_id"] for effect in of_type(talk.all, SendAudio)}
     assert spoken <= set(created)
     assert len(set(created)) == len(created)
 

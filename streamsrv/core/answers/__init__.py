@@ -1,1 +1,1 @@
-"""Answers: from the request for a response to its events and its speech."""
+"""Answers: turns requests for responses into events and speech."""

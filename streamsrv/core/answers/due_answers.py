@@ -1,4 +1,4 @@
-"""Decides when the user's turns are answered, and whether an answer is begun before a turn ends. Pure."""
+"""Decides when the user's turns are answered, and whether an answer begins before a turn ends. Pure."""
 
 from streamsrv.core.answers.responses import Responses
 from streamsrv.core.effects import Effect
@@ -12,10 +12,10 @@ from streamsrv.protocol.session_object import Session
 
 
 class DueAnswers:
-    """The user's turns that are still to be answered.
+    """Tracks the user's turns that are not answered yet.
 
-    One answer follows when all of them have their transcript, nobody speaks and no other answer is going on.
-    `speculative`: answers may be begun in the last pause of a turn.
+    One answer follows when all of them have their transcripts, nobody speaks and no other answer is in progress.
+    `speculative`: answers may begin in the last pause of a turn.
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""The items a response puts out: messages, written or spoken, and function calls. Pure."""
+"""The output items of a response: written or spoken messages, and function calls. Pure."""
 
 from collections import deque
 from collections.abc import Callable
@@ -18,9 +18,9 @@ from streamsrv.protocol.items import FunctionCallItem, Item, MessageItem, Output
 from streamsrv.protocol.session_object import AudioFormat, MaxOutputTokens
 
 AHEAD_MS = 10_000
-"""A segment is synthesised while the client has less than this to play: most of what is cut off is never made."""
+"""The next segment is synthesised once the client has less than this to play, so that little is made in vain."""
 WORD_EVENTS = "words.timed"
-"""Name under which a client asks for `streamsrv.words.timed` events."""
+"""Name of the extension that sends `streamsrv.words.timed` events."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,7 +66,7 @@ class OutputItems:
         """Announce an item in progress; return its output index."""
         index = len(self._items)
         self._items.append(item)
-        self.effects.send("response.output_item.added", **self._place(index), item=item_to_wire(item))
+        self.effects.send("response.output_item.added", **self._event_fields(index), item=item_to_wire(item))
         previous_id = None
         if self.plan.in_conversation:
             previous_id = self._conversation.add(item)
@@ -81,7 +81,7 @@ class OutputItems:
         self._conversation.finish(item)
         if item.id in self._conversation:
             self.effects.send("conversation.item.done", previous_item_id=self._previous[index], item=item_to_wire(item))
-        self.effects.send("response.output_item.done", **self._place(index), item=item_to_wire(item))
+        self.effects.send("response.output_item.done", **self._event_fields(index), item=item_to_wire(item))
 
     def to_wire(self) -> list[dict[str, Any]]:
         return [item_to_wire(item) for item in self._items]
@@ -134,18 +134,18 @@ class _Message:
         self._items = items
         self._effects = items.effects
         self._index = items.add(self.item)
-        self._place: dict[str, Any] = {
+        self._event_fields: dict[str, Any] = {
             "response_id": items.plan.id,
             "item_id": self.item.id,
             "output_index": self._index,
             "content_index": 0,
         }
-        self._effects.send("response.content_part.added", **self._place, part=part)
+        self._effects.send("response.content_part.added", **self._event_fields, part=part)
 
     def _finish(self, part: dict[str, str], content: OutputText | OutputAudio, status: Status) -> None:
         self.closed = True
         self.item.content = [content]
-        self._effects.send("response.content_part.done", **self._place, part=part)
+        self._effects.send("response.content_part.done", **self._event_fields, part=part)
         self._items.finish(self._index, status)
 
 
@@ -160,13 +160,13 @@ class WrittenMessage(_Message):
 
     def take_text(self, text: str) -> None:
         self._text += text
-        self._effects.send("response.output_text.delta", **self._place, delta=text)
+        self._effects.send("response.output_text.delta", **self._event_fields, delta=text)
 
     def finish_text(self) -> None:
         self.complete = True
 
     def close(self, status: Status) -> None:
-        self._effects.send("response.output_text.done", **self._place, text=self._text)
+        self._effects.send("response.output_text.done", **self._event_fields, text=self._text)
         self._finish({"type": "text", "text": self._text}, OutputText(self._text), status)
 
 
@@ -233,7 +233,7 @@ class SpokenMessage(_Message):
             self._begin(self._speaking)
         self.ledger.envelope.add(speech.pcm, speech.sample_rate)
         self.ledger.send(len(speech.pcm) * 1000 / speech.sample_rate, now_ms, speech.words)
-        self._effects.emit(SendAudio(self._place, speech.pcm, speech.sample_rate, self._items.plan.format))
+        self._effects.emit(SendAudio(self._event_fields, speech.pcm, speech.sample_rate, self._items.plan.format))
 
     def end_segment(self) -> None:
         """All audio of the segment was sent."""
@@ -251,8 +251,8 @@ class SpokenMessage(_Message):
             self._effects.emit(ClearTimer(self._timer))
         transcript = self.ledger.transcript
         self._effects.emit(FinishAudio(self.item.id))
-        self._effects.send("response.output_audio.done", **self._place)
-        self._effects.send("response.output_audio_transcript.done", **self._place, transcript=transcript)
+        self._effects.send("response.output_audio.done", **self._event_fields)
+        self._effects.send("response.output_audio_transcript.done", **self._event_fields, transcript=transcript)
         self._finish({"type": "audio", "transcript": transcript}, OutputAudio(transcript), status)
 
     @property
@@ -265,7 +265,7 @@ class SpokenMessage(_Message):
         self._space = segment.text[len(segment.text.rstrip()) :]
         if delta:
             self.ledger.begin_segment(delta)
-            self._effects.send("response.output_audio_transcript.delta", **self._place, delta=delta)
+            self._effects.send("response.output_audio_transcript.delta", **self._event_fields, delta=delta)
 
     def _end(self, segment: SpokenSegment) -> None:
         if not self.ledger.in_segment:
@@ -276,4 +276,4 @@ class SpokenMessage(_Message):
     def _tell_times(self, words: list[PlacedWord]) -> None:
         if self._items.plan.times_words and words:
             times = [{"word": word.text, "start_ms": word.start_ms, "end_ms": word.end_ms} for word in words]
-            self._effects.send("streamsrv.words.timed", **self._place, words=times)
+            self._effects.send("streamsrv.words.timed", **self._event_fields, words=times)

@@ -9,19 +9,19 @@ import re
 from dataclasses import dataclass, replace
 
 FIRST_CLAUSE_WORDS = 3
-"""The first segment ends at a clause mark from this many words on."""
+"""Fewest words of a first segment that ends at a clause mark."""
 FIRST_PHRASE_WORDS = 6
-"""The first segment ends before a word that begins a phrase from this many words on."""
+"""Fewest words of a first segment that ends before a word that begins a phrase."""
 MAX_FIRST_WORDS = 10
-"""The first segment ends after this many words at the latest."""
+"""Most words of the first segment."""
 LONG_CHARACTERS = 200
 """A sentence longer than this is cut at its last clause mark, and anywhere at twice this length."""
 MAX_SOUND = 500
-"""Sound (see `_sound`) after which a segment ends wherever it is, beside a number, too;"""
+"""Longest sound (see `_sound`) of a segment: it is then cut anywhere, even at a number."""
 MAX_FIRST_SOUND = 150
-"""and the first one."""
+"""Longest sound (see `_sound`) of the first segment."""
 MAX_WORD = 60
-"""Characters of a word that is not cut; an address is not cut at all, for little of it is spoken."""
+"""Characters of the longest word that is not cut. An address is never cut, because little of it is spoken."""
 MIN_CLAUSE_CHARACTERS = 40
 """A long sentence is not cut at a clause mark that comes before this."""
 

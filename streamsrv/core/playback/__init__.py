@@ -1,1 +1,1 @@
-"""Playback: which audio is played, and which words of it were heard."""
+"""Playback: tracks which audio is played, and which words of it were heard."""

@@ -1,4 +1,4 @@
-"""How loud audio is from frame to frame. Pure."""
+"""Measures the loudness of audio frame by frame, and compares it. Pure."""
 
 from collections.abc import Sequence
 
@@ -6,18 +6,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 ENVELOPE_MS = 32
-"""Length of a frame: that of the frames in which a microphone is heard."""
+"""Length of a frame, the same as of the microphone's frames."""
 
 
 class Envelope:
-    """The levels of one stream of audio, in dB."""
+    """Keeps the levels of one stream of audio, in dB."""
 
     def __init__(self) -> None:
         self._levels_db: list[float] = []
         self._rest = np.zeros(0, np.float32)
 
     def add(self, pcm: NDArray[np.int16], sample_rate: int) -> None:
-        """The stream goes on with this mono audio."""
+        """Append mono audio to the stream."""
         samples = sample_rate * ENVELOPE_MS // 1000
         audio = np.concatenate([self._rest, pcm.astype(np.float32)])
         count = len(audio) // samples
@@ -26,18 +26,18 @@ class Envelope:
         self._levels_db += (10 * np.log10(power + 1)).tolist()
 
     def between(self, first_ms: int, last_ms: int) -> NDArray[np.float64]:
-        """The levels of the frames from `first_ms` of the stream to `last_ms`, as far as there are any."""
+        """Return the levels of the frames from `first_ms` to `last_ms` of the stream, as far as there are any."""
         return np.array(self._levels_db[max(0, first_ms) // ENVELOPE_MS : max(0, last_ms) // ENVELOPE_MS])
 
 
 MIN_COMPARED = 10
-"""Frames below which levels tell nothing."""
+"""Fewest frames whose levels can be compared."""
 
 
 def resemblance(heard_db: Sequence[float | None], played_db: NDArray[np.float64]) -> float | None:
-    """The highest correlation of what was heard (None: not measured) with any part of what was played, -1..1.
+    """Return the highest correlation (-1..1) of the heard levels (None: not measured) with any part of the played ones.
 
-    An echo rises and falls as its original does, however late and soft it is. None: there is too little to tell.
+    The loudness of an echo follows that of its original, however late and soft it is. None: there is too little audio.
     """
     known = [index for index, level in enumerate(heard_db) if level is not None]
     if len(known) < MIN_COMPARED or len(played_db) < len(heard_db):

@@ -1,4 +1,4 @@
-"""The playback ledger: which words of a reply were heard. Pure: wall time comes in as ms of the driver's clock."""
+"""The playback ledger: tracks which words of a reply were heard. Pure: wall time is passed in, in ms."""
 
 from bisect import bisect_right
 from dataclasses import dataclass
@@ -11,12 +11,12 @@ from streamsrv.engines.tts.base import SpokenWord
 from streamsrv.text.word_timing import estimate_words
 
 TYPICAL_MS_PER_CHARACTER = 65
-"""Pace of speech, to place the words of a segment whose synthesis was cut off."""
+"""Pace of speech, to estimate the times of the words of a segment whose synthesis was cut off."""
 
 
 @dataclass(frozen=True, slots=True)
 class PlacedWord:
-    """A word of the transcript: it is heard when playback passes `end_ms` of the item's audio."""
+    """A word of the transcript. It has been heard once playback passes `end_ms` of the item's audio."""
 
     text: str
     end_of_text: int
@@ -36,13 +36,13 @@ class PlaybackLedger:
     def __init__(self, speed: float = 1.0) -> None:
         self._speed = speed
         self.transcript = ""
-        """Text of all segments whose audio began to be sent."""
+        """The text of all segments whose audio has begun."""
         self.envelope = Envelope()
-        """How loud its audio is."""
+        """The loudness of the item's audio."""
         self._sent_ms = 0.0
         self.words: list[PlacedWord] = []
         self.truncated_ms: int | None = None
-        """Where the client says that playback was cut off."""
+        """The position at which the client reported that playback was cut off."""
         self._starts_ms = 0
         self._stopped_ms: int | None = None
         self._held_since_ms: int | None = None
@@ -56,25 +56,25 @@ class PlaybackLedger:
 
     @property
     def sent_ms(self) -> int:
-        """Audio sent so far."""
+        """The length of the audio sent so far."""
         return round(self._sent_ms)
 
     def begin_segment(self, text: str) -> None:
-        """The audio of `text` comes next."""
+        """Begin a segment: the next audio is that of `text`."""
         self._segment_text = text
         self._segment_start_ms = self.sent_ms
         self._segment_words = []
         self.transcript += text
 
     def send(self, duration_ms: float, now_ms: int, words: tuple[SpokenWord, ...] = ()) -> None:
-        """`duration_ms` of the segment's audio goes out now; `words` (ms since the segment's start) are in it."""
+        """Record `duration_ms` of the segment's audio as sent, with `words` (ms from the segment's start) in it."""
         if self._at(now_ms) >= self._run_end_ms:
             self._runs.append((max(self._at(now_ms), self._starts_ms), self.sent_ms))
         self._sent_ms += duration_ms
         self._segment_words.extend(words)
 
     def end_segment(self, *, complete: bool = True) -> list[PlacedWord]:
-        """All of the segment's audio was sent, or (not complete) the rest never will be; return its words, placed."""
+        """End the segment, whose audio was all sent, or (not complete) was cut off; return its words with times."""
         text, start_ms = self._segment_text, self._segment_start_ms
         duration_ms = self.sent_ms - start_ms
         if not complete:
@@ -97,14 +97,14 @@ class PlaybackLedger:
 
     @property
     def play_until_ms(self) -> int:
-        """Wall ms at which all audio sent so far will have been played, if a hold that is going on ends at once."""
+        """The wall ms at which all audio sent so far is played, if a current hold ends at once."""
         if not self._runs:
             return 0
         until_ms = self._run_end_ms + self._held_ms
         return until_ms if self._stopped_ms is None else min(until_ms, self._stopped_ms)
 
     def stop(self, now_ms: int) -> None:
-        """The client drops what it has not played yet."""
+        """Record that the client drops the audio it has not played yet."""
         self._stopped_ms = now_ms
 
     @property
@@ -112,37 +112,37 @@ class PlaybackLedger:
         return self._stopped_ms is not None
 
     def play_after(self, until_ms: int) -> None:
-        """Its playback starts at this wall ms at the earliest: the client plays something else until then."""
+        """Start playback at this wall ms at the earliest, because the client plays another item until then."""
         self._starts_ms = until_ms - self._held_ms
 
     def hold(self, now_ms: int) -> None:
-        """Playback stands still."""
+        """Record that playback is held."""
         self._held_since_ms = now_ms
 
     def resume(self, now_ms: int) -> None:
-        """Playback goes on from where it was held."""
+        """Record that playback continues from where it was held."""
         if self._held_since_ms is not None:
             self._held_ms += now_ms - self._held_since_ms
             self._held_since_ms = None
 
     def report(self, audio_ms: int, now_ms: int) -> None:
-        """The client has played up to `audio_ms` by now, and is taken to go on from there."""
+        """Record that the client has played up to `audio_ms` by now; the estimate continues from there."""
         self._reported_ms = min(audio_ms, self.sent_ms)
         self._runs = [(self._at(now_ms), self._reported_ms)]
 
     @property
     def reported(self) -> bool:
-        """Whether the client ever reported its playback."""
+        """Whether the client has ever reported playback of the item."""
         return self._reported_ms is not None
 
     def played_ms(self, now_ms: int) -> int:
-        """Audio played by now: as last reported, else estimated."""
+        """Return the audio played by now, as last reported, or else estimated."""
         if self._reported_ms is not None:
             return self._reported_ms
         return self._position(self._at(now_ms))
 
     def _position(self, at_ms: int) -> int:
-        """Where playback is estimated to be, or to have been, in the time of the runs."""
+        """Return the estimated position of playback, in the time of the runs."""
         index = bisect_right(self._runs, at_ms, key=lambda run: run[0]) - 1
         if index < 0:
             is_reported = self._reported_ms is not None  # then it began before the only run that is left
@@ -152,32 +152,32 @@ class PlaybackLedger:
         return min(audio_ms + at_ms - began_ms, end_ms)
 
     def text_between(self, from_ms: int, until_ms: int, margin_ms: int) -> str:
-        """The words that may have been played between these wall times, if they were up to `margin_ms` off."""
+        """Return the words that may have been played between these wall times, with an error of up to `margin_ms`."""
         first_ms = self._position(self._at(from_ms) - margin_ms)
         last_ms = self._position(self._at(until_ms) + margin_ms)
         texts = [word.text for word in self.words if word.end_ms > first_ms and word.start_ms < last_ms]
         if self._segment_text and last_ms > self._segment_start_ms:
-            texts.append(self._segment_text)  # its words are placed when all of its audio was sent
+            texts.append(self._segment_text)  # its words have no times before all of its audio is sent
         return " ".join(texts)
 
     def levels_before(self, until_ms: int, duration_ms: int) -> NDArray[np.float64]:
-        """How loud the last `duration_ms` were that were played by then (wall ms), in dB by frame."""
+        """Return the levels (dB by frame) of the last `duration_ms` played before `until_ms` (wall ms)."""
         last_ms = self._position(self._at(until_ms))
         return self.envelope.between(last_ms - duration_ms, last_ms)
 
     def heard_text(self, audio_ms: int) -> str:
-        """The transcript up to the last word that was completely played at `audio_ms`."""
+        """Return the transcript up to the last word that was completely played at `audio_ms`."""
         if audio_ms >= self.sent_ms and not self._cut_off:
             return self.transcript.rstrip()
         heard = [word for word in self.words if word.end_ms <= audio_ms]
         return self.transcript[: heard[-1].end_of_text] if heard else ""
 
     def _at(self, now_ms: int) -> int:
-        """Wall ms to the time of the runs."""
+        """Convert wall ms to the time of the runs."""
         return (now_ms if self._held_since_ms is None else self._held_since_ms) - self._held_ms
 
     @property
     def _run_end_ms(self) -> int:
-        """When all audio sent so far will have been played, in the time of the runs."""
+        """The end of playback of all audio sent so far, in the time of the runs."""
         began_ms, audio_ms = self._runs[-1] if self._runs else (0, self.sent_ms)
         return began_ms + self.sent_ms - audio_ms

@@ -1,4 +1,4 @@
-"""The output audio buffer: which answers are played, held or dropped, and which words were heard. Pure."""
+"""The output audio buffer: plays, holds or drops answers, and tracks which words were heard. Pure."""
 
 from collections.abc import Sequence
 
@@ -11,17 +11,17 @@ from streamsrv.protocol.errors import ProtocolError
 from streamsrv.protocol.session_object import Session
 
 ECHO_DELAY_MS = 1000
-"""Longest time from the estimated playback of audio until its echo arrives."""
+"""Longest time from the estimated playback of audio to the arrival of its echo."""
 WORD_MARGIN_MS = 1000
-"""How far off the time of a word may be: that of the first sound is estimated, and so is the word's place in it."""
+"""Largest error of a word's playback time: the start of playback and the position of the word are estimates."""
 TRUNCATION_TOLERANCE_MS = 20
-"""How far beyond the end of an item a client may truncate: it counts in frames of 20 ms."""
+"""How far beyond the end of an item a client may truncate, because it counts in frames."""
 HOLD_EVENTS = "playback.hold"
-"""Name under which a client asks to be told to hold, resume and clear its playback; it then reports what it plays."""
+"""Name of the extension with which the client holds, resumes and clears its playback on request, and reports it."""
 
 
 class OutputBuffer:
-    """Keeps the ledger of every spoken item, and trims items of the conversation to the words that were heard.
+    """Keeps the ledger of each spoken item, and trims items of the conversation to the words that were heard.
 
     Playback is held by the transport (`held_by_transport`) or by a client that asked for `playback.hold`: these can
     hold and resume it, and report where it was cut off. A stock client plays what it gets.
@@ -40,7 +40,7 @@ class OutputBuffer:
         self._is_held = False
 
     def configure(self, session: Session) -> None:
-        """The session's options changed."""
+        """Take the session's new options."""
         self._held_by_client = session.wants(HOLD_EVENTS) and not self._held_by_transport
 
     @property
@@ -55,18 +55,18 @@ class OutputBuffer:
 
     @property
     def play_until_ms(self) -> int:
-        """Wall ms at which everything said so far, and not stopped, will have been played."""
+        """The wall ms at which all audio sent so far, and not stopped, is played."""
         return max((self._ledgers[item_id].play_until_ms for item_id in self._playing), default=0)
 
     def is_playing(self, now_ms: int) -> bool:
         return self._is_held or self.play_until_ms > now_ms
 
     def may_echo(self, now_ms: int) -> bool:
-        """Whether the microphone may pick up an echo of the playback, which arrives late."""
+        """Whether the microphone may pick up an echo of the playback now, counting the delay of an echo."""
         return self.is_playing(now_ms - ECHO_DELAY_MS)
 
     def words_played(self, from_ms: int, until_ms: int) -> str:
-        """The words that may have been played between these wall times: when they are is estimated."""
+        """Return the words that may have been played between these wall times, which are estimated."""
         texts = [ledger.text_between(from_ms, until_ms, WORD_MARGIN_MS) for ledger in self._audible]
         return " ".join(filter(None, texts))
 
@@ -80,7 +80,7 @@ class OutputBuffer:
         return max((correlation for correlation in found if correlation is not None), default=None)
 
     def add(self, message: SpokenMessage, *, response_id: str, in_conversation: bool, now_ms: int) -> None:
-        """A spoken item begins; a second call for it does nothing."""
+        """Add a spoken item; a second call for the same item does nothing."""
         item_id = message.item.id
         if item_id in self._ledgers:
             return
@@ -99,7 +99,7 @@ class OutputBuffer:
             self._deleted.intersection_update(self._playing)
 
     def hold(self, now_ms: int) -> list[Effect]:
-        """Hold playback, where that is possible: somebody speaks who may want to interrupt."""
+        """Hold playback, if possible, because the user may want to interrupt."""
         if not self.can_hold or self._is_held:
             return []
         self._is_held = True
@@ -108,7 +108,7 @@ class OutputBuffer:
         return self._control(HoldPlayback(), "streamsrv.playback.hold")
 
     def resume(self, now_ms: int) -> list[Effect]:
-        """Go on from where playback was held, if it was: nobody interrupts."""
+        """Continue held playback, because the user does not interrupt."""
         if not self._is_held:
             return []
         self._is_held = False
@@ -117,7 +117,7 @@ class OutputBuffer:
         return self._control(ResumePlayback(), "streamsrv.playback.resume")
 
     def interrupt(self, now_ms: int) -> list[Effect]:
-        """Stop playback; of the items that were played, the conversation keeps the words that were heard."""
+        """Stop playback, and trim the items that were played to the words that were heard."""
         was_playing = self.is_playing(now_ms)
         playing, self._playing = self._playing, []
         for item_id in playing:
@@ -128,12 +128,12 @@ class OutputBuffer:
         return self._clear() if was_playing else []
 
     def check_clearable(self) -> None:
-        """Raises `ProtocolError` where the client itself holds playback."""
+        """Raise `ProtocolError` if the client (not the server) holds playback."""
         if not self._held_by_transport:
             raise ProtocolError("invalid_value", "This event is only for WebRTC and telephone sessions.", "type")
 
     def truncate(self, item_id: str, audio_end_ms: int, now_ms: int) -> list[Effect]:
-        """No more than `audio_end_ms` of an item was played. Raises `ProtocolError`, and changes nothing."""
+        """Cut an item off at `audio_end_ms` of its audio; raises `ProtocolError` if that is not possible."""
         ledger = None if item_id in self._deleted else self._ledgers.get(item_id)
         if ledger is None:
             raise ProtocolError(
@@ -155,11 +155,11 @@ class OutputBuffer:
         return [send_event("conversation.item.truncated", item_id=item_id, content_index=0, audio_end_ms=audio_end_ms)]
 
     def is_unreported(self, item_id: str) -> bool:
-        """Whether this is a spoken item whose playback was never reported."""
+        """Whether this is a spoken item whose playback has never been reported."""
         return item_id in self._ledgers and not self._ledgers[item_id].reported
 
     def report(self, item_id: str, audio_ms: int, now_ms: int) -> list[Effect]:
-        """`audio_ms` of an item were played by now."""
+        """Record that the client has played `audio_ms` of an item by now."""
         ledger = self._ledgers.get(item_id)
         if ledger is None:
             return []
@@ -171,7 +171,7 @@ class OutputBuffer:
         return [send_event("output_audio_buffer.started", response_id=response_id)]
 
     def end(self, item_id: str, audio_ms: int, now_ms: int) -> list[Effect]:
-        """No more of an item will be played: all of it was, or it was cut off, at the `audio_ms` that were reported."""
+        """Record the end of an item's playback at `audio_ms`: all of it was played, or it was cut off there."""
         response_id = self._response_ids.pop(item_id, None)
         if response_id is None:
             return []
@@ -186,7 +186,7 @@ class OutputBuffer:
         return effects
 
     def close(self, message: SpokenMessage, *, completed: bool) -> None:
-        """No more of an item will be sent."""
+        """Record that all audio of an item is sent."""
         ledger = message.ledger
         if ledger.truncated_ms is not None:
             self._trim_to_heard(message.item.id, ledger.truncated_ms)
@@ -194,7 +194,7 @@ class OutputBuffer:
             self._trim_to_heard(message.item.id, ledger.sent_ms)
 
     def forget(self, item_id: str) -> None:
-        """An item was deleted: it is not trimmed any more, but it plays until it is stopped."""
+        """Stop trimming an item that was deleted; it plays until it is stopped."""
         if item_id in self._playing:
             self._deleted.add(item_id)
         else:

@@ -1,1 +1,1 @@
-"""Turn taking: from voice activity and words to turns of the user."""
+"""Turn taking: finds the user's turns from voice activity and words."""

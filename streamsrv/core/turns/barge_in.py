@@ -1,4 +1,4 @@
-"""Speech while a reply plays: does the user interrupt, or is it a backchannel, a noise or an echo? Pure."""
+"""Classifies speech while a reply plays as an interruption, a backchannel, a noise or an echo. Pure."""
 
 import re
 from dataclasses import dataclass
@@ -10,52 +10,53 @@ BACKCHANNELS = frozenset(
     """ah aha alright cool exactly gotcha hm hmm huh indeed kay m mhm mm mmhm mmm mhmm nice oh ok okay ooh right sure
     true uh uhhuh um well wow yea yeah yep yes yup""".split()
 )
-"""Words that mean "go on" when they are all that is said."""
+"""Backchannels: words that mean "go on" if nothing else is said."""
 BACKCHANNEL_PHRASES = frozenset(("i see", "got it", "go on"))
-"""Phrases that do, alone or among such words."""
+"""Backchannels of several words, alone or among `BACKCHANNELS`."""
 
 _HUM = re.compile("(?=.*[mhu])[aehimouy']{1,5}")
-"""What a recogniser makes of "mm-hmm": "Mum", "Mom", "Ma'am", "You", "Him"."""
+"""Matches the words that a recogniser makes of "mm-hmm": "Mum", "Mom", "Ma'am", "You", "Him"."""
 MAX_HUM_MS = 900
+"""Longest speech that is a hum if its words match `_HUM`."""
 MAX_HUM_WORDS = 2
-"""Such words are a hum if they are all that is said, and said in so short a time."""
+"""Most words that are a hum if they match `_HUM`."""
 
 STOPS = frozenset("cancel enough hey hold no pause quiet silence stop wait".split())
-"""Words that call for silence."""
+"""Words that tell the assistant to stop."""
 CERTAIN_MS = 900
-"""Speech that lasts this long is not a backchannel, whatever the recogniser finds in it."""
+"""Speech that lasts this long is not a backchannel, whatever its words are."""
 CERTAIN_NO_ECHO_MS = 1500
-"""The same where it may be the echo of a reply that goes on, and the recogniser has not told enough words of it."""
+"""Speech that may be the echo of a continuing reply, with too few known words, is not one if it lasts this long."""
 NOISE_MS = 200
-"""A sound shorter than this, in which no word is found, was a click or a cough."""
+"""A sound shorter than this, without words, is a click or a cough."""
 WORDS_DUE_MS = 400
-"""Words of a short sound are known this long after it, if it has any."""
+"""The recogniser has found the words of a short sound this long after it, if it has any."""
 ECHO_SHARE = 0.7
-"""From this share explained by what was just played, all words before a pause are our own voice."""
+"""Least share of the words before a pause that the just played words explain if the speech is an echo."""
 ECHO_SHARE_SO_FAR = 0.5
-"""The same of words to which more will be added: the recogniser still changes them."""
+"""The same share while more words may follow, because the recogniser still changes them."""
 QUIET_ECHO_SHARE = 0.4
-"""The same of speech that is known to be as quiet as an echo."""
+"""The same share for speech that is known to be as quiet as an echo."""
 ECHO_QUIETER_DB = 6.0
 """An echo is this much quieter than the user. One or two words that were just played are the user's if it is not."""
 ECHO_WORDS_LATE_MS = 1000
-"""After this much silence no more words come of an echo, whether or not the recogniser can tell a pause."""
+"""Silence after which an echo gets no more words, even if the recogniser does not report pauses."""
 ECHO_RESEMBLES, LOUD_ECHO_RESEMBLES = 0.75, 0.85
-"""Speech whose loudness rises and falls so much as the reply's did may be its echo whatever its first words are; the
-second where it is as loud as the user."""
+"""Resemblance of loudness to the reply's from which speech may be its echo, whatever its first words are; the second
+is for speech as loud as the user."""
 TAIL_WORDS, TAIL_RESEMBLES = 3, 0.6
-"""So many last words (but for the very last, which may be cut off) tell that an echo is talked over, if its loudness
-rises and falls no more than this as the reply's did."""
+"""Number of last words (without the very last, which may be cut off) that show that the user talks over an echo, and
+the resemblance of loudness to the reply's below which they do."""
 MAX_ECHO_UNTOLD_MS = 4000
-"""After so much speech its words tell."""
+"""Length of speech from which its words are always enough to tell whether it is an echo."""
 MIN_TELLING_LETTERS = 5
-"""One shorter word may be what a recogniser makes of the first syllable of anything."""
+"""Letters of a single word that tells something: a shorter one may be the first syllable of any word."""
 ECHO_OUTLASTS_HOLD_MS = 450
-"""An echo ends within this time after playback is held: buffers and the room delay it. A person goes on."""
+"""Longest time that an echo goes on after playback is held (buffers and the room delay it). A person goes on longer."""
 OVER_ECHO_DB = 3.0
-"""Speech over an echo is this much louder than that was at most."""
+"""How much louder speech over an echo is than the loudest part of the echo."""
 ECHO_OVER_MS = 250
-"""After this much silence it has ended."""
+"""Silence after which an echo has ended."""
 
 
 class Verdict(Enum):
@@ -71,29 +72,29 @@ class Overlap:
     """Speech that began while a reply played."""
 
     text: str
-    """What was recognised of it so far."""
+    """The words recognised so far."""
     at_pause: bool
-    """Whether that is all of it (`Transcript.at_pause`)."""
+    """Whether `text` has all words of the speech (`Transcript.at_pause`)."""
     speech_ms: int
-    """How long it lasted until now."""
+    """Length of the speech until now."""
     pause_ms: int
-    """How long it has been silent since."""
+    """Silence since the speech."""
     playing: str
-    """The words of the reply that were played from a little before it began until now."""
+    """The words of the reply that were played from shortly before the speech began until now."""
     is_over: bool = False
-    """Whether the reply has been played to its end by now: then "yes" may be an answer."""
+    """Whether the reply has been played to its end by now, so that "yes" may be an answer."""
     quieter_db: float | None = None
-    """How much quieter it is than the user's turns so far; None: there were none."""
+    """How much quieter the speech is than the user's turns so far; None: there were none."""
     since_hold_ms: int | None = None
-    """How long it lasted after the reply was held; None: the reply was not held."""
+    """Length of the speech after the reply was held; None: the reply was not held."""
     over_echo_db: float | None = None
-    """How much louder it is than the loudest echo of this reply; None: the reply is not known to have any."""
+    """How much louder the speech is than the loudest echo of this reply; None: no echo is known."""
     stable: str = ""
-    """The beginning of the text that the recogniser does not change any more."""
+    """The beginning of `text` that the recogniser no longer changes."""
     resembles: float | None = None
-    """How much its loudness rises and falls as the reply's did (1: alike)."""
+    """How closely the loudness of the speech follows the reply's (1: exactly)."""
     began_after: bool = False
-    """Whether it began when the reply had been played to its end."""
+    """Whether the speech began after the reply had been played to its end."""
 
 
 def classify(overlap: Overlap) -> Verdict:
@@ -107,7 +108,7 @@ def classify(overlap: Overlap) -> Verdict:
 
 
 def _is_echo(overlap: Overlap) -> bool:
-    """Whether the words, as far as they are known, are those of the reply."""
+    """Whether the words known so far are those of the reply."""
     words = words_of(overlap.text)
     if not words or _calls(overlap) or (overlap.began_after and not _is_known_quiet(overlap)):
         return False
@@ -133,16 +134,16 @@ def _classify_words(overlap: Overlap) -> Verdict:
         return Verdict.INTERRUPTED
     if pause_ms and overlap.at_pause:
         return Verdict.DISREGARDED
-    is_late = pause_ms >= WORDS_DUE_MS and not overlap.is_over  # a recogniser may be slow, an answer must not be lost
+    is_late = pause_ms >= WORDS_DUE_MS and not overlap.is_over  # else a slow recogniser may lose an answer
     if is_late and not words and speech_ms < NOISE_MS:
         return Verdict.DISREGARDED
     return Verdict.INTERRUPTED if speech_ms >= CERTAIN_MS else Verdict.UNDECIDED
 
 
 def _may_become_echo(overlap: Overlap) -> bool:
-    """Whether the words so far are too few to tell that it is no echo: a recogniser begins with guesses.
+    """Whether the words so far are too few to rule out an echo, because a recogniser begins with guesses.
 
-    Where the reply is held, silence tells that sooner.
+    If the reply is held, silence shows it sooner.
     """
     if not overlap.playing or overlap.is_over or overlap.since_hold_ms is not None or _is_whole(overlap):
         return False
@@ -159,7 +160,7 @@ def _may_become_echo(overlap: Overlap) -> bool:
 
 
 def _goes_on_in_other_words(overlap: Overlap) -> bool:
-    """Whether somebody talks over the echo: its words are followed by others, and it does not sound like it."""
+    """Whether the user talks over the echo: other words follow its words, and its loudness differs from the reply's."""
     last = overlap.text.split()[-TAIL_WORDS - 1 : -1]
     sounds_different = overlap.resembles is not None and overlap.resembles < TAIL_RESEMBLES
     return (
@@ -168,20 +169,20 @@ def _goes_on_in_other_words(overlap: Overlap) -> bool:
 
 
 def _calls(overlap: Overlap) -> bool:
-    """Whether it calls for silence, in a word that the reply does not contain."""
+    """Whether the speech tells the assistant to stop, in a word that the reply does not contain."""
     return not STOPS.intersection(words_of(overlap.text)).issubset(words_of(overlap.playing))
 
 
 def _is_whole(overlap: Overlap) -> bool:
-    """Whether no more words come."""
+    """Whether no more words will come."""
     return (overlap.at_pause and overlap.pause_ms > 0) or overlap.pause_ms >= ECHO_WORDS_LATE_MS
 
 
 def _may_be_echo(overlap: Overlap) -> bool:
-    """Whether it may be an echo that its words do not show: it ended with the reply that was held.
+    """Whether the speech may be an echo although its words do not show it, because it ended with the held reply.
 
-    If the reply is not held any more because of its echo, speech that is no louder than the echo counts as echo.
-    Speech as loud as the user, and a call to stop that the reply does not contain, are not an echo.
+    If the reply is no longer held because of its echo, speech that is not louder than the echo counts as echo.
+    Speech as loud as the user, or a stop word that the reply does not contain, is not an echo.
     """
     if overlap.since_hold_ms is None:
         is_like_echo = overlap.over_echo_db is not None and overlap.over_echo_db < OVER_ECHO_DB
@@ -204,17 +205,17 @@ def _is_backchannel(words: list[str], speech_ms: int) -> bool:
 
 
 def _is_known_quiet(overlap: Overlap) -> bool:
-    """Whether it is known to be as quiet as an echo: quieter than the user, or no louder than this reply's echo was."""
+    """Whether the speech is known to be as quiet as an echo: quieter than the user, or not louder than a known echo."""
     if overlap.quieter_db is not None:
         return _is_quiet(overlap)
     return overlap.over_echo_db is not None and overlap.over_echo_db < OVER_ECHO_DB
 
 
 def _is_known_loud(overlap: Overlap) -> bool:
-    """Whether it is known to be as loud as the user."""
+    """Whether the speech is known to be as loud as the user."""
     return overlap.quieter_db is not None and not _is_quiet(overlap)
 
 
 def _is_quiet(overlap: Overlap) -> bool:
-    """Whether it is as quiet as an echo, as far as we know how loud the user is."""
+    """Whether the speech is as quiet as an echo, or the loudness of the user is unknown."""
     return overlap.quieter_db is None or overlap.quieter_db >= ECHO_QUIETER_DB

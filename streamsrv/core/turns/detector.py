@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 
 ONSET_MARGIN = 0.15
-"""Before a turn, a sound continues down to this far below the threshold. In a turn there is no such margin: after
-the last word a detector's probability sinks slowly, and each frame of that would be added to the wait."""
+"""How far below the threshold a sound before a turn may continue. A turn has no such margin, because a detector's
+probability sinks slowly after the last word, and each such frame would delay the end of the turn."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +38,7 @@ class TurnDetector:
 
     def __init__(self, options: TurnOptions) -> None:
         self._options = options
-        self._limit_ms = options.silence_ms  # of the pause that is going on
+        self._limit_ms = options.silence_ms  # limit of the current pause
         self._heard_ms = 0
         self._earliest_ms = 0
         self._onset_ms = 0
@@ -46,12 +46,12 @@ class TurnDetector:
         self._last_speech_ms = 0
         self._resumed_ms = 0
         self.speaking = False
-        """Whether a turn is going on."""
+        """Whether the user is in a turn."""
         self.speech = False
         """Whether the last frame counts as speech."""
 
     def hear(self, probability: float, until_ms: int) -> SpeechStarted | SpeechStopped | None:
-        """Take the probability of speech in the frame that ends at `until_ms`; return what it changed."""
+        """Take the probability of speech in the frame that ends at `until_ms`; return the turn event, if any."""
         began_ms, self._heard_ms = self._heard_ms, until_ms
         margin = ONSET_MARGIN if self.speech and not self.speaking else 0.0
         self.speech = probability >= self._options.threshold - margin
@@ -65,12 +65,12 @@ class TurnDetector:
 
     @property
     def speech_ms(self) -> int:
-        """From the first to the last speech of the turn."""
+        """The time from the first to the last speech of the turn."""
         return self._last_speech_ms - self._first_speech_ms
 
     @property
     def pause_ms(self) -> int:
-        """Silence since the last speech."""
+        """The silence since the last speech."""
         return self._heard_ms - self._last_speech_ms
 
     @property
@@ -84,16 +84,16 @@ class TurnDetector:
         return self.speaking and self._resumed_ms < self._options.onset_ms
 
     def configure(self, options: TurnOptions) -> None:
-        """Go on with other options; a turn that is going on stays so."""
+        """Change the options; a current turn goes on."""
         self._options = options
         self._limit_ms = options.silence_ms
 
     def wait(self, limit_ms: int) -> None:
-        """End the turn when the pause that is going on has lasted this long; speech forgets it."""
+        """End the turn when the current pause has lasted this long; speech resets the limit."""
         self._limit_ms = limit_ms
 
     def end_turn(self) -> None:
-        """The buffer was committed or cleared: whatever was heard so far belongs to no later turn."""
+        """End the turn, because the buffer was committed or cleared; audio so far does not belong to a later turn."""
         self.speaking = False
         self._onset_ms = 0
         self._earliest_ms = self._heard_ms

@@ -1,4 +1,4 @@
-"""Whether recognised words are those of the reply that plays, heard through the microphone. Pure.
+"""Compares recognised words with those of the reply that plays, to detect its echo. Pure.
 
 A recogniser mishears an echo, cuts its last word and repeats its first ones, so words are compared by their sound, as
 far as letters tell it: by runs of three letters, regardless of order and of the spaces between words.
@@ -14,12 +14,12 @@ _WORD = re.compile(r"[^\W_]+(?:'[^\W_]+)?")
 
 
 def words_of(text: str) -> list[str]:
-    """The words of a text in lower case, without punctuation."""
+    """Return the words of a text in lower case, without punctuation."""
     return _WORD.findall(text.casefold())
 
 
 def echo_share(heard: str, playing: str) -> float:
-    """How much of `heard` (0..1) is explained by the words that played near it."""
+    """Return the share of `heard` (0..1) that the words in `playing` explain."""
     letters, explained = _letters(heard), _runs(playing)
     found = [letters[start : start + _RUN] in explained for start in range(len(letters) - _RUN + 1)]
     if not found:
@@ -39,5 +39,5 @@ def _runs(text: str) -> frozenset[str]:
 
 
 def _spoken_words(text: str) -> list[str]:
-    """The words as they are said: numbers and signs in letters."""
+    """Return the words as they are spoken, with numbers and signs in letters."""
     return words_of(speakable(text) if any(sign.isdigit() or sign in "%&@" for sign in text) else text)

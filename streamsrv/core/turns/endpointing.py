@@ -1,9 +1,9 @@
-"""How long a pause must last before the turn is over, from what was said and how it sounded. Pure.
+"""Decides how long a pause must last to end the turn, from the words and the sound of the speech. Pure.
 
-After "the weather in" a pause is a search for words; after "what time is it?" it is the end of the turn. Each way a
-text can end has its limits, by what the end-of-turn model hears in the voice; an earlier pause in the turn is a lower
-bound. `benchmarks/turn_taking.py` measures the result on pauses inside recorded speech, `benchmarks/fit_pauses.py` how
-well numbers chosen on some speakers do on others.
+After "the weather in" a pause is a search for words; after "what time is it?" it is the end of the turn. Each ending of
+a text has limits, between which the end-of-turn model decides. An earlier pause in the turn is a lower bound.
+`benchmarks/turn_taking.py` measures the result on pauses inside recorded speech, and `benchmarks/fit_pauses.py` how
+well numbers chosen on some speakers work for others.
 """
 
 from dataclasses import dataclass
@@ -26,48 +26,44 @@ LIMITS_MS: dict[Ending, tuple[int, int, int]] = {
     **dict.fromkeys(ITEMS, (1500, 1500, 1500)),
     **dict.fromkeys(MUST_GO_ON, (1500, 1500, 750)),
 }
-"""At medium eagerness, the limits when the voice says that the speaker is not done (probability 0), when it says
-nothing (0.5, or no model), and when it says done (1); between them they are interpolated. Where words and voice
-disagree, the wait is in between; but each item of a list may sound like the last.
-
-Chosen on 273 pauses of about 50 English speakers (LibriSpeech, AMI, commands, telephone prompts; Moonshine tiny, Smart
-Turn v3.2), 2026-11-25. The levels are few: on speakers that they were not chosen on, finer ones did no better, and
-waits from the log-odds of a regression on the same evidence did worse."""
+"""The limits at medium eagerness, by the end-of-turn model's probability that the speaker is done: 0, 0.5 (or no
+model) and 1, interpolated in between. If words and voice disagree, the limit is in between, except in a list, where
+each item may sound like the last. docs/measurements.md tells how the limits were chosen."""
 MAX_FOR_EARLIER_PAUSE_MS = 700
-"""The longest earlier pause in the turn lengthens the limit to its own length, but not beyond this: who went on after
-it may do so again."""
+"""An earlier pause in the turn raises the limit to its own length, but not beyond this: a speaker who went on after
+such a pause may do so again."""
 MAX_WAIT_MS = {"low": 8_000, "medium": 4_000, "auto": 4_000, "high": 2_000}
 """The longest waits of `semantic_vad` in OpenAI's API reference; the limits are scaled in the same proportion."""
 MIN_MS = 150
 CAPTION_PAUSES_MS = ((10_000, 250), (13_000, 96), (16_000, 32))
-"""In captions, a pause of so many ms (second) ends a turn once somebody has spoken for so long (first)."""
+"""Pairs for captions: after so much speech (first, in ms), a pause of this length (second, in ms) ends the turn."""
 
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """What is known in a pause."""
+    """What is known about the turn in a pause."""
 
     text: str = ""
     """The newest transcript of this turn."""
     at_pause: bool = False
     """The text covers all speech before the pause (`Transcript.at_pause`); else its last words may be missing."""
     language: str | None = "en"
-    """Of the text, ISO 639-1."""
+    """ISO 639-1 code of the text."""
     turn_probability: float | None = None
-    """What the end-of-turn model says (0..1), if there is one."""
+    """The end-of-turn model's probability (0..1) that the speaker is done, if there is a model."""
     longest_pause_ms: int = 0
     """The longest pause that this turn has had before this one."""
 
 
 def pause_limit_ms(evidence: Evidence, eagerness: Eagerness = "auto") -> int:
-    """How long this pause must last for the turn to be over. Ask again when the evidence changes."""
+    """Return how long this pause must last to end the turn. Call again when the evidence changes."""
     limit = max(_limit_ms(evidence), min(evidence.longest_pause_ms, MAX_FOR_EARLIER_PAUSE_MS))
     longest = MAX_WAIT_MS[eagerness]
     return round(min(max(limit * longest / MAX_WAIT_MS["medium"], MIN_MS), longest))
 
 
 def ends_caption(speech_ms: int, pause_ms: int) -> bool:
-    """Whether a monologue of `speech_ms` is cut in this pause, so that its viewers get final text."""
+    """Whether this pause ends a caption's turn of `speech_ms`, so that viewers get final text."""
     return any(speech_ms >= spoken_ms and pause_ms >= limit_ms for spoken_ms, limit_ms in CAPTION_PAUSES_MS)
 
 

@@ -1,4 +1,4 @@
-"""When the user has said nothing for too long (`idle_timeout_ms` of `server_vad`). Pure."""
+"""Decides when the user has said nothing for too long (`idle_timeout_ms` of `server_vad`). Pure."""
 
 from streamsrv.core.answers.responses import Responses
 from streamsrv.core.effects import ClearTimer, Effect, SetTimer
@@ -9,7 +9,7 @@ from streamsrv.protocol.session_object import AudioInput, ServerVad
 
 STILL_THERE = "The user has said nothing for a while. Ask in one short sentence whether they are still there."
 SPEECH_OR_NOISE_MS = 500
-"""After this it is clear whether a sound began a turn."""
+"""Time after which a sound is known to begin a turn or not."""
 
 
 class IdleTimer:
@@ -21,15 +21,15 @@ class IdleTimer:
         self._output = output_buffer
         self._timeout_ms: int | None = None
         self._ended_responses = 0  # how many had ended when `watch` was last called
-        self._was_noise = False  # a noise stopped the timer, and no response will start it again
-        self._expected_ms = 0  # wall time at which the last reply would be over, when the timer was set
+        self._was_noise = False  # a noise stopped the timer, and no response will restart it
+        self._expected_ms = 0  # expected end of the last reply (wall time), when the timer was set
         self._response_ended_ms = 0  # wall time
         self._reply_over_ms = 0  # in the session's audio
         self._is_reply_over = True
 
     @property
     def reply_over_ms(self) -> int:
-        """Where the last reply's playback ended, in ms of the session's audio."""
+        """The end of the last reply's playback, in ms of the session's audio."""
         return self._reply_over_ms
 
     def configure(self, options: AudioInput) -> list[Effect]:
@@ -38,11 +38,11 @@ class IdleTimer:
         return self.stop() if self._timeout_ms is None else []
 
     def stop(self) -> list[Effect]:
-        """Clear the timer: the user speaks, or is answered."""
+        """Clear the timer, because the user speaks or is answered."""
         return [ClearTimer(IdleTimeout())]
 
     def take_noise(self) -> None:
-        """What seemed to be a turn was a noise."""
+        """Record that a supposed turn was a noise."""
         self._was_noise = True
 
     def watch(self, now_ms: int) -> list[Effect]:
@@ -75,17 +75,17 @@ class IdleTimer:
         return [SetTimer(IdleTimeout(), early_ms)]
 
     def _early_ms(self, timeout_ms: int, now_ms: int) -> int:
-        """How much too early the timer fired: a sound may begin a turn, or the reply was played later than expected."""
+        """Return how much too early the timer fired, because of a new sound or a reply that was played later."""
         early_ms = SPEECH_OR_NOISE_MS if self._input.speech else 0
         if self._output.play_until_ms > self._expected_ms:
             early_ms = max(early_ms, self._output.play_until_ms + timeout_ms - now_ms)
         return early_ms
 
     def _follow_playback(self, now_ms: int) -> None:
-        """Notice where in the session's audio the last reply's playback ends.
+        """Record the position in the session's audio at which the last reply's playback ends.
 
-        Audio comes in pieces of any length, recorded until they came: the end is within the first piece that comes
-        after it.
+        Audio comes in pieces of any length, each recorded until it arrives, so the position is within the first piece
+        that arrives after the end.
         """
         received_ms = self._input.received_ms
         over_ms = max(self._response_ended_ms, self._output.play_until_ms)

@@ -1,4 +1,4 @@
-"""The input audio buffer: from voice activity to turns and committed audio. Pure."""
+"""The input audio buffer: finds turns in voice activity, and commits audio. Pure."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -26,10 +26,10 @@ class CommittedAudio:
 
     item_id: str
     start_ms: int
-    """In the session's audio."""
+    """Where the audio begins in the session's audio."""
     duration_ms: int
     recognized: bool
-    """Whether speech was found in it, so that a transcript will follow."""
+    """Whether the audio has speech, so that a transcript will follow."""
 
 
 class InputBuffer:
@@ -66,7 +66,7 @@ class InputBuffer:
 
     @property
     def recognizing(self) -> bool:
-        """Whether what is in the buffer is being recognised."""
+        """Whether the audio in the buffer is being recognised."""
         return self._recognition_start_ms is not None
 
     @property
@@ -84,30 +84,30 @@ class InputBuffer:
         return self._announced
 
     def configure(self, options: AudioInput) -> None:
-        """The session's input options changed; what is in the buffer stays."""
+        """Change the input options; the audio in the buffer stays."""
         if (options.turn_detection is None) is not (self._options.turn_detection is None):
             self._detector.end_turn()  # with and without turn detection, turns are announced differently
         self._options = options
         self._detector.configure(_turn_options(options.turn_detection))
 
     def append(self, until_ms: int) -> None:
-        """The session's audio is now `until_ms` long."""
+        """Record that the session's audio is now `until_ms` long."""
         self._received_ms = until_ms
 
     @property
     def speech_ms(self) -> int:
-        """How long the speech of the turn lasted until now."""
+        """The length of the turn's speech until now."""
         return self._detector.speech_ms
 
     @property
     def pause_ms(self) -> int:
-        """How long the user has been silent since."""
+        """The silence since the turn's last speech."""
         return self._detector.pause_ms
 
     def hear(self, probability: float, until_ms: int) -> tuple[list[Effect], SpeechStarted | CommittedAudio | None]:
-        """Take one frame; return its effects, and the turn that began with it or the audio of the one that ended.
+        """Take one frame; return its effects, and the turn that began with it or the audio of the turn that ended.
 
-        The client is told that a turn began by `announce`, at the latest when it ends.
+        `announce` tells the client that a turn began; that happens at the latest when the turn ends.
         """
         effects: list[Effect] = []
         change = self._detector.hear(probability, until_ms)
@@ -117,10 +117,10 @@ class InputBuffer:
                 padded_ms = until_ms - TurnOptions().prefix_padding_ms
                 effects.append(self._open(max(padded_ms, self._buffer_start_ms)))
         elif isinstance(change, SpeechStarted):
-            # What was committed or cleared may have ended within a frame, after the last one that was heard.
+            # A commit or clear may have cut the audio inside a frame, after the last frame heard.
             change = SpeechStarted(max(change.at_ms, self._buffer_start_ms))
             self._unannounced = change
-            if self._recognition_start_ms is None:  # else one is open since turn detection was off
+            if self._recognition_start_ms is None:  # else a recognition is open since turn detection was off
                 effects.append(self._open(change.at_ms))
         if self._recognition_start_ms is not None:
             effects.append(FeedRecognition(self.assign_item_id(), self._detector.speech))
@@ -131,7 +131,7 @@ class InputBuffer:
         return effects, change
 
     def wait(self, limit_ms: int) -> None:
-        """End the turn when the pause that is going on has lasted this long."""
+        """End the turn when the current pause has lasted this long."""
         self._detector.wait(limit_ms)
 
     def announce(self) -> list[Effect]:
@@ -144,14 +144,14 @@ class InputBuffer:
         return [send_event("input_audio_buffer.speech_started", audio_start_ms=started_ms, item_id=item_id)]
 
     def discard(self) -> list[Effect]:
-        """Forget speech that turned out not to be a turn; the client is never told of it."""
+        """Drop speech that turned out not to be a turn; the client is never told about it."""
         self._detector.end_turn()
         dropped = self._drop_recognition()
         self._forget_item()
         return dropped
 
     def commit(self) -> tuple[list[Effect], CommittedAudio]:
-        """Take everything in the buffer as one item; raises `ProtocolError` when there is less than 100 ms."""
+        """Commit all audio in the buffer as one item; raises `ProtocolError` if there is less than `MIN_COMMIT_MS`."""
         buffered_ms = self._received_ms - self._buffer_start_ms
         if buffered_ms < MIN_COMMIT_MS:
             raise ProtocolError(
@@ -163,37 +163,37 @@ class InputBuffer:
         return self._end_buffer(self._received_ms)
 
     def cut_off(self) -> tuple[list[Effect], CommittedAudio]:
-        """End the turn that is going on where its audio ends."""
+        """End the current turn at the end of its audio."""
         announced = self._announce_end(self._received_ms)
         self._detector.end_turn()
         ended, audio = self._end_buffer(self._received_ms)
         return [*announced, *ended], audio
 
     def commit_silence(self, from_ms: int) -> tuple[list[Effect], CommittedAudio]:
-        """Take the silence in the buffer since `from_ms` as an item without words; what came before it is dropped."""
+        """Commit the silence in the buffer since `from_ms` as an item without words; drop the audio before it."""
         self._detector.end_turn()
         self._buffer_start_ms = max(self._buffer_start_ms, from_ms)
         return self._end_buffer(self._received_ms)
 
     def clear(self) -> list[Effect]:
-        """Forget the buffer."""
+        """Drop the audio in the buffer."""
         self._buffer_start_ms = self._received_ms
         return self.discard()
 
     def assign_item_id(self) -> str:
-        """Name the item that the audio in the buffer will become, unless it has an id already; return the id."""
+        """Return the id of the item that the audio in the buffer will become, after assigning one if necessary."""
         if self._item_id is None:
             self._item_id = self._new_id("item")
         return self._item_id
 
     @property
     def item_id(self) -> str | None:
-        """The id of the item that the audio in the buffer will become; None: none was assigned."""
+        """The id of the item that the audio in the buffer will become; None: not assigned yet."""
         return self._item_id
 
     @property
     def heard_from_ms(self) -> int:
-        """Where the audio of the item in the buffer begins, as the recogniser hears it."""
+        """Where the audio of the buffer's item begins, as given to the recogniser."""
         return self._buffer_start_ms if self._recognition_start_ms is None else self._recognition_start_ms
 
     @property
@@ -226,7 +226,7 @@ class InputBuffer:
 
 
 def recognition_options(options: AudioInput) -> RecognitionOptions:
-    """The recognition options that follow from the session's."""
+    """Return the recognition options for the session's options."""
     transcription = options.transcription
     if transcription is None:
         return RecognitionOptions()

@@ -1,7 +1,7 @@
-"""How an English text ends: whether more must follow, may follow, or nothing is missing. Pure.
+"""Classifies the ending of an English text: whether more must follow, may follow, or nothing is missing. Pure.
 
-The text is a recogniser's transcript up to a pause. Its marks are hints only: recognisers put a full stop behind
-whatever they heard last, but a question mark only behind what sounds and reads like a question.
+The text is a recogniser's transcript up to a pause. Its marks are only hints: recognisers put a full stop after any
+last word, but a question mark only after a text that sounds and reads like a question.
 """
 
 import re
