@@ -18,7 +18,7 @@ from streamsrv.protocol.items import FunctionCallItem, Item, MessageItem, Output
 from streamsrv.protocol.session_object import AudioFormat, MaxOutputTokens
 
 AHEAD_MS = 10_000
-"""The next segment is synthesised once the client has less than this to play, so that little is made in vain."""
+"""A segment is synthesised once the client has less than this to play, because an interruption cuts off the rest."""
 WORD_EVENTS = "words.timed"
 """Name of the extension that sends `streamsrv.words.timed` events."""
 
@@ -86,7 +86,7 @@ class OutputItems:
     def to_wire(self) -> list[dict[str, Any]]:
         return [item_to_wire(item) for item in self._items]
 
-    def _place(self, index: int) -> dict[str, Any]:
+    def _event_fields(self, index: int) -> dict[str, Any]:
         return {"response_id": self.plan.id, "output_index": index}
 
 
