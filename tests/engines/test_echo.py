@@ -81,7 +81,7 @@ async def test_a_person_who_talks_over_the_reply_and_its_echo_interrupts(real: R
     assert "garage" in room.asked[1].lower()
 
 
-async def test_who_speaks_after_the_reply_is_answered(real: RealEngines):
+async def test_speech_after_the_reply_is_answered(real: RealEngines):
     room = Room(real, "Do you want to know whether the front door is locked?", echo_db=-20)
     await reply_begins(room)
     while room.playing:
@@ -96,7 +96,7 @@ async def test_who_speaks_after_the_reply_is_answered(real: RealEngines):
 
 @pytest.mark.parametrize("holds", [False, True], ids=["stock", "transport"])
 @pytest.mark.parametrize("text", ["mm hmm", "Mm-hmm.", "uh-huh", "Mhm."])
-async def test_a_synthetic_murmur_does_not_stop_the_reply(real: RealEngines, text: str, holds: bool):
+async def test_a_synthetic_backchannel_does_not_stop_the_reply(real: RealEngines, text: str, holds: bool):
     room = Room(real, REPLIES[2], echo_db=None, holds=holds)
     await reply_begins(room)
     room.says(await room.voice(text))

@@ -81,13 +81,13 @@ def test_an_english_model_hears_english_whatever_is_asked(english, speech, langu
 
 
 @pytest.mark.parametrize("language", [None, "en", "en-US", "tlh"])
-def test_a_multilingual_model_finds_the_language_unless_it_is_told(multilingual, speech, language):
+def test_a_multilingual_model_detects_the_language_unless_it_is_given(multilingual, speech, language):
     hypothesis = multilingual.decode(speech, RecognitionOptions(language=language))
     assert hypothesis.language == "en"
     assert count_word_errors(WORDS, hypothesis.text).rate < 0.2
 
 
-def test_a_multilingual_model_writes_in_the_language_it_is_told(multilingual, speech):
+def test_a_multilingual_model_writes_in_the_given_language(multilingual, speech):
     assert multilingual.decode(speech, RecognitionOptions(language="de")).language == "de"
 
 

@@ -213,7 +213,7 @@ async def test_a_template_that_opens_the_think_tag(provider: ScriptedProvider, c
     assert (joined(deltas, Reasoning), joined(deltas, Text)) == ("hmm", "Hi")
 
 
-async def test_usage_on_every_chunk_is_told_once(provider: ScriptedProvider, connect: Connect):
+async def test_usage_on_every_chunk_is_reported_once(provider: ScriptedProvider, connect: Connect):
     provider.chunks = [
         chunk({"content": text}, usage={"prompt_tokens": 3, "completion_tokens": count})
         for count, text in enumerate(("a", "b"), start=1)

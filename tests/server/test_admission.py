@@ -1,4 +1,4 @@
-"""Who gets in when many come at once, and that no place is lost, whatever fails."""
+"""Admission of many sessions at once; no place is lost, whatever fails."""
 
 import asyncio
 import logging

@@ -13,7 +13,7 @@ def server():
         yield running
 
 
-async def test_speech_before_turn_detection_was_turned_on_begins_no_turn(server):
+async def test_speech_before_turn_detection_is_turned_on_starts_no_turn(server):
     """Although it is too short to have been heard when the update comes."""
     async with wire(server.realtime_url) as client:
         await client.send("session.update", session=turn_detection(None))
@@ -26,7 +26,7 @@ async def test_speech_before_turn_detection_was_turned_on_begins_no_turn(server)
     assert "input_audio_buffer.speech_started" not in [event["type"] for event in client.received]
 
 
-async def test_a_question_behind_audio_is_answered_when_that_was_heard(server):
+async def test_an_event_behind_audio_is_answered_after_the_audio(server):
     async with wire(server.realtime_url) as client:
         await client.append(quiet(5000))
         await client.append(tone(99))

@@ -147,7 +147,7 @@ async def test_what_was_said_can_be_downloaded(server, name: str, content_type: 
     assert answer.body.decode().startswith(start)
 
 
-async def test_a_viewer_that_does_not_read_holds_nobody_up(server):
+async def test_a_viewer_that_does_not_read_delays_no_other(server):
     """Its socket is full; the other gets everything, and the slow one, when it reads on, all final texts."""
     async with (
         speaking(server, "slow") as client,
@@ -191,7 +191,7 @@ async def on_loop(server: RunningServer, work) -> None:
     await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(run(), server.loop))
 
 
-async def test_a_speaker_who_comes_back_goes_on_in_the_same_room(server):
+async def test_a_speaker_who_returns_continues_in_the_same_room(server):
     async with speaking(server, "again") as client:
         await speak(client)
     await server.without_sessions()
@@ -214,7 +214,7 @@ async def test_a_session_can_enter_a_room_later(server):
         assert (status["room"], status["title"], status["live"]) == ("later", "The keynote", 1)
 
 
-async def test_a_quiet_room_is_told_from_a_dead_one(server, monkeypatch):
+async def test_a_quiet_room_gets_heartbeats(server, monkeypatch):
     monkeypatch.setattr(rooms, "HEARTBEAT_S", 0.01)
     async with speaking(server, "quiet"), viewer(server, "quiet") as watching:
         await watching.until("comment")
@@ -285,7 +285,7 @@ async def test_a_viewer_who_leaves_leaves_nothing_behind(server):
 
 
 @pytest.mark.parametrize(("public", "status"), [(False, 401), (True, 200)])
-async def test_who_may_read_where_there_are_keys(public: bool, status: int):
+async def test_reading_captions_with_api_keys_configured(public: bool, status: int):
     headers = {"Authorization": f"Bearer {KEY}"}
     with serving(fake_engines(), api_keys=KEY, captions_public=public) as server:
         async with speaking(server, "locked", additional_headers=headers):

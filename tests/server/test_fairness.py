@@ -1,4 +1,4 @@
-"""One client that sends without pause, and another that notices little of it. Figures: `benchmarks/fairness.py`."""
+"""A client that floods the server slows another session down only little. `benchmarks/fairness.py` measures it."""
 
 import asyncio
 import time
@@ -58,7 +58,7 @@ async def test_a_turn_is_heard_and_answered_during_a_flood():
             await asyncio.to_thread(flood.stop)
 
 
-async def test_a_recording_that_is_sent_at_once_is_heard_to_its_end():
+async def test_a_recording_sent_at_once_is_transcribed_to_its_end():
     """Sixty seconds in appends of 20 ms: what comes faster than it is handled waits at the client."""
     with serving(fake_engines(transcript="all of it")) as server:
         async with wire(server.realtime_url) as client:

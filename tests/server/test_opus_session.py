@@ -76,7 +76,7 @@ async def test_only_the_first_and_the_last_packet_of_a_reply_have_cuts(server):
     assert not any("streamsrv" in event for event in between)
 
 
-async def test_the_length_of_what_was_said_is_counted_in_audio(server):
+async def test_the_length_of_speech_is_counted_in_audio(server):
     async with wire(server.realtime_url) as client:
         await set_audio(client, input={"format": OPUS, "turn_detection": None})
         await say(client, quiet(80))

@@ -1,4 +1,4 @@
-"""Who came in: what the log says, which limits hang on it, and what it may reach."""
+"""Principals: their log lines, their limits, and what they may access."""
 
 import asyncio
 import json

@@ -158,7 +158,7 @@ async def test_rest_names_the_provider_that_answers(server: RunningServer):
 
 
 @pytest.mark.parametrize(("status", "message"), FAILURES)
-async def test_a_session_is_told_which_model_stands_in(
+async def test_a_session_names_the_fallback_model(
     server: RunningServer, provider: ScriptedProvider, status: int, message: str
 ):
     fail(provider, status, message=message)
@@ -170,7 +170,7 @@ async def test_a_session_is_told_which_model_stands_in(
     assert done["streamsrv"] == {"model": "stand-in", "fallback": fallback}
 
 
-async def test_a_session_is_told_what_the_provider_refuses(server: RunningServer, provider: ScriptedProvider):
+async def test_a_session_gets_the_refusal_of_the_provider(server: RunningServer, provider: ScriptedProvider):
     fail(provider, 400, message="Your prompt was flagged.", code="content_policy_violation")
     async with wire(server.realtime_url) as client:
         done = await respond(client)

@@ -1,4 +1,4 @@
-"""Who may ask, how many at once, and what happens to work that nobody waits for any more."""
+"""REST access: keys, concurrent requests, and work whose client has disconnected."""
 
 import asyncio
 import gzip

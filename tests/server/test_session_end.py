@@ -12,7 +12,7 @@ from wire import wire
 ASKED = "?streamsrv=session.expiring"
 
 
-async def test_a_session_is_told_of_its_end_and_closed_when_it_said_so():
+async def test_a_session_is_warned_of_its_end_and_closed_on_time():
     with serving(fake_engines(), max_session_minutes=0.05) as server:
         opened_s = time.time()
         async with wire(f"{server.realtime_url}{ASKED}") as client:

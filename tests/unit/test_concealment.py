@@ -1,4 +1,4 @@
-"""What is heard in place of audio that did not come."""
+"""Concealment of lost audio."""
 
 import numpy as np
 import pytest

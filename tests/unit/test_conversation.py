@@ -1,4 +1,4 @@
-"""The conversation and what the language model is shown of it."""
+"""The conversation, and the context that the language model gets."""
 
 import pytest
 

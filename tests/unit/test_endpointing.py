@@ -70,7 +70,7 @@ def test_a_voice_that_says_nothing_changes_nothing(text: str):
     assert limit(text, turn_probability=0.5) == limit(text)
 
 
-def test_who_paused_before_and_went_on_gets_as_much_time_again():
+def test_a_speaker_who_paused_and_continued_gets_as_much_time_again():
     hurried = {"text": "What time is it?", "turn_probability": 0.95}
     assert limit(**hurried, longest_pause_ms=200) == limit(**hurried)
     assert limit(**hurried, longest_pause_ms=600) == 600

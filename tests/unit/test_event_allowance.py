@@ -142,7 +142,9 @@ async def test_a_long_append_of_silence_lets_others_run():
     await engines.aclose()
 
 
-async def test_a_client_that_sends_only_malformed_events_is_told_and_disconnected(monkeypatch: pytest.MonkeyPatch):
+async def test_a_client_that_sends_only_malformed_events_is_disconnected(
+    monkeypatch: pytest.MonkeyPatch,
+):
     monkeypatch.setattr(fairness, "MALFORMED_BURST", 3)
     engines = fake_engines()
     session = Driven(engines)

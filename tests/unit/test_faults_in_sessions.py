@@ -1,4 +1,4 @@
-"""An engine, or the core, that fails as nobody foresaw: what becomes of its session, and that no other notices."""
+"""An engine or the core fails with an unexpected error: the effect on its session, and none on others."""
 
 import asyncio
 import logging

@@ -1,4 +1,4 @@
-"""The ears of a session: when frames are heard; what the end-of-turn model hears, and when it comes too late."""
+"""The hearing of a session: when frames are processed, what the end-of-turn model gets, and late predictions."""
 
 import asyncio
 import threading
@@ -109,14 +109,14 @@ async def test_what_was_gathered_is_heard_when_something_comes_that_may_depend_o
     assert ears.heard_ms == 64
 
 
-async def test_the_model_hears_the_turn_and_its_judgement_names_the_pause(engines: Engines, model: FakeTurnModel):
+async def test_the_model_gets_the_turn_and_its_prediction_names_the_pause(engines: Engines, model: FakeTurnModel):
     assert await judged(engines, PredictEndOfTurn("item", from_ms=320, pause=3)) == [
         EndOfTurnPredicted("item", 3, 0.75)
     ]
     assert model.heard[0][0] == 320 * 16
 
 
-async def test_a_judgement_that_could_not_start_in_time_is_dropped(
+async def test_a_prediction_that_could_not_start_in_time_is_dropped(
     engines: Engines, model: FakeTurnModel, monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.setattr("streamsrv.runtime.hearing.PREDICTION_DEADLINE_S", 0.0)

@@ -1,4 +1,4 @@
-"""What a small model is shown of a conversation, and what of its answer is spoken."""
+"""The context that a small model gets, and the part of its answer that is spoken."""
 
 from itertools import pairwise
 

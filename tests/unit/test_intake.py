@@ -86,7 +86,7 @@ def test_small_pieces_count_at_once():
     assert lengths_ms == [10, 20, 30, 40]
 
 
-def test_what_waits_when_the_format_changes_is_heard():
+def test_audio_that_waits_when_the_format_changes_is_processed():
     intake = Intake()
     frames = [
         taken(intake, bytes(1400), Pcm()),  # 29 ms

@@ -1,4 +1,4 @@
-"""The end of a session by itself: when it comes, and who is told in advance."""
+"""Sessions that end at their time limit: when they end, and which clients are warned."""
 
 import pytest
 
@@ -35,7 +35,7 @@ def test_without_a_limit_nothing_ends_the_session():
     assert not {SessionTimeout(), SessionExpiring()} & set(timers(Talk(max_session_ms=0)))
 
 
-def test_who_asked_is_told_a_minute_before():
+def test_a_client_that_requests_it_is_warned_a_minute_before():
     talk = Talk(max_session_ms=HOUR_MS, expires_at=4600, streamsrv=ASKED)
     assert timers(talk)[SessionExpiring()] == HOUR_MS - 60_000
     told = event(expire_soon(talk), NOTICE)
@@ -46,17 +46,17 @@ def test_who_asked_is_told_a_minute_before():
 @pytest.mark.parametrize(
     ("max_ms", "at_ms", "left"), [(119_000, 59_500, 59), (10_000, 5_000, 5), (120_000, 60_000, 60)]
 )
-def test_a_short_session_is_told_at_half_time(max_ms: int, at_ms: int, left: int):
+def test_a_short_session_is_warned_at_half_time(max_ms: int, at_ms: int, left: int):
     talk = Talk(max_session_ms=max_ms, streamsrv=ASKED)
     assert timers(talk)[SessionExpiring()] == at_ms
     assert event(expire_soon(talk), NOTICE)["seconds_left"] == left
 
 
-def test_who_did_not_ask_is_not_told():
+def test_a_client_that_does_not_request_it_is_not_warned():
     assert events(expire_soon(Talk(max_session_ms=HOUR_MS))) == []
 
 
-def test_who_asks_within_the_last_minute_is_told_what_is_left_of_it():
+def test_a_request_within_the_last_minute_is_answered_with_the_time_left():
     talk = Talk(max_session_ms=HOUR_MS)
     expire_soon(talk)
     talk.now_ms += 18_500

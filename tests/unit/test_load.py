@@ -1,4 +1,4 @@
-"""How busy the server is, and whom it lets in."""
+"""The measured load of the server, and the sessions that it admits."""
 
 import math
 

@@ -29,7 +29,7 @@ def test_speech_is_compared_with_the_echoes_before_it():
     assert speak(loudness, -20).over_echo_db == pytest.approx(18, abs=3)  # the user joins in
 
 
-def test_what_was_nobodys_counts_for_nothing():
+def test_discarded_speech_does_not_count():
     loudness = speak(Loudness(), -20)
     loudness.end_turn()
     speak(loudness, -50)

@@ -1,4 +1,4 @@
-"""Opus packets: their length, joining them, and streams from which exactly what was encoded comes back."""
+"""Opus packets: their length, joining them, and streams that decode to exactly the encoded length."""
 
 from itertools import pairwise
 

@@ -57,7 +57,7 @@ def context(talk: Talk) -> str:
     return next((m.content for m in of_type(talk.all, Generate)[-1].messages if m.role == "assistant"), "")
 
 
-def test_playback_is_told_from_its_first_sample_to_its_last():
+def test_playback_is_reported_from_its_first_sample_to_its_last():
     talk = answering()
     assert types(report(talk, 1)) == ["output_audio_buffer.started"]
     assert types(report(talk, 2000)) == []
@@ -214,7 +214,7 @@ def client_report(talk: Talk, audio_ms: int, ended: str = "false") -> list:
     return talk.client(text % (item_of(talk), audio_ms, ended))
 
 
-def test_a_client_that_holds_playback_is_told_by_events():
+def test_a_client_that_holds_playback_gets_events():
     talk = answering(holds_playback=False, streamsrv={"events": ["playback.hold"]})
     client_report(talk, 700)
     assert types(talk.speech(320)) == ["streamsrv.playback.hold"]
@@ -284,7 +284,7 @@ def test_speech_that_waits_to_be_made_is_forgotten_with_its_response():
     assert len(of_type(talk.all, Synthesize)) == made
 
 
-def test_words_are_timed_for_those_who_ask():
+def test_words_are_timed_for_clients_that_request_it():
     talk = answering(streamsrv={"events": ["words.timed"]})
     timed = [sent for sent in events(talk.all) if sent["type"] == "streamsrv.words.timed"]
     words = [word for sent in timed for word in sent["words"]]

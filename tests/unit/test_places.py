@@ -34,7 +34,7 @@ def test_a_place_is_given_back_once():
     assert (admission.sessions, admission.sessions_begun) == (0, 3)
 
 
-def test_a_place_is_given_back_when_what_it_was_for_fails():
+def test_a_place_is_released_when_its_work_fails():
     admission = Admission(Limits(max_sessions=1, max_requests=1), None)
     for take in (admission.take_session, admission.take_request):
         with pytest.raises(EOFError), take(ADA):

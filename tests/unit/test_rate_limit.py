@@ -17,7 +17,7 @@ def test_the_limit_is_refilled_evenly():
     limit.take(30_000)
 
 
-def test_what_remains_is_told_to_the_client():
+def test_the_remaining_limit_is_reported_to_the_client():
     limit = RateLimit(4)
     limit.take(1000)
     assert limit.to_wire(1000) == {"name": "requests", "limit": 4, "remaining": 3, "reset_seconds": 15.0}

@@ -276,7 +276,7 @@ def empty(items: list[int]) -> list[int]:
     return []
 
 
-async def test_who_no_longer_waits_does_not_disturb_the_others(scheduler: Scheduler):
+async def test_a_cancelled_call_does_not_disturb_the_others(scheduler: Scheduler):
     doubler = Doubler()
     async with asyncio.TaskGroup() as tasks:
         jobs = [tasks.create_task(scheduler.run_together(Priority.FINAL, doubler.double, item)) for item in (1, 2, 3)]
@@ -285,7 +285,7 @@ async def test_who_no_longer_waits_does_not_disturb_the_others(scheduler: Schedu
     assert (jobs[0].result(), jobs[2].result()) == (2, 6)
 
 
-async def test_a_full_queue_refuses_what_was_gathered():
+async def test_a_full_queue_refuses_calls_that_run_together():
     scheduler = Scheduler(1, queue_limit=0)
     results = await together(scheduler, Doubler(), [1, 2])
     scheduler.close()

@@ -49,7 +49,7 @@ async def test_one_does_not_wait_for_a_client_that_takes_nothing():
     assert not await queue.wait_until_taken(0.001)
 
 
-async def test_who_waits_is_woken():
+async def test_a_waiting_reader_is_woken():
     queue = SendQueue()
     async with asyncio.TaskGroup() as tasks:
         waiting = tasks.create_task(queue.get())

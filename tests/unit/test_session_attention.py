@@ -1,4 +1,4 @@
-"""When a session wants each frame of audio at once, and when frames may be gathered."""
+"""When a session needs each frame of audio at once, and when frames may be batched."""
 
 from harness import Talk, of_type
 from streamsrv.core.effects import Effect, SetFramePacing

@@ -310,7 +310,7 @@ def test_without_turn_detection_the_words_so_far_are_told_once_the_item_is_known
     assert event(final, DELTA)["delta"] == " time?"
 
 
-def test_what_was_cleared_is_never_told():
+def test_cleared_speech_gives_no_transcript():
     talk = transcribed(None)
     talk.speech()
     talk.partial("What is")
@@ -338,7 +338,7 @@ def test_words_of_a_turn_go_on_being_told_when_turn_detection_is_turned_off_in_i
     assert event(talk.partial("What is the"), DELTA)["delta"] == " the"
 
 
-def test_who_wants_no_transcript_any_more_when_the_item_is_known_gets_none():
+def test_turning_transcription_off_before_the_item_is_known_gives_no_transcript():
     talk = transcribed(None)
     talk.speech()
     talk.partial("What is")

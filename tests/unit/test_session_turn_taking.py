@@ -1,4 +1,4 @@
-"""Turns of a session: interruptions that are weighed first, and microphones that go silent."""
+"""Turns of a session: interruptions that are classified first, and microphones that go silent."""
 
 from harness import Talk, event, of_type, types
 from streamsrv.core.effects import (

@@ -1,4 +1,4 @@
-"""The voice of a session: its tasks end when they are told to, and in the middle of nothing."""
+"""The speaking of a session: its tasks end when they are stopped."""
 
 import asyncio
 from collections.abc import Callable

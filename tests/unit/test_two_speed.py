@@ -1,4 +1,4 @@
-"""Two recognisers on one stream: who hears what and when, and whose transcript counts. Both are scripted fakes."""
+"""Two recognisers on one stream: which audio each gets, and whose transcript counts. Both are scripted fakes."""
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
@@ -175,7 +175,7 @@ async def test_in_a_pause_the_tentative_words_are_those_of_the_accurate_one():
         assert await heard(stream) == Transcript("wreck a nice", "speech.", at_pause=True)
 
 
-async def test_what_the_accurate_one_heard_before_the_user_went_on_is_not_shown():
+async def test_the_accurate_transcript_from_before_the_user_continued_is_not_shown():
     pair = Pair()
     async with pair.open() as stream:
         speak(stream)
@@ -370,7 +370,7 @@ async def test_an_accurate_one_that_is_too_slow_is_tried_again_after_some_pauses
         assert pauses > 3
 
 
-async def test_speech_that_nobody_had_time_for_is_given_up():
+async def test_speech_that_was_not_recognised_in_time_is_dropped():
     pair = Pair()
     async with pair.open() as stream:
         for _ in range(MAX_MS // 1000 + 1):
@@ -397,7 +397,7 @@ async def test_closing_closes_both_and_leaves_no_task():
     assert [transcript async for transcript in stream] == []
 
 
-async def test_what_comes_after_finish_is_nobodys():
+async def test_audio_after_finish_is_ignored():
     pair = Pair()
     async with pair.open() as stream:
         speak(stream)
@@ -456,7 +456,7 @@ def test_a_pause_goes_on_when_speech_was_given_away():
     assert (held.pause_ms, held.speech_ms, held.length_ms) == (200, 0, 100)
 
 
-def test_a_pace_nobody_knows_is_no_reason_to_refuse():
+def test_an_unknown_pace_refuses_nothing():
     assert Pace().expected_ms(5000) == 0
 
 

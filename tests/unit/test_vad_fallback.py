@@ -1,4 +1,4 @@
-"""What hears for a session when its detector fails."""
+"""Loudness replaces a voice-activity detector that fails."""
 
 import logging
 
@@ -84,7 +84,7 @@ async def test_a_detector_that_works_is_all_that_is_asked():
     assert await hear(stream, QUIET) == [0.9, 0.9]
 
 
-async def test_frames_for_which_it_fails_are_judged_by_loudness():
+async def test_frames_for_which_the_detector_fails_are_classified_by_loudness():
     stream = FallbackVadStream(FakeVad(failures=2))
     assert await hear(stream, QUIET) == [0, 0]
     assert await hear(stream, LOUD) == [1, 1]

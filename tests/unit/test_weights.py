@@ -352,7 +352,7 @@ def test_the_token_is_not_in_what_is_said_about_a_failure(
     assert "secret" not in str(raised.value)
 
 
-def test_a_hub_address_that_is_none_is_explained(store: ModelStore, monkeypatch: pytest.MonkeyPatch):
+def test_an_invalid_hub_address_is_explained(store: ModelStore, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("STREAMSRV_HUB", "hub.example")
     with pytest.raises(FetchFailed, match=r"STREAMSRV_HUB is 'hub\.example'; accepted: an address with https://"):
         store.fetch(entry(weight(HUB)))
