@@ -223,10 +223,10 @@ async def measure_loss(server: ServerProcess, packets: list[bytes], loss: float)
             await asyncio.sleep(AFTER_S)
         finally:
             await caller.hang_up()
-        return judge_loss(loss, path.uplink.dropped, caller.record.heard, began_s, ended_s)
+        return summarize_loss(loss, path.uplink.dropped, caller.record.heard, began_s, ended_s)
 
 
-def judge_loss(loss: float, lost: int, heard: list[Delay], began_s: float, ended_s: float) -> Loss:
+def summarize_loss(loss: float, lost: int, heard: list[Delay], began_s: float, ended_s: float) -> Loss:
     before_ms = percentile([delay.ms for delay in heard if delay.sent_s < began_s], 50)
     during_ms = [delay.ms for delay in heard if began_s <= delay.sent_s < ended_s]
     after = [delay for delay in heard if delay.sent_s >= ended_s]

@@ -1,7 +1,7 @@
 /** Decides when to retry a lost connection, and when to stop. Pure: the caller passes random numbers. */
 
 const FIRST_MS = 500;
-const LONGEST_MS = 15_000;
+const MAX_DELAY_MS = 15_000;
 const GIVE_UP_MS = 180_000; // well above the usual time of a network failure
 
 export class Backoff {
@@ -16,7 +16,7 @@ export class Backoff {
    */
   next(random) {
     if (this.#waited >= GIVE_UP_MS) return null;
-    const delay = Math.min(LONGEST_MS, FIRST_MS * 2 ** this.attempt) * (0.75 + random / 2);
+    const delay = Math.min(MAX_DELAY_MS, FIRST_MS * 2 ** this.attempt) * (0.75 + random / 2);
     this.attempt += 1;
     this.#waited += delay;
     return Math.round(delay);

@@ -1,6 +1,6 @@
 /** Cuts streamed text into sentences that a browser's voice speaks one by one. Pure. */
 
-const LONGEST = 200; // characters; browsers stop long utterances in the middle, and show no progress within one
+const MAX_CHARACTERS = 200; // browsers stop long utterances in the middle, and show no progress within one
 const ABBREVIATION = /(?:^|\s)(?:Mr|Mrs|Ms|Dr|Prof|St|vs|etc|e\.g|i\.e|No|[A-Z])\.$/;
 const END = /[.!?…。！？]+["'”’)\]»]*(?=\s|$)|[。！？]|\n+/g;
 
@@ -37,8 +37,8 @@ export class SentenceSplitter {
       const certain = end < this.#text.length || /[\n。！？]/.test(match[0]); // "3." may continue as "3.5"
       if (certain && !ABBREVIATION.test(this.#text.slice(0, end))) return end;
     }
-    if (this.#text.length <= LONGEST) return 0;
-    const clause = Math.max(this.#text.lastIndexOf(", ", LONGEST), this.#text.lastIndexOf("; ", LONGEST)) + 1;
-    return clause || this.#text.lastIndexOf(" ", LONGEST) + 1 || LONGEST;
+    if (this.#text.length <= MAX_CHARACTERS) return 0;
+    const clause = Math.max(this.#text.lastIndexOf(", ", MAX_CHARACTERS), this.#text.lastIndexOf("; ", MAX_CHARACTERS)) + 1;
+    return clause || this.#text.lastIndexOf(" ", MAX_CHARACTERS) + 1 || MAX_CHARACTERS;
   }
 }

@@ -131,7 +131,7 @@ export class VoiceSession extends Emitter {
     this.start({ microphone: false });
   }
 
-  /** Push-to-talk: what is said from here on is a turn. It begins the session if there is none. */
+  /** Push-to-talk: start a turn, and the session if there is none. */
   press() {
     if (this.#speech.pressed || this.#options.mode !== "push-to-talk") return;
     if (!this.active) this.start();
@@ -195,7 +195,7 @@ export class VoiceSession extends Emitter {
     if (this.#link.open) this.#connect().catch((error) => this.#failed(error)); // else the next session knows nothing
   }
 
-  /** End it. The conversation stays, and a later `start` goes on with it. */
+  /** End the session. The conversation stays, and a later `start` continues it. */
   close() {
     this.#search.stop();
     this.#link.close();

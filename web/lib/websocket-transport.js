@@ -120,7 +120,7 @@ export class WebSocketTransport extends Emitter {
     this.#burst = this.#socket?.bufferedAmount ?? 0;
   }
 
-  /** Audio goes inside the events: without events there is none. */
+  /** Audio is sent in events, so it stops with them. */
   pause() {}
 
   /** @param {Int16Array<ArrayBuffer>} pcm  20 ms */
