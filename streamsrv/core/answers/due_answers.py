@@ -35,22 +35,22 @@ class DueAnswers:
         self._item_ids: set[str] = set()
         self._turn_id = ""  # the item that the user's last turn became
         self.latency = TurnLatency()
-        """Of the user's last turn."""
+        """The latencies of the user's last turn."""
         self.interrupted_unheard = False
-        """An answer was interrupted before it was heard: even a noise is answered."""
+        """Record that an answer was interrupted before it was heard, so that even a noise is answered."""
 
     def interrupt(self) -> None:
-        """The user interrupts the answer in progress, if there is one."""
+        """Interrupt the answer in progress, if there is one."""
         self.interrupted_unheard |= self._responses.is_active_unheard
 
     def end_turn(self, turn: TurnEnded, session: Session) -> None:
-        """The user's turn has ended; it is answered if the session says so."""
+        """Record that the user's turn has ended; it is answered if the session's options say so."""
         self.latency, self._turn_id = turn.latency, turn.audio.item_id
         if _answers_turns(session):
             self._item_ids.add(turn.audio.item_id)
 
     def settle(self, item_id: str, text: str, now_ms: int) -> None:
-        """The transcript of an item is final, or has failed and is empty."""
+        """Record that the transcript of an item is final, or has failed and is empty."""
         if item_id == self._turn_id:
             self.latency.mark("transcript", now_ms)
         if item_id in self._item_ids and not text and not self.interrupted_unheard:
@@ -59,25 +59,25 @@ class DueAnswers:
 
     @property
     def is_due(self) -> bool:
-        """Whether an answer is to be given now."""
+        """Whether an answer is due now."""
         ready = self._item_ids and self._item_ids.isdisjoint(self._transcriptions.pending)
         return bool(ready) and self._responses.active is None and not self._input.speaking
 
     def answered(self) -> None:
-        """A response answers all there is."""
+        """Record that a response answers all turns so far."""
         self._item_ids.clear()
         self.interrupted_unheard = False
 
     def give_up(self) -> None:
-        """What is due cannot be answered."""
+        """Drop the due answer, because it cannot be given."""
         self._item_ids.clear()
 
     def forget(self, item_id: str) -> None:
-        """The item is deleted."""
+        """Forget an item that is deleted."""
         self._item_ids.discard(item_id)
 
     def speculate(self, transcript: Transcript, session: Session, now_ms: int) -> list[Effect]:
-        """Begin a speculative answer to the words so far if the user pauses, and may be done."""
+        """Begin a speculative answer to the words so far, if the user pauses and may be done."""
         idle = self._responses.active is None and not self._transcriptions.pending
         may_be_done = transcript.at_pause and self._input.pausing and bool(transcript.text)
         if self._speculative and _answers_turns(session) and idle and may_be_done:
@@ -85,7 +85,7 @@ class DueAnswers:
         return []
 
     def discard_stale_speculation(self) -> list[Effect]:
-        """Discard the speculation when the user goes on, or when the turn was answered otherwise."""
+        """Discard a stale speculation: the user went on, or the turn was answered otherwise."""
         if self._responses.speculating and not self._input.pausing and not self._item_ids:
             return self._responses.discard_speculation()
         return []

@@ -39,7 +39,7 @@ class ResponsePlan:
 
     @property
     def spoken_as(self) -> SpeechOptions | None:
-        """How the answer is spoken; None for a written one."""
+        """How to speak the answer; None for a written one."""
         return self.speech if self.modality == "audio" else None
 
 
@@ -75,7 +75,7 @@ class OutputItems:
         return index
 
     def finish(self, index: int, status: Status) -> None:
-        """Announce that an item will not change any more."""
+        """Announce that an item is done."""
         item = self._items[index]
         item.status = status
         self._conversation.finish(item)
@@ -109,7 +109,7 @@ class FunctionCall:
             self._send("delta", delta=delta.arguments)
 
     def close(self, status: Status) -> None:
-        """No more arguments come."""
+        """End the arguments."""
         self.closed = True
         self._send("done", name=self._item.name, arguments=self._item.arguments)
         self._items.finish(self._index, status)
@@ -126,7 +126,7 @@ class FunctionCall:
 
 
 class _Message:
-    """What written and spoken messages have in common: one item with one content part."""
+    """The common part of written and spoken messages: one item with one content part."""
 
     def __init__(self, items: OutputItems, part: dict[str, str]) -> None:
         self.item = MessageItem(id=items.new_id("item"), status="in_progress", role="assistant", content=[])
@@ -196,7 +196,7 @@ class SpokenMessage(_Message):
 
     @property
     def due_ms(self) -> int:
-        """Wall ms at which its next segment is to be synthesised; 0: no segment waits."""
+        """The wall ms at which the next segment is due for synthesis; 0: no segment waits."""
         return self.ledger.play_until_ms - AHEAD_MS if self._waiting and self._speaking is None else 0
 
     def take_text(self, text: str) -> None:
@@ -226,7 +226,7 @@ class SpokenMessage(_Message):
                 self._effects.emit(Synthesize(self._items.generation, segment.spoken, self._items.plan.speech))
 
     def take_speech(self, speech: SpeechOutput, now_ms: int) -> None:
-        """Send audio of the segment being spoken; with its first audio goes its text."""
+        """Send audio of the segment being spoken, and its text with its first audio."""
         if self._speaking is None:
             return
         if not self.ledger.in_segment:
@@ -236,7 +236,7 @@ class SpokenMessage(_Message):
         self._effects.emit(SendAudio(self._event_fields, speech.pcm, speech.sample_rate, self._items.plan.format))
 
     def end_segment(self) -> None:
-        """All audio of the segment was sent."""
+        """End the segment, whose audio was all sent."""
         if self._speaking is None:
             return
         self._end(self._speaking)

@@ -1,4 +1,4 @@
-"""The plan of a response and its request to the language model, from its own options and the session's. Pure."""
+"""Plans a response and its request to the language model, from its own options and the session's. Pure."""
 
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
@@ -25,7 +25,7 @@ from streamsrv.protocol.session_object import AudioOutput, Modality, NamedFuncti
 
 @dataclass(frozen=True, slots=True)
 class ModelRequest:
-    """A request that waits until no item of its input awaits a transcript; `items` None: the whole conversation."""
+    """A request that waits for the transcripts of its input; `items` None: the whole conversation."""
 
     instructions: str
     items: list[Item] | None
@@ -33,13 +33,13 @@ class ModelRequest:
     options: ChatOptions
 
     def waits_for(self, pending: Collection[str], conversation: Conversation) -> bool:
-        """Whether one of the items to ask about is pending."""
+        """Whether an item of the input is pending."""
         if self.items is None:
             return any(item_id in conversation for item_id in pending)
         return any(item.id in pending for item in self.items)
 
     def to_generate(self, generation: int, conversation: Conversation) -> Generate:
-        """The effect that asks the model; items that are in progress are left out."""
+        """Return the effect that asks the model, without the items in progress."""
         items = conversation.items if self.items is None else self.items
         said = [item for item in items if item.status != "in_progress"]
         messages = to_messages(self.instructions, said, conversation.message)
@@ -66,7 +66,7 @@ def request_of(options: ResponseOptions, session: Session, items: list[Item] | N
 
 
 def _reasoning(options: ResponseOptions, session: Session) -> dict[str, str]:
-    """How hard the model is to think, in the field of a chat completion request."""
+    """Return how much the model should think, as fields of a chat completion request."""
     reasoning = session.reasoning if options.reasoning is UNSET else options.reasoning
     return {"reasoning_effort": reasoning.effort} if reasoning and reasoning.effort else {}
 
@@ -111,7 +111,7 @@ def plan_response(
 
 
 def spoken_as(options: ResponseOptions, session: Session, capabilities: Capabilities) -> SpeechOptions | None:
-    """The speech options of a response; None: it is a written one."""
+    """Return the speech options of a response; None for a written one."""
     if "audio" not in _modalities(options, session):
         return None
     return _speech_options(_audio_output(options, session, capabilities))

@@ -1,4 +1,4 @@
-"""One response, from `response.created` to exactly one `response.done`. Pure."""
+"""Runs one response, from `response.created` to exactly one `response.done`. Pure."""
 
 from collections.abc import Callable
 from typing import Any, Literal
@@ -16,7 +16,7 @@ ResponseStatus = Literal["in_progress", "completed", "cancelled", "incomplete", 
 
 
 class Response:
-    """Turns the model's output into items, segments and audio, in the order the protocol wants."""
+    """Turns the model's output into items, segments and audio, in the order of the protocol."""
 
     def __init__(
         self,
@@ -45,7 +45,7 @@ class Response:
 
     @property
     def generation(self) -> int:
-        """Names the response in effects and inputs."""
+        """The number that names the response in effects and inputs."""
         return self._items.generation
 
     def continue_speculation(self, generation: int, *, is_speech_requested: bool) -> None:
@@ -62,7 +62,7 @@ class Response:
 
     @property
     def idle_since_ms(self) -> int:
-        """Wall ms since which a stage has made no progress; waiting until more was played does not count."""
+        """The wall ms since which a stage has made no progress; the wait for playback does not count."""
         due_ms = self.message.due_ms if isinstance(self.message, SpokenMessage) else 0
         return max(self._last_progress_ms, due_ms)
 
@@ -86,7 +86,7 @@ class Response:
         self.go_on(now_ms)
 
     def go_on(self, now_ms: int) -> None:
-        """Speak what is due; close the response when nothing is left."""
+        """Have the next segment spoken if it is due; close the response if nothing is left."""
         self._last_progress_ms = now_ms
         if isinstance(self.message, SpokenMessage):
             self.message.speak(now_ms)
@@ -102,13 +102,13 @@ class Response:
             self.message.take_speech(speech, now_ms)
 
     def end_segment(self, now_ms: int) -> None:
-        """The segment that was being synthesised is complete."""
+        """End the segment that was synthesised."""
         if isinstance(self.message, SpokenMessage):
             self.message.end_segment()
         self.go_on(now_ms)
 
     def close(self, status: ResponseStatus, *, reason: str = "", error: dict[str, str] | None = None) -> None:
-        """End the response now: close what is open, in order, and send `response.done`."""
+        """End the response now: close the open items, in order, and send `response.done`."""
         if self.message is not None:
             self.message.close("completed" if status == "completed" else "incomplete")
         for call in self._calls.values():
@@ -123,7 +123,7 @@ class Response:
         self._effects.send("response.done", response=self.to_wire(None if status == "completed" else details))
 
     def to_wire(self, details: dict[str, Any] | None = None) -> dict[str, Any]:
-        """The response object; `details` say why it did not complete."""
+        """Return the response object; `details` tell why it did not complete."""
         plan = self.plan
         output = {"format": msgspec.to_builtins(plan.format), "voice": plan.speech.voice}
         own = self._own_fields() if self.done else {}
@@ -143,7 +143,7 @@ class Response:
         }
 
     def _own_fields(self) -> dict[str, Any]:
-        """The fields that streamsrv adds: how long each stage took, which model answered, and in place of which."""
+        """Return streamsrv's own fields: the latency of each stage, which model answered, and in place of which."""
         fields: dict[str, Any] = {}
         if latencies := self.latency.latencies():
             fields["latency"] = latencies

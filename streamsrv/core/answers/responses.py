@@ -1,4 +1,4 @@
-"""All responses of a session, from their creation until they are done, cancelled, interrupted or failed. Pure."""
+"""Runs the responses of a session until they are done, cancelled, interrupted or failed. Pure."""
 
 from collections.abc import Callable, Collection
 from dataclasses import replace
@@ -23,11 +23,11 @@ from streamsrv.protocol.items import InputText, MessageItem
 from streamsrv.protocol.session_object import Session
 
 STALL_MS = 30_000
-"""A response that makes no progress for this long has failed."""
+"""Time without progress after which a response has failed."""
 MAX_SPECULATIONS = 3
-"""Answers begun in the pauses of one turn: each is a request to the model, and later ones are rarely used."""
+"""Speculative answers in one turn: each is a request to the model, and later ones are rarely used."""
 MAX_PARALLEL = 8
-"""Responses at once in one session: one in the conversation, the others out-of-band."""
+"""Responses in progress at once: one in the conversation, the others out-of-band."""
 
 
 class Responses:
@@ -57,19 +57,19 @@ class Responses:
         self._speculation: Speculation | None = None
         self._speculations = 0  # in this turn of the user
         self.ended_count = 0
-        """How many responses of the conversation have ended."""
+        """The number of the conversation's responses that have ended."""
 
     def __contains__(self, generation: int) -> bool:
         return generation in self._live or self._is_speculative(generation)
 
     @property
     def active(self) -> Response | None:
-        """The response that belongs to the conversation, if one is going on."""
+        """The conversation's response in progress, if there is one."""
         return next((response for response in self._live.values() if response.plan.in_conversation), None)
 
     @property
     def is_active_unheard(self) -> bool:
-        """Whether the response in progress of the conversation has sent no audio yet."""
+        """Whether the conversation's response in progress has not sent audio yet."""
         active = self.active
         return active is not None and not (isinstance(active.message, SpokenMessage) and active.message.ledger.sent_ms)
 
@@ -102,7 +102,7 @@ class Responses:
         return self._effects.take()
 
     def start_ready(self, pending: Collection[str], now_ms: int) -> list[Effect]:
-        """Ask the model for every waiting response of whose input no item is `pending`, awaiting its transcript."""
+        """Ask the model for each waiting response, unless an item of its input is `pending` (awaits its transcript)."""
         for generation, request in list(self._waiting.items()):
             if request.waits_for(pending, self._conversation):
                 continue
@@ -116,11 +116,11 @@ class Responses:
         return self._effects.take()
 
     def begin_turn(self) -> None:
-        """The user has the floor."""
+        """Begin a user turn: reset the count of its speculations."""
         self._speculations = 0
 
     def speculate(self, text: str, session: Session, now_ms: int) -> list[Effect]:
-        """Begin the answer that would follow if the user's turn ended with these words, unless that costs too much."""
+        """Begin a speculative answer to these words, unless a limit is reached."""
         item = MessageItem(role="user", content=[InputText(text)])
         options = ResponseOptions()
         request = request_of(options, session, [*self._conversation.items, item])
@@ -149,7 +149,7 @@ class Responses:
         return self._effects.take()
 
     def go_on(self, generation: int, now_ms: int) -> list[Effect]:
-        """Have more of the response synthesised: enough was played."""
+        """Have the next segment of a response synthesised, because enough was played."""
         response = self._live[generation]
         response.go_on(now_ms)
         self._forget_if_done(response, now_ms)
@@ -164,7 +164,7 @@ class Responses:
         return self._effects.take()
 
     def end_segment(self, generation: int, now_ms: int) -> list[Effect]:
-        """The segment that was being synthesised is complete."""
+        """End the segment that was synthesised."""
         if self._speculation is not None and self._is_speculative(generation):
             self._speculation.spoken = True
         else:
@@ -172,7 +172,7 @@ class Responses:
         return self._effects.take()
 
     def fail(self, generation: int, failure: Failure, now_ms: int) -> list[Effect]:
-        """A stage of the response failed for good: end it and say why."""
+        """End a response with an error, because a stage failed for good."""
         if self._is_speculative(generation):
             self._discard_speculation()  # the response will ask again
         else:
@@ -189,7 +189,7 @@ class Responses:
         return self._effects.take()
 
     def interrupt(self, now_ms: int) -> list[Effect]:
-        """Stop answering: the user interrupts. The conversation keeps only the words that were heard."""
+        """Stop answering, because the user interrupts. The conversation keeps only the words that were heard."""
         if self.active is not None:
             self._cancel(self.active, "turn_detected", now_ms)
         self._effects.add(self._output.interrupt(now_ms))
@@ -205,7 +205,7 @@ class Responses:
         return self._effects.take()
 
     def playback_began(self, item_id: str, now_ms: int) -> list[Effect]:
-        """The first audio of an item is played: the last stage of its turn."""
+        """Record that the first audio of an item is played, the last stage of its turn."""
         if (latency := self._unplayed.pop(item_id, None)) is not None:
             latency.mark("first_played", now_ms)
             return [RecordTurn(latency.latencies())]
@@ -279,7 +279,7 @@ class Responses:
         self._forget_if_done(response, now_ms)
 
     def _record_unplayed(self) -> None:
-        """Nothing of these answers will be played any more."""
+        """Forget the answers whose audio will no longer be played."""
         for latency in self._unplayed.values():
             self._effects.emit(RecordTurn(latency.latencies()))
         self._unplayed.clear()

@@ -120,7 +120,7 @@ class Segmenter:
         return self._take_segments()
 
     def finish(self) -> list[Segment]:
-        """The answer is complete: return what is left of it."""
+        """End the answer: return the remaining segments."""
         rest = self._pending.text + self._word + self._space
         self._pending, self._word, self._space = _Pending(), "", ""
         return [Segment(rest, ends_sentence=True)] if rest else []

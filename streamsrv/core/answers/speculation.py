@@ -1,4 +1,4 @@
-"""A speculative answer: begun in a pause, and used if the turn ends with the words heard so far. Pure.
+"""Holds a speculative answer, begun in a pause and used if the turn ends with the words heard so far. Pure.
 
 It is not visible: no event is sent, no item is added, no tool runs. The output of the model and the synthesiser is kept
 until the turn ends. Then a response continues it, as if it had all arrived at that moment, or it is discarded.
@@ -19,18 +19,18 @@ _NOT_WORDS = re.compile(r"[^\w\s]")
 
 @dataclass(slots=True)
 class Speculation:
-    """`asked` is what the model was asked, with the words heard so far as its last message."""
+    """A speculative answer. `asked` is its request to the model, whose last message has the words heard so far."""
 
     asked: Generate
     speech: SpeechOptions | None
-    """How the answer is to be spoken; None for a written one."""
+    """How to speak the answer; None for a written one."""
     latency: TurnLatency = field(default_factory=TurnLatency)
     deltas: list[Delta] = field(default_factory=list[Delta])
     is_speech_requested: bool = False
-    """Whether the synthesis of the first segment was asked for, as soon as that was known."""
+    """Whether the synthesis of the first segment has been requested."""
     audio: list[SpeechOutput] = field(default_factory=list[SpeechOutput])
     spoken: bool = False
-    """Whether all audio of the first segment is here."""
+    """Whether all audio of the first segment has come."""
     _segmenter: SpokenSegmenter = field(init=False)
     _has_text: bool = False
 
@@ -43,12 +43,12 @@ class Speculation:
 
     @property
     def tokens(self) -> int:
-        """Tokens used so far, as the model counts them; until it does, the number of deltas."""
+        """The tokens used so far, as counted by the model, or else the number of deltas."""
         used = [delta.input_tokens + delta.output_tokens for delta in self.deltas if isinstance(delta, Usage)]
         return used[-1] if used else len(self.deltas)
 
     def take(self, delta: Delta, now_ms: int) -> list[Effect]:
-        """Keep a delta of the model; as soon as the first segment is known, have it synthesised."""
+        """Keep a delta of the model, and have the first segment synthesised as soon as it is known."""
         self.deltas.append(delta)
         match delta:
             case Text():
@@ -70,7 +70,7 @@ class Speculation:
         return [Synthesize(self.generation, text, self.speech)]
 
     def answers(self, question: Generate, speech: SpeechOptions | None) -> bool:
-        """Whether it answers this question: the messages differ at most in case and punctuation of the last one."""
+        """Whether this answers the question: the messages are the same but for case and punctuation of the last one."""
         if (question.tools, question.options, speech) != (self.asked.tools, self.asked.options, self.speech):
             return False
         return _same_messages(question.messages, self.asked.messages)
@@ -83,7 +83,7 @@ def _same_messages(some: tuple[Message, ...], others: tuple[Message, ...]) -> bo
 
 
 def same_words(one: str, other: str) -> bool:
-    """Whether two transcripts differ in case, punctuation and spacing at most."""
+    """Whether two transcripts are the same but for case, punctuation and spacing."""
     return _words(one) == _words(other)
 
 

@@ -1,4 +1,4 @@
-"""Cuts an answer into what a voice is given at once: short texts, as they are spoken. Pure.
+"""Cuts an answer into short speakable texts, each given to the synthesiser at once. Pure.
 
 Numbers, symbols and abbreviations grow when they are read out. So the bound is on the text that a voice gets: what is
 too long is cut again, if need be in the middle of a word.
@@ -13,7 +13,7 @@ from streamsrv.text.cutting import cut_before
 from streamsrv.text.speakable import speakable
 
 MAX_SPOKEN = 400
-"""Characters that a voice is given at once: about 25 seconds of speech."""
+"""Characters given to the synthesiser at once."""
 
 _NUMBER_AT_START = re.compile(r"[0-9.,]*[0-9]")
 _NUMBER_AT_END = re.compile(r"[0-9][0-9.,]*(?=\s*$)")
@@ -21,16 +21,16 @@ _NUMBER_AT_END = re.compile(r"[0-9][0-9.,]*(?=\s*$)")
 
 @dataclass(frozen=True, slots=True)
 class SpokenSegment:
-    """A piece of the answer with the whitespace after it, and the words that are spoken of it."""
+    """A piece of the answer with the whitespace after it, and its speakable text."""
 
     text: str
     spoken: str
-    """What the voice is given; empty: nothing is to be said."""
+    """The speakable text; empty if there is nothing to speak."""
     ends_sentence: bool
 
 
 class SpokenSegmenter:
-    """Cuts one answer; `language` is that of the voice. The texts of all segments joined are the text fed."""
+    """Cuts one answer. `language` is the language of the voice. The joined texts of all segments are the text fed."""
 
     def __init__(self, language: str) -> None:
         self._segmenter = Segmenter()
@@ -42,7 +42,7 @@ class SpokenSegmenter:
         return [spoken for segment in self._segmenter.feed(text) for spoken in self._speak(segment)]
 
     def finish(self) -> list[SpokenSegment]:
-        """The answer is complete: return what is left of it."""
+        """End the answer: return the remaining segments."""
         return [spoken for segment in self._segmenter.finish() for spoken in self._speak(segment)]
 
     def _speak(self, segment: Segment) -> Iterator[SpokenSegment]:
