@@ -64,7 +64,7 @@ class Transcriptions:
         return [] if session.captions == before.captions else [EnterRoom(session.captions)]
 
     def commit(self, audio: CommittedAudio) -> list[Effect]:
-        """The audio in the buffer became an item, of which the client was told: it waits for its transcript."""
+        """Record that the audio in the buffer became an item, which was announced and waits for its transcript."""
         item_id = audio.item_id
         self._pending[item_id] = audio.duration_ms
         self._starts_ms[item_id] = audio.start_ms

@@ -42,7 +42,7 @@ class OutputText(Struct, forbid_unknown_fields=True, tag="output_text"):
 
 
 class OutputAudio(Struct, forbid_unknown_fields=True, tag="output_audio"):
-    """Audio of the assistant, of which only the transcript is kept; `audio` is always null."""
+    """Audio of the assistant. Only the transcript is kept; `audio` is always null."""
 
     transcript: BoundedText = ""
     audio: None = None

@@ -66,7 +66,7 @@ class SpokenSegmenter:
 
 
 def _spell(text: str, *, start: bool, end: bool) -> str:
-    """A number of which only a part is in the text is read digit by digit: its value is not that of the part."""
+    """Write a number that is only partly in the text digit by digit, because the part has another value."""
     if start:
         text = _NUMBER_AT_START.sub(_digits, text, count=1) if _NUMBER_AT_START.match(text) else text
     return _NUMBER_AT_END.sub(_digits, text) if end else text

@@ -34,7 +34,7 @@ class OutputBuffer:
         self._ledgers: dict[str, PlaybackLedger] = {}
         self._response_ids: dict[str, str] = {}  # by item, until its playback has ended
         self._playing: list[str] = []  # items to trim when the user speaks up, in the order in which they are played
-        self._started: set[str] = set()  # responses of which something is played by the transport
+        self._started: set[str] = set()  # responses that the transport has begun to play
         self._audible: list[PlaybackLedger] = []  # what plays, or did a short time ago, deleted or not
         self._deleted: set[str] = set()  # deleted items that may still be playing
         self._is_held = False

@@ -92,7 +92,7 @@ class TurnTaking:
 
     @property
     def is_undecided(self) -> bool:
-        """Whether there is a candidate: speech of which the client is not told until it is found to be a turn."""
+        """Whether there is a candidate: speech that is not announced to the client until it is found to be a turn."""
         return self._candidate is not None
 
     def hear(self, frame: FrameHeard, now_ms: int) -> list[TurnDecision]:

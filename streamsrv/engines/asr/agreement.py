@@ -38,7 +38,7 @@ class Agreement:
         return rest[:count]
 
     def close(self, final: Words, *, continues: bool = False) -> Words:
-        """End the part, of which `final` is the text; return the words that became stable.
+        """End the part, whose text is `final`; return the words that became stable.
 
         When speech `continues` across the end of the part, words given out that lie beyond `final` are stable in the
         next part, so that they are not given out again.

@@ -1,4 +1,4 @@
-"""A chat model each answer of which is counted first."""
+"""Counts each answer of a chat model before asking for it."""
 
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing

@@ -86,7 +86,7 @@ class SlotTable:
 
 
 def _latest_of(prompt: Prompt, states: Iterable[tuple[int, Prompt]]) -> tuple[tuple[bool, int], int] | None:
-    """The state of which the prompt continues most, after how much that is; None if it continues none."""
+    """Return the state that shares most with the prompt, after how much that is; None if the prompt continues none."""
     continued = [(amount, number) for number, read in states if (amount := _continued(read, prompt)) is not None]
     return max(continued, key=lambda state: state[0], default=None)
 
