@@ -45,18 +45,17 @@ async def _say(text: str, options: "SpeechOptions", settings: "Settings") -> "tu
     """Return mono audio of the whole text, and its sample rate in Hz."""
     import numpy as np
 
-    from streamsrv.core.answers.segmenter import Segmenter
+    from streamsrv.core.answers.spoken_segments import SpokenSegmenter
     from streamsrv.engines.startup import Loader
     from streamsrv.engines.tts.base import Synthesizer
-    from streamsrv.text.speakable import speakable
 
     loader = Loader(settings, lambda _: None)
     synthesizer: Synthesizer = await loader.load(settings.synthesizer, "synthesizer")
-    segmenter = Segmenter()
+    segmenter = SpokenSegmenter(options.language)
     pieces = [np.zeros(0, np.int16)]
     for segment in [*segmenter.feed(text), *segmenter.finish()]:
-        if spoken := speakable(segment.text, options.language):
-            pieces += [chunk.pcm async for chunk in synthesizer.stream(spoken, options)]
+        if segment.spoken:
+            pieces += [chunk.pcm async for chunk in synthesizer.stream(segment.spoken, options)]
     await synthesizer.aclose()
     loader.scheduler.close()
     return np.concatenate(pieces), synthesizer.sample_rate

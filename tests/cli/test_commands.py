@@ -103,7 +103,7 @@ def test_talking_silence_ends_without_a_reply(folder: Path, server_url: str):
         (["talk", __file__], "Audio"),
         (["transcribe", __file__], ""),
         (["transcribe", "missing.wav"], "missing.wav"),
-        (["say", "***", "-o", "out.wav"], "nothing to say"),
+        (["say", "***", "-o", "out.wav"], "nothing that can be spoken"),
     ],
 )
 def test_a_mistake_is_explained_without_a_traceback(arguments: list[str], said: str, folder: Path):

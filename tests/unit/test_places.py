@@ -80,8 +80,9 @@ def test_a_busy_server_says_so_before_anything_is_read():
     load = Load(2)
     admission = Admission(Limits(max_sessions=20, max_requests=1), load)
     admission.take_session(ADA)
+    admission.take_session(ADA)
     for _ in range(120):
-        load.observe(0.5, sessions=1, cpu_s=1.0, model_s=0, lag_s=0, queue_age_s=0)
+        load.observe(0.5, sessions=2, cpu_s=1.0, model_s=0, lag_s=0, queue_age_s=0)
     assert not admission.is_measuring(ADA)
     with pytest.raises(Refusal, match="busy"):
         admission.check_session(ADA)
