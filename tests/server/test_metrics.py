@@ -45,7 +45,8 @@ async def test_a_typed_turn_has_no_latency_after_speech():
             assert done["response"]["streamsrv"] == {"model": "scripted-model"}
 
 
-async def test_a_busy_server_refuses_sessions_and_says_how_busy_it_is():
+async def test_a_busy_server_refuses_sessions_and_says_how_busy_it_is(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("streamsrv.service._cores", lambda: 1)  # more cores always let more sessions in
     with serving(fake_engines(), admit_by_load=True) as server:
         async with wire(server.realtime_url):
             server.service.load.observe(60, sessions=1, cpu_s=600, model_s=0, lag_s=0, queue_age_s=2)
