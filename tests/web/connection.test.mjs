@@ -218,6 +218,48 @@ test("what is said while the next session is opened goes to the next session", a
   connection.close();
 });
 
+test("what a session hears while the next one is opened is not shown: the next one hears it, too", async () => {
+  const server = new FakeServer();
+  const { connection, seen } = await opened({}, server);
+  const first = FakeWebSocket.last;
+  server.subprotocols = async () => {
+    first.receive({ type: "input_audio_buffer.speech_started", item_id: "u" });
+    return ["realtime"];
+  };
+  first.receive(EXPIRING);
+  await pass(3000);
+  assert.deepEqual([FakeWebSocket.all.length, seen.events], [2, ["streamsrv.session.expiring"]]);
+  connection.close();
+});
+
+test("a session that stays because there is no next one goes on with what it heard meanwhile", async () => {
+  const server = new FakeServer();
+  const { connection, seen } = await opened({}, server);
+  const first = FakeWebSocket.last;
+  server.subprotocols = async () => {
+    first.receive({ type: "input_audio_buffer.speech_started", item_id: "u" });
+    throw new Problem("unreachable", "No.");
+  };
+  first.receive(EXPIRING);
+  await pass(1500);
+  assert.deepEqual(seen.events, ["streamsrv.session.expiring", "input_audio_buffer.speech_started"]);
+  assert.equal(connection.busy, true);
+  connection.close();
+});
+
+test("a turn that has ended is not heard again by the session after the one that is lost", async () => {
+  const { connection } = await opened();
+  const first = FakeWebSocket.last;
+  first.receive({ type: "input_audio_buffer.speech_started", item_id: "u" });
+  connection.appendAudio(said(1));
+  now += 300;
+  first.receive({ type: "input_audio_buffer.committed", item_id: "u" });
+  first.drop();
+  await pass(1000);
+  assert.deepEqual(heard(FakeWebSocket.last), []);
+  connection.close();
+});
+
 test("a conversation that is not quiet is replaced at the last moment, and what is said is heard again", async () => {
   const { connection } = await opened({ quiet: () => false });
   FakeWebSocket.last.receive(EXPIRING);

@@ -92,6 +92,21 @@ test("what was understood is not heard again", () => {
   assert.equal(first(audio.take(4980)), 249);
 });
 
+test("a turn that ended is not heard again, but for the pause in which it ended", () => {
+  const audio = sent(5000);
+  audio.follow(started, 3000);
+  audio.follow(committed, 5000);
+  assert.equal(first(audio.take(4000)), (5000 - 150 + 10) / 20);
+});
+
+test("what is said right after a turn is heard again", () => {
+  const audio = sent(5000);
+  audio.follow(started, 3000);
+  audio.follow(committed, 5000);
+  sent(500, audio, 5000);
+  assert.equal(audio.take(4500).at(-1)[0], 274);
+});
+
 test("what is said stays busy until it is written down", () => {
   const audio = sent(100);
   const busy = [];

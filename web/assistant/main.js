@@ -100,8 +100,8 @@ function wayOn({ code }) {
 }
 
 async function playSound() {
+  notices.hide("sound_blocked"); // it comes again if sound stays blocked
   await session.unlock();
-  notices.hide("sound_blocked");
 }
 
 function askForKey() {

@@ -50,7 +50,7 @@ export class AudioEngine extends Emitter {
       this.#context.onstatechange = () => this.emit("running", this.running);
     }
     const context = this.#context;
-    const resumed = context.resume();
+    const resumed = context.resume().catch(() => {}); // of a context that was closed meanwhile
     this.#modules ??= loadWorklets(context);
     try {
       await this.#modules;

@@ -76,6 +76,8 @@ export class Connection extends Emitter {
   /** @type {Status} */
   #status = "closed";
   #replacing = false;
+  /** @type {ServerEvent[]} of a session while the next one is opened: of interest only if it stays */
+  #late = [];
   /** @type {ReturnType<typeof setTimeout> | undefined} */
   #retry;
   #dialing = new AbortController();
@@ -217,6 +219,7 @@ export class Connection extends Emitter {
     this.#backoff.reset();
     this.#renewal.stop();
     this.#replacing = false;
+    this.#late = [];
     this.emit("transport", { name, codec: transport.codec, reasons: [...this.#dialer.reasons] });
     transport.begin(this.#sentAgain(this.#backlog.drain()), this.#options.stream?.() ?? null);
     if (replaces) this.emit("replaced", null);
@@ -231,6 +234,7 @@ export class Connection extends Emitter {
 
   /** @param {ServerEvent} event */
   #take(event) {
+    if (this.#replacing) return void this.#late.push(event); // what it hears now, the next session hears, too
     this.#utterance.follow(event, performance.now());
     if (event.type === "streamsrv.session.expiring") this.#renewal.begin(event.seconds_left * 1000);
     if (event.type === "error" && event.error.code === EXPIRED) return; // the next session opens at once
@@ -311,7 +315,10 @@ export class Connection extends Emitter {
   /** @param {Problem} problem  why the next session could not be opened */
   #notReplaced(problem) {
     this.#replacing = false;
+    const late = this.#late;
+    this.#late = [];
     if (this.#transport === null) return this.#wait(problem.message, false);
+    for (const event of late) this.#take(event);
     this.#transport.begin(this.#sentAgain(this.#backlog.drain()), this.#options.stream?.() ?? null);
     this.#renewal.failed();
     this.emit("replaced", null); // by itself

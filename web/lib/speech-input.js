@@ -34,6 +34,7 @@ export class SpeechInput extends Emitter {
   /** @type {Promise<void> | null} of a microphone that is being opened */
   #opened = null;
   #muted = false;
+  #refused = false; // no microphone could be opened since the user asked to be heard
 
   /**
    * @param {() => Circumstances} circumstances
@@ -77,7 +78,7 @@ export class SpeechInput extends Emitter {
   /** @param {boolean} wanted  whether the user has asked to be heard */
   want(wanted) {
     this.#wanted = wanted;
-    if (wanted) this.#muted = false;
+    if (wanted) this.#muted = this.#refused = false;
   }
 
   /** @param {boolean} muted  unmuting opens a microphone if none is open */
@@ -89,6 +90,7 @@ export class SpeechInput extends Emitter {
 
   /**
    * Listen in the way there is, if the user has asked to be heard. Resolves when the microphone is open, or why not was told.
+   * A microphone that was refused is not asked for again before the user asks to be heard again.
    *
    * @param {boolean} [again]  open the microphone also if one is open
    */
@@ -96,7 +98,8 @@ export class SpeechInput extends Emitter {
     this.arrange();
     if (!this.#wanted) return;
     const { recognition, options } = this.#circumstances();
-    if (recognition === "server" && (again || this.stream === null)) await this.open(options.deviceId, again);
+    const missing = this.stream === null && !this.#refused;
+    if (recognition === "server" && (again || missing)) await this.open(options.deviceId, again);
     if (recognition === "none" && this.#recognizerWorks && options.browserRecognition === "ask") {
       this.emit("consent", null);
     }
@@ -111,7 +114,9 @@ export class SpeechInput extends Emitter {
   async open(deviceId, again = true) {
     if (again || this.#opened === null) {
       const opened = this.#input.open(deviceId).then(() => {
-        if (opened === this.#opened) this.#opened = null;
+        if (opened !== this.#opened) return;
+        this.#opened = null;
+        this.#refused = this.stream === null;
       });
       this.#opened = opened;
     }

@@ -4,6 +4,7 @@ import { level } from "./pcm.js";
 
 const MAX_BLOCKS = 600; // of 20 ms: 12 s
 const ONSET_MS = 1200; // longest delay with which the server reports the start of speech
+const TURN_PAUSE_MS = 150; // shortest pause in which a turn ends
 const PAUSE_BLOCKS = 8; // a pause between two words
 const PAUSE_LEVEL = 0.3; // -42 dBFS
 const TRANSCRIPTION = "conversation.item.input_audio_transcription";
@@ -66,6 +67,7 @@ export class UtteranceAudio {
         this.speaking = true;
         return;
       case "input_audio_buffer.committed":
+        this.#blocks = this.#since(now - TURN_PAUSE_MS); // the rest was heard to its end
         this.speaking = this.#turn = false;
         this.#recognising.add(event.item_id);
         return;

@@ -35,9 +35,8 @@ export class VoiceInput extends Emitter {
   async open(deviceId) {
     const opening = ++this.#opening;
     try {
-      const opened = openMicrophone({ deviceId });
-      await this.#audio.unlock().catch(() => {}); // its failure ends the session
-      const stream = await opened;
+      const unlocked = this.#audio.unlock().catch(() => {}); // its failure ends the session
+      const [stream] = await Promise.all([openMicrophone({ deviceId }), unlocked]); // a refusal is told at once
       if (opening === this.#opening && this.#audio.unlocked) this.#use(stream);
       else stream.getTracks().forEach((track) => track.stop());
     } catch (error) {

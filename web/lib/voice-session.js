@@ -109,10 +109,10 @@ export class VoiceSession extends Emitter {
     }
   }
 
-  /** Let sound through, in a tap, after the problem `sound_blocked`. */
+  /** Let sound through, in a tap, after the problem `sound_blocked`. A failure is a `problem` event. */
   async unlock() {
-    await this.#audio.unlock();
-    await this.#link.unlock();
+    const unlocked = this.#audio.unlock().then(() => this.#link.unlock());
+    await unlocked.catch((error) => this.emit("problem", asProblem(error)));
   }
 
   /**

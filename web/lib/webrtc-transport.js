@@ -46,7 +46,7 @@ export class WebRtcTransport extends Emitter {
     this.#peer.addTransceiver("audio", { direction: "sendrecv" });
     this.#peer.ontrack = ({ track: remote }) => {
       this.#speaker.srcObject = new MediaStream([remote]);
-      this.#speaker.play().catch(() => this.emit("blocked", null)); // until the next tap
+      void this.#play();
     };
     this.#channel = this.#peer.createDataChannel("oai-events");
     this.#channel.onmessage = ({ data }) => this.emit("event", JSON.parse(data));
@@ -134,7 +134,11 @@ export class WebRtcTransport extends Emitter {
 
   /** Hear the server: call it in a tap when the browser blocked sound. */
   async unlock() {
-    if (this.#speaker.srcObject) await this.#speaker.play();
+    if (this.#speaker.srcObject) await this.#play();
+  }
+
+  async #play() {
+    await this.#speaker.play().catch(() => this.emit("blocked", null)); // until the next tap
   }
 
   /** @returns {Promise<number>} ms that the browser keeps received audio before it is heard */
