@@ -11,6 +11,7 @@ from playwright.sync_api import Browser, Playwright, expect, sync_playwright
 import firefox as firefox_esr
 import speech_dispatcher
 from chromium import ARGUMENTS, CHROMIUM
+from fake_provider import FakeProvider, fake_provider
 from firefox import Firefox
 from network import Network
 from pages import Pages
@@ -23,12 +24,48 @@ expect.set_options(timeout=60_000)  # nothing here is a matter of speed
 
 
 @pytest.fixture(scope="session")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
-    """One server for all tests that leave it as they found it."""
-    process = ServerProcess(tmp_path_factory.mktemp("server"))
-    process.start()
-    yield process
-    process.stop()
+def shared_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., ServerProcess]]:
+    """A running server with these settings, the same for all tests that ask for it: they leave it as they found it."""
+    started: dict[tuple[tuple[str, object], ...], ServerProcess] = {}
+
+    def get(**settings: object) -> ServerProcess:
+        key = tuple(sorted(settings.items()))
+        if key not in started:
+            started[key] = ServerProcess(tmp_path_factory.mktemp("server"), **settings)
+            started[key].start()
+        return started[key]
+
+    yield get
+    for process in started.values():
+        process.stop()
+
+
+@pytest.fixture(scope="session")
+def server(shared_server: Callable[..., ServerProcess]) -> ServerProcess:
+    """The shared server without settings of its own."""
+    return shared_server()
+
+
+@pytest.fixture(scope="session")
+def running_provider() -> Iterator[FakeProvider]:
+    with fake_provider() as running:
+        yield running
+
+
+@pytest.fixture
+def provider(running_provider: FakeProvider) -> FakeProvider:
+    """The language model's server that `server_with_provider` asks; it answers until the test says otherwise."""
+    running_provider.reset()
+    return running_provider
+
+
+@pytest.fixture(scope="session")
+def server_with_provider(shared_server: Callable[..., ServerProcess], running_provider: FakeProvider) -> ServerProcess:
+    """A shared server whose language model is remote, with the embedded one as its fallback."""
+    with pytest.MonkeyPatch.context() as environment:
+        environment.setenv("OPENAI_BASE_URL", running_provider.url)
+        environment.setenv("OPENAI_MODEL", "remote")
+        return shared_server(chat="auto")
 
 
 @pytest.fixture

@@ -13,6 +13,9 @@ class FakeProvider:
 
     def __init__(self, url: str) -> None:
         self.url = url
+        self.reset()
+
+    def reset(self) -> None:
         self.error: tuple[int, str] | None = None
         self.answer = "Hello there."
 

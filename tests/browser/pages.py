@@ -77,3 +77,11 @@ def unanswered(context: BrowserContext, path: str) -> Iterator[None]:
     for route in waiting:
         route.continue_()
     context.unroute(path)
+
+
+@contextmanager
+def unreachable_server(context: BrowserContext) -> Iterator[None]:
+    """Requests are refused while the block runs, as where no server listens."""
+    context.route("**/*", lambda route: route.abort("connectionrefused"))
+    yield
+    context.unroute("**/*")

@@ -49,12 +49,10 @@ class Recording:
         loud = np.flatnonzero(self.loud_blocks())
         return (len(self.loud_blocks()) - (int(loud[-1]) + 1 if len(loud) else 0)) * BLOCK_MS
 
-    def first_sound(self, path: Path, pause_ms: int = 700) -> Path:
-        """Write a WAV file of what was heard from the first sound to the first long pause."""
-        loud = self.loud_blocks()
-        begin = end = int(np.argmax(loud))
-        while loud[end : end + pause_ms // BLOCK_MS].any():
-            end += 1
+    def sound_so_far(self, path: Path) -> Path:
+        """Write a WAV file of what was heard from the first sound to the last one up to now."""
+        loud = np.flatnonzero(self.loud_blocks())
+        begin, end = int(loud[0]), int(loud[-1]) + 1
         block = RATE * BLOCK_MS // 1000
         with wave.open(str(path), "wb") as file:
             file.setnchannels(1)

@@ -1,30 +1,13 @@
 """Written messages and their answers: in order, one each, and by whom."""
 
 import re
-from collections.abc import Callable, Iterator
 
-import pytest
 from playwright.sync_api import expect
 
 from assistant import Assistant
-from fake_provider import FakeProvider, fake_provider
+from fake_provider import FakeProvider
 from pages import Pages, unanswered
 from server_process import ServerProcess
-
-StartServer = Callable[..., ServerProcess]
-
-
-@pytest.fixture
-def provider() -> Iterator[FakeProvider]:
-    with fake_provider() as running:
-        yield running
-
-
-@pytest.fixture
-def with_provider(own_server: StartServer, provider: FakeProvider, monkeypatch: pytest.MonkeyPatch) -> ServerProcess:
-    monkeypatch.setenv("OPENAI_BASE_URL", provider.url)
-    monkeypatch.setenv("OPENAI_MODEL", "remote")
-    return own_server(chat="auto")
 
 
 def order(assistant: Assistant) -> list[str]:
@@ -66,9 +49,9 @@ def test_messages_in_quick_succession_are_all_answered(server: ServerProcess, pa
 
 
 def test_a_reply_of_the_model_that_stands_in_says_so_and_why(
-    with_provider: ServerProcess, provider: FakeProvider, pages: Pages
+    server_with_provider: ServerProcess, provider: FakeProvider, pages: Pages
 ) -> None:
-    assistant = Assistant(pages.open(with_provider.url))
+    assistant = Assistant(pages.open(server_with_provider.url))
     assistant.write("Say hello.")
     expect(assistant.replies.last).to_contain_text("Hello there.")
     expect(assistant.page.locator(".fallback")).to_have_count(0)
@@ -79,9 +62,9 @@ def test_a_reply_of_the_model_that_stands_in_says_so_and_why(
 
 
 def test_an_answer_that_failed_can_be_asked_for_again(
-    with_provider: ServerProcess, provider: FakeProvider, pages: Pages
+    server_with_provider: ServerProcess, provider: FakeProvider, pages: Pages
 ) -> None:
-    assistant = Assistant(pages.open(with_provider.url))
+    assistant = Assistant(pages.open(server_with_provider.url))
     provider.error = (400, "Your prompt was flagged.")
     assistant.write("Say hello.")
     retry = assistant.page.get_by_role("button", name="Retry")
@@ -93,8 +76,10 @@ def test_an_answer_that_failed_can_be_asked_for_again(
     expect(assistant.questions).to_have_count(1)
 
 
-def test_one_s_own_message_is_scrolled_to(with_provider: ServerProcess, provider: FakeProvider, pages: Pages) -> None:
-    assistant = Assistant(pages.open(with_provider.url, viewport={"width": 700, "height": 500}))
+def test_one_s_own_message_is_scrolled_to(
+    server_with_provider: ServerProcess, provider: FakeProvider, pages: Pages
+) -> None:
+    assistant = Assistant(pages.open(server_with_provider.url, viewport={"width": 700, "height": 500}))
     page = assistant.page
     provider.answer = "A sentence of some length that takes its place. " * 30
     assistant.write("Tell me something long.")
@@ -107,9 +92,9 @@ def test_one_s_own_message_is_scrolled_to(with_provider: ServerProcess, provider
 
 
 def test_a_long_conversation_does_not_make_the_document_longer(
-    with_provider: ServerProcess, provider: FakeProvider, pages: Pages
+    server_with_provider: ServerProcess, provider: FakeProvider, pages: Pages
 ) -> None:
-    assistant = Assistant(pages.open(with_provider.url, viewport={"width": 360, "height": 640}))
+    assistant = Assistant(pages.open(server_with_provider.url, viewport={"width": 360, "height": 640}))
     provider.answer = "A sentence of some length that takes its place. " * 30
     for count in (1, 2):
         assistant.write("Tell me something long.")

@@ -35,9 +35,9 @@ def test_without_webrtc_the_websocket_is_used(server: ServerProcess, pages: Page
 
 
 def test_where_the_server_cannot_hear_the_browser_does(
-    own_server: StartServer, pages: Pages, speaker: Recording
+    shared_server: StartServer, pages: Pages, speaker: Recording
 ) -> None:
-    server = own_server(recognizer="none")
+    server = shared_server(recognizer="none")
     assistant = Assistant(pages.open(server.url, script=DOUBLE))
     assistant.talk.click()
     assistant.let_the_browser_recognise()
@@ -53,8 +53,8 @@ def test_where_the_server_cannot_hear_the_browser_does(
     speaker.wait_for_sound(300)
 
 
-def test_real_recognition_that_cannot_reach_its_service_says_so(own_server: StartServer, pages: Pages) -> None:
-    server = own_server(recognizer="none")
+def test_real_recognition_that_cannot_reach_its_service_says_so(shared_server: StartServer, pages: Pages) -> None:
+    server = shared_server(recognizer="none")
     assistant = Assistant(pages.open(server.url))
     assistant.talk.click()
     assistant.let_the_browser_recognise()
@@ -72,9 +72,9 @@ def speaking_pages(speaking_chromium: Browser) -> Iterator[Pages]:
 
 
 def test_where_the_server_cannot_speak_the_browser_does(
-    own_server: StartServer, speaking_pages: Pages, speaker: Recording
+    shared_server: StartServer, speaking_pages: Pages, speaker: Recording
 ) -> None:
-    server = own_server(synthesizer="none")
+    server = shared_server(synthesizer="none")
     assistant = Assistant(speaking_pages.open(server.url))
     assistant.start()
     expect(assistant.path).to_contain_text("browser voice")
@@ -148,9 +148,9 @@ def converse(firefox: Firefox, path: str, sound_card: SoundCard, recordings: Pat
     firefox.wait_for("document.querySelector('#messages li.user[data-status=done]') !== null")
 
 
-def test_firefox_says_that_it_cannot_recognise_speech(own_server: StartServer, firefox: Firefox) -> None:
+def test_firefox_says_that_it_cannot_recognise_speech(shared_server: StartServer, firefox: Firefox) -> None:
     firefox.allow("ICE failed")  # without a microphone in use it offers no address of loopback
-    firefox.open(own_server(recognizer="none").url + "/")
+    firefox.open(shared_server(recognizer="none").url + "/")
     firefox.evaluate("document.querySelector('#talk').click()")
     firefox.wait_for("/text input only/.test(document.querySelector('#path-summary').innerText)")
     assert "you can only type" in firefox.evaluate("document.querySelector('#path-reasons').textContent")

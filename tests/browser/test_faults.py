@@ -31,11 +31,12 @@ def ask(assistant: Assistant, speaker: Recording, text: str = "Say hello.") -> N
 def test_a_microphone_that_is_denied_is_explained_and_one_can_write(
     server: ServerProcess, pages: Pages, speaker: Recording
 ) -> None:
-    assistant = Assistant(pages.open(server.url, permissions=NO_MICROPHONE))
+    assistant = Assistant(pages.open(server.url, script="counted_microphone.js", permissions=NO_MICROPHONE))
     assistant.talk.click()
     notice = assistant.notice("This page may not use the microphone.")
     expect(notice).to_contain_text("Allow it in the address bar")
     ask(assistant, speaker)
+    assert assistant.page.evaluate("microphoneRequests") == ["microphone"], "asked for once"
     assistant.page.context.grant_permissions(["microphone"])
     notice.get_by_role("button", name="Try again").click()
     expect(assistant.activity).to_have_text("Listening")
@@ -143,13 +144,13 @@ def test_a_minute_without_network_is_told_and_survived(
 
 
 @pytest.mark.parametrize("transport", ["WebRTC", "WebSocket"])
-def test_a_tab_that_is_closed_frees_its_place(own_server: StartServer, pages: Pages, transport: str) -> None:
-    server = own_server(max_sessions=1)
+def test_a_tab_that_is_closed_frees_its_place(shared_server: StartServer, pages: Pages, transport: str) -> None:
+    server = shared_server(max_sessions=1)
+    pages.allow("503|WebSocket connection")
     first = Assistant(pages.open(server.url))
     first.choose_connection(transport)
-    first.start()
+    until_listening(first)
     second = Assistant(pages.open(server.url))
-    pages.allow("503|WebSocket connection")
     second.talk.click()
     full = second.notice("session").first
     expect(full).to_be_visible()
@@ -157,12 +158,12 @@ def test_a_tab_that_is_closed_frees_its_place(own_server: StartServer, pages: Pa
     until_listening(second)
 
 
-def test_a_browser_that_crashes_frees_its_place(own_server: StartServer, pages: Pages) -> None:
-    server = own_server(max_sessions=1)
-    first = Assistant(pages.open(server.url))
-    first.start()
-    second = Assistant(pages.open(server.url))
+def test_a_browser_that_crashes_frees_its_place(shared_server: StartServer, pages: Pages) -> None:
+    server = shared_server(max_sessions=1)
     pages.allow("503|WebSocket connection")
+    first = Assistant(pages.open(server.url))
+    until_listening(first)
+    second = Assistant(pages.open(server.url))
     crash(first)
     until_listening(second)
 

@@ -12,7 +12,7 @@ from server_process import ServerProcess
 from sound_card import Recording, SoundCard
 from waiting import until
 
-TRANSPORTS = ["WebRTC", "WebSocket", "WebSocket with Opus"]
+TRANSPORTS = ["WebRTC", "WebSocket", pytest.param("WebSocket with Opus", marks=pytest.mark.slow)]
 QUESTION = re.compile(r"\bis the f", re.I)
 """Its first words: on a busy machine a call loses something of the others, with or without a connection before."""
 BOOKS = re.compile("produced the block.*immediate", re.I)

@@ -8,7 +8,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from assistant import Assistant
-from pages import FOLDER, Pages
+from pages import FOLDER, Pages, unreachable_server
 from server_process import ServerProcess
 from waiting import until
 
@@ -31,9 +31,9 @@ def expect_answer(assistant: Assistant, count: int = 1) -> None:
 
 @pytest.mark.parametrize("preference", ["ask", "allowed"])
 def test_writing_opens_no_microphone_where_the_server_cannot_hear(
-    own_server: StartServer, pages: Pages, preference: str
+    shared_server: StartServer, pages: Pages, preference: str
 ) -> None:
-    server = own_server(recognizer="none")
+    server = shared_server(recognizer="none")
     page = pages.context().new_page()
     page.add_init_script(path=FOLDER / COUNTED)
     page.add_init_script(f"""localStorage.setItem("streamsrv.assistant", '{{"browserRecognition": "{preference}"}}')""")
@@ -46,25 +46,23 @@ def test_writing_opens_no_microphone_where_the_server_cannot_hear(
 
 
 def test_writing_opens_no_microphone_while_the_server_is_away_and_when_it_is_back(
-    own_server: StartServer, pages: Pages
+    server: ServerProcess, pages: Pages
 ) -> None:
-    server = own_server()
     assistant = open_counted(pages, server)
-    server.stop()
     pages.allow("ERR_CONNECTION_REFUSED")
-    assistant.write("Say hello.")
     notice = assistant.notice("The server cannot be reached")
-    expect(notice).to_be_visible()
-    expect(assistant.questions).to_have_count(1)
-    assert requests(assistant.page) == []
-    server.start()
+    with unreachable_server(assistant.page.context):
+        assistant.write("Say hello.")
+        expect(notice).to_be_visible()
+        expect(assistant.questions).to_have_count(1)
+        assert requests(assistant.page) == []
     notice.get_by_role("button", name="Try again").click()
     expect_answer(assistant)
     assert requests(assistant.page) == []
 
 
-def test_writing_opens_no_microphone_when_the_server_asks_for_a_key(own_server: StartServer, pages: Pages) -> None:
-    server = own_server(api_keys="sk-local-1")
+def test_writing_opens_no_microphone_when_the_server_asks_for_a_key(shared_server: StartServer, pages: Pages) -> None:
+    server = shared_server(api_keys="sk-local-1")
     pages.allow("401")
     assistant = open_counted(pages, server)
     assistant.write("Say hello.")
@@ -74,6 +72,7 @@ def test_writing_opens_no_microphone_when_the_server_asks_for_a_key(own_server: 
     assert requests(assistant.page) == []
 
 
+@pytest.mark.slow  # it starts a server twice
 def test_writing_opens_no_microphone_after_a_lost_connection(own_server: StartServer, pages: Pages) -> None:
     server = own_server()
     pages.allow("ERR_CONNECTION|WebSocket connection|Failed to load resource")
@@ -110,9 +109,9 @@ def test_settings_and_modes_open_no_microphone(server: ServerProcess, pages: Pag
 
 
 def test_the_browser_s_recogniser_is_asked_for_before_it_is_used_and_the_answer_is_kept(
-    own_server: StartServer, pages: Pages
+    shared_server: StartServer, pages: Pages
 ) -> None:
-    server = own_server(recognizer="none")
+    server = shared_server(recognizer="none")
     assistant = open_counted(pages, server)
     page = assistant.page
     assistant.talk.click()
@@ -129,9 +128,9 @@ def test_the_browser_s_recogniser_is_asked_for_before_it_is_used_and_the_answer_
 
 
 def test_who_refuses_the_browser_s_recogniser_types_and_can_change_that_in_the_settings(
-    own_server: StartServer, pages: Pages
+    shared_server: StartServer, pages: Pages
 ) -> None:
-    server = own_server(recognizer="none")
+    server = shared_server(recognizer="none")
     assistant = open_counted(pages, server)
     page = assistant.page
     assistant.talk.click()
@@ -150,14 +149,13 @@ def test_who_refuses_the_browser_s_recogniser_types_and_can_change_that_in_the_s
     assert requests(page) == ["recogniser"]
 
 
-def test_without_a_server_the_browser_s_recogniser_is_asked_for_too(own_server: StartServer, pages: Pages) -> None:
-    server = own_server()
+def test_without_a_server_the_browser_s_recogniser_is_asked_for_too(server: ServerProcess, pages: Pages) -> None:
     assistant = open_counted(pages, server)
-    server.stop()
     pages.allow("ERR_CONNECTION_REFUSED")
-    assistant.talk.click()
-    expect(assistant.page.get_by_role("dialog")).to_contain_text("company that makes your browser")
-    assert "recogniser" not in requests(assistant.page)
+    with unreachable_server(assistant.page.context):
+        assistant.talk.click()
+        expect(assistant.page.get_by_role("dialog")).to_contain_text("company that makes your browser")
+        assert "recogniser" not in requests(assistant.page)
 
 
 def test_the_page_works_where_site_data_is_blocked(server: ServerProcess, pages: Pages) -> None:
