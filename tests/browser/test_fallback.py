@@ -101,6 +101,7 @@ def test_without_a_server_the_browser_alone_writes_down_what_is_said(own_server:
     expect(assistant.reasons()).to_contain_text("nobody answers")
 
 
+@pytest.mark.slow  # it starts a server twice
 def test_the_server_is_used_again_when_it_is_back(own_server: StartServer, pages: Pages, speaker: Recording) -> None:
     server = own_server()
     assistant = Assistant(pages.open(server.url, script=DOUBLE))

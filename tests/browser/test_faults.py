@@ -107,7 +107,7 @@ def test_a_server_that_was_restarted_is_found_again_with_the_conversation(
     expect(assistant.questions.first).to_contain_text("Say hello.")
 
 
-@pytest.mark.parametrize("transport", ["WebRTC", "WebSocket"])
+@pytest.mark.parametrize("transport", ["WebRTC", pytest.param("WebSocket", marks=pytest.mark.slow)])
 def test_five_seconds_without_network_are_survived(
     server: ServerProcess, pages: Pages, speaker: Recording, network: Network, transport: str
 ) -> None:

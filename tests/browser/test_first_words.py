@@ -12,7 +12,9 @@ from server_process import ServerProcess
 from sound_card import Recording, SoundCard
 from waiting import until
 
-TRANSPORTS = ["WebRTC", "WebSocket", pytest.param("WebSocket with Opus", marks=pytest.mark.slow)]
+SLOW = pytest.mark.slow  # the same over a transport of which another test is not slow
+WEBSOCKETS = ["WebSocket", "WebSocket with Opus"]
+TRANSPORTS = ["WebRTC", "WebSocket", pytest.param("WebSocket with Opus", marks=SLOW)]
 QUESTION = re.compile(r"\bis the f", re.I)
 """Its first words: on a busy machine a call loses something of the others, with or without a connection before."""
 BOOKS = re.compile("produced the block.*immediate", re.I)
@@ -39,7 +41,7 @@ def test_what_is_said_before_there_is_a_connection_is_recognised_from_its_first_
     speaker.wait_for_sound(300)
 
 
-@pytest.mark.parametrize("transport", TRANSPORTS)
+@pytest.mark.parametrize("transport", ["WebRTC", *(pytest.param(name, marks=SLOW) for name in WEBSOCKETS)])
 def test_what_is_said_across_the_moment_of_connecting_is_one_question(
     server: ServerProcess, pages: Pages, transport: str, sound_card: SoundCard, recordings: Path
 ) -> None:
@@ -56,7 +58,7 @@ def test_what_is_said_across_the_moment_of_connecting_is_one_question(
     expect(assistant.questions).to_have_count(1)
 
 
-@pytest.mark.parametrize("transport", TRANSPORTS)
+@pytest.mark.parametrize("transport", ["WebRTC", *(pytest.param(name, marks=SLOW) for name in WEBSOCKETS)])
 def test_the_first_hold_of_push_to_talk_is_a_turn(
     server: ServerProcess, pages: Pages, transport: str, sound_card: SoundCard, speaker: Recording, recordings: Path
 ) -> None:
