@@ -2,6 +2,8 @@
 # make check   lint and types                                     make clean   forget the virtual environment
 
 PYTHON ?= python3
+# Processes that run the tests. Most tests wait for something; some load models, so more need more memory.
+WORKERS ?= 2
 VENV := .venv
 BIN := $(VENV)/bin
 
@@ -13,7 +15,7 @@ serve: $(VENV)/serve.stamp
 
 test: $(VENV)/test.stamp
 	@$(BIN)/streamsrv pull
-	@$(BIN)/python -m pytest $(ARGS)
+	@$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile $(ARGS)
 	@$(BIN)/python tests/browser $(ARGS)
 
 check: $(VENV)/test.stamp

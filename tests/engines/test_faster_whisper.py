@@ -119,7 +119,7 @@ def test_an_entry_without_weights_must_name_a_folder(context):
 
 
 def test_a_folder_without_a_model_is_explained_and_nothing_is_fetched(context, tmp_path: Path):
-    with pytest.raises(Unavailable, match=r"own could not be loaded: there is no file .*config\.json"):
+    with pytest.raises(Unavailable, match=r"own could not be loaded: no file .*config\.json"):
         load(replace(OWN, options={"folder": str(tmp_path)}), context)
 
 

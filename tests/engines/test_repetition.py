@@ -60,7 +60,7 @@ async def committed(client: Wire, pcm: NDArray[np.int16], append_ms: int = 200) 
 
 
 @pytest.mark.parametrize("name", [FRONT, GARAGE, LOCK])
-@pytest.mark.parametrize("times", [2, 3, 4, 6, 10])
+@pytest.mark.parametrize("times", [3, 6, *(pytest.param(times, marks=pytest.mark.slow) for times in (2, 4, 10))])
 async def test_a_commit_has_every_round(server: RunningServer, name: str, times: int):
     async with wire(server.realtime_url) as client:
         await client.send("session.update", session={"type": "realtime", **WITHOUT_TURNS})
