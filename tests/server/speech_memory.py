@@ -36,7 +36,7 @@ def speak(port: int, text: str) -> tuple[int, float]:
 
 
 def peak_mib() -> int:
-    """Peak resident memory of this program (Linux). `ru_maxrss` would include the peak of the process that started it."""
+    """Peak resident memory of this program on Linux. `ru_maxrss` would include that of the process that started it."""
     found = re.search(r"VmHWM:\s*(\d+) kB", Path("/proc/self/status").read_text())
     assert found is not None
     return int(found[1]) // 1024
