@@ -19,8 +19,9 @@ class WebSocketProtocol(WebSocketsSansIOProtocol):
     """Parses received data once the application has taken all earlier messages.
 
     uvicorn itself parses all received data in one go, which may be thousands of frames, and goes on for some seconds
-    after it has closed the connection, if the client does not stop. A refusal before the upgrade counts as a complete
-    handshake here, because uvicorn would log an error after each one.
+    after it has closed the connection, if the client does not stop. It also stops and resumes reading at each message,
+    two system calls; here reading stops only while data waits to be parsed. A refusal before the upgrade counts as a
+    complete handshake, because uvicorn would log an error after each one.
     """
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
@@ -29,6 +30,9 @@ class WebSocketProtocol(WebSocketsSansIOProtocol):
         self._later: asyncio.Handle | None = None
 
     def data_received(self, data: bytes) -> None:
+        if not self._unparsed and len(data) <= PIECE_BYTES and self._wants_more:
+            self._parse_piece(data)
+            return
         self._unparsed = memoryview(bytes(self._unparsed) + data) if self._unparsed else memoryview(data)
         self._parse()
 
@@ -47,7 +51,7 @@ class WebSocketProtocol(WebSocketsSansIOProtocol):
 
     async def receive(self) -> Any:
         message = await self.queue.get()
-        if self.queue.empty():
+        if self._unparsed and self.queue.empty():
             self._parse()
         return message
 
@@ -74,13 +78,18 @@ class WebSocketProtocol(WebSocketsSansIOProtocol):
         until_s = time.perf_counter() + SLICE_S
         while self._unparsed and self._wants_more and time.perf_counter() < until_s:
             piece, self._unparsed = self._unparsed[:PIECE_BYTES], self._unparsed[PIECE_BYTES:]
-            super().data_received(bytes(piece))
+            self._parse_piece(bytes(piece))
         if self._unparsed and self._wants_more:
             self._later = self.loop.call_later(REST_S if self.close_sent else 0, self._parse)
         self._read_if_due()
 
+    def _parse_piece(self, piece: bytes) -> None:
+        is_paused, self.read_paused = self.read_paused, True  # so that uvicorn does not stop reading at a message
+        super().data_received(piece)
+        self.read_paused = is_paused
+
     def _read_if_due(self) -> None:
-        is_due = not self._unparsed and self._wants_more
+        is_due = not self._unparsed and not self.transport.is_closing()
         if is_due and self.read_paused:
             self.read_paused = False
             self.transport.resume_reading()
