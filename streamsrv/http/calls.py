@@ -9,7 +9,7 @@ from starlette.responses import JSONResponse, Response
 from streamsrv.access.authentication import identify
 from streamsrv.access.refusal import Refusal
 from streamsrv.errors import EngineError
-from streamsrv.http.errors import HttpError, describe
+from streamsrv.http.errors import describe
 from streamsrv.http.request_body import read_body, read_form
 from streamsrv.protocol.errors import ProtocolError, unknown_parameter
 from streamsrv.protocol.json_values import UnreadableJson, read_json
@@ -66,7 +66,7 @@ async def _read(request: Request) -> tuple[str, dict[str, Any]]:
             return await _read_form(request)
         case _:
             message = f"Content type '{content_type}' is not accepted: send application/sdp or multipart/form-data."
-            raise HttpError(415, "unsupported_media_type", message)
+            raise Refusal(415, "unsupported_media_type", message)
 
 
 async def _read_form(request: Request) -> tuple[str, dict[str, Any]]:
@@ -82,7 +82,7 @@ async def _read_form(request: Request) -> tuple[str, dict[str, Any]]:
         raise ProtocolError("missing_required_parameter", "Missing required parameter: 'sdp'.", "sdp")
     sdp = _text(parts["sdp"], "sdp")
     if len(sdp) > MAX_SDP_BYTES:
-        raise HttpError(413, "request_too_large", f"'sdp' is longer than {MAX_SDP_BYTES} bytes.", "sdp")
+        raise Refusal(413, "request_too_large", f"'sdp' is longer than {MAX_SDP_BYTES} bytes.", "sdp")
     return sdp, _session_fields(parts.get("session") or "{}")
 
 

@@ -12,8 +12,9 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response, Strea
 from starlette.routing import Route
 
 from streamsrv.access.authentication import identify
+from streamsrv.access.refusal import Refusal
 from streamsrv.captions.room import Caption, Room
-from streamsrv.http.errors import HttpError, error_response
+from streamsrv.http.errors import error_response
 from streamsrv.http.streaming import STREAM_HEADERS
 from streamsrv.service import Service
 from streamsrv.text.subtitles import SRT_TYPE, spoken, srt, vtt
@@ -41,7 +42,7 @@ def _find(name: str, service: Service) -> Room:
     opened = service.rooms.find(name)
     if opened is None:
         message = f"The caption room '{name}' does not exist: nobody has spoken in it in the last minutes."
-        raise HttpError(404, "caption_room_not_found", message, "room")
+        raise Refusal(404, "caption_room_not_found", message, "room")
     return opened.room
 
 
@@ -79,7 +80,7 @@ async def _counted(events: AsyncGenerator[bytes, None], service: Service) -> Asy
 def _file(name: str, request: Request, service: Service) -> Response:
     wanted: str = request.path_params["format"]
     if wanted not in _FORMATS:
-        raise HttpError(404, "not_found", f"Invalid format '{wanted}': accepted are {', '.join(_FORMATS)}.", "format")
+        raise Refusal(404, "not_found", f"Invalid format '{wanted}': accepted are {', '.join(_FORMATS)}.", "format")
     response = _FORMATS[wanted](_find(name, service))
     response.headers["Cache-Control"] = "no-cache"
     return response

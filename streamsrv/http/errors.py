@@ -19,10 +19,6 @@ MAX_PATH = 256
 """Longest part of a request's path that an error quotes, in characters."""
 
 
-class HttpError(Refusal):
-    """An error with an HTTP status of its own; other `ProtocolError`s have the status 400."""
-
-
 def error_response(
     status: int,
     message: str,

@@ -10,7 +10,7 @@ from starlette.datastructures import FormData
 from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.requests import Request
 
-from streamsrv.http.errors import HttpError
+from streamsrv.access.refusal import Refusal
 from streamsrv.protocol import json_values
 from streamsrv.protocol.errors import MAX_QUOTED, ProtocolError, from_validation
 
@@ -42,7 +42,7 @@ async def read_json(request: Request, expected: type[ParsedStruct]) -> ParsedStr
 
 
 async def read_body(request: Request, max_bytes: int) -> bytes:
-    """Return the whole body. Raises `HttpError` if it is longer than `max_bytes`."""
+    """Return the whole body. Raises `Refusal` if it is longer than `max_bytes`."""
     body = bytearray()
     async with aclosing(_bounded(request, max_bytes)) as chunks:
         async for chunk in chunks:
@@ -64,7 +64,7 @@ async def read_form(request: Request, max_bytes: int, max_files: int = 1) -> For
     The caller must close the form. Raises `ProtocolError`.
     """
     if not request.headers.get("content-type", "").lower().startswith("multipart/form-data"):
-        raise HttpError(415, "unsupported_media_type", "The body must be multipart/form-data.")
+        raise Refusal(415, "unsupported_media_type", "The body must be multipart/form-data.")
     try:
         async with aclosing(_bounded(request, max_bytes, "file")) as chunks:
             return await MultiPartParser(request.headers, chunks, max_files=max_files, max_fields=MAX_FIELDS).parse()
@@ -73,11 +73,11 @@ async def read_form(request: Request, max_bytes: int, max_files: int = 1) -> For
 
 
 async def _bounded(request: Request, max_bytes: int, param: str | None = None) -> AsyncGenerator[bytes, None]:
-    """Yield the chunks of the body. Raises `HttpError`: 413 if too long, 408 if too slow, 415 if compressed."""
-    too_large = HttpError(413, "request_too_large", f"The body is longer than {max_bytes} bytes.", param)
+    """Yield the chunks of the body. Raises `Refusal`: 413 if too long, 408 if too slow, 415 if compressed."""
+    too_large = Refusal(413, "request_too_large", f"The body is longer than {max_bytes} bytes.", param)
     if (encoding := request.headers.get("content-encoding", "identity").strip().lower()) not in ("", "identity"):
         message = f"The body has the encoding {encoding[:MAX_QUOTED]!r}: only uncompressed bodies are accepted."
-        raise HttpError(415, "unsupported_media_type", message)
+        raise Refusal(415, "unsupported_media_type", message)
     declared = request.headers.get("content-length", "")
     if declared.isdecimal() and int(declared) > max_bytes:
         raise too_large
@@ -98,4 +98,4 @@ async def _next(chunks: AsyncGenerator[bytes, None], seconds_left: float) -> byt
             return await anext(chunks)
     except TimeoutError:
         message = f"The body stopped for {PATIENCE_S:g} seconds, or came at less than {MIN_BYTES_PER_S} bytes a second."
-        raise HttpError(408, "request_timeout", message) from None
+        raise Refusal(408, "request_timeout", message) from None

@@ -10,14 +10,12 @@ from typing import Any
 from streamsrv.core.effects import Effect
 from streamsrv.core.inputs import Input
 from streamsrv.core.session import SessionCore
-from streamsrv.runtime.ending import Ending
+from streamsrv.runtime.ending import INTERNAL_ERROR, Ending
 
 logger = logging.getLogger(__name__)
 
 Actions = dict[type, Callable[[Any], None]]
 """The action for each type of effect. An action never waits."""
-
-INTERNAL_ERROR = (1011, "Internal error.")
 
 
 class CoreRunner:

@@ -19,8 +19,8 @@ from streamsrv.protocol.errors import ProtocolError
 from streamsrv.protocol.session_object import Session
 from streamsrv.runtime.captioning import Captioning
 from streamsrv.runtime.channel import Channel, ChannelClosed, Speaker
-from streamsrv.runtime.core_runner import INTERNAL_ERROR, Actions, CoreRunner
-from streamsrv.runtime.ending import Ending, Outcome
+from streamsrv.runtime.core_runner import Actions, CoreRunner
+from streamsrv.runtime.ending import INTERNAL_ERROR, Ending, Outcome
 from streamsrv.runtime.fairness import MAX_UNSENT_BYTES, EventAllowance, TimeSlice
 from streamsrv.runtime.hearing import Hearing
 from streamsrv.runtime.sending import Sending

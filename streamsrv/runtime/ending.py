@@ -4,6 +4,8 @@ import asyncio
 
 Outcome = tuple[int, str] | None
 """The WebSocket close code and reason of a session that ended, or None if the client left."""
+INTERNAL_ERROR = (1011, "Internal error.")
+"""The outcome of a session that a fault of the server ended."""
 
 
 class Ending:

@@ -10,6 +10,7 @@ from streamsrv.access.authentication import identify, offered_subprotocols
 from streamsrv.log_context import log_as
 from streamsrv.runtime.channel import ChannelClosed
 from streamsrv.runtime.driver import SessionDriver
+from streamsrv.runtime.ending import INTERNAL_ERROR
 from streamsrv.service import Service
 from streamsrv.transports.sideband import attach
 
@@ -69,7 +70,7 @@ async def _serve(websocket: WebSocket, start: Callable[[], SessionDriver]) -> No
         outcome = await start().run()
     except Exception:
         logger.exception("a session failed")
-        outcome = (1011, "Internal error.")
+        outcome = INTERNAL_ERROR
     logger.info("the session has ended: %s", outcome[1] if outcome else "the client left")
     if outcome is not None and websocket.client_state is WebSocketState.CONNECTED:
         try:

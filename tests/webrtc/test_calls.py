@@ -14,6 +14,7 @@ from websockets.exceptions import InvalidStatus
 from caller import Caller, calling, form, request, tone
 from rest import post_json
 from serving import serving
+from streamsrv.runtime import fairness
 from streamsrv.testing.fakes import ScriptedChatModel, fake_engines
 
 HELLO = [{"role": "user", "content": "Hello!"}]
@@ -281,7 +282,9 @@ async def test_a_key_is_needed_where_there_are_keys():
             assert (await request(server, "DELETE", caller.call_path)).status == 401
 
 
-async def test_a_flood_of_events_ends_the_call(server):
+async def test_a_flood_of_events_ends_the_call(server, monkeypatch):
+    monkeypatch.setattr(fairness, "EVENTS_PER_S", 1)  # so that the queue fills, however slowly the channel delivers
+    monkeypatch.setattr(fairness, "EVENTS_BURST", 10)
     async with calling(server) as caller:
         for _ in range(1500):
             caller.send("input_audio_buffer.clear")

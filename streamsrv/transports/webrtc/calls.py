@@ -18,6 +18,7 @@ from streamsrv.media.messages import Configure, IceServer
 from streamsrv.protocol.errors import ProtocolError
 from streamsrv.protocol.session_object import Session
 from streamsrv.runtime.channel import ChannelClosed
+from streamsrv.runtime.ending import INTERNAL_ERROR
 from streamsrv.service import Service
 from streamsrv.transports.webrtc.call import Call
 from streamsrv.transports.webrtc.pool import MediaPool
@@ -128,7 +129,7 @@ class Calls:
             return
         except Exception:
             logger.exception("call %s failed", call.id)
-            outcome = (1011, "Internal error.")
+            outcome = INTERNAL_ERROR
         if outcome is not None:
             call.hang_up(outcome[1])
 
