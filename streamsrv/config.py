@@ -2,9 +2,10 @@
 
 import ipaddress
 import os
-from ipaddress import IPv4Address, IPv6Address
+from collections.abc import Sequence
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, cast
 
 from pydantic import Field, SecretStr, field_validator, model_validator
 from pydantic_settings import (
@@ -43,6 +44,12 @@ class Settings(BaseSettings):
     at each start."""
     allowed_origins: Annotated[tuple[str, ...], NoDecode] = ()
     """Web origins (`https://example.org`) whose pages may connect, besides this server's own pages."""
+    trusted_proxies: Annotated[tuple[IPv4Network | IPv6Network, ...], NoDecode] = (
+        IPv4Network("127.0.0.0/8"),
+        IPv6Network("::1/128"),
+    )
+    """Addresses and networks of reverse proxies, separated by commas. Only their `X-Forwarded-For` and
+    `X-Forwarded-Proto` are used; those of other clients are ignored."""
 
     vad: str = "silero"
     """The voice-activity detector: a catalogue name."""
@@ -114,6 +121,14 @@ class Settings(BaseSettings):
     def _split(cls, value: object) -> object:
         return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
 
+    @field_validator("trusted_proxies", mode="before")
+    @classmethod
+    def _networks(cls, value: object) -> object:
+        parts = value.split(",") if isinstance(value, str) else value
+        if not isinstance(parts, list | tuple):
+            return value
+        return tuple(_network(str(part)) for part in cast("Sequence[object]", parts) if str(part).strip())
+
     @field_validator("api_keys")
     @classmethod
     def _fits_in_a_header(cls, keys: tuple[SecretStr, ...]) -> tuple[SecretStr, ...]:
@@ -150,6 +165,15 @@ class Settings(BaseSettings):
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         return init_settings, env_settings, TomlConfigSettingsSource(settings_cls)
+
+
+def _network(text: str) -> IPv4Network | IPv6Network:
+    try:
+        return ipaddress.ip_network(text.strip())
+    except ValueError as error:
+        raise ValueError(
+            f"{error}: use addresses and networks, separated by commas, such as 172.18.0.0/16, ::1"
+        ) from None
 
 
 def is_loopback(host: str) -> bool:

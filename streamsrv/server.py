@@ -4,7 +4,8 @@ import asyncio
 import gc
 import logging
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from ipaddress import IPv4Network, IPv6Network
 
 import uvicorn
 from starlette.applications import Starlette
@@ -17,6 +18,9 @@ from streamsrv.transports.websocket_protocol import WebSocketProtocol
 
 GRACE_S = 3.0
 """How many seconds requests in progress may go on when the server stops."""
+KEEP_ALIVE_S = 100
+"""How many seconds an idle connection stays open: longer than proxies keep theirs (60 to 90 s by default). Else a proxy
+would now and then send a request on a connection that is just being closed, and answer it with 502."""
 STALL_MS = 60_000
 """How long a client may leave sent data unacknowledged before the kernel drops the connection."""
 
@@ -37,6 +41,8 @@ class Server(uvicorn.Server):
             ws=WebSocketProtocol,
             ws_max_size=MAX_FRAME_BYTES,
             ws_per_message_deflate=False,
+            forwarded_allow_ips=_as_peers_write(app.state.service.settings.trusted_proxies),
+            timeout_keep_alive=KEEP_ALIVE_S,
             timeout_graceful_shutdown=5,
         )
         super().__init__(config)
@@ -67,6 +73,12 @@ class Server(uvicorn.Server):
             ended += late.result() if late.done() else 0
             if ended:
                 logger.warning("requests in progress that the shutdown ended: %d", ended)
+
+
+def _as_peers_write(networks: Iterable[IPv4Network | IPv6Network]) -> list[str]:
+    """Return networks as text, IPv4 ones also as a socket on `::` names their addresses (`::ffff:10.0.0.1`)."""
+    mapped = [f"::ffff:{net.network_address}/{96 + net.prefixlen}" for net in networks if net.version == 4]
+    return [*map(str, networks), *mapped]
 
 
 def _is_not_about_incomplete_response(record: logging.LogRecord) -> bool:

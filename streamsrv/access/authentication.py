@@ -13,6 +13,7 @@ from streamsrv.access.refusal import Refusal
 from streamsrv.config import Settings, is_loopback
 from streamsrv.log_context import log_as
 
+_DEFAULT_PORTS = {"http": 80, "https": 443}
 KEY_SUBPROTOCOL = "openai-insecure-api-key."
 """Prefix of the WebSocket subprotocol in which browsers send the key, because they cannot set headers."""
 
@@ -107,14 +108,26 @@ class Authentication:
 
     def _check_page(self, connection: HTTPConnection) -> None:
         if not self._settings.api_keys:
-            host = _split(f"//{connection.headers.get('host', '')}").hostname or ""
-            if not is_loopback(host):
-                message = f"This server has no API keys, so it serves loopback only, not the host '{host}'."
-                raise Refusal(403, "forbidden", message)
+            self._check_is_local(connection)
         origin = connection.headers.get("origin")
         if origin is not None and not self._origin_allowed(origin, connection):
-            message = f"Pages of the origin '{origin}' may not connect, unless allowed_origins has it."
+            host = connection.headers.get("host", "")
+            message = (
+                f"Pages of the origin '{origin}' may not connect to the host '{host}', unless allowed_origins has it."
+            )
             raise Refusal(403, "origin_not_allowed", message)
+
+    def _check_is_local(self, connection: HTTPConnection) -> None:
+        host = _split(f"//{connection.headers.get('host', '')}").hostname or ""
+        if not is_loopback(host):
+            message = f"This server has no API keys, so it serves loopback only, not the host '{host}'."
+            raise Refusal(403, "forbidden", message)
+        # A proxy on this machine connects from loopback, and may put a loopback name into `Host`.
+        forwarded = connection.headers.getlist("x-forwarded-for")
+        for client in (address.strip() for line in forwarded for address in line.split(",")):
+            if client and not is_loopback(client):
+                message = f"This server has no API keys, so it serves loopback only, not '{client}' through a proxy."
+                raise Refusal(403, "forbidden", message)
 
     def _origin_allowed(self, origin: str, connection: HTTPConnection) -> bool:
         allowed = self._settings.allowed_origins
@@ -122,7 +135,9 @@ class Authentication:
             return True
         if self._settings.api_keys and not allowed:
             return True  # a page must know the key: browsers do not add it by themselves, as they add cookies
-        return _split(origin).netloc == connection.headers.get("host")
+        page = _split(origin)
+        host = _split(f"{page.scheme}://{connection.headers.get('host', '')}")
+        return bool(page.netloc) and _place(page) == _place(host)
 
 
 def _split(url: str) -> SplitResult:
@@ -131,3 +146,11 @@ def _split(url: str) -> SplitResult:
         return urlsplit(url)
     except ValueError:
         return SplitResult("", "", "", "", "")
+
+
+def _place(url: SplitResult) -> tuple[str | None, int | None]:
+    """Return the host and the port of a URL; the port is the scheme's own if the URL has none."""
+    try:
+        return url.hostname, url.port or _DEFAULT_PORTS.get(url.scheme)
+    except ValueError:  # the port is no number
+        return None, None
