@@ -1,1 +1,102 @@
 """Fakes of every stage and a simulator of whole conversations, for tests. See `docs/testing.md`."""
+
+from streamsrv.testing.answer_invariant import every_turn_is_answered
+from streamsrv.testing.clocks import ManualClock, WallClock
+from streamsrv.testing.context_invariant import context_is_what_was_heard
+from streamsrv.testing.fakes import (
+    LoudnessVad,
+    ScriptedChatModel,
+    ScriptedRecognizer,
+    ToneSynthesizer,
+    fake_engines,
+    open_streams,
+)
+from streamsrv.testing.faults import Fault
+from streamsrv.testing.faulty import FaultyChatModel, FaultyRecognizer, FaultySynthesizer
+from streamsrv.testing.invariants import InvariantBroken, Violation, check, find_violations, no_spoken_word_is_lost
+from streamsrv.testing.random_scenarios import random_scenario
+from streamsrv.testing.record import Record
+from streamsrv.testing.scenario import (
+    ChatTraits,
+    ClientTraits,
+    MicrophoneTraits,
+    NetworkTraits,
+    RecognizerTraits,
+    Scenario,
+    SynthesizerTraits,
+    TurnModelTraits,
+    simulated_session,
+)
+from streamsrv.testing.shrinking import shrink
+from streamsrv.testing.simulated_user import (
+    Act,
+    After,
+    AfterReply,
+    AtReplyWord,
+    Mute,
+    Say,
+    Send,
+    Sound,
+    backchannel,
+    click,
+    cough,
+    hesitation,
+    noise,
+    pause,
+    say,
+    words,
+)
+from streamsrv.testing.simulator import Simulator, UnexpectedEffect, simulate
+
+__all__ = [
+    "Act",
+    "After",
+    "AfterReply",
+    "AtReplyWord",
+    "ChatTraits",
+    "ClientTraits",
+    "Fault",
+    "FaultyChatModel",
+    "FaultyRecognizer",
+    "FaultySynthesizer",
+    "InvariantBroken",
+    "LoudnessVad",
+    "ManualClock",
+    "MicrophoneTraits",
+    "Mute",
+    "NetworkTraits",
+    "RecognizerTraits",
+    "Record",
+    "Say",
+    "Scenario",
+    "ScriptedChatModel",
+    "ScriptedRecognizer",
+    "Send",
+    "Simulator",
+    "Sound",
+    "SynthesizerTraits",
+    "ToneSynthesizer",
+    "TurnModelTraits",
+    "UnexpectedEffect",
+    "Violation",
+    "WallClock",
+    "backchannel",
+    "check",
+    "click",
+    "context_is_what_was_heard",
+    "cough",
+    "every_turn_is_answered",
+    "fake_engines",
+    "find_violations",
+    "hesitation",
+    "no_spoken_word_is_lost",
+    "noise",
+    "open_streams",
+    "pause",
+    "random_scenario",
+    "say",
+    "shrink",
+    "simulate",
+    "simulated_session",
+    "words",
+]
