@@ -18,8 +18,8 @@ from streamsrv.transports.websocket_protocol import WebSocketProtocol
 
 GRACE_S = 3.0
 """How many seconds requests in progress may go on when the server stops."""
-KEEP_ALIVE_S = 100
-"""How many seconds an idle connection stays open: longer than proxies keep theirs (60 to 90 s by default). Else a proxy
+KEEP_ALIVE_S = 130
+"""How many seconds an idle connection stays open: longer than proxies keep theirs, by default 60 to 120 s. Else a proxy
 would now and then send a request on a connection that is just being closed, and answer it with 502."""
 STALL_MS = 60_000
 """How long a client may leave sent data unacknowledged before the kernel drops the connection."""

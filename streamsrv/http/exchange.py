@@ -11,8 +11,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from streamsrv.http.errors import error_response
 
 LINGER_S = 5.0
-"""Seconds for which a client may continue to send a body after an early answer. Closing at once would reset the
-connection, and many clients would not see the answer."""
+"""Seconds for which a client may continue to send a body after an early answer, and before one through a proxy. Closing
+at once would reset the connection, and many clients would not see the answer."""
 LINGER_BYTES = 32 * 1024 * 1024
 """Bytes of the body that a client may send after an early answer."""
 
@@ -101,6 +101,9 @@ class _Exchange:
         self._exchanges = exchanges
         exchanges.going_on.add(self)
         headers = Headers(scope=scope)
+        self._answers_early = "x-forwarded-for" not in headers or "expect" in headers
+        """Whether the client gets an answer that is sent before it has sent its body. Behind a proxy it may not: Caddy
+        passes the answer on and resets the connection. A client that waits for `100 Continue` sends no body."""
         if headers.get("content-length", "0") != "0" or "transfer-encoding" in headers:
             exchanges.unread.add(self)
 
@@ -125,6 +128,8 @@ class _Exchange:
 
     async def send(self, message: Message) -> None:
         if message["type"] == "http.response.start":
+            if not self.is_read and not self._answers_early and not self.is_ended:
+                await self._linger()
             self.has_started = True
             if not self.is_read:
                 MutableHeaders(scope=message)["Connection"] = "close"

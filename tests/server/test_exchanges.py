@@ -132,6 +132,19 @@ async def test_the_connection_of_an_early_answer_is_closed(server: RunningServer
     assert "connection" not in (await post_json(server, "/chat/completions", CHAT)).headers
 
 
+async def test_a_client_behind_a_proxy_is_answered_once_its_body_is_read(
+    server: RunningServer, monkeypatch: pytest.MonkeyPatch
+):
+    """A proxy that gets an answer in the middle of a body may reset the connection of its client."""
+    answer = await ask(server, "POST", "/no-such-path", b"{}", {"X-Forwarded-For": "127.0.0.1"})
+    assert (answer.status, "connection" in answer.headers) == (404, False), "no early answer, so no close"
+    for linger_s, headers in ((60.0, ["Expect: 100-continue"]), (0.1, [])):
+        monkeypatch.setattr(exchange, "LINGER_S", linger_s)
+        request = await HalfRequest.begin(server, "/no-such-path", 4, "X-Forwarded-For: 127.0.0.1", *headers)
+        assert await request.status() == 404, "at once if the client waits for leave to send, else within the bounds"
+        request.leave()
+
+
 async def test_decoding_ends_with_its_client(server: RunningServer, monkeypatch: pytest.MonkeyPatch):
     decoding = asyncio.Event()
     cancelled: list[bool] = []
