@@ -2,6 +2,7 @@
 
 import ipaddress
 import os
+import re
 from collections.abc import Sequence
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 from pathlib import Path
@@ -17,6 +18,9 @@ from pydantic_settings import (
 )
 
 SETTINGS_FILE = Path("streamsrv.toml")
+MAX_PORT = 65535
+MIN_MEDIA_PORT = 1024
+"""Lowest UDP port for media. Ports below it need privileges that a server should not have."""
 MAX_MINUTES = 366 * 24 * 60
 """The longest accepted limit on a session: one that timers can still hold."""
 
@@ -109,6 +113,8 @@ class Settings(BaseSettings):
     """Most processes for the media of WebRTC calls; the first one starts when a call is expected."""
     webrtc_hosts: Annotated[tuple[IPv4Address | IPv6Address, ...], NoDecode] = ()
     """Addresses offered to WebRTC clients; empty: those of all interfaces, and loopback if `host` is loopback."""
+    webrtc_ports: str | None = None
+    """UDP ports of WebRTC media, as `first-last` (`50000-50100`): one for each call; None: any free port."""
     stun_server: Annotated[str, Field(pattern=r"^stun:[^\s:?]+(:\d+)?$")] | None = None
     """`stun:host:port`, to find the server's own address behind NAT; None: no STUN server is used."""
     turn_server: Annotated[str, Field(pattern=r"^turns?:[^\s:?]+(:\d+)?(\?transport=(udp|tcp))?$")] | None = None
@@ -140,6 +146,13 @@ class Settings(BaseSettings):
                     "use printable ASCII characters, without spaces at the ends"
                 )
         return keys
+
+    @field_validator("webrtc_ports")
+    @classmethod
+    def _is_port_range(cls, value: str | None) -> str | None:
+        if value is not None:
+            port_range(value)
+        return value
 
     @field_validator("model_folder")
     @classmethod
@@ -174,6 +187,18 @@ def _network(text: str) -> IPv4Network | IPv6Network:
         raise ValueError(
             f"{error}: use addresses and networks, separated by commas, such as 172.18.0.0/16, ::1"
         ) from None
+
+
+def port_range(text: str) -> tuple[int, int]:
+    """Return the first and the last port of `first-last`. Raises `ValueError`."""
+    match = re.fullmatch(r"\s*(\d{1,5})\s*-\s*(\d{1,5})\s*", text, re.ASCII)
+    first, last = (int(match[1]), int(match[2])) if match else (0, 0)
+    if not MIN_MEDIA_PORT <= first <= last <= MAX_PORT:
+        raise ValueError(
+            f"'{text}' is not a range of UDP ports: write first-last, such as 50000-50100, "
+            f"with ports from {MIN_MEDIA_PORT} to {MAX_PORT} and the lower one first"
+        )
+    return first, last
 
 
 def is_loopback(host: str) -> bool:

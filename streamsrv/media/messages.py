@@ -24,11 +24,13 @@ class Configure(Struct, array_like=True, tag=True):
     """The first message to the media process.
 
     `hosts`: addresses to offer as ICE candidates; if empty, those of all interfaces, with loopback if `offer_loopback`.
+    `ports`: the first and the last UDP port of the range to use; None: any free port.
     """
 
     hosts: list[str]
     ice_servers: list[IceServer]
     offer_loopback: bool = False
+    ports: tuple[int, int] | None = None
 
 
 class Offer(CallMessage):
@@ -50,10 +52,11 @@ class Answer(CallMessage):
 
 
 class Refused(CallMessage):
-    """The offer is refused, with the error for the client."""
+    """The offer is refused, with the error for the client. `is_full`: there is no room for it now."""
 
     code: str
     text: str
+    is_full: bool = False
 
 
 class Opened(CallMessage):

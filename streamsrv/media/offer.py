@@ -26,12 +26,13 @@ _MID_EXTENSION = "urn:ietf:params:rtp-hdrext:sdes:mid"
 
 
 class OfferRefused(Exception):
-    """The offer is refused; the message is for the client."""
+    """The offer is refused; the message is for the client. `is_full`: there is no room for it now."""
 
-    def __init__(self, code: str, text: str) -> None:
+    def __init__(self, code: str, text: str, *, is_full: bool = False) -> None:
         super().__init__(text)
         self.code = code
         self.text = text
+        self.is_full = is_full
 
 
 @dataclass(frozen=True, slots=True)

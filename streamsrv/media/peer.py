@@ -41,6 +41,7 @@ from streamsrv.media.offer import OfferRefused, ReadOffer, read_offer
 from streamsrv.media.playout import Played
 from streamsrv.media.seams import tap_connectivity_checks, tap_packets
 from streamsrv.media.speech_track import SpeechTrack
+from streamsrv.media.udp_ports import watch_ports
 from streamsrv.token_bucket import TokenBucket
 
 logger = logging.getLogger(__name__)
@@ -95,7 +96,7 @@ class Peer:
             async with asyncio.timeout(NEGOTIATE_S):
                 answer = await self._negotiate(sdp)
         except OfferRefused as refused:
-            self._send(Refused(self._call, refused.code, refused.text))
+            self._send(Refused(self._call, refused.code, refused.text, refused.is_full))
         except TimeoutError:
             text = f"The offer could not be answered within {NEGOTIATE_S:g} seconds."
             self._send(Refused(self._call, "negotiation_timeout", text))
@@ -139,6 +140,7 @@ class Peer:
         offer = read_offer(sdp)
         rewritten = offer.for_aiortc()
         self._wants_channel = offer.application is not None
+        port_use = watch_ports()
         connection = self._connect(offer)
         (transceiver,) = connection.getTransceivers()
         try:
@@ -147,6 +149,9 @@ class Peer:
         except Exception as error:
             logger.info("an offer cannot be answered", exc_info=error)
             raise OfferRefused("invalid_sdp", f"The SDP offer cannot be answered: {error}.") from None
+        if port_use.lacks_port:
+            text = "All UDP ports that this server may use for calls are in use."
+            raise OfferRefused("media_ports_in_use", text, is_full=True)
         answer = connection.localDescription.sdp
         if "a=candidate:" not in answer:
             return None

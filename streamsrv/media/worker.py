@@ -13,6 +13,7 @@ from aiortc import RTCIceServer
 from streamsrv.media.messages import FRAMING, CallMessage, Configure, Ended, Microphone, Offer
 from streamsrv.media.peer import Peer
 from streamsrv.media.seams import answer_with_offered_payload_types
+from streamsrv.media.udp_ports import PortRangeLoop
 from streamsrv.processes.framing import Heartbeat
 from streamsrv.processes.link import Link
 from streamsrv.processes.worker_main import run_worker, send_heartbeats
@@ -76,6 +77,10 @@ class Worker:
         ]
         if options.hosts or options.offer_loopback:
             _offer(options.hosts)
+        if options.ports is not None:
+            loop = asyncio.get_running_loop()
+            assert isinstance(loop, PortRangeLoop)
+            loop.udp_ports = range(options.ports[0], options.ports[1] + 1)
 
     async def _serve(self, call: int, sdp: str) -> None:
         try:
@@ -113,4 +118,4 @@ def _offer(hosts: list[str]) -> None:
 
 if __name__ == "__main__":
     answer_with_offered_payload_types()
-    run_worker(Worker().run)
+    run_worker(Worker().run, PortRangeLoop)

@@ -20,14 +20,17 @@ HEARTBEAT_S = 0.5
 """Seconds from one heartbeat to the next."""
 
 
-def run_worker(serve: Callable[[socket.socket], Coroutine[Any, Any, None]]) -> None:
+def run_worker(
+    serve: Callable[[socket.socket], Coroutine[Any, Any, None]],
+    new_loop: Callable[[], asyncio.AbstractEventLoop] = uvloop.new_event_loop,
+) -> None:
     """Run `serve` on the socket whose descriptor is the first argument of the process. The second is the log level."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the server closes the socket
     descriptor, level = sys.argv[1:3]
     # The level applies to streamsrv only: at debug, other packages log each packet, and keys with it.
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     logging.getLogger("streamsrv").setLevel(level)
-    with socket.socket(fileno=int(descriptor)) as sock, asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+    with socket.socket(fileno=int(descriptor)) as sock, asyncio.Runner(loop_factory=new_loop) as runner:
         runner.run(serve(sock))
 
 

@@ -128,6 +128,11 @@ test("the server's own words reach the user", () => {
   assert.equal(httpProblem(503, { message: "No room." }).message, "No room.");
 });
 
+test("a server without a port for one more call is not full: a WebSocket needs none", () => {
+  assert.equal(httpProblem(503, { message: "No room.", code: "session_limit_reached" }).code, "server_full");
+  assert.equal(httpProblem(503, { message: "No port.", code: "media_ports_in_use" }).code, "media_ports_in_use");
+});
+
 test("what the server says of a request of the page is not shown", () => {
   const raw = "Conversation already has an active response in progress: resp_1.";
   const { message, advice } = serverProblem({ code: "invalid_value", message: raw, type: "invalid_request_error" });

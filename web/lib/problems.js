@@ -121,6 +121,8 @@ export function soundBlocked() {
   );
 }
 
+const NO_PORT = "media_ports_in_use"; // refuses WebRTC only: a WebSocket needs no UDP port
+
 /**
  * Return the problem of an HTTP error of the server.
  *
@@ -132,7 +134,7 @@ export function httpProblem(status, error) {
   const said = error?.message ?? `The server answered with status ${status}.`;
   if (status === 401) return new Problem("key_required", said, "Enter a key of this server.");
   if (status === 403) return new Problem("refused", said, "Ask whoever runs this server.");
-  if (status === 503) return new Problem("server_full", said, "Try again in a moment.");
+  if (status === 503 && error?.code !== NO_PORT) return new Problem("server_full", said, "Try again in a moment.");
   return new Problem(error?.code ?? "server_error", said);
 }
 

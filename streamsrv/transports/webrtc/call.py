@@ -9,7 +9,9 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from streamsrv.access.admission import FULL_RETRY_S
 from streamsrv.access.principal import Principal
+from streamsrv.access.refusal import Refusal
 from streamsrv.core.inputs import Input, PlaybackEnded, PlaybackReported
 from streamsrv.errors import Unavailable
 from streamsrv.ids import new_id
@@ -65,7 +67,8 @@ class Call:
         self._reason: str | None = None
 
     async def connect(self, pool: MediaPool, sdp: str) -> None:
-        """Get an offer answered; raises `ProtocolError` for a bad offer, `Unavailable` without a media process."""
+        """Get an offer answered; raises `ProtocolError` for a bad offer, `Refusal` if no port is free,
+        `Unavailable` without a media process."""
         self._line = await pool.open(sdp, self._take)
         answer = await self._negotiation.answer()
         self.sdp, self.receives_audio, self.has_microphone = answer.sdp, answer.receives_audio, answer.has_microphone
@@ -136,6 +139,8 @@ class Call:
                 self._end(reason)
             case Answer():
                 self._negotiation.succeed(message)
+            case Refused(code=code, text=text, is_full=True):
+                self._negotiation.fail(Refusal(503, code, text, retry_after_s=FULL_RETRY_S))
             case Refused(code=code, text=text):
                 self._negotiation.fail(ProtocolError(code, text, "sdp"))
             case _:

@@ -10,7 +10,7 @@ from streamsrv.access.admission import Place
 from streamsrv.access.principal import Principal
 from streamsrv.access.refusal import Refusal
 from streamsrv.audio import opus
-from streamsrv.config import Settings, is_loopback
+from streamsrv.config import Settings, is_loopback, port_range
 from streamsrv.errors import Unavailable
 from streamsrv.ids import new_id
 from streamsrv.log_context import log_as
@@ -70,7 +70,7 @@ class Calls:
             self._preparing = self._service.background.spawn(self._prepare(), "the start of a media process")
 
     async def open(self, sdp: str, session: Session, principal: Principal) -> Call:
-        """Answer an offer and serve the call. Raises `ProtocolError` and `Unavailable`.
+        """Answer an offer and serve the call. Raises `ProtocolError`, `Refusal` and `Unavailable`.
 
         Uses up a client secret last, once nothing else can refuse the call.
         """
@@ -167,4 +167,5 @@ def _configuration(settings: Settings) -> Configure:
         password = settings.turn_password.get_secret_value() if settings.turn_password else None
         servers.append(IceServer(settings.turn_server, settings.turn_username, password))
     hosts = [str(host) for host in settings.webrtc_hosts]
-    return Configure(hosts, servers, offer_loopback=is_loopback(settings.host))
+    ports = port_range(settings.webrtc_ports) if settings.webrtc_ports else None
+    return Configure(hosts, servers, offer_loopback=is_loopback(settings.host), ports=ports)
