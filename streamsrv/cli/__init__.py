@@ -1,5 +1,7 @@
 """The `streamsrv` command. Each subcommand is a module here that imports what it needs only when it runs."""
 
+from typing import Annotated
+
 import typer
 
 from streamsrv.cli import conformance, doctor, models, pull, say, serve, talk, transcribe
@@ -7,10 +9,28 @@ from streamsrv.cli import conformance, doctor, models, pull, say, serve, talk, t
 app = typer.Typer(
     name="streamsrv",
     help="Self-hosted real-time voice server, speaking the OpenAI Realtime protocol.",
+    epilog="Exit status: 0 done, 1 failed, 2 wrong use or settings.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
 )
+
+
+def _show_version(asked: bool) -> None:
+    if asked:
+        from streamsrv import __version__
+
+        typer.echo(f"streamsrv {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(  # pyright: ignore[reportUnusedFunction]
+    version: Annotated[
+        bool, typer.Option("--version", help="Print the version and exit.", callback=_show_version, is_eager=True)
+    ] = False,
+) -> None: ...
+
 
 # The order here is the order of `streamsrv --help`.
 app.command("serve")(serve.serve)
