@@ -1,28 +1,27 @@
-"""Reads and validates settings: from flags, the environment (`STREAMSRV_...`) and streamsrv.toml, in that order."""
+"""Declares and validates the settings. `configuration` reads them from flags, variables and files."""
 
 import ipaddress
 import os
 import re
-from collections.abc import Sequence
+from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 from pathlib import Path
-from typing import Annotated, Any, cast
+from types import UnionType
+from typing import Annotated, Any, Literal, Union, get_args, get_origin
+from urllib.parse import urlsplit
 
-from pydantic import Field, SecretStr, field_validator, model_validator
-from pydantic_settings import (
-    BaseSettings,
-    NoDecode,
-    PydanticBaseSettingsSource,
-    SettingsConfigDict,
-    TomlConfigSettingsSource,
-)
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationInfo, field_validator, model_validator
+from pydantic_core import PydanticCustomError
 
-SETTINGS_FILE = Path("streamsrv.toml")
 MAX_PORT = 65535
 MIN_MEDIA_PORT = 1024
 """Lowest UDP port for media. Ports below it need privileges that a server should not have."""
 MAX_MINUTES = 366 * 24 * 60
 """The longest accepted limit on a session: one that timers can still hold."""
+MAX_WORKERS = 1024
+"""Most threads or processes of one kind; a machine with more cores does not exist, and each one takes memory."""
+MAX_COUNT = 1_000_000_000
+"""The largest accepted limit on a number of things; larger ones are typing errors."""
 
 INSTRUCTIONS = (
     "You are a helpful, friendly voice assistant. Your answers are spoken aloud: keep them short, in plain sentences, "
@@ -30,110 +29,156 @@ INSTRUCTIONS = (
 )
 
 
-class Settings(BaseSettings):
-    """The settings of an operator. Unknown names in streamsrv.toml are errors, so that a typo is noticed."""
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """What a setting accepts, in words for the operator; for fields whose type and bounds do not say it."""
 
-    model_config = SettingsConfigDict(
-        env_prefix="STREAMSRV_", toml_file=SETTINGS_FILE, extra="forbid", protected_namespaces=(), frozen=True
+    text: str
+
+
+Count = Annotated[int, Field(ge=1, le=MAX_COUNT)]
+CountOrZero = Annotated[int, Field(ge=0, le=MAX_COUNT)]
+Workers = Annotated[int, Field(ge=1, le=MAX_WORKERS)]
+Minutes = Annotated[float, Field(ge=0, le=MAX_MINUTES)]
+ModelName = Annotated[str, Field(min_length=1), Accepted("the name of a model; `streamsrv models` lists them")]
+
+
+class Settings(BaseModel):
+    """The settings of an operator, checked as far as they can be without the catalogue of models.
+
+    An empty text means none for a setting that may be None, so that a variable or a flag can unset what a file sets.
+    """
+
+    model_config = ConfigDict(extra="forbid", protected_namespaces=(), frozen=True, allow_inf_nan=False)
+
+    host: Annotated[str, Field(pattern=r"^[^\s/]+$"), Accepted("a host name or an IP address, such as 127.0.0.1")] = (
+        "127.0.0.1"
     )
-
-    host: str = "127.0.0.1"
-    port: Annotated[int, Field(ge=0, le=65535)] = 8000
-    root_path: Annotated[str, Field(pattern=r"^(/[^/?#\s]+)*$")] = ""
+    port: Annotated[int, Field(ge=0, le=MAX_PORT)] = 8000
+    root_path: Annotated[
+        str,
+        Field(pattern=r"^(/[^/?#\s]+)*$"),
+        Accepted("a path such as /voice, without a slash at its end, or nothing"),
+    ] = ""
     """Prefix of all paths behind a proxy (`/voice`), whether or not the proxy strips it."""
-    api_keys: Annotated[tuple[Annotated[SecretStr, Field(min_length=1)], ...], NoDecode] = ()
+    api_keys: Annotated[
+        tuple[Annotated[SecretStr, Field(min_length=1)], ...], Accepted("keys, separated by commas or as a list")
+    ] = ()
     """API keys that clients may use, separated by commas. Without any, the server accepts loopback clients only."""
-    secret_key: Annotated[SecretStr, Field(min_length=32)] | None = None
+    secret_key: Annotated[SecretStr | None, Field(min_length=32), Accepted("a text of 32 characters or more")] = None
     """Signs client secrets, so that they work after a restart and on every server with the same key; None: a random key
     at each start."""
-    allowed_origins: Annotated[tuple[str, ...], NoDecode] = ()
+    allowed_origins: Annotated[
+        tuple[str, ...],
+        Accepted("origins such as https://example.org or http://localhost:3000, separated by commas, or * for all"),
+    ] = ()
     """Web origins (`https://example.org`) whose pages may connect, besides this server's own pages."""
-    trusted_proxies: Annotated[tuple[IPv4Network | IPv6Network, ...], NoDecode] = (
-        IPv4Network("127.0.0.0/8"),
-        IPv6Network("::1/128"),
-    )
+    trusted_proxies: Annotated[
+        tuple[IPv4Network | IPv6Network, ...],
+        Accepted("addresses and networks, separated by commas or as a list, such as 172.18.0.0/16, ::1"),
+    ] = (IPv4Network("127.0.0.0/8"), IPv6Network("::1/128"))
     """Addresses and networks of reverse proxies, separated by commas. Only their `X-Forwarded-For` and
     `X-Forwarded-Proto` are used; those of other clients are ignored."""
 
-    vad: str = "silero"
+    vad: ModelName = "silero"
     """The voice-activity detector: a catalogue name."""
-    recognizer: str = "moonshine-tiny"
+    recognizer: ModelName = "moonshine-tiny"
     """The speech recogniser: a catalogue name, or `none`, with which clients must send text."""
-    chat: str = "auto"
+    chat: ModelName = "auto"
     """The language model: a catalogue name, or `auto`: a model whose key is set, else one found on loopback, else the
     embedded one."""
-    synthesizer: str = "hibari"
+    synthesizer: ModelName = "hibari"
     """The speech synthesiser: a catalogue name, or `none`, with which clients must ask for text."""
-    turn: str = "auto"
+    turn: ModelName = "auto"
     """The end-of-turn model for the pauses of `semantic_vad`: a catalogue name, `auto` (Smart Turn if its weights are
     there), or `none`."""
-    model: tuple[dict[str, Any], ...] = ()
+    model: Annotated[tuple[dict[str, Any], ...], Accepted("[[model]] tables, with double brackets, in a file")] = ()
     """`[[model]]` tables, which add models to the catalogue."""
-    model_folder: Path | None = None
+    model_folder: Annotated[Path | None, Accepted("a folder")] = None
     """The folder for weights (`~` is the home folder); None: the user's data folder."""
 
-    instructions: str = INSTRUCTIONS
+    instructions: Annotated[str, Accepted("a text")] = INSTRUCTIONS
     """System prompt of sessions that do not set one."""
-    max_sessions: Annotated[int, Field(ge=1)] = 100
+    max_sessions: Count = 100
     """Sessions at once; one more gets 503."""
     admit_by_load: bool = True
     """Also refuse a session when the server is so busy that one more would slow the others."""
-    max_session_minutes: Annotated[float, Field(ge=0, le=MAX_MINUTES)] = 60
+    max_session_minutes: Minutes = 60
     """Minutes after which a conversation ends; 0: no limit."""
-    max_transcription_minutes: Annotated[float, Field(ge=0, le=MAX_MINUTES)] = 0
+    max_transcription_minutes: Minutes = 0
     """Minutes after which a session of type `transcription` ends, captions included; 0: no limit."""
-    max_sessions_per_key: Annotated[int, Field(ge=1)] | None = None
+    max_sessions_per_key: Count | None = None
     """Sessions at once of one API key, including those of its client secrets; None: limited by `max_sessions` only."""
-    responses_per_minute: Annotated[int, Field(ge=1)] = 120
+    responses_per_minute: Count = 120
     """Responses per minute of each session."""
-    responses_per_minute_per_key: Annotated[int, Field(ge=1)] | None = None
+    responses_per_minute_per_key: Count | None = None
     """Language model answers per minute in all sessions and chat requests of one API key together; None: no limit."""
     speculative: bool = True
     """Begin answers in the pauses of a turn. Answers come sooner; discarded ones use tokens, too."""
-    caption_rooms: Annotated[int, Field(ge=0)] = 100
+    caption_rooms: CountOrZero = 100
     """Caption rooms at once."""
-    caption_viewers: Annotated[int, Field(ge=0)] = 1000
+    caption_viewers: CountOrZero = 1000
     """Viewers of all caption rooms together; one more gets 503."""
-    caption_keep_minutes: Annotated[float, Field(ge=0)] = 30
+    caption_keep_minutes: Minutes = 30
     """Minutes for which a room and its text are kept after its last speaker has left."""
     captions_public: bool = False
     """Let anyone who knows the name of a caption room read it without an API key. Speaking in it still needs a key."""
-    max_requests: Annotated[int, Field(ge=1)] = 8
+    max_requests: Count = 8
     """REST requests (speech, transcriptions, chat) at once; one more gets 503."""
-    max_requests_per_key: Annotated[int, Field(ge=1)] | None = None
+    max_requests_per_key: Count | None = None
     """REST requests at once of one API key; one more gets 429. None: limited by `max_requests` only."""
-    max_upload_bytes: Annotated[int, Field(ge=1)] = 25 * 1024 * 1024
+    max_upload_bytes: Annotated[int, Field(ge=1, le=1 << 40)] = 25 * 1024 * 1024
     """Longest body of a transcription request, in bytes."""
-    max_audio_seconds: Annotated[float, Field(gt=0)] = 3600
+    max_audio_seconds: Annotated[float, Field(gt=0, le=MAX_MINUTES * 60)] = 3600
     """Longest recording that is transcribed, in seconds."""
-    inference_threads: Annotated[int, Field(ge=1)] = os.cpu_count() or 2
+    inference_threads: Workers = os.cpu_count() or 2
     """Worker threads that run recognition and synthesis."""
 
-    webrtc_processes: Annotated[int, Field(ge=1)] = os.cpu_count() or 2
+    webrtc_processes: Workers = os.cpu_count() or 2
     """Most processes for the media of WebRTC calls; the first one starts when a call is expected."""
-    webrtc_hosts: Annotated[tuple[IPv4Address | IPv6Address, ...], NoDecode] = ()
+    webrtc_hosts: Annotated[
+        tuple[IPv4Address | IPv6Address, ...], Accepted("IPv4 or IPv6 addresses, separated by commas or as a list")
+    ] = ()
     """Addresses offered to WebRTC clients; empty: those of all interfaces, and loopback if `host` is loopback."""
-    webrtc_ports: str | None = None
+    webrtc_ports: Annotated[
+        str | None,
+        Accepted(f"first-last, such as 50000-50100, from {MIN_MEDIA_PORT} to {MAX_PORT}, the lower one first"),
+    ] = None
     """UDP ports of WebRTC media, as `first-last` (`50000-50100`): one for each call; None: any free port."""
-    stun_server: Annotated[str, Field(pattern=r"^stun:[^\s:?]+(:\d+)?$")] | None = None
+    stun_server: Annotated[
+        str | None, Field(pattern=r"^stun:[^\s:?]+(:\d+)?$"), Accepted("stun:host or stun:host:port")
+    ] = None
     """`stun:host:port`, to find the server's own address behind NAT; None: no STUN server is used."""
-    turn_server: Annotated[str, Field(pattern=r"^turns?:[^\s:?]+(:\d+)?(\?transport=(udp|tcp))?$")] | None = None
+    turn_server: Annotated[
+        str | None,
+        Field(pattern=r"^turns?:[^\s:?]+(:\d+)?(\?transport=(udp|tcp))?$"),
+        Accepted("turn:host or turn:host:port, also turns:, also with ?transport=udp or ?transport=tcp at the end"),
+    ] = None
     """`turn:host:port?transport=udp`, a relay for clients that cannot reach the server; None: no relay."""
-    turn_username: str | None = None
-    turn_password: SecretStr | None = None
+    turn_username: Annotated[str | None, Accepted("a text")] = None
+    turn_password: Annotated[SecretStr | None, Accepted("a text")] = None
 
-    @field_validator("api_keys", "allowed_origins", "webrtc_hosts", mode="before")
+    log_level: Literal["debug", "info", "warning", "error", "critical"] = "info"
+    """The least important messages that are logged."""
+    log_format: Literal["text", "json"] = "text"
+    """How log lines are written."""
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _prepare(cls, value: object, info: ValidationInfo) -> object:
+        types = base_types(cls.model_fields[info.field_name or ""].annotation)
+        if isinstance(value, str) and not value.isprintable() and any(map(_is_no_character, value)):
+            raise ValueError("is not valid UTF-8")
+        if value == "" and type(None) in types:
+            return None
+        if isinstance(value, bool) and bool not in types:
+            return str(value)  # pydantic would take true for the number 1
+        return value
+
+    @field_validator("api_keys", "allowed_origins", "trusted_proxies", "webrtc_hosts", mode="before")
     @classmethod
     def _split(cls, value: object) -> object:
         return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
-
-    @field_validator("trusted_proxies", mode="before")
-    @classmethod
-    def _networks(cls, value: object) -> object:
-        parts = value.split(",") if isinstance(value, str) else value
-        if not isinstance(parts, list | tuple):
-            return value
-        return tuple(_network(str(part)) for part in cast("Sequence[object]", parts) if str(part).strip())
 
     @field_validator("api_keys")
     @classmethod
@@ -147,6 +192,19 @@ class Settings(BaseSettings):
                 )
         return keys
 
+    @field_validator("allowed_origins")
+    @classmethod
+    def _can_match(cls, origins: tuple[str, ...]) -> tuple[str, ...]:
+        reasons = [f"{origin!r} matches no page{why}" for origin in origins if (why := _never_matches(origin))]
+        if reasons:
+            raise ValueError("; ".join(reasons))
+        return origins
+
+    @field_validator("log_level", mode="before")
+    @classmethod
+    def _lower(cls, value: object) -> object:
+        return value.lower() if isinstance(value, str) else value
+
     @field_validator("webrtc_ports")
     @classmethod
     def _is_port_range(cls, value: str | None) -> str | None:
@@ -157,36 +215,38 @@ class Settings(BaseSettings):
     @field_validator("model_folder")
     @classmethod
     def _expand(cls, value: Path | None) -> Path | None:
-        return value and value.expanduser()
+        if value is None:
+            return None
+        if "\0" in str(value):
+            raise ValueError(f"{str(value)!r}: a path has no zero characters")
+        try:
+            return value.expanduser()
+        except RuntimeError as error:
+            raise ValueError(f"{str(value)!r}: there is no such user") from error
 
     @model_validator(mode="after")
     def _loopback_without_keys(self) -> "Settings":
         if not self.api_keys and not is_loopback(self.host):
-            raise ValueError(
-                f"host '{self.host}' is reachable from other machines, but there is no key: "
-                "set api_keys (STREAMSRV_API_KEYS), or use host 127.0.0.1"
+            raise PydanticCustomError(
+                "no_key",
+                "'{host}' is reachable from other machines, but there is no key: "
+                "set api_keys (STREAMSRV_API_KEYS), or use host 127.0.0.1",
+                {"host": self.host, "setting": "host"},
             )
         return self
 
-    @classmethod
-    def settings_customise_sources(
-        cls,
-        settings_cls: type[BaseSettings],
-        init_settings: PydanticBaseSettingsSource,
-        env_settings: PydanticBaseSettingsSource,
-        dotenv_settings: PydanticBaseSettingsSource,
-        file_secret_settings: PydanticBaseSettingsSource,
-    ) -> tuple[PydanticBaseSettingsSource, ...]:
-        return init_settings, env_settings, TomlConfigSettingsSource(settings_cls)
+
+def base_types(annotation: object) -> set[object]:
+    """Return the types of a field: the members of a union, each without what is annotated on it."""
+    if get_origin(annotation) is Annotated:
+        return base_types(get_args(annotation)[0])
+    if get_origin(annotation) in (Union, UnionType):
+        return {found for member in get_args(annotation) for found in base_types(member)}
+    return {annotation}
 
 
-def _network(text: str) -> IPv4Network | IPv6Network:
-    try:
-        return ipaddress.ip_network(text.strip())
-    except ValueError as error:
-        raise ValueError(
-            f"{error}: use addresses and networks, separated by commas, such as 172.18.0.0/16, ::1"
-        ) from None
+def _is_no_character(character: str) -> bool:
+    return "\ud800" <= character <= "\udfff"  # stands for a byte that is not UTF-8
 
 
 def port_range(text: str) -> tuple[int, int]:
@@ -194,10 +254,7 @@ def port_range(text: str) -> tuple[int, int]:
     match = re.fullmatch(r"\s*(\d{1,5})\s*-\s*(\d{1,5})\s*", text, re.ASCII)
     first, last = (int(match[1]), int(match[2])) if match else (0, 0)
     if not MIN_MEDIA_PORT <= first <= last <= MAX_PORT:
-        raise ValueError(
-            f"'{text}' is not a range of UDP ports: write first-last, such as 50000-50100, "
-            f"with ports from {MIN_MEDIA_PORT} to {MAX_PORT} and the lower one first"
-        )
+        raise ValueError(f"'{text}' is not a range of UDP ports")
     return first, last
 
 
@@ -208,3 +265,26 @@ def is_loopback(host: str) -> bool:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
         return host == "localhost" or host.endswith(".localhost")
+
+
+def _never_matches(origin: str) -> str:
+    """Return why no page can have this origin, with what is meant if that is clear; empty if one can."""
+    if origin in ("*", "null"):
+        return ""
+    local = re.match(r"(localhost|127\.|\[?::1)", origin)
+    text = origin if "://" in origin else f"{'http' if local else 'https'}://{origin}"
+    try:
+        parts = urlsplit(text)
+        host = (parts.hostname or "").encode("idna").decode()
+        port = parts.port
+    except ValueError:  # also of a name that has no ASCII form
+        return ": it is no address"
+    if "*" in host:
+        return ": the only wildcard is * alone, for all origins"
+    if not host:
+        return ": it names no host"
+    if port == {"http": 80, "https": 443}.get(parts.scheme):
+        port = None  # browsers leave it out
+    own = f"[{host}]" if ":" in host else host
+    sent = f"{parts.scheme}://{own}{'' if port is None else f':{port}'}"
+    return "" if sent == origin else f": did you mean {sent}?"

@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from streamsrv.cli import conformance, doctor, models, pull, say, serve, talk, transcribe
+from streamsrv.cli import config, conformance, doctor, models, pull, say, serve, talk, transcribe
 
 app = typer.Typer(
     name="streamsrv",
@@ -41,6 +41,7 @@ app.command("conformance")(conformance.conformance)
 app.command("pull")(pull.pull)
 app.command("models")(models.models)
 app.command("doctor")(doctor.doctor)
+app.add_typer(config.config, name="config")
 
 
 def main() -> None:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Literal
 
 import typer
 
-from streamsrv.cli.options import Config, open_catalogue
+from streamsrv.cli.options import Assignments, ConfigFile, open_configuration
 
 if TYPE_CHECKING:
     from streamsrv.engines.catalogue import Catalogue
@@ -31,16 +31,16 @@ class Finding:
     detail: str
 
 
-def doctor(config: Config = None) -> None:
+def doctor(config: ConfigFile = None, assignments: Assignments = None) -> None:
     """Check this machine; the exit status is 1 if the default models cannot start."""
     from rich.console import Console
     from rich.text import Text
 
-    from streamsrv.cli.serve import read_settings
     from streamsrv.engines.weights import ModelStore
 
-    catalogue = open_catalogue(config)
-    store = ModelStore(read_settings().model_folder)
+    configuration = open_configuration(config, assignments)
+    catalogue = configuration.catalogue
+    store = ModelStore(configuration.settings.model_folder)
     findings = [
         *check_machine(),
         check_model_folder(store),

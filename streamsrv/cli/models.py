@@ -5,20 +5,21 @@ from typing import Annotated
 
 import typer
 
-from streamsrv.cli.options import Config, open_catalogue
+from streamsrv.cli.options import Assignments, ConfigFile, open_configuration
 
 
 def models(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
-    config: Config = None,
+    config: ConfigFile = None,
+    assignments: Assignments = None,
 ) -> None:
     """List the models of the catalogue with their states."""
-    from streamsrv.cli.serve import read_settings
     from streamsrv.engines.readiness import needs
     from streamsrv.engines.weights import ModelStore
 
-    store = ModelStore(read_settings().model_folder)
-    states = [(entry, needs(entry, store)) for entry in open_catalogue(config).entries()]
+    configuration = open_configuration(config, assignments)
+    store = ModelStore(configuration.settings.model_folder)
+    states = [(entry, needs(entry, store)) for entry in configuration.catalogue.entries()]
     if as_json:
         rows = [
             {

@@ -6,23 +6,40 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 import typer
 
 if TYPE_CHECKING:
-    from streamsrv.engines.catalogue import Catalogue
+    from streamsrv.configuration.reading import Configuration
 
-Config = Annotated[
+ConfigFile = Annotated[
     Path | None,
-    typer.Option("--config", help="Configuration file.", show_default="streamsrv.toml in this folder, if there is one"),
+    typer.Option(
+        "--config",
+        help="Settings file.",
+        show_default="STREAMSRV_CONFIG, else streamsrv.toml in this folder, the user's configuration folder or "
+        "/etc/streamsrv",
+    ),
+]
+Assignments = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="NAME=VALUE", help="Set any setting; repeat it for more.", show_default=False),
 ]
 
 
-def open_catalogue(config: Path | None) -> "Catalogue":
-    """Load the catalogue with the models of the configuration file; exit with status 2 if the file is invalid."""
-    from streamsrv.engines.catalogue import CatalogueError, load_catalogue
+def open_configuration(
+    file: Path | None, assignments: list[str] | None, *, tells_warnings: bool = True, **flags: str | None
+) -> "Configuration":
+    """Read the settings; exit with status 2 and a line for each problem if they are invalid.
 
-    here = Path("streamsrv.toml")
+    `flags`: the values of own flags, by the name of the setting. Warnings go to the standard error stream.
+    """
+    from streamsrv.configuration.reading import ConfigurationError, read_configuration
+
     try:
-        return load_catalogue(config or (here if here.exists() else None))
-    except CatalogueError as error:
+        configuration = read_configuration(flags, assignments or (), file)
+    except ConfigurationError as error:
         fail(str(error))
+    if tells_warnings:
+        for warning in configuration.warnings:
+            typer.echo(warning, err=True)
+    return configuration
 
 
 def fail(message: str, status: int = 2) -> NoReturn:

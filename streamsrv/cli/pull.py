@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Self
 
 import typer
 
-from streamsrv.cli.options import Config, fail, open_catalogue
+from streamsrv.cli.options import Assignments, ConfigFile, fail, open_configuration
 
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
@@ -18,16 +18,17 @@ if TYPE_CHECKING:
 def pull(
     names: Annotated[list[str] | None, typer.Argument(help="Models to fetch.", show_default="the default ones")] = None,
     every: Annotated[bool, typer.Option("--all", help="Fetch every model of the catalogue that has weights.")] = False,
-    config: Config = None,
+    config: ConfigFile = None,
+    assignments: Assignments = None,
 ) -> None:
     """Fetch the weights of models, so that they start without network."""
-    from streamsrv.cli.serve import read_settings
     from streamsrv.engines.catalogue import DEFAULT_MODELS, OPTIONAL_MODELS, CatalogueError
     from streamsrv.engines.weights import ModelStore
 
     if names and every:
         fail("name models or give --all, not both")
-    catalogue = open_catalogue(config)
+    configuration = open_configuration(config, assignments)
+    catalogue = configuration.catalogue
     if every:
         names = [entry.name for entry in catalogue.entries() if entry.weights]
     try:
@@ -35,7 +36,7 @@ def pull(
         optional = [] if names else [catalogue.find(name) for name in OPTIONAL_MODELS.values()]
     except CatalogueError as error:
         fail(str(error))
-    store = ModelStore(read_settings().model_folder)
+    store = ModelStore(configuration.settings.model_folder)
     ready = [_pull_one(entry, store) for entry in needed]
     for entry in optional:
         if not _pull_one(entry, store):

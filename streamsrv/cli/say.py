@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from streamsrv.cli.options import fail
+from streamsrv.cli.options import Assignments, ConfigFile, fail, open_configuration
 
 if TYPE_CHECKING:
     import numpy as np
@@ -21,16 +21,17 @@ def say(
     synthesizer: Annotated[str | None, typer.Option(help="Speech synthesiser.", show_default="hibari")] = None,
     voice: Annotated[str, typer.Option(help="Voice of the synthesiser.", show_default="its default voice")] = "",
     speed: Annotated[float, typer.Option(help="1.0 is the voice's own pace.", min=0.25, max=4.0)] = 1.0,
+    config: ConfigFile = None,
+    assignments: Assignments = None,
 ) -> None:
     """Speak a text into a WAV file."""
     import asyncio
 
     from streamsrv.audio.files import write_wav
-    from streamsrv.cli.serve import read_settings
     from streamsrv.engines.tts.base import SpeechOptions
     from streamsrv.errors import EngineError
 
-    settings = read_settings({"synthesizer": synthesizer} if synthesizer else {})
+    settings = open_configuration(config, assignments, synthesizer=synthesizer).settings
     try:
         pcm, sample_rate = asyncio.run(_say(text, SpeechOptions(voice=voice, speed=speed), settings))
     except (EngineError, ValueError) as error:

@@ -3,18 +3,23 @@
 import asyncio
 import contextlib
 import logging
-from typing import TYPE_CHECKING, Annotated, Any
+import os
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from streamsrv.cli.options import fail
+from streamsrv.cli.options import Assignments, ConfigFile, fail, open_configuration
 
 if TYPE_CHECKING:
     from streamsrv.config import Settings
+    from streamsrv.configuration.reading import Configuration
     from streamsrv.engines.loaded import Engines
 
+# Values are texts, so that a wrong one is explained like that of any other setting.
 Host = Annotated[str | None, typer.Option(help="Address to listen on.", show_default="127.0.0.1")]
-Port = Annotated[int | None, typer.Option(help="Port to listen on; 0: any free one.", show_default="8000")]
+Port = Annotated[str | None, typer.Option(help="Port to listen on; 0: any free one.", show_default="8000")]
+
+logger = logging.getLogger(__name__)
 
 
 def serve(
@@ -26,39 +31,42 @@ def serve(
     recognizer: Annotated[str | None, typer.Option(help="Speech recogniser.", show_default="moonshine-tiny")] = None,
     synthesizer: Annotated[str | None, typer.Option(help="Speech synthesiser.", show_default="hibari")] = None,
     vad: Annotated[str | None, typer.Option(help="Voice-activity detector.", show_default="silero")] = None,
-    log_level: Annotated[str, typer.Option(help="debug, info, warning or error.")] = "info",
+    log_level: Annotated[
+        str | None, typer.Option(help="debug, info, warning, error or critical.", show_default="info")
+    ] = None,
+    config: ConfigFile = None,
+    assignments: Assignments = None,
 ) -> None:
     """Run the server."""
-    flags = {"host": host, "port": port, "chat": chat, "recognizer": recognizer, "synthesizer": synthesizer}
-    flags["vad"] = vad
-    settings = read_settings({name: value for name, value in flags.items() if value is not None})
-    _run(settings, log_level)
+    configuration = open_configuration(
+        config,
+        assignments,
+        tells_warnings=False,  # they are logged
+        host=host,
+        port=port,
+        chat=chat,
+        recognizer=recognizer,
+        synthesizer=synthesizer,
+        vad=vad,
+        log_level=log_level,
+    )
+    _run(configuration)
 
 
-def read_settings(flags: dict[str, Any] | None = None) -> "Settings":
-    """Read the settings, which `flags` override; exit with a readable message if they are invalid."""
-    from pydantic import ValidationError
-
-    from streamsrv.config import Settings
-
-    try:
-        return Settings(**(flags or {}))
-    except ValidationError as error:
-        problems = [f"{'.'.join(map(str, e['loc'])) or 'settings'}: {e['msg']}" for e in error.errors()]
-        fail("Cannot start:\n  " + "\n  ".join(problems))
-
-
-def _run(settings: "Settings", log_level: str) -> None:
+def _run(configuration: "Configuration") -> None:
     import uvloop
 
+    from streamsrv.configuration.advice import advice
     from streamsrv.log_context import FORMAT, LogContext
 
     handler = logging.StreamHandler()
     handler.addFilter(LogContext())
-    logging.basicConfig(level=log_level.upper(), format=FORMAT, handlers=[handler])
+    logging.basicConfig(level=configuration.settings.log_level.upper(), format=FORMAT, handlers=[handler])
     logging.getLogger("httpx").setLevel(logging.WARNING)  # it logs every request at info
+    for warning in (*configuration.warnings, *advice(configuration, os.environ)):
+        logger.warning("%s", warning)
     with contextlib.suppress(KeyboardInterrupt), asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(_serve(settings))
+        runner.run(_serve(configuration.settings))
 
 
 async def _serve(settings: "Settings") -> None:

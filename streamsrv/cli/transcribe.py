@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from streamsrv.cli.options import fail
+from streamsrv.cli.options import Assignments, ConfigFile, fail, open_configuration
 
 if TYPE_CHECKING:
     import numpy as np
@@ -18,15 +18,16 @@ if TYPE_CHECKING:
 def transcribe(
     file: Annotated[Path, typer.Argument(help="Audio in any common format.", exists=True, dir_okay=False)],
     recognizer: Annotated[str | None, typer.Option(help="Speech recogniser.", show_default="moonshine-tiny")] = None,
+    config: ConfigFile = None,
+    assignments: Assignments = None,
 ) -> None:
     """Recognise the speech in a file, and print it."""
     import asyncio
 
     from streamsrv.audio.files import AudioFileError, read_audio
-    from streamsrv.cli.serve import read_settings
     from streamsrv.errors import EngineError
 
-    settings = read_settings({"recognizer": recognizer} if recognizer else {})
+    settings = open_configuration(config, assignments, recognizer=recognizer).settings
     try:
         asyncio.run(_transcribe(read_audio(file), settings))
     except (AudioFileError, EngineError, ValueError) as error:

@@ -1,13 +1,13 @@
 """Reads the catalogue: every model by name, with its engine, options, weights and their sources."""
 
 import tomllib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from importlib.resources import files
-from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic_core import ErrorDetails
 
 Kind = Literal["recognizer", "chat", "synthesizer", "vad", "turn"]
 
@@ -119,51 +119,69 @@ class Catalogue(Mapping[str, ModelEntry]):
         raise CatalogueError(f"{name!r} is not a {kind or 'model'}; accepted: {', '.join(e.name for e in known)}")
 
 
-_TABLES = TypeAdapter(list[dict[str, Any]])
 _ENTRY = TypeAdapter(ModelEntry)
+_PATTERNS: Mapping[str, str] = {
+    "name": "letters, digits, '.', '_' and '-', with a letter or digit at the beginning",
+    "engine": "lower-case letters, digits and '_', with a letter at the beginning",
+    "sha256": "64 lower-case hexadecimal digits",
+}
+"""In words, what the fields accept whose type is a pattern."""
+_TYPES: Mapping[str, str] = {
+    "string_type": "a text",
+    "int_type": "a whole number",
+    "int_parsing": "a whole number",
+    "int_from_float": "a whole number",
+    "greater_than": "a number above 0",
+    "mapping_type": "a table",
+    "dict_type": "a table",
+    "dataclass_type": "a table",
+    "tuple_type": "a list",
+}
+"""In words, what is accepted in place of a value of a wrong type, by the error's type."""
 _TYPE_AT_DEPTH = {1: ModelEntry, 3: WeightFile, 5: Source}
 """The type that has the field of an error, by the length of the error's location (`weights.0.size` has three parts)."""
 
 
-def load_catalogue(extra: Path | None = None) -> Catalogue:
-    """Read the models of this package, and then the `[[model]]` tables of the file `extra`.
+def load_catalogue(tables: Sequence[Mapping[str, Any]] = (), where: str = "") -> Catalogue:
+    """Read the models of this package, and then the `[[model]]` tables of the settings, from the file `where`.
 
     A table with a new name adds a model. A table with a known name changes only the fields it has, and its options are
-    merged with the known ones; with another engine, it replaces the model. Raises `CatalogueError`.
+    merged with the known ones; with another engine, it replaces the model. Raises `CatalogueError` with a line for each
+    table that is wrong.
     """
-    shipped = files("streamsrv.engines").joinpath("catalogue.toml")
-    tables = _read_tables(shipped.read_text(encoding="utf-8"), "the catalogue of this package")
-    if extra is not None:
+    shipped = files("streamsrv.engines").joinpath("catalogue.toml").read_text(encoding="utf-8")
+    merged = _by_name(tomllib.loads(shipped)["model"], "the catalogue of this package")
+    for name, table in _by_name(tables, where).items():
+        merged[name] = _override(merged.get(name, {}), table)
+    entries: list[ModelEntry] = []
+    problems: list[str] = []
+    for table in merged.values():
         try:
-            text = extra.read_text(encoding="utf-8")
-        except OSError as error:
-            raise CatalogueError(f"{extra}: cannot be read: {error.strerror}") from error
-        for name, table in _read_tables(text, str(extra)).items():
-            tables[name] = _override(tables.get(name, {}), table)
-    return Catalogue(_validate(table) for table in tables.values())
+            entries.append(_validate(table))
+        except CatalogueError as error:
+            problems.append(_located(where, str(error)))
+    if problems:
+        raise CatalogueError("\n".join(problems))
+    return Catalogue(entries)
 
 
-def _read_tables(text: str, where: str) -> dict[str, dict[str, Any]]:
-    try:
-        tables: Any = tomllib.loads(text).get("model", [])
-    except tomllib.TOMLDecodeError as error:
-        raise CatalogueError(f"{where}: not valid TOML: {error}") from error
-    try:
-        checked = _TABLES.validate_python(tables)
-    except ValidationError as error:
-        raise CatalogueError(f"{where}: model: {tables!r}; accepted: [[model]] tables, with double brackets") from error
-    by_name: dict[str, dict[str, Any]] = {}
-    for number, table in enumerate(checked, start=1):
+def _located(where: str, problem: str) -> str:
+    return f"{where}: {problem}" if where else problem
+
+
+def _by_name(tables: Sequence[Mapping[str, Any]], where: str) -> dict[str, Mapping[str, Any]]:
+    by_name: dict[str, Mapping[str, Any]] = {}
+    for number, table in enumerate(tables, start=1):
         name = table.get("name")
         if not isinstance(name, str):
-            raise CatalogueError(f"{where}: [[model]] number {number}: name: {name!r}; accepted: a string")
+            raise CatalogueError(_located(where, f"[[model]] number {number}: name: {name!r}; accepted: a string"))
         if name in by_name:
-            raise CatalogueError(f"{where}: [[model]] number {number}: name: {name!r} is used twice")
+            raise CatalogueError(_located(where, f"[[model]] number {number}: name: {name!r} is used twice"))
         by_name[name] = table
     return by_name
 
 
-def _override(known: dict[str, Any], table: dict[str, Any]) -> dict[str, Any]:
+def _override(known: Mapping[str, Any], table: Mapping[str, Any]) -> Mapping[str, Any]:
     if table.get("engine", known.get("engine")) != known.get("engine"):
         return table
     merged = {**known, **table}
@@ -172,18 +190,28 @@ def _override(known: dict[str, Any], table: dict[str, Any]) -> dict[str, Any]:
     return merged
 
 
-def _validate(table: dict[str, Any]) -> ModelEntry:
+def _validate(table: Mapping[str, Any]) -> ModelEntry:
     try:
         return _ENTRY.validate_python(table)
     except ValidationError as error:
-        reasons: list[str] = []
-        for detail in error.errors(include_url=False):
-            where = ".".join(str(part) for part in detail["loc"])
-            if detail["type"] == "missing":
-                reasons.append(f"{where}: is missing")
-            elif detail["type"] == "unexpected_keyword_argument":
-                accepted = ", ".join(known.name for known in fields(_TYPE_AT_DEPTH[len(detail["loc"])]))
-                reasons.append(f"{where}: is not a field; accepted: {accepted}")
-            else:
-                reasons.append(f"{where}: {detail['input']!r}: {detail['msg']}")
+        reasons = [_describe(detail) for detail in error.errors(include_url=False)]
         raise CatalogueError(f"model {table['name']!r}: {'; '.join(reasons)}") from error
+
+
+def _describe(detail: ErrorDetails) -> str:
+    """Return what is wrong with a field. A value that can hold a secret is not shown."""
+    where, value = ".".join(str(part) for part in detail["loc"]), detail["input"]
+    match detail["type"]:
+        case "missing":
+            return f"{where}: is missing"
+        case "unexpected_keyword_argument":
+            known = [field.name for field in fields(_TYPE_AT_DEPTH[len(detail["loc"])])]
+            return f"{where}: is not a field; accepted: {', '.join(known)}"
+        case "literal_error":
+            accepted = detail.get("ctx", {})["expected"].replace("'", "")
+        case "string_pattern_mismatch":
+            accepted = _PATTERNS[str(detail["loc"][-1])]
+        case kind:
+            accepted = _TYPES.get(kind) or detail["msg"].removeprefix("Input should be ")
+    is_open = isinstance(value, str | int | float) and detail["loc"][0] != "options"
+    return f"{where}: {f'{value!r}; ' if is_open else ''}accepted: {accepted}"

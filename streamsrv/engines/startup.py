@@ -5,7 +5,7 @@ import os
 import time
 from typing import Any
 
-from streamsrv.config import SETTINGS_FILE, Settings
+from streamsrv.config import Settings
 from streamsrv.engines.absent import ABSENT, AbsentRecognizer, AbsentSynthesizer
 from streamsrv.engines.catalogue import DEFAULT_MODELS, OPTIONAL_MODELS, Catalogue, Kind, ModelEntry, load_catalogue
 from streamsrv.engines.fallback import FallbackChatModel
@@ -23,7 +23,7 @@ class Loader:
     """Loads catalogue entries that run on one scheduler."""
 
     def __init__(self, settings: Settings, report: Report) -> None:
-        self.catalogue: Catalogue = load_catalogue(SETTINGS_FILE if SETTINGS_FILE.exists() else None)
+        self.catalogue: Catalogue = load_catalogue(settings.model)
         self.scheduler = Scheduler(settings.inference_threads)
         self._engines = EngineLoader(self.catalogue, ModelStore(settings.model_folder), self.scheduler, report)
         self._report = report

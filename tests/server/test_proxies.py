@@ -86,7 +86,6 @@ def test_proxies_are_addresses_and_networks(value: str):
     with pytest.raises(ValueError, match="trusted_proxies") as refused:
         Settings(trusted_proxies=value)
     assert value.split(", ")[-1] in str(refused.value)
-    assert "172.18.0.0/16" in str(refused.value), "it says what is accepted"
 
 
 @pytest.mark.parametrize("clients", ["203.0.113.9", "127.0.0.1, 203.0.113.9", "203.0.113.9, 127.0.0.1", "unknown"])

@@ -5,6 +5,7 @@ import json
 import socket
 import subprocess
 import sys
+from dataclasses import replace
 from importlib.machinery import ModuleSpec
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
@@ -13,6 +14,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from streamsrv.cli import app, doctor
+from streamsrv.configuration.reading import read_configuration
 from streamsrv.engines import catalogue
 
 DATA = b"weights"
@@ -118,7 +120,7 @@ def test_a_wrong_configuration_is_explained(tmp_path: Path):
     (tmp_path / "other.toml").write_text('[[model]]\nname = "x"\nkind = "llm"\nengine = "e"\n')
     result = run("models", "--config", "other.toml")
     assert result.exit_code == 2
-    assert "kind: 'llm': Input should be 'recognizer', 'chat', 'synthesizer', 'vad' or 'turn'" in result.stderr
+    assert "kind: 'llm'; accepted: recognizer, chat, synthesizer, vad or turn" in result.stderr
 
 
 # --- pull -------------------------------------------------------------------------------------------------------------
@@ -133,9 +135,10 @@ def test_pull_fetches_once_and_then_finds_everything_there(tmp_path: Path):
 
 
 def test_pull_all_takes_every_model_with_weights(monkeypatch: pytest.MonkeyPatch):
-    entries = catalogue.load_catalogue(Path("streamsrv.toml")).entries()
-    own = [entry for entry in entries if entry.name in ("packaged", "unavailable", "remote")]
-    monkeypatch.setattr("streamsrv.cli.pull.open_catalogue", lambda _: catalogue.Catalogue(own))
+    configuration = read_configuration()
+    own = [entry for entry in configuration.catalogue.entries() if entry.name in ("packaged", "unavailable", "remote")]
+    configuration = replace(configuration, catalogue=catalogue.Catalogue(own))
+    monkeypatch.setattr("streamsrv.cli.pull.open_configuration", lambda *_: configuration)
     result = run("pull", "--all")
     assert result.stdout.startswith("packaged: ready (fetched 7 bytes in ")
     assert "unavailable: " in result.stderr

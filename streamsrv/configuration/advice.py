@@ -1,0 +1,62 @@
+"""Finds settings that have no effect together with the others, or that leave a hole."""
+
+from collections.abc import Mapping
+
+from streamsrv.config import Settings
+from streamsrv.configuration.reading import Configuration
+
+
+def advice(configuration: Configuration, environ: Mapping[str, str]) -> list[str]:
+    """Return a line for each setting that was given in vain, with its reason."""
+    settings = configuration.settings
+    reasons = {**_without_turn_server(settings), **_without_keys(settings), **_without_rooms(settings)}
+    reasons |= _beyond_totals(settings)
+    lines = [
+        f"{configuration.origin(name)}: {name} {what}"
+        for name, what in reasons.items()
+        if name in configuration.origins and getattr(settings, name) != Settings.model_fields[name].default
+    ]
+    if settings.turn_server and not (settings.turn_username and settings.turn_password):
+        lacking = [name for name in ("turn_username", "turn_password") if not getattr(settings, name)]
+        where = configuration.origin("turn_server")
+        lines.append(f"{where}: turn_server is used without {' and '.join(lacking)}, which most relays refuse")
+    if "*" in settings.allowed_origins and len(settings.allowed_origins) > 1:
+        where = configuration.origin("allowed_origins")
+        lines.append(f"{where}: allowed_origins has '*', so its other origins have no effect")
+    if environ.get("STREAMSRV_KEY") and not settings.api_keys:
+        lines.append("variable STREAMSRV_KEY is the key of a client; the keys of this server are STREAMSRV_API_KEYS")
+    return lines
+
+
+def _without_turn_server(settings: Settings) -> dict[str, str]:
+    if settings.turn_server:
+        return {}
+    return dict.fromkeys(("turn_username", "turn_password"), "has no effect without turn_server")
+
+
+def _without_keys(settings: Settings) -> dict[str, str]:
+    if settings.api_keys:
+        return {}
+    per_key = ("max_sessions_per_key", "max_requests_per_key", "responses_per_minute_per_key")
+    return {
+        "captions_public": "has no effect without api_keys: captions can be read without a key anyway",
+        **dict.fromkeys(per_key, "without api_keys limits all clients together, as if they had one key"),
+    }
+
+
+def _without_rooms(settings: Settings) -> dict[str, str]:
+    if settings.caption_rooms and settings.caption_viewers:
+        return {}
+    zero = "caption_viewers" if settings.caption_rooms else "caption_rooms"
+    others = {"caption_viewers", "caption_keep_minutes", "captions_public"} - {zero}
+    return dict.fromkeys(sorted(others), f"has no effect while {zero} is 0")
+
+
+def _beyond_totals(settings: Settings) -> dict[str, str]:
+    """The limits of a key that are not below the limit of the whole server."""
+    reasons: dict[str, str] = {}
+    for name in ("max_sessions", "max_requests"):
+        per_key, total = getattr(settings, f"{name}_per_key"), getattr(settings, name)
+        if per_key is not None and per_key > total:
+            reasons[f"{name}_per_key"] = f"has no effect: it is {per_key}, and {name} is {total}"
+    return reasons

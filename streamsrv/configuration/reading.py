@@ -1,0 +1,159 @@
+"""Reads and validates all settings at once."""
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeGuard, cast
+
+from pydantic import ValidationError
+from pydantic_core import ErrorDetails
+
+from streamsrv.config import Settings
+from streamsrv.configuration.sources import (
+    FILE_ONLY,
+    Given,
+    Layer,
+    Origin,
+    find_file,
+    read_file,
+    read_flags,
+    read_variables,
+)
+from streamsrv.configuration.words import accepted_by, did_you_mean, shown
+from streamsrv.engines.absent import ABSENT
+from streamsrv.engines.catalogue import Catalogue, CatalogueError, Kind, load_catalogue
+from streamsrv.engines.loading import with_parts
+
+MODEL_SETTINGS: Mapping[Kind, tuple[str, ...]] = {
+    "vad": (),
+    "recognizer": (ABSENT,),
+    "chat": ("auto",),
+    "synthesizer": (ABSENT,),
+    "turn": ("auto", ABSENT),
+}
+"""The settings that name a model, which are called like its kind, with what else they accept."""
+
+DEFAULT = Origin("default")
+
+
+class ConfigurationError(ValueError):
+    """The settings are invalid; each of `problems` is a line for the operator, also for what is only ignored."""
+
+    def __init__(self, problems: Sequence[str]) -> None:
+        super().__init__("\n".join(problems))
+        self.problems = tuple(problems)
+
+
+@dataclass(frozen=True, slots=True)
+class Configuration:
+    """The settings in force.
+
+    `origins`: where each given setting came from; the others have their defaults. `file`: the settings file, if any.
+    `warnings`: a line for each thing that is ignored.
+    """
+
+    settings: Settings
+    origins: Mapping[str, Origin]
+    catalogue: Catalogue
+    file: Path | None
+    warnings: tuple[str, ...]
+
+    def origin(self, setting: str) -> Origin:
+        """Return where the value of a setting came from."""
+        return self.origins.get(setting, DEFAULT)
+
+
+def read_configuration(
+    flags: Mapping[str, str | None] | None = None,
+    assignments: Sequence[str] = (),
+    file: Path | None = None,
+    environ: Mapping[str, str] = os.environ,
+) -> Configuration:
+    """Read the settings: `flags` and `assignments` (`name=value`) override variables, and variables override the file.
+
+    `file`: the settings file, in place of those that are looked for. Raises `ConfigurationError` with all problems.
+    """
+    path = find_file(file, environ)
+    layers = [read_file(path) if path else Layer(), read_variables(environ), read_flags(flags or {}, assignments)]
+    given = {name: value for layer in layers for name, value in layer.given.items()}
+    problems = [problem for layer in layers for problem in layer.problems]
+    settings, wrong = _validate(given, is_complete=not problems)
+    problems += wrong
+    catalogue = _read_catalogue(given.get(FILE_ONLY), problems)
+    problems += _wrong_models(given, catalogue)
+    warnings = [warning for layer in layers for warning in layer.warnings]
+    if settings is None or catalogue is None or problems:
+        raise ConfigurationError([*warnings, *problems])
+    origins = {name: value.origin for name, value in given.items()}
+    return Configuration(settings, origins, catalogue, path, tuple(warnings))
+
+
+def _validate(given: Mapping[str, Given], *, is_complete: bool) -> tuple[Settings | None, list[str]]:
+    """Return the settings, or what is wrong with the values; if some are not known, not how they go together."""
+    try:
+        return Settings.model_validate({name: value.value for name, value in given.items()}), []
+    except ValidationError as error:
+        details = error.errors(include_url=False)
+    problems = [_describe(detail, given) for detail in details if is_complete or detail["loc"]]
+    return None, list(dict.fromkeys(problems))
+
+
+def _describe(detail: ErrorDetails, given: Mapping[str, Given]) -> str:
+    """Return the line for an error of pydantic."""
+    context = detail.get("ctx", {})
+    name = str(detail["loc"][0] if detail["loc"] else context["setting"])
+    where = f"{given[name].origin}: {name}"
+    if detail["type"] == "value_error":
+        return f"{where}: {context['error']}; accepted: {accepted_by(name)}"
+    if not detail["loc"]:
+        return f"{where}: {detail['msg']}"
+    value = given[name].value if len(detail["loc"]) == 1 else detail["input"]
+    near = did_you_mean(str(value), context["expected"].split("'")[1::2]) if detail["type"] == "literal_error" else ""
+    return f"{where}: {shown(name, value)}{near}; accepted: {accepted_by(name)}"
+
+
+def _read_catalogue(given: Given | None, problems: list[str]) -> Catalogue | None:
+    """Return the catalogue with the models that the file adds; None, and more problems, if they are wrong."""
+    tables: object = given.value if given else []
+    if not _are_tables(tables):
+        return None  # `_validate` has said so
+    try:
+        return load_catalogue(tables, str(given.origin) if given else "")
+    except CatalogueError as error:
+        problems += str(error).splitlines()
+        return None
+
+
+def _are_tables(value: object) -> TypeGuard[list[dict[str, Any]]]:
+    return isinstance(value, list) and all(isinstance(table, dict) for table in cast("list[object]", value))
+
+
+def _wrong_models(given: Mapping[str, Given], catalogue: Catalogue | None) -> list[str]:
+    """Return a line for each setting that names a model which is not in the catalogue, or is of another kind.
+
+    Without a `catalogue`, because a table of the file is wrong, the names in the tables are left out.
+    """
+    problems: list[str] = []
+    unclear: set[object] = set()
+    if catalogue is None:
+        catalogue = load_catalogue()
+        tables = given[FILE_ONLY].value
+        unclear = {table.get("name") for table in tables} if _are_tables(tables) else unclear
+    for kind, words in MODEL_SETTINGS.items():
+        name = given[kind].value if kind in given else ""
+        if not isinstance(name, str) or name in ("", *words) or name in unclear:
+            continue
+        where = f"{given[kind].origin}: {kind}: "
+        known = (*words, *(entry.name for entry in catalogue.entries(kind)))
+        if name not in known:
+            other = f" is a {catalogue[name].kind}, not a {kind}" if name in catalogue else ""
+            problems.append(
+                f"{where}{shown(kind, name)}{other}{did_you_mean(name, known)}; accepted: {', '.join(known)}"
+            )
+            continue
+        try:
+            with_parts(catalogue[name], catalogue)
+        except CatalogueError as error:
+            problems.append(f"{where}{shown(kind, name)} combines models: {error}")
+    return problems
