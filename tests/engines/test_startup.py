@@ -81,14 +81,11 @@ async def test_an_end_of_turn_model_runs_where_its_weights_are():
         await engines.aclose()
 
 
-async def test_without_an_end_of_turn_model_the_server_starts_and_says_so(tmp_path, monkeypatch: pytest.MonkeyPatch):
-    (tmp_path / "streamsrv.toml").write_text(
-        '[[model]]\nname = "out-of-reach"\nkind = "turn"\nengine = "smart_turn"\nrequires = ["no_such_module"]\n'
-    )
-    monkeypatch.chdir(tmp_path)
+async def test_without_an_end_of_turn_model_the_server_starts_and_says_so(monkeypatch: pytest.MonkeyPatch):
+    model = {"name": "out-of-reach", "kind": "turn", "engine": "smart_turn", "requires": ["no_such_module"]}
     monkeypatch.setattr("streamsrv.engines.startup.OPTIONAL_MODELS", {"turn": "out-of-reach"})
     said: list[str] = []
-    engines = await load_engines(Settings(chat="smollm2-135m"), said.append)
+    engines = await load_engines(Settings(chat="smollm2-135m", model=(model,)), said.append)
     try:
         assert engines.turn is None
         assert any("out-of-reach" in line for line in said)
