@@ -18,9 +18,14 @@ def duration_ms(audio: bytes, audio_format: Samples) -> int:
     return samples * 1000 // sample_rate(audio_format)
 
 
+def is_whole(audio: bytes, audio_format: AudioFormat) -> bool:
+    """Return whether the bytes may be a whole number of samples."""
+    return not isinstance(audio_format, Pcm) or len(audio) % 2 == 0
+
+
 def check_audio(audio: bytes, audio_format: AudioFormat, param: str) -> None:
     """Raise `ProtocolError` for bytes that are not a whole number of samples."""
-    if isinstance(audio_format, Pcm) and len(audio) % 2:
+    if not is_whole(audio, audio_format):
         raise ProtocolError(
             "invalid_value", f"Invalid audio: {len(audio)} bytes; 16-bit PCM needs an even number.", param
         )

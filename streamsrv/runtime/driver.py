@@ -13,7 +13,7 @@ from streamsrv.core.inputs import EventReceived, EventRefused, Input
 from streamsrv.core.session import SessionCore
 from streamsrv.engines.loaded import Engines
 from streamsrv.metrics import Metrics
-from streamsrv.protocol.audio_formats import check_audio
+from streamsrv.protocol.audio_formats import check_audio, is_whole
 from streamsrv.protocol.client_events import AudioAppend, AudioCommit, MalformedEvent, decode_client_event
 from streamsrv.protocol.errors import ProtocolError
 from streamsrv.protocol.session_object import Session
@@ -32,6 +32,8 @@ logger = logging.getLogger(__name__)
 
 Frame = str | bytes | NDArray[np.int16]
 
+MAX_KEPT_CHARACTERS = 12 * 1024
+"""Characters of the longest event that `take_text` decodes: longer audio always has to be processed."""
 TOO_MANY_MALFORMED = (1008, "Too many malformed events.")
 
 
@@ -103,6 +105,27 @@ class SessionDriver:
     def handle(self, happened: Input) -> None:
         """Give one input to the core and run its effects; ignored once the session has ended."""
         self._runner.handle(happened)
+
+    def take_text(self, frame: str) -> bool:
+        """Take a frame if it is audio that is only to be kept; return whether it was taken.
+
+        A transport may call this instead of letting `receive` of its channel return the frame, while that waits. Of
+        most chunks of audio nothing has to be processed before the next ones, and waking a task for each costs more
+        than decoding it.
+        """
+        if len(frame) > MAX_KEPT_CHARACTERS or self._ending.is_settled or self._allowance.wait_s:
+            return False
+        try:
+            event = decode_client_event(frame)
+        except MalformedEvent:
+            return False
+        if not isinstance(event, AudioAppend) or self._channel.has_microphone:
+            return False
+        audio_format = self._core.session.audio.input.format
+        if not is_whole(event.audio, audio_format) or not self._hearing.keep(event.audio, audio_format):
+            return False
+        self._allowance.spend(len(frame), is_audio=True)
+        return True
 
     async def _read(self) -> None:
         """Read and handle frames, no faster than is fair to other sessions; unread frames wait at the client."""

@@ -79,6 +79,10 @@ class Hearing:
         """Wait until every recognition is closed. Call it after the tasks of the session have ended."""
         await self._recognitions.aclose()
 
+    def keep(self, audio: bytes, audio_format: AudioFormat) -> bool:
+        """Keep whole samples of client audio if there is nothing to process yet; return whether they were kept."""
+        return self._intake.keep(audio, audio_format, self._frames_wanted)
+
     async def append(self, audio: bytes, audio_format: AudioFormat) -> None:
         """Process client audio: whole samples, or one Opus packet. Raises `ProtocolError` for other bytes."""
         for number, piece in enumerate(_pieces(audio, audio_format)):

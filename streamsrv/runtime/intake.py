@@ -7,7 +7,7 @@ from streamsrv.audio.rates import OPUS_CLOCK_HZ, SPEECH_RATE_HZ
 from streamsrv.audio.resample import StreamResampler
 from streamsrv.audio.wire_formats import AudioReader
 from streamsrv.engines.vad.base import VAD_FRAME_SAMPLES
-from streamsrv.protocol.session_object import AudioFormat, Pcm
+from streamsrv.protocol.session_object import AudioFormat, Opus, Pcm
 
 
 class Intake:
@@ -32,8 +32,19 @@ class Intake:
     @property
     def complete(self) -> int:
         """The number of frames that `take` would return."""
-        # The resampler always holds back about the same length, so as much comes out as goes in.
-        return (len(self._rest) + self._waiting * SPEECH_RATE_HZ // self._reader.rate) // VAD_FRAME_SAMPLES
+        return self._complete_with(0)
+
+    def keep(self, audio: bytes, audio_format: AudioFormat, frames: int) -> bool:
+        """Add whole samples unless they would complete `frames` frames; return whether they were added.
+
+        Audio in another format than before and Opus packets are never added.
+        """
+        if audio_format != self._format or isinstance(audio_format, Opus):
+            return False
+        if self._complete_with(len(self._reader.read(audio))) >= frames:
+            return False
+        self.append(audio, audio_format)
+        return True
 
     def append(self, audio: bytes, audio_format: AudioFormat) -> None:
         """Add wire audio: a whole number of samples, or one Opus packet.
@@ -44,6 +55,8 @@ class Intake:
             self._rest = self._convert(last=True)
             self._read_as(audio_format)
         samples = self._reader.read(audio)
+        if not len(samples):
+            return
         self._pieces.append(samples)
         self._waiting += len(samples)
         self._received_ticks += len(samples) * OPUS_CLOCK_HZ // self._reader.rate
@@ -63,6 +76,11 @@ class Intake:
         frames = self._cut(np.concatenate([samples, np.zeros(-len(samples) % VAD_FRAME_SAMPLES, np.int16)]))
         self._received_ticks = self._frames * VAD_FRAME_SAMPLES * OPUS_CLOCK_HZ // SPEECH_RATE_HZ
         return frames
+
+    def _complete_with(self, samples: int) -> int:
+        # The resampler always holds back about the same length, so as much comes out as goes in.
+        waiting = self._waiting + samples
+        return (len(self._rest) + waiting * SPEECH_RATE_HZ // self._reader.rate) // VAD_FRAME_SAMPLES
 
     def _read_as(self, audio_format: AudioFormat) -> None:
         self._format = audio_format

@@ -7,12 +7,15 @@ from collections.abc import Callable
 from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
 
 from streamsrv.access.authentication import identify, offered_subprotocols
+from streamsrv.access.principal import Principal
 from streamsrv.log_context import log_as
+from streamsrv.protocol.session_object import Session
 from streamsrv.runtime.channel import ChannelClosed
 from streamsrv.runtime.driver import SessionDriver
 from streamsrv.runtime.ending import INTERNAL_ERROR
 from streamsrv.service import Service
 from streamsrv.transports.sideband import attach
+from streamsrv.transports.websocket_protocol import EXTENSION
 
 logger = logging.getLogger(__name__)
 
@@ -30,6 +33,11 @@ class WebSocketChannel:
 
     def __init__(self, websocket: WebSocket) -> None:
         self._websocket = websocket
+
+    def listen(self, take: Callable[[str], bool]) -> None:
+        """Offer texts to `take` as they arrive; `receive` returns those for which it returns False."""
+        if (extension := self._websocket.scope["extensions"].get(EXTENSION)) is not None:
+            extension["listen"](take)
 
     async def receive(self) -> str | bytes:
         message = await self._websocket.receive()
@@ -62,7 +70,13 @@ async def realtime(websocket: WebSocket) -> None:
             await websocket.accept("realtime" if "realtime" in offered_subprotocols(websocket) else None)
         except (WebSocketDisconnect, OSError, RuntimeError):
             return  # the client has gone
-        await _serve(websocket, lambda: service.start_session(session, principal, WebSocketChannel(websocket)))
+        await _serve(websocket, lambda: _start(service, session, principal, WebSocketChannel(websocket)))
+
+
+def _start(service: Service, session: Session, principal: Principal, channel: WebSocketChannel) -> SessionDriver:
+    driver = service.start_session(session, principal, channel)
+    channel.listen(driver.take_text)
+    return driver
 
 
 async def _serve(websocket: WebSocket, start: Callable[[], SessionDriver]) -> None:
