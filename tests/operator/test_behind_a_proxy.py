@@ -9,6 +9,7 @@ import base64
 import json
 import shutil
 from collections.abc import AsyncGenerator, Generator
+from contextlib import aclosing
 from pathlib import Path
 
 import numpy as np
@@ -32,13 +33,29 @@ HELLO = [{"role": "user", "content": "Hello!"}]
 MIB = 1024 * 1024
 
 
+THOUGHT_S = 0.02
+"""Seconds until a stream begins, as with real models. Caddy 2.6 may break off an answer that begins within 1 ms,
+while it still holds the end of the request."""
+
+
+class ThinkingChatModel(ScriptedChatModel):
+    """A fake that takes a moment before its first word."""
+
+    async def stream(self, messages, tools, options):
+        await asyncio.sleep(THOUGHT_S)
+        async with aclosing(super().stream(messages, tools, options)) as deltas:
+            async for delta in deltas:
+                yield delta
+
+
 class HeldSynthesizer(ToneSynthesizer):
-    """Gives 40 ms of sound, and the next piece once `hold` is set."""
+    """A fake that gives 40 ms of sound, and the next piece once `hold` is set."""
 
     hold: asyncio.Event | None = None
 
     async def stream(self, text: str, options: SpeechOptions) -> AsyncGenerator[SpeechChunk, None]:
         piece = np.ones(960, np.int16)
+        await asyncio.sleep(THOUGHT_S)
         yield SpeechChunk(piece)
         if self.hold is not None:
             await self.hold.wait()
@@ -46,7 +63,7 @@ class HeldSynthesizer(ToneSynthesizer):
 
 
 class HeldRecognizer(ScriptedRecognizer):
-    """Recognises the first utterance, and later ones once `hold` is set."""
+    """A fake that recognises the first utterance, and later ones once `hold` is set."""
 
     hold: asyncio.Event | None = None
     opened = 0
@@ -70,7 +87,7 @@ class _HeldRecognition:
             yield transcript
 
 
-CHAT, VOICE, RECOGNIZER = ScriptedChatModel(), HeldSynthesizer(), HeldRecognizer()
+CHAT, VOICE, RECOGNIZER = ThinkingChatModel(), HeldSynthesizer(), HeldRecognizer()
 
 
 @pytest.fixture(scope="module")
