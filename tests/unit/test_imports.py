@@ -36,7 +36,7 @@ LAYERS = (
     ("inference",),
     ("audio",),
     ("protocol",),
-    ("config", "errors", "ids", "log_context", "signals", "supervisor", "token_bucket"),
+    ("config", "errors", "ids", "log_context", "signals", "supervisor", "telemetry", "token_bucket"),
 )
 """From top to bottom: a module imports what is below its own layer, or of its own package."""
 
