@@ -3,7 +3,6 @@
 import http.client
 import json
 import secrets
-import tempfile
 from collections.abc import Callable
 from importlib import import_module
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from streamsrv.engines.llm.chat_chunks import Chunk
+from streamsrv.engines.llm.saved_states import saved_states
 from streamsrv.errors import Unavailable
 
 _MIN_REUSED_TOKENS = 8
@@ -29,7 +29,10 @@ class LlamaCppServer:
 
     def __init__(self, name: str, path: Path, *, slots: int, context_tokens: int) -> None:
         xllamacpp: Any = import_module("xllamacpp")
-        self._folder = tempfile.TemporaryDirectory(prefix="streamsrv-llamacpp-")
+        try:
+            self._states = saved_states()
+        except OSError as error:
+            raise Unavailable(f"{name} needs a temporary folder: {error}") from error
         self._key = secrets.token_urlsafe(32)
         parameters = xllamacpp.CommonParams()
         parameters.model.path = str(path)
@@ -38,7 +41,7 @@ class LlamaCppServer:
         parameters.cpuparams.n_threads = parameters.cpuparams_batch.n_threads = 1
         parameters.cache_ram_mib = 0  # for requests that name no slot
         parameters.n_cache_reuse = _MIN_REUSED_TOKENS
-        parameters.slot_save_path = f"{self._folder.name}/"
+        parameters.slot_save_path = self._states.folder
         parameters.verbosity = _QUIET
         parameters.ui = False
         parameters.n_threads_http = 1
@@ -46,14 +49,17 @@ class LlamaCppServer:
         try:
             self._server: Any = xllamacpp.Server(parameters)
         except RuntimeError as error:
+            self._states.close()
             raise Unavailable(f"{name} could not be loaded from {path.name}: {error}") from error
+        # Its thread must run before the object may go: freed earlier, the object would wait for that thread for ever.
+        self._request("list its slots", "GET", "/slots")
 
     def complete(self, request: dict[str, Any], slot: int, take: Callable[[Chunk], bool]) -> None:
         """Answer a chat completion request on a slot; calls `take` for each chunk and stops when it returns true."""
         self._server.handle_chat_completions(request | {"id_slot": slot}, take)
 
     def save(self, slot: int, number: int) -> None:
-        """Save the state of a slot in a file, under a number. Raises `OSError`."""
+        """Save the state of a slot in a temporary file, under a number. Raises `OSError`."""
         self._slot_action("save", slot, number)
 
     def restore(self, slot: int, number: int) -> None:
@@ -62,23 +68,28 @@ class LlamaCppServer:
 
     def delete(self, number: int) -> None:
         """Delete a saved state, if it exists."""
-        (Path(self._folder.name) / str(number)).unlink(missing_ok=True)
+        self._states.delete(number)
 
     def close(self) -> None:
         """Free the model; nothing may be running."""
         self._server = None
-        self._folder.cleanup()
+        self._states.close()
 
     def _slot_action(self, action: str, slot: int, number: int) -> None:
+        body = {"filename": self._states.name(number)}
+        self._request(f"{action} slot {slot}", "POST", f"/slots/{slot}?action={action}", body)
+
+    def _request(self, what: str, method: str, path: str, body: dict[str, str] | None = None) -> None:
+        """Send a request to the loopback port. Raises `OSError`, which says that llama.cpp could not do `what`."""
         address = urlsplit(str(self._server.listening_address)).netloc
         connection = http.client.HTTPConnection(address, timeout=_TIMEOUT_S)
         try:
             headers = {"Authorization": f"Bearer {self._key}", "Content-Type": "application/json"}
-            connection.request("POST", f"/slots/{slot}?action={action}", json.dumps({"filename": str(number)}), headers)
+            connection.request(method, path, json.dumps(body) if body else None, headers)
             response = connection.getresponse()
             if response.status != http.HTTPStatus.OK:
-                raise OSError(f"llama.cpp could not {action} slot {slot}: {response.read(500)!r}")
+                raise OSError(f"llama.cpp could not {what}: {response.read(500)!r}")
         except http.client.HTTPException as error:
-            raise OSError(f"llama.cpp could not {action} slot {slot}: {error!r}") from error
+            raise OSError(f"llama.cpp could not {what}: {error!r}") from error
         finally:
             connection.close()
