@@ -4,7 +4,8 @@ import asyncio
 import gc
 import logging
 import socket
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Generator, Iterable
+from contextlib import contextmanager
 from ipaddress import IPv4Network, IPv6Network
 
 import uvicorn
@@ -51,6 +52,15 @@ class Server(uvicorn.Server):
         self._on_started = on_started
         # The reason why a response broke off is already logged where it happened.
         logging.getLogger("uvicorn.error").addFilter(_is_not_about_incomplete_response)
+
+    @contextmanager
+    def capture_signals(self) -> Generator[None]:
+        """Leave the signals of the process to its main program, which frees the models after the server has stopped."""
+        yield
+
+    def stop(self) -> None:
+        """Make `serve` end the sessions and return."""
+        self.should_exit = True
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)

@@ -5,6 +5,7 @@ from typing import Annotated
 import typer
 
 from streamsrv.cli import config, conformance, doctor, models, pull, say, serve, talk, transcribe
+from streamsrv.cli.first_process import run_in_child_of_first_process
 
 app = typer.Typer(
     name="streamsrv",
@@ -46,4 +47,5 @@ app.add_typer(config.config, name="config")
 
 def main() -> None:
     """Entry point of the installed command."""
+    run_in_child_of_first_process()
     app()

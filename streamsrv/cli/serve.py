@@ -1,9 +1,9 @@
 """`streamsrv serve`: runs the server."""
 
 import asyncio
-import contextlib
 import logging
 import os
+import resource
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -11,6 +11,7 @@ import typer
 from streamsrv.cli.options import Assignments, ConfigFile, fail, open_configuration
 
 if TYPE_CHECKING:
+    from streamsrv.cli.process_signals import ProcessSignals
     from streamsrv.config import Settings
     from streamsrv.configuration.reading import Configuration
     from streamsrv.engines.loaded import Engines
@@ -38,6 +39,10 @@ def serve(
     assignments: Assignments = None,
 ) -> None:
     """Run the server."""
+    from streamsrv.cli.process_signals import ProcessSignals
+
+    signals = ProcessSignals()
+    _forbid_core_files()
     configuration = open_configuration(
         config,
         assignments,
@@ -50,10 +55,16 @@ def serve(
         vad=vad,
         log_level=log_level,
     )
-    _run(configuration)
+    _run(configuration, signals)
 
 
-def _run(configuration: "Configuration") -> None:
+def _forbid_core_files() -> None:
+    """Let no crash write the memory of this process or its helpers, with what users said and with keys, to a file."""
+    _, most = resource.getrlimit(resource.RLIMIT_CORE)
+    resource.setrlimit(resource.RLIMIT_CORE, (0, most))
+
+
+def _run(configuration: "Configuration", signals: "ProcessSignals") -> None:
     import uvloop
 
     from streamsrv.configuration.advice import advice
@@ -65,11 +76,11 @@ def _run(configuration: "Configuration") -> None:
     logging.getLogger("httpx").setLevel(logging.WARNING)  # it logs every request at info
     for warning in (*configuration.warnings, *advice(configuration, os.environ)):
         logger.warning("%s", warning)
-    with contextlib.suppress(KeyboardInterrupt), asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(_serve(configuration.settings))
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(_serve(configuration.settings, signals))
 
 
-async def _serve(settings: "Settings") -> None:
+async def _serve(settings: "Settings", signals: "ProcessSignals") -> None:
     from streamsrv.app import build_app
     from streamsrv.server import Server, address, bind
 
@@ -87,9 +98,14 @@ async def _serve(settings: "Settings") -> None:
 
     try:
         server = Server(build_app(settings, engines), announce)
+        signals.serve(server.stop, _reload)
         await server.serve(sockets=[listener])
     finally:
         await engines.aclose()
+
+
+def _reload() -> None:
+    logger.warning("SIGHUP has no effect: restart the server to apply other settings")
 
 
 async def _load(settings: "Settings") -> "Engines":

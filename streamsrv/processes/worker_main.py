@@ -25,7 +25,9 @@ def run_worker(
     new_loop: Callable[[], asyncio.AbstractEventLoop] = uvloop.new_event_loop,
 ) -> None:
     """Run `serve` on the socket whose descriptor is the first argument of the process. The second is the log level."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the server closes the socket
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        # Terminals and service managers signal all processes of a server; it ends this one by closing the socket.
+        signal.signal(number, signal.SIG_IGN)
     descriptor, level = sys.argv[1:3]
     # The level applies to streamsrv only: at debug, other packages log each packet, and keys with it.
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s: %(message)s")

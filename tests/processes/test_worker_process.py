@@ -195,6 +195,16 @@ async def test_it_gets_no_secret_of_the_server(monkeypatch: pytest.MonkeyPatch):
     await helper.process.stop()
 
 
+async def test_signals_that_end_the_server_do_not_end_it():
+    """Terminals and service managers signal it together with the server, which still has calls to end."""
+    helper = await Helper().start()
+    assert await helper.ask("environment")  # it runs
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        os.kill(helper.process.pid, number)
+    assert await helper.ask("environment")
+    await helper.process.stop()
+
+
 async def test_it_logs_at_the_level_of_the_server():
     logger = logging.getLogger("streamsrv")
     before = logger.level
