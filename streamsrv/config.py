@@ -146,12 +146,12 @@ class Settings(BaseModel):
     ] = None
     """UDP ports of WebRTC media, as `first-last` (`50000-50100`): one for each call; None: any free port."""
     stun_server: Annotated[
-        str | None, Field(pattern=r"^stun:[^\s:?]+(:\d+)?$"), Accepted("stun:host or stun:host:port")
+        str | None, Field(pattern=r"^stun:[^\s:?/]+(:\d+)?$"), Accepted("stun:host or stun:host:port")
     ] = None
     """`stun:host:port`, to find the server's own address behind NAT; None: no STUN server is used."""
     turn_server: Annotated[
         str | None,
-        Field(pattern=r"^turns?:[^\s:?]+(:\d+)?(\?transport=(udp|tcp))?$"),
+        Field(pattern=r"^turns?:[^\s:?/]+(:\d+)?(\?transport=(udp|tcp))?$"),
         Accepted("turn:host or turn:host:port, also turns:, also with ?transport=udp or ?transport=tcp at the end"),
     ] = None
     """`turn:host:port?transport=udp`, a relay for clients that cannot reach the server; None: no relay."""

@@ -153,6 +153,7 @@ def test_all_problems_are_told_at_once_each_with_its_source(workplace: Path):
         ('webrtc_hosts = "1.2.3.4, nope"', "webrtc_hosts: 'nope'; accepted: IPv4 or IPv6 addresses"),
         ('trusted_proxies = "10.0.0.1/8"', "trusted_proxies: '10.0.0.1/8'; accepted: addresses and networks"),
         ('allowed_origins = "example.org"', "'example.org' matches no page: did you mean https://example.org?"),
+        ('stun_server = "stun://stun.example"', "stun_server: 'stun://stun.example'; accepted: stun:host"),
         ('stun_server = "stun.example"', "stun_server: 'stun.example'; accepted: stun:host or stun:host:port"),
         ('turn_server = "turn:ada:pw@relay"', "turn_server: 'turn:ada:(hidden)@relay'; accepted: turn:host"),
         ('log_level = "warn"', "log_level: 'warn'; did you mean warning?; accepted: debug, info, warning"),
