@@ -87,6 +87,9 @@ class Settings(BaseModel):
     chat: ModelName = "auto"
     """The language model: a catalogue name, or `auto`: a model whose key is set, else one found on loopback, else the
     embedded one."""
+    chat_fallback: ModelName = "auto"
+    """The language model that answers when the chosen one cannot: a catalogue name, `auto` (the embedded one, if it is
+    installed), or `none`, with which clients get the error."""
     synthesizer: ModelName = "hibari"
     """The speech synthesiser: a catalogue name, or `none`, with which clients must ask for text."""
     turn: ModelName = "auto"

@@ -6,13 +6,23 @@ CONTEXT_LENGTH_EXCEEDED = "context_length_exceeded"
 UNSUPPORTED_PARAMETER = "unsupported_parameter"
 """`Rejected.code` for an option that the engine does not support; `param` names the option."""
 
+PROVIDER_UNAUTHORIZED = "provider_unauthorized"
+"""Our code for a provider that refuses the server's own key, which is no fault of the client's key."""
+
 
 class EngineError(Exception):
     """A stage failed. `str(error)` is a sentence for the user, and includes the provider's message."""
 
 
 class Unavailable(EngineError):
-    """The engine cannot answer now (down, unreachable, timed out, wrong key, weights missing): try the next one."""
+    """The engine cannot answer now (down, unreachable, timed out, wrong key, weights missing): try the next one.
+
+    `refuses_key`: the provider does not accept the API key, or wants one; only the operator can mend that.
+    """
+
+    def __init__(self, message: str, *, refuses_key: bool = False) -> None:
+        super().__init__(message)
+        self.refuses_key = refuses_key
 
 
 class Rejected(EngineError):

@@ -13,13 +13,17 @@ def models(
     config: ConfigFile = None,
     assignments: Assignments = None,
 ) -> None:
-    """List the models of the catalogue with their states."""
-    from streamsrv.engines.readiness import needs
+    """List the models of the catalogue with their states.
+
+    A model is called ready if its packages can be imported and its weights are right; doctor --load also runs it.
+    """
+    from streamsrv.engines.survey import survey
     from streamsrv.engines.weights import ModelStore
 
     configuration = open_configuration(config, assignments)
-    store = ModelStore(configuration.settings.model_folder)
-    states = [(entry, needs(entry, store)) for entry in configuration.catalogue.entries()]
+    catalogue = configuration.catalogue
+    found = survey(catalogue.entries(), catalogue, ModelStore(configuration.settings.model_folder))
+    states = [(entry, found[entry.name]) for entry in catalogue.entries()]
     if as_json:
         rows = [
             {

@@ -1,7 +1,10 @@
 """`streamsrv pull`: fetch the weights of models."""
 
+import signal
 import time
-from types import TracebackType
+from collections.abc import Generator
+from contextlib import contextmanager
+from types import FrameType, TracebackType
 from typing import TYPE_CHECKING, Annotated, Self
 
 import typer
@@ -11,7 +14,8 @@ from streamsrv.cli.options import Assignments, ConfigFile, fail, open_configurat
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
 
-    from streamsrv.engines.catalogue import ModelEntry
+    from streamsrv.engines.catalogue import Catalogue, ModelEntry
+    from streamsrv.engines.readiness import Need
     from streamsrv.engines.weights import ModelStore
 
 
@@ -23,6 +27,7 @@ def pull(
 ) -> None:
     """Fetch the weights of models, so that they start without network."""
     from streamsrv.engines.catalogue import DEFAULT_MODELS, OPTIONAL_MODELS, CatalogueError
+    from streamsrv.engines.loading import with_parts
     from streamsrv.engines.weights import ModelStore
 
     if names and every:
@@ -33,37 +38,76 @@ def pull(
         names = [entry.name for entry in catalogue.entries() if entry.weights]
     try:
         needed = [catalogue.find(name) for name in names or DEFAULT_MODELS.values()]
+        parts = [part for entry in needed for part in with_parts(entry, catalogue)[1:]]
         optional = [] if names else [catalogue.find(name) for name in OPTIONAL_MODELS.values()]
     except CatalogueError as error:
         fail(str(error))
+    needed = list({entry.name: entry for entry in (*parts, *needed)}.values())
     store = ModelStore(configuration.settings.model_folder)
-    ready = [_pull_one(entry, store) for entry in needed]
+    with ended_by_signals(), store.pulling():
+        _pull_all(needed, optional, catalogue, store)
+
+
+def _pull_all(
+    needed: "list[ModelEntry]", optional: "list[ModelEntry]", catalogue: "Catalogue", store: "ModelStore"
+) -> None:
+    """Fetch models one after the other; exit with status 1 if one that is needed cannot be loaded after that."""
+    from streamsrv.engines.survey import survey
+
+    _check_space([*needed, *optional], store)
+    engines = survey([*needed, *optional], catalogue, store)
+    ready = [_pull_one(entry, store, engines[entry.name]) for entry in needed]
     for entry in optional:
-        if not _pull_one(entry, store):
+        if not _pull_one(entry, store, engines[entry.name]):
             typer.echo(f"{entry.name}: the server starts without it.", err=True)
     if not all(ready):
         raise typer.Exit(1)
 
 
-def _pull_one(entry: "ModelEntry", store: "ModelStore") -> bool:
-    """Fetch one model and print the result; return whether it can be loaded now."""
+def _check_space(entries: "list[ModelEntry]", store: "ModelStore") -> None:
+    from streamsrv.errors import EngineError
+
+    try:
+        store.check_space(entries)
+    except EngineError as error:
+        fail(str(error), status=1)
+
+
+def _pull_one(entry: "ModelEntry", store: "ModelStore", before: "list[Need]") -> bool:
+    """Fetch one model and print the result; return whether it can be loaded now. `before`: what it lacked before."""
     from rich.filesize import decimal
 
     from streamsrv.engines.readiness import needs
-    from streamsrv.engines.weights import FetchFailed
+    from streamsrv.errors import EngineError
 
-    missing = store.missing(entry)
     started = time.monotonic()
     try:
+        missing = store.missing(entry)
         with _ProgressBar() as progress:
             store.fetch(entry, progress)
-    except FetchFailed as error:
+    except EngineError as error:
         typer.echo(f"{entry.name}: {error}", err=True)
         return False
     fetched = f" (fetched {decimal(sum(file.size for file in missing))} in {time.monotonic() - started:.1f} s)"
-    lacking = needs(entry, store)
+    lacking = [*(need for need in before if need.what == "engine"), *needs(entry, store)]
     typer.echo(f"{entry.name}: {', '.join(map(str, lacking)) or 'ready'}{fetched if missing else ''}")
     return not lacking
+
+
+@contextmanager
+def ended_by_signals() -> Generator[None]:
+    """Let SIGTERM and SIGHUP end the command as SIGINT does: by an exception, so that what it began is cleaned up."""
+
+    def end(number: int, frame: FrameType | None) -> None:
+        del frame
+        raise SystemExit(128 + number)
+
+    before = {number: signal.signal(number, end) for number in (signal.SIGTERM, signal.SIGHUP)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 class _ProgressBar:

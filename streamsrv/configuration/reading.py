@@ -25,14 +25,15 @@ from streamsrv.engines.absent import ABSENT
 from streamsrv.engines.catalogue import Catalogue, CatalogueError, Kind, load_catalogue
 from streamsrv.engines.loading import with_parts
 
-MODEL_SETTINGS: Mapping[Kind, tuple[str, ...]] = {
-    "vad": (),
-    "recognizer": (ABSENT,),
-    "chat": ("auto",),
-    "synthesizer": (ABSENT,),
-    "turn": ("auto", ABSENT),
+MODEL_SETTINGS: Mapping[str, tuple[Kind, tuple[str, ...]]] = {
+    "vad": ("vad", ()),
+    "recognizer": ("recognizer", (ABSENT,)),
+    "chat": ("chat", ("auto",)),
+    "chat_fallback": ("chat", ("auto", ABSENT)),
+    "synthesizer": ("synthesizer", (ABSENT,)),
+    "turn": ("turn", ("auto", ABSENT)),
 }
-"""The settings that name a model, which are called like its kind, with what else they accept."""
+"""The settings that name a model, with its kind and what else they accept."""
 
 DEFAULT = Origin("default")
 
@@ -140,20 +141,20 @@ def _wrong_models(given: Mapping[str, Given], catalogue: Catalogue | None) -> li
         catalogue = load_catalogue()
         tables = given[FILE_ONLY].value
         unclear = {table.get("name") for table in tables} if _are_tables(tables) else unclear
-    for kind, words in MODEL_SETTINGS.items():
-        name = given[kind].value if kind in given else ""
+    for setting, (kind, words) in MODEL_SETTINGS.items():
+        name = given[setting].value if setting in given else ""
         if not isinstance(name, str) or name in ("", *words) or name in unclear:
             continue
-        where = f"{given[kind].origin}: {kind}: "
+        where = f"{given[setting].origin}: {setting}: "
         known = (*words, *(entry.name for entry in catalogue.entries(kind)))
         if name not in known:
             other = f" is a {catalogue[name].kind}, not a {kind}" if name in catalogue else ""
             problems.append(
-                f"{where}{shown(kind, name)}{other}{did_you_mean(name, known)}; accepted: {', '.join(known)}"
+                f"{where}{shown(setting, name)}{other}{did_you_mean(name, known)}; accepted: {', '.join(known)}"
             )
             continue
         try:
             with_parts(catalogue[name], catalogue)
         except CatalogueError as error:
-            problems.append(f"{where}{shown(kind, name)} combines models: {error}")
+            problems.append(f"{where}{shown(setting, name)} combines models: {error}")
     return problems

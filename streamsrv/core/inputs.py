@@ -14,7 +14,7 @@ from streamsrv.core.timers import TimerKey
 from streamsrv.engines.asr.base import Transcript
 from streamsrv.engines.llm.base import Delta
 from streamsrv.engines.tts.base import SpokenWord
-from streamsrv.errors import EngineError, Overloaded, Rejected
+from streamsrv.errors import PROVIDER_UNAUTHORIZED, EngineError, Overloaded, Rejected, Unavailable
 from streamsrv.protocol.client_events import ClientEvent
 from streamsrv.protocol.errors import ErrorDetails
 
@@ -24,7 +24,7 @@ FailureKind = Literal["unavailable", "rejected", "overloaded"]
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """Why a stage failed; `message` is a sentence for the user, `code` is the provider's name of a refusal."""
+    """Why a stage failed; `message` is a sentence for the user, `code` is its name for clients, if it has one."""
 
     kind: FailureKind
     message: str
@@ -37,6 +37,8 @@ class Failure:
                 return cls("rejected", str(error), error.code)
             case Overloaded():
                 return cls("overloaded", str(error))
+            case Unavailable(refuses_key=True):
+                return cls("unavailable", str(error), PROVIDER_UNAUTHORIZED)
             case _:
                 return cls("unavailable", str(error))
 

@@ -1,9 +1,14 @@
 """Reads the catalogue: every model by name, with its engine, options, weights and their sources."""
 
+import ast
+import difflib
+import sys
 import tomllib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from importlib.resources import files
+from importlib.util import find_spec
+from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
@@ -116,7 +121,15 @@ class Catalogue(Mapping[str, ModelEntry]):
         for entry in known:
             if entry.name == name:
                 return entry
-        raise CatalogueError(f"{name!r} is not a {kind or 'model'}; accepted: {', '.join(e.name for e in known)}")
+        names = [entry.name for entry in known]
+        hint = did_you_mean(name, names)
+        raise CatalogueError(f"{name!r} is not a {kind or 'model'}{hint}; accepted: {', '.join(names)}")
+
+
+def did_you_mean(name: str, known: Sequence[str]) -> str:
+    """Return `; did you mean <name>?` with the known name that is most like `name`; empty if none is like it."""
+    near = difflib.get_close_matches(str(name), known, 1)
+    return f"; did you mean {near[0]}?" if near else ""
 
 
 _ENTRY = TypeAdapter(ModelEntry)
@@ -151,18 +164,44 @@ def load_catalogue(tables: Sequence[Mapping[str, Any]] = (), where: str = "") ->
     """
     shipped = files("streamsrv.engines").joinpath("catalogue.toml").read_text(encoding="utf-8")
     merged = _by_name(tomllib.loads(shipped)["model"], "the catalogue of this package")
+    engines = {kind: _engines(merged.values(), kind) for kind in PACKAGES}
     for name, table in _by_name(tables, where).items():
         merged[name] = _override(merged.get(name, {}), table)
     entries: list[ModelEntry] = []
     problems: list[str] = []
     for table in merged.values():
         try:
-            entries.append(_validate(table))
+            entry = _validate(table)
+            _check_engine(entry, engines[entry.kind])
+            entries.append(entry)
         except CatalogueError as error:
             problems.append(_located(where, str(error)))
     if problems:
         raise CatalogueError("\n".join(problems))
     return Catalogue(entries)
+
+
+def _check_engine(entry: ModelEntry, shipped: Sequence[str]) -> None:
+    if entry.engine not in shipped and not _is_engine(f"{PACKAGES[entry.kind]}.{entry.engine}"):
+        raise CatalogueError(
+            f"model {entry.name!r}: engine: {entry.engine!r} is not an engine of kind {entry.kind}"
+            f"{did_you_mean(entry.engine, shipped)}; accepted: {', '.join(shipped)}"
+        )
+
+
+def _is_engine(module: str) -> bool:
+    """Whether a module that no shipped model uses has a function `load`; does not import it."""
+    if module in sys.modules:
+        return hasattr(sys.modules[module], "load")
+    spec = find_spec(module)
+    if spec is None or spec.origin is None:
+        return False
+    tree = ast.parse(Path(spec.origin).read_bytes())
+    return any(isinstance(node, ast.FunctionDef) and node.name == "load" for node in tree.body)
+
+
+def _engines(tables: Iterable[Mapping[str, Any]], kind: Kind) -> list[str]:
+    return list(dict.fromkeys(table["engine"] for table in tables if table["kind"] == kind))
 
 
 def _located(where: str, problem: str) -> str:
@@ -206,7 +245,8 @@ def _describe(detail: ErrorDetails) -> str:
             return f"{where}: is missing"
         case "unexpected_keyword_argument":
             known = [field.name for field in fields(_TYPE_AT_DEPTH[len(detail["loc"])])]
-            return f"{where}: is not a field; accepted: {', '.join(known)}"
+            hint = did_you_mean(str(detail["loc"][-1]), known)
+            return f"{where}: is not a field{hint}; accepted: {', '.join(known)}"
         case "literal_error":
             accepted = detail.get("ctx", {})["expected"].replace("'", "")
         case "string_pattern_mismatch":

@@ -44,6 +44,17 @@ class FallbackChatModel:
         self._clock = clock
         self._resting_until = [-math.inf] * len(models)
         self._last_error = [""] * len(models)
+        self._problems = [""] * len(models)
+
+    @property
+    def stand_in(self) -> str:
+        """The name of the model that answers if the first one cannot; empty if there is none."""
+        return self._models[1].name if len(self._models) > 1 else ""
+
+    @property
+    def problems(self) -> list[str]:
+        """A sentence for each model whose latest request failed, because it is unavailable or refuses its key."""
+        return [problem for problem in self._problems if problem]
 
     @property
     def occupancy(self) -> Occupancy | None:
@@ -70,6 +81,7 @@ class FallbackChatModel:
                             has_begun = True
                             if not has_spoken and isinstance(delta, Text | ToolCallDelta):
                                 has_spoken = True
+                                self._problems[position] = ""
                                 logger.info("%s answers", model.name)
                             yield delta
                 return
@@ -93,6 +105,14 @@ class FallbackChatModel:
         if len(errors) == len(self._models):
             raise _summary(errors)
 
+    async def check(self) -> None:
+        """Warm up the first model; raises its error, after which that model rests as after a failed request."""
+        try:
+            await self._models[0].warm_up()
+        except EngineError as error:
+            self._remember(0, error)
+            raise
+
     async def prepare(self, messages: Sequence[Message]) -> None:
         """Prepare the model that would answer now."""
         await self._models[self._order()[0]].prepare(messages)
@@ -108,8 +128,13 @@ class FallbackChatModel:
 
     def _note(self, position: int, error: EngineError) -> None:
         logger.warning("%s failed (%s): %s", self._models[position].name, type(error).__name__, error)
+        self._remember(position, error)
+
+    def _remember(self, position: int, error: EngineError) -> None:
         self._last_error[position] = str(error)
         if isinstance(error, Unavailable):
+            name = self._models[position].name
+            self._problems[position] = f"{name} refuses its key." if error.refuses_key else f"{name} does not answer."
             self._resting_until[position] = self._clock() + self._rest_s
 
 

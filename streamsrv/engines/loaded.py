@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from streamsrv.engines.asr.base import Recognizer
+from streamsrv.engines.fallback import FallbackChatModel
 from streamsrv.engines.llm.base import ChatModel
 from streamsrv.engines.tts.base import Synthesizer
 from streamsrv.engines.turn.base import TurnModel
@@ -39,6 +40,13 @@ class Engines:
         """The occupancies of the local language models, each once, always in the same order."""
         found = (chat.occupancy for chat in (self.chat, *self.chat_by_name.values()))
         return list({id(occupancy): occupancy for occupancy in found if occupancy is not None}.values())
+
+    @property
+    def problems(self) -> list[str]:
+        """A sentence for each language model whose latest request failed."""
+        chats = {id(chat): chat for chat in (self.chat, *self.chat_by_name.values())}.values()
+        found = (problem for chat in chats if isinstance(chat, FallbackChatModel) for problem in chat.problems)
+        return list(dict.fromkeys(found))
 
     async def aclose(self) -> None:
         """Free the models. Call it when no session runs."""

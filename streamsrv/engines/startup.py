@@ -1,22 +1,32 @@
 """Loads and warms up the models that a server or a command needs, and reports the progress."""
 
 import asyncio
+import logging
 import os
 import time
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from streamsrv.config import Settings
-from streamsrv.engines.absent import ABSENT, AbsentRecognizer, AbsentSynthesizer
-from streamsrv.engines.catalogue import DEFAULT_MODELS, OPTIONAL_MODELS, Catalogue, Kind, ModelEntry, load_catalogue
+from streamsrv.engines.absent import AbsentRecognizer, AbsentSynthesizer
+from streamsrv.engines.catalogue import DEFAULT_MODELS, Catalogue, Kind, ModelEntry, load_catalogue
 from streamsrv.engines.fallback import FallbackChatModel
 from streamsrv.engines.llm.base import ChatModel, Message
-from streamsrv.engines.llm.discovery import choose_chat_model, find_local_servers
+from streamsrv.engines.llm.discovery import find_local_servers
 from streamsrv.engines.loaded import Engines
 from streamsrv.engines.loading import EngineLoader, Report
+from streamsrv.engines.readiness import Need
+from streamsrv.engines.remedy import explain, find_installer
+from streamsrv.engines.selection import AUTO, Selection, select_models
 from streamsrv.engines.turn.base import TurnModel
-from streamsrv.engines.weights import ModelStore
-from streamsrv.errors import EngineError
+from streamsrv.engines.weights import ModelStore, UnreadableWeights
+from streamsrv.errors import EngineError, Unavailable
 from streamsrv.inference.scheduler import Scheduler
+
+logger = logging.getLogger(__name__)
+
+PULL_POLL_S = 0.3
+"""Seconds between two looks whether another process still fetches weights."""
 
 
 class Loader:
@@ -25,16 +35,39 @@ class Loader:
     def __init__(self, settings: Settings, report: Report) -> None:
         self.catalogue: Catalogue = load_catalogue(settings.model)
         self.scheduler = Scheduler(settings.inference_threads)
-        self._engines = EngineLoader(self.catalogue, ModelStore(settings.model_folder), self.scheduler, report)
+        self._store = ModelStore(settings.model_folder)
+        self._engines = EngineLoader(self.catalogue, self._store, self.scheduler, report)
         self._report = report
 
-    def is_ready(self, entry: ModelEntry) -> bool:
-        """Whether the entry can be loaded."""
-        return not self._engines.needs(entry)
+    def needs(self, entry: ModelEntry) -> list[Need]:
+        """Return what the entry and its parts lack."""
+        return self._engines.needs(entry)
+
+    async def require(self, entries: Sequence[ModelEntry], also: Sequence[ModelEntry] = ()) -> None:
+        """Check that the entries can be loaded; raises `Unavailable` with all that they lack and the remedy.
+
+        The remedy includes what `also` lacks. Waits while another process fetches weights.
+        """
+        has_said = False
+        while True:
+            is_being_pulled = self._store.is_being_pulled()
+            lacking = await asyncio.to_thread(self._lacking, entries)
+            if not lacking:
+                return
+            if not is_being_pulled or not any(need.model for needs in lacking.values() for need in needs):
+                break
+            if not has_said:
+                self._report(f"waiting for another process that fetches weights into {self._store.folder} ...")
+                has_said = True
+            await asyncio.sleep(PULL_POLL_S)
+        lacking |= await asyncio.to_thread(self._lacking, also)
+        raise Unavailable(explain(lacking, unpulled=self._unpulled(), installer=find_installer()))
 
     async def load(self, name: str, kind: Kind) -> Any:
         """Load and warm up the model of that name; raises `Unavailable` with what is missing, or `CatalogueError`."""
-        return await self.load_entry(self.catalogue.find(name, kind))
+        entry = self.catalogue.find(name, kind)
+        await self.require([entry])
+        return await self.load_entry(entry)
 
     async def load_entry(self, entry: ModelEntry, *warm_with: Any) -> Any:
         """Load and warm up a model, which may be one outside the catalogue; `warm_with` goes to its `warm_up`."""
@@ -49,17 +82,40 @@ class Loader:
         """Load a model without warming it up."""
         return await asyncio.to_thread(self._engines.load, entry)
 
+    def _lacking(self, entries: Sequence[ModelEntry]) -> dict[str, list[Need]]:
+        found = {entry.name: self.needs(entry) for entry in entries}
+        return {name: needs for name, needs in found.items() if needs}
+
+    def _unpulled(self) -> list[str]:
+        """Return the default models without their weights."""
+        names: list[str] = []
+        for name in DEFAULT_MODELS.values():
+            try:
+                names += [name] if self._store.missing(self.catalogue[name]) else []
+            except UnreadableWeights:
+                logger.debug("the weights of %s cannot be read", name)
+        return names
+
 
 async def load_engines(settings: Settings, report: Report) -> Engines:
-    """Load all models of a server. Raises `Unavailable` with what is missing, or `CatalogueError`."""
+    """Load all models of a server.
+
+    Raises `Unavailable` with everything that is missing or fails, or `CatalogueError`, which names the setting.
+    """
     loader = Loader(settings, report)
-    vad, recognizer, synthesizer, turn, (chat, by_name) = await asyncio.gather(
-        loader.load(settings.vad, "vad"),
-        _if_wanted(loader, settings.recognizer, "recognizer", AbsentRecognizer()),
-        _if_wanted(loader, settings.synthesizer, "synthesizer", AbsentSynthesizer()),
-        _load_turn_model(loader, settings.turn, report),
-        _load_chat_models(loader, settings, report),
+    servers = await asyncio.to_thread(find_local_servers) if settings.chat == AUTO else []
+    selection = select_models(settings, loader.catalogue, os.environ, servers)
+    report(selection.chat.reason)
+    turn = [selection.turn] if selection.turn is not None and selection.turn_is_optional else []
+    await loader.require(selection.required, also=turn)
+    loading = (
+        loader.load_entry(selection.vad),
+        _if_wanted(loader, selection.recognizer, AbsentRecognizer()),
+        _if_wanted(loader, selection.synthesizer, AbsentSynthesizer()),
+        _load_turn_model(loader, selection, report),
+        _load_chat_models(loader, selection, settings, report),
     )
+    vad, recognizer, synthesizer, turn_model, (chat, by_name) = await _all_or_none(*loading)
     return Engines(
         vad=vad,
         recognizer=recognizer,
@@ -68,7 +124,7 @@ async def load_engines(settings: Settings, report: Report) -> Engines:
         scheduler=loader.scheduler,
         voice_activity=voice_activity_scheduler(settings),
         chat_by_name=by_name,
-        turn=turn,
+        turn=turn_model,
     )
 
 
@@ -80,46 +136,92 @@ def voice_activity_scheduler(settings: Settings) -> Scheduler:
     return Scheduler(1, queue_limit=2 * settings.max_sessions + settings.max_requests, name="voice-activity")
 
 
-async def _if_wanted(loader: Loader, name: str, kind: Kind, absent: Any) -> Any:
-    return absent if name == ABSENT else await loader.load(name, kind)
+async def _all_or_none(*loading: Any) -> list[Any]:
+    """Return all results. If some fail, raise `Unavailable` with all their reasons, or the first other exception."""
+    results = await asyncio.gather(*loading, return_exceptions=True)
+    failures = [result for result in results if isinstance(result, BaseException)]
+    if not failures:
+        return results
+    for failure in failures:
+        if not isinstance(failure, EngineError):
+            raise failure
+    raise Unavailable("; ".join(dict.fromkeys(str(failure) for failure in failures))) from failures[0]
 
 
-async def _load_turn_model(loader: Loader, setting: str, report: Report) -> TurnModel | None:
-    if setting == ABSENT:
+async def _if_wanted(loader: Loader, entry: ModelEntry | None, absent: Any) -> Any:
+    return absent if entry is None else await loader.load_entry(entry)
+
+
+async def _load_turn_model(loader: Loader, selection: Selection, report: Report) -> TurnModel | None:
+    if selection.turn is None:
         return None
-    if setting != "auto":
-        return await loader.load(setting, "turn")
-    entry = loader.catalogue[OPTIONAL_MODELS["turn"]]
+    if not selection.turn_is_optional:
+        return await loader.load_entry(selection.turn)
     try:
-        return await loader.load_entry(entry)
+        return await loader.load_entry(selection.turn)
     except EngineError as error:
         report(f"the words alone decide whether a turn has ended: {error}")
         return None
 
 
 async def _load_chat_models(
-    loader: Loader, settings: Settings, report: Report
-) -> tuple[ChatModel, dict[str, ChatModel]]:
-    """Load the default chat model, with the embedded one as its fallback, and all that clients may choose."""
-    entries = loader.catalogue.entries("chat")
-    chosen = "" if settings.chat == "auto" else settings.chat
-    servers = [] if chosen else await asyncio.to_thread(find_local_servers)
-    choice = choose_chat_model(entries, os.environ, servers, setting=chosen)
-    report(choice.reason)
-    models: dict[str, ChatModel] = {}
-    embedded = loader.catalogue[DEFAULT_MODELS["chat"]]
-    if choice.entry == embedded or loader.is_ready(embedded):
-        models[embedded.name] = await loader.load_entry(embedded, [Message("system", settings.instructions)])
-    remote = [entry for entry in entries if entry.key_variable and loader.is_ready(entry)]
-    for entry in (choice.entry, *remote):
-        if entry.name not in models:
-            models[entry.name] = await loader.load_cold(entry)
-    chat = models[choice.entry.name]
-    if choice.entry == embedded:
-        return chat, models
+    loader: Loader, selection: Selection, settings: Settings, report: Report
+) -> tuple[ChatModel, Mapping[str, ChatModel]]:
+    """Load the default chat model, the one behind it, and all that clients may choose."""
+    chosen, behind = selection.chat.entry, selection.chat_fallback
+    greeting = [Message("system", settings.instructions)]
+    if chosen.name == DEFAULT_MODELS["chat"]:
+        models: dict[str, ChatModel] = {chosen.name: await loader.load_entry(chosen, greeting)}
+    else:
+        models = {chosen.name: await loader.load_cold(chosen)}
+        if behind is not None and (fallback := await _load_fallback(loader, selection, greeting, report)):
+            models[behind.name] = fallback
+    for entry in loader.catalogue.entries("chat"):
+        if entry.key_variable and entry.name not in models and not loader.needs(entry):
+            models[entry.name] = FallbackChatModel([await loader.load_cold(entry)])
+    if chosen.name == DEFAULT_MODELS["chat"]:
+        return models[chosen.name], models
+    backups = [models[behind.name]] if behind is not None and behind.name in models else []
+    chat = FallbackChatModel([models[chosen.name], *backups])
+    await _check_provider(chat, selection, report, is_alone=not backups)
+    return chat, models | {chat.name: chat}
+
+
+async def _load_fallback(
+    loader: Loader, selection: Selection, greeting: Sequence[Message], report: Report
+) -> ChatModel | None:
+    entry = selection.chat_fallback
+    assert entry is not None
     try:
-        await chat.warm_up()
+        if selection.fallback_is_optional:
+            await loader.require([entry])
+        return await loader.load_entry(entry, greeting)
     except EngineError as error:
-        report(f"{choice.entry.name} does not answer: {error}")
-    fallback = FallbackChatModel([chat, *(models[name] for name in [embedded.name] if name in models)])
-    return fallback, models | {fallback.name: fallback}
+        if not selection.fallback_is_optional:
+            raise
+        report(f"no language model stands in when {selection.chat.entry.name} fails: {error}")
+        return None
+
+
+async def _check_provider(chat: FallbackChatModel, selection: Selection, report: Report, *, is_alone: bool) -> None:
+    """Ask the provider of the chosen model whether it answers; raises `Unavailable` if a server makes no sense then."""
+    entry = selection.chat.entry
+    try:
+        await chat.check()
+    except EngineError as error:
+        reason = f"{str(error).removeprefix(f'{entry.name}: ').rstrip('.')}."
+        consequence = "requests get its error" if is_alone else f"{chat.stand_in} answers in its place, and says so"
+        if not (isinstance(error, Unavailable) and error.refuses_key):
+            report(f"{entry.name} does not answer: {reason} Until it does, {consequence}.")
+            return
+        refusal = f"{entry.name} {_refusal(entry)}: {reason}"
+        if selection.chat.is_configured or is_alone:
+            raise Unavailable(refusal) from error
+        logger.error("%s Until this is mended, %s.", refusal, consequence)
+        report(f"WARNING: {refusal} Until this is mended, {consequence}.")
+
+
+def _refusal(entry: ModelEntry) -> str:
+    if entry.key_variable:
+        return f"refuses the key in {entry.key_variable}"
+    return "wants a key (set OPENAI_API_KEY for OPENAI_BASE_URL, or key_variable in a [[model]])"

@@ -10,7 +10,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.websockets import WebSocket
 
 from streamsrv.access.refusal import Refusal
-from streamsrv.errors import EngineError, Overloaded, Rejected
+from streamsrv.errors import PROVIDER_UNAUTHORIZED, EngineError, Overloaded, Rejected, Unavailable
 from streamsrv.protocol.errors import ProtocolError
 
 logger = logging.getLogger(__name__)
@@ -51,6 +51,8 @@ def describe(error: Exception) -> JSONResponse:
             return error_response(
                 429, str(error), code="rate_limit_exceeded", type="server_error", headers={"Retry-After": "5"}
             )
+        case Unavailable(refuses_key=True):
+            return error_response(502, str(error), code=PROVIDER_UNAUTHORIZED, type="server_error")
         case EngineError():
             return error_response(503, str(error), code="engine_unavailable", type="server_error")
         case OSError(errno=errno.EMFILE | errno.ENFILE):

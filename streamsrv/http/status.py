@@ -18,11 +18,19 @@ async def healthz(request: Request) -> Response:
 
 
 async def readyz(request: Request) -> Response:
-    """Return whether there is room for a session. The server listens only after all models are loaded and warm."""
+    """Return whether there is room for a session. The server listens only after all models are loaded and warm.
+
+    `problems` are the language models that fail now, for whoever watches: another model answers, or clients get errors.
+    """
     service: Service = request.app.state.service
     service.admission.check_session(PUBLIC)
     return JSONResponse(
-        {"status": "ready", "sessions": service.sessions, "max_sessions": service.settings.max_sessions}
+        {
+            "status": "ready",
+            "sessions": service.sessions,
+            "max_sessions": service.settings.max_sessions,
+            "problems": service.engines.problems,
+        }
     )
 
 

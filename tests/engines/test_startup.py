@@ -83,7 +83,7 @@ async def test_an_end_of_turn_model_runs_where_its_weights_are():
 
 async def test_without_an_end_of_turn_model_the_server_starts_and_says_so(monkeypatch: pytest.MonkeyPatch):
     model = {"name": "out-of-reach", "kind": "turn", "engine": "smart_turn", "requires": ["no_such_module"]}
-    monkeypatch.setattr("streamsrv.engines.startup.OPTIONAL_MODELS", {"turn": "out-of-reach"})
+    monkeypatch.setattr("streamsrv.engines.selection.OPTIONAL_MODELS", {"turn": "out-of-reach"})
     said: list[str] = []
     engines = await load_engines(Settings(chat="smollm2-135m", model=(model,)), said.append)
     try:

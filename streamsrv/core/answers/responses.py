@@ -267,7 +267,7 @@ class Responses:
         self._forget_if_done(response, now_ms)
 
     def _fail(self, response: Response, failure: Failure, now_ms: int) -> None:
-        code = "rate_limit_exceeded" if failure.kind == "overloaded" else "server_error"
+        code = "rate_limit_exceeded" if failure.kind == "overloaded" else failure.code or "server_error"
         kind = "server_error"
         if failure.kind == "rejected":
             kind, code = "invalid_request_error", failure.code or "rejected"

@@ -16,12 +16,13 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, cast
+from typing import Annotated, Any, cast
 
 import faster_whisper
 import numpy as np
 from faster_whisper.tokenizer import Tokenizer
 from numpy.typing import NDArray
+from pydantic import Field
 
 from streamsrv.audio.rates import SPEECH_RATE_HZ
 from streamsrv.engines.asr.base import RecognitionOptions
@@ -29,6 +30,7 @@ from streamsrv.engines.asr.incremental import Hypothesis, IncrementalRecognizer
 from streamsrv.engines.asr.loops import cut_loop
 from streamsrv.engines.catalogue import ModelEntry
 from streamsrv.engines.loading import LoadContext
+from streamsrv.engines.options import read_options
 from streamsrv.errors import Unavailable
 
 _FRAMES_PER_SECOND = 100
@@ -57,19 +59,19 @@ class WhisperOptions:
     """Folder of a CTranslate2 model, for an entry without weights; its files are not verified."""
     language: str = ""
     """ISO 639-1 code of speech if the client gives no language; empty: detect it in every window."""
-    beam_size: int = 1
+    beam_size: Annotated[int, Field(ge=1)] = 1
     compute_type: str = "int8"
     device: str = "cpu"
-    workers: int = os.cpu_count() or 2
+    workers: Annotated[int, Field(ge=1)] = os.cpu_count() or 2
     """Windows decoded at once, each on one thread."""
+
+
+OPTIONS = WhisperOptions
 
 
 def load(entry: ModelEntry, context: LoadContext) -> IncrementalRecognizer:
     """Load `config.json`, `tokenizer.json`, a vocabulary and `model.bin` (or its parts). Options: `WhisperOptions`."""
-    try:
-        options = WhisperOptions(**entry.options)
-    except TypeError as error:
-        raise Unavailable(f"The options of {entry.name} are wrong: {error}") from error
+    options = read_options(WhisperOptions, entry)
     if not (context.files or options.folder):
         raise Unavailable(f"{entry.name} has no weights: its option `folder` must name a CTranslate2 model")
     try:

@@ -4,6 +4,7 @@ Model: Jeffries et al., "Moonshine: Speech Recognition for Live Transcription an
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from streamsrv.engines.asr.incremental import Hypothesis, IncrementalRecognizer
 from streamsrv.engines.asr.loops import without_loop
 from streamsrv.engines.catalogue import ModelEntry
 from streamsrv.engines.loading import LoadContext
+from streamsrv.engines.options import read_options
 from streamsrv.errors import Unavailable
 from streamsrv.inference.onnx import open_session
 
@@ -29,15 +31,23 @@ _CHARACTERS = str.maketrans({"\u2581": " ", "♪": None})
 """Characters of the tokeniser to replace: its sign for a space, and the note, which stands for music."""
 
 
-def load(entry: ModelEntry, context: LoadContext) -> IncrementalRecognizer:
-    """Load a Moonshine model from `encoder_model.ort`, `decoder_model_merged.ort` and `tokenizer.bin`.
+@dataclass(frozen=True, slots=True)
+class MoonshineOptions:
+    """Options of a catalogue entry with this engine."""
 
-    Option `convert` (default false): convert the models to int8 ONNX first, and keep the result beside them (see
-    `moonshine_conversion`).
-    """
+    convert: bool = False
+    """Convert the models to int8 ONNX first, and keep the result beside them (see `moonshine_conversion`)."""
+
+
+OPTIONS = MoonshineOptions
+
+
+def load(entry: ModelEntry, context: LoadContext) -> IncrementalRecognizer:
+    """Load `encoder_model.ort`, `decoder_model_merged.ort` and `tokenizer.bin`. Options: `MoonshineOptions`."""
+    options = read_options(MoonshineOptions, entry)
     files = context.files
     try:
-        if entry.options.get("convert"):
+        if options.convert:
             files = _converted(files, context.report)
         decoder = MoonshineDecoder(
             files["encoder_model.ort"], files["decoder_model_merged.ort"], files["tokenizer.bin"]

@@ -11,17 +11,19 @@ import time
 from collections import Counter
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Annotated, Literal
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import Field
 
 from streamsrv.engines.asr.base import RecognitionOptions, RecognitionStream, Recognizer, Transcript
 from streamsrv.engines.asr.latest import LatestTranscript
 from streamsrv.engines.asr.pause_gate import MAX_MS, Frame, HeldSpeech, Pace
 from streamsrv.engines.catalogue import ModelEntry
 from streamsrv.engines.loading import LoadContext
-from streamsrv.errors import EngineError, Unavailable
+from streamsrv.engines.options import read_options
+from streamsrv.errors import EngineError
 from streamsrv.text.words import alignment_distances, join_words, split_words
 
 logger = logging.getLogger(__name__)
@@ -46,18 +48,18 @@ class TwoSpeedOptions:
     """Name of the recogniser for partial results."""
     accurate: str
     """Name of the recogniser for the final transcript."""
-    budget_ms: int = 150
+    budget_ms: Annotated[int, Field(ge=0)] = 150
     """How long after the end of the turn the final transcript may wait for the accurate recogniser."""
-    at_once: int = 1
+    at_once: Annotated[int, Field(ge=1)] = 1
     """Streams that the accurate recogniser may decode at once. Leave a thread for the fast one."""
+
+
+OPTIONS = TwoSpeedOptions
 
 
 def load(entry: ModelEntry, context: LoadContext) -> "TwoSpeedRecognizer":
     """Load two recognisers of the catalogue. Options: `TwoSpeedOptions`."""
-    try:
-        options = TwoSpeedOptions(**entry.options)
-    except TypeError as error:
-        raise Unavailable(f"The options of {entry.name} are wrong: {error}") from error
+    options = read_options(TwoSpeedOptions, entry)
     fast, accurate = context.load_part(options.fast), context.load_part(options.accurate)
     return TwoSpeedRecognizer(
         fast,

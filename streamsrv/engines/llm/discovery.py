@@ -36,6 +36,8 @@ class Choice:
 
     entry: ModelEntry
     reason: str
+    is_configured: bool = False
+    """Whether the operator named this model, so that another one is no substitute at start."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +88,7 @@ def choose_chat_model(
     """
     known = [entry for entry in entries if entry.kind == "chat"]
     if setting:
-        return Choice(_find(known, setting), f"Using {setting} as configured.")
+        return Choice(_find(known, setting), f"Using {setting} as configured.", is_configured=True)
     base_url = environ.get("OPENAI_BASE_URL", "")
     for variable in KEY_VARIABLES:
         if environ.get(variable):

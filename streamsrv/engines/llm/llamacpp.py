@@ -8,7 +8,9 @@ from collections.abc import AsyncGenerator, Generator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
+
+from pydantic import Field
 
 from streamsrv.engines.catalogue import ModelEntry
 from streamsrv.engines.llm.base import ChatOptions, Delta, Message, Tool
@@ -18,6 +20,7 @@ from streamsrv.engines.llm.llamacpp_server import LlamaCppServer
 from streamsrv.engines.llm.slots import SlotAssignment, SlotTable
 from streamsrv.engines.llm.small_model import SpokenAnswer, guided
 from streamsrv.engines.loading import LoadContext
+from streamsrv.engines.options import read_options
 from streamsrv.errors import (
     CONTEXT_LENGTH_EXCEEDED,
     UNSUPPORTED_PARAMETER,
@@ -48,31 +51,31 @@ _SHARED = -1
 class LlamaCppOptions:
     """Options of a catalogue entry with this engine."""
 
-    context_tokens: int = 2048
+    context_tokens: Annotated[int, Field(ge=256)] = 2048
     """What each answer may use: prompt and answer together."""
-    slots: int = 4
+    slots: Annotated[int, Field(ge=1)] = 4
     """Answers generated at the same time, on one thread. Each takes memory for `context_tokens`."""
-    saved_conversations: int = 32
+    saved_conversations: Annotated[int, Field(ge=0)] = 32
     """Conversations whose state is kept in temporary files after they lost their slot. Others are read again."""
-    queue_limit: int = 8
+    queue_limit: Annotated[int, Field(ge=0)] = 8
     """Requests that may wait for a slot; one more raises `Overloaded`."""
-    max_output_tokens: int = 80
+    max_output_tokens: Annotated[int, Field(ge=1)] = 80
     """Upper limit; a request may ask for less."""
-    history_turns: int = 4
+    history_turns: Annotated[int, Field(ge=0)] = 4
     """Turns before the latest that the model is shown, at least; see `last_turns`."""
-    temperature: float = 0.0
-    repeat_penalty: float = 1.0
+    temperature: Annotated[float, Field(ge=0, le=2)] = 0.0
+    repeat_penalty: Annotated[float, Field(gt=0)] = 1.0
     """1 turns the penalty off. A higher one costs facts: the model avoids the words of the question."""
     guided: bool = True
     """Show the model how to answer and cut its loops (`small_model`). Large models do not need it."""
 
 
+OPTIONS = LlamaCppOptions
+
+
 def load(entry: ModelEntry, context: LoadContext) -> "LlamaCppChatModel":
     """Load the entry's only weight file, a GGUF; its options are those of `LlamaCppOptions`."""
-    try:
-        options = LlamaCppOptions(**entry.options)
-    except TypeError as error:
-        raise Unavailable(f"The options of {entry.name} are wrong: {error}") from error
+    options = read_options(LlamaCppOptions, entry)
     return LlamaCppChatModel(entry.name, next(iter(context.files.values())), options)
 
 

@@ -6,17 +6,19 @@ import re
 from collections import OrderedDict
 from collections.abc import AsyncGenerator, Generator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any
 from urllib.parse import urlsplit
 
 import openai
 from openai.types.chat import ChatCompletionChunk
+from pydantic import Field
 
 from streamsrv.engines.catalogue import ModelEntry
 from streamsrv.engines.llm.base import ChatOptions, Delta, Message, Tool, ToolCall
 from streamsrv.engines.llm.chat_chunks import ChunkReader
 from streamsrv.engines.llm.context_window import answerable
 from streamsrv.engines.loading import LoadContext
+from streamsrv.engines.options import read_options
 from streamsrv.errors import CONTEXT_LENGTH_EXCEEDED, EngineError, Overloaded, Rejected, Unavailable
 from streamsrv.ids import new_id
 
@@ -44,7 +46,7 @@ class OpenAICompatibleOptions:
 
     model: str = ""
     """The server's name of the model; empty: the first model that the server lists."""
-    base_url: str = OPENAI_URL
+    base_url: Annotated[str, Field(pattern=r"^https?://[^/\s]+")] = OPENAI_URL
     """Address of the API, with its version: `http://127.0.0.1:11434/v1`."""
     extra_body: Mapping[str, Any] | None = None
     """Request fields that OpenAI does not have: `{"thinking": {"type": "disabled"}}`."""
@@ -52,18 +54,18 @@ class OpenAICompatibleOptions:
     """Effort of a model that thinks. For voice, use the lowest that the provider accepts (`none`, `minimal`, `low`)."""
     starts_thinking: bool = False
     """Whether answers begin inside `<think>`, because the chat template opens it (DeepSeek-R1, Qwen3-Thinking)."""
-    max_output_tokens: int | None = None
+    max_output_tokens: Annotated[int, Field(ge=1)] | None = None
     """Limit for requests that have no limit."""
-    read_timeout_s: float = 20.0
+    read_timeout_s: Annotated[float, Field(gt=0)] = 20.0
     """Longest wait for the next piece of an answer, in seconds."""
+
+
+OPTIONS = OpenAICompatibleOptions
 
 
 def load(entry: ModelEntry, context: LoadContext) -> "OpenAICompatibleChatModel":
     """Create the client, without sending a request. Options: `OpenAICompatibleOptions`."""
-    try:
-        options = OpenAICompatibleOptions(**entry.options)
-    except TypeError as error:
-        raise Unavailable(f"The options of {entry.name} are wrong: {error}") from error
+    options = read_options(OpenAICompatibleOptions, entry)
     return OpenAICompatibleChatModel(entry.name, options, (context.api_key or "").strip())
 
 
@@ -238,12 +240,16 @@ def _engine_error(error: openai.APIError, message: str) -> EngineError:
     the operator can fix it, and another model may answer.
     """
     status = str(getattr(error, "status_code", None) or error.code)
-    if "insufficient_quota" in (error.code, error.type) or "API_KEY_INVALID" in str(error.body):  # at Gemini a 400
+    if "insufficient_quota" in (error.code, error.type):
         return Unavailable(message)
+    if "API_KEY_INVALID" in str(error.body):  # at Gemini a 400
+        return Unavailable(message, refuses_key=True)
     match int(status) if status.isdigit() else 500:
         case 429:
             return Overloaded(message)
-        case 401 | 402 | 403 | 404 | 408 | 409:
+        case 401 | 403:
+            return Unavailable(message, refuses_key=True)
+        case 402 | 404 | 408 | 409:
             return Unavailable(message)
         case code if 400 <= code < 500:
             return Rejected(message, **_at_fault(error))

@@ -15,6 +15,7 @@ from streamsrv.audio.pcm import from_float
 from streamsrv.audio.stretch import stretch
 from streamsrv.engines.catalogue import ModelEntry
 from streamsrv.engines.loading import LoadContext
+from streamsrv.engines.options import NoOptions, read_options
 from streamsrv.engines.tts.base import SpeechChunk, SpeechOptions
 from streamsrv.engines.tts.silence import SilenceTrimmer, pause_after_ms
 from streamsrv.errors import Unavailable
@@ -39,6 +40,7 @@ _NOISE_SEED = 0
 
 def load(entry: ModelEntry, context: LoadContext) -> "HibariSynthesizer":
     """Load the voice. The entry has no options, and no weight files because the package contains them."""
+    read_options(NoOptions, entry)
     return HibariSynthesizer(entry.name, context.scheduler)
 
 

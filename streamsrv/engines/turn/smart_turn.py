@@ -10,6 +10,7 @@ from streamsrv.audio.pcm import to_float
 from streamsrv.audio.rates import SPEECH_RATE_HZ
 from streamsrv.engines.catalogue import ModelEntry
 from streamsrv.engines.loading import LoadContext
+from streamsrv.engines.options import NoOptions, read_options
 from streamsrv.engines.turn.base import MAX_MS
 from streamsrv.engines.turn.mel_features import log_mel
 from streamsrv.errors import Unavailable
@@ -21,6 +22,7 @@ _INPUT_SAMPLES = MAX_MS * SPEECH_RATE_HZ // 1000
 
 def load(entry: ModelEntry, context: LoadContext) -> "SmartTurn":
     """Load the model from `smart_turn.onnx`; the entry has no options."""
+    read_options(NoOptions, entry)
     return SmartTurn(entry.name, context.files[_MODEL_FILE])
 
 

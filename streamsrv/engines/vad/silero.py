@@ -1,6 +1,7 @@
 """Silero VAD (16 kHz ONNX export), run by onnxruntime."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ from streamsrv.audio.pcm import to_float
 from streamsrv.audio.rates import SPEECH_RATE_HZ
 from streamsrv.engines.catalogue import ModelEntry
 from streamsrv.engines.loading import LoadContext
+from streamsrv.engines.options import read_options
 from streamsrv.engines.vad.gated import GatedVad
 from streamsrv.errors import Unavailable
 from streamsrv.inference.onnx import open_session
@@ -21,14 +23,22 @@ _CONTEXT_SAMPLES = 64
 _STATE_SHAPE = (2, 1, 128)
 
 
+@dataclass(frozen=True, slots=True)
+class SileroOptions:
+    """Options of a catalogue entry with this engine."""
+
+    gate: bool = True
+    """Keep silence from the model."""
+
+
+OPTIONS = SileroOptions
+
+
 def load(entry: ModelEntry, context: LoadContext) -> "GatedVad | SileroVad":
-    """Load the model from `silero_vad.onnx`. Option `gate` (default true): keep silence from the model."""
-    return _load(entry.name, context.files[_MODEL_FILE], **entry.options)
-
-
-def _load(name: str, model: Path, gate: bool = True) -> "GatedVad | SileroVad":
-    vad = SileroVad(name, model)
-    return GatedVad(vad) if gate else vad
+    """Load the model from `silero_vad.onnx`. Options: `SileroOptions`."""
+    options = read_options(SileroOptions, entry)
+    vad = SileroVad(entry.name, context.files[_MODEL_FILE])
+    return GatedVad(vad) if options.gate else vad
 
 
 class SileroVad:

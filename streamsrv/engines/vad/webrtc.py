@@ -3,15 +3,18 @@
 Use it where CPU time is scarce.
 """
 
-from typing import Protocol, cast
+from dataclasses import dataclass
+from typing import Annotated, Protocol, cast
 
 import numpy as np
 import webrtcvad
 from numpy.typing import NDArray
+from pydantic import Field
 
 from streamsrv.audio.rates import SPEECH_RATE_HZ
 from streamsrv.engines.catalogue import ModelEntry
 from streamsrv.engines.loading import LoadContext
+from streamsrv.engines.options import read_options
 
 _DECISION_SAMPLES = SPEECH_RATE_HZ * 30 // 1000
 _SMOOTHING = 0.5
@@ -22,9 +25,20 @@ class _Detector(Protocol):
     def is_speech(self, buf: bytes, sample_rate: int) -> bool: ...
 
 
+@dataclass(frozen=True, slots=True)
+class WebrtcOptions:
+    """Options of a catalogue entry with this engine."""
+
+    aggressiveness: Annotated[int, Field(ge=0, le=3)] = 2
+    """0 finds all speech, 3 filters out most noise."""
+
+
+OPTIONS = WebrtcOptions
+
+
 def load(entry: ModelEntry, context: LoadContext) -> "WebrtcVad":
-    """Create the detector. Option `aggressiveness` (default 2): 0 finds all speech, 3 filters out most noise."""
-    return WebrtcVad(entry.name, **entry.options)
+    """Create the detector. Options: `WebrtcOptions`."""
+    return WebrtcVad(entry.name, read_options(WebrtcOptions, entry).aggressiveness)
 
 
 class WebrtcVad:
