@@ -1,6 +1,6 @@
 """Builds the ASGI application from all parts of the server."""
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -9,6 +9,7 @@ from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
 from starlette.routing import Mount, Route, WebSocketRoute
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from streamsrv.config import Settings
 from streamsrv.engines.loaded import Engines
@@ -33,7 +34,7 @@ MAX_UNREAD_BODIES_PER_PLACE = 8
 def build_app(settings: Settings, engines: Engines) -> Starlette:
     """Build the ASGI application over loaded, warm models."""
     service = Service(settings, engines)
-    exchanges = Exchanges(max_unread=MAX_UNREAD_BODIES_PER_PLACE * settings.max_requests)
+    exchanges = Exchanges(lambda: MAX_UNREAD_BODIES_PER_PLACE * service.settings.max_requests)
 
     needs_key = Middleware(Authenticated, service.authentication.for_request)
 
@@ -50,7 +51,7 @@ def build_app(settings: Settings, engines: Engines) -> Starlette:
             Middleware(RootPath, settings.root_path),
             Middleware(RequestIds),
             Middleware(TrackExchanges, exchanges),
-            *_cross_origin(settings),
+            Middleware(CrossOrigin, lambda: service.settings),
         ],
         exception_handlers=EXCEPTION_HANDLERS,
         routes=[
@@ -90,15 +91,24 @@ def _rest_routes() -> list[Route]:
     ]
 
 
-def _cross_origin(settings: Settings) -> list[Middleware]:
-    """Return the middleware that lets pages of allowed origins read the responses."""
-    if not settings.allowed_origins:
-        return []
-    cors = Middleware(
-        CORSMiddleware,
-        allow_origins=settings.allowed_origins,
-        allow_methods=["GET", "POST", "DELETE"],
-        allow_headers=["*"],
-        expose_headers=["Location", "Retry-After"],
-    )
-    return [cors]
+class CrossOrigin(CORSMiddleware):
+    """Lets pages of allowed origins read the responses. `settings` returns the settings in force."""
+
+    def __init__(self, app: ASGIApp, settings: Callable[[], Settings]) -> None:
+        super().__init__(
+            app,
+            allow_methods=["GET", "POST", "DELETE"],
+            allow_headers=["*"],
+            expose_headers=["Location", "Retry-After"],
+        )
+        self._settings = settings
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if self._settings().allowed_origins:
+            await super().__call__(scope, receive, send)
+        else:
+            await self.app(scope, receive, send)
+
+    def is_allowed_origin(self, origin: str) -> bool:
+        allowed = self._settings().allowed_origins
+        return "*" in allowed or origin in allowed

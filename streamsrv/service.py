@@ -12,7 +12,7 @@ from streamsrv.access.admission import Admission, Limits, Place
 from streamsrv.access.authentication import Authentication
 from streamsrv.access.budget import Budget
 from streamsrv.access.client_secrets import ClientSecrets
-from streamsrv.access.opening import Opening, begin_now, max_session_ms
+from streamsrv.access.opening import Offer, Opening, begin_now, max_session_ms
 from streamsrv.access.principal import Principal
 from streamsrv.access.refusal import Refusal
 from streamsrv.audio import opus
@@ -24,6 +24,7 @@ from streamsrv.engines.absent import ABSENT
 from streamsrv.engines.llm.base import ChatModel
 from streamsrv.engines.llm.charged import ChargedChatModel
 from streamsrv.engines.loaded import Engines
+from streamsrv.engines.startup import max_voice_activity_jobs
 from streamsrv.ids import new_id
 from streamsrv.inference.load import Load
 from streamsrv.metrics import Metrics
@@ -64,18 +65,30 @@ class Service:
         settings = self.settings
         chosen = settings.secret_key
         self.client_secrets = ClientSecrets(chosen.get_secret_value().encode() if chosen else secrets.token_bytes(32))
-        self.authentication = Authentication(settings, self.client_secrets)
-        self.opening = Opening(settings, self.client_secrets, self.engines.chat.name, self.capabilities)
+        self.authentication = Authentication(lambda: self.settings, self.client_secrets)
+        self.opening = Opening(self._offer, self.client_secrets)
         self.admission = Admission(_limits(settings), self.load if settings.admit_by_load else None)
         self.budget = Budget(settings.responses_per_minute_per_key)
         self.metrics.sessions.set_function(lambda: self.admission.sessions)
         self.rooms = Rooms(
             settings.caption_rooms,
-            keep_ms=round(settings.caption_keep_minutes * 60_000),
+            keep_ms=_keep_ms(settings),
             new_key=lambda: secrets.token_hex(4),
         )
         self.engines.scheduler.observe(self.metrics)
         self.engines.voice_activity.observe(self.metrics)
+
+    def apply(self, settings: Settings) -> None:
+        """Use other settings for all sessions and requests that begin from now on."""
+        self.settings = settings
+        self.admission.limit(_limits(settings), self.load if settings.admit_by_load else None)
+        self.budget.limit(settings.responses_per_minute_per_key)
+        self.rooms.limit(settings.caption_rooms, keep_ms=_keep_ms(settings))
+        voice_activity = self.engines.voice_activity  # never less than the sessions need that run
+        voice_activity.queue_limit = max(voice_activity.queue_limit, max_voice_activity_jobs(settings))
+
+    def _offer(self) -> Offer:
+        return Offer(self.settings, self.engines.chat.name, self.capabilities)
 
     @property
     def sessions(self) -> int:
@@ -182,6 +195,10 @@ def _limits(settings: Settings) -> Limits:
         settings.max_sessions_per_key,
         settings.max_requests_per_key,
     )
+
+
+def _keep_ms(settings: Settings) -> int:
+    return round(settings.caption_keep_minutes * 60_000)
 
 
 def _capabilities(engines: Engines) -> Capabilities:

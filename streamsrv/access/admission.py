@@ -59,6 +59,11 @@ class Admission:
         self._sessions = _Counted()
         self._requests = _Counted()
 
+    def limit(self, limits: Limits, load: Load | None) -> None:
+        """Change the limits. Places that are taken stay taken, also if there are now too many."""
+        self._limits = limits
+        self._load = load
+
     @property
     def sessions(self) -> int:
         """The number of sessions that run or are about to begin."""

@@ -7,7 +7,7 @@ from urllib.parse import SplitResult, urlsplit
 
 from starlette.requests import HTTPConnection
 
-from streamsrv.access.client_secrets import PREFIX, ClientSecrets
+from streamsrv.access.client_secrets import PREFIX, ClientSecrets, UnusableSecret
 from streamsrv.access.principal import LOOPBACK, PUBLIC, Principal, key_id
 from streamsrv.access.refusal import Refusal
 from streamsrv.config import Settings, is_loopback
@@ -50,11 +50,16 @@ class Authentication:
 
     A server without keys trusts every client on loopback, but not every page in a browser on this machine. A page must
     come from this server (with a loopback name as `Host`, which also stops DNS rebinding) or from an allowed origin.
+    `settings` returns the settings in force.
     """
 
-    def __init__(self, settings: Settings, client_secrets: ClientSecrets) -> None:
-        self._settings = settings
+    def __init__(self, settings: Callable[[], Settings], client_secrets: ClientSecrets) -> None:
+        self._read_settings = settings
         self._client_secrets = client_secrets
+
+    @property
+    def _settings(self) -> Settings:
+        return self._read_settings()
 
     def for_request(self, connection: HTTPConnection) -> Principal:
         """Authenticate a request that needs an API key."""
@@ -68,6 +73,9 @@ class Authentication:
         if secret is None:
             return self.for_request(connection)
         grant = self._client_secrets.check(secret, int(time.time()))
+        if self._settings.api_keys and not self._is_key_id(grant.key_id):
+            message = "The API key that made this client secret is no longer accepted. Ask for a new one."
+            raise UnusableSecret("invalid_api_key", message)
         self._check_page(connection)
         return Principal(grant.key_id, grant)
 
@@ -105,6 +113,10 @@ class Authentication:
         given = key.encode()
         known = [hmac.compare_digest(given, held.get_secret_value().encode()) for held in self._settings.api_keys]
         return any(known)
+
+    def _is_key_id(self, identity: str) -> bool:
+        """Whether this is the fingerprint of an accepted API key."""
+        return identity in (key_id(held.get_secret_value()) for held in self._settings.api_keys)
 
     def _check_page(self, connection: HTTPConnection) -> None:
         if not self._settings.api_keys:

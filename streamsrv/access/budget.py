@@ -12,6 +12,12 @@ class Budget:
         self._per_minute = per_minute
         self._buckets: dict[str, TokenBucket] = {}  # at most one for each API key
 
+    def limit(self, per_minute: int | None) -> None:
+        """Change the limit; each key begins with a full allowance."""
+        if per_minute != self._per_minute:
+            self._per_minute = per_minute
+            self._buckets.clear()
+
     @property
     def is_limited(self) -> bool:
         return self._per_minute is not None

@@ -1,7 +1,8 @@
 """Builds the session that a client requests, on any transport: from its client secret or from its request."""
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from msgspec import UNSET, UnsetType, structs
@@ -16,29 +17,35 @@ from streamsrv.protocol.session_object import Session, transcription_session
 from streamsrv.protocol.session_update import update_session
 
 
-class Opening:
-    """Builds the sessions of one server. `default_model` is for sessions that do not name a model."""
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """What new sessions get. `default_model`: for sessions that do not name a model."""
 
-    def __init__(
-        self, settings: Settings, client_secrets: ClientSecrets, default_model: str, capabilities: Capabilities
-    ) -> None:
-        self._capabilities = capabilities
-        self._settings = settings
+    settings: Settings
+    default_model: str
+    capabilities: Capabilities
+
+
+class Opening:
+    """Builds the sessions of one server. `offer` returns what new sessions get now."""
+
+    def __init__(self, offer: Callable[[], Offer], client_secrets: ClientSecrets) -> None:
+        self._offer = offer
         self._client_secrets = client_secrets
-        self._default_model = default_model
 
     def new(self, given: dict[str, Any]) -> Session:
         """Build a session from the server's defaults and the client's fields; raises `ProtocolError`."""
+        offer = self._offer()
         match given.get("type", "realtime"):
             case "transcription":
                 session = transcription_session(new_id("sess"))
             case "realtime":
-                model = given.get("model") or self._default_model
-                session = Session(id=new_id("sess"), model=model, instructions=self._settings.instructions)
+                model = given.get("model") or offer.default_model
+                session = Session(id=new_id("sess"), model=model, instructions=offer.settings.instructions)
             case other:
                 message = f"Invalid value {other!r} for 'session.type': accepted are 'realtime', 'transcription'."
                 raise ProtocolError("invalid_value", message, "session.type")
-        return begin_now(self._capabilities.fit(update_session(session, given)), self._settings)
+        return begin_now(offer.capabilities.fit(update_session(session, given)), offer.settings)
 
     def requested(self, principal: Principal, query: Mapping[str, str], given: dict[str, Any] | None = None) -> Session:
         """Build the session that a client requests with its secret or its query; fields in `given` override it.
@@ -49,7 +56,7 @@ class Opening:
         if principal.grant is not None:
             session = self._client_secrets.peek(principal.grant, int(time.time()))
             session = update_session(session, given, caption_rooms=principal.caption_rooms)
-            session = self._capabilities.fit(session)
+            session = self._offer().capabilities.fit(session)
         elif query.get("intent") == "transcription":
             session = self.new({"type": "transcription", **given})
         else:

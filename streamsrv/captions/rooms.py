@@ -78,6 +78,11 @@ class Rooms:
         self._opened = Broadcast()
         self._stopping = False
 
+    def limit(self, max_rooms: int, keep_ms: int) -> None:
+        """Change the limits. Rooms that are open stay open, also if there are now too many."""
+        self._max_rooms = max_rooms
+        self._keep_ms = keep_ms
+
     def find(self, name: str) -> OpenRoom | None:
         """Return the room of this name if it is open."""
         self._delete_empty()

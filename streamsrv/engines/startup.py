@@ -133,7 +133,12 @@ def voice_activity_scheduler(settings: Settings) -> Scheduler:
 
     Its queue is never full, because a session has at most two jobs and a request has one.
     """
-    return Scheduler(1, queue_limit=2 * settings.max_sessions + settings.max_requests, name="voice-activity")
+    return Scheduler(1, queue_limit=max_voice_activity_jobs(settings), name="voice-activity")
+
+
+def max_voice_activity_jobs(settings: Settings) -> int:
+    """Return how many jobs all sessions and requests can have waiting at once."""
+    return 2 * settings.max_sessions + settings.max_requests
 
 
 async def _all_or_none(*loading: Any) -> list[Any]:

@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from collections.abc import MutableMapping
+from collections.abc import Callable, MutableMapping
 from typing import Any
 
 from starlette.datastructures import Headers, MutableHeaders
@@ -18,12 +18,16 @@ LINGER_BYTES = 32 * 1024 * 1024
 
 
 class Exchanges:
-    """The active HTTP requests of a server. At most `max_unread` of them may have an incomplete body."""
+    """The active HTTP requests of a server. At most `max_unread()` of them may have an incomplete body."""
 
-    def __init__(self, max_unread: int) -> None:
-        self.max_unread = max_unread
+    def __init__(self, max_unread: Callable[[], int]) -> None:
+        self._max_unread = max_unread
         self.unread: set[_Exchange] = set()
         self.going_on: set[_Exchange] = set()
+
+    @property
+    def max_unread(self) -> int:
+        return self._max_unread()
 
     def end_unread(self) -> int:
         """End the requests with an incomplete body at shutdown; return their number."""

@@ -70,7 +70,7 @@ class Scheduler:
     ) -> None:
         self._jobs: list[_Job] = []
         self._batches: dict[Hashable, Batch[Any, Any]] = {}
-        self._queue_limit = queue_limit
+        self.queue_limit = queue_limit
         self._observer: SchedulerObserver | None = None
         self._order = itertools.count()
         self._changed = threading.Condition()
@@ -161,9 +161,9 @@ class Scheduler:
 
     def _make_room(self, job: _Job) -> _Job | None:
         """Make room for `job`; return the job that was evicted, if any. The caller holds the lock."""
-        if len(self._jobs) >= self._queue_limit:
+        if len(self._jobs) >= self.queue_limit:
             self._withdraw(lambda other: other.result.cancelled())
-        if len(self._jobs) < self._queue_limit:
+        if len(self._jobs) < self.queue_limit:
             return None
         last = max(self._jobs, default=job)
         if last.priority <= job.priority:
@@ -172,7 +172,7 @@ class Scheduler:
         return last
 
     def _full(self) -> Overloaded:
-        return Overloaded(f"The inference queue is full ({self._queue_limit} jobs).")
+        return Overloaded(f"The inference queue is full ({self.queue_limit} jobs).")
 
     def _withdraw(self, unwanted: Callable[[_Job], bool]) -> bool:
         """Remove unwanted jobs from the queue; return whether there were any. The caller holds the lock."""

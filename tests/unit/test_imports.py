@@ -17,7 +17,7 @@ LAYERS = (
     ("cli",),
     ("testing",),
     ("conformance",),
-    ("server",),
+    ("server", "reload"),
     ("app",),
     ("http",),
     ("transports",),
