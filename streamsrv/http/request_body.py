@@ -7,6 +7,7 @@ from typing import Any, TypeVar, cast
 
 import msgspec
 from starlette.datastructures import FormData
+from python_multipart.exceptions import FormParserError
 from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.requests import Request
 
@@ -68,8 +69,8 @@ async def read_form(request: Request, max_bytes: int, max_files: int = 1) -> For
     try:
         async with aclosing(_bounded(request, max_bytes, "file")) as chunks:
             return await MultiPartParser(request.headers, chunks, max_files=max_files, max_fields=MAX_FIELDS).parse()
-    except MultiPartException as error:
-        raise ProtocolError("invalid_form", f"The form cannot be read: {error.message}") from None
+    except (MultiPartException, FormParserError) as error:  # older Starlettes pass on the parser's own
+        raise ProtocolError("invalid_form", f"The form cannot be read: {error}") from None
 
 
 async def _bounded(request: Request, max_bytes: int, param: str | None = None) -> AsyncGenerator[bytes, None]:

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-DOCUMENTS = ("*.md", "docs/**/*.md", "deploy/**/*.md", "web/*.md", "fixtures/*.md", "benchmarks/*.md")
-GENERATED = {"CHANGELOG.md"}
+PATTERNS = ("*.md", ".github/**/*.md", "docs/**/*.md", "deploy/**/*.md", "web/*.md", "fixtures/*.md")
+DOCUMENTS = sorted({path for pattern in PATTERNS for path in ROOT.glob(pattern)})
 BLOCK = re.compile(
     r"(?:^ *<!-- (?P<marker>not run|same as): (?P<value>[^\n]+?) -->\n\s*)?"
     r"^(?P<indent> *)```(?P<language>[^\n`]*)\n(?P<text>.*?)^(?P=indent)```$",
@@ -37,8 +37,7 @@ class Block:
 
 def all_blocks() -> list[Block]:
     """The blocks of all documents, in order."""
-    paths = sorted({path for pattern in DOCUMENTS for path in ROOT.glob(pattern)})
-    return [block for path in paths if path.name not in GENERATED for block in blocks_of(path)]
+    return [block for path in DOCUMENTS for block in blocks_of(path)]
 
 
 def blocks_of(path: Path) -> Iterator[Block]:

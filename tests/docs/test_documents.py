@@ -18,7 +18,7 @@ import yaml
 from websockets.sync.client import connect
 
 import streamsrv.testing
-from blocks import ROOT, Block, all_blocks, blocks_of
+from blocks import DOCUMENTS, ROOT, Block, all_blocks, blocks_of
 from streamsrv.engines.catalogue import DEFAULT_MODELS, load_catalogue
 from streamsrv.engines.readiness import needs
 from streamsrv.engines.weights import ModelStore
@@ -214,3 +214,22 @@ def test_what_the_page_on_testing_names_can_be_imported() -> None:
             defined |= {name for name, value in found.items() if getattr(value, "__module__", "") == module.name}
     assert not named & defined - set(streamsrv.testing.__all__)
     assert {"simulate", "ScriptedChatModel", "FaultyChatModel"} <= named & defined
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
+def test_links_lead_to_files_and_headings_that_exist(document: Path) -> None:
+    text = re.sub(r"```.*?```", "", document.read_text(), flags=re.DOTALL)
+    for link in re.findall(r"\]\(([^)\s]+)\)", text):
+        target, _, heading = link.partition("#")
+        if re.match(r"[a-z]+:", link):
+            continue
+        found = (document.parent / target) if target else document
+        assert found.exists(), f"{document.relative_to(ROOT)} links to {target}, which does not exist"
+        if heading:
+            assert heading in _anchors(found), f"{document.relative_to(ROOT)}: {target} has no heading #{heading}"
+
+
+def _anchors(document: Path) -> set[str]:
+    """The anchors that GitHub makes of the headings."""
+    headings = re.findall(r"^#+ (.+)$", document.read_text(), flags=re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
