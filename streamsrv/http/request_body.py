@@ -6,8 +6,8 @@ from contextlib import aclosing
 from typing import Any, TypeVar, cast
 
 import msgspec
-from starlette.datastructures import FormData
 from python_multipart.exceptions import FormParserError
+from starlette.datastructures import FormData
 from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.requests import Request
 
