@@ -143,6 +143,11 @@ class Settings(BaseModel):
         tuple[IPv4Address | IPv6Address, ...], Accepted("IPv4 or IPv6 addresses, separated by commas or as a list")
     ] = ()
     """Addresses offered to WebRTC clients; empty: those of all interfaces, and loopback if `host` is loopback."""
+    webrtc_public_addresses: Annotated[
+        tuple[IPv4Address | IPv6Address, ...], Accepted("IPv4 or IPv6 addresses, separated by commas or as a list")
+    ] = ()
+    """Addresses under which clients reach the same UDP ports through NAT (published ports of a container, the public
+    address of a cloud machine); offered besides the machine's own."""
     webrtc_ports: Annotated[
         str | None,
         Accepted(f"first-last, such as 50000-50100, from {MIN_MEDIA_PORT} to {MAX_PORT}, the lower one first"),
@@ -178,7 +183,9 @@ class Settings(BaseModel):
             return str(value)  # pydantic would take true for the number 1
         return value
 
-    @field_validator("api_keys", "allowed_origins", "trusted_proxies", "webrtc_hosts", mode="before")
+    @field_validator(
+        "api_keys", "allowed_origins", "trusted_proxies", "webrtc_hosts", "webrtc_public_addresses", mode="before"
+    )
     @classmethod
     def _split(cls, value: object) -> object:
         return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value

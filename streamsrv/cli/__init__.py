@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from streamsrv.cli import config, conformance, doctor, models, pull, say, serve, talk, transcribe
+from streamsrv.cli import config, conformance, doctor, healthcheck, models, pull, say, serve, talk, transcribe
 from streamsrv.cli.first_process import run_in_child_of_first_process
 
 app = typer.Typer(
@@ -43,6 +43,7 @@ app.command("pull")(pull.pull)
 app.command("models")(models.models)
 app.command("doctor")(doctor.doctor)
 app.add_typer(config.config, name="config")
+app.command("healthcheck")(healthcheck.healthcheck)
 
 
 def main() -> None:

@@ -24,6 +24,7 @@ class Configure(Struct, array_like=True, tag=True):
     """The first message to the media process.
 
     `hosts`: addresses to offer as ICE candidates; if empty, those of all interfaces, with loopback if `offer_loopback`.
+    `public_addresses`: addresses under which clients reach the same ports through NAT, offered besides `hosts`.
     `ports`: the first and the last UDP port of the range to use; None: any free port.
     """
 
@@ -31,6 +32,7 @@ class Configure(Struct, array_like=True, tag=True):
     ice_servers: list[IceServer]
     offer_loopback: bool = False
     ports: tuple[int, int] | None = None
+    public_addresses: list[str] = []
 
 
 class Offer(CallMessage):

@@ -39,6 +39,7 @@ from streamsrv.media.messages import (
 from streamsrv.media.microphone import MicrophoneStream
 from streamsrv.media.offer import OfferRefused, ReadOffer, read_offer
 from streamsrv.media.playout import Played
+from streamsrv.media.public_candidates import with_public_candidates
 from streamsrv.media.seams import tap_connectivity_checks, tap_packets
 from streamsrv.media.speech_track import SpeechTrack
 from streamsrv.media.udp_ports import watch_ports
@@ -72,10 +73,17 @@ CLOSE_S = 5.0
 class Peer:
     """Answers an offer and serves the connection until either side ends it. `send` gets its messages to the server."""
 
-    def __init__(self, call: int, ice_servers: list[RTCIceServer], send: Callable[[CallMessage], None]) -> None:
+    def __init__(
+        self,
+        call: int,
+        ice_servers: list[RTCIceServer],
+        public_addresses: list[str],
+        send: Callable[[CallMessage], None],
+    ) -> None:
         self._call = call
         self._send = send
         self._ice_servers = ice_servers
+        self._public_addresses = public_addresses
         self._connection: RTCPeerConnection | None = None
         self._track = SpeechTrack(self._report)
         self._microphone = MicrophoneStream()
@@ -157,7 +165,7 @@ class Peer:
             return None
         return Answer(
             self._call,
-            complete_answer(answer, offer),
+            with_public_candidates(complete_answer(answer, offer), self._public_addresses),
             offer.max_event_bytes,
             receives_audio=transceiver.currentDirection in ("sendrecv", "sendonly"),
             has_microphone=transceiver.currentDirection in ("sendrecv", "recvonly"),

@@ -34,6 +34,7 @@ class Worker:
         self._stopped = asyncio.Event()
         self._link: Link[Configure | CallMessage] = Link(FRAMING, self._take, self._stopped.set)
         self._ice_servers: list[RTCIceServer] = []
+        self._public_addresses: list[str] = []
 
     async def run(self, sock: socket.socket) -> None:
         """Serve until the server's process closes the socket; then end each call with a reason."""
@@ -56,7 +57,7 @@ class Worker:
 
     def _open(self, call: int, sdp: str) -> None:
         try:
-            self._peers[call] = Peer(call, self._ice_servers, self._send)
+            self._peers[call] = Peer(call, self._ice_servers, self._public_addresses, self._send)
         except Exception:  # must not end the other calls of this process
             logger.exception("call %d cannot be served", call)
             self._send(Ended(call, "The media process failed."))
@@ -75,6 +76,7 @@ class Worker:
             RTCIceServer(server.url, username=server.username, credential=server.password)
             for server in options.ice_servers
         ]
+        self._public_addresses = options.public_addresses
         if options.hosts or options.offer_loopback:
             _offer(options.hosts)
         if options.ports is not None:

@@ -9,9 +9,10 @@ from contextlib import ExitStack, contextmanager
 import aioice
 import pytest
 from aioice.ice import TransportPolicy
+from aiortc import RTCSessionDescription
 from pydantic import ValidationError
 
-from caller import Caller, calling
+from caller import Caller, calling, form, request
 from serving import RunningServer, serving
 from streamsrv.config import Settings
 from streamsrv.media.udp_ports import PortRangeLoop
@@ -140,6 +141,53 @@ def test_the_socket_towards_a_turn_server_has_a_port_of_the_range_too():
 
     with asyncio.Runner(loop_factory=PortRangeLoop) as runner:
         runner.run(gather())
+
+
+class Nat(asyncio.DatagramProtocol):
+    """Passes what arrives at a port of the public address on to the same port of the server, and its answers back."""
+
+    def __init__(self, server: tuple[str, int]) -> None:
+        self.passed = 0
+        self._server = server
+        self._client: tuple[str, int] | None = None
+
+    def connection_made(self, transport: asyncio.DatagramTransport) -> None:
+        self._transport = transport
+
+    def datagram_received(self, data: bytes, addr: tuple[str, int]) -> None:
+        if addr == self._server:
+            target = self._client
+        else:
+            self._client, target, self.passed = addr, self._server, self.passed + 1
+        self._transport.sendto(data, target)
+
+
+def only_public(answer: str) -> str:
+    """What a client can use that does not reach the server's own addresses."""
+    return "".join(line for line in answer.splitlines(keepends=True) if " typ host" not in line)
+
+
+async def test_a_call_is_reached_through_nat_at_the_public_address():
+    first, last = free_range(1)
+    server = {"webrtc_ports": f"{first}-{last}", "webrtc_public_addresses": "127.0.0.2, ::2"}
+    loop = asyncio.get_running_loop()
+    transport, nat = await loop.create_datagram_endpoint(
+        lambda: Nat(("127.0.0.1", first)), local_addr=("127.0.0.2", first)
+    )
+    with serving(fake_engines(), **LOOPBACK, **server) as running:
+        caller = Caller()
+        # Without candidates in the offer, the server cannot reach the client first.
+        offer = re.sub("a=candidate:.*\r\n", "", await caller.offer())
+        reply = await request(running, "POST", "/v1/realtime/calls", *form(sdp=offer))
+        answer = only_public(reply.body.decode())
+        assert set(re.findall(r"a=candidate:\S+ 1 udp \d+ (.*)\r", answer)) == {
+            f"127.0.0.2 {first} typ srflx raddr 127.0.0.1 rport {first}"
+        }
+        await caller.connection.setRemoteDescription(RTCSessionDescription(answer, "answer"))
+        assert (await caller.next())["type"] == "session.created"
+        assert nat.passed
+        await caller.close()
+    transport.close()
 
 
 NO_RANGES = ["50000", "50100-50000", "80-90", "50000-70000", "a-b", "50000-", "1-2-3", "५0000-50001"]

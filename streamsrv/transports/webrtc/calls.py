@@ -168,4 +168,5 @@ def _configuration(settings: Settings) -> Configure:
         servers.append(IceServer(settings.turn_server, settings.turn_username, password))
     hosts = [str(host) for host in settings.webrtc_hosts]
     ports = port_range(settings.webrtc_ports) if settings.webrtc_ports else None
-    return Configure(hosts, servers, offer_loopback=is_loopback(settings.host), ports=ports)
+    public = [str(address) for address in settings.webrtc_public_addresses]
+    return Configure(hosts, servers, is_loopback(settings.host), ports, public)
