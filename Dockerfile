@@ -42,7 +42,7 @@ RUN --mount=type=cache,target=/root/.cache/pip \
     streamsrv pull && if [ -n "$MODELS" ]; then streamsrv pull $MODELS; fi
 
 
-FROM base
+FROM base AS server
 ARG VERSION="" REVISION=""
 LABEL org.opencontainers.image.title="streamsrv" \
       org.opencontainers.image.description="Self-hosted real-time voice server with the OpenAI Realtime protocol" \
