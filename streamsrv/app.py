@@ -8,7 +8,7 @@ from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
-from starlette.routing import Mount, Route, WebSocketRoute
+from starlette.routing import BaseRoute, Mount, Route, WebSocketRoute
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from streamsrv.config import Settings
@@ -18,6 +18,7 @@ from streamsrv.http.captions import caption_routes
 from streamsrv.http.errors import http_exception, protocol_error
 from streamsrv.http.exchange import Exchanges, TrackExchanges
 from streamsrv.http.identity import Authenticated, RequestIds
+from streamsrv.http.observed import ObserveRequests, route_templates
 from streamsrv.http.pages import page_routes
 from streamsrv.http.root_path import RootPath
 from streamsrv.protocol.errors import ProtocolError
@@ -45,25 +46,27 @@ def build_app(settings: Settings, engines: Engines) -> Starlette:
             background.keep(lambda: service.watch(lambda: calls.cpu_s), "the measurement of load")
             yield
 
+    routes: list[BaseRoute] = [
+        WebSocketRoute("/v1/realtime", realtime),
+        Mount("/v1/streamsrv/captions", routes=caption_routes()),
+        *_call_routes(),
+        Mount("/v1", routes=_rest_routes(), middleware=[needs_key]),
+        Route("/healthz", status.healthz),
+        Route("/readyz", status.readyz),
+        Route("/metrics", status.metrics),
+        *page_routes(),
+    ]
     app = Starlette(
         lifespan=lifespan,
         middleware=[
             Middleware(RootPath, settings.root_path),
             Middleware(RequestIds),
+            Middleware(ObserveRequests, service.metrics, route_templates(routes)),
             Middleware(TrackExchanges, exchanges),
             Middleware(CrossOrigin, lambda: service.settings),
         ],
         exception_handlers=EXCEPTION_HANDLERS,
-        routes=[
-            WebSocketRoute("/v1/realtime", realtime),
-            Mount("/v1/streamsrv/captions", routes=caption_routes()),
-            *_call_routes(),
-            Mount("/v1", routes=_rest_routes(), middleware=[needs_key]),
-            Route("/healthz", status.healthz),
-            Route("/readyz", status.readyz),
-            Route("/metrics", status.metrics),
-            *page_routes(),
-        ],
+        routes=routes,
     )
     app.state.service = service
     app.state.exchanges = exchanges

@@ -9,6 +9,7 @@ from pydantic import ValidationError
 
 from streamsrv.config import Settings
 from streamsrv.configuration.reading import Configuration, ConfigurationError
+from streamsrv.observability.logging import set_log_level
 from streamsrv.service import Service
 from streamsrv.supervisor import Supervisor
 
@@ -76,7 +77,7 @@ class Reloader:
             logger.warning("these settings change only when the server restarts: %s", named)
         self._service.apply(settings)
         if settings.log_level != before.log_level:
-            logging.getLogger().setLevel(settings.log_level.upper())
+            set_log_level(settings.log_level)
         changed = _changes(before, settings)
         logger.info("the settings are reloaded: %s", "; ".join(changed) or "nothing has changed")
 

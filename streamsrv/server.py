@@ -37,6 +37,7 @@ class Server(uvicorn.Server):
             app,
             http=HttpConnection,  # not httptools, which sends chunks to HTTP/1.0 clients, and does not bound headers
             h11_max_incomplete_event_size=MAX_HEADER_BYTES,
+            log_config=None,  # its messages go where all others go
             log_level="warning",  # at lower levels uvicorn logs all frames and headers, with keys and words in them
             access_log=False,
             ws=WebSocketProtocol,

@@ -1,7 +1,6 @@
 """The objects that all requests of one server share, and the one way to start a session."""
 
 import asyncio
-import logging
 import os
 import secrets
 import time
@@ -27,13 +26,12 @@ from streamsrv.engines.loaded import Engines
 from streamsrv.engines.startup import max_voice_activity_jobs
 from streamsrv.ids import new_id
 from streamsrv.inference.load import Load
-from streamsrv.metrics import Metrics
+from streamsrv.observability.metrics import Metrics
 from streamsrv.protocol.session_object import Session
 from streamsrv.runtime.channel import Channel, Speaker
 from streamsrv.runtime.driver import SessionDriver
+from streamsrv.runtime.observing import Connected
 from streamsrv.supervisor import Supervisor
-
-logger = logging.getLogger(__name__)
 
 WATCH_S = 0.5
 """Seconds between two measurements of load."""
@@ -61,6 +59,9 @@ class Service:
     _measured: asyncio.Event = field(default_factory=asyncio.Event)
 
     def __post_init__(self) -> None:
+        for (stage, model), substitutes in self.engines.substitutes.items():
+            self.metrics.expect_model(stage, model, substitutes)
+        self.engines = self.engines.observed(self.metrics)
         self.capabilities = _capabilities(self.engines)
         settings = self.settings
         chosen = settings.secret_key
@@ -70,6 +71,8 @@ class Service:
         self.admission = Admission(_limits(settings), self.load if settings.admit_by_load else None)
         self.budget = Budget(settings.responses_per_minute_per_key)
         self.metrics.sessions.set_function(lambda: self.admission.sessions)
+        self.metrics.caption_rooms.set_function(lambda: self.rooms.count)
+        self.metrics.caption_viewers.set_function(lambda: self.rooms.viewers)
         self.rooms = Rooms(
             settings.caption_rooms,
             keep_ms=_keep_ms(settings),
@@ -122,7 +125,12 @@ class Service:
                 return
 
     def start_session(
-        self, session: Session, principal: Principal, channel: Channel, speaker: Speaker | None = None
+        self,
+        session: Session,
+        principal: Principal,
+        channel: Channel,
+        speaker: Speaker | None = None,
+        connected: Connected = Connected(),  # noqa: B008 (it cannot be changed)
     ) -> SessionDriver:
         """Begin a session over a transport, and return its driver. The caller holds a place for it and runs the driver.
 
@@ -139,8 +147,7 @@ class Service:
             capabilities=self.capabilities,
         )
         engines = self._engines_for(principal)
-        logger.info("the session begins")
-        return SessionDriver(core, engines, channel, new_id, self.metrics, self.rooms, speaker)
+        return SessionDriver(core, engines, channel, new_id, self.metrics, self.rooms, speaker, connected)
 
     def charge(self, principal: Principal) -> None:
         """Count a language model answer; raises `Overloaded` if the API key of `principal` has none left for now."""

@@ -130,7 +130,7 @@ class Admission:
     def _busy(self, load: Load) -> Refusal:
         message = f"This server is busy with {self.sessions} sessions: {load}."
         retry_after_s = math.ceil(load.relief_s(self.sessions))
-        return Refusal(503, "session_limit_reached", message, retry_after_s=retry_after_s)
+        return Refusal(503, "session_limit_reached", message, retry_after_s=retry_after_s, by_load=True)
 
 
 class _Counted:

@@ -11,7 +11,7 @@ from streamsrv.access.client_secrets import PREFIX, ClientSecrets, UnusableSecre
 from streamsrv.access.principal import LOOPBACK, PUBLIC, Principal, key_id
 from streamsrv.access.refusal import Refusal
 from streamsrv.config import Settings, is_loopback
-from streamsrv.log_context import log_as
+from streamsrv.observability.logging import log_as
 
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 KEY_SUBPROTOCOL = "openai-insecure-api-key."
@@ -34,6 +34,14 @@ def presented_key(connection: HTTPConnection) -> str | None:
     return connection.headers.get("api-key")
 
 
+def client_address(connection: HTTPConnection) -> str:
+    """Return the `host:port` of a client. Behind a proxy on loopback it is what the proxy says."""
+    if connection.client is None:
+        return "unknown"
+    host, port = connection.client
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
 def identify(connection: HTTPConnection, authenticate: Callable[[HTTPConnection], Principal]) -> Principal:
     """Return the principal of a connection, and store it as `state.principal` and in the log context.
 
@@ -41,7 +49,7 @@ def identify(connection: HTTPConnection, authenticate: Callable[[HTTPConnection]
     """
     principal = authenticate(connection)
     connection.state.principal = principal
-    log_as(*getattr(connection.state, "request_ids", ()), str(principal))
+    log_as(**getattr(connection.state, "log_names", {}), principal=str(principal))
     return principal
 
 

@@ -6,11 +6,19 @@ from streamsrv.protocol.errors import ProtocolError
 class Refusal(ProtocolError):
     """A request or session is not admitted.
 
-    `status` is the HTTP status. `retry_after_s` is when to try again; None if trying again is useless.
+    `status` is the HTTP status. `retry_after_s` is when to try again; None if trying again is useless. `by_load`:
+    because the server is busy, though it has places left.
     """
 
     def __init__(
-        self, status: int, code: str, message: str, param: str | None = None, *, retry_after_s: int | None = None
+        self,
+        status: int,
+        code: str,
+        message: str,
+        param: str | None = None,
+        *,
+        retry_after_s: int | None = None,
+        by_load: bool = False,
     ) -> None:
         match status:
             case 429:
@@ -22,3 +30,4 @@ class Refusal(ProtocolError):
         super().__init__(code, message, param, kind)
         self.status = status
         self.retry_after_s = retry_after_s
+        self.by_load = by_load

@@ -83,6 +83,12 @@ class Rooms:
         self._max_rooms = max_rooms
         self._keep_ms = keep_ms
 
+    @property
+    def count(self) -> int:
+        """The number of rooms."""
+        self._delete_empty()
+        return len(self._rooms)
+
     def find(self, name: str) -> OpenRoom | None:
         """Return the room of this name if it is open."""
         self._delete_empty()

@@ -4,6 +4,7 @@ import asyncio
 import logging
 import os
 import resource
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -35,6 +36,7 @@ def serve(
     log_level: Annotated[
         str | None, typer.Option(help="debug, info, warning, error or critical.", show_default="info")
     ] = None,
+    log_format: Annotated[str | None, typer.Option(help="text or json.", show_default="text")] = None,
     config: ConfigFile = None,
     assignments: Assignments = None,
 ) -> None:
@@ -54,6 +56,7 @@ def serve(
         synthesizer=synthesizer,
         vad=vad,
         log_level=log_level,
+        log_format=log_format,
     )
     _run(configuration, signals)
 
@@ -68,12 +71,9 @@ def _run(configuration: "Configuration", signals: "ProcessSignals") -> None:
     import uvloop
 
     from streamsrv.configuration.advice import advice
-    from streamsrv.log_context import FORMAT, LogContext
+    from streamsrv.observability.logging import configure_logging
 
-    handler = logging.StreamHandler()
-    handler.addFilter(LogContext())
-    logging.basicConfig(level=configuration.settings.log_level.upper(), format=FORMAT, handlers=[handler])
-    logging.getLogger("httpx").setLevel(logging.WARNING)  # it logs every request at info
+    configure_logging(configuration.settings.log_level, configuration.settings.log_format)
     for warning in (*configuration.warnings, *advice(configuration, os.environ)):
         logger.warning("%s", warning)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
@@ -92,9 +92,11 @@ async def _serve(settings: "Settings", signals: "ProcessSignals") -> None:
         fail(f"Cannot listen on {at}: {error.strerror}; choose another with --host and --port.", status=1)
     engines = await _load(settings)
 
+    tell = _teller(settings)
+
     def announce() -> None:
         where = address(listener)
-        typer.echo(f"\nListening on http://{where}  (Realtime: ws://{where}/v1/realtime)  Stop with Ctrl-C.")
+        tell(f"\nListening on http://{where}  (Realtime: ws://{where}/v1/realtime)  Stop with Ctrl-C.")
 
     try:
         server = Server(build_app(settings, engines), announce)
@@ -113,8 +115,16 @@ async def _load(settings: "Settings") -> "Engines":
     from streamsrv.engines.startup import load_engines
     from streamsrv.errors import EngineError
 
-    typer.echo("Loading models ...")
+    tell = _teller(settings)
+    tell("Loading models ...")
     try:
-        return await load_engines(settings, lambda line: typer.echo(f"  {line}"))
+        return await load_engines(settings, lambda line: tell(f"  {line}"))
     except (EngineError, CatalogueError) as error:
         fail(f"Cannot start: {error}", status=1)
+
+
+def _teller(settings: "Settings") -> Callable[[str], None]:
+    """Return what tells the operator about the start: on the standard output, or in the log if that is for programs."""
+    if settings.log_format == "text":
+        return typer.echo
+    return lambda line: logger.info("%s", line.strip())

@@ -216,6 +216,11 @@ class RecordSpeculation:
 
 
 @dataclass(frozen=True, slots=True)
+class RecordInterruption:
+    """The user interrupted a reply that was being made or played."""
+
+
+@dataclass(frozen=True, slots=True)
 class Close:
     """Send what is queued, then end the session with this WebSocket close code and reason."""
 
@@ -248,5 +253,6 @@ Effect = (
     | ClearTimer
     | RecordTurn
     | RecordSpeculation
+    | RecordInterruption
     | Close
 )

@@ -6,6 +6,7 @@ import logging
 import math
 import time
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from copy import copy
 
 from streamsrv.engines.boundary import engine_call
 from streamsrv.engines.llm.base import (
@@ -19,6 +20,7 @@ from streamsrv.engines.llm.base import (
     Tool,
     ToolCallDelta,
 )
+from streamsrv.engines.observer import IGNORED, EngineObserver, ObservedChatModel
 from streamsrv.errors import EngineError, Overloaded, Rejected, Unavailable
 from streamsrv.inference.occupancy import Occupancy
 
@@ -39,12 +41,20 @@ class FallbackChatModel:
         self, models: Sequence[ChatModel], *, rest_s: float = 30.0, clock: Callable[[], float] = time.monotonic
     ) -> None:
         self.name = models[0].name
-        self._models = tuple(models)
+        self._models: tuple[ChatModel, ...] = tuple(models)
         self._rest_s = rest_s
         self._clock = clock
         self._resting_until = [-math.inf] * len(models)
         self._last_error = [""] * len(models)
         self._problems = [""] * len(models)
+        self._observer: EngineObserver = IGNORED
+
+    def observed(self, observer: EngineObserver) -> "FallbackChatModel":
+        """Return the same models, with what is known about them, which report to `observer`."""
+        observed = copy(self)
+        observed._models = tuple(ObservedChatModel(model, observer) for model in self._models)
+        observed._observer = observer
+        return observed
 
     @property
     def stand_in(self) -> str:
@@ -77,6 +87,7 @@ class FallbackChatModel:
                     async with contextlib.aclosing(model.stream(messages, tools, options)) as deltas:
                         async for delta in deltas:
                             if position and not has_begun:
+                                self._observer.fell_back("chat", self.name, model.name)
                                 yield AnsweredBy(model.name, Fallback(self.name, self._last_error[0]))
                             has_begun = True
                             if not has_spoken and isinstance(delta, Text | ToolCallDelta):

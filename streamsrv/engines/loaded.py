@@ -1,11 +1,21 @@
 """Holds the loaded models that all sessions share."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from streamsrv.engines.asr.base import Recognizer
+from streamsrv.engines.catalogue import Kind
 from streamsrv.engines.fallback import FallbackChatModel
 from streamsrv.engines.llm.base import ChatModel
+from streamsrv.engines.observer import (
+    IGNORED,
+    LOUDNESS,
+    WORDS,
+    EngineObserver,
+    Observable,
+    ObservedChatModel,
+    ObservedSynthesizer,
+)
 from streamsrv.engines.tts.base import Synthesizer
 from streamsrv.engines.turn.base import TurnModel
 from streamsrv.engines.vad.base import Vad
@@ -30,6 +40,46 @@ class Engines:
     """Chat models that a client may choose, by catalogue name."""
     turn: TurnModel | None = None
     """Predicts from the sound of the speech whether the speaker is done; None: not used."""
+    observer: EngineObserver = IGNORED
+    """Gets reports on the stages that have no wrapper of their own."""
+
+    def observed(self, observer: EngineObserver) -> "Engines":
+        """Return the same models, which report to `observer`."""
+
+        def observed(chat: ChatModel) -> ChatModel:
+            if isinstance(chat, FallbackChatModel):
+                return chat.observed(observer)
+            return ObservedChatModel(chat, observer)
+
+        if isinstance(self.recognizer, Observable):
+            self.recognizer.observe(observer)
+        chat = observed(self.chat)
+        return replace(
+            self,
+            chat=chat,
+            chat_by_name={name: chat if m is self.chat else observed(m) for name, m in self.chat_by_name.items()},
+            synthesizer=ObservedSynthesizer(self.synthesizer, observer),
+            observer=observer,
+        )
+
+    @property
+    def substitutes(self) -> Mapping[tuple[Kind, str], tuple[str, ...]]:
+        """The names of what takes the place of a model that fails, by stage and name of each loaded model."""
+        found: dict[tuple[Kind, str], tuple[str, ...]] = {
+            ("vad", self.vad.name): (LOUDNESS,),
+            ("recognizer", self.recognizer.name): (),
+            ("synthesizer", self.synthesizer.name): (),
+        }
+        if isinstance(self.recognizer, Observable):
+            found.update({("recognizer", name): to for name, to in self.recognizer.parts.items()})
+        if self.turn is not None:
+            found["turn", self.turn.name] = (WORDS,)
+        for chat in (self.chat, *self.chat_by_name.values()):
+            found.setdefault(("chat", chat.name), ())
+            if isinstance(chat, FallbackChatModel):
+                found["chat", chat.name] = (chat.stand_in,) if chat.stand_in else ()
+                found.setdefault(("chat", chat.stand_in or chat.name), ())
+        return found
 
     def chat_model(self, name: str) -> ChatModel:
         """Return the chat model of that name, or the default one for an unknown name (such as `gpt-realtime`)."""

@@ -6,7 +6,7 @@ from starlette.datastructures import UploadFile
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 
-from streamsrv.access.authentication import identify
+from streamsrv.access.authentication import client_address, identify
 from streamsrv.access.refusal import Refusal
 from streamsrv.errors import EngineError
 from streamsrv.http.errors import describe
@@ -32,7 +32,7 @@ async def create(request: Request) -> Response:
         service.admission.check_session(principal)  # refuse early; the session takes its place after the body is read
         sdp, given = await _read(request)
         session = service.opening.requested(principal, request.query_params, given)
-        call = await calls.open(sdp, session, principal)
+        call = await calls.open(sdp, session, principal, client_address(request))
     except ClientDisconnect:
         return Response(status_code=499)  # the client is gone
     except EngineError as error:

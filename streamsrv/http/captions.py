@@ -67,14 +67,12 @@ def _events(name: str, request: Request, service: Service) -> Response:
 
 async def _counted(events: AsyncGenerator[bytes, None], service: Service) -> AsyncGenerator[bytes, None]:
     service.rooms.viewers += 1
-    service.metrics.caption_viewers.set(service.rooms.viewers)
     try:
         async with aclosing(events):
             async for event in events:
                 yield event
     finally:
         service.rooms.viewers -= 1
-        service.metrics.caption_viewers.set(service.rooms.viewers)
 
 
 def _file(name: str, request: Request, service: Service) -> Response:

@@ -2,19 +2,24 @@
 
 import errno
 import logging
+from dataclasses import dataclass
 from http import HTTPStatus
 
 from starlette.exceptions import HTTPException
 from starlette.requests import HTTPConnection, Request
 from starlette.responses import JSONResponse, Response
+from starlette.types import Receive, Scope, Send
 from starlette.websockets import WebSocket
 
 from streamsrv.access.refusal import Refusal
 from streamsrv.errors import PROVIDER_UNAUTHORIZED, EngineError, Overloaded, Rejected, Unavailable
+from streamsrv.observability.metrics import RefusalReason
 from streamsrv.protocol.errors import ProtocolError
 
 logger = logging.getLogger(__name__)
 
+REFUSED = "streamsrv.refused"
+"""Key of the scope of a request that was refused; the value is `Refused`."""
 MAX_PATH = 256
 """Longest part of a request's path that an error quotes, in characters."""
 
@@ -27,13 +32,69 @@ def error_response(
     type: str = "invalid_request_error",
     param: str | None = None,
     headers: dict[str, str] | None = None,
-) -> JSONResponse:
-    """Return a response with an HTTP status and `{"error": {message, type, code, param}}`."""
+    reason: RefusalReason | None = None,
+) -> "ErrorResponse":
+    """Return a response with an HTTP status and `{"error": {message, type, code, param}}`.
+
+    `reason`: how the log and the metrics name it; None: what follows from status and code.
+    """
     body = {"error": {"message": message, "type": type, "code": code, "param": param}}
-    return JSONResponse(body, status_code=status, headers=headers)
+    response = ErrorResponse(body, status_code=status, headers=headers)
+    response.refused = Refused(reason or reason_of(status, code), code, message, status)
+    return response
 
 
-def describe(error: Exception) -> JSONResponse:
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """Why a request or a WebSocket was refused, for the log and the metrics."""
+
+    reason: RefusalReason
+    code: str
+    message: str
+    status: int
+
+
+class ErrorResponse(JSONResponse):
+    """An error; when it is sent, it notes in the request's scope why the request was refused."""
+
+    refused: Refused
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        scope[REFUSED] = self.refused
+        await super().__call__(scope, receive, send)
+
+
+def reason_of(status: int, code: str) -> RefusalReason:
+    """Return the name of a refusal in the log and the metrics."""
+    if code in ("session_limit_reached", "request_limit_reached"):
+        return "key_full" if status == HTTPStatus.TOO_MANY_REQUESTS else "full"
+    return _REASON_BY_CODE.get(code) or _REASON_BY_STATUS.get(status) or ("unavailable" if status >= 500 else "invalid")
+
+
+_REASON_BY_CODE: dict[str, RefusalReason] = {
+    "client_secret_expired": "client_secret",
+    "client_secret_used": "client_secret",
+    "client_secret_lost": "client_secret",
+    "forbidden": "host",
+    "origin_not_allowed": "origin",
+    "viewer_limit_reached": "full",
+    "caption_room_limit_reached": "full",
+    "too_many_files": "full",
+    "server_shutting_down": "stopping",
+}
+_REASON_BY_STATUS: dict[int, RefusalReason] = {
+    401: "unauthorized",
+    403: "forbidden",
+    404: "not_found",
+    405: "not_found",
+    408: "timeout",
+    413: "too_large",
+    429: "rate",
+    500: "internal",
+}
+
+
+def describe(error: Exception) -> ErrorResponse:
     """Return the response for an error. Errors whose cause the client must not see are logged."""
     match error:
         case Refusal():
@@ -41,7 +102,10 @@ def describe(error: Exception) -> JSONResponse:
             if error.status == HTTPStatus.UNAUTHORIZED:
                 headers["WWW-Authenticate"] = "Bearer"
             code, kind, param = error.code, error.type, error.param
-            return error_response(error.status, error.message, code=code, type=kind, param=param, headers=headers)
+            reason = "load" if error.by_load else None
+            return error_response(
+                error.status, error.message, code=code, type=kind, param=param, headers=headers, reason=reason
+            )
         case ProtocolError():
             status = _STATUS.get(error.code, 400)
             return error_response(status, error.message, code=error.code, type=error.type, param=error.param)
@@ -73,7 +137,6 @@ async def protocol_error(connection: HTTPConnection, error: Exception) -> Respon
     """Return the response for an error that a route raised. A WebSocket gets it in place of the upgrade."""
     response = describe(error)
     if isinstance(connection, WebSocket):
-        logger.info("a WebSocket was refused with %d: %s", response.status_code, error)
         await connection.send_denial_response(response)
         return None
     return response

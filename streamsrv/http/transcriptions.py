@@ -144,7 +144,9 @@ async def _answer(upload: Upload, service: Service) -> Response:
     fields, engines = upload.fields, service.engines
     options = fields.check(service.capabilities)
     recording = Recording(fields, await _decode(upload), options.language)
-    recognized = recognize_recording(recording.pcm, engines.recognizer, engines.vad, engines.voice_activity, options)
+    recognized = recognize_recording(
+        recording.pcm, engines.recognizer, engines.vad, engines.voice_activity, options, engines.observer
+    )
     if fields.stream:
         return await streamed(server_sent(_events(recognized, recording)), "text/event-stream")
     async with aclosing(recognized):

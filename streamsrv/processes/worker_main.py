@@ -1,7 +1,6 @@
 """`run_worker`: the main function of the module that a `WorkerProcess` starts in a helper process."""
 
 import asyncio
-import logging
 import signal
 import socket
 import sys
@@ -11,6 +10,7 @@ from typing import Any, TypeVar
 
 import uvloop
 
+from streamsrv.observability.logging import configure_logging
 from streamsrv.processes.framing import Heartbeat
 from streamsrv.processes.link import Link
 
@@ -24,14 +24,14 @@ def run_worker(
     serve: Callable[[socket.socket], Coroutine[Any, Any, None]],
     new_loop: Callable[[], asyncio.AbstractEventLoop] = uvloop.new_event_loop,
 ) -> None:
-    """Run `serve` on the socket whose descriptor is the first argument of the process. The second is the log level."""
+    """Run `serve` on the socket whose descriptor is the first argument of the process. The second and the third are
+    the level and the format of the log.
+    """
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         # Terminals and service managers signal all processes of a server; it ends this one by closing the socket.
         signal.signal(number, signal.SIG_IGN)
-    descriptor, level = sys.argv[1:3]
-    # The level applies to streamsrv only: at debug, other packages log each packet, and keys with it.
-    logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
-    logging.getLogger("streamsrv").setLevel(level)
+    descriptor, level, log_format = sys.argv[1:4]
+    configure_logging(level, "json" if log_format == "json" else "text")
     with socket.socket(fileno=int(descriptor)) as sock, asyncio.Runner(loop_factory=new_loop) as runner:
         runner.run(serve(sock))
 

@@ -11,6 +11,7 @@ from typing import Generic, TypeVar
 
 import streamsrv
 from streamsrv.errors import Unavailable
+from streamsrv.observability.logging import log_format
 from streamsrv.processes.environment import helper_environment
 from streamsrv.processes.framing import Framing, Heartbeat
 from streamsrv.processes.link import Link
@@ -63,7 +64,7 @@ class WorkerProcess(Generic[T]):
         *,
         name: str,
     ) -> "WorkerProcess[T]":
-        """Run `python -m module <socket descriptor> <log level>`. Raises `Unavailable` if it cannot be started.
+        """Run `python -m module <socket descriptor> <log level> <log format>`; raises `Unavailable`.
 
         The module calls `streamsrv.processes.worker_main.run_worker`. `name`: name of the process in log and errors.
         """
@@ -175,5 +176,5 @@ async def _execute(module: str, theirs: socket.socket) -> asyncio.subprocess.Pro
     )
     level = logging.getLevelName(logging.getLogger("streamsrv").getEffectiveLevel())
     # -P: import nothing from the working directory.
-    command = (sys.executable, "-P", "-m", module, str(theirs.fileno()), level)
+    command = (sys.executable, "-P", "-m", module, str(theirs.fileno()), level, log_format())
     return await asyncio.create_subprocess_exec(*command, pass_fds=[theirs.fileno()], env=environment)

@@ -12,7 +12,7 @@ from streamsrv.core import effects
 from streamsrv.core.inputs import EventReceived, EventRefused, Input
 from streamsrv.core.session import SessionCore
 from streamsrv.engines.loaded import Engines
-from streamsrv.metrics import Metrics
+from streamsrv.observability.metrics import Metrics
 from streamsrv.protocol.audio_formats import check_audio, is_whole
 from streamsrv.protocol.client_events import AudioAppend, AudioCommit, MalformedEvent, decode_client_event
 from streamsrv.protocol.errors import ProtocolError
@@ -20,9 +20,10 @@ from streamsrv.protocol.session_object import Session
 from streamsrv.runtime.captioning import Captioning
 from streamsrv.runtime.channel import Channel, ChannelClosed, Speaker
 from streamsrv.runtime.core_runner import Actions, CoreRunner
-from streamsrv.runtime.ending import INTERNAL_ERROR, Ending, Outcome
+from streamsrv.runtime.ending import INTERNAL_ERROR, TOO_MANY_MALFORMED, Ending, Outcome
 from streamsrv.runtime.fairness import MAX_UNSENT_BYTES, EventAllowance, TimeSlice
 from streamsrv.runtime.hearing import Hearing
+from streamsrv.runtime.observing import Connected, SessionObserver
 from streamsrv.runtime.sending import Sending
 from streamsrv.runtime.speaking import Speaking
 from streamsrv.runtime.tasks import SessionTasks
@@ -34,7 +35,6 @@ Frame = str | bytes | NDArray[np.int16]
 
 MAX_KEPT_CHARACTERS = 12 * 1024
 """Characters of the longest event that `take_text` decodes: longer audio always has to be processed."""
-TOO_MANY_MALFORMED = (1008, "Too many malformed events.")
 
 
 class SessionDriver:
@@ -53,6 +53,7 @@ class SessionDriver:
         metrics: Metrics,
         rooms: Rooms,
         speaker: Speaker | None = None,
+        connected: Connected = Connected(),  # noqa: B008 (it cannot be changed)
     ) -> None:
         self._core = core
         self._channel = channel
@@ -66,7 +67,8 @@ class SessionDriver:
         self._hearing = Hearing(engines, spawn, report)
         self._speaking = Speaking(engines.chat_model(core.session.model), engines.synthesizer, spawn, report)
         self._captioning = Captioning(rooms, core.session.id, lambda error: report(EventRefused(error.details, None)))
-        self._actions: Actions = {
+        self._observer = SessionObserver(core, engines, metrics, connected)
+        actions: Actions = {
             **_sending_actions(self._sending),
             **(_playback_actions(speaker) if speaker is not None else {}),
             **_hearing_actions(self._hearing),
@@ -74,8 +76,8 @@ class SessionDriver:
             **_captioning_actions(self._captioning),
             effects.SetTimer: self._timers.set,
             effects.ClearTimer: self._timers.clear,
-            **_recording_actions(metrics, core.session.id),
         }
+        self._actions = self._observer.watch(actions)
 
     @property
     def session(self) -> Session:
@@ -84,6 +86,7 @@ class SessionDriver:
 
     async def run(self) -> Outcome:
         """Serve the client until it leaves (None) or the session ends (WebSocket close code and reason)."""
+        self._observer.begin()
         try:
             async with self._tasks.group:
                 self._tasks.spawn(self._sending.run(self._channel))
@@ -96,6 +99,7 @@ class SessionDriver:
             self._ending.settle(INTERNAL_ERROR)
         finally:
             self._ending.settle(None)
+            self._observer.end(self._ending.outcome)
             self._timers.close()
             self._captioning.leave()
             await self._hearing.aclose()
@@ -243,15 +247,3 @@ def _captioning_actions(captioning: Captioning) -> Actions:
         effects.ShowCaption: captioning.show,
         effects.SettleCaption: captioning.settle,
     }
-
-
-def _recording_actions(metrics: Metrics, session_id: str) -> Actions:
-    def record_turn(effect: effects.RecordTurn) -> None:
-        metrics.turn(effect.latencies_ms)
-        stages = ", ".join(f"{stage} {ms}" for stage, ms in effect.latencies_ms.items())
-        logger.info("session %s: turn answered, after the end of speech: %s", session_id, stages)
-
-    def record_speculation(effect: effects.RecordSpeculation) -> None:
-        metrics.speculation(effect.tokens, used=effect.used)
-
-    return {effects.RecordTurn: record_turn, effects.RecordSpeculation: record_speculation}

@@ -6,6 +6,10 @@ Outcome = tuple[int, str] | None
 """The WebSocket close code and reason of a session that ended, or None if the client left."""
 INTERNAL_ERROR = (1011, "Internal error.")
 """The outcome of a session that a fault of the server ended."""
+SLOW_CLIENT = (1008, "The client does not read what it is sent.")
+"""The outcome of a session whose client does not read."""
+TOO_MANY_MALFORMED = (1008, "Too many malformed events.")
+"""The outcome of a session whose client sends what is not an event."""
 
 
 class Ending:

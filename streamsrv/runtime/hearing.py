@@ -27,6 +27,7 @@ from streamsrv.core.inputs import (
 )
 from streamsrv.engines.boundary import engine_call
 from streamsrv.engines.loaded import Engines
+from streamsrv.engines.observer import WORDS, failure_reason
 from streamsrv.engines.turn.base import TurnModel
 from streamsrv.engines.vad.base import FRAME_MS
 from streamsrv.engines.vad.fallback import FallbackVadStream
@@ -66,12 +67,13 @@ class Hearing:
         self._spawn = spawn
         self._report = report
         self._intake = Intake()
-        self._vad = FallbackVadStream(engines.vad)
+        self._vad = FallbackVadStream(engines.vad, engines.observer)
         self._frames_wanted = 1
         self._heard_ms = 0
         self._frame: NDArray[np.int16] = np.zeros(0, np.int16)
         self._recent: deque[tuple[int, NDArray[np.int16], bool]] = deque(maxlen=RECENT_FRAMES)
-        self._recognitions = Recognitions(engines.recognizer, spawn, report)
+        self._recognitions = Recognitions(engines.recognizer, spawn, report, engines.observer)
+        self._opened = ("", 0)  # the item and the start of the newest recognition of the microphone
         self._clips: dict[str, asyncio.Task[None]] = {}
         self._one_clip = asyncio.Semaphore(1)  # so that a session has at most two detector jobs
 
@@ -132,6 +134,7 @@ class Hearing:
 
     def open(self, effect: OpenRecognition) -> None:
         self._recognitions.open(effect.item_id, effect.options)
+        self._opened = (effect.item_id, effect.from_ms)
         for until_ms, frame, speech in self._recent:
             if until_ms > effect.from_ms:
                 self._recognitions.push(effect.item_id, frame, speech=speech)
@@ -141,11 +144,23 @@ class Hearing:
 
     def finish(self, effect: FinishRecognition) -> None:
         self._recognitions.finish(effect.item_id)
+        self._count_audio(effect.item_id)
 
     def drop(self, effect: DropRecognition) -> None:
         self._recognitions.drop(effect.item_id)
+        self._count_audio(effect.item_id)
         if (clip := self._clips.pop(effect.item_id, None)) is not None:
             clip.cancel()
+
+    def _count_audio(self, item_id: str) -> None:
+        """Report the duration of the audio that a recognition was given until now."""
+        opened_id, from_ms = self._opened
+        if item_id == opened_id:
+            self._opened = ("", 0)
+            self._recognized(self._heard_ms - from_ms)
+
+    def _recognized(self, ms: int) -> None:
+        self._engines.observer.recognized(self._engines.recognizer.name, max(0, ms) / 1000)
 
     def predict_end_of_turn(self, effect: PredictEndOfTurn) -> None:
         if self._engines.turn is not None:
@@ -156,6 +171,7 @@ class Hearing:
         if not frames:
             return
         heard = np.concatenate(frames)
+        self._engines.observer.called("turn", model.name)
         try:
             with engine_call("end-of-turn model"):
                 probability = await self._engines.scheduler.run(
@@ -164,6 +180,8 @@ class Hearing:
                 if not 0 <= probability <= 1:
                     raise ValueError(f"{probability} is not a probability")
         except EngineError as error:
+            self._engines.observer.failed("turn", model.name, failure_reason(error))
+            self._engines.observer.fell_back("turn", model.name, WORDS)
             if not isinstance(error, Overloaded):
                 logger.warning("%s failed; the words alone decide whether the turn has ended: %s", model.name, error)
         else:
@@ -181,11 +199,12 @@ class Hearing:
         """Open a recognition after the clips before this one, and give it the audio."""
         async with self._one_clip:
             self._recognitions.open(clip.item_id, clip.options)
-            intake, vad = Intake(), FallbackVadStream(self._engines.vad)
+            intake, vad = Intake(), FallbackVadStream(self._engines.vad, self._engines.observer)
             for piece in _pieces(clip.audio, clip.format):
                 intake.append(piece, clip.format)
                 await self._push(clip.item_id, vad, intake.take())
             await self._push(clip.item_id, vad, intake.flush())
+            self._recognized(intake.received_ms)
         self._recognitions.finish(clip.item_id)
 
     async def _push(self, item_id: str, vad: FallbackVadStream, frames: NDArray[np.int16]) -> None:

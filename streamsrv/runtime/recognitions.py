@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from streamsrv.core.inputs import Failure, Input, RecognitionFailed, TranscriptReceived
 from streamsrv.engines.asr.base import RecognitionOptions, RecognitionStream, Recognizer
 from streamsrv.engines.boundary import engine_call
+from streamsrv.engines.observer import IGNORED, EngineObserver, failure_reason
 from streamsrv.errors import EngineError, Unavailable
 from streamsrv.runtime.tasks import Spawn
 
@@ -27,7 +28,10 @@ class Recognitions:
     task has started), or at the end of the session.
     """
 
-    def __init__(self, recognizer: Recognizer, spawn: Spawn, report: Callable[[Input], None]) -> None:
+    def __init__(
+        self, recognizer: Recognizer, spawn: Spawn, report: Callable[[Input], None], observer: EngineObserver = IGNORED
+    ) -> None:
+        self._observer = observer
         self._recognizer = recognizer
         self._spawn = spawn
         self._report = report
@@ -37,11 +41,12 @@ class Recognitions:
 
     def open(self, item_id: str, options: RecognitionOptions) -> None:
         """Open a stream for an item."""
+        self._observer.called("recognizer", self._recognizer.name)
         try:
             with engine_call(STAGE):
                 stream = self._recognizer.open(options)
         except EngineError as error:
-            self._report(RecognitionFailed(item_id, Failure.of(error)))
+            self._fail(item_id, error)
             return
         self._streams[item_id] = stream
         following = self._spawn(self._follow(item_id, stream))
@@ -83,7 +88,7 @@ class Recognitions:
                 call(stream)
         except EngineError as error:
             self.drop(item_id)
-            self._report(RecognitionFailed(item_id, Failure.of(error)))
+            self._fail(item_id, error)
 
     async def _follow(self, item_id: str, stream: RecognitionStream) -> None:
         is_final = False
@@ -95,7 +100,11 @@ class Recognitions:
             if not is_final:
                 raise Unavailable("The speech recogniser ended its stream without a final transcript.")
         except EngineError as error:
-            self._report(RecognitionFailed(item_id, Failure.of(error)))
+            self._fail(item_id, error)
+
+    def _fail(self, item_id: str, error: EngineError) -> None:
+        self._observer.failed("recognizer", self._recognizer.name, failure_reason(error))
+        self._report(RecognitionFailed(item_id, Failure.of(error)))
 
     def _ended(self, item_id: str, stream: RecognitionStream) -> None:
         if self._streams.get(item_id) is stream:

@@ -6,7 +6,7 @@ from typing import Any
 
 from streamsrv.core.effects import Close, FinishAudio, SendAudio, SendEvent
 from streamsrv.runtime.channel import Channel, ChannelClosed
-from streamsrv.runtime.ending import Ending, Outcome
+from streamsrv.runtime.ending import SLOW_CLIENT, Ending, Outcome
 from streamsrv.runtime.fairness import TimeSlice
 from streamsrv.runtime.send_queue import SendQueue
 from streamsrv.runtime.speech_encoder import SpeechEncoder, encode_event
@@ -83,4 +83,4 @@ class Sending:
     def _check_put(self, had_room: bool) -> None:
         if not had_room and not self._ending.is_settled:
             logger.warning("session %s: the client does not read; closing", self._session_id)
-            self._ending.settle((1008, "The client does not read what it is sent."))
+            self._ending.settle(SLOW_CLIENT)

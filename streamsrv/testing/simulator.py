@@ -115,6 +115,7 @@ class Simulator:
             effects.ClearTimer: self._clear_timer,
             effects.RecordTurn: self._note,
             effects.RecordSpeculation: self._note,
+            effects.RecordInterruption: self._note,
             effects.Close: self._close,
         }
 

@@ -1,16 +1,20 @@
 """The sideband of a call: `GET /v1/realtime?call_id=rtc_...`, a WebSocket with the events of the call's session."""
 
 import asyncio
+import logging
 
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from streamsrv.access.authentication import identify, offered_subprotocols
-from streamsrv.log_context import log_as
+from streamsrv.observability.logging import log_as
+from streamsrv.runtime.ending import SLOW_CLIENT
 from streamsrv.runtime.fairness import TimeSlice
 from streamsrv.runtime.send_queue import SendQueue
 from streamsrv.service import Service
 from streamsrv.transports.webrtc.call import Call
 from streamsrv.transports.webrtc.calls import Calls
+
+logger = logging.getLogger(__name__)
 
 
 async def attach(websocket: WebSocket, call_id: str) -> None:
@@ -22,9 +26,11 @@ async def attach(websocket: WebSocket, call_id: str) -> None:
     calls: Calls = websocket.app.state.calls
     principal = identify(websocket, service.authentication.for_call)
     call = calls.find(call_id, principal)
-    log_as(call_id, str(principal))
+    log_as(call=call_id, principal=str(principal))
     await websocket.accept("realtime" if "realtime" in offered_subprotocols(websocket) else None)
     events = call.attach()
+    service.metrics.sidebands.inc()
+    logger.info("a sideband connection begins")
     try:
         async with asyncio.TaskGroup() as group:
             reader = group.create_task(_read(websocket, call, events))
@@ -32,6 +38,8 @@ async def attach(websocket: WebSocket, call_id: str) -> None:
             reader.cancel()
     finally:
         call.detach(events)
+        service.metrics.sidebands.dec()
+        logger.info("a sideband connection has ended")
 
 
 async def _read(websocket: WebSocket, call: Call, events: SendQueue) -> None:
@@ -52,6 +60,6 @@ async def _write(websocket: WebSocket, call: Call, events: SendQueue) -> None:
         if call.reason is not None:
             await websocket.close(1000, call.reason[:120])
         else:
-            await websocket.close(1008, "The client does not read what it is sent.")
+            await websocket.close(*SLOW_CLIENT)
     except (WebSocketDisconnect, RuntimeError):
         pass  # the client has gone

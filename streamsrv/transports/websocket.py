@@ -5,14 +5,17 @@ import logging
 from collections.abc import Callable
 
 from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
+from websockets.frames import CloseCode
 
-from streamsrv.access.authentication import identify, offered_subprotocols
+from streamsrv.access.authentication import client_address, identify, offered_subprotocols
 from streamsrv.access.principal import Principal
-from streamsrv.log_context import log_as
+from streamsrv.observability.logging import log_as
+from streamsrv.observability.metrics import EndReason
 from streamsrv.protocol.session_object import Session
 from streamsrv.runtime.channel import ChannelClosed
 from streamsrv.runtime.driver import SessionDriver
 from streamsrv.runtime.ending import INTERNAL_ERROR
+from streamsrv.runtime.observing import Connected
 from streamsrv.service import Service
 from streamsrv.transports.sideband import attach
 from streamsrv.transports.websocket_protocol import EXTENSION
@@ -33,6 +36,24 @@ class WebSocketChannel:
 
     def __init__(self, websocket: WebSocket) -> None:
         self._websocket = websocket
+        self._closed: tuple[int, str] = (CloseCode.ABNORMAL_CLOSURE, "")
+
+    def why_closed(self) -> tuple[EndReason, str]:
+        """Why the connection has ended, if the session did not end it: a name and a sentence."""
+        code, reason = self._closed
+        detail = f"closed with {code}{f': {reason}' if reason else ''}"
+        match code:
+            case CloseCode.SERVICE_RESTART:
+                return "server_stopped", detail
+            case CloseCode.ABNORMAL_CLOSURE | CloseCode.INTERNAL_ERROR:
+                return "connection_lost", detail
+            case _:
+                return "client_left", detail
+
+    @property
+    def address(self) -> str:
+        """`host:port` of the client."""
+        return client_address(self._websocket)
 
     def listen(self, take: Callable[[str], bool]) -> None:
         """Offer texts to `take` as they arrive; `receive` returns those for which it returns False."""
@@ -42,6 +63,7 @@ class WebSocketChannel:
     async def receive(self) -> str | bytes:
         message = await self._websocket.receive()
         if message["type"] == "websocket.disconnect":
+            self._closed = message.get("code") or CloseCode.NO_STATUS_RCVD, message.get("reason") or ""
             raise ChannelClosed
         return message.get("text") or message.get("bytes") or ""
 
@@ -63,7 +85,7 @@ async def realtime(websocket: WebSocket) -> None:
     service: Service = websocket.app.state.service
     principal = identify(websocket, service.authentication.for_session)
     session = service.opening.requested(principal, websocket.query_params)
-    log_as(session.id, str(principal))
+    log_as(session=session.id, principal=str(principal))
     with await service.admit(principal):
         service.opening.redeem(principal)
         try:
@@ -74,7 +96,8 @@ async def realtime(websocket: WebSocket) -> None:
 
 
 def _start(service: Service, session: Session, principal: Principal, channel: WebSocketChannel) -> SessionDriver:
-    driver = service.start_session(session, principal, channel)
+    connected = Connected("websocket", channel.address, channel.why_closed)
+    driver = service.start_session(session, principal, channel, connected=connected)
     channel.listen(driver.take_text)
     return driver
 
@@ -85,7 +108,6 @@ async def _serve(websocket: WebSocket, start: Callable[[], SessionDriver]) -> No
     except Exception:
         logger.exception("a session failed")
         outcome = INTERNAL_ERROR
-    logger.info("the session has ended: %s", outcome[1] if outcome else "the client left")
     if outcome is not None and websocket.client_state is WebSocketState.CONNECTED:
         try:
             await asyncio.wait_for(websocket.close(*outcome), CLOSE_S)

@@ -48,7 +48,7 @@ Log = Callable[[RunningServer, str], Awaitable[str]]
 @pytest.fixture
 def log_until(caplog: pytest.LogCaptureFixture) -> Log:
     """Waits until the server has logged something; gives all that it logged, with the names that each line carries."""
-    from streamsrv.log_context import LogContext
+    from streamsrv.observability.logging import LogContext
 
     caplog.set_level(logging.INFO)
     caplog.handler.addFilter(LogContext())

@@ -13,7 +13,7 @@ from harness import counting_ids
 from streamsrv.captions.rooms import Rooms
 from streamsrv.core.session import SessionCore
 from streamsrv.engines.loaded import Engines
-from streamsrv.metrics import Metrics
+from streamsrv.observability.metrics import Metrics
 from streamsrv.protocol.session_object import Session
 from streamsrv.runtime.channel import ChannelClosed
 from streamsrv.runtime.driver import SessionDriver

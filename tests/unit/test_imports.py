@@ -25,7 +25,7 @@ LAYERS = (
     ("access",),
     ("runtime",),
     ("core",),
-    ("metrics",),
+    ("observability",),
     ("captions",),
     ("configuration",),
     ("engines",),
@@ -36,7 +36,8 @@ LAYERS = (
     ("inference",),
     ("audio",),
     ("protocol",),
-    ("config", "errors", "ids", "log_context", "signals", "supervisor", "telemetry", "token_bucket"),
+    ("logging",),
+    ("config", "errors", "ids", "signals", "supervisor", "telemetry", "token_bucket"),
 )
 """From top to bottom: a module imports what is below its own layer, or of its own package."""
 
@@ -94,6 +95,8 @@ def layer(module: str) -> str | None:
     parts = module.split(".")[1:]
     if not parts:
         return None
+    if parts[0] == "observability":  # the log of helper processes, too, which know nothing of the engines
+        return "logging" if parts[1:] in ([], ["logging"]) else "observability"
     return "contracts" if parts[0] == "engines" and parts[-1] == "base" else parts[0]
 
 

@@ -3,14 +3,14 @@
 import asyncio
 import logging
 
-from streamsrv.log_context import FORMAT, LogContext, log_as
+from streamsrv.observability.logging import LogContext, TextFormatter, log_as
 
 
 def line() -> str:
     """What is logged here."""
     record = logging.LogRecord("here", logging.INFO, __file__, 1, "said", None, None)
     assert LogContext().filter(record)
-    return logging.Formatter(FORMAT).format(record).partition("here: ")[2]
+    return TextFormatter().format(record).partition("here: ")[2]
 
 
 async def test_names_stay_in_their_task_and_in_those_that_it_starts():
@@ -18,7 +18,7 @@ async def test_names_stay_in_their_task_and_in_those_that_it_starts():
         return line()
 
     async def session(name: str) -> tuple[str, str]:
-        log_as(name, "key_1")
+        log_as(session=name, principal="key_1")
         await asyncio.sleep(0)
         return line(), await asyncio.create_task(child())
 
@@ -29,6 +29,6 @@ async def test_names_stay_in_their_task_and_in_those_that_it_starts():
 
 
 async def test_new_names_take_the_place_of_the_old():
-    log_as("req_1")
-    log_as("req_2", "key_2")
+    log_as(request="req_1")
+    log_as(request="req_2", principal="key_2")
     assert line() == "[req_2, key_2] said"

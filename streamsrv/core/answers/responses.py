@@ -10,7 +10,15 @@ from streamsrv.core.answers.speculation import Speculation
 from streamsrv.core.capabilities import Capabilities
 from streamsrv.core.collector import Collector
 from streamsrv.core.conversation import Conversation
-from streamsrv.core.effects import ClearTimer, Effect, RecordSpeculation, RecordTurn, SetTimer, StopGeneration
+from streamsrv.core.effects import (
+    ClearTimer,
+    Effect,
+    RecordInterruption,
+    RecordSpeculation,
+    RecordTurn,
+    SetTimer,
+    StopGeneration,
+)
 from streamsrv.core.inputs import Failure, SpeechOutput
 from streamsrv.core.latency import TurnLatency
 from streamsrv.core.playback.output_buffer import OutputBuffer
@@ -190,6 +198,8 @@ class Responses:
 
     def interrupt(self, now_ms: int) -> list[Effect]:
         """Stop answering, because the user interrupts. The conversation keeps only the words that were heard."""
+        if self.active is not None or self._output.is_playing(now_ms):
+            self._effects.emit(RecordInterruption())
         if self.active is not None:
             self._cancel(self.active, "turn_detected", now_ms)
         self._effects.add(self._output.interrupt(now_ms))

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from streamsrv.engines.asr.base import RecognitionOptions, RecognizedUtterance, Recognizer
 from streamsrv.engines.asr.pauses import SPEECH, FrameSpan, UtteranceCutter
 from streamsrv.engines.boundary import engine_call
+from streamsrv.engines.observer import IGNORED, EngineObserver, reported
 from streamsrv.engines.vad.base import FRAME_MS, VAD_FRAME_SAMPLES, Vad
 from streamsrv.engines.vad.fallback import FallbackVadStream
 from streamsrv.inference.scheduler import Priority, Scheduler
@@ -19,13 +20,18 @@ _SAMPLES_AT_ONCE = 32 * VAD_FRAME_SAMPLES
 
 
 async def recognize_recording(
-    pcm: NDArray[np.int16], recognizer: Recognizer, vad: Vad, scheduler: Scheduler, options: RecognitionOptions
+    pcm: NDArray[np.int16],
+    recognizer: Recognizer,
+    vad: Vad,
+    scheduler: Scheduler,
+    options: RecognitionOptions,
+    observer: EngineObserver = IGNORED,
 ) -> AsyncGenerator[RecognizedUtterance, None]:
     """Yield each utterance of mono audio at 16 kHz as soon as it is recognised, except those without words.
 
     Voice-activity detection runs on `scheduler`, at the lowest priority. Raises `EngineError`.
     """
-    stream, cutter = FallbackVadStream(vad), UtteranceCutter()
+    stream, cutter = FallbackVadStream(vad, observer), UtteranceCutter()
     probabilities: list[float] = []
     for start in range(0, len(pcm), _SAMPLES_AT_ONCE):
         heard = await _hear(stream, _frames(pcm[start : start + _SAMPLES_AT_ONCE]), scheduler)
@@ -34,7 +40,9 @@ async def recognize_recording(
         if start + _SAMPLES_AT_ONCE >= len(pcm):
             spans.append(cutter.finish())
         for span in filter(None, spans):
-            utterance = await _recognize(pcm, span, probabilities, recognizer, options)
+            with reported(observer, "recognizer", recognizer.name):
+                utterance = await _recognize(pcm, span, probabilities, recognizer, options)
+            observer.recognized(recognizer.name, (span.end - span.start) * FRAME_MS / 1000)
             if utterance.text:
                 yield utterance
 

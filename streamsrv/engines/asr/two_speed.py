@@ -9,7 +9,7 @@ import contextlib
 import logging
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Annotated, Literal
 
@@ -22,6 +22,7 @@ from streamsrv.engines.asr.latest import LatestTranscript
 from streamsrv.engines.asr.pause_gate import MAX_MS, Frame, HeldSpeech, Pace
 from streamsrv.engines.catalogue import ModelEntry
 from streamsrv.engines.loading import LoadContext
+from streamsrv.engines.observer import IGNORED, EngineObserver, failure_reason
 from streamsrv.engines.options import read_options
 from streamsrv.errors import EngineError
 from streamsrv.text.words import alignment_distances, join_words, split_words
@@ -99,6 +100,16 @@ class TwoSpeedRecognizer:
         self._accurate = accurate
         self._at_once = at_once
         self._queue_age_s = queue_age_s
+        self._observer: EngineObserver = IGNORED
+
+    @property
+    def parts(self) -> Mapping[str, tuple[str, ...]]:
+        """The names of both recognisers; the fast one takes the place of the accurate one."""
+        return {self._fast.name: (), self._accurate.name: (self._fast.name,)}
+
+    def observe(self, observer: EngineObserver) -> None:
+        """Report failures of the accurate recogniser to `observer` from now on."""
+        self._observer = observer
 
     def open(self, options: RecognitionOptions) -> "TwoSpeedStream":
         """Start an utterance. Needs a running event loop."""
@@ -123,8 +134,14 @@ class TwoSpeedRecognizer:
         try:
             return self._accurate.open(options)
         except EngineError as error:
-            logger.info("%s: only the fast recogniser is used for this utterance: %s", self.name, error)
+            self.go_on_with_fast(error)
             return None
+
+    def go_on_with_fast(self, error: EngineError) -> None:
+        """Log and report that the accurate recogniser has failed for one utterance."""
+        self._observer.failed("recognizer", self._accurate.name, failure_reason(error))
+        self._observer.fell_back("recognizer", self._accurate.name, self._fast.name)
+        logger.info("%s: only the fast recogniser is used for this utterance: %s", self.name, error)
 
 
 def _languages_of_both(some: frozenset[str], others: frozenset[str]) -> frozenset[str]:
@@ -268,7 +285,7 @@ class TwoSpeedStream:
                 if transcript.is_final:
                     self._final.set_result(transcript)
         except EngineError as error:
-            logger.info("%s: only the fast recogniser is used for this utterance: %s", self._recognizer.name, error)
+            self._recognizer.go_on_with_fast(error)
         finally:
             self._abandoned = True
             if not self._final.done():

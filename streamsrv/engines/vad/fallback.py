@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from streamsrv.engines.boundary import engine_call
+from streamsrv.engines.observer import IGNORED, LOUDNESS, EngineObserver, failure_reason
 from streamsrv.engines.vad.base import Vad, VadStream
 from streamsrv.engines.vad.energy import EnergyStream
 from streamsrv.errors import EngineError, Overloaded
@@ -21,15 +22,17 @@ MAX_FAILURES = 3
 class FallbackVadStream:
     """One stream of `vad`. If the detector fails for some frames, their loudness decides."""
 
-    def __init__(self, vad: Vad) -> None:
+    def __init__(self, vad: Vad, observer: EngineObserver = IGNORED) -> None:
         self._name = vad.name
+        self._observer = observer
         self._energy = EnergyStream()
         self._failures = 0
         self._stream: VadStream | None = None
         try:
             with engine_call(STAGE):
                 self._stream = vad.open()
-        except EngineError:
+        except EngineError as error:
+            self._observer.failed("vad", self._name, failure_reason(error))
             self._give_up()
 
     async def hear(self, frames: NDArray[np.int16], call: Callable[[VadStream], Awaitable[list[float]]]) -> list[float]:
@@ -45,7 +48,8 @@ class FallbackVadStream:
                         raise ValueError(f"{len(heard)} probabilities for {len(frames)} frames")
             except Overloaded:
                 raise
-            except EngineError:
+            except EngineError as error:
+                self._observer.failed("vad", self._name, failure_reason(error))
                 self._failures += 1
                 if self._failures == MAX_FAILURES:
                     self._give_up()
@@ -60,4 +64,5 @@ class FallbackVadStream:
 
     def _give_up(self) -> None:
         self._stream = None
+        self._observer.fell_back("vad", self._name, LOUDNESS)
         logger.warning("%s does not work: loudness alone decides what is speech in this audio", self._name)

@@ -44,10 +44,12 @@ logger = logging.getLogger(__name__)
 class Call:
     """One call, from its offer to its end."""
 
-    def __init__(self, call_id: str, principal: Principal) -> None:
+    def __init__(self, call_id: str, principal: Principal, address: str = "") -> None:
         self.id = call_id
         self.principal = principal
         """The client that opened the call."""
+        self.address = address
+        """Where its offer came from: `host:port`."""
         self.receives_audio = True
         """Whether the client receives audio."""
         self.has_microphone = True

@@ -13,12 +13,14 @@ from streamsrv.audio import opus
 from streamsrv.config import Settings, is_loopback, port_range
 from streamsrv.errors import Unavailable
 from streamsrv.ids import new_id
-from streamsrv.log_context import log_as
 from streamsrv.media.messages import Configure, IceServer
+from streamsrv.observability.logging import log_as
+from streamsrv.observability.metrics import EndReason
 from streamsrv.protocol.errors import ProtocolError
 from streamsrv.protocol.session_object import Session
 from streamsrv.runtime.channel import ChannelClosed
 from streamsrv.runtime.ending import INTERNAL_ERROR
+from streamsrv.runtime.observing import Connected
 from streamsrv.service import Service
 from streamsrv.transports.webrtc.call import Call
 from streamsrv.transports.webrtc.pool import MediaPool
@@ -39,10 +41,14 @@ class Calls:
 
     def __init__(self, service: Service) -> None:
         self._service = service
-        self._pool = MediaPool(service.settings.webrtc_processes, _configuration(service.settings))
+        self._pool = MediaPool(
+            service.settings.webrtc_processes, _configuration(service.settings), service.metrics.media_failures.inc
+        )
         self._calls: dict[str, Call] = {}
         self._serving: set[asyncio.Task[None]] = set()
         self._preparing: asyncio.Task[None] | None = None
+        service.metrics.calls.set_function(lambda: len(self._calls))
+        service.metrics.media_processes.set_function(lambda: len(self.media_pids))
 
     @property
     def media_pids(self) -> list[int]:
@@ -69,13 +75,15 @@ class Calls:
         if not self._pool.pids and (self._preparing is None or self._preparing.done()):
             self._preparing = self._service.background.spawn(self._prepare(), "the start of a media process")
 
-    async def open(self, sdp: str, session: Session, principal: Principal) -> Call:
+    async def open(self, sdp: str, session: Session, principal: Principal, address: str = "") -> Call:
         """Answer an offer and serve the call. Raises `ProtocolError`, `Refusal` and `Unavailable`.
+
+        `address`: where the offer came from.
 
         Uses up a client secret last, once nothing else can refuse the call.
         """
         place = await self._service.admit(principal)
-        call = Call(new_id("rtc"), principal)
+        call = Call(new_id("rtc"), principal, address)
         try:
             await call.connect(self._pool, sdp)
             _check_speakable(session, call)
@@ -121,7 +129,7 @@ class Calls:
         task.add_done_callback(ended)
 
     async def _run(self, call: Call, session: Session) -> None:
-        log_as(call.id, session.id, str(call.principal))
+        log_as(call=call.id, session=session.id, principal=str(call.principal))
         try:
             await call.opened()
             outcome = await self._drive(call, session)
@@ -134,10 +142,30 @@ class Calls:
             call.hang_up(outcome[1])
 
     async def _drive(self, call: Call, session: Session) -> tuple[int, str] | None:
-        driver = self._service.start_session(session, call.principal, call, speaker=call.speaker)
+        connected = Connected("webrtc", call.address, lambda: why_ended(call.reason or ""))
+        driver = self._service.start_session(session, call.principal, call, call.speaker, connected)
         call.driver = driver
         call.on_played = driver.handle
         return await driver.run()
+
+
+def why_ended(reason: str) -> tuple[EndReason, str]:
+    """Return the name of the reason why a call ended, and the reason."""
+    for start, name in _END_REASONS.items():
+        if reason.startswith(start):
+            return name, reason
+    return "client_left", reason
+
+
+_END_REASONS: dict[str, EndReason] = {
+    "The call was hung up": "hung_up",
+    "The server stops": "server_stopped",
+    "The media process": "media_failed",
+    "Nothing came from the client": "connection_lost",
+    "The client sends events faster": "event_flood",
+    "The client does not read": "slow_client",
+}
+"""Names by the beginning of the reason of a call; a call that ended for any other reason was left by its client."""
 
 
 def _check_speakable(session: Session, call: Call) -> None:

@@ -56,9 +56,13 @@ class Line:
 
 
 class MediaPool:
-    """Up to `processes` media processes. None is started before the first call is expected."""
+    """Up to `processes` media processes. None is started before the first call is expected.
 
-    def __init__(self, processes: int, configure: Configure) -> None:
+    `on_death` is called when one dies that carries calls.
+    """
+
+    def __init__(self, processes: int, configure: Configure, on_death: Callable[[], None] = lambda: None) -> None:
+        self._on_death = on_death
         self._processes = processes
         self._configure = configure
         self._media: list[_Media] = []
@@ -139,5 +143,6 @@ class MediaPool:
             self._ended_cpu_s += media.process.cpu_s
             self._ending = [ending for ending in [*self._ending, media] if not ending.process.has_exited]
         if media.listeners:
+            self._on_death()
             logger.error("media process %d died; its calls (%d) end", media.process.pid, len(media.listeners))
         media.end_calls("The media process of the call died.")

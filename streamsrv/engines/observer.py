@@ -1,0 +1,161 @@
+"""Tells an observer what the models do: requests, failures, substitutes, tokens, seconds of audio."""
+
+from collections.abc import AsyncGenerator, Callable, Generator, Mapping, Sequence
+from contextlib import aclosing, contextmanager
+from typing import Literal, Protocol, runtime_checkable
+
+from streamsrv.engines.catalogue import Kind
+from streamsrv.engines.llm.base import ChatModel, ChatOptions, Delta, Finished, Message, Tool, Usage
+from streamsrv.engines.tts.base import SpeechChunk, SpeechOptions, Synthesizer
+from streamsrv.errors import Overloaded, Rejected, Unavailable
+from streamsrv.inference.occupancy import Occupancy
+
+Stage = Kind
+FailureReason = Literal["unavailable", "unauthorized", "rejected", "overloaded"]
+"""What a failure means to the caller, see `streamsrv.errors`; `unauthorized`: a provider refuses its key."""
+LOUDNESS = "loudness"
+"""Name of what replaces a voice-activity detector."""
+WORDS = "words"
+"""Name of what replaces an end-of-turn model."""
+
+
+class EngineObserver(Protocol):
+    """Gets reports on models by their names. No method waits or raises."""
+
+    def called(self, stage: Stage, model: str) -> None:
+        """A model was given a request."""
+        ...
+
+    def failed(self, stage: Stage, model: str, reason: FailureReason) -> None:
+        """A model did not answer a request."""
+        ...
+
+    def fell_back(self, stage: Stage, model: str, to: str) -> None:
+        """`to` took the place of a model that failed."""
+        ...
+
+    def tokens(self, model: str, input_tokens: int, output_tokens: int, cached_tokens: int) -> None:
+        """A language model read and wrote so many tokens; `cached_tokens` are part of `input_tokens`."""
+        ...
+
+    def recognized(self, model: str, seconds: float) -> None:
+        """A recogniser was given so much audio."""
+        ...
+
+    def synthesized(self, model: str, seconds: float) -> None:
+        """A synthesiser made so much audio."""
+        ...
+
+
+class NoObserver:
+    """Ignores all reports."""
+
+    def called(self, stage: Stage, model: str) -> None: ...
+
+    def failed(self, stage: Stage, model: str, reason: FailureReason) -> None: ...
+
+    def fell_back(self, stage: Stage, model: str, to: str) -> None: ...
+
+    def tokens(self, model: str, input_tokens: int, output_tokens: int, cached_tokens: int) -> None: ...
+
+    def recognized(self, model: str, seconds: float) -> None: ...
+
+    def synthesized(self, model: str, seconds: float) -> None: ...
+
+
+IGNORED = NoObserver()
+
+
+@runtime_checkable
+class Observable(Protocol):
+    """A model made of several, which reports on them."""
+
+    @property
+    def parts(self) -> Mapping[str, tuple[str, ...]]:
+        """The names of the models that it is made of, with the names of what takes their place if they fail."""
+        ...
+
+    def observe(self, observer: EngineObserver) -> None:
+        """Report to `observer` from now on."""
+        ...
+
+
+def failure_reason(error: Exception) -> FailureReason:
+    """Return what an error of a model means to its caller."""
+    match error:
+        case Rejected():
+            return "rejected"
+        case Overloaded():
+            return "overloaded"
+        case Unavailable(refuses_key=True):
+            return "unauthorized"
+        case _:
+            return "unavailable"
+
+
+@contextmanager
+def reported(observer: EngineObserver, stage: Stage, model: str) -> Generator[None]:
+    """Report a request to a model in this block, and its failure if the block raises an exception."""
+    observer.called(stage, model)
+    try:
+        yield
+    except Exception as error:
+        observer.failed(stage, model, failure_reason(error))
+        raise
+
+
+class ObservedChatModel:
+    """`model`, whose requests, failures and tokens are reported."""
+
+    def __init__(self, model: ChatModel, observer: EngineObserver) -> None:
+        self.name = model.name
+        self._model = model
+        self._observer = observer
+        self.warm_up = model.warm_up
+        self.prepare = model.prepare
+        self.aclose = model.aclose
+
+    @property
+    def occupancy(self) -> Occupancy | None:
+        return self._model.occupancy
+
+    async def stream(
+        self, messages: Sequence[Message], tools: Sequence[Tool], options: ChatOptions
+    ) -> AsyncGenerator[Delta, None]:
+        is_finished = False
+        with reported(self._observer, "chat", self.name):
+            async with aclosing(self._model.stream(messages, tools, options)) as deltas:
+                async for delta in deltas:
+                    if isinstance(delta, Usage):
+                        tokens = (delta.input_tokens, delta.output_tokens, delta.cached_tokens)
+                        self._observer.tokens(self.name, *tokens)
+                    is_finished = is_finished or isinstance(delta, Finished)
+                    yield delta
+        if not is_finished:
+            self._observer.failed("chat", self.name, "unavailable")
+
+
+class ObservedSynthesizer:
+    """`synthesizer`, whose segments, failures and seconds of audio are reported."""
+
+    def __init__(self, synthesizer: Synthesizer, observer: EngineObserver) -> None:
+        self.name = synthesizer.name
+        self.sample_rate = synthesizer.sample_rate
+        self.voices = synthesizer.voices
+        self.min_speed = synthesizer.min_speed
+        self.max_speed = synthesizer.max_speed
+        self.warm_up = synthesizer.warm_up
+        self.aclose = synthesizer.aclose
+        self._stream: Callable[[str, SpeechOptions], AsyncGenerator[SpeechChunk, None]] = synthesizer.stream
+        self._observer = observer
+
+    async def stream(self, text: str, options: SpeechOptions) -> AsyncGenerator[SpeechChunk, None]:
+        samples = 0
+        try:
+            with reported(self._observer, "synthesizer", self.name):
+                async with aclosing(self._stream(text, options)) as chunks:
+                    async for chunk in chunks:
+                        samples += len(chunk.pcm)
+                        yield chunk
+        finally:
+            self._observer.synthesized(self.name, samples / self.sample_rate)

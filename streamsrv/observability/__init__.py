@@ -1,0 +1,1 @@
+"""Tells an operator what the server does: log, metrics and traces."""
