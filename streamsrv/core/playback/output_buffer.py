@@ -56,7 +56,9 @@ class OutputBuffer:
     @property
     def play_until_ms(self) -> int:
         """The wall ms at which all audio sent so far, and not stopped, is played."""
-        return max((self._ledgers[item_id].play_until_ms for item_id in self._playing), default=0)
+        if not self._playing:  # asked for at every frame, and mostly so
+            return 0
+        return max(self._ledgers[item_id].play_until_ms for item_id in self._playing)
 
     def is_playing(self, now_ms: int) -> bool:
         return self._is_held or self.play_until_ms > now_ms

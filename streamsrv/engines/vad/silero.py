@@ -59,24 +59,26 @@ class SileroVad:
     def hear(self, pieces: "Sequence[tuple[SileroStream, NDArray[np.int16]]]") -> list[list[float]]:
         """Return `VadStream.probabilities` for several streams; a batch costs less than a call for each."""
         heard: list[list[float]] = [[] for _ in pieces]
-        for position in range(max((len(frames) for _, frames in pieces), default=0)):
-            active = [number for number, (_, frames) in enumerate(pieces) if position < len(frames)]
-            streams = [pieces[number][0] for number in active]
-            probabilities = self._run(streams, np.stack([pieces[number][1][position] for number in active]))
-            for number, probability in zip(active, probabilities, strict=True):
-                heard[number].append(probability)
-        return heard
-
-    def _run(self, streams: "list[SileroStream]", frames: NDArray[np.int16]) -> list[float]:
-        """Run the model on the next frame of each stream (one row each); return their probabilities."""
-        samples = np.concatenate([np.stack([stream.context for stream in streams]), to_float(frames)], axis=1)
+        by_length = sorted(range(len(pieces)), key=lambda number: -len(pieces[number][1]))
+        streams = [pieces[number][0] for number in by_length]
+        if not streams:
+            return heard
+        context = np.stack([stream.context for stream in streams])
         state = np.concatenate([stream.state for stream in streams], axis=1)
-        inputs: dict[str, Any] = {"input": samples, "state": state, "sr": self._sample_rate}
-        probabilities, state = self._session.run(None, inputs)
-        for number, stream in enumerate(streams):
-            stream.context = samples[number, -_CONTEXT_SAMPLES:].copy()  # a view would keep the samples of all streams
-            stream.state = state[:, number : number + 1].copy()
-        return probabilities[:, 0].tolist()
+        count = len(streams)  # of those that have a frame in this position; they are the first
+        for position in range(len(pieces[by_length[0]][1])):
+            while len(pieces[by_length[count - 1]][1]) <= position:
+                count -= 1
+            frames = to_float(np.stack([pieces[number][1][position] for number in by_length[:count]]))
+            samples = np.concatenate([context[:count], frames], axis=1)
+            inputs: dict[str, Any] = {"input": samples, "state": state[:, :count], "sr": self._sample_rate}
+            probabilities, state[:, :count] = self._session.run(None, inputs)
+            context[:count] = samples[:, -_CONTEXT_SAMPLES:]
+            for number, probability in zip(by_length, probabilities[:, 0].tolist(), strict=False):
+                heard[number].append(probability)
+        for number, stream in enumerate(streams):  # copies: a view would keep the samples of all streams
+            stream.context, stream.state = context[number].copy(), state[:, number : number + 1].copy()
+        return heard
 
 
 class SileroStream:
