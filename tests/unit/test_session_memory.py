@@ -37,6 +37,15 @@ class HostileTalk(Talk):
             return []
 
 
+class LongTalk(Talk):
+    """Keeps only the last effects."""
+
+    def give(self, happened: Any) -> list[Any]:
+        effects = self.core.handle(happened, self.now_ms)
+        self.all = [*self.all[-20:], *effects]
+        return effects
+
+
 def item(text: str = "x", **fields: Any) -> dict[str, Any]:
     return {"type": "message", "role": "user", "content": [{"type": "input_text", "text": text}], **fields}
 
@@ -166,3 +175,23 @@ def test_deep_json_leaves_nothing(held_mib: Callable[[], float]):
             talk.refused += 1
     assert talk.refused == 100
     assert held_mib() < 2
+
+
+QUESTION = "and what will the weather be like tomorrow morning when I have to go out"
+ANSWER = (
+    "It is about four degrees in the morning. It will be warmer later, and it may rain. Take a coat with you, please."
+)
+
+
+@pytest.mark.parametrize("is_interrupted", [False, True])
+def test_a_turn_holds_its_items_and_little_more(held_mib: Callable[[], float], is_interrupted: bool):
+    """Without the audio, the loudness and the words of what was played long ago."""
+    talk = LongTalk(holds_playback=is_interrupted)
+    turns = 40
+    for _ in range(turns):
+        talk.says(QUESTION)
+        talk.answers(ANSWER)
+        talk.now_ms += 300 if is_interrupted else 50 * len(ANSWER) + 2_000
+    talk.all.clear()
+    assert len(talk.core._conversation.items) == 2 * turns
+    assert held_mib() < (100_000 + turns * 4_000) / MIB

@@ -245,6 +245,7 @@ class SpokenMessage(_Message):
     def close(self, status: Status) -> None:
         if self.ledger.in_segment:
             self.ledger.end_segment(complete=False)
+        self.ledger.envelope.finish()
         self._speaking = None
         self._waiting.clear()
         if self._is_early:

@@ -1,5 +1,6 @@
 """The playback ledger: tracks which words of a reply were heard. Pure: wall time is passed in, in ms."""
 
+from array import array
 from bisect import bisect_right
 from dataclasses import dataclass
 
@@ -41,6 +42,7 @@ class PlaybackLedger:
         """The loudness of the item's audio."""
         self._sent_ms = 0.0
         self.words: list[PlacedWord] = []
+        self._word_ends = array("q")  # `end_ms` and `end_of_text` of each word: an item may be truncated much later
         self.truncated_ms: int | None = None
         """The position at which the client reported that playback was cut off."""
         self._starts_ms = 0
@@ -88,6 +90,8 @@ class PlaybackLedger:
             offset = found + len(word.text) if found >= 0 else offset
             placed.append(PlacedWord(word.text, offset, start_ms + word.start_ms, start_ms + word.end_ms))
         self.words += placed
+        for word in placed:
+            self._word_ends.extend((word.end_ms, word.end_of_text))
         self._segment_text = ""
         return placed
 
@@ -169,8 +173,14 @@ class PlaybackLedger:
         """Return the transcript up to the last word that was completely played at `audio_ms`."""
         if audio_ms >= self.sent_ms and not self._cut_off:
             return self.transcript.rstrip()
-        heard = [word for word in self.words if word.end_ms <= audio_ms]
-        return self.transcript[: heard[-1].end_of_text] if heard else ""
+        ends = zip(self._word_ends[::2], self._word_ends[1::2], strict=True)
+        heard = [end_of_text for end_ms, end_of_text in ends if end_ms <= audio_ms]
+        return self.transcript[: heard[-1]] if heard else ""
+
+    def fall_silent(self) -> None:
+        """Drop what is only needed while the item, or an echo of it, may be heard: the words and the loudness."""
+        self.words = []
+        self.envelope = Envelope()
 
     def _at(self, now_ms: int) -> int:
         """Convert wall ms to the time of the runs."""

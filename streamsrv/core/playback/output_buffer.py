@@ -94,11 +94,17 @@ class OutputBuffer:
                 message.ledger.hold(now_ms)
             self._playing = [i for i in self._playing if self._ledgers[i].play_until_ms > now_ms]
             self._playing.append(item_id)
-            self._audible = [ledger for ledger in self._audible if ledger.play_until_ms > now_ms - ECHO_DELAY_MS]
+            self._forget_silent(now_ms)
             self._audible.append(message.ledger)
             for silent_id in self._deleted.difference(self._playing):
                 del self._ledgers[silent_id]
             self._deleted.intersection_update(self._playing)
+
+    def _forget_silent(self, now_ms: int) -> None:
+        for ledger in self._audible:
+            if ledger.play_until_ms <= now_ms - ECHO_DELAY_MS:
+                ledger.fall_silent()
+        self._audible = [ledger for ledger in self._audible if ledger.play_until_ms > now_ms - ECHO_DELAY_MS]
 
     def hold(self, now_ms: int) -> list[Effect]:
         """Hold playback, if possible, because the user may want to interrupt."""
