@@ -1,5 +1,6 @@
 """Audio files: any container and codec in through FFmpeg, WAV out."""
 
+import io
 import wave
 from collections.abc import Callable, Iterable, Iterator
 from itertools import chain, groupby
@@ -90,12 +91,15 @@ def read_audio(
 
 
 def write_wav(path: Path | str, pcm: NDArray[np.int16], sample_rate: int) -> None:
-    """Write mono int16 PCM as a WAV file."""
-    with wave.open(str(path), "wb") as file:
+    """Write mono int16 PCM as a WAV file. Raises `OSError`."""
+    # In memory first: a writer of `wave` that fails complains once more when it is deleted.
+    whole = io.BytesIO()
+    with wave.open(whole, "wb") as file:
         file.setnchannels(1)
         file.setsampwidth(2)
         file.setframerate(sample_rate)
         file.writeframes(pcm.astype("<i2").tobytes())
+    Path(path).write_bytes(whole.getbuffer())
 
 
 def _decode(file: BinaryIO, sample_rate: int) -> Iterator[NDArray[np.int16]]:

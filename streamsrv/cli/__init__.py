@@ -1,5 +1,6 @@
 """The `streamsrv` command. Each subcommand is a module here that imports what it needs only when it runs."""
 
+import sys
 from typing import Annotated
 
 import typer
@@ -49,4 +50,9 @@ app.command("healthcheck")(healthcheck.healthcheck)
 def main() -> None:
     """Entry point of the installed command."""
     run_in_child_of_first_process()
-    app()
+    try:
+        app()
+    except OSError as error:  # such as a full disk behind the standard output
+        at = f"{error.filename}: " if error.filename else ""
+        print(f"{at}{error.strerror or error}", file=sys.stderr)
+        sys.exit(1)

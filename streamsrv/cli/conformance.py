@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from streamsrv.cli.options import fail
+from streamsrv.cli.options import Key, Patience, fail
 
 
 def conformance(
@@ -13,8 +13,8 @@ def conformance(
     ] = "http://127.0.0.1:8000/v1",
     only: Annotated[list[str] | None, typer.Argument(help="Groups or names of checks.", show_default="all")] = None,
     model: Annotated[str, typer.Option(help="Model to ask for.", show_default="the server's")] = "",
-    key: Annotated[str, typer.Option(envvar="STREAMSRV_KEY", help="API key, if the server wants one.")] = "",
-    patience: Annotated[float, typer.Option(help="Seconds to wait for an event that is due.", min=1)] = 30.0,
+    key: Key = "",
+    patience: Patience = 30.0,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object at the end.")] = False,
     list_only: Annotated[bool, typer.Option("--list", help="Print the checks and run none.")] = False,
 ) -> None:

@@ -23,6 +23,10 @@ Assignments = Annotated[
 ]
 
 
+Key = Annotated[str, typer.Option(envvar="STREAMSRV_KEY", help="API key, if the server wants one.")]
+Patience = Annotated[float, typer.Option(help="Seconds to wait for what is due.", min=1)]
+
+
 def open_configuration(
     file: Path | None, assignments: list[str] | None, *, tells_warnings: bool = True, **flags: str | None
 ) -> "Configuration":

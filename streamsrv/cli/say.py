@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from streamsrv.cli.files import check_output, write_output
 from streamsrv.cli.options import Assignments, ConfigFile, fail, open_configuration
 
 if TYPE_CHECKING:
@@ -12,7 +13,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from streamsrv.config import Settings
-    from streamsrv.engines.tts.base import SpeechOptions
+    from streamsrv.engines.tts.base import SpeechOptions, Synthesizer
 
 
 def say(
@@ -27,31 +28,38 @@ def say(
     """Speak a text into a WAV file."""
     import asyncio
 
-    from streamsrv.audio.files import write_wav
+    from streamsrv.engines.catalogue import CatalogueError
     from streamsrv.engines.tts.base import SpeechOptions
     from streamsrv.errors import EngineError
 
     settings = open_configuration(config, assignments, synthesizer=synthesizer).settings
+    check_output(output)
     try:
         pcm, sample_rate = asyncio.run(_say(text, SpeechOptions(voice=voice, speed=speed), settings))
-    except (EngineError, ValueError) as error:
+    except (CatalogueError, _Unsupported) as error:
+        fail(str(error))
+    except EngineError as error:
         fail(str(error), status=1)
     if not len(pcm):
         fail("This text has nothing that can be spoken.", status=1)
-    write_wav(output, pcm, sample_rate)
+    write_output(output, pcm, sample_rate)
     typer.echo(f"{output}: {len(pcm) / sample_rate:.1f} s of speech")
 
 
+class _Unsupported(Exception):
+    """The synthesiser does not support an option; the message names what it supports."""
+
+
 async def _say(text: str, options: "SpeechOptions", settings: "Settings") -> "tuple[NDArray[np.int16], int]":
-    """Return mono audio of the whole text, and its sample rate in Hz."""
+    """Return mono audio of the whole text, and its sample rate in Hz. Raises `_Unsupported`."""
     import numpy as np
 
     from streamsrv.core.answers.spoken_segments import SpokenSegmenter
     from streamsrv.engines.startup import Loader
-    from streamsrv.engines.tts.base import Synthesizer
 
     loader = Loader(settings, lambda _: None)
     synthesizer: Synthesizer = await loader.load(settings.synthesizer, "synthesizer")
+    _check(options, synthesizer)
     segmenter = SpokenSegmenter(options.language)
     pieces = [np.zeros(0, np.int16)]
     for segment in [*segmenter.feed(text), *segmenter.finish()]:
@@ -60,3 +68,12 @@ async def _say(text: str, options: "SpeechOptions", settings: "Settings") -> "tu
     await synthesizer.aclose()
     loader.scheduler.close()
     return np.concatenate(pieces), synthesizer.sample_rate
+
+
+def _check(options: "SpeechOptions", synthesizer: "Synthesizer") -> None:
+    if options.voice and options.voice not in synthesizer.voices:
+        known = ", ".join(synthesizer.voices)
+        raise _Unsupported(f"--voice {options.voice}: {synthesizer.name} has no such voice. It has: {known}.")
+    if not synthesizer.min_speed <= options.speed <= synthesizer.max_speed:
+        limits = f"{synthesizer.min_speed:g} to {synthesizer.max_speed:g}"
+        raise _Unsupported(f"--speed {options.speed:g}: {synthesizer.name} speaks at speeds from {limits}.")

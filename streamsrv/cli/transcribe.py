@@ -1,11 +1,11 @@
 """`streamsrv transcribe`: recognises the speech in a file, without a server."""
 
 from contextlib import aclosing
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from streamsrv.cli.files import AudioFile, read_input
 from streamsrv.cli.options import Assignments, ConfigFile, fail, open_configuration
 
 if TYPE_CHECKING:
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def transcribe(
-    file: Annotated[Path, typer.Argument(help="Audio in any common format.", exists=True, dir_okay=False)],
+    file: AudioFile,
     recognizer: Annotated[str | None, typer.Option(help="Speech recogniser.", show_default="moonshine-tiny")] = None,
     config: ConfigFile = None,
     assignments: Assignments = None,
@@ -24,13 +24,17 @@ def transcribe(
     """Recognise the speech in a file, and print it."""
     import asyncio
 
-    from streamsrv.audio.files import AudioFileError, read_audio
+    from streamsrv.audio.rates import SPEECH_RATE_HZ
+    from streamsrv.engines.catalogue import CatalogueError
     from streamsrv.errors import EngineError
 
     settings = open_configuration(config, assignments, recognizer=recognizer).settings
+    pcm = read_input(file, SPEECH_RATE_HZ)
     try:
-        asyncio.run(_transcribe(read_audio(file), settings))
-    except (AudioFileError, EngineError, ValueError) as error:
+        asyncio.run(_transcribe(pcm, settings))
+    except CatalogueError as error:
+        fail(str(error))
+    except EngineError as error:
         fail(f"{file}: {error}", status=1)
 
 

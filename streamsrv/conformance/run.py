@@ -5,9 +5,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
-from websockets.exceptions import InvalidHandshake, InvalidStatus, WebSocketException
+from websockets.exceptions import InvalidStatus, WebSocketException
 
 from streamsrv.conformance.check import Check
+from streamsrv.conformance.reaching import explain, refusal
 from streamsrv.conformance.session import Target, opening
 from streamsrv.conformance.violations import Inconclusive, Violation
 
@@ -33,12 +34,8 @@ async def reach(target: Target) -> None:
     try:
         async with opening(target):
             pass
-    except InvalidStatus as error:
-        raise Unreachable(f"{target.url} refuses a session: {_refusal(error)}") from error
-    except InvalidHandshake as error:
-        raise Unreachable(f"{target.url} is not a WebSocket of a Realtime server: {error}") from error
-    except (OSError, WebSocketException, TimeoutError) as error:
-        raise Unreachable(f"{target.url} cannot be reached: {error}") from error
+    except (OSError, WebSocketException) as error:
+        raise Unreachable(explain(error, target.url)) from error
     except Violation:
         pass  # a check reports it
 
@@ -71,13 +68,8 @@ def _explain(error: Exception) -> str:
         case Violation():
             return str(error)
         case InvalidStatus():
-            return f"The server refused a session: {_refusal(error)}"
+            return f"The server refused a session: HTTP {error.response.status_code} {refusal(error)}"
         case KeyError():
             return f"An event has no field {error}."
         case _:
             return f"{type(error).__name__}: {error}"
-
-
-def _refusal(error: InvalidStatus) -> str:
-    body = (error.response.body or b"").decode(errors="replace")[:300]
-    return f"HTTP {error.response.status_code} {body}".strip()

@@ -34,10 +34,15 @@ class Target:
     @classmethod
     def parse(cls, url: str, key: str = "", model: str = "", patience_s: float = 30.0) -> Self:
         """Make a target from a base URL such as `http://host:8000/v1` or a WebSocket URL. Raises `ValueError`."""
-        parts = urlsplit(url if "://" in url else f"http://{url}")
+        wrong = f"'{url}' is not a URL of a server: give http(s)://host:port/v1 or ws(s)://.../realtime"
         schemes = {"http": "ws", "https": "wss", "ws": "ws", "wss": "wss"}
-        if parts.scheme not in schemes or not parts.hostname:
-            raise ValueError(f"'{url}' is not a URL of a server: give http(s)://host:port/v1 or ws(s)://.../realtime")
+        try:
+            parts = urlsplit(url if "://" in url else f"http://{url}")
+            port = parts.port
+        except ValueError as error:
+            raise ValueError(wrong) from error
+        if parts.scheme not in schemes or not parts.hostname or port == 0:
+            raise ValueError(wrong)
         path = parts.path.rstrip("/")
         if not path.endswith("/realtime"):
             path = f"{path or '/v1'}/realtime"

@@ -16,6 +16,7 @@ from streamsrv.engines.catalogue import DEFAULT_MODELS, load_catalogue
 from streamsrv.engines.readiness import needs
 from streamsrv.engines.weights import ModelStore
 
+FIXTURES = Path(__file__).parents[2] / "fixtures"
 COMMAND = [sys.executable, "-m", "streamsrv"]
 
 
@@ -89,7 +90,7 @@ def test_talking_prints_both_transcripts_and_saves_the_reply(folder: Path, serve
 def test_talking_silence_ends_without_a_reply(folder: Path, server_url: str):
     silence = folder / "silence.wav"
     write_wav(silence, np.zeros(16_000, np.int16), 16_000)
-    done = run("talk", silence, "--url", server_url, "--patience", 1, folder=folder)
+    done = run("talk", silence, "--url", server_url, "--patience", 1000, folder=folder)
     assert done.returncode == 1
     assert "nothing was recognised" in done.stdout
 
@@ -98,12 +99,10 @@ def test_talking_silence_ends_without_a_reply(folder: Path, server_url: str):
     ("arguments", "said"),
     [
         (["serve", "--host", "0.0.0.0"], "STREAMSRV_API_KEYS"),
-        (["serve", "--chat", "no-such-model"], "no-such-model"),
+        (["serve", "--port", "0", "--chat", "no-such-model"], "no-such-model"),
         (["serve", "--port", "99999"], "port"),
-        (["talk", __file__], "Audio"),
-        (["transcribe", __file__], ""),
-        (["transcribe", "missing.wav"], "missing.wav"),
         (["say", "***", "-o", "out.wav"], "nothing that can be spoken"),
+        (["say", "hi", "-o", "out.wav", "--voice", "nope"], "--voice nope: hibari has no such voice. It has: heart"),
     ],
 )
 def test_a_mistake_is_explained_without_a_traceback(arguments: list[str], said: str, folder: Path):
@@ -120,6 +119,26 @@ def test_a_busy_port_is_found_before_the_models_load(folder: Path, server_url: s
     assert done.returncode == 1
     assert "choose another" in done.stderr
     assert "Loading" not in done.stdout
+
+
+@pytest.mark.parametrize("name", ["is_the_front_door_locked", "lock_the_front_door"])
+def test_talking_ends_when_the_conversation_does(name: str, folder: Path, server_url: str):
+    """Both end in background noise, in which the server may answer before the file is sent; none waits for patience."""
+    address = server_url.replace("ws:", "http:").replace("/realtime", "")
+    done = run("talk", FIXTURES / f"{name}.flac", "--url", address, "--patience", 1000, folder=folder)
+    assert done.returncode == 0, done.stderr
+    assert "front door" in done.stdout.lower()
+    assert "first sound" in done.stdout
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no /dev/full")
+@pytest.mark.parametrize("arguments", [["models"], ["doctor", "--help"]])
+def test_a_full_disk_behind_the_standard_output_is_one_line(arguments: list[str], folder: Path):
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            [*COMMAND, *arguments], cwd=folder, stdout=full, stderr=subprocess.PIPE, text=True, check=False
+        )
+    assert (done.returncode, done.stderr) == (1, "No space left on device\n")
 
 
 def test_talking_to_nobody_says_so(folder: Path):
