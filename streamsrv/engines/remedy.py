@@ -20,14 +20,19 @@ _OWN = re.compile(r"streamsrv\[(.+)\]")
 
 
 def explain(
-    lacking: Mapping[str, Sequence[Need]], *, unpulled: Iterable[str] = (), installer: Installer = "pip"
+    lacking: Mapping[str, Sequence[Need]],
+    folder: Path,
+    *,
+    unpulled: Iterable[str] = (),
+    installer: Installer = "pip",
 ) -> str:
     """Return one line: what each model lacks, by name, and the command.
 
-    `unpulled` are the default models without their weights: if all of them are wanted, the command names no model.
+    `folder` is where weights were looked for. `unpulled` are the default models without their weights: if all of them
+    are wanted, the command names no model.
     """
     needs = list(dict.fromkeys(need for each in lacking.values() for need in each))
-    said = [_missing(lacking, "package", "packages"), _missing(lacking, "weights", "weights")]
+    said = [_missing(lacking, "package", "packages"), _missing(lacking, "weights", "weights", f" in {folder}")]
     pairs = [(name, need) for name, each in lacking.items() for need in each]
     said += [f"{name}: {need.remedy}" for name, need in pairs if _speaks_for_itself(need)]
     said += [f"{name} needs a key: {need.remedy}" for name, need in pairs if need.what == "key"]
@@ -35,11 +40,11 @@ def explain(
     return "; ".join(filter(None, said)) + (f". Run: {command}" if command else "")
 
 
-def _missing(lacking: Mapping[str, Sequence[Need]], what: str, noun: str) -> str:
+def _missing(lacking: Mapping[str, Sequence[Need]], what: str, noun: str, where: str = "") -> str:
     names = [
         name for name, needs in lacking.items() if any(n.what == what and not _speaks_for_itself(n) for n in needs)
     ]
-    return f"{noun} are missing for {', '.join(names)}" if names else ""
+    return f"{noun} are missing for {', '.join(names)}{where}" if names else ""
 
 
 def _speaks_for_itself(need: Need) -> bool:

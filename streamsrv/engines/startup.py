@@ -61,7 +61,7 @@ class Loader:
                 has_said = True
             await asyncio.sleep(PULL_POLL_S)
         lacking |= await asyncio.to_thread(self._lacking, also)
-        raise Unavailable(explain(lacking, unpulled=self._unpulled(), installer=find_installer()))
+        raise Unavailable(explain(lacking, self._store.folder, unpulled=self._unpulled(), installer=find_installer()))
 
     async def load(self, name: str, kind: Kind) -> Any:
         """Load and warm up the model of that name; raises `Unavailable` with what is missing, or `CatalogueError`."""

@@ -16,6 +16,7 @@ import sys
 import tempfile
 import time
 from collections.abc import AsyncGenerator, Generator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Any
@@ -99,7 +100,9 @@ class Day:
 
     def start_without_weights(self) -> None:
         done = self.account.run(self.command, "serve", "--port", "0", expect=1)
-        assert "streamsrv pull" in done.stdout + done.stderr, "it says what to do"
+        said = done.stdout + done.stderr
+        assert "streamsrv pull" in said, "it says what to do"
+        assert str(self.account.home / DATA) in said, "it says where it looked for weights"
 
     def pull_to_a_full_disk(self) -> None:
         """As root only, because it mounts a small file system."""
@@ -217,11 +220,12 @@ def main() -> None:
     if reason := missing("caddy"):
         raise SystemExit(reason)
     started_s = time.monotonic()
-    with new_account() as account, tempfile.TemporaryDirectory() as made:
+    with new_account() as account, tempfile.TemporaryDirectory() as made, ThreadPoolExecutor(1) as builder:
         folder = Path(made)
         folder.chmod(0o755)
-        with step("build the wheel, and one of the next version"):
-            wheel, newer = build(folder, "1.0.0"), build(folder, "1.0.1")
+        with step("build the wheel"):
+            wheel = build(folder, "1.0.0")
+        newer = builder.submit(build, folder, "1.0.1")
         day = Day(account, folder)
         with step(f"install it as user {account.uid}, with {EXTRAS}"):
             day.install(wheel)
@@ -233,7 +237,7 @@ def main() -> None:
             day.pull()
         _serve_a_while(day)
         with step("upgrade"):
-            day.upgrade(newer, "1.0.1")
+            day.upgrade(newer.result(), "1.0.1")
         with step("start the new version without a network, talk, stop"):
             _serve_again(day)
         with step("uninstall"):
