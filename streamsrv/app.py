@@ -56,12 +56,16 @@ def build_app(settings: Settings, engines: Engines) -> Starlette:
         Route("/metrics", status.metrics),
         *page_routes(),
     ]
+    templates = {id(route): template for route, template in route_templates(routes)}
+    for route, template in route_templates(routes):
+        if isinstance(route, Route):
+            service.metrics.expect_route(template, route.methods or ())
     app = Starlette(
         lifespan=lifespan,
         middleware=[
             Middleware(RootPath, settings.root_path),
             Middleware(RequestIds),
-            Middleware(ObserveRequests, service.metrics, route_templates(routes)),
+            Middleware(ObserveRequests, service.metrics, templates),
             Middleware(TrackExchanges, exchanges),
             Middleware(CrossOrigin, lambda: service.settings),
         ],

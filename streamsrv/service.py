@@ -71,6 +71,7 @@ class Service:
         self.admission = Admission(_limits(settings), self.load if settings.admit_by_load else None)
         self.budget = Budget(settings.responses_per_minute_per_key)
         self.metrics.sessions.set_function(lambda: self.admission.sessions)
+        self.metrics.sessions_limit.set_function(lambda: self.settings.max_sessions)
         self.metrics.caption_rooms.set_function(lambda: self.rooms.count)
         self.metrics.caption_viewers.set_function(lambda: self.rooms.viewers)
         self.rooms = Rooms(

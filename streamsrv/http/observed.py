@@ -2,7 +2,7 @@
 
 import logging
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from urllib.parse import quote
 
 from starlette.requests import HTTPConnection
@@ -100,13 +100,11 @@ def _path(scope: Scope) -> str:
     return quote(scope["path"][:MAX_PATH])
 
 
-def route_templates(routes: Iterable[BaseRoute], prefix: str = "") -> dict[int, str]:
-    """Return the path of each route and mount, with its parameters in braces, by the `id` of the route."""
-    templates: dict[int, str] = {}
+def route_templates(routes: Iterable[BaseRoute], prefix: str = "") -> Iterator[tuple[BaseRoute, str]]:
+    """Yield each route and mount with its path, whose parameters are in braces."""
     for route in routes:
         if isinstance(route, Mount):
-            templates[id(route)] = f"{prefix}{route.path}/{{path}}"
-            templates |= route_templates(route.routes or (), prefix + route.path)
+            yield route, f"{prefix}{route.path}/{{path}}"
+            yield from route_templates(route.routes or (), prefix + route.path)
         elif isinstance(route, Route | WebSocketRoute):
-            templates[id(route)] = prefix + route.path
-    return templates
+            yield route, prefix + route.path

@@ -62,6 +62,7 @@ class Metrics:
 
     def _define_sessions(self) -> None:
         self.sessions = self._gauge("sessions", "Open sessions")
+        self.sessions_limit = self._gauge("sessions_limit", "Sessions that may be open at once")
         self._opened = self._counter("sessions_opened", "Sessions that began", transport=get_args(Transport))
         self._ended = self._counter(
             "sessions_ended", "Sessions that ended", transport=get_args(Transport), reason=get_args(EndReason)
@@ -158,7 +159,8 @@ class Metrics:
 
     def expect_model(self, stage: Stage, model: str, substitutes: Iterable[str] = ()) -> None:
         """Create the series of a loaded model, and of those that answer in its place."""
-        self._calls.labels(stage, model)
+        if stage != "vad":  # its requests are frames, and are not counted
+            self._calls.labels(stage, model)
         for reason in get_args(FailureReason):
             self._failures.labels(stage, model, reason)
         for substitute in substitutes:
