@@ -5,9 +5,9 @@
 ARG PYTHON_IMAGE=python:3.12-slim-bookworm
 
 FROM ${PYTHON_IMAGE} AS base
-# llama.cpp needs libgomp. tini is process 1: it passes signals on and reaps processes that lost their parent.
+# llama.cpp needs libgomp.
 RUN apt-get update \
- && apt-get install -y --no-install-recommends libgomp1 tini \
+ && apt-get install -y --no-install-recommends libgomp1 \
  && rm -rf /var/lib/apt/lists/*
 ENV PATH=/opt/streamsrv/bin:$PATH
 
@@ -20,7 +20,8 @@ RUN python3 -m venv /opt/streamsrv \
  && pip install --no-cache-dir --disable-pip-version-check -c constraints.txt uv --target /opt/uv
 COPY pyproject.toml ./
 RUN /opt/uv/bin/uv pip install --no-cache --compile-bytecode --python /opt/streamsrv/bin/python \
-    -c constraints.txt -r pyproject.toml $(printf -- ' --extra %s' $EXTRAS)
+    -c constraints.txt -r pyproject.toml $(printf -- ' --extra %s' $EXTRAS) \
+ && rm /opt/streamsrv/.lock  # uv's; anybody could write it
 
 
 FROM dependencies AS wheel
@@ -67,6 +68,6 @@ VOLUME /data
 ENV STREAMSRV_HOST=0.0.0.0 STREAMSRV_PORT=8000 STREAMSRV_WEBRTC_PORTS=50000-50100
 EXPOSE 8000/tcp 50000-50100/udp
 HEALTHCHECK --interval=30s --timeout=10s --start-period=60s CMD ["streamsrv", "healthcheck"]
+# streamsrv itself does the duties of process 1: it takes signals while models load, and reaps orphans.
 STOPSIGNAL SIGTERM
-ENTRYPOINT ["tini", "--"]
 CMD ["streamsrv", "serve"]
