@@ -19,9 +19,10 @@ COPY constraints.txt ./
 RUN python3 -m venv /opt/streamsrv \
  && pip install --no-cache-dir --disable-pip-version-check -c constraints.txt uv --target /opt/uv
 COPY pyproject.toml ./
+# The lock is uv's, and anybody could write it.
 RUN /opt/uv/bin/uv pip install --no-cache --compile-bytecode --python /opt/streamsrv/bin/python \
     -c constraints.txt -r pyproject.toml $(printf -- ' --extra %s' $EXTRAS) \
- && rm /opt/streamsrv/.lock  # uv's; anybody could write it
+ && rm -f /opt/streamsrv/.lock
 
 
 FROM dependencies AS wheel

@@ -4,7 +4,9 @@ It takes minutes, a network and 3 GB of disk: run it by hand, as root, with `-m 
 root folder of a Debian, so that debootstrap need not make one.
 """
 
+import asyncio
 import os
+import re
 import shutil
 import signal
 import socket
@@ -13,16 +15,19 @@ import urllib.request
 from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from chroot_image import BuildFailed, Image, build, make_base
 from dockerfile import read
+from unit_file import restrictions
 
 PROJECT = Path(__file__).resolve().parents[2]
 PROGRAMS = ("chroot", "unshare", "mount", "debootstrap")
 PATIENCE_S = 120
 KEY = "a-key-of-the-test"
+MEDIA_PORTS = (21_000, 21_020)
 QUESTION = "is_the_front_door_locked.flac"
 
 pytestmark = [
@@ -76,6 +81,10 @@ def first_process(process: subprocess.Popen[str]) -> int:
     return int(Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text())
 
 
+def status_of(process: subprocess.Popen[str]) -> str:
+    return Path(f"/proc/{first_process(process)}/status").read_text()
+
+
 def run(command: list[str]) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE_S, check=False)
 
@@ -111,6 +120,34 @@ def test_the_server_speaks_is_healthy_and_ends_at_sigterm(image: Image, data: Pa
     refused = run(image.command(image.healthcheck, env, volume, read_only=True))
     assert refused.returncode == 1
     assert list(data.rglob("*")) == [], "the server wrote nothing"
+
+
+@pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="systemd-analyze is not installed")
+async def test_the_server_speaks_over_webrtc_under_the_restrictions_of_the_unit(image: Image, data: Path):
+    from caller import Caller  # it needs aiortc
+
+    port = free_port()
+    first, last = MEDIA_PORTS
+    env = {"STREAMSRV_PORT": str(port), "STREAMSRV_API_KEYS": KEY, "STREAMSRV_WEBRTC_PORTS": f"{first}-{last}"}
+    (image.root / "restricting").mkdir(exist_ok=True)
+    mounts = {"/data": data, "/restricting": Path(__file__).parent}
+    restricting = ["python3", "/restricting/restricted.py", restrictions(PROJECT / "deploy/streamsrv.service")]
+    with started(image.command(restricting + image.cmd, env, mounts, read_only=True)) as process:
+        await asyncio.to_thread(until_listening, process)
+        status = status_of(process)
+        assert "Seccomp:\t2" in status
+        assert "NoNewPrivs:\t1" in status
+        caller = Caller()
+        reply = await caller.connect(SimpleNamespace(port=port), Authorization=f"Bearer {KEY}")
+        assert reply.status == 201, reply
+        ports = {int(port) for port in re.findall(r" (\d+) typ host", reply.body.decode())}
+        assert ports <= set(range(first, last + 1))
+        await caller.until("session.created")
+        caller.send("response.create")
+        await caller.hears(sound=True)
+        await caller.close()
+        os.kill(first_process(process), signal.SIGTERM)
+        assert await asyncio.to_thread(process.wait, 30) == 0
 
 
 def scrape(port: int) -> bytes:
