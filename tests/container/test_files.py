@@ -138,6 +138,14 @@ def test_services_of_compose_are_hardened(compose: dict[str, Any]):
         assert service["restart"] == "unless-stopped", name
 
 
+def test_files_that_compose_mounts_exist(compose: dict[str, Any]):
+    mounts = [mount for service in compose["services"].values() for mount in service.get("volumes", [])]
+    files = [source for source in (mount.partition(":")[0] for mount in mounts) if source.startswith(".")]
+    assert files
+    for source in files:
+        assert (PROJECT / source).exists(), source
+
+
 def has_compose() -> bool:
     if shutil.which("docker") is None:
         return False
