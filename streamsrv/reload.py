@@ -2,13 +2,17 @@
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Self
 
 from pydantic import ValidationError
 
 from streamsrv.config import Settings
 from streamsrv.configuration.reading import Configuration, ConfigurationError
+from streamsrv.engines.catalogue import CatalogueError
+from streamsrv.engines.loaded import Engines, LoadedModel
+from streamsrv.engines.startup import close_models, load_engines
+from streamsrv.errors import EngineError
 from streamsrv.observability.logging import set_log_level
 from streamsrv.service import Service
 from streamsrv.supervisor import Supervisor
@@ -24,6 +28,9 @@ RESTART = frozenset(
 )  # fmt: skip
 """The settings that only a restart changes. All others apply to the sessions and requests that begin after a reload."""
 
+MODELS = ("model", "vad", "recognizer", "chat", "chat_fallback", "synthesizer", "turn")
+"""The settings that say which models run."""
+
 logger = logging.getLogger(__name__)
 
 
@@ -37,6 +44,7 @@ class Reloader:
         self._service = service
         self._read = read
         self._tasks = Supervisor()
+        self._retired: list[LoadedModel] = []
         self._reloading: asyncio.Task[None] | None = None
         self._is_asked_again = False
 
@@ -46,6 +54,7 @@ class Reloader:
 
     async def __aexit__(self, *_: object) -> None:
         await self._tasks.__aexit__()
+        await close_models(self._retired)
 
     def request(self) -> None:
         """Reload soon. A request during a reload makes one more follow it."""
@@ -75,11 +84,36 @@ class Reloader:
         if needing_restart:
             named = ", ".join(f"{name} ({configuration.origin(name)})" for name in needing_restart)
             logger.warning("these settings change only when the server restarts: %s", named)
-        self._service.apply(settings)
+        engines = self._service.engines
+        if any(getattr(settings, name) != getattr(before, name) for name in MODELS):
+            try:
+                engines = await load_engines(settings, lambda line: logger.info("%s", line), engines)
+            except (EngineError, CatalogueError) as error:
+                logger.error("the settings are not reloaded: %s", error)
+                return
+        self._retire(engines)
+        self._service.apply(settings, engines)
         if settings.log_level != before.log_level:
             set_log_level(settings.log_level)
         changed = _changes(before, settings)
         logger.info("the settings are reloaded: %s", "; ".join(changed) or "nothing has changed")
+
+    def _retire(self, engines: Engines) -> None:
+        """Have the models that these engines lack closed when the last session or request that may use them ends."""
+        retired = [held for held in self._service.engines.loaded if held not in engines.loaded]
+        if not retired:
+            return
+        self._retired += retired
+
+        def unused() -> None:
+            self._tasks.spawn(self._close(retired), "the end of replaced models")
+
+        self._service.admission.when_left(unused)
+
+    async def _close(self, retired: Sequence[LoadedModel]) -> None:
+        await close_models(retired)
+        self._retired = [held for held in self._retired if held not in retired]
+        logger.info("models that nothing uses any more are closed: %s", ", ".join(m.entries[0].name for m in retired))
 
 
 def _allowed(before: Settings, configuration: Configuration) -> tuple[Settings, list[str]]:

@@ -59,10 +59,7 @@ class Service:
     _measured: asyncio.Event = field(default_factory=asyncio.Event)
 
     def __post_init__(self) -> None:
-        for (stage, model), substitutes in self.engines.substitutes.items():
-            self.metrics.expect_model(stage, model, substitutes)
-        self.engines = self.engines.observed(self.metrics)
-        self.capabilities = _capabilities(self.engines)
+        self._use(self.engines)
         settings = self.settings
         chosen = settings.secret_key
         self.client_secrets = ClientSecrets(chosen.get_secret_value().encode() if chosen else secrets.token_bytes(32))
@@ -82,14 +79,25 @@ class Service:
         self.engines.scheduler.observe(self.metrics)
         self.engines.voice_activity.observe(self.metrics)
 
-    def apply(self, settings: Settings) -> None:
-        """Use other settings for all sessions and requests that begin from now on."""
+    def apply(self, settings: Settings, engines: Engines) -> None:
+        """Use other settings and models for all sessions and requests that begin from now on.
+
+        The engines must be those in use, or have their schedulers.
+        """
         self.settings = settings
+        if engines is not self.engines:
+            self._use(engines)
         self.admission.limit(_limits(settings), self.load if settings.admit_by_load else None)
         self.budget.limit(settings.responses_per_minute_per_key)
         self.rooms.limit(settings.caption_rooms, keep_ms=_keep_ms(settings))
         voice_activity = self.engines.voice_activity  # never less than the sessions need that run
         voice_activity.queue_limit = max(voice_activity.queue_limit, max_voice_activity_jobs(settings))
+
+    def _use(self, engines: Engines) -> None:
+        for (stage, model), substitutes in engines.substitutes.items():
+            self.metrics.expect_model(stage, model, substitutes)
+        self.engines = engines.observed(self.metrics)
+        self.capabilities = _capabilities(self.engines)
 
     def _offer(self) -> Offer:
         return Offer(self.settings, self.engines.chat.name, self.capabilities)
@@ -170,11 +178,10 @@ class Service:
         def used_s() -> float:
             return time.process_time() + media_cpu_s()
 
-        def at_work_s() -> list[float]:
-            return [occupancy.total_s for occupancy in self.engines.occupancies]
-
         while True:
-            started_s, cpu_s, model_s, begun = time.monotonic(), used_s(), at_work_s(), self.admission.sessions_begun
+            models = self.engines.occupancies
+            model_s = [occupancy.total_s for occupancy in models]
+            started_s, cpu_s, begun = time.monotonic(), used_s(), self.admission.sessions_begun
             await asyncio.sleep(WATCH_S)
             seconds = time.monotonic() - started_s
             queue_age_s = self.engines.scheduler.queue_age_s
@@ -184,7 +191,7 @@ class Service:
                 sessions=self.sessions,
                 started=self.admission.sessions_begun - begun,
                 cpu_s=used_s() - cpu_s,
-                model_s=max((now - before for now, before in zip(at_work_s(), model_s, strict=True)), default=0.0),
+                model_s=max((model.total_s - at_s for model, at_s in zip(models, model_s, strict=True)), default=0.0),
                 lag_s=lag_s,
                 queue_age_s=queue_age_s,
             )

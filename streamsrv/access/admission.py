@@ -2,6 +2,7 @@
 
 import math
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Self
@@ -32,8 +33,9 @@ class Limits:
 class Place:
     """One taken place of a server. Only the first `leave` gives it back."""
 
-    def __init__(self, counted: "_Counted", key_id: str) -> None:
+    def __init__(self, counted: "_Counted", key_id: str, left: "Callable[[Place], None]") -> None:
         self._counted = counted
+        self._left = left
         self._key_id = key_id
         self._is_held = True
         counted.add(key_id, 1)
@@ -42,6 +44,7 @@ class Place:
         if self._is_held:
             self._is_held = False
             self._counted.add(self._key_id, -1)
+            self._left(self)
 
     def __enter__(self) -> Self:
         return self
@@ -58,11 +61,20 @@ class Admission:
         self._load = load
         self._sessions = _Counted()
         self._requests = _Counted()
+        self._held: set[Place] = set()
+        self._waiting: list[tuple[set[Place], Callable[[], None]]] = []
 
     def limit(self, limits: Limits, load: Load | None) -> None:
         """Change the limits. Places that are taken stay taken, also if there are now too many."""
         self._limits = limits
         self._load = load
+
+    def when_left(self, then: Callable[[], None]) -> None:
+        """Call `then` once every place that is taken now has been given back; at once if none is taken."""
+        if self._held:
+            self._waiting.append((set(self._held), then))
+        else:
+            then()
 
     @property
     def sessions(self) -> int:
@@ -106,7 +118,7 @@ class Admission:
         self.check_session(principal)
         if self._load is not None and not self._load.has_room(self.sessions):
             raise self._busy(self._load)
-        return Place(self._sessions, principal.key_id)
+        return self._take(self._sessions, principal)
 
     def check_request(self, principal: Principal) -> None:
         """Raise `Refusal` if there is no place for a REST request of `principal` now."""
@@ -121,7 +133,21 @@ class Admission:
     def take_request(self, principal: Principal) -> Place:
         """Take a place for a REST request that takes time; raises `Refusal`."""
         self.check_request(principal)
-        return Place(self._requests, principal.key_id)
+        return self._take(self._requests, principal)
+
+    def _take(self, counted: "_Counted", principal: Principal) -> Place:
+        place = Place(counted, principal.key_id, self._give_back)
+        self._held.add(place)
+        return place
+
+    def _give_back(self, place: Place) -> None:
+        self._held.discard(place)
+        for waiting in list(self._waiting):
+            places, then = waiting
+            places.discard(place)
+            if not places:
+                self._waiting.remove(waiting)
+                then()
 
     def _is_key_full(self, principal: Principal) -> bool:
         per_key = self._limits.max_sessions_per_key

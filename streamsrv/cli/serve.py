@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from streamsrv.config import Settings
     from streamsrv.configuration.reading import Configuration
     from streamsrv.engines.loaded import Engines
+    from streamsrv.service import Service
 
 # Values are texts, so that a wrong one is explained like that of any other setting.
 Host = Annotated[str | None, typer.Option(help="Address to listen on.", show_default="127.0.0.1")]
@@ -45,20 +46,16 @@ def serve(
 
     signals = ProcessSignals()
     _forbid_core_files()
-    configuration = open_configuration(
-        config,
-        assignments,
-        tells_warnings=False,  # they are logged
-        host=host,
-        port=port,
-        chat=chat,
-        recognizer=recognizer,
-        synthesizer=synthesizer,
-        vad=vad,
-        log_level=log_level,
-        log_format=log_format,
-    )
-    _run(configuration, signals)
+    flags = {"host": host, "port": port, "chat": chat, "recognizer": recognizer, "synthesizer": synthesizer}
+    flags |= {"vad": vad, "log_level": log_level, "log_format": log_format}
+    configuration = open_configuration(config, assignments, tells_warnings=False, **flags)  # they are logged
+
+    def read_again() -> "Configuration":
+        from streamsrv.configuration.reading import read_configuration
+
+        return read_configuration(flags, assignments or (), config)
+
+    _run(configuration, read_again, signals)
 
 
 def _forbid_core_files() -> None:
@@ -67,7 +64,7 @@ def _forbid_core_files() -> None:
     resource.setrlimit(resource.RLIMIT_CORE, (0, most))
 
 
-def _run(configuration: "Configuration", signals: "ProcessSignals") -> None:
+def _run(configuration: "Configuration", read_again: "Callable[[], Configuration]", signals: "ProcessSignals") -> None:
     import uvloop
 
     from streamsrv.configuration.advice import advice
@@ -77,11 +74,12 @@ def _run(configuration: "Configuration", signals: "ProcessSignals") -> None:
     for warning in (*configuration.warnings, *advice(configuration, os.environ)):
         logger.warning("%s", warning)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(_serve(configuration.settings, signals))
+        runner.run(_serve(configuration.settings, read_again, signals))
 
 
-async def _serve(settings: "Settings", signals: "ProcessSignals") -> None:
+async def _serve(settings: "Settings", read_again: "Callable[[], Configuration]", signals: "ProcessSignals") -> None:
     from streamsrv.app import build_app
+    from streamsrv.reload import Reloader
     from streamsrv.server import Server, address, bind
 
     try:
@@ -98,16 +96,15 @@ async def _serve(settings: "Settings", signals: "ProcessSignals") -> None:
         where = address(listener)
         tell(f"\nListening on http://{where}  (Realtime: ws://{where}/v1/realtime)  Stop with Ctrl-C.")
 
+    app = build_app(settings, engines)
+    service: Service = app.state.service
     try:
-        server = Server(build_app(settings, engines), announce)
-        signals.serve(server.stop, _reload)
-        await server.serve(sockets=[listener])
+        server = Server(app, announce)
+        async with Reloader(service, read_again) as reloader:
+            signals.serve(server.stop, reloader.request)
+            await server.serve(sockets=[listener])
     finally:
-        await engines.aclose()
-
-
-def _reload() -> None:
-    logger.warning("SIGHUP has no effect: restart the server to apply other settings")
+        await service.engines.aclose()
 
 
 async def _load(settings: "Settings") -> "Engines":

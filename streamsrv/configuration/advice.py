@@ -4,13 +4,15 @@ from collections.abc import Mapping
 
 from streamsrv.config import Settings
 from streamsrv.configuration.reading import Configuration
+from streamsrv.engines.catalogue import DEFAULT_MODELS
+from streamsrv.engines.selection import AUTO
 
 
 def advice(configuration: Configuration, environ: Mapping[str, str]) -> list[str]:
     """Return a line for each setting that was given in vain, with its reason."""
     settings = configuration.settings
     reasons = {**_without_turn_server(settings), **_without_keys(settings), **_without_rooms(settings)}
-    reasons |= _beyond_totals(settings)
+    reasons |= {**_beyond_totals(settings), **_without_another_model(settings)}
     lines = [
         f"{configuration.origin(name)}: {name} {what}"
         for name, what in reasons.items()
@@ -50,6 +52,12 @@ def _without_rooms(settings: Settings) -> dict[str, str]:
     zero = "caption_viewers" if settings.caption_rooms else "caption_rooms"
     others = {"caption_viewers", "caption_keep_minutes", "captions_public"} - {zero}
     return dict.fromkeys(sorted(others), f"has no effect while {zero} is 0")
+
+
+def _without_another_model(settings: Settings) -> dict[str, str]:
+    if settings.chat not in (settings.chat_fallback, DEFAULT_MODELS["chat"]) or settings.chat == AUTO:
+        return {}
+    return {"chat_fallback": f"has no effect while chat is {settings.chat}"}
 
 
 def _beyond_totals(settings: Settings) -> dict[str, str]:

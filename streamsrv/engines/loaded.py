@@ -2,9 +2,10 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from typing import Any
 
 from streamsrv.engines.asr.base import Recognizer
-from streamsrv.engines.catalogue import Kind
+from streamsrv.engines.catalogue import Kind, ModelEntry
 from streamsrv.engines.fallback import FallbackChatModel
 from streamsrv.engines.llm.base import ChatModel
 from streamsrv.engines.observer import (
@@ -24,6 +25,14 @@ from streamsrv.inference.scheduler import Scheduler
 
 
 @dataclass(frozen=True, slots=True)
+class LoadedModel:
+    """A model in memory, and the catalogue entries that it was made of: its own, then those of its parts."""
+
+    entries: tuple[ModelEntry, ...]
+    model: Any
+
+
+@dataclass(frozen=True, slots=True)
 class Engines:
     """The models and schedulers of one process.
 
@@ -40,6 +49,8 @@ class Engines:
     """Chat models that a client may choose, by catalogue name."""
     turn: TurnModel | None = None
     """Predicts from the sound of the speech whether the speaker is done; None: not used."""
+    loaded: tuple[LoadedModel, ...] = ()
+    """All models that were loaded for these engines, each once."""
     observer: EngineObserver = IGNORED
     """Gets reports on the stages that have no wrapper of their own."""
 

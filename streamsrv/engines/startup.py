@@ -4,7 +4,7 @@ import asyncio
 import logging
 import os
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from streamsrv.config import Settings
@@ -13,8 +13,8 @@ from streamsrv.engines.catalogue import DEFAULT_MODELS, Catalogue, Kind, ModelEn
 from streamsrv.engines.fallback import FallbackChatModel
 from streamsrv.engines.llm.base import ChatModel, Message
 from streamsrv.engines.llm.discovery import find_local_servers
-from streamsrv.engines.loaded import Engines
-from streamsrv.engines.loading import EngineLoader, Report
+from streamsrv.engines.loaded import Engines, LoadedModel
+from streamsrv.engines.loading import EngineLoader, Report, with_parts
 from streamsrv.engines.readiness import Need
 from streamsrv.engines.remedy import explain, find_installer
 from streamsrv.engines.selection import AUTO, Selection, select_models
@@ -30,11 +30,16 @@ PULL_POLL_S = 0.3
 
 
 class Loader:
-    """Loads catalogue entries that run on one scheduler."""
+    """Loads catalogue entries that run on one scheduler.
 
-    def __init__(self, settings: Settings, report: Report) -> None:
+    With the engines `before`, it uses their scheduler, and those of their models whose entries have not changed.
+    """
+
+    def __init__(self, settings: Settings, report: Report, before: Engines | None = None) -> None:
         self.catalogue: Catalogue = load_catalogue(settings.model)
-        self.scheduler = Scheduler(settings.inference_threads)
+        self.scheduler = before.scheduler if before else Scheduler(settings.inference_threads)
+        self.loaded: list[LoadedModel] = []
+        self._before = before.loaded if before else ()
         self._store = ModelStore(settings.model_folder)
         self._engines = EngineLoader(self.catalogue, self._store, self.scheduler, report)
         self._report = report
@@ -71,6 +76,8 @@ class Loader:
 
     async def load_entry(self, entry: ModelEntry, *warm_with: Any) -> Any:
         """Load and warm up a model, which may be one outside the catalogue; `warm_with` goes to its `warm_up`."""
+        if (held := self._reuse(entry)) is not None:
+            return held
         started = time.monotonic()
         engine = await self.load_cold(entry)
         if hasattr(engine, "warm_up"):
@@ -80,7 +87,24 @@ class Loader:
 
     async def load_cold(self, entry: ModelEntry) -> Any:
         """Load a model without warming it up."""
-        return await asyncio.to_thread(self._engines.load, entry)
+        if (held := self._reuse(entry)) is not None:
+            return held
+        model = await asyncio.to_thread(self._engines.load, entry)
+        self.loaded.append(LoadedModel(tuple(with_parts(entry, self.catalogue)), model))
+        return model
+
+    async def discard_new(self) -> None:
+        """Free the models that were loaded here."""
+        await close_models([held for held in self.loaded if held not in self._before])
+
+    def _reuse(self, entry: ModelEntry) -> Any:
+        """Return the model that is loaded from an equal entry with equal parts; None: there is none."""
+        entries = tuple(with_parts(entry, self.catalogue))
+        for held in (*self.loaded, *self._before):
+            if held.entries == entries:
+                self.loaded += [held] if held not in self.loaded else []
+                return held.model
+        return None
 
     def _lacking(self, entries: Sequence[ModelEntry]) -> dict[str, list[Need]]:
         found = {entry.name: self.needs(entry) for entry in entries}
@@ -97,12 +121,27 @@ class Loader:
         return names
 
 
-async def load_engines(settings: Settings, report: Report) -> Engines:
-    """Load all models of a server.
+async def load_engines(settings: Settings, report: Report, before: Engines | None = None) -> Engines:
+    """Load all models of a server; the schedulers and the unchanged models of the engines `before` are used again.
 
     Raises `Unavailable` with everything that is missing or fails, or `CatalogueError`, which names the setting.
     """
-    loader = Loader(settings, report)
+    loader = Loader(settings, report, before)
+    try:
+        return await _load_with(loader, settings, report, before)
+    except BaseException:
+        await loader.discard_new()
+        raise
+
+
+async def close_models(models: Iterable[LoadedModel]) -> None:
+    """Free models that nothing uses any more."""
+    for held in models:
+        if hasattr(held.model, "aclose"):
+            await held.model.aclose()
+
+
+async def _load_with(loader: Loader, settings: Settings, report: Report, before: Engines | None) -> Engines:
     servers = await asyncio.to_thread(find_local_servers) if settings.chat == AUTO else []
     selection = select_models(settings, loader.catalogue, os.environ, servers)
     report(selection.chat.reason)
@@ -122,9 +161,10 @@ async def load_engines(settings: Settings, report: Report) -> Engines:
         chat=chat,
         synthesizer=synthesizer,
         scheduler=loader.scheduler,
-        voice_activity=voice_activity_scheduler(settings),
+        voice_activity=before.voice_activity if before else voice_activity_scheduler(settings),
         chat_by_name=by_name,
         turn=turn_model,
+        loaded=tuple(loader.loaded),
     )
 
 

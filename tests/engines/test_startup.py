@@ -91,3 +91,21 @@ async def test_without_an_end_of_turn_model_the_server_starts_and_says_so(monkey
         assert any("out-of-reach" in line for line in said)
     finally:
         await engines.aclose()
+
+
+async def test_models_that_have_not_changed_are_not_loaded_again():
+    first = await load_engines(
+        Settings(chat="smollm2-135m", recognizer="none", synthesizer="none", turn="none", vad="webrtc"), lambda _: None
+    )
+    said: list[str] = []
+    second = await load_engines(
+        Settings(chat="smollm2-135m", recognizer="none", synthesizer="none", turn="none"), said.append, first
+    )
+    try:
+        assert second.chat is first.chat
+        assert (second.scheduler, second.voice_activity) == (first.scheduler, first.voice_activity)
+        assert (first.vad.name, second.vad.name) == ("webrtc", "silero")
+        assert [held.entries[0].name for held in second.loaded if held not in first.loaded] == ["silero"]
+        assert not any("smollm2" in line and "ready" in line for line in said)
+    finally:
+        await second.aclose()

@@ -2,6 +2,10 @@
 
 import asyncio
 import logging
+import threading
+from collections.abc import Coroutine
+from concurrent.futures import Future
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +17,11 @@ from rest import ask, post_json
 from serving import RunningServer, serving
 from streamsrv.config import Settings
 from streamsrv.configuration.reading import read_configuration
+from streamsrv.engines.catalogue import ModelEntry
+from streamsrv.engines.loaded import Engines, LoadedModel
+from streamsrv.errors import Unavailable
 from streamsrv.reload import RESTART, Reloader
-from streamsrv.testing.fakes import fake_engines
+from streamsrv.testing.fakes import ToneSynthesizer, fake_engines
 from wire import wire
 
 LEFT, KEPT, NEW = "sk-left", "sk-kept", "sk-new"
@@ -35,6 +42,10 @@ def file(tmp_path: Path) -> Path:
     return tmp_path / "streamsrv.toml"
 
 
+def on_loop(server: RunningServer, work: Coroutine[Any, Any, Any]) -> "Future[Any]":
+    return asyncio.run_coroutine_threadsafe(work, server.loop)
+
+
 def write(file: Path, text: str | None) -> None:
     if text is None:
         file.unlink()
@@ -46,7 +57,7 @@ async def reload(server: RunningServer, file: Path, text: str | None) -> None:
     """Reload the settings of a file with this text, or without the file."""
     write(file, text)
     reloader = Reloader(server.service, lambda: read_configuration(file=file, environ={}))
-    await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(reloader.reload(), server.loop))
+    await asyncio.wrap_future(on_loop(server, reloader.reload()))
 
 
 async def refusal(server: RunningServer, key: str) -> int:
@@ -162,3 +173,62 @@ async def test_requests_during_a_reload_are_one_more(server: RunningServer):
 
 def test_settings_that_need_a_restart_exist():
     assert not RESTART - set(Settings.model_fields)
+
+
+class ClosableSynthesizer(ToneSynthesizer):
+    """Tells when it is closed."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__()
+        self.name, self.voices = name, (name,)
+        self.closed = threading.Event()
+
+    async def aclose(self) -> None:
+        self.closed.set()
+
+
+def entry(name: str) -> ModelEntry:
+    return ModelEntry(name, "synthesizer", "fake")
+
+
+def engines_with(synthesizer: ClosableSynthesizer) -> Engines:
+    held = LoadedModel((entry(synthesizer.name),), synthesizer)
+    return replace(fake_engines(synthesizer=synthesizer), loaded=(held,))
+
+
+async def test_replaced_models_are_closed_when_the_last_session_that_may_use_them_ends(
+    file: Path, monkeypatch: pytest.MonkeyPatch
+):
+    old, new = ClosableSynthesizer("old"), ClosableSynthesizer("new")
+
+    async def load(settings: Settings, report: object, before: Engines) -> Engines:
+        assert settings.synthesizer == "none"
+        return replace(before, synthesizer=new, loaded=(LoadedModel((entry("new"),), new),))
+
+    monkeypatch.setattr("streamsrv.reload.load_engines", load)
+    with serving(engines_with(old), api_keys=KEPT) as server:
+        write(file, f'api_keys = "{KEPT}"\nsynthesizer = "none"')
+        reloader = Reloader(server.service, lambda: read_configuration(file=file, environ={}))
+        await asyncio.wrap_future(on_loop(server, reloader.__aenter__()))
+        async with wire(server.realtime_url, additional_headers=bearer(KEPT)):
+            await asyncio.wrap_future(on_loop(server, reloader.reload()))
+            assert server.service.engines.synthesizer.name == "new"
+            async with wire(server.realtime_url, additional_headers=bearer(KEPT)) as later:
+                assert later.received[0]["session"]["audio"]["output"]["voice"] == new.name
+            assert not old.closed.is_set(), "the first session may still use it"
+        assert await asyncio.to_thread(old.closed.wait, 20)
+        assert not new.closed.is_set()
+        await asyncio.wrap_future(on_loop(server, reloader.__aexit__()))
+
+
+async def test_models_that_cannot_be_loaded_change_nothing(
+    server: RunningServer, file: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+):
+    async def load(*_: object) -> Engines:
+        raise Unavailable("whisper-base lacks its weights")
+
+    monkeypatch.setattr("streamsrv.reload.load_engines", load)
+    before = server.service.settings
+    await reload(server, file, f'api_keys = "{KEPT}"\nrecognizer = "whisper-base"\nmax_sessions = 5')
+    assert server.service.settings is before
+    assert "the settings are not reloaded: whisper-base lacks its weights" in caplog.text

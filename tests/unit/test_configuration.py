@@ -161,6 +161,7 @@ def test_all_problems_are_told_at_once_each_with_its_source(workplace: Path):
         ('model_folder = "~no-such-user/x"', "there is no such user"),
         ('model = "m"', "model: 'm'; accepted: [[model]] tables, with double brackets"),
         ('[model]\nname = "m"\noptions = {api_key = "sk-1"}', "accepted: [[model]] tables"),
+        ('chat_fallback = "hibari"', "chat_fallback: 'hibari' is a synthesizer, not a chat; accepted: auto, none,"),
         ('vad = "none"', "vad: 'none'; accepted: silero, webrtc"),
         ('chat = "smolm2-135m"', "chat: 'smolm2-135m'; did you mean smollm2-135m?; accepted: auto, smollm2-135m"),
         ('recognizer = "silero"', "recognizer: 'silero' is a vad, not a recognizer; accepted: none, moonshine-tiny"),
@@ -299,6 +300,7 @@ def test_what_is_ignored_is_told_beside_an_error():
         (["api_keys=a", "max_sessions_per_key=200"], "has no effect: it is 200, and max_sessions is 100"),
         (["api_keys=a", "max_requests_per_key=9"], "has no effect: it is 9, and max_requests is 8"),
         (["caption_rooms=0", "caption_keep_minutes=5"], "caption_keep_minutes has no effect while caption_rooms is 0"),
+        (["chat=smollm2-135m", "chat_fallback=none"], "chat_fallback has no effect while chat is smollm2-135m"),
         (["allowed_origins=*, https://a.example"], "allowed_origins has '*'"),
     ],
 )

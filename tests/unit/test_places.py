@@ -116,3 +116,21 @@ def test_what_a_principal_may_do():
     assert (ADA.caption_rooms, LOOPBACK.caption_rooms) == (None, None)
     assert (PAGE_OF_ADA.caption_rooms, stranger.caption_rooms) == ({"main"}, set())
     assert "sess_1" in str(PAGE_OF_ADA)
+
+
+def test_those_that_are_inside_now_are_waited_for_and_no_others():
+    admission = Admission(Limits(max_sessions=9, max_requests=9), None)
+    told: list[str] = []
+    admission.when_left(lambda: told.append("empty"))
+    assert told == ["empty"], "at once if nobody is inside"
+    session, request = admission.take_session(ADA), admission.take_request(BOB)
+    admission.when_left(lambda: told.append("first"))
+    later = admission.take_session(BOB)
+    admission.when_left(lambda: told.append("second"))
+    session.leave()
+    assert told == ["empty"]
+    request.leave()
+    request.leave()
+    assert told == ["empty", "first"]
+    later.leave()
+    assert told == ["empty", "first", "second"]
