@@ -35,10 +35,12 @@ def presented_key(connection: HTTPConnection) -> str | None:
 
 
 def client_address(connection: HTTPConnection) -> str:
-    """Return the `host:port` of a client. Behind a proxy on loopback it is what the proxy says."""
+    """Return the `host:port` of a client; without a port if a trusted proxy names the client, and not its port."""
     if connection.client is None:
         return "unknown"
     host, port = connection.client
+    if not port:
+        return host
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 

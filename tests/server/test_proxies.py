@@ -3,11 +3,13 @@
 from typing import Any
 
 import pytest
+from starlette.requests import HTTPConnection
 from websockets.asyncio.client import connect
 from websockets.exceptions import InvalidStatus
 
 from rest import ask
 from serving import RunningServer, serving
+from streamsrv.access.authentication import client_address
 from streamsrv.app import build_app
 from streamsrv.config import Settings
 from streamsrv.server import Server
@@ -63,6 +65,21 @@ def _recorded(scopes: list[Any]) -> Any:
 async def test_a_trusted_proxy_names_the_client(peer: str, trusted: str | None):
     settings = {} if trusted is None else {"trusted_proxies": trusted}
     assert await seen(peer, FORWARDED, **settings) == ("203.0.113.9", "https")
+
+
+@pytest.mark.parametrize(
+    ("client", "address"),
+    [
+        (("203.0.113.9", 0), "203.0.113.9"),
+        (("2001:db8::9", 0), "2001:db8::9"),
+        (("203.0.113.9", 4711), "203.0.113.9:4711"),
+        (("2001:db8::9", 4711), "[2001:db8::9]:4711"),
+        (None, "unknown"),
+    ],
+)
+def test_the_log_has_the_port_only_where_it_is_known(client: tuple[str, int] | None, address: str):
+    scope: Any = {"type": "http", "client": client, "headers": []}
+    assert client_address(HTTPConnection(scope)) == address
 
 
 @pytest.mark.parametrize(
