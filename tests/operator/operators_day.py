@@ -37,6 +37,7 @@ from reverse_proxies import RunningProxy, caddy, missing  # noqa: E402
 from streamsrv.audio.files import read_audio  # noqa: E402
 
 KEY = "sk-of-the-operator"
+VERSION, NEXT_VERSION = "1.0.0", "1.0.1"
 EXTRAS = "local,openai,webrtc"
 QUESTION = ROOT / "fixtures" / "is_the_front_door_locked.flac"
 SOURCES = ("pyproject.toml", "README.md", "LICENSE", "streamsrv", "web", "fixtures")
@@ -181,7 +182,7 @@ class Day:
                 await client.models.list()
         assert refused.value.code == "invalid_api_key"
 
-    def scrape(self, served: Served) -> None:
+    def scrape(self, served: Served, version: str) -> None:
         """As Prometheus does, at the server itself."""
         url = f"http://{served.address}/metrics"
         with pytest.raises(HTTPError, match="401"):
@@ -191,6 +192,10 @@ class Day:
         assert families["streamsrv_sessions"].samples[0].value == 0, "both sessions have ended"
         counts = [s.value for s in families["streamsrv_turn_stage_seconds"].samples if s.name.endswith("_count")]
         assert max(counts) == 2, "both spoken turns were measured"
+        assert families["streamsrv_build_info"].samples[0].labels["version"] == version
+        refused = {sample.labels["reason"]: sample.value for sample in families["streamsrv_refusals"].samples}
+        assert refused["unauthorized"] >= 1, "the wrong key was counted"
+        assert "invalid_api_key" in served.log(), "and logged"
 
     def stop(self, served: Served) -> None:
         status = served.stop()
@@ -224,8 +229,8 @@ def main() -> None:
         folder = Path(made)
         folder.chmod(0o755)
         with step("build the wheel"):
-            wheel = build(folder, "1.0.0")
-        newer = builder.submit(build, folder, "1.0.1")
+            wheel = build(folder, VERSION)
+        newer = builder.submit(build, folder, NEXT_VERSION)
         day = Day(account, folder)
         with step(f"install it as user {account.uid}, with {EXTRAS}"):
             day.install(wheel)
@@ -237,7 +242,7 @@ def main() -> None:
             day.pull()
         _serve_a_while(day)
         with step("upgrade"):
-            day.upgrade(newer.result(), "1.0.1")
+            day.upgrade(newer.result(), NEXT_VERSION)
         with step("start the new version without a network, talk, stop"):
             _serve_again(day)
         with step("uninstall"):
@@ -258,7 +263,7 @@ def _serve_a_while(day: Day) -> None:
             with step("a wrong key: refused"):
                 asyncio.run(day.refuse_a_wrong_key(proxy))
             with step("scrape the metrics"):
-                day.scrape(served)
+                day.scrape(served, VERSION)
         with step("SIGTERM"):
             day.stop(served)
     finally:
