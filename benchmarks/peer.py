@@ -1,4 +1,4 @@
-"""Runs pipecat for comparison: its environment, its server process and its wire format."""
+"""Runs other software for comparison: its environment, its server process, and the wire format of pipecat."""
 
 import contextlib
 import re
@@ -16,13 +16,21 @@ RATE = 16_000
 
 def peer_python() -> Path:
     """Return the interpreter of an environment with pipecat. Raises `OSError` or `CalledProcessError` if that fails."""
-    folder = user_cache_path("streamsrv") / "benchmarks" / "pipecat-1.14.0-openai"
+    return environment("pipecat-1.14.0-openai", PACKAGES)
+
+
+def environment(name: str, packages: tuple[str, ...]) -> Path:
+    """Return the interpreter of an environment with packages, which the first call creates in the user's cache folder.
+
+    Raises `OSError` or `CalledProcessError` if that fails.
+    """
+    folder = user_cache_path("streamsrv") / "benchmarks" / name
     python = folder / "bin" / "python"
     if not (folder / "complete").exists():
-        print(f"Installing pipecat into {folder} ...", file=sys.stderr)
+        print(f"Installing {', '.join(packages)} into {folder} ...", file=sys.stderr)
         subprocess.run([sys.executable, "-m", "venv", folder], check=True)
         subprocess.run(
-            [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", *PACKAGES], check=True
+            [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", *packages], check=True
         )
         (folder / "complete").touch()
     return python
