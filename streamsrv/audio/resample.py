@@ -92,7 +92,7 @@ class _Polyphase:
         blocks = max(0, (len(samples) - self._window) // self._step + 1)
         taken = blocks * self._step
         windows = np.ndarray((blocks, self._window), np.float64, samples, 0, (8 * self._step, 8))
-        converted = (windows @ self._matrix).reshape(-1)
+        converted = (np.ascontiguousarray(windows) @ self._matrix).reshape(-1)  # costs less, with the copy
         np.rint(converted, out=converted)
         converted.clip(-FULL_SCALE, FULL_SCALE - 1, out=converted)
         self._due += len(pcm) * self._up
