@@ -51,6 +51,10 @@ class ServedProcess:
         self.process.kill()
         self.process.wait()
 
+    def signal_group(self, number: int) -> None:
+        """Signal the server and what runs it, if it was started in a session of its own."""
+        os.killpg(self.process.pid, number)
+
     @property
     def log(self) -> str:
         return self._log.read_text(errors="replace")

@@ -4,6 +4,7 @@ import mimetypes
 from pathlib import Path
 
 from starlette.convertors import StringConvertor, register_url_convertor
+from starlette.responses import PlainTextResponse
 from starlette.routing import BaseRoute, Mount, Route
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -40,9 +41,13 @@ HEADERS = {
     "cache-control": "no-cache",
 }
 
+ROBOTS = "User-agent: *\nDisallow: /\n"
+"""A voice server has nothing for a search engine."""
+
 # The tables of the operating system may lack the types of scripts, and browsers refuse scripts without their type.
 mimetypes.add_type("text/javascript", ".js")
 mimetypes.add_type("image/svg+xml", ".svg")
+mimetypes.add_type("image/vnd.microsoft.icon", ".ico")
 
 
 class RoomConvertor(StringConvertor):
@@ -82,15 +87,17 @@ def page(path: Path) -> ASGIApp:
 
 
 def page_routes() -> list[BaseRoute]:
-    """Return the routes of the assistant at `/`, the captions at `/captions/` and their files; none without `web/`."""
+    """Return the routes of the assistant, the captions and their files; without `web/` there is no page."""
+    robots = Route("/robots.txt", PlainTextResponse(ROBOTS))
     if WEB_FOLDER is None:
-        return []
+        return [robots]
     files = [
         Mount(f"/{name}", PageHeaders(StaticFiles(directory=WEB_FOLDER / name)))
         for name in FOLDERS
         if (WEB_FOLDER / name).is_dir()
     ]
-    return [Route("/", page(WEB_FOLDER / "index.html")), *_caption_pages(WEB_FOLDER / "captions"), *files]
+    icon = Route("/favicon.ico", page(WEB_FOLDER / "assistant" / "favicon.ico"))
+    return [Route("/", page(WEB_FOLDER / "index.html")), icon, robots, *_caption_pages(WEB_FOLDER / "captions"), *files]
 
 
 def _caption_pages(folder: Path) -> list[BaseRoute]:

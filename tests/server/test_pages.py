@@ -28,6 +28,15 @@ def test_the_assistant_is_at_the_root(client: TestClient) -> None:
     assert response.headers["content-type"].startswith("text/html")
 
 
+def test_what_browsers_and_crawlers_ask_for_unasked_is_there(client: TestClient) -> None:
+    icon = client.get("/favicon.ico")
+    assert (icon.status_code, icon.headers["content-type"]) == (200, "image/vnd.microsoft.icon")
+    assert icon.content[:4] == b"\0\0\1\0"
+    robots = client.get("/robots.txt")
+    assert robots.headers["content-type"].startswith("text/plain")
+    assert robots.text == "User-agent: *\nDisallow: /\n"
+
+
 def test_scripts_have_the_type_that_browsers_insist_on(client: TestClient) -> None:
     assert client.get("/lib/index.js").headers["content-type"].startswith("text/javascript")
 
