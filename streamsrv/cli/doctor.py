@@ -1,63 +1,83 @@
-"""`streamsrv doctor`: checks whether the default models can start on this machine, and reports what else is there."""
+"""`streamsrv doctor`: checks whether a server can start on this machine, and reports what else is there."""
 
 import os
 import platform
 import shutil
 import socket
+from collections.abc import Sequence
 from dataclasses import dataclass
-from importlib import import_module
-from importlib.util import find_spec
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from streamsrv.cli.options import Assignments, ConfigFile, open_configuration
+from streamsrv.cli.options import Assignments, ConfigFile, fail, open_configuration
 
 if TYPE_CHECKING:
+    from streamsrv.config import Settings
     from streamsrv.engines.catalogue import Catalogue
+    from streamsrv.engines.llm.discovery import LocalServer
+    from streamsrv.engines.selection import Selection
     from streamsrv.engines.weights import ModelStore
 
-DEFAULT_PORT = 8000
 MIN_MEMORY_BYTES = 1_000_000_000
 """Memory for the default models, the system and the sessions."""
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One line of the report. `failed`: the default models cannot start; `note`: worth knowing, but no obstacle."""
+    """One line of the report. `failed`: the server cannot start; `note`: worth knowing, but no obstacle."""
 
     state: Literal["ok", "note", "failed"]
     subject: str
     detail: str
 
 
-def doctor(config: ConfigFile = None, assignments: Assignments = None) -> None:
-    """Check this machine; the exit status is 1 if the default models cannot start."""
-    from rich.console import Console
-    from rich.text import Text
-
+def doctor(
+    load: Annotated[bool, typer.Option("--load", help="Also load the models and run each of them once.")] = False,
+    config: ConfigFile = None,
+    assignments: Assignments = None,
+) -> None:
+    """Check whether a server can start on this machine; the exit status is 1 if it cannot."""
+    from streamsrv.engines.catalogue import CatalogueError
+    from streamsrv.engines.llm.discovery import find_local_servers
+    from streamsrv.engines.selection import select_models
     from streamsrv.engines.weights import ModelStore
 
     configuration = open_configuration(config, assignments)
-    catalogue = configuration.catalogue
-    store = ModelStore(configuration.settings.model_folder)
+    catalogue, settings = configuration.catalogue, configuration.settings
+    store = ModelStore(settings.model_folder)
+    servers = find_local_servers()
+    try:
+        selection = select_models(settings, catalogue, os.environ, servers)
+    except CatalogueError as error:
+        fail(str(error))
     findings = [
         *check_machine(),
         check_model_folder(store),
-        check_port(DEFAULT_PORT),
+        *([check_port(settings.port)] if settings.port else []),
         *check_extras(catalogue),
-        *check_default_models(catalogue, store),
+        *check_models(selection, catalogue, store),
         *check_keys(catalogue),
-        *check_local_servers(),
+        *check_local_servers(servers),
     ]
+    _print(findings)
+    trials = check_by_running(settings) if load else []
+    if load:
+        _print(trials)
+    if any(finding.state == "failed" for finding in (*findings, *trials)):
+        raise typer.Exit(1)
+
+
+def _print(findings: "list[Finding]") -> None:
+    from rich.console import Console
+    from rich.text import Text
+
     styles = {"ok": "green", "note": "yellow", "failed": "bold red"}
     width = max(len(finding.subject) for finding in findings)
     console = Console(soft_wrap=True, highlight=False)
     for finding in findings:
         state = Text(f"{finding.state:8}", styles[finding.state])
         console.print(state + Text(f"{finding.subject:{width}}  {finding.detail}"))
-    if any(finding.state == "failed" for finding in findings):
-        raise typer.Exit(1)
 
 
 def check_machine() -> list[Finding]:
@@ -77,7 +97,10 @@ def check_model_folder(store: "ModelStore") -> Finding:
     """Check whether weights can be written, and how much space is free."""
     from rich.filesize import decimal
 
-    existing = next(folder for folder in (store.folder, *store.folder.absolute().parents) if folder.exists())
+    folders = (store.folder, *store.folder.absolute().parents)
+    existing = next(folder for folder in folders if os.path.exists(folder))  # noqa: PTH110  Path's raises
+    if existing == store.folder and not existing.is_dir():
+        return Finding("failed", "model folder", f"{store.folder} is a file: remove it, or set model_folder")
     detail = f"{store.folder} ({decimal(shutil.disk_usage(existing).free)} free)"
     if not os.access(existing, os.W_OK):
         return Finding("note", "model folder", f"{detail}: not writable, so `streamsrv pull` cannot store weights")
@@ -108,12 +131,16 @@ def check_extras(catalogue: "Catalogue") -> list[Finding]:
         if entry.extra:
             modules.setdefault(entry.extra, {}).update(dict.fromkeys(entry.requires))
     distributions = packages_distributions()
+    broken = _import_problems([name for names in modules.values() for name in names if is_installed(name)])
     findings: list[Finding] = []
     for extra, required in modules.items():
         lacking = [module for module in required if not is_installed(module)]
+        problems = [broken[module] for module in required if module in broken]
         if lacking:
             detail = f"missing {', '.join(lacking)}: pip install 'streamsrv[{extra}]'"
             findings.append(Finding("note", f"extra {extra}", detail))
+        elif problems:
+            findings.append(Finding("note", f"extra {extra}", "; ".join(problems)))
         else:
             names = [distributions[module][0] for module in required if module in distributions]
             detail = ", ".join(f"{name} {version(name)}" for name in names)
@@ -121,17 +148,41 @@ def check_extras(catalogue: "Catalogue") -> list[Finding]:
     return findings
 
 
-def check_default_models(catalogue: "Catalogue", store: "ModelStore") -> list[Finding]:
-    """Check whether each default model can be loaded, and each optional one."""
-    from streamsrv.engines.catalogue import DEFAULT_MODELS, OPTIONAL_MODELS
-    from streamsrv.engines.readiness import needs
+def _import_problems(modules: list[str]) -> dict[str, str]:
+    """Import the modules in a helper process; return a line for each that fails, by name."""
+    from streamsrv.engines.catalogue import ModelEntry
+    from streamsrv.engines.probe import find_problems
 
+    entries = [ModelEntry(module, "chat", "", requires=(module,)) for module in dict.fromkeys(modules)]
+    return {name: problem.removeprefix(f"{name}: ") for name, problem in find_problems(entries).items()}
+
+
+def check_models(selection: "Selection", catalogue: "Catalogue", store: "ModelStore") -> list[Finding]:
+    """Check whether what the models of the settings need is there, and whether their packages can be imported."""
+    from streamsrv.engines.survey import survey
+
+    required = selection.required
+    found = survey([*required, *selection.optional], catalogue, store)
     findings: list[Finding] = []
-    for name in (*DEFAULT_MODELS.values(), *OPTIONAL_MODELS.values()):
-        lacking = ", ".join(map(str, needs(catalogue[name], store)))
-        state = "ok" if not lacking else "failed" if name in DEFAULT_MODELS.values() else "note"
-        findings.append(Finding(state, f"model {name}", lacking or "ready"))
+    for name, needs in found.items():
+        is_required = any(entry.name == name for entry in required)
+        state = "ok" if not needs else "failed" if is_required else "note"
+        lacking = ", ".join(map(str, needs))
+        findings.append(Finding(state, f"model {name}", lacking or "has all that it needs (--load runs it)"))
     return findings
+
+
+def check_by_running(settings: "Settings") -> list[Finding]:
+    """Load the models of the settings and run each once."""
+    import asyncio
+
+    from streamsrv.cli.trial import try_models
+
+    trials = asyncio.run(try_models(settings))
+    return [
+        Finding("ok" if trial.worked else "note" if trial.is_note else "failed", trial.subject, trial.detail)
+        for trial in trials
+    ]
 
 
 def check_keys(catalogue: "Catalogue") -> list[Finding]:
@@ -145,13 +196,10 @@ def check_keys(catalogue: "Catalogue") -> list[Finding]:
     ]
 
 
-def check_local_servers() -> list[Finding]:
+def check_local_servers(servers: "Sequence[LocalServer]") -> list[Finding]:
     """Report the language-model servers that answer on this machine."""
-    if find_spec("streamsrv.engines.llm.discovery") is None:
-        return []
-    discovery = import_module("streamsrv.engines.llm.discovery")
     findings = [
         Finding("ok", "local server", f"{server.kind} at {server.base_url}: {', '.join(server.models)}")
-        for server in discovery.find_local_servers()
+        for server in servers
     ]
     return findings or [Finding("note", "local server", "no language-model server found on this machine")]

@@ -1,6 +1,6 @@
 """Holds the loaded models that all sessions share."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -101,6 +101,11 @@ class Engines:
         """The occupancies of the local language models, each once, always in the same order."""
         found = (chat.occupancy for chat in (self.chat, *self.chat_by_name.values()))
         return list({id(occupancy): occupancy for occupancy in found if occupancy is not None}.values())
+
+    @property
+    def stand_ins(self) -> Sequence[ChatModel]:
+        """The language models that answer if the default one cannot."""
+        return self.chat.stand_ins if isinstance(self.chat, FallbackChatModel) else ()
 
     @property
     def problems(self) -> list[str]:

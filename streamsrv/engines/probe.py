@@ -84,10 +84,16 @@ def _ending(status: int) -> str:
 def problem_of(entry: ModelEntry) -> str:
     """Import the engine and the packages of the entry here and check its options; return what is wrong, or nothing."""
     try:
+        if not entry.engine:  # only packages are asked about
+            return _first_problem(entry)
         engine = import_engine(entry)
         read_options(getattr(engine, "OPTIONS", NoOptions), entry)
     except (EngineError, CatalogueError) as error:
         return str(error)
+    return _first_problem(entry)
+
+
+def _first_problem(entry: ModelEntry) -> str:
     for module in entry.requires:
         try:
             import_module(module)

@@ -28,6 +28,11 @@ logger = logging.getLogger(__name__)
 PULL_POLL_S = 0.3
 """Seconds between two looks whether another process still fetches weights."""
 
+NO_TURN_MODEL = "the words alone decide whether a turn has ended"
+NO_STAND_IN = "no language model stands in"
+LIMITS = (NO_TURN_MODEL, NO_STAND_IN)
+"""How the reports begin that tell what a server does without."""
+
 
 class Loader:
     """Loads catalogue entries that run on one scheduler.
@@ -205,7 +210,7 @@ async def _load_turn_model(loader: Loader, selection: Selection, report: Report)
     try:
         return await loader.load_entry(selection.turn)
     except EngineError as error:
-        report(f"the words alone decide whether a turn has ended: {error}")
+        report(f"{NO_TURN_MODEL}: {error}")
         return None
 
 
@@ -244,7 +249,7 @@ async def _load_fallback(
     except EngineError as error:
         if not selection.fallback_is_optional:
             raise
-        report(f"no language model stands in when {selection.chat.entry.name} fails: {error}")
+        report(f"{NO_STAND_IN} when {selection.chat.entry.name} fails: {error}")
         return None
 
 
@@ -255,7 +260,9 @@ async def _check_provider(chat: FallbackChatModel, selection: Selection, report:
         await chat.check()
     except EngineError as error:
         reason = f"{str(error).removeprefix(f'{entry.name}: ').rstrip('.')}."
-        consequence = "requests get its error" if is_alone else f"{chat.stand_in} answers in its place, and says so"
+        consequence = (
+            "requests get its error" if is_alone else f"{chat.stand_ins[0].name} answers in its place, and says so"
+        )
         if not (isinstance(error, Unavailable) and error.refuses_key):
             report(f"{entry.name} does not answer: {reason} Until it does, {consequence}.")
             return

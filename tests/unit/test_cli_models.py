@@ -6,9 +6,7 @@ import socket
 import subprocess
 import sys
 from dataclasses import replace
-from importlib.machinery import ModuleSpec
 from pathlib import Path
-from types import ModuleType, SimpleNamespace
 
 import pytest
 from typer.testing import CliRunner, Result
@@ -16,6 +14,7 @@ from typer.testing import CliRunner, Result
 from streamsrv.cli import app, doctor
 from streamsrv.configuration.reading import read_configuration
 from streamsrv.engines import catalogue
+from streamsrv.engines.llm.discovery import LocalServer
 
 DATA = b"weights"
 
@@ -182,18 +181,43 @@ def test_pull_of_an_unknown_model_lists_the_known_ones():
 # --- doctor -----------------------------------------------------------------------------------------------------------
 
 
+DOCTOR = """
+recognizer = "packaged"
+vad = "loud"
+chat = "keyless"
+chat_fallback = "none"
+synthesizer = "none"
+turn = "none"
+
+[[model]]
+name = "loud"
+kind = "vad"
+engine = "webrtc"
+
+[[model]]
+name = "keyless"
+kind = "chat"
+engine = "openai_compatible"
+
+[[model]]
+name = "far"
+kind = "turn"
+engine = "smart_turn"
+requires = ["no_such_module"]
+"""
+
+
 @pytest.fixture
-def only_packaged(monkeypatch: pytest.MonkeyPatch) -> None:
-    """One default model, no optional one, and no look at what else runs on this machine."""
-    monkeypatch.setattr(catalogue, "DEFAULT_MODELS", {"recognizer": "packaged"})
-    monkeypatch.setattr(catalogue, "OPTIONAL_MODELS", {})
-    monkeypatch.setattr(doctor, "check_local_servers", list)
+def only_packaged(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Settings whose only model with weights is `packaged`, and no look at what else runs on this machine."""
+    (tmp_path / "streamsrv.toml").write_text(DOCTOR + CONFIG)
+    monkeypatch.setattr("streamsrv.engines.llm.discovery.find_local_servers", list)
 
 
 @pytest.mark.usefixtures("only_packaged")
-def test_doctor_fails_while_a_default_model_cannot_start():
+def test_doctor_fails_while_a_model_of_the_settings_lacks_something():
     before = run("doctor")
-    run("pull")
+    run("pull", "packaged")
     after = run("doctor")
     assert (before.exit_code, after.exit_code) == (1, 0)
     assert [" ".join(line.split()) for line in before.stdout.splitlines() if line.startswith("failed")] == [
@@ -203,12 +227,13 @@ def test_doctor_fails_while_a_default_model_cannot_start():
 
 
 @pytest.mark.usefixtures("only_packaged")
-def test_doctor_does_not_fail_over_an_optional_model(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(catalogue, "OPTIONAL_MODELS", {"turn": "unavailable"})
+def test_doctor_does_not_fail_over_an_optional_model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("streamsrv.engines.selection.OPTIONAL_MODELS", {"turn": "far"})
+    (tmp_path / "streamsrv.toml").write_text((DOCTOR + CONFIG).replace('turn = "none"', 'turn = "auto"'))
     run("pull", "packaged")
     result = run("doctor")
     assert result.exit_code == 0
-    assert any(line.startswith("note") and "model unavailable" in line for line in result.stdout.splitlines())
+    assert any(line.startswith("note") and "model far" in line for line in result.stdout.splitlines())
 
 
 @pytest.mark.usefixtures("only_packaged")
@@ -238,14 +263,9 @@ def test_doctor_lists_the_packages_of_each_extra(monkeypatch: pytest.MonkeyPatch
     assert findings["extra openai"].detail == "missing openai: pip install 'streamsrv[openai]'"
 
 
-def test_doctor_lists_the_language_model_servers_of_this_machine(monkeypatch: pytest.MonkeyPatch):
-    fake = ModuleType("streamsrv.engines.llm.discovery")
-    fake.__spec__ = ModuleSpec(fake.__name__, None)
-    servers = [SimpleNamespace(kind="ollama", base_url="http://127.0.0.1:11434/v1", models=["a", "b"])]
-    fake.find_local_servers = lambda: servers
-    monkeypatch.setitem(sys.modules, fake.__name__, fake)
-    assert doctor.check_local_servers() == [
-        doctor.Finding("ok", "local server", "ollama at http://127.0.0.1:11434/v1: a, b")
+def test_doctor_lists_the_language_model_servers_of_this_machine():
+    servers = [LocalServer("Ollama", "http://127.0.0.1:11434/v1", ("a", "b"))]
+    assert doctor.check_local_servers(servers) == [
+        doctor.Finding("ok", "local server", "Ollama at http://127.0.0.1:11434/v1: a, b")
     ]
-    servers.clear()
-    assert [finding.state for finding in doctor.check_local_servers()] == ["note"]
+    assert [finding.state for finding in doctor.check_local_servers([])] == ["note"]

@@ -1,0 +1,137 @@
+"""Loads the models of a server and runs each of them once, as `streamsrv doctor --load` does."""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+from contextlib import aclosing
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from streamsrv.audio.rates import SPEECH_RATE_HZ
+from streamsrv.config import Settings
+from streamsrv.conformance.speech import WORDS, spoken_question
+from streamsrv.engines.absent import ABSENT
+from streamsrv.engines.asr.base import RecognitionOptions
+from streamsrv.engines.asr.recordings import recognize_recording
+from streamsrv.engines.boundary import engine_call
+from streamsrv.engines.catalogue import CatalogueError
+from streamsrv.engines.llm.base import AnsweredBy, ChatModel, ChatOptions, Message, Text
+from streamsrv.engines.loaded import Engines
+from streamsrv.engines.startup import LIMITS, load_engines
+from streamsrv.engines.tts.base import SpeechOptions
+from streamsrv.engines.vad.base import VAD_FRAME_SAMPLES
+from streamsrv.errors import EngineError, Unavailable
+
+QUESTION = "What is the capital of France?"
+GREETING = "Hi."
+MIN_SPEECH = 0.5
+"""Probability of speech from which a frame counts as heard."""
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """What became of one model, or of loading all of them: what it did, or why it failed."""
+
+    subject: str
+    worked: bool
+    detail: str
+    is_note: bool = False
+    """Whether the server starts all the same, without what failed."""
+
+
+async def try_models(settings: Settings) -> list[Trial]:
+    """Load all models that a server with these settings uses, and run each once."""
+    started = time.monotonic()
+    notes: list[str] = []
+    try:
+        engines = await load_engines(settings, notes.append)
+    except (EngineError, CatalogueError) as error:
+        return [Trial("loading", False, str(error))]
+    try:
+        seconds = f"{time.monotonic() - started:.1f} s"
+        limits = [Trial("loading", False, note, is_note=True) for note in notes if note.startswith(LIMITS)]
+        return [
+            Trial("loading", True, seconds),
+            *limits,
+            *[await _try(subject, run) for subject, run in _runs(engines)],
+        ]
+    finally:
+        await engines.aclose()
+
+
+def _runs(engines: Engines) -> list[tuple[str, Callable[[], Awaitable[str]]]]:
+    runs: list[tuple[str, Callable[[], Awaitable[str]]]] = [
+        (f"run {engines.vad.name}", lambda: _hear(engines)),
+    ]
+    if engines.turn is not None:
+        runs.append((f"run {engines.turn.name}", lambda: _predict(engines)))
+    if engines.recognizer.name != ABSENT:
+        runs.append((f"run {engines.recognizer.name}", lambda: _recognize(engines)))
+    if engines.synthesizer.name != ABSENT:
+        runs.append((f"run {engines.synthesizer.name}", lambda: _speak(engines)))
+    chats = {chat.name: chat for chat in (engines.chat, *engines.stand_ins)}
+    return [*runs, *((f"run {name}", lambda chat=chat: _answer(chat)) for name, chat in chats.items())]
+
+
+async def _try(subject: str, run: Callable[[], Awaitable[str]]) -> Trial:
+    started = time.monotonic()
+    try:
+        with engine_call(subject):
+            done = await run()
+    except EngineError as error:
+        reason = f"{error.__cause__!r}" if error.__cause__ and not isinstance(error.__cause__, EngineError) else ""
+        return Trial(subject, False, f"{error} {reason}".strip())
+    return Trial(subject, True, f"{done} ({time.monotonic() - started:.2f} s)")
+
+
+def _recording() -> NDArray[np.int16]:
+    return np.frombuffer(spoken_question(SPEECH_RATE_HZ), "<i2").astype(np.int16)
+
+
+async def _hear(engines: Engines) -> str:
+    pcm = _recording()
+    frames = pcm[: len(pcm) // VAD_FRAME_SAMPLES * VAD_FRAME_SAMPLES].reshape(-1, VAD_FRAME_SAMPLES)
+    probabilities = await asyncio.to_thread(engines.vad.open().probabilities, frames)
+    heard = sum(probability >= MIN_SPEECH for probability in probabilities)
+    if not heard:
+        raise Unavailable(f"found no speech in a recording of {WORDS!r}.")
+    return f"found speech in {heard} of {len(probabilities)} frames"
+
+
+async def _predict(engines: Engines) -> str:
+    assert engines.turn is not None
+    probability = await asyncio.to_thread(engines.turn.probability, _recording())
+    return f"end of turn with probability {probability:.2f}"
+
+
+async def _recognize(engines: Engines) -> str:
+    utterances = recognize_recording(
+        _recording(), engines.recognizer, engines.vad, engines.scheduler, RecognitionOptions()
+    )
+    async with aclosing(utterances) as found:
+        text = " ".join([utterance.text async for utterance in found])
+    if not text:
+        raise Unavailable(f"heard nothing in a recording of {WORDS!r}.")
+    return f"heard {text!r}"
+
+
+async def _speak(engines: Engines) -> str:
+    async with aclosing(engines.synthesizer.stream(GREETING, SpeechOptions())) as chunks:
+        samples = sum([len(chunk.pcm) async for chunk in chunks])
+    if not samples:
+        raise Unavailable(f"spoke nothing for {GREETING!r}.")
+    return f"said {GREETING!r} in {samples / engines.synthesizer.sample_rate:.1f} s of speech"
+
+
+async def _answer(chat: ChatModel) -> str:
+    said = ""
+    async with aclosing(chat.stream([Message("user", QUESTION)], (), ChatOptions(max_output_tokens=32))) as deltas:
+        async for delta in deltas:
+            if isinstance(delta, AnsweredBy) and delta.fallback is not None:
+                raise Unavailable(f"{delta.fallback.reason} {delta.model} answered in its place.")
+            said += delta.text if isinstance(delta, Text) else ""
+    if not said.strip():
+        raise Unavailable(f"gave no answer to {QUESTION!r}.")
+    return f"answered {said.strip()!r}"
