@@ -90,7 +90,7 @@ def load_pages(url: str, path: str) -> int:
         if address in loaded or not address.startswith(url):
             continue
         loaded.add(address)
-        with urlopen(address, timeout=30) as response:
+        with urlopen(address, timeout=120) as response:
             kind, text = response.headers["content-type"], response.read().decode(errors="replace")
         expected = TYPES.get(address.rpartition(".")[2], "")
         assert expected in kind, f"{address} has the content type {kind}"
@@ -104,7 +104,7 @@ def load_pages(url: str, path: str) -> int:
 def stop(server: "subprocess.Popen[str]") -> None:
     """SIGTERM ends the server in good order; nothing stays in the folder for temporary files or in the home."""
     server.send_signal(signal.SIGTERM)
-    printed, _ = server.communicate(timeout=30)
+    printed, _ = server.communicate(timeout=120)
     assert server.returncode in (0, -signal.SIGTERM), f"SIGTERM: status {server.returncode}\n{printed}"
     assert "Traceback" not in printed, printed
     left = [path for folder in (Path(gettempdir()), Path.home()) for path in folder.rglob("*") if path.is_file()]
@@ -116,7 +116,7 @@ def script() -> str:
 
 
 def output_of(*command: str) -> str:
-    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=600, check=False)
     assert done.returncode == 0, f"{command} ends with status {done.returncode}:\n{done.stdout}{done.stderr}"
     return done.stdout
 

@@ -82,7 +82,7 @@ def run(tmp_path: Path) -> Callable[..., None]:
         environment = {**os.environ, "PATH": path, "PYTHONPATH": str(ROOT), "KEY": "any"}
         environment["DOCUMENTS_SERVER"] = f"ws://{server}/v1/realtime"
         done = subprocess.run(
-            command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=180, check=False
+            command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=600, check=False
         )
         said = f"{done.stdout}\n{done.stderr}"
         assert done.returncode == 0, f"{block} ends with status {done.returncode}:\n{block.text}\n{said}"
