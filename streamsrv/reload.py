@@ -21,7 +21,7 @@ RESTART = frozenset(
     {
         "host", "port", "root_path", "trusted_proxies", "secret_key",
         "model_folder", "inference_threads",
-        "webrtc_processes", "webrtc_hosts", "webrtc_ports",
+        "webrtc_processes", "webrtc_hosts", "webrtc_public_addresses", "webrtc_ports",
         "stun_server", "turn_server", "turn_username", "turn_password",
         "log_format",
     }
