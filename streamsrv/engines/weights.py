@@ -222,7 +222,8 @@ def _unreadable(path: Path, error: OSError) -> str:
 
 
 def _may_use(path: Path) -> bool:
-    return os.access(path, os.X_OK if path.is_dir() else os.R_OK)
+    mode = os.X_OK if path.is_dir() else os.R_OK
+    return os.access(path, mode, effective_ids=os.access in os.supports_effective_ids)
 
 
 def _user() -> str:

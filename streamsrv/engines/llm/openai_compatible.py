@@ -229,8 +229,9 @@ class OpenAICompatibleChatModel:
         except openai.APIError as error:
             said = _without_keys(_provider_message(error.body) or error.message, self._api_key)
             raise _engine_error(error, f"{self.name}: {said}") from error
-        except ValueError as error:
-            raise Unavailable(f"{self.name} sent an answer that cannot be read: {error}") from error
+        except (ValueError, AttributeError, TypeError) as error:  # the SDK reads a web page as a text without fields
+            what = "sent an answer that cannot be read"
+            raise Unavailable(f"{self.name} {what} (is {self._options.base_url} its address?): {error}") from error
 
 
 def _engine_error(error: openai.APIError, message: str) -> EngineError:
