@@ -80,6 +80,7 @@ _REASON_BY_CODE: dict[str, RefusalReason] = {
     "viewer_limit_reached": "full",
     "caption_room_limit_reached": "full",
     "too_many_files": "full",
+    "media_ports_in_use": "full",
     "server_shutting_down": "stopping",
 }
 _REASON_BY_STATUS: dict[int, RefusalReason] = {

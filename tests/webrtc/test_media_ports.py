@@ -12,7 +12,7 @@ from aioice.ice import TransportPolicy
 from aiortc import RTCSessionDescription
 from pydantic import ValidationError
 
-from caller import Caller, calling, form, request
+from caller import Caller, Reply, calling, form, request
 from serving import RunningServer, serving
 from streamsrv.config import Settings
 from streamsrv.media.udp_ports import PortRangeLoop
@@ -58,6 +58,14 @@ def ports_of(caller: Caller) -> set[int]:
     return {int(port) for port in re.findall(r"a=candidate:\S+ \d+ udp \d+ \S+ (\d+) ", answer)}
 
 
+async def answer_to_a_call(server: RunningServer) -> Reply:
+    caller = Caller()
+    try:
+        return await caller.connect(server)
+    finally:
+        await caller.close()
+
+
 async def test_calls_at_once_use_ports_of_the_range_each_its_own():
     first, last = free_range(6)
     with serving(fake_engines(), **LOOPBACK, webrtc_ports=f"{first}-{last}", webrtc_processes=2) as server:
@@ -75,11 +83,13 @@ async def test_a_call_without_a_free_port_is_refused_and_a_later_one_gets_the_po
     with serving(fake_engines(), **LOOPBACK, webrtc_ports=f"{first}-{last}") as server:
         async with calling(server) as caller:
             assert ports_of(caller) == {first}
-            refused = await Caller().connect(server)
+            refused = await answer_to_a_call(server)
             assert refused.status == 503
             assert refused.error["code"] == "media_ports_in_use"
             assert "All UDP ports" in refused.error["message"]
             assert int(refused.headers["retry-after"]) > 0
+            metrics = (await request(server, "GET", "/metrics")).body.decode()
+            assert 'streamsrv_refusals_total{reason="full"} 1.0' in metrics
         await until_free(first, server)
         async with calling(server) as caller:
             assert ports_of(caller) == {first}
@@ -100,7 +110,7 @@ async def test_a_call_that_finds_no_port_at_one_of_its_addresses_is_refused():
     first, last = free_range(1)
     hosts = {"webrtc_hosts": "127.0.0.1,127.0.0.2"}
     with taken("127.0.0.2", first), serving(fake_engines(), **hosts, webrtc_ports=f"{first}-{last}") as server:
-        assert (await Caller().connect(server)).error["code"] == "media_ports_in_use"
+        assert (await answer_to_a_call(server)).error["code"] == "media_ports_in_use"
     with serving(fake_engines(), **hosts, webrtc_ports=f"{first}-{last}") as server:
         async with calling(server) as caller:
             assert ports_of(caller) == {first}
