@@ -2,12 +2,14 @@
 
 import asyncio
 import logging
+import os
 from collections.abc import Callable, Sequence
 from typing import Self
 
 from pydantic import ValidationError
 
 from streamsrv.config import Settings
+from streamsrv.configuration.advice import advice
 from streamsrv.configuration.reading import Configuration, ConfigurationError
 from streamsrv.engines.catalogue import CatalogueError
 from streamsrv.engines.loaded import Engines, LoadedModel
@@ -79,7 +81,7 @@ class Reloader:
             for problem in error.problems:
                 logger.error("the settings are not reloaded: %s", problem)
             return
-        for warning in configuration.warnings:
+        for warning in (*configuration.warnings, *advice(configuration, os.environ)):
             logger.warning("%s", warning)
         if needing_restart:
             named = ", ".join(f"{name} ({configuration.origin(name)})" for name in needing_restart)

@@ -90,10 +90,13 @@ async def test_a_removed_key_opens_nothing_new_and_what_runs_goes_on(
     assert not [key for key in (LEFT, KEPT, NEW) if key in caplog.text]
 
 
-async def test_limits_and_instructions_apply_to_new_sessions(server: RunningServer, file: Path):
+async def test_limits_and_instructions_apply_to_new_sessions(
+    server: RunningServer, file: Path, caplog: pytest.LogCaptureFixture
+):
     async with wire(server.realtime_url, additional_headers=bearer(KEPT)):
-        await reload(server, file, f'api_keys = "{KEPT}"\nmax_sessions = 1\nmax_session_minutes = 0')
+        await reload(server, file, f'api_keys = "{KEPT}"\nmax_sessions = 1\nturn_username = "ada"')
         assert await refusal(server, KEPT) == 503
+        assert "turn_username has no effect without turn_server" in caplog.text
         await reload(
             server, file, f'api_keys = "{KEPT}"\nmax_sessions = 2\ninstructions = "Be kind."\nmax_requests = 3'
         )
