@@ -193,9 +193,9 @@ async def test_errors_of_providers_are_typed(
             await client.chat.completions.create(model="any", messages=HELLO, stream=stream)
 
 
-async def test_closing_a_stream_early_cancels_the_model(client: AsyncOpenAI, server: RunningServer) -> None:
-    chat = server.service.engines.chat
-    assert isinstance(chat, ScriptedChatModel)
+async def test_closing_a_stream_early_cancels_the_model(
+    client: AsyncOpenAI, chat: ScriptedChatModel, server: RunningServer
+) -> None:
     chat.hold = asyncio.Event()  # never set: the answer does not end by itself
     stream = await client.chat.completions.create(model="any", messages=HELLO, stream=True)
     await anext(aiter(stream))

@@ -263,7 +263,8 @@ def _at_fault(error: openai.APIError) -> dict[str, str | None]:
     said = f"{error.type} {error.code} {error.body}".lower()
     if any(name in said for name in _CONTEXT_TOO_LONG):
         return {"code": CONTEXT_LENGTH_EXCEEDED, "param": "messages"}
-    code = None if error.code is None or error.code.isdigit() else error.code  # llama.cpp's is the status
+    code: object = error.code  # a number in some versions of the package; llama.cpp's is the status
+    code = None if code is None or str(code).isdigit() else str(code)
     return {"code": code, "param": error.param}
 
 
