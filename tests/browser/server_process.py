@@ -25,7 +25,8 @@ class ServerProcess:
 
     def start(self) -> None:
         """Start it and wait until it listens: after the first start, on the same port again."""
-        environment = {name: value for name, value in os.environ.items() if not name.startswith("STREAMSRV_")}
+        of_others = ("STREAMSRV_", "OPENAI_", "GEMINI_", "DEEPSEEK_")
+        environment = {name: value for name, value in os.environ.items() if not name.startswith(of_others)}
         environment |= {f"STREAMSRV_{name.upper()}": str(value) for name, value in self._settings.items()}
         with self._log.open("wb") as log:
             command = [sys.executable, "-m", "streamsrv", "serve"]
