@@ -42,10 +42,13 @@ async def _transcribe(pcm: "NDArray[np.int16]", settings: "Settings") -> None:
     """Print the utterances of mono 16 kHz audio, each as soon as it is recognised."""
     from streamsrv.engines.asr.base import RecognitionOptions, Recognizer
     from streamsrv.engines.asr.recordings import recognize_recording
+    from streamsrv.engines.catalogue import Kind
     from streamsrv.engines.startup import Loader
     from streamsrv.engines.vad.base import Vad
 
     loader = Loader(settings, lambda _: None)
+    names: dict[Kind, str] = {"recognizer": settings.recognizer, "vad": settings.vad}
+    await loader.require([loader.catalogue.find(name, kind) for kind, name in names.items()])
     recognizer: Recognizer = await loader.load(settings.recognizer, "recognizer")
     vad: Vad = await loader.load(settings.vad, "vad")
     recognized = recognize_recording(pcm, recognizer, vad, loader.scheduler, RecognitionOptions())

@@ -57,6 +57,10 @@ def load_engine(entry: ModelEntry, context: LoadContext) -> Any:
         raise
     except ImportError as error:
         raise Unavailable(f"{entry.name}: {explain_import(error, entry.requires)}") from error
+    except (KeyError, StopIteration) as error:
+        if context.files:
+            raise Unavailable(f"{entry.name} could not be loaded: no weight file {error}") from error
+        raise Unavailable(f"{entry.name} has no [[model.weights]], which the engine {entry.engine} needs") from error
     except Exception as error:
         reason = " ".join(str(error).split())
         raise Unavailable(f"{entry.name} could not be loaded: {type(error).__name__}: {reason}") from error

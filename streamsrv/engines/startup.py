@@ -15,6 +15,7 @@ from streamsrv.engines.llm.base import ChatModel, Message
 from streamsrv.engines.llm.discovery import find_local_servers
 from streamsrv.engines.loaded import Engines, LoadedModel
 from streamsrv.engines.loading import EngineLoader, Report, with_parts
+from streamsrv.engines.probe import problem_of
 from streamsrv.engines.readiness import Need
 from streamsrv.engines.remedy import explain, find_installer
 from streamsrv.engines.selection import AUTO, Selection, select_models
@@ -63,6 +64,7 @@ class Loader:
             is_being_pulled = self._store.is_being_pulled()
             lacking = await asyncio.to_thread(self._lacking, entries)
             if not lacking:
+                await asyncio.to_thread(self._import, entries)
                 return
             if not is_being_pulled or not any(need.model for needs in lacking.values() for need in needs):
                 break
@@ -114,6 +116,12 @@ class Loader:
     def _lacking(self, entries: Sequence[ModelEntry]) -> dict[str, list[Need]]:
         found = {entry.name: self.needs(entry) for entry in entries}
         return {name: needs for name, needs in found.items() if needs}
+
+    def _import(self, entries: Sequence[ModelEntry]) -> None:
+        """Import the engines of all entries and check their options, which takes less time than to load one of them."""
+        parts = {part.name: part for entry in entries for part in with_parts(entry, self.catalogue)}
+        if problems := [problem for part in parts.values() if (problem := problem_of(part))]:
+            raise Unavailable("; ".join(problems))
 
     def _unpulled(self) -> list[str]:
         """Return the default models without their weights."""

@@ -78,6 +78,16 @@ def test_a_broken_package_is_found_without_loading_it_here(fake_xllamacpp, code:
     assert "'modle' is not an option; did you mean model?" in problems["rest"]
 
 
+def test_an_entry_without_the_weights_of_its_engine_is_told_so():
+    pytest.importorskip("onnxruntime", reason="the engine needs onnxruntime")
+    scheduler = Scheduler(0)
+    try:
+        with pytest.raises(Unavailable, match=r"m has no \[\[model\.weights\]\], which the engine silero needs"):
+            load_engine(ModelEntry("m", "vad", "silero"), LoadContext(scheduler, {}))
+    finally:
+        scheduler.close()
+
+
 def test_a_module_that_is_no_engine_is_refused():
     scheduler = Scheduler(0)
     try:
