@@ -21,6 +21,7 @@ from streamsrv.http.identity import Authenticated, RequestIds
 from streamsrv.http.observed import ObserveRequests, route_templates
 from streamsrv.http.pages import page_routes
 from streamsrv.http.root_path import RootPath
+from streamsrv.observability.tracing import Tracing, open_tracing
 from streamsrv.protocol.errors import ProtocolError
 from streamsrv.service import Service
 from streamsrv.transports.webrtc.calls import serving_calls
@@ -32,9 +33,14 @@ MAX_UNREAD_BODIES_PER_PLACE = 8
 """Requests whose bodies may arrive at once, for each request that may be answered at once."""
 
 
-def build_app(settings: Settings, engines: Engines) -> Starlette:
-    """Build the ASGI application over loaded, warm models."""
-    service = Service(settings, engines)
+def build_app(settings: Settings, engines: Engines, tracing: Tracing | None = None) -> Starlette:
+    """Build the ASGI application over loaded, warm models.
+
+    `tracing`: None: what the settings say. Raises `Unavailable` if they ask for tracing that cannot be.
+    """
+    if tracing is None and settings.tracing:
+        tracing = open_tracing(with_words=settings.tracing_words)
+    service = Service(settings, engines, tracing=tracing)
     exchanges = Exchanges(lambda: MAX_UNREAD_BODIES_PER_PLACE * service.settings.max_requests)
 
     needs_key = Middleware(Authenticated, service.authentication.for_request)
@@ -45,6 +51,8 @@ def build_app(settings: Settings, engines: Engines) -> Starlette:
             app.state.calls = calls
             background.keep(lambda: service.watch(lambda: calls.cpu_s), "the measurement of load")
             yield
+        if tracing is not None:
+            await tracing.aclose()
 
     routes: list[BaseRoute] = [
         WebSocketRoute("/v1/realtime", realtime),

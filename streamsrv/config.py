@@ -170,6 +170,10 @@ class Settings(BaseModel):
     """The least important messages that are logged."""
     log_format: Literal["text", "json"] = "text"
     """How log lines are written."""
+    tracing: bool = False
+    """Send OpenTelemetry traces of sessions to the collector that the standard `OTEL_` variables name."""
+    tracing_words: bool = False
+    """Put into the traces what users say and what is answered."""
 
     @field_validator("*", mode="before")
     @classmethod

@@ -25,7 +25,7 @@ RESTART = frozenset(
         "model_folder", "inference_threads",
         "webrtc_processes", "webrtc_hosts", "webrtc_public_addresses", "webrtc_ports",
         "stun_server", "turn_server", "turn_username", "turn_password",
-        "log_format",
+        "log_format", "tracing", "tracing_words",
     }
 )  # fmt: skip
 """The settings that only a restart changes. All others apply to the sessions and requests that begin after a reload."""

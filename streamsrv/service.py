@@ -27,6 +27,7 @@ from streamsrv.engines.startup import max_voice_activity_jobs
 from streamsrv.ids import new_id
 from streamsrv.inference.load import Load
 from streamsrv.observability.metrics import Metrics
+from streamsrv.observability.tracing import Tracing
 from streamsrv.protocol.session_object import Session
 from streamsrv.runtime.channel import Channel, Speaker
 from streamsrv.runtime.driver import SessionDriver
@@ -46,6 +47,8 @@ class Service:
     settings: Settings
     engines: Engines
     metrics: Metrics = field(default_factory=Metrics)
+    tracing: Tracing | None = None
+    """Makes traces of sessions; None: nothing is traced."""
     load: Load = field(default_factory=lambda: Load(_cores()))
     background: Supervisor = field(default_factory=Supervisor)
     """Runs the tasks that do not belong to a request."""
@@ -97,7 +100,7 @@ class Service:
         for (stage, model), substitutes in engines.substitutes.items():
             self.metrics.expect_model(stage, model, substitutes)
         self.engines = engines.observed(self.metrics)
-        self.capabilities = _capabilities(self.engines)
+        self.capabilities = _capabilities(self.engines, has_tracing=self.tracing is not None)
 
     def _offer(self) -> Offer:
         return Offer(self.settings, self.engines.chat.name, self.capabilities)
@@ -156,7 +159,8 @@ class Service:
             capabilities=self.capabilities,
         )
         engines = self._engines_for(principal)
-        return SessionDriver(core, engines, channel, new_id, self.metrics, self.rooms, speaker, connected)
+        trace = self.tracing.session(session.id, connected.transport) if self.tracing is not None else None
+        return SessionDriver(core, engines, channel, new_id, self.metrics, self.rooms, speaker, connected, trace)
 
     def charge(self, principal: Principal) -> None:
         """Count a language model answer; raises `Overloaded` if the API key of `principal` has none left for now."""
@@ -216,7 +220,7 @@ def _keep_ms(settings: Settings) -> int:
     return round(settings.caption_keep_minutes * 60_000)
 
 
-def _capabilities(engines: Engines) -> Capabilities:
+def _capabilities(engines: Engines, *, has_tracing: bool) -> Capabilities:
     codecs = {"audio/pcm", "audio/pcmu", "audio/pcma"} | ({"audio/opus"} if opus.is_available() else set[str]())
     recognizer, synthesizer = engines.recognizer, engines.synthesizer
     return Capabilities(
@@ -227,6 +231,7 @@ def _capabilities(engines: Engines) -> Capabilities:
         recognizer="" if recognizer.name == ABSENT else recognizer.name,
         languages=recognizer.languages,
         takes_prompt=recognizer.takes_prompt,
+        has_tracing=has_tracing,
     )
 
 

@@ -68,7 +68,10 @@ def serving(engines: Engines, **settings: object) -> Generator[RunningServer]:
 
     Sessions are let in however busy this process is: what it is busy with are the tests.
     """
-    app = build_app(Settings(**{"admit_by_load": False, **settings}), engines)
+    tracing = settings.pop("tracing", None)
+    if isinstance(tracing, bool):
+        settings["tracing"], tracing = tracing, None
+    app = build_app(Settings(**{"admit_by_load": False, **settings}), engines, tracing)
     listener = bind("127.0.0.1", 0)
     port = listener.getsockname()[1]
     ready = threading.Event()

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from streamsrv.config import Settings
     from streamsrv.configuration.reading import Configuration
     from streamsrv.engines.loaded import Engines
+    from streamsrv.observability.tracing import Tracing
     from streamsrv.service import Service
 
 # Values are texts, so that a wrong one is explained like that of any other setting.
@@ -88,15 +89,15 @@ async def _serve(settings: "Settings", read_again: "Callable[[], Configuration]"
     except OSError as error:
         at = f"{settings.host} port {settings.port}"
         fail(f"Cannot listen on {at}: {error.strerror}; choose another with --host and --port.", status=1)
+    tracing = _open_tracing(settings)
     engines = await _load(settings)
-
     tell = _teller(settings)
 
     def announce() -> None:
         where = address(listener)
         tell(f"\nListening on http://{where}  (Realtime: ws://{where}/v1/realtime)  Stop with Ctrl-C.")
 
-    app = build_app(settings, engines)
+    app = build_app(settings, engines, tracing)
     service: Service = app.state.service
     try:
         server = Server(app, announce)
@@ -105,6 +106,16 @@ async def _serve(settings: "Settings", read_again: "Callable[[], Configuration]"
             await server.serve(sockets=[listener])
     finally:
         await service.engines.aclose()
+
+
+def _open_tracing(settings: "Settings") -> "Tracing | None":
+    from streamsrv.errors import EngineError
+    from streamsrv.observability.tracing import open_tracing
+
+    try:
+        return open_tracing(with_words=settings.tracing_words) if settings.tracing else None
+    except EngineError as error:
+        fail(f"Cannot start: {error}", status=1)
 
 
 async def _load(settings: "Settings") -> "Engines":

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from msgspec import structs
 
 from streamsrv.protocol.errors import ProtocolError
-from streamsrv.protocol.session_object import AudioFormat, AudioOutput, Session, Transcription, VoiceId
+from streamsrv.protocol.session_object import AudioFormat, AudioOutput, Session, Tracing, Transcription, VoiceId
 from streamsrv.text.languages import normalize_language
 
 OPENAI_VOICES = frozenset(
@@ -42,9 +42,19 @@ class Capabilities:
     """ISO 639-1 codes that the recogniser knows; empty: all."""
     takes_prompt: bool = True
     """Whether the recogniser makes use of a prompt."""
+    has_tracing: bool = True
+    """Whether sessions are traced."""
 
     def fit(self, session: Session) -> Session:
         """The session with names resolved to what is in force: voice, recogniser, language."""
+        if isinstance(session.tracing, Tracing) and not self.has_tracing:
+            message = (
+                "This server does not trace sessions (its setting 'tracing' is off), so a trace cannot be described: "
+                "accepted are null, and 'auto' for what the server does."
+            )
+            raise ProtocolError("invalid_value", message, "session.tracing")
+        if not self.has_tracing:
+            session = structs.replace(session, tracing=None)  # stock clients always send `auto`, and end at an error
         hears, speaks = session.audio.input, session.audio.output
         self._check_format(hears.format, "session.audio.input.format")
         if hears.transcription is not None:

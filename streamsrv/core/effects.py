@@ -216,6 +216,13 @@ class RecordSpeculation:
 
 
 @dataclass(frozen=True, slots=True)
+class RecordTurnEnd:
+    """A spoken turn has ended, `waited_ms` after its last speech."""
+
+    waited_ms: int
+
+
+@dataclass(frozen=True, slots=True)
 class RecordInterruption:
     """The user interrupted a reply that was being made or played."""
 
@@ -253,6 +260,7 @@ Effect = (
     | ClearTimer
     | RecordTurn
     | RecordSpeculation
+    | RecordTurnEnd
     | RecordInterruption
     | Close
 )

@@ -9,7 +9,7 @@ from streamsrv.core.capabilities import Capabilities
 from streamsrv.core.clips import take_clip
 from streamsrv.core.collector import Collector
 from streamsrv.core.conversation import Conversation, duplicate_item, to_messages
-from streamsrv.core.effects import Close, DropRecognition, Effect, PrepareModel, SendEvent
+from streamsrv.core.effects import Close, DropRecognition, Effect, PrepareModel, RecordTurnEnd, SendEvent
 from streamsrv.core.latency import TurnLatency
 from streamsrv.core.lifetime import Lifetime
 from streamsrv.core.playback.output_buffer import OutputBuffer
@@ -170,6 +170,7 @@ class SessionCore:
                 else:
                     self._effects.add(self._output.resume(self._now_ms))
             case TurnEnded():
+                self._effects.emit(RecordTurnEnd(change.latency.latencies()["turn_ended_ms"]))
                 self._due.end_turn(change, self.session)
                 self._commit(change.audio)
 

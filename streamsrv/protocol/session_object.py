@@ -120,8 +120,8 @@ class NamedFunction(Struct, frozen=True, forbid_unknown_fields=True, tag="functi
 ToolChoice = Literal["auto", "none", "required"] | NamedFunction
 
 
-class Tracing(Struct, frozen=True, forbid_unknown_fields=True):
-    """Accepted because stock clients send it. The server does not trace: the session has `null`."""
+class Tracing(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """How the trace of a session is described to whoever looks at it."""
 
     workflow_name: Name | None = None
     group_id: Name | None = None
@@ -176,7 +176,7 @@ class Session(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     tool_choice: ToolChoice = "auto"
     max_output_tokens: MaxOutputTokens = "inf"
     truncation: Literal["auto"] = "auto"
-    tracing: None = None
+    tracing: Literal["auto"] | Tracing | None = None
     prompt: None = None
     include: Annotated[list[str], Meta(max_length=0)] | None = None
     parallel_tool_calls: bool | UnsetType = UNSET

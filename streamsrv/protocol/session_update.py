@@ -45,11 +45,11 @@ def update_session(
     """Return the session after a `session.update`; raises `ProtocolError` if a field is refused.
 
     `caption_rooms`: the rooms in which the client may speak; None: all rooms.
-    `model`, `tracing`, and `audio.output` of a transcription session are accepted because stock clients always send
-    them, but have no effect: the returned session shows its own model, no tracing and no output.
+    `model`, and `audio.output` of a transcription session are accepted because stock clients always send them, but have
+    no effect: the returned session shows its own model and no output.
     """
     _check_names(session, update)
-    known = {name: value for name, value in update.items() if name not in (*_READ_ONLY, "model", "tracing")}
+    known = {name: value for name, value in update.items() if name not in (*_READ_ONLY, "model")}
     merged = _merge(msgspec.to_builtins(session), known)
     for name, cleared in _CLEARED.items():
         if merged.get(name) is None:
@@ -95,6 +95,9 @@ def _check_names(session: Session, update: dict[str, Any]) -> None:
     tracing = _convert(update.get("tracing"), Literal["auto"] | Tracing | None, "session.tracing")
     if isinstance(tracing, Tracing):
         check_size(tracing.metadata, MAX_TRACING_BYTES, "session.tracing.metadata")
+    if "tracing" in update and session.tracing not in (None, tracing):
+        message = "Cannot update 'session.tracing': once tracing is enabled for a session, it cannot be modified."
+        raise ProtocolError("invalid_value", message, "session.tracing")
 
 
 def _check_transcription_only(update: dict[str, Any]) -> None:

@@ -13,6 +13,7 @@ from streamsrv.core.inputs import EventReceived, EventRefused, Input
 from streamsrv.core.session import SessionCore
 from streamsrv.engines.loaded import Engines
 from streamsrv.observability.metrics import Metrics
+from streamsrv.observability.session_trace import SessionTrace
 from streamsrv.protocol.audio_formats import check_audio, is_whole
 from streamsrv.protocol.client_events import AudioAppend, AudioCommit, MalformedEvent, decode_client_event
 from streamsrv.protocol.errors import ProtocolError
@@ -28,6 +29,7 @@ from streamsrv.runtime.sending import Sending
 from streamsrv.runtime.speaking import Speaking
 from streamsrv.runtime.tasks import SessionTasks
 from streamsrv.runtime.timers import Timers
+from streamsrv.runtime.tracing import Tracer
 
 logger = logging.getLogger(__name__)
 
@@ -54,6 +56,7 @@ class SessionDriver:
         rooms: Rooms,
         speaker: Speaker | None = None,
         connected: Connected = Connected(),  # noqa: B008 (it cannot be changed)
+        trace: SessionTrace | None = None,
     ) -> None:
         self._core = core
         self._channel = channel
@@ -62,12 +65,14 @@ class SessionDriver:
         self._runner = CoreRunner(core, self._ending)
         self._allowance = EventAllowance(asyncio.get_running_loop().time)
         spawn, report = self._tasks.spawn, self._runner.handle
+        tracer = None if trace is None else Tracer(trace, core, engines, by_transport=speaker is not None)
+        report_result = report if tracer is None else tracer.watch_report(report)
         self._timers = Timers(report)
         self._sending = Sending(core.session.id, new_id, self._ending)
-        self._hearing = Hearing(engines, spawn, report)
-        self._speaking = Speaking(engines.chat_model(core.session.model), engines.synthesizer, spawn, report)
+        self._hearing = Hearing(engines, spawn, report, report_result)
+        self._speaking = Speaking(engines.chat_model(core.session.model), engines.synthesizer, spawn, report_result)
         self._captioning = Captioning(rooms, core.session.id, lambda error: report(EventRefused(error.details, None)))
-        self._observer = SessionObserver(core, engines, metrics, connected)
+        self._observer = SessionObserver(core, engines, metrics, connected, trace)
         actions: Actions = {
             **_sending_actions(self._sending),
             **(_playback_actions(speaker) if speaker is not None else {}),
@@ -77,7 +82,8 @@ class SessionDriver:
             effects.SetTimer: self._timers.set,
             effects.ClearTimer: self._timers.clear,
         }
-        self._actions = self._observer.watch(actions)
+        actions = self._observer.watch(actions)
+        self._actions = actions if tracer is None else tracer.watch(actions)
 
     @property
     def session(self) -> Session:

@@ -60,9 +60,18 @@ MIN_LEVEL_DB = -20 * math.log10(FULL_SCALE)
 
 
 class Hearing:
-    """Turns audio into inputs for the core (`report`), and runs the recognitions that the core requests."""
+    """Turns audio into inputs for the core (`report`), and runs the recognitions that the core requests.
 
-    def __init__(self, engines: Engines, spawn: Spawn, report: Callable[[Input], None]) -> None:
+    `report_result` gets the results of recognitions; None: `report` does.
+    """
+
+    def __init__(
+        self,
+        engines: Engines,
+        spawn: Spawn,
+        report: Callable[[Input], None],
+        report_result: Callable[[Input], None] | None = None,
+    ) -> None:
         self._engines = engines
         self._spawn = spawn
         self._report = report
@@ -72,7 +81,7 @@ class Hearing:
         self._heard_ms = 0
         self._frame: NDArray[np.int16] = np.zeros(0, np.int16)
         self._recent: deque[tuple[int, NDArray[np.int16], bool]] = deque(maxlen=RECENT_FRAMES)
-        self._recognitions = Recognitions(engines.recognizer, spawn, report, engines.observer)
+        self._recognitions = Recognitions(engines.recognizer, spawn, report_result or report, engines.observer)
         self._opened = ("", 0)  # the item and the start of the newest recognition of the microphone
         self._clips: dict[str, asyncio.Task[None]] = {}
         self._one_clip = asyncio.Semaphore(1)  # so that a session has at most two detector jobs

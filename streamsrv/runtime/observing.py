@@ -10,6 +10,7 @@ from streamsrv.core.session import SessionCore
 from streamsrv.engines.loaded import Engines
 from streamsrv.observability.logging import log_event
 from streamsrv.observability.metrics import EndReason, Metrics, Transport
+from streamsrv.observability.session_trace import SessionTrace
 from streamsrv.protocol.session_object import Session
 from streamsrv.runtime.core_runner import Actions
 from streamsrv.runtime.ending import INTERNAL_ERROR, SLOW_CLIENT, TOO_MANY_MALFORMED, Outcome
@@ -34,7 +35,15 @@ class Connected:
 class SessionObserver:
     """Observes one session from `begin` to `end`."""
 
-    def __init__(self, core: SessionCore, engines: Engines, metrics: Metrics, connected: Connected) -> None:
+    def __init__(
+        self,
+        core: SessionCore,
+        engines: Engines,
+        metrics: Metrics,
+        connected: Connected,
+        trace: SessionTrace | None = None,
+    ) -> None:
+        self._trace = trace
         self._core = core
         self._engines = engines
         self._metrics = metrics
@@ -57,6 +66,7 @@ class SessionObserver:
             effects.RecordTurn: self._record_turn,
             effects.RecordSpeculation: self._record_speculation,
             effects.RecordInterruption: self._record_interruption,
+            effects.RecordTurnEnd: lambda _: None,
         }
 
     def begin(self) -> None:
@@ -81,6 +91,8 @@ class SessionObserver:
         transport, seconds = self._connected.transport, time.monotonic() - self._began_s
         reason, detail = self._connected.why_closed() if outcome is None else (reason_of(outcome), outcome[1])
         self._metrics.session_ended(transport, reason, seconds)
+        if self._trace is not None:
+            self._trace.end(reason)
         log_event(
             logger,
             logging.INFO,

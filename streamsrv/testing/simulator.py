@@ -116,6 +116,7 @@ class Simulator:
             effects.RecordTurn: self._note,
             effects.RecordSpeculation: self._note,
             effects.RecordInterruption: self._note,
+            effects.RecordTurnEnd: self._note,
             effects.Close: self._close,
         }
 

@@ -10,7 +10,7 @@ from streamsrv.core.effects import Generate, OpenRecognition, Synthesize
 from streamsrv.core.session import SessionCore
 from streamsrv.protocol.client_events import MalformedEvent
 from streamsrv.protocol.errors import ProtocolError
-from streamsrv.protocol.session_object import Session
+from streamsrv.protocol.session_object import Session, Tracing
 
 ENGLISH = Capabilities(
     formats=frozenset({"audio/pcm", "audio/pcmu"}),
@@ -217,3 +217,12 @@ def test_an_unknown_effort_is_refused(effort: object):
     error = event(talk.update(reasoning={"effort": effort}), "error")["error"]
     assert error["param"] == "session.reasoning.effort"
     assert talk.core.session == from_session
+
+
+def test_a_server_without_tracing_takes_no_description_of_a_trace():
+    capabilities = Capabilities(has_tracing=False)
+    assert capabilities.fit(Session(id="sess_1", tracing="auto")).tracing is None
+    with pytest.raises(ProtocolError, match="does not trace sessions") as refused:
+        capabilities.fit(Session(id="sess_1", tracing=Tracing(workflow_name="w")))
+    assert refused.value.param == "session.tracing"
+    assert Capabilities().fit(Session(id="sess_1", tracing="auto")).tracing == "auto"

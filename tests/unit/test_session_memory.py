@@ -116,7 +116,7 @@ def test_ten_thousand_updates_leave_one_session(held_mib: Callable[[], float]):
         talk.update(
             instructions=f"{number} " + "x" * 5_000,
             tools=[{"type": "function", "name": f"f{number}", "parameters": {"x": ["y"] * 20}}],
-            tracing={"workflow_name": f"{number}", "metadata": {"x": "y" * 1_000}},
+            tracing={"workflow_name": "w", "metadata": {"x": "y" * 1_000}},
             audio={"input": {"transcription": {"prompt": f"{number} " * 100}}},
         )
     assert talk.refused == 0

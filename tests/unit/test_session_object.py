@@ -56,9 +56,20 @@ def test_the_servers_own_fields_cannot_be_changed(field: dict):
     assert refusal(field).param == f"session.{next(iter(field))}"
 
 
-@pytest.mark.parametrize("given", [{"model": "other"}, {"tracing": "auto"}, {"tracing": {"workflow_name": "w"}}])
-def test_what_stock_clients_always_send_has_no_effect_and_is_not_echoed(given: dict):
-    assert update_session(SESSION, given) == SESSION
+def test_a_model_that_stock_clients_always_send_has_no_effect_and_is_not_echoed():
+    assert update_session(SESSION, {"model": "other"}) == SESSION
+
+
+@pytest.mark.parametrize("given", ["auto", {"workflow_name": "w"}, {"group_id": "g", "metadata": {"a": 1}}, {}])
+def test_a_trace_is_described_once(given: object):
+    described = update_session(SESSION, {"tracing": given})
+    assert session_to_wire(described)["tracing"] == given
+    assert update_session(described, {"tracing": given, "instructions": "Hi."}).tracing == described.tracing
+    assert update_session(described, {"instructions": "Hi."}).tracing == described.tracing
+    for other in (None, {"workflow_name": "other"}):
+        with pytest.raises(ProtocolError, match="it cannot be modified") as refused:
+            update_session(described, {"tracing": other})
+        assert refused.value.param == "session.tracing"
 
 
 @pytest.mark.parametrize("given", [{"model": 3}, {"tracing": 3}, {"tracing": {"x": 1}}, {"model": "m" * 300}])
