@@ -12,9 +12,9 @@ from streamsrv.testing.flood import Flood, FloodKind, flood_kinds
 from wire import PATIENCE_S, quiet, tone, wire
 
 MEASURED_S = 2.0
-MAX_USUAL_S, MAX_S = 0.5, 2.0
+MAX_USUAL_S, MAX_S = 1.0, 3.0
 """How late nine in ten answers, and all, may be. Floods held them up for 4 to 10 s when nothing bounded them; a machine
-that is busy with much else needs a tenth of a second for the longest event alone."""
+that is busy with much else needs half a second."""
 
 
 async def answer_times_s(url: str) -> list[float]:
