@@ -189,3 +189,35 @@ async def test_a_provider_that_cannot_be_reached_is_stood_in_for():
         answer = await post_json(server, "/chat/completions", {"model": "any", "messages": HELLO})
         assert answer.json["model"] == "stand-in"
         assert "cannot be reached" in answer.json["streamsrv"]["fallback"]["reason"]
+
+
+@pytest.fixture
+async def lonely_server(provider: ScriptedProvider) -> AsyncGenerator[RunningServer]:
+    """A server whose provider nothing stands in for (`chat_fallback = "none"`)."""
+    options = OpenAICompatibleOptions(model="m", base_url=provider.base_url)
+    chat = FallbackChatModel([OpenAICompatibleChatModel("provider", options, "sk-test")])
+    with serving(fake_engines(chat)) as server:
+        yield server
+
+
+REFUSED = [(401, 502, "provider_unauthorized"), (403, 502, "provider_unauthorized"), (500, 503, "engine_unavailable")]
+
+
+@pytest.mark.parametrize(("status", "answered", "code"), REFUSED)
+async def test_without_a_stand_in_rest_gets_the_failure(
+    lonely_server: RunningServer, provider: ScriptedProvider, status: int, answered: int, code: str
+):
+    fail(provider, status, message="no")
+    answer = await post_json(lonely_server, "/chat/completions", {"model": "any", "messages": HELLO})
+    assert (answer.status, answer.error["code"], answer.error["type"]) == (answered, code, "server_error")
+
+
+@pytest.mark.parametrize(("status", "code"), [(401, "provider_unauthorized"), (500, "server_error")])
+async def test_without_a_stand_in_a_session_gets_the_failure(
+    lonely_server: RunningServer, provider: ScriptedProvider, status: int, code: str
+):
+    fail(provider, status, message="no")
+    async with wire(lonely_server.realtime_url) as client:
+        done = await respond(client)
+    assert (done["status"], done["status_details"]["error"]["code"]) == ("failed", code)
+    assert done["streamsrv"] == {"model": "provider"}
