@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import signal
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
@@ -32,6 +33,7 @@ class ServedProcess:
         environment: Mapping[str, str] | None = None,
         **popen: Any,
     ) -> None:
+        self._leads_session = bool(popen.get("start_new_session"))
         self.temporary = folder / "tmp"
         self.temporary.mkdir(exist_ok=True)
         self._log = folder / "server.log"
@@ -48,6 +50,9 @@ class ServedProcess:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        if self._leads_session:  # a tracer that is killed leaves the server behind
+            with suppress(ProcessLookupError):
+                os.killpg(self.process.pid, signal.SIGKILL)
         self.process.kill()
         self.process.wait()
 
