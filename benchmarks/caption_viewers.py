@@ -19,10 +19,10 @@ from typing import Any
 import numpy as np
 
 from streamsrv.app import build_app
-from streamsrv.config import Settings
 from streamsrv.engines.asr.base import RecognizedUtterance
 from streamsrv.server import Server, bind
 from streamsrv.service import Service
+from streamsrv.settings import Settings
 from streamsrv.testing.fakes import fake_engines
 
 EVENTS = 400

@@ -12,14 +12,14 @@ from collections.abc import AsyncGenerator, Sequence
 import uvloop
 
 from streamsrv.app import build_app
-from streamsrv.config import Settings
 from streamsrv.engines.catalogue import load_catalogue
 from streamsrv.engines.llm.base import ChatOptions, Delta, Message, Tool
 from streamsrv.engines.loaded import Engines
 from streamsrv.engines.loading import LoadContext, load_engine
-from streamsrv.engines.weights import ModelStore
+from streamsrv.engines.weights.store import ModelStore
 from streamsrv.inference.scheduler import Scheduler
 from streamsrv.server import Server, address, bind
+from streamsrv.settings import Settings
 from streamsrv.testing.fakes import ScriptedChatModel, ScriptedRecognizer, ToneSynthesizer
 
 

@@ -34,7 +34,7 @@ from streamsrv.engines.asr.two_speed import TwoSpeedRecognizer
 from streamsrv.engines.catalogue import load_catalogue
 from streamsrv.engines.loading import EngineLoader
 from streamsrv.engines.vad.base import FRAME_MS, VAD_FRAME_SAMPLES
-from streamsrv.engines.weights import ModelStore
+from streamsrv.engines.weights.store import ModelStore
 from streamsrv.inference.scheduler import Priority, Scheduler
 from streamsrv.testing.word_errors import WordErrors, count_word_errors
 

@@ -31,7 +31,7 @@ from streamsrv.engines.asr.incremental import IncrementalRecognizer
 from streamsrv.engines.catalogue import load_catalogue
 from streamsrv.engines.loading import LoadContext, load_engine
 from streamsrv.engines.vad.base import FRAME_MS, VAD_FRAME_SAMPLES, Vad
-from streamsrv.engines.weights import ModelStore
+from streamsrv.engines.weights.store import ModelStore
 from streamsrv.inference.scheduler import Priority, Scheduler
 from streamsrv.testing.word_errors import WordErrors, count_word_errors
 from streamsrv.text.words import split_words

@@ -27,7 +27,7 @@ from websockets.asyncio.client import connect
 import peer
 from live import RATE, Microphone, machine, server, session
 from streamsrv.audio.files import read_audio
-from streamsrv.config import Settings
+from streamsrv.settings import Settings
 
 CHAT = "smollm2-135m"
 PEER_START_S = 1.0

@@ -16,10 +16,10 @@ from numpy.typing import NDArray
 
 from streamsrv.app import build_app
 from streamsrv.audio.rates import SPEECH_RATE_HZ
-from streamsrv.config import Settings
 from streamsrv.core.inputs import PlaybackReported
 from streamsrv.runtime.channel import Channel, ChannelClosed, Speaker
 from streamsrv.server import Server, address, bind
+from streamsrv.settings import Settings
 from streamsrv.testing.fakes import fake_engines
 from streamsrv.transports.webrtc import calls as webrtc
 from webrtc_tones import ToneDetector, tone_event

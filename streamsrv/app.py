@@ -11,7 +11,6 @@ from starlette.middleware.cors import CORSMiddleware
 from starlette.routing import BaseRoute, Mount, Route, WebSocketRoute
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from streamsrv.config import Settings
 from streamsrv.engines.loaded import Engines
 from streamsrv.http import calls, capabilities, chat, client_secrets, models, speech, status, transcriptions
 from streamsrv.http.captions import caption_routes
@@ -24,6 +23,7 @@ from streamsrv.http.root_path import RootPath
 from streamsrv.observability.tracing import Tracing, open_tracing
 from streamsrv.protocol.errors import ProtocolError
 from streamsrv.service import Service
+from streamsrv.settings import Settings
 from streamsrv.transports.webrtc.calls import serving_calls
 from streamsrv.transports.websocket import realtime
 

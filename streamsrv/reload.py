@@ -8,7 +8,6 @@ from typing import Self
 
 from pydantic import ValidationError
 
-from streamsrv.config import Settings
 from streamsrv.configuration.advice import advice
 from streamsrv.configuration.reading import Configuration, ConfigurationError
 from streamsrv.engines.catalogue import CatalogueError
@@ -17,6 +16,7 @@ from streamsrv.engines.startup import close_models, load_engines
 from streamsrv.errors import EngineError
 from streamsrv.observability.logging import set_log_level
 from streamsrv.service import Service
+from streamsrv.settings import Settings
 from streamsrv.supervisor import Supervisor
 
 RESTART = frozenset(

@@ -16,7 +16,6 @@ from streamsrv.access.principal import Principal
 from streamsrv.access.refusal import Refusal
 from streamsrv.audio import opus
 from streamsrv.captions.rooms import Rooms
-from streamsrv.config import Settings
 from streamsrv.core.capabilities import Capabilities
 from streamsrv.core.session import SessionCore
 from streamsrv.engines.absent import ABSENT
@@ -32,6 +31,7 @@ from streamsrv.protocol.session_object import Session
 from streamsrv.runtime.channel import Channel, Speaker
 from streamsrv.runtime.driver import SessionDriver
 from streamsrv.runtime.observing import Connected
+from streamsrv.settings import Settings
 from streamsrv.supervisor import Supervisor
 
 WATCH_S = 0.5

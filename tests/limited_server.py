@@ -11,8 +11,8 @@ from pathlib import Path
 import uvloop
 
 from streamsrv.app import build_app
-from streamsrv.config import Settings
 from streamsrv.server import Server, bind
+from streamsrv.settings import Settings
 from streamsrv.testing.fakes import fake_engines
 
 

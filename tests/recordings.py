@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from streamsrv.engines.catalogue import Source, WeightFile
-from streamsrv.engines.weights import FetchFailed, ModelStore, fetch_files
+from streamsrv.engines.weights.store import FetchFailed, ModelStore, fetch_files
 
 
 def _recording(name: str, size: int, sha256: str) -> WeightFile:

@@ -9,11 +9,11 @@ from dataclasses import dataclass
 from starlette.applications import Starlette
 
 from streamsrv.app import build_app
-from streamsrv.config import Settings
 from streamsrv.engines.loaded import Engines
 from streamsrv.inference.scheduler import Priority
 from streamsrv.server import Server, bind
 from streamsrv.service import Service
+from streamsrv.settings import Settings
 from streamsrv.testing.fakes import open_streams
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from streamsrv.engines.catalogue import DEFAULT_MODELS, OPTIONAL_MODELS, load_catalogue
-from streamsrv.engines.weights import ModelStore
+from streamsrv.engines.weights.store import ModelStore
 
 NOBODY = "nobody"
 

@@ -10,8 +10,8 @@ from starlette.requests import HTTPConnection
 from streamsrv.access.client_secrets import PREFIX, ClientSecrets, UnusableSecret
 from streamsrv.access.principal import LOOPBACK, PUBLIC, Principal, key_id
 from streamsrv.access.refusal import Refusal
-from streamsrv.config import Settings, is_loopback
 from streamsrv.observability.logging import log_as
+from streamsrv.settings import Settings, is_loopback
 
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 KEY_SUBPROTOCOL = "openai-insecure-api-key."

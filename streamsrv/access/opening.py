@@ -9,12 +9,12 @@ from msgspec import UNSET, UnsetType, structs
 
 from streamsrv.access.client_secrets import ClientSecrets
 from streamsrv.access.principal import Principal
-from streamsrv.config import Settings
 from streamsrv.core.capabilities import Capabilities
 from streamsrv.ids import new_id
 from streamsrv.protocol.errors import ProtocolError
 from streamsrv.protocol.session_object import Session, transcription_session
 from streamsrv.protocol.session_update import update_session
+from streamsrv.settings import Settings
 
 
 @dataclass(frozen=True, slots=True)

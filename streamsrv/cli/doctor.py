@@ -13,11 +13,11 @@ import typer
 from streamsrv.cli.options import Assignments, ConfigFile, fail, open_configuration
 
 if TYPE_CHECKING:
-    from streamsrv.config import Settings
     from streamsrv.engines.catalogue import Catalogue
     from streamsrv.engines.llm.discovery import LocalServer
     from streamsrv.engines.selection import Selection
-    from streamsrv.engines.weights import ModelStore
+    from streamsrv.engines.weights.store import ModelStore
+    from streamsrv.settings import Settings
 
 MIN_MEMORY_BYTES = 1_000_000_000
 """Memory for the default models, the system and the sessions."""
@@ -41,7 +41,7 @@ def doctor(
     from streamsrv.engines.catalogue import CatalogueError
     from streamsrv.engines.llm.discovery import find_local_servers
     from streamsrv.engines.selection import select_models
-    from streamsrv.engines.weights import ModelStore
+    from streamsrv.engines.weights.store import ModelStore
 
     configuration = open_configuration(config, assignments)
     catalogue, settings = configuration.catalogue, configuration.settings
@@ -124,7 +124,7 @@ def check_extras(catalogue: "Catalogue") -> list[Finding]:
     """Check for each extra of this package whether the modules that it provides are installed."""
     from importlib.metadata import packages_distributions, version
 
-    from streamsrv.engines.readiness import is_installed
+    from streamsrv.engines.readiness.needs import is_installed
 
     modules: dict[str, dict[str, None]] = {"webrtc": {"aiortc": None}}
     for entry in catalogue.entries():
@@ -151,7 +151,7 @@ def check_extras(catalogue: "Catalogue") -> list[Finding]:
 def _import_problems(modules: list[str]) -> dict[str, str]:
     """Import the modules in a helper process; return a line for each that fails, by name."""
     from streamsrv.engines.catalogue import ModelEntry
-    from streamsrv.engines.probe import find_problems
+    from streamsrv.engines.readiness.probe import find_problems
 
     entries = [ModelEntry(module, "chat", "", requires=(module,)) for module in dict.fromkeys(modules)]
     return {name: problem.removeprefix(f"{name}: ") for name, problem in find_problems(entries).items()}
@@ -159,7 +159,7 @@ def _import_problems(modules: list[str]) -> dict[str, str]:
 
 def check_models(selection: "Selection", catalogue: "Catalogue", store: "ModelStore") -> list[Finding]:
     """Check whether what the models of the settings need is there, and whether their packages can be imported."""
-    from streamsrv.engines.survey import survey
+    from streamsrv.engines.readiness.survey import survey
 
     required = selection.required
     found = survey([*required, *selection.optional], catalogue, store)

@@ -10,7 +10,7 @@ import typer
 from streamsrv.cli.options import Assignments, ConfigFile, fail, open_configuration
 
 if TYPE_CHECKING:
-    from streamsrv.config import Settings
+    from streamsrv.settings import Settings
 
 ANSWER_S = 5.0
 """Longest wait for the server's answer, in seconds."""

@@ -17,8 +17,8 @@ def models(
 
     A model is called ready if its packages can be imported and its weights are right; doctor --load also runs it.
     """
-    from streamsrv.engines.survey import survey
-    from streamsrv.engines.weights import ModelStore
+    from streamsrv.engines.readiness.survey import survey
+    from streamsrv.engines.weights.store import ModelStore
 
     configuration = open_configuration(config, assignments)
     catalogue = configuration.catalogue

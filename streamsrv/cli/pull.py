@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
 
     from streamsrv.engines.catalogue import Catalogue, ModelEntry
-    from streamsrv.engines.readiness import Need
-    from streamsrv.engines.weights import ModelStore
+    from streamsrv.engines.readiness.needs import Need
+    from streamsrv.engines.weights.store import ModelStore
 
 
 def pull(
@@ -28,7 +28,7 @@ def pull(
     """Fetch the weights of models, so that they start without network."""
     from streamsrv.engines.catalogue import DEFAULT_MODELS, OPTIONAL_MODELS, CatalogueError
     from streamsrv.engines.loading import with_parts
-    from streamsrv.engines.weights import ModelStore
+    from streamsrv.engines.weights.store import ModelStore
 
     if names and every:
         fail("name models or give --all, not both")
@@ -52,7 +52,7 @@ def _pull_all(
     needed: "list[ModelEntry]", optional: "list[ModelEntry]", catalogue: "Catalogue", store: "ModelStore"
 ) -> None:
     """Fetch models one after the other; exit with status 1 if one that is needed cannot be loaded after that."""
-    from streamsrv.engines.survey import survey
+    from streamsrv.engines.readiness.survey import survey
 
     _check_space([*needed, *optional], store)
     engines = survey([*needed, *optional], catalogue, store)
@@ -77,7 +77,7 @@ def _pull_one(entry: "ModelEntry", store: "ModelStore", before: "list[Need]") ->
     """Fetch one model and print the result; return whether it can be loaded now. `before`: what it lacked before."""
     from rich.filesize import decimal
 
-    from streamsrv.engines.readiness import needs
+    from streamsrv.engines.readiness.needs import needs
     from streamsrv.errors import EngineError
 
     started = time.monotonic()

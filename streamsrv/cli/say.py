@@ -12,8 +12,8 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from streamsrv.config import Settings
     from streamsrv.engines.tts.base import SpeechOptions, Synthesizer
+    from streamsrv.settings import Settings
 
 
 def say(

@@ -13,11 +13,11 @@ from streamsrv.cli.options import Assignments, ConfigFile, fail, open_configurat
 
 if TYPE_CHECKING:
     from streamsrv.cli.process_signals import ProcessSignals
-    from streamsrv.config import Settings
     from streamsrv.configuration.reading import Configuration
     from streamsrv.engines.loaded import Engines
     from streamsrv.observability.tracing import Tracing
     from streamsrv.service import Service
+    from streamsrv.settings import Settings
 
 # Values are texts, so that a wrong one is explained like that of any other setting.
 Host = Annotated[str | None, typer.Option(help="Address to listen on.", show_default="127.0.0.1")]

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from streamsrv.config import Settings
+    from streamsrv.settings import Settings
 
 
 def transcribe(

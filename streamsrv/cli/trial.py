@@ -10,7 +10,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from streamsrv.audio.rates import SPEECH_RATE_HZ
-from streamsrv.config import Settings
 from streamsrv.conformance.speech import WORDS, spoken_question
 from streamsrv.engines.absent import ABSENT
 from streamsrv.engines.asr.base import RecognitionOptions
@@ -23,6 +22,7 @@ from streamsrv.engines.startup import LIMITS, load_engines
 from streamsrv.engines.tts.base import SpeechOptions
 from streamsrv.engines.vad.base import VAD_FRAME_SAMPLES
 from streamsrv.errors import EngineError, Unavailable
+from streamsrv.settings import Settings
 
 QUESTION = "What is the capital of France?"
 GREETING = "Hi."

@@ -2,10 +2,10 @@
 
 from collections.abc import Mapping
 
-from streamsrv.config import Settings
 from streamsrv.configuration.reading import Configuration
 from streamsrv.engines.catalogue import DEFAULT_MODELS
 from streamsrv.engines.selection import AUTO
+from streamsrv.settings import Settings
 
 
 def advice(configuration: Configuration, environ: Mapping[str, str]) -> list[str]:

@@ -9,7 +9,6 @@ from typing import Any, TypeGuard, cast
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
-from streamsrv.config import Settings
 from streamsrv.configuration.sources import (
     FILE_ONLY,
     Given,
@@ -24,6 +23,7 @@ from streamsrv.configuration.words import accepted_by, did_you_mean, shown
 from streamsrv.engines.absent import ABSENT
 from streamsrv.engines.catalogue import Catalogue, CatalogueError, Kind, load_catalogue
 from streamsrv.engines.loading import with_parts
+from streamsrv.settings import Settings
 
 MODEL_SETTINGS: Mapping[str, tuple[Kind, tuple[str, ...]]] = {
     "vad": ("vad", ()),

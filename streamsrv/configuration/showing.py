@@ -3,9 +3,9 @@
 import json
 from typing import Any
 
-from streamsrv.config import Settings
 from streamsrv.configuration.reading import Configuration
 from streamsrv.configuration.words import is_secret, without_secrets
+from streamsrv.settings import Settings
 
 
 def to_rows(configuration: Configuration, *, only_changed: bool = False) -> dict[str, dict[str, Any]]:

@@ -9,8 +9,8 @@ from typing import Any, Literal
 
 from platformdirs import user_config_path
 
-from streamsrv.config import Settings
 from streamsrv.configuration.words import did_you_mean
+from streamsrv.settings import Settings
 
 FILE_NAME = "streamsrv.toml"
 PREFIX = "STREAMSRV_"

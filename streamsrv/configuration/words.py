@@ -10,7 +10,7 @@ from annotated_types import Ge, Gt, Le
 from pydantic import SecretStr
 from pydantic.fields import FieldInfo
 
-from streamsrv.config import Accepted, Settings, base_types
+from streamsrv.settings import Accepted, Settings, base_types
 
 HIDDEN = "(hidden)"
 MAX_SHOWN_CHARS = 80

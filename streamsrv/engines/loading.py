@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from streamsrv.engines.catalogue import PACKAGES, Catalogue, CatalogueError, ModelEntry
-from streamsrv.engines.import_failure import explain_import
-from streamsrv.engines.readiness import Need, needs
-from streamsrv.engines.weights import ModelStore
+from streamsrv.engines.readiness.import_failure import explain_import
+from streamsrv.engines.readiness.needs import Need, needs
+from streamsrv.engines.weights.store import ModelStore
 from streamsrv.errors import EngineError, Unavailable
 from streamsrv.inference.scheduler import Scheduler
 

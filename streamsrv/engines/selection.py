@@ -3,10 +3,10 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from streamsrv.config import Settings
 from streamsrv.engines.absent import ABSENT
 from streamsrv.engines.catalogue import DEFAULT_MODELS, OPTIONAL_MODELS, Catalogue, CatalogueError, Kind, ModelEntry
 from streamsrv.engines.llm.discovery import Choice, LocalServer, choose_chat_model
+from streamsrv.settings import Settings
 
 AUTO = "auto"
 """The value of a setting that leaves the choice of a model to the server."""

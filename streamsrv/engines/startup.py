@@ -7,7 +7,6 @@ import time
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from streamsrv.config import Settings
 from streamsrv.engines.absent import AbsentRecognizer, AbsentSynthesizer
 from streamsrv.engines.catalogue import DEFAULT_MODELS, Catalogue, Kind, ModelEntry, load_catalogue
 from streamsrv.engines.fallback import FallbackChatModel
@@ -15,14 +14,15 @@ from streamsrv.engines.llm.base import ChatModel, Message
 from streamsrv.engines.llm.discovery import find_local_servers
 from streamsrv.engines.loaded import Engines, LoadedModel
 from streamsrv.engines.loading import EngineLoader, Report, with_parts
-from streamsrv.engines.probe import problem_of
-from streamsrv.engines.readiness import Need
-from streamsrv.engines.remedy import explain, find_installer
+from streamsrv.engines.readiness.needs import Need
+from streamsrv.engines.readiness.probe import problem_of
+from streamsrv.engines.readiness.remedy import explain, find_installer
 from streamsrv.engines.selection import AUTO, Selection, select_models
 from streamsrv.engines.turn.base import TurnModel
-from streamsrv.engines.weights import ModelStore, UnreadableWeights
+from streamsrv.engines.weights.store import ModelStore, UnreadableWeights
 from streamsrv.errors import EngineError, Unavailable
 from streamsrv.inference.scheduler import Scheduler
+from streamsrv.settings import Settings
 
 logger = logging.getLogger(__name__)
 

@@ -9,7 +9,6 @@ from typing import Any
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from streamsrv.config import Settings
 from streamsrv.engines.llm.base import Delta
 from streamsrv.http.chat_objects import ChunkWriter, Completion, CompletionHead
 from streamsrv.http.chat_request import ChatRequest
@@ -17,6 +16,7 @@ from streamsrv.http.endpoint import Endpoint
 from streamsrv.http.request_body import read_json
 from streamsrv.http.streaming import server_sent, streamed
 from streamsrv.service import Service
+from streamsrv.settings import Settings
 
 
 @asynccontextmanager

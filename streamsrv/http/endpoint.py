@@ -10,9 +10,9 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from streamsrv.access.principal import Principal
-from streamsrv.config import Settings
 from streamsrv.http.errors import describe
 from streamsrv.service import Service
+from streamsrv.settings import Settings
 
 Asked = TypeVar("Asked")
 

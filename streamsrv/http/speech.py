@@ -17,7 +17,6 @@ from starlette.responses import Response
 from streamsrv.audio.encoding import MEDIA_TYPES, AudioEncoding, open_encoder
 from streamsrv.audio.rates import PCM_RATE_HZ
 from streamsrv.audio.resample import StreamResampler
-from streamsrv.config import Settings
 from streamsrv.core.answers.spoken_segments import SpokenSegmenter
 from streamsrv.core.capabilities import Capabilities
 from streamsrv.engines.tts.base import SpeechOptions, Synthesizer
@@ -28,6 +27,7 @@ from streamsrv.http.streaming import server_sent, streamed
 from streamsrv.protocol.errors import ProtocolError
 from streamsrv.protocol.session_object import VoiceId
 from streamsrv.service import Service
+from streamsrv.settings import Settings
 from streamsrv.text.markdown import without_tags
 
 MAX_INPUT = 4096

@@ -19,7 +19,6 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response
 
 from streamsrv.audio.files import AudioFileError, read_audio
 from streamsrv.audio.rates import SPEECH_RATE_HZ
-from streamsrv.config import Settings
 from streamsrv.core.capabilities import Capabilities
 from streamsrv.engines.asr.base import RecognitionOptions, RecognizedUtterance
 from streamsrv.engines.asr.recordings import recognize_recording
@@ -28,6 +27,7 @@ from streamsrv.http.request_body import convert, read_form
 from streamsrv.http.streaming import server_sent, streamed
 from streamsrv.protocol.errors import MAX_QUOTED, ProtocolError
 from streamsrv.service import Service
+from streamsrv.settings import Settings
 from streamsrv.text.subtitles import SRT_TYPE, Cue, cues_of, srt, vtt
 from streamsrv.text.words import join_words
 

@@ -14,7 +14,7 @@ LISTENING = re.compile(r"Listening on (http://\S+)")
 
 
 class ServerProcess:
-    """`streamsrv serve` with the embedded models; `settings` as in streamsrv/config.py."""
+    """`streamsrv serve` with the embedded models; `settings` as in streamsrv/settings.py."""
 
     def __init__(self, folder: Path, **settings: object) -> None:
         self._log = folder / "server.log"

@@ -13,8 +13,8 @@ import pytest
 from recordings import recording
 from streamsrv.audio.files import read_audio, write_wav
 from streamsrv.engines.catalogue import DEFAULT_MODELS, load_catalogue
-from streamsrv.engines.readiness import needs
-from streamsrv.engines.weights import ModelStore
+from streamsrv.engines.readiness.needs import needs
+from streamsrv.engines.weights.store import ModelStore
 
 FIXTURES = Path(__file__).parents[2] / "fixtures"
 COMMAND = [sys.executable, "-m", "streamsrv"]

@@ -10,8 +10,8 @@ from websockets.exceptions import InvalidStatus
 
 from served_process import ServedProcess
 from streamsrv.engines.catalogue import load_catalogue
-from streamsrv.engines.readiness import needs
-from streamsrv.engines.weights import ModelStore
+from streamsrv.engines.readiness.needs import needs
+from streamsrv.engines.weights.store import ModelStore
 from wire import wire
 
 LIGHT = 'chat = "smollm2-135m"\nrecognizer = "none"\nvad = "webrtc"\nadmit_by_load = false\n'

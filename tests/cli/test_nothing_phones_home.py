@@ -23,8 +23,8 @@ from streamsrv.audio.rates import PCM_RATE_HZ
 from streamsrv.cli.conversation import converse
 from streamsrv.conformance.session import Target
 from streamsrv.engines.catalogue import DEFAULT_MODELS, load_catalogue
-from streamsrv.engines.readiness import needs
-from streamsrv.engines.weights import ModelStore
+from streamsrv.engines.readiness.needs import needs
+from streamsrv.engines.weights.store import ModelStore
 
 FIXTURE = Path(__file__).parents[2] / "fixtures" / "lock_the_front_door.flac"
 CALLS = "connect,sendto,sendmsg,sendmmsg,open,openat,openat2,creat,mkdir,mkdirat,rename,renameat,renameat2,link,symlink"

@@ -12,8 +12,8 @@ import pytest
 
 from served_process import PATIENCE_S, ServedProcess
 from streamsrv.engines.catalogue import load_catalogue
-from streamsrv.engines.readiness import needs
-from streamsrv.engines.weights import ModelStore
+from streamsrv.engines.readiness.needs import needs
+from streamsrv.engines.weights.store import ModelStore
 
 WORDS = "My secret is number"
 CONVERSATIONS = 6

@@ -7,9 +7,9 @@ from typing import Literal
 import pytest
 
 from serving import RunningServer, serving
-from streamsrv.config import Settings
 from streamsrv.engines.startup import load_engines
 from streamsrv.errors import EngineError
+from streamsrv.settings import Settings
 from streamsrv.testing.fakes import ScriptedChatModel, fake_engines
 
 

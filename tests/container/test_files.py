@@ -14,7 +14,7 @@ from typer.main import get_command
 
 from dockerfile import Dockerfile, Stage, assignments, is_sent, read
 from streamsrv.cli import app
-from streamsrv.config import Settings
+from streamsrv.settings import Settings
 
 PROJECT = Path(__file__).resolve().parents[2]
 PREFIX = "STREAMSRV_"
@@ -67,7 +67,7 @@ def test_what_the_wheel_is_made_of_is_copied_and_sent_to_the_builder(image: Dock
     ignore = (PROJECT / ".dockerignore").read_text()
     for path in needed:
         assert any(path == source or path.startswith(f"{source}/") for source in sources), f"{path} is not copied"
-    for path in [*sources, "streamsrv/config.py", "web/lib/index.js"]:
+    for path in [*sources, "streamsrv/settings.py", "web/lib/index.js"]:
         assert is_sent(path, ignore), f"{path} is not sent"
 
 

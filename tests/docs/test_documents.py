@@ -20,8 +20,8 @@ from websockets.sync.client import connect
 import streamsrv.testing
 from blocks import DOCUMENTS, ROOT, Block, all_blocks, blocks_of
 from streamsrv.engines.catalogue import DEFAULT_MODELS, load_catalogue
-from streamsrv.engines.readiness import needs
-from streamsrv.engines.weights import ModelStore
+from streamsrv.engines.readiness.needs import needs
+from streamsrv.engines.weights.store import ModelStore
 from streamsrv.protocol.client_events import ClientEvent
 
 BLOCKS = all_blocks()

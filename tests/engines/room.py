@@ -37,7 +37,7 @@ from streamsrv.engines.loaded import Engines
 from streamsrv.engines.loading import EngineLoader
 from streamsrv.engines.tts.base import SpeechOptions, Synthesizer
 from streamsrv.engines.vad.base import Vad
-from streamsrv.engines.weights import ModelStore
+from streamsrv.engines.weights.store import ModelStore
 from streamsrv.inference.scheduler import Priority, Scheduler
 from streamsrv.protocol.client_events import decode_client_event
 from streamsrv.protocol.session_object import Audio, AudioInput, SemanticVad, Session, StreamsrvOptions, Transcription

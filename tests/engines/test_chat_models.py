@@ -15,8 +15,8 @@ from streamsrv.engines.llm.discovery import KnownServer, choose_chat_model, find
 from streamsrv.engines.llm.llamacpp import LlamaCppOptions
 from streamsrv.engines.llm.llamacpp_server import LlamaCppServer
 from streamsrv.engines.loading import LoadContext, load_engine
-from streamsrv.engines.readiness import needs
-from streamsrv.engines.weights import ModelStore
+from streamsrv.engines.readiness.needs import needs
+from streamsrv.engines.weights.store import ModelStore
 from streamsrv.errors import Overloaded, Rejected, Unavailable
 from streamsrv.inference.scheduler import Scheduler
 

@@ -16,7 +16,7 @@ from streamsrv.engines.asr.base import RecognitionOptions
 from streamsrv.engines.asr.faster_whisper import WhisperDecoder, WhisperOptions, load, open_model
 from streamsrv.engines.catalogue import ModelEntry, load_catalogue
 from streamsrv.engines.loading import LoadContext
-from streamsrv.engines.weights import ModelStore
+from streamsrv.engines.weights.store import ModelStore
 from streamsrv.errors import Unavailable
 from streamsrv.inference.scheduler import Scheduler
 from streamsrv.testing.word_errors import count_word_errors

@@ -12,11 +12,11 @@ from streamsrv.audio.files import read_audio
 from streamsrv.audio.rates import SPEECH_RATE_HZ
 from streamsrv.core.turns.detector import SpeechStarted, SpeechStopped, TurnDetector, TurnOptions
 from streamsrv.engines.catalogue import load_catalogue
-from streamsrv.engines.readiness import needs
+from streamsrv.engines.readiness.needs import needs
 from streamsrv.engines.vad.base import FRAME_MS, VAD_FRAME_SAMPLES
 from streamsrv.engines.vad.gated import HOLD_FRAMES, GatedVad, hear
 from streamsrv.engines.vad.silero import SileroVad
-from streamsrv.engines.weights import ModelStore
+from streamsrv.engines.weights.store import ModelStore
 from streamsrv.inference.scheduler import Scheduler
 from tests.recordings import recording
 

@@ -13,8 +13,8 @@ from streamsrv.engines.asr.base import RecognitionOptions
 from streamsrv.engines.asr.moonshine import MoonshineDecoder, load, read_vocabulary
 from streamsrv.engines.catalogue import load_catalogue
 from streamsrv.engines.loading import LoadContext
-from streamsrv.engines.readiness import needs
-from streamsrv.engines.weights import ModelStore
+from streamsrv.engines.readiness.needs import needs
+from streamsrv.engines.weights.store import ModelStore
 from streamsrv.errors import Unavailable
 from streamsrv.inference.scheduler import Scheduler
 

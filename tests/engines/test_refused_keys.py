@@ -5,10 +5,10 @@ from collections.abc import AsyncGenerator
 import pytest
 from scripted_provider import ScriptedProvider, chunk
 
-from streamsrv.config import Settings
 from streamsrv.engines.llm.base import AnsweredBy, ChatOptions, Message, Text
 from streamsrv.engines.startup import load_engines
 from streamsrv.errors import Unavailable
+from streamsrv.settings import Settings
 
 KEY = "top-secret"
 

@@ -2,13 +2,13 @@
 
 import pytest
 
-from streamsrv.config import Settings
 from streamsrv.engines.catalogue import DEFAULT_MODELS, CatalogueError, load_catalogue
 from streamsrv.engines.llm.base import ChatOptions, Message, Text
-from streamsrv.engines.readiness import needs
+from streamsrv.engines.readiness.needs import needs
 from streamsrv.engines.startup import load_engines
-from streamsrv.engines.weights import ModelStore
+from streamsrv.engines.weights.store import ModelStore
 from streamsrv.errors import Unavailable
+from streamsrv.settings import Settings
 
 QUESTION = [Message("user", "What is the capital of France?")]
 

@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 from streamsrv.audio.pcm import level_dbfs
 from streamsrv.engines.catalogue import ModelEntry, load_catalogue
 from streamsrv.engines.loading import LoadContext, load_engine
-from streamsrv.engines.readiness import needs
+from streamsrv.engines.readiness.needs import needs
 from streamsrv.engines.tts.base import SpeechChunk, SpeechOptions, Synthesizer
-from streamsrv.engines.weights import ModelStore
+from streamsrv.engines.weights.store import ModelStore
 from streamsrv.errors import EngineError
 from streamsrv.inference.scheduler import Priority, Scheduler
 

@@ -13,9 +13,9 @@ from streamsrv.audio.pcm import level_dbfs
 from streamsrv.audio.rates import SPEECH_RATE_HZ
 from streamsrv.engines.catalogue import ModelEntry, load_catalogue
 from streamsrv.engines.loading import LoadContext, load_engine
-from streamsrv.engines.readiness import needs
+from streamsrv.engines.readiness.needs import needs
 from streamsrv.engines.vad.base import VAD_FRAME_SAMPLES, Vad
-from streamsrv.engines.weights import ModelStore
+from streamsrv.engines.weights.store import ModelStore
 from streamsrv.errors import Unavailable
 from streamsrv.inference.scheduler import Scheduler
 from tests.recordings import recording

@@ -8,9 +8,9 @@ import pytest
 from starlette.testclient import TestClient
 
 from streamsrv.app import build_app
-from streamsrv.config import Settings
 from streamsrv.engines.absent import AbsentRecognizer, AbsentSynthesizer
 from streamsrv.http.pages import FOLDERS
+from streamsrv.settings import Settings
 from streamsrv.testing.fakes import fake_engines
 
 LOOPBACK = "http://127.0.0.1"

@@ -11,8 +11,8 @@ from rest import ask
 from serving import RunningServer, serving
 from streamsrv.access.authentication import client_address
 from streamsrv.app import build_app
-from streamsrv.config import Settings
 from streamsrv.server import Server
+from streamsrv.settings import Settings
 from streamsrv.testing.fakes import fake_engines
 
 KEY = "sk-local-1"

@@ -15,12 +15,12 @@ from websockets.exceptions import InvalidStatus
 
 from rest import ask, post_json
 from serving import RunningServer, serving
-from streamsrv.config import Settings
 from streamsrv.configuration.reading import read_configuration
 from streamsrv.engines.catalogue import ModelEntry
 from streamsrv.engines.loaded import Engines, LoadedModel
 from streamsrv.errors import Unavailable
 from streamsrv.reload import RESTART, Reloader
+from streamsrv.settings import Settings
 from streamsrv.testing.fakes import ToneSynthesizer, fake_engines
 from wire import wire
 

@@ -4,7 +4,7 @@ import pytest
 
 from rest import ask
 from serving import serving
-from streamsrv.config import Settings
+from streamsrv.settings import Settings
 from streamsrv.testing.fakes import fake_engines
 from wire import wire
 

@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 
 from rest import loud, post_form, quiet, wav
 from serving import serving
-from streamsrv.config import Settings
 from streamsrv.engines.startup import voice_activity_scheduler
 from streamsrv.inference.scheduler import Scheduler
+from streamsrv.settings import Settings
 from streamsrv.testing.fakes import LoudnessVad, fake_engines
 from wire import quiet as silence
 from wire import tone, wire

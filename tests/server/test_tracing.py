@@ -14,9 +14,9 @@ from websockets.asyncio.client import connect
 
 from serving import RunningServer, serving
 from streamsrv.app import build_app
-from streamsrv.config import Settings
 from streamsrv.engines.fallback import FallbackChatModel
 from streamsrv.errors import Unavailable
+from streamsrv.settings import Settings
 from streamsrv.testing.fakes import ScriptedChatModel, fake_engines
 from wire import Wire, quiet, tone, wire
 

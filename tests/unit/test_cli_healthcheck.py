@@ -13,7 +13,7 @@ from typer.testing import CliRunner, Result
 
 from streamsrv.cli import app
 from streamsrv.cli.healthcheck import health_url
-from streamsrv.config import Settings
+from streamsrv.settings import Settings
 
 
 @contextmanager

@@ -99,7 +99,7 @@ def test_models_says_what_each_model_lacks():
 
 
 def test_models_names_the_extra_of_a_missing_package(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr("streamsrv.engines.readiness.is_installed", lambda module: module != "openai")
+    monkeypatch.setattr("streamsrv.engines.readiness.needs.is_installed", lambda module: module != "openai")
     assert {"what": "package", "remedy": "pip install 'streamsrv[openai]'"} in states()["gpt-4o-mini"]["missing"]
 
 
@@ -258,7 +258,7 @@ def test_doctor_notes_a_port_in_use():
 
 
 def test_doctor_lists_the_packages_of_each_extra(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr("streamsrv.engines.readiness.is_installed", lambda module: module != "openai")
+    monkeypatch.setattr("streamsrv.engines.readiness.needs.is_installed", lambda module: module != "openai")
     findings = {finding.subject: finding for finding in doctor.check_extras(catalogue.load_catalogue())}
     assert findings["extra openai"].detail == "missing openai: pip install 'streamsrv[openai]'"
 

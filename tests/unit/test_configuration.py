@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from streamsrv.config import Settings
 from streamsrv.configuration.advice import advice
 from streamsrv.configuration.reading import Configuration, ConfigurationError, read_configuration
 from streamsrv.configuration.showing import to_rows, to_text
 from streamsrv.configuration.words import accepted_by, did_you_mean, without_secrets
+from streamsrv.settings import Settings
 
 MODEL = '[[model]]\nname = "mine"\nkind = "chat"\nengine = "openai_compatible"\n'
 

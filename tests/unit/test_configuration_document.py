@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from streamsrv.config import Settings
 from streamsrv.reload import RESTART
+from streamsrv.settings import Settings
 
 TEXT = (Path(__file__).parents[2] / "docs" / "configuration.md").read_text(encoding="utf-8")
 ROWS = [

@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 
 from streamsrv.engines.catalogue import CatalogueError, ModelEntry
-from streamsrv.engines.import_failure import explain_import
 from streamsrv.engines.loading import LoadContext, load_engine
-from streamsrv.engines.probe import find_problems
+from streamsrv.engines.readiness.import_failure import explain_import
+from streamsrv.engines.readiness.probe import find_problems
 from streamsrv.errors import Unavailable
 from streamsrv.inference.scheduler import Scheduler
 

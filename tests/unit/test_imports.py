@@ -37,7 +37,7 @@ LAYERS = (
     ("audio",),
     ("protocol",),
     ("logging",),
-    ("config", "errors", "ids", "signals", "supervisor", "telemetry", "token_bucket"),
+    ("errors", "ids", "settings", "signals", "supervisor", "telemetry", "token_bucket"),
 )
 """From top to bottom: a module imports what is below its own layer, or of its own package."""
 

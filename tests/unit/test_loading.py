@@ -10,7 +10,7 @@ import pytest
 
 from streamsrv.engines.catalogue import Catalogue, CatalogueError, ModelEntry, WeightFile
 from streamsrv.engines.loading import PART_OPTIONS, EngineLoader, LoadContext, load_engine, with_parts
-from streamsrv.engines.weights import ModelStore
+from streamsrv.engines.weights.store import ModelStore
 from streamsrv.errors import Unavailable
 from streamsrv.inference.scheduler import Scheduler
 

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from streamsrv.engines.readiness import Need
-from streamsrv.engines.remedy import explain, find_installer, install_command
+from streamsrv.engines.readiness.needs import Need
+from streamsrv.engines.readiness.remedy import explain, find_installer, install_command
 
 SPEECH = Need("package", "pip install 'streamsrv[speech]'", packages=("streamsrv[speech]",))
 LLAMA = Need("package", "pip install 'streamsrv[llamacpp]'", packages=("streamsrv[llamacpp]",))

@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from streamsrv.engines.readiness import Need
-from streamsrv.engines.remedy import explain
+from streamsrv.engines.readiness.needs import Need
+from streamsrv.engines.readiness.remedy import explain
 
 
 def test_the_folder_of_missing_weights_is_named():

@@ -5,11 +5,11 @@ import threading
 
 import pytest
 
-from streamsrv.config import Settings
 from streamsrv.engines.startup import voice_activity_scheduler
 from streamsrv.errors import Overloaded
 from streamsrv.inference.batching import MAX_ITEMS
 from streamsrv.inference.scheduler import DeadlineExceeded, Priority, Scheduler
+from streamsrv.settings import Settings
 
 
 @pytest.fixture

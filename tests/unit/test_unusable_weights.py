@@ -10,11 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from streamsrv.engines import weights
 from streamsrv.engines.catalogue import ModelEntry, Source, WeightFile
-from streamsrv.engines.readiness import needs
-from streamsrv.engines.sources import pip_reason
-from streamsrv.engines.weights import FetchFailed, ModelStore, UnreadableWeights
+from streamsrv.engines.readiness.needs import needs
+from streamsrv.engines.weights import store as weights
+from streamsrv.engines.weights.sources import pip_reason
+from streamsrv.engines.weights.store import FetchFailed, ModelStore, UnreadableWeights
 
 DATA = bytes(200_000)
 PACKAGE = Source("package", "fake_weights_package", "model.bin")

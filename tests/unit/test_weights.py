@@ -12,9 +12,10 @@ from pathlib import Path
 
 import pytest
 
-from streamsrv.engines import sources, weights
 from streamsrv.engines.catalogue import ModelEntry, Source, WeightFile
-from streamsrv.engines.weights import FetchFailed, MissingWeights, ModelStore, default_model_folder
+from streamsrv.engines.weights import sources
+from streamsrv.engines.weights import store as weights
+from streamsrv.engines.weights.store import FetchFailed, MissingWeights, ModelStore, default_model_folder
 
 DATA = bytes(range(256)) * 4096
 HUB = Source("hub", "someone/model", "deep/model.bin", "v1")

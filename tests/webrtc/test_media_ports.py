@@ -14,8 +14,8 @@ from pydantic import ValidationError
 
 from caller import Caller, Reply, calling, form, request
 from serving import RunningServer, serving
-from streamsrv.config import Settings
 from streamsrv.media.udp_ports import PortRangeLoop
+from streamsrv.settings import Settings
 from streamsrv.testing.fakes import fake_engines
 
 LOOPBACK = {"webrtc_hosts": "127.0.0.1"}

@@ -9,9 +9,9 @@ from caller import RATE, calling
 from recordings import recording
 from serving import serving
 from streamsrv.audio.files import read_audio
-from streamsrv.config import Settings
 from streamsrv.engines.startup import load_engines
 from streamsrv.errors import EngineError
+from streamsrv.settings import Settings
 
 
 @pytest.fixture(scope="module")

@@ -10,7 +10,6 @@ from streamsrv.access.admission import Place
 from streamsrv.access.principal import Principal
 from streamsrv.access.refusal import Refusal
 from streamsrv.audio import opus
-from streamsrv.config import Settings, is_loopback, port_range
 from streamsrv.errors import Unavailable
 from streamsrv.ids import new_id
 from streamsrv.media.messages import Configure, IceServer
@@ -22,6 +21,7 @@ from streamsrv.runtime.channel import ChannelClosed
 from streamsrv.runtime.ending import INTERNAL_ERROR
 from streamsrv.runtime.observing import Connected
 from streamsrv.service import Service
+from streamsrv.settings import Settings, is_loopback, port_range
 from streamsrv.transports.webrtc.call import Call
 from streamsrv.transports.webrtc.pool import MediaPool
 

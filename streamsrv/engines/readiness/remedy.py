@@ -10,7 +10,7 @@ from typing import Literal
 from rich.filesize import decimal
 
 from streamsrv.engines.catalogue import DEFAULT_MODELS, OPTIONAL_MODELS
-from streamsrv.engines.readiness import Need
+from streamsrv.engines.readiness.needs import Need
 
 Installer = Literal["pip", "pipx", "uv tool", "uv pip"]
 

@@ -4,9 +4,9 @@ from collections.abc import Sequence
 
 from streamsrv.engines.catalogue import Catalogue, CatalogueError, ModelEntry
 from streamsrv.engines.loading import with_parts
-from streamsrv.engines.probe import find_problems
-from streamsrv.engines.readiness import Need, needs
-from streamsrv.engines.weights import ModelStore
+from streamsrv.engines.readiness.needs import Need, needs
+from streamsrv.engines.readiness.probe import find_problems
+from streamsrv.engines.weights.store import ModelStore
 
 
 def survey(entries: Sequence[ModelEntry], catalogue: Catalogue, store: ModelStore) -> dict[str, list[Need]]:

@@ -16,9 +16,9 @@ from typing import Any
 
 import streamsrv
 from streamsrv.engines.catalogue import CatalogueError, ModelEntry
-from streamsrv.engines.import_failure import explain_import
 from streamsrv.engines.loading import import_engine
 from streamsrv.engines.options import NoOptions, read_options
+from streamsrv.engines.readiness.import_failure import explain_import
 from streamsrv.errors import EngineError
 from streamsrv.processes.environment import helper_environment
 
@@ -48,7 +48,7 @@ def _ask(entries: Sequence[ModelEntry]) -> tuple[dict[str, str], str]:
     package_folder = str(Path(streamsrv.__file__).parent.parent)
     environment = helper_environment(os.environ, package_folder=package_folder, separator=os.pathsep)
     question = {"path": sys.path, "entries": [_to_json(entry) for entry in entries]}
-    command = [sys.executable, "-m", "streamsrv.engines.probe"]
+    command = [sys.executable, "-m", "streamsrv.engines.readiness.probe"]
     try:
         done = subprocess.run(
             command,

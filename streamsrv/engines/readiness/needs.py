@@ -9,7 +9,7 @@ from typing import Literal
 from rich.filesize import decimal
 
 from streamsrv.engines.catalogue import ModelEntry
-from streamsrv.engines.weights import ModelStore, UnreadableWeights
+from streamsrv.engines.weights.store import ModelStore, UnreadableWeights
 
 
 @dataclass(frozen=True, slots=True)

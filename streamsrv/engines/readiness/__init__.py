@@ -1,0 +1,1 @@
+"""Finds out what a model lacks on this machine, and says what mends it."""

@@ -1,0 +1,1 @@
+"""Fetches, checks and keeps the weight files of models."""
