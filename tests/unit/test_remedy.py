@@ -10,6 +10,8 @@ from streamsrv.engines.readiness.remedy import explain, find_installer, install_
 SPEECH = Need("package", "pip install 'streamsrv[speech]'", packages=("streamsrv[speech]",))
 LLAMA = Need("package", "pip install 'streamsrv[llamacpp]'", packages=("streamsrv[llamacpp]",))
 
+FOLDER = Path("/srv/weights")
+
 
 def weights(model: str, size: int) -> Need:
     return Need("weights", f"streamsrv pull {model}", model=model, size=size)
@@ -22,21 +24,24 @@ def test_a_bare_install_is_told_one_command_with_the_size():
             "hibari": [SPEECH],
             "smollm2-135m": [LLAMA, weights("smollm2-135m", 2_000_000)],
         },
+        FOLDER,
         unpulled=["silero", "smollm2-135m"],
     )
     assert line == (
-        "packages are missing for silero, hibari, smollm2-135m; weights are missing for silero, smollm2-135m. "
+        "packages are missing for silero, hibari, smollm2-135m; "
+        "weights are missing for silero, smollm2-135m in /srv/weights. "
         "Run: pip install 'streamsrv[local]' && streamsrv pull  (3.0 MB of weights)"
     )
 
 
 def test_models_that_are_not_the_default_are_named():
-    line = explain({"whisper": [weights("whisper", 5_000)]}, unpulled=["silero"])
+    line = explain({"whisper": [weights("whisper", 5_000)]}, FOLDER, unpulled=["silero"])
     assert line.endswith("Run: streamsrv pull whisper  (5.0 kB of weights)")
 
 
 def test_keys_and_broken_engines_are_told_beside_the_command():
-    line = explain({"gpt": [Need("key", "set GPT_KEY")], "small": [Need("engine", "x cannot be imported"), LLAMA]})
+    lacking = {"gpt": [Need("key", "set GPT_KEY")], "small": [Need("engine", "x cannot be imported"), LLAMA]}
+    line = explain(lacking, FOLDER)
     assert line == (
         "packages are missing for small; small: x cannot be imported; gpt needs a key: set GPT_KEY. "
         "Run: pip install 'streamsrv[llamacpp]'"
