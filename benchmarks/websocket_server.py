@@ -8,6 +8,7 @@
 import asyncio
 import base64
 import hashlib
+import json
 import re
 import socket
 import sys
@@ -19,6 +20,8 @@ import uvloop
 MARK = "probe-me"
 ANSWER = f'{{"type":"error","error":{{"message":"{MARK}"}}}}'
 MAX_BYTES = 17 * 1024 * 1024
+AUDIO_FRAME_BYTES = 8 + len(json.dumps({"type": "input_audio_buffer.append", "audio": "A" * 1280}))
+"""The frame of 20 ms of audio. Several may arrive together, but only a request has another length."""
 
 
 EXTENSION = "streamsrv.texts"
@@ -149,7 +152,7 @@ class Discard(asyncio.Protocol):
                 b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
                 b"Sec-WebSocket-Accept: " + base64.b64encode(digest) + b"\r\n\r\n"
             )
-        elif len(data) % 1337 < 200 and len(data) > 1337:
+        elif len(data) % AUDIO_FRAME_BYTES:
             self.transport.write(bytes([0x81, len(ANSWER)]) + ANSWER.encode())
 
 
