@@ -8,21 +8,14 @@ from contextlib import suppress
 import pytest
 from hypothesis import settings
 
+from environment import forget_settings
 from streamsrv.telemetry import OFF
 
 # A busy machine must not fail a test: how long things take belongs in benchmarks/.
 settings.register_profile("without deadline", deadline=None)
 settings.load_profile("without deadline")
 
-SETTINGS_OF_OTHERS = ("STREAMSRV_", "OPENAI_", "GEMINI_", "DEEPSEEK_", "HF_", "OTEL_", "UVICORN_", "LISTEN_", "NOTIFY_")
-"""How the variables begin that change what a server does."""
-KEPT = ("STREAMSRV_MODEL_FOLDER", "STREAMSRV_TESTS_")
-"""Where the weights are, and what the tests tell each other."""
-
-for name in list(os.environ):
-    is_setting = name.startswith(SETTINGS_OF_OTHERS) and not name.startswith(KEPT)
-    if is_setting or name.lower().endswith("_proxy"):
-        del os.environ[name]
+forget_settings()
 os.environ |= OFF
 
 

@@ -11,6 +11,7 @@ from playwright.sync_api import Browser, Playwright, expect, sync_playwright
 import firefox as firefox_esr
 import speech_dispatcher
 from chromium import ARGUMENTS, CHROMIUM
+from environment import forget_settings
 from fake_provider import FakeProvider, fake_provider
 from firefox import Firefox
 from network import Network
@@ -20,6 +21,7 @@ from sound_card import Recording, SoundCard
 
 FIXTURES = ROOT / "fixtures"
 
+forget_settings()
 expect.set_options(timeout=60_000)  # nothing here is a matter of speed
 
 

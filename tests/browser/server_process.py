@@ -25,12 +25,11 @@ class ServerProcess:
 
     def start(self) -> None:
         """Start it and wait until it listens: after the first start, on the same port again."""
-        of_others = ("STREAMSRV_", "OPENAI_", "GEMINI_", "DEEPSEEK_")
-        environment = {name: value for name, value in os.environ.items() if not name.startswith(of_others)}
-        environment |= {f"STREAMSRV_{name.upper()}": str(value) for name, value in self._settings.items()}
+        environment = os.environ | {f"STREAMSRV_{name.upper()}": str(value) for name, value in self._settings.items()}
         with self._log.open("wb") as log:
             command = [sys.executable, "-m", "streamsrv", "serve"]
-            self._process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=log, stderr=subprocess.STDOUT)
+            folder = self._log.parent  # which has no settings file
+            self._process = subprocess.Popen(command, cwd=folder, env=environment, stdout=log, stderr=subprocess.STDOUT)
         self.url = until(self._listening, "the server listens", 120)
         self._settings["port"] = int(self.url.rpartition(":")[2])
 
