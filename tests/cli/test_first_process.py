@@ -80,6 +80,13 @@ def test_signals_reach_the_command_and_its_status_is_that_of_the_container(code:
 def test_orphans_of_others_do_not_stay_as_zombies():
     code = """
 import os, time
+
+def is_zombie(pid):
+    try:
+        return open(f"/proc/{pid}/stat").read().split()[2] == "Z"
+    except (FileNotFoundError, ProcessLookupError):
+        return False  # it is gone since the folder was listed
+
 if os.fork() == 0:
     orphan = os.fork()
     if orphan:
@@ -87,7 +94,7 @@ if os.fork() == 0:
         os._exit(0)  # its child is now one of PID 1
     os._exit(0)
 os.wait()
-while any(open(f"/proc/{pid}/stat").read().split()[2] == "Z" for pid in os.listdir("/proc") if pid.isdigit()):
+while any(is_zombie(pid) for pid in os.listdir("/proc") if pid.isdigit()):
     time.sleep(0.01)
 """
     with running(code) as process:
