@@ -57,11 +57,6 @@ class FallbackChatModel:
         return observed
 
     @property
-    def stand_in(self) -> str:
-        """The name of the model that answers if the first one cannot; empty if there is none."""
-        return self._models[1].name if len(self._models) > 1 else ""
-
-    @property
     def stand_ins(self) -> Sequence[ChatModel]:
         """The models that answer if the first one cannot."""
         return self._models[1:]

@@ -88,8 +88,9 @@ class Engines:
         for chat in (self.chat, *self.chat_by_name.values()):
             found.setdefault(("chat", chat.name), ())
             if isinstance(chat, FallbackChatModel):
-                found["chat", chat.name] = (chat.stand_in,) if chat.stand_in else ()
-                found.setdefault(("chat", chat.stand_in or chat.name), ())
+                found["chat", chat.name] = names = tuple(model.name for model in chat.stand_ins)
+                for name in names:
+                    found.setdefault(("chat", name), ())
         return found
 
     def chat_model(self, name: str) -> ChatModel:

@@ -55,7 +55,7 @@ def _ask(entries: Sequence[ModelEntry]) -> tuple[dict[str, str], str]:
             input=json.dumps(question, default=str).encode(),
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
-            env=environment | {"ORT_DISABLE_TELEMETRY": "1"},
+            env=environment,
             timeout=TIMEOUT_S,
             check=False,
         )
