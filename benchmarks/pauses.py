@@ -141,7 +141,7 @@ class Listener:
         newest: list[Transcript] = []
         begin = None
 
-        async with aclosing(self._recognizer.open(RecognitionOptions(language="en"))) as stream:
+        async with aclosing(self._recognizer.connect().open(RecognitionOptions(language="en"))) as stream:
 
             async def read() -> None:
                 async for transcript in stream:

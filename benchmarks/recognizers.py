@@ -155,7 +155,7 @@ async def recognize(recognizer: Recognizer, recording: Recording, silence_ms: in
         async for transcript in stream:
             heard.append((loop.time(), transcript))
 
-    async with aclosing(recognizer.open(RecognitionOptions(language="en"))) as stream:
+    async with aclosing(recognizer.connect().open(RecognitionOptions(language="en"))) as stream:
         reading = asyncio.ensure_future(read())
         silence = np.zeros((silence_ms // FRAME_MS, VAD_FRAME_SAMPLES), np.int16)
         speech = np.append(recording.speech, np.zeros(len(silence), bool))

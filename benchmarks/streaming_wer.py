@@ -135,7 +135,10 @@ class Bench:
                 shown.append(Shown(heard_ms + 1000 * self.scheduler.last_s, words, stable))
                 transcripts.append(transcript)
 
-        async with aclosing(self.recognizer.open(RecognitionOptions())) as stream, asyncio.TaskGroup() as tasks:
+        async with (
+            aclosing(self.recognizer.connect().open(RecognitionOptions())) as stream,
+            asyncio.TaskGroup() as tasks,
+        ):
             tasks.create_task(follow(stream))
             for frame, probability in zip(frames, self._vad.open().probabilities(frames), strict=True):
                 stream.push(frame, speech=probability >= SPEECH)

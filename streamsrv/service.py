@@ -229,8 +229,8 @@ def _capabilities(engines: Engines, *, has_tracing: bool) -> Capabilities:
         min_speed=synthesizer.min_speed,
         max_speed=synthesizer.max_speed,
         recognizer="" if recognizer.name == ABSENT else recognizer.name,
-        languages=recognizer.languages,
-        takes_prompt=recognizer.takes_prompt,
+        languages=recognizer.abilities.languages,
+        takes_prompt=recognizer.abilities.prompt,
         has_tracing=has_tracing,
     )
 

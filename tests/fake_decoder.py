@@ -5,7 +5,7 @@ import threading
 import numpy as np
 from numpy.typing import NDArray
 
-from streamsrv.engines.asr.base import RecognitionOptions
+from streamsrv.engines.asr.base import Abilities, RecognitionOptions
 from streamsrv.engines.asr.incremental import Hypothesis
 
 WORD_MS = 320
@@ -28,8 +28,7 @@ class FakeDecoder:
     """Hears the word "w<n>" where samples have the value n. `gate` holds decodes back; `entered` counts those begun."""
 
     max_window_ms = 30_000
-    languages: frozenset[str] = frozenset()
-    takes_prompt = True
+    abilities = Abilities(prompt=True)
 
     def __init__(self, error: Exception | None = None) -> None:
         self.heard: list[str] = []

@@ -3,7 +3,7 @@
 from collections.abc import AsyncGenerator
 
 from streamsrv.audio.rates import PCM_RATE_HZ
-from streamsrv.engines.asr.base import RecognitionOptions, RecognitionStream
+from streamsrv.engines.asr.base import Abilities, RecognitionOptions, RecognitionStream, StatelessSession
 from streamsrv.engines.tts.base import SpeechChunk, SpeechOptions
 from streamsrv.errors import Unavailable
 
@@ -15,8 +15,10 @@ class AbsentRecognizer:
     """Refuses every utterance with `Unavailable`."""
 
     name = ABSENT
-    languages: frozenset[str] = frozenset()
-    takes_prompt = True
+    abilities = Abilities(prompt=True)
+
+    def connect(self) -> StatelessSession:
+        return StatelessSession(self.open)
 
     def open(self, options: RecognitionOptions) -> RecognitionStream:
         raise Unavailable("This server has no speech recogniser.")

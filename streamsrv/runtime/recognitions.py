@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from streamsrv.core.inputs import Failure, Input, RecognitionFailed, TranscriptReceived
-from streamsrv.engines.asr.base import RecognitionOptions, RecognitionStream, Recognizer
+from streamsrv.engines.asr.base import RecognitionOptions, RecognitionSession, RecognitionStream, Recognizer
 from streamsrv.engines.boundary import engine_call
 from streamsrv.engines.observer import IGNORED, EngineObserver, failure_reason
 from streamsrv.errors import EngineError, Unavailable
@@ -35,6 +35,7 @@ class Recognitions:
         self._recognizer = recognizer
         self._spawn = spawn
         self._report = report
+        self._session: RecognitionSession | None = None  # begun with the first stream
         self._streams: dict[str, RecognitionStream] = {}
         self._following: dict[str, asyncio.Task[None]] = {}
         self._closing: set[asyncio.Task[None]] = set()
@@ -44,7 +45,8 @@ class Recognitions:
         self._observer.called("recognizer", self._recognizer.name)
         try:
             with engine_call(STAGE):
-                stream = self._recognizer.open(options)
+                self._session = self._session or self._recognizer.connect()
+                stream = self._session.open(options)
         except EngineError as error:
             self._fail(item_id, error)
             return
@@ -72,7 +74,13 @@ class Recognitions:
             following.cancel()
 
     async def aclose(self) -> None:
-        """Wait until all streams are closed. Call it after their tasks have ended."""
+        """Wait until all streams and the recogniser's session are closed. Call it after their tasks have ended."""
+        await self._wait()
+        if self._session is not None:
+            self._closing.add(asyncio.get_running_loop().create_task(_close(self._session)))
+            await self._wait()
+
+    async def _wait(self) -> None:
         if not self._closing:
             return
         _, stuck = await asyncio.wait(self._closing, timeout=CLOSE_S)
@@ -115,9 +123,9 @@ class Recognitions:
         closing.add_done_callback(self._closing.discard)
 
 
-async def _close(stream: RecognitionStream) -> None:
+async def _close(closed: RecognitionStream | RecognitionSession) -> None:
     try:
         with engine_call(STAGE):
-            await stream.aclose()
+            await closed.aclose()
     except EngineError as error:
-        logger.warning("a speech recogniser stream could not be closed: %s", error)
+        logger.warning("a speech recogniser could not be closed: %s", error)

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from streamsrv.audio.rates import PCM_RATE_HZ, SPEECH_RATE_HZ
-from streamsrv.engines.asr.base import RecognitionOptions, Recognizer, Transcript
+from streamsrv.engines.asr.base import Abilities, RecognitionOptions, Recognizer, StatelessSession, Transcript
 from streamsrv.engines.llm.base import (
     ChatModel,
     ChatOptions,
@@ -66,12 +66,14 @@ class ScriptedRecognizer(CountsStreams):
     """
 
     name = "scripted-recognizer"
-    languages: frozenset[str] = frozenset()
-    takes_prompt = True
+    abilities = Abilities(prompt=True)
 
     def __init__(self, text: str = "hello", partials: Sequence[tuple[int, Transcript]] = ()) -> None:
         self.text = text
         self.partials = partials
+
+    def connect(self) -> StatelessSession:
+        return StatelessSession(self.open)
 
     def open(self, options: RecognitionOptions) -> "_ScriptedRecognition":
         return _ScriptedRecognition(self)

@@ -1,14 +1,20 @@
 """Wrappers that make any engine slow, failing or silent: the nth call gets the nth `Fault`, later calls get none."""
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from contextlib import aclosing
 from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from streamsrv.engines.asr.base import RecognitionOptions, RecognitionStream, Recognizer, Transcript
+from streamsrv.engines.asr.base import (
+    RecognitionOptions,
+    RecognitionSession,
+    RecognitionStream,
+    Recognizer,
+    Transcript,
+)
 from streamsrv.engines.llm.base import ChatModel, ChatOptions, Delta, Message, Tool
 from streamsrv.engines.tts.base import SpeechChunk, SpeechOptions, Synthesizer
 from streamsrv.errors import Overloaded
@@ -23,25 +29,43 @@ class FaultyRecognizer:
 
     def __init__(self, recognizer: Recognizer, *faults: Fault, clock: Clock | None = None) -> None:
         self.name = f"faulty-{recognizer.name}"
-        self.languages = recognizer.languages
-        self.takes_prompt = recognizer.takes_prompt
+        self.abilities = recognizer.abilities
         self._recognizer = recognizer
         self._faults = faults
         self._clock = clock or WallClock()
         self._calls = 0
 
-    def open(self, options: RecognitionOptions) -> RecognitionStream:
+    def connect(self) -> RecognitionSession:
+        return _FaultySession(self._recognizer.connect(), self._disturbed)
+
+    def _disturbed(self, session: RecognitionSession, options: RecognitionOptions) -> RecognitionStream:
         fault = fault_of(self._faults, self._calls)
         self._calls += 1
         if isinstance(fault.error, Overloaded) and fault.after == 0:
             raise fault.error
-        return _FaultyRecognition(self._recognizer.open(options), fault, self._clock)
+        return _FaultyRecognition(session.open(options), fault, self._clock)
 
     async def warm_up(self) -> None:
         await self._recognizer.warm_up()
 
     async def aclose(self) -> None:
         await self._recognizer.aclose()
+
+
+class _FaultySession:
+    def __init__(
+        self,
+        session: RecognitionSession,
+        open_stream: Callable[[RecognitionSession, RecognitionOptions], RecognitionStream],
+    ) -> None:
+        self._session = session
+        self._open_stream = open_stream
+
+    def open(self, options: RecognitionOptions) -> RecognitionStream:
+        return self._open_stream(self._session, options)
+
+    async def aclose(self) -> None:
+        await self._session.aclose()
 
 
 class _FaultyRecognition:

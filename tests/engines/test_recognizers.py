@@ -87,7 +87,7 @@ async def final_of(stream: RecognitionStream) -> Transcript:
 
 
 def opened(recognizer: Recognizer, options: RecognitionOptions | None = None) -> "aclosing[RecognitionStream]":
-    return aclosing(recognizer.open(options or RecognitionOptions(language="en")))
+    return aclosing(recognizer.connect().open(options or RecognitionOptions(language="en")))
 
 
 async def transcripts_of(stream: RecognitionStream, pcm: NDArray[np.int16]) -> AsyncIterator[Transcript]:

@@ -8,7 +8,7 @@ import pytest
 
 from rest import Answer, ask, form, loud, post_form, quiet, wav
 from serving import serving
-from streamsrv.engines.asr.base import RecognitionOptions
+from streamsrv.engines.asr.base import Abilities, RecognitionOptions
 from streamsrv.errors import Unavailable
 from streamsrv.testing.fakes import ScriptedRecognizer, fake_engines
 
@@ -239,8 +239,7 @@ async def test_an_unknown_field_is_named(server, name: str):
 class EnglishRecognizer(ScriptedRecognizer):
     """Knows one language, and takes no prompt."""
 
-    languages = frozenset({"en"})
-    takes_prompt = False
+    abilities = Abilities(frozenset({"en"}))
 
 
 @pytest.mark.parametrize("language", ["en", "EN", "en-US", "en_GB", "eng", "English"])

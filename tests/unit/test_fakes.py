@@ -91,9 +91,10 @@ async def test_a_stuck_call_gives_nothing_more_and_can_be_cancelled():
 
 async def test_an_overloaded_recogniser_refuses_to_open():
     recognizer = FaultyRecognizer(ScriptedRecognizer(), Fault(error=Overloaded("full")))
+    session = recognizer.connect()
     with pytest.raises(Overloaded):
-        recognizer.open(RecognitionOptions())
-    stream = recognizer.open(RecognitionOptions())
+        session.open(RecognitionOptions())
+    stream = session.open(RecognitionOptions())
     stream.push(SECOND)
     stream.finish()
     assert [transcript.text for transcript in await transcripts(stream)] == ["hello"]
@@ -102,7 +103,7 @@ async def test_an_overloaded_recogniser_refuses_to_open():
 async def test_a_recogniser_fails_during_a_recognition():
     partials = [(1000, Transcript("what"))]
     recognizer = FaultyRecognizer(ScriptedRecognizer("what", partials), Fault(after=1, error=Unavailable("down")))
-    stream = recognizer.open(RecognitionOptions())
+    stream = recognizer.connect().open(RecognitionOptions())
     stream.push(SECOND)
     following = aiter(stream)
     assert (await anext(following)).text == "what"

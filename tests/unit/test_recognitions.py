@@ -8,7 +8,7 @@ import pytest
 from driven import Driven, driven, tone
 from streamsrv.core.effects import DropRecognition, FeedRecognition, FinishRecognition, OpenRecognition, RecognizeClip
 from streamsrv.core.inputs import Failure, Input, RecognitionFailed, TranscriptReceived
-from streamsrv.engines.asr.base import RecognitionOptions, Transcript
+from streamsrv.engines.asr.base import Abilities, RecognitionOptions, Transcript
 from streamsrv.engines.asr.incremental import Hypothesis, IncrementalRecognizer
 from streamsrv.engines.loaded import Engines
 from streamsrv.inference.scheduler import Scheduler
@@ -111,8 +111,7 @@ async def test_the_task_of_a_stream_that_was_dropped_at_once_is_not_left_waiting
 
     class SilentDecoder:
         max_window_ms = 30_000
-        languages: frozenset[str] = frozenset()
-        takes_prompt = True
+        abilities = Abilities(prompt=True)
 
         def decode(self, samples, options) -> Hypothesis:
             return Hypothesis("")

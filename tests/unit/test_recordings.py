@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from streamsrv.engines.asr.base import RecognitionOptions, Transcript, Word
+from streamsrv.engines.asr.base import RecognitionOptions, StatelessSession, Transcript, Word
 from streamsrv.engines.asr.recordings import recognize_recording
 from streamsrv.errors import Unavailable
 from streamsrv.inference.scheduler import Scheduler
@@ -20,6 +20,9 @@ class CountingRecognizer:
         self.text = text
         self.pushed = 0
         self.closed = 0
+
+    def connect(self) -> StatelessSession:
+        return StatelessSession(self.open)
 
     def open(self, options: RecognitionOptions) -> "CountingRecognizer":
         self.samples = self.speech = 0

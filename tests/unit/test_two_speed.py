@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from streamsrv.engines.asr import two_speed
-from streamsrv.engines.asr.base import RecognitionOptions, Transcript
+from streamsrv.engines.asr.base import Abilities, RecognitionOptions, StatelessSession, Transcript
 from streamsrv.engines.asr.latest import LatestTranscript
 from streamsrv.engines.asr.pause_gate import MAX_MS, MIN_SPEECH_MS, PAUSE_MS, Frame, HeldSpeech, Pace
 from streamsrv.engines.asr.two_speed import (
@@ -65,8 +65,7 @@ class ScriptedStream:
 class ScriptedRecognizer:
     """A fake recogniser; `streams` are those it opened."""
 
-    languages: frozenset[str] = frozenset()
-    takes_prompt = True
+    abilities = Abilities(prompt=True)
 
     def __init__(self, name: str, error: EngineError | None = None) -> None:
         self.name = name
@@ -74,6 +73,9 @@ class ScriptedRecognizer:
         self.closed = False
         self.warm = 0
         self._error = error
+
+    def connect(self) -> StatelessSession:
+        return StatelessSession(self.open)
 
     def open(self, options: RecognitionOptions) -> ScriptedStream:
         assert options == RecognitionOptions(language="en")
@@ -100,7 +102,7 @@ class Pair:
         )
 
     def open(self) -> "aclosing[TwoSpeedStream]":
-        return aclosing(self.recognizer.open(RecognitionOptions(language="en")))
+        return aclosing(self.recognizer.connect().open(RecognitionOptions(language="en")))
 
 
 def push(stream: TwoSpeedStream, ms: int, *, speech: bool) -> None:

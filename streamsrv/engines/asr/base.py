@@ -1,8 +1,8 @@
 """The speech-recognition protocol: what every recogniser takes and gives."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +16,14 @@ class Word:
     start_ms: int
     end_ms: int
     confidence: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TokenLogprob:
+    """The natural logarithm of the probability that the engine gave to one token of its text."""
+
+    token: str
+    logprob: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +41,10 @@ class Transcript:
     is_final: bool = False
     at_pause: bool = False
     """It covers all speech so far, decoded after the speaker paused; engines that cannot tell leave it False."""
+    end_of_turn: float | None = None
+    """The engine's own probability (0..1) that the speaker is done; None from engines that do not judge it."""
+    logprobs: tuple[TokenLogprob, ...] = ()
+    """Of a final transcript, if `RecognitionOptions.logprobs` asked for them."""
 
     @property
     def text(self) -> str:
@@ -52,14 +64,45 @@ class RecognizedUtterance:
     language: str | None = None
 
 
+Task = Literal["transcribe", "translate"]
+
+
 @dataclass(frozen=True, slots=True)
 class RecognitionOptions:
-    """What the client said about the speech; an engine ignores what it cannot use."""
+    """What the client said about the speech and wants of it. Whoever makes them checks the engine's `Abilities`."""
 
     language: str | None = None
     """ISO 639-1 code, or None to detect (or the engine's only language)."""
+    languages: tuple[str, ...] = ()
+    """ISO 639-1 codes of the languages that may be spoken, where `language` is None; empty: any."""
     prompt: str = ""
     """Words or style to expect."""
+    keywords: tuple[str, ...] = ()
+    """Names and terms that are likely to be said."""
+    task: Task = "transcribe"
+    """Write the words in the language that is spoken, or translate them into English."""
+    logprobs: bool = False
+    """Give `Transcript.logprobs`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Abilities:
+    """What a recogniser can do. An option that needs what it lacks is refused before a stream is opened."""
+
+    languages: frozenset[str] = frozenset()
+    """ISO 639-1 codes of the languages it knows; empty: every one."""
+    detects_language: bool = False
+    """Whether it finds out which of its languages is spoken, and heeds `RecognitionOptions.languages`."""
+    prompt: bool = False
+    keywords: bool = False
+    logprobs: bool = False
+    translates: bool = False
+    """Whether it can translate into English."""
+    final_deadline_s: float = 15.0
+    """Seconds after `finish` in which a working engine gives the final transcript of an utterance."""
+    stall_deadline_s: float | None = None
+    """Seconds of speech after which a working engine has given another transcript; None: it may give none before the
+    final one."""
 
 
 class RecognitionStream(Protocol):
@@ -83,17 +126,30 @@ class RecognitionStream(Protocol):
     def __aiter__(self) -> AsyncIterator[Transcript]: ...
 
 
+class RecognitionSession(Protocol):
+    """The utterances of one client session (or of one recording), in order. Called on the event loop; never blocks.
+
+    Where the engine has a connection or another state for a session, it lives here. It is made in the background: audio
+    of an utterance that was opened too early waits in a bounded buffer.
+    """
+
+    def open(self, options: RecognitionOptions) -> RecognitionStream:
+        """Start an utterance, even if earlier ones await their final transcripts; raises `Overloaded`."""
+        ...
+
+    async def aclose(self) -> None:
+        """Free what the session holds; its streams are closed before. Safe to call twice."""
+        ...
+
+
 class Recognizer(Protocol):
     """A loaded speech-recognition model or service, shared by all sessions."""
 
     name: str
-    languages: frozenset[str]
-    """ISO 639-1 codes of the languages it knows; empty: every one."""
-    takes_prompt: bool
-    """Whether it makes use of `RecognitionOptions.prompt`."""
+    abilities: Abilities
 
-    def open(self, options: RecognitionOptions) -> RecognitionStream:
-        """Start an utterance; raises `Overloaded` when the engine can take no more."""
+    def connect(self) -> RecognitionSession:
+        """Begin a session. Needs a running event loop."""
         ...
 
     async def warm_up(self) -> None:
@@ -101,3 +157,17 @@ class Recognizer(Protocol):
         ...
 
     async def aclose(self) -> None: ...
+
+
+class StatelessSession:
+    """A `RecognitionSession` of an engine that holds nothing for a session: `open_stream` starts an utterance."""
+
+    def __init__(self, open_stream: Callable[[RecognitionOptions], RecognitionStream]) -> None:
+        self._open_stream = open_stream
+
+    def open(self, options: RecognitionOptions) -> RecognitionStream:
+        """Start an utterance."""
+        return self._open_stream(options)
+
+    async def aclose(self) -> None:
+        """Do nothing."""

@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from streamsrv.audio.rates import SPEECH_RATE_HZ
-from streamsrv.engines.asr.base import RecognitionOptions
+from streamsrv.engines.asr.base import Abilities, RecognitionOptions
 from streamsrv.engines.asr.incremental import Hypothesis, IncrementalRecognizer
 from streamsrv.engines.asr.loops import cut_loop
 from streamsrv.engines.catalogue import ModelEntry
@@ -111,13 +111,13 @@ class WhisperDecoder:
     """Decodes windows of speech in the model's languages. Thread-safe, as CTranslate2 is."""
 
     max_window_ms = 28_000
-    takes_prompt = True
 
     def __init__(self, model: Any, options: WhisperOptions) -> None:
         self._model = model
         self._options = options
         self._multilingual: bool = model.model.is_multilingual
-        self.languages = frozenset(_ISO_CODES.get(code, code) for code in cast("list[str]", model.supported_languages))
+        languages = frozenset(_ISO_CODES.get(code, code) for code in cast("list[str]", model.supported_languages))
+        self.abilities = Abilities(languages, detects_language=self._multilingual, prompt=True)
 
     def decode(self, samples: NDArray[np.float32], options: RecognitionOptions) -> Hypothesis:
         """Recognise mono speech at 16 kHz in -1..1, without timestamps; uses the language and the prompt."""
@@ -155,7 +155,7 @@ class WhisperDecoder:
     def _language(self, encoded: Any, options: RecognitionOptions) -> str:
         """Return the client's language if the model knows it, else the configured one, else the detected one."""
         for language in (options.language, self._options.language):
-            if language and language in self.languages:
+            if language and language in self.abilities.languages:
                 return _WHISPER_CODES.get(language, language)
         if not self._multilingual:
             return "en"

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from streamsrv.audio.pcm import to_float
 from streamsrv.audio.rates import SPEECH_RATE_HZ
-from streamsrv.engines.asr.base import RecognitionOptions, Transcript
+from streamsrv.engines.asr.base import Abilities, RecognitionOptions, StatelessSession, Transcript
 from streamsrv.engines.asr.latest import LatestTranscript
 from streamsrv.engines.asr.utterance import Hypothesis, Utterance
 from streamsrv.engines.asr.window import WindowLimits, WindowSnapshot
@@ -29,10 +29,7 @@ class WindowDecoder(Protocol):
 
     max_window_ms: int
     """The longest audio that the decoder takes."""
-    languages: frozenset[str]
-    """ISO 639-1 codes of the languages that the decoder knows; empty: all languages."""
-    takes_prompt: bool
-    """Whether the decoder uses `RecognitionOptions.prompt`."""
+    abilities: Abilities
 
     def decode(self, samples: NDArray[np.float32], options: RecognitionOptions) -> Hypothesis:
         """Recognise mono audio at 16 kHz in -1..1. Blocks. Called on several worker threads at once."""
@@ -47,11 +44,14 @@ class IncrementalRecognizer:
     ) -> None:
         self.name = name
         self.max_window_ms = decoder.max_window_ms
-        self.languages = decoder.languages
-        self.takes_prompt = decoder.takes_prompt
+        self.abilities = decoder.abilities
         self._decoder = decoder
         self._scheduler = scheduler
         self._limits = (limits or WindowLimits()).within(decoder.max_window_ms)
+
+    def connect(self) -> StatelessSession:
+        """Begin a session, which holds nothing."""
+        return StatelessSession(self.open)
 
     def open(self, options: RecognitionOptions) -> "IncrementalStream":
         """Start an utterance. Needs a running event loop."""

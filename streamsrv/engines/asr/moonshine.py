@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from streamsrv.audio.rates import SPEECH_RATE_HZ
-from streamsrv.engines.asr.base import RecognitionOptions
+from streamsrv.engines.asr.base import Abilities, RecognitionOptions
 from streamsrv.engines.asr.incremental import Hypothesis, IncrementalRecognizer
 from streamsrv.engines.asr.loops import without_loop
 from streamsrv.engines.catalogue import ModelEntry
@@ -67,8 +67,7 @@ class MoonshineDecoder:
     """Decodes windows of English speech. Thread-safe: calls share the sessions, and each has its own cache."""
 
     max_window_ms = 30_000
-    languages = frozenset({"en"})
-    takes_prompt = False
+    abilities = Abilities(languages=frozenset({"en"}))
 
     def __init__(self, encoder: Path, decoder: Path, tokenizer: Path) -> None:
         self._encoder, self._decoder = open_session(encoder), open_session(decoder)

@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from streamsrv.engines.asr.base import RecognitionOptions, RecognizedUtterance, Recognizer
+from streamsrv.engines.asr.base import RecognitionOptions, RecognitionSession, RecognizedUtterance, Recognizer
 from streamsrv.engines.asr.pauses import SPEECH, FrameSpan, UtteranceCutter
 from streamsrv.engines.boundary import engine_call
 from streamsrv.engines.observer import IGNORED, EngineObserver, reported
@@ -33,18 +33,19 @@ async def recognize_recording(
     """
     stream, cutter = FallbackVadStream(vad, observer), UtteranceCutter()
     probabilities: list[float] = []
-    for start in range(0, len(pcm), _SAMPLES_AT_ONCE):
-        heard = await _hear(stream, _frames(pcm[start : start + _SAMPLES_AT_ONCE]), scheduler)
-        probabilities += heard
-        spans = [cutter.hear(probability) for probability in heard]
-        if start + _SAMPLES_AT_ONCE >= len(pcm):
-            spans.append(cutter.finish())
-        for span in filter(None, spans):
-            with reported(observer, "recognizer", recognizer.name):
-                utterance = await _recognize(pcm, span, probabilities, recognizer, options)
-            observer.recognized(recognizer.name, (span.end - span.start) * FRAME_MS / 1000)
-            if utterance.text:
-                yield utterance
+    async with aclosing(recognizer.connect()) as session:
+        for start in range(0, len(pcm), _SAMPLES_AT_ONCE):
+            heard = await _hear(stream, _frames(pcm[start : start + _SAMPLES_AT_ONCE]), scheduler)
+            probabilities += heard
+            spans = [cutter.hear(probability) for probability in heard]
+            if start + _SAMPLES_AT_ONCE >= len(pcm):
+                spans.append(cutter.finish())
+            for span in filter(None, spans):
+                with reported(observer, "recognizer", recognizer.name):
+                    utterance = await _recognize(pcm, span, probabilities, session, options)
+                observer.recognized(recognizer.name, (span.end - span.start) * FRAME_MS / 1000)
+                if utterance.text:
+                    yield utterance
 
 
 async def _hear(stream: FallbackVadStream, frames: NDArray[np.int16], scheduler: Scheduler) -> list[float]:
@@ -60,13 +61,13 @@ async def _recognize(
     pcm: NDArray[np.int16],
     span: FrameSpan,
     probabilities: list[float],
-    recognizer: Recognizer,
+    session: RecognitionSession,
     options: RecognitionOptions,
 ) -> RecognizedUtterance:
     offset_ms = span.start * FRAME_MS
     utterance = RecognizedUtterance("", offset_ms, span.end * FRAME_MS)
     with engine_call("speech recogniser"):
-        async with aclosing(recognizer.open(options)) as stream:
+        async with aclosing(session.open(options)) as stream:
             for frame in range(span.start, span.end):
                 samples = pcm[frame * VAD_FRAME_SAMPLES : (frame + 1) * VAD_FRAME_SAMPLES]
                 stream.push(samples, speech=probabilities[frame] >= SPEECH)

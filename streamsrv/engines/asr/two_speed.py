@@ -17,7 +17,14 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
-from streamsrv.engines.asr.base import RecognitionOptions, RecognitionStream, Recognizer, Transcript
+from streamsrv.engines.asr.base import (
+    Abilities,
+    RecognitionOptions,
+    RecognitionSession,
+    RecognitionStream,
+    Recognizer,
+    Transcript,
+)
 from streamsrv.engines.asr.latest import LatestTranscript
 from streamsrv.engines.asr.pause_gate import MAX_MS, Frame, HeldSpeech, Pace
 from streamsrv.engines.catalogue import ModelEntry
@@ -87,8 +94,7 @@ class TwoSpeedRecognizer:
         queue_age_s: Callable[[], float] = lambda: 0.0,
     ) -> None:
         self.name = name
-        self.languages = _languages_of_both(fast.languages, accurate.languages)
-        self.takes_prompt = fast.takes_prompt or accurate.takes_prompt
+        self.abilities = _abilities_of_both(fast.abilities, accurate.abilities)
         self.budget_ms = budget_ms
         self.clock = clock
         self.pace = Pace()
@@ -111,9 +117,9 @@ class TwoSpeedRecognizer:
         """Report failures of the accurate recogniser to `observer` from now on."""
         self._observer = observer
 
-    def open(self, options: RecognitionOptions) -> "TwoSpeedStream":
-        """Start an utterance. Needs a running event loop."""
-        return TwoSpeedStream(self, self._fast.open(options), self._open_accurate(options))
+    def connect(self) -> "TwoSpeedSession":
+        """Begin a session with both recognisers."""
+        return TwoSpeedSession(self, self._fast.connect(), self._accurate.connect())
 
     def is_busy(self, stream: "TwoSpeedStream") -> bool:
         """Whether the accurate recogniser already decodes for `at_once` other streams, or all threads are busy."""
@@ -130,13 +136,6 @@ class TwoSpeedRecognizer:
         """Close both recognisers."""
         await asyncio.gather(self._fast.aclose(), self._accurate.aclose())
 
-    def _open_accurate(self, options: RecognitionOptions) -> RecognitionStream | None:
-        try:
-            return self._accurate.open(options)
-        except EngineError as error:
-            self.go_on_with_fast(error)
-            return None
-
     def go_on_with_fast(self, error: EngineError) -> None:
         """Log and report that the accurate recogniser has failed for one utterance."""
         self._observer.failed("recognizer", self._accurate.name, failure_reason(error))
@@ -144,9 +143,42 @@ class TwoSpeedRecognizer:
         logger.info("%s: only the fast recogniser is used for this utterance: %s", self.name, error)
 
 
-def _languages_of_both(some: frozenset[str], others: frozenset[str]) -> frozenset[str]:
-    """Return the languages of both; an empty set stands for all languages."""
-    return some & others if some and others else some or others
+class TwoSpeedSession:
+    """A session with both recognisers."""
+
+    def __init__(self, recognizer: TwoSpeedRecognizer, fast: RecognitionSession, accurate: RecognitionSession) -> None:
+        self._recognizer = recognizer
+        self._fast = fast
+        self._accurate = accurate
+
+    def open(self, options: RecognitionOptions) -> "TwoSpeedStream":
+        """Start an utterance."""
+        return TwoSpeedStream(self._recognizer, self._fast.open(options), self._open_accurate(options))
+
+    async def aclose(self) -> None:
+        """Close both sessions."""
+        await asyncio.gather(self._fast.aclose(), self._accurate.aclose())
+
+    def _open_accurate(self, options: RecognitionOptions) -> RecognitionStream | None:
+        try:
+            return self._accurate.open(options)
+        except EngineError as error:
+            self._recognizer.go_on_with_fast(error)
+            return None
+
+
+def _abilities_of_both(fast: Abilities, accurate: Abilities) -> Abilities:
+    """Return what both can do. A prompt is of use if one takes it."""
+    some, others = fast.languages, accurate.languages
+    return Abilities(
+        languages=some & others if some and others else some or others,
+        detects_language=fast.detects_language and accurate.detects_language,
+        prompt=fast.prompt or accurate.prompt,
+        keywords=fast.keywords or accurate.keywords,
+        translates=fast.translates and accurate.translates,
+        final_deadline_s=fast.final_deadline_s,
+        stall_deadline_s=fast.stall_deadline_s,
+    )
 
 
 class TwoSpeedStream:
