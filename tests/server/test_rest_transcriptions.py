@@ -101,7 +101,7 @@ async def test_what_the_client_says_about_the_speech_reaches_the_recogniser():
             ("x", ""),
         ]
         assert (await transcribe(server, *fields)).status == 200
-    assert recognizer.options == RecognitionOptions("fr", "Paris")
+    assert recognizer.options == RecognitionOptions("fr", prompt="Paris")
 
 
 @pytest.mark.parametrize(
