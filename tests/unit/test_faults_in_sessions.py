@@ -281,7 +281,8 @@ async def test_a_bug_of_the_core_ends_its_session_wherever_it_shows(
 ):
     engines = trapped("nowhere")
     session, sibling = Driven(engines, buggy(kind)), Driven(engines)
-    speak(session, poisoned=False)
+    if kind is not TimerFired:  # speech clears the timer of an idle user
+        speak(session, poisoned=False)
     if kind is EventReceived:
         session.client.say("response.create")
     if kind is PlaybackReported:
