@@ -7,7 +7,7 @@ from pathlib import Path
 
 IN_THE_WHEEL = (
     "streamsrv/py.typed",
-    "streamsrv/engines/catalogue.toml",
+    "streamsrv/engines/asr/moonshine.toml",
     "streamsrv/conformance/is_the_front_door_locked.flac",
     "streamsrv/web/index.html",
     "streamsrv/web/lib/index.js",

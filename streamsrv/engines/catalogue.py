@@ -1,4 +1,7 @@
-"""Reads the catalogue: every model by name, with its engine, options, weights and their sources."""
+"""Reads the catalogue: every model by name, with its engine, options, weights and what a user needs to choose it.
+
+The models of an engine are in a file beside its module: those of `asr/moonshine.py` are in `asr/moonshine.toml`.
+"""
 
 import ast
 import difflib
@@ -17,13 +20,13 @@ from pydantic_core import ErrorDetails
 Kind = Literal["recognizer", "chat", "synthesizer", "vad", "turn"]
 
 PACKAGES: Mapping[Kind, str] = {
+    "vad": "streamsrv.engines.vad",
+    "turn": "streamsrv.engines.turn",
     "recognizer": "streamsrv.engines.asr",
     "chat": "streamsrv.engines.llm",
     "synthesizer": "streamsrv.engines.tts",
-    "vad": "streamsrv.engines.vad",
-    "turn": "streamsrv.engines.turn",
 }
-"""The package with the engine modules of each kind."""
+"""The package with the engine modules of each kind, in the order in which an utterance passes them."""
 
 DEFAULT_MODELS: Mapping[Kind, str] = {
     "vad": "silero",
@@ -162,8 +165,7 @@ def load_catalogue(tables: Sequence[Mapping[str, Any]] = (), where: str = "") ->
     merged with the known ones; with another engine, it replaces the model. Raises `CatalogueError` with a line for each
     table that is wrong.
     """
-    shipped = files("streamsrv.engines").joinpath("catalogue.toml").read_text(encoding="utf-8")
-    merged = _by_name(tomllib.loads(shipped)["model"], "the catalogue of this package")
+    merged = _by_name(_shipped(), "the catalogue of this package")
     engines = {kind: _engines(merged.values(), kind) for kind in PACKAGES}
     for name, table in _by_name(tables, where).items():
         merged[name] = _override(merged.get(name, {}), table)
@@ -179,6 +181,16 @@ def load_catalogue(tables: Sequence[Mapping[str, Any]] = (), where: str = "") ->
     if problems:
         raise CatalogueError("\n".join(problems))
     return Catalogue(entries)
+
+
+def _shipped() -> list[Mapping[str, Any]]:
+    """Return the tables of this package by kind and engine."""
+    found: list[Mapping[str, Any]] = []
+    for package in PACKAGES.values():
+        for file in sorted(files(package).iterdir(), key=lambda file: file.name):
+            if file.name.endswith(".toml"):
+                found += tomllib.loads(file.read_text(encoding="utf-8"))["model"]
+    return found
 
 
 def _check_engine(entry: ModelEntry, shipped: Sequence[str]) -> None:
