@@ -1,13 +1,10 @@
 """Chat models of servers with OpenAI's chat completions API: OpenAI, Gemini, DeepSeek, vLLM, Ollama and others."""
 
 import asyncio
-import contextlib
-import re
 from collections import OrderedDict
-from collections.abc import AsyncGenerator, Generator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any
-from urllib.parse import urlsplit
 
 import openai
 from openai.types.chat import ChatCompletionChunk
@@ -18,26 +15,19 @@ from streamsrv.engines.llm.base import ChatOptions, Delta, Message, Tool, ToolCa
 from streamsrv.engines.llm.chat_chunks import ChunkReader
 from streamsrv.engines.llm.context_window import answerable
 from streamsrv.engines.loading import LoadContext
+from streamsrv.engines.openai_client import OPENAI_URL, open_client, translated_errors
 from streamsrv.engines.options import read_options
-from streamsrv.errors import CONTEXT_LENGTH_EXCEEDED, EngineError, Overloaded, Rejected, Unavailable
+from streamsrv.errors import Unavailable
 from streamsrv.ids import new_id
-
-OPENAI_URL = "https://api.openai.com/v1"
 
 MAX_ANSWER_CHARS = 1_000_000
 """Characters of one answer: more than any model writes, unless it repeats itself without end."""
-_CONNECT_TIMEOUT_S = 3.0
 _PATIENCE_WHEN_COMPLETE_S = 2.0
 """Seconds to wait for the usage after the finish reason."""
 _LOAD_TIMEOUT_S = 180.0
 """Seconds a local server may take for its first answer, for which it may have to load the model."""
 _MAX_REMEMBERED_CALLS = 1024
 """Tool calls whose extra fields are kept."""
-_MAX_MESSAGE_CHARS = 500
-"""Characters quoted from an error body, because some servers send a whole web page."""
-_CONTEXT_TOO_LONG = ("context_length_exceeded", "exceed_context_size_error", "maximum context length")
-"""How servers report a context that is too long: OpenAI and others, llama.cpp, vLLM."""
-_LOOPBACK = ("localhost", "127.0.0.1", "::1")
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,16 +68,7 @@ class OpenAICompatibleChatModel:
         self._options = options
         self._api_key = api_key
         self._model = options.model
-        timeout = openai.Timeout(options.read_timeout_s, connect=_CONNECT_TIMEOUT_S)
-        # A proxy from the environment cannot reach this machine's loopback.
-        local = urlsplit(options.base_url).hostname in _LOOPBACK
-        self._client = openai.AsyncOpenAI(
-            api_key=api_key or "none",
-            base_url=options.base_url,
-            timeout=timeout,
-            max_retries=0,
-            http_client=openai.DefaultAsyncHttpxClient(trust_env=not local, timeout=timeout),
-        )
+        self._client = open_client(options.base_url, api_key, options.read_timeout_s)
         # Fields that a provider wants back with a tool call, by call id; the oldest are dropped.
         self._call_extras: OrderedDict[str, dict[str, Any]] = OrderedDict()
 
@@ -96,7 +77,7 @@ class OpenAICompatibleChatModel:
     ) -> AsyncGenerator[Delta, None]:
         """Answer the conversation; see `ChatModel.stream`. Closing the iterator closes the HTTP stream."""
         reader = ChunkReader(new_id, start_inside=self._options.starts_thinking)
-        with self._translated_errors():
+        with translated_errors(self.name, self._options.base_url, self._api_key):
             request = self._request(await self._model_name(), messages, tools, options)
             async with await self._open(request) as chunks:
                 async for deltas in self._pieces(chunks, reader):
@@ -110,7 +91,7 @@ class OpenAICompatibleChatModel:
 
     async def warm_up(self, messages: Sequence[Message] = ()) -> None:
         """Connect. A server without a key (a local one) also generates a token, which makes it load the model."""
-        with self._translated_errors():
+        with translated_errors(self.name, self._options.base_url, self._api_key):
             if self._api_key:
                 await self._client.models.list()
                 return
@@ -216,73 +197,6 @@ class OpenAICompatibleChatModel:
         self._call_extras.update(extras)
         while len(self._call_extras) > _MAX_REMEMBERED_CALLS:
             self._call_extras.popitem(last=False)
-
-    @contextlib.contextmanager
-    def _translated_errors(self) -> Generator[None]:
-        """Turn the SDK's exceptions into `EngineError`, with the provider's message and without the key."""
-        try:
-            yield
-        except (TimeoutError, openai.APITimeoutError) as error:
-            raise Unavailable(f"{self.name} did not answer in time.") from error
-        except openai.APIConnectionError as error:
-            raise Unavailable(f"{self.name} cannot be reached at {self._options.base_url}.") from error
-        except openai.APIError as error:
-            said = _without_keys(_provider_message(error.body) or error.message, self._api_key)
-            raise _engine_error(error, f"{self.name}: {said}") from error
-        except (ValueError, AttributeError, TypeError) as error:  # the SDK reads a web page as a text without fields
-            what = "sent an answer that cannot be read"
-            raise Unavailable(f"{self.name} {what} (is {self._options.base_url} its address?): {error}") from error
-
-
-def _engine_error(error: openai.APIError, message: str) -> EngineError:
-    """Return the `EngineError` for an error response, or for an error inside a stream, which has no status.
-
-    `Rejected` means that the request is at fault. A wrong key, an unpaid bill or a missing model is `Unavailable`: only
-    the operator can fix it, and another model may answer.
-    """
-    status = str(getattr(error, "status_code", None) or error.code)
-    if "insufficient_quota" in (error.code, error.type):
-        return Unavailable(message)
-    if "API_KEY_INVALID" in str(error.body):  # at Gemini a 400
-        return Unavailable(message, refuses_key=True)
-    match int(status) if status.isdigit() else 500:
-        case 429:
-            return Overloaded(message)
-        case 401 | 403:
-            return Unavailable(message, refuses_key=True)
-        case 402 | 404 | 408 | 409:
-            return Unavailable(message)
-        case code if 400 <= code < 500:
-            return Rejected(message, **_at_fault(error))
-        case _:
-            return Unavailable(message)
-
-
-def _at_fault(error: openai.APIError) -> dict[str, str | None]:
-    """Return the `code` and `param` of a refusal; a context that is too long has the same code for all servers."""
-    said = f"{error.type} {error.code} {error.body}".lower()
-    if any(name in said for name in _CONTEXT_TOO_LONG):
-        return {"code": CONTEXT_LENGTH_EXCEEDED, "param": "messages"}
-    code: object = error.code  # a number in some versions of the package; llama.cpp's is the status
-    code = None if code is None or str(code).isdigit() else str(code)
-    return {"code": code, "param": error.param}
-
-
-def _provider_message(body: Any) -> str:
-    """Return the message in an error body: `{"message": ...}`, `{"detail": ...}`, or a list of such (Gemini)."""
-    match body:
-        case str():
-            return body[:_MAX_MESSAGE_CHARS]
-        case [first, *_]:
-            return _provider_message(first)
-        case {"message": inner} | {"error": inner} | {"detail": inner}:
-            return _provider_message(inner)
-        case _:
-            return ""
-
-
-def _without_keys(text: str, api_key: str) -> str:
-    return re.sub(r"\bsk-\S+", "***", text.replace(api_key, "***") if api_key else text)
 
 
 def _sampling(options: ChatOptions) -> dict[str, Any]:

@@ -1,0 +1,105 @@
+"""The HTTP client of servers with OpenAI's API, and what its errors mean. Chat models and recognisers use it."""
+
+import contextlib
+import re
+from collections.abc import Generator
+from typing import Any
+from urllib.parse import urlsplit
+
+import openai
+
+from streamsrv.errors import CONTEXT_LENGTH_EXCEEDED, EngineError, Overloaded, Rejected, Unavailable
+
+OPENAI_URL = "https://api.openai.com/v1"
+
+_CONNECT_TIMEOUT_S = 3.0
+_MAX_MESSAGE_CHARS = 500
+"""Characters quoted from an error body, because some servers send a whole web page."""
+_CONTEXT_TOO_LONG = ("context_length_exceeded", "exceed_context_size_error", "maximum context length")
+"""How servers report a context that is too long: OpenAI and others, llama.cpp, vLLM."""
+_LOOPBACK = ("localhost", "127.0.0.1", "::1")
+
+
+def open_client(base_url: str, api_key: str, read_timeout_s: float) -> openai.AsyncOpenAI:
+    """Return a client that never retries and waits at most `read_timeout_s` for the next bytes of an answer."""
+    timeout = openai.Timeout(read_timeout_s, connect=_CONNECT_TIMEOUT_S)
+    # A proxy from the environment cannot reach this machine's loopback.
+    local = urlsplit(base_url).hostname in _LOOPBACK
+    return openai.AsyncOpenAI(
+        api_key=api_key or "none",
+        base_url=base_url,
+        timeout=timeout,
+        max_retries=0,
+        http_client=openai.DefaultAsyncHttpxClient(trust_env=not local, timeout=timeout),
+    )
+
+
+@contextlib.contextmanager
+def translated_errors(name: str, base_url: str, api_key: str) -> Generator[None]:
+    """Turn the SDK's exceptions into `EngineError`, with the provider's message and without the key.
+
+    `name` is the model's, for the message.
+    """
+    try:
+        yield
+    except (TimeoutError, openai.APITimeoutError) as error:
+        raise Unavailable(f"{name} did not answer in time.") from error
+    except openai.APIConnectionError as error:
+        raise Unavailable(f"{name} cannot be reached at {base_url}.") from error
+    except openai.APIError as error:
+        said = without_keys(provider_message(error.body) or error.message, api_key)
+        raise _engine_error(error, f"{name}: {said}") from error
+    except (ValueError, AttributeError, TypeError) as error:  # the SDK reads a web page as a text without fields
+        what = "sent an answer that cannot be read"
+        raise Unavailable(f"{name} {what} (is {base_url} its address?): {error}") from error
+
+
+def _engine_error(error: openai.APIError, message: str) -> EngineError:
+    """Return the `EngineError` for an error response, or for an error inside a stream, which has no status.
+
+    `Rejected` means that the request is at fault. A wrong key, an unpaid bill or a missing model is `Unavailable`: only
+    the operator can fix it, and another model may answer.
+    """
+    status = str(getattr(error, "status_code", None) or error.code)
+    if "insufficient_quota" in (error.code, error.type):
+        return Unavailable(message)
+    if "API_KEY_INVALID" in str(error.body):  # at Gemini a 400
+        return Unavailable(message, refuses_key=True)
+    match int(status) if status.isdigit() else 500:
+        case 429:
+            return Overloaded(message)
+        case 401 | 403:
+            return Unavailable(message, refuses_key=True)
+        case 402 | 404 | 408 | 409:
+            return Unavailable(message)
+        case code if 400 <= code < 500:
+            return Rejected(message, **_at_fault(error))
+        case _:
+            return Unavailable(message)
+
+
+def _at_fault(error: openai.APIError) -> dict[str, str | None]:
+    """Return the `code` and `param` of a refusal; a context that is too long has the same code for all servers."""
+    said = f"{error.type} {error.code} {error.body}".lower()
+    if any(name in said for name in _CONTEXT_TOO_LONG):
+        return {"code": CONTEXT_LENGTH_EXCEEDED, "param": "messages"}
+    code: object = error.code  # a number in some versions of the package; llama.cpp's is the status
+    code = None if code is None or str(code).isdigit() else str(code)
+    return {"code": code, "param": error.param}
+
+
+def provider_message(body: Any) -> str:
+    """Return the message in an error body: `{"message": ...}`, `{"detail": ...}`, or a list of such (Gemini)."""
+    match body:
+        case str():
+            return body[:_MAX_MESSAGE_CHARS]
+        case [first, *_]:
+            return provider_message(first)
+        case {"message": inner} | {"error": inner} | {"detail": inner}:
+            return provider_message(inner)
+        case _:
+            return ""
+
+
+def without_keys(text: str, api_key: str) -> str:
+    return re.sub(r"\bsk-\S+", "***", text.replace(api_key, "***") if api_key else text)
