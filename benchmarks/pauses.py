@@ -17,7 +17,7 @@ from streamsrv.audio.files import read_audio
 from streamsrv.audio.rates import SPEECH_RATE_HZ
 from streamsrv.core.turns.endpointing import Evidence
 from streamsrv.engines.asr.base import RecognitionOptions, Transcript
-from streamsrv.engines.asr.incremental import IncrementalRecognizer
+from streamsrv.engines.asr.incremental import Decode, IncrementalRecognizer
 from streamsrv.engines.catalogue import load_catalogue
 from streamsrv.engines.loading import LoadContext, load_engine
 from streamsrv.engines.turn.base import TurnModel
@@ -166,8 +166,8 @@ class Listener:
         """Set `in_sentence` of the pauses of a single English speaker."""
         if entry["language"] != "en" or entry.get("speakers_n", 1) > 1:
             return pauses
-        call = self._recognizer.decode_call(frames.reshape(-1), RecognitionOptions(language="en"))
-        whole = split_words((await self._recognizer.run(Priority.FINAL, call)).text)
+        window = Decode(frames.reshape(-1), RecognitionOptions(language="en"), Priority.FINAL)
+        whole = split_words((await self._recognizer.decode(window)).text)
         return [replace(pause, in_sentence=is_in_sentence(pause.text, whole)) for pause in pauses]
 
 

@@ -27,7 +27,7 @@ from numpy.typing import NDArray
 from streamsrv.audio.files import read_audio
 from streamsrv.audio.rates import SPEECH_RATE_HZ
 from streamsrv.engines.asr.base import RecognitionOptions, RecognitionStream, Transcript, Word
-from streamsrv.engines.asr.incremental import IncrementalRecognizer
+from streamsrv.engines.asr.incremental import Decode, IncrementalRecognizer
 from streamsrv.engines.catalogue import load_catalogue
 from streamsrv.engines.loading import LoadContext, load_engine
 from streamsrv.engines.vad.base import FRAME_MS, VAD_FRAME_SAMPLES, Vad
@@ -114,8 +114,8 @@ class Bench:
 
     async def offline(self, recording: Recording) -> Outcome:
         calls, cpu_s = self.scheduler.calls, self.scheduler.cpu_s
-        call = self.recognizer.decode_call(recording.audio, RecognitionOptions())
-        text = (await self.recognizer.run(Priority.FINAL, call)).text
+        window = Decode(recording.audio, RecognitionOptions(), Priority.FINAL)
+        text = (await self.recognizer.decode(window)).text
         errors = count_word_errors(recording.text, text)
         return Outcome(errors, self.scheduler.calls - calls, self.scheduler.cpu_s - cpu_s)
 

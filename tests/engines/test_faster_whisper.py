@@ -14,11 +14,12 @@ from streamsrv.audio.pcm import to_float
 from streamsrv.audio.rates import SPEECH_RATE_HZ
 from streamsrv.engines.asr.base import RecognitionOptions
 from streamsrv.engines.asr.faster_whisper import WhisperDecoder, WhisperOptions, load, open_model
+from streamsrv.engines.asr.incremental import Decode
 from streamsrv.engines.catalogue import ModelEntry, load_catalogue
 from streamsrv.engines.loading import LoadContext
 from streamsrv.engines.weights.store import ModelStore
 from streamsrv.errors import Unavailable
-from streamsrv.inference.scheduler import Scheduler
+from streamsrv.inference.scheduler import Priority, Scheduler
 from streamsrv.testing.word_errors import count_word_errors
 
 CATALOGUE = load_catalogue()
@@ -98,19 +99,19 @@ def test_a_prompt_guides_the_spelling(english, speech):
 
 @pytest.fixture
 def context():
-    scheduler = Scheduler(0)
+    scheduler = Scheduler(1)
     yield LoadContext(scheduler, {})
     scheduler.close()
 
 
-def test_a_folder_of_the_users_own_is_loaded(context, speech):
+async def test_a_folder_of_the_users_own_is_loaded(context, speech):
     entry, store = CATALOGUE["whisper-tiny.en"], ModelStore()
     if store.missing(entry):
         pytest.skip("needs streamsrv pull whisper-tiny.en")
     folder = store.locate(entry)["model.bin"].parent
     recognizer = load(replace(OWN, options={"folder": str(folder), "beam_size": 2, "language": "en"}), context)
-    call = recognizer.decode_call((speech * 32767).astype(np.int16), RecognitionOptions())
-    assert "best of times" in call().text.lower()
+    window = Decode((speech * 32767).astype(np.int16), RecognitionOptions(), Priority.FINAL)
+    assert "best of times" in (await recognizer.decode(window)).text.lower()
 
 
 def test_an_entry_without_weights_must_name_a_folder(context):

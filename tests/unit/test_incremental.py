@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from fake_decoder import WORD_MS, FakeDecoder, silence, spoken, text
 from streamsrv.engines.asr import incremental
 from streamsrv.engines.asr.base import RecognitionOptions, Transcript, Word
-from streamsrv.engines.asr.incremental import Hypothesis, IncrementalRecognizer, IncrementalStream
+from streamsrv.engines.asr.incremental import Hypothesis, IncrementalRecognizer, IncrementalStream, ThreadedDecoder
 from streamsrv.engines.asr.utterance import estimate_words
 from streamsrv.engines.asr.window import Span
 from streamsrv.errors import EngineError, Overloaded, Rejected, Unavailable
@@ -34,7 +34,7 @@ def scheduler():
 
 @pytest.fixture
 def recognizer(decoder: FakeDecoder, scheduler: Scheduler) -> IncrementalRecognizer:
-    return IncrementalRecognizer(decoder, scheduler, "fake")
+    return IncrementalRecognizer(ThreadedDecoder(decoder, scheduler), "fake")
 
 
 def open_stream(recognizer: IncrementalRecognizer) -> "aclosing[IncrementalStream]":
@@ -105,7 +105,7 @@ async def test_a_running_decode_that_has_all_speech_is_used_for_the_final(recogn
 
 async def test_a_running_decode_that_lacks_speech_is_not_waited_for(decoder):
     scheduler = Scheduler(2)
-    recognizer = IncrementalRecognizer(decoder, scheduler, "fake")
+    recognizer = IncrementalRecognizer(ThreadedDecoder(decoder, scheduler), "fake")
     decoder.gate.clear()
     async with open_stream(recognizer) as stream:
         stream.push(spoken(1, 640), speech=True)
@@ -177,7 +177,7 @@ async def test_a_newer_transcript_replaces_one_that_was_not_read(recognizer, sch
     [(RuntimeError("broken"), Unavailable), (Rejected("no"), Rejected), (TimeoutError(), Unavailable)],
 )
 async def test_errors_of_the_decoder_reach_the_reader(scheduler, error, expected):
-    async with open_stream(IncrementalRecognizer(FakeDecoder(error), scheduler, "fake")) as stream:
+    async with open_stream(IncrementalRecognizer(ThreadedDecoder(FakeDecoder(error), scheduler), "fake")) as stream:
         stream.push(spoken(1, 640), speech=True)
         with pytest.raises(EngineError) as caught:
             await anext(stream)
@@ -196,7 +196,7 @@ class BusyScheduler(Scheduler):
 
 async def test_partials_are_shed_when_the_queue_is_full_and_the_final_is_not(decoder):
     scheduler = BusyScheduler(1)
-    async with open_stream(IncrementalRecognizer(decoder, scheduler, "fake")) as stream:
+    async with open_stream(IncrementalRecognizer(ThreadedDecoder(decoder, scheduler), "fake")) as stream:
         for number in range(1, 9):
             stream.push(spoken(number), speech=True)
             await asyncio.sleep(0)
@@ -213,7 +213,7 @@ def stream_words(count: int) -> tuple[Word, ...]:
 
 async def test_a_final_that_finds_no_place_is_an_error(decoder):
     scheduler = Scheduler(1, queue_limit=0)
-    async with open_stream(IncrementalRecognizer(decoder, scheduler, "fake")) as stream:
+    async with open_stream(IncrementalRecognizer(ThreadedDecoder(decoder, scheduler), "fake")) as stream:
         stream.push(spoken(1), speech=True)
         stream.finish()
         with pytest.raises(Overloaded):
@@ -310,7 +310,7 @@ class LoopGuarded(FakeDecoder):
 
 @pytest.mark.parametrize("rounds", [2, 5])
 async def test_what_is_said_again_after_a_pause_is_no_loop(scheduler, rounds):
-    recognizer = IncrementalRecognizer(LoopGuarded(), scheduler, "guarded")
+    recognizer = IncrementalRecognizer(ThreadedDecoder(LoopGuarded(), scheduler), "guarded")
     async with open_stream(recognizer) as stream:
         for _ in range(rounds):
             stream.push(spoken(7, 960), speech=True)
@@ -320,7 +320,7 @@ async def test_what_is_said_again_after_a_pause_is_no_loop(scheduler, rounds):
 
 
 async def test_a_loop_without_a_pause_stays_cut(scheduler):
-    recognizer = IncrementalRecognizer(LoopGuarded(), scheduler, "guarded")
+    recognizer = IncrementalRecognizer(ThreadedDecoder(LoopGuarded(), scheduler), "guarded")
     async with open_stream(recognizer) as stream:
         for _ in range(5):
             stream.push(spoken(7, 960), speech=True)

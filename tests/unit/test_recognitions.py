@@ -9,7 +9,7 @@ from driven import Driven, driven, tone
 from streamsrv.core.effects import DropRecognition, FeedRecognition, FinishRecognition, OpenRecognition, RecognizeClip
 from streamsrv.core.inputs import Failure, Input, RecognitionFailed, TranscriptReceived
 from streamsrv.engines.asr.base import Abilities, RecognitionOptions, Transcript
-from streamsrv.engines.asr.incremental import Hypothesis, IncrementalRecognizer
+from streamsrv.engines.asr.incremental import Hypothesis, IncrementalRecognizer, ThreadedDecoder
 from streamsrv.engines.loaded import Engines
 from streamsrv.inference.scheduler import Scheduler
 from streamsrv.protocol.session_object import Pcm
@@ -124,7 +124,9 @@ async def test_the_task_of_a_stream_that_was_dropped_at_once_is_not_left_waiting
         tasks.append(asyncio.ensure_future(work))
         return tasks[-1]
 
-    recognitions = Recognitions(IncrementalRecognizer(SilentDecoder(), scheduler, "any"), spawn, lambda _: None)
+    recognitions = Recognitions(
+        IncrementalRecognizer(ThreadedDecoder(SilentDecoder(), scheduler), "any"), spawn, lambda _: None
+    )
     recognitions.open("item", ANY)
     recognitions.drop("item")
     await asyncio.wait(tasks)

@@ -26,7 +26,7 @@ from pydantic import Field
 
 from streamsrv.audio.rates import SPEECH_RATE_HZ
 from streamsrv.engines.asr.base import Abilities, RecognitionOptions
-from streamsrv.engines.asr.incremental import Hypothesis, IncrementalRecognizer
+from streamsrv.engines.asr.incremental import Hypothesis, IncrementalRecognizer, ThreadedDecoder
 from streamsrv.engines.asr.loops import cut_loop
 from streamsrv.engines.catalogue import ModelEntry
 from streamsrv.engines.loading import LoadContext
@@ -78,7 +78,7 @@ def load(entry: ModelEntry, context: LoadContext) -> IncrementalRecognizer:
         decoder = WhisperDecoder(open_model(context.files, options), options)
     except Exception as error:
         raise Unavailable(f"{entry.name} could not be loaded: {error}") from error
-    return IncrementalRecognizer(decoder, context.scheduler, entry.name)
+    return IncrementalRecognizer(ThreadedDecoder(decoder, context.scheduler), entry.name)
 
 
 def open_model(files: Mapping[str, Path], options: WhisperOptions) -> Any:

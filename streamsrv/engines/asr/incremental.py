@@ -18,14 +18,14 @@ from streamsrv.errors import EngineError, Overloaded, Unavailable
 from streamsrv.inference.scheduler import Priority, Scheduler
 from streamsrv.text.words import join_words
 
-__all__ = ["Hypothesis", "IncrementalRecognizer", "WindowDecoder"]
+__all__ = ["AsyncWindowDecoder", "Decode", "Hypothesis", "IncrementalRecognizer", "ThreadedDecoder", "WindowDecoder"]
 
 MAX_BACKLOG_MS = 600_000
 """Audio that may wait for a decoder that cannot keep up. A stream with more fails with `Overloaded`."""
 
 
 class WindowDecoder(Protocol):
-    """A model that recognises a short recording."""
+    """A model that recognises a short recording, and blocks meanwhile."""
 
     max_window_ms: int
     """The longest audio that the decoder takes."""
@@ -36,17 +36,66 @@ class WindowDecoder(Protocol):
         ...
 
 
-class IncrementalRecognizer:
-    """A `Recognizer` over a `WindowDecoder`, with partial results by LocalAgreement-2. Decodes run on the scheduler."""
+@dataclass(eq=False, slots=True)
+class Decode:
+    """A window that is to be decoded: mono int16 audio at 16 kHz."""
 
-    def __init__(
-        self, decoder: WindowDecoder, scheduler: Scheduler, name: str, limits: WindowLimits | None = None
-    ) -> None:
-        self.name = name
+    samples: NDArray[np.int16]
+    options: RecognitionOptions
+    priority: Priority
+    pauses: tuple[int, ...] = ()
+    """Samples at which the window can be split into parts."""
+    started: bool = False
+    """Whether the work has begun, so that waiting for it is quicker than asking again."""
+
+
+class AsyncWindowDecoder(Protocol):
+    """What decodes the windows of all streams without blocking the event loop: on threads, in batches, or remotely."""
+
+    max_window_ms: int
+    abilities: Abilities
+
+    async def decode(self, window: Decode) -> Hypothesis:
+        """Recognise a window. Sets its `started`. Raises `EngineError`, or any exception of a broken engine."""
+        ...
+
+
+class ThreadedDecoder:
+    """Runs a `WindowDecoder` on the worker threads of a scheduler."""
+
+    def __init__(self, decoder: WindowDecoder, scheduler: Scheduler) -> None:
         self.max_window_ms = decoder.max_window_ms
         self.abilities = decoder.abilities
         self._decoder = decoder
         self._scheduler = scheduler
+
+    async def decode(self, window: Decode) -> Hypothesis:
+        """Recognise a window on a worker thread, by its priority."""
+        return await self._scheduler.run(window.priority, lambda: self._decode(window))
+
+    def _decode(self, window: Decode) -> Hypothesis:
+        """Decode on this thread.
+
+        If a loop was cut from the text, the speaker may really have repeated the words. Then each part between the
+        pauses is decoded separately.
+        """
+        window.started = True
+        samples = to_float(window.samples)
+        whole = self._decoder.decode(samples, window.options)
+        if not (whole.is_cut and window.pauses):
+            return whole
+        parts = [self._decoder.decode(part, window.options) for part in np.split(samples, window.pauses)]
+        return replace(whole, text=join_words(tuple(filter(None, (part.text for part in parts)))))
+
+
+class IncrementalRecognizer:
+    """A `Recognizer` over a decoder of windows, with partial results by LocalAgreement-2."""
+
+    def __init__(self, decoder: AsyncWindowDecoder, name: str, limits: WindowLimits | None = None) -> None:
+        self.name = name
+        self.abilities = decoder.abilities
+        self.max_window_ms = decoder.max_window_ms
+        self._decoder = decoder
         self._limits = (limits or WindowLimits()).within(decoder.max_window_ms)
 
     def connect(self) -> StatelessSession:
@@ -59,55 +108,19 @@ class IncrementalRecognizer:
 
     async def warm_up(self) -> None:
         """Decode a second of silence."""
-        await self.run(Priority.FINAL, self.decode_call(np.zeros(SPEECH_RATE_HZ, np.int16), RecognitionOptions()))
+        await self.decode(Decode(np.zeros(SPEECH_RATE_HZ, np.int16), RecognitionOptions(), Priority.FINAL))
 
     async def aclose(self) -> None:
         """Do nothing: there is only memory to free."""
 
-    def decode_call(
-        self, samples: NDArray[np.int16], options: RecognitionOptions, pauses: tuple[int, ...] = ()
-    ) -> "DecodeCall":
-        """Make a decode that the scheduler can run."""
-        return DecodeCall(self._decoder, samples, options, pauses)
-
-    async def run(self, priority: Priority, call: "DecodeCall") -> Hypothesis:
-        """Run `call` on a worker thread; raises `EngineError`."""
+    async def decode(self, window: Decode) -> Hypothesis:
+        """Recognise a window; raises `EngineError`."""
         try:
-            return await self._scheduler.run(priority, call)
+            return await self._decoder.decode(window)
         except EngineError:
             raise
         except Exception as error:
             raise Unavailable(f"{self.name} failed: {error}") from error
-
-
-class DecodeCall:
-    """One decode. `started` is true once a worker thread runs it.
-
-    If a loop was cut from the text, the speaker may really have repeated the words. Then the audio is split at `pauses`
-    (samples), and each part is decoded separately.
-    """
-
-    def __init__(
-        self,
-        decoder: WindowDecoder,
-        samples: NDArray[np.int16],
-        options: RecognitionOptions,
-        pauses: tuple[int, ...] = (),
-    ) -> None:
-        self.started = False
-        self._decoder = decoder
-        self._samples = samples
-        self._options = options
-        self._pauses = pauses
-
-    def __call__(self) -> Hypothesis:
-        self.started = True
-        samples = to_float(self._samples)
-        whole = self._decoder.decode(samples, self._options)
-        if not (whole.is_cut and self._pauses):
-            return whole
-        parts = [self._decoder.decode(part, self._options) for part in np.split(samples, self._pauses)]
-        return replace(whole, text=join_words(tuple(filter(None, (part.text for part in parts)))))
 
 
 @dataclass(slots=True)
@@ -115,7 +128,7 @@ class _Running:
     """The decode that a stream awaits. `scope` lets `finish` end the wait without cancelling the stream's task."""
 
     snapshot: WindowSnapshot
-    call: DecodeCall
+    window: Decode
     scope: asyncio.Timeout
 
 
@@ -154,7 +167,7 @@ class IncrementalStream:
         self._wake.set()
         if (running := self._running) is not None:
             is_useful = running.snapshot.is_head or self._utterance.window.would_settle(running.snapshot)
-            if not (is_useful and running.call.started):
+            if not (is_useful and running.window.started):
                 running.scope.reschedule(0)  # end the wait: a decode at final priority follows
 
     async def aclose(self) -> None:
@@ -196,11 +209,12 @@ class IncrementalStream:
 
     async def _decode(self, snapshot: WindowSnapshot) -> Hypothesis | None:
         """Return the hypothesis, or None if `finish` wants a newer or more urgent decode."""
-        call = self._recognizer.decode_call(snapshot.samples, self._options, snapshot.pauses)
+        priority = Priority.FINAL if self._finishing else Priority.PARTIAL
+        window = Decode(snapshot.samples, self._options, priority, snapshot.pauses)
         try:
             async with asyncio.timeout(None) as scope:
-                self._running = _Running(snapshot, call, scope)
-                return await self._recognizer.run(Priority.FINAL if self._finishing else Priority.PARTIAL, call)
+                self._running = _Running(snapshot, window, scope)
+                return await self._recognizer.decode(window)
         except TimeoutError:
             return None
         finally:

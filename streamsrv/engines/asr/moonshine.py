@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from streamsrv.audio.rates import SPEECH_RATE_HZ
 from streamsrv.engines.asr.base import Abilities, RecognitionOptions
-from streamsrv.engines.asr.incremental import Hypothesis, IncrementalRecognizer
+from streamsrv.engines.asr.incremental import Hypothesis, IncrementalRecognizer, ThreadedDecoder
 from streamsrv.engines.asr.loops import without_loop
 from streamsrv.engines.catalogue import ModelEntry
 from streamsrv.engines.loading import LoadContext
@@ -54,7 +54,7 @@ def load(entry: ModelEntry, context: LoadContext) -> IncrementalRecognizer:
         )
     except Exception as error:
         raise Unavailable(f"{entry.name} could not be loaded: {error}") from error
-    return IncrementalRecognizer(decoder, context.scheduler, entry.name)
+    return IncrementalRecognizer(ThreadedDecoder(decoder, context.scheduler), entry.name)
 
 
 def _converted(files: Mapping[str, Path], report: Callable[[str], None]) -> Mapping[str, Path]:
