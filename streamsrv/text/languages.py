@@ -37,6 +37,16 @@ per fa|pushto ps|rum ro|sinhalese si|slo sk|tib bo|valencian ca|wel cy
 """
 
 
+WHISPER_LANGUAGES = tuple(
+    """
+af am ar as az ba be bg bn bo br bs ca cs cy da de el en es et eu fa fi fo fr gl gu ha haw he hi hr ht hu hy id is it ja
+jv ka kk km kn ko la lb ln lo lt lv mg mi mk ml mn mr ms mt my ne nl nn no oc pa pl ps pt ro ru sa sd si sk sl sn so sq
+sr su sv sw ta te tg th tk tl tr tt uk ur uz vi yi yo zh
+""".split()
+)
+"""The languages of OpenAI's Whisper. Version 3 also knows Cantonese (`yue`)."""
+
+
 def _entries(table: str) -> list[list[str]]:
     return [entry.split(" ") for entry in table.strip().replace("\n", "|").split("|")]
 

@@ -1,5 +1,6 @@
 """The catalogue: what is shipped, what a settings file may change, and how mistakes are explained."""
 
+import re
 import tomllib
 from typing import Any
 
@@ -31,6 +32,71 @@ def test_every_default_model_is_shipped_and_of_its_kind():
     assert {kind: catalogue[name].kind for kind, name in DEFAULT_MODELS.items()} == {
         kind: kind for kind in DEFAULT_MODELS
     }
+
+
+def test_a_user_can_choose_a_shipped_recognizer_by_what_its_entry_states():
+    for entry in load_catalogue().entries("recognizer"):
+        stated = {"languages": entry.languages, "best_for": entry.best_for, "not_for": entry.not_for}
+        assert [name for name, value in stated.items() if not value] == [], entry.name
+        assert entry.memory or entry.hardware == "remote", entry.name
+        assert entry.licence, entry.name
+
+
+def test_every_shipped_model_of_a_hub_is_pinned_to_a_commit_and_a_hash():
+    for entry in load_catalogue().entries():
+        hubs = [(file, source) for file in entry.weights for source in file.sources if source.kind == "hub"]
+        unpinned = [source for _, source in hubs if not re.fullmatch("[0-9a-f]{40}", source.revision)]
+        assert unpinned == [], entry.name
+        assert [file.name for file, _ in hubs if not file.sha256] == [], entry.name
+
+
+def test_only_models_whose_weights_packages_carry_are_packaged():
+    catalogue = load_catalogue()
+    assert catalogue["whisper-tiny.en"].is_packaged
+    assert not catalogue["whisper-small"].is_packaged
+    assert not catalogue["hibari"].is_packaged  # it has none
+
+
+def test_sources_of_an_entry_are_those_of_its_files_by_their_names():
+    added = """
+[[model]]
+name = "swedish"
+kind = "recognizer"
+engine = "faster_whisper"
+languages = "whisper-v3"
+sources = [{ kind = "hub", name = "someone/whisper-sv", revision = "v2" }]
+weights = [
+  { name = "model.bin", size = 5 },
+  { name = "vocabulary.json", size = 5, sources = [{ kind = "hub", name = "someone/else", path = "vocab.json" }] },
+]
+price = [{ amount = 0.15, currency = "USD", per = "hour", as_of = 2026-11-01 }]
+"""
+    entry = load_catalogue(tables(added))["swedish"]
+    assert [(file.name, source.name, source.path) for file in entry.weights for source in file.sources] == [
+        ("model.bin", "someone/whisper-sv", "model.bin"),
+        ("vocabulary.json", "someone/else", "vocab.json"),
+    ]
+    assert {"sv", "en", "yue"} <= set(entry.languages)
+    assert entry.size == 10
+    assert str(entry.price[0]) == "0.15 USD per hour (2026-11-01)"
+
+
+def retired(successor: str, name: str = "old", kind: str = "chat") -> str:
+    engine = {"chat": "openai_compatible", "vad": "webrtc"}[kind]
+    return f'[[model]]\nname = "{name}"\nkind = "{kind}"\nengine = "{engine}"\nsuccessor = "{successor}"\n'
+
+
+def test_a_retired_model_is_found_as_its_successor():
+    catalogue = load_catalogue(tables(retired("gpt-4o-mini")))
+    assert catalogue.find("old", "chat") == catalogue["gpt-4o-mini"]
+    assert catalogue["old"].successor == "gpt-4o-mini"
+
+
+@pytest.mark.parametrize("added", [retired("old"), retired("silero"), retired("new"),
+                                   retired("older") + retired("gpt-4o-mini", name="older")])  # fmt: skip
+def test_a_successor_is_a_model_of_the_same_kind_that_is_not_retired(added: str):
+    with pytest.raises(CatalogueError, match=r"'old': successor: .*; accepted: the name of a chat without a successor"):
+        load_catalogue(tables(added))
 
 
 def test_every_shipped_weight_file_has_a_source():
@@ -88,6 +154,28 @@ WEIGHT = f'{MODEL}[[model.weights]]\nname = "w"\nsize = 1\nsha256 = "{"0" * 64}"
         (WEIGHT.replace("size = 1", "size = 0"), ["weights.0.size: 0; accepted: a number above 0"]),
         (WEIGHT.replace("0" * 64, "abc"), ["weights.0.sha256: 'abc'; accepted: 64 lower-case hexadecimal"]),
         (WEIGHT.replace('"w"', '"a/w"'), ["weights.0.name: 'a/w'; accepted: letters, digits"]),
+        (
+            WEIGHT.replace(f'sha256 = "{"0" * 64}"', 'sources = [{ kind = "wheel", name = "n", path = "p" }]').replace(
+                '"e"', '"llamacpp"'
+            ),
+            ["weights.0.sha256: is missing; only files that all sources have on a hub may lack it"],
+        ),
+        (
+            MODEL + 'languages = ["en", "english"]',
+            ["languages.1: 'english'; accepted: an ISO 639-1 code, or one of whisper"],
+        ),
+        (MODEL + 'languages = "all"', ["languages: 'all'; accepted: a list"]),
+        (MODEL + 'hardware = "tpu"', ["hardware: 'tpu'; accepted: cpu, gpu or remote"]),
+        (MODEL + "memory = -1", ["memory: -1; accepted: a number of 0 or more"]),
+        (
+            MODEL + 'price = [{ amount = 0.1, currency = "dollar", per = "word", as_of = "May" }]',
+            [
+                "price.0.currency: 'dollar'; accepted: three capital letters",
+                "price.0.per: 'word'; accepted: minute, hour",
+                "price.0.as_of: 'May'; accepted: a date",
+            ],
+        ),
+        (MODEL + "price = [{ amount = 1.5, each = 2 }]", ["price.0.each: is not a field; accepted: amount, currency"]),
         (
             WEIGHT + 'sources = [{ kind = "ftp", name = "n", path = "p", host = "h" }]',
             [

