@@ -1,4 +1,4 @@
-"""A stand-in for a chat-completions provider: real HTTP on loopback, with the answers that a test dictates."""
+"""A stand-in for a provider of OpenAI's API: real HTTP on loopback, with the answers that a test dictates."""
 
 import asyncio
 import contextlib
@@ -50,7 +50,9 @@ class ScriptedProvider:
         self.paths.append(head.split()[1])
         length = next((int(line.split(":")[1]) for line in head.splitlines() if line.startswith("content-length")), 0)
         if length:
-            self.requests.append(json.loads(await reader.readexactly(length)))
+            body = await reader.readexactly(length)
+            is_json = "content-type: application/json" in head
+            self.requests.append(json.loads(body) if is_json else {"form": body})
         self.asked.set()
         if self.hangs_up:
             self.hangs_up -= 1
