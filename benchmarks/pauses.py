@@ -12,7 +12,6 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from streaming_wer import MeasuredScheduler
 from streamsrv.audio.files import read_audio
 from streamsrv.audio.rates import SPEECH_RATE_HZ
 from streamsrv.core.turns.endpointing import Evidence
@@ -26,6 +25,7 @@ from streamsrv.engines.weights.store import ModelStore
 from streamsrv.inference.scheduler import Priority
 from streamsrv.testing.word_errors import prefix_distances
 from streamsrv.text.words import split_words
+from virtual_time import MeasuredScheduler
 
 MIN_PAUSE_MS = 200
 SPEECH = 0.5

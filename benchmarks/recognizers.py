@@ -1,283 +1,312 @@
-"""Compares recognisers: word errors, CPU time, and the delay of the final transcript after the end of a turn.
+"""Compares recognisers: word errors by language and in noise, delays of words, CPU time, memory, invented text.
 
     .venv/bin/python benchmarks/recognizers.py ../shared/speech/manifest.jsonl [--models two-speed] [--json out.json]
 
-Runs the installed recognisers of the catalogue, by default all. Each recording is one turn: it is pushed frame by frame
-with voice activity of the `silero` model, up to its last speech and the silence that ends a turn. Time is virtual: a
-frame takes 32 ms, a decode its real CPU time, on `--threads` threads without other work. So the run is fast and does
-not disturb itself; `voice_to_voice.py` shows contention. `--sessions` users speak at the same time, each one recording
-after the other.
+Runs the recognisers of the catalogue that can run here, each in a process of its own. Each recording is one turn: it is
+pushed frame by frame with voice activity of the `silero` model, up to its last speech and the silence that ends a turn.
+Time is virtual (`virtual_time.py`). Offline is one decode of the whole recording, or all of it pushed at once. The
+delay of a word counts from its (mostly estimated) end. Recordings without speech are recognised as files, with voice
+activity: each text is invented. `--write FOLDER` makes the table and the picture of the documentation.
 """
 
 import argparse
 import asyncio
-import heapq
-import itertools
 import json
-import selectors
-import time
-from collections.abc import Callable, Hashable, Iterable
+import resource
+import subprocess
+import sys
+from collections.abc import Iterable, Sequence
 from contextlib import aclosing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from itertools import chain
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from live import machine
+from recognizers_report import print_table, write_report
+from spoken_turns import Turn, read_entries, read_turns, scored_entries, spread, with_noise
 from streamsrv.audio.files import read_audio
 from streamsrv.audio.rates import SPEECH_RATE_HZ
 from streamsrv.core.answers.speculation import same_words
 from streamsrv.engines.asr.base import RecognitionOptions, Recognizer, Transcript
+from streamsrv.engines.asr.incremental import Decode, IncrementalRecognizer
+from streamsrv.engines.asr.recordings import recognize_recording
 from streamsrv.engines.asr.two_speed import TwoSpeedRecognizer
 from streamsrv.engines.catalogue import load_catalogue
 from streamsrv.engines.loading import EngineLoader
 from streamsrv.engines.vad.base import FRAME_MS, VAD_FRAME_SAMPLES
 from streamsrv.engines.weights.store import ModelStore
-from streamsrv.inference.scheduler import Priority, Scheduler
+from streamsrv.inference.scheduler import Priority
 from streamsrv.testing.word_errors import WordErrors, count_word_errors
+from streamsrv.text.words import split_words
+from virtual_time import VirtualLoop, VirtualScheduler
 
-SPEECH = 0.5
 STAGGER_S = 0.37
 """Seconds from the start of one speaker to the start of the next."""
-SETS = {"command": 99, "telephone": 99, "conversational": 99, "read": 14}
-"""Kinds of recordings, and the most recordings of each kind, spread over the manifest."""
-
-Result = TypeVar("Result")
-
-
-class VirtualLoop(asyncio.SelectorEventLoop):
-    """An event loop that skips waiting times."""
-
-    def __init__(self) -> None:
-        self.now_s = 0.0
-        super().__init__(Skipping(self))
-
-    def time(self) -> float:
-        return self.now_s
-
-
-class Skipping(selectors.SelectSelector):
-    """A selector that advances the loop's clock instead of waiting."""
-
-    def __init__(self, loop: VirtualLoop) -> None:
-        super().__init__()
-        self._loop = loop
-
-    def select(self, timeout: float | None = None) -> list[Any]:
-        if timeout is None:
-            raise RuntimeError("deadlock: every task waits, and no timer is set")
-        self._loop.now_s += max(timeout, 0)
-        return super().select(0)
-
-
-class VirtualScheduler(Scheduler):
-    """Runs each call at once and advances the virtual clock by its CPU time, as if on one of `threads` free cores."""
-
-    def __init__(self, threads: int) -> None:
-        super().__init__(threads=0)
-        self.cpu_s = 0.0
-        self._free = threads
-        self._waiting: list[tuple[Priority, int, float, asyncio.Future[None]]] = []
-        self._order = itertools.count()
-        self._running: set[asyncio.Task[Any]] = set()
-
-    @property
-    def queue_age_s(self) -> float:
-        since = [since for _, _, since, turn in self._waiting if not turn.done()]
-        return asyncio.get_running_loop().time() - min(since) if since else 0.0
-
-    async def run(
-        self,
-        priority: Priority,
-        call: Callable[[], Result],
-        *,
-        deadline_s: float | None = None,
-        key: Hashable = None,
-    ) -> Result:
-        if not self._free:
-            loop = asyncio.get_running_loop()
-            turn: asyncio.Future[None] = loop.create_future()
-            heapq.heappush(self._waiting, (priority, next(self._order), loop.time(), turn))
-            await turn
-        self._free -= 1
-        running = asyncio.ensure_future(self._work(call))
-        self._running.add(running)
-        return await asyncio.shield(running)
-
-    async def _work(self, call: Callable[[], Result]) -> Result:
-        started = time.process_time()
-        result = call()
-        took_s = time.process_time() - started
-        self.cpu_s += took_s
-        await asyncio.sleep(took_s)
-        self._running.discard(asyncio.current_task())  # type: ignore[arg-type]
-        self._free += 1
-        while self._waiting:
-            _, _, _, turn = heapq.heappop(self._waiting)
-            if not turn.done():
-                turn.set_result(None)
-                break
-        return result
-
-
-@dataclass(frozen=True)
-class Recording:
-    """A turn: frames of 512 samples at 16 kHz, and whether each is speech; the last frame is."""
-
-    kind: str
-    text: str
-    frames: NDArray[np.int16]
-    speech: NDArray[np.bool_]
+NOISE_DB = 10
+KINDS = ("read", "command", "conversational", "telephone")
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """The result of one recogniser for one turn."""
+    """The result of one recogniser for one turn; times in ms."""
 
-    kind: str
+    turn: Turn
     errors: WordErrors
-    first_ms: float | None
-    """Time from the first speech to the first text."""
-    final_ms: float
-    """Time from the end of the turn to its final transcript."""
-    guessed: bool
+    first_ms: float | None = None
+    """From the first speech to the first text."""
+    final_ms: float = 0
+    """From the end of the turn to its final transcript."""
+    guessed: bool = False
     """Whether the words in the last pause equal those of the final transcript."""
+    late_ms: list[float] = field(default_factory=list[float])
+    """Of each word, from its end to when it was shown, by position: its text may have been different at first."""
+    stable_ms: list[float] = field(default_factory=list[float])
+    """Of each word, from its end to when it was stable."""
 
 
-async def recognize(recognizer: Recognizer, recording: Recording, silence_ms: int) -> Outcome:
+async def recognize(recognizer: Recognizer, turn: Turn, silence_ms: int) -> Outcome:
+    """Speak a turn at its own pace."""
     loop = asyncio.get_running_loop()
     started = loop.time()
     heard: list[tuple[float, Transcript]] = []
 
     async def read() -> None:
         async for transcript in stream:
-            heard.append((loop.time(), transcript))
+            heard.append((1000 * (loop.time() - started), transcript))
 
-    async with aclosing(recognizer.connect().open(RecognitionOptions(language="en"))) as stream:
+    options = RecognitionOptions(language=turn.language)
+    async with aclosing(recognizer.connect()) as session, aclosing(session.open(options)) as stream:
         reading = asyncio.ensure_future(read())
         silence = np.zeros((silence_ms // FRAME_MS, VAD_FRAME_SAMPLES), np.int16)
-        speech = np.append(recording.speech, np.zeros(len(silence), bool))
-        for number, (frame, is_speech) in enumerate(zip([*recording.frames, *silence], speech, strict=True), start=1):
+        speech = np.append(turn.speech, np.zeros(len(silence), bool))
+        for number, (frame, is_speech) in enumerate(zip([*turn.frames, *silence], speech, strict=True), start=1):
             await asyncio.sleep(started + number * FRAME_MS / 1000 - loop.time())
             stream.push(frame, speech=bool(is_speech))
-        ended = loop.time()
+        ended_ms = 1000 * (loop.time() - started)
         stream.finish()
         await reading
     final_at, final = heard[-1]
     first = next((at for at, transcript in heard if transcript.text), None)
-    spoke = started + int(recording.speech.argmax()) * FRAME_MS / 1000
+    spoke_ms = int(turn.speech.argmax()) * FRAME_MS
     guesses = [transcript.text for _, transcript in heard if transcript.at_pause and not transcript.is_final]
     return Outcome(
-        recording.kind,
-        count_word_errors(recording.text, final.text),
-        None if first is None else (first - spoke) * 1000,
-        (final_at - ended) * 1000,
+        turn,
+        count_word_errors(turn.text, final.text, turn.language),
+        None if first is None else first - spoke_ms,
+        final_at - ended_ms,
         bool(guesses) and same_words(guesses[-1], final.text),
+        _late_ms(final, [(at, len(split_words(shown.text))) for at, shown in heard]),
+        _late_ms(final, [(at, len(split_words(shown.stable))) for at, shown in heard]),
     )
 
 
-async def compare(
-    recognizer: Recognizer, recordings: list[Recording], scheduler: VirtualScheduler, silence_ms: int, sessions: int
-) -> dict[str, Any]:
-    await recognizer.warm_up()
-    cpu_s, waiting, outcomes = scheduler.cpu_s, iter(recordings), list[Outcome]()
+def _late_ms(final: Transcript, shown: Sequence[tuple[float, int]]) -> list[float]:
+    return [
+        next(at for at, words in shown if words > place) - word.end_ms
+        for place, word in enumerate(final.words)
+        if any(words > place for _, words in shown)
+    ]
+
+
+async def recognize_offline(recognizer: Recognizer, turn: Turn) -> tuple[Outcome, str | None]:
+    """Recognise a whole recording; return the outcome, and the language that was detected."""
+    pcm = turn.frames.reshape(-1)
+    if isinstance(recognizer, IncrementalRecognizer):
+        found = await recognizer.decode(Decode(pcm, RecognitionOptions(language=turn.language), Priority.FINAL))
+        text = found.text
+    else:
+        text = await _at_once(recognizer, pcm, RecognitionOptions(language=turn.language))
+    detected = None
+    if recognizer.abilities.detects_language and isinstance(recognizer, IncrementalRecognizer):
+        detected = (await recognizer.decode(Decode(pcm, RecognitionOptions(), Priority.FINAL))).language
+    return Outcome(turn, count_word_errors(turn.text, text, turn.language)), detected
+
+
+async def _at_once(recognizer: Recognizer, pcm: NDArray[np.int16], options: RecognitionOptions) -> str:
+    async with aclosing(recognizer.connect()) as session, aclosing(session.open(options)) as stream:
+        stream.push(pcm)
+        stream.finish()
+        *_, final = [transcript async for transcript in stream]
+        return final.text
+
+
+async def speak_all(recognizer: Recognizer, turns: Sequence[Turn], options: argparse.Namespace) -> list[Outcome]:
+    waiting, outcomes = iter(turns), list[Outcome]()
 
     async def speak(delay_s: float) -> None:
         await asyncio.sleep(delay_s)
-        for recording in waiting:
-            outcomes.append(await recognize(recognizer, recording, silence_ms))
+        for turn in waiting:
+            outcomes.append(await recognize(recognizer, turn, options.silence_ms))
 
     async with asyncio.TaskGroup() as speakers:
-        for number in range(sessions):
+        for number in range(options.sessions):
             speakers.create_task(speak(number * STAGGER_S))
-    audio_s = sum(len(recording.frames) for recording in recordings) * FRAME_MS / 1000
-    finals = sorted(outcome.final_ms for outcome in outcomes)
-    firsts = [outcome.first_ms for outcome in outcomes if outcome.first_ms is not None]
-    figures: dict[str, Any] = {
-        f"wer_{kind}": word_error_rate(outcome for outcome in outcomes if outcome.kind == kind) for kind in SETS
-    }
-    figures |= {
-        "wer": word_error_rate(outcomes),
-        "cpu_s_per_audio_s": round((scheduler.cpu_s - cpu_s) / audio_s, 3),
-        "first_text_ms": round(float(np.median(firsts))),
-        "final_p50_ms": round(float(np.median(finals))),
-        "final_p95_ms": round(float(np.percentile(finals, 95))),
-        "guessed": round(sum(outcome.guessed for outcome in outcomes) / len(outcomes), 3),
-    }
-    if isinstance(recognizer, TwoSpeedRecognizer):
-        figures["accurate_finals"] = round(recognizer.finals["accurate"] / recognizer.finals.total(), 3)
-    return figures
+    return outcomes
 
 
-def word_error_rate(outcomes: Iterable[Outcome]) -> float:
+def rate(outcomes: Iterable[Outcome]) -> float:
     return round(WordErrors.total(outcome.errors for outcome in outcomes).rate, 4)
 
 
-def read_recordings(manifest: Path, loader: EngineLoader) -> list[Recording]:
-    """Return English recordings that contain speech and have a reference text."""
-    entries = [json.loads(line) for line in manifest.read_text(encoding="utf-8").splitlines()]
-    vad = loader.load(loader.catalogue["silero"])
-    recordings: list[Recording] = []
-    for kind, limit in SETS.items():
-        scored = [
+def percentiles(values: Sequence[float]) -> dict[str, int]:
+    return {f"p{share}": round(float(np.percentile(values, share))) for share in (50, 95)} if values else {}
+
+
+class Comparison:
+    """Measures one recogniser, in the process of its own."""
+
+    def __init__(self, name: str, options: argparse.Namespace) -> None:
+        self.options = options
+        self.scheduler = VirtualScheduler(options.threads)
+        loader = EngineLoader(load_catalogue(), ModelStore(), self.scheduler, lambda _: None)
+        self.vad = loader.load(loader.catalogue["silero"])
+        before = _peak_bytes()
+        self.recognizer: Recognizer = loader.load(loader.catalogue[name])
+        self.memory = lambda: _peak_bytes() - before
+        self.entries = read_entries(options.manifest)
+
+    async def measure(self) -> dict[str, Any]:
+        if isinstance(self.recognizer, TwoSpeedRecognizer):
+            self.recognizer.clock = asyncio.get_running_loop().time
+        await self.recognizer.warm_up()
+        figures: dict[str, Any] = {}
+        if self._knows("en"):
+            figures |= await self._english()
+        figures["languages"] = {
+            language: found
+            for language in dict.fromkeys(entry["language"] for entry in self.entries)
+            if language not in ("en", "zxx") and self._knows(language) and (found := await self._language(language))
+        }
+        figures["invented"] = await self._invented()
+        figures["memory_mb"] = round(self.memory() / 1e6)
+        return figures
+
+    def _knows(self, language: str) -> bool:
+        known = self.recognizer.abilities.languages
+        return not known or language in known
+
+    async def _english(self) -> dict[str, Any]:
+        chosen = [
             entry
-            for entry in entries
-            if (entry["language"], entry["kind"], entry.get("text_quality")) == ("en", kind, "reference")
-            if entry.get("score_wer", True) and entry["text"]
+            for kind in KINDS
+            for entry in spread(
+                [each for each in scored_entries(self.entries, "en") if each["kind"] == kind], self.options.limit
+            )
         ]
-        for entry in scored[:: max(1, len(scored) // limit)][:limit]:
-            pcm = read_audio(manifest.parent / entry["audio"], SPEECH_RATE_HZ)
-            frames = np.pad(pcm, (0, -len(pcm) % VAD_FRAME_SAMPLES)).reshape(-1, VAD_FRAME_SAMPLES)
-            speech = np.array(vad.open().probabilities(frames)) >= SPEECH
-            if speech.any():
-                end = int(np.flatnonzero(speech)[-1]) + 1
-                recordings.append(Recording(kind, entry["text"], frames[:end], speech[:end]))
-    return recordings
+        turns = read_turns(self.options.manifest, chosen, self.vad)
+        cpu_s = self.scheduler.cpu_s
+        outcomes = await speak_all(self.recognizer, turns, self.options)
+        cpu_s = self.scheduler.cpu_s - cpu_s
+        longest_ms = getattr(self.recognizer, "max_window_ms", 30_000)
+        short = [turn for turn in turns if len(turn.frames) * FRAME_MS <= longest_ms]
+        offline = [(await recognize_offline(self.recognizer, turn))[0] for turn in short]
+        noisy = await speak_all(
+            self.recognizer, with_noise(turns[::2], self._noises(), NOISE_DB, self.vad), self.options
+        )
+        return {
+            "turns": len(turns),
+            "words": sum(outcome.errors.words for outcome in outcomes),
+            "wer": rate(outcomes),
+            **{f"wer_{kind}": rate(outcome for outcome in outcomes if outcome.turn.kind == kind) for kind in KINDS},
+            "wer_offline": rate(offline),
+            "wer_streaming_of_the_same": rate(
+                outcome for outcome in outcomes if any(outcome.turn is turn for turn in short)
+            ),
+            f"wer_noise_{NOISE_DB}_db": rate(noisy),
+            "cpu_s_per_audio_s": round(cpu_s / sum(len(turn.frames) * FRAME_MS / 1000 for turn in turns), 3),
+            "first_text_ms": percentiles([each.first_ms for each in outcomes if each.first_ms is not None]),
+            "word_late_ms": percentiles([*chain(*(each.late_ms for each in outcomes))]),
+            "word_stable_ms": percentiles([*chain(*(each.stable_ms for each in outcomes))]),
+            "final_ms": percentiles([each.final_ms for each in outcomes]),
+            "guessed": round(sum(each.guessed for each in outcomes) / len(outcomes), 3),
+            **self._finals(),
+        }
+
+    def _finals(self) -> dict[str, Any]:
+        if not isinstance(self.recognizer, TwoSpeedRecognizer):
+            return {}
+        finals = self.recognizer.finals
+        return {"accurate_finals": round(finals["accurate"] / finals.total(), 3)}
+
+    def _noises(self) -> list[NDArray[np.int16]]:
+        folder = self.options.manifest.parent
+        noises = [entry for entry in self.entries if entry["kind"] == "noise"]
+        return [read_audio(folder / entry["audio"], SPEECH_RATE_HZ) for entry in noises]
+
+    async def _language(self, language: str) -> dict[str, Any] | None:
+        turns = read_turns(self.options.manifest, scored_entries(self.entries, language), self.vad)
+        if not turns:
+            return None
+        streaming = await speak_all(self.recognizer, turns, self.options)
+        offline = [await recognize_offline(self.recognizer, turn) for turn in turns]
+        figures = {"turns": len(turns), "wer": rate(streaming), "wer_offline": rate(each for each, _ in offline)}
+        if self.recognizer.abilities.detects_language:
+            figures["detected"] = sum(detected == language for _, detected in offline)
+        return figures
+
+    async def _invented(self) -> dict[str, int]:
+        """Count the recordings without speech in which words were found."""
+        folder, found = self.options.manifest.parent, 0
+        silent = [entry for entry in self.entries if entry["language"] == "zxx" and entry["kind"] != "rir"]
+        for entry in silent:
+            pcm = read_audio(folder / entry["audio"], SPEECH_RATE_HZ)
+            texts = recognize_recording(pcm, self.recognizer, self.vad, self.scheduler, RecognitionOptions())
+            found += bool([utterance async for utterance in texts])
+        return {"recordings": len(silent), "with_text": found}
 
 
-def print_table(results: dict[str, dict[str, Any]]) -> None:
-    names = list(dict.fromkeys(name for figures in results.values() for name in figures))
-    print(" " * 20, *(f"{model:>18}" for model in results))
-    for name in names:
-        print(f"{name:<20}", *(f"{figures.get(name, ''):>18}" for figures in results.values()))
+def _peak_bytes() -> int:
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+
+
+def measure_apart(name: str, arguments: Sequence[str]) -> dict[str, Any]:
+    """Measure one model in a process of its own."""
+    command = [sys.executable, __file__, *arguments, "--only", name]
+    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
+    return json.loads(done.stdout.splitlines()[-1])
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("manifest", type=Path)
-    parser.add_argument("--models", nargs="+", help="recognisers of the catalogue; by default all that are ready")
+    parser.add_argument("--models", nargs="+", help="recognisers of the catalogue; by default all that can run here")
     parser.add_argument("--silence-ms", type=int, default=300, help="the silence that ends a turn")
     parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--sessions", type=int, default=1)
+    parser.add_argument("--sessions", type=int, default=1, help="users who speak at once, turn after turn")
+    parser.add_argument("--limit", type=int, default=14, help="the most English turns of each kind")
     parser.add_argument("--json", type=Path)
+    parser.add_argument("--write", type=Path, metavar="FOLDER", help="write recognizers.md and recognizers.svg")
+    parser.add_argument("--only", help=argparse.SUPPRESS)
     options = parser.parse_args()
-    scheduler = VirtualScheduler(options.threads)
-    loader = EngineLoader(load_catalogue(), ModelStore(), scheduler, print)
-    entries = loader.catalogue.entries("recognizer")
+    if options.only:
+        with asyncio.Runner(loop_factory=VirtualLoop) as runner:
+            print(json.dumps(runner.run(Comparison(options.only, options).measure())))
+        return
+    catalogue = load_catalogue()
+    loader = EngineLoader(catalogue, ModelStore(), VirtualScheduler(1), lambda _: None)
+    entries = catalogue.entries("recognizer")
     if options.models:
-        entries = [loader.catalogue.find(name, "recognizer") for name in options.models]
-    recordings = read_recordings(options.manifest, loader)
-    audio_s = sum(len(recording.frames) for recording in recordings) * FRAME_MS // 1000
-    print(f"{len(recordings)} recordings, {audio_s} s; a turn ends after {options.silence_ms} ms of silence")
+        entries = [catalogue.find(name, "recognizer") for name in options.models]
     results: dict[str, dict[str, Any]] = {}
     for entry in entries:
-        if lacking := loader.needs(entry):
-            print(f"{entry.name} left out: {', '.join(map(str, lacking))}")
+        if entry.hardware == "remote":
             continue
-        with asyncio.Runner(loop_factory=VirtualLoop) as runner:
-            recognizer = loader.load(entry)
-            if isinstance(recognizer, TwoSpeedRecognizer):
-                recognizer.clock = runner.get_loop().time
-            results[entry.name] = runner.run(
-                compare(recognizer, recordings, scheduler, options.silence_ms, options.sessions)
-            )
-    print_table(results)
+        if lacking := loader.needs(entry):
+            print(f"{entry.name} left out: {', '.join(map(str, lacking))}", file=sys.stderr)
+            continue
+        print(f"measuring {entry.name} ...", file=sys.stderr)
+        results[entry.name] = measure_apart(entry.name, sys.argv[1:])
+    settings = {name: getattr(options, name) for name in ("silence_ms", "threads", "sessions", "limit")}
+    report = {**settings, **machine(), "results": results}
+    print_table(report)
     if options.json:
-        settings = {name: getattr(options, name) for name in ("silence_ms", "threads", "sessions")}
-        report = {**settings, "audio_s": audio_s, "results": results, **machine()}
         options.json.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
+    if options.write:
+        write_report(report, options.write)
 
 
 if __name__ == "__main__":

@@ -1,13 +1,17 @@
-"""Counts word errors of English transcripts, for tests and benchmarks. Needs num2words (extra `local`)."""
+"""Counts word errors of transcripts, for tests and benchmarks.
+
+In scripts without spaces (Chinese, Japanese) each character is a word, so that the rate is a character error rate.
+"""
 
 import re
+import unicodedata
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
 import num2words
 
-from streamsrv.text.words import bare
+from streamsrv.text.words import bare, split_words
 
 _SPELLED_OUT = {"mr": "mister", "mrs": "missus", "dr": "doctor", "%": "percent", "&": "and"}
 _to_words = cast("Any", num2words).num2words
@@ -33,16 +37,32 @@ class WordErrors:
         return cls(sum(errors for errors, _ in both), sum(words for _, words in both))
 
 
-def count_word_errors(reference: str, hypothesis: str) -> WordErrors:
-    """Compare texts without regard to case, punctuation, hyphens, and how numbers and titles are written."""
-    wanted, found = normalized_words(reference), normalized_words(hypothesis)
+def count_word_errors(reference: str, hypothesis: str, language: str = "en") -> WordErrors:
+    """Compare texts without regard to case, punctuation, hyphens, and how numbers (and English titles) are written."""
+    wanted, found = normalized_words(reference, language), normalized_words(hypothesis, language)
     return WordErrors(prefix_distances(wanted, found)[-1], len(wanted))
 
 
-def normalized_words(text: str) -> list[str]:
-    """Lower-case words without punctuation; numbers up to ordinals are spelled out."""
+def normalized_words(text: str, language: str = "en") -> list[str]:
+    """Lower-case words without punctuation; numbers (in English, also ordinals) are spelled out."""
+    if language != "en":
+        return _words_of(text, language)
     tokens = _TOKEN.findall(re.sub(r"(?<=\d),(?=\d{3})", "", text.lower()))
     return [word for token in tokens for word in _spelled_out(token)]
+
+
+def _words_of(text: str, language: str) -> list[str]:
+    composed = unicodedata.normalize("NFC", text.lower())
+    spelled = re.sub(r"\d+", lambda digits: f" {_number(digits[0], language)} ", composed)
+    words = (bare(word) for word in split_words(re.sub(r"[-–—/]", " ", spelled)))
+    return [word for word in words if any(map(str.isalnum, word))]
+
+
+def _number(digits: str, language: str) -> str:
+    try:
+        return str(_to_words(int(digits), lang=language)).lower()
+    except NotImplementedError:
+        return digits
 
 
 def _spelled_out(token: str) -> list[str]:

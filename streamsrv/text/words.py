@@ -1,6 +1,7 @@
 """Splits, joins and compares words. Pure."""
 
 import re
+import unicodedata
 from collections.abc import Sequence
 
 # Scripts written without spaces: kana and Chinese characters, their punctuation, full-width forms.
@@ -21,7 +22,12 @@ def join_words(words: Sequence[str]) -> str:
 
 def bare(word: str) -> str:
     """Return a word without case and punctuation, for comparison."""
-    return "".join(filter(str.isalnum, word.casefold())) or word
+    return "".join(filter(_is_of_word, word.casefold())) or word
+
+
+def _is_of_word(character: str) -> bool:
+    """Whether a character is a letter, a digit, or a mark on one, such as the vowel signs of Hindi."""
+    return character.isalnum() or (not character.isascii() and unicodedata.category(character)[0] == "M")
 
 
 def alignment_distances(known: Sequence[str], words: Sequence[str], *, starts_anywhere: bool = False) -> list[int]:

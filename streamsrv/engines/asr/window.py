@@ -15,7 +15,7 @@ _TEN_MS = 10 * _PER_MS
 
 @dataclass(frozen=True, slots=True)
 class WindowLimits:
-    """The limits of a window, in ms of audio. The defaults cost no accuracy in `benchmarks/streaming_wer.py`."""
+    """The limits of a window, in ms of audio. The defaults cost no accuracy in `benchmarks/recognizers.py`."""
 
     max_ms: int = 12_000
     """Longest window; speech without a pause is cut when the window gets longer."""
