@@ -3,12 +3,12 @@
 import asyncio
 import contextlib
 import logging
-import math
 import time
-from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence
 from copy import copy
 
 from streamsrv.engines.boundary import engine_call
+from streamsrv.engines.breaker import Breakers
 from streamsrv.engines.llm.base import (
     AnsweredBy,
     ChatModel,
@@ -33,18 +33,14 @@ class FallbackChatModel:
     If a model fails before its first text or tool call, the next model answers. After that its error is raised, because
     another model must not take over in the middle of a sentence. `AnsweredBy` names the model if it is not the first,
     and gives the reason. If the first model raises `Rejected`, the caller must change the request, and no other model
-    is asked. Each failure is logged as a warning. A model that was `Unavailable` is tried last for `rest_s` seconds, so
-    that not every answer waits for its timeout. `clock` returns seconds.
+    is asked. Each failure is logged as a warning. A model whose breaker is open is tried last, so that not every answer
+    waits for its timeout. `breakers` are those of the process; None: its own.
     """
 
-    def __init__(
-        self, models: Sequence[ChatModel], *, rest_s: float = 30.0, clock: Callable[[], float] = time.monotonic
-    ) -> None:
+    def __init__(self, models: Sequence[ChatModel], breakers: Breakers | None = None) -> None:
         self.name = models[0].name
         self._models: tuple[ChatModel, ...] = tuple(models)
-        self._rest_s = rest_s
-        self._clock = clock
-        self._resting_until = [-math.inf] * len(models)
+        self._breakers = breakers or Breakers(time.monotonic)
         self._last_error = [""] * len(models)
         self._problems = [""] * len(models)
         self._observer: EngineObserver = IGNORED
@@ -82,6 +78,7 @@ class FallbackChatModel:
         for position in self._order():
             model = self._models[position]
             has_begun = has_spoken = False
+            trial = self._breakers.of("chat", model.name).begin(self._breakers.clock())
             try:
                 with engine_call(f"language model {model.name}"):
                     async with contextlib.aclosing(model.stream(messages, tools, options)) as deltas:
@@ -93,19 +90,25 @@ class FallbackChatModel:
                             if not has_spoken and isinstance(delta, Text | ToolCallDelta):
                                 has_spoken = True
                                 self._problems[position] = ""
+                                trial.succeeded()
                                 logger.info("%s answers", model.name)
                             yield delta
+                trial.succeeded()
                 return
             except EngineError as error:
+                trial.failed(error, self._breakers.clock())
                 self._note(position, error)
                 if has_spoken or (position == 0 and isinstance(error, Rejected)):
                     raise
                 errors[position] = error
+            finally:
+                trial.end()
         raise _summary(errors)
 
     async def warm_up(self, messages: Sequence[Message] = ()) -> None:
         """Warm up all models at the same time; raises only if all of them fail."""
-        results = await asyncio.gather(*(model.warm_up(messages) for model in self._models), return_exceptions=True)
+        positions = range(len(self._models))
+        results = await asyncio.gather(*(self._warm_up(i, messages) for i in positions), return_exceptions=True)
         errors: dict[int, EngineError] = {}
         for position, error in enumerate(results):
             if isinstance(error, EngineError):
@@ -117,25 +120,43 @@ class FallbackChatModel:
             raise _summary(errors)
 
     async def check(self) -> None:
-        """Warm up the first model; raises its error, after which that model rests as after a failed request."""
+        """Warm up the first model; raises its error, which counts as that of a failed request."""
         try:
-            await self._models[0].warm_up()
+            await self._warm_up(0)
         except EngineError as error:
             self._remember(0, error)
             raise
 
     async def prepare(self, messages: Sequence[Message]) -> None:
         """Prepare the model that would answer now."""
-        await self._models[self._order()[0]].prepare(messages)
+        await self._models[next(self._order())].prepare(messages)
 
     async def aclose(self) -> None:
         """Close all models."""
         for model in self._models:
             await model.aclose()
 
-    def _order(self) -> list[int]:
-        now = self._clock()
-        return sorted(range(len(self._models)), key=lambda position: self._resting_until[position] > now)
+    async def _warm_up(self, position: int, messages: Sequence[Message] = ()) -> None:
+        model = self._models[position]
+        trial = self._breakers.of("chat", model.name).begin(self._breakers.clock())
+        try:
+            await model.warm_up(messages)
+            trial.succeeded()
+        except EngineError as error:
+            trial.failed(error, self._breakers.clock())
+            raise
+        finally:
+            trial.end()
+
+    def _order(self) -> Iterator[int]:
+        """Yield each model once: at every step the most preferred that its breaker admits, else the most preferred."""
+        untried = list(range(len(self._models)))
+        while untried:
+            now_s = self._breakers.clock()
+            admitted = (i for i in untried if self._breakers.of("chat", self._models[i].name).admits(now_s))
+            position = next(admitted, untried[0])
+            untried.remove(position)
+            yield position
 
     def _note(self, position: int, error: EngineError) -> None:
         logger.warning("%s failed (%s): %s", self._models[position].name, type(error).__name__, error)
@@ -146,7 +167,6 @@ class FallbackChatModel:
         if isinstance(error, Unavailable):
             name = self._models[position].name
             self._problems[position] = f"{name} refuses its key." if error.refuses_key else f"{name} does not answer."
-            self._resting_until[position] = self._clock() + self._rest_s
 
 
 def _summary(errors: Mapping[int, EngineError]) -> EngineError:

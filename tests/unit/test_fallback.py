@@ -5,6 +5,7 @@ from collections.abc import AsyncGenerator, Sequence
 
 import pytest
 
+from streamsrv.engines.breaker import Breakers
 from streamsrv.engines.fallback import FallbackChatModel
 from streamsrv.engines.llm.base import (
     AnsweredBy,
@@ -160,7 +161,7 @@ async def test_closing_closes_the_model_that_answers():
 async def test_a_model_that_was_unavailable_rests():
     now = 0.0
     first, second = FakeChatModel("a", Unavailable("timed out")), FakeChatModel("b", *ANSWER)
-    model = FallbackChatModel([first, second], rest_s=30, clock=lambda: now)
+    model = FallbackChatModel([first, second], Breakers(lambda: now))
     await ask(model)
     assert await ask(model) == answered_instead("a", "b", "timed out")
     assert (first.requests, second.requests) == (1, 2)
@@ -171,7 +172,7 @@ async def test_a_model_that_was_unavailable_rests():
 
 async def test_a_resting_model_is_tried_when_the_others_fail():
     first, second = FakeChatModel("a", Unavailable("down")), FakeChatModel("b", Overloaded("full"))
-    model = FallbackChatModel([first, second], clock=lambda: 0.0)
+    model = FallbackChatModel([first, second], Breakers(lambda: 0.0))
     for _ in range(2):
         with pytest.raises(EngineError):
             await ask(model)
