@@ -11,18 +11,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from streamsrv.engines.asr import two_speed
+from streamsrv.engines.asr import merging
 from streamsrv.engines.asr.base import Abilities, RecognitionOptions, StatelessSession, Transcript
 from streamsrv.engines.asr.latest import LatestTranscript
+from streamsrv.engines.asr.merging import MAX_ALIGNED_WORDS, MAX_DRIFT_WORDS, continuation
 from streamsrv.engines.asr.pause_gate import MAX_MS, MIN_SPEECH_MS, PAUSE_MS, Frame, HeldSpeech, Pace
 from streamsrv.engines.asr.two_speed import (
-    MAX_ALIGNED_WORDS,
     MAX_ANSWER_S,
-    MAX_DRIFT_WORDS,
     MIN_TURN_SILENCE_MS,
     TwoSpeedRecognizer,
     TwoSpeedStream,
-    continuation,
     load,
 )
 from streamsrv.engines.catalogue import ModelEntry
@@ -537,7 +535,7 @@ def test_the_work_of_a_continuation_is_bounded(monkeypatch: pytest.MonkeyPatch):
         cells.append(len(known) * len(words))
         return alignment_distances(known, words, **options)
 
-    monkeypatch.setattr(two_speed, "alignment_distances", measured)
+    monkeypatch.setattr(merging, "alignment_distances", measured)
     said = [f"word{number}" for number in range(5000)]
     assert continuation(" ".join(said), " ".join([*said, "at", "last"])) == "at last"
     continuation("", " ".join(said))

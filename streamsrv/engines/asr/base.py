@@ -27,6 +27,14 @@ class TokenLogprob:
 
 
 @dataclass(frozen=True, slots=True)
+class ReplacedRecognizer:
+    """The recogniser that should have given a transcript, and why it could not, a sentence."""
+
+    model: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class Transcript:
     """The text of a stream so far; each replaces the one before.
 
@@ -45,6 +53,10 @@ class Transcript:
     """The engine's own probability (0..1) that the speaker is done; None from engines that do not judge it."""
     logprobs: tuple[TokenLogprob, ...] = ()
     """Of a final transcript, if `RecognitionOptions.logprobs` asked for them."""
+    model: str | None = None
+    """Of a final transcript, the name of the recogniser that gave it; None: it is the one that was asked."""
+    instead_of: ReplacedRecognizer | None = None
+    """Of a final transcript, the recogniser that was replaced, if one was."""
 
     @property
     def text(self) -> str:

@@ -26,13 +26,13 @@ from streamsrv.engines.asr.base import (
     Transcript,
 )
 from streamsrv.engines.asr.latest import LatestTranscript
+from streamsrv.engines.asr.merging import continuation
 from streamsrv.engines.asr.pause_gate import MAX_MS, Frame, HeldSpeech, Pace
 from streamsrv.engines.catalogue import ModelEntry
 from streamsrv.engines.loading import LoadContext
 from streamsrv.engines.observer import IGNORED, EngineObserver, failure_reason
 from streamsrv.engines.options import read_options
 from streamsrv.errors import EngineError
-from streamsrv.text.words import alignment_distances, join_words, split_words
 
 logger = logging.getLogger(__name__)
 
@@ -40,10 +40,6 @@ MIN_TURN_SILENCE_MS = 300
 """Shortest silence that ends a turn: the accurate recogniser may take this long without a delay."""
 MAX_ANSWER_S = 2.0
 """Seconds after which a request without an answer no longer counts: it was shed, or had nothing to decode."""
-MAX_ALIGNED_WORDS = 32
-"""Words at the end of the stable text that are searched for in the accurate transcript."""
-MAX_DRIFT_WORDS = 32
-"""How many more or fewer words the accurate recogniser may have found."""
 MAX_QUEUE_AGE_S = 0.1
 """Age of the queue for worker threads, in seconds, above which the accurate recogniser is not used."""
 
@@ -332,20 +328,3 @@ class TwoSpeedStream:
                     accurate = await asyncio.shield(self._final)
         self._recognizer.finals["accurate" if accurate else "fast"] += 1
         return accurate or fast
-
-
-def continuation(stable: str, text: str) -> str:
-    """Return the part of `text` that follows the words most similar to `stable`.
-
-    Searches only for the last `MAX_ALIGNED_WORDS` of the stable text, and only within `MAX_DRIFT_WORDS` of the position
-    they would have if both recognisers had found as many words. So the time does not grow with the text.
-    """
-    known, words = split_words(stable), split_words(text)
-    tail = known[-MAX_ALIGNED_WORDS:]
-    is_cut = len(tail) < len(known)
-    first = max(0, len(known) - len(tail) - MAX_DRIFT_WORDS)
-    nearby = words[first : len(known) + MAX_DRIFT_WORDS]
-    distances = alignment_distances(tail, nearby, starts_anywhere=is_cut)
-    ends = range(first, first + len(distances))
-    heard = min(ends, key=lambda end: (distances[end - first], abs(end - len(known))))
-    return join_words(words[heard:])
