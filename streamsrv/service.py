@@ -18,7 +18,6 @@ from streamsrv.audio import opus
 from streamsrv.captions.rooms import Rooms
 from streamsrv.core.capabilities import Capabilities
 from streamsrv.core.session import SessionCore
-from streamsrv.engines.absent import ABSENT
 from streamsrv.engines.llm.base import ChatModel
 from streamsrv.engines.llm.charged import ChargedChatModel
 from streamsrv.engines.loaded import Engines
@@ -222,15 +221,14 @@ def _keep_ms(settings: Settings) -> int:
 
 def _capabilities(engines: Engines, *, has_tracing: bool) -> Capabilities:
     codecs = {"audio/pcm", "audio/pcmu", "audio/pcma"} | ({"audio/opus"} if opus.is_available() else set[str]())
-    recognizer, synthesizer = engines.recognizer, engines.synthesizer
+    recognizers, synthesizer = engines.recognizers, engines.synthesizer
     return Capabilities(
         formats=frozenset(codecs),
         voices=synthesizer.voices,
         min_speed=synthesizer.min_speed,
         max_speed=synthesizer.max_speed,
-        recognizer="" if recognizer.name == ABSENT else recognizer.name,
-        languages=recognizer.abilities.languages,
-        takes_prompt=recognizer.abilities.prompt,
+        recognizers=recognizers.facts,
+        chains=recognizers.chains,
         has_tracing=has_tracing,
     )
 

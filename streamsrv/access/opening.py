@@ -34,7 +34,10 @@ class Opening:
         self._client_secrets = client_secrets
 
     def new(self, given: dict[str, Any]) -> Session:
-        """Build a session from the server's defaults and the client's fields; raises `ProtocolError`."""
+        """Build a session from the server's defaults and the client's fields; raises `ProtocolError`.
+
+        The session is what the client asked for; `Capabilities.fit` tells what is in force.
+        """
         offer = self._offer()
         match given.get("type", "realtime"):
             case "transcription":
@@ -45,7 +48,9 @@ class Opening:
             case other:
                 message = f"Invalid value {other!r} for 'session.type': accepted are 'realtime', 'transcription'."
                 raise ProtocolError("invalid_value", message, "session.type")
-        return begin_now(offer.capabilities.fit(update_session(session, given)), offer.settings)
+        session = update_session(session, given)
+        offer.capabilities.fit(session)
+        return begin_now(session, offer.settings)
 
     def requested(self, principal: Principal, query: Mapping[str, str], given: dict[str, Any] | None = None) -> Session:
         """Build the session that a client requests with its secret or its query; fields in `given` override it.
@@ -56,7 +61,7 @@ class Opening:
         if principal.grant is not None:
             session = self._client_secrets.peek(principal.grant, int(time.time()))
             session = update_session(session, given, caption_rooms=principal.caption_rooms)
-            session = self._offer().capabilities.fit(session)
+            self._offer().capabilities.fit(session)
         elif query.get("intent") == "transcription":
             session = self.new({"type": "transcription", **given})
         else:

@@ -4,10 +4,12 @@ Sessions and HTTP requests are checked by the same functions. Each raises `Proto
 """
 
 import re
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 
 from msgspec import structs
 
+from streamsrv.engines.asr.base import RecognizerFacts
 from streamsrv.protocol.errors import ProtocolError
 from streamsrv.protocol.session_object import AudioFormat, AudioOutput, Session, Tracing, Transcription, VoiceId
 from streamsrv.text.languages import normalize_language
@@ -36,12 +38,12 @@ class Capabilities:
     """The default one first; empty: no voice is loaded, and none is checked."""
     min_speed: float = 0.0
     max_speed: float = float("inf")
-    recognizer: str = ""
-    """Name of the loaded recogniser; empty: names are not checked."""
-    languages: frozenset[str] = frozenset()
-    """ISO 639-1 codes that the recogniser knows; empty: all."""
-    takes_prompt: bool = True
-    """Whether the recogniser makes use of a prompt."""
+    recognizers: Mapping[str, RecognizerFacts] = field(default_factory=dict[str, RecognizerFacts])
+    """The recognisers that a client may name; empty: names are not checked."""
+    chains: Mapping[str, Sequence[str]] = field(default_factory=dict[str, Sequence[str]])
+    """By ISO 639-1 code the recognisers that the operator chose, the first one in use; "": of all other languages."""
+    other_models: Mapping[str, str] = field(default_factory=dict[str, str])
+    """The kinds of the models that are no recognisers, by name."""
     has_tracing: bool = True
     """Whether sessions are traced."""
 
@@ -58,7 +60,8 @@ class Capabilities:
         hears, speaks = session.audio.input, session.audio.output
         self._check_format(hears.format, "session.audio.input.format")
         if hears.transcription is not None:
-            hears = structs.replace(hears, transcription=self._transcription(hears.transcription))
+            asked, param = hears.transcription, "session.audio.input.transcription."
+            hears = structs.replace(hears, transcription=self.transcription(asked, param))
         audio = structs.replace(session.audio, input=hears, output=self.output(speaks, "session.audio.output"))
         return structs.replace(session, audio=audio)
 
@@ -83,30 +86,75 @@ class Capabilities:
         if not self.min_speed <= speed <= self.max_speed:
             raise _refused(speed, param, f"this voice speaks at {self.min_speed:g} to {self.max_speed:g} of its pace")
 
-    def language(self, given: str, param: str) -> str:
-        """The ISO 639-1 code of a language that the recogniser knows."""
-        code = normalize_language(given)
-        if code is None:
-            raise _refused(
-                given, param, "it names no language; accepted is an ISO 639-1 code, a tag such as 'en-US', or a name"
-            )
-        if self.languages and code not in self.languages:
-            known = ", ".join(f"'{language}'" for language in sorted(self.languages))
-            raise _refused(given, param, f"the recogniser '{self.recognizer}' knows {known}")
-        return code
+    def transcription(self, asked: Transcription, path: str) -> Transcription:
+        """The options with the recogniser and the language that are in force; `path` is put before their names."""
+        language = None if asked.language is None else _code(asked.language, f"{path}language")
+        model = self._recognizer(asked.model or "", language, path)
+        if model in self.recognizers:
+            self._check_abilities(model, asked, language, path)
+        return structs.replace(asked, model=model or None, language=language)
 
-    def transcriber(self, name: str, param: str) -> str:
-        """The loaded recogniser that a client means."""
-        if not self.recognizer or _OPENAI_TRANSCRIBERS.fullmatch(name) or name in ("", "default"):
-            return self.recognizer or name
-        if name != self.recognizer:
-            message = f"accepted are '{self.recognizer}', and the names of OpenAI's models (such as 'whisper-1') for it"
-            raise _refused(name, param, message)
-        return name
+    def _recognizer(self, name: str, language: str | None, path: str) -> str:
+        """The recogniser that a client means: one that it names, else the first one for the language."""
+        if not self.recognizers:
+            return name
+        if name not in ("", "default") and not _OPENAI_TRANSCRIBERS.fullmatch(name):
+            self._check_usable(name, f"{path}model")
+            return name
+        choice = self._choice(language)
+        if choice is None:
+            assert language is not None  # the default recogniser is for all sessions without a language
+            raise self._unknown_language(language, self._default, f"{path}language")
+        return choice
 
-    def check_prompt(self, prompt: str, param: str) -> None:
-        if prompt and not self.takes_prompt:
-            raise _refused(prompt, param, f"the recogniser '{self.recognizer}' takes no prompt; accepted is ''")
+    @property
+    def _default(self) -> str:
+        return next(iter(self.chains.get("", ())), "")
+
+    def _choice(self, language: str | None) -> str | None:
+        """The recogniser for sessions that name none: the operator's first that knows the language, else any that does.
+
+        None: none knows it.
+        """
+        if language is None:
+            return self._default
+        chosen = (*self.chains.get(language, ()), *self.chains.get("", ()))
+        usable = (name for name, facts in self.recognizers.items() if not facts.lacks)
+        return next((name for name in (*chosen, *usable) if self.recognizers[name].knows(language)), None)
+
+    def _check_usable(self, name: str, param: str) -> None:
+        facts = self.recognizers.get(name)
+        if facts is not None and not facts.lacks:
+            return
+        if facts is not None:
+            reason = f"this server cannot use it yet ({facts.lacks})"
+        elif name in self.other_models:
+            reason = f"it is a {self.other_models[name]}, not a recogniser"
+        else:
+            reason = "there is no such recogniser"
+        usable = _quoted(other for other, known in self.recognizers.items() if not known.lacks)
+        accepted = f"{usable}, and the names of OpenAI's models (such as 'whisper-1') for '{self._default}'"
+        raise _refused(name, param, f"{reason}; accepted are {accepted}")
+
+    def _check_abilities(self, model: str, asked: Transcription, language: str | None, path: str) -> None:
+        facts = self.recognizers[model]
+        if language is not None and not facts.knows(language):
+            raise self._unknown_language(language, model, f"{path}language")
+        if asked.prompt and not facts.abilities.prompt:
+            reason = f"the recogniser '{model}' takes no prompt; accepted is ''"
+            raise _refused(asked.prompt, f"{path}prompt", reason)
+
+    def _unknown_language(self, language: str, model: str, param: str) -> ProtocolError:
+        """Says what the recogniser knows instead, and which others know the language."""
+        known = _quoted(sorted(self.recognizers[model].abilities.languages))
+        able = {name: facts for name, facts in self.recognizers.items() if facts.knows(language)}
+        reason = f"the recogniser '{model}' knows {known}"
+        if usable := _quoted(name for name, facts in able.items() if not facts.lacks):
+            reason += f"; these know '{language}': {usable}"
+        elif able:
+            remedies = ", ".join(f"'{name}' ({facts.lacks})" for name, facts in able.items())
+            reason += f"; these would know '{language}' on this server: {remedies}"
+        return _refused(language, param, reason)
 
     def _check_format(self, audio_format: AudioFormat, param: str) -> None:
         name = str(audio_format.__struct_config__.tag)
@@ -114,17 +162,20 @@ class Capabilities:
             accepted = ", ".join(f"'{known}'" for known in sorted(self.formats))
             raise _refused(name, param, f"this server lacks its codec; accepted are {accepted}")
 
-    def _transcription(self, asked: Transcription) -> Transcription:
-        param = "session.audio.input.transcription"
-        language = asked.language
-        if language is not None:
-            language = self.language(language, f"{param}.language")
-        self.check_prompt(asked.prompt or "", f"{param}.prompt")
-        model = self.transcriber(asked.model or "", f"{param}.model") or None
-        return Transcription(model=model, language=language, prompt=asked.prompt)
-
 
 def _refused(value: object, param: str, reason: str) -> ProtocolError:
     text = str(value)
     quoted = text if len(text) <= 60 else f"{text[:57]}..."
     return ProtocolError("invalid_value", f"Invalid value '{quoted}' for '{param}': {reason}.", param)
+
+
+def _code(given: str, param: str) -> str:
+    code = normalize_language(given)
+    if code is None:
+        reason = "it names no language; accepted is an ISO 639-1 code, a tag such as 'en-US', or a name"
+        raise _refused(given, param, reason)
+    return code
+
+
+def _quoted(names: Iterable[str]) -> str:
+    return ", ".join(f"'{name}'" for name in names)

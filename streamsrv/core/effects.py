@@ -77,6 +77,8 @@ class OpenRecognition:
     item_id: str
     from_ms: int
     options: RecognitionOptions
+    model: str = ""
+    """Name of the recogniser; empty: the default one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +121,8 @@ class RecognizeClip:
     audio: bytes
     format: AudioFormat
     options: RecognitionOptions
+    model: str = ""
+    """Name of the recogniser; empty: the default one."""
 
 
 @dataclass(frozen=True, slots=True)

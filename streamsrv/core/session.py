@@ -16,14 +16,14 @@ from streamsrv.core.playback.output_buffer import OutputBuffer
 from streamsrv.core.rate_limit import RateLimit
 from streamsrv.core.transcription import Transcriptions
 from streamsrv.core.turns.idle import STILL_THERE, IdleTimer
-from streamsrv.core.turns.input_buffer import CommittedAudio, InputBuffer
+from streamsrv.core.turns.input_buffer import CommittedAudio, InputBuffer, chosen_model
 from streamsrv.core.turns.microphone import Microphone
 from streamsrv.core.turns.turn_taking import TurnBegan, TurnChange, TurnDecision, TurnEnded, TurnTaking
 from streamsrv.engines.asr.base import Transcript
 from streamsrv.protocol import client_events
 from streamsrv.protocol.errors import ErrorDetails, ProtocolError
 from streamsrv.protocol.items import FunctionCallItem, InputAudio, Item, MessageItem, check_item, item_to_wire
-from streamsrv.protocol.session_object import Session, session_to_wire
+from streamsrv.protocol.session_object import Session, session_to_wire, with_transcriber
 from streamsrv.protocol.session_update import update_session
 
 
@@ -51,6 +51,7 @@ class SessionCore:
     ) -> None:
         self._capabilities = capabilities or Capabilities()
         self.session = self._capabilities.fit(session)
+        self._named_recognizer = chosen_model(session.audio.input)  # by the client; what is in force depends on more
         self._new_id = new_id
         self._effects = Collector()  # of the input that is being handled
         self._conversation = Conversation(new_id("conv"))
@@ -264,12 +265,15 @@ class SessionCore:
 
     def _update(self, event: client_events.SessionUpdate) -> None:
         held = self.session
-        update = update_session(held, event.session, caption_rooms=self._caption_rooms)
+        update = update_session(
+            with_transcriber(held, self._named_recognizer), event.session, caption_rooms=self._caption_rooms
+        )
         updated = self._capabilities.fit(update)
         if self._output.used and updated.voice != held.voice:
             message = "Cannot update a conversation's voice if assistant audio is present."
             raise ProtocolError("cannot_update_voice", message, "session.audio.output.voice")
         self.session = updated
+        self._named_recognizer = chosen_model(update.audio.input)
         if self.session.audio.input.turn_detection is None:
             self._effects.add(self._turns.drop_candidate(self._now_ms))
         self._configure()

@@ -16,7 +16,7 @@ from streamsrv.core.effects import (
     send_event,
 )
 from streamsrv.core.timers import TranscriptTimeout
-from streamsrv.core.turns.input_buffer import CommittedAudio, InputBuffer, recognition_options
+from streamsrv.core.turns.input_buffer import CommittedAudio, InputBuffer, chosen_model, recognition_options
 from streamsrv.engines.asr.base import RecognizedUtterance, Transcript, Word
 from streamsrv.engines.vad.base import FRAME_MS
 from streamsrv.protocol.session_object import Session
@@ -83,7 +83,7 @@ class Transcriptions:
         """An item came with its audio, in the session's input format: have it recognised."""
         options = self._session.audio.input
         self._pending[item_id] = clip_ms
-        recognize = RecognizeClip(item_id, clip, options.format, recognition_options(options))
+        recognize = RecognizeClip(item_id, clip, options.format, recognition_options(options), chosen_model(options))
         return [recognize, SetTimer(TranscriptTimeout(item_id), RECOGNITION_MS + sum(self._pending.values()))]
 
     def take_interim(self, item_id: str, transcript: Transcript) -> list[Effect]:

@@ -17,6 +17,7 @@ from streamsrv.engines.observer import (
     ObservedChatModel,
     ObservedSynthesizer,
 )
+from streamsrv.engines.recognizers import Recognizers
 from streamsrv.engines.tts.base import Synthesizer
 from streamsrv.engines.turn.base import TurnModel
 from streamsrv.engines.vad.base import Vad
@@ -40,7 +41,7 @@ class Engines:
     """
 
     vad: Vad
-    recognizer: Recognizer
+    recognizers: Recognizers
     chat: ChatModel
     synthesizer: Synthesizer
     scheduler: Scheduler
@@ -72,6 +73,11 @@ class Engines:
             synthesizer=ObservedSynthesizer(self.synthesizer, observer),
             observer=observer,
         )
+
+    @property
+    def recognizer(self) -> Recognizer:
+        """The recogniser of sessions that name none."""
+        return self.recognizers.default
 
     @property
     def substitutes(self) -> Mapping[tuple[Kind, str], tuple[str, ...]]:
@@ -118,7 +124,7 @@ class Engines:
     async def aclose(self) -> None:
         """Free the models. Call it when no session runs."""
         for engine in {
-            id(e): e for e in (self.recognizer, self.chat, self.synthesizer, *self.chat_by_name.values())
+            id(e): e for e in (self.recognizers, self.chat, self.synthesizer, *self.chat_by_name.values())
         }.values():
             await engine.aclose()
         self.scheduler.close()

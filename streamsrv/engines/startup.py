@@ -17,6 +17,7 @@ from streamsrv.engines.loading import EngineLoader, Report, with_parts
 from streamsrv.engines.readiness.needs import Need
 from streamsrv.engines.readiness.probe import problem_of
 from streamsrv.engines.readiness.remedy import explain, find_installer
+from streamsrv.engines.recognizers import Recognizers
 from streamsrv.engines.selection import AUTO, Selection, select_models
 from streamsrv.engines.turn.base import TurnModel
 from streamsrv.engines.weights.store import ModelStore, UnreadableWeights
@@ -170,7 +171,7 @@ async def _load_with(loader: Loader, settings: Settings, report: Report, before:
     vad, recognizer, synthesizer, turn_model, (chat, by_name) = await _all_or_none(*loading)
     return Engines(
         vad=vad,
-        recognizer=recognizer,
+        recognizers=Recognizers(recognizer),
         chat=chat,
         synthesizer=synthesizer,
         scheduler=loader.scheduler,

@@ -41,4 +41,4 @@ def _make(asked: ClientSecretRequest, principal: Principal, service: Service) ->
     session = service.opening.new(asked.session)
     key_id = principal.key_id
     value = service.client_secrets.make(session, key_id=key_id, expires_at_s=expires_at_s, now_s=now_s)
-    return {"value": value, "expires_at": expires_at_s, "session": session_to_wire(session)}
+    return {"value": value, "expires_at": expires_at_s, "session": session_to_wire(service.capabilities.fit(session))}

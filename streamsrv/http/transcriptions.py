@@ -1,6 +1,6 @@
 """`POST /v1/audio/transcriptions`: transcribes an audio file.
 
-Source: the OpenAI API reference. Any `model` means the recogniser of this server.
+Source: the OpenAI API reference. The names of OpenAI's models mean the default recogniser of this server.
 """
 
 import asyncio
@@ -26,6 +26,7 @@ from streamsrv.http.endpoint import Endpoint
 from streamsrv.http.request_body import convert, read_form
 from streamsrv.http.streaming import server_sent, streamed
 from streamsrv.protocol.errors import MAX_QUOTED, ProtocolError
+from streamsrv.protocol.session_object import Transcription
 from streamsrv.service import Service
 from streamsrv.settings import Settings
 from streamsrv.text.subtitles import SRT_TYPE, Cue, cues_of, srt, vtt
@@ -47,18 +48,20 @@ class TranscriptionFields(Struct, kw_only=True, forbid_unknown_fields=True):
     chunking_strategy: Literal["auto"] = "auto"
     stream: bool = False
 
-    def check(self, capabilities: Capabilities) -> RecognitionOptions:
-        """Return the options of the recogniser. Raises `ProtocolError` for unsupported values and combinations."""
+    def check(self, capabilities: Capabilities) -> tuple[str, RecognitionOptions]:
+        """Return the name of the recogniser (empty: the default one), and its options.
+
+        Raises `ProtocolError` for unsupported values and combinations.
+        """
         if self.stream and self.response_format not in ("json", "text"):
             message = f"Invalid value true for 'stream': '{self.response_format}' cannot be streamed."
             raise ProtocolError("invalid_value", message, "stream")
         if self.timestamp_granularities is not None and self.response_format != "verbose_json":
             message = "'timestamp_granularities' is only accepted when 'response_format' is 'verbose_json'."
             raise ProtocolError("invalid_value", message, "timestamp_granularities")
-        capabilities.transcriber(self.model, "model")
-        capabilities.check_prompt(self.prompt, "prompt")
-        language = None if self.language is None else capabilities.language(self.language, "language")
-        return RecognitionOptions(language=language, prompt=self.prompt)
+        asked = Transcription(model=self.model, language=self.language, prompt=self.prompt)
+        meant = capabilities.transcription(asked, "")
+        return meant.model or "", RecognitionOptions(language=meant.language, prompt=self.prompt)
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,10 +145,11 @@ async def _decode(upload: Upload) -> NDArray[np.int16]:
 
 async def _answer(upload: Upload, service: Service) -> Response:
     fields, engines = upload.fields, service.engines
-    options = fields.check(service.capabilities)
+    model, options = fields.check(service.capabilities)
+    recognizer = engines.recognizers.find(model, options.language)
     recording = Recording(fields, await _decode(upload), options.language)
     recognized = recognize_recording(
-        recording.pcm, engines.recognizer, engines.vad, engines.voice_activity, options, engines.observer
+        recording.pcm, recognizer, engines.vad, engines.voice_activity, options, engines.observer
     )
     if fields.stream:
         return await streamed(server_sent(_events(recognized, recording)), "text/event-stream")

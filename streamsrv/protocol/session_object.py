@@ -8,7 +8,7 @@ Source: the OpenAI Realtime GA schema (`RealtimeSessionCreateRequest`, `Realtime
 from typing import Annotated, Any, Literal
 
 import msgspec
-from msgspec import UNSET, Meta, Struct, UnsetType, field
+from msgspec import UNSET, Meta, Struct, UnsetType, field, structs
 
 MAX_INSTRUCTIONS = 200_000
 """Characters in a system prompt."""
@@ -77,7 +77,7 @@ TurnDetection = ServerVad | SemanticVad
 
 
 class Transcription(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
-    """Options of the transcription of the user's speech. The loaded recogniser does it, whichever `model` is given."""
+    """Options of the transcription of the user's speech. `model` and `language` choose the recogniser."""
 
     model: Name | None = None
     language: Name | None = None
@@ -206,6 +206,15 @@ def transcription_session(session_id: str) -> Session:
     """Make a session that only transcribes, with its defaults."""
     audio = Audio(input=AudioInput(transcription=Transcription()))
     return Session(type="transcription", object="realtime.transcription_session", id=session_id, audio=audio)
+
+
+def with_transcriber(session: Session, model: str) -> Session:
+    """Return the session with another model of its transcription, if it has one; empty: the server's choice."""
+    hears = session.audio.input
+    if hears.transcription is None:
+        return session
+    hears = structs.replace(hears, transcription=structs.replace(hears.transcription, model=model or None))
+    return structs.replace(session, audio=structs.replace(session.audio, input=hears))
 
 
 def session_to_wire(session: Session) -> dict[str, Any]:

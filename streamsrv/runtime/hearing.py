@@ -81,8 +81,8 @@ class Hearing:
         self._heard_ms = 0
         self._frame: NDArray[np.int16] = np.zeros(0, np.int16)
         self._recent: deque[tuple[int, NDArray[np.int16], bool]] = deque(maxlen=RECENT_FRAMES)
-        self._recognitions = Recognitions(engines.recognizer, spawn, report_result or report, engines.observer)
-        self._opened = ("", 0)  # the item and the start of the newest recognition of the microphone
+        self._recognitions = Recognitions(spawn, report_result or report, engines.observer)
+        self._opened = ("", 0, "")  # of the newest recognition of the microphone: item, start, recogniser
         self._clips: dict[str, asyncio.Task[None]] = {}
         self._one_clip = asyncio.Semaphore(1)  # so that a session has at most two detector jobs
 
@@ -142,8 +142,9 @@ class Hearing:
             return vad.by_loudness(frames)
 
     def open(self, effect: OpenRecognition) -> None:
-        self._recognitions.open(effect.item_id, effect.options)
-        self._opened = (effect.item_id, effect.from_ms)
+        recognizer = self._engines.recognizers.find(effect.model, effect.options.language)
+        self._recognitions.open(effect.item_id, recognizer, effect.options)
+        self._opened = (effect.item_id, effect.from_ms, recognizer.name)
         for until_ms, frame, speech in self._recent:
             if until_ms > effect.from_ms:
                 self._recognitions.push(effect.item_id, frame, speech=speech)
@@ -163,13 +164,13 @@ class Hearing:
 
     def _count_audio(self, item_id: str) -> None:
         """Report the duration of the audio that a recognition was given until now."""
-        opened_id, from_ms = self._opened
+        opened_id, from_ms, model = self._opened
         if item_id == opened_id:
-            self._opened = ("", 0)
-            self._recognized(self._heard_ms - from_ms)
+            self._opened = ("", 0, "")
+            self._recognized(model, self._heard_ms - from_ms)
 
-    def _recognized(self, ms: int) -> None:
-        self._engines.observer.recognized(self._engines.recognizer.name, max(0, ms) / 1000)
+    def _recognized(self, model: str, ms: int) -> None:
+        self._engines.observer.recognized(model, max(0, ms) / 1000)
 
     def predict_end_of_turn(self, effect: PredictEndOfTurn) -> None:
         if self._engines.turn is not None:
@@ -207,13 +208,14 @@ class Hearing:
     async def _hear_clip(self, clip: RecognizeClip) -> None:
         """Open a recognition after the clips before this one, and give it the audio."""
         async with self._one_clip:
-            self._recognitions.open(clip.item_id, clip.options)
+            recognizer = self._engines.recognizers.find(clip.model, clip.options.language)
+            self._recognitions.open(clip.item_id, recognizer, clip.options)
             intake, vad = Intake(), FallbackVadStream(self._engines.vad, self._engines.observer)
             for piece in _pieces(clip.audio, clip.format):
                 intake.append(piece, clip.format)
                 await self._push(clip.item_id, vad, intake.take())
             await self._push(clip.item_id, vad, intake.flush())
-            self._recognized(intake.received_ms)
+            self._recognized(recognizer.name, intake.received_ms)
         self._recognitions.finish(clip.item_id)
 
     async def _push(self, item_id: str, vad: FallbackVadStream, frames: NDArray[np.int16]) -> None:

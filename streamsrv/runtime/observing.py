@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from streamsrv.core import effects
 from streamsrv.core.session import SessionCore
+from streamsrv.core.turns.input_buffer import chosen_model, recognition_options
 from streamsrv.engines.loaded import Engines
 from streamsrv.observability.logging import log_event
 from streamsrv.observability.metrics import EndReason, Metrics, Transport
@@ -110,7 +111,9 @@ class SessionObserver:
 
     def _models(self, session: Session) -> dict[str, str]:
         engines = self._engines
-        models = {"vad": engines.vad.name, "recognizer": engines.recognizer.name}
+        hears = session.audio.input
+        recognizer = engines.recognizers.find(chosen_model(hears), recognition_options(hears).language)
+        models = {"vad": engines.vad.name, "recognizer": recognizer.name}
         if session.type == "realtime":
             models |= {"chat": engines.chat_model(session.model).name, "synthesizer": engines.synthesizer.name}
         return models

@@ -3,6 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,43 +22,60 @@ CLOSE_S = 5.0
 """How many seconds a stream may take to close at the end of a session."""
 
 
+@dataclass(slots=True)
+class _Connected:
+    """A recogniser, and the session with it."""
+
+    recognizer: Recognizer
+    session: RecognitionSession
+    streams: int = 0
+    """How many of its streams are not closed yet."""
+
+
+@dataclass(slots=True)
+class _Opened:
+    """A stream, and the task that follows it."""
+
+    connected: _Connected
+    stream: RecognitionStream
+    following: asyncio.Task[None]
+
+
 class Recognitions:
     """Follows each stream in a task (`spawn`), reports its transcripts or its failure, and closes it.
 
     A stream is closed exactly once: after its final transcript, after a failure, when it is dropped (even before its
-    task has started), or at the end of the session.
+    task has started), or at the end of the session. The streams of one recogniser share a session with it, which begins
+    with the first of them and ends after the last one once another recogniser has taken its place.
     """
 
-    def __init__(
-        self, recognizer: Recognizer, spawn: Spawn, report: Callable[[Input], None], observer: EngineObserver = IGNORED
-    ) -> None:
+    def __init__(self, spawn: Spawn, report: Callable[[Input], None], observer: EngineObserver = IGNORED) -> None:
         self._observer = observer
-        self._recognizer = recognizer
         self._spawn = spawn
         self._report = report
-        self._session: RecognitionSession | None = None  # begun with the first stream
-        self._streams: dict[str, RecognitionStream] = {}
-        self._following: dict[str, asyncio.Task[None]] = {}
-        self._closing: set[asyncio.Task[None]] = set()
+        self._connected: list[_Connected] = []  # the newest one last
+        self._opened: dict[str, _Opened] = {}
+        self._closing: dict[asyncio.Task[None], str] = {}  # with the names of the recognisers
 
-    def open(self, item_id: str, options: RecognitionOptions) -> None:
+    def open(self, item_id: str, recognizer: Recognizer, options: RecognitionOptions) -> None:
         """Open a stream for an item."""
-        self._observer.called("recognizer", self._recognizer.name)
+        self._observer.called("recognizer", recognizer.name)
         try:
             with engine_call(STAGE):
-                self._session = self._session or self._recognizer.connect()
-                stream = self._session.open(options)
+                connected = self._connect(recognizer)
+                stream = connected.session.open(options)
         except EngineError as error:
-            self._fail(item_id, error)
+            self._fail(item_id, recognizer, error)
             return
-        self._streams[item_id] = stream
-        following = self._spawn(self._follow(item_id, stream))
-        self._following[item_id] = following
-        following.add_done_callback(lambda _: self._ended(item_id, stream))
+        connected.streams += 1
+        following = self._spawn(self._follow(item_id, recognizer, stream))
+        opened = self._opened[item_id] = _Opened(connected, stream, following)
+        following.add_done_callback(lambda _: self._ended(item_id, opened))
+        self._leave_replaced()
 
     def __contains__(self, item_id: str) -> bool:
         """Whether the item is being recognised."""
-        return item_id in self._streams
+        return item_id in self._opened
 
     def push(self, item_id: str, pcm: NDArray[np.int16], *, speech: bool) -> None:
         """Give audio to the item's stream, if there is one."""
@@ -69,36 +87,50 @@ class Recognitions:
 
     def drop(self, item_id: str) -> None:
         """Stop recognising the item and report nothing more about it."""
-        self._streams.pop(item_id, None)
-        if (following := self._following.pop(item_id, None)) is not None:
-            following.cancel()
+        if (opened := self._opened.pop(item_id, None)) is not None:
+            opened.following.cancel()
 
     async def aclose(self) -> None:
-        """Wait until all streams and the recogniser's session are closed. Call it after their tasks have ended."""
+        """Wait until all streams and the sessions with recognisers are closed, after the streams' tasks have ended."""
         await self._wait()
-        if self._session is not None:
-            self._closing.add(asyncio.get_running_loop().create_task(_close(self._session)))
-            await self._wait()
+        for connected in self._connected:
+            self._close(connected.session, connected.recognizer)
+        self._connected.clear()
+        await self._wait()
+
+    def _connect(self, recognizer: Recognizer) -> _Connected:
+        """Return the session with the recogniser, as the newest one; begin it if there is none."""
+        known = [connected for connected in self._connected if connected.recognizer is recognizer]
+        connected = known[0] if known else _Connected(recognizer, recognizer.connect())
+        self._connected = [other for other in self._connected if other is not connected] + [connected]
+        return connected
+
+    def _leave_replaced(self) -> None:
+        """End the sessions with recognisers that another one has replaced and that have no streams left."""
+        for connected in self._connected[:-1]:
+            if not connected.streams:
+                self._connected.remove(connected)
+                self._close(connected.session, connected.recognizer)
 
     async def _wait(self) -> None:
         if not self._closing:
             return
         _, stuck = await asyncio.wait(self._closing, timeout=CLOSE_S)
         for closing in stuck:
-            logger.error("%s did not close its stream within %g s", self._recognizer.name, CLOSE_S)
+            logger.error("%s did not close its stream within %g s", self._closing[closing], CLOSE_S)
             closing.cancel()
 
     def _call(self, item_id: str, call: Callable[[RecognitionStream], None]) -> None:
-        if (stream := self._streams.get(item_id)) is None:
+        if (opened := self._opened.get(item_id)) is None:
             return
         try:
             with engine_call(STAGE):
-                call(stream)
+                call(opened.stream)
         except EngineError as error:
             self.drop(item_id)
-            self._fail(item_id, error)
+            self._fail(item_id, opened.connected.recognizer, error)
 
-    async def _follow(self, item_id: str, stream: RecognitionStream) -> None:
+    async def _follow(self, item_id: str, recognizer: Recognizer, stream: RecognitionStream) -> None:
         is_final = False
         try:
             with engine_call(STAGE):
@@ -108,24 +140,32 @@ class Recognitions:
             if not is_final:
                 raise Unavailable("The speech recogniser ended its stream without a final transcript.")
         except EngineError as error:
-            self._fail(item_id, error)
+            self._fail(item_id, recognizer, error)
 
-    def _fail(self, item_id: str, error: EngineError) -> None:
-        self._observer.failed("recognizer", self._recognizer.name, failure_reason(error))
+    def _fail(self, item_id: str, recognizer: Recognizer, error: EngineError) -> None:
+        self._observer.failed("recognizer", recognizer.name, failure_reason(error))
         self._report(RecognitionFailed(item_id, Failure.of(error)))
 
-    def _ended(self, item_id: str, stream: RecognitionStream) -> None:
-        if self._streams.get(item_id) is stream:
-            del self._streams[item_id]
-            del self._following[item_id]
-        closing = asyncio.get_running_loop().create_task(_close(stream))
-        self._closing.add(closing)
-        closing.add_done_callback(self._closing.discard)
+    def _ended(self, item_id: str, opened: _Opened) -> None:
+        if self._opened.get(item_id) is opened:
+            del self._opened[item_id]
+        closing = self._close(opened.stream, opened.connected.recognizer)
+        closing.add_done_callback(lambda _: self._closed(opened.connected))
+
+    def _closed(self, connected: _Connected) -> None:
+        connected.streams -= 1
+        self._leave_replaced()
+
+    def _close(self, ended: RecognitionStream | RecognitionSession, recognizer: Recognizer) -> asyncio.Task[None]:
+        task = asyncio.get_running_loop().create_task(_close(ended))
+        self._closing[task] = recognizer.name
+        task.add_done_callback(self._closing.pop)
+        return task
 
 
-async def _close(closed: RecognitionStream | RecognitionSession) -> None:
+async def _close(ended: RecognitionStream | RecognitionSession) -> None:
     try:
         with engine_call(STAGE):
-            await closed.aclose()
+            await ended.aclose()
     except EngineError as error:
         logger.warning("a speech recogniser could not be closed: %s", error)

@@ -69,7 +69,8 @@ class Tracer:
         self._trace.audio_sent(effect.event_fields["response_id"], seconds, by_transport=self._by_transport)
 
     def _recognition_opened(self, effect: effects.OpenRecognition) -> None:
-        self._trace.recognition_opened(effect.item_id, self._engines.recognizer.name)
+        recognizer = self._engines.recognizers.find(effect.model, effect.options.language)
+        self._trace.recognition_opened(effect.item_id, recognizer.name)
 
     def _generate(self, effect: effects.Generate) -> None:
         session = self._core.session

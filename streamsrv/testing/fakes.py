@@ -21,6 +21,7 @@ from streamsrv.engines.llm.base import (
     Usage,
 )
 from streamsrv.engines.loaded import Engines
+from streamsrv.engines.recognizers import Recognizers
 from streamsrv.engines.tts.base import SpeechChunk, SpeechOptions, Synthesizer
 from streamsrv.errors import EngineError
 from streamsrv.inference.scheduler import Scheduler
@@ -189,7 +190,7 @@ def fake_engines(
     """Return engines without models; `transcript` is the text of the default recogniser."""
     return Engines(
         vad=LoudnessVad(),
-        recognizer=recognizer or ScriptedRecognizer(transcript),
+        recognizers=Recognizers(recognizer or ScriptedRecognizer(transcript)),
         chat=chat or ScriptedChatModel(),
         synthesizer=synthesizer or ToneSynthesizer(),
         scheduler=Scheduler(1),

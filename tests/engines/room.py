@@ -96,7 +96,7 @@ class Room:
         self._to_microphone = StreamResampler(SPEAKER_RATE, MICROPHONE_RATE)
         self._user = np.zeros(0, np.int16)
         fake = fake_engines()
-        engines: Engines = replace(fake, vad=real.vad, recognizer=real.recognizer, scheduler=real.scheduler)
+        engines: Engines = replace(fake, vad=real.vad, recognizers=real.recognizers, scheduler=real.scheduler)
         self._hearing = Hearing(engines, self._spawn, self._report)
         audio = Audio(input=AudioInput(turn_detection=SemanticVad(), transcription=Transcription()))
         session = Session(id="room", audio=audio, streamsrv=StreamsrvOptions(events=["transcription.partial"]))

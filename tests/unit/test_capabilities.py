@@ -1,5 +1,6 @@
 """What a server can do, against what a client asks for: in a session, in a response, and what is echoed."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -8,19 +9,31 @@ from harness import Talk, counting_ids, event, of_type
 from streamsrv.core.capabilities import OPENAI_VOICES, Capabilities
 from streamsrv.core.effects import Generate, OpenRecognition, Synthesize
 from streamsrv.core.session import SessionCore
+from streamsrv.engines.asr.base import Abilities, RecognizerFacts
 from streamsrv.protocol.client_events import MalformedEvent
 from streamsrv.protocol.errors import ProtocolError
-from streamsrv.protocol.session_object import Session, Tracing
+from streamsrv.protocol.session_object import Session, Tracing, Transcription
 
 ENGLISH = Capabilities(
     formats=frozenset({"audio/pcm", "audio/pcmu"}),
     voices=("hibari", "lark"),
     min_speed=0.5,
     max_speed=2.0,
-    recognizer="moonshine-tiny",
-    languages=frozenset({"en"}),
-    takes_prompt=False,
+    recognizers={
+        "moonshine-tiny": RecognizerFacts(Abilities(frozenset({"en"}))),
+        "vosk-ko": RecognizerFacts(Abilities(frozenset({"ko"})), lacks="streamsrv pull vosk-ko (48 MB)"),
+        "whisper-base": RecognizerFacts(Abilities(frozenset({"de", "en", "ja"}), detects_language=True, prompt=True)),
+        "assemblyai": RecognizerFacts(Abilities(frozenset({"en"})), lacks="set ASSEMBLYAI_API_KEY"),
+    },
+    chains={"": ["moonshine-tiny"]},
+    other_models={"hibari": "synthesizer"},
 )
+
+
+def transcriber(capabilities: Capabilities = ENGLISH, **asked: str) -> tuple[str | None, str | None]:
+    """The recogniser and the language that are in force."""
+    meant = capabilities.transcription(Transcription(**asked), "")
+    return meant.model, meant.language
 
 
 class AbleTalk(Talk):
@@ -60,19 +73,63 @@ def test_an_unknown_voice_is_refused_with_those_that_there_are(name: str):
 
 @pytest.mark.parametrize("given", ["en", "EN", "en-US", "en_GB", "English", "english"])
 def test_a_language_is_echoed_as_its_code(given: str):
-    assert ENGLISH.language(given, "language") == "en"
+    assert transcriber(language=given) == ("moonshine-tiny", "en")
 
 
-@pytest.mark.parametrize("given", ["de", "fr-FR", "German", "auto", "日本", "xx", "english please"])
+@pytest.mark.parametrize("given", ["fr", "fr-FR", "French", "auto", "日本", "xx", "english please"])
 def test_a_language_that_is_not_recognised_is_refused(given: str):
     with pytest.raises(ProtocolError) as refused:
-        ENGLISH.language(given, "language")
-    assert given in refused.value.message
+        transcriber(language=given)
+    assert given in refused.value.message or "'fr'" in refused.value.message
     assert refused.value.param == "language"
 
 
 def test_a_recogniser_of_all_languages_takes_each():
-    assert Capabilities(recognizer="whisper").language("de-AT", "language") == "de"
+    whisper = Capabilities(recognizers={"whisper": RecognizerFacts(Abilities())}, chains={"": ["whisper"]})
+    assert transcriber(whisper, language="de-AT") == ("whisper", "de")
+
+
+@pytest.mark.parametrize("name", ["", "whisper-1", "default"])
+def test_a_language_that_the_default_recogniser_does_not_know_gets_one_that_does(name: str):
+    assert transcriber(model=name, language="German") == ("whisper-base", "de")
+
+
+def test_the_chain_of_a_language_is_preferred():
+    capabilities = replace(ENGLISH, chains={"": ["moonshine-tiny"], "en": ["whisper-base", "moonshine-tiny"]})
+    assert transcriber(capabilities, language="en") == ("whisper-base", "en")
+    assert transcriber(capabilities) == ("moonshine-tiny", None)
+
+
+def test_a_language_that_a_model_without_its_weights_would_know_is_refused_with_the_command():
+    with pytest.raises(ProtocolError, match=r"would know 'ko' on this server: 'vosk-ko' \(streamsrv pull vosk-ko"):
+        transcriber(language="ko")
+
+
+def test_a_named_recogniser_is_in_force():
+    assert transcriber(model="whisper-base") == ("whisper-base", None)
+    assert transcriber(model="whisper-base", language="ja") == ("whisper-base", "ja")
+
+
+def test_a_language_that_the_named_recogniser_does_not_know_is_refused_with_those_that_do():
+    with pytest.raises(ProtocolError, match="'moonshine-tiny' knows 'en'; these know 'de': 'whisper-base'") as refused:
+        transcriber(model="moonshine-tiny", language="de")
+    assert refused.value.param == "language"
+
+
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [
+        ("hibari", "it is a synthesizer, not a recogniser"),
+        ("vosk-ko", "this server cannot use it yet (streamsrv pull vosk-ko (48 MB))"),
+        ("assemblyai", "this server cannot use it yet (set ASSEMBLYAI_API_KEY)"),
+        ("no-such-model", "there is no such recogniser"),
+    ],
+)
+def test_a_model_that_cannot_be_used_is_refused_with_the_reason_and_those_that_can(name: str, reason: str):
+    with pytest.raises(ProtocolError) as refused:
+        transcriber(model=name)
+    assert f"Invalid value '{name}' for 'model': {reason}; accepted are 'moonshine-tiny'" in refused.value.message
+    assert (refused.value.code, refused.value.param) == ("invalid_value", "model")
 
 
 @pytest.mark.parametrize(
@@ -81,20 +138,19 @@ def test_a_recogniser_of_all_languages_takes_each():
      "gpt-realtime-whisper", "moonshine-tiny", "default", ""],
 )  # fmt: skip
 def test_models_of_openai_are_the_loaded_recogniser(name: str):
-    assert ENGLISH.transcriber(name, "model") == "moonshine-tiny"
+    assert transcriber(model=name) == ("moonshine-tiny", None)
 
 
-@pytest.mark.parametrize("name", ["whisper-9", "whisper-1-large", "moonshine-base", "gpt-4o", "nova-3"])
+@pytest.mark.parametrize("name", ["whisper-9", "whisper-1-large", "moonshine-base", "gpt-4o", "nova-3", "Whisper-Base"])
 def test_another_recogniser_is_refused(name: str):
-    with pytest.raises(ProtocolError, match="accepted are 'moonshine-tiny'"):
-        ENGLISH.transcriber(name, "model")
+    with pytest.raises(ProtocolError, match="accepted are 'moonshine-tiny', 'whisper-base', and the names of OpenAI's"):
+        transcriber(model=name)
 
 
 def test_without_facts_everything_is_taken_as_it_is():
     anything = Capabilities()
     assert anything.voice("nobody", "voice") == "nobody"
-    assert anything.transcriber("nova-3", "model") == "nova-3"
-    anything.check_prompt("Grüße", "prompt")
+    assert transcriber(anything, model="nova-3", language="de", prompt="Grüße") == ("nova-3", "de")
     anything.check_speed(40, "speed")
 
 
@@ -107,7 +163,7 @@ def test_a_speed_that_the_voice_cannot_do_is_refused(speed: float):
 @pytest.mark.parametrize(
     ("update", "param"),
     [
-        (transcription(language="de"), "session.audio.input.transcription.language"),
+        (transcription(language="fr"), "session.audio.input.transcription.language"),
         (transcription(language="nonsense"), "session.audio.input.transcription.language"),
         (transcription(model="nova-3"), "session.audio.input.transcription.model"),
         (transcription(model="whisper-1", prompt="Names: Ada"), "session.audio.input.transcription.prompt"),
@@ -139,6 +195,27 @@ def test_a_session_says_what_is_in_force():
     talk.update(audio={"input": {"turn_detection": {"type": "server_vad"}}})
     talk.speech()
     assert of_type(talk.all, OpenRecognition)[-1].options.language == "en"
+
+
+def recognizer_in_force(talk: AbleTalk, **asked: str | None) -> tuple[str, str | None]:
+    """The recogniser and the language of the session after an update, and of the next recognition."""
+    said = event(talk.update(**transcription(**asked)), "session.updated")["session"]["audio"]["input"]
+    talk.speech()
+    opened = of_type(talk.all, OpenRecognition)[-1]
+    talk.silence(1000)
+    held = (said["transcription"]["model"], said["transcription"].get("language"))
+    assert held == (opened.model, opened.options.language)
+    return held
+
+
+def test_a_session_changes_its_recogniser_with_its_language():
+    talk = AbleTalk()
+    assert recognizer_in_force(talk, model="whisper-1") == ("moonshine-tiny", None)
+    assert recognizer_in_force(talk, language="de") == ("whisper-base", "de")
+    assert recognizer_in_force(talk, language="en") == ("moonshine-tiny", "en")
+    assert recognizer_in_force(talk, model="whisper-base") == ("whisper-base", "en")
+    assert recognizer_in_force(talk, language="ja") == ("whisper-base", "ja")
+    assert recognizer_in_force(talk, language=None) == ("whisper-base", None)
 
 
 def test_another_voice_is_echoed_and_speaks():

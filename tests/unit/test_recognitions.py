@@ -124,10 +124,9 @@ async def test_the_task_of_a_stream_that_was_dropped_at_once_is_not_left_waiting
         tasks.append(asyncio.ensure_future(work))
         return tasks[-1]
 
-    recognitions = Recognitions(
-        IncrementalRecognizer(ThreadedDecoder(SilentDecoder(), scheduler), "any"), spawn, lambda _: None
-    )
-    recognitions.open("item", ANY)
+    recognitions = Recognitions(spawn, lambda _: None)
+    silent = IncrementalRecognizer(ThreadedDecoder(SilentDecoder(), scheduler), "any")
+    recognitions.open("item", silent, ANY)
     recognitions.drop("item")
     await asyncio.wait(tasks)
     await recognitions.aclose()
@@ -252,3 +251,68 @@ async def test_a_recognition_that_failed_takes_no_more_audio():
     await ears.end()
     assert not open_streams(engines)
     await engines.aclose()
+
+
+class Named(ScriptedRecognizer):
+    """Counts its sessions, and gives its name as the text."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(name)
+        self.name = name
+        self.sessions = 0
+        self.begun = 0
+
+    def connect(self):
+        session = super().connect()
+        self.sessions += 1
+        self.begun += 1
+        session.aclose = self._end
+        return session
+
+    async def _end(self) -> None:
+        assert not self.open_streams, "its streams are closed before"
+        self.sessions -= 1
+
+
+async def _texts(reported: list[Input]) -> list[str]:
+    for _ in range(10):
+        await asyncio.sleep(0)
+    return [happened.transcript.text for happened in reported if isinstance(happened, TranscriptReceived)]
+
+
+async def test_a_recogniser_that_is_replaced_ends_after_its_last_stream():
+    reported: list[Input] = []
+    first, second = Named("first"), Named("second")
+    recognitions = Recognitions(asyncio.ensure_future, reported.append)
+    recognitions.open("1", first, ANY)
+    recognitions.open("2", first, ANY)
+    recognitions.open("3", second, ANY)
+    recognitions.finish("1")
+    recognitions.finish("3")
+    assert await _texts(reported) == ["first", "second"]
+    assert (first.sessions, first.begun, second.sessions) == (1, 1, 1)
+    recognitions.finish("2")
+    assert await _texts(reported) == ["first", "second", "first"]
+    assert (first.sessions, second.sessions) == (0, 1)
+    recognitions.open("4", second, ANY)
+    assert second.begun == 1
+    recognitions.drop("4")
+    await _texts([])
+    await recognitions.aclose()
+    assert second.sessions == 0
+
+
+async def test_a_recogniser_that_is_chosen_again_goes_on_with_its_session():
+    first, second = Named("first"), Named("second")
+    recognitions = Recognitions(asyncio.ensure_future, lambda _: None)
+    recognitions.open("1", first, ANY)
+    recognitions.open("2", second, ANY)
+    recognitions.finish("2")
+    recognitions.open("3", first, ANY)
+    await _texts([])
+    assert (first.begun, first.sessions, second.sessions) == (1, 1, 0)
+    for item_id in ("1", "3"):
+        recognitions.drop(item_id)
+    await _texts([])
+    await recognitions.aclose()
+    assert (first.sessions, second.sessions) == (0, 0)

@@ -202,7 +202,9 @@ class InputBuffer:
 
     def _open(self, from_ms: int) -> OpenRecognition:
         self._recognition_start_ms = from_ms
-        return OpenRecognition(self.assign_item_id(), from_ms, recognition_options(self._options))
+        return OpenRecognition(
+            self.assign_item_id(), from_ms, recognition_options(self._options), chosen_model(self._options)
+        )
 
     def _announce_end(self, at_ms: int) -> list[Effect]:
         stopped = send_event("input_audio_buffer.speech_stopped", audio_end_ms=at_ms, item_id=self.assign_item_id())
@@ -231,6 +233,11 @@ def recognition_options(options: AudioInput) -> RecognitionOptions:
     if transcription is None:
         return RecognitionOptions()
     return RecognitionOptions(language=transcription.language, prompt=transcription.prompt or "")
+
+
+def chosen_model(options: AudioInput) -> str:
+    """Return the name of the session's recogniser; empty: the default one."""
+    return (options.transcription.model or "") if options.transcription is not None else ""
 
 
 def _turn_options(detection: TurnDetection | None) -> TurnOptions:

@@ -117,6 +117,19 @@ class Abilities:
     final one."""
 
 
+@dataclass(frozen=True, slots=True)
+class RecognizerFacts:
+    """What is known of a recogniser, whether or not it is loaded."""
+
+    abilities: Abilities
+    lacks: str = ""
+    """What the operator can do to make it usable, such as a command; empty: it is usable."""
+
+    def knows(self, language: str) -> bool:
+        """Whether it recognises the language of this ISO 639-1 code."""
+        return not self.abilities.languages or language in self.abilities.languages
+
+
 class RecognitionStream(Protocol):
     """One utterance being recognised. All methods are called on the event loop and never block.
 
