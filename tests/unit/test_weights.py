@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from streamsrv.engines.catalogue import ModelEntry, Source, WeightFile
+from streamsrv.engines.weights import hub as weights_hub
 from streamsrv.engines.weights import sources
 from streamsrv.engines.weights import store as weights
 from streamsrv.engines.weights.store import FetchFailed, MissingWeights, ModelStore, default_model_folder
@@ -96,8 +97,9 @@ def serve(hub: FakeHub) -> Iterator[str]:
 
 @pytest.fixture
 def hub(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeHub]:
-    monkeypatch.setattr(sources, "RETRY_PAUSES_S", (0.0, 0.0))
+    monkeypatch.setattr(weights_hub, "RETRY_PAUSES_S", (0.0, 0.0))
     monkeypatch.delenv("HF_TOKEN", raising=False)
+    monkeypatch.delenv("HF_ENDPOINT", raising=False)
     hub = FakeHub()
     with serve(hub) as address:
         monkeypatch.setenv("STREAMSRV_HUB", address + "/")

