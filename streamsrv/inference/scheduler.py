@@ -12,7 +12,7 @@ from enum import IntEnum
 from typing import Any, Protocol, TypeVar
 
 from streamsrv.errors import Overloaded
-from streamsrv.inference.batching import Batch
+from streamsrv.inference.batching import Batch, BatchLimits
 
 Result = TypeVar("Result")
 Item = TypeVar("Item")
@@ -112,15 +112,20 @@ class Scheduler:
             expiry.cancel()
 
     async def run_together(
-        self, priority: Priority, compute: Callable[[list[Item]], Sequence[Result]], item: Item
+        self,
+        priority: Priority,
+        compute: Callable[[list[Item]], Sequence[Result]],
+        item: Item,
+        limits: BatchLimits | None = None,
+        urgency: Callable[[Item], int] = lambda _: 0,
     ) -> Result:
         """Run `compute` on a worker thread with `item` and other waiting items, as `Batch` does.
 
-        Always use the same priority for one function.
+        Always use the same priority, limits and urgency for one function.
         """
         key = (compute, asyncio.get_running_loop())
         if key not in self._batches:
-            self._batches[key] = Batch(compute, lambda call: self._queue(priority, call).result)
+            self._batches[key] = Batch(compute, lambda call: self._queue(priority, call).result, limits, urgency)
         return await self._batches[key].add(item)
 
     async def iterate(self, first: Priority, rest: Priority, items: Iterator[Item]) -> AsyncGenerator[Item, None]:

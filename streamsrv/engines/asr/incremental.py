@@ -45,6 +45,8 @@ class Decode:
     priority: Priority
     pauses: tuple[int, ...] = ()
     """Samples at which the window can be split into parts."""
+    is_complete: bool = False
+    """Whether its text is final unless more is said, so that the times of its words are worth an effort."""
     started: bool = False
     """Whether the work has begun, so that waiting for it is quicker than asking again."""
 
@@ -206,11 +208,18 @@ class IncrementalStream:
                 return  # the partial result was shed; the next audio tries again
             if hypothesis is not None:
                 self._transcripts.put(self._utterance.accept(snapshot, hypothesis))
+                self._keep_language(hypothesis)
+
+    def _keep_language(self, hypothesis: Hypothesis) -> None:
+        """Decode the rest of the utterance in a language that was detected with certainty, lest the language flap."""
+        if hypothesis.is_sure_of_language and self._options.language is None:
+            self._options = replace(self._options, language=hypothesis.language)
 
     async def _decode(self, snapshot: WindowSnapshot) -> Hypothesis | None:
         """Return the hypothesis, or None if `finish` wants a newer or more urgent decode."""
         priority = Priority.FINAL if self._finishing else Priority.PARTIAL
-        window = Decode(snapshot.samples, self._options, priority, snapshot.pauses)
+        is_complete = self._finishing or snapshot.ends_in_pause or snapshot.is_head
+        window = Decode(snapshot.samples, self._options, priority, snapshot.pauses, is_complete)
         try:
             async with asyncio.timeout(None) as scope:
                 self._running = _Running(snapshot, window, scope)

@@ -1,14 +1,14 @@
 """Turns the audio and the successive hypotheses of one utterance into transcripts. Pure."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import accumulate, pairwise
 
 import numpy as np
 from numpy.typing import NDArray
 
 from streamsrv.engines.asr.agreement import Agreement
-from streamsrv.engines.asr.base import Transcript, Word
+from streamsrv.engines.asr.base import TokenLogprob, Transcript, Word
 from streamsrv.engines.asr.window import RecognitionWindow, Span, WindowLimits, WindowSnapshot
 from streamsrv.text.words import join_words, split_words
 
@@ -21,6 +21,13 @@ class Hypothesis:
     language: str | None = None
     is_cut: bool = False
     """Whether repeated words were cut from the text: a loop of the decoder, or words that the speaker repeats."""
+    words: tuple[Word, ...] = ()
+    """The words of `text` as `split_words` gives them, with times in ms since the start of the window; empty if the
+    decoder has none."""
+    logprobs: tuple[TokenLogprob, ...] = ()
+    """If `RecognitionOptions.logprobs` asked for them."""
+    is_sure_of_language: bool = False
+    """Whether `language` was detected with certainty, so that it holds for the rest of the utterance."""
 
 
 class Utterance:
@@ -35,7 +42,10 @@ class Utterance:
         self._stable = ""
         self._frozen = ""
         self._frozen_words: list[Word] = []
+        self._frozen_logprobs: list[TokenLogprob] = []
         self._newest: tuple[str, ...] = ()
+        self._newest_words: tuple[Word, ...] = ()
+        self._newest_logprobs: tuple[TokenLogprob, ...] = ()
         self._language: str | None = None
 
     def push(self, pcm: NDArray[np.int16], *, speech: bool) -> Transcript | None:
@@ -50,6 +60,12 @@ class Utterance:
         """Take the decoder's hypothesis for `snapshot`; return the new transcript."""
         self.window.accept(snapshot)
         self._newest = split_words(hypothesis.text)
+        spans = [snapshot.in_stream(word.start_ms, word.end_ms) for word in hypothesis.words]
+        self._newest_words = tuple(
+            replace(word, start_ms=span.start_ms, end_ms=span.end_ms)
+            for word, span in zip(hypothesis.words, spans, strict=True)
+        )
+        self._newest_logprobs = hypothesis.logprobs
         self._language = hypothesis.language or self._language
         self._append(self._agreement.accept(self._newest, complete=snapshot.ends_in_pause))
         if self.window.is_final:
@@ -57,16 +73,21 @@ class Utterance:
         return self._transcript(at_pause=snapshot.ends_in_pause and self.window.would_settle(snapshot))
 
     def final(self) -> Transcript:
-        """Return the final transcript of all accepted audio, with estimated word times."""
-        words = (*self._frozen_words, *estimate_words(self._newest, self.window.spans()))
+        """Return the final transcript of all accepted audio. Word times that the decoder did not give are estimated."""
+        words = (*self._frozen_words, *self._timed_words(self.window.spans()))
+        logprobs = (*self._frozen_logprobs, *self._newest_logprobs)
         text = join_words((self._frozen, *self._newest))
-        return Transcript(text, words=words, language=self._language, is_final=True, at_pause=True)
+        return Transcript(text, words=words, language=self._language, is_final=True, at_pause=True, logprobs=logprobs)
 
     def _freeze(self, *, continues: bool) -> None:
         self._append(self._agreement.close(self._newest, continues=continues))
         self._frozen = join_words((self._frozen, *self._newest))
-        self._frozen_words += estimate_words(self._newest, self.window.drop())
-        self._newest = ()
+        self._frozen_words += self._timed_words(self.window.drop())
+        self._frozen_logprobs += self._newest_logprobs
+        self._newest = self._newest_words = self._newest_logprobs = ()
+
+    def _timed_words(self, speech: Sequence[Span]) -> tuple[Word, ...]:
+        return self._newest_words or estimate_words(self._newest, speech)
 
     def _append(self, words: tuple[str, ...]) -> None:
         self._stable = join_words((self._stable, *words))

@@ -46,21 +46,6 @@ class WindowLimits:
 
 
 @dataclass(frozen=True, slots=True)
-class WindowSnapshot:
-    """The audio of a window at one moment, to be decoded: mono, 16 kHz."""
-
-    samples: NDArray[np.int16]
-    speech_samples: int
-    """Samples of speech in the stream at that moment."""
-    ends_in_pause: bool
-    """Whether it ends in a pause, so that its last word is whole."""
-    is_head: bool
-    """Whether it is only the head of a window that got too long. The text of a head is final."""
-    pauses: tuple[int, ...] = ()
-    """Samples, in order, at which it can be split into parts that are decoded separately."""
-
-
-@dataclass(frozen=True, slots=True)
 class Span:
     """A span of speech, in ms since the first sample pushed to the stream."""
 
@@ -83,6 +68,44 @@ class _Run:
         """Return the run before sample `cut`, and the run after it, counted from there. Either may be empty."""
         at = min(max(cut, self.begin), self.end)
         return replace(self, end=at), _Run(at - cut, self.end - cut, self.position + at - self.begin)
+
+    def distance(self, sample: float) -> float:
+        """Return how many samples of the window lie between `sample` and the run."""
+        return max(self.begin - sample, sample - self.end, 0)
+
+
+@dataclass(frozen=True, slots=True)
+class WindowSnapshot:
+    """The audio of a window at one moment, to be decoded: mono, 16 kHz."""
+
+    samples: NDArray[np.int16]
+    speech_samples: int
+    """Samples of speech in the stream at that moment."""
+    ends_in_pause: bool
+    """Whether it ends in a pause, so that its last word is whole."""
+    is_head: bool
+    """Whether it is only the head of a window that got too long. The text of a head is final."""
+    pauses: tuple[int, ...] = ()
+    """Samples, in order, at which it can be split into parts that are decoded separately."""
+    runs: tuple[_Run, ...] = ()
+    """The speech in it, in order."""
+
+    def in_stream(self, start_ms: float, end_ms: float) -> Span:
+        """Convert the times of a word in the window to times in the stream, which has silences that the window lacks.
+
+        A word that begins or ends in a pause begins with the speech after it, or ends with the speech before it.
+        """
+        start, end = start_ms * _PER_MS, end_ms * _PER_MS
+        begin = next((max(start, run.begin) for run in self.runs if run.end > start), start)
+        finish = next((min(end, run.end) for run in reversed(self.runs) if run.begin < end), end)
+        if begin >= finish:  # no voice activity was found in the word
+            begin, finish = start, end
+        return Span(self._position_ms(begin), self._position_ms(finish))
+
+    def _position_ms(self, sample: float) -> int:
+        """Return when a sample of the window was in the stream; in a pause it is counted from the nearer speech."""
+        run = min(self.runs, key=lambda run: run.distance(sample))
+        return max(round((run.position + sample - run.begin) / _PER_MS), 0)
 
 
 class RecognitionWindow:
@@ -147,7 +170,8 @@ class RecognitionWindow:
         if is_head:
             samples = samples[: _quietest(samples)]
         self._taken_speech, self._taken_complete = self._speech, self._in_pause and not is_head
-        return WindowSnapshot(samples, self._speech, self._taken_complete, is_head, self._pauses(len(samples)))
+        pauses, runs = self._pauses(len(samples)), tuple(self._runs)
+        return WindowSnapshot(samples, self._speech, self._taken_complete, is_head, pauses, runs)
 
     def accept(self, snapshot: WindowSnapshot) -> None:
         """Record that the text of `snapshot` is known."""
