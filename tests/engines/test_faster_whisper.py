@@ -247,11 +247,12 @@ def test_a_gpu_that_is_not_there_is_refused(context, own_folder: Path):
     assert "device: 'cuda': no GPU with CUDA was found; accepted here: 'auto', 'cpu'" in message
 
 
-@pytest.mark.parametrize("options", [{"language": "de"}, {"languages": ["en", "klingon"]}])
-def test_a_language_that_the_model_lacks_is_refused(context, own_folder: Path, options):
-    message = refused(context, folder=str(own_folder), **options)
-    assert "The options of own are wrong: language" in message
-    assert "(accepted: en)" in message
+def test_a_language_that_the_model_lacks_is_refused(context, own_folder: Path):
+    message = refused(context, folder=str(own_folder), language="de")
+    assert message == "own: options: language: 'de' is not a language of this model (accepted: en)"
+    entry = replace(OWN, languages=("en", "fr"), options={"folder": str(own_folder)})
+    with pytest.raises(Unavailable, match="own: languages: 'fr' is not a language of this model"):
+        load(entry, context)
 
 
 def test_an_entry_without_weights_must_name_a_folder(context):

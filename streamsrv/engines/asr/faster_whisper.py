@@ -12,12 +12,11 @@ Needed are `config.json`, `model.bin`, `tokenizer.json` and `vocabulary.json` (o
     extra = "whisper"
     options = { folder = "/models/faster-whisper-small" }
 
-Distil-Whisper knows only English, though its vocabulary has all languages: `languages = ["en"], translates = false`.
-The turbo model does not translate, either: `translates = false`.
+The entry of a model that was trained for fewer languages than its vocabulary has, as most of Distil-Whisper, must say
+so: `languages = ["en"]`. The turbo model does not translate: `options = { translates = false }`.
 """
 
 import os
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
@@ -46,8 +45,6 @@ class WhisperOptions:
     """Folder of a CTranslate2 model, for an entry without weights; its files are not verified."""
     language: str = ""
     """Code of the language if the client gives none; empty: detect it."""
-    languages: Sequence[str] = ()
-    """Codes of the languages that the model is used for; empty: all that its vocabulary has."""
     translates: bool = True
     """Whether the model, if it is multilingual, can translate into English."""
     beam_size: Annotated[int, Field(ge=1, le=16)] = 1
@@ -80,8 +77,8 @@ def load(entry: ModelEntry, context: LoadContext) -> IncrementalRecognizer:
     except Exception as error:
         raise Unavailable(f"{entry.name} could not be loaded: {error}") from error
     settings = DecoderSettings(
-        language=_code(entry, "language", options.language, model.languages) if options.language else "",
-        languages=frozenset(_code(entry, "languages", given, model.languages) for given in options.languages),
+        language=_code(entry, "options: language", options.language, model.languages) if options.language else "",
+        languages=frozenset(_code(entry, "languages", given, model.languages) for given in entry.languages),
         beam_size=options.beam_size,
         translates=options.translates,
         word_times=options.word_times,
@@ -92,9 +89,9 @@ def load(entry: ModelEntry, context: LoadContext) -> IncrementalRecognizer:
 
 
 def _code(entry: ModelEntry, option: str, given: str, known: frozenset[str]) -> str:
-    """Return the code of a language that an option names; raises `Unavailable` if the model does not know it."""
+    """Return the code of a language that the entry names; raises `Unavailable` if the model does not know it."""
     code = normalize_language(given)
     if code not in known:
         accepted = ", ".join(sorted(known))
-        raise Unavailable(f"The options of {entry.name} are wrong: {option}: {given!r} (accepted: {accepted})")
+        raise Unavailable(f"{entry.name}: {option}: {given!r} is not a language of this model (accepted: {accepted})")
     return code

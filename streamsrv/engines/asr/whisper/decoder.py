@@ -14,7 +14,7 @@ from streamsrv.engines.asr.base import Abilities, RecognitionOptions, Word
 from streamsrv.engines.asr.incremental import Decode, Hypothesis
 from streamsrv.engines.asr.loops import cut_loop
 from streamsrv.engines.asr.whisper.guards import Evidence
-from streamsrv.engines.asr.whisper.languages import is_sure, likeliest
+from streamsrv.engines.asr.whisper.languages import is_sure, likeliest, restricted
 from streamsrv.engines.asr.whisper.model import OpenedModel
 from streamsrv.engines.asr.whisper.timing import Piece, logprobs_of, read_pieces, words_of
 from streamsrv.text.words import join_words
@@ -34,6 +34,9 @@ _ENGLISH_TOKENS_PER_SECOND = 10
 """Most tokens per second of English speech; more are a loop."""
 _MAX_CONTEXT_TOKENS = 200
 """Most tokens of keywords and prompt: Whisper takes 448 with the text."""
+_DEADLINE_S = 15.0
+_SLOW_DEADLINE_S = 60.0
+"""Seconds in which a final text is there, unless the model is broken: small and larger models take long on a CPU."""
 _TESTED_WIDTHS = frozenset({384, 512})
 """Width of the models for which less than 30 s of audio was found to be enough: Whisper tiny and base."""
 
@@ -89,9 +92,10 @@ class WhisperDecoder:
     def __init__(self, model: OpenedModel, settings: DecoderSettings | None = None) -> None:
         self._model = model
         self._settings = settings = settings or DecoderSettings()
-        languages = (settings.languages & model.languages) or model.languages
+        languages = restricted(model.languages, settings.languages)
         self._detects = len(languages) > 1
         self._can_be_short = model.facts.width in _TESTED_WIDTHS
+        is_quick = self._can_be_short or model.device == "cuda"
         self.max_batch = settings.max_batch
         self.abilities = Abilities(
             languages,
@@ -99,7 +103,8 @@ class WhisperDecoder:
             prompt=True,
             keywords=True,
             logprobs=True,
-            translates=bool(model.whisper.is_multilingual) and settings.translates,
+            translates=self._detects and settings.translates,
+            final_deadline_s=_DEADLINE_S if is_quick else _SLOW_DEADLINE_S,
         )
 
     def decode(self, windows: Sequence[Decode]) -> list[Hypothesis]:

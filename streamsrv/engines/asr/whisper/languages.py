@@ -28,6 +28,12 @@ def spoken_languages(tokens: Iterable[str]) -> frozenset[str]:
     return frozenset({_CODES.get(code, code) for code in known} | aliases)
 
 
+def restricted(languages: frozenset[str], wanted: frozenset[str]) -> frozenset[str]:
+    """Return those languages that are wanted, with their other codes; all if none is named."""
+    codes = set(map(to_whisper, wanted))
+    return frozenset(code for code in languages if not wanted or to_whisper(code) in codes)
+
+
 def likeliest(detected: Sequence[tuple[str, float]], allowed: Iterable[str]) -> tuple[str, float]:
     """Return the likeliest of the `allowed` languages, and its probability if one of them is spoken.
 
