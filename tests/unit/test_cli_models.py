@@ -111,8 +111,74 @@ def test_models_calls_a_remote_model_with_its_key_ready(monkeypatch: pytest.Monk
 def test_models_prints_a_table():
     result = run("models")
     lines = [" ".join(line.split()) for line in result.stdout.splitlines()]
-    assert "packaged recognizer moonshine weights: streamsrv pull packaged (7 bytes)" in lines
-    assert "remote chat openai_compatible key: set FAKE_API_KEY" in lines
+    assert "packaged 7 bytes weights: streamsrv pull packaged (7 bytes)" in lines
+    assert "remote key: set FAKE_API_KEY" in lines
+    assert any(line.startswith("whisper-small 99 486 MB 700 MB ") for line in lines)
+
+
+@pytest.fixture
+def without_imports(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No package of an engine is tried, which takes seconds."""
+    monkeypatch.setattr("streamsrv.engines.readiness.survey.find_problems", lambda _: {})
+
+
+@pytest.mark.usefixtures("without_imports")
+def test_models_states_everything_as_json():
+    rows = states()
+    row = rows["whisper-small"]
+    assert {"de", "ko", "sw"} <= set(row["languages"])
+    assert (row["bytes"], row["hardware"], row["licence"], row["price"]) == (486_212_372, "cpu", "MIT", [])
+    assert row["best_for"]
+    assert row["not_for"]
+    assert row["extra"] == "whisper"
+    assert {"what": "weights", "remedy": "streamsrv pull whisper-small (486.2 MB)"} in row["missing"]
+    assert rows["two-speed"]["bytes"] == rows["moonshine-tiny"]["bytes"] + rows["moonshine-base"]["bytes"]
+
+
+@pytest.mark.usefixtures("without_imports")
+def test_models_tells_everything_about_one_model():
+    said = " ".join(run("models", "whisper-small").stdout.split())
+    expected = ["weights: streamsrv pull whisper-small (486.2 MB)", "best for many languages", "streamsrv[whisper]"]
+    assert [part for part in expected if part not in said] == []
+
+
+@pytest.mark.usefixtures("without_imports")
+def test_models_can_be_filtered():
+    def names(*options: str) -> list[str]:
+        return [row["name"] for row in json.loads(run("models", "--json", *options).stdout)]
+
+    assert names("--kind", "vad") == ["silero", "webrtc"]
+    german = names("--kind", "recognizer", "--language", "German")
+    assert "whisper-small" in german
+    assert "moonshine-tiny" not in german
+    assert german == names("--kind", "recognizer", "--language", "de-AT")
+    assert "packaged" not in names("--ready")
+    assert names("packaged", "--ready") == []
+    assert "no model is like that" in run("models", "packaged", "--ready").stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        (("whispr-small",), "'whispr-small' is not a model; did you mean whisper-small?; accepted: "),
+        (("--kind", "asr"), "--kind: 'asr'; accepted: vad, turn, recognizer, chat, synthesizer"),
+        (("--language", "klingon"), "--language: 'klingon'; accepted: an ISO 639-1 code such as de, or an English"),
+    ],
+)
+def test_a_wrong_choice_of_models_is_explained(arguments: tuple[str, ...], expected: str):
+    result = run("models", *arguments)
+    assert result.exit_code == 2
+    assert expected in result.stderr
+
+
+@pytest.mark.usefixtures("without_imports")
+def test_a_retired_model_is_shown_with_the_one_that_serves_it(tmp_path: Path):
+    retired = '[[model]]\nname = "old"\nkind = "recognizer"\nengine = "moonshine"\nsuccessor = "packaged"\n'
+    (tmp_path / "streamsrv.toml").write_text(CONFIG + retired)
+    rows = states()
+    assert rows["old"]["successor"] == "packaged"
+    assert rows["old"]["missing"] == rows["packaged"]["missing"]
+    assert "retired by its provider: packaged serves it" in run("models", "old").stdout
 
 
 def test_a_wrong_configuration_is_explained(tmp_path: Path):
