@@ -1,5 +1,7 @@
 """How long a pause must last for the turn to be over."""
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -14,6 +16,7 @@ EVIDENCE = st.builds(
     at_pause=st.booleans(),
     language=st.sampled_from(["en", "de", None]),
     turn_probability=st.none() | st.floats(0, 1),
+    recognizer_probability=st.none() | st.floats(0, 1),
     longest_pause_ms=st.integers(0, 10_000),
 )
 EAGERNESS = st.sampled_from(["low", "medium", "high", "auto"])
@@ -92,12 +95,30 @@ def test_the_wait_is_bounded(evidence: Evidence, eagerness):
     assert MIN_MS <= pause_limit_ms(evidence, eagerness) <= MAX_WAIT_MS[eagerness]
 
 
+@pytest.mark.parametrize("judge", ["turn_probability", "recognizer_probability"])
 @given(EVIDENCE, st.lists(st.floats(0, 1), min_size=2, max_size=2).map(sorted))
-def test_a_more_certain_end_never_waits_longer(evidence: Evidence, probabilities: list[float]):
-    less, more = (
-        pause_limit_ms(
-            Evidence(evidence.text, evidence.at_pause, evidence.language, probability, evidence.longest_pause_ms)
-        )
-        for probability in probabilities
-    )
+def test_a_more_certain_end_never_waits_longer(judge: str, evidence: Evidence, probabilities: list[float]):
+    less, more = (pause_limit_ms(replace(evidence, **{judge: probability})) for probability in probabilities)
     assert more <= less
+
+
+CLAUSES = ["I live in", "um", "The weather in", "I want to go because"]
+
+
+@pytest.mark.parametrize("text", ["What time is it?", "yes", "I live in Paris.", "we went to the station", ""])
+def test_a_recogniser_that_judges_takes_the_place_of_the_end_of_turn_model(text: str):
+    for probability in (0.05, 0.5, 0.95):
+        assert limit(text, recognizer_probability=probability) == limit(text, turn_probability=probability)
+
+
+@pytest.mark.parametrize("text", CLAUSES)
+def test_a_recogniser_that_is_sure_does_not_cut_a_speaker_in_a_clause(text: str):
+    assert limit(text, recognizer_probability=1.0) == limit(text)
+    assert limit(text, recognizer_probability=1.0, turn_probability=0.9) == limit(text, turn_probability=0.9)
+    assert limit(text, recognizer_probability=0.1, turn_probability=0.9) > limit(text, turn_probability=0.9)
+
+
+@pytest.mark.parametrize("text", ["What time is it?", "I live in Paris.", "we went to the station"])
+def test_a_recogniser_and_a_model_that_disagree_are_as_good_as_neither(text: str):
+    assert limit(text, recognizer_probability=1.0, turn_probability=0.0) == limit(text)
+    assert limit(text, recognizer_probability=0.9, turn_probability=0.9) == limit(text, turn_probability=0.9)

@@ -191,3 +191,47 @@ def test_server_vad_keeps_to_its_silence_whatever_was_said():
     assert "input_audio_buffer.speech_stopped" not in types(talk.silence(288))
     assert "input_audio_buffer.speech_stopped" in types(talk.silence(64))
     assert not of_type(talk.all, PredictEndOfTurn)
+
+
+def ends_after_ms(talk: Talk) -> int:
+    """How long the pause lasts until the turn is committed; it has lasted 128 ms."""
+    for ms in range(160, 4000, 32):
+        if "input_audio_buffer.committed" in types(talk.silence(32)):
+            return ms
+    raise AssertionError("the turn did not end")
+
+
+def judged(text: str, end_of_turn: float | None, *, at_pause: bool = True) -> int:
+    """The length of a pause in which the recogniser judges whether the speaker is done."""
+    talk = Talk()
+    talk.update(audio=SEMANTIC)
+    talk.speech()
+    talk.silence(128)
+    item_id = of_type(talk.all, OpenRecognition)[-1].item_id
+    talk.give(TranscriptReceived(item_id, Transcript(text, at_pause=at_pause, end_of_turn=end_of_turn)))
+    return ends_after_ms(talk)
+
+
+def test_the_end_of_turn_of_a_recogniser_shortens_or_lengthens_the_pause():
+    assert judged("What time is it?", 0.99) < judged("What time is it?", None) < judged("What time is it?", 0.01)
+
+
+def test_a_recogniser_that_is_wrongly_sure_does_not_cut_a_speaker_in_a_clause():
+    assert judged("the weather in", 1.0) == judged("the weather in", None) >= 1472
+
+
+def test_what_a_recogniser_says_before_it_has_heard_the_pause_is_no_judgement_of_it():
+    assert judged("What time is it", 0.99, at_pause=False) == judged("What time is it", None, at_pause=False)
+
+
+def test_a_judgement_of_a_recogniser_ends_with_its_pause():
+    talk = Talk()
+    talk.update(audio=SEMANTIC)
+    talk.speech()
+    talk.silence(128)
+    item_id = of_type(talk.all, OpenRecognition)[-1].item_id
+    talk.give(TranscriptReceived(item_id, Transcript("What time is it?", at_pause=True, end_of_turn=0.99)))
+    talk.speech(320)
+    talk.silence(128)
+    talk.give(TranscriptReceived(item_id, Transcript("What time is it? In", at_pause=True)))
+    assert ends_after_ms(talk) >= 1472

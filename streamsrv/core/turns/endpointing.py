@@ -1,7 +1,8 @@
 """Decides how long a pause must last to end the turn, from the words and the sound of the speech. Pure.
 
 After "the weather in" a pause is a search for words; after "what time is it?" it is the end of the turn. Each ending of
-a text has limits, between which the end-of-turn model decides. An earlier pause in the turn is a lower bound.
+a text has limits, between which the end-of-turn model decides, or the recogniser if it judges that, or both together.
+An earlier pause in the turn is a lower bound.
 `benchmarks/turn_taking.py` measures the result on pauses inside recorded speech, and `benchmarks/fit_pauses.py` how
 well numbers chosen on some speakers work for others.
 """
@@ -51,6 +52,8 @@ class Evidence:
     """ISO 639-1 code of the text."""
     turn_probability: float | None = None
     """The end-of-turn model's probability (0..1) that the speaker is done, if there is a model."""
+    recognizer_probability: float | None = None
+    """The recogniser's own probability (0..1) that the speaker is done, if it judges that (`Transcript.end_of_turn`)."""
     longest_pause_ms: int = 0
     """The longest pause that this turn has had before this one."""
 
@@ -72,5 +75,18 @@ def _limit_ms(evidence: Evidence) -> float:
     if not evidence.at_pause and ending in (*COMPLETE, Ending.STATEMENT):
         ending = Ending.UNKNOWN
     not_done, undecided, done = LIMITS_MS[ending]
-    towards_done = 2 * (0.5 if evidence.turn_probability is None else evidence.turn_probability) - 1
+    towards_done = 2 * _probability(evidence, ending) - 1
     return undecided + abs(towards_done) * ((done if towards_done > 0 else not_done) - undecided)
+
+
+def _probability(evidence: Evidence, ending: Ending) -> float:
+    """Return the probability that the speaker is done: the mean of those who judge it, 0.5 if nobody does.
+
+    Where the words must go on, a confident recogniser does not make the wait shorter: it has seen the same words.
+    """
+    model, recognizer = evidence.turn_probability, evidence.recognizer_probability
+    if recognizer is None:
+        return 0.5 if model is None else model
+    if ending in MUST_GO_ON:
+        return min(recognizer, 0.5 if model is None else model)
+    return recognizer if model is None else (model + recognizer) / 2

@@ -124,8 +124,15 @@ class TurnTaking:
         """Take what was recognised of the turn so far."""
         if self._candidate is not None:
             self._candidate = transcript
-        language = transcript.language or "en"
-        self._consider(replace(self._evidence, text=transcript.text, at_pause=transcript.at_pause, language=language))
+        heard = replace(
+            self._evidence,
+            text=transcript.text,
+            at_pause=transcript.at_pause,
+            language=transcript.language or "en",
+            # Before the recogniser has heard the pause, its judgement is one on the words before.
+            recognizer_probability=transcript.end_of_turn if transcript.at_pause else None,
+        )
+        self._consider(heard)
 
     def take_end_of_turn(self, pause: int, probability: float) -> None:
         """Take what the end-of-turn model says, unless it is of an earlier pause."""
@@ -161,7 +168,9 @@ class TurnTaking:
         self._pause_ms = self._input.pause_ms if self._input.speaking else 0
         if self._pause_ms == 0 and before_ms:
             longest_ms = max(self._evidence.longest_pause_ms, before_ms)
-            self._evidence = replace(self._evidence, at_pause=False, turn_probability=None, longest_pause_ms=longest_ms)
+            self._evidence = Evidence(
+                self._evidence.text, language=self._evidence.language, longest_pause_ms=longest_ms
+            )
         elif before_ms < MIN_PREDICTION_PAUSE_MS <= self._pause_ms and isinstance(
             self._options.turn_detection, SemanticVad
         ):
