@@ -121,6 +121,9 @@ class Metrics:
             "tokens", "Tokens of language models; cached ones are part of the input", model=(), direction=()
         )
         self._recognized = self._counter("audio_recognized_seconds", "Seconds of audio given to a recogniser", model=())
+        self._connected = self._counter(
+            "recognizer_connected_seconds", "Seconds of connections to a recogniser that charges for them", model=()
+        )
         self._synthesized = self._counter("audio_synthesized_seconds", "Seconds of synthesised audio", model=())
 
     def _define_load(self) -> None:
@@ -226,6 +229,9 @@ class Metrics:
 
     def recognized(self, model: str, seconds: float) -> None:
         self._recognized.labels(model).inc(seconds)
+
+    def connected(self, model: str, seconds: float) -> None:
+        self._connected.labels(model).inc(seconds)
 
     def synthesized(self, model: str, seconds: float) -> None:
         self._synthesized.labels(model).inc(seconds)
