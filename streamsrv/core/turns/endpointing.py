@@ -53,7 +53,7 @@ class Evidence:
     turn_probability: float | None = None
     """The end-of-turn model's probability (0..1) that the speaker is done, if there is a model."""
     recognizer_probability: float | None = None
-    """The recogniser's own probability (0..1) that the speaker is done, if it judges that (`Transcript.end_of_turn`)."""
+    """The recogniser's own probability (0..1) that the speaker is done, if it judges that: `Transcript.end_of_turn`."""
     longest_pause_ms: int = 0
     """The longest pause that this turn has had before this one."""
 

@@ -37,12 +37,8 @@ _HARD_TURN_SAMPLES = 60 * SPEECH_RATE_HZ
 """A turn with so much audio is ended, in the next pause or at once: what no ended turn covers is kept in memory."""
 _QUIET_S = 1.0
 """After the turn was ended, no message for so long means that there are no more words, unless speech waits for them."""
-_DOUBT_S = 2.0
-"""After the turn was ended, speech without words for so long means noise, or a provider that does not work. It has to
-end the session, which shows which of them, as it gives all words before."""
 _FORMAT_S = 1.5
 """How long the formatted text of an ended turn is waited for."""
-_TERMINATE_S = 3.0
 _MAX_LOSSES = 3
 """Connections that may be lost while an utterance, or a turn of it, is on its way."""
 _FIRST_BACKOFF_S = 0.2
@@ -56,12 +52,22 @@ class ExchangeLimits:
     """What the options of the catalogue entry say about times, in seconds."""
 
     stall_s: float = 6.0
+    """Speech without an answer for so long means that the provider does not work."""
     final_s: float = 8.0
+    """So does the end of a turn without an answer."""
     idle_s: float = 60.0
     endpoint_silence_ms: int = 2000
     """The provider ends a turn by itself after no shorter silence."""
     keep_alive_s: float = 30.0
     formatted: bool = True
+
+    @property
+    def doubt_s(self) -> float:
+        """After the end of a turn, speech without words for so long means noise, or a provider that does not work.
+
+        It is told to end the session, which shows which of them, as it gives all words before.
+        """
+        return self.final_s / 4
 
 
 class ConnectionOver(Exception):
@@ -177,7 +183,7 @@ class Exchange:
         wire = self._wire
         assert wire is not None
         if wire.terminated_s is not None:
-            if now_s - wire.terminated_s > _TERMINATE_S:
+            if now_s - wire.terminated_s > self._limits.final_s / 2:
                 raise ConnectionOver(Problem(Cause.LOST, "does not end the session"))
             return None
         self._settle(wire, now_s)
@@ -353,7 +359,7 @@ class Exchange:
     def _is_doubtful(self, wire: _Wire, now_s: float) -> bool:
         """Whether there may be words that have not come: speech was sent, and is not answered."""
         utterance = self._utterances[0] if self._utterances else None
-        return utterance is not None and not utterance.is_open and self._silent_s(wire, now_s) >= _DOUBT_S
+        return utterance is not None and not utterance.is_open and self._silent_s(wire, now_s) >= self._limits.doubt_s
 
     def _check_stall(self, wire: _Wire, now_s: float) -> None:
         """Raise `ConnectionOver` if speech, or the end of a turn, was not answered in time."""

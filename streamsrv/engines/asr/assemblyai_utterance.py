@@ -80,6 +80,7 @@ class WireUtterance:
         self._speech: list[tuple[int, int]] = []  # spans after `_covered`
         self._attached = False
         self._sent = 0
+        self._sent_from = 0
         self._offset = 0  # from samples of the utterance to samples of the connection
         self._first_ms = 0.0  # of the connection, where its audio begins
         self._first_order = 0
@@ -111,7 +112,7 @@ class WireUtterance:
     @property
     def sent_any(self) -> bool:
         """Whether the connection has audio of it."""
-        return self._attached and self._sent > self._covered
+        return self._attached and self._sent > self._sent_from
 
     @property
     def all_sent(self) -> bool:
@@ -160,7 +161,7 @@ class WireUtterance:
     def attach(self, connection_samples: int, first_order: int) -> None:
         """Begin to send on a connection that has so many samples, and whose next turn has the order `first_order`."""
         self._attached = True
-        self._sent = self._covered
+        self._sent = self._sent_from = self._covered
         self._offset = connection_samples - self._covered
         self._first_ms = connection_samples / _MS
         self._first_order = first_order
