@@ -174,6 +174,7 @@ class Metrics:
                     self._tokens.labels(model, direction)
             case "recognizer":
                 self._recognized.labels(model)
+                self._connected.labels(model)
             case "synthesizer":
                 self._synthesized.labels(model)
             case _:
