@@ -53,5 +53,5 @@ def test_a_password_in_an_address_is_not_repeated():
 def test_an_unknown_engine_is_answered_with_the_engines_of_its_kind():
     with pytest.raises(CatalogueError, match="engine: 'llamacp' is not an engine of kind chat; did you mean llamacpp"):
         load_catalogue([{"name": "m", "kind": "chat", "engine": "llamacp"}])
-    with pytest.raises(CatalogueError, match="'pauses' is not an engine of kind recognizer; accepted: .*moonshine"):
+    with pytest.raises(CatalogueError, match=r"'pauses' is not an engine of kind recognizer; accepted: .*moonshine"):
         load_catalogue([{"name": "m", "kind": "recognizer", "engine": "pauses"}])
