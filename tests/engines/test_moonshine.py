@@ -8,9 +8,13 @@ import pytest
 
 pytest.importorskip("onnxruntime")
 
+from recordings import recording
+from streamsrv.audio.files import read_audio
+from streamsrv.audio.pcm import to_float
+from streamsrv.audio.rates import SPEECH_RATE_HZ
 from streamsrv.engines.asr import moonshine_conversion
 from streamsrv.engines.asr.base import RecognitionOptions
-from streamsrv.engines.asr.moonshine import MoonshineDecoder, load, read_vocabulary
+from streamsrv.engines.asr.moonshine import Found, MoonshineDecoder, load, read_vocabulary
 from streamsrv.engines.catalogue import load_catalogue
 from streamsrv.engines.loading import LoadContext
 from streamsrv.engines.readiness.needs import needs
@@ -37,6 +41,31 @@ def test_a_vocabulary_has_short_long_and_empty_tokens():
 @pytest.mark.parametrize("samples", [0, 1, 400, 1600])
 def test_audio_too_short_for_the_encoder_is_taken(decoder, samples):
     assert len(decoder.decode(np.zeros(samples, np.float32), RecognitionOptions()).text) < 10
+
+
+@pytest.mark.parametrize("start_s", [0, 6])
+def test_no_text_is_made_up_from_many_voices_at_once(decoder, start_s):
+    """Babble, mixed of sixteen pieces of one recording."""
+    pcm = to_float(read_audio(recording("two_cities.wav"), SPEECH_RATE_HZ))
+    voices = [np.roll(pcm, -number * len(pcm) // 16) for number in range(16)]
+    babble = np.sum(voices, axis=0)[start_s * SPEECH_RATE_HZ : (start_s + 8) * SPEECH_RATE_HZ] / 4
+    assert decoder.decode(babble.astype(np.float32), RecognitionOptions()).text == ""
+
+
+def test_log_probabilities_are_those_of_the_tokens_of_the_text(decoder):
+    pcm = to_float(read_audio(recording("beckett.wav"), SPEECH_RATE_HZ))
+    asked = decoder.decode(pcm, RecognitionOptions(logprobs=True))
+    assert "".join(each.token for each in asked.logprobs).strip() == asked.text
+    assert all(-10 < each.logprob <= 0 for each in asked.logprobs)
+    assert decoder.decode(pcm, RecognitionOptions()).logprobs == ()
+
+
+@pytest.mark.parametrize(
+    ("logprob", "is_loop", "is_speech"),
+    [(-0.9, False, True), (-1.1, False, False), (-0.4, True, True), (-0.6, True, False)],
+)
+def test_an_unlikely_text_is_no_speech(logprob: float, is_loop: bool, is_speech: bool):
+    assert Found([5, 6], [logprob] * 3, is_cut=is_loop, is_loop=is_loop).is_speech == is_speech
 
 
 def test_missing_files_are_unavailable(tmp_path):

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from streamsrv.audio.rates import SPEECH_RATE_HZ
-from streamsrv.engines.asr.base import Abilities, RecognitionOptions
+from streamsrv.engines.asr.base import Abilities, RecognitionOptions, TokenLogprob
 from streamsrv.engines.asr.incremental import Hypothesis, IncrementalRecognizer, ThreadedDecoder
 from streamsrv.engines.asr.loops import without_loop
 from streamsrv.engines.catalogue import ModelEntry
@@ -26,6 +26,11 @@ _MIN_SAMPLES = SPEECH_RATE_HZ // 2
 """Shortest audio given to the encoder; shorter audio is padded with silence."""
 _TOKENS_PER_SECOND = 6.5
 """Most tokens per second of speech; more are a loop of the decoder. The authors' limit for English."""
+
+_MIN_MEAN_LOGPROB = -1.0
+"""Mean log-probability of the tokens below which a text was made up from noise; words of a speaker are more likely."""
+_MIN_MEAN_LOGPROB_OF_LOOP = -0.5
+"""The same for a text from which a loop was cut: who really repeats words is heard more clearly than babble."""
 
 _CHARACTERS = str.maketrans({"\u2581": " ", "♪": None})
 """Characters of the tokeniser to replace: its sign for a space, and the note, which stands for music."""
@@ -63,11 +68,29 @@ def _converted(files: Mapping[str, Path], report: Callable[[str], None]) -> Mapp
     return converted(files, report)
 
 
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What the decoder found in a window."""
+
+    kept: list[int]
+    """The tokens, without a loop."""
+    logprobs: list[float]
+    """Of all tokens, and of the end of the text if it came."""
+    is_cut: bool
+    """Whether a loop was cut, or the limit was reached."""
+    is_loop: bool = False
+
+    @property
+    def is_speech(self) -> bool:
+        """Whether the text was said, and not made up from noise."""
+        return float(np.mean(self.logprobs)) >= (_MIN_MEAN_LOGPROB_OF_LOOP if self.is_loop else _MIN_MEAN_LOGPROB)
+
+
 class MoonshineDecoder:
     """Decodes windows of English speech. Thread-safe: calls share the sessions, and each has its own cache."""
 
     max_window_ms = 30_000
-    abilities = Abilities(languages=frozenset({"en"}))
+    abilities = Abilities(languages=frozenset({"en"}), logprobs=True)
 
     def __init__(self, encoder: Path, decoder: Path, tokenizer: Path) -> None:
         self._encoder, self._decoder = open_session(encoder), open_session(decoder)
@@ -84,33 +107,38 @@ class MoonshineDecoder:
         self._outputs = (first, [name for name in first if ".encoder." not in name])
 
     def decode(self, samples: NDArray[np.float32], options: RecognitionOptions) -> Hypothesis:
-        """Recognise mono English speech at 16 kHz in -1..1; the model has no use for options."""
-        del options
+        """Recognise mono English speech at 16 kHz in -1..1; gives the log-probabilities of its tokens if asked."""
         if len(samples) < _MIN_SAMPLES:
             samples = np.pad(samples, (0, _MIN_SAMPLES - len(samples)))
-        tokens, is_cut = self._tokens(samples)
-        return Hypothesis(self._text(tokens), language="en", is_cut=is_cut)
+        found = self._search(samples)
+        if not found.is_speech:
+            return Hypothesis("", language="en", is_cut=found.is_cut)
+        logprobs = tuple(map(self._logprob, found.kept, found.logprobs)) if options.logprobs else ()
+        return Hypothesis(self._text(found.kept), language="en", is_cut=found.is_cut, logprobs=logprobs)
 
-    def _tokens(self, samples: NDArray[np.float32]) -> tuple[list[int], bool]:
-        """Search greedily; return the tokens, and whether a loop was cut from them or the limit was reached."""
+    def _search(self, samples: NDArray[np.float32]) -> "Found":
+        """Search greedily, up to the end of the text, a loop, or the limit."""
         feed = self._encode(samples)
         limit = int(len(samples) / SPEECH_RATE_HZ * _TOKENS_PER_SECOND) + 2
         tokens: list[int] = []
+        logprobs: list[float] = []
         token, outputs = _START, self._outputs[0]
         while len(tokens) < limit:
             feed["input_ids"] = np.array([[token]], np.int64)
             logits, *cache = self._decoder.run(outputs, feed)
-            token = int(logits[0, -1].argmax())
+            likely: NDArray[np.float32] = logits[0, -1]
+            token = int(likely.argmax())
+            logprobs.append(-float(np.log(np.exp(likely - likely[token]).sum())))
             if token == _END:
-                return tokens, False
+                return Found(tokens, logprobs, is_cut=False)
             tokens.append(token)
             if (cut := without_loop(tokens)) is not None:
-                return cut, True
+                return Found(cut, logprobs, is_cut=True, is_loop=True)
             for name, value in zip(outputs[1:], cache, strict=True):
                 feed[name.replace("present", "past_key_values")] = value
             feed["use_cache_branch"] = np.array([True])
             outputs = self._outputs[1]
-        return tokens, True
+        return Found(tokens, logprobs, is_cut=True)
 
     def _encode(self, samples: NDArray[np.float32]) -> dict[str, Any]:
         """Run the encoder; return the inputs of the decoder's first step."""
@@ -120,6 +148,9 @@ class MoonshineDecoder:
             inputs["attention_mask"] = feed["encoder_attention_mask"] = np.ones((1, len(samples)), np.int64)
         feed["encoder_hidden_states"] = self._encoder.run(None, inputs)[0]
         return feed
+
+    def _logprob(self, token: int, logprob: float) -> TokenLogprob:
+        return TokenLogprob(self._vocabulary[token].decode(errors="replace").translate(_CHARACTERS), logprob)
 
     def _text(self, tokens: Sequence[int]) -> str:
         pieces = b"".join(self._vocabulary[token] for token in tokens if token > _END)
