@@ -15,7 +15,11 @@ MAX_ALIGNED_WORDS = 32
 MAX_DRIFT_WORDS = 32
 """How many more or fewer words the other recogniser may have found."""
 MAX_DIFFERING = 0.5
-"""Share of the searched words that may differ in the place where they are found."""
+"""Share of the searched words that may differ in the place where they are found in a final transcript."""
+MAX_DIFFERING_INTERIM = 0.25
+"""The same in an interim transcript, which may not reach that place yet: repeated phrases are no less similar."""
+MAX_BEHIND_WORDS = 4
+"""An interim transcript with still fewer words than were shown does not reach the end of those."""
 MAX_SKIPPED_WORDS = 16
 """Words skipped in a search for the next common word."""
 
@@ -49,10 +53,11 @@ class Seam:
             return transcript
         words = split_words(transcript.stable)
         if self._begin is None:
-            end = self._find(words)
+            end = self._find_interim(words)
             if end is None or end == len(words):
-                end = self._find(split_words(transcript.text))
-                rest = "" if end is None else join_words(split_words(transcript.text)[end:])
+                all_words = split_words(transcript.text)
+                end = self._find_interim(all_words)
+                rest = "" if end is None else join_words(all_words[end:])
                 return replace(transcript, stable=self._shown, tentative=rest, words=())
             self._begin = end
         stable = join_words((self._shown, *words[self._begin :]))
@@ -67,7 +72,7 @@ class Seam:
         if not self._known:
             return transcript
         words = split_words(transcript.text)
-        end = self._find(words)
+        end = self._find(words, MAX_DIFFERING)
         if end is None:
             if len(words) >= len(self._known):
                 return transcript
@@ -76,10 +81,14 @@ class Seam:
         times = (*timed(self._known, transcript.words[:cut]), *transcript.words[cut:]) if transcript.words else ()
         return replace(transcript, stable=join_words((self._shown, *words[end:])), words=times)
 
-    def _find(self, words: Sequence[str]) -> int | None:
+    def _find_interim(self, words: Sequence[str]) -> int | None:
+        reaches_end = len(words) + MAX_BEHIND_WORDS >= len(self._known)
+        return self._find(words, MAX_DIFFERING_INTERIM) if reaches_end else None
+
+    def _find(self, words: Sequence[str], max_differing: float) -> int | None:
         """Return how many of `words` were shown; None: not known."""
         distance, end = _find_end(self._known, words)
-        return end if distance <= MAX_DIFFERING * min(len(self._known), MAX_ALIGNED_WORDS) else None
+        return end if distance <= max(1, max_differing * min(len(self._known), MAX_ALIGNED_WORDS)) else None
 
 
 def _find_end(known: Sequence[str], words: Sequence[str]) -> tuple[int, int]:
@@ -114,8 +123,10 @@ def timed(words: Sequence[str], heard: Sequence[Word]) -> tuple[Word, ...]:
         if len(differing) == len(instead):
             result += [replace(there, text=here) for here, there in zip(differing, instead, strict=True)]
         elif differing:
-            start_ms = instead[0].start_ms if instead else heard[max(time, 0)].end_ms
-            end_ms = instead[-1].end_ms if instead else heard[min(next_time, len(heard) - 1)].start_ms
+            before_ms = heard[time].end_ms if time >= 0 else heard[0].start_ms
+            after_ms = heard[next_time].start_ms if next_time < len(heard) else heard[-1].end_ms
+            start_ms = instead[0].start_ms if instead else before_ms
+            end_ms = instead[-1].end_ms if instead else after_ms
             result += _spread(differing, start_ms, max(start_ms, end_ms))
     return tuple(result)
 
