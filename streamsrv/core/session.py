@@ -9,7 +9,7 @@ from streamsrv.core.capabilities import Capabilities
 from streamsrv.core.clips import take_clip
 from streamsrv.core.collector import Collector
 from streamsrv.core.conversation import Conversation, duplicate_item, to_messages
-from streamsrv.core.effects import Close, DropRecognition, Effect, PrepareModel, RecordTurnEnd, SendEvent
+from streamsrv.core.effects import Close, Effect, PrepareModel, RecordTurnEnd, SendEvent
 from streamsrv.core.latency import TurnLatency
 from streamsrv.core.lifetime import Lifetime
 from streamsrv.core.playback.output_buffer import OutputBuffer
@@ -350,9 +350,6 @@ class SessionCore:
                 self._effects.add(self._idle.postpone(self._now_ms))
             case timers.MicrophoneTimeout():
                 self._carry_out(self._turns.check_microphone(self._now_ms))
-            case timers.TranscriptTimeout(item_id) if item_id in self._transcriptions.pending:
-                self._effects.emit(DropRecognition(item_id))
-                self._fail_transcript(item_id, "The speech recogniser did not answer in time.")
             case timers.ResponseTimeout(generation) if generation in self._responses:
                 self._effects.add(self._responses.check_progress(generation, self._now_ms))
             case timers.SpeechDue(generation) if generation in self._responses:

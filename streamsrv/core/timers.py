@@ -24,13 +24,6 @@ class MicrophoneTimeout:
 
 
 @dataclass(frozen=True, slots=True)
-class TranscriptTimeout:
-    """The final transcript of an item is late."""
-
-    item_id: str
-
-
-@dataclass(frozen=True, slots=True)
 class ResponseTimeout:
     """A response has made no progress for a while."""
 
@@ -44,6 +37,4 @@ class SpeechDue:
     generation: int
 
 
-TimerKey = (
-    SessionTimeout | SessionExpiring | IdleTimeout | MicrophoneTimeout | TranscriptTimeout | ResponseTimeout | SpeechDue
-)
+TimerKey = SessionTimeout | SessionExpiring | IdleTimeout | MicrophoneTimeout | ResponseTimeout | SpeechDue

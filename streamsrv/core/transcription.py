@@ -5,25 +5,20 @@ from dataclasses import replace
 from typing import Any
 
 from streamsrv.core.effects import (
-    ClearTimer,
     DropRecognition,
     Effect,
     EnterRoom,
     RecognizeClip,
-    SetTimer,
     SettleCaption,
     ShowCaption,
     send_event,
 )
-from streamsrv.core.timers import TranscriptTimeout
 from streamsrv.core.turns.input_buffer import CommittedAudio, InputBuffer, chosen_model, recognition_options
 from streamsrv.engines.asr.base import RecognizedUtterance, Transcript, Word
 from streamsrv.engines.vad.base import FRAME_MS
 from streamsrv.protocol.session_object import Session
 from streamsrv.text.subtitles import cues_of
 
-RECOGNITION_MS = 15_000
-"""Limit for a final transcript; for a clip, the audio that awaits its transcript is added to it."""
 PARTIAL_EVENTS = "transcription.partial"
 """Name under which a client asks for `streamsrv.transcription.partial` events."""
 
@@ -71,8 +66,6 @@ class Transcriptions:
         unsent, effects = self._unsent.pop(item_id, ""), list[Effect]()
         if self._session.audio.input.transcription is not None:
             effects += self._send_delta(item_id, unsent)
-        if audio.recognized and self.early_failure(item_id) is None:
-            effects.append(SetTimer(TranscriptTimeout(item_id), RECOGNITION_MS))
         return effects
 
     def early_failure(self, item_id: str) -> str | None:
@@ -83,8 +76,7 @@ class Transcriptions:
         """An item came with its audio, in the session's input format: have it recognised."""
         options = self._session.audio.input
         self._pending[item_id] = clip_ms
-        recognize = RecognizeClip(item_id, clip, options.format, recognition_options(options), chosen_model(options))
-        return [recognize, SetTimer(TranscriptTimeout(item_id), RECOGNITION_MS + sum(self._pending.values()))]
+        return [RecognizeClip(item_id, clip, options.format, recognition_options(options), chosen_model(options))]
 
     def take_interim(self, item_id: str, transcript: Transcript) -> list[Effect]:
         """Tell the client what became stable, and all of it if it asked for partial transcripts."""
@@ -117,9 +109,8 @@ class Transcriptions:
     def take_final(self, item_id: str, transcript: Transcript) -> list[Effect]:
         """Tell the client and the viewers the authoritative transcript of a pending item."""
         duration_ms = self._pending.pop(item_id)
-        clear_timer = ClearTimer(TranscriptTimeout(item_id))
         if self._session.audio.input.transcription is None:
-            return [*self.forget(item_id), clear_timer]
+            return self.forget(item_id)
         effects = self._send_delta(item_id, transcript.text)
         utterance = self._utterance(item_id, transcript, duration_ms)
         if self._session.captions is not None and transcript.text and item_id in self._starts_ms:
@@ -128,8 +119,8 @@ class Transcriptions:
             effects.append(SettleCaption(item_id, utterance, self._input.received_ms))
         effects += self.forget(item_id)
         fields: dict[str, Any] = {"languages": [{"code": transcript.language}]} if transcript.language else {}
-        if utterance.words:
-            fields["streamsrv"] = _timed(utterance)
+        if extension := _extension(transcript, utterance):
+            fields["streamsrv"] = extension
         completed = send_event(
             f"{_PREFIX}.completed",
             item_id=item_id,
@@ -138,7 +129,7 @@ class Transcriptions:
             usage={"type": "duration", "seconds": duration_ms / 1000},
             **fields,
         )
-        return [*effects, completed, clear_timer]
+        return [*effects, completed]
 
     def fail(self, item_id: str, message: str) -> list[Effect]:
         """Tell the client that there will be no transcript, whether or not it asked for transcripts.
@@ -152,13 +143,13 @@ class Transcriptions:
         effects += self.forget(item_id)
         error = {"type": "server_error", "code": "transcription_failed", "message": message, "param": None}
         failed = send_event(f"{_PREFIX}.failed", item_id=item_id, content_index=0, error=error)
-        return [*effects, failed, ClearTimer(TranscriptTimeout(item_id))]
+        return [*effects, failed]
 
     def delete(self, item_id: str) -> list[Effect]:
         """An item was deleted: drop its recognition."""
         if self._pending.pop(item_id, None) is None:
             return []
-        return [*self.forget(item_id), DropRecognition(item_id), ClearTimer(TranscriptTimeout(item_id))]
+        return [*self.forget(item_id), DropRecognition(item_id)]
 
     def forget(self, item_id: str) -> list[Effect]:
         """Drop what is kept about an item until its transcript is final."""
@@ -211,6 +202,16 @@ class Transcriptions:
             )
             for cue in cues_of([utterance])
         ]
+
+
+def _extension(transcript: Transcript, utterance: RecognizedUtterance) -> dict[str, Any]:
+    """What `completed` says beside OpenAI's fields: times, the recogniser, and the one that it replaced."""
+    fields = _timed(utterance) if utterance.words else {}
+    if transcript.model is not None:
+        fields["model"] = transcript.model
+    if (replaced := transcript.instead_of) is not None:
+        fields["fallback"] = {"from": replaced.model, "reason": replaced.reason}
+    return fields
 
 
 def _timed(utterance: RecognizedUtterance) -> dict[str, Any]:

@@ -35,8 +35,8 @@ class CircuitBreaker:
     """
 
     def __init__(self, limits: BreakerLimits | None = None) -> None:
-        self.problem = ""
-        """Why the newest failed request failed, a sentence; empty once a request has succeeded."""
+        self.error: EngineError | None = None
+        """That of the newest failed request; None once a request has succeeded."""
         self._limits = limits or BreakerLimits()
         self._failures = 0  # in a row
         self._openings = 0  # since a request succeeded
@@ -67,7 +67,7 @@ class CircuitBreaker:
         """Record that the model answered; see `Trial`."""
         if trial.generation != self._generation:
             return
-        self.problem = ""
+        self.error = None
         self._failures = self._openings = 0
         if self._is_open:
             self._is_open, self._probe = False, None
@@ -82,7 +82,7 @@ class CircuitBreaker:
             if trial is self._probe:
                 self._open(now_s, self._openings - 1)
             return
-        self.problem = str(error)
+        self.error = error
         self._failures += 1
         is_for_good = isinstance(error, Unavailable) and error.refuses_key
         if trial is self._probe or (not self._is_open and (is_for_good or self._failures >= self._limits.failures)):
@@ -124,6 +124,13 @@ class Trial:
     def end(self) -> None:
         """The request is over; safe to call twice."""
         self._breaker.end(self)
+
+
+def problem(model: str, error: EngineError | None) -> str:
+    """Say in a sentence what is wrong with a model, for everybody: without the provider's own words."""
+    if isinstance(error, Unavailable) and error.refuses_key:
+        return f"{model} refuses its key."
+    return f"{model} does not answer."
 
 
 LIMITS: Mapping[str, BreakerLimits] = {"chat": BreakerLimits(failures=1, open_s=30.0)}

@@ -8,7 +8,7 @@ from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence
 from copy import copy
 
 from streamsrv.engines.boundary import engine_call
-from streamsrv.engines.breaker import Breakers
+from streamsrv.engines.breaker import Breakers, problem
 from streamsrv.engines.llm.base import (
     AnsweredBy,
     ChatModel,
@@ -165,8 +165,7 @@ class FallbackChatModel:
     def _remember(self, position: int, error: EngineError) -> None:
         self._last_error[position] = str(error)
         if isinstance(error, Unavailable):
-            name = self._models[position].name
-            self._problems[position] = f"{name} refuses its key." if error.refuses_key else f"{name} does not answer."
+            self._problems[position] = problem(self._models[position].name, error)
 
 
 def _summary(errors: Mapping[int, EngineError]) -> EngineError:

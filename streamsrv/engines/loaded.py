@@ -1,10 +1,12 @@
 """Holds the loaded models that all sessions share."""
 
+import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from streamsrv.engines.asr.base import Recognizer
+from streamsrv.engines.breaker import Breakers, problem
 from streamsrv.engines.catalogue import Kind, ModelEntry
 from streamsrv.engines.fallback import FallbackChatModel
 from streamsrv.engines.llm.base import ChatModel
@@ -52,6 +54,8 @@ class Engines:
     """Predicts from the sound of the speech whether the speaker is done; None: not used."""
     loaded: tuple[LoadedModel, ...] = ()
     """All models that were loaded for these engines, each once."""
+    breakers: Breakers = field(default_factory=lambda: Breakers(time.monotonic))
+    """Those of the models with stand-ins, shared by all sessions."""
     observer: EngineObserver = IGNORED
     """Gets reports on the stages that have no wrapper of their own."""
 
@@ -116,9 +120,12 @@ class Engines:
 
     @property
     def problems(self) -> list[str]:
-        """A sentence for each language model whose latest request failed."""
+        """A sentence for each language model whose latest request failed, and each recogniser that is left out."""
         chats = {id(chat): chat for chat in (self.chat, *self.chat_by_name.values())}.values()
-        found = (problem for chat in chats if isinstance(chat, FallbackChatModel) for problem in chat.problems)
+        found = [found for chat in chats if isinstance(chat, FallbackChatModel) for found in chat.problems]
+        for stage, name in self.breakers:
+            if stage == "recognizer" and self.breakers.state(stage, name) != "closed":
+                found.append(problem(name, self.breakers.of(stage, name).error))
         return list(dict.fromkeys(found))
 
     async def aclose(self) -> None:

@@ -4,13 +4,15 @@ from collections.abc import Mapping, Sequence
 
 from streamsrv.engines.absent import ABSENT
 from streamsrv.engines.asr.base import Recognizer, RecognizerFacts
+from streamsrv.engines.asr.fallback import FallbackRecognizer
+from streamsrv.engines.breaker import Breakers
 
 
 class Recognizers:
     """Finds the recogniser of a session or a request."""
 
-    def __init__(self, default: Recognizer) -> None:
-        self.default = default
+    def __init__(self, default: Recognizer, breakers: Breakers | None = None) -> None:
+        self.default: Recognizer = default if default.name == ABSENT else FallbackRecognizer([default], breakers)
         """The recogniser of sessions that name none."""
 
     @property

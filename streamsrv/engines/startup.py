@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from streamsrv.engines.absent import AbsentRecognizer, AbsentSynthesizer
+from streamsrv.engines.breaker import Breakers
 from streamsrv.engines.catalogue import DEFAULT_MODELS, Catalogue, Kind, ModelEntry, load_catalogue
 from streamsrv.engines.fallback import FallbackChatModel
 from streamsrv.engines.llm.base import ChatModel, Message
@@ -45,6 +46,7 @@ class Loader:
     def __init__(self, settings: Settings, report: Report, before: Engines | None = None) -> None:
         self.catalogue: Catalogue = load_catalogue(settings.model)
         self.scheduler = before.scheduler if before else Scheduler(settings.inference_threads)
+        self.breakers = before.breakers if before else Breakers(time.monotonic)
         self.loaded: list[LoadedModel] = []
         self._before = before.loaded if before else ()
         self._store = ModelStore(settings.model_folder)
@@ -98,6 +100,7 @@ class Loader:
         if (held := self._reuse(entry)) is not None:
             return held
         model = await asyncio.to_thread(self._engines.load, entry)
+        self.breakers.renew(entry.kind, entry.name)
         self.loaded.append(LoadedModel(tuple(with_parts(entry, self.catalogue)), model))
         return model
 
@@ -171,7 +174,7 @@ async def _load_with(loader: Loader, settings: Settings, report: Report, before:
     vad, recognizer, synthesizer, turn_model, (chat, by_name) = await _all_or_none(*loading)
     return Engines(
         vad=vad,
-        recognizers=Recognizers(recognizer),
+        recognizers=Recognizers(recognizer, loader.breakers),
         chat=chat,
         synthesizer=synthesizer,
         scheduler=loader.scheduler,
@@ -179,6 +182,7 @@ async def _load_with(loader: Loader, settings: Settings, report: Report, before:
         chat_by_name=by_name,
         turn=turn_model,
         loaded=tuple(loader.loaded),
+        breakers=loader.breakers,
     )
 
 
@@ -237,11 +241,11 @@ async def _load_chat_models(
             models[behind.name] = fallback
     for entry in loader.catalogue.entries("chat"):
         if entry.key_variable and entry.name not in models and not loader.needs(entry):
-            models[entry.name] = FallbackChatModel([await loader.load_cold(entry)])
+            models[entry.name] = FallbackChatModel([await loader.load_cold(entry)], loader.breakers)
     if chosen.name == DEFAULT_MODELS["chat"]:
         return models[chosen.name], models
     backups = [models[behind.name]] if behind is not None and behind.name in models else []
-    chat = FallbackChatModel([models[chosen.name], *backups])
+    chat = FallbackChatModel([models[chosen.name], *backups], loader.breakers)
     await _check_provider(chat, selection, report, is_alone=not backups)
     return chat, models | {chat.name: chat}
 

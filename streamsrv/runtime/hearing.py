@@ -81,8 +81,7 @@ class Hearing:
         self._heard_ms = 0
         self._frame: NDArray[np.int16] = np.zeros(0, np.int16)
         self._recent: deque[tuple[int, NDArray[np.int16], bool]] = deque(maxlen=RECENT_FRAMES)
-        self._recognitions = Recognitions(spawn, report_result or report, engines.observer)
-        self._opened = ("", 0, "")  # of the newest recognition of the microphone: item, start, recogniser
+        self._recognitions = Recognitions(spawn, report_result or report)
         self._clips: dict[str, asyncio.Task[None]] = {}
         self._one_clip = asyncio.Semaphore(1)  # so that a session has at most two detector jobs
 
@@ -144,7 +143,6 @@ class Hearing:
     def open(self, effect: OpenRecognition) -> None:
         recognizer = self._engines.recognizers.find(effect.model, effect.options.language)
         self._recognitions.open(effect.item_id, recognizer, effect.options)
-        self._opened = (effect.item_id, effect.from_ms, recognizer.name)
         for until_ms, frame, speech in self._recent:
             if until_ms > effect.from_ms:
                 self._recognitions.push(effect.item_id, frame, speech=speech)
@@ -154,23 +152,11 @@ class Hearing:
 
     def finish(self, effect: FinishRecognition) -> None:
         self._recognitions.finish(effect.item_id)
-        self._count_audio(effect.item_id)
 
     def drop(self, effect: DropRecognition) -> None:
         self._recognitions.drop(effect.item_id)
-        self._count_audio(effect.item_id)
         if (clip := self._clips.pop(effect.item_id, None)) is not None:
             clip.cancel()
-
-    def _count_audio(self, item_id: str) -> None:
-        """Report the duration of the audio that a recognition was given until now."""
-        opened_id, from_ms, model = self._opened
-        if item_id == opened_id:
-            self._opened = ("", 0, "")
-            self._recognized(model, self._heard_ms - from_ms)
-
-    def _recognized(self, model: str, ms: int) -> None:
-        self._engines.observer.recognized(model, max(0, ms) / 1000)
 
     def predict_end_of_turn(self, effect: PredictEndOfTurn) -> None:
         if self._engines.turn is not None:
@@ -215,7 +201,6 @@ class Hearing:
                 intake.append(piece, clip.format)
                 await self._push(clip.item_id, vad, intake.take())
             await self._push(clip.item_id, vad, intake.flush())
-            self._recognized(recognizer.name, intake.received_ms)
         self._recognitions.finish(clip.item_id)
 
     async def _push(self, item_id: str, vad: FallbackVadStream, frames: NDArray[np.int16]) -> None:

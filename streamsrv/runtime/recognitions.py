@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 from streamsrv.core.inputs import Failure, Input, RecognitionFailed, TranscriptReceived
 from streamsrv.engines.asr.base import RecognitionOptions, RecognitionSession, RecognitionStream, Recognizer
 from streamsrv.engines.boundary import engine_call
-from streamsrv.engines.observer import IGNORED, EngineObserver, failure_reason
 from streamsrv.errors import EngineError, Unavailable
 from streamsrv.runtime.tasks import Spawn
 
@@ -49,8 +48,7 @@ class Recognitions:
     with the first of them and ends after the last one once another recogniser has taken its place.
     """
 
-    def __init__(self, spawn: Spawn, report: Callable[[Input], None], observer: EngineObserver = IGNORED) -> None:
-        self._observer = observer
+    def __init__(self, spawn: Spawn, report: Callable[[Input], None]) -> None:
         self._spawn = spawn
         self._report = report
         self._connected: list[_Connected] = []  # the newest one last
@@ -59,16 +57,15 @@ class Recognitions:
 
     def open(self, item_id: str, recognizer: Recognizer, options: RecognitionOptions) -> None:
         """Open a stream for an item."""
-        self._observer.called("recognizer", recognizer.name)
         try:
             with engine_call(STAGE):
                 connected = self._connect(recognizer)
                 stream = connected.session.open(options)
         except EngineError as error:
-            self._fail(item_id, recognizer, error)
+            self._fail(item_id, error)
             return
         connected.streams += 1
-        following = self._spawn(self._follow(item_id, recognizer, stream))
+        following = self._spawn(self._follow(item_id, stream))
         opened = self._opened[item_id] = _Opened(connected, stream, following)
         following.add_done_callback(lambda _: self._ended(item_id, opened))
         self._leave_replaced()
@@ -128,9 +125,9 @@ class Recognitions:
                 call(opened.stream)
         except EngineError as error:
             self.drop(item_id)
-            self._fail(item_id, opened.connected.recognizer, error)
+            self._fail(item_id, error)
 
-    async def _follow(self, item_id: str, recognizer: Recognizer, stream: RecognitionStream) -> None:
+    async def _follow(self, item_id: str, stream: RecognitionStream) -> None:
         is_final = False
         try:
             with engine_call(STAGE):
@@ -140,10 +137,9 @@ class Recognitions:
             if not is_final:
                 raise Unavailable("The speech recogniser ended its stream without a final transcript.")
         except EngineError as error:
-            self._fail(item_id, recognizer, error)
+            self._fail(item_id, error)
 
-    def _fail(self, item_id: str, recognizer: Recognizer, error: EngineError) -> None:
-        self._observer.failed("recognizer", recognizer.name, failure_reason(error))
+    def _fail(self, item_id: str, error: EngineError) -> None:
         self._report(RecognitionFailed(item_id, Failure.of(error)))
 
     def _ended(self, item_id: str, opened: _Opened) -> None:

@@ -6,17 +6,17 @@ from typing import Any
 from streamsrv.core.answers.responses import STALL_MS
 from streamsrv.core.effects import Effect, SendAudio, SendEvent
 from streamsrv.core.inputs import EventReceived, EventRefused, ModelOutput, SegmentSpoken, SpeechOutput
-from streamsrv.core.transcription import RECOGNITION_MS
 from streamsrv.testing.record import Record, Step
 
-MAX_SILENCE_MS = RECOGNITION_MS + STALL_MS + 1000
-"""Longest silence after a turn or the last result of a stage: the time of both watchdogs, and time to act."""
+TIME_TO_ACT_MS = 1000
+"""Time after that of both watchdogs, of the recogniser and of the answer, in which an answer or an error follows."""
 
 _OUTPUT = ("response.output_text.delta", "response.function_call_arguments.done")
 
 
 def every_turn_is_answered(record: Record) -> Iterator[tuple[int, str]]:
-    """A turn with words gets output of a response that was created after it, or an error, within `MAX_SILENCE_MS`.
+    """A turn with words gets output of a response that was created after it, or an error, before the time
+    of both watchdogs is over.
 
     Time during which the user speaks does not count. A later turn with words replaces the one before; a turn without
     words does not. Not checked if the application clears the audio or turns automatic answers off.
@@ -38,6 +38,7 @@ class _PendingAnswer:
 
     def __init__(self, record: Record) -> None:
         self._record = record
+        self._max_silence_ms = record.scenario.recognizer.deadline_ms + STALL_MS + TIME_TO_ACT_MS
         self._answers = False  # whether turns are answered automatically
         self._speaking = False
         self._created_after: set[str] = set()  # responses that can answer it
@@ -47,7 +48,7 @@ class _PendingAnswer:
     def overdue(self, now_ms: int) -> int | None:
         """Return since when the turn has waited for too long; None: it has not."""
         waited_ms = now_ms - self.waiting_since_ms
-        if self.item_id is None or self._speaking or waited_ms <= MAX_SILENCE_MS:
+        if self.item_id is None or self._speaking or waited_ms <= self._max_silence_ms:
             return None
         since_ms, self.item_id = self.waiting_since_ms, None
         return since_ms

@@ -1,6 +1,7 @@
 """Fakes of every stage, without models, for tests of the code between the stages."""
 
 import asyncio
+import time
 from collections.abc import AsyncGenerator, AsyncIterator, Generator, Sequence
 from contextlib import ExitStack, contextmanager
 
@@ -9,6 +10,8 @@ from numpy.typing import NDArray
 
 from streamsrv.audio.rates import PCM_RATE_HZ, SPEECH_RATE_HZ
 from streamsrv.engines.asr.base import Abilities, RecognitionOptions, Recognizer, StatelessSession, Transcript
+from streamsrv.engines.asr.fallback import FallbackRecognizer
+from streamsrv.engines.breaker import Breakers
 from streamsrv.engines.llm.base import (
     ChatModel,
     ChatOptions,
@@ -188,20 +191,24 @@ def fake_engines(
     synthesizer: Synthesizer | None = None,
 ) -> Engines:
     """Return engines without models; `transcript` is the text of the default recogniser."""
+    breakers = Breakers(time.monotonic)
     return Engines(
         vad=LoudnessVad(),
-        recognizers=Recognizers(recognizer or ScriptedRecognizer(transcript)),
+        recognizers=Recognizers(recognizer or ScriptedRecognizer(transcript), breakers),
         chat=chat or ScriptedChatModel(),
         synthesizer=synthesizer or ToneSynthesizer(),
         scheduler=Scheduler(1),
         voice_activity=Scheduler(1, name="voice-activity"),
         chat_by_name={},
+        breakers=breakers,
     )
 
 
 def open_streams(engines: Engines) -> dict[str, int]:
     """Return the number of open streams by the name of the fake; fakes without open streams are left out."""
-    stages = (engines.recognizer, engines.chat, engines.synthesizer, *engines.chat_by_name.values())
+    recognizer = engines.recognizer
+    recognizers = recognizer.recognizers if isinstance(recognizer, FallbackRecognizer) else [recognizer]
+    stages = (*recognizers, engines.chat, engines.synthesizer, *engines.chat_by_name.values())
     return {
         stage.name: stage.open_streams for stage in stages if isinstance(stage, CountsStreams) and stage.open_streams
     }

@@ -23,7 +23,7 @@ from streamsrv.core.effects import (
     StopGeneration,
 )
 from streamsrv.core.inputs import TimerFired
-from streamsrv.core.timers import ResponseTimeout, SpeechDue, TimerKey, TranscriptTimeout
+from streamsrv.core.timers import ResponseTimeout, SpeechDue, TimerKey
 from streamsrv.core.turns.barge_in import BACKCHANNELS
 from streamsrv.testing.answer_invariant import every_turn_is_answered
 from streamsrv.testing.compact import compact
@@ -264,8 +264,6 @@ def _owner(key: TimerKey) -> int | str | None:
     match key:
         case ResponseTimeout() | SpeechDue():
             return key.generation
-        case TranscriptTimeout():
-            return key.item_id
         case _:
             return None
 

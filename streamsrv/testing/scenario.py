@@ -60,6 +60,8 @@ class RecognizerTraits:
     """Time from the audio to its partial transcript."""
     final_ms: int = 120
     """Time from the end of the audio to the final transcript."""
+    deadline_ms: int = 15_000
+    """Time from the end of the audio after which the final transcript counts as failed; a clip adds its length."""
     tentative_words: int = 1
     """Words at the end of a partial transcript that are tentative."""
     mishears: bool = False

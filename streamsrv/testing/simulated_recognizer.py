@@ -9,6 +9,8 @@ from streamsrv.core.inputs import Failure, Input, RecognitionFailed, TranscriptR
 from streamsrv.engines.asr.base import Transcript
 from streamsrv.engines.vad.base import FRAME_MS
 from streamsrv.errors import Overloaded
+from streamsrv.protocol.audio_formats import duration_ms
+from streamsrv.protocol.session_object import Opus
 from streamsrv.testing.faults import Fault, fault_of
 from streamsrv.testing.scenario import RecognizerTraits
 from streamsrv.testing.simulated_user import MicrophoneFrame
@@ -63,8 +65,11 @@ class SimulatedRecognition:
                 partial = self._partial()
                 self._time.after(self._traits.delay_ms, lambda: self._end_pause_decode(partial, pause))
 
-    def finish(self) -> None:
+    def finish(self, clip_ms: int = 0) -> None:
+        """End the audio, which may be a clip of `clip_ms` that came at once."""
         self.open = False
+        late = RecognitionFailed(self._item_id, Failure("unavailable", "The speech recogniser did not answer in time."))
+        self._time.after(self._traits.deadline_ms + clip_ms, lambda: self._deliver_failure(late))
         final = Transcript(" ".join(self.words), is_final=True)
         self._time.after(self._traits.final_ms, lambda: self._result(final))
 
@@ -174,7 +179,7 @@ class SimulatedRecognizer:
     def recognize_clip(self, effect: RecognizeClip) -> None:
         recognition = self._start(effect.item_id)
         recognition.words += self._traits.clip_text.split()
-        recognition.finish()
+        recognition.finish(clip_ms=_length_ms(effect))
 
     def _start(self, item_id: str) -> SimulatedRecognition:
         if item_id in self.recognitions:
@@ -190,3 +195,7 @@ class SimulatedRecognizer:
         if recognition is None or not recognition.open:
             raise UnexpectedEffect(f"{item_id} is not being recognised")
         return recognition
+
+
+def _length_ms(clip: RecognizeClip) -> int:
+    return 0 if isinstance(clip.format, Opus) else duration_ms(clip.audio, clip.format)

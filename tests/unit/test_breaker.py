@@ -61,7 +61,7 @@ def test_it_opens_after_failures_in_a_row():
     assert timed.state == "closed"
     timed.fail()
     assert (timed.state, timed.admits) == ("open", False)
-    assert timed.breaker.problem == "It is down."
+    assert timed.breaker.error is DOWN
 
 
 def test_it_opens_at_once_for_a_key_that_is_refused():
@@ -73,7 +73,7 @@ def test_it_opens_at_once_for_a_key_that_is_refused():
 def test_an_error_of_the_caller_says_nothing_about_the_model():
     timed = Timed()
     timed.fail(REFUSED, times=10)
-    assert (timed.state, timed.breaker.problem) == ("closed", "")
+    assert (timed.state, timed.breaker.error) == ("closed", None)
     timed.fail(times=2)
     timed.fail(REFUSED)
     timed.fail()
@@ -97,7 +97,7 @@ def test_one_request_at_a_time_probes_it():
     timed.begin().end()  # a request that nothing else could take
     assert not timed.admits
     probe.succeeded()
-    assert (timed.state, timed.admits, timed.breaker.problem) == ("closed", True, "")
+    assert (timed.state, timed.admits, timed.breaker.error) == ("closed", True, None)
     timed.fail(times=2)
     assert timed.state == "closed"
 

@@ -23,7 +23,7 @@ from streamsrv.core.effects import (
 )
 from streamsrv.core.inputs import Failure, Input
 from streamsrv.core.playback.output_buffer import OutputBuffer
-from streamsrv.core.timers import IdleTimeout, ResponseTimeout, SpeechDue, TimerKey, TranscriptTimeout
+from streamsrv.core.timers import IdleTimeout, ResponseTimeout, SpeechDue, TimerKey
 from streamsrv.core.turns.input_buffer import CommittedAudio, InputBuffer
 from streamsrv.errors import Overloaded, Rejected, Unavailable
 from streamsrv.protocol.session_object import AudioInput
@@ -85,7 +85,7 @@ def test_every_event_gets_its_id_when_it_leaves_the_core():
 
 
 def test_two_timers_are_the_same_if_they_are_of_the_same_kind_and_owner():
-    keys: list[TimerKey] = [IdleTimeout(), ResponseTimeout(1), ResponseTimeout(2), SpeechDue(1), TranscriptTimeout("1")]
+    keys: list[TimerKey] = [IdleTimeout(), ResponseTimeout(1), ResponseTimeout(2), SpeechDue(1)]
     assert len(set(keys)) == len(keys)
     assert {ResponseTimeout(1): "running"}.get(ResponseTimeout(1)) == "running"
 

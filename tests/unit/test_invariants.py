@@ -18,7 +18,7 @@ from streamsrv.core.effects import (
     SendEvent,
     SetTimer,
 )
-from streamsrv.core.inputs import Input, TimerFired
+from streamsrv.core.inputs import Input, RecognitionFailed, TimerFired
 from streamsrv.core.timers import ResponseTimeout
 from streamsrv.protocol.client_events import ItemTruncate
 from streamsrv.protocol.session_object import Audio, AudioInput, SemanticVad, Session, Transcription
@@ -273,7 +273,7 @@ def test_a_truncation_that_the_core_ignores_leaves_unheard_words():
 
 
 def test_without_watchdogs_a_turn_gets_no_answer():
-    make = broken(sound, lambda happened: isinstance(happened, TimerFired))
+    make = broken(sound, lambda happened: isinstance(happened, TimerFired | RecognitionFailed))
     assert "every_turn_is_answered" in broken_by(NEVER_HEARD, make)
 
 

@@ -19,6 +19,7 @@ from streamsrv.runtime.recognitions import Recognitions
 from streamsrv.testing.fakes import ScriptedRecognizer, fake_engines, open_streams
 
 ANY = RecognitionOptions()
+FINAL = Transcript("hello", is_final=True, model="scripted-recognizer")
 
 
 @pytest.fixture
@@ -68,9 +69,9 @@ async def test_one_that_is_dropped_is_closed_while_the_session_goes_on(engines: 
     ears = Ears(engines)
     ears.hearing.open(OpenRecognition("item", 0, ANY))
     ears.hearing.drop(DropRecognition("item"))
-    for _ in range(5):
-        await asyncio.sleep(0)
-    assert not open_streams(engines)
+    async with asyncio.timeout(10):
+        while open_streams(engines):
+            await asyncio.sleep(0)
     await ears.end()
 
 
@@ -83,7 +84,7 @@ async def test_an_item_that_is_opened_again_after_it_was_dropped_is_heard(engine
     ears.hearing.finish(FinishRecognition("item"))
     async with asyncio.timeout(10):
         await ears.tasks[1]
-    assert ears.reported == [TranscriptReceived("item", Transcript("hello", is_final=True))]
+    assert ears.reported == [TranscriptReceived("item", FINAL)]
     await ears.end()
 
 
@@ -219,8 +220,8 @@ async def test_a_clip_whose_recognition_fails_lets_the_next_one_in():
         while len(ears.reported) < 2:
             await asyncio.sleep(0)
     assert ears.reported == [
-        RecognitionFailed("bad", Failure("unavailable", "The speech recogniser failed.")),
-        TranscriptReceived("good", Transcript("hello", is_final=True)),
+        RecognitionFailed("bad", Failure("unavailable", "The speech recogniser scripted-recognizer failed.")),
+        TranscriptReceived("good", FINAL),
     ]
     await ears.end()
     await engines.aclose()
@@ -247,6 +248,8 @@ async def test_a_recognition_that_failed_takes_no_more_audio():
     for _ in range(3):
         ears.hearing.feed(FeedRecognition("item", speech=True))
     assert recognizer.pushed == 1
+    async with asyncio.timeout(10):
+        await ears.tasks[0]
     assert [type(report) for report in ears.reported] == [RecognitionFailed]
     await ears.end()
     assert not open_streams(engines)

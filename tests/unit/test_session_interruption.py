@@ -6,8 +6,8 @@ from hypothesis import strategies as st
 
 from harness import RATE, Talk, error, event, events, of_type, types
 from streamsrv.core.effects import Generate, SendAudio, StopGeneration
-from streamsrv.core.inputs import Failure, GenerationFailed, ModelOutput, SegmentSpoken, SpeechOutput
-from streamsrv.core.timers import ResponseTimeout, TranscriptTimeout
+from streamsrv.core.inputs import Failure, GenerationFailed, ModelOutput, RecognitionFailed, SegmentSpoken, SpeechOutput
+from streamsrv.core.timers import ResponseTimeout
 from streamsrv.engines.llm.base import Finished, Text
 
 CLOSING = [
@@ -187,8 +187,8 @@ def test_a_recogniser_that_does_not_answer_is_told_and_not_waited_for():
     talk.speech()
     talk.silence()
     item_id = event(talk.all, "input_audio_buffer.committed")["item_id"]
-    fired = talk.fire(TranscriptTimeout(item_id))
-    assert event(fired, "conversation.item.input_audio_transcription.failed")["item_id"] == item_id
+    failed = talk.give(RecognitionFailed(item_id, Failure("unavailable", "It did not answer in time.")))
+    assert event(failed, "conversation.item.input_audio_transcription.failed")["item_id"] == item_id
     assert talk.transcript("Too late.") == []
 
 

@@ -4,7 +4,6 @@ import pytest
 from msgspec import structs
 
 from streamsrv.core.answers.responses import STALL_MS
-from streamsrv.core.transcription import RECOGNITION_MS
 from streamsrv.protocol.session_object import Audio, AudioInput, AudioOutput, ServerVad, Session
 from streamsrv.testing.faults import Fault
 from streamsrv.testing.invariants import check
@@ -62,7 +61,7 @@ def test_a_voice_that_takes_long_for_each_piece_speaks_to_the_end():
 
 
 def test_a_recogniser_that_is_just_in_time_is_waited_for():
-    recognizer = RecognizerTraits(final_ms=RECOGNITION_MS - 100)
+    recognizer = RecognizerTraits(final_ms=RecognizerTraits().deadline_ms - 100)
     assert outcome(Scenario(QUESTION, session=PATIENT, recognizer=recognizer)) == (["completed"], [])
 
 

@@ -342,9 +342,8 @@ class FallbackStream:
         preferred = next(iter(self._options))
         if preferred is recognizer:
             return None
-        error = self._errors.get(preferred)
-        reason = str(error) if error is not None else self._recognizer.breaker(preferred).problem
-        return ReplacedRecognizer(preferred.name, reason)
+        error = self._errors.get(preferred) or self._recognizer.breaker(preferred).error
+        return ReplacedRecognizer(preferred.name, str(error))
 
     def _close(self, opened: _Opened) -> None:
         closing = asyncio.create_task(self._close_attempt(opened), name=f"closing-{opened.recognizer.name}")

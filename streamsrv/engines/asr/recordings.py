@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from streamsrv.engines.asr.base import RecognitionOptions, RecognitionSession, RecognizedUtterance, Recognizer
 from streamsrv.engines.asr.pauses import SPEECH, FrameSpan, UtteranceCutter
 from streamsrv.engines.boundary import engine_call
-from streamsrv.engines.observer import IGNORED, EngineObserver, reported
+from streamsrv.engines.observer import IGNORED, EngineObserver
 from streamsrv.engines.vad.base import FRAME_MS, VAD_FRAME_SAMPLES, Vad
 from streamsrv.engines.vad.fallback import FallbackVadStream
 from streamsrv.inference.scheduler import Priority, Scheduler
@@ -29,7 +29,8 @@ async def recognize_recording(
 ) -> AsyncGenerator[RecognizedUtterance, None]:
     """Yield each utterance of mono audio at 16 kHz as soon as it is recognised, except those without words.
 
-    Voice-activity detection runs on `scheduler`, at the lowest priority. Raises `EngineError`.
+    Voice-activity detection, whose failures go to `observer`, runs on `scheduler` at the lowest priority. Raises
+    `EngineError`.
     """
     stream, cutter = FallbackVadStream(vad, observer), UtteranceCutter()
     probabilities: list[float] = []
@@ -41,9 +42,7 @@ async def recognize_recording(
             if start + _SAMPLES_AT_ONCE >= len(pcm):
                 spans.append(cutter.finish())
             for span in filter(None, spans):
-                with reported(observer, "recognizer", recognizer.name):
-                    utterance = await _recognize(pcm, span, probabilities, session, options)
-                observer.recognized(recognizer.name, (span.end - span.start) * FRAME_MS / 1000)
+                utterance = await _recognize(pcm, span, probabilities, session, options)
                 if utterance.text:
                     yield utterance
 
