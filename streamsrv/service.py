@@ -6,6 +6,7 @@ import secrets
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from functools import partial
 
 from streamsrv.access.admission import Admission, Limits, Place
 from streamsrv.access.authentication import Authentication
@@ -35,6 +36,8 @@ from streamsrv.supervisor import Supervisor
 
 WATCH_S = 0.5
 """Seconds between two measurements of load."""
+WITH_BREAKERS = ("recognizer", "chat")
+"""Stages whose models have circuit breakers."""
 MAX_ADMISSION_S = 3.0
 """Seconds a client waits at most until the load of the sessions before it is measured."""
 
@@ -98,6 +101,8 @@ class Service:
     def _use(self, engines: Engines) -> None:
         for (stage, model), substitutes in engines.substitutes.items():
             self.metrics.expect_model(stage, model, substitutes)
+            if stage in WITH_BREAKERS:
+                self.metrics.watch_breaker(stage, model, partial(engines.breakers.state, stage, model))
         self.engines = engines.observed(self.metrics)
         self.capabilities = _capabilities(self.engines, has_tracing=self.tracing is not None)
 

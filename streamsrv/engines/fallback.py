@@ -140,7 +140,7 @@ class FallbackChatModel:
         model = self._models[position]
         trial = self._breakers.of("chat", model.name).begin(self._breakers.clock())
         try:
-            await model.warm_up(messages)
+            await (model.warm_up(messages) if messages else model.warm_up())
             trial.succeeded()
         except EngineError as error:
             trial.failed(error, self._breakers.clock())

@@ -20,7 +20,7 @@ async def healthz(request: Request) -> Response:
 async def readyz(request: Request) -> Response:
     """Return whether there is room for a session. The server listens only after all models are loaded and warm.
 
-    `problems` are the language models that fail now, for whoever watches: another model answers, or clients get errors.
+    `problems` are the models that fail now, for whoever watches: others take their place, or clients get errors.
     """
     service: Service = request.app.state.service
     service.admission.check_session(PUBLIC)

@@ -1,7 +1,7 @@
 """The Prometheus metrics of a server (`GET /metrics`). No label has a value that a client gave, so all are bounded."""
 
 import platform
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from importlib.metadata import version
 from typing import Literal, get_args
 
@@ -17,6 +17,7 @@ from prometheus_client import (
     generate_latest,
 )
 
+from streamsrv.engines.breaker import State
 from streamsrv.engines.observer import FailureReason, Stage
 from streamsrv.inference.scheduler import Priority
 
@@ -42,6 +43,7 @@ ResponseStatus = Literal["completed", "cancelled", "incomplete", "failed"]
 TURN_STAGES = ("turn_ended", "transcript", "first_token", "first_segment", "first_audio", "first_played")
 DIRECTIONS = ("input", "output", "cached")
 METHODS = frozenset("GET HEAD POST PUT PATCH DELETE OPTIONS".split())
+BREAKER_OPEN: Mapping[State, float] = {"closed": 0.0, "half_open": 0.5, "open": 1.0}
 OTHER = "other"
 """Label of what has no name here."""
 
@@ -117,6 +119,12 @@ class Metrics:
         self._fallbacks = self._counter(
             "fallbacks", "Uses of a substitute for a model that failed", stage=(), **{"from": ()}, to=()
         )
+        self._breakers = Gauge(
+            "streamsrv_breaker_open",
+            "Whether a model is left out because it keeps failing: 1; 0.5: one request may try it again; 0: it is used",
+            ["stage", "model"],
+            registry=self._registry,
+        )
         self._tokens = self._counter(
             "tokens", "Tokens of language models; cached ones are part of the input", model=(), direction=()
         )
@@ -179,6 +187,10 @@ class Metrics:
                 self._synthesized.labels(model)
             case _:
                 pass
+
+    def watch_breaker(self, stage: Stage, model: str, state: Callable[[], State]) -> None:
+        """Show the state of a model's circuit breaker, asked for at each scrape."""
+        self._breakers.labels(stage, model).set_function(lambda: BREAKER_OPEN[state()])
 
     def expect_route(self, route: str, methods: Iterable[str]) -> None:
         """Create the series of the answered requests of a route."""

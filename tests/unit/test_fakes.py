@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from streamsrv.engines.asr.base import RecognitionOptions, RecognitionStream, Transcript
+from streamsrv.engines.asr.fallback import FallbackRecognizer
 from streamsrv.engines.llm.base import ChatOptions, Delta, Finished, Message, Text
 from streamsrv.engines.tts.base import SpeechOptions
 from streamsrv.errors import EngineError, Overloaded, Rejected, Unavailable
@@ -139,5 +140,7 @@ async def test_sleepers_wake_in_the_order_of_their_times():
 async def test_fake_engines_accept_other_engines():
     chat, recognizer = ScriptedChatModel(), ScriptedRecognizer("other words")
     engines = fake_engines(chat, recognizer=recognizer)
-    assert (engines.chat, engines.recognizer) == (chat, recognizer)
+    assert (engines.chat, engines.recognizer.name) == (chat, recognizer.name)
+    assert isinstance(engines.recognizer, FallbackRecognizer)
+    assert engines.recognizer.recognizers == (recognizer,)
     await engines.aclose()

@@ -187,6 +187,16 @@ test("a reply of another model than the one that was asked says so", () => {
   assert.deepEqual(transcript.messages[0].fallback, { model: "smollm2-135m", ...fallback });
 });
 
+test("words of another recogniser than the one that was asked say so", () => {
+  const transcript = new Transcript(() => 0);
+  const fallback = { from: "remote", reason: "It has stalled." };
+  const type = "conversation.item.input_audio_transcription.completed";
+  transcript.take({ type, item_id: "x", transcript: "Hi.", streamsrv: { model: "moonshine-tiny", fallback } });
+  assert.deepEqual(transcript.messages[0].fallback, { model: "moonshine-tiny", ...fallback });
+  transcript.take({ type, item_id: "y", transcript: "Hi.", streamsrv: { model: "moonshine-tiny" } });
+  assert.equal(transcript.messages[1].fallback, undefined);
+});
+
 test("a reply of the model that was asked says nothing of it", () => {
   const transcript = new Transcript(() => 0);
   transcript.take({ type: "response.output_text.delta", item_id: "x", delta: "Hi." });

@@ -115,7 +115,8 @@ function content(message) {
   else if (message.status === "cut") notes.push(make("p", "aside", "Interrupted"));
   if (message.fallback) {
     const { model, reason } = message.fallback;
-    notes.push(make("p", "aside fallback", `Answered by ${model}: ${reason}`));
+    const did = message.role === "user" ? "Recognised" : "Answered";
+    notes.push(make("p", "aside fallback", `${did} by ${model}: ${reason}`));
   }
   return message.text || message.tentative || !message.error ? [words, ...notes] : notes;
 }

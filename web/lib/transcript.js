@@ -299,6 +299,8 @@ const HANDLERS = {
     if (!event.transcript.trim()) return transcript.remove(event.item_id);
     const entry = transcript.entry(event.item_id, "user", true);
     Object.assign(entry, { text: event.transcript.trim(), tentative: "", status: "done" });
+    const { model, fallback } = event.streamsrv ?? {};
+    if (fallback) entry.fallback = { model, ...fallback };
   },
   "conversation.item.input_audio_transcription.failed"(transcript, event) {
     const entry = transcript.entry(event.item_id, "user", true);
