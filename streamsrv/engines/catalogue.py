@@ -83,6 +83,7 @@ def did_you_mean(name: str, known: Sequence[str]) -> str:
 _ENTRY = TypeAdapter(ModelEntry)
 _PATTERNS: Mapping[str, str] = {
     "name": "letters, digits, '.', '_' and '-', with a letter or digit at the beginning",
+    "folder": "letters, digits, '.', '_', '-' and '/', with a letter or digit at the beginning of each part",
     "engine": "lower-case letters, digits and '_', with a letter at the beginning",
     "sha256": "64 lower-case hexadecimal digits",
     "currency": "three capital letters",

@@ -15,6 +15,9 @@ Hardware = Literal["cpu", "gpu", "remote"]
 FileName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
 """A name that is safe for a file or folder on every system."""
 
+FolderPath = Annotated[str, Field(pattern=r"^([A-Za-z0-9][A-Za-z0-9._-]*(/[A-Za-z0-9][A-Za-z0-9._-]*)*)?$")]
+"""Such names, joined by `/`; empty for no folder."""
+
 
 LANGUAGE_GROUPS: Mapping[str, Sequence[str]] = {
     "whisper": WHISPER_LANGUAGES,
@@ -69,6 +72,13 @@ class WeightFile:
     size: Annotated[int, Field(gt=0)]
     sha256: Annotated[str, Field(pattern=r"^([0-9a-f]{64})?$")] = ""
     sources: tuple[Source, ...] = ()
+    folder: FolderPath = ""
+    """Where it lies in the model's folder, for engines that want folders in it: `graph/phones`."""
+
+    @property
+    def path(self) -> str:
+        """Its path in the model's folder."""
+        return f"{self.folder}/{self.name}" if self.folder else self.name
 
 
 @dataclass(frozen=True, slots=True)

@@ -153,6 +153,8 @@ WEIGHT = f'{MODEL}[[model.weights]]\nname = "w"\nsize = 1\nsha256 = "{"0" * 64}"
         (MODEL.replace('"m"', '"../m"'), ["name: '../m'; accepted: letters, digits"]),
         (WEIGHT.replace("size = 1", "size = 0"), ["weights.0.size: 0; accepted: a number above 0"]),
         (WEIGHT.replace("0" * 64, "abc"), ["weights.0.sha256: 'abc'; accepted: 64 lower-case hexadecimal"]),
+        (WEIGHT + 'folder = "a/../b"\n', ["weights.0.folder: 'a/../b'; accepted: letters, digits"]),
+        (WEIGHT + 'folder = "/a"\n', ["weights.0.folder: '/a'; accepted: letters, digits"]),
         (WEIGHT.replace('"w"', '"a/w"'), ["weights.0.name: 'a/w'; accepted: letters, digits"]),
         (
             WEIGHT.replace(f'sha256 = "{"0" * 64}"', 'sources = [{ kind = "wheel", name = "n", path = "p" }]').replace(

