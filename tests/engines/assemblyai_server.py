@@ -10,9 +10,10 @@ import contextlib
 import json
 import re
 from collections import deque
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Generator, Mapping
 from dataclasses import dataclass, field
 from http import HTTPStatus
+from threading import Event, Thread
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
@@ -122,6 +123,28 @@ class AssemblyAIServer:
         finally:
             if session is not None:
                 await session.aclose()
+
+
+@contextlib.contextmanager
+def serving_in_a_thread(recognizer: Recognizer) -> Generator[AssemblyAIServer]:
+    """Run a server on an event loop of its own."""
+    server, loop, ready, stopping = AssemblyAIServer(recognizer), asyncio.new_event_loop(), Event(), asyncio.Event()
+
+    async def run() -> None:
+        async with server.running():
+            ready.set()
+            await stopping.wait()
+
+    thread = Thread(target=lambda: loop.run_until_complete(run()), daemon=True)
+    thread.start()
+    assert ready.wait(20), "the server did not start"
+    try:
+        yield server
+    finally:
+        loop.call_soon_threadsafe(stopping.set)
+        thread.join(20)
+        assert not thread.is_alive(), "the server did not stop"
+        loop.close()
 
 
 class ServedSession:

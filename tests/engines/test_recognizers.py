@@ -5,24 +5,26 @@ Audio is pushed faster than real time. Where a test needs partial results it wai
 
 import asyncio
 import threading
-from collections.abc import AsyncIterator, Iterable, Iterator
-from contextlib import aclosing
-from dataclasses import dataclass
+from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Iterator
+from contextlib import aclosing, asynccontextmanager
+from dataclasses import dataclass, replace
 from itertools import cycle, pairwise
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from assemblyai_server import KEY, serving_in_a_thread
 from numpy.typing import NDArray
 
 from recordings import recording
 from streamsrv.audio.files import read_audio
 from streamsrv.audio.pcm import level_dbfs
 from streamsrv.audio.rates import SPEECH_RATE_HZ
+from streamsrv.engines.asr import assemblyai
 from streamsrv.engines.asr.base import RecognitionOptions, RecognitionStream, Recognizer, Transcript
 from streamsrv.engines.catalogue import load_catalogue
-from streamsrv.engines.loading import EngineLoader
+from streamsrv.engines.loading import EngineLoader, LoadContext
 from streamsrv.engines.weights.store import ModelStore
 from streamsrv.inference.scheduler import Scheduler
 from streamsrv.testing.word_errors import count_word_errors
@@ -44,13 +46,26 @@ FIXTURES = Path(__file__).parents[2] / "fixtures"
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 
-@pytest.fixture(scope="module", params=[entry.name for entry in CATALOGUE.entries("recognizer")])
+REMOTE = "assemblyai through its protocol server"
+"""The client of the provider and, behind a server that speaks its protocol, a local engine."""
+
+
+@pytest.fixture(scope="module", params=[*(entry.name for entry in CATALOGUE.entries("recognizer")), REMOTE])
 def recognizer(request: pytest.FixtureRequest) -> Iterator[Recognizer]:
-    entry, scheduler = CATALOGUE[request.param], Scheduler(2)
+    entry = CATALOGUE["moonshine-tiny" if request.param == REMOTE else request.param]
+    scheduler = Scheduler(2)
     loader = EngineLoader(CATALOGUE, ModelStore(), scheduler)
     if lacking := loader.needs(entry):
         pytest.skip(f"{entry.name} needs {', '.join(map(str, lacking))}")
-    yield loader.load(entry)
+    loaded: Recognizer = loader.load(entry)
+    if request.param == REMOTE:
+        with serving_in_a_thread(loaded) as server:
+            # A slow machine is no fault of the provider.
+            options = {"base_url": server.url, "stall_deadline_s": 120.0, "final_deadline_s": 120.0}
+            remote = replace(CATALOGUE["assemblyai"], options=options)
+            yield assemblyai.load(remote, LoadContext(scheduler, {}, KEY))
+    else:
+        yield loaded
     scheduler.close()
 
 
@@ -127,8 +142,13 @@ async def final_of(stream: RecognitionStream) -> Transcript:
     return final
 
 
-def opened(recognizer: Recognizer, speech: Speech, **options: Any) -> "aclosing[RecognitionStream]":
-    return aclosing(recognizer.connect().open(RecognitionOptions(language=speech.language, **options)))
+@asynccontextmanager
+async def opened(recognizer: Recognizer, speech: Speech, **options: Any) -> AsyncGenerator[RecognitionStream]:
+    async with (
+        aclosing(recognizer.connect()) as session,
+        aclosing(session.open(RecognitionOptions(language=speech.language, **options))) as stream,
+    ):
+        yield stream
 
 
 async def transcripts_of(stream: RecognitionStream, pcm: NDArray[np.int16]) -> AsyncIterator[Transcript]:
