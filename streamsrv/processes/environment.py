@@ -12,6 +12,9 @@ ALLOWED = frozenset(
         "LANGUAGE",
         "TZ",
         "TMPDIR",
+        "CUDA_DEVICE_ORDER",
+        "CUDA_VISIBLE_DEVICES",
+        "OMP_NUM_THREADS",
     }
 )
 """Environment variables that a helper process gets. The server's environment holds API keys and the signing key, and

@@ -41,9 +41,16 @@ class WorkerProcess(Generic[T]):
     """
 
     def __init__(
-        self, name: str, framing: Framing[T], on_message: Callable[[T], None], on_exit: Callable[[], None]
+        self,
+        name: str,
+        framing: Framing[T],
+        on_message: Callable[[T], None],
+        on_exit: Callable[[], None],
+        *,
+        hang_s: float | None = None,
     ) -> None:
         self._name = name
+        self._hang_s = hang_s
         self._on_message = on_message
         self._on_exit = on_exit
         self._process: asyncio.subprocess.Process | None = None
@@ -63,12 +70,14 @@ class WorkerProcess(Generic[T]):
         on_exit: Callable[[], None],
         *,
         name: str,
+        hang_s: float | None = None,
     ) -> "WorkerProcess[T]":
         """Run `python -m module <socket descriptor> <log level> <log format>`; raises `Unavailable`.
 
         The module calls `streamsrv.processes.worker_main.run_worker`. `name`: name of the process in log and errors.
+        `hang_s` replaces `HANG_S` for a process whose libraries block all its threads for long.
         """
-        worker = cls(name, framing, on_message, on_exit)
+        worker = cls(name, framing, on_message, on_exit, hang_s=hang_s)
         try:
             ours, theirs = socket.socketpair()
         except OSError as error:  # no file descriptors left
@@ -134,7 +143,7 @@ class WorkerProcess(Generic[T]):
             self._watch()
 
     def _received(self, message: T | Heartbeat) -> None:
-        self._silent_s, self._patience_s = 0.0, HANG_S
+        self._silent_s, self._patience_s = 0.0, self._hang_s or HANG_S
         if isinstance(message, Heartbeat):
             self._cpu_s = message.cpu_s
             return
