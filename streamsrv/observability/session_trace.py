@@ -117,17 +117,26 @@ class SessionTrace:
         """The recognition of an item begins. Its span is made when it is known to which turn it belongs."""
         self._stages["recognize", item_id] = Stage(self._span, time.time_ns(), text=[model])
 
-    def recognition_ended(self, item_id: str, text: str = "", error: str = "") -> None:
-        """The transcript of an item is final, or has failed, or is not wanted any more."""
+    def recognition_ended(
+        self, item_id: str, text: str = "", error: str = "", *, model: str | None = None, instead_of: str = ""
+    ) -> None:
+        """The transcript of an item is final, or has failed, or is not wanted any more.
+
+        `model` gave it, `instead_of` another one.
+        """
         stage = self._stages.pop(("recognize", item_id), None)
         turn = self._turns_by_item.pop(item_id, None)
         if stage is None or turn is None:
             return
-        model = stage.text[0]
-        attributes: dict[str, Attribute] = {"gen_ai.request.model": model}
+        asked = stage.text[0]
+        attributes: dict[str, Attribute] = {"gen_ai.request.model": asked}
+        if model is not None:
+            attributes["gen_ai.response.model"] = model
+        if instead_of:
+            attributes["streamsrv.fallback_from"] = instead_of
         if text and self.with_words:
             attributes["streamsrv.transcript"] = text
-        span = self._start(f"recognize {model}", turn, stage.start_ns, attributes)
+        span = self._start(f"recognize {asked}", turn, stage.start_ns, attributes)
         self._fail(span, error)
         span.end()
 

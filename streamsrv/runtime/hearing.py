@@ -83,7 +83,7 @@ class Hearing:
         self._recent: deque[tuple[int, NDArray[np.int16], bool]] = deque(maxlen=RECENT_FRAMES)
         self._recognitions = Recognitions(spawn, report_result or report)
         self._clips: dict[str, asyncio.Task[None]] = {}
-        self._one_clip = asyncio.Semaphore(1)  # so that a session has at most two detector jobs
+        self._one_clip = asyncio.Semaphore(1)  # so that a session has two detector jobs at most, and clips no rivals
 
     async def aclose(self) -> None:
         """Wait until every recognition is closed. Call it after the tasks of the session have ended."""
@@ -192,7 +192,7 @@ class Hearing:
             del self._clips[item_id]
 
     async def _hear_clip(self, clip: RecognizeClip) -> None:
-        """Open a recognition after the clips before this one, and give it the audio."""
+        """Open a recognition when the clips before this one have their transcripts, and give it the audio."""
         async with self._one_clip:
             recognizer = self._engines.recognizers.find(clip.model, clip.options.language)
             self._recognitions.open(clip.item_id, recognizer, clip.options)
@@ -201,7 +201,8 @@ class Hearing:
                 intake.append(piece, clip.format)
                 await self._push(clip.item_id, vad, intake.take())
             await self._push(clip.item_id, vad, intake.flush())
-        self._recognitions.finish(clip.item_id)
+            self._recognitions.finish(clip.item_id)
+            await self._recognitions.ended(clip.item_id)
 
     async def _push(self, item_id: str, vad: FallbackVadStream, frames: NDArray[np.int16]) -> None:
         for start in range(0, len(frames), FRAMES_AT_ONCE):

@@ -82,6 +82,11 @@ class Recognitions:
         """End the audio of the item's stream."""
         self._call(item_id, lambda stream: stream.finish())
 
+    async def ended(self, item_id: str) -> None:
+        """Wait until the recognition of the item has ended, if there is one."""
+        if (opened := self._opened.get(item_id)) is not None:
+            await asyncio.wait({opened.following})
+
     def drop(self, item_id: str) -> None:
         """Stop recognising the item and report nothing more about it."""
         if (opened := self._opened.pop(item_id, None)) is not None:

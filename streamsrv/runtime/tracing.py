@@ -93,7 +93,8 @@ class Tracer:
                 self._trace.generation_ended(generation, failure.kind)
             case inputs.TranscriptReceived(item_id, transcript):
                 if transcript.is_final:
-                    self._trace.recognition_ended(item_id, transcript.text)
+                    replaced = transcript.instead_of.model if transcript.instead_of is not None else ""
+                    self._trace.recognition_ended(item_id, transcript.text, model=transcript.model, instead_of=replaced)
             case inputs.RecognitionFailed(item_id, failure):
                 self._trace.recognition_ended(item_id, error=failure.kind)
             case _:

@@ -30,11 +30,15 @@ KEY = {"Authorization": "Bearer key"}
 
 
 def text(server: RunningServer) -> str:
+    return get(server, "/metrics")
+
+
+def get(server: RunningServer, path: str) -> str:
     connection = HTTPConnection("127.0.0.1", server.port, timeout=10)
-    connection.request("GET", "/metrics", headers=KEY)
-    exposed = connection.getresponse().read().decode()
+    connection.request("GET", path, headers=KEY)
+    found = connection.getresponse().read().decode()
     connection.close()
-    return exposed
+    return found
 
 
 def families(exposed: str) -> dict[str, Metric]:
@@ -66,6 +70,7 @@ def test_labelled_series_exist_before_the_first_event(server: RunningServer):
         "streamsrv_model_failures_total": {"stage": "chat", "model": "stand-in", "reason": "unauthorized"},
         "streamsrv_model_requests_total": {"stage": "synthesizer", "model": "tone"},
         "streamsrv_fallbacks_total": {"stage": "chat", "from": "provider", "to": "stand-in"},
+        "streamsrv_breaker_open": {"stage": "chat", "model": "stand-in"},
         "streamsrv_tokens_total": {"model": "provider", "direction": "cached"},
         "streamsrv_turn_stage_seconds_count": {"stage": "first_played"},
         "streamsrv_jobs_shed_total": {"priority": "speech"},
@@ -88,6 +93,17 @@ def test_the_format_is_what_prometheus_expects(server: RunningServer):
         pytest.skip("promtool is not installed (Debian's package prometheus)")
     done = subprocess.run([promtool, "check", "metrics"], input=exposed, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
+def test_a_model_that_is_left_out_is_shown_without_its_providers_words():
+    engines = fake_engines()
+    breaker = engines.breakers.of("recognizer", "scripted-recognizer")
+    with serving(engines) as server:
+        assert json.loads(get(server, "/readyz"))["problems"] == []
+        breaker.begin(0).failed(Unavailable("sk-1 is no key", refuses_key=True), engines.breakers.clock())
+        ready = json.loads(get(server, "/readyz"))
+        assert (ready["status"], ready["problems"]) == ("ready", ["scripted-recognizer refuses its key."])
+        assert sample(text(server), "streamsrv_breaker_open", stage="recognizer", model="scripted-recognizer") == 1
 
 
 async def test_a_conversation_is_counted():

@@ -252,7 +252,8 @@ class FallbackStream:
             opened.trial.end()
             final = self._seam.final(heard)
             self._judge_stalls(final.text)
-            return replace(final, model=opened.recognizer.name, instead_of=self._instead_of(opened.recognizer))
+            instead_of = self._instead_of(opened.recognizer) or heard.instead_of
+            return replace(final, model=heard.model or opened.recognizer.name, instead_of=instead_of)
 
     def _open_next(self) -> _Opened:
         """Begin the attempt of the next recogniser that takes the utterance; raises the errors of all if none does."""
