@@ -1,5 +1,7 @@
 """Whisper's own parts; what it recognises is tested with all recognisers in test_recognizers.py."""
 
+import asyncio
+from contextlib import aclosing
 from dataclasses import replace
 from pathlib import Path
 
@@ -176,6 +178,58 @@ def test_each_token_has_a_log_probability_if_that_is_asked(english, speech, is_c
     assert "".join(each.token for each in hypothesis.logprobs).strip() == hypothesis.text
     assert all(each.logprob <= 0 for each in hypothesis.logprobs)
     assert decode(english, speech, is_complete=is_complete).logprobs == ()
+
+
+def window(pcm: np.ndarray, **options) -> Decode:
+    return Decode(pcm, RecognitionOptions(**options), Priority.FINAL, is_complete=True)
+
+
+def test_windows_decoded_together_have_the_texts_that_they_have_alone(multilingual):
+    """Windows of two lengths, in two languages, with and without hints."""
+    pcm = read_audio(recording("two_cities.wav"), SPEECH_RATE_HZ)
+    first, second, long = (pcm[at * SPEECH_RATE_HZ :][: s * SPEECH_RATE_HZ] for at, s in ((1, 3), (9, 4), (20, 9)))
+    windows = [
+        window(first, language="en"),
+        window(second),
+        window(long, languages=("en", "de"), logprobs=True),
+        window(np.zeros(SPEECH_RATE_HZ, np.int16)),
+        window(first, keywords=("Dickens",)),
+        window(second, task="translate", language="de"),
+    ]
+    batched = WhisperDecoder(multilingual.model, DecoderSettings(max_batch=8))
+    together = batched.decode(windows)
+    assert [each.text for each in together] == [multilingual.decode([each])[0].text for each in windows]
+    assert together[3].text == ""
+    assert all(each.text for index, each in enumerate(together) if index != 3)
+    assert [bool(each.words) for each in together] == [True, True, True, False, True, False]
+    assert "".join(each.token for each in together[2].logprobs).strip() == together[2].text
+
+
+async def test_streams_that_are_decoded_together_do_not_mix(speech, own_folder: Path):
+    scheduler = Scheduler(2)
+    entry = replace(OWN, options={"folder": str(own_folder), "batch": 4, "device": "cpu"})
+    recognizer = load(entry, LoadContext(scheduler, {}))
+    beckett = read_audio(recording("beckett.wav"), SPEECH_RATE_HZ)
+
+    async def recognize(pcm: np.ndarray) -> str:
+        async with aclosing(recognizer.connect().open(RecognitionOptions())) as stream:
+            for start in range(0, len(pcm), 512):
+                stream.push(pcm[start : start + 512])
+                await asyncio.sleep(0)
+            stream.finish()
+            *_, final = [transcript async for transcript in stream]
+        return final.text
+
+    async with asyncio.timeout(120), asyncio.TaskGroup() as tasks:
+        wanted = [tasks.create_task(recognize(pcm)) for pcm in (speech, beckett, speech)]
+        unwanted = tasks.create_task(recognize(beckett))
+        await asyncio.sleep(0.05)
+        unwanted.cancel()
+    scheduler.close()
+    one, other, third = (task.result().lower() for task in wanted)
+    assert "best of times" in one
+    assert one == third
+    assert "fail again" in other
 
 
 @pytest.fixture

@@ -299,6 +299,29 @@ async def test_options_reach_the_decoder_and_warm_up_decodes(recognizer, decoder
     assert decoder.options == [RecognitionOptions(), options]
 
 
+class Polyglot(FakeDecoder):
+    """Detects another language in each window, and is certain from the third one on."""
+
+    def decode(self, samples: NDArray[np.float32], options: RecognitionOptions) -> Hypothesis:
+        heard = super().decode(samples, options)
+        count = len(self.options)
+        return replace(heard, language=options.language or f"l{count}", is_sure_of_language=count >= 3)
+
+
+async def test_a_language_that_was_detected_with_certainty_holds_for_the_rest_of_the_utterance(scheduler):
+    decoder = Polyglot()
+    recognizer = IncrementalRecognizer(ThreadedDecoder(decoder, scheduler), "polyglot")
+    languages: list[str | None] = []
+    for _ in range(2):
+        async with open_stream(recognizer) as stream:
+            for number in range(1, 5):
+                stream.push(spoken(number, 960), speech=True)
+                stream.push(silence(96), speech=False)
+                languages.append((await anext(stream)).language)
+    assert languages == ["l1", "l2", "l3", "l3", "l5", "l5", "l5", "l5"]
+    assert [options.language for options in decoder.options] == [None, None, None, "l3", None, "l5", "l5", "l5"]
+
+
 class LoopGuarded(FakeDecoder):
     """Like real decoders, takes a word that it hears again after a pause for a loop of its own."""
 

@@ -7,7 +7,7 @@ import pytest
 from numpy.typing import NDArray
 
 from fake_decoder import WORD_MS, FakeDecoder, silence, spoken, text
-from streamsrv.engines.asr.base import RecognitionOptions, Transcript, Word
+from streamsrv.engines.asr.base import RecognitionOptions, TokenLogprob, Transcript, Word
 from streamsrv.engines.asr.incremental import Hypothesis
 from streamsrv.engines.asr.utterance import Utterance, estimate_words
 from streamsrv.engines.asr.window import Span
@@ -111,6 +111,53 @@ def test_words_are_spread_over_speech_and_not_over_pauses():
         Word("hij", 5000, 5400),
         Word("klmn", 5400, 5900),
     )
+
+
+def test_times_of_the_decoder_are_used_and_converted_to_the_stream():
+    """The window lacks most of the long pause, so the second word is 1150 ms into it, and 3096 ms into the stream."""
+    utterance = Utterance()
+    for pcm, speech in (pause(96), words(1, 2), pause(2000), words(3, 4), pause(96)):
+        for start in range(0, len(pcm), 512):
+            utterance.push(pcm[start : start + 512], speech=speech)
+    heard = (
+        Word("one", 96, 400, 0.9),
+        Word("two,", 600, 900, 0.8),
+        Word("three", 900, 1300, 0.7),
+        Word("four", 1300, 1700),
+    )
+    snapshot = utterance.window.take()
+    transcript = utterance.accept(snapshot, Hypothesis("one two, three four", words=heard))
+    assert transcript.words == ()
+    assert utterance.final().words == (
+        Word("one", 96, 400, 0.9),
+        Word("two,", 600, 736, 0.8),
+        Word("three", 2736, 2950, 0.7),
+        Word("four", 2950, 3350),
+    )
+
+
+def test_log_probabilities_of_frozen_parts_stay_in_the_final_transcript():
+    utterance = Utterance()
+    for number in (1, 2):
+        for pcm, speech in (words(1, 20), pause(500)):
+            for start in range(0, len(pcm), 512):
+                utterance.push(pcm[start : start + 512], speech=speech)
+        logprobs = (TokenLogprob(f"t{number}", -0.5),)
+        utterance.accept(utterance.window.take(), Hypothesis(f"t{number}", logprobs=logprobs))
+    assert utterance.final().text == "t1 t2"
+    assert [each.token for each in utterance.final().logprobs] == ["t1", "t2"]
+
+
+def test_parts_of_a_window_are_joined_with_their_times():
+    parts = (
+        Hypothesis("no", words=(Word("no", 100, 200),), logprobs=(TokenLogprob("no", -1.0),)),
+        Hypothesis(""),
+        Hypothesis("no", "en", words=(Word("no", 50, 150),), logprobs=(TokenLogprob("no", -2.0),)),
+    )
+    joined = Hypothesis("no no no", is_cut=True).of_parts(parts, (16_000, 32_000))
+    assert (joined.text, joined.language, joined.is_cut) == ("no no", "en", True)
+    assert joined.words == (Word("no", 100, 200), Word("no", 2050, 2150))
+    assert [each.logprob for each in joined.logprobs] == [-1.0, -2.0]
 
 
 def test_final_words_are_timed_in_the_stream_across_frozen_parts():

@@ -16,7 +16,6 @@ from streamsrv.engines.asr.utterance import Hypothesis, Utterance
 from streamsrv.engines.asr.window import WindowLimits, WindowSnapshot
 from streamsrv.errors import EngineError, Overloaded, Unavailable
 from streamsrv.inference.scheduler import Priority, Scheduler
-from streamsrv.text.words import join_words
 
 __all__ = ["AsyncWindowDecoder", "Decode", "Hypothesis", "IncrementalRecognizer", "ThreadedDecoder", "WindowDecoder"]
 
@@ -87,7 +86,7 @@ class ThreadedDecoder:
         if not (whole.is_cut and window.pauses):
             return whole
         parts = [self._decoder.decode(part, window.options) for part in np.split(samples, window.pauses)]
-        return replace(whole, text=join_words(tuple(filter(None, (part.text for part in parts)))))
+        return whole.of_parts(parts, window.pauses)
 
 
 class IncrementalRecognizer:

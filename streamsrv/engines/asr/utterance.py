@@ -7,6 +7,7 @@ from itertools import accumulate, pairwise
 import numpy as np
 from numpy.typing import NDArray
 
+from streamsrv.audio.rates import SPEECH_RATE_HZ
 from streamsrv.engines.asr.agreement import Agreement
 from streamsrv.engines.asr.base import TokenLogprob, Transcript, Word
 from streamsrv.engines.asr.window import RecognitionWindow, Span, WindowLimits, WindowSnapshot
@@ -28,6 +29,17 @@ class Hypothesis:
     """If `RecognitionOptions.logprobs` asked for them."""
     is_sure_of_language: bool = False
     """Whether `language` was detected with certainty, so that it holds for the rest of the utterance."""
+
+    def of_parts(self, parts: Sequence["Hypothesis"], cuts: Sequence[int]) -> "Hypothesis":
+        """Return the hypothesis of a window from those of its parts, which begin at its start and at samples `cuts`."""
+        words: list[Word] = []
+        for part, begin in zip(parts, (0, *cuts), strict=True):
+            ms = begin * 1000 // SPEECH_RATE_HZ
+            words += [replace(word, start_ms=word.start_ms + ms, end_ms=word.end_ms + ms) for word in part.words]
+        text = join_words(tuple(part.text for part in parts))
+        logprobs = tuple(logprob for part in parts for logprob in part.logprobs)
+        language = self.language or next((part.language for part in parts if part.language), None)
+        return replace(self, text=text, words=tuple(words), logprobs=logprobs, language=language)
 
 
 class Utterance:

@@ -10,14 +10,13 @@ from numpy.typing import NDArray
 
 from streamsrv.audio.pcm import to_float
 from streamsrv.audio.rates import SPEECH_RATE_HZ
-from streamsrv.engines.asr.base import Abilities, RecognitionOptions, Word
+from streamsrv.engines.asr.base import Abilities, RecognitionOptions
 from streamsrv.engines.asr.incremental import Decode, Hypothesis
 from streamsrv.engines.asr.loops import cut_loop
 from streamsrv.engines.asr.whisper.guards import Evidence
 from streamsrv.engines.asr.whisper.languages import is_sure, likeliest, restricted
 from streamsrv.engines.asr.whisper.model import OpenedModel
 from streamsrv.engines.asr.whisper.timing import Piece, logprobs_of, read_pieces, words_of
-from streamsrv.text.words import join_words
 
 _FRAMES_PER_SECOND = 100
 _MAX_S = 30
@@ -34,6 +33,8 @@ _ENGLISH_TOKENS_PER_SECOND = 10
 """Most tokens per second of English speech; more are a loop."""
 _MAX_CONTEXT_TOKENS = 200
 """Most tokens of keywords and prompt: Whisper takes 448 with the text."""
+_KEYWORDS_TITLE = "Glossary:"
+"""What keywords are introduced with: so the decoder writes more of them correctly than with the keywords alone."""
 _DEADLINE_S = 15.0
 _SLOW_DEADLINE_S = 60.0
 """Seconds in which a final text is there, unless the model is broken: small and larger models take long on a CPU."""
@@ -90,12 +91,13 @@ class WhisperDecoder:
     max_window_ms = 28_000
 
     def __init__(self, model: OpenedModel, settings: DecoderSettings | None = None) -> None:
-        self._model = model
+        self.model = model
         self._settings = settings = settings or DecoderSettings()
         languages = restricted(model.languages, settings.languages)
         self._detects = len(languages) > 1
         self._can_be_short = model.facts.width in _TESTED_WIDTHS
         is_quick = self._can_be_short or model.device == "cuda"
+        self._end: int = model.tokens.token_to_id("<|endoftext|>")
         self.max_batch = settings.max_batch
         self.abilities = Abilities(
             languages,
@@ -118,7 +120,7 @@ class WhisperDecoder:
         for index, (window, given) in enumerate(zip(inputs, windows, strict=True)):
             if hypotheses[index].is_cut and given.pauses:
                 parts = [replace(window, samples=part) for part in np.split(window.samples, given.pauses)]
-                hypotheses[index] = _joined(hypotheses[index], self._recognize(parts), given.pauses)
+                hypotheses[index] = hypotheses[index].of_parts(self._recognize(parts), given.pauses)
         return hypotheses
 
     def _recognize(self, windows: Sequence[_Window]) -> list[Hypothesis]:
@@ -135,7 +137,7 @@ class WhisperDecoder:
     def _recognize_alike(
         self, windows: Sequence[_Window], contexts: Sequence[list[int]], frames: int
     ) -> list[Hypothesis]:
-        encoded = self._model.encode(np.stack([self._features(window.samples, frames) for window in windows]))
+        encoded = self.model.encode(np.stack([self._features(window.samples, frames) for window in windows]))
         languages = self._languages(encoded, windows)
         texts = self._write(encoded, windows, contexts, languages)
         hypotheses = self._detailed(encoded, windows, languages, texts)
@@ -155,14 +157,15 @@ class WhisperDecoder:
 
     def _features(self, samples: NDArray[np.float32], frames: int) -> NDArray[np.float32]:
         """Return the log-mel spectrogram, shape (mel bands, frames)."""
-        features = self._model.features(samples)[:, :frames]
+        features = self.model.features(samples)[:, :frames]
         return np.pad(features, ((0, 0), (0, frames - features.shape[1])))
 
     def _context(self, options: RecognitionOptions) -> list[int]:
         """Return tokens of a text that might have been said before: the keywords and the prompt."""
-        tokenizer = self._model.tokenizer("en", "transcribe")
+        tokenizer = self.model.tokenizer("en", "transcribe")
         tokens: list[int] = []
-        for text in (", ".join(options.keywords), options.prompt):
+        keywords = f"{_KEYWORDS_TITLE} {', '.join(options.keywords)}." if options.keywords else ""
+        for text in (keywords, options.prompt):
             if text.strip():
                 tokens += tokenizer.encode(f" {text.strip()}")[: _MAX_CONTEXT_TOKENS - len(tokens)]
         return [tokenizer.sot_prev, *tokens] if tokens else []
@@ -179,7 +182,7 @@ class WhisperDecoder:
             return [_Language(code or only) for code in given]
         if all(given):
             return [_Language(code) for code in given if code]
-        detected = self._model.whisper.detect_language(encoded)
+        detected = self.model.whisper.detect_language(encoded)
         languages: list[_Language] = []
         for window, code, probabilities in zip(windows, given, detected, strict=True):
             if code:
@@ -198,9 +201,9 @@ class WhisperDecoder:
         languages: Sequence[_Language],
     ) -> list[_Text]:
         starts = [self._start(window, language) for window, language in zip(windows, languages, strict=True)]
-        no_timestamps = self._model.tokens.token_to_id("<|notimestamps|>")
+        no_timestamps = self.model.tokens.token_to_id("<|notimestamps|>")
         limits = [_max_tokens(window, language) for window, language in zip(windows, languages, strict=True)]
-        results = self._model.whisper.generate(
+        results = self.model.whisper.generate(
             encoded,
             [[*context, *start, no_timestamps] for context, start in zip(contexts, starts, strict=True)],
             beam_size=self._settings.beam_size,
@@ -214,14 +217,15 @@ class WhisperDecoder:
         ]
 
     def _start(self, window: _Window, language: _Language) -> list[int]:
-        return self._model.tokenizer(language.code, window.options.task).sot_sequence
+        return self.model.tokenizer(language.code, window.options.task).sot_sequence
 
     def _judged(self, result: Any, limit: int, language: _Language) -> _Text:
         """Return the text of a result, or none if nobody said it."""
-        tokens: list[int] = result.sequences_ids[0][:limit]
-        kept = cut_loop(tokens, ended=len(tokens) < limit)
-        evidence = Evidence(result.no_speech_prob, result.scores[0], len(result.sequences_ids[0]), len(kept))
-        text = self._model.tokens.decode(kept).strip()
+        written: list[int] = result.sequences_ids[0]
+        tokens = [token for token in written[:limit] if token < self._end]  # those after it are times and marks
+        kept = cut_loop(tokens, ended=len(written) < limit)
+        evidence = Evidence(result.no_speech_prob, result.scores[0], len(written), len(kept))
+        text = self.model.tokens.decode(kept).strip()
         is_cut = kept != tokens
         if any(map(str.isalnum, text)) and evidence.is_speech:
             heard = Hypothesis(text, language.code, is_cut=is_cut, is_sure_of_language=language.is_sure)
@@ -243,7 +247,7 @@ class WhisperDecoder:
             if not aligned:
                 continue
             # The whole batch is aligned, others without a text: encoder outputs cannot be taken from it on a GPU.
-            results = self._model.whisper.align(
+            results = self.model.whisper.align(
                 encoded,
                 self._start(windows[group[0]], languages[group[0]]),
                 [texts[index].tokens if index in aligned else [] for index in range(len(windows))],
@@ -259,7 +263,7 @@ class WhisperDecoder:
         return window.options.logprobs or (self._settings.word_times and window.is_complete and is_transcribed)
 
     def _pieces(self, tokens: list[int], language: _Language, alignment: Any) -> list[Piece]:
-        tokenizer = self._model.tokenizer(language.code, "transcribe")
+        tokenizer = self.model.tokenizer(language.code, "transcribe")
         texts, parts = tokenizer.split_tokens_on_unicode(tokens)
         return read_pieces(texts, parts, alignment.alignments, alignment.text_token_probs)
 
@@ -280,15 +284,3 @@ def _grouped(keys: Iterable[Hashable]) -> list[list[int]]:
     for index, key in enumerate(keys):
         groups[key].append(index)
     return list(groups.values())
-
-
-def _joined(whole: Hypothesis, parts: Sequence[Hypothesis], cuts: Sequence[int]) -> Hypothesis:
-    """Return the hypothesis of a window from those of its parts, which begin at the samples `cuts`."""
-    words: list[Word] = []
-    for part, begin in zip(parts, (0, *cuts), strict=True):
-        shift = begin * 1000 // SPEECH_RATE_HZ
-        words += [replace(word, start_ms=word.start_ms + shift, end_ms=word.end_ms + shift) for word in part.words]
-    text = join_words(tuple(part.text for part in parts))
-    logprobs = tuple(logprob for part in parts for logprob in part.logprobs)
-    language = whole.language or next((part.language for part in parts if part.language), None)
-    return replace(whole, text=text, words=tuple(words), logprobs=logprobs, language=language)
