@@ -3,7 +3,7 @@
 from collections import defaultdict
 from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -97,7 +97,7 @@ class WhisperDecoder:
         self._detects = len(languages) > 1
         self._can_be_short = model.facts.width in _TESTED_WIDTHS
         is_quick = self._can_be_short or model.device == "cuda"
-        self._end: int = model.tokens.token_to_id("<|endoftext|>")
+        self._end = cast("int", model.tokens.token_to_id("<|endoftext|>"))
         self.max_batch = settings.max_batch
         self.abilities = Abilities(
             languages,
