@@ -30,7 +30,17 @@ RESTART = frozenset(
 )  # fmt: skip
 """The settings that only a restart changes. All others apply to the sessions and requests that begin after a reload."""
 
-MODELS = ("model", "vad", "recognizer", "chat", "chat_fallback", "synthesizer", "turn")
+MODELS = (
+    "model",
+    "vad",
+    "recognizer",
+    "recognizer_by_language",
+    "recognizer_memory",
+    "chat",
+    "chat_fallback",
+    "synthesizer",
+    "turn",
+)
 """The settings that say which models run."""
 
 logger = logging.getLogger(__name__)

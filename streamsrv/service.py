@@ -227,6 +227,7 @@ def _keep_ms(settings: Settings) -> int:
 def _capabilities(engines: Engines, *, has_tracing: bool) -> Capabilities:
     codecs = {"audio/pcm", "audio/pcmu", "audio/pcma"} | ({"audio/opus"} if opus.is_available() else set[str]())
     recognizers, synthesizer = engines.recognizers, engines.synthesizer
+    library = recognizers.library
     return Capabilities(
         formats=frozenset(codecs),
         voices=synthesizer.voices,
@@ -234,6 +235,8 @@ def _capabilities(engines: Engines, *, has_tracing: bool) -> Capabilities:
         max_speed=synthesizer.max_speed,
         recognizers=recognizers.facts,
         chains=recognizers.chains,
+        retired=library.retired if library is not None else {},
+        other_models=library.other_models if library is not None else {},
         has_tracing=has_tracing,
     )
 

@@ -3,11 +3,13 @@
 import ipaddress
 import os
 import re
+from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 from pathlib import Path
 from types import UnionType
-from typing import Annotated, Any, Literal, Union, get_args, get_origin
+from typing import Annotated, Any, Literal, Union, cast, get_args, get_origin
 from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationInfo, field_validator, model_validator
@@ -41,6 +43,11 @@ CountOrZero = Annotated[int, Field(ge=0, le=MAX_COUNT)]
 Workers = Annotated[int, Field(ge=1, le=MAX_WORKERS)]
 Minutes = Annotated[float, Field(ge=0, le=MAX_MINUTES)]
 ModelName = Annotated[str, Field(min_length=1), Accepted("the name of a model; `streamsrv models` lists them")]
+ModelChain = Annotated[
+    tuple[ModelName, ...],
+    Field(min_length=1),
+    Accepted("names of models, separated by commas or as a list; `streamsrv models` lists them"),
+]
 
 
 class Settings(BaseModel):
@@ -82,8 +89,20 @@ class Settings(BaseModel):
 
     vad: ModelName = "silero"
     """The voice-activity detector: a catalogue name."""
-    recognizer: ModelName = "moonshine-tiny"
-    """The speech recogniser: a catalogue name, or `none`, with which clients must send text."""
+    recognizer: ModelChain = ("moonshine-tiny",)
+    """The speech recognisers: catalogue names, each of which takes the place of the one before when that fails; or
+    `none`, with which clients must send text."""
+    recognizer_by_language: Annotated[
+        dict[str, ModelChain],
+        Accepted(
+            'names of models by ISO 639-1 code: a table such as { de = ["vosk-de", "whisper-small"] } in a file, else '
+            "de=vosk-de,whisper-small; ko=vosk-ko"
+        ),
+    ] = {}
+    """The speech recognisers for languages that have others: catalogue names by ISO 639-1 code, in the same order."""
+    recognizer_memory: Annotated[int, Field(ge=0, le=1 << 40)] = 2_000_000_000
+    """Bytes of memory for recognisers that clients choose and that no setting names, by the estimates of the catalogue;
+    0: clients may choose only those of the settings."""
     chat: ModelName = "auto"
     """The language model: a catalogue name, or `auto`: a model whose key is set, else one found on loopback, else the
     embedded one."""
@@ -194,6 +213,35 @@ class Settings(BaseModel):
     def _split(cls, value: object) -> object:
         return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
 
+    @field_validator("recognizer", mode="before")
+    @classmethod
+    def _split_chain(cls, value: object) -> object:
+        return split_chain(value)
+
+    @field_validator("recognizer_by_language", mode="before")
+    @classmethod
+    def _split_chains(cls, value: object) -> object:
+        if isinstance(value, str):
+            pairs = [part.partition("=") for part in value.split(";") if part.strip()]
+            if wrong := [part for part in pairs if not part[1]]:
+                raise ValueError(f"{wrong[0][0].strip()!r} has no models")
+            if twice := [code for code, count in Counter(part[0].strip() for part in pairs).items() if count > 1]:
+                raise ValueError(f"{twice[0]!r} is given twice")
+            value = {code.strip(): names for code, _, names in pairs}
+        if isinstance(value, Mapping):
+            return {code: split_chain(names) for code, names in cast("Mapping[object, object]", value).items()}
+        return value
+
+    @field_validator("recognizer", "recognizer_by_language")
+    @classmethod
+    def _can_follow(cls, value: tuple[str, ...] | dict[str, tuple[str, ...]]) -> object:
+        for chain in value.values() if isinstance(value, dict) else [value]:
+            if twice := [name for name, count in Counter(chain).items() if count > 1]:
+                raise ValueError(f"{twice[0]!r} is named twice")
+            if "none" in chain and len(chain) > 1:
+                raise ValueError("'none' turns recognition off, so it stands alone")
+        return value
+
     @field_validator("api_keys")
     @classmethod
     def _fits_in_a_header(cls, keys: tuple[SecretStr, ...]) -> tuple[SecretStr, ...]:
@@ -248,6 +296,11 @@ class Settings(BaseModel):
                 {"host": self.host, "setting": "host"},
             )
         return self
+
+
+def split_chain(value: object) -> object:
+    """Return the names in a text, which are separated by commas; another value as it is."""
+    return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
 
 
 def base_types(annotation: object) -> set[object]:

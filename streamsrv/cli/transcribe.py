@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 def transcribe(
     file: AudioFile,
     recognizer: Annotated[str | None, typer.Option(help="Speech recogniser.", show_default="moonshine-tiny")] = None,
+    language: Annotated[
+        str | None, typer.Option(help="Language of the speech, such as de or German.", show_default="detected")
+    ] = None,
     config: ConfigFile = None,
     assignments: Assignments = None,
 ) -> None:
@@ -31,27 +34,38 @@ def transcribe(
     settings = open_configuration(config, assignments, recognizer=recognizer).settings
     pcm = read_input(file, SPEECH_RATE_HZ)
     try:
-        asyncio.run(_transcribe(pcm, settings))
+        asyncio.run(_transcribe(pcm, settings, language))
     except CatalogueError as error:
         fail(str(error))
     except EngineError as error:
         fail(f"{file}: {error}", status=1)
 
 
-async def _transcribe(pcm: "NDArray[np.int16]", settings: "Settings") -> None:
+async def _transcribe(pcm: "NDArray[np.int16]", settings: "Settings", language: str | None) -> None:
     """Print the utterances of mono 16 kHz audio, each as soon as it is recognised."""
-    from streamsrv.engines.asr.base import RecognitionOptions, Recognizer
+    from streamsrv.engines.asr.base import RecognitionOptions
+    from streamsrv.engines.asr.fallback import FallbackRecognizer
     from streamsrv.engines.asr.recordings import recognize_recording
-    from streamsrv.engines.catalogue import Kind
+    from streamsrv.engines.selection import select_recognizers
     from streamsrv.engines.startup import Loader
     from streamsrv.engines.vad.base import Vad
+    from streamsrv.text.languages import normalize_language
 
+    code = None if language is None else normalize_language(language)
+    if language is not None and code is None:
+        fail(f"--language {language}: it names no language; accepted: an ISO 639-1 code such as de, or a name")
     loader = Loader(settings, lambda _: None)
-    names: dict[Kind, str] = {"recognizer": settings.recognizer, "vad": settings.vad}
-    await loader.require([loader.catalogue.find(name, kind) for kind, name in names.items()])
-    recognizer: Recognizer = await loader.load(settings.recognizer, "recognizer")
+    chains = select_recognizers(settings, loader.catalogue)
+    chain = chains.get(code or "", chains[""])
+    if not chain:
+        fail("recognizer: none recognises no speech; choose a recogniser with --recognizer")
+    if code is not None and all(entry.languages and code not in entry.languages for entry in chain):
+        names = " and ".join(entry.name for entry in chain)
+        fail(f"--language {language}: {names} cannot recognise it; choose a recogniser with --recognizer")
+    await loader.require([*chain, loader.catalogue.find(settings.vad, "vad")])
+    recognizer = FallbackRecognizer([await loader.load_entry(entry) for entry in chain])
     vad: Vad = await loader.load(settings.vad, "vad")
-    recognized = recognize_recording(pcm, recognizer, vad, loader.scheduler, RecognitionOptions())
+    recognized = recognize_recording(pcm, recognizer, vad, loader.scheduler, RecognitionOptions(language=code))
     async with aclosing(recognized) as utterances:
         async for utterance in utterances:
             typer.echo(utterance.text)

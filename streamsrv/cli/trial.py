@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from streamsrv.audio.rates import SPEECH_RATE_HZ
 from streamsrv.conformance.speech import WORDS, spoken_question
 from streamsrv.engines.absent import ABSENT
-from streamsrv.engines.asr.base import RecognitionOptions
+from streamsrv.engines.asr.base import RecognitionOptions, Recognizer, RecognizerFacts
 from streamsrv.engines.asr.recordings import recognize_recording
 from streamsrv.engines.boundary import engine_call
 from streamsrv.engines.catalogue import CatalogueError
@@ -67,8 +67,9 @@ def _runs(engines: Engines) -> list[tuple[str, Callable[[], Awaitable[str]]]]:
     ]
     if engines.turn is not None:
         runs.append((f"run {engines.turn.name}", lambda: _predict(engines)))
-    if engines.recognizer.name != ABSENT:
-        runs.append((f"run {engines.recognizer.name}", lambda: _recognize(engines)))
+    for recognizer in engines.recognizers.loaded:
+        if recognizer.name != ABSENT:
+            runs.append((f"run {recognizer.name}", lambda each=recognizer: _recognize(engines, each)))
     if engines.synthesizer.name != ABSENT:
         runs.append((f"run {engines.synthesizer.name}", lambda: _speak(engines)))
     chats = {chat.name: chat for chat in (engines.chat, *engines.stand_ins)}
@@ -106,13 +107,12 @@ async def _predict(engines: Engines) -> str:
     return f"end of turn with probability {probability:.2f}"
 
 
-async def _recognize(engines: Engines) -> str:
-    utterances = recognize_recording(
-        _recording(), engines.recognizer, engines.vad, engines.scheduler, RecognitionOptions()
-    )
+async def _recognize(engines: Engines, recognizer: Recognizer) -> str:
+    utterances = recognize_recording(_recording(), recognizer, engines.vad, engines.scheduler, RecognitionOptions())
     async with aclosing(utterances) as found:
         text = " ".join([utterance.text async for utterance in found])
-    if not text:
+    is_english = RecognizerFacts(recognizer.abilities).knows("en")
+    if not text and is_english:
         raise Unavailable(f"heard nothing in a recording of {WORDS!r}.")
     return f"heard {text!r}"
 

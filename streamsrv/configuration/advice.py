@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 
 from streamsrv.configuration.reading import Configuration
+from streamsrv.engines.absent import ABSENT
 from streamsrv.engines.catalogue import DEFAULT_MODELS
 from streamsrv.engines.selection import AUTO
 from streamsrv.settings import Settings
@@ -13,6 +14,7 @@ def advice(configuration: Configuration, environ: Mapping[str, str]) -> list[str
     settings = configuration.settings
     reasons = {**_without_turn_server(settings), **_without_keys(settings), **_without_rooms(settings)}
     reasons |= {**_beyond_totals(settings), **_without_another_model(settings)}
+    reasons |= _without_recognition(settings)
     lines = [
         f"{configuration.origin(name)}: {name} {what}"
         for name, what in reasons.items()
@@ -52,6 +54,12 @@ def _without_rooms(settings: Settings) -> dict[str, str]:
     zero = "caption_viewers" if settings.caption_rooms else "caption_rooms"
     others = {"caption_viewers", "caption_keep_minutes", "captions_public"} - {zero}
     return dict.fromkeys(sorted(others), f"has no effect while {zero} is 0")
+
+
+def _without_recognition(settings: Settings) -> dict[str, str]:
+    if settings.recognizer != (ABSENT,):
+        return {}
+    return dict.fromkeys(("recognizer_by_language", "recognizer_memory"), f"has no effect while recognizer is {ABSENT}")
 
 
 def _without_another_model(settings: Settings) -> dict[str, str]:

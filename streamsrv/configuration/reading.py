@@ -1,7 +1,7 @@
 """Reads and validates all settings at once."""
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeGuard, cast
@@ -23,17 +23,19 @@ from streamsrv.configuration.words import accepted_by, did_you_mean, shown
 from streamsrv.engines.absent import ABSENT
 from streamsrv.engines.catalogue import Catalogue, CatalogueError, Kind, load_catalogue
 from streamsrv.engines.loading import with_parts
+from streamsrv.engines.selection import language_problem
 from streamsrv.settings import Settings
 
 MODEL_SETTINGS: Mapping[str, tuple[Kind, tuple[str, ...]]] = {
     "vad": ("vad", ()),
     "recognizer": ("recognizer", (ABSENT,)),
+    "recognizer_by_language": ("recognizer", ()),
     "chat": ("chat", ("auto",)),
     "chat_fallback": ("chat", ("auto", ABSENT)),
     "synthesizer": ("synthesizer", (ABSENT,)),
     "turn": ("turn", ("auto", ABSENT)),
 }
-"""The settings that name a model, with its kind and what else they accept."""
+"""The settings that name models, with their kind and what else they accept."""
 
 DEFAULT = Origin("default")
 
@@ -141,11 +143,11 @@ def _wrong_models(given: Mapping[str, Given], catalogue: Catalogue | None) -> li
         catalogue = load_catalogue()
         tables = given[FILE_ONLY].value
         unclear = {table.get("name") for table in tables} if _are_tables(tables) else unclear
-    for setting, (kind, words) in MODEL_SETTINGS.items():
-        name = given[setting].value if setting in given else ""
-        if not isinstance(name, str) or name in ("", *words) or name in unclear:
+    for setting, code, name in _named_models(given):
+        kind, words = MODEL_SETTINGS[setting]
+        if name in ("", *words) or name in unclear:
             continue
-        where = f"{given[setting].origin}: {setting}: "
+        where = f"{given[setting].origin}: {setting}: {f'{code}: ' if code else ''}"
         known = (*words, *(entry.name for entry in catalogue.entries(kind)))
         if name not in known:
             other = f" is a {catalogue[name].kind}, not a {kind}" if name in catalogue else ""
@@ -157,4 +159,21 @@ def _wrong_models(given: Mapping[str, Given], catalogue: Catalogue | None) -> li
             with_parts(catalogue[name], catalogue)
         except CatalogueError as error:
             problems.append(f"{where}{shown(setting, name)} combines models: {error}")
-    return problems
+        if code and (problem := language_problem(code, catalogue[name])):
+            problems.append(f"{given[setting].origin}: {setting}: {problem}")
+    return list(dict.fromkeys(problems))
+
+
+def _named_models(given: Mapping[str, Given]) -> Iterator[tuple[str, str, str]]:
+    """Yield each model that a setting names: the setting, the language if it has chains of languages, and the name."""
+    for setting in MODEL_SETTINGS:
+        if setting not in given:
+            continue
+        try:
+            value: object = getattr(Settings.model_validate({setting: given[setting].value}), setting)
+        except ValidationError:
+            continue  # `_validate` has said so
+        chains = cast("Mapping[str, object]", value) if isinstance(value, Mapping) else {"": value}
+        for code, names in chains.items():
+            for name in cast("tuple[str, ...]", names) if isinstance(names, tuple) else (str(names),):
+                yield setting, code, name

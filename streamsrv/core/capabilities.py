@@ -42,6 +42,8 @@ class Capabilities:
     """The recognisers that a client may name; empty: names are not checked."""
     chains: Mapping[str, Sequence[str]] = field(default_factory=dict[str, Sequence[str]])
     """By ISO 639-1 code the recognisers that the operator chose, the first one in use; "": of all other languages."""
+    retired: Mapping[str, str] = field(default_factory=dict[str, str])
+    """Names of recognisers that their providers have retired, with those of their successors."""
     other_models: Mapping[str, str] = field(default_factory=dict[str, str])
     """The kinds of the models that are no recognisers, by name."""
     has_tracing: bool = True
@@ -99,6 +101,7 @@ class Capabilities:
         if not self.recognizers:
             return name
         if name not in ("", "default") and not _OPENAI_TRANSCRIBERS.fullmatch(name):
+            name = self.retired.get(name, name)
             self._check_usable(name, f"{path}model")
             return name
         choice = self._choice(language)
@@ -112,14 +115,14 @@ class Capabilities:
         return next(iter(self.chains.get("", ())), "")
 
     def _choice(self, language: str | None) -> str | None:
-        """The recogniser for sessions that name none: the operator's first that knows the language, else any that does.
+        """The recogniser for sessions that name none: the operator's first that knows the language, else any local one.
 
         None: none knows it.
         """
         if language is None:
             return self._default
         chosen = (*self.chains.get(language, ()), *self.chains.get("", ()))
-        usable = (name for name, facts in self.recognizers.items() if not facts.lacks)
+        usable = (name for name, facts in self.recognizers.items() if facts.is_local and not facts.lacks)
         return next((name for name in (*chosen, *usable) if self.recognizers[name].knows(language)), None)
 
     def _check_usable(self, name: str, param: str) -> None:

@@ -15,7 +15,6 @@ from streamsrv.engines.observer import (
     LOUDNESS,
     WORDS,
     EngineObserver,
-    Observable,
     ObservedChatModel,
     ObservedSynthesizer,
 )
@@ -67,8 +66,7 @@ class Engines:
                 return chat.observed(observer)
             return ObservedChatModel(chat, observer)
 
-        if isinstance(self.recognizer, Observable):
-            self.recognizer.observe(observer)
+        self.recognizers.observe(observer)
         chat = observed(self.chat)
         return replace(
             self,
@@ -80,7 +78,7 @@ class Engines:
 
     @property
     def recognizer(self) -> Recognizer:
-        """The recogniser of sessions that name none."""
+        """The recogniser of sessions that name none, with those that take its place."""
         return self.recognizers.default
 
     @property
@@ -88,11 +86,10 @@ class Engines:
         """The names of what takes the place of a model that fails, by stage and name of each loaded model."""
         found: dict[tuple[Kind, str], tuple[str, ...]] = {
             ("vad", self.vad.name): (LOUDNESS,),
-            ("recognizer", self.recognizer.name): (),
             ("synthesizer", self.synthesizer.name): (),
         }
-        if isinstance(self.recognizer, Observable):
-            found.update({("recognizer", name): to for name, to in self.recognizer.parts.items()})
+        for name, to in self.recognizers.substitutes.items():
+            found["recognizer", name] = to
         if self.turn is not None:
             found["turn", self.turn.name] = (WORDS,)
         for chat in (self.chat, *self.chat_by_name.values()):

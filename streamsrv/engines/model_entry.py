@@ -10,6 +10,8 @@ from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field
 from streamsrv.text.languages import LANGUAGE_NAMES, WHISPER_LANGUAGES
 
 Kind = Literal["recognizer", "chat", "synthesizer", "vad", "turn"]
+Ability = Literal["detects_language", "prompt", "keywords", "logprobs", "translates"]
+"""Names of fields of a recogniser's `Abilities`."""
 Hardware = Literal["cpu", "gpu", "remote"]
 
 FileName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
@@ -113,6 +115,8 @@ class ModelEntry:
     """Licence of the packages in `requires` that run it, where it is not that of the weights."""
     languages: Annotated[tuple[Language, ...], BeforeValidator(_expand_languages)] = ()
     """Languages that it understands, writes or speaks; empty where language does not matter or is not known."""
+    abilities: tuple[Ability, ...] = ()
+    """What a recogniser can do besides, as its `Abilities` say once it is loaded."""
     hardware: Hardware = "cpu"
     """What it needs: `cpu` (a GPU may help), `gpu` (CUDA), or `remote`, if another machine or a provider runs it."""
     memory: Annotated[int, Field(ge=0)] = 0

@@ -7,6 +7,7 @@ from streamsrv.engines.absent import ABSENT
 from streamsrv.engines.catalogue import DEFAULT_MODELS, OPTIONAL_MODELS, Catalogue, CatalogueError, Kind, ModelEntry
 from streamsrv.engines.llm.discovery import Choice, LocalServer, choose_chat_model
 from streamsrv.settings import Settings
+from streamsrv.text.languages import LANGUAGE_NAMES
 
 AUTO = "auto"
 """The value of a setting that leaves the choice of a model to the server."""
@@ -17,7 +18,8 @@ class Selection:
     """The models of a server. None: the stage is turned off."""
 
     vad: ModelEntry
-    recognizer: ModelEntry | None
+    recognizers: Mapping[str, Sequence[ModelEntry]]
+    """By ISO 639-1 code the recognisers that take each other's place in this order; "": of all other languages."""
     synthesizer: ModelEntry | None
     turn: ModelEntry | None
     chat: Choice
@@ -40,8 +42,9 @@ class Selection:
 
     @property
     def _all(self) -> list[ModelEntry]:
-        stages = (self.vad, self.recognizer, self.synthesizer, self.turn, self.chat.entry, self.chat_fallback)
-        return list({entry.name: entry for entry in stages if entry is not None}.values())
+        recognizers = (entry for chain in self.recognizers.values() for entry in chain)
+        others = (self.synthesizer, self.turn, self.chat.entry, self.chat_fallback)
+        return list({entry.name: entry for entry in (self.vad, *recognizers, *others) if entry is not None}.values())
 
 
 def select_models(
@@ -58,7 +61,7 @@ def select_models(
     fallback = _or_default(catalogue, "chat_fallback", settings.chat_fallback, DEFAULT_MODELS["chat"], "chat")
     return Selection(
         vad=_find(catalogue, "vad", settings.vad, "vad"),
-        recognizer=_optional(catalogue, "recognizer", settings.recognizer, "recognizer"),
+        recognizers=select_recognizers(settings, catalogue),
         synthesizer=_optional(catalogue, "synthesizer", settings.synthesizer, "synthesizer"),
         turn=_or_default(catalogue, "turn", settings.turn, OPTIONAL_MODELS.get("turn", ABSENT), "turn"),
         chat=choice,
@@ -66,6 +69,28 @@ def select_models(
         turn_is_optional=settings.turn == AUTO,
         fallback_is_optional=settings.chat_fallback == AUTO,
     )
+
+
+def select_recognizers(settings: Settings, catalogue: Catalogue) -> Mapping[str, Sequence[ModelEntry]]:
+    """Return the recognisers of the settings, see `Selection.recognizers`; raises `CatalogueError`."""
+    if settings.recognizer == (ABSENT,):
+        return {"": ()}
+    chains = {"": [_find(catalogue, "recognizer", name, "recognizer") for name in settings.recognizer]}
+    for code, names in settings.recognizer_by_language.items():
+        chains[code] = [_find(catalogue, "recognizer_by_language", name, "recognizer") for name in names]
+        for entry in chains[code]:
+            if problem := language_problem(code, entry):
+                raise CatalogueError(f"recognizer_by_language: {problem}")
+    return chains
+
+
+def language_problem(code: str, entry: ModelEntry | None = None) -> str:
+    """Return why there can be no recogniser, or not this one, for the language of a code; empty if there can be."""
+    if code not in LANGUAGE_NAMES:
+        return f"{code!r}; accepted: an ISO 639-1 code, such as de"
+    if entry is not None and entry.languages and code not in entry.languages:
+        return f"{code}: {entry.name!r} does not know this language; it knows {', '.join(entry.languages)}"
+    return ""
 
 
 def _or_default(catalogue: Catalogue, setting: str, name: str, default: str, kind: Kind) -> ModelEntry | None:

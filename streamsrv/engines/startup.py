@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from streamsrv.engines.absent import AbsentRecognizer, AbsentSynthesizer
+from streamsrv.engines.asr.base import Recognizer
 from streamsrv.engines.breaker import Breakers
 from streamsrv.engines.catalogue import DEFAULT_MODELS, Catalogue, Kind, ModelEntry, load_catalogue
 from streamsrv.engines.fallback import FallbackChatModel
@@ -18,6 +19,8 @@ from streamsrv.engines.loading import EngineLoader, Report, with_parts
 from streamsrv.engines.readiness.needs import Need
 from streamsrv.engines.readiness.probe import problem_of
 from streamsrv.engines.readiness.remedy import explain, find_installer
+from streamsrv.engines.recognizer_library import RecognizerLibrary
+from streamsrv.engines.recognizer_pool import RecognizerPool
 from streamsrv.engines.recognizers import Recognizers
 from streamsrv.engines.selection import AUTO, Selection, select_models
 from streamsrv.engines.turn.base import TurnModel
@@ -104,6 +107,10 @@ class Loader:
         self.loaded.append(LoadedModel(tuple(with_parts(entry, self.catalogue)), model))
         return model
 
+    def library(self, pool: RecognizerPool) -> RecognizerLibrary:
+        """Return the recognisers that may be loaded later, into `pool`."""
+        return RecognizerLibrary(self._engines, self._store, pool)
+
     async def discard_new(self) -> None:
         """Free the models that were loaded here."""
         await close_models([held for held in self.loaded if held not in self._before])
@@ -166,15 +173,15 @@ async def _load_with(loader: Loader, settings: Settings, report: Report, before:
     await loader.require(selection.required, also=turn)
     loading = (
         loader.load_entry(selection.vad),
-        _if_wanted(loader, selection.recognizer, AbsentRecognizer()),
+        _load_recognizers(loader, selection, settings, before),
         _if_wanted(loader, selection.synthesizer, AbsentSynthesizer()),
         _load_turn_model(loader, selection, report),
         _load_chat_models(loader, selection, settings, report),
     )
-    vad, recognizer, synthesizer, turn_model, (chat, by_name) = await _all_or_none(*loading)
+    vad, recognizers, synthesizer, turn_model, (chat, by_name) = await _all_or_none(*loading)
     return Engines(
         vad=vad,
-        recognizers=Recognizers(recognizer, loader.breakers),
+        recognizers=recognizers,
         chat=chat,
         synthesizer=synthesizer,
         scheduler=loader.scheduler,
@@ -213,6 +220,23 @@ async def _all_or_none(*loading: Any) -> list[Any]:
 
 async def _if_wanted(loader: Loader, entry: ModelEntry | None, absent: Any) -> Any:
     return absent if entry is None else await loader.load_entry(entry)
+
+
+async def _load_recognizers(
+    loader: Loader, selection: Selection, settings: Settings, before: Engines | None
+) -> Recognizers:
+    """Load the recognisers of the settings; find out which others clients may choose."""
+    if not selection.recognizers[""]:
+        return Recognizers([AbsentRecognizer()], loader.breakers)
+    entries = {entry.name: entry for chain in selection.recognizers.values() for entry in chain}
+    models = await _all_or_none(*(loader.load_entry(entry) for entry in entries.values()))
+    loaded: dict[str, Recognizer] = dict(zip(entries, models, strict=True))
+    chains = {code: [loaded[entry.name] for entry in chain] for code, chain in selection.recognizers.items()}
+    kept = before.recognizers.library if before is not None else None
+    library = loader.library(kept.pool if kept is not None else RecognizerPool())
+    library.pool.memory = settings.recognizer_memory
+    await asyncio.to_thread(library.look)
+    return Recognizers(chains.pop(""), loader.breakers, chains, library)
 
 
 async def _load_turn_model(loader: Loader, selection: Selection, report: Report) -> TurnModel | None:

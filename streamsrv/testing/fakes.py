@@ -194,7 +194,7 @@ def fake_engines(
     breakers = Breakers(time.monotonic)
     return Engines(
         vad=LoudnessVad(),
-        recognizers=Recognizers(recognizer or ScriptedRecognizer(transcript), breakers),
+        recognizers=Recognizers([recognizer or ScriptedRecognizer(transcript)], breakers),
         chat=chat or ScriptedChatModel(),
         synthesizer=synthesizer or ToneSynthesizer(),
         scheduler=Scheduler(1),

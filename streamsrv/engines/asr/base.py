@@ -124,6 +124,8 @@ class RecognizerFacts:
     abilities: Abilities
     lacks: str = ""
     """What the operator can do to make it usable, such as a command; empty: it is usable."""
+    is_local: bool = True
+    """Whether this machine runs it: the server never chooses another one by itself."""
 
     def knows(self, language: str) -> bool:
         """Whether it recognises the language of this ISO 639-1 code."""
@@ -171,7 +173,11 @@ class Recognizer(Protocol):
     """A loaded speech-recognition model or service, shared by all sessions."""
 
     name: str
-    abilities: Abilities
+
+    @property
+    def abilities(self) -> Abilities:
+        """What it can do."""
+        ...
 
     def connect(self) -> RecognitionSession:
         """Begin a session. Needs a running event loop."""
