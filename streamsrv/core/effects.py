@@ -126,6 +126,16 @@ class RecognizeClip:
 
 
 @dataclass(frozen=True, slots=True)
+class PrepareRecognizer:
+    """Have the session's recogniser loaded, and keep it until another one is prepared; empty: the default one.
+
+    Answered by `RecognizerPrepared` if it has to be loaded.
+    """
+
+    model: str
+
+
+@dataclass(frozen=True, slots=True)
 class EnterRoom:
     """Show what the user of the session says in this caption room from now on; None: in no room."""
 
@@ -253,6 +263,7 @@ Effect = (
     | PredictEndOfTurn
     | DropRecognition
     | RecognizeClip
+    | PrepareRecognizer
     | EnterRoom
     | ShowCaption
     | SettleCaption

@@ -87,6 +87,18 @@ class RecognitionFailed:
     failure: Failure
 
 
+LoadingState = Literal["loading", "ready", "failed"]
+
+
+@dataclass(frozen=True, slots=True)
+class RecognizerPrepared:
+    """How far the loading of the session's recogniser is; `message` says why it failed."""
+
+    model: str
+    state: LoadingState
+    message: str = ""
+
+
 @dataclass(frozen=True, slots=True)
 class EndOfTurnPredicted:
     """The end-of-turn model's result for a pause: the probability (0..1) that the user is done."""
@@ -155,6 +167,7 @@ Input = (
     | FrameHeard
     | TranscriptReceived
     | RecognitionFailed
+    | RecognizerPrepared
     | EndOfTurnPredicted
     | ModelOutput
     | SpeechOutput

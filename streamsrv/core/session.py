@@ -14,6 +14,7 @@ from streamsrv.core.latency import TurnLatency
 from streamsrv.core.lifetime import Lifetime
 from streamsrv.core.playback.output_buffer import OutputBuffer
 from streamsrv.core.rate_limit import RateLimit
+from streamsrv.core.recognizer_loading import RecognizerLoading
 from streamsrv.core.transcription import Transcriptions
 from streamsrv.core.turns.idle import STILL_THERE, IdleTimer
 from streamsrv.core.turns.input_buffer import CommittedAudio, InputBuffer, chosen_model
@@ -65,6 +66,7 @@ class SessionCore:
         self._turns = TurnTaking(self._input, self._responses, self._output, self._microphone)
         self._idle = IdleTimer(self._input, self._responses, self._output)
         self._due = DueAnswers(self._input, self._transcriptions, self._responses, self._idle, speculative=speculative)
+        self._loading = RecognizerLoading()
         self._configure()
         self._lifetime = Lifetime(max_session_ms)
         self._caption_rooms = caption_rooms
@@ -75,6 +77,7 @@ class SessionCore:
         self._effects.send("session.created", session=session_to_wire(self.session))
         self._effects.add(self._lifetime.start())
         self._effects.add(self._transcriptions.start())
+        self._effects.add(self._loading.configure(self.session))
         self._prepare_model()
         return self._take_effects()
 
@@ -128,6 +131,8 @@ class SessionCore:
                 self._take_transcript(happened.item_id, happened.transcript)
             case inputs.RecognitionFailed():
                 self._fail_transcript(happened.item_id, happened.failure.message)
+            case inputs.RecognizerPrepared():
+                self._effects.add(self._loading.take(happened, self.session))
             case inputs.EndOfTurnPredicted():
                 self._turns.take_end_of_turn(happened.pause, happened.probability)
             case inputs.ModelOutput():
@@ -280,6 +285,7 @@ class SessionCore:
         if self.session.instructions != held.instructions:
             self._prepare_model()
         self._effects.send("session.updated", session=session_to_wire(self.session))
+        self._effects.add(self._loading.configure(self.session))
         self._effects.add(self._lifetime.announce_end(self.session, self._now_ms))
 
     def _configure(self) -> None:

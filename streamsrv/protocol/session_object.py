@@ -148,7 +148,7 @@ class CaptionOptions(Struct, frozen=True, forbid_unknown_fields=True, omit_defau
     """Name of the speaker, for a room with several speakers."""
 
 
-Extension = Literal["transcription.partial", "words.timed", "playback.hold", "session.expiring"]
+Extension = Literal["transcription.partial", "words.timed", "playback.hold", "session.expiring", "recognizer.loading"]
 """Features beyond the protocol that a client can request."""
 
 

@@ -235,6 +235,7 @@ def _hearing_actions(hearing: Hearing) -> Actions:
         effects.PredictEndOfTurn: hearing.predict_end_of_turn,
         effects.DropRecognition: hearing.drop,
         effects.RecognizeClip: hearing.recognize_clip,
+        effects.PrepareRecognizer: hearing.prepare,
     }
 
 

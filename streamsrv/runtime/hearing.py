@@ -16,6 +16,7 @@ from streamsrv.core.effects import (
     FinishRecognition,
     OpenRecognition,
     PredictEndOfTurn,
+    PrepareRecognizer,
     RecognizeClip,
     SetFramePacing,
 )
@@ -36,6 +37,7 @@ from streamsrv.errors import EngineError, Overloaded
 from streamsrv.inference.scheduler import Priority
 from streamsrv.protocol.session_object import AudioFormat, Opus
 from streamsrv.runtime.intake import Intake
+from streamsrv.runtime.preparation import Preparation
 from streamsrv.runtime.recognitions import Recognitions
 from streamsrv.runtime.tasks import Spawn
 
@@ -82,11 +84,13 @@ class Hearing:
         self._frame: NDArray[np.int16] = np.zeros(0, np.int16)
         self._recent: deque[tuple[int, NDArray[np.int16], bool]] = deque(maxlen=RECENT_FRAMES)
         self._recognitions = Recognitions(spawn, report_result or report)
+        self._preparation = Preparation(engines.recognizers, spawn, report)
         self._clips: dict[str, asyncio.Task[None]] = {}
         self._one_clip = asyncio.Semaphore(1)  # so that a session has two detector jobs at most, and clips no rivals
 
     async def aclose(self) -> None:
         """Wait until every recognition is closed. Call it after the tasks of the session have ended."""
+        self._preparation.close()
         await self._recognitions.aclose()
 
     def keep(self, audio: bytes, audio_format: AudioFormat) -> bool:
@@ -139,6 +143,9 @@ class Hearing:
             return await vad.hear(frames, lambda stream: hear(stream, frames, self._engines.voice_activity))
         except Overloaded:
             return vad.by_loudness(frames)
+
+    def prepare(self, effect: PrepareRecognizer) -> None:
+        self._preparation.prepare(effect)
 
     def open(self, effect: OpenRecognition) -> None:
         recognizer = self._engines.recognizers.find(effect.model, effect.options.language)

@@ -104,6 +104,7 @@ class Simulator:
             effects.PredictEndOfTurn: self._predict_end_of_turn,
             effects.DropRecognition: self._recognizer.drop,
             effects.RecognizeClip: self._recognizer.recognize_clip,
+            effects.PrepareRecognizer: self._note,
             effects.EnterRoom: self._note,
             effects.ShowCaption: self._note,
             effects.SettleCaption: self._note,

@@ -1,0 +1,42 @@
+"""Has the recogniser of a session loaded, and tells the client while it waits for it. Pure."""
+
+from streamsrv.core.effects import Effect, PrepareRecognizer, send_event
+from streamsrv.core.inputs import LoadingState, RecognizerPrepared
+from streamsrv.core.turns.input_buffer import chosen_model
+from streamsrv.protocol.session_object import Session
+
+LOADING_EVENTS = "recognizer.loading"
+"""Name under which a client asks for `streamsrv.recognizer.loading`, `.ready` and `.failed`."""
+
+
+class RecognizerLoading:
+    """Follows the recogniser that a session has chosen until it is loaded."""
+
+    def __init__(self) -> None:
+        self._model = ""
+        self._state: LoadingState = "ready"
+        self._told: LoadingState = "ready"
+
+    def configure(self, session: Session) -> list[Effect]:
+        """The session's options are these now: have its recogniser loaded as soon as it is chosen."""
+        model = chosen_model(session.audio.input)
+        if model == self._model:
+            return self._tell(session)
+        self._model, self._state, self._told = model, "ready", "ready"
+        return [PrepareRecognizer(model)]
+
+    def take(self, prepared: RecognizerPrepared, session: Session) -> list[Effect]:
+        """Take how far the loading is."""
+        if prepared.model != self._model:
+            return []
+        self._state = prepared.state
+        return self._tell(session, prepared.message)
+
+    def _tell(self, session: Session, message: str = "") -> list[Effect]:
+        """Tell the client what it was not told, if it asked for that."""
+        if self._state == self._told or not session.wants(LOADING_EVENTS):
+            return []
+        self._told = self._state
+        error = {"type": "server_error", "code": "recognizer_unavailable", "message": message, "param": None}
+        fields = {"error": error} if self._state == "failed" else {}
+        return [send_event(f"streamsrv.recognizer.{self._state}", model=self._model, **fields)]
