@@ -50,6 +50,7 @@ def build_app(settings: Settings, engines: Engines, tracing: Tracing | None = No
         async with service.background as background, serving_calls(service) as calls:
             app.state.calls = calls
             background.keep(lambda: service.watch(lambda: calls.cpu_s), "the measurement of load")
+            background.keep(service.watch_recognizers, "the look for what recognisers lack")
             yield
         if tracing is not None:
             await tracing.aclose()

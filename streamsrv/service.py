@@ -38,6 +38,8 @@ WATCH_S = 0.5
 """Seconds between two measurements of load."""
 WITH_BREAKERS = ("recognizer", "chat")
 """Stages whose models have circuit breakers."""
+LOOK_S = 10.0
+"""Seconds between two looks for what recognisers lack."""
 MAX_ADMISSION_S = 3.0
 """Seconds a client waits at most until the load of the sessions before it is measured."""
 
@@ -104,6 +106,7 @@ class Service:
             if stage in WITH_BREAKERS:
                 self.metrics.watch_breaker(stage, model, partial(engines.breakers.state, stage, model))
         self.engines = engines.observed(self.metrics)
+        engines.recognizers.take_over()
         self.capabilities = _capabilities(self.engines, has_tracing=self.tracing is not None)
 
     def _offer(self) -> Offer:
@@ -179,6 +182,13 @@ class Service:
 
         chat_by_name = {name: charged(chat) for name, chat in self.engines.chat_by_name.items()}
         return replace(self.engines, chat=charged(self.engines.chat), chat_by_name=chat_by_name)
+
+    async def watch_recognizers(self) -> None:
+        """Find out again and again what recognisers lack, such as weights that were fetched meanwhile."""
+        while True:
+            await asyncio.sleep(LOOK_S)
+            if (library := self.engines.recognizers.library) is not None:
+                await asyncio.to_thread(library.look)
 
     async def watch(self, media_cpu_s: Callable[[], float]) -> None:
         """Measure the load of this process and its media processes until cancelled."""

@@ -4,7 +4,7 @@ import asyncio
 import logging
 import os
 import sys
-from collections.abc import Hashable, Sequence
+from collections.abc import Collection, Hashable, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -25,15 +25,17 @@ logger = logging.getLogger(__name__)
 
 SEE_LOG = "the server's log says why"
 """What a client is told of a reason with details that are not for clients."""
-LOOK_S = 10.0
-"""Seconds between two looks for what models lack, such as weights that were fetched meanwhile."""
 
 
 class RecognizerLibrary:
-    """The recognisers of a catalogue. `loader` loads them into `pool`, whose loaded ones are used again."""
+    """The recognisers of a catalogue. `loader` loads them into `pool`, which may take `memory` bytes.
 
-    def __init__(self, loader: EngineLoader, store: ModelStore, pool: RecognizerPool) -> None:
+    The pool may be that of a library before this one: models whose entries have not changed are used again.
+    """
+
+    def __init__(self, loader: EngineLoader, store: ModelStore, pool: RecognizerPool, memory: int) -> None:
         self.pool = pool
+        self._memory = memory
         self.retired: dict[str, str] = {}
         """The names of models that have a successor, with its name."""
         self.other_models: dict[str, str] = {}
@@ -52,6 +54,7 @@ class RecognizerLibrary:
                 self.retired[entry.name] = entry.successor
             else:
                 self._entries[entry.name] = entry
+        self._keys = {name: _key(entry, self._catalogue) for name, entry in self._entries.items()}
 
     def __contains__(self, name: str) -> bool:
         return name in self._entries
@@ -60,7 +63,7 @@ class RecognizerLibrary:
         """Return the recogniser of that name, the same one each time."""
         entry = self._entries[name]
         stated, load = stated_abilities(entry), partial(self._load, entry)
-        return self.pool.recognizer(self._key(entry), name, stated, memory_of(entry), load)
+        return self.pool.recognizer(self._keys[name], name, stated, memory_of(entry), load)
 
     @property
     def names(self) -> Sequence[str]:
@@ -89,21 +92,10 @@ class RecognizerLibrary:
                 logger.warning("the speech recogniser %s cannot be used: %s", name, error)
                 self._lacks[name] = SEE_LOG
 
-    async def keep_looking(self) -> None:
-        """Look again and again what recognisers lack, until cancelled."""
-        while True:
-            await asyncio.sleep(LOOK_S)
-            await asyncio.to_thread(self.look)
-
-    def forget_others(self) -> None:
-        """Let models leave memory that are in no catalogue any more."""
-        self.pool.keep([self._key(entry) for entry in self._entries.values()])
-
-    def _key(self, entry: ModelEntry) -> Hashable:
-        try:
-            return repr(with_parts(entry, self._catalogue))
-        except CatalogueError:
-            return repr(entry)
+    def take_over(self, loaded: Collection[str]) -> None:
+        """Use the pool from now on: models leave it that are not in this catalogue, or that are `loaded` elsewhere."""
+        self.pool.memory = self._memory
+        self.pool.keep([key for name, key in self._keys.items() if name not in loaded])
 
     def _state(self, entry: ModelEntry) -> Hashable:
         """What decides whether the entry is ready: its packages, its files, its key."""
@@ -112,10 +104,10 @@ class RecognizerLibrary:
         return (tuple(map(is_installed, entry.requires)), tuple(files), has_key)
 
     def _lacking(self, entry: ModelEntry) -> str:
-        if (memory := memory_of(entry)) > self.pool.memory:
+        if (memory := memory_of(entry)) > self._memory:
             return (
                 f"it takes about {decimal(memory)} of memory, and the setting recognizer_memory allows "
-                f"{decimal(self.pool.memory)}"
+                f"{decimal(self._memory)}"
             )
         needs = self._loader.needs(entry)
         for need in needs:
@@ -146,6 +138,14 @@ def stated_abilities(entry: ModelEntry) -> Abilities:
 def memory_of(entry: ModelEntry) -> int:
     """Return about how many bytes of memory a model takes: what the catalogue says, else the size of its weights."""
     return entry.memory or entry.size
+
+
+def _key(entry: ModelEntry, catalogue: Catalogue) -> str:
+    """Return what two entries share that make the same model."""
+    try:
+        return repr(with_parts(entry, catalogue))
+    except CatalogueError:
+        return repr(entry)
 
 
 def _is_for_clients(need: Need) -> bool:

@@ -109,6 +109,11 @@ class Recognizers:
             return None
         return self.library[model].hold()
 
+    def take_over(self) -> None:
+        """Be in use from now on: recognisers leave memory that the ones before had loaded and that these lack."""
+        if self.library is not None:
+            self.library.take_over(self._loaded)
+
     def observe(self, observer: EngineObserver) -> None:
         """Let all recognisers report to `observer` from now on."""
         self._observer = observer

@@ -107,9 +107,9 @@ class Loader:
         self.loaded.append(LoadedModel(tuple(with_parts(entry, self.catalogue)), model))
         return model
 
-    def library(self, pool: RecognizerPool) -> RecognizerLibrary:
-        """Return the recognisers that may be loaded later, into `pool`."""
-        return RecognizerLibrary(self._engines, self._store, pool)
+    def library(self, pool: RecognizerPool, memory: int) -> RecognizerLibrary:
+        """Return the recognisers that may be loaded later, into `pool`, which may take so many bytes of memory."""
+        return RecognizerLibrary(self._engines, self._store, pool, memory)
 
     async def discard_new(self) -> None:
         """Free the models that were loaded here."""
@@ -233,8 +233,8 @@ async def _load_recognizers(
     loaded: dict[str, Recognizer] = dict(zip(entries, models, strict=True))
     chains = {code: [loaded[entry.name] for entry in chain] for code, chain in selection.recognizers.items()}
     kept = before.recognizers.library if before is not None else None
-    library = loader.library(kept.pool if kept is not None else RecognizerPool())
-    library.pool.memory = settings.recognizer_memory
+    pool = kept.pool if kept is not None else RecognizerPool()
+    library = loader.library(pool, settings.recognizer_memory)
     await asyncio.to_thread(library.look)
     return Recognizers(chains.pop(""), loader.breakers, chains, library)
 
