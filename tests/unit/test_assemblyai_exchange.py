@@ -5,6 +5,7 @@ from itertools import pairwise
 import pytest
 
 from simulated_assemblyai import Heard, ProviderTraits, SimulatedSession, speech, text_of
+from streamsrv.engines.asr import assemblyai_exchange
 from streamsrv.engines.asr.assemblyai_exchange import MAX_KEPT_SAMPLES, ExchangeLimits
 from streamsrv.engines.asr.assemblyai_protocol import Cause, Problem
 from streamsrv.errors import Overloaded, Rejected, Unavailable
@@ -175,13 +176,24 @@ def test_waiting_audio_is_bounded():
     assert session.max_kept <= MAX_KEPT_SAMPLES
 
 
-def test_audio_is_not_sent_much_faster_than_real_time():
+def test_audio_is_not_sent_much_faster_than_real_time(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(assemblyai_exchange, "MAX_LEAD_S", 60)
     session = SimulatedSession()
     heard = Heard(speech(range(1, 300)))
     session.say(heard, at_once=True, patience_ms=2000)
-    assert 55_000 < sum(session.connections[0].frames_ms) < 65_000
+    assert 60_000 <= sum(session.connections[0].frames_ms) < 65_000
     session.run(60_000)
     assert heard.text == text_of(range(1, 300))
+
+
+def test_a_recording_is_not_slowed_down_to_real_time():
+    session = SimulatedSession()
+    heard = [Heard(speech(range(100 * i + 1, 100 * i + 81))) for i in range(10)]
+    for each in heard:
+        session.say(each, at_once=True)
+    assert [each.text for each in heard] == [text_of(range(100 * i + 1, 100 * i + 81)) for i in range(10)]
+    assert session.now_ms < 10_000  # of more than four minutes of audio
+    assert all(sum(connection.frames_ms) < 200_000 for connection in session.connections)
 
 
 @pytest.mark.parametrize(

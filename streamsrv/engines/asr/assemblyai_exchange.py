@@ -30,8 +30,10 @@ from streamsrv.errors import EngineError, Overloaded, Rejected, Unavailable
 
 MAX_KEPT_SAMPLES = 120 * SPEECH_RATE_HZ
 """Audio of a session that waits or may have to be sent again. An utterance with more fails with `Overloaded`."""
-MAX_LEAD_S = 60.0
-"""Audio may be sent so far ahead of real time. The provider closes connections that are some minutes ahead (3007)."""
+MAX_LEAD_S = 200.0
+"""Audio may be sent so far ahead of real time. The provider closes connections that are five minutes ahead (3007)."""
+_RENEWED_LEAD_S = 100.0
+"""An utterance does not begin on a connection that is so far ahead, but on a new one: recordings need not wait."""
 _SOFT_TURN_SAMPLES = 30 * SPEECH_RATE_HZ
 _HARD_TURN_SAMPLES = 60 * SPEECH_RATE_HZ
 """A turn with so much audio is ended, in the next pause or at once: what no ended turn covers is kept in memory."""
@@ -289,6 +291,9 @@ class Exchange:
             wire.settings = utterance.settings
             return update_configuration(utterance.settings)
         if not utterance.attached:
+            if wire.lead_s(now_s) > _RENEWED_LEAD_S:
+                wire.terminated_s = now_s
+                return TERMINATE
             utterance.attach(wire.sent, wire.last_order + 1)
             wire.speech, wire.message_s = 0, now_s
         if self._splits_turn(utterance, wire):
