@@ -4,7 +4,8 @@ import asyncio
 import logging
 import os
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Generator, Iterable, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 from streamsrv.engines.absent import AbsentRecognizer, AbsentSynthesizer
@@ -94,7 +95,8 @@ class Loader:
         started = time.monotonic()
         engine = await self.load_cold(entry)
         if hasattr(engine, "warm_up"):
-            await engine.warm_up(*warm_with)
+            with _named_refusal(entry):
+                await engine.warm_up(*warm_with)
         self._report(f"{entry.kind:<12} {entry.name} ready in {time.monotonic() - started:.1f} s")
         return engine
 
@@ -308,6 +310,18 @@ async def _check_provider(chat: FallbackChatModel, selection: Selection, report:
             raise Unavailable(refusal) from error
         logger.error("%s Until this is mended, %s.", refusal, consequence)
         report(f"WARNING: {refusal} Until this is mended, {consequence}.")
+
+
+@contextmanager
+def _named_refusal(entry: ModelEntry) -> Generator[None]:
+    """Name the variable of a key that the model's provider refuses."""
+    try:
+        yield
+    except Unavailable as error:
+        if not error.refuses_key:
+            raise
+        reason = str(error).removeprefix(f"{entry.name}: ")
+        raise Unavailable(f"{entry.name} {_refusal(entry)}: {reason}", refuses_key=True) from error
 
 
 def _refusal(entry: ModelEntry) -> str:

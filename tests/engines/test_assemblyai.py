@@ -96,6 +96,7 @@ async def test_words_times_language_and_end_of_turn(server: AssemblyAIServer, co
         transcripts = await hear(session, beckett)
     assert_said(transcripts)
     *partial, final = transcripts
+    assert all(transcript.language == "en" for transcript in partial)
     assert all(after.stable.startswith(before.stable) for before, after in pairwise(partial))
     assert final.language == "en"
     assert [bare(word.text) for word in final.words] == [bare(word) for word in BECKETT.split()]
@@ -218,6 +219,21 @@ async def test_a_refused_key(server: AssemblyAIServer, connect: Connect, beckett
     assert error.refuses_key
     assert KEY not in str(error)
     assert len(server.seen) == (code >= 1000)
+
+
+@pytest.mark.parametrize("key", ["ключ", "two\nlines"])
+async def test_a_key_that_is_none(connect: Connect, key: str):
+    with pytest.raises(Unavailable, match="characters that no key has") as raised:
+        connect(key)
+    assert key not in str(raised.value)
+
+
+async def test_the_language_of_one_utterance_is_expected_in_the_next(connect: Connect, beckett: Any):
+    async with aclosing(connect().connect()) as session:
+        await hear(session, beckett[:EVER_TRIED], RecognitionOptions())
+        async with aclosing(session.open(RecognitionOptions())) as stream, asyncio.timeout(60):
+            stream.push(beckett)
+            assert (await anext(aiter(stream))).language == "en"
 
 
 async def test_a_wrong_key_stops_the_warm_up(connect: Connect):

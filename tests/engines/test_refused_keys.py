@@ -1,8 +1,10 @@
 """A provider that refuses the server's key, at start and later."""
 
 from collections.abc import AsyncGenerator
+from typing import Any
 
 import pytest
+from assemblyai_server import AssemblyAIServer
 from scripted_provider import ScriptedProvider, chunk
 
 from streamsrv.engines.llm.base import AnsweredBy, ChatOptions, Message, Text
@@ -116,3 +118,17 @@ async def test_without_a_stand_in_a_key_that_is_refused_later_is_the_error_of_th
         assert set(engines.chat_by_name) == {"mine"}
     finally:
         await engines.aclose()
+
+
+async def test_a_recogniser_whose_key_is_refused_stops_the_start(backup: ScriptedProvider):
+    no_recognizer: Any = None  # the server refuses the key before it needs one
+    server = AssemblyAIServer(no_recognizer)
+    async with server.running():
+        remote = {"name": "remote", "kind": "recognizer", "engine": "assemblyai", "key_variable": "MINE_KEY"}
+        chosen = {"chat": "backup", "chat_fallback": "none", "recognizer": "remote"}
+        with pytest.raises(Unavailable) as raised:
+            await load_engines(
+                settings(model("backup", backup), {**remote, "options": {"base_url": server.url}}, **chosen),
+                lambda _: None,
+            )
+    assert str(raised.value) == ("remote refuses the key in MINE_KEY: Unauthorized Connection: Invalid API key.")

@@ -58,7 +58,7 @@ class AssemblyAIOptions:
     format_turns: bool = True
     """Whether final text has punctuation and capitals. It comes a little later."""
     end_of_turn_confidence_threshold: Annotated[float, Field(ge=0, le=1)] = 1.0
-    """Above it the provider ends a turn by itself. With 1 it does not: streamsrv decides, see docs/recognizers.md."""
+    """Above it the provider ends a turn by itself. With 1 it does not: streamsrv decides, and tells it."""
     min_turn_silence_ms: Annotated[int, Field(ge=0, le=10_000)] | None = None
     max_turn_silence_ms: Annotated[int, Field(ge=100, le=10_000)] = 2000
     """The provider ends a turn after so much silence."""
@@ -83,7 +83,10 @@ def load(entry: ModelEntry, context: LoadContext) -> "AssemblyAIRecognizer":
             f"The options of {entry.name} are wrong: base_url: {options.base_url!r} would send the key unencrypted; "
             "accepted: wss://, or ws:// to this machine"
         )
-    return AssemblyAIRecognizer(entry.name, options, (context.api_key or "").strip())
+    key = (context.api_key or "").strip()
+    if not (key.isascii() and key.isprintable()):
+        raise Unavailable(f"The key of {entry.name} ({entry.key_variable}) has characters that no key has")
+    return AssemblyAIRecognizer(entry.name, options, key)
 
 
 class AssemblyAIRecognizer:
@@ -175,6 +178,8 @@ class AssemblyAISession:
     def __init__(self, recognizer: AssemblyAIRecognizer) -> None:
         self._recognizer = recognizer
         self._exchange = recognizer.exchange()
+        self._known = recognizer.abilities.languages
+        self._language = min(self._known) if len(self._known) == 1 else None
         self._wake = asyncio.Event()
         self._clock = asyncio.get_running_loop().time
         self._task: asyncio.Task[None] | None = None
@@ -183,7 +188,7 @@ class AssemblyAISession:
     def open(self, options: RecognitionOptions) -> "AssemblyAIStream":
         """Start an utterance; raises `Rejected` for options that the provider does not accept."""
         self._check(options)
-        stream = AssemblyAIStream(self, {KEYTERMS: options.keywords})
+        stream = AssemblyAIStream(self, {KEYTERMS: options.keywords}, options.language or self._language)
         self._exchange.open(stream.utterance)
         if self._task is None or self._task.done():
             self._task = asyncio.get_running_loop().create_task(self._run(), name=f"session-{self._recognizer.name}")
@@ -206,16 +211,19 @@ class AssemblyAISession:
         self._exchange.finish(utterance)
         self._wake.set()
 
+    def heard(self, language: str | None) -> None:
+        """An utterance was in this language, so the next one probably is, too."""
+        self._language = language
+
     def drop(self, utterance: WireUtterance) -> None:
         self._exchange.drop(utterance)
         self._wake.set()
 
     def _check(self, options: RecognitionOptions) -> None:
-        known = self._recognizer.abilities.languages
-        if options.languages and not known <= set(options.languages):
+        if options.languages and not self._known <= set(options.languages):
             raise Rejected(
                 f"languages: {', '.join(options.languages)}: {self._recognizer.name} cannot be limited to some of its "
-                f"languages; accepted: none, or all of {', '.join(sorted(known))}",
+                f"languages; accepted: none, or all of {', '.join(sorted(self._known))}",
                 code="invalid_value",
                 param="languages",
             )
@@ -287,10 +295,10 @@ class AssemblyAISession:
 class AssemblyAIStream:
     """A `RecognitionStream`: an utterance of a session."""
 
-    def __init__(self, session: AssemblyAISession, settings: dict[str, tuple[str, ...]]) -> None:
+    def __init__(self, session: AssemblyAISession, settings: dict[str, tuple[str, ...]], language: str | None) -> None:
         self._session = session
         self._transcripts = LatestTranscript()
-        self.utterance = WireUtterance(settings, self._give, self._transcripts.end)
+        self.utterance = WireUtterance(settings, self._give, self._transcripts.end, language)
 
     def push(self, pcm: NDArray[np.int16], *, speech: bool = True) -> None:
         """Take mono PCM at 16 kHz; ignored once the stream has ended."""
@@ -316,4 +324,5 @@ class AssemblyAIStream:
     def _give(self, transcript: Transcript) -> None:
         self._transcripts.put(transcript)
         if transcript.is_final:
+            self._session.heard(transcript.language)
             self._transcripts.end()

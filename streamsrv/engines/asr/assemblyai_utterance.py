@@ -57,7 +57,8 @@ class WireUtterance:
 
     A connection may be lost at any time: `detach`, then `attach` to the next one, to which the kept audio is sent
     again. What was recognised of it by the old connection is dropped, but stays in the stable text, which was shown.
-    `give` gets each new transcript, `fail` the error that ends the utterance.
+    `give` gets each new transcript, `fail` the error that ends the utterance. `language` (ISO 639-1) is expected:
+    the provider names the language at the end of a turn.
     """
 
     def __init__(
@@ -65,6 +66,7 @@ class WireUtterance:
         settings: Mapping[str, tuple[str, ...]],
         give: Callable[[Transcript], None],
         fail: Callable[[EngineError], None],
+        language: str | None = None,
     ) -> None:
         self.settings = settings
         """The parameters of the connection that depend on the utterance."""
@@ -92,7 +94,7 @@ class WireUtterance:
         self._shown_until_ms = 0
         self._replayed_until_ms = 0  # words up to here are in the stable text, from an earlier connection
         self._heard_until = 0  # the end of the last word of an ended turn
-        self._language: str | None = None
+        self.language = language
         self._end_of_turn: float | None = None
 
     @property
@@ -196,7 +198,7 @@ class WireUtterance:
         words = [word for word in turn.words if word.start >= self._first_ms - _LATE_MS]
         if turn.turn_order < self._first_order or (turn.words and not words):
             return False
-        self._language = turn.language_code or self._language
+        self.language = turn.language_code or self.language
         if self._open is not None and self._open.turn_order < turn.turn_order:
             self._end(self._open, [word for word in self._open.words if word.word_is_final])
         if turn.end_of_turn:
@@ -220,7 +222,7 @@ class WireUtterance:
                 Transcript(
                     text,
                     words=words,
-                    language=self._language,
+                    language=self.language,
                     is_final=True,
                     at_pause=True,
                     end_of_turn=self._end_of_turn,
@@ -295,7 +297,7 @@ class WireUtterance:
         return Transcript(
             self._stable,
             join_words(tentative),
-            language=self._language,
+            language=self.language,
             at_pause=at_pause,
             end_of_turn=self._end_of_turn,
         )
