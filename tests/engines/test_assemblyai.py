@@ -236,6 +236,18 @@ async def test_the_language_of_one_utterance_is_expected_in_the_next(connect: Co
             assert (await anext(aiter(stream))).language == "en"
 
 
+async def test_a_provider_that_cannot_be_reached_does_not_stop_the_warm_up(
+    server: AssemblyAIServer, connect: Connect, caplog: Any
+):
+    await connect(base_url="ws://127.0.0.1:9").warm_up()
+    server.faults.error_at_start.append((3009, "Too many concurrent sessions"))
+    await connect().warm_up()
+    assert [record.getMessage() for record in caplog.records if record.levelno == logging.WARNING] == [
+        "remote: cannot be reached.",
+        "remote: Too many concurrent sessions.",
+    ]
+
+
 async def test_a_wrong_key_stops_the_warm_up(connect: Connect):
     with pytest.raises(Unavailable) as raised:
         await connect("wrong").warm_up()

@@ -120,11 +120,18 @@ class AssemblyAIRecognizer:
         return AssemblyAISession(self)
 
     async def warm_up(self) -> None:
-        """Connect once, so that a refused key is found when the server starts; raises `EngineError`."""
+        """Connect once, so that a refused key is found when the server starts; raises `EngineError`.
+
+        A provider that cannot be reached, or has no capacity, may have both later: that is logged.
+        """
         try:
             connection = await self.open_connection({})
         except ConnectionOver as over:
-            raise self.exchange().error_of(over.problem) from over
+            error = self.exchange().error_of(over.problem)
+            if over.problem.cause not in (Cause.LOST, Cause.OVERLOADED):
+                raise error from over
+            logger.warning("%s", error)
+            return
         await self.end(connection)
 
     async def aclose(self) -> None:
