@@ -1,8 +1,10 @@
 """NeMo's models on sherpa-onnx, with a tiny model that has learnt four recordings by heart: `tiny_nemo_checks.py`."""
 
 import asyncio
+import gc
 import shutil
 import threading
+import weakref
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -222,6 +224,26 @@ async def test_long_speech_is_recognised_in_segments(
     assert final.text == " ".join(TEXTS[name] for name in names)
     assert final.words[-1].end_ms <= len(pcm) / 16
     assert final.words[-1].start_ms > (len(pcm) - len(spoken(BOOKS))) / 16
+
+
+async def test_a_closed_recogniser_fails_its_streams(scheduler: Scheduler):
+    recognizer = loaded(scheduler, STREAMING)
+    await recognizer.aclose()
+    with pytest.raises(Unavailable, match="tiny failed: the recogniser is closed"):
+        await heard(recognizer, spoken(LOCK))
+
+
+async def test_a_closed_recogniser_frees_its_model():
+    scheduler = Scheduler(1)
+    recognizer = loaded(scheduler, STREAMING)
+    assert (await heard(recognizer, spoken(LOCK))).text == TEXTS[LOCK]
+    model = weakref.ref(recognizer.model.native)
+    await recognizer.aclose()
+    del recognizer
+    await scheduler.run(Priority.FINAL, lambda: None)  # the thread still held its last job
+    gc.collect()
+    assert model() is None
+    scheduler.close()
 
 
 def half(name: str) -> Callable[[Path], Any]:

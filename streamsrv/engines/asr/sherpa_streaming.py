@@ -5,7 +5,6 @@ import contextlib
 import threading
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, replace
-from functools import partial
 from typing import Any
 
 import numpy as np
@@ -107,7 +106,7 @@ class SherpaStreamingRecognizer:
         self.model = model
         self._scheduler = scheduler
         # A batch belongs to a function, so there is one for each priority.
-        self._decode = {priority: partial(_decode, model.native) for priority in (Priority.PARTIAL, Priority.FINAL)}
+        self._batches = {priority: BatchDecoder(model.native) for priority in (Priority.PARTIAL, Priority.FINAL)}
 
     def connect(self) -> StatelessSession:
         """Begin a session, which holds nothing."""
@@ -123,28 +122,39 @@ class SherpaStreamingRecognizer:
         await self.decode(Priority.FINAL, Step(Segment(self.model, RecognitionOptions(), 0), silence, completes=True))
 
     async def aclose(self) -> None:
-        """Do nothing: there is only memory to free."""
+        """Let the memory of the model be freed: the scheduler keeps the functions of its batches."""
+        for batch in self._batches.values():
+            batch.native = None
 
     async def decode(self, priority: Priority, step: Step) -> tuple[Token, ...]:
         """Decode a step with those of other streams; raises `Overloaded` or `Unavailable`."""
-        decoded = await self._scheduler.run_together(priority, self._decode[priority], step)
+        decoded = await self._scheduler.run_together(priority, self._batches[priority], step)
         if isinstance(decoded, Exception):
             raise Unavailable(f"{self.name} failed: {' '.join(str(decoded).split())}") from decoded
         return decoded
 
 
-def _decode(native: Any, steps: list[Step]) -> list[Decoded]:
-    """Decode steps of different streams; blocks. If a batch fails, so do all its streams: their states are lost."""
-    begun = [step for step in steps if step.begin()]
-    try:
-        for step in begun:
-            step.segment.hear(step.samples)
-        streams = [step.segment.stream for step in begun]
-        while ready := [stream for stream in streams if native.is_ready(stream)]:
-            native.decode_streams(ready)
-        return [step.segment.tokens() if step in begun else () for step in steps]
-    except Exception as error:
-        return [error for _ in steps]
+class BatchDecoder:
+    """Decodes steps of different streams; blocks. If a batch fails, so do all its streams: their states are lost."""
+
+    def __init__(self, native: Any) -> None:
+        self.native = native
+
+    def __call__(self, steps: list[Step]) -> list[Decoded]:
+        """Return the tokens of each step's segment, in order."""
+        begun = [step for step in steps if step.begin()]
+        try:
+            native = self.native
+            if native is None:
+                raise RuntimeError("the recogniser is closed")
+            for step in begun:
+                step.segment.hear(step.samples)
+            streams = [step.segment.stream for step in begun]
+            while ready := [stream for stream in streams if native.is_ready(stream)]:
+                native.decode_streams(ready)
+            return [step.segment.tokens() if step in begun else () for step in steps]
+        except Exception as error:
+            return [error for _ in steps]
 
 
 @dataclass(slots=True)
