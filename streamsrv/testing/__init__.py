@@ -14,6 +14,7 @@ from streamsrv.testing.fakes import (
 from streamsrv.testing.faults import Fault
 from streamsrv.testing.faulty import FaultyChatModel, FaultyRecognizer, FaultySynthesizer
 from streamsrv.testing.invariants import InvariantBroken, Violation, check, find_violations, no_spoken_word_is_lost
+from streamsrv.testing.mortal_recognizer import Death, MortalRecognizer, spoken
 from streamsrv.testing.random_scenarios import random_scenario
 from streamsrv.testing.record import Record
 from streamsrv.testing.scenario import (
@@ -47,6 +48,7 @@ from streamsrv.testing.simulated_user import (
     words,
 )
 from streamsrv.testing.simulator import Simulator, UnexpectedEffect, simulate
+from streamsrv.testing.virtual_loop import run_in_virtual_time
 
 __all__ = [
     "Act",
@@ -55,6 +57,7 @@ __all__ = [
     "AtReplyWord",
     "ChatTraits",
     "ClientTraits",
+    "Death",
     "Fault",
     "FaultyChatModel",
     "FaultyRecognizer",
@@ -63,6 +66,7 @@ __all__ = [
     "LoudnessVad",
     "ManualClock",
     "MicrophoneTraits",
+    "MortalRecognizer",
     "Mute",
     "NetworkTraits",
     "RecognizerTraits",
@@ -94,9 +98,11 @@ __all__ = [
     "open_streams",
     "pause",
     "random_scenario",
+    "run_in_virtual_time",
     "say",
     "shrink",
     "simulate",
     "simulated_session",
+    "spoken",
     "words",
 ]
