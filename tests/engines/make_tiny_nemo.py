@@ -17,7 +17,6 @@ import torch
 from numpy.typing import NDArray
 from tiny_nemo_checks import FILES, FIXTURES, TEXTS
 
-import streamsrv  # first: it turns telemetry off
 from streamsrv.audio.files import read_audio
 from streamsrv.audio.pcm import to_float
 from streamsrv.audio.rates import SPEECH_RATE_HZ
@@ -268,7 +267,6 @@ def main(folder: Path) -> None:
     from nemo.utils import logging as nemo_logging
     from omegaconf import OmegaConf
 
-    print(f"streamsrv {Path(streamsrv.__file__).parent}")
     nemo_logging.setLevel(logging.ERROR)
     torch.set_num_threads(1)
     torch.manual_seed(0)
