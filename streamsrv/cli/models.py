@@ -44,7 +44,7 @@ def models(
             catalogue.find(name)
         except CatalogueError as error:
             fail(str(error))
-    entries = _chosen(catalogue.entries() if name is None else [catalogue[name]], kind, language)
+    entries = _chosen(list(catalogue.values()) if name is None else [catalogue[name]], kind, language)
     states = _states(entries, catalogue, ModelStore(configuration.settings.model_folder))
     states = {each: lacking for each, lacking in states.items() if not (ready and lacking)}
     rows = [_facts(catalogue[each], catalogue) | readiness_facts(lacking) for each, lacking in states.items()]

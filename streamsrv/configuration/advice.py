@@ -20,6 +20,7 @@ def advice(configuration: Configuration, environ: Mapping[str, str]) -> list[str
         for name, what in reasons.items()
         if name in configuration.origins and getattr(settings, name) != Settings.model_fields[name].default
     ]
+    lines += _retired_models(configuration)
     if settings.turn_server and not (settings.turn_username and settings.turn_password):
         lacking = [name for name in ("turn_username", "turn_password") if not getattr(settings, name)]
         where = configuration.origin("turn_server")
@@ -30,6 +31,25 @@ def advice(configuration: Configuration, environ: Mapping[str, str]) -> list[str
     if environ.get("STREAMSRV_KEY") and not settings.api_keys:
         lines.append("variable STREAMSRV_KEY is the key of a client; the keys of this server are STREAMSRV_API_KEYS")
     return lines
+
+
+def _retired_models(configuration: Configuration) -> list[str]:
+    """Return a line for each model of the settings that another one serves now."""
+    settings = configuration.settings
+    chosen: dict[str, tuple[str, ...]] = {
+        name: (getattr(settings, name),) for name in ("vad", "turn", "chat", "chat_fallback", "synthesizer")
+    }
+    chosen["recognizer"] = settings.recognizer
+    chosen["recognizer_by_language"] = tuple(
+        name for chain in settings.recognizer_by_language.values() for name in chain
+    )
+    return [
+        f"{configuration.origin(setting)}: {setting} names {name}, which its provider has retired: {entry.successor} "
+        "serves it"
+        for setting, names in chosen.items()
+        for name in names
+        if (entry := configuration.catalogue.get(name)) is not None and entry.successor
+    ]
 
 
 def _without_turn_server(settings: Settings) -> dict[str, str]:

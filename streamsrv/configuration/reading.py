@@ -149,17 +149,18 @@ def _wrong_models(given: Mapping[str, Given], catalogue: Catalogue | None) -> li
             continue
         where = f"{given[setting].origin}: {setting}: {f'{code}: ' if code else ''}"
         known = (*words, *(entry.name for entry in catalogue.entries(kind)))
-        if name not in known:
+        if name not in catalogue or catalogue[name].kind != kind:
             other = f" is a {catalogue[name].kind}, not a {kind}" if name in catalogue else ""
             problems.append(
                 f"{where}{shown(setting, name)}{other}{did_you_mean(name, known)}; accepted: {', '.join(known)}"
             )
             continue
+        entry = catalogue.find(name, kind)
         try:
-            with_parts(catalogue[name], catalogue)
+            with_parts(entry, catalogue)
         except CatalogueError as error:
             problems.append(f"{where}{shown(setting, name)} combines models: {error}")
-        if code and (problem := language_problem(code, catalogue[name])):
+        if code and (problem := language_problem(code, entry)):
             problems.append(f"{given[setting].origin}: {setting}: {problem}")
     return list(dict.fromkeys(problems))
 

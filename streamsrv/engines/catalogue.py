@@ -45,7 +45,7 @@ class CatalogueError(ValueError):
 
 
 class Catalogue(Mapping[str, ModelEntry]):
-    """The known models by name, in the order of the file."""
+    """The known models by name, in the order of the files, with those that a provider has retired."""
 
     def __init__(self, entries: Iterable[ModelEntry]) -> None:
         self._entries = {entry.name: entry for entry in entries}
@@ -60,16 +60,15 @@ class Catalogue(Mapping[str, ModelEntry]):
         return len(self._entries)
 
     def entries(self, kind: Kind | None = None) -> list[ModelEntry]:
-        """Return the models of one kind, or all models."""
-        return [entry for entry in self._entries.values() if kind in (None, entry.kind)]
+        """Return the models of one kind, or of all, without those that a provider has retired."""
+        return [entry for entry in self._entries.values() if kind in (None, entry.kind) and not entry.successor]
 
     def find(self, name: str, kind: Kind | None = None) -> ModelEntry:
         """Return the model called `name`, of `kind` if given, or its successor; raises `CatalogueError`."""
-        known = self.entries(kind)
-        for entry in known:
-            if entry.name == name:
-                return self.find(entry.successor, entry.kind) if entry.successor else entry
-        names = [entry.name for entry in known]
+        entry = self._entries.get(name)
+        if entry is not None and kind in (None, entry.kind):
+            return self.find(entry.successor, entry.kind) if entry.successor else entry
+        names = [known.name for known in self.entries(kind)]
         hint = did_you_mean(name, names)
         raise CatalogueError(f"{name!r} is not a {kind or 'model'}{hint}; accepted: {', '.join(names)}")
 
@@ -138,13 +137,14 @@ def load_catalogue(tables: Sequence[Mapping[str, Any]] = (), where: str = "") ->
 
 
 def _shipped() -> list[Mapping[str, Any]]:
-    """Return the tables of this package by kind and engine."""
+    """Return the tables of this package by kind and engine, the default models of each kind first."""
     found: list[Mapping[str, Any]] = []
+    kinds = list(PACKAGES)
     for package in PACKAGES.values():
         for file in sorted(files(package).iterdir(), key=lambda file: file.name):
             if file.name.endswith(".toml"):
                 found += tomllib.loads(file.read_text(encoding="utf-8"))["model"]
-    return found
+    return sorted(found, key=lambda table: (kinds.index(table["kind"]), table["name"] not in DEFAULT_MODELS.values()))
 
 
 def _check_engine(entry: ModelEntry, shipped: Sequence[str]) -> None:

@@ -56,7 +56,7 @@ def select_models(
     """
     chosen = "" if settings.chat == AUTO else settings.chat
     if chosen:
-        _find(catalogue, "chat", chosen, "chat")
+        chosen = _find(catalogue, "chat", chosen, "chat").name
     choice = choose_chat_model(catalogue.entries("chat"), environ, servers, setting=chosen)
     fallback = _or_default(catalogue, "chat_fallback", settings.chat_fallback, DEFAULT_MODELS["chat"], "chat")
     return Selection(

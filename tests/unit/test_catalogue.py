@@ -90,6 +90,7 @@ def test_a_retired_model_is_found_as_its_successor():
     catalogue = load_catalogue(tables(retired("gpt-4o-mini")))
     assert catalogue.find("old", "chat") == catalogue["gpt-4o-mini"]
     assert catalogue["old"].successor == "gpt-4o-mini"
+    assert "old" not in [entry.name for entry in catalogue.entries("chat")]
 
 
 @pytest.mark.parametrize("added", [retired("old"), retired("silero"), retired("new"),

@@ -10,6 +10,7 @@ from streamsrv.configuration.advice import advice
 from streamsrv.configuration.reading import Configuration, ConfigurationError, read_configuration
 from streamsrv.configuration.showing import to_rows, to_text
 from streamsrv.configuration.words import accepted_by, did_you_mean, without_secrets
+from streamsrv.engines.selection import select_models
 from streamsrv.settings import Settings
 
 MODEL = '[[model]]\nname = "mine"\nkind = "chat"\nengine = "openai_compatible"\n'
@@ -321,6 +322,29 @@ def test_settings_that_have_no_effect_together_are_told_in_one_line(assignments:
 )
 def test_settings_that_go_together_are_not_remarked_on(assignments: Sequence[str]):
     assert advice(read("", *assignments), {}) == []
+
+
+RETIRED = """
+[[model]]
+name = "{name}"
+kind = "{kind}"
+engine = "{engine}"
+successor = "{successor}"
+"""
+
+
+def test_a_retired_model_is_served_by_its_successor_and_that_is_told():
+    old = RETIRED.format(name="old", kind="recognizer", engine="moonshine", successor="moonshine-base")
+    older = RETIRED.format(name="older", kind="chat", engine="openai_compatible", successor="smollm2-135m")
+    configuration = read(old + older, "recognizer=old,moonshine-tiny", "chat=older")
+    told = advice(configuration, {})
+    assert told == [
+        "flag --set: chat names older, which its provider has retired: smollm2-135m serves it",
+        "flag --set: recognizer names old, which its provider has retired: moonshine-base serves it",
+    ]
+    selected = select_models(configuration.settings, configuration.catalogue, {})
+    assert [entry.name for entry in selected.recognizers[""]] == ["moonshine-base", "moonshine-tiny"]
+    assert selected.chat.entry.name == "smollm2-135m"
 
 
 def test_the_key_of_a_client_is_not_taken_for_one_of_the_server():

@@ -9,6 +9,7 @@ from typing import Literal
 from rich.filesize import decimal
 
 from streamsrv.engines.catalogue import ModelEntry
+from streamsrv.engines.readiness.gpu import has_gpu
 from streamsrv.engines.weights.store import ModelStore, UnreadableWeights
 
 
@@ -16,7 +17,7 @@ from streamsrv.engines.weights.store import ModelStore, UnreadableWeights
 class Need:
     """One thing that a model lacks; `remedy` is a command or a sentence for the user."""
 
-    what: Literal["package", "engine", "weights", "key"]
+    what: Literal["package", "engine", "weights", "key", "gpu"]
     """`engine`: its packages are there, but cannot be used, or its options are wrong."""
     remedy: str
     packages: tuple[str, ...] = ()
@@ -44,6 +45,8 @@ def needs(entry: ModelEntry, store: ModelStore, environment: Mapping[str, str] =
             found.append(Need("weights", remedy, model=entry.name, size=size))
     except UnreadableWeights as error:
         found.append(Need("weights", str(error)))
+    if entry.hardware == "gpu" and entry.options.get("device") != "cpu" and not has_gpu(environment):
+        found.append(Need("gpu", "needs a GPU with CUDA, and this machine has none that can be used"))
     if entry.key_variable and not environment.get(entry.key_variable):
         found.append(Need("key", f"set {entry.key_variable}"))
     return found
