@@ -47,7 +47,7 @@ class RecognizerLibrary:
         self._lacks: dict[str, str] = {}
         self._looked_at: dict[str, Hashable] = {}
         self._observer: EngineObserver = IGNORED
-        for entry in self._catalogue.entries():
+        for entry in self._catalogue.values():
             if entry.kind != "recognizer":
                 self.other_models[entry.name] = entry.kind
             elif entry.successor:
@@ -69,6 +69,13 @@ class RecognizerLibrary:
     def names(self) -> Sequence[str]:
         """The names of the recognisers."""
         return tuple(self._entries)
+
+    def entries(self, name: str) -> Sequence[ModelEntry]:
+        """Return what the catalogue states about a recogniser, and then about its parts."""
+        try:
+            return with_parts(self._entries[name], self._catalogue)
+        except CatalogueError:
+            return [self._entries[name]]
 
     def facts(self, name: str) -> RecognizerFacts:
         """Return what is known of a recogniser now."""
@@ -150,7 +157,7 @@ def _key(entry: ModelEntry, catalogue: Catalogue) -> str:
 
 def _is_for_clients(need: Need) -> bool:
     """Whether a client may be told what mends it: not the paths of files that cannot be read."""
-    return bool(need.packages or need.model) or need.what == "key"
+    return bool(need.packages or need.model) or need.what in ("key", "gpu")
 
 
 def _stat(path: Path) -> Hashable:

@@ -7,6 +7,7 @@ from streamsrv.engines.asr.base import Recognizer, RecognizerFacts
 from streamsrv.engines.asr.fallback import FallbackRecognizer
 from streamsrv.engines.asr.on_demand import Hold
 from streamsrv.engines.breaker import Breakers
+from streamsrv.engines.model_entry import ModelEntry
 from streamsrv.engines.observer import IGNORED, EngineObserver, Observable
 from streamsrv.engines.recognizer_library import RecognizerLibrary
 
@@ -70,6 +71,10 @@ class Recognizers:
             assert known is not None
             return known
         return RecognizerFacts(self._loaded[name].abilities, is_local=known is None or known.is_local)
+
+    def entries(self, name: str) -> Sequence[ModelEntry]:
+        """Return what the catalogue states about a recogniser that a client may choose, and about its parts."""
+        return self.library.entries(name) if self.library is not None and name in self.library else ()
 
     @property
     def substitutes(self) -> Mapping[str, tuple[str, ...]]:

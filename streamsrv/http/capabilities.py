@@ -4,12 +4,29 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from streamsrv.engines.absent import ABSENT
+from streamsrv.http.models import recognizer_facts
 from streamsrv.service import Service
 from streamsrv.transports.webrtc.calls import webrtc_is_installed
 
+RECOGNIZER_FACTS = (
+    "name",
+    "description",
+    "languages",
+    "detects_language",
+    "translates",
+    "best_for",
+    "not_for",
+    "lacks",
+)
+"""What a page tells a user who chooses a recogniser."""
+
 
 async def capabilities(request: Request) -> Response:
-    """Return `{recognizer: name | null, synthesizer: {name, voices} | null, chat: {default, models}, transports}`."""
+    """Return what each stage has; null for a stage that this server does not have.
+
+    `{recognizer: name, recognizers: [{name, languages, ...}], synthesizer: {name, voices}, chat: {default, models},
+    transports}`. A recogniser is as in `GET /v1/models`; `lacks` tells why one cannot be chosen yet.
+    """
     service: Service = request.app.state.service
     engines = service.engines
     has_webrtc = webrtc_is_installed()
@@ -19,6 +36,7 @@ async def capabilities(request: Request) -> Response:
     return JSONResponse(
         {
             "recognizer": None if engines.recognizer.name == ABSENT else engines.recognizer.name,
+            "recognizers": [{key: facts.get(key) for key in RECOGNIZER_FACTS} for facts in recognizer_facts(engines)],
             "synthesizer": None if engines.synthesizer.name == ABSENT else synthesizer,
             "chat": {
                 "default": engines.chat.name,

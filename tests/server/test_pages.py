@@ -78,6 +78,7 @@ def test_what_is_served_is_in_the_wheel() -> None:
 def test_capabilities_name_every_stage(client: TestClient) -> None:
     answer = client.get("/v1/streamsrv/capabilities").json()
     assert "websocket" in answer.pop("transports")  # WebRTC too, where its packages are installed
+    assert [each["name"] for each in answer.pop("recognizers")] == ["scripted-recognizer"]
     assert answer == {
         "recognizer": "scripted-recognizer",
         "synthesizer": {"name": "tone", "voices": ["tone", "bell"]},
@@ -89,5 +90,5 @@ def test_a_stage_that_is_absent_is_null() -> None:
     engines = fake_engines(recognizer=AbsentRecognizer(), synthesizer=AbsentSynthesizer())
     with TestClient(build_app(Settings(), engines), base_url=LOOPBACK) as client:
         answer = client.get("/v1/streamsrv/capabilities").json()
-        assert (answer["recognizer"], answer["synthesizer"]) == (None, None)
+        assert (answer["recognizer"], answer["recognizers"], answer["synthesizer"]) == (None, [], None)
         assert [model["id"] for model in client.get("/v1/models").json()["data"]] == ["scripted-model"]
