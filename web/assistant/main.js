@@ -80,6 +80,15 @@ session.on("connection", ({ status, retryInMs, reason }) => {
   show();
   countdown = setInterval(show, 1000);
 });
+session.on("event", ({ type, model, error }) => {
+  if (!type.startsWith("streamsrv.recognizer.")) return;
+  notices.hide("loading");
+  if (type === "streamsrv.recognizer.loading") {
+    notices.show("loading", `The speech recogniser ${model} is being loaded.`, "What you say meanwhile appears afterwards.");
+  } else if (type === "streamsrv.recognizer.failed") {
+    notices.show("loading", `The speech recogniser ${model} could not be loaded.`, error?.message ?? "");
+  }
+});
 session.on("problem", (problem) => {
   if (problem.code === "key_required") return askForKey();
   if (problem.code === "sound_blocked") document.addEventListener("pointerdown", playSound, { once: true });

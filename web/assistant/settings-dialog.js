@@ -1,7 +1,9 @@
 /** The settings dialog. Changes apply at once. */
 
 import { listMicrophones, onDevicesChanged } from "../lib/index.js";
-import { byId, make } from "./elements.js";
+import { showChoices } from "../lib/choices.js";
+import { languageChoices, recognizerChoices, recognizerHint } from "../lib/recognizer-choice.js";
+import { byId } from "./elements.js";
 import { keepKey, keepPreferences } from "./preferences.js";
 
 /** @typedef {import("../lib/session-options.js").VoiceSessionOptions} VoiceSessionOptions */
@@ -11,6 +13,8 @@ export class SettingsDialog {
   #form;
   #session;
   #server;
+  /** @type {import("../lib/path.js").Capabilities | null} of the server, when they are known */
+  #capabilities = null;
 
   /**
    * @param {import("../lib/voice-session.js").VoiceSession} session
@@ -34,7 +38,8 @@ export class SettingsDialog {
   }
 
   #fill() {
-    const { instructions, spoken, language, transports, audioCodec, model, voice } = this.#session.options;
+    const { instructions, spoken, language, transports, audioCodec, model, voice, recognizer, speechLanguage } =
+      this.#session.options;
     this.#control("browserRecognition").value = this.#session.options.browserRecognition;
     this.#control("instructions").value = instructions;
     this.#control("language").value = language;
@@ -46,19 +51,32 @@ export class SettingsDialog {
     this.#fillMicrophones();
     this.#choices("model", [["", "Server default"]], model);
     this.#choices("voice", [["", "Server default"]], voice);
+    this.#choices("recognizer", [["", "Server default"]], recognizer);
+    this.#choices("speechLanguage", [["", "Not set"]], speechLanguage);
     this.#fillModels();
   }
 
   async #fillModels() {
     const { model, voice } = this.#session.options;
     try {
-      const { chat, synthesizer } = await this.#server.capabilities();
+      const capabilities = await this.#server.capabilities();
+      const { chat, synthesizer } = capabilities;
       this.#choices("model", [["", `Default (${chat.default})`], ...same(chat.models)], model);
       const none = synthesizer === null ? "The server has none" : "Default";
       this.#choices("voice", [["", none], ...same(synthesizer?.voices ?? [])], voice);
+      this.#capabilities = capabilities;
+      this.#fillRecognizers();
     } catch {
       // Only the default can be chosen; starting a conversation shows what is wrong with the server.
     }
+  }
+
+  #fillRecognizers() {
+    if (this.#capabilities === null) return;
+    const { recognizer, speechLanguage } = this.#session.options;
+    showChoices(this.#select("recognizer"), recognizerChoices(this.#capabilities), recognizer);
+    byId("recognizer-hint", HTMLElement).textContent = recognizerHint(this.#capabilities, recognizer);
+    showChoices(this.#select("speechLanguage"), languageChoices(this.#capabilities, recognizer), speechLanguage);
   }
 
   async #fillMicrophones() {
@@ -72,20 +90,14 @@ export class SettingsDialog {
   /**
    * @param {string} name
    * @param {readonly (readonly [string, string])[]} choices  value and text
-   * @param {string} chosen  remains a choice even if it is not in the list
+   * @param {string} chosen
    */
   #choices(name, choices, chosen) {
-    const select = this.#control(name);
-    const known = choices.some(([value]) => value === chosen);
-    const all = known ? choices : [...choices, /** @type {const} */ ([chosen, `${chosen} (unavailable)`])];
-    select.replaceChildren(
-      ...all.map(([value, text]) => {
-        const option = make("option", "", text);
-        option.value = value;
-        return option;
-      }),
+    showChoices(
+      this.#select(name),
+      choices.map(([value, text]) => ({ value, text })),
+      chosen,
     );
-    select.value = chosen;
   }
 
   /** @param {HTMLElement} target */
@@ -104,8 +116,18 @@ export class SettingsDialog {
               : ["webrtc", "websocket"],
           }
         : { [control.name]: control.type === "checkbox" ? control.checked : control.value };
+    if (control.name === "recognizer" && this.#capabilities) {
+      const known = languageChoices(this.#capabilities, control.value);
+      if (!known.some(({ value }) => value === this.#session.options.speechLanguage)) change.speechLanguage = "";
+    }
     keepPreferences(change);
     this.#session.configure(change);
+    this.#fillRecognizers();
+  }
+
+  /** @param {string} name */
+  #select(name) {
+    return /** @type {HTMLSelectElement} */ (this.#control(name));
   }
 
   /** @param {string} name */

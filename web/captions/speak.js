@@ -6,6 +6,7 @@ import { CaptionView } from "./caption-view.js";
 import { byId } from "./elements.js";
 import { CaptionFeed } from "./feed.js";
 import { Follow } from "./follow.js";
+import { HearingChoice } from "./hearing-choice.js";
 import { keepKey, roomName, server, viewerUrl } from "./place.js";
 import { fromMicrophone, fromPlayer, fromTab } from "./sources.js";
 import { Speaking } from "./speaking.js";
@@ -26,6 +27,7 @@ const view = new CaptionView(text, byId("text", HTMLElement));
 const start = byId("start", HTMLButtonElement);
 const notice = byId("notice", HTMLElement);
 const player = byId("player", HTMLAudioElement);
+const choice = new HearingChoice();
 /** @type {Speaking | null} */
 let speaking = null;
 let feed = new CaptionFeed(server(), room);
@@ -62,6 +64,8 @@ byId("file", HTMLInputElement).addEventListener("change", () => {
 for (const id of ["caption-title", "speaker"]) {
   byId(id, HTMLInputElement).addEventListener("change", () => speaking?.configure(captions()));
 }
+choice.on("change", (hearing) => speaking?.hear(hearing));
+choice.on("problem", showProblem);
 byId("key-form", HTMLFormElement).addEventListener("submit", (event) => {
   event.preventDefault();
   keepKey(byId("key", HTMLInputElement).value.trim());
@@ -83,13 +87,17 @@ async function begin() {
     source.close();
     throw sound.reason;
   }
-  const begun = new Speaking(audio, server(), source, captions());
+  const begun = new Speaking(audio, server(), source, captions(), choice.hearing);
   speaking = begun;
   begun.on("status", (status) => {
     if (status === "idle") speaking = null;
     showStatus(status);
   });
   begun.on("level", (level) => byId("level", HTMLElement).style.setProperty("--level", String(level)));
+  begun.on("loading", (name) => {
+    const wait = new Problem("loading", `The speech recogniser ${name} is being loaded.`, "The captions come afterwards.");
+    showProblem(name ? wait : null);
+  });
   begun.on("problem", showProblem);
   await begun.start();
   void listDevices(); // they have names now
@@ -119,12 +127,14 @@ function captions() {
 async function lookAround() {
   const form = byId("key-form", HTMLFormElement);
   try {
-    const { recognizer } = await server().capabilities();
+    const capabilities = await server().capabilities();
+    const { recognizer } = capabilities;
     form.hidden = true;
     start.disabled = recognizer === null;
     showProblem(
       recognizer === null ? new Problem("no_recogniser", "This server has no speech recogniser, so it cannot caption.") : null,
     );
+    choice.offer(capabilities);
   } catch (error) {
     const problem = error instanceof Problem ? error : new Problem("failed", String(error));
     form.hidden = problem.code !== "key_required";

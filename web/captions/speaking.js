@@ -1,6 +1,8 @@
 import { Capture, Connection, Emitter, Problem } from "../lib/index.js";
+import { refusesWish } from "../lib/recognizer-choice.js";
 
 /** @typedef {{room: string, title: string, speaker: string}} Captions */
+/** @typedef {{model: string | null, language: string | null}} Hearing  the recogniser and the language; null: the server's choice */
 /** @typedef {"idle" | "connecting" | "live" | "reconnecting" | "finishing"} SpeakingStatus */
 
 const SILENCE_MS = 700; // a shorter pause does not end a sentence
@@ -10,13 +12,15 @@ const PREFIX = "conversation.item.input_audio_transcription";
 /**
  * Speaks in a caption room: sends the audio of a source over a connection that is restored after a loss.
  *
- * @extends {Emitter<{status: SpeakingStatus, level: number, problem: Problem}>}
+ * @extends {Emitter<{status: SpeakingStatus, level: number, loading: string, problem: Problem}>}  `loading`: the recogniser
+ *   that is being loaded; empty: it is ready
  */
 export class Speaking extends Emitter {
   #source;
   #capture;
   #connection;
   #captions;
+  #hearing;
   /** @type {SpeakingStatus} */
   #status = "idle";
   #released = false;
@@ -26,11 +30,13 @@ export class Speaking extends Emitter {
    * @param {import("../lib/index.js").Server} server
    * @param {import("./sources.js").Source} source
    * @param {Captions} captions
+   * @param {Hearing} hearing
    */
-  constructor(audio, server, source, captions) {
+  constructor(audio, server, source, captions, hearing) {
     super();
     this.#source = source;
     this.#captions = captions;
+    this.#hearing = hearing;
     this.#capture = new Capture(audio, source.stream);
     // WebSocket loses no audio: captions may be late, but need every word.
     this.#connection = new Connection(server, {
@@ -38,8 +44,13 @@ export class Speaking extends Emitter {
       query: { intent: "transcription", captions: captions.room },
       session: () => ({
         type: "transcription",
-        audio: { input: { turn_detection: { type: "server_vad", silence_duration_ms: SILENCE_MS } } },
-        streamsrv: { captions: this.#captions, events: ["session.expiring"] },
+        audio: {
+          input: {
+            transcription: this.#hearing,
+            turn_detection: { type: "server_vad", silence_duration_ms: SILENCE_MS },
+          },
+        },
+        streamsrv: { captions: this.#captions, events: ["session.expiring", "recognizer.loading"] },
       }),
       splits: true,
     });
@@ -51,7 +62,10 @@ export class Speaking extends Emitter {
     this.#capture.on("level", (level) => this.emit("level", level));
     this.#connection.on("problem", (problem) => this.emit("problem", problem));
     this.#connection.on("event", (event) => this.#take(event));
-    this.#connection.on("replaced", () => this.configure(this.#captions)); // they may have changed meanwhile
+    this.#connection.on("replaced", () => {
+      this.configure(this.#captions); // they may have changed meanwhile
+      this.hear(this.#hearing);
+    });
     this.#connection.on("status", ({ status }) => {
       if (this.#status === "finishing" && status !== "closed") return;
       if (status === "open") this.#tell("live");
@@ -79,6 +93,16 @@ export class Speaking extends Emitter {
   configure(captions) {
     this.#captions = captions;
     this.#connection.send({ type: "session.update", session: { streamsrv: { captions } } });
+  }
+
+  /**
+   * Change the recogniser or the language.
+   *
+   * @param {Hearing} hearing
+   */
+  hear(hearing) {
+    this.#hearing = hearing;
+    this.#connection.send({ type: "session.update", session: { audio: { input: { transcription: hearing } } } });
   }
 
   /** Stop after the transcript of the last words. */
@@ -110,6 +134,10 @@ export class Speaking extends Emitter {
 
   /** @param {import("../lib/connection.js").ServerEvent} event */
   #take(event) {
+    if (event.type === "streamsrv.recognizer.loading") this.emit("loading", event.model);
+    if (event.type === "streamsrv.recognizer.ready") this.emit("loading", "");
+    if (event.type === "streamsrv.recognizer.failed") this.emit("problem", new Problem("failed", event.error.message));
+    if (event.type === "error" && refusesWish(event.error)) this.hear({ model: null, language: null });
     if (event.type === `${PREFIX}.failed` || (event.type === "error" && this.#status !== "finishing")) {
       this.emit("problem", new Problem(event.error.code ?? "failed", event.error.message));
     }

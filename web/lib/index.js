@@ -7,6 +7,7 @@ export { Emitter } from "./emitter.js";
 export { listMicrophones, onDevicesChanged, openMicrophone } from "./microphone.js";
 export { SAMPLE_RATE } from "./pcm.js";
 export { Problem } from "./problems.js";
+export { RecognizerWish } from "./recognizer-choice.js";
 export { Server } from "./server.js";
 export { Speaker } from "./speaker.js";
 export { VoiceSession } from "./voice-session.js";

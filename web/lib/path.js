@@ -2,10 +2,21 @@
 
 /**
  * @typedef {object} Capabilities  stages of a server (`GET /v1/streamsrv/capabilities`); null: missing
- * @property {string | null} recognizer
+ * @property {string | null} recognizer  the default one
+ * @property {ServerRecognizer[]} [recognizers]  those that a session may name
  * @property {{name: string, voices: string[]} | null} synthesizer
  * @property {{default: string, models: string[]}} chat
  * @property {string[]} transports
+ */
+
+/**
+ * @typedef {object} ServerRecognizer
+ * @property {string} name
+ * @property {string[]} languages  ISO 639-1 codes; empty: every one
+ * @property {boolean} detects_language  whether it finds out which of them is spoken
+ * @property {string | null} [best_for]
+ * @property {string | null} [not_for]
+ * @property {string | null} lacks  what whoever runs the server can do to make it usable; null: it is usable
  */
 
 /**

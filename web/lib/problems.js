@@ -69,6 +69,29 @@ export function microphoneProblem(errorName) {
   }
 }
 
+/**
+ * The recogniser that the user chose cannot be had now.
+ *
+ * @param {string} chosen  its name
+ * @param {string} why
+ * @param {string} used  the name of the one that recognises speech
+ */
+export function otherRecognizer(chosen, why, used) {
+  const advice = `${used} is used instead. You can choose another one in the settings.`;
+  return new Problem("recogniser_unavailable", `The speech recogniser ${chosen} cannot be used: ${why}.`, advice);
+}
+
+/**
+ * The recogniser does not know the language that the user chose.
+ *
+ * @param {string} language  its name
+ * @param {string} used  the name of the recogniser
+ */
+export function unknownLanguage(language, used) {
+  const advice = "Choose another recogniser or another language in the settings.";
+  return new Problem("language_unknown", `The speech recogniser ${used} does not know ${language}.`, advice);
+}
+
 /** The microphone that was in use is gone. */
 export function microphoneLost() {
   return new Problem(

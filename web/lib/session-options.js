@@ -11,6 +11,8 @@
  * @property {Mode} mode
  * @property {string} model  one of the server's chat models; empty: its default
  * @property {string} voice  one of its voices; empty: its default
+ * @property {string} recognizer  one of its speech recognisers; empty: its default
+ * @property {string} speechLanguage  ISO 639-1 code of the language that is spoken; empty: the recogniser finds out
  * @property {string} instructions  system prompt; empty: the server's
  * @property {boolean} spoken  whether replies are spoken
  * @property {string} deviceId  of the microphone; empty: the default one
@@ -26,6 +28,8 @@ export const DEFAULT_OPTIONS = {
   mode: "hands-free",
   model: "",
   voice: "",
+  recognizer: "",
+  speechLanguage: "",
   instructions: "",
   spoken: true,
   deviceId: "",
@@ -35,22 +39,23 @@ export const DEFAULT_OPTIONS = {
   audioCodec: "pcm",
 };
 
-const EVENTS = ["transcription.partial", "playback.hold", "words.timed", "session.expiring"];
+const EVENTS = ["transcription.partial", "playback.hold", "words.timed", "session.expiring", "recognizer.loading"];
 
 /**
  * Return the session object of `session.update`.
  *
  * @param {VoiceSessionOptions} options
  * @param {Pick<import("./path.js").Path, "recognition" | "voice">} path
+ * @param {{model?: string | null, language?: string | null}} [transcription]  the recogniser and the language
  */
-export function sessionObject(options, { recognition, voice }) {
+export function sessionObject(options, { recognition, voice }, transcription = {}) {
   const listens = recognition === "server" && options.mode === "hands-free";
   return {
     type: "realtime",
     output_modalities: [options.spoken && voice === "server" ? "audio" : "text"],
     ...(options.instructions ? { instructions: options.instructions } : {}),
     audio: {
-      input: { transcription: {}, turn_detection: listens ? { type: "semantic_vad" } : null },
+      input: { transcription, turn_detection: listens ? { type: "semantic_vad" } : null },
       ...(options.voice ? { output: { voice: options.voice } } : {}),
     },
     streamsrv: { events: EVENTS },

@@ -5,9 +5,10 @@ import { Conversation } from "./conversation.js";
 import { Emitter } from "./emitter.js";
 import { PathFinder } from "./path-finder.js";
 import { asProblem, serverProblem, soundBlocked, withoutServer } from "./problems.js";
+import { RecognizerWish } from "./recognizer-choice.js";
 import { ServerLink } from "./server-link.js";
 import { ServerSearch } from "./server-search.js";
-import { DEFAULT_OPTIONS, needsNewSession, sessionObject } from "./session-options.js";
+import { DEFAULT_OPTIONS, needsNewSession } from "./session-options.js";
 import { SpeechInput } from "./speech-input.js";
 
 /** @typedef {import("./transcript.js").ServerEvent} ServerEvent */
@@ -20,8 +21,7 @@ import { SpeechInput } from "./speech-input.js";
  *   path: import("./path.js").Path,
  *   activity: import("./activity.js").Activity,
  *   messages: readonly import("./transcript.js").Message[],
- *   level: number,
- *   progress: import("./speaker.js").Played,
+ *   level: number, progress: import("./speaker.js").Played,
  *   connection: import("./connection.js").State,
  *   problem: import("./problems.js").Problem,
  *   consent: null,
@@ -37,6 +37,7 @@ export class VoiceSession extends Emitter {
   #search;
   #browser;
   #conversation;
+  #wish = new RecognizerWish();
   #finder = new PathFinder({ server: null, browserHears: false, browserSpeaks: BrowserStages.speaks });
   #tracker = new ActivityTracker();
 
@@ -157,12 +158,12 @@ export class VoiceSession extends Emitter {
   configure(changes) {
     const before = this.#options;
     this.#options = { ...before, ...changes };
+    if ("recognizer" in changes || "speechLanguage" in changes) this.#wish.make(this.#options, this.#finder.server);
     if (changes.browserRecognition) this.#learnRecognizer();
     if (!this.active) return;
     if (changes.browserRecognition === "allowed") this.#speech.listen();
     if (this.#alone) return;
-    const { deviceId } = this.#options;
-    if (deviceId !== before.deviceId && this.#speech.stream !== null) this.#speech.open(deviceId);
+    if (this.#options.deviceId !== before.deviceId && this.#speech.stream) this.#speech.open(this.#options.deviceId);
     if (needsNewSession(before, this.#options) && this.#finder.server) this.#connect().catch((error) => this.#failed(error));
     else this.#update();
     this.#speech.arrange();
@@ -229,6 +230,7 @@ export class VoiceSession extends Emitter {
       await this.#audio.unlock();
       if (expected === "server" && this.#recognition !== "server") this.#speech.shut();
       await this.#speech.listen();
+      this.#wish.make(this.#options, capabilities).forEach((problem) => this.emit("problem", problem));
       await this.#connect();
       if (!this.#audio.running) this.emit("problem", soundBlocked());
     } catch (error) {
@@ -242,7 +244,7 @@ export class VoiceSession extends Emitter {
     const { model, transports, audioCodec } = this.#options;
     await this.#link.connect({
       query: model ? { model } : {},
-      session: () => sessionObject(this.#options, this.path),
+      session: () => this.#wish.sessionObject(this.#options, this.path),
       replay: () => this.#conversation.transcript.replay(),
       transports: transports.filter((name) => this.#finder.server?.transports.includes(name)),
       audioCodec,
@@ -253,7 +255,7 @@ export class VoiceSession extends Emitter {
 
   /** Tell the server what the session should be now. */
   #update() {
-    this.#link.send({ type: "session.update", session: sessionObject(this.#options, this.path) });
+    this.#link.send({ type: "session.update", session: this.#wish.sessionObject(this.#options, this.path) });
   }
 
   #follow() {
@@ -384,13 +386,14 @@ export class VoiceSession extends Emitter {
     this.emit("event", event);
   }
 
-  /** @param {{code: string | null, message: string, type?: string}} error */
+  /** @param {{code: string | null, message: string, type?: string, param?: string | null}} error */
   #serverError(error) {
     // The response ended while its cancellation was on the way: nothing is wrong.
     if (error.code === "response_cancel_not_active") return;
     // The server began to answer by itself at the same moment: it is asked again after that.
     if (error.code === "conversation_already_has_active_response") return this.#conversation.owe({ later: true });
     this.emit("problem", serverProblem(error));
+    if (this.#wish.refusedBy(error)) this.#update();
     this.#conversation.next();
   }
 }
