@@ -15,22 +15,13 @@ from streamsrv.engines.asr.incremental import Decode, Hypothesis
 from streamsrv.engines.asr.loops import cut_loop
 from streamsrv.engines.asr.whisper.guards import Evidence
 from streamsrv.engines.asr.whisper.languages import is_sure, likeliest, restricted
+from streamsrv.engines.asr.whisper.lengths import MAX_S, TESTED_WIDTHS, max_tokens, padded_s
 from streamsrv.engines.asr.whisper.model import OpenedModel
 from streamsrv.engines.asr.whisper.timing import Piece, logprobs_of, read_pieces, words_of
 
 _FRAMES_PER_SECOND = 100
-_MAX_S = 30
-_PADDING_S = 3
-"""Silence after the speech. With less, the decoder repeats itself."""
-_MIN_S = 10
-"""Shortest audio given to the encoder. With less, the decoder repeats itself; Whisper's own window costs much more."""
-BUCKETS_S = (10, 15, _MAX_S)
+BUCKETS_S = (10, 15, MAX_S)
 """Lengths of the audio in a batch: windows of the same bucket are decoded together."""
-_MAX_TOKENS = 220
-_TOKENS_PER_SECOND = 20
-"""Most tokens per second of speech; more are a loop."""
-_ENGLISH_TOKENS_PER_SECOND = 10
-"""Most tokens per second of English speech; more are a loop."""
 _MAX_CONTEXT_TOKENS = 200
 """Most tokens of keywords and prompt: Whisper takes 448 with the text."""
 _KEYWORDS_TITLE = "Glossary:"
@@ -38,8 +29,6 @@ _KEYWORDS_TITLE = "Glossary:"
 _DEADLINE_S = 15.0
 _SLOW_DEADLINE_S = 60.0
 """Seconds in which a final text is there, unless the model is broken: small and larger models take long on a CPU."""
-_TESTED_WIDTHS = frozenset({384, 512})
-"""Width of the models for which less than 30 s of audio was found to be enough: Whisper tiny and base."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +84,7 @@ class WhisperDecoder:
         self._settings = settings = settings or DecoderSettings()
         languages = restricted(model.languages, settings.languages)
         self._detects = len(languages) > 1
-        self._can_be_short = model.facts.width in _TESTED_WIDTHS
+        self._can_be_short = model.facts.width in TESTED_WIDTHS
         is_quick = self._can_be_short or model.device == "cuda"
         self._end = cast("int", model.tokens.token_to_id("<|endoftext|>"))
         self.max_batch = settings.max_batch
@@ -141,7 +130,7 @@ class WhisperDecoder:
         languages = self._languages(encoded, windows)
         texts = self._write(encoded, windows, contexts, languages)
         hypotheses = self._detailed(encoded, windows, languages, texts)
-        longer = frames if self._can_be_short else _MAX_S * _FRAMES_PER_SECOND
+        longer = frames if self._can_be_short else MAX_S * _FRAMES_PER_SECOND
         for index, text in enumerate(texts):
             # A strange prompt, or too little silence after the speech, make a decoder loop or write nothing.
             if text.is_suspect and (contexts[index] or longer > frames):
@@ -150,7 +139,7 @@ class WhisperDecoder:
 
     def _frames(self, window: _Window) -> int:
         """Return the length of the spectrogram that the window is padded to, an even number of frames."""
-        seconds = min(max(window.seconds + _PADDING_S, _MIN_S), _MAX_S)
+        seconds = padded_s(window.seconds)
         if self.max_batch > 1:
             seconds = next(bucket for bucket in BUCKETS_S if seconds <= bucket)
         return int(seconds * _FRAMES_PER_SECOND) // 2 * 2
@@ -202,7 +191,10 @@ class WhisperDecoder:
     ) -> list[_Text]:
         starts = [self._start(window, language) for window, language in zip(windows, languages, strict=True)]
         no_timestamps = self.model.tokens.token_to_id("<|notimestamps|>")
-        limits = [_max_tokens(window, language) for window, language in zip(windows, languages, strict=True)]
+        limits = [
+            max_tokens(window.seconds, language.code, window.options.task)
+            for window, language in zip(windows, languages, strict=True)
+        ]
         results = self.model.whisper.generate(
             encoded,
             [[*context, *start, no_timestamps] for context, start in zip(contexts, starts, strict=True)],
@@ -270,12 +262,6 @@ class WhisperDecoder:
     def _with_details(self, hypothesis: Hypothesis, options: RecognitionOptions, pieces: list[Piece]) -> Hypothesis:
         words = words_of(pieces) if self._settings.word_times and options.task == "transcribe" else ()
         return replace(hypothesis, words=words, logprobs=logprobs_of(pieces) if options.logprobs else ())
-
-
-def _max_tokens(window: _Window, language: _Language) -> int:
-    is_english = language.code == "en" or window.options.task == "translate"
-    rate = _ENGLISH_TOKENS_PER_SECOND if is_english else _TOKENS_PER_SECOND
-    return min(int(window.seconds * rate) + 8, _MAX_TOKENS)
 
 
 def _grouped(keys: Iterable[Hashable]) -> list[list[int]]:

@@ -21,11 +21,16 @@ def to_whisper(language: str) -> str:
     return _WHISPER_CODES.get(language, language)
 
 
+def to_ours(language: str) -> str:
+    """Return our code of a language from Whisper's."""
+    return _CODES.get(language, language)
+
+
 def spoken_languages(tokens: Iterable[str]) -> frozenset[str]:
     """Return the codes of the languages for which a vocabulary has a token."""
     known = {match[1] for match in map(_TOKEN.fullmatch, tokens) if match}
     aliases = {code for code, whisper in _WHISPER_CODES.items() if whisper in known}
-    return frozenset({_CODES.get(code, code) for code in known} | aliases)
+    return frozenset({to_ours(code) for code in known} | aliases)
 
 
 def restricted(languages: frozenset[str], wanted: frozenset[str]) -> frozenset[str]:
@@ -39,8 +44,8 @@ def likeliest(detected: Sequence[tuple[str, float]], allowed: Iterable[str]) -> 
 
     `detected`: tokens of languages and their probabilities. All languages are allowed if it has none of `allowed`.
     """
-    found = {_CODES.get(code, code): probability for code, probability in ((t.strip("<|>"), p) for t, p in detected)}
-    wanted = {_CODES.get(code, code) for code in map(to_whisper, allowed)}
+    found = {to_ours(code): probability for code, probability in ((t.strip("<|>"), p) for t, p in detected)}
+    wanted = {to_ours(code) for code in map(to_whisper, allowed)}
     candidates = {code: found[code] for code in wanted & found.keys()} or found
     total = sum(candidates.values())
     language = max(candidates, key=lambda code: candidates[code])

@@ -10,7 +10,7 @@ import re
 import struct
 from collections.abc import Mapping
 from dataclasses import dataclass
-from io import BytesIO
+from io import SEEK_END, BytesIO
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -33,6 +33,18 @@ class ModelFacts:
     mel_bands: int
     tokens: int
     """Tokens of the vocabulary."""
+
+
+@dataclass(frozen=True, slots=True)
+class StoredWeight:
+    """Where a `model.bin` has a weight."""
+
+    shape: tuple[int, ...]
+    kind: int
+    """CTranslate2's number of its type."""
+    offset: int
+    length: int
+    """Bytes."""
 
 
 class ModelFiles:
@@ -72,14 +84,19 @@ class ModelFiles:
         except ValueError as error:
             raise ValueError(f"{self.folder / name} is not JSON: {error}") from error
 
-    def _read_facts(self) -> ModelFacts:
+    def open_weights(self) -> BinaryIO:
+        """Open `model.bin`, which is put together if it is in parts."""
         if self._weights is not None:
-            return read_facts(BytesIO(self._weights), len(self._weights))
+            return BytesIO(self._weights)
         if "model.bin" not in self._paths:
             raise FileNotFoundError(f"no file {self.folder / 'model.bin'}")
-        path = self._paths["model.bin"]
-        with path.open("rb") as file:
-            return read_facts(file, path.stat().st_size)
+        return self._paths["model.bin"].open("rb")
+
+    def _read_facts(self) -> ModelFacts:
+        with self.open_weights() as file:
+            size = file.seek(0, SEEK_END)
+            file.seek(0)
+            return read_facts(file, size)
 
     def _read_vocabulary(self) -> list[str]:
         name = next((name for name in _VOCABULARIES if name in self._paths), None)
@@ -95,7 +112,18 @@ class ModelFiles:
 
 
 def read_facts(file: BinaryIO, size: int) -> ModelFacts:
-    """Read the shapes of all weights of a `model.bin` of `size` bytes, without the weights themselves.
+    """Read the shapes of all weights of a `model.bin` of `size` bytes; raises `ValueError` as `read_index` does."""
+    shapes = {name: weight.shape for name, weight in read_index(file, size).items()}
+    layers = {match[1] for match in map(_LAYER.match, shapes) if match}
+    try:
+        width, mel_bands, *_ = shapes["encoder/conv1/weight"]
+        return ModelFacts(width, len(layers), mel_bands, shapes["decoder/embeddings/weight"][0])
+    except (KeyError, ValueError, IndexError) as error:
+        raise ValueError(f"model.bin has no usable weight {error}") from error
+
+
+def read_index(file: BinaryIO, size: int) -> dict[str, StoredWeight]:
+    """Read where a `model.bin` of `size` bytes has its weights, without the weights themselves.
 
     Raises `ValueError` if it is cut off, damaged, or no Whisper model.
     """
@@ -106,19 +134,12 @@ def read_facts(file: BinaryIO, size: int) -> ModelFacts:
     if (name := reader.text()) != _SPECIFICATION:
         raise ValueError(f"model.bin is a {name!r}, not a {_SPECIFICATION}")
     _revision, count = reader.unpack("II")
-    shapes: dict[str, tuple[int, ...]] = {}
-    for _ in range(count):
-        weight, shape = reader.weight()
-        shapes[weight] = shape
+    weights = dict(reader.weight() for _ in range(count))
     (aliases,) = reader.unpack("I")
-    for _ in range(2 * aliases):
-        reader.text()
-    layers = {match[1] for match in map(_LAYER.match, shapes) if match}
-    try:
-        width, mel_bands, *_ = shapes["encoder/conv1/weight"]
-        return ModelFacts(width, len(layers), mel_bands, shapes["decoder/embeddings/weight"][0])
-    except (KeyError, ValueError, IndexError) as error:
-        raise ValueError(f"model.bin has no usable weight {error}") from error
+    for alias, name in [(reader.text(), reader.text()) for _ in range(aliases)]:
+        if name in weights:
+            weights[alias] = weights[name]
+    return weights
 
 
 class _Reader:
@@ -137,8 +158,8 @@ class _Reader:
         (length,) = self.unpack("H")
         return self._take(length).rstrip(b"\0").decode(errors="replace")
 
-    def weight(self) -> tuple[str, tuple[int, ...]]:
-        """Return the name and the shape of the next weight."""
+    def weight(self) -> tuple[str, StoredWeight]:
+        """Return the name and the place of the next weight."""
         name = self.text()
         self._last = repr(name[:80])
         (rank,) = self.unpack("B")
@@ -147,8 +168,9 @@ class _Reader:
         if length != math.prod(shape) * _BYTES_PER_VALUE.get(kind, 0):
             raise ValueError(f"model.bin is damaged: the size of {self._last} is wrong")
         self._need(length)
+        offset = self._file.tell()
         self._file.seek(length, 1)
-        return name, shape
+        return name, StoredWeight(shape, kind, offset, length)
 
     def _take(self, length: int) -> bytes:
         self._need(length)
