@@ -101,6 +101,7 @@ def _rest_routes() -> list[Route]:
         Route("/models/{name:path}", models.model),
         Route("/audio/speech", speech.speech, methods=["POST"]),
         Route("/audio/transcriptions", transcriptions.transcriptions, methods=["POST"]),
+        Route("/audio/translations", transcriptions.translations, methods=["POST"]),
         Route("/chat/completions", chat.completions, methods=["POST"]),
         Route("/streamsrv/capabilities", capabilities.capabilities),
         Route("/realtime/client_secrets", client_secrets.client_secrets, methods=["POST"]),

@@ -15,7 +15,7 @@ from streamsrv.access.client_secrets import ClientSecrets
 from streamsrv.access.opening import Offer, Opening, begin_now, max_session_ms
 from streamsrv.access.principal import Principal
 from streamsrv.access.refusal import Refusal
-from streamsrv.audio import opus
+from streamsrv.audio import noise_suppression, opus
 from streamsrv.captions.rooms import Rooms
 from streamsrv.core.capabilities import Capabilities
 from streamsrv.core.session import SessionCore
@@ -248,6 +248,7 @@ def _capabilities(engines: Engines, *, has_tracing: bool) -> Capabilities:
         retired=library.retired if library is not None else {},
         other_models=library.other_models if library is not None else {},
         has_tracing=has_tracing,
+        suppresses_noise=noise_suppression.is_installed(),
     )
 
 

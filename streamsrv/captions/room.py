@@ -52,13 +52,14 @@ class _Tentative:
     start_ms: int
     end_ms: int
     text: str
+    translated_to: str | None
     number: int
     message: bytes
 
     def utterance(self) -> RecognizedUtterance:
         """The final text with estimated word times."""
         words = estimate_words(split_words(self.text), (Span(self.start_ms, self.end_ms),))
-        return RecognizedUtterance(self.text, self.start_ms, self.end_ms, words)
+        return RecognizedUtterance(self.text, self.start_ms, self.end_ms, words, translated_to=self.translated_to)
 
 
 @dataclass(slots=True)
@@ -115,9 +116,17 @@ class Room:
         self._update_status()
 
     def show(
-        self, speaker_id: str, item_id: str, stable: str, tentative: str, start_ms: int, audio_ms: int, now_ms: int
+        self,
+        speaker_id: str,
+        item_id: str,
+        stable: str,
+        tentative: str,
+        start_ms: int,
+        audio_ms: int,
+        now_ms: int,
+        translated_to: str | None = None,
     ) -> None:
-        """Replace the tentative text of an item.
+        """Replace the tentative text of an item; `translated_to`: its language, if it is a translation.
 
         `start_ms` is the start of the item, `audio_ms` the audio received so far. Both count from the session's start.
         """
@@ -129,10 +138,12 @@ class Room:
             "start": start_ms / 1000,
             "stable": stable,
             "tentative": tentative,
+            **marked(translated_to),
         }
         number = self._next()
         text = join_words((stable, tentative))
-        shown = _Tentative(speaker_id, offset_ms, start_ms, end_ms, text, number, _event("partial", fields))
+        message = _event("partial", fields)
+        shown = _Tentative(speaker_id, offset_ms, start_ms, end_ms, text, translated_to, number, message)
         self._tentative[item_id] = shown
 
     def settle(
@@ -180,7 +191,7 @@ class Room:
     def _cues(self) -> Iterator[Cue]:
         for caption in self.captions:
             for cue in cues_of([caption.utterance]):
-                yield replace(cue, speaker=caption.speaker)
+                yield replace(cue, speaker=caption.speaker, translated=caption.utterance.translated_to is not None)
 
     def _offset_ms(self, speaker_id: str, item_id: str, audio_ms: int, now_ms: int) -> int:
         """Return the start of a speaker's session audio in the room's time, as if it had come without pauses.
@@ -209,6 +220,7 @@ class Room:
             "end": utterance.end_ms / 1000,
             "text": utterance.text,
             "lines": [_line(cue) for cue in cues_of([utterance])] if utterance.text else [],
+            **marked(utterance.translated_to),
         }
         message = _event("final", fields, f"{self._key}-{number}")
         self._tentative.pop(item_id, None)
@@ -221,6 +233,11 @@ class Room:
     def _next(self) -> int:
         self._number += 1
         return self._number
+
+
+def marked(translated_to: str | None) -> dict[str, str]:
+    """Return the field that marks a translation, for events and files."""
+    return {} if translated_to is None else {"translated_to": translated_to}
 
 
 def room_event(status: dict[str, Any]) -> bytes:

@@ -9,10 +9,18 @@ from dataclasses import dataclass, field
 
 from msgspec import structs
 
-from streamsrv.engines.asr.base import RecognizerFacts
+from streamsrv.core.recognition import (
+    Path,
+    check_abilities,
+    invalid,
+    session_path,
+    task_of,
+    wants_logprobs,
+    well_formed,
+)
+from streamsrv.engines.asr.base import RecognizerFacts, Task
 from streamsrv.protocol.errors import ProtocolError
 from streamsrv.protocol.session_object import AudioFormat, AudioOutput, Session, Tracing, Transcription, VoiceId
-from streamsrv.text.languages import normalize_language
 
 OPENAI_VOICES = frozenset(
     {
@@ -22,7 +30,7 @@ OPENAI_VOICES = frozenset(
 )  # fmt: skip
 """Clients name one of these because they must name a voice: they mean the default one."""
 _OPENAI_TRANSCRIBERS = re.compile(
-    r"(?:gpt-realtime-)?whisper(?:-1)?|gpt-4o-(?:mini-)?transcribe(?:-latest|-[0-9-]{10})?"
+    r"(?:gpt-realtime-)?whisper(?:-1)?|gpt-4o-(?:mini-)?transcribe(?:-latest|-[0-9-]{10})?|gpt-(?:live-)?transcribe"
 )
 """Models that clients name by habit: they mean the default recogniser."""
 _DEFAULT_VOICES = frozenset({"", "default"})
@@ -48,6 +56,8 @@ class Capabilities:
     """The kinds of the models that are no recognisers, by name."""
     has_tracing: bool = True
     """Whether sessions are traced."""
+    suppresses_noise: bool = True
+    """Whether the noise suppressor is installed."""
 
     def fit(self, session: Session) -> Session:
         """The session with names resolved to what is in force: voice, recogniser, language."""
@@ -61,9 +71,16 @@ class Capabilities:
             session = structs.replace(session, tracing=None)  # stock clients always send `auto`, and end at an error
         hears, speaks = session.audio.input, session.audio.output
         self._check_format(hears.format, "session.audio.input.format")
+        if hears.noise_reduction is not None and not self.suppresses_noise:
+            reason = "webrtc-noise-gain is not installed (pip install 'streamsrv[speech]'); accepted is null"
+            raise invalid(hears.noise_reduction.type, "session.audio.input.noise_reduction", reason)
         if hears.transcription is not None:
-            asked, param = hears.transcription, "session.audio.input.transcription."
-            hears = structs.replace(hears, transcription=self.transcription(asked, param))
+            task, logprobs = task_of(session), wants_logprobs(session)
+            asked = self.transcription(hears.transcription, session_path, task, logprobs=logprobs)
+            hears = structs.replace(hears, transcription=asked)
+        elif session.translates_to is not None:
+            reason = "a session without 'session.audio.input.transcription' has no captions; accepted is null"
+            raise invalid(session.translates_to, session_path("task"), reason)
         audio = structs.replace(session.audio, input=hears, output=self.output(speaks, "session.audio.output"))
         return structs.replace(session, audio=audio)
 
@@ -82,48 +99,61 @@ class Capabilities:
             return self.voices[0]
         voices = ", ".join(f"'{voice}'" for voice in self.voices)
         message = f"accepted are {voices}, and the names of OpenAI's voices for '{self.voices[0]}'"
-        raise _refused(name, param, message)
+        raise invalid(name, param, message)
 
     def check_speed(self, speed: float, param: str) -> None:
         if not self.min_speed <= speed <= self.max_speed:
-            raise _refused(speed, param, f"this voice speaks at {self.min_speed:g} to {self.max_speed:g} of its pace")
+            raise invalid(speed, param, f"this voice speaks at {self.min_speed:g} to {self.max_speed:g} of its pace")
 
-    def transcription(self, asked: Transcription, path: str) -> Transcription:
-        """The options with the recogniser and the language that are in force; `path` is put before their names."""
-        language = None if asked.language is None else _code(asked.language, f"{path}language")
-        model = self._recognizer(asked.model or "", language, path)
-        if model in self.recognizers:
-            self._check_abilities(model, asked, language, path)
-        return structs.replace(asked, model=model or None, language=language)
+    def transcription(
+        self, asked: Transcription, path: Path, task: Task = "transcribe", *, logprobs: bool = False
+    ) -> Transcription:
+        """The options with the recogniser and the languages that are in force, for a recogniser that can use them."""
+        asked = well_formed(asked, path)
+        model = self._recognizer(asked, task, path)
+        if (facts := self.recognizers.get(model)) is not None:
+            for language in _spoken(asked):
+                if not facts.knows(language):
+                    raise self._unknown_language(language, model, path("language" if asked.language else "languages"))
+            check_abilities(model, facts.abilities, asked, task, path, logprobs=logprobs)
+        return structs.replace(asked, model=model or None)
 
-    def _recognizer(self, name: str, language: str | None, path: str) -> str:
-        """The recogniser that a client means: one that it names, else the first one for the language."""
+    def _recognizer(self, asked: Transcription, task: Task, path: Path) -> str:
+        """The recogniser that a client means: one that it names, else the first one for the languages and the task."""
+        name = asked.model or ""
         if not self.recognizers:
             return name
         if name not in ("", "default") and not _OPENAI_TRANSCRIBERS.fullmatch(name):
             name = self.retired.get(name, name)
-            self._check_usable(name, f"{path}model")
+            self._check_usable(name, path("model"))
             return name
-        choice = self._choice(language)
-        if choice is None:
-            assert language is not None  # the default recogniser is for all sessions without a language
-            raise self._unknown_language(language, self._default, f"{path}language")
-        return choice
+        if (choice := self._choice(asked, task)) is not None:
+            return choice
+        if task == "translate":
+            raise self._no_translator(asked, path)
+        return self._choice(structs.replace(asked, language=None, languages=[]), task) or ""
 
     @property
     def _default(self) -> str:
         return next(iter(self.chains.get("", ())), "")
 
-    def _choice(self, language: str | None) -> str | None:
-        """The recogniser for sessions that name none: the operator's first that knows the language, else any local one.
+    def _choice(self, asked: Transcription, task: Task) -> str | None:
+        """The recogniser for sessions that name none: the operator's first that is able, else any local one that is.
 
-        None: none knows it.
+        None: none knows the languages and can do the task.
         """
-        if language is None:
+        spoken = _spoken(asked)
+        if not spoken and task == "transcribe":
             return self._default
-        chosen = (*self.chains.get(language, ()), *self.chains.get("", ()))
-        usable = (name for name, facts in self.recognizers.items() if facts.is_local and not facts.lacks)
-        return next((name for name in (*chosen, *usable) if self.recognizers[name].knows(language)), None)
+        preferred = [name for language in (*spoken, "") for name in self.chains.get(language, ())]
+        usable = [name for name, facts in self.recognizers.items() if facts.is_local and not facts.lacks]
+        return next((name for name in (*preferred, *usable) if self._is_able(name, spoken, task)), None)
+
+    def _is_able(self, name: str, spoken: Sequence[str], task: Task) -> bool:
+        facts = self.recognizers[name]
+        can_translate = task == "transcribe" or facts.abilities.translates
+        can_tell = len(spoken) < 2 or facts.abilities.detects_language
+        return can_translate and can_tell and all(facts.knows(language) for language in spoken)
 
     def _check_usable(self, name: str, param: str) -> None:
         facts = self.recognizers.get(name)
@@ -137,15 +167,14 @@ class Capabilities:
             reason = "there is no such recogniser"
         usable = _quoted(other for other, known in self.recognizers.items() if not known.lacks)
         accepted = f"{usable}, and the names of OpenAI's models (such as 'whisper-1') for '{self._default}'"
-        raise _refused(name, param, f"{reason}; accepted are {accepted}")
+        raise invalid(name, param, f"{reason}; accepted are {accepted}")
 
-    def _check_abilities(self, model: str, asked: Transcription, language: str | None, path: str) -> None:
-        facts = self.recognizers[model]
-        if language is not None and not facts.knows(language):
-            raise self._unknown_language(language, model, f"{path}language")
-        if asked.prompt and not facts.abilities.prompt:
-            reason = f"the recogniser '{model}' takes no prompt; accepted is ''"
-            raise _refused(asked.prompt, f"{path}prompt", reason)
+    def _no_translator(self, asked: Transcription, path: Path) -> ProtocolError:
+        """Says which recognisers would translate on this server, and what they lack."""
+        able = [name for name in self.recognizers if self._is_able(name, _spoken(asked), "translate")]
+        remedies = ", ".join(f"'{name}' ({self.recognizers[name].lacks})" for name in able)
+        said = f"; these would on this server: {remedies}" if remedies else ""
+        return invalid("en", path("task"), f"no recogniser that is ready can translate this speech{said}")
 
     def _unknown_language(self, language: str, model: str, param: str) -> ProtocolError:
         """Says what the recogniser knows instead, and which others know the language."""
@@ -157,27 +186,18 @@ class Capabilities:
         elif able:
             remedies = ", ".join(f"'{name}' ({facts.lacks})" for name, facts in able.items())
             reason += f"; these would know '{language}' on this server: {remedies}"
-        return _refused(language, param, reason)
+        return invalid(language, param, reason)
 
     def _check_format(self, audio_format: AudioFormat, param: str) -> None:
         name = str(audio_format.__struct_config__.tag)
         if name not in self.formats:
             accepted = ", ".join(f"'{known}'" for known in sorted(self.formats))
-            raise _refused(name, param, f"this server lacks its codec; accepted are {accepted}")
+            raise invalid(name, param, f"this server lacks its codec; accepted are {accepted}")
 
 
-def _refused(value: object, param: str, reason: str) -> ProtocolError:
-    text = str(value)
-    quoted = text if len(text) <= 60 else f"{text[:57]}..."
-    return ProtocolError("invalid_value", f"Invalid value '{quoted}' for '{param}': {reason}.", param)
-
-
-def _code(given: str, param: str) -> str:
-    code = normalize_language(given)
-    if code is None:
-        reason = "it names no language; accepted is an ISO 639-1 code, a tag such as 'en-US', or a name"
-        raise _refused(given, param, reason)
-    return code
+def _spoken(asked: Transcription) -> list[str]:
+    """The languages that may be spoken; none: any."""
+    return asked.languages if asked.language is None else [asked.language]
 
 
 def _quoted(names: Iterable[str]) -> str:

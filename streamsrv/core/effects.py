@@ -71,6 +71,13 @@ class SetFramePacing:
 
 
 @dataclass(frozen=True, slots=True)
+class SuppressNoise:
+    """Suppress noise in the session's input audio from now on; `level` of `audio.noise_suppression`, 0: no longer."""
+
+    level: int
+
+
+@dataclass(frozen=True, slots=True)
 class OpenRecognition:
     """Recognise the session's input audio from `from_ms` on, up to the frame before the current one."""
 
@@ -154,6 +161,8 @@ class ShowCaption:
     tentative: str
     start_ms: int
     audio_ms: int
+    translated_to: str | None = None
+    """The language of the words, where they are a translation."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -257,6 +266,7 @@ Effect = (
     | ResumePlayback
     | ClearPlayback
     | SetFramePacing
+    | SuppressNoise
     | OpenRecognition
     | FeedRecognition
     | FinishRecognition

@@ -9,11 +9,12 @@ from streamsrv.core.capabilities import Capabilities
 from streamsrv.core.clips import take_clip
 from streamsrv.core.collector import Collector
 from streamsrv.core.conversation import Conversation, duplicate_item, to_messages
-from streamsrv.core.effects import Close, Effect, PrepareModel, RecordTurnEnd, SendEvent
+from streamsrv.core.effects import Close, Effect, PrepareModel, RecordTurnEnd, SendEvent, SuppressNoise
 from streamsrv.core.latency import TurnLatency
 from streamsrv.core.lifetime import Lifetime
 from streamsrv.core.playback.output_buffer import OutputBuffer
 from streamsrv.core.rate_limit import RateLimit
+from streamsrv.core.recognition import suppression_level
 from streamsrv.core.recognizer_loading import RecognizerLoading
 from streamsrv.core.transcription import Transcriptions
 from streamsrv.core.turns.idle import STILL_THERE, IdleTimer
@@ -56,7 +57,7 @@ class SessionCore:
         self._new_id = new_id
         self._effects = Collector()  # of the input that is being handled
         self._conversation = Conversation(new_id("conv"))
-        self._input = InputBuffer(session.audio.input, new_id)
+        self._input = InputBuffer(self.session, new_id)
         self._output = OutputBuffer(self._conversation, held_by_transport=holds_playback)
         self._transcriptions = Transcriptions(session, self._input, new_id)
         self._responses = Responses(
@@ -78,6 +79,8 @@ class SessionCore:
         self._effects.add(self._lifetime.start())
         self._effects.add(self._transcriptions.start())
         self._effects.add(self._loading.configure(self.session))
+        if level := suppression_level(self.session.audio.input.noise_reduction):
+            self._effects.emit(SuppressNoise(level))
         self._prepare_model()
         return self._take_effects()
 
@@ -282,6 +285,9 @@ class SessionCore:
         if self.session.audio.input.turn_detection is None:
             self._effects.add(self._turns.drop_candidate(self._now_ms))
         self._configure()
+        level = suppression_level(updated.audio.input.noise_reduction)
+        if level != suppression_level(held.audio.input.noise_reduction):
+            self._effects.emit(SuppressNoise(level))
         if self.session.instructions != held.instructions:
             self._prepare_model()
         self._effects.send("session.updated", session=session_to_wire(self.session))
@@ -290,7 +296,7 @@ class SessionCore:
 
     def _configure(self) -> None:
         options = self.session.audio.input
-        self._input.configure(options)
+        self._input.configure(self.session)
         self._turns.configure(self.session)
         self._effects.add(self._transcriptions.configure(self.session))
         self._effects.add(self._idle.configure(options))

@@ -13,8 +13,9 @@ from streamsrv.core.effects import (
     ShowCaption,
     send_event,
 )
-from streamsrv.core.turns.input_buffer import CommittedAudio, InputBuffer, chosen_model, recognition_options
-from streamsrv.engines.asr.base import RecognizedUtterance, Transcript, Word
+from streamsrv.core.recognition import chosen_model, recognition_options
+from streamsrv.core.turns.input_buffer import CommittedAudio, InputBuffer
+from streamsrv.engines.asr.base import RecognitionOptions, RecognizedUtterance, TokenLogprob, Transcript, Word
 from streamsrv.engines.vad.base import FRAME_MS
 from streamsrv.protocol.session_object import Session
 from streamsrv.text.subtitles import cues_of
@@ -41,6 +42,7 @@ class Transcriptions:
         self._starts_ms: dict[str, int] = {}  # of committed items, in the session's audio
         self._shown: set[str] = set()  # items with captions that are not final
         self._pending: dict[str, int] = {}  # lengths in ms
+        self._options: dict[str, RecognitionOptions] = {}  # of pending items
         self._early_failure: tuple[str, str] | None = None  # of the audio in the buffer: item id and reason
 
     @property
@@ -62,10 +64,11 @@ class Transcriptions:
         """Record that the audio in the buffer became an item, which was announced and waits for its transcript."""
         item_id = audio.item_id
         self._pending[item_id] = audio.duration_ms
+        self._options[item_id] = audio.options
         self._starts_ms[item_id] = audio.start_ms
         unsent, effects = self._unsent.pop(item_id, ""), list[Effect]()
         if self._session.audio.input.transcription is not None:
-            effects += self._send_delta(item_id, unsent)
+            effects += self._send_delta(item_id, unsent, audio.options)
         return effects
 
     def early_failure(self, item_id: str) -> str | None:
@@ -74,17 +77,19 @@ class Transcriptions:
 
     def add_clip(self, item_id: str, clip: bytes, clip_ms: int) -> list[Effect]:
         """An item came with its audio, in the session's input format: have it recognised."""
-        options = self._session.audio.input
         self._pending[item_id] = clip_ms
-        return [RecognizeClip(item_id, clip, options.format, recognition_options(options), chosen_model(options))]
+        self._options[item_id] = options = recognition_options(self._session)
+        hears = self._session.audio.input
+        return [RecognizeClip(item_id, clip, hears.format, options, chosen_model(hears))]
 
     def take_interim(self, item_id: str, transcript: Transcript) -> list[Effect]:
         """Tell the client what became stable, and all of it if it asked for partial transcripts."""
         if self._session.audio.input.transcription is None:
             return []
         effects: list[Effect] = []
+        options = self._input.recognition_options
         if self._input.announced:
-            effects += self._send_delta(item_id, transcript.stable)
+            effects += self._send_delta(item_id, transcript.stable, options)
         else:
             self._unsent[item_id] = transcript.stable
         audio_ms = self._input.received_ms
@@ -98,27 +103,34 @@ class Transcriptions:
                 stable=transcript.stable,
                 unstable=transcript.tentative,
                 audio_ms=audio_ms,
+                **_translated(options.translated_to),
             )
             effects.append(partial)
         if self._session.captions is not None and transcript.text:
             self._shown.add(item_id)
             start_ms = self._input.heard_from_ms
-            effects.append(ShowCaption(item_id, transcript.stable, transcript.tentative, start_ms, audio_ms))
+            shown = ShowCaption(
+                item_id, transcript.stable, transcript.tentative, start_ms, audio_ms, options.translated_to
+            )
+            effects.append(shown)
         return effects
 
     def take_final(self, item_id: str, transcript: Transcript) -> list[Effect]:
         """Tell the client and the viewers the authoritative transcript of a pending item."""
         duration_ms = self._pending.pop(item_id)
+        options = self._options.get(item_id, RecognitionOptions())
         if self._session.audio.input.transcription is None:
             return self.forget(item_id)
-        effects = self._send_delta(item_id, transcript.text)
-        utterance = self._utterance(item_id, transcript, duration_ms)
+        effects = self._send_delta(item_id, transcript.text, options)
+        utterance = replace(self._utterance(item_id, transcript, duration_ms), translated_to=options.translated_to)
         if self._session.captions is not None and transcript.text and item_id in self._starts_ms:
             effects += self._segments(item_id, utterance)
             self._shown.discard(item_id)
             effects.append(SettleCaption(item_id, utterance, self._input.received_ms))
         effects += self.forget(item_id)
         fields: dict[str, Any] = {"languages": [{"code": transcript.language}]} if transcript.language else {}
+        if options.logprobs:
+            fields["logprobs"] = [logprob_to_wire(token) for token in transcript.logprobs]
         if extension := _extension(transcript, utterance):
             fields["streamsrv"] = extension
         completed = send_event(
@@ -157,6 +169,7 @@ class Transcriptions:
         self._unsent.pop(item_id, None)
         self._revisions.pop(item_id, None)
         self._starts_ms.pop(item_id, None)
+        self._options.pop(item_id, None)
         if self.early_failure(item_id) is not None:
             self._early_failure = None
         return self._settle_shown(item_id, RecognizedUtterance("", 0, 0))
@@ -167,12 +180,13 @@ class Transcriptions:
         self._shown.remove(item_id)
         return [SettleCaption(item_id, utterance, self._input.received_ms)]
 
-    def _send_delta(self, item_id: str, text: str) -> list[Effect]:
+    def _send_delta(self, item_id: str, text: str, options: RecognitionOptions) -> list[Effect]:
         sent = self._sent.get(item_id, "")
         if len(text) <= len(sent) or not text.startswith(sent):
             return []
         self._sent[item_id] = text
-        return [send_event(f"{_PREFIX}.delta", item_id=item_id, content_index=0, delta=text[len(sent) :])]
+        extension = _mark(options.translated_to)
+        return [send_event(f"{_PREFIX}.delta", item_id=item_id, content_index=0, delta=text[len(sent) :], **extension)]
 
     def _utterance(self, item_id: str, transcript: Transcript, duration_ms: int) -> RecognizedUtterance:
         """What was said, in ms of the session's audio; of an item that came with its audio, in ms of that."""
@@ -199,14 +213,29 @@ class Transcriptions:
                 speaker="",
                 start=cue.start_ms / 1000,
                 end=cue.end_ms / 1000,
+                **_mark(utterance.translated_to),
             )
             for cue in cues_of([utterance])
         ]
 
 
+def logprob_to_wire(token: TokenLogprob) -> dict[str, Any]:
+    return {"token": token.token, "logprob": token.logprob, "bytes": list(token.token.encode())}
+
+
+def _translated(to: str | None) -> dict[str, Any]:
+    """Mark words that are a translation into the language `to`."""
+    return {"translated_to": to} if to else {}
+
+
+def _mark(to: str | None) -> dict[str, Any]:
+    """Mark the words of an event of OpenAI's."""
+    return {"streamsrv": _translated(to)} if to else {}
+
+
 def _extension(transcript: Transcript, utterance: RecognizedUtterance) -> dict[str, Any]:
     """What `completed` says beside OpenAI's fields: times, the recogniser, and the one that it replaced."""
-    fields = _timed(utterance) if utterance.words else {}
+    fields = _translated(utterance.translated_to) | (_timed(utterance) if utterance.words else {})
     if transcript.model is not None:
         fields["model"] = transcript.model
     if (replaced := transcript.instead_of) is not None:

@@ -13,7 +13,7 @@ from starlette.routing import Route
 
 from streamsrv.access.authentication import identify
 from streamsrv.access.refusal import Refusal
-from streamsrv.captions.room import Caption, Room
+from streamsrv.captions.room import Caption, Room, marked
 from streamsrv.http.errors import error_response
 from streamsrv.http.streaming import STREAM_HEADERS
 from streamsrv.service import Service
@@ -111,6 +111,7 @@ def _caption(caption: Caption) -> dict[str, Any]:
         "end": said.end_ms / 1000,
         "text": said.text,
         "words": words,
+        **marked(said.translated_to),
     }
 
 

@@ -17,7 +17,7 @@ from streamsrv.protocol.errors import MAX_QUOTED, ProtocolError, from_validation
 
 MAX_JSON_BYTES = 4 * 1024 * 1024
 """Longest JSON body: enough for a long conversation, and short enough to decode without blocking the event loop."""
-MAX_FIELDS = 64
+MAX_FIELDS = 200
 """Upper bound on the text fields of a form."""
 PATIENCE_S = 30.0
 """Longest pause within a body, in seconds. `MIN_BYTES_PER_S` applies after this time."""

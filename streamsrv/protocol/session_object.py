@@ -76,17 +76,33 @@ class SemanticVad(Struct, frozen=True, forbid_unknown_fields=True, tag="semantic
 TurnDetection = ServerVad | SemanticVad
 
 
+MAX_PROMPT = 10_000
+"""Characters in the prompt of a transcription."""
+
+
 class Transcription(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """Options of the transcription of the user's speech. `model` and `language` choose the recogniser."""
 
     model: Name | None = None
     language: Name | None = None
-    prompt: Annotated[str, Meta(max_length=10_000)] | None = None
+    languages: list[Name] = []
+    """Languages that may be spoken, where `language` is not given."""
+    prompt: Annotated[str, Meta(max_length=MAX_PROMPT)] | None = None
+    keywords: list[str] = []
+    """Names and terms that are likely to be said."""
+    delay: None = None
+
+
+class NoiseReduction(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """Suppresses noise before speech is looked for; `far_field` does more than `near_field`, `strength` 0 nothing."""
+
+    type: Literal["near_field", "far_field"]
+    strength: Annotated[float, Meta(ge=0, le=1)] = 1.0
 
 
 class AudioInput(Struct, frozen=True, forbid_unknown_fields=True):
     format: AudioFormat = Pcm()
-    noise_reduction: None = None
+    noise_reduction: NoiseReduction | None = None
     transcription: Transcription | None = None
     turn_detection: TurnDetection | None = ServerVad()
 
@@ -146,6 +162,8 @@ class CaptionOptions(Struct, frozen=True, forbid_unknown_fields=True, omit_defau
     """Title of the event, for the viewers."""
     speaker: Annotated[str, Meta(max_length=80, pattern=r"^[^\x00-\x1f]*$")] = ""
     """Name of the speaker, for a room with several speakers."""
+    translate: Literal["en"] | None = None
+    """Recognise the speech of this session in a translation into this language, and not as it was spoken."""
 
 
 Extension = Literal["transcription.partial", "words.timed", "playback.hold", "session.expiring", "recognizer.loading"]
@@ -157,6 +175,10 @@ class StreamsrvOptions(Struct, frozen=True, forbid_unknown_fields=True):
 
     events: Annotated[list[Extension], Meta(max_length=16)] = []
     captions: CaptionOptions | UnsetType | None = UNSET
+
+
+LOGPROBS = "item.input_audio_transcription.logprobs"
+"""The entry of `include` that asks for the log probabilities of transcripts."""
 
 
 class Session(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -178,7 +200,7 @@ class Session(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     truncation: Literal["auto"] = "auto"
     tracing: Literal["auto"] | Tracing | None = None
     prompt: None = None
-    include: Annotated[list[str], Meta(max_length=0)] | None = None
+    include: list[Literal["item.input_audio_transcription.logprobs"]] | None = None
     parallel_tool_calls: bool | UnsetType = UNSET
     reasoning: Reasoning | UnsetType | None = UNSET
     audio: Audio = Audio()
@@ -193,6 +215,11 @@ class Session(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     def captions(self) -> CaptionOptions | None:
         """The caption options of this session; None without a caption room."""
         return (self.streamsrv.captions or None) if isinstance(self.streamsrv, StreamsrvOptions) else None
+
+    @property
+    def translates_to(self) -> str | None:
+        """The language into which the speech of this session is translated; None: it is written as it was spoken."""
+        return None if self.captions is None else self.captions.translate
 
     def wants(self, event_name: str) -> bool:
         """Whether the client requested an extension."""

@@ -25,18 +25,19 @@ _CLEARED: dict[str, Any] = {
 _DEFAULTED = frozenset(
     {
         "format", "voice", "speed", "threshold", "prefix_padding_ms", "silence_duration_ms", "create_response",
-        "interrupt_response", "idle_timeout_ms", "eagerness",
+        "interrupt_response", "idle_timeout_ms", "eagerness", "languages", "keywords", "strength",
     }
 )  # fmt: skip
 """Fields below `audio` for which `null` means the default."""
 _READ_ONLY = ("id", "object", "expires_at")
 _UNSUPPORTED = {
     "prompt": "Stored prompt templates are not supported; send the text as 'session.instructions'.",
-    "audio.input.noise_reduction": "Noise reduction is not supported; accepted is null.",
-    "include": "Log probabilities of transcripts are not available; accepted is [].",
+    "audio.input.transcription.delay": (
+        "No recogniser of this server can be told how long to wait for more audio; accepted is null."
+    ),
 }
 _OF_TRANSCRIPTION = frozenset({"type", "object", "id", "expires_at", "model", "include", "streamsrv", "audio"})
-_MERGED_OBJECTS = ("audio", "input", "output", "transcription", "turn_detection", "streamsrv")
+_MERGED_OBJECTS = ("audio", "input", "output", "transcription", "noise_reduction", "turn_detection", "streamsrv")
 
 
 def update_session(
@@ -127,7 +128,10 @@ def _convert(value: Any, expected: Any, root: str) -> Any:
 
 
 def _merge(current: dict[str, Any], update: dict[str, Any]) -> dict[str, Any]:
-    """Return `current` with the fields of `update`; merge `_MERGED_OBJECTS`, unless the update has another `type`."""
+    """Return `current` with the fields of `update`; merge `_MERGED_OBJECTS`, unless the update has another `type`.
+
+    Noise reduction keeps its strength whatever its type, as OpenAI's schema says.
+    """
     merged = dict(current)
     for name, value in update.items():
         held = current.get(name)
@@ -136,6 +140,7 @@ def _merge(current: dict[str, Any], update: dict[str, Any]) -> dict[str, Any]:
             continue
         if name in _MERGED_OBJECTS and isinstance(value, dict):
             given, kept = cast("dict[str, Any]", value), cast("dict[str, Any]", held) if isinstance(held, dict) else {}
-            value = _merge(kept if given.get("type", kept.get("type")) == kept.get("type") else {}, given)
+            is_same = name == "noise_reduction" or given.get("type", kept.get("type")) == kept.get("type")
+            value = _merge(kept if is_same else {}, given)
         merged[name] = value
     return merged

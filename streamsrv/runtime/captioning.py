@@ -44,6 +44,7 @@ class Captioning:
                 start_ms=effect.start_ms,
                 audio_ms=effect.audio_ms,
                 now_ms=self._rooms.clock_ms(),
+                translated_to=effect.translated_to,
             )
             self._entered.news.notify()
 

@@ -229,6 +229,7 @@ def _playback_actions(speaker: Speaker) -> Actions:
 def _hearing_actions(hearing: Hearing) -> Actions:
     return {
         effects.SetFramePacing: hearing.set_frame_pacing,
+        effects.SuppressNoise: hearing.suppress_noise,
         effects.OpenRecognition: hearing.open,
         effects.FeedRecognition: hearing.feed,
         effects.FinishRecognition: hearing.finish,

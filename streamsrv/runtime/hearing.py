@@ -19,6 +19,7 @@ from streamsrv.core.effects import (
     PrepareRecognizer,
     RecognizeClip,
     SetFramePacing,
+    SuppressNoise,
 )
 from streamsrv.core.inputs import (
     AudioAppended,
@@ -35,7 +36,8 @@ from streamsrv.engines.vad.fallback import FallbackVadStream
 from streamsrv.engines.vad.gated import hear
 from streamsrv.errors import EngineError, Overloaded
 from streamsrv.inference.scheduler import Priority
-from streamsrv.protocol.session_object import AudioFormat, Opus
+from streamsrv.protocol.audio_formats import sample_rate
+from streamsrv.protocol.session_object import AudioFormat, Opus, Pcm
 from streamsrv.runtime.intake import Intake
 from streamsrv.runtime.preparation import Preparation
 from streamsrv.runtime.recognitions import Recognitions
@@ -49,8 +51,8 @@ BATCHED_FRAMES = 128 // FRAME_MS
 """Frames gathered before detection when the core does not need each at once: a batch costs little more than one."""
 RECENT_FRAMES = 8000 // FRAME_MS
 """Frames kept for the end-of-turn model and the pre-roll of a recognition: at least the longest prefix padding."""
-PIECE_BYTES = 24_000
-"""Bytes of audio resampled at a time; other tasks run between two pieces."""
+PIECE_S = 0.5
+"""Seconds of audio that are resampled and cleared of noise at a time; other tasks run between two pieces."""
 MIN_SPEECH_PROBABILITY = 0.5
 """Probability from which a frame before the start of a turn counts as speech for the recogniser."""
 
@@ -112,6 +114,9 @@ class Hearing:
 
     def set_frame_pacing(self, effect: SetFramePacing) -> None:
         self._frames_wanted = 1 if effect.immediate else BATCHED_FRAMES
+
+    def suppress_noise(self, effect: SuppressNoise) -> None:
+        self._intake.suppress_noise(effect.level)
 
     async def catch_up(self) -> None:
         """Process all complete frames before an event that may depend on them."""
@@ -222,6 +227,7 @@ class Hearing:
 
 
 def _pieces(audio: bytes, audio_format: AudioFormat) -> Iterable[bytes]:
-    if len(audio) <= PIECE_BYTES or isinstance(audio_format, Opus):
+    piece_bytes = int(PIECE_S * sample_rate(audio_format)) * (2 if isinstance(audio_format, Pcm) else 1)
+    if len(audio) <= piece_bytes or isinstance(audio_format, Opus):
         return (audio,)
-    return (audio[start : start + PIECE_BYTES] for start in range(0, len(audio), PIECE_BYTES))
+    return (audio[start : start + piece_bytes] for start in range(0, len(audio), piece_bytes))

@@ -112,7 +112,7 @@ class SessionObserver:
     def _models(self, session: Session) -> dict[str, str]:
         engines = self._engines
         hears = session.audio.input
-        recognizer = engines.recognizers.find(chosen_model(hears), recognition_options(hears).language)
+        recognizer = engines.recognizers.find(chosen_model(hears), recognition_options(session).language)
         models = {"vad": engines.vad.name, "recognizer": recognizer.name}
         if session.type == "realtime":
             models |= {"chat": engines.chat_model(session.model).name, "synthesizer": engines.synthesizer.name}

@@ -98,6 +98,7 @@ class Simulator:
             effects.ResumePlayback: lambda _: self._loudspeaker.resume(),
             effects.ClearPlayback: lambda _: self._loudspeaker.clear(self._time.now_ms),
             effects.SetFramePacing: self._note,
+            effects.SuppressNoise: self._note,
             effects.OpenRecognition: self._recognizer.open,
             effects.FeedRecognition: self._recognizer.feed,
             effects.FinishRecognition: self._recognizer.finish,

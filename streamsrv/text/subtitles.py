@@ -10,6 +10,8 @@ MAX_CHARACTERS = 84
 """Characters in one cue: two lines of the length that broadcasters allow."""
 MAX_MS = 7000
 """Longest time for which a cue is shown."""
+TRANSLATED = "[translated] "
+"""What is put before a text that is a translation."""
 SRT_TYPE = "application/x-subrip; charset=utf-8"
 
 _SENTENCE_ENDS = tuple(".!?…。！？")
@@ -25,6 +27,8 @@ class Cue:
     text: str
     speaker: str = ""
     """The name shown with the text; empty: none."""
+    translated: bool = False
+    """Whether the text is shown as a translation."""
 
 
 def cues_of(utterances: Iterable[RecognizedUtterance]) -> list[Cue]:
@@ -48,11 +52,15 @@ def vtt(cues: Sequence[Cue]) -> str:
 
 def spoken(cue: Cue) -> str:
     """Return the text of a cue on one line, after the name of its speaker."""
-    return _one_line(f"{cue.speaker}: {cue.text}" if cue.speaker else cue.text)
+    return _one_line(f"{cue.speaker}: {_marked(cue)}" if cue.speaker else _marked(cue))
+
+
+def _marked(cue: Cue) -> str:
+    return f"{TRANSLATED}{cue.text}" if cue.translated else cue.text
 
 
 def _voiced(cue: Cue) -> str:
-    text = _escape(_one_line(cue.text))
+    text = _escape(_one_line(_marked(cue)))
     return f"<v {_escape(_one_line(cue.speaker))}>{text}" if cue.speaker else text
 
 

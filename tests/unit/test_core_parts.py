@@ -25,8 +25,9 @@ from streamsrv.core.inputs import Failure, Input
 from streamsrv.core.playback.output_buffer import OutputBuffer
 from streamsrv.core.timers import IdleTimeout, ResponseTimeout, SpeechDue, TimerKey
 from streamsrv.core.turns.input_buffer import CommittedAudio, InputBuffer
+from streamsrv.engines.asr.base import RecognitionOptions
 from streamsrv.errors import Overloaded, Rejected, Unavailable
-from streamsrv.protocol.session_object import AudioInput
+from streamsrv.protocol.session_object import Audio, AudioInput, Session
 
 CLEAR = '{"type": "input_audio_buffer.clear"}'
 
@@ -90,6 +91,10 @@ def test_two_timers_are_the_same_if_they_are_of_the_same_kind_and_owner():
     assert {ResponseTimeout(1): "running"}.get(ResponseTimeout(1)) == "running"
 
 
+def listening(**options: Any) -> Session:
+    return Session(id="sess_1", audio=Audio(input=AudioInput(**options)))
+
+
 def hear(buffer: InputBuffer, probability: float, frames: int) -> list[Any]:
     """Effects and changes of so many frames, the first one from the start of the session on."""
     happened: list[Any] = []
@@ -101,15 +106,15 @@ def hear(buffer: InputBuffer, probability: float, frames: int) -> list[Any]:
 
 
 def test_the_input_buffer_returns_its_effects():
-    buffer = InputBuffer(AudioInput(turn_detection=None), counting_ids())
+    buffer = InputBuffer(listening(turn_detection=None), counting_ids())
     assert [type(effect) for effect in hear(buffer, 0.9, 4)] == [OpenRecognition, *[FeedRecognition] * 4]
     effects, audio = buffer.commit()
     assert effects == [FinishRecognition("item_1")]
-    assert audio == CommittedAudio("item_1", 0, 128, recognized=True)
+    assert audio == CommittedAudio("item_1", 0, 128, recognized=True, options=RecognitionOptions())
 
 
 def test_an_item_has_an_id_once_it_needs_one():
-    buffer = InputBuffer(AudioInput(), counting_ids())
+    buffer = InputBuffer(listening(), counting_ids())
     hear(buffer, 0.0, 4)
     assert buffer.item_id is None
     assert buffer.item_id is None

@@ -83,8 +83,7 @@ def test_it_is_validated_all_the_same(given: dict):
         ({"shoe_size": 43}, "session.shoe_size"),
         ({"audio": {"gain": 3}}, "session.audio.gain"),
         ({"audio": {"input": {"gain": 3}}}, "session.audio.input.gain"),
-        ({"audio": {"input": {"transcription": {"delay": "low"}}}}, "session.audio.input.transcription.delay"),
-        ({"audio": {"input": {"transcription": {"keywords": ["a"]}}}}, "session.audio.input.transcription.keywords"),
+        ({"audio": {"input": {"transcription": {"words": ["a"]}}}}, "session.audio.input.transcription.words"),
         ({"audio": {"input": {"format": {"type": "audio/pcm", "channels": 2}}}}, "session.audio.input.format.channels"),
         ({"audio": {"input": {"turn_detection": {"type": "semantic_vad", "idle_timeout_ms": 6000}}}},
          "session.audio.input.turn_detection.idle_timeout_ms"),
@@ -134,8 +133,8 @@ def test_a_name_of_the_beta_is_refused_with_what_replaced_it(name: str, instead:
     [
         ({"truncation": "disabled"}, "truncation"),
         ({"truncation": {"type": "retention_ratio", "retention_ratio": 0.5}}, "truncation"),
-        ({"audio": {"input": {"noise_reduction": {"type": "near_field"}}}}, "audio.input.noise_reduction"),
-        ({"include": ["item.input_audio_transcription.logprobs"]}, "include"),
+        ({"audio": {"input": {"transcription": {"delay": "low"}}}}, "audio.input.transcription.delay"),
+        ({"include": ["message.input_image.image_url"]}, "include[0]"),
         ({"include": "x"}, "include"),
         ({"prompt": {"id": "p"}}, "prompt"),
         ({"streamsrv": {"events": ["transcription.parts"]}}, "streamsrv.events[0]"),
@@ -152,7 +151,11 @@ def test_what_is_off_may_be_told():
         "prompt": None,
         "tracing": None,
         "audio": {
-            "input": {"noise_reduction": None, "turn_detection": {"type": "semantic_vad", "idle_timeout_ms": None}}
+            "input": {
+                "noise_reduction": None,
+                "transcription": {"delay": None},
+                "turn_detection": {"type": "semantic_vad", "idle_timeout_ms": None},
+            }
         },
     }
     session = update_session(SESSION, update)

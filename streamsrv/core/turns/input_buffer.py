@@ -11,11 +11,12 @@ from streamsrv.core.effects import (
     OpenRecognition,
     send_event,
 )
+from streamsrv.core.recognition import chosen_model, recognition_options
 from streamsrv.core.turns.detector import SpeechStarted, SpeechStopped, TurnDetector, TurnOptions
 from streamsrv.core.turns.endpointing import Evidence, pause_limit_ms
 from streamsrv.engines.asr.base import RecognitionOptions
 from streamsrv.protocol.errors import ProtocolError
-from streamsrv.protocol.session_object import AudioInput, SemanticVad, ServerVad, TurnDetection
+from streamsrv.protocol.session_object import SemanticVad, ServerVad, Session, TurnDetection
 
 MIN_COMMIT_MS = 100
 
@@ -30,6 +31,8 @@ class CommittedAudio:
     duration_ms: int
     recognized: bool
     """Whether the audio has speech, so that a transcript will follow."""
+    options: RecognitionOptions
+    """How it is recognised."""
 
 
 class InputBuffer:
@@ -38,10 +41,11 @@ class InputBuffer:
     `new_id("item")` makes the ids of the items that the audio becomes.
     """
 
-    def __init__(self, options: AudioInput, new_id: Callable[[str], str]) -> None:
+    def __init__(self, session: Session, new_id: Callable[[str], str]) -> None:
         self._new_id = new_id
-        self._options = options
-        self._detector = TurnDetector(_turn_options(options.turn_detection))
+        self._options = session.audio.input
+        self._next_options = self._recognition_options = recognition_options(session)
+        self._detector = TurnDetector(_turn_options(self._options.turn_detection))
         self._received_ms = 0
         self._buffer_start_ms = 0
         self._item_id: str | None = None
@@ -83,8 +87,17 @@ class InputBuffer:
         """Whether the client knows the id of the item that the audio in the buffer will become."""
         return self._announced
 
-    def configure(self, options: AudioInput) -> None:
-        """Change the input options; the audio in the buffer stays."""
+    @property
+    def recognition_options(self) -> RecognitionOptions:
+        """How the audio in the buffer is recognised; a change of the session's options is for what is said later."""
+        return self._recognition_options
+
+    def configure(self, session: Session) -> None:
+        """Change the input options; the audio in the buffer stays, and a recognition that is open keeps its options."""
+        options = session.audio.input
+        self._next_options = recognition_options(session)
+        if not self.recognizing:
+            self._recognition_options = self._next_options
         if (options.turn_detection is None) is not (self._options.turn_detection is None):
             self._detector.end_turn()  # with and without turn detection, turns are announced differently
         self._options = options
@@ -202,9 +215,9 @@ class InputBuffer:
 
     def _open(self, from_ms: int) -> OpenRecognition:
         self._recognition_start_ms = from_ms
-        return OpenRecognition(
-            self.assign_item_id(), from_ms, recognition_options(self._options), chosen_model(self._options)
-        )
+        self._recognition_options = self._next_options
+        model = chosen_model(self._options)
+        return OpenRecognition(self.assign_item_id(), from_ms, self._recognition_options, model)
 
     def _announce_end(self, at_ms: int) -> list[Effect]:
         stopped = send_event("input_audio_buffer.speech_stopped", audio_end_ms=at_ms, item_id=self.assign_item_id())
@@ -220,24 +233,12 @@ class InputBuffer:
 
     def _end_buffer(self, until_ms: int) -> tuple[list[Effect], CommittedAudio]:
         recognized, item_id = self._recognition_start_ms is not None, self.assign_item_id()
-        committed = CommittedAudio(item_id, self.heard_from_ms, until_ms - self.heard_from_ms, recognized)
+        duration_ms = until_ms - self.heard_from_ms
+        committed = CommittedAudio(item_id, self.heard_from_ms, duration_ms, recognized, self._recognition_options)
         self._buffer_start_ms = until_ms
         self._recognition_start_ms = None
         self._forget_item()
         return [FinishRecognition(item_id)] if recognized else [], committed
-
-
-def recognition_options(options: AudioInput) -> RecognitionOptions:
-    """Return the recognition options for the session's options."""
-    transcription = options.transcription
-    if transcription is None:
-        return RecognitionOptions()
-    return RecognitionOptions(language=transcription.language, prompt=transcription.prompt or "")
-
-
-def chosen_model(options: AudioInput) -> str:
-    """Return the name of the session's recogniser; empty: the default one."""
-    return (options.transcription.model or "") if options.transcription is not None else ""
 
 
 def _turn_options(detection: TurnDetection | None) -> TurnOptions:

@@ -74,9 +74,16 @@ class RecognizedUtterance:
     words: tuple[Word, ...] = ()
     """Empty where the engine has no word times."""
     language: str | None = None
+    """The language that was spoken, where it is known."""
+    translated_to: str | None = None
+    """The language of the text, where it is a translation."""
+    logprobs: tuple[TokenLogprob, ...] = ()
+    """If `RecognitionOptions.logprobs` asked for them."""
 
 
 Task = Literal["transcribe", "translate"]
+TRANSLATED_TO = "en"
+"""The language into which the task `translate` translates."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +102,11 @@ class RecognitionOptions:
     """Write the words in the language that is spoken, or translate them into English."""
     logprobs: bool = False
     """Give `Transcript.logprobs`."""
+
+    @property
+    def translated_to(self) -> str | None:
+        """The language of the text that these options give, where it is a translation."""
+        return TRANSLATED_TO if self.task == "translate" else None
 
 
 @dataclass(frozen=True, slots=True)

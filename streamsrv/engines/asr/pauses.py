@@ -2,10 +2,12 @@
 
 from dataclasses import dataclass
 
+from streamsrv.engines.vad.base import FRAME_MS
+
 SPEECH = 0.5
 """Probability from which a frame counts as speech."""
-STILL_SPEECH = 0.35
-"""Probability from which a frame right after speech counts as speech (hysteresis)."""
+HYSTERESIS = 0.15
+"""How much lower the probability of a frame right after speech may be."""
 ONSET_FRAMES = 2
 """Frames of speech that begin an utterance: longer than clicks, shorter than the shortest words."""
 PADDING_FRAMES = 10
@@ -24,13 +26,31 @@ class FrameSpan:
     end: int
 
 
+@dataclass(frozen=True, slots=True)
+class CutOptions:
+    """How a recording is cut."""
+
+    speech: float = SPEECH
+    padding_frames: int = PADDING_FRAMES
+    pause_frames: int = PAUSE_FRAMES
+
+    def changed(self, speech: float | None, padding_ms: int | None, pause_ms: int | None) -> "CutOptions":
+        """Return the options with those that are not None, in whole frames."""
+        return CutOptions(
+            self.speech if speech is None else speech,
+            self.padding_frames if padding_ms is None else -(-padding_ms // FRAME_MS),
+            self.pause_frames if pause_ms is None else max(1, -(-pause_ms // FRAME_MS)),
+        )
+
+
 class UtteranceCutter:
     """Takes the probability of speech of one frame after the other.
 
     Utterances come in order and do not overlap; together they hold every stretch of speech that is no click.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, options: CutOptions = CutOptions()) -> None:
+        self._options = options
         self._probabilities: list[float] = []
         self._start: int | None = None
         self._speech_end = 0
@@ -40,7 +60,7 @@ class UtteranceCutter:
     def hear(self, probability: float) -> FrameSpan | None:
         """Take the next frame; return the utterance that is complete with it."""
         self._probabilities.append(probability)
-        is_speech = probability >= (STILL_SPEECH if self._run else SPEECH)
+        is_speech = probability >= self._options.speech - (HYSTERESIS if self._run else 0)
         self._run = self._run + 1 if is_speech else 0
         if self._start is None:
             self._begin()
@@ -48,7 +68,7 @@ class UtteranceCutter:
         now = len(self._probabilities)
         if is_speech:
             self._speech_end = now
-        if now - self._speech_end >= PAUSE_FRAMES:
+        if now - self._speech_end >= self._options.pause_frames:
             return self._end_at(now)
         return self._cut() if now - self._start >= MAX_FRAMES else None
 
@@ -59,7 +79,7 @@ class UtteranceCutter:
     def _begin(self) -> None:
         if self._run >= ONSET_FRAMES:
             self._speech_end = len(self._probabilities)
-            self._start = max(self._earliest, self._speech_end - self._run - PADDING_FRAMES)
+            self._start = max(self._earliest, self._speech_end - self._run - self._options.padding_frames)
 
     def _end_at(self, end: int) -> FrameSpan:
         assert self._start is not None
