@@ -180,7 +180,7 @@ def _text_fields(form: FormData) -> dict[str, Any]:
             continue
         plain, part = name.removesuffix("[]"), _PART.fullmatch(name)
         if plain in ("known_speaker_names", "known_speaker_references"):
-            raise ProtocolError("unknown_parameter", f"Unknown parameter: '{plain}'. {_SPEAKERS}", plain)
+            raise ProtocolError("unknown_parameter", f"Unknown parameter: '{name}'. {_SPEAKERS}", name)
         if name == "response_format" and value == "diarized_json":
             message = f"Invalid value 'diarized_json' for '{name}': {_SPEAKERS}"
             raise ProtocolError("invalid_value", message, name)
@@ -188,7 +188,7 @@ def _text_fields(form: FormData) -> dict[str, Any]:
             fields.setdefault(plain, []).append(value)
         elif part and part[1] in _OBJECTS and isinstance(fields.setdefault(part[1], {}), dict):
             fields[part[1]][part[2]] = value
-        elif name in fields or part:
+        elif name in fields or (part and part[1] in fields):
             shown = name[:MAX_QUOTED]
             raise ProtocolError("invalid_form", f"The form has '{shown}' more than once, or not alone.", shown)
         else:

@@ -119,7 +119,27 @@ async def test_what_the_client_says_about_the_speech_reaches_the_recogniser():
         ([("language", "日本")], "language"),
         ([("temperature", "0.5")], "temperature"),
         ([("timestamp_granularities[]", "word")], "timestamp_granularities"),
-        ([("chunking_strategy", '{"type": "server_vad"}')], "chunking_strategy"),
+        ([("chunking_strategy", "manual")], "chunking_strategy"),
+        ([("chunking_strategy", '{"type": "server_vad"')], "chunking_strategy"),
+        ([("chunking_strategy", '{"type": "semantic_vad"}')], "chunking_strategy.type"),
+        (
+            [("chunking_strategy[type]", "server_vad"), ("chunking_strategy[threshold]", "2")],
+            "chunking_strategy.threshold",
+        ),
+        (
+            [("chunking_strategy[type]", "server_vad"), ("chunking_strategy[silence_duration_ms]", "-1")],
+            "chunking_strategy.silence_duration_ms",
+        ),
+        ([("include[]", "words")], "include[0]"),
+        ([("include[]", "logprobs")], "include"),
+        ([("include[]", "logprobs"), ("response_format", "verbose_json")], "include"),
+        ([("keywords[]", "Ada")], "keywords"),
+        ([("keywords[]", " ")], "keywords[0]"),
+        ([("languages[]", "xx")], "languages[0]"),
+        ([("languages[]", "de"), ("languages[]", "en")], "languages"),
+        ([("language", "de"), ("languages[]", "en")], "languages"),
+        ([("prompt", "a\x00b")], "prompt"),
+        ([("prompt", "p" * 10_001)], "prompt"),
     ],
 )
 async def test_a_bad_field_is_named(server, fields: list[tuple[str, str]], param: str):
@@ -230,7 +250,7 @@ async def test_a_field_that_is_given_twice_is_named(server):
     assert (answer.status, answer.error["code"], answer.error["param"]) == (400, "invalid_form", "model")
 
 
-@pytest.mark.parametrize("name", ["x", "include[]", "known_speaker_names[]"])
+@pytest.mark.parametrize("name", ["x", "x[]", "x[y]", "known_speaker_names[]"])
 async def test_an_unknown_field_is_named(server, name: str):
     answer = await transcribe(server, (name, "y"))
     assert (answer.status, answer.error["code"], answer.error["param"]) == (400, "unknown_parameter", name)

@@ -32,7 +32,7 @@ ENGLISH = Capabilities(
 
 def transcriber(capabilities: Capabilities = ENGLISH, **asked: str) -> tuple[str | None, str | None]:
     """The recogniser and the language that are in force."""
-    meant = capabilities.transcription(Transcription(**asked), "")
+    meant = capabilities.transcription(Transcription(**asked), str)
     return meant.model, meant.language
 
 
