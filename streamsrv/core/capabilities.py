@@ -137,6 +137,11 @@ class Capabilities:
     def _default(self) -> str:
         return next(iter(self.chains.get("", ())), "")
 
+    @property
+    def translator(self) -> str | None:
+        """The recogniser that translates into English where none is named; None: no usable one can."""
+        return self._choice(Transcription(), "translate")
+
     def _choice(self, asked: Transcription, task: Task) -> str | None:
         """The recogniser for sessions that name none: the operator's first that is able, else any local one that is.
 
@@ -150,7 +155,8 @@ class Capabilities:
         return next((name for name in (*preferred, *usable) if self._is_able(name, spoken, task)), None)
 
     def _is_able(self, name: str, spoken: Sequence[str], task: Task) -> bool:
-        facts = self.recognizers[name]
+        if (facts := self.recognizers.get(name)) is None:
+            return False
         can_translate = task == "transcribe" or facts.abilities.translates
         can_tell = len(spoken) < 2 or facts.abilities.detects_language
         return can_translate and can_tell and all(facts.knows(language) for language in spoken)

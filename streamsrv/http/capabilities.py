@@ -24,8 +24,9 @@ RECOGNIZER_FACTS = (
 async def capabilities(request: Request) -> Response:
     """Return what each stage has; null for a stage that this server does not have.
 
-    `{recognizer: name, recognizers: [{name, languages, ...}], synthesizer: {name, voices}, chat: {default, models},
-    transports}`. A recogniser is as in `GET /v1/models`; `lacks` tells why one cannot be chosen yet.
+    `{recognizer: name, recognizers: [{name, languages, ...}], translator: name, synthesizer: {name, voices},
+    chat: {default, models}, transports}`. A recogniser is as in `GET /v1/models`; `lacks` tells why one cannot be
+    chosen yet. `translator` translates captions of sessions that name no recogniser.
     """
     service: Service = request.app.state.service
     engines = service.engines
@@ -37,6 +38,7 @@ async def capabilities(request: Request) -> Response:
         {
             "recognizer": None if engines.recognizer.name == ABSENT else engines.recognizer.name,
             "recognizers": [{key: facts.get(key) for key in RECOGNIZER_FACTS} for facts in recognizer_facts(engines)],
+            "translator": service.capabilities.translator,
             "synthesizer": None if engines.synthesizer.name == ABSENT else synthesizer,
             "chat": {
                 "default": engines.chat.name,

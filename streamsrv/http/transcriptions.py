@@ -52,7 +52,7 @@ class Recording:
 
     def logprobs(self, *utterances: RecognizedUtterance) -> dict[str, Any]:
         """The field with the log probabilities of these utterances, if the request asked for it."""
-        if not self.options.logprobs:
+        if not self.fields.shows_logprobs:
             return {}
         return {"logprobs": [logprob_to_wire(token) for utterance in utterances for token in utterance.logprobs]}
 

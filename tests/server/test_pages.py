@@ -81,6 +81,7 @@ def test_capabilities_name_every_stage(client: TestClient) -> None:
     assert [each["name"] for each in answer.pop("recognizers")] == ["scripted-recognizer"]
     assert answer == {
         "recognizer": "scripted-recognizer",
+        "translator": None,
         "synthesizer": {"name": "tone", "voices": ["tone", "bell"]},
         "chat": {"default": "scripted-model", "models": ["scripted-model"]},
     }

@@ -108,6 +108,12 @@ async def test_log_probabilities(server: RunningServer):
     assert delta["logprobs"] == done["logprobs"] == answer.json["logprobs"]
 
 
+async def test_a_segment_has_the_mean_of_the_log_probabilities(server: RunningServer):
+    full = (await transcribe(server, ("response_format", "verbose_json"))).json
+    assert [segment["avg_logprob"] for segment in full["segments"]] == [-0.5]
+    assert "logprobs" not in full
+
+
 @pytest.mark.parametrize(
     ("fields", "utterances"),
     [

@@ -57,6 +57,16 @@ test("another speaker, or a pause, begins a paragraph", () => {
   assert.deepEqual(shown(text), ["One.", "Two.", "Three."]);
 });
 
+test("a translation begins a paragraph of its own, which says so", () => {
+  const text = new CaptionText();
+  text.showFinal(final("a", "Guten Tag.", 0, 1));
+  text.showPartial({ ...partial("b", "good", "day", 1), translated_to: "en" });
+  text.showFinal({ ...final("b", "Good day.", 1, 2), translated_to: "en" });
+  text.showFinal({ ...final("c", "Goodbye.", 2, 3), translated_to: "en" });
+  assert.deepEqual(shown(text), ["Guten Tag.", "Good day. Goodbye."]);
+  assert.deepEqual(text.paragraphs.map(({ translatedTo }) => translatedTo), ["", "en"]);
+});
+
 test("a long paragraph ends with a sentence", () => {
   const text = new CaptionText();
   text.showFinal(final("a", "word ".repeat(100).trim(), 0, 1));

@@ -10,6 +10,7 @@
  * @property {number} start
  * @property {string} stable
  * @property {string} tentative
+ * @property {string} [translated_to]  the language of a text that is a translation
  *
  * @typedef {object} FinalEvent
  * @property {string} item_id
@@ -17,6 +18,7 @@
  * @property {number} start
  * @property {number} end
  * @property {string} text
+ * @property {string} [translated_to]
  *
  * @typedef {object} Utterance
  * @property {string} id
@@ -26,8 +28,9 @@
  * @property {string} stable
  * @property {string} tentative
  * @property {boolean} final
+ * @property {string} translatedTo  empty: the text is as it was spoken
  *
- * @typedef {{speaker: string, restarted: boolean, utterances: Utterance[]}} Paragraph
+ * @typedef {{speaker: string, translatedTo: string, restarted: boolean, utterances: Utterance[]}} Paragraph
  */
 
 const PAUSE_S = 3; // silence after which a paragraph begins
@@ -46,8 +49,8 @@ export class CaptionText {
    * @param {PartialEvent} event
    * @returns {Utterance} what changed; it belongs to the last paragraph if it is new
    */
-  showPartial({ item_id, speaker, start, stable, tentative }) {
-    const utterance = this.#find(item_id, speaker, start);
+  showPartial({ item_id, speaker, start, stable, tentative, translated_to }) {
+    const utterance = this.#find(item_id, speaker, start, translated_to ?? "");
     return Object.assign(utterance, { stable, tentative });
   }
 
@@ -55,8 +58,8 @@ export class CaptionText {
    * @param {FinalEvent} event  an empty text removes the utterance
    * @returns {Utterance}
    */
-  showFinal({ item_id, speaker, start, end, text }) {
-    const utterance = this.#find(item_id, speaker, start);
+  showFinal({ item_id, speaker, start, end, text, translated_to }) {
+    const utterance = this.#find(item_id, speaker, start, translated_to ?? "");
     return Object.assign(utterance, { start, end, stable: text, tentative: "", final: true });
   }
 
@@ -79,16 +82,17 @@ export class CaptionText {
    * @param {string} id
    * @param {string} speaker
    * @param {number} start
+   * @param {string} translatedTo
    * @returns {Utterance}
    */
-  #find(id, speaker, start) {
+  #find(id, speaker, start, translatedTo) {
     const known = this.#utterances.get(id);
     if (known) return known;
-    const utterance = { id, speaker, start, end: start, stable: "", tentative: "", final: false };
+    const utterance = { id, speaker, start, end: start, stable: "", tentative: "", final: false, translatedTo };
     this.#utterances.set(id, utterance);
     const last = this.paragraphs.at(-1);
     if (last && !this.#restarted && continues(last, utterance)) last.utterances.push(utterance);
-    else this.paragraphs.push({ speaker, restarted: this.#restarted, utterances: [utterance] });
+    else this.paragraphs.push({ speaker, translatedTo, restarted: this.#restarted, utterances: [utterance] });
     this.#restarted = false;
     return utterance;
   }
@@ -118,7 +122,7 @@ export function gapBetween(before, after) {
  */
 function continues(paragraph, next) {
   const last = paragraph.utterances.at(-1);
-  if (!last || paragraph.speaker !== next.speaker) return false;
+  if (!last || paragraph.speaker !== next.speaker || paragraph.translatedTo !== next.translatedTo) return false;
   if (next.start - last.end > PAUSE_S) return false;
   const length = paragraph.utterances.reduce((sum, utterance) => sum + utterance.stable.length, 0);
   return length < FULL || !SENTENCE_END.test(last.stable);

@@ -56,17 +56,28 @@ export class CaptionView {
 
   #addParagraph() {
     this.#paragraphs = this.#text.paragraphs.length;
-    const { speaker, restarted } = this.#text.paragraphs[this.#paragraphs - 1] ?? { speaker: "", restarted: false };
+    const shown = this.#text.paragraphs[this.#paragraphs - 1];
     const paragraph = document.createElement("p");
-    if (restarted) paragraph.className = "restarted";
-    if (speaker) {
-      const name = document.createElement("strong");
-      name.className = "speaker";
-      name.textContent = speaker;
-      paragraph.append(name, " ");
+    if (shown?.restarted) paragraph.className = "restarted";
+    if (shown?.speaker) paragraph.append(labelled("strong", "speaker", shown.speaker), " ");
+    if (shown?.translatedTo) {
+      paragraph.lang = shown.translatedTo;
+      paragraph.append(labelled("span", "translated", "Translated"), " ");
     }
     this.#container.append(paragraph);
   }
+}
+
+/**
+ * @param {string} tag
+ * @param {string} className
+ * @param {string} text
+ */
+function labelled(tag, className, text) {
+  const element = document.createElement(tag);
+  element.className = className;
+  element.textContent = text;
+  return element;
 }
 
 /**

@@ -61,8 +61,8 @@ byId("file", HTMLInputElement).addEventListener("change", () => {
   if (file) player.src = URL.createObjectURL(file);
   player.hidden = !file;
 });
-for (const id of ["caption-title", "speaker"]) {
-  byId(id, HTMLInputElement).addEventListener("change", () => speaking?.configure(captions()));
+for (const id of ["caption-title", "speaker", "translate"]) {
+  byId(id, HTMLElement).addEventListener("change", () => speaking?.configure(captions()));
 }
 choice.on("change", (hearing) => speaking?.hear(hearing));
 choice.on("problem", showProblem);
@@ -120,7 +120,9 @@ function chosenSource() {
 
 function captions() {
   const title = byId("caption-title", HTMLInputElement).value.trim();
-  return { room, title, speaker: byId("speaker", HTMLInputElement).value.trim() };
+  /** @type {"en" | null} */
+  const translate = byId("translate", HTMLSelectElement).value === "en" ? "en" : null;
+  return { room, title, speaker: byId("speaker", HTMLInputElement).value.trim(), translate };
 }
 
 /** Check whether this server accepts the key, and whether it can recognise speech. */
@@ -128,7 +130,8 @@ async function lookAround() {
   const form = byId("key-form", HTMLFormElement);
   try {
     const capabilities = await server().capabilities();
-    const { recognizer } = capabilities;
+    const { recognizer, translator } = capabilities;
+    byId("translation", HTMLElement).hidden = !translator;
     form.hidden = true;
     start.disabled = recognizer === null;
     showProblem(

@@ -1,7 +1,7 @@
 import { Capture, Connection, Emitter, Problem } from "../lib/index.js";
 import { refusesWish } from "../lib/recognizer-choice.js";
 
-/** @typedef {{room: string, title: string, speaker: string}} Captions */
+/** @typedef {{room: string, title: string, speaker: string, translate: "en" | null}} Captions */
 /** @typedef {{model: string | null, language: string | null}} Hearing  the recogniser and the language; null: the server's choice */
 /** @typedef {"idle" | "connecting" | "live" | "reconnecting" | "finishing"} SpeakingStatus */
 
@@ -86,7 +86,7 @@ export class Speaking extends Emitter {
   }
 
   /**
-   * Change the title or the name of the speaker.
+   * Change the title, the name of the speaker, or whether the next words are translated.
    *
    * @param {Captions} captions
    */

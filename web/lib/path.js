@@ -4,6 +4,7 @@
  * @typedef {object} Capabilities  stages of a server (`GET /v1/streamsrv/capabilities`); null: missing
  * @property {string | null} recognizer  the default one
  * @property {ServerRecognizer[]} [recognizers]  those that a session may name
+ * @property {string | null} [translator]  the one that translates into English where none is named
  * @property {{name: string, voices: string[]} | null} synthesizer
  * @property {{default: string, models: string[]}} chat
  * @property {string[]} transports
