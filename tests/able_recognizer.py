@@ -1,6 +1,6 @@
 """A fake recogniser that can use every option, and says what it was given."""
 
-from streamsrv.engines.asr.base import Abilities, RecognitionOptions, TokenLogprob, Transcript
+from streamsrv.engines.asr.base import Abilities, RecognitionOptions, TokenLogprob, Transcript, Word
 from streamsrv.testing.fakes import ScriptedRecognizer
 
 EVERYTHING = Abilities(
@@ -31,5 +31,6 @@ class FakeAbleRecognizer(ScriptedRecognizer):
         self.partials = [(300, Transcript(text.split()[0]))]
         stream = super().open(options)
         logprobs = LOGPROBS if options.logprobs else ()
-        stream._final = Transcript(text, language="de", is_final=True, logprobs=logprobs)
+        words = (Word(text.split()[0], 320, 700, 0.5), Word(text.split()[1], 700, 1100, 1.0))
+        stream._final = Transcript(text, language="de", is_final=True, logprobs=logprobs, words=words)
         return stream

@@ -79,11 +79,6 @@ class Fields(Struct, kw_only=True, forbid_unknown_fields=True):
         raise NotImplementedError
 
     @property
-    def shows_logprobs(self) -> bool:
-        """Whether the log probability of each token is part of the answer."""
-        return False
-
-    @property
     def cuts(self) -> CutOptions:
         """Where the recording is cut."""
         return CutOptions()
@@ -117,14 +112,9 @@ class TranscriptionFields(Fields, kw_only=True, forbid_unknown_fields=True):
             prompt=self.prompt,
             keywords=self.keywords,
         )
-        meant = capabilities.transcription(asked, _path, logprobs=self.shows_logprobs)
-        facts = capabilities.recognizers.get(meant.model or "")
-        has_mean = self.response_format == "verbose_json" and facts is not None and facts.abilities.logprobs
-        return meant.model or "", engine_options(meant, logprobs=self.shows_logprobs or has_mean)
-
-    @property
-    def shows_logprobs(self) -> bool:
-        return "logprobs" in self.include
+        logprobs = "logprobs" in self.include
+        meant = capabilities.transcription(asked, _path, logprobs=logprobs)
+        return meant.model or "", engine_options(meant, logprobs=logprobs)
 
     @property
     def cuts(self) -> CutOptions:

@@ -3,6 +3,7 @@
 Source: the OpenAI API reference. The names of OpenAI's models mean a recogniser of this server.
 """
 
+import math
 import zlib
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing
@@ -52,7 +53,7 @@ class Recording:
 
     def logprobs(self, *utterances: RecognizedUtterance) -> dict[str, Any]:
         """The field with the log probabilities of these utterances, if the request asked for it."""
-        if not self.fields.shows_logprobs:
+        if not self.options.logprobs:
             return {}
         return {"logprobs": [logprob_to_wire(token) for utterance in utterances for token in utterance.logprobs]}
 
@@ -136,9 +137,11 @@ def _verbose(recording: Recording, utterances: Sequence[RecognizedUtterance]) ->
 def _segment(cue: Cue, utterance: RecognizedUtterance) -> dict[str, Any]:
     """Return a segment with all fields that strict clients require; those that no recogniser fills are empty or 0.
 
-    `avg_logprob` is that of its utterance.
+    `avg_logprob` is the mean logarithm of the confidence of its words.
     """
-    text, logprobs = cue.text.encode(), [token.logprob for token in utterance.logprobs]
+    text = cue.text.encode()
+    said = (word for word in utterance.words if cue.start_ms <= word.start_ms and word.end_ms <= cue.end_ms)
+    logprobs = [math.log(max(word.confidence, 1e-9)) for word in said if word.confidence is not None]
     return {
         "seek": 0,
         "start": cue.start_ms / 1000,

@@ -1,5 +1,7 @@
 """`POST /v1/audio/translations`, and the options of transcriptions, with a fake recogniser that can use all of them."""
 
+import math
+
 import pytest
 
 from able_recognizer import ENGLISH, GERMAN, FakeAbleRecognizer
@@ -43,8 +45,8 @@ async def test_a_translation_says_that_it_is_one(server: RunningServer, recogniz
     ("response_format", "body"),
     [
         ("text", f"{ENGLISH}\n"),
-        ("srt", f"1\n00:00:00,160 --> 00:00:02,208\n{ENGLISH}\n\n"),
-        ("vtt", f"WEBVTT\n\n00:00:00.160 --> 00:00:02.208\n{ENGLISH}\n\n"),
+        ("srt", f"1\n00:00:00,480 --> 00:00:01,260\n{ENGLISH}\n\n"),
+        ("vtt", f"WEBVTT\n\n00:00:00.480 --> 00:00:01.260\n{ENGLISH}\n\n"),
     ],
 )
 async def test_a_translation_as_text(server: RunningServer, response_format: str, body: str):
@@ -108,9 +110,9 @@ async def test_log_probabilities(server: RunningServer):
     assert delta["logprobs"] == done["logprobs"] == answer.json["logprobs"]
 
 
-async def test_a_segment_has_the_mean_of_the_log_probabilities(server: RunningServer):
+async def test_a_segment_has_the_mean_of_the_confidences_of_its_words(server: RunningServer):
     full = (await transcribe(server, ("response_format", "verbose_json"))).json
-    assert [segment["avg_logprob"] for segment in full["segments"]] == [-0.5]
+    assert [segment["avg_logprob"] for segment in full["segments"]] == [pytest.approx((math.log(0.5) + 0) / 2)]
     assert "logprobs" not in full
 
 
@@ -129,7 +131,7 @@ async def test_a_recording_is_cut_where_the_request_says(
     answer = await transcribe(server, ("response_format", "srt"), *fields, file=TWICE)
     assert answer.body.decode().count("-->") == utterances
     padding_ms = 0 if ("chunking_strategy[prefix_padding_ms]", "0") in fields else 320
-    assert f"00:00:00,{480 - padding_ms:03} -->" in answer.body.decode()
+    assert f"00:00:00,{800 - padding_ms:03} -->" in answer.body.decode()
 
 
 async def test_chunking_that_is_given_twice_is_refused(server: RunningServer):

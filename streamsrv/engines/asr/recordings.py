@@ -30,8 +30,8 @@ async def recognize_recording(
 ) -> AsyncGenerator[RecognizedUtterance, None]:
     """Yield each utterance of mono audio at 16 kHz as soon as it is recognised, except those without words.
 
-    `cuts`: where it is cut. Voice-activity detection, whose failures go to `observer`, runs on `scheduler` at the lowest
-    priority. Raises `EngineError`.
+    `cuts`: where it is cut. Voice-activity detection, whose failures go to `observer`, runs on `scheduler` at the
+    lowest priority. Raises `EngineError`.
     """
     stream, cutter = FallbackVadStream(vad, observer), UtteranceCutter(cuts)
     speech: list[bool] = []
