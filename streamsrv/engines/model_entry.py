@@ -22,10 +22,10 @@ FolderPath = Annotated[str, Field(pattern=r"^([A-Za-z0-9][A-Za-z0-9._-]*(/[A-Za-
 
 
 LANGUAGE_GROUPS: Mapping[str, Sequence[str]] = {
-    "whisper": WHISPER_LANGUAGES,
-    "whisper-v3": (*WHISPER_LANGUAGES, "yue"),
+    "whisper": (*WHISPER_LANGUAGES, "nb"),
+    "whisper-v3": (*WHISPER_LANGUAGES, "nb", "yue"),
 }
-"""Languages that an entry may name together, because many models have the same ones."""
+"""Languages that an entry may name together, because many models have the same ones. Whisper's Norwegian is Bokmål."""
 
 
 def _expand_languages(given: object) -> object:

@@ -26,6 +26,7 @@ from streamsrv.engines.asr import assemblyai, openai_realtime, openai_transcript
 from streamsrv.engines.asr.base import RecognitionOptions, RecognitionStream, Recognizer, Transcript
 from streamsrv.engines.catalogue import load_catalogue
 from streamsrv.engines.loading import EngineLoader, LoadContext
+from streamsrv.engines.recognizer_library import stated_abilities
 from streamsrv.engines.weights.store import ModelStore
 from streamsrv.inference.scheduler import Scheduler
 from streamsrv.testing.fakes import fake_engines
@@ -186,6 +187,16 @@ async def transcripts_of(stream: RecognitionStream, pcm: NDArray[np.int16]) -> A
     stream.finish()
     async for transcript in stream:
         yield transcript
+
+
+async def test_it_can_do_what_its_entry_states(recognizer: Recognizer):
+    """A client may choose a model before it is loaded: then only the catalogue says what may be asked of it."""
+    entry = CATALOGUE.get(recognizer.name)
+    if entry is None or entry.engine.startswith("openai_"):
+        pytest.skip(f"{recognizer.name} is asked through another server, whose model decides")
+    stated, abilities = stated_abilities(entry), recognizer.abilities
+    names = ("languages", "detects_language", "prompt", "keywords", "logprobs", "translates")
+    assert [name for name in names if getattr(stated, name) != getattr(abilities, name)] == []
 
 
 async def test_long_speech_with_pauses(recognizer, speech):
