@@ -10,7 +10,8 @@ from streamsrv.configuration.advice import advice
 from streamsrv.configuration.reading import Configuration, ConfigurationError, read_configuration
 from streamsrv.configuration.showing import to_rows, to_text
 from streamsrv.configuration.words import accepted_by, did_you_mean, without_secrets
-from streamsrv.engines.selection import select_models
+from streamsrv.engines.catalogue import load_catalogue
+from streamsrv.engines.selection import select_models, select_recognizers
 from streamsrv.settings import Settings
 
 MODEL = '[[model]]\nname = "mine"\nkind = "chat"\nengine = "openai_compatible"\n'
@@ -165,7 +166,19 @@ def test_all_problems_are_told_at_once_each_with_its_source(workplace: Path):
         ('chat_fallback = "hibari"', "chat_fallback: 'hibari' is a synthesizer, not a chat; accepted: auto, none,"),
         ('vad = "none"', "vad: 'none'; accepted: silero, webrtc"),
         ('chat = "smolm2-135m"', "chat: 'smolm2-135m'; did you mean smollm2-135m?; accepted: auto, smollm2-135m"),
-        ('recognizer = "silero"', "recognizer: 'silero' is a vad, not a recognizer; accepted: none, "),
+        ('recognizer = "silero"', "recognizer: 'silero' is a vad, not a recognizer; accepted: "),
+        ('recognizer = ["moonshine-tiny", "silero"]', "recognizer: 'silero' is a vad, not a recognizer; accepted: "),
+        ('recognizer = ["moonshine-tiny", "moonshine-tiny"]', "recognizer: 'moonshine-tiny' is named twice"),
+        ('recognizer = ["moonshine-tiny", "none"]', "recognizer: 'none' turns recognition off, so it stands alone"),
+        ("recognizer = []", "recognizer: []; accepted: names of models, separated by commas or as a list"),
+        ("recognizer = 3", "recognizer: 3; accepted: names of models, separated by commas or as a list"),
+        ('recognizer_by_language = "de"', "recognizer_by_language: 'de' has no models; accepted: names of models"),
+        ('recognizer_by_language = ["de"]', "_by_language: ['de']; accepted: names of models by ISO 639-1 code"),
+        ('recognizer_by_language = { de = "silero" }', "_by_language: de: 'silero' is a vad, not a"),
+        ('recognizer_by_language = { de = "none" }', "recognizer_by_language: de: 'none'; accepted: "),
+        ('recognizer_by_language = { German = "whisper-base" }', "'German'; accepted: an ISO 639-1 code, such as de"),
+        ('recognizer_by_language = { de = "moonshine-tiny" }', "de: 'moonshine-tiny' does not know this language; it "),
+        ("recognizer_memory = -1", "recognizer_memory: -1; accepted: a whole number from 0 to 1099511627776"),
         ("port = ", "not valid TOML: Invalid value"),
         ("[" * 5000, "not valid TOML"),
         ("port = " + "9" * 5000, "not valid TOML"),
@@ -404,3 +417,31 @@ def test_secrets_are_hidden_wherever_they_are(value: object, shown: object):
 def test_near_names_ignore_case_and_hyphens():
     assert did_you_mean("Max-Sessions", ["max_sessions", "port"]) == "; did you mean max_sessions?"
     assert did_you_mean("xyz", ["max_sessions", "port"]) == ""
+
+
+@pytest.mark.parametrize(
+    ("given", "chain", "by_language"),
+    [
+        ({"recognizer": "whisper-base, moonshine-tiny"}, ("whisper-base", "moonshine-tiny"), {}),
+        ({"recognizer": ["whisper-base"]}, ("whisper-base",), {}),
+        (
+            {"recognizer_by_language": "de=whisper-base,whisper-small; ko = vosk-ko"},
+            ("moonshine-tiny",),
+            {"de": ("whisper-base", "whisper-small"), "ko": ("vosk-ko",)},
+        ),
+        (
+            {"recognizer_by_language": {"de": "whisper-base,whisper-small", "ko": ["vosk-ko"]}},
+            ("moonshine-tiny",),
+            {"de": ("whisper-base", "whisper-small"), "ko": ("vosk-ko",)},
+        ),
+        ({"recognizer_by_language": ""}, ("moonshine-tiny",), {}),
+    ],
+)
+def test_recognisers_are_given_as_a_list_or_as_a_text(given: dict, chain: tuple[str, ...], by_language: dict):
+    settings = Settings.model_validate(given)
+    assert (settings.recognizer, settings.recognizer_by_language) == (chain, by_language)
+    selected = select_recognizers(settings, load_catalogue())
+    assert {code: tuple(entry.name for entry in entries) for code, entries in selected.items()} == {
+        "": chain,
+        **by_language,
+    }

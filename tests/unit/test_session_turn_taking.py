@@ -145,6 +145,27 @@ def test_a_question_ends_the_turn_sooner_than_an_open_phrase():
     assert "input_audio_buffer.speech_stopped" in types(talk.silence(2000))
 
 
+def pause_after(text: str, *, session: str | None = None, heard: str | None = None) -> int:
+    """How long a pause after these words lasts, in a `session` of this language, if the recogniser `heard` this one."""
+    talk = semantic()
+    if session is not None:
+        talk.update(audio={"input": {"transcription": {"language": session}}})
+    talk.speech()
+    talk.silence(128)
+    item_id = of_type(talk.all, OpenRecognition)[-1].item_id
+    talk.give(TranscriptReceived(item_id, Transcript("", text, at_pause=True, language=heard)))
+    return ends_after_ms(talk)
+
+
+def test_the_rules_for_english_words_are_for_english_only():
+    english, unknown = pause_after("What time is it?"), pause_after("")
+    assert english < unknown
+    assert pause_after("What time is it?", session="en") == english
+    assert pause_after("What time is it?", session="de", heard="en") == english
+    assert pause_after("What time is it?", session="de") == unknown
+    assert pause_after("What time is it?", heard="de") == unknown
+
+
 def test_evidence_of_one_pause_does_not_end_a_later_one():
     talk = semantic()
     talk.speech()

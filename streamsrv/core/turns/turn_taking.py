@@ -73,6 +73,7 @@ class TurnTaking:
         self._output = output_buffer
         self._loudness = Loudness()
         self._options = AudioInput()
+        self._language = "en"  # of transcripts whose recogniser does not tell it
         self._captioned = False  # turns must not last minutes, as viewers get final text when they end
         self._candidate: Transcript | None = None  # what was recognised of speech that may be an interruption
         self._candidate_began_ms = 0  # wall time
@@ -88,6 +89,8 @@ class TurnTaking:
 
     def configure(self, session: Session) -> None:
         self._options = session.audio.input
+        transcription = self._options.transcription
+        self._language = (transcription.language if transcription is not None else None) or "en"
         self._captioned = session.captions is not None and session.type == "transcription"
 
     @property
@@ -128,7 +131,7 @@ class TurnTaking:
             self._evidence,
             text=transcript.text,
             at_pause=transcript.at_pause,
-            language=transcript.language or "en",
+            language=transcript.language or self._language,
             # Before the recogniser has heard the pause, its judgement is one on the words before.
             recognizer_probability=transcript.end_of_turn if transcript.at_pause else None,
         )
