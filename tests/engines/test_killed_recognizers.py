@@ -1,7 +1,8 @@
 """Every real recogniser is killed in the middle of real speech, with another real one behind it.
 
 What was shown of the first one stays, and the rest is the end of what the second one heard. Of all places where that
-could begin, it begins where the fewest words are wrong: a word that is lost or doubled would be one more.
+could begin, it begins where the fewest words are wrong: a word that is lost or doubled would be one more. Where both
+understood too different words to find that place, all is what the second one heard.
 """
 
 import asyncio
@@ -136,9 +137,9 @@ async def test_no_word_is_lost_or_doubled(recognizer: Recognizer, stand_in: Reco
 
     pieces = split_words(alone)
     cuts = [join_words((shown, *pieces[cut:])) for cut in range(len(pieces) + 1)]
-    assert errors(final.text) == min(map(errors, cuts)), (shown, alone, final.text)
+    assert errors(final.text) <= min(map(errors, cuts)), (shown, alone, final.text)
     assert all(after.startswith(before) for before, after in pairwise([each.stable for each in interim]))
-    assert final.text.startswith(shown)
+    assert final.text.startswith(shown) or final.text == alone
     assert (final.model, final.instead_of is not None) == (stand_in.name, True)
     assert "".join(word.text for word in final.words) == "".join(final.text.split())
     times = [ms for word in final.words for ms in (word.start_ms, word.end_ms)]
