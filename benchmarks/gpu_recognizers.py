@@ -30,10 +30,10 @@ from streamsrv.audio.files import read_audio
 from streamsrv.audio.rates import SPEECH_RATE_HZ
 from streamsrv.engines.asr.base import RecognitionOptions
 from streamsrv.engines.asr.faster_whisper import load
-from streamsrv.engines.asr.incremental import Decode, IncrementalRecognizer
 from streamsrv.engines.asr.whisper.decoder import DecoderSettings, WhisperDecoder
 from streamsrv.engines.asr.whisper.model import open_model
 from streamsrv.engines.asr.whisper.model_files import ModelFiles
+from streamsrv.engines.asr.windows.incremental import Decode, IncrementalRecognizer
 from streamsrv.engines.catalogue import load_catalogue
 from streamsrv.engines.loading import LoadContext
 from streamsrv.engines.weights.store import ModelStore

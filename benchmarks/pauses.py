@@ -16,7 +16,7 @@ from streamsrv.audio.files import read_audio
 from streamsrv.audio.rates import SPEECH_RATE_HZ
 from streamsrv.core.turns.endpointing import Evidence
 from streamsrv.engines.asr.base import RecognitionOptions, Transcript
-from streamsrv.engines.asr.incremental import Decode, IncrementalRecognizer
+from streamsrv.engines.asr.windows.incremental import Decode, IncrementalRecognizer
 from streamsrv.engines.catalogue import load_catalogue
 from streamsrv.engines.loading import LoadContext, load_engine
 from streamsrv.engines.turn.base import TurnModel

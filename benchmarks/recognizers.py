@@ -32,9 +32,9 @@ from streamsrv.audio.files import read_audio
 from streamsrv.audio.rates import SPEECH_RATE_HZ
 from streamsrv.core.answers.speculation import same_words
 from streamsrv.engines.asr.base import RecognitionOptions, Recognizer, Transcript
-from streamsrv.engines.asr.incremental import Decode, IncrementalRecognizer
 from streamsrv.engines.asr.recordings import recognize_recording
 from streamsrv.engines.asr.two_speed import TwoSpeedRecognizer
+from streamsrv.engines.asr.windows.incremental import Decode, IncrementalRecognizer
 from streamsrv.engines.catalogue import load_catalogue
 from streamsrv.engines.loading import EngineLoader
 from streamsrv.engines.vad.base import FRAME_MS, VAD_FRAME_SAMPLES

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from streamsrv.engines.asr.base import Abilities, RecognitionOptions
-from streamsrv.engines.asr.incremental import Hypothesis
+from streamsrv.engines.asr.windows.incremental import Hypothesis
 
 WORD_MS = 320
 

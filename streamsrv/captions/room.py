@@ -12,8 +12,8 @@ from typing import Any, NamedTuple
 import msgspec
 
 from streamsrv.engines.asr.base import RecognizedUtterance, Word
-from streamsrv.engines.asr.utterance import estimate_words
-from streamsrv.engines.asr.window import Span
+from streamsrv.engines.asr.windows.utterance import estimate_words
+from streamsrv.engines.asr.windows.window import Span
 from streamsrv.text.subtitles import Cue, cues_of
 from streamsrv.text.words import join_words, split_words
 

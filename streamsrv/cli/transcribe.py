@@ -44,7 +44,7 @@ def transcribe(
 async def _transcribe(pcm: "NDArray[np.int16]", settings: "Settings", language: str | None) -> None:
     """Print the utterances of mono 16 kHz audio, each as soon as it is recognised."""
     from streamsrv.engines.asr.base import RecognitionOptions
-    from streamsrv.engines.asr.fallback import FallbackRecognizer
+    from streamsrv.engines.asr.failover.recognizer import FallbackRecognizer
     from streamsrv.engines.asr.recordings import recognize_recording
     from streamsrv.engines.selection import select_recognizers
     from streamsrv.engines.startup import Loader

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from streamsrv.engines.absent import ABSENT
 from streamsrv.engines.asr.base import Recognizer, RecognizerFacts
-from streamsrv.engines.asr.fallback import FallbackRecognizer
+from streamsrv.engines.asr.failover.recognizer import FallbackRecognizer
 from streamsrv.engines.asr.on_demand import Hold
 from streamsrv.engines.breaker import Breakers
 from streamsrv.engines.model_entry import ModelEntry

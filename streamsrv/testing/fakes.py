@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from streamsrv.audio.rates import PCM_RATE_HZ, SPEECH_RATE_HZ
 from streamsrv.engines.asr.base import Abilities, RecognitionOptions, Recognizer, StatelessSession, Transcript
-from streamsrv.engines.asr.fallback import FallbackRecognizer
+from streamsrv.engines.asr.failover.recognizer import FallbackRecognizer
 from streamsrv.engines.breaker import Breakers
 from streamsrv.engines.llm.base import (
     ChatModel,

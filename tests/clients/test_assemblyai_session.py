@@ -13,7 +13,7 @@ from recordings import recording
 from serving import RunningServer, serving
 from streamsrv.audio.files import read_audio
 from streamsrv.engines.asr.base import Recognizer
-from streamsrv.engines.asr.fallback import FallbackRecognizer
+from streamsrv.engines.asr.failover.recognizer import FallbackRecognizer
 from streamsrv.engines.catalogue import load_catalogue
 from streamsrv.engines.loading import EngineLoader
 from streamsrv.engines.recognizers import Recognizers

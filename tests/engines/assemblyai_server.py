@@ -27,8 +27,8 @@ from streamsrv.audio.pcm import level_dbfs
 from streamsrv.core.turns.endpointing import COMPLETE, MUST_GO_ON
 from streamsrv.core.turns.sentence_endings import ending_of
 from streamsrv.engines.asr.base import RecognitionOptions, RecognitionStream, Recognizer, Transcript
-from streamsrv.engines.asr.utterance import estimate_words
-from streamsrv.engines.asr.window import Span
+from streamsrv.engines.asr.windows.utterance import estimate_words
+from streamsrv.engines.asr.windows.window import Span
 
 SPEECH_DBFS = -45
 CHUNK = 512

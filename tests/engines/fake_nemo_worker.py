@@ -4,7 +4,17 @@ import asyncio
 import os
 import socket
 
-from streamsrv.engines.asr.nemo_messages import FRAMING, Broken, Close, Failed, Hear, Heard, Load, Loaded, NemoMessage
+from streamsrv.engines.asr.nemo_toolkit.messages import (
+    FRAMING,
+    Broken,
+    Close,
+    Failed,
+    Hear,
+    Heard,
+    Load,
+    Loaded,
+    NemoMessage,
+)
 from streamsrv.processes.framing import Heartbeat
 from streamsrv.processes.link import Link
 from streamsrv.processes.worker_main import run_worker, send_heartbeats

@@ -22,10 +22,10 @@ from streamsrv.audio.files import read_audio
 from streamsrv.audio.rates import SPEECH_RATE_HZ
 from streamsrv.engines.asr.base import RecognitionOptions, Transcript
 from streamsrv.engines.asr.faster_whisper import load
-from streamsrv.engines.asr.incremental import Decode, IncrementalRecognizer
 from streamsrv.engines.asr.whisper.decoder import WhisperDecoder
 from streamsrv.engines.asr.whisper.model import OpenedModel, open_model
 from streamsrv.engines.asr.whisper.model_files import ModelFacts, ModelFiles
+from streamsrv.engines.asr.windows.incremental import Decode, IncrementalRecognizer
 from streamsrv.engines.catalogue import ModelEntry
 from streamsrv.engines.loading import LoadContext
 from streamsrv.inference.scheduler import Priority, Scheduler

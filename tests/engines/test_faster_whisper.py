@@ -17,10 +17,10 @@ from streamsrv.audio.pcm import from_float
 from streamsrv.audio.rates import SPEECH_RATE_HZ
 from streamsrv.engines.asr.base import RecognitionOptions
 from streamsrv.engines.asr.faster_whisper import load
-from streamsrv.engines.asr.incremental import Decode, Hypothesis
 from streamsrv.engines.asr.whisper.decoder import DecoderSettings, WhisperDecoder
 from streamsrv.engines.asr.whisper.model import open_model
 from streamsrv.engines.asr.whisper.model_files import ModelFiles
+from streamsrv.engines.asr.windows.incremental import Decode, Hypothesis
 from streamsrv.engines.catalogue import ModelEntry, load_catalogue
 from streamsrv.engines.loading import LoadContext
 from streamsrv.engines.weights.store import ModelStore

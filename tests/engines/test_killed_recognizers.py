@@ -19,7 +19,7 @@ from test_recognizers import SPEECH_DBFS, Speech, english, frames, korean
 from streamsrv.audio.pcm import level_dbfs
 from streamsrv.audio.rates import SPEECH_RATE_HZ
 from streamsrv.engines.asr.base import RecognitionOptions, RecognitionStream, Recognizer, StatelessSession, Transcript
-from streamsrv.engines.asr.fallback import FallbackRecognizer
+from streamsrv.engines.asr.failover.recognizer import FallbackRecognizer
 from streamsrv.engines.catalogue import load_catalogue
 from streamsrv.engines.loading import EngineLoader
 from streamsrv.engines.weights.store import ModelStore

@@ -33,11 +33,11 @@ from tiny_nemo_checks import (
 )
 
 from streamsrv.audio.rates import SPEECH_RATE_HZ
-from streamsrv.engines.asr import sherpa_streaming
 from streamsrv.engines.asr.base import RecognitionOptions
-from streamsrv.engines.asr.incremental import IncrementalRecognizer
 from streamsrv.engines.asr.nemo_onnx import load
-from streamsrv.engines.asr.sherpa_streaming import SherpaStreamingRecognizer, Step
+from streamsrv.engines.asr.sherpa import streaming as sherpa_streaming
+from streamsrv.engines.asr.sherpa.streaming import SherpaStreamingRecognizer, Step
+from streamsrv.engines.asr.windows.incremental import IncrementalRecognizer
 from streamsrv.engines.catalogue import ModelEntry
 from streamsrv.engines.loading import LoadContext, load_engine
 from streamsrv.errors import Overloaded, Unavailable

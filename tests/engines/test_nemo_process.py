@@ -18,7 +18,7 @@ from tiny_nemo_checks import FILES, PATIENCE_S, final_of, opened
 from streamsrv.engines.asr import nemo_process, nemo_stream
 from streamsrv.engines.asr.base import Abilities, RecognitionOptions
 from streamsrv.engines.asr.nemo import NemoRecognizer, load
-from streamsrv.engines.asr.nemo_messages import Load
+from streamsrv.engines.asr.nemo_toolkit.messages import Load
 from streamsrv.engines.catalogue import ModelEntry
 from streamsrv.engines.loading import LoadContext, load_engine
 from streamsrv.errors import Overloaded, Unavailable

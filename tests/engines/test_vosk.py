@@ -17,10 +17,10 @@ pytest.importorskip("vosk", reason="needs streamsrv[vosk]")
 from streamsrv.audio.files import read_audio
 from streamsrv.audio.pcm import level_dbfs
 from streamsrv.audio.rates import SPEECH_RATE_HZ
-from streamsrv.engines.asr import vosk_streaming
 from streamsrv.engines.asr.base import RecognitionOptions, Transcript
+from streamsrv.engines.asr.kaldi import streaming as vosk_streaming
+from streamsrv.engines.asr.kaldi.streaming import VoskRecognizer
 from streamsrv.engines.asr.vosk import load
-from streamsrv.engines.asr.vosk_streaming import VoskRecognizer
 from streamsrv.engines.catalogue import ModelEntry, load_catalogue
 from streamsrv.engines.loading import LoadContext
 from streamsrv.engines.weights.store import ModelStore

@@ -18,11 +18,11 @@ from recordings import recording
 from streamsrv.audio.files import read_audio
 from streamsrv.audio.rates import SPEECH_RATE_HZ
 from streamsrv.engines.asr.base import RecognitionOptions
-from streamsrv.engines.asr.incremental import Decode, Hypothesis, IncrementalRecognizer
 from streamsrv.engines.asr.whisper.cpp_native import Context, Request
 from streamsrv.engines.asr.whisper.ggml_conversion import NAME, converted, mel_filters
 from streamsrv.engines.asr.whisper.ggml_files import read_ggml
 from streamsrv.engines.asr.whisper_cpp import load
+from streamsrv.engines.asr.windows.incremental import Decode, Hypothesis, IncrementalRecognizer
 from streamsrv.engines.catalogue import ModelEntry, load_catalogue
 from streamsrv.engines.loading import LoadContext
 from streamsrv.engines.weights.store import ModelStore

@@ -12,10 +12,10 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from streamsrv.engines.asr.assemblyai_exchange import ConnectionOver, Exchange, ExchangeLimits
-from streamsrv.engines.asr.assemblyai_protocol import Cause, Problem
-from streamsrv.engines.asr.assemblyai_utterance import WireUtterance
 from streamsrv.engines.asr.base import Transcript
+from streamsrv.engines.asr.universal_streaming.exchange import ConnectionOver, Exchange, ExchangeLimits
+from streamsrv.engines.asr.universal_streaming.protocol import Cause, Problem
+from streamsrv.engines.asr.universal_streaming.utterance import WireUtterance
 from streamsrv.errors import EngineError
 
 STEP_MS = 16

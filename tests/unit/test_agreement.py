@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streamsrv.engines.asr.agreement import Agreement
+from streamsrv.engines.asr.windows.agreement import Agreement
 from streamsrv.text.words import bare, join_words, split_words
 
 WORDS = st.lists(st.sampled_from(["a", "A,", "b", "c.", "every", "one", "everyone"]), max_size=8).map(tuple)

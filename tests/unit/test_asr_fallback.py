@@ -14,9 +14,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from streamsrv.engines.asr import kept_audio
 from streamsrv.engines.asr.base import Abilities, RecognitionOptions, ReplacedRecognizer, Transcript
-from streamsrv.engines.asr.fallback import FallbackRecognizer, FallbackStream
+from streamsrv.engines.asr.failover import kept_audio
+from streamsrv.engines.asr.failover.recognizer import FallbackRecognizer, FallbackStream
 from streamsrv.engines.breaker import Breakers
 from streamsrv.engines.observer import NoObserver
 from streamsrv.errors import EngineError, Overloaded, Rejected, Unavailable

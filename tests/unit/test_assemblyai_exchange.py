@@ -5,9 +5,9 @@ from itertools import pairwise
 import pytest
 
 from simulated_assemblyai import Heard, ProviderTraits, SimulatedSession, speech, text_of
-from streamsrv.engines.asr import assemblyai_exchange
-from streamsrv.engines.asr.assemblyai_exchange import MAX_KEPT_SAMPLES, ExchangeLimits
-from streamsrv.engines.asr.assemblyai_protocol import Cause, Problem
+from streamsrv.engines.asr.universal_streaming import exchange as assemblyai_exchange
+from streamsrv.engines.asr.universal_streaming.exchange import MAX_KEPT_SAMPLES, ExchangeLimits
+from streamsrv.engines.asr.universal_streaming.protocol import Cause, Problem
 from streamsrv.errors import Overloaded, Rejected, Unavailable
 
 
@@ -266,7 +266,7 @@ def test_refused_keywords_are_the_fault_of_the_client():
     session = SimulatedSession()
     session.refuses = Problem(Cause.KEYTERMS_REFUSED, "keyterms_prompt is too long")
     heard = Heard(speech([1]))
-    from streamsrv.engines.asr.assemblyai_utterance import WireUtterance
+    from streamsrv.engines.asr.universal_streaming.utterance import WireUtterance
 
     errors: list[Exception] = []
     session.exchange.open(WireUtterance({"keyterms_prompt": ("x",)}, heard.transcripts.append, errors.append))

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streamsrv.engines.asr.assemblyai_protocol import (
+from streamsrv.engines.asr.universal_streaming.protocol import (
     Begin,
     Cause,
     ErrorMessage,

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from streamsrv.engines.asr.base import Abilities, RecognitionOptions
-from streamsrv.engines.asr.batched import BatchedDecoder
-from streamsrv.engines.asr.incremental import Decode, Hypothesis
+from streamsrv.engines.asr.windows.batched import BatchedDecoder
+from streamsrv.engines.asr.windows.incremental import Decode, Hypothesis
 from streamsrv.errors import Unavailable
 from streamsrv.inference.scheduler import Priority, Scheduler
 

@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from streamsrv.engines.asr.deadlines import Deadlines
+from streamsrv.engines.asr.failover.deadlines import Deadlines
 
 
 def live(deadlines: Deadlines, seconds: float, now_s: float, *, speech: bool = True) -> float:

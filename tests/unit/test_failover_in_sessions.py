@@ -6,7 +6,7 @@ import pytest
 
 from driven import Driven, driven, quiet, tone
 from streamsrv.engines.asr.base import Recognizer, Transcript
-from streamsrv.engines.asr.fallback import FallbackRecognizer
+from streamsrv.engines.asr.failover.recognizer import FallbackRecognizer
 from streamsrv.errors import Overloaded, Rejected, Unavailable
 from streamsrv.testing.fakes import ScriptedRecognizer, fake_engines
 from streamsrv.testing.faults import Fault

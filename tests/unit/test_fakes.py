@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from streamsrv.engines.asr.base import RecognitionOptions, RecognitionStream, Transcript
-from streamsrv.engines.asr.fallback import FallbackRecognizer
+from streamsrv.engines.asr.failover.recognizer import FallbackRecognizer
 from streamsrv.engines.llm.base import ChatOptions, Delta, Finished, Message, Text
 from streamsrv.engines.tts.base import SpeechOptions
 from streamsrv.errors import EngineError, Overloaded, Rejected, Unavailable

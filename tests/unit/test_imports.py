@@ -59,7 +59,8 @@ PURE = ("core", "protocol", "text", "captions/room.py", "conformance/order.py", 
         "access/refusal.py", "media/answer.py", "media/jitter_buffer.py", "media/offer.py", "media/playout.py",
         "media/session_description.py", "media/transport_attributes.py", "processes/environment.py",
         "configuration/words.py", "engines/llm/slots.py", "engines/llm/chat_chunks.py", "engines/breaker.py",
-        "engines/asr/deadlines.py", "engines/asr/merging.py", "engines/asr/kept_audio.py")  # fmt: skip
+        "engines/asr/failover/deadlines.py", "engines/asr/failover/merging.py",
+        "engines/asr/failover/kept_audio.py")  # fmt: skip
 
 IMPURE_MODULES = frozenset(
     "aiortc anyio asyncio av concurrent ctypes datetime http httpx io logging multiprocessing os pathlib random "

@@ -9,11 +9,16 @@ import pytest
 from numpy.typing import NDArray
 
 from fake_decoder import WORD_MS, FakeDecoder, silence, spoken, text
-from streamsrv.engines.asr import incremental
 from streamsrv.engines.asr.base import RecognitionOptions, Transcript, Word
-from streamsrv.engines.asr.incremental import Hypothesis, IncrementalRecognizer, IncrementalStream, ThreadedDecoder
-from streamsrv.engines.asr.utterance import estimate_words
-from streamsrv.engines.asr.window import Span
+from streamsrv.engines.asr.windows import incremental
+from streamsrv.engines.asr.windows.incremental import (
+    Hypothesis,
+    IncrementalRecognizer,
+    IncrementalStream,
+    ThreadedDecoder,
+)
+from streamsrv.engines.asr.windows.utterance import estimate_words
+from streamsrv.engines.asr.windows.window import Span
 from streamsrv.errors import EngineError, Overloaded, Rejected, Unavailable
 from streamsrv.inference.scheduler import Priority, Scheduler
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from streamsrv.engines.asr.loops import cut_loop, without_loop
+from streamsrv.engines.asr.windows.loops import cut_loop, without_loop
 
 PHRASE = list(range(20, 28))
 

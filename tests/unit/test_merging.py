@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from streamsrv.engines.asr.base import Transcript, Word
-from streamsrv.engines.asr.merging import Seam, timed
+from streamsrv.engines.asr.failover.merging import Seam, timed
 from streamsrv.text.words import bare, split_words
 
 TWO_CITIES = (

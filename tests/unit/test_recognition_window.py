@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streamsrv.engines.asr.window import RecognitionWindow, Span, WindowLimits, WindowSnapshot
+from streamsrv.engines.asr.windows.window import RecognitionWindow, Span, WindowLimits, WindowSnapshot
 
 LIMITS = WindowLimits()
 FRAME_MS = 32

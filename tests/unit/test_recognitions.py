@@ -9,7 +9,7 @@ from driven import Driven, driven, tone
 from streamsrv.core.effects import DropRecognition, FeedRecognition, FinishRecognition, OpenRecognition, RecognizeClip
 from streamsrv.core.inputs import Failure, Input, RecognitionFailed, TranscriptReceived
 from streamsrv.engines.asr.base import Abilities, RecognitionOptions, Transcript
-from streamsrv.engines.asr.incremental import Hypothesis, IncrementalRecognizer, ThreadedDecoder
+from streamsrv.engines.asr.windows.incremental import Hypothesis, IncrementalRecognizer, ThreadedDecoder
 from streamsrv.engines.loaded import Engines
 from streamsrv.inference.scheduler import Scheduler
 from streamsrv.protocol.session_object import Pcm

@@ -11,10 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from streamsrv.engines.asr import merging
 from streamsrv.engines.asr.base import Abilities, RecognitionOptions, StatelessSession, Transcript
+from streamsrv.engines.asr.failover import merging
+from streamsrv.engines.asr.failover.merging import MAX_ALIGNED_WORDS, MAX_DRIFT_WORDS, continuation
 from streamsrv.engines.asr.latest import LatestTranscript
-from streamsrv.engines.asr.merging import MAX_ALIGNED_WORDS, MAX_DRIFT_WORDS, continuation
 from streamsrv.engines.asr.pause_gate import MAX_MS, MIN_SPEECH_MS, PAUSE_MS, Frame, HeldSpeech, Pace
 from streamsrv.engines.asr.two_speed import (
     MAX_ANSWER_S,

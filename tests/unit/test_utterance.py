@@ -8,9 +8,9 @@ from numpy.typing import NDArray
 
 from fake_decoder import WORD_MS, FakeDecoder, silence, spoken, text
 from streamsrv.engines.asr.base import RecognitionOptions, TokenLogprob, Transcript, Word
-from streamsrv.engines.asr.incremental import Hypothesis
-from streamsrv.engines.asr.utterance import Utterance, estimate_words
-from streamsrv.engines.asr.window import Span
+from streamsrv.engines.asr.windows.incremental import Hypothesis
+from streamsrv.engines.asr.windows.utterance import Utterance, estimate_words
+from streamsrv.engines.asr.windows.window import Span
 
 
 def hear(utterance: Utterance, *frames: tuple[NDArray[np.int16], bool]) -> list[Transcript]:

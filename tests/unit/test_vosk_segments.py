@@ -5,7 +5,7 @@ import json
 import pytest
 
 from streamsrv.engines.asr.base import Word
-from streamsrv.engines.asr.vosk_segments import Segments, read_partial, read_result
+from streamsrv.engines.asr.kaldi.segments import Segments, read_partial, read_result
 
 
 def partial(text: str, fed_ms: float):

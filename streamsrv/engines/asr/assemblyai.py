@@ -17,9 +17,11 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from streamsrv.audio.rates import SPEECH_RATE_HZ
-from streamsrv.engines.asr.assemblyai_connection import StreamingConnection
-from streamsrv.engines.asr.assemblyai_exchange import ConnectionOver, Exchange, ExchangeLimits
-from streamsrv.engines.asr.assemblyai_protocol import (
+from streamsrv.engines.asr.base import Abilities, RecognitionOptions, Transcript
+from streamsrv.engines.asr.latest import LatestTranscript
+from streamsrv.engines.asr.universal_streaming.connection import StreamingConnection
+from streamsrv.engines.asr.universal_streaming.exchange import ConnectionOver, Exchange, ExchangeLimits
+from streamsrv.engines.asr.universal_streaming.protocol import (
     KEYTERMS,
     MAX_KEYTERM_CHARS,
     MAX_KEYTERMS,
@@ -27,9 +29,7 @@ from streamsrv.engines.asr.assemblyai_protocol import (
     Problem,
     query,
 )
-from streamsrv.engines.asr.assemblyai_utterance import WireUtterance
-from streamsrv.engines.asr.base import Abilities, RecognitionOptions, Transcript
-from streamsrv.engines.asr.latest import LatestTranscript
+from streamsrv.engines.asr.universal_streaming.utterance import WireUtterance
 from streamsrv.engines.catalogue import ModelEntry
 from streamsrv.engines.loading import LoadContext
 from streamsrv.engines.observer import IGNORED, EngineObserver

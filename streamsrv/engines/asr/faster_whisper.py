@@ -23,11 +23,11 @@ from typing import Annotated
 
 from pydantic import Field
 
-from streamsrv.engines.asr.batched import BatchedDecoder
-from streamsrv.engines.asr.incremental import IncrementalRecognizer
 from streamsrv.engines.asr.whisper.decoder import DecoderSettings, WhisperDecoder
 from streamsrv.engines.asr.whisper.model import Device, open_model
 from streamsrv.engines.asr.whisper.model_files import ModelFiles
+from streamsrv.engines.asr.windows.batched import BatchedDecoder
+from streamsrv.engines.asr.windows.incremental import IncrementalRecognizer
 from streamsrv.engines.catalogue import ModelEntry
 from streamsrv.engines.loading import LoadContext
 from streamsrv.engines.options import read_options

@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 
 from streamsrv.audio.rates import SPEECH_RATE_HZ
 from streamsrv.engines.asr.base import Abilities, RecognitionOptions, TokenLogprob
-from streamsrv.engines.asr.incremental import Hypothesis, IncrementalRecognizer, ThreadedDecoder
-from streamsrv.engines.asr.loops import without_loop
+from streamsrv.engines.asr.windows.incremental import Hypothesis, IncrementalRecognizer, ThreadedDecoder
+from streamsrv.engines.asr.windows.loops import without_loop
 from streamsrv.engines.catalogue import ModelEntry
 from streamsrv.engines.loading import LoadContext
 from streamsrv.engines.options import read_options

@@ -25,9 +25,9 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from streamsrv.engines.asr.base import Abilities, RecognitionOptions, StatelessSession
-from streamsrv.engines.asr.nemo_messages import Load
-from streamsrv.engines.asr.nemo_process import NemoProcess
-from streamsrv.engines.asr.nemo_stream import NemoStream
+from streamsrv.engines.asr.nemo_toolkit.messages import Load
+from streamsrv.engines.asr.nemo_toolkit.process import NemoProcess
+from streamsrv.engines.asr.nemo_toolkit.stream import NemoStream
 from streamsrv.engines.catalogue import ModelEntry
 from streamsrv.engines.loading import LoadContext
 from streamsrv.engines.options import read_options

@@ -27,10 +27,10 @@ import sherpa_onnx
 from pydantic import Field
 
 from streamsrv.engines.asr.base import Abilities
-from streamsrv.engines.asr.incremental import IncrementalRecognizer, ThreadedDecoder
-from streamsrv.engines.asr.nemo_files import Layout, read_layout
-from streamsrv.engines.asr.sherpa_streaming import SherpaStreamingRecognizer, StreamingModel
-from streamsrv.engines.asr.sherpa_windows import SherpaDecoder
+from streamsrv.engines.asr.nemo_toolkit.files import Layout, read_layout
+from streamsrv.engines.asr.sherpa.streaming import SherpaStreamingRecognizer, StreamingModel
+from streamsrv.engines.asr.sherpa.windows import SherpaDecoder
+from streamsrv.engines.asr.windows.incremental import IncrementalRecognizer, ThreadedDecoder
 from streamsrv.engines.catalogue import ModelEntry
 from streamsrv.engines.loading import LoadContext
 from streamsrv.engines.options import read_options

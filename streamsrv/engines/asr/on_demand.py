@@ -15,7 +15,7 @@ from streamsrv.engines.asr.base import (
     Recognizer,
     Transcript,
 )
-from streamsrv.engines.asr.chain_abilities import fit, unfit
+from streamsrv.engines.asr.failover.abilities import fit, unfit
 from streamsrv.errors import EngineError, Overloaded
 from streamsrv.signals import Signal
 

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from streamsrv.audio.rates import PCM_RATE_HZ, SPEECH_RATE_HZ
 from streamsrv.audio.resample import StreamResampler
 from streamsrv.engines.asr.base import RecognitionOptions, Transcript
-from streamsrv.engines.asr.merging import continuation
+from streamsrv.engines.asr.failover.merging import continuation
 from streamsrv.errors import EngineError, Overloaded, Rejected, Unavailable
 
 MAX_KEPT_SAMPLES = 120 * SPEECH_RATE_HZ

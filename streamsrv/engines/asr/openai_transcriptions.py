@@ -23,8 +23,8 @@ from pydantic import Field
 from streamsrv.audio.files import wav
 from streamsrv.audio.rates import SPEECH_RATE_HZ
 from streamsrv.engines.asr.base import Abilities, RecognitionOptions
-from streamsrv.engines.asr.incremental import Decode, Hypothesis, IncrementalRecognizer
-from streamsrv.engines.asr.window import WindowLimits
+from streamsrv.engines.asr.windows.incremental import Decode, Hypothesis, IncrementalRecognizer
+from streamsrv.engines.asr.windows.window import WindowLimits
 from streamsrv.engines.catalogue import ModelEntry
 from streamsrv.engines.loading import LoadContext
 from streamsrv.engines.openai_client import OPENAI_URL, open_client, translated_errors

@@ -5,8 +5,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 
-from streamsrv.engines.asr.agreement import Agreement
 from streamsrv.engines.asr.base import TokenLogprob, Transcript, Word
+from streamsrv.engines.asr.windows.agreement import Agreement
 from streamsrv.text.words import join_words, split_words
 
 SPACE = "\u2581"

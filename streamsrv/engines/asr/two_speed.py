@@ -25,8 +25,8 @@ from streamsrv.engines.asr.base import (
     Recognizer,
     Transcript,
 )
+from streamsrv.engines.asr.failover.merging import continuation
 from streamsrv.engines.asr.latest import LatestTranscript
-from streamsrv.engines.asr.merging import continuation
 from streamsrv.engines.asr.pause_gate import MAX_MS, Frame, HeldSpeech, Pace
 from streamsrv.engines.catalogue import ModelEntry
 from streamsrv.engines.loading import LoadContext

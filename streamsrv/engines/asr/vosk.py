@@ -22,7 +22,7 @@ import vosk
 from pydantic import Field
 
 from streamsrv.engines.asr.base import Abilities
-from streamsrv.engines.asr.vosk_streaming import VoskRecognizer
+from streamsrv.engines.asr.kaldi.streaming import VoskRecognizer
 from streamsrv.engines.catalogue import ModelEntry
 from streamsrv.engines.loading import LoadContext
 from streamsrv.engines.options import read_options

@@ -23,9 +23,9 @@ from typing import Annotated
 
 from pydantic import Field
 
-from streamsrv.engines.asr.incremental import IncrementalRecognizer
 from streamsrv.engines.asr.whisper.cpp_decoder import CppDecoder, CppSettings
 from streamsrv.engines.asr.whisper.ggml_files import read_ggml
+from streamsrv.engines.asr.windows.incremental import IncrementalRecognizer
 from streamsrv.engines.catalogue import ModelEntry
 from streamsrv.engines.loading import LoadContext
 from streamsrv.engines.options import read_options

@@ -13,13 +13,13 @@ from numpy.typing import NDArray
 from streamsrv.audio.pcm import level_dbfs, to_float
 from streamsrv.audio.rates import SPEECH_RATE_HZ
 from streamsrv.engines.asr.base import Abilities, RecognitionOptions
-from streamsrv.engines.asr.incremental import Decode, Hypothesis
-from streamsrv.engines.asr.loops import cut_loop
 from streamsrv.engines.asr.whisper.cpp_native import Context, Request, Written, languages
 from streamsrv.engines.asr.whisper.ggml_files import GgmlFacts
 from streamsrv.engines.asr.whisper.languages import restricted, spoken_languages, to_ours, to_whisper
 from streamsrv.engines.asr.whisper.lengths import MAX_S, TESTED_WIDTHS, max_tokens, padded_s
 from streamsrv.engines.asr.whisper.timing import Piece, logprobs_of
+from streamsrv.engines.asr.windows.incremental import Decode, Hypothesis
+from streamsrv.engines.asr.windows.loops import cut_loop
 from streamsrv.errors import Unavailable
 from streamsrv.inference.scheduler import Scheduler
 from streamsrv.text.words import join_words

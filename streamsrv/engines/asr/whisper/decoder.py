@@ -11,13 +11,13 @@ from numpy.typing import NDArray
 from streamsrv.audio.pcm import to_float
 from streamsrv.audio.rates import SPEECH_RATE_HZ
 from streamsrv.engines.asr.base import Abilities, RecognitionOptions
-from streamsrv.engines.asr.incremental import Decode, Hypothesis
-from streamsrv.engines.asr.loops import cut_loop
 from streamsrv.engines.asr.whisper.guards import Evidence
 from streamsrv.engines.asr.whisper.languages import is_sure, likeliest, restricted
 from streamsrv.engines.asr.whisper.lengths import MAX_S, TESTED_WIDTHS, max_tokens, padded_s
 from streamsrv.engines.asr.whisper.model import OpenedModel
 from streamsrv.engines.asr.whisper.timing import Piece, logprobs_of, read_pieces, words_of
+from streamsrv.engines.asr.windows.incremental import Decode, Hypothesis
+from streamsrv.engines.asr.windows.loops import cut_loop
 
 _FRAMES_PER_SECOND = 100
 BUCKETS_S = (10, 15, MAX_S)

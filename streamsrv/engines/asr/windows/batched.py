@@ -5,7 +5,7 @@ from operator import attrgetter
 from typing import Protocol
 
 from streamsrv.engines.asr.base import Abilities
-from streamsrv.engines.asr.incremental import Decode, Hypothesis
+from streamsrv.engines.asr.windows.incremental import Decode, Hypothesis
 from streamsrv.inference.batching import BatchLimits
 from streamsrv.inference.scheduler import Priority, Scheduler
 

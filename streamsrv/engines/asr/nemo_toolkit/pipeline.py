@@ -14,7 +14,7 @@ import numpy as np
 
 from streamsrv.audio.pcm import to_float
 from streamsrv.audio.rates import SPEECH_RATE_HZ
-from streamsrv.engines.asr.nemo_messages import Load
+from streamsrv.engines.asr.nemo_toolkit.messages import Load
 
 _INFERENCE = "nemo.collections.asr.inference"
 _NO_END = -1

@@ -13,8 +13,18 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from streamsrv.engines.asr.nemo_messages import FRAMING, Broken, Close, Failed, Hear, Heard, Load, Loaded, NemoMessage
-from streamsrv.engines.asr.nemo_pipeline import Chunk, NemoPipeline
+from streamsrv.engines.asr.nemo_toolkit.messages import (
+    FRAMING,
+    Broken,
+    Close,
+    Failed,
+    Hear,
+    Heard,
+    Load,
+    Loaded,
+    NemoMessage,
+)
+from streamsrv.engines.asr.nemo_toolkit.pipeline import Chunk, NemoPipeline
 from streamsrv.processes.framing import Heartbeat
 from streamsrv.processes.link import Link
 from streamsrv.processes.worker_main import run_worker, send_heartbeats

@@ -11,14 +11,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from streamsrv.audio.rates import SPEECH_RATE_HZ
-from streamsrv.engines.asr.assemblyai_protocol import (
+from streamsrv.engines.asr.base import Transcript, Word
+from streamsrv.engines.asr.universal_streaming.protocol import (
     MAX_FRAME_SAMPLES,
     MIN_FRAME_SAMPLES,
     SpokenWord,
     Turn,
     as_word,
 )
-from streamsrv.engines.asr.base import Transcript, Word
 from streamsrv.errors import EngineError
 from streamsrv.text.words import join_words
 

@@ -9,8 +9,8 @@ from urllib.parse import urlsplit
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus, WebSocketException
 
-from streamsrv.engines.asr.assemblyai_exchange import ConnectionOver
-from streamsrv.engines.asr.assemblyai_protocol import (
+from streamsrv.engines.asr.universal_streaming.exchange import ConnectionOver
+from streamsrv.engines.asr.universal_streaming.protocol import (
     MAX_MESSAGE_BYTES,
     TERMINATE,
     Begin,

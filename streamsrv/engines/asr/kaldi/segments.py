@@ -6,8 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from streamsrv.engines.asr.agreement import Agreement
 from streamsrv.engines.asr.base import Transcript, Word
+from streamsrv.engines.asr.windows.agreement import Agreement
 from streamsrv.text.words import join_words
 
 _NUMBER = re.compile(r"\[(\d+)\]")

@@ -9,7 +9,6 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from streamsrv.engines.asr.attempt import CLOSE_S, Attempt, NotKept, Stalled
 from streamsrv.engines.asr.base import (
     RecognitionOptions,
     RecognitionSession,
@@ -18,10 +17,11 @@ from streamsrv.engines.asr.base import (
     ReplacedRecognizer,
     Transcript,
 )
-from streamsrv.engines.asr.chain_abilities import abilities_of_any, fit, unfit
-from streamsrv.engines.asr.kept_audio import MAX_KEPT_S, KeptAudio, KeptFrame
+from streamsrv.engines.asr.failover.abilities import abilities_of_any, fit, unfit
+from streamsrv.engines.asr.failover.attempt import CLOSE_S, Attempt, NotKept, Stalled
+from streamsrv.engines.asr.failover.kept_audio import MAX_KEPT_S, KeptAudio, KeptFrame
+from streamsrv.engines.asr.failover.merging import Seam
 from streamsrv.engines.asr.latest import LatestTranscript
-from streamsrv.engines.asr.merging import Seam
 from streamsrv.engines.boundary import engine_call
 from streamsrv.engines.breaker import Breakers, CircuitBreaker, Trial
 from streamsrv.engines.observer import IGNORED, EngineObserver, Observable, failure_reason

@@ -7,8 +7,8 @@ from numpy.typing import NDArray
 
 from streamsrv.audio.rates import SPEECH_RATE_HZ
 from streamsrv.engines.asr.base import Abilities, RecognitionOptions
-from streamsrv.engines.asr.incremental import Hypothesis
 from streamsrv.engines.asr.tokens import read_tokens, read_words, token_logprobs
+from streamsrv.engines.asr.windows.incremental import Hypothesis
 from streamsrv.text.words import join_words
 
 _MIN_SAMPLES = SPEECH_RATE_HZ // 10

@@ -5,7 +5,7 @@ import itertools
 import logging
 from typing import Protocol
 
-from streamsrv.engines.asr.nemo_messages import (
+from streamsrv.engines.asr.nemo_toolkit.messages import (
     FRAMING,
     Broken,
     Close,
@@ -21,7 +21,7 @@ from streamsrv.processes.worker_process import WorkerProcess
 
 logger = logging.getLogger(__name__)
 
-MODULE = "streamsrv.engines.asr.nemo_worker"
+MODULE = "streamsrv.engines.asr.nemo_toolkit.worker"
 HANG_S = 120.0
 """Seconds without a heartbeat after which the process counts as hung: imports and a GPU's first steps hold the GIL."""
 FIRST_DELAY_S = 1.0

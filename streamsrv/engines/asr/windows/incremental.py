@@ -12,8 +12,8 @@ from streamsrv.audio.pcm import to_float
 from streamsrv.audio.rates import SPEECH_RATE_HZ
 from streamsrv.engines.asr.base import Abilities, RecognitionOptions, StatelessSession, Transcript
 from streamsrv.engines.asr.latest import LatestTranscript
-from streamsrv.engines.asr.utterance import Hypothesis, Utterance
-from streamsrv.engines.asr.window import WindowLimits, WindowSnapshot
+from streamsrv.engines.asr.windows.utterance import Hypothesis, Utterance
+from streamsrv.engines.asr.windows.window import WindowLimits, WindowSnapshot
 from streamsrv.errors import EngineError, Overloaded, Unavailable
 from streamsrv.inference.scheduler import Priority, Scheduler
 

@@ -13,10 +13,10 @@ from numpy.typing import NDArray
 
 from streamsrv.audio.rates import SPEECH_RATE_HZ
 from streamsrv.engines.asr.base import Abilities, RecognitionOptions, StatelessSession, Transcript
-from streamsrv.engines.asr.incremental import MAX_BACKLOG_MS
+from streamsrv.engines.asr.kaldi.segments import Heard, Segments, read_partial, read_result
 from streamsrv.engines.asr.latest import LatestTranscript
 from streamsrv.engines.asr.speech_feed import SpeechFeed, StepGrid
-from streamsrv.engines.asr.vosk_segments import Heard, Segments, read_partial, read_result
+from streamsrv.engines.asr.windows.incremental import MAX_BACKLOG_MS
 from streamsrv.errors import EngineError, Overloaded, Unavailable
 from streamsrv.inference.scheduler import Priority, Scheduler
 

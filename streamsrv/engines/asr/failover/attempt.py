@@ -7,8 +7,8 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from streamsrv.engines.asr.base import RecognitionStream, Recognizer, Transcript
-from streamsrv.engines.asr.deadlines import Deadlines
-from streamsrv.engines.asr.kept_audio import MAX_KEPT_S, KeptAudio, KeptFrame
+from streamsrv.engines.asr.failover.deadlines import Deadlines
+from streamsrv.engines.asr.failover.kept_audio import MAX_KEPT_S, KeptAudio, KeptFrame
 from streamsrv.engines.boundary import engine_call
 from streamsrv.errors import EngineError, Unavailable
 from streamsrv.signals import Signal

@@ -8,9 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from streamsrv.audio.rates import SPEECH_RATE_HZ
-from streamsrv.engines.asr.agreement import Agreement
 from streamsrv.engines.asr.base import TokenLogprob, Transcript, Word
-from streamsrv.engines.asr.window import RecognitionWindow, Span, WindowLimits, WindowSnapshot
+from streamsrv.engines.asr.windows.agreement import Agreement
+from streamsrv.engines.asr.windows.window import RecognitionWindow, Span, WindowLimits, WindowSnapshot
 from streamsrv.text.words import join_words, split_words
 
 

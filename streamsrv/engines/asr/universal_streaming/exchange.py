@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from streamsrv.audio.rates import SPEECH_RATE_HZ
-from streamsrv.engines.asr.assemblyai_protocol import (
+from streamsrv.engines.asr.universal_streaming.protocol import (
     FORCE_ENDPOINT,
     KEEP_ALIVE,
     KEYTERMS,
@@ -25,7 +25,7 @@ from streamsrv.engines.asr.assemblyai_protocol import (
     read_message,
     update_configuration,
 )
-from streamsrv.engines.asr.assemblyai_utterance import WireUtterance
+from streamsrv.engines.asr.universal_streaming.utterance import WireUtterance
 from streamsrv.errors import EngineError, Overloaded, Rejected, Unavailable
 
 MAX_KEPT_SAMPLES = 120 * SPEECH_RATE_HZ

@@ -1,0 +1,1 @@
+"""Recognisers in the place of one that fails, without losing a word."""

@@ -1,0 +1,1 @@
+"""Streaming recognition by Vosk's Kaldi."""

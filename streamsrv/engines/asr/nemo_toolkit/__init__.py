@@ -1,0 +1,1 @@
+"""NeMo's toolkit in a process of its own."""

@@ -1,0 +1,1 @@
+"""The client of AssemblyAI's Universal-Streaming v3."""

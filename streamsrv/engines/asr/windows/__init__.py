@@ -1,0 +1,1 @@
+"""Makes streaming recognisers of decoders of whole windows."""
