@@ -44,8 +44,8 @@ NOISES = (
     "noise-babble8-dev-1",
 )
 ROOMS = ("rir-sb-1", "rir-sb-2")
-VOICES = ("babble", "baby-cry")
-"""Noises that are voices: taking them for speech is no false alarm."""
+VOICES = ("babble", "baby-cry", "coffee-shop")
+"""Noises with voices in them: taking these for speech is no false alarm."""
 
 Pcm = NDArray[np.int16]
 

@@ -18,7 +18,7 @@ from streamsrv.core.recognition import (
     wants_logprobs,
     well_formed,
 )
-from streamsrv.engines.asr.base import RecognizerFacts, Task
+from streamsrv.engines.asr.base import TRANSLATED_TO, RecognizerFacts, Task
 from streamsrv.protocol.errors import ProtocolError
 from streamsrv.protocol.session_object import AudioFormat, AudioOutput, Session, Tracing, Transcription, VoiceId
 
@@ -115,7 +115,9 @@ class Capabilities:
             for language in _spoken(asked):
                 if not facts.knows(language):
                     raise self._unknown_language(language, model, path("language" if asked.language else "languages"))
-            check_abilities(model, facts.abilities, asked, task, path, logprobs=logprobs)
+            if task == "translate" and not facts.abilities.translates:
+                raise self._no_translator(model, asked, path)
+            check_abilities(model, facts.abilities, asked, path, logprobs=logprobs)
         return structs.replace(asked, model=model or None)
 
     def _recognizer(self, asked: Transcription, task: Task, path: Path) -> str:
@@ -130,7 +132,7 @@ class Capabilities:
         if (choice := self._choice(asked, task)) is not None:
             return choice
         if task == "translate":
-            raise self._no_translator(asked, path)
+            raise self._no_translator("", asked, path)
         return self._choice(structs.replace(asked, language=None, languages=[]), task) or ""
 
     @property
@@ -175,12 +177,20 @@ class Capabilities:
         accepted = f"{usable}, and the names of OpenAI's models (such as 'whisper-1') for '{self._default}'"
         raise invalid(name, param, f"{reason}; accepted are {accepted}")
 
-    def _no_translator(self, asked: Transcription, path: Path) -> ProtocolError:
-        """Says which recognisers would translate on this server, and what they lack."""
-        able = [name for name in self.recognizers if self._is_able(name, _spoken(asked), "translate")]
-        remedies = ", ".join(f"'{name}' ({self.recognizers[name].lacks})" for name in able)
-        said = f"; these would on this server: {remedies}" if remedies else ""
-        return invalid("en", path("task"), f"no recogniser that is ready can translate this speech{said}")
+    def _no_translator(self, model: str, asked: Transcription, path: Path) -> ProtocolError:
+        """Says which recognisers translate, or what they lack. `model`: the one that the client named."""
+        able = {
+            name: facts for name, facts in self.recognizers.items() if self._is_able(name, _spoken(asked), "translate")
+        }
+        reason = (
+            f"the recogniser '{model}' does not translate" if model else "no recogniser here translates this speech"
+        )
+        if usable := _quoted(name for name, facts in able.items() if not facts.lacks):
+            reason += f"; these do: {usable}"
+        elif able:
+            remedies = ", ".join(f"'{name}' ({facts.lacks})" for name, facts in able.items())
+            reason += f"; these would on this server: {remedies}"
+        return invalid(asked.model if path("task") == path("model") else TRANSLATED_TO, path("task"), reason)
 
     def _unknown_language(self, language: str, model: str, param: str) -> ProtocolError:
         """Says what the recogniser knows instead, and which others know the language."""

@@ -3,6 +3,7 @@
 The functions that check raise `ProtocolError`. A `Path` gives the place of an option in the client's object.
 """
 
+import math
 import re
 from collections.abc import Callable, Sequence
 
@@ -18,8 +19,8 @@ MAX_KEYWORD = 50
 """Characters in a keyword. AssemblyAI takes no longer ones, and every recogniser takes the same."""
 MAX_LANGUAGES = 20
 
-_LEVELS = {"near_field": 2, "far_field": 4}
-"""Levels of `audio.noise_suppression` at full strength (`benchmarks/noise_suppression.py`)."""
+_LEVELS = {"near_field": 2, "far_field": 1}
+"""Levels of `audio.noise_suppression` at full strength. More spoils speech (`benchmarks/noise_suppression.py`)."""
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 _CONTROL_IN_TEXT = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]")
 """The same without tabs and line breaks."""
@@ -67,7 +68,7 @@ def chosen_model(options: AudioInput) -> str:
 
 def suppression_level(asked: NoiseReduction | None) -> int:
     """Return the level of `audio.noise_suppression` that a session asks for; 0: none."""
-    return 0 if asked is None else round(_LEVELS[asked.type] * asked.strength)
+    return 0 if asked is None else math.ceil(_LEVELS[asked.type] * asked.strength)
 
 
 def well_formed(asked: Transcription, path: Path) -> Transcription:
@@ -82,10 +83,8 @@ def well_formed(asked: Transcription, path: Path) -> Transcription:
     )
 
 
-def check_abilities(
-    model: str, abilities: Abilities, asked: Transcription, task: Task, path: Path, *, logprobs: bool
-) -> None:
-    """Refuse options that the recogniser `model` cannot use; its languages are checked elsewhere."""
+def check_abilities(model: str, abilities: Abilities, asked: Transcription, path: Path, *, logprobs: bool) -> None:
+    """Refuse options that the recogniser `model` cannot use; its languages and its task are checked elsewhere."""
 
     def refused(option: str, value: str, reason: str) -> ProtocolError:
         return invalid(value, path(option), f"the recogniser '{model}' {reason}")
@@ -99,8 +98,6 @@ def check_abilities(
         raise refused("languages", given, "does not find out which language is spoken; accepted is one")
     if logprobs and not abilities.logprobs:
         raise refused("logprobs", "logprobs", "gives no log probabilities; accepted is []")
-    if task == "translate" and not abilities.translates:
-        raise refused("task", "en", "does not translate")
 
 
 def invalid(value: object, param: str, reason: str) -> ProtocolError:

@@ -94,7 +94,7 @@ class Transcription(Struct, frozen=True, forbid_unknown_fields=True, omit_defaul
 
 
 class NoiseReduction(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
-    """Suppresses noise before speech is looked for; `far_field` does more than `near_field`, `strength` 0 nothing."""
+    """Suppresses noise before speech is looked for; `strength` 0 suppresses none."""
 
     type: Literal["near_field", "far_field"]
     strength: Annotated[float, Meta(ge=0, le=1)] = 1.0

@@ -10,8 +10,10 @@ import numpy as np
 import openai
 import pytest
 from openai import AsyncOpenAI
-from openai.types.audio import TranscriptionTextDoneEvent, TranscriptionVerbose
+from openai.types.audio import TranscriptionTextDoneEvent, TranscriptionVerbose, TranslationVerbose
 
+from able_recognizer import ENGLISH, GERMAN, LOGPROBS, FakeAbleRecognizer
+from client_audio import loud, turn
 from recordings import recording
 from serving import RunningServer, serving
 from streamsrv.audio.files import read_audio
@@ -131,6 +133,67 @@ async def test_a_recording_is_transcribed_as_text(
     assert str(text).startswith(begins)
     longest = max(len(line) for line in str(text).splitlines())
     assert longest <= 84 or response_format == "text"
+
+
+@pytest.fixture
+async def able_client() -> AsyncGenerator[AsyncOpenAI]:
+    """Of a server whose recogniser is a fake that can use every option."""
+    with serving(fake_engines(recognizer=FakeAbleRecognizer())) as server:
+        async with AsyncOpenAI(base_url=server.http_url, api_key="unused", max_retries=0) as client:
+            yield client
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # the package says that OpenAI will end its endpoint
+async def test_a_recording_is_translated(able_client: AsyncOpenAI) -> None:
+    speech = wav(turn().tobytes())
+    plain = await able_client.audio.translations.create(model="whisper-1", file=("speech.wav", speech))
+    assert plain.text == ENGLISH
+    verbose = await able_client.audio.translations.create(
+        model="whisper-1", file=("speech.wav", speech), response_format="verbose_json", prompt="A greeting."
+    )
+    assert isinstance(verbose, TranslationVerbose)
+    TranslationVerbose.model_validate(verbose.model_dump(), strict=True)
+    assert (verbose.text, verbose.language) == (ENGLISH, "english")
+    assert [segment.text for segment in verbose.segments or ()] == [ENGLISH]
+    for response_format, begins in (("srt", "1\n00:00:0"), ("vtt", "WEBVTT\n\n00:00:0"), ("text", ENGLISH)):
+        asked: Any = response_format
+        text = await able_client.audio.translations.create(
+            model="whisper-1", file=("speech.wav", speech), response_format=asked
+        )
+        assert str(text).startswith(begins)
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+async def test_a_translation_by_a_server_that_cannot_is_explained(client: AsyncOpenAI) -> None:
+    with pytest.raises(openai.BadRequestError, match="no recogniser here translates") as refused:
+        await client.audio.translations.create(model="whisper-1", file=("speech.wav", wav(loud().tobytes())))
+    assert refused.value.param == "model"
+
+
+async def test_a_transcription_has_hints_and_log_probabilities(able_client: AsyncOpenAI) -> None:
+    heard = await able_client.audio.transcriptions.create(
+        model="gpt-transcribe",
+        file=("speech.wav", wav(turn().tobytes())),
+        prompt="A greeting.",
+        keywords=["Ada", "bunte Kühe"],
+        languages=["de", "fr"],
+        include=["logprobs"],
+        chunking_strategy={"type": "server_vad", "silence_duration_ms": 300, "threshold": 0.6},
+    )
+    assert heard.text == GERMAN
+    assert [(each.token, each.logprob) for each in heard.logprobs or ()] == [
+        (token.token, token.logprob) for token in LOGPROBS
+    ]
+
+
+async def test_hints_that_the_recogniser_cannot_use_are_explained(client: AsyncOpenAI) -> None:
+    speech = ("speech.wav", wav(loud().tobytes()))
+    with pytest.raises(openai.BadRequestError, match="takes no keywords"):
+        await client.audio.transcriptions.create(model="whisper-1", file=speech, keywords=["Ada"])
+    with pytest.raises(openai.BadRequestError, match="gives no log probabilities"):
+        await client.audio.transcriptions.create(model="whisper-1", file=speech, include=["logprobs"])
+    with pytest.raises(openai.BadRequestError, match="does not tell speakers apart"):
+        await client.audio.transcriptions.create(model="whisper-1", file=speech, response_format="diarized_json")
 
 
 async def test_a_small_model_chats(real_client: AsyncOpenAI) -> None:

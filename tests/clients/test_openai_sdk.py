@@ -12,6 +12,7 @@ from openai.types.realtime.realtime_transcription_session_create_response import
 )
 from websockets.exceptions import InvalidStatus
 
+from able_recognizer import GERMAN, LOGPROBS, FakeAbleRecognizer
 from client_audio import RATE, best_of_times, loud, silence, turn
 from openai_talk import talking
 from serving import RunningServer, serving
@@ -118,6 +119,31 @@ async def test_without_turn_detection_the_client_commits_and_asks(server: Runnin
         await talk.until("input_audio_buffer.cleared")
         assert (await talk.answer()).status == "completed"
     assert not talk.of("input_audio_buffer.speech_started")
+
+
+async def test_hints_log_probabilities_and_noise_reduction() -> None:
+    recognizer = FakeAbleRecognizer()
+    with serving(fake_engines(recognizer=recognizer)) as server:
+        async with talking(server, intent="transcription") as talk:
+            hints = {"prompt": "x", "keywords": ["Ada"], "languages": ["de", "fr"]}
+            transcription = {"model": "gpt-live-transcribe", **hints}
+            session = await talk.update(
+                type="transcription",
+                include=["item.input_audio_transcription.logprobs"],
+                audio={"input": {"transcription": transcription, "noise_reduction": {"type": "near_field"}}},
+            )
+            assert session.audio.input.noise_reduction.type == "near_field"
+            assert session.audio.input.transcription.keywords == ["Ada"]
+            # The tone that stands for speech is a noise to the suppressor.
+            await talk.update(type="transcription", audio={"input": {"noise_reduction": None}})
+            await talk.say(turn())
+            completed = await talk.until("conversation.item.input_audio_transcription.completed")
+    assert completed.transcript == GERMAN
+    assert [language.code for language in completed.languages] == ["de"]
+    assert [(each.token, bytes(each.bytes).decode(), each.logprob) for each in completed.logprobs] == [
+        (token.token, token.token, token.logprob) for token in LOGPROBS
+    ]
+    assert recognizer.asked[0].keywords == ("Ada",)
 
 
 async def test_a_transcription_session_only_transcribes(server: RunningServer) -> None:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 import pytest
 
+from able_recognizer import ENGLISH, GERMAN, FakeAbleRecognizer
 from rest import ask
 from serving import RunningServer, serving
 from streamsrv.captions import rooms
@@ -313,3 +314,24 @@ async def test_viewers_leave_when_the_server_stops():
             await on_loop(server, server.service.rooms.stop)
             with pytest.raises(EOFError):
                 await watching.until("final")
+
+
+async def test_viewers_are_told_that_they_read_a_translation():
+    with serving(fake_engines(recognizer=FakeAbleRecognizer())) as server:
+        async with speaking(server, "hall") as client, viewer(server, "hall") as reader:
+            await speak(client)
+            assert "translated_to" not in await reader.until("final")
+            captions = {"room": "hall", "speaker": "Ann", "translate": "en"}
+            await client.send("session.update", session={"streamsrv": {"captions": captions}})
+            await client.until("session.updated")
+            await speak(client)
+            assert (await reader.until("partial"))["translated_to"] == "en"
+            final = await reader.until("final")
+            assert (final["text"], final["translated_to"]) == (ENGLISH, "en")
+        path = "/streamsrv/captions/hall/captions"
+        vtt, srt, txt, kept = [await ask(server, "GET", f"{path}.{kind}") for kind in ("vtt", "srt", "txt", "json")]
+    assert f"\n{GERMAN}\n" in vtt.body.decode()
+    assert f"<v Ann>[translated] {ENGLISH}\n" in vtt.body.decode()
+    assert f"Ann: [translated] {ENGLISH}\n" in srt.body.decode()
+    assert txt.body.decode() == f"{GERMAN}\nAnn: [translated] {ENGLISH}\n"
+    assert [caption.get("translated_to") for caption in kept.json["captions"]] == [None, "en"]

@@ -88,7 +88,7 @@ async def test_a_server_that_cannot_translate_says_so():
     with serving(fake_engines()) as server:
         answer = await translate(server)
     assert (answer.status, answer.error["code"], answer.error["param"]) == (400, "invalid_value", "model")
-    assert "no recogniser that is ready can translate" in answer.error["message"]
+    assert "no recogniser here translates this speech" in answer.error["message"]
 
 
 async def test_every_option_of_a_transcription_reaches_the_recogniser(

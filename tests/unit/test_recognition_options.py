@@ -220,21 +220,20 @@ def test_the_end_of_translation_gives_the_servers_choice_back():
 
 
 @pytest.mark.parametrize(
-    ("capabilities", "asked", "param", "said"),
+    ("capabilities", "asked", "said"),
     [
-        (TWO, {"model": "plain"}, "session.streamsrv.captions.translate", "'plain' does not translate"),
-        (TWO, {"language": "ko"}, "session.streamsrv.captions.translate", "no recogniser that is ready"),
+        (TWO, {"model": "plain"}, "'plain' does not translate; these do: 'able'"),
+        (TWO, {"language": "ko"}, "no recogniser here translates this speech"),
         (
             replace(TWO, recognizers={"plain": PLAIN, "able": replace(ABLE, lacks="streamsrv pull able")}),
             {},
-            "session.streamsrv.captions.translate",
             "these would on this server: 'able' (streamsrv pull able)",
         ),
     ],
 )
-def test_a_translation_that_nobody_can_give_is_refused(capabilities: Capabilities, asked: dict, param: str, said: str):
+def test_a_translation_that_nobody_can_give_is_refused(capabilities: Capabilities, asked: dict[str, Any], said: str):
     refused = error(TwoTalk(capabilities).ask(streamsrv=translated(), **asked))
-    assert (refused["code"], refused["param"]) == ("invalid_value", param)
+    assert (refused["code"], refused["param"]) == ("invalid_value", "session.streamsrv.captions.translate")
     assert said in refused["message"]
 
 

@@ -145,9 +145,13 @@ def test_a_question_ends_the_turn_sooner_than_an_open_phrase():
     assert "input_audio_buffer.speech_stopped" in types(talk.silence(2000))
 
 
-def pause_after(text: str, *, session: str | None = None, heard: str | None = None) -> int:
+def pause_after(
+    text: str, *, session: str | None = None, heard: str | None = None, translate: str | None = None
+) -> int:
     """How long a pause after these words lasts, in a `session` of this language, if the recogniser `heard` this one."""
     talk = semantic()
+    captions = {"captions": {"room": "main", "translate": translate}}
+    talk.update(streamsrv=captions, audio={"input": {"transcription": {}}})
     if session is not None:
         talk.update(audio={"input": {"transcription": {"language": session}}})
     talk.speech()
@@ -164,6 +168,11 @@ def test_the_rules_for_english_words_are_for_english_only():
     assert pause_after("What time is it?", session="de", heard="en") == english
     assert pause_after("What time is it?", session="de") == unknown
     assert pause_after("What time is it?", heard="de") == unknown
+
+
+def test_the_rules_for_english_words_are_for_a_translation_into_english():
+    spoken = pause_after("What time is it?", session="de", heard="de")
+    assert pause_after("What time is it?", session="de", heard="de", translate="en") < spoken
 
 
 def test_evidence_of_one_pause_does_not_end_a_later_one():

@@ -8,6 +8,7 @@ from streamsrv.core.effects import ClearTimer, Effect, PredictEndOfTurn, SetFram
 from streamsrv.core.inputs import FrameHeard
 from streamsrv.core.latency import TurnLatency
 from streamsrv.core.playback.output_buffer import OutputBuffer
+from streamsrv.core.recognition import recognition_options
 from streamsrv.core.timers import MicrophoneTimeout
 from streamsrv.core.turns.barge_in import ECHO_OUTLASTS_HOLD_MS, Overlap, Verdict, classify
 from streamsrv.core.turns.detector import SpeechStarted
@@ -89,8 +90,7 @@ class TurnTaking:
 
     def configure(self, session: Session) -> None:
         self._options = session.audio.input
-        transcription = self._options.transcription
-        self._language = (transcription.language if transcription is not None else None) or "en"
+        self._language = recognition_options(session).language or "en"
         self._captioned = session.captions is not None and session.type == "transcription"
 
     @property
@@ -131,7 +131,7 @@ class TurnTaking:
             self._evidence,
             text=transcript.text,
             at_pause=transcript.at_pause,
-            language=transcript.language or self._language,
+            language=self._input.recognition_options.translated_to or transcript.language or self._language,
             # Before the recogniser has heard the pause, its judgement is one on the words before.
             recognizer_probability=transcript.end_of_turn if transcript.at_pause else None,
         )
