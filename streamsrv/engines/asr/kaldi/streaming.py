@@ -18,6 +18,7 @@ from streamsrv.engines.asr.latest import LatestTranscript
 from streamsrv.engines.asr.speech_feed import SpeechFeed, StepGrid
 from streamsrv.engines.asr.windows.incremental import MAX_BACKLOG_MS
 from streamsrv.errors import EngineError, Overloaded, Unavailable
+from streamsrv.inference.droppable import Droppable
 from streamsrv.inference.scheduler import Priority, Scheduler
 
 _PER_MS = SPEECH_RATE_HZ // 1000
@@ -142,32 +143,21 @@ class KaldiUtterance:
             self._pool.give_back(kaldi)
 
 
-class _Step:
-    """Audio that an utterance is to hear next. It can be dropped until a worker thread begins with it."""
+class _Step(Droppable):
+    """Audio that an utterance is to hear next."""
 
     def __init__(self, utterance: KaldiUtterance, samples: NDArray[np.int16], *, is_last: bool) -> None:
+        super().__init__()
         self.samples = samples
         self.is_last = is_last
         self._utterance = utterance
-        self._lock = threading.Lock()
-        self._is_begun = self._is_dropped = False
 
     def __call__(self) -> Heard | None:
-        with self._lock:
-            if self._is_dropped:
-                return None
-            self._is_begun = True
-        return self._utterance.hear(self.samples, is_last=self.is_last)
+        return self._utterance.hear(self.samples, is_last=self.is_last) if self.begin() else None
 
     def again(self) -> "_Step":
         """Return the same step, to be asked for anew after it was dropped or shed."""
         return _Step(self._utterance, self.samples, is_last=self.is_last)
-
-    def drop(self) -> bool:
-        """Drop the step; returns False if it was begun."""
-        with self._lock:
-            self._is_dropped = not self._is_begun
-            return self._is_dropped
 
 
 class VoskRecognizer:

@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import threading
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, replace
 from typing import Any
@@ -18,6 +17,7 @@ from streamsrv.engines.asr.speech_feed import SpeechFeed, StepGrid
 from streamsrv.engines.asr.tokens import Token, TokenTranscripts, read_tokens
 from streamsrv.engines.asr.windows.incremental import MAX_BACKLOG_MS
 from streamsrv.errors import Overloaded, Unavailable
+from streamsrv.inference.droppable import Droppable
 from streamsrv.inference.scheduler import Priority, Scheduler
 
 MAX_STEP_SAMPLES = SPEECH_RATE_HZ
@@ -69,28 +69,15 @@ class Segment:
         return read_tokens(result.tokens, result.timestamps, result.ys_probs, self._start_ms)
 
 
-class Step:
-    """Audio that a segment is to hear next. It can be dropped until a worker thread begins with it."""
+class Step(Droppable):
+    """Audio that a segment is to hear next."""
 
     def __init__(self, segment: Segment, samples: NDArray[np.int16], *, completes: bool) -> None:
+        super().__init__()
         self.segment = segment
         self.samples = samples
         self.completes = completes
         """Whether nothing waits in the feed after it."""
-        self._lock = threading.Lock()
-        self._is_begun = self._is_dropped = False
-
-    def begin(self) -> bool:
-        """Begin; returns False if it was dropped."""
-        with self._lock:
-            self._is_begun = not self._is_dropped
-            return self._is_begun
-
-    def drop(self) -> bool:
-        """Drop it; returns False if it was begun."""
-        with self._lock:
-            self._is_dropped = not self._is_begun
-            return self._is_dropped
 
     def again(self) -> "Step":
         """Return the same step, to be asked for anew after it was dropped or shed."""
