@@ -23,11 +23,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-import sherpa_onnx
+import sherpa_onnx  # type: ignore[import-not-found]  # it has no types
 from pydantic import Field
 
 from streamsrv.engines.asr.base import Abilities
-from streamsrv.engines.asr.nemo_toolkit.files import Layout, read_layout
+from streamsrv.engines.asr.sherpa.files import Layout, read_layout
 from streamsrv.engines.asr.sherpa.streaming import SherpaStreamingRecognizer, StreamingModel
 from streamsrv.engines.asr.sherpa.windows import SherpaDecoder
 from streamsrv.engines.asr.windows.incremental import IncrementalRecognizer, ThreadedDecoder
@@ -36,6 +36,7 @@ from streamsrv.engines.loading import LoadContext
 from streamsrv.engines.options import read_options
 from streamsrv.errors import Unavailable
 
+_sherpa: Any = sherpa_onnx
 GREEDY, BEAM = "greedy_search", "modified_beam_search"
 
 
@@ -106,7 +107,7 @@ def _open(layout: Layout, options: NemoOnnxOptions) -> Any:
         "decoding_method": options.decoding,
     }
     if layout.is_ctc:
-        return sherpa_onnx.OfflineRecognizer.from_nemo_ctc(model=str(layout.encoder), **common)
+        return _sherpa.OfflineRecognizer.from_nemo_ctc(model=str(layout.encoder), **common)
     common |= {"encoder": str(layout.encoder), "decoder": str(layout.decoder), "joiner": str(layout.joiner)}
     if options.decoding != BEAM:
         return _transducer(layout, common)
@@ -119,8 +120,8 @@ def _open(layout: Layout, options: NemoOnnxOptions) -> Any:
 
 def _transducer(layout: Layout, arguments: Mapping[str, Any]) -> Any:
     if layout.grid is not None:
-        return sherpa_onnx.OnlineRecognizer.from_transducer(**arguments)
-    return sherpa_onnx.OfflineRecognizer.from_transducer(model_type="nemo_transducer", **arguments)
+        return _sherpa.OnlineRecognizer.from_transducer(**arguments)
+    return _sherpa.OfflineRecognizer.from_transducer(model_type="nemo_transducer", **arguments)
 
 
 def _vocabulary(pieces: Sequence[str]) -> list[str]:

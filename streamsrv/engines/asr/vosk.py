@@ -16,9 +16,9 @@ A model is a folder of files for one language. One for another language than tho
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
-import vosk
+import vosk  # type: ignore[import-not-found]  # it has no types
 from pydantic import Field
 
 from streamsrv.engines.asr.base import Abilities
@@ -29,6 +29,7 @@ from streamsrv.engines.options import read_options
 from streamsrv.errors import Unavailable
 from streamsrv.text.languages import LANGUAGE_NAMES
 
+_vosk: Any = vosk
 _ACOUSTIC_MODELS = ("am/final.mdl", "final.mdl")
 """Where a model folder has its acoustic model: newer and older layout."""
 
@@ -57,9 +58,9 @@ def load(entry: ModelEntry, context: LoadContext) -> VoskRecognizer:
     abilities = Abilities(languages=frozenset({options.language}))
     if not any((folder / name).is_file() for name in _ACOUSTIC_MODELS):
         raise Unavailable(f"{entry.name}: the folder {folder} is no Vosk model: no file {folder / _ACOUSTIC_MODELS[0]}")
-    vosk.SetLogLevel(-1)
+    _vosk.SetLogLevel(-1)
     try:
-        recognizer = VoskRecognizer(vosk.Model(str(folder)), abilities, context.scheduler, entry.name)
+        recognizer = VoskRecognizer(_vosk.Model(str(folder)), abilities, context.scheduler, entry.name)
         recognizer.pool.give_back(recognizer.pool.take())  # which finds a search graph that could not be read
     except Exception as error:
         reason = "its files are incomplete or damaged"

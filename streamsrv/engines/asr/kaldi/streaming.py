@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import vosk
+import vosk  # type: ignore[import-not-found]  # it has no types
 from numpy.typing import NDArray
 
 from streamsrv.audio.rates import SPEECH_RATE_HZ
@@ -21,6 +21,7 @@ from streamsrv.errors import EngineError, Overloaded, Unavailable
 from streamsrv.inference.droppable import Droppable
 from streamsrv.inference.scheduler import Priority, Scheduler
 
+_vosk: Any = vosk
 _PER_MS = SPEECH_RATE_HZ // 1000
 STEP_SAMPLES = 200 * _PER_MS
 """Audio for which a worker thread is asked while somebody speaks."""
@@ -63,7 +64,7 @@ class KaldiPool:
             surplus, self._idle = self._idle[MAX_IDLE:], self._idle[:MAX_IDLE]
         del surplus  # frees them on this thread
         if kaldi is None:
-            kaldi = Kaldi(vosk.KaldiRecognizer(self._model, SPEECH_RATE_HZ))
+            kaldi = Kaldi(_vosk.KaldiRecognizer(self._model, SPEECH_RATE_HZ))
             kaldi.native.SetWords(True)
         if kaldi.is_dirty:
             kaldi.native.FinalResult()
