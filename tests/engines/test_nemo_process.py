@@ -15,9 +15,10 @@ import pytest
 from fake_nemo_worker import BREAKS, CANNOT_LOAD, CHUNK, DIES_AT_START, SPEAKS_GERMAN
 from tiny_nemo_checks import FILES, PATIENCE_S, final_of, opened
 
-from streamsrv.engines.asr import nemo_process, nemo_stream
 from streamsrv.engines.asr.base import Abilities, RecognitionOptions
 from streamsrv.engines.asr.nemo import NemoRecognizer, load
+from streamsrv.engines.asr.nemo_toolkit import process as nemo_process
+from streamsrv.engines.asr.nemo_toolkit import stream as nemo_stream
 from streamsrv.engines.asr.nemo_toolkit.messages import Load
 from streamsrv.engines.catalogue import ModelEntry
 from streamsrv.engines.loading import LoadContext, load_engine
