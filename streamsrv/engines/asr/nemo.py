@@ -2,8 +2,8 @@
 
 Models: FastConformer and Nemotron transducers that were trained for streaming (Noroozi et al., "Stateful Conformer with
 Cache-based Inference for Streaming ASR", 2023). The toolkit runs in a process of its own (`nemo_toolkit/worker.py`),
-where one thread decodes the steps of all streams together: it takes half a minute to import, a GB of memory, and the GIL. If the
-process ends, its streams fail with `Unavailable`, and another one is started. A file of your own:
+where one thread decodes the steps of all streams together: it takes half a minute to import, a GB of memory, and the
+GIL. If the process ends, its streams fail with `Unavailable`, and another one is started. A file of your own:
 
     [[model]]
     name = "my-nemotron"
