@@ -12,7 +12,7 @@ from streamsrv.access.principal import Principal
 from streamsrv.core.capabilities import Capabilities
 from streamsrv.ids import new_id
 from streamsrv.protocol.errors import ProtocolError
-from streamsrv.protocol.session_object import Session, transcription_session
+from streamsrv.protocol.session_object import Session, transcription_session, with_transcriber
 from streamsrv.protocol.session_update import update_session
 from streamsrv.settings import Settings
 
@@ -33,15 +33,16 @@ class Opening:
         self._offer = offer
         self._client_secrets = client_secrets
 
-    def new(self, given: dict[str, Any]) -> Session:
+    def new(self, given: dict[str, Any], recognizer: str = "") -> Session:
         """Build a session from the server's defaults and the client's fields; raises `ProtocolError`.
 
-        The session is what the client asked for; `Capabilities.fit` tells what is in force.
+        The session is what the client asked for; `Capabilities.fit` tells what is in force. `recognizer`: that of a
+        session that only transcribes, where the fields do not name one; empty: the default one.
         """
         offer = self._offer()
         match given.get("type", "realtime"):
             case "transcription":
-                session = transcription_session(new_id("sess"))
+                session = with_transcriber(transcription_session(new_id("sess")), recognizer)
             case "realtime":
                 model = given.get("model") or offer.default_model
                 session = Session(id=new_id("sess"), model=model, instructions=offer.settings.instructions)
@@ -63,7 +64,9 @@ class Opening:
             session = update_session(session, given, caption_rooms=principal.caption_rooms)
             self._offer().capabilities.fit(session)
         elif query.get("intent") == "transcription":
-            session = self.new({"type": "transcription", **given})
+            named = query.get("model", "")  # stock clients send a name that means the default, such as gpt-realtime
+            is_known = self._offer().capabilities.lists_recognizer(named)
+            session = self.new({"type": "transcription", **given}, named if is_known else "")
         else:
             session = self.new({"model": query.get("model"), **given})
         asked: dict[str, Any] = {}

@@ -6,6 +6,7 @@ Sessions and HTTP requests are checked by the same functions. Each raises `Proto
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 
 from msgspec import structs
 
@@ -117,7 +118,7 @@ class Capabilities:
                     raise self._unknown_language(language, model, path("language" if asked.language else "languages"))
             if task == "translate" and not facts.abilities.translates:
                 raise self._no_translator(model, asked, path)
-            check_abilities(model, facts.abilities, asked, path, logprobs=logprobs)
+            check_abilities(model, facts.abilities, asked, path, partial(self._able, asked), logprobs=logprobs)
         return structs.replace(asked, model=model or None)
 
     def _recognizer(self, asked: Transcription, task: Task, path: Path) -> str:
@@ -134,6 +135,10 @@ class Capabilities:
         if task == "translate":
             raise self._no_translator("", asked, path)
         return self._choice(structs.replace(asked, language=None, languages=[]), task) or ""
+
+    def lists_recognizer(self, name: str) -> bool:
+        """Whether a client may mean one certain recogniser by this name, even if it cannot be used yet."""
+        return name in self.recognizers or name in self.retired
 
     @property
     def _default(self) -> str:
@@ -162,6 +167,12 @@ class Capabilities:
         can_translate = task == "transcribe" or facts.abilities.translates
         can_tell = len(spoken) < 2 or facts.abilities.detects_language
         return can_translate and can_tell and all(facts.knows(language) for language in spoken)
+
+    def _able(self, asked: Transcription, ability: str) -> Sequence[str]:
+        """The usable recognisers that know the languages and have an ability, for what an error says."""
+        usable = (name for name, facts in self.recognizers.items() if not facts.lacks)
+        able = (name for name in usable if getattr(self.recognizers[name].abilities, ability))
+        return [name for name in able if self._is_able(name, _spoken(asked), "transcribe")]
 
     def _check_usable(self, name: str, param: str) -> None:
         facts = self.recognizers.get(name)

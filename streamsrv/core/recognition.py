@@ -83,21 +83,34 @@ def well_formed(asked: Transcription, path: Path) -> Transcription:
     )
 
 
-def check_abilities(model: str, abilities: Abilities, asked: Transcription, path: Path, *, logprobs: bool) -> None:
-    """Refuse options that the recogniser `model` cannot use; its languages and its task are checked elsewhere."""
+def check_abilities(
+    model: str,
+    abilities: Abilities,
+    asked: Transcription,
+    path: Path,
+    able: Callable[[str], Sequence[str]] = lambda _: (),
+    *,
+    logprobs: bool,
+) -> None:
+    """Refuse options that the recogniser `model` cannot use; its languages and its task are checked elsewhere.
 
-    def refused(option: str, value: str, reason: str) -> ProtocolError:
-        return invalid(value, path(option), f"the recogniser '{model}' {reason}")
+    `able` names the recognisers that have one of the `Abilities`, for the error.
+    """
+
+    def refused(option: str, value: str, reason: str, ability: str) -> ProtocolError:
+        others = ", ".join(f"'{name}'" for name in able(ability))
+        instead = f", or one of these recognisers: {others}" if others else ""
+        return invalid(value, path(option), f"the recogniser '{model}' {reason}{instead}")
 
     if asked.prompt and not abilities.prompt:
-        raise refused("prompt", asked.prompt, "takes no prompt; accepted is ''")
+        raise refused("prompt", asked.prompt, "takes no prompt; accepted is ''", "prompt")
     if asked.keywords and not abilities.keywords:
-        raise refused("keywords", asked.keywords[0], "takes no keywords; accepted is []")
+        raise refused("keywords", asked.keywords[0], "takes no keywords; accepted is []", "keywords")
     if len(asked.languages) > 1 and not abilities.detects_language:
-        given = ", ".join(asked.languages)
-        raise refused("languages", given, "does not find out which language is spoken; accepted is one")
+        given, reason = ", ".join(asked.languages), "does not find out which language is spoken; accepted is one"
+        raise refused("languages", given, reason, "detects_language")
     if logprobs and not abilities.logprobs:
-        raise refused("logprobs", "logprobs", "gives no log probabilities; accepted is []")
+        raise refused("logprobs", "logprobs", "gives no log probabilities; accepted is []", "logprobs")
 
 
 def invalid(value: object, param: str, reason: str) -> ProtocolError:

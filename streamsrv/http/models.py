@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, get_args
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
@@ -10,6 +10,7 @@ from starlette.responses import JSONResponse, Response
 from streamsrv.engines.absent import ABSENT
 from streamsrv.engines.catalogue import Kind, ModelEntry
 from streamsrv.engines.loaded import Engines
+from streamsrv.engines.model_entry import Ability
 from streamsrv.engines.model_facts import model_facts
 from streamsrv.http.errors import error_response
 from streamsrv.service import Service
@@ -57,7 +58,7 @@ def recognizer_facts(engines: Engines) -> list[dict[str, Any]]:
         found.append(
             _facts("recognizer", engines.recognizers.entries(name) or stated.get(name, ()))
             | {"name": name, "languages": sorted(can.languages), "ready": not known.lacks, "lacks": known.lacks or None}
-            | {"detects_language": can.detects_language, "translates": can.translates}
+            | {ability: getattr(can, ability) for ability in get_args(Ability)}
         )
     return found
 

@@ -9,7 +9,7 @@ import threading
 from collections.abc import AsyncGenerator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
-from typing import Annotated, Any, BinaryIO, Literal
+from typing import Annotated, Any, BinaryIO, Literal, get_args
 
 import msgspec
 import numpy as np
@@ -176,17 +176,18 @@ def _text_fields(form: FormData) -> dict[str, Any]:
     """Return the text fields for validation: empty fields are left out, repeated ones and parts are put together."""
     fields: dict[str, Any] = {}
     for name, value in form.multi_items():
-        if not isinstance(value, str) or not value:
+        if name == "file" or not isinstance(value, str) or not value:
             continue
         plain, part = name.removesuffix("[]"), _PART.fullmatch(name)
         if plain in ("known_speaker_names", "known_speaker_references"):
             raise ProtocolError("unknown_parameter", f"Unknown parameter: '{name}'. {_SPEAKERS}", name)
         if name == "response_format" and value == "diarized_json":
-            message = f"Invalid value 'diarized_json' for '{name}': {_SPEAKERS}"
+            accepted = ", ".join(f"'{each}'" for each in get_args(ResponseFormat))
+            message = f"Invalid value 'diarized_json' for '{name}': {_SPEAKERS} Accepted are {accepted}."
             raise ProtocolError("invalid_value", message, name)
         if plain in _LISTS:
             fields.setdefault(plain, []).append(value)
-        elif part and part[1] in _OBJECTS and isinstance(fields.setdefault(part[1], {}), dict):
+        elif part and part[1] in _OBJECTS and _takes_part(fields.setdefault(part[1], {}), part[2]):
             fields[part[1]][part[2]] = value
         elif name in fields or (part and part[1] in fields):
             shown = name[:MAX_QUOTED]
@@ -194,6 +195,11 @@ def _text_fields(form: FormData) -> dict[str, Any]:
         else:
             fields[name] = _object(value) if name in _OBJECTS else value
     return fields
+
+
+def _takes_part(held: object, part: str) -> bool:
+    """Whether a field is an object that does not have this part yet."""
+    return isinstance(held, dict) and part not in held
 
 
 def _object(text: str) -> object:

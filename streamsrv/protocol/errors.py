@@ -1,5 +1,6 @@
 """The errors of the wire protocol, which tell a client why its event was refused."""
 
+import itertools
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -12,6 +13,7 @@ from msgspec import inspect
 _PATH = re.compile(r"^(?P<text>.*?)(?: - at (?:`key` in )?`\$(?P<path>[^`]*)`)?$", re.DOTALL)
 _MISSING = re.compile(r"Object missing required field `(?P<field>[^`]+)`")
 _UNKNOWN = re.compile(r"Object contains unknown field `(?P<field>.*)`", re.DOTALL)
+_MISMATCH = re.compile(r"Expected `(?P<types>[^`]+)`, got (?P<given>.+)", re.DOTALL)
 _UNSEEN = object()
 _type_info = cache(inspect.type_info)  # cached: it is slow, and there are few types
 MAX_QUOTED = 60
@@ -67,11 +69,7 @@ def from_validation(error: msgspec.ValidationError, value: object, expected: Any
     found = _look_up(value, path)
     held = "" if found is _UNSEEN else f" {_shorten(found)}"
     field = f" for '{param}'" if param else ""
-    choices = _choices(_type_info(expected), _steps(path))
-    reason = f"{text[:1].lower()}{text[1:]}"
-    if choices:
-        accepted = ", ".join(map(repr, choices))
-        reason = f"{reason} or {accepted}" if text.startswith("Expected") else f"accepted are {accepted}"
+    reason = _reason(text, _type_info(expected), _steps(path))
     return ProtocolError("invalid_value", f"Invalid value{held}{field}: {reason}.", param or None)
 
 
@@ -99,30 +97,68 @@ def _steps(path: str) -> list[str | int]:
     return [key or (int(index) if index.isdigit() else index) for key, index in found]
 
 
+def _reason(text: str, expected: inspect.Type, steps: list[str | int]) -> str:
+    """Return why msgspec refused a value (its `text`), with all that is accepted at the end of `steps`."""
+    choices = [repr(choice) for choice in _choices(expected, steps)]
+    reason = f"{text[:1].lower()}{text[1:]}"
+    if not choices:
+        return reason
+    if not text.startswith("Expected"):
+        return f"accepted are {', '.join([*choices, *_other_kinds(expected, steps)])}"
+    if (match := _MISMATCH.fullmatch(text)) is None:  # it is out of a range
+        return f"{reason} or {', '.join(choices)}"
+    types = " | ".join(name for name in match["types"].split(" | ") if name != "str")  # only the choices are
+    accepted = [f"`{types}`", *choices] if types else choices
+    return f"expected {', '.join(accepted)}; got {match['given']}"
+
+
 def _choices(expected: inspect.Type, steps: list[str | int]) -> list[object]:
     """Return the values of the literal, or the tags of the union of structs, at the end of `steps`; else nothing."""
-    kinds = expected.types if isinstance(expected, inspect.UnionType) else (expected,)
+    above = _kinds(expected, steps[:-1]) if steps else []
+    tags = [kind.tag for kind in above if isinstance(kind, inspect.StructType) and kind.tag_field == steps[-1]]
+    literals = [kind.values for kind in _kinds(expected, steps) if isinstance(kind, inspect.LiteralType)]
+    return list(dict.fromkeys([*tags, *itertools.chain(*literals)]))
+
+
+def _other_kinds(expected: inspect.Type, steps: list[str | int]) -> list[str]:
+    """Return what is accepted at the end of `steps` besides the values of a literal."""
+    others: list[str] = []
+    for kind in _kinds(expected, steps):
+        match kind:
+            case inspect.StructType(tag_field=str(field), tag=tag):
+                others.append(f"an object with the {field} {tag!r}")
+            case inspect.StructType():
+                others.append("an object")
+            case inspect.IntType():
+                others.append("a whole number")
+            case inspect.NoneType():
+                others.append("null")
+            case _:
+                pass
+    return others
+
+
+def _kinds(expected: inspect.Type, steps: list[str | int]) -> list[inspect.Type]:
+    """Return the types that a value at the end of `steps` may have, in fields of structs and entries of lists."""
+    kinds = list(expected.types if isinstance(expected, inspect.UnionType) else (expected,))
     if not steps:
-        return [value for kind in kinds if isinstance(kind, inspect.LiteralType) for value in kind.values]
-    step, rest = steps[0], steps[1:]
-    choices: list[object] = []
+        return kinds
+    below: list[inspect.Type] = []
     for kind in kinds:
         if isinstance(kind, inspect.StructType):
-            if not rest and step == kind.tag_field:
-                choices.append(kind.tag)
-            below = next((field.type for field in kind.fields if field.encode_name == step), None)
-            choices += _choices(below, rest) if below else []
+            below += [field.type for field in kind.fields if field.encode_name == steps[0]]
         elif isinstance(kind, inspect.ListType):
-            choices += _choices(kind.item_type, rest)
-    return list(dict.fromkeys(choices))
+            below.append(kind.item_type)
+    return [found for each in below for found in _kinds(each, steps[1:])]
 
 
 def _fields(expected: inspect.Type, steps: list[str | int], value: Any) -> list[str]:
     """Return the fields of the struct at the end of `steps`; in a union, of the struct with the tag in `value`."""
     kinds = expected.types if isinstance(expected, inspect.UnionType) else (expected,)
+    several = sum(isinstance(kind, inspect.StructType) for kind in kinds) > 1
     for kind in kinds:
         if isinstance(kind, inspect.StructType):
-            if len(kinds) > 1 and kind.tag_field and _look_up(value, f".{kind.tag_field}") != kind.tag:
+            if several and kind.tag_field and _look_up(value, f".{kind.tag_field}") != kind.tag:
                 continue
             if not steps:
                 tag = [kind.tag_field] if kind.tag_field else []

@@ -104,6 +104,12 @@ def test_a_recogniser_that_is_not_ready_says_what_mends_it(client: TestClient):
     assert "recognizer_memory allows 2.0 GB" in found["whisper-large-v3"]["lacks"]
 
 
+def test_a_recogniser_says_what_it_can_use(client: TestClient):
+    can = {"detects_language", "prompt", "keywords", "logprobs", "translates"}
+    assert {ability for ability in can if listed(client)["whisper-small"][ability]} == can
+    assert {ability for ability in can if listed(client)["moonshine-base"][ability]} == {"logprobs"}
+
+
 def test_a_retired_model_is_not_offered(client: TestClient):
     assert "old" not in listed(client)
 

@@ -171,7 +171,7 @@ async def test_the_file_must_be_a_file(server):
         "file",
     )
     written = await post_form(server, PATH, ("file", "hello"))
-    assert (written.status, written.error["param"]) == (400, "file")
+    assert (written.status, written.error["code"], written.error["param"]) == (400, "invalid_value", "file")
     elsewhere = await post_form(server, PATH, file=TWICE, name="audio")
     assert (elsewhere.status, elsewhere.error["code"]) == (400, "missing_required_parameter")
 
@@ -248,6 +248,32 @@ async def test_speech_without_a_pause_is_cut(server):
 async def test_a_field_that_is_given_twice_is_named(server):
     answer = await post_form(server, "/audio/transcriptions", ("model", "a"), ("model", "b"), file=wav(loud(500)))
     assert (answer.status, answer.error["code"], answer.error["param"]) == (400, "invalid_form", "model")
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        [("chunking_strategy[type]", "server_vad"), ("chunking_strategy[type]", "auto")],
+        [("chunking_strategy", "auto"), ("chunking_strategy[type]", "server_vad")],
+        [("chunking_strategy[type]", "server_vad"), ("chunking_strategy", "auto")],
+    ],
+)
+async def test_a_part_of_a_field_that_is_given_twice_is_named(server, fields: list[tuple[str, str]]):
+    answer = await transcribe(server, *fields)
+    assert (answer.status, answer.error["code"]) == (400, "invalid_form")
+    assert answer.error["param"] == fields[1][0]
+
+
+@pytest.mark.parametrize(
+    ("field", "accepted"),
+    [
+        (("response_format", "diarized_json"), "Accepted are 'json', 'text', 'srt', 'vtt', 'verbose_json'"),
+        (("chunking_strategy", "server_vad"), "accepted are 'auto', an object with the type 'server_vad'"),
+        (("chunking_strategy[size]", "9"), "Accepted there: 'type', 'threshold'"),
+    ],
+)
+async def test_a_bad_value_is_refused_with_all_that_is_accepted(server, field: tuple[str, str], accepted: str):
+    assert accepted in (await transcribe(server, field)).error["message"]
 
 
 @pytest.mark.parametrize("name", ["x", "x[]", "x[y]", "known_speaker_names[]"])

@@ -92,6 +92,13 @@ def test_null_means_the_default():
     assert talk.opened().options == RecognitionOptions()
 
 
+@pytest.mark.parametrize("asked", [{"prompt": "x"}, {"keywords": ["Ada"]}, {"include": INCLUDE}])
+def test_an_option_that_the_recogniser_cannot_use_is_refused_with_those_that_can(asked: dict):
+    assert "or one of these recognisers: 'able'." in error(TwoTalk().ask(**asked))["message"]
+    lacking = replace(TWO, recognizers={"plain": PLAIN, "able": replace(ABLE, lacks="streamsrv pull able")})
+    assert "these recognisers" not in error(TwoTalk(lacking).ask(**asked))["message"]
+
+
 @pytest.mark.parametrize(
     ("asked", "param", "said"),
     [
