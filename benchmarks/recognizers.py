@@ -40,9 +40,10 @@ from streamsrv.engines.loading import EngineLoader
 from streamsrv.engines.vad.base import FRAME_MS, VAD_FRAME_SAMPLES
 from streamsrv.engines.weights.store import ModelStore
 from streamsrv.inference.scheduler import Priority
+from streamsrv.testing.virtual_loop import VirtualTimeLoop
 from streamsrv.testing.word_errors import WordErrors, count_word_errors
 from streamsrv.text.words import split_words
-from virtual_time import VirtualLoop, VirtualScheduler
+from virtual_time import VirtualScheduler
 
 STAGGER_S = 0.37
 """Seconds from the start of one speaker to the start of the next."""
@@ -283,7 +284,7 @@ def main() -> None:
     parser.add_argument("--only", help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.only:
-        with asyncio.Runner(loop_factory=VirtualLoop) as runner:
+        with asyncio.Runner(loop_factory=VirtualTimeLoop) as runner:
             print(json.dumps(runner.run(Comparison(options.only, options).measure())))
         return
     catalogue = load_catalogue()

@@ -1,4 +1,4 @@
-"""Runs recognisers in virtual time: audio comes at its own pace, and a call takes its CPU time, on idle cores.
+"""Schedulers for `streamsrv.testing.virtual_loop`: audio comes at its own pace, and a call takes its CPU time.
 
 So a run is as fast as the machine, and what else runs there hardly changes its figures.
 """
@@ -6,7 +6,6 @@ So a run is as fast as the machine, and what else runs there hardly changes its 
 import asyncio
 import heapq
 import itertools
-import selectors
 import time
 from collections.abc import Callable, Hashable
 from typing import Any, TypeVar
@@ -14,31 +13,6 @@ from typing import Any, TypeVar
 from streamsrv.inference.scheduler import Priority, Scheduler
 
 Result = TypeVar("Result")
-
-
-class VirtualLoop(asyncio.SelectorEventLoop):
-    """An event loop that skips waiting times."""
-
-    def __init__(self) -> None:
-        self.now_s = 0.0
-        super().__init__(_Skipping(self))
-
-    def time(self) -> float:
-        return self.now_s
-
-
-class _Skipping(selectors.SelectSelector):
-    """A selector that advances the loop's clock instead of waiting."""
-
-    def __init__(self, loop: VirtualLoop) -> None:
-        super().__init__()
-        self._loop = loop
-
-    def select(self, timeout: float | None = None) -> list[Any]:
-        if timeout is None:
-            raise RuntimeError("deadlock: every task waits, and no timer is set")
-        self._loop.now_s += max(timeout, 0)
-        return super().select(0)
 
 
 class VirtualScheduler(Scheduler):
