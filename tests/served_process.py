@@ -92,4 +92,12 @@ class ServedProcess:
     def unnamed_files(self) -> list[Path]:
         """The open files of the process that have no name any more."""
         opened = Path(f"/proc/{self.process.pid}/fd")
-        return [link for link in opened.iterdir() if str(link.readlink()).endswith("(deleted)")]
+        return [link for link in opened.iterdir() if _target(link).endswith("(deleted)")]
+
+
+def _target(link: Path) -> str:
+    """Return what a link of /proc points to; empty if the descriptor was closed meanwhile."""
+    try:
+        return str(link.readlink())
+    except FileNotFoundError:
+        return ""

@@ -1,6 +1,7 @@
 """Whole sessions whose words come from AssemblyAI's protocol, with a local recogniser as the stand-in."""
 
 import asyncio
+import time
 from collections.abc import AsyncGenerator, Generator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -13,7 +14,7 @@ from recordings import recording
 from serving import RunningServer, serving
 from streamsrv.audio.files import read_audio
 from streamsrv.engines.asr.base import Recognizer
-from streamsrv.engines.asr.failover.recognizer import FallbackRecognizer
+from streamsrv.engines.breaker import Breakers
 from streamsrv.engines.catalogue import load_catalogue
 from streamsrv.engines.loading import EngineLoader
 from streamsrv.engines.recognizers import Recognizers
@@ -53,8 +54,8 @@ def served(
     options = {"base_url": provider.url, "stall_deadline_s": 120.0, "final_deadline_s": 120.0}
     remote: Recognizer = loader.load(replace(loader.catalogue["assemblyai"], options=options))
     local: Recognizer = loader.load(loader.catalogue["moonshine-tiny"])
-    chain = FallbackRecognizer([remote, local])
-    with serving(replace(fake_engines(), recognizers=Recognizers(chain))) as server:
+    chain = Recognizers([remote, local], Breakers(time.monotonic))
+    with serving(replace(fake_engines(), recognizers=chain)) as server:
         yield server
 
 
