@@ -4,10 +4,10 @@ import contextlib
 import re
 from collections.abc import Generator
 from typing import Any
-from urllib.parse import urlsplit
 
 import openai
 
+from streamsrv.engines.provider_socket import is_loopback
 from streamsrv.errors import CONTEXT_LENGTH_EXCEEDED, EngineError, Overloaded, Rejected, Unavailable
 
 OPENAI_URL = "https://api.openai.com/v1"
@@ -17,20 +17,18 @@ _MAX_MESSAGE_CHARS = 500
 """Characters quoted from an error body, because some servers send a whole web page."""
 _CONTEXT_TOO_LONG = ("context_length_exceeded", "exceed_context_size_error", "maximum context length")
 """How servers report a context that is too long: OpenAI and others, llama.cpp, vLLM."""
-LOOPBACK = ("localhost", "127.0.0.1", "::1")
 
 
 def open_client(base_url: str, api_key: str, read_timeout_s: float) -> openai.AsyncOpenAI:
     """Return a client that never retries and waits at most `read_timeout_s` for the next bytes of an answer."""
     timeout = openai.Timeout(read_timeout_s, connect=_CONNECT_TIMEOUT_S)
     # A proxy from the environment cannot reach this machine's loopback.
-    local = urlsplit(base_url).hostname in LOOPBACK
     return openai.AsyncOpenAI(
         api_key=api_key or "none",
         base_url=base_url,
         timeout=timeout,
         max_retries=0,
-        http_client=openai.DefaultAsyncHttpxClient(trust_env=not local, timeout=timeout),
+        http_client=openai.DefaultAsyncHttpxClient(trust_env=not is_loopback(base_url), timeout=timeout),
     )
 
 

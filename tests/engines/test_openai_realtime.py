@@ -241,3 +241,10 @@ def test_too_much_audio_for_a_server_that_is_away_is_overload():
 def test_a_key_is_not_sent_unencrypted_to_another_machine():
     with pytest.raises(Unavailable, match="unencrypted"):
         recognizer_at("http://voice.example.org/v1", key="sk-secret")
+
+
+@pytest.mark.parametrize("key", ["sk-\nsecret", "sk-geheïm"])
+def test_a_key_that_no_header_can_carry_is_refused_without_showing_it(key: str):
+    with pytest.raises(Unavailable, match="has characters that no key has") as raised:
+        recognizer_at("https://voice.example.org/v1", key=key)
+    assert key not in str(raised.value)

@@ -10,7 +10,6 @@ import random
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
-from urllib.parse import urlsplit
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,6 +33,7 @@ from streamsrv.engines.catalogue import ModelEntry
 from streamsrv.engines.loading import LoadContext
 from streamsrv.engines.observer import IGNORED, EngineObserver
 from streamsrv.engines.options import read_options
+from streamsrv.engines.provider_socket import checked_key, require_encryption
 from streamsrv.errors import Rejected, Unavailable
 
 logger = logging.getLogger(__name__)
@@ -77,16 +77,8 @@ OPTIONS = AssemblyAIOptions
 def load(entry: ModelEntry, context: LoadContext) -> "AssemblyAIRecognizer":
     """Create the client, without a connection. Options: `AssemblyAIOptions`."""
     options = read_options(AssemblyAIOptions, entry)
-    address = urlsplit(options.base_url)
-    if address.scheme == "ws" and address.hostname not in ("localhost", "127.0.0.1", "::1"):
-        raise Unavailable(
-            f"The options of {entry.name} are wrong: base_url: {options.base_url!r} would send the key unencrypted; "
-            "accepted: wss://, or ws:// to this machine"
-        )
-    key = (context.api_key or "").strip()
-    if not (key.isascii() and key.isprintable()):
-        raise Unavailable(f"The key of {entry.name} ({entry.key_variable}) has characters that no key has")
-    return AssemblyAIRecognizer(entry.name, options, key)
+    require_encryption(entry.name, options.base_url)
+    return AssemblyAIRecognizer(entry.name, options, checked_key(entry, context))
 
 
 class AssemblyAIRecognizer:
@@ -323,10 +315,7 @@ class AssemblyAIStream:
         self._session.drop(self.utterance)
 
     def __aiter__(self) -> AsyncIterator[Transcript]:
-        return self
-
-    async def __anext__(self) -> Transcript:
-        return await anext(self._transcripts)
+        return self._transcripts
 
     def _give(self, transcript: Transcript) -> None:
         self._transcripts.put(transcript)

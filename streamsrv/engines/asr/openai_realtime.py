@@ -17,12 +17,11 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Annotated
-from urllib.parse import urlsplit
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
-from websockets.asyncio.client import ClientConnection, connect
+from websockets.asyncio.client import ClientConnection
 from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus, WebSocketException
 
 from streamsrv.engines.asr.base import Abilities, RecognitionOptions, Transcript
@@ -30,13 +29,12 @@ from streamsrv.engines.asr.latest import LatestTranscript
 from streamsrv.engines.asr.openai_realtime_exchange import GarbageError, RealtimeExchange, RealtimeUtterance
 from streamsrv.engines.catalogue import ModelEntry
 from streamsrv.engines.loading import LoadContext
-from streamsrv.engines.openai_client import LOOPBACK, OPENAI_URL, without_keys
+from streamsrv.engines.openai_client import OPENAI_URL, without_keys
 from streamsrv.engines.options import read_options
+from streamsrv.engines.provider_socket import checked_key, open_socket, require_encryption
 from streamsrv.errors import EngineError, Overloaded, Unavailable
 
 logger = logging.getLogger(__name__)
-_WIRE_LOG = logging.getLogger(__name__ + ".wire")
-_WIRE_LOG.setLevel(logging.CRITICAL)  # its debug messages have the headers, and so the key
 
 _CONNECT_S = 4.0
 _SEND_S = 5.0
@@ -72,13 +70,9 @@ OPTIONS = RealtimeOptions
 
 def load(entry: ModelEntry, context: LoadContext) -> "RealtimeRecognizer":
     """Create the client, without a connection. Options: `RealtimeOptions`."""
-    options, key = read_options(RealtimeOptions, entry), (context.api_key or "").strip()
-    address = urlsplit(options.base_url)
-    if key and address.scheme == "http" and address.hostname not in LOOPBACK:
-        raise Unavailable(
-            f"The options of {entry.name} are wrong: base_url: {options.base_url!r} would send the key unencrypted; "
-            "accepted: https://, or http:// to this machine"
-        )
+    options, key = read_options(RealtimeOptions, entry), checked_key(entry, context)
+    if key:
+        require_encryption(entry.name, options.base_url)
     return RealtimeRecognizer(entry.name, options, key)
 
 
@@ -96,7 +90,6 @@ class RealtimeRecognizer:
             final_deadline_s=options.final_deadline_s,
         )
         self._api_key = api_key
-        self._is_local = urlsplit(options.base_url).hostname in LOOPBACK
 
     def connect(self) -> "RealtimeSession":
         """Begin a session. Its connection is opened with the first utterance."""
@@ -114,18 +107,10 @@ class RealtimeRecognizer:
         url = f"ws{self.options.base_url.removeprefix('http').rstrip('/')}/realtime?intent=transcription"
         if self.options.partials:
             url += "&streamsrv=transcription.partial"
+        headers = {"Authorization": f"Bearer {self._api_key}"} if self._api_key else {}
         try:
             async with asyncio.timeout(_CONNECT_S):
-                return await _Connect(
-                    url,
-                    additional_headers={"Authorization": f"Bearer {self._api_key}"} if self._api_key else None,
-                    max_size=_MAX_EVENT_BYTES,
-                    compression=None,
-                    close_timeout=1.0,
-                    open_timeout=None,
-                    proxy=None if self._is_local else True,  # a proxy from the environment cannot reach this machine
-                    logger=_WIRE_LOG,
-                )
+                return await open_socket(url, headers, max_bytes=_MAX_EVENT_BYTES)
         except InvalidStatus as error:
             raise self._refusal(error) from error
         except (OSError, TimeoutError, InvalidHandshake, WebSocketException) as error:
@@ -142,13 +127,6 @@ class RealtimeRecognizer:
         """Return the error of a connection that was closed."""
         reason = error.rcvd.reason if error.rcvd is not None else ""
         return Unavailable(f"{self.name} broke the connection. {without_keys(reason, self._api_key)}".strip())
-
-
-class _Connect(connect):
-    """Follows no redirect: the key is for one host."""
-
-    def process_redirect(self, exc: Exception) -> Exception | str:
-        return exc
 
 
 class RealtimeSession:
@@ -276,10 +254,7 @@ class RealtimeStream:
         self._session.drop(self.utterance)
 
     def __aiter__(self) -> AsyncIterator[Transcript]:
-        return self
-
-    async def __anext__(self) -> Transcript:
-        return await anext(self._transcripts)
+        return self._transcripts
 
     def _give(self, transcript: Transcript) -> None:
         self._transcripts.put(transcript)

@@ -1,12 +1,10 @@
 """One WebSocket connection to AssemblyAI's streaming API, whose errors are `ConnectionOver`."""
 
 import asyncio
-import logging
 from contextlib import suppress
 from typing import Self
-from urllib.parse import urlsplit
 
-from websockets.asyncio.client import ClientConnection, connect
+from websockets.asyncio.client import ClientConnection
 from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus, WebSocketException
 
 from streamsrv.engines.asr.universal_streaming.exchange import ConnectionOver
@@ -22,25 +20,15 @@ from streamsrv.engines.asr.universal_streaming.protocol import (
     problem_of,
     read_message,
 )
+from streamsrv.engines.provider_socket import open_socket
 
 API_VERSION = "2025-05-12"
 CONNECT_S = 4.0
 """Longest wait for the connection and its first message."""
-_CLOSE_S = 1.0
 _TERMINATE_S = 2.0
 _SEND_S = 5.0
 _OUR_CLOSE_CODES = (1002, 1007, 1009)
 """Codes with which we close a connection on which something else than this protocol is spoken."""
-_LOOPBACK = ("localhost", "127.0.0.1", "::1")
-_QUIET = logging.getLogger(__name__ + ".wire")
-_QUIET.setLevel(logging.CRITICAL)  # its debug messages have the headers, and so the key
-
-
-class _Connect(connect):
-    """Follows no redirect: the key is for one host."""
-
-    def process_redirect(self, exc: Exception) -> Exception | str:
-        return exc
 
 
 class StreamingConnection:
@@ -56,19 +44,9 @@ class StreamingConnection:
     async def open(cls, url: str, api_key: str) -> Self:
         """Connect to `url`, with its query."""
         headers = {"AssemblyAI-Version": API_VERSION, **({"Authorization": api_key} if api_key else {})}
-        is_local = urlsplit(url).hostname in _LOOPBACK
         try:
             async with asyncio.timeout(CONNECT_S):
-                socket = await _Connect(
-                    url,
-                    additional_headers=headers,
-                    max_size=MAX_MESSAGE_BYTES,
-                    compression=None,
-                    close_timeout=_CLOSE_S,
-                    open_timeout=None,
-                    proxy=None if is_local else True,  # a proxy from the environment cannot reach this machine
-                    logger=_QUIET,
-                )
+                socket = await open_socket(url, headers, max_bytes=MAX_MESSAGE_BYTES)
         except TimeoutError as error:
             raise ConnectionOver(Problem(Cause.LOST, "does not answer")) from error
         except (OSError, InvalidHandshake, WebSocketException) as error:
