@@ -32,11 +32,11 @@ $(BIN)/python:
 	$(PYTHON) -m venv $(VENV)
 
 $(VENV)/serve.stamp: pyproject.toml constraints.txt | $(BIN)/python
-	$(BIN)/python -m pip install --disable-pip-version-check -c constraints.txt -e '.[local,openai,webrtc]'
+	$(BIN)/python -m pip install --disable-pip-version-check -c constraints.txt -e '.[server]'
 	@touch $@
 
 $(VENV)/test.stamp: pyproject.toml constraints.txt | $(BIN)/python
-	$(BIN)/python -m pip install --disable-pip-version-check -c constraints.txt -e '.[local,openai,webrtc,dev]'
+	$(BIN)/python -m pip install --disable-pip-version-check -c constraints.txt -e '.[server,dev]'
 	@touch $@ $(VENV)/serve.stamp
 
 clean:

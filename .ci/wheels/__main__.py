@@ -16,7 +16,7 @@ from contents import problems_of
 from places import Account, copy_default_weights, find_python
 
 ROOT = Path(__file__).resolve().parents[2]
-EXTRAS = {"3.11": "all", "3.12": "local,openai,webrtc", "3.13": "local,openai,webrtc"}
+EXTRAS = {"3.11": "all", "3.12": "server", "3.13": "server"}
 
 
 def main() -> None:

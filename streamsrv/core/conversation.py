@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable
 
 from streamsrv.core.history import valid_history
-from streamsrv.engines.llm.base import Message, ToolCall
+from streamsrv.engines.llm.base import Message, ProviderData, ToolCall
 from streamsrv.protocol.errors import ProtocolError
 from streamsrv.protocol.items import (
     ROOT,
@@ -40,6 +40,7 @@ class Conversation:
         self._lengths: dict[str, int] = {}  # characters, by item
         self._characters = 0
         self._call_ids: Counter[str] = Counter()  # of the function calls
+        self._provider_data: dict[str, ProviderData] = {}  # by item, see `ToolCall`; clients never see it
         self._messages: dict[str, Message | None] = {}  # of items that are not in progress, as `message_of` gives them
 
     def __contains__(self, item_id: str) -> bool:
@@ -93,6 +94,7 @@ class Conversation:
         del self._items[item_id]
         self._order.remove(item_id)
         self._messages.pop(item_id, None)
+        self._provider_data.pop(item_id, None)
         self._characters -= self._lengths.pop(item_id)
 
     def set_transcript(self, item_id: str, transcript: str) -> None:
@@ -104,6 +106,11 @@ class Conversation:
                     part.transcript = transcript
             self._note(item)
 
+    def keep_provider_data(self, item_id: str, more: ProviderData) -> None:
+        """Add to what a provider wants back with a function call; unknown items are ignored."""
+        if item_id in self._items:
+            self._provider_data[item_id] = {**self._provider_data.get(item_id, {}), **more}
+
     def finish(self, item: Item) -> None:
         """The model's item will not change any more."""
         if item.id in self._items:
@@ -114,7 +121,7 @@ class Conversation:
         if item.status == "in_progress" or self._items.get(item.id) is not item:
             return message_of(item)
         if item.id not in self._messages:
-            self._messages[item.id] = message_of(item)
+            self._messages[item.id] = message_of(item, self._provider_data.get(item.id))
         return self._messages[item.id]
 
     def _note(self, item: Item) -> None:
@@ -162,14 +169,14 @@ def to_messages(
     return (*system, *valid_history(messages))
 
 
-def message_of(item: Item) -> Message | None:
+def message_of(item: Item, provider_data: ProviderData | None = None) -> Message | None:
     """The message that one item becomes; None: the item has no words."""
     match item:
         case MessageItem():
             text = _text(item)
             return Message(item.role, text) if text else None
         case FunctionCallItem():
-            return Message("assistant", "", (ToolCall(item.call_id, item.name, _arguments(item)),))
+            return Message("assistant", "", (ToolCall(item.call_id, item.name, _arguments(item), provider_data or {}),))
         case FunctionCallOutputItem():
             return Message("tool", item.output, call_id=item.call_id)
 

@@ -8,8 +8,8 @@ from typing import Any
 from streamsrv.engines.asr.base import Recognizer
 from streamsrv.engines.breaker import Breakers, problem
 from streamsrv.engines.catalogue import Kind, ModelEntry
-from streamsrv.engines.fallback import FallbackChatModel
 from streamsrv.engines.llm.base import ChatModel
+from streamsrv.engines.llm.failover.chat_model import FallbackChatModel
 from streamsrv.engines.observer import (
     IGNORED,
     LOUDNESS,

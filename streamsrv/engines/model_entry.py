@@ -7,11 +7,12 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field
 
+from streamsrv.engines.llm.base import Effort
 from streamsrv.text.languages import LANGUAGE_NAMES, WHISPER_LANGUAGES
 
 Kind = Literal["recognizer", "chat", "synthesizer", "vad", "turn"]
-Ability = Literal["detects_language", "prompt", "keywords", "logprobs", "translates"]
-"""Names of fields of a recogniser's `Abilities`."""
+Ability = Literal["detects_language", "prompt", "keywords", "logprobs", "translates", "calls_tools", "sees_images"]
+"""Names of fields of a recogniser's `Abilities`, and of a language model's `ChatAbilities`."""
 Hardware = Literal["cpu", "gpu", "remote"]
 
 FileName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
@@ -116,7 +117,15 @@ class ModelEntry:
     languages: Annotated[tuple[Language, ...], BeforeValidator(_expand_languages)] = ()
     """Languages that it understands, writes or speaks; empty where language does not matter or is not known."""
     abilities: tuple[Ability, ...] = ()
-    """What a recogniser can do besides, as its `Abilities` say once it is loaded."""
+    """What a recogniser or a language model can do besides, as its own abilities say once it is loaded."""
+    context_tokens: Annotated[int, Field(ge=0)] = 0
+    """Tokens that a language model reads and writes in one request; 0: not known."""
+    max_output_tokens: Annotated[int, Field(ge=0)] = 0
+    """Tokens of its longest answer; 0: not known, or limited by the context only."""
+    efforts: tuple[Effort, ...] = ()
+    """Efforts of reasoning that a request may ask it for; empty: it cannot be chosen."""
+    strength: Annotated[int, Field(ge=0, le=100)] = 0
+    """How well a language model answers hard questions, for the router: our estimate from public benchmarks."""
     hardware: Hardware = "cpu"
     """What it needs: `cpu` (a GPU may help), `gpu` (CUDA), or `remote`, if another machine or a provider runs it."""
     memory: Annotated[int, Field(ge=0)] = 0

@@ -115,6 +115,7 @@ class ObservedChatModel:
 
     def __init__(self, model: ChatModel, observer: EngineObserver) -> None:
         self.name = model.name
+        self.abilities = model.abilities
         self._model = model
         self._observer = observer
         self.warm_up = model.warm_up

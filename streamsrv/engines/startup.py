@@ -12,9 +12,9 @@ from streamsrv.engines.absent import AbsentRecognizer, AbsentSynthesizer
 from streamsrv.engines.asr.base import Recognizer
 from streamsrv.engines.breaker import Breakers
 from streamsrv.engines.catalogue import DEFAULT_MODELS, Catalogue, Kind, ModelEntry, load_catalogue
-from streamsrv.engines.fallback import FallbackChatModel
 from streamsrv.engines.llm.base import ChatModel, Message
 from streamsrv.engines.llm.discovery import find_local_servers
+from streamsrv.engines.llm.failover.chat_model import FallbackChatModel
 from streamsrv.engines.loaded import Engines, LoadedModel
 from streamsrv.engines.loading import EngineLoader, Report, with_parts
 from streamsrv.engines.readiness.needs import Need

@@ -10,14 +10,13 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import Meta, Struct
 
-from streamsrv.engines.llm.base import ChatOptions, Message, Tool, ToolCall
+from streamsrv.engines.llm.base import ChatOptions, Effort, Message, Tool, ToolCall
 from streamsrv.errors import UNSUPPORTED_PARAMETER
 from streamsrv.protocol.errors import ProtocolError
 
 PROVIDER_FIELDS = (
     "metadata",
     "prompt_cache_key",
-    "reasoning_effort",
     "response_format",
     "safety_identifier",
     "service_tier",
@@ -165,7 +164,7 @@ class ChatRequest(Struct, kw_only=True, forbid_unknown_fields=True):
     top_logprobs: Annotated[int, Meta(ge=0, le=20)] | None = None
     modalities: list[Literal["text"]] = msgspec.field(default_factory=lambda: ["text"])
     response_format: PlainText | AnyJson | JsonOfSchema | None = None
-    reasoning_effort: Literal["none", "minimal", "low", "medium", "high", "xhigh"] | None = None
+    reasoning_effort: Effort | None = None
     verbosity: Literal["low", "medium", "high"] | None = None
     service_tier: Literal["auto", "default", "flex", "scale", "priority"] | None = None
     store: bool | None = None
@@ -211,6 +210,7 @@ class ChatRequest(Struct, kw_only=True, forbid_unknown_fields=True):
             frequency_penalty=self.frequency_penalty,
             presence_penalty=self.presence_penalty,
             logit_bias=self.logit_bias,
+            reasoning_effort=self.reasoning_effort,
             provider_fields=self._provider_fields(),
         )
 

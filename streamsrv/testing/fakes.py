@@ -13,6 +13,7 @@ from streamsrv.engines.asr.base import Abilities, RecognitionOptions, Recognizer
 from streamsrv.engines.asr.failover.recognizer import FallbackRecognizer
 from streamsrv.engines.breaker import Breakers
 from streamsrv.engines.llm.base import (
+    ChatAbilities,
     ChatModel,
     ChatOptions,
     Delta,
@@ -124,6 +125,7 @@ class ScriptedChatModel(CountsStreams):
 
     def __init__(self, *answers: Answer, name: str = "scripted-model") -> None:
         self.name = name
+        self.abilities = ChatAbilities(calls_tools=True)
         self.occupancy = None
         self.answers = list(answers)
         self.asked: list[Sequence[Message]] = []

@@ -92,6 +92,7 @@ class FaultyChatModel:
 
     def __init__(self, chat: ChatModel, *faults: Fault, clock: Clock | None = None) -> None:
         self.name = f"faulty-{chat.name}"
+        self.abilities = chat.abilities
         self.occupancy = chat.occupancy
         self._chat = chat
         self._faults = faults

@@ -12,8 +12,8 @@ import pytest
 from streamsrv.engines.catalogue import ModelEntry, load_catalogue
 from streamsrv.engines.llm.base import ChatModel, ChatOptions, Delta, Finished, Message, Text, Tool, ToolCall, Usage
 from streamsrv.engines.llm.discovery import KnownServer, choose_chat_model, find_local_servers
+from streamsrv.engines.llm.llama.server import LlamaCppServer
 from streamsrv.engines.llm.llamacpp import LlamaCppOptions
-from streamsrv.engines.llm.llamacpp_server import LlamaCppServer
 from streamsrv.engines.loading import LoadContext, load_engine
 from streamsrv.engines.readiness.needs import needs
 from streamsrv.engines.weights.store import ModelStore

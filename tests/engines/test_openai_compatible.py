@@ -123,6 +123,9 @@ GEMINI_CALL = {
 }
 
 
+SIGNATURE = {"scripted": {"extra_content": GEMINI_CALL["extra_content"]}}
+
+
 async def test_gemini_tool_call_without_index_and_with_stop(provider: ScriptedProvider, connect: Connect):
     provider.chunks = [
         chunk({"role": "assistant", "tool_calls": [GEMINI_CALL]}),
@@ -130,7 +133,7 @@ async def test_gemini_tool_call_without_index_and_with_stop(provider: ScriptedPr
         chunk({}, "stop", usage={"prompt_tokens": 3, "completion_tokens": 2, "total_tokens": 9}),
     ]
     assert await ask(connect()) == [
-        ToolCallDelta(0, '{"city":', "a1", "get_weather"),
+        ToolCallDelta(0, '{"city":', "a1", "get_weather", SIGNATURE),
         ToolCallDelta(0, '"Paris"}'),
         Usage(3, 2),
         Finished("tool_calls"),
@@ -140,9 +143,10 @@ async def test_gemini_tool_call_without_index_and_with_stop(provider: ScriptedPr
 async def test_gemini_gets_its_thought_signature_back(provider: ScriptedProvider, connect: Connect):
     model = connect()
     provider.chunks = [chunk({"tool_calls": [GEMINI_CALL]}, "stop")]
-    await ask(model)
+    (called, _) = await ask(model)
+    assert isinstance(called, ToolCallDelta)
     provider.chunks = [chunk({"content": "Sunny."}, "stop")]
-    call = ToolCall("a1", "get_weather", '{"city":"Paris"}')
+    call = ToolCall("a1", "get_weather", '{"city":"Paris"}', called.provider_data)
     await ask(model, [*HELLO, Message("assistant", "", (call,)), Message("tool", "sunny", call_id="a1")])
     assert provider.requests[-1]["messages"][1:] == [
         {
@@ -267,12 +271,12 @@ async def test_the_options_of_a_request_are_sent(provider: ScriptedProvider, con
     provider.chunks = [chunk({"content": "Hi"}, "stop")]
     sampling: dict[str, Any] = {"temperature": 0.0, "top_p": 0.5, "seed": 7}
     sampling |= {"frequency_penalty": 0.0, "presence_penalty": -1.0, "logit_bias": {"42": -100}}
-    fields = {"response_format": {"type": "json_object"}, "user": "u", "reasoning_effort": "high"}
+    fields = {"response_format": {"type": "json_object"}, "user": "u"}
     tool = Tool("get_weather", strict=True)
-    options = ChatOptions(stop=("one", "two"), provider_fields=fields, **sampling)
+    options = ChatOptions(stop=("one", "two"), reasoning_effort="high", provider_fields=fields, **sampling)
     await ask(connect(reasoning_effort="none"), [Message("user", "Hi", name="Ann")], [tool], options)
     [request] = provider.requests
-    assert request == request | sampling | fields | {"stop": ["one", "two"]}
+    assert request == request | sampling | fields | {"stop": ["one", "two"], "reasoning_effort": "high"}
     assert request["messages"] == [{"role": "user", "content": "Hi", "name": "Ann"}]
     assert request["tools"][0]["function"]["strict"] is True
 

@@ -38,7 +38,7 @@ from streamsrv.audio.files import read_audio  # noqa: E402
 
 KEY = "sk-of-the-operator"
 VERSION, NEXT_VERSION = "1.0.0", "1.0.1"
-EXTRAS = "local,openai,webrtc"
+EXTRAS = "server"
 QUESTION = ROOT / "fixtures" / "is_the_front_door_locked.flac"
 SOURCES = ("pyproject.toml", "README.md", "LICENSE", "streamsrv", "web", "fixtures")
 SMALL_DISK = "60m"

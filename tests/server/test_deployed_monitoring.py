@@ -18,7 +18,7 @@ from websockets.exceptions import InvalidStatus
 
 from rest import ask, post_json
 from serving import RunningServer, serving
-from streamsrv.engines.fallback import FallbackChatModel
+from streamsrv.engines.llm.failover.chat_model import FallbackChatModel
 from streamsrv.errors import Unavailable
 from streamsrv.testing.fakes import ScriptedChatModel, fake_engines
 from wire import quiet, tone, wire

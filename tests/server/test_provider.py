@@ -9,7 +9,7 @@ from scripted_provider import USAGE, ScriptedProvider, chunk
 
 from rest import post_json
 from serving import RunningServer, serving
-from streamsrv.engines.fallback import FallbackChatModel
+from streamsrv.engines.llm.failover.chat_model import FallbackChatModel
 from streamsrv.engines.llm.openai_compatible import OpenAICompatibleChatModel, OpenAICompatibleOptions
 from streamsrv.testing.fakes import ScriptedChatModel, fake_engines
 from wire import Wire, wire

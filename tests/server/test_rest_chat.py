@@ -149,8 +149,8 @@ async def test_the_conversation_reaches_the_model(server, chat):
                     "metadata": {"k": "v"},
                     "store": False,
                     "service_tier": "flex",
-                    "reasoning_effort": "low",
-                }
+                },
+                reasoning_effort="low",
             ),
         ),
         (

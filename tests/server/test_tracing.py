@@ -14,7 +14,7 @@ from websockets.asyncio.client import connect
 
 from serving import RunningServer, serving
 from streamsrv.app import build_app
-from streamsrv.engines.fallback import FallbackChatModel
+from streamsrv.engines.llm.failover.chat_model import FallbackChatModel
 from streamsrv.errors import Unavailable
 from streamsrv.settings import Settings
 from streamsrv.testing.fakes import ScriptedChatModel, fake_engines

@@ -6,9 +6,9 @@ from collections.abc import AsyncGenerator, Sequence
 import pytest
 
 from streamsrv.engines.breaker import Breakers
-from streamsrv.engines.fallback import FallbackChatModel
 from streamsrv.engines.llm.base import (
     AnsweredBy,
+    ChatAbilities,
     ChatOptions,
     Delta,
     Fallback,
@@ -19,6 +19,7 @@ from streamsrv.engines.llm.base import (
     Tool,
     ToolCallDelta,
 )
+from streamsrv.engines.llm.failover.chat_model import FallbackChatModel
 from streamsrv.errors import EngineError, Overloaded, Rejected, Unavailable
 
 HELLO = [Message("user", "my secret question")]
@@ -30,6 +31,7 @@ class FakeChatModel:
 
     def __init__(self, name: str, *script: Delta | EngineError) -> None:
         self.name = name
+        self.abilities = ChatAbilities()
         self.occupancy = None
         self.script = script
         self.requests = self.closed = 0

@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 
 from streamsrv.engines.llm.base import Delta, Finished, Message, Reasoning, Text, Usage
 from streamsrv.engines.llm.context_window import answerable, estimated_tokens, last_turns
-from streamsrv.engines.llm.slots import SlotAssignment, SlotTable
-from streamsrv.engines.llm.small_model import EXAMPLES, STYLE, SpokenAnswer, guided
+from streamsrv.engines.llm.llama.slots import SlotAssignment, SlotTable
+from streamsrv.engines.llm.llama.small_model import EXAMPLES, STYLE, SpokenAnswer, guided
 
 ROOMY = 100_000
 

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from streamsrv.engines.llm import saved_states
-from streamsrv.engines.llm.saved_states import NamedStates, SavedStates, UnnamedStates
+from streamsrv.engines.llm.llama import saved_states
+from streamsrv.engines.llm.llama.saved_states import NamedStates, SavedStates, UnnamedStates
 
 HAS_DESCRIPTORS = Path("/proc/self/fd").exists()
 unnamed = pytest.mark.skipif(not HAS_DESCRIPTORS, reason="there is no /proc/self/fd")
@@ -83,7 +83,7 @@ def test_the_files_of_a_process_that_was_killed_are_deleted_and_those_of_a_runni
     code = f"""
 import sys, tempfile
 tempfile.tempdir = {str(temporary)!r}
-from streamsrv.engines.llm.saved_states import NamedStates
+from streamsrv.engines.llm.llama.saved_states import NamedStates
 states = NamedStates()
 open(states.folder + states.name(1), "wb").write(b"said")
 print(states.folder, flush=True)

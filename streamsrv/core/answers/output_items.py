@@ -12,7 +12,7 @@ from streamsrv.core.effects import ClearTimer, FinishAudio, SendAudio, SetTimer,
 from streamsrv.core.inputs import SpeechOutput
 from streamsrv.core.playback.ledger import PlacedWord, PlaybackLedger
 from streamsrv.core.timers import SpeechDue
-from streamsrv.engines.llm.base import ToolCallDelta
+from streamsrv.engines.llm.base import ProviderData, ToolCallDelta
 from streamsrv.engines.tts.base import SpeechOptions
 from streamsrv.protocol.items import FunctionCallItem, Item, MessageItem, OutputAudio, OutputText, Status, item_to_wire
 from streamsrv.protocol.session_object import AudioFormat, MaxOutputTokens
@@ -74,6 +74,10 @@ class OutputItems:
         self._previous.append(previous_id)
         return index
 
+    def keep_provider_data(self, index: int, more: ProviderData) -> None:
+        """Keep what the provider wants back with a function call; see `ToolCall`."""
+        self._conversation.keep_provider_data(self._items[index].id, more)
+
     def finish(self, index: int, status: Status) -> None:
         """Announce that an item is done."""
         item = self._items[index]
@@ -104,6 +108,8 @@ class FunctionCall:
         self.take(first)
 
     def take(self, delta: ToolCallDelta) -> None:
+        if delta.provider_data:
+            self._items.keep_provider_data(self._index, delta.provider_data)
         if delta.arguments:
             self._item.arguments += delta.arguments
             self._send("delta", delta=delta.arguments)

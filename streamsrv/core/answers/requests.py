@@ -9,7 +9,7 @@ from streamsrv.core.answers.output_items import WORD_EVENTS, ResponsePlan
 from streamsrv.core.capabilities import Capabilities
 from streamsrv.core.conversation import Conversation, to_messages, unknown_call
 from streamsrv.core.effects import Generate
-from streamsrv.engines.llm.base import ChatOptions, Tool
+from streamsrv.engines.llm.base import ChatOptions, Effort, Tool
 from streamsrv.engines.tts.base import SpeechOptions
 from streamsrv.protocol.client_events import ResponseOptions
 from streamsrv.protocol.items import (
@@ -60,15 +60,14 @@ def request_of(options: ResponseOptions, session: Session, items: list[Item] | N
             max_output_tokens=None if max_tokens == "inf" else max_tokens,
             tool_choice=choice.name if isinstance(choice, NamedFunction) else choice,
             parallel_tool_calls=parallel is not False,
-            provider_fields=_reasoning(options, session),
+            reasoning_effort=_effort(options, session),
         ),
     )
 
 
-def _reasoning(options: ResponseOptions, session: Session) -> dict[str, str]:
-    """Return how much the model should think, as fields of a chat completion request."""
+def _effort(options: ResponseOptions, session: Session) -> Effort | None:
     reasoning = session.reasoning if options.reasoning is UNSET else options.reasoning
-    return {"reasoning_effort": reasoning.effort} if reasoning and reasoning.effort else {}
+    return reasoning.effort if reasoning else None
 
 
 def resolve_items(

@@ -4,21 +4,39 @@ from collections.abc import AsyncGenerator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
+from streamsrv.engines.metering.base import Account
 from streamsrv.inference.occupancy import Occupancy
+
+Effort = Literal["none", "minimal", "low", "medium", "high", "xhigh"]
+"""How much a model thinks before it answers."""
+ProviderData = Mapping[str, Any]
+"""What a provider wants back with a tool call, unread, by the catalogue name of the model that made the call."""
 
 
 @dataclass(frozen=True, slots=True)
 class ToolCall:
-    """A complete call of a function by the model; `arguments` is the model's JSON text, unparsed."""
+    """A complete call of a function by the model; `arguments` is the model's JSON text, unparsed.
+
+    A model sends back only its own entry of `provider_data`: another provider would refuse it.
+    """
 
     call_id: str
     name: str
     arguments: str
+    provider_data: ProviderData = field(default_factory=dict[str, Any])
+
+
+@dataclass(frozen=True, slots=True)
+class Image:
+    """A picture that the user shows: a `data:` URL with a PNG, JPEG, WebP or GIF file, or an https URL."""
+
+    url: str
+    detail: Literal["auto", "low", "high"] = "auto"
 
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """One turn of the context. `tool_calls` only on assistant, `call_id` only on tool messages.
+    """One turn of the context. `tool_calls` only on assistant, `call_id` only on tool, `images` only on user messages.
 
     `name` tells participants of one role apart.
     """
@@ -28,6 +46,7 @@ class Message:
     tool_calls: tuple[ToolCall, ...] = ()
     call_id: str = ""
     name: str = ""
+    images: tuple[Image, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +58,18 @@ class Tool:
     parameters: dict[str, Any] = field(default_factory=dict[str, Any])
     strict: bool = False
     """Whether the model must keep to `parameters`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Routing:
+    """What a client or the operator asks of the model that is chosen for a request."""
+
+    policy: str = ""
+    """Name of a policy of the router; empty: the server's."""
+    local_only: bool = False
+    """Whether the words must not leave this machine."""
+    language: str = ""
+    """ISO 639-1 code of the language of the conversation; empty: not known."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +93,10 @@ class ChatOptions:
     """-2 to 2, as the one before."""
     logit_bias: Mapping[str, float] = field(default_factory=dict[str, float])
     """-100 to 100, by token id of the model."""
+    reasoning_effort: Effort | None = None
+    routing: Routing = Routing()
+    account: Account | None = None
+    """Is told what the request costs; None: nobody pays for it."""
     provider_fields: Mapping[str, Any] = field(default_factory=dict[str, Any])
     """Fields of a chat completion request that only its provider understands, such as `response_format`."""
 
@@ -88,15 +123,20 @@ class ToolCallDelta:
     arguments: str = ""
     call_id: str = ""
     name: str = ""
+    provider_data: ProviderData = field(default_factory=dict[str, Any])
+    """May come with any delta of the call; what comes later is added."""
 
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """Tokens of the whole request; `cached_tokens` are part of `input_tokens`."""
+    """Tokens of the whole request; cached tokens are part of the input, reasoning tokens of the output."""
 
     input_tokens: int
     output_tokens: int
     cached_tokens: int = 0
+    cache_write_tokens: int = 0
+    """Part of the input that was written into the provider's cache, which some charge for."""
+    reasoning_tokens: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,20 +155,51 @@ class Fallback:
 
 
 @dataclass(frozen=True, slots=True)
+class Route:
+    """The models that may answer a request, the preferred one first, and why: a sentence."""
+
+    models: tuple[str, ...]
+    reason: str
+    policy: str = ""
+    complexity: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class AnsweredBy:
-    """Names the model whose answer follows."""
+    """Names the model whose answer follows, before the first delta of it."""
 
     model: str
     fallback: Fallback | None = None
+    route: Route | None = None
+    """Why this model was asked, where a router chose it."""
 
 
 Delta = Text | Reasoning | ToolCallDelta | Usage | Finished | AnsweredBy
+
+
+@dataclass(frozen=True, slots=True)
+class ChatAbilities:
+    """What a model can do, and how much it can read and write."""
+
+    context_tokens: int = 0
+    """Prompt and answer together; 0: not known."""
+    max_output_tokens: int = 0
+    """0: not known, or no other limit than the context."""
+    calls_tools: bool = False
+    sees_images: bool = False
+    efforts: tuple[Effort, ...] = ()
+    """Efforts of reasoning that a request may ask for; empty: it cannot be chosen."""
+    languages: tuple[str, ...] = ()
+    """ISO 639-1 codes of the languages that it answers well in; empty: all, or not known."""
+    is_local: bool = False
+    """Whether it runs on this machine, so that no word leaves it."""
 
 
 class ChatModel(Protocol):
     """A loaded language model or a remote one, shared by all sessions."""
 
     name: str
+    abilities: ChatAbilities
 
     @property
     def occupancy(self) -> Occupancy | None:

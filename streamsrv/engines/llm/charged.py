@@ -12,6 +12,7 @@ class ChargedChatModel:
 
     def __init__(self, model: ChatModel, charge: Callable[[], None]) -> None:
         self.name = model.name
+        self.abilities = model.abilities
         self._model = model
         self._charge = charge
 

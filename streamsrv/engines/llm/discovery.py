@@ -134,6 +134,7 @@ def _entry(model: str, options: Mapping[str, Any], key_variable: str = "") -> Mo
         name=re.sub(r"[^A-Za-z0-9._-]", "-", model),
         kind="chat",
         engine="openai_compatible",
+        abilities=("calls_tools",),
         options=options,
         requires=("openai",),
         extra="openai",

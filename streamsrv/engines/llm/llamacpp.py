@@ -6,19 +6,20 @@ import logging
 import threading
 from collections.abc import AsyncGenerator, Generator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any
 
 from pydantic import Field
 
 from streamsrv.engines.catalogue import ModelEntry
-from streamsrv.engines.llm.base import ChatOptions, Delta, Message, Tool
-from streamsrv.engines.llm.chat_chunks import Chunk, ChunkReader
+from streamsrv.engines.llm.abilities import abilities_of
+from streamsrv.engines.llm.base import ChatAbilities, ChatOptions, Delta, Message, Tool
+from streamsrv.engines.llm.chat_completions.chunks import Chunk, ChunkReader
 from streamsrv.engines.llm.context_window import answerable, estimated_tokens, last_turns
-from streamsrv.engines.llm.llamacpp_server import LlamaCppServer
-from streamsrv.engines.llm.slots import SlotAssignment, SlotTable
-from streamsrv.engines.llm.small_model import SpokenAnswer, guided
+from streamsrv.engines.llm.llama.server import LlamaCppServer
+from streamsrv.engines.llm.llama.slots import SlotAssignment, SlotTable
+from streamsrv.engines.llm.llama.small_model import SpokenAnswer, guided
 from streamsrv.engines.loading import LoadContext
 from streamsrv.engines.options import read_options
 from streamsrv.errors import (
@@ -40,7 +41,6 @@ _LABELS = ("user", "safety_identifier", "prompt_cache_key", "metadata")
 _WITHOUT_EFFECT: Mapping[str, tuple[Any, ...]] = {
     "store": (False,),
     "service_tier": ("auto", "default"),
-    "reasoning_effort": ("none",),
 }
 """Values that change nothing, because this engine works so anyway."""
 _SHARED = -1
@@ -76,7 +76,8 @@ OPTIONS = LlamaCppOptions
 def load(entry: ModelEntry, context: LoadContext) -> "LlamaCppChatModel":
     """Load the entry's only weight file, a GGUF; its options are those of `LlamaCppOptions`."""
     options = read_options(LlamaCppOptions, entry)
-    return LlamaCppChatModel(entry.name, next(iter(context.files.values())), options)
+    abilities = replace(abilities_of(entry), context_tokens=options.context_tokens)
+    return LlamaCppChatModel(entry.name, next(iter(context.files.values())), options, abilities)
 
 
 class LlamaCppChatModel:
@@ -86,8 +87,9 @@ class LlamaCppChatModel:
     it would delay recognition. It calls no tools: serve a model that can call them over the network.
     """
 
-    def __init__(self, name: str, path: Path, options: LlamaCppOptions) -> None:
+    def __init__(self, name: str, path: Path, options: LlamaCppOptions, abilities: ChatAbilities) -> None:
         self.name = name
+        self.abilities = abilities
         self._options = options
         self._server = LlamaCppServer(name, path, slots=options.slots, context_tokens=options.context_tokens)
         self._threads = ThreadPoolExecutor(options.slots, thread_name_prefix="llamacpp")
@@ -306,6 +308,9 @@ def _check(name: str, options: ChatOptions) -> None:
     """Refuse what this engine cannot do. Labels of a request (`user`, `metadata`) change no answer anywhere."""
     if options.tool_choice not in ("auto", "none"):
         raise Rejected(f"{name} cannot call functions.", code=UNSUPPORTED_PARAMETER, param="tool_choice")
+    if options.reasoning_effort not in (None, "none"):
+        message = f"{name} does not think: 'reasoning_effort' {options.reasoning_effort!r} is not supported."
+        raise Rejected(message, code=UNSUPPORTED_PARAMETER, param="reasoning_effort")
     for field, value in options.provider_fields.items():
         if field not in _LABELS and value not in _WITHOUT_EFFECT.get(field, ()):
             message = f"{name} does not support '{field}': {value!r:.60}."

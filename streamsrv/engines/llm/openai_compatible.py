@@ -1,7 +1,6 @@
 """Chat models of servers with OpenAI's chat completions API: OpenAI, Gemini, DeepSeek, vLLM, Ollama and others."""
 
 import asyncio
-from collections import OrderedDict
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any
@@ -11,8 +10,9 @@ from openai.types.chat import ChatCompletionChunk
 from pydantic import Field
 
 from streamsrv.engines.catalogue import ModelEntry
-from streamsrv.engines.llm.base import ChatOptions, Delta, Message, Tool, ToolCall
-from streamsrv.engines.llm.chat_chunks import ChunkReader
+from streamsrv.engines.llm.abilities import abilities_of
+from streamsrv.engines.llm.base import ChatAbilities, ChatOptions, Delta, Message, Tool, ToolCall
+from streamsrv.engines.llm.chat_completions.chunks import ChunkReader
 from streamsrv.engines.llm.context_window import answerable
 from streamsrv.engines.loading import LoadContext
 from streamsrv.engines.openai_client import OPENAI_URL, open_client, translated_errors
@@ -26,8 +26,6 @@ _PATIENCE_WHEN_COMPLETE_S = 2.0
 """Seconds to wait for the usage after the finish reason."""
 _LOAD_TIMEOUT_S = 180.0
 """Seconds a local server may take for its first answer, for which it may have to load the model."""
-_MAX_REMEMBERED_CALLS = 1024
-"""Tool calls whose extra fields are kept."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,27 +54,28 @@ OPTIONS = OpenAICompatibleOptions
 def load(entry: ModelEntry, context: LoadContext) -> "OpenAICompatibleChatModel":
     """Create the client, without sending a request. Options: `OpenAICompatibleOptions`."""
     options = read_options(OpenAICompatibleOptions, entry)
-    return OpenAICompatibleChatModel(entry.name, options, (context.api_key or "").strip())
+    return OpenAICompatibleChatModel(entry.name, options, (context.api_key or "").strip(), abilities_of(entry))
 
 
 class OpenAICompatibleChatModel:
     """An `llm.base.ChatModel` over one HTTP client, whose connections all sessions share."""
 
-    def __init__(self, name: str, options: OpenAICompatibleOptions, api_key: str) -> None:
+    def __init__(
+        self, name: str, options: OpenAICompatibleOptions, api_key: str, abilities: ChatAbilities | None = None
+    ) -> None:
         self.name = name
+        self.abilities = abilities or ChatAbilities(calls_tools=True)
         self.occupancy = None
         self._options = options
         self._api_key = api_key
         self._model = options.model
         self._client = open_client(options.base_url, api_key, options.read_timeout_s)
-        # Fields that a provider wants back with a tool call, by call id; the oldest are dropped.
-        self._call_extras: OrderedDict[str, dict[str, Any]] = OrderedDict()
 
     async def stream(
         self, messages: Sequence[Message], tools: Sequence[Tool], options: ChatOptions
     ) -> AsyncGenerator[Delta, None]:
         """Answer the conversation; see `ChatModel.stream`. Closing the iterator closes the HTTP stream."""
-        reader = ChunkReader(new_id, start_inside=self._options.starts_thinking)
+        reader = ChunkReader(new_id, model=self.name, start_inside=self._options.starts_thinking)
         with translated_errors(self.name, self._options.base_url, self._api_key):
             request = self._request(await self._model_name(), messages, tools, options)
             async with await self._open(request) as chunks:
@@ -85,7 +84,6 @@ class OpenAICompatibleChatModel:
                         yield delta
         if reader.failure:
             raise Unavailable(f"{self.name} {reader.failure}.")
-        self._remember(reader.call_extras)
         for delta in reader.finish():
             yield delta
 
@@ -172,8 +170,8 @@ class OpenAICompatibleChatModel:
                 request["parallel_tool_calls"] = False
         request |= _sampling(options)
         extra = {**options.provider_fields, **(self._options.extra_body or {})}
-        if self._options.reasoning_effort and "reasoning_effort" not in extra:
-            request["reasoning_effort"] = self._options.reasoning_effort
+        if effort := options.reasoning_effort or self._options.reasoning_effort:
+            request["reasoning_effort"] = effort
         if extra:
             request["extra_body"] = extra
         return request
@@ -191,12 +189,7 @@ class OpenAICompatibleChatModel:
 
     def _wire_call(self, call: ToolCall) -> dict[str, Any]:
         function = {"name": call.name, "arguments": call.arguments or "{}"}
-        return {"id": call.call_id, "type": "function", "function": function, **self._call_extras.get(call.call_id, {})}
-
-    def _remember(self, extras: Mapping[str, dict[str, Any]]) -> None:
-        self._call_extras.update(extras)
-        while len(self._call_extras) > _MAX_REMEMBERED_CALLS:
-            self._call_extras.popitem(last=False)
+        return {"id": call.call_id, "type": "function", "function": function, **call.provider_data.get(self.name, {})}
 
 
 def _sampling(options: ChatOptions) -> dict[str, Any]:

@@ -39,6 +39,7 @@ class FallbackChatModel:
 
     def __init__(self, models: Sequence[ChatModel], breakers: Breakers | None = None) -> None:
         self.name = models[0].name
+        self.abilities = models[0].abilities
         self._models: tuple[ChatModel, ...] = tuple(models)
         self._breakers = breakers or Breakers(time.monotonic)
         self._last_error = [""] * len(models)

@@ -31,18 +31,20 @@ class _Call:
     call_id: str
     name: str = ""
     unsent: str = ""
-    extra: dict[str, Any] = field(default_factory=dict[str, Any])
+    unsent_extra: dict[str, Any] = field(default_factory=dict[str, Any])
 
 
 class ChunkReader:
     """Turns the chunks of one answer into deltas.
 
-    `new_id` makes the ids of calls to which the provider gives none. `start_inside`: see `ReasoningFilter`. After the
+    `new_id` makes the ids of calls to which the provider gives none. `model` is the catalogue name of the model, for
+    the `provider_data` of its calls. `start_inside`: see `ReasoningFilter`. After the
     last chunk, `finish()` gives the rest, ending with `Finished`.
     """
 
-    def __init__(self, new_id: Callable[[str], str], *, start_inside: bool = False) -> None:
+    def __init__(self, new_id: Callable[[str], str], *, model: str = "", start_inside: bool = False) -> None:
         self._new_id = new_id
+        self._model = model
         self.usage: Usage | None = None
         self.characters = 0
         """How many the answer has so far, reasoning and arguments of calls among them."""
@@ -51,11 +53,6 @@ class ChunkReader:
         self._filter = ReasoningFilter(start_inside=start_inside)
         self._calls: list[_Call] = []
         self._finish_reason = ""
-
-    @property
-    def call_extras(self) -> dict[str, dict[str, Any]]:
-        """By call id: what a provider wants back with its tool call, unread (Gemini's thought signature)."""
-        return {call.call_id: call.extra for call in self._calls if call.extra}
 
     @property
     def is_complete(self) -> bool:
@@ -105,7 +102,8 @@ class ChunkReader:
     def _read_call(self, wire: Chunk) -> list[Delta]:
         function: Chunk = wire.get("function") or {}
         call = self._find_call(wire.get("index"), wire.get("id") or "", bool(function.get("name")))
-        call.extra.update({"extra_content": extra} if (extra := wire.get("extra_content")) else {})
+        if extra := wire.get("extra_content"):  # Gemini's thought signature
+            call.unsent_extra = {self._model: {"extra_content": extra}}
         arguments: str = function.get("arguments") or ""
         call.unsent += arguments
         self.characters += len(arguments)
@@ -114,10 +112,11 @@ class ChunkReader:
         if not call.name:
             return []
         arguments, call.unsent = call.unsent, ""
+        extra, call.unsent_extra = call.unsent_extra, {}
         index = self._calls.index(call)
         if first:
-            return [ToolCallDelta(index, arguments, call.call_id, call.name)]
-        return [ToolCallDelta(index, arguments)] if arguments else []
+            return [ToolCallDelta(index, arguments, call.call_id, call.name, extra)]
+        return [ToolCallDelta(index, arguments, provider_data=extra)] if arguments or extra else []
 
     def _find_call(self, index: int | None, wire_id: str, named: bool) -> _Call:
         """The call that a delta belongs to. Gemini sends no index: there a new id, or a second name, begins a call."""

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from streamsrv.engines.llm.chat_chunks import Chunk
-from streamsrv.engines.llm.saved_states import saved_states
+from streamsrv.engines.llm.chat_completions.chunks import Chunk
+from streamsrv.engines.llm.llama.saved_states import saved_states
 from streamsrv.errors import Unavailable
 
 _MIN_REUSED_TOKENS = 8

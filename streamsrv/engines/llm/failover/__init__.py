@@ -1,0 +1,1 @@
+"""Answers with another language model when the first one cannot."""

@@ -1,0 +1,1 @@
+"""What requests to models consume and cost, and who pays."""
