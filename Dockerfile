@@ -13,7 +13,7 @@ ENV PATH=/opt/streamsrv/bin:$PATH
 
 
 FROM base AS dependencies
-ARG EXTRAS="local openai webrtc"
+ARG EXTRAS="server"
 WORKDIR /build
 COPY constraints.txt ./
 RUN python3 -m venv /opt/streamsrv \
