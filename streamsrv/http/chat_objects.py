@@ -14,6 +14,7 @@ from streamsrv.engines.llm.base import (
     Reasoning,
     Text,
     ToolCallDelta,
+    Truncated,
     Usage,
 )
 
@@ -29,15 +30,22 @@ class CompletionHead:
     created: int
     model: str
     fallback: Fallback | None = None
+    truncated_messages: int = 0
 
     def answered_by(self, delta: AnsweredBy) -> "CompletionHead":
         return replace(self, model=delta.model, fallback=delta.fallback)
 
+    def truncated(self, delta: Truncated) -> "CompletionHead":
+        return replace(self, truncated_messages=delta.messages)
+
     def to_wire(self, kind: str, choices: list[dict[str, Any]], **fields: Any) -> dict[str, Any]:
         head: dict[str, Any] = {"id": self.id, "object": kind, "created": self.created, "model": self.model}
+        own: dict[str, Any] = {}
         if self.fallback is not None:
-            fields["streamsrv"] = {"fallback": {"from": self.fallback.model, "reason": self.fallback.reason}}
-        return {**head, "choices": choices, **fields}
+            own["fallback"] = {"from": self.fallback.model, "reason": self.fallback.reason}
+        if self.truncated_messages:
+            own["truncated_messages"] = self.truncated_messages
+        return {**head, "choices": choices, **fields, **({"streamsrv": own} if own else {})}
 
 
 class ChunkWriter:
@@ -63,6 +71,8 @@ class ChunkWriter:
                 self._usage = delta
             case AnsweredBy():
                 self._head = self._head.answered_by(delta)
+            case Truncated():
+                self._head = self._head.truncated(delta)
             case Reasoning():
                 pass
         return []
@@ -108,6 +118,8 @@ class Completion:
                 self.reason = _FINISH_REASONS.get(delta.reason, delta.reason)
             case AnsweredBy():
                 self.head = self.head.answered_by(delta)
+            case Truncated():
+                self.head = self.head.truncated(delta)
             case Reasoning():
                 pass
 

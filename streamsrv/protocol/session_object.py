@@ -150,6 +150,21 @@ class Reasoning(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=T
     effort: Literal["none", "minimal", "low", "medium", "high", "xhigh"] | None = None
 
 
+class TokenLimits(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """`post_instructions`: most tokens of the conversation, not counting instructions and tools."""
+
+    post_instructions: Annotated[int, Meta(ge=1, le=2**31)] | None = None
+
+
+class RetentionRatio(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True, tag="retention_ratio"):
+    """Keeps this share of the most that the model can read of a conversation, once the conversation is longer."""
+
+    retention_ratio: Annotated[float, Meta(ge=0, le=1)]
+    token_limits: TokenLimits | None = None
+
+
+Truncation = Literal["auto", "disabled"] | RetentionRatio
+
 ROOM_NAME = r"^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$"
 """Pattern of the name of a caption room: part of a URL, and easy to read out."""
 
@@ -197,7 +212,7 @@ class Session(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     tools: Annotated[list[FunctionTool], Meta(max_length=128)] = []
     tool_choice: ToolChoice = "auto"
     max_output_tokens: MaxOutputTokens = "inf"
-    truncation: Literal["auto"] = "auto"
+    truncation: Truncation = "auto"
     tracing: Literal["auto"] | Tracing | None = None
     prompt: None = None
     include: list[Literal["item.input_audio_transcription.logprobs"]] | None = None

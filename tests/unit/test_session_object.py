@@ -131,8 +131,14 @@ def test_a_name_of_the_beta_is_refused_with_what_replaced_it(name: str, instead:
 @pytest.mark.parametrize(
     ("update", "param"),
     [
-        ({"truncation": "disabled"}, "truncation"),
-        ({"truncation": {"type": "retention_ratio", "retention_ratio": 0.5}}, "truncation"),
+        ({"truncation": "never"}, "truncation"),
+        ({"truncation": {"type": "retention_ratio"}}, "truncation.retention_ratio"),
+        ({"truncation": {"type": "retention_ratio", "retention_ratio": 1.5}}, "truncation.retention_ratio"),
+        (
+            {"truncation": {"type": "retention_ratio", "retention_ratio": 1, "token_limits": {"post_instructions": 0}}},
+            "truncation.token_limits.post_instructions",
+        ),
+        ({"truncation": {"type": "retention_ratio", "retention_ratio": 1, "limits": {}}}, "truncation.limits"),
         ({"audio": {"input": {"transcription": {"delay": "low"}}}}, "audio.input.transcription.delay"),
         ({"include": ["message.input_image.image_url"]}, "include[0]"),
         ({"include": "x"}, "include"),

@@ -9,7 +9,7 @@ from streamsrv.core.answers.output_items import WORD_EVENTS, ResponsePlan
 from streamsrv.core.capabilities import Capabilities
 from streamsrv.core.conversation import Conversation, to_messages, unknown_call
 from streamsrv.core.effects import Generate
-from streamsrv.engines.llm.base import ChatOptions, Effort, Tool
+from streamsrv.engines.llm.base import ChatOptions, Effort, Tool, Truncation
 from streamsrv.engines.tts.base import SpeechOptions
 from streamsrv.protocol.client_events import ResponseOptions
 from streamsrv.protocol.items import (
@@ -20,7 +20,7 @@ from streamsrv.protocol.items import (
     check_item,
     refuse_audio,
 )
-from streamsrv.protocol.session_object import AudioOutput, Modality, NamedFunction, Session, VoiceId
+from streamsrv.protocol.session_object import AudioOutput, Modality, NamedFunction, RetentionRatio, Session, VoiceId
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +61,7 @@ def request_of(options: ResponseOptions, session: Session, items: list[Item] | N
             tool_choice=choice.name if isinstance(choice, NamedFunction) else choice,
             parallel_tool_calls=parallel is not False,
             reasoning_effort=_effort(options, session),
+            truncation=_truncation(session),
         ),
     )
 
@@ -68,6 +69,14 @@ def request_of(options: ResponseOptions, session: Session, items: list[Item] | N
 def _effort(options: ResponseOptions, session: Session) -> Effort | None:
     reasoning = session.reasoning if options.reasoning is UNSET else options.reasoning
     return reasoning.effort if reasoning else None
+
+
+def _truncation(session: Session) -> Truncation:
+    match session.truncation:
+        case RetentionRatio(ratio, limits):
+            return Truncation(retention_ratio=ratio, post_instructions=limits.post_instructions if limits else None)
+        case name:
+            return Truncation(is_disabled=name == "disabled")
 
 
 def resolve_items(

@@ -10,7 +10,7 @@ from streamsrv.core.collector import Collector
 from streamsrv.core.conversation import Conversation
 from streamsrv.core.inputs import SpeechOutput
 from streamsrv.core.latency import TurnLatency
-from streamsrv.engines.llm.base import AnsweredBy, Delta, Finished, Reasoning, Text, ToolCallDelta, Usage
+from streamsrv.engines.llm.base import AnsweredBy, Delta, Finished, Reasoning, Text, ToolCallDelta, Truncated, Usage
 
 ResponseStatus = Literal["in_progress", "completed", "cancelled", "incomplete", "failed"]
 
@@ -41,6 +41,7 @@ class Response:
         self._usage: Usage | None = None
         self._finished: Finished | None = None
         self._answered_by: AnsweredBy | None = None
+        self._truncated: Truncated | None = None
         effects.send("response.created", response=self.to_wire())
 
     @property
@@ -81,6 +82,8 @@ class Response:
                 self._finish(delta)
             case AnsweredBy():
                 self._answered_by = delta
+            case Truncated():
+                self._truncated = delta
             case Reasoning():
                 pass
         self.go_on(now_ms)
@@ -151,6 +154,8 @@ class Response:
             fields["model"] = self._answered_by.model
             if (fallback := self._answered_by.fallback) is not None:
                 fields["fallback"] = {"from": fallback.model, "reason": fallback.reason}
+        if self._truncated is not None:
+            fields["truncated_messages"] = self._truncated.messages
         return fields
 
     def _take_text(self, text: str) -> None:

@@ -79,7 +79,10 @@ class Speculation:
 def _same_messages(some: tuple[Message, ...], others: tuple[Message, ...]) -> bool:
     if len(some) != len(others) or some[:-1] != others[:-1]:
         return False
-    return some == others or (some[-1].role == others[-1].role and same_words(some[-1].content, others[-1].content))
+    last, other = some[-1], others[-1]
+    return last == other or (
+        (last.role, last.images) == (other.role, other.images) and same_words(last.content, other.content)
+    )
 
 
 def same_words(one: str, other: str) -> bool:

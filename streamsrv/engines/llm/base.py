@@ -73,6 +73,18 @@ class Routing:
 
 
 @dataclass(frozen=True, slots=True)
+class Truncation:
+    """What is done with a conversation that is longer than the model can read: its oldest turns are left out."""
+
+    is_disabled: bool = False
+    """Nothing is left out: the request is refused, with the code `context_length_exceeded`."""
+    retention_ratio: float | None = None
+    """The share (0 to 1) of what the model can read that is kept once it is exceeded; None: the server's."""
+    post_instructions: int | None = None
+    """Most tokens of the conversation, not counting instructions and tools; None: what the model can read."""
+
+
+@dataclass(frozen=True, slots=True)
 class ChatOptions:
     """Per-request options. None or empty: the engine's own. An engine raises `Rejected` for one that it cannot obey."""
 
@@ -94,6 +106,7 @@ class ChatOptions:
     logit_bias: Mapping[str, float] = field(default_factory=dict[str, float])
     """-100 to 100, by token id of the model."""
     reasoning_effort: Effort | None = None
+    truncation: Truncation = Truncation()
     routing: Routing = Routing()
     account: Account | None = None
     """Is told what the request costs; None: nobody pays for it."""
@@ -147,6 +160,13 @@ class Finished:
 
 
 @dataclass(frozen=True, slots=True)
+class Truncated:
+    """The model was not shown the oldest `messages` of the conversation, which were too many for it."""
+
+    messages: int
+
+
+@dataclass(frozen=True, slots=True)
 class Fallback:
     """Why another model answers than the one that was asked: `model` could not, for `reason` (a sentence)."""
 
@@ -174,7 +194,7 @@ class AnsweredBy:
     """Why this model was asked, where a router chose it."""
 
 
-Delta = Text | Reasoning | ToolCallDelta | Usage | Finished | AnsweredBy
+Delta = Text | Reasoning | ToolCallDelta | Usage | Finished | AnsweredBy | Truncated
 
 
 @dataclass(frozen=True, slots=True)
