@@ -15,6 +15,7 @@ from streamsrv.engines.llm.base import (
     Finished,
     Message,
     Reasoning,
+    Route,
     Text,
     Tool,
     ToolCallDelta,
@@ -87,7 +88,7 @@ async def test_an_unforeseen_error_in_the_middle_of_an_answer_ends_it():
 
 async def test_the_first_model_answers_alone():
     first, second = FakeChatModel("first", *ANSWER), FakeChatModel("second", *ANSWER)
-    assert await ask(FallbackChatModel([first, second])) == ANSWER
+    assert await ask(FallbackChatModel([first, second])) == [AnsweredBy("first"), *ANSWER]
     assert (first.requests, second.requests) == (1, 0)
 
 
@@ -126,7 +127,7 @@ async def test_the_second_model_refusing_does_not_make_it_the_callers_fault():
 
 async def test_thinking_commits_to_nothing():
     model = FallbackChatModel([FakeChatModel("a", Reasoning("hm"), Unavailable("gone")), FakeChatModel("b", *ANSWER)])
-    assert await ask(model) == [Reasoning("hm"), *answered_instead("a", "b", "gone")]
+    assert await ask(model) == [AnsweredBy("a"), Reasoning("hm"), *answered_instead("a", "b", "gone")]
 
 
 @pytest.mark.parametrize("spoken", [Text("He"), ToolCallDelta(0, "", "id", "weather")])
@@ -155,7 +156,7 @@ async def test_a_lone_model_keeps_its_own_error():
 async def test_closing_closes_the_model_that_answers():
     fake = FakeChatModel("a", *ANSWER)
     deltas = FallbackChatModel([fake]).stream(HELLO, (), ChatOptions())
-    assert await anext(deltas) == Text("Hi")
+    assert [await anext(deltas), await anext(deltas)] == [AnsweredBy("a"), Text("Hi")]
     await deltas.aclose()
     assert fake.closed == 1
 
@@ -192,3 +193,26 @@ async def test_closing_closes_all():
     fakes = [FakeChatModel("a", *ANSWER), FakeChatModel("b", *ANSWER)]
     await FallbackChatModel(fakes).aclose()
     assert [fake.closed for fake in fakes] == [1, 1]
+
+
+async def test_only_the_models_of_a_route_are_asked_in_its_order():
+    first, second, third = FakeChatModel("a", *ANSWER), FakeChatModel("b", *ANSWER), FakeChatModel("c", *ANSWER)
+    route = Route(("c", "b"), "It is a hard question.", "best", "hard")
+    model = FallbackChatModel([first, second, third], choose=lambda messages, tools, options: route)
+    assert await ask(model) == [AnsweredBy("c", route=route), *ANSWER]
+    third.script = (Unavailable("c is down."),)
+    assert await ask(model) == [AnsweredBy("b", Fallback("c", "c is down."), route), *ANSWER]
+    second.script = (Overloaded("b is full."),)
+    with pytest.raises(EngineError, match=r"c is down\. b is full\."):
+        await ask(model)
+    assert first.requests == 0
+
+
+async def test_who_chooses_may_refuse_the_request():
+    def refuse(messages: Sequence[Message], tools: Sequence[Tool], options: ChatOptions) -> Route:
+        raise Rejected("No model sees images.", param="messages")
+
+    first = FakeChatModel("a", *ANSWER)
+    with pytest.raises(Rejected, match="sees images"):
+        await ask(FallbackChatModel([first], choose=refuse))
+    assert first.requests == 0

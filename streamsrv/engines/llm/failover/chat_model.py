@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import logging
 import time
-from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
 from copy import copy
 
 from streamsrv.engines.boundary import engine_call
@@ -16,6 +16,7 @@ from streamsrv.engines.llm.base import (
     Delta,
     Fallback,
     Message,
+    Route,
     Text,
     Tool,
     ToolCallDelta,
@@ -26,22 +27,29 @@ from streamsrv.inference.occupancy import Occupancy
 
 logger = logging.getLogger(__name__)
 
+Choose = Callable[[Sequence[Message], Sequence[Tool], ChatOptions], Route]
+"""Decides which models may answer a request, by name, the preferred one first. May raise an `EngineError`."""
+
 
 class FallbackChatModel:
-    """`llm.base.ChatModel` over `models`, in order of preference.
+    """`llm.base.ChatModel` over `models`, in order of preference, or in the order of the route that `choose` returns.
 
-    If a model fails before its first text or tool call, the next model answers. After that its error is raised, because
-    another model must not take over in the middle of a sentence. `AnsweredBy` names the model if it is not the first,
-    and gives the reason. If the first model raises `Rejected`, the caller must change the request, and no other model
-    is asked. Each failure is logged as a warning. A model whose breaker is open is tried last, so that not every answer
-    waits for its timeout. `breakers` are those of the process; None: its own.
+    With a route, only its models are asked. If a model fails before its first text or tool call, the next model
+    answers. After that its error is raised, because another model must not take over in the middle of a sentence.
+    `AnsweredBy` names the model before its first delta, and gives the reason if it is not the preferred one. If the
+    preferred model raises `Rejected`, the caller must change the request, and no other model is asked. Each failure is
+    logged as a warning. A model whose breaker is open is tried last, so that not every answer waits for its timeout.
+    `breakers` are those of the process; None: its own.
     """
 
-    def __init__(self, models: Sequence[ChatModel], breakers: Breakers | None = None) -> None:
+    def __init__(
+        self, models: Sequence[ChatModel], breakers: Breakers | None = None, *, choose: Choose | None = None
+    ) -> None:
         self.name = models[0].name
         self.abilities = models[0].abilities
         self._models: tuple[ChatModel, ...] = tuple(models)
         self._breakers = breakers or Breakers(time.monotonic)
+        self._choose = choose
         self._last_error = [""] * len(models)
         self._problems = [""] * len(models)
         self._observer: EngineObserver = IGNORED
@@ -75,8 +83,11 @@ class FallbackChatModel:
 
         If no model can answer, the error is `Overloaded` or `Unavailable`, as for the first model, with all messages.
         """
+        route = self._choose(messages, tools, options) if self._choose else None
+        preference = self._positions(route)
+        preferred = preference[0]
         errors: dict[int, EngineError] = {}
-        for position in self._order():
+        for position in self._order(preference):
             model = self._models[position]
             has_begun = has_spoken = False
             trial = self._breakers.of("chat", model.name).begin(self._breakers.clock())
@@ -84,10 +95,9 @@ class FallbackChatModel:
                 with engine_call(f"language model {model.name}"):
                     async with contextlib.aclosing(model.stream(messages, tools, options)) as deltas:
                         async for delta in deltas:
-                            if position and not has_begun:
-                                self._observer.fell_back("chat", self.name, model.name)
-                                yield AnsweredBy(model.name, Fallback(self.name, self._last_error[0]))
-                            has_begun = True
+                            if not has_begun:
+                                has_begun = True
+                                yield self._answered_by(position, preferred, route)
                             if not has_spoken and isinstance(delta, Text | ToolCallDelta):
                                 has_spoken = True
                                 self._problems[position] = ""
@@ -99,12 +109,12 @@ class FallbackChatModel:
             except EngineError as error:
                 trial.failed(error, self._breakers.clock())
                 self._note(position, error)
-                if has_spoken or (position == 0 and isinstance(error, Rejected)):
+                if has_spoken or (position == preferred and isinstance(error, Rejected)):
                     raise
                 errors[position] = error
             finally:
                 trial.end()
-        raise _summary(errors)
+        raise _summary([errors[position] for position in preference])
 
     async def warm_up(self, messages: Sequence[Message] = ()) -> None:
         """Warm up all models at the same time; raises only if all of them fail."""
@@ -118,7 +128,7 @@ class FallbackChatModel:
             elif error is not None:
                 raise error
         if len(errors) == len(self._models):
-            raise _summary(errors)
+            raise _summary(list(errors.values()))
 
     async def check(self) -> None:
         """Warm up the first model; raises its error, which counts as that of a failed request."""
@@ -130,7 +140,7 @@ class FallbackChatModel:
 
     async def prepare(self, messages: Sequence[Message]) -> None:
         """Prepare the model that would answer now."""
-        await self._models[next(self._order())].prepare(messages)
+        await self._models[next(self._order(range(len(self._models))))].prepare(messages)
 
     async def aclose(self) -> None:
         """Close all models."""
@@ -149,9 +159,25 @@ class FallbackChatModel:
         finally:
             trial.end()
 
-    def _order(self) -> Iterator[int]:
+    def _positions(self, route: Route | None) -> Sequence[int]:
+        """Return the models that may be asked, the preferred one first."""
+        if route is None:
+            return range(len(self._models))
+        by_name = {model.name: position for position, model in enumerate(self._models)}
+        return [by_name[name] for name in route.models]
+
+    def _answered_by(self, position: int, preferred: int, route: Route | None) -> AnsweredBy:
+        """Name the model that answers, and report that it takes the place of the preferred one, if it does."""
+        name = self._models[position].name
+        if position == preferred:
+            return AnsweredBy(name, route=route)
+        instead_of = self._models[preferred].name
+        self._observer.fell_back("chat", instead_of, name)
+        return AnsweredBy(name, Fallback(instead_of, self._last_error[preferred]), route)
+
+    def _order(self, preference: Sequence[int]) -> Iterator[int]:
         """Yield each model once: at every step the most preferred that its breaker admits, else the most preferred."""
-        untried = list(range(len(self._models)))
+        untried = list(preference)
         while untried:
             now_s = self._breakers.clock()
             admitted = (i for i in untried if self._breakers.of("chat", self._models[i].name).admits(now_s))
@@ -169,10 +195,9 @@ class FallbackChatModel:
             self._problems[position] = problem(self._models[position].name, error)
 
 
-def _summary(errors: Mapping[int, EngineError]) -> EngineError:
-    """Combine the errors of the models, by position, into one."""
+def _summary(errors: Sequence[EngineError]) -> EngineError:
+    """Combine the errors of the models, in the order of preference, into one."""
     if len(errors) == 1:
-        return next(iter(errors.values()))
-    in_order = [errors[position] for position in sorted(errors)]
-    kind = Overloaded if isinstance(in_order[0], Overloaded) else Unavailable
-    return kind(f"No language model can answer. {' '.join(str(error) for error in in_order)}")
+        return errors[0]
+    kind = Overloaded if isinstance(errors[0], Overloaded) else Unavailable
+    return kind(f"No language model can answer. {' '.join(str(error) for error in errors)}")
