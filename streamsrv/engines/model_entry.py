@@ -11,8 +11,11 @@ from streamsrv.engines.llm.base import Effort
 from streamsrv.text.languages import LANGUAGE_NAMES, WHISPER_LANGUAGES
 
 Kind = Literal["recognizer", "chat", "synthesizer", "vad", "turn"]
-Ability = Literal["detects_language", "prompt", "keywords", "logprobs", "translates", "calls_tools", "sees_images"]
-"""Names of fields of a recogniser's `Abilities`, and of a language model's `ChatAbilities`."""
+RecognizerAbility = Literal["detects_language", "prompt", "keywords", "logprobs", "translates"]
+"""Names of fields of a recogniser's `Abilities`."""
+ChatAbility = Literal["calls_tools", "sees_images"]
+"""Names of fields of a language model's `ChatAbilities`."""
+Ability = Literal[RecognizerAbility, ChatAbility]
 Hardware = Literal["cpu", "gpu", "remote"]
 
 FileName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]

@@ -10,7 +10,7 @@ from starlette.responses import JSONResponse, Response
 from streamsrv.engines.absent import ABSENT
 from streamsrv.engines.catalogue import Kind, ModelEntry
 from streamsrv.engines.loaded import Engines
-from streamsrv.engines.model_entry import Ability
+from streamsrv.engines.model_entry import RecognizerAbility
 from streamsrv.engines.model_facts import model_facts
 from streamsrv.http.errors import error_response
 from streamsrv.service import Service
@@ -58,7 +58,7 @@ def recognizer_facts(engines: Engines) -> list[dict[str, Any]]:
         found.append(
             _facts("recognizer", engines.recognizers.entries(name) or stated.get(name, ()))
             | {"name": name, "languages": sorted(can.languages), "ready": not known.lacks, "lacks": known.lacks or None}
-            | {ability: getattr(can, ability) for ability in get_args(Ability)}
+            | {ability: getattr(can, ability) for ability in get_args(RecognizerAbility)}
         )
     return found
 
