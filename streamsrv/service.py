@@ -33,6 +33,7 @@ from streamsrv.runtime.driver import SessionDriver
 from streamsrv.runtime.observing import Connected
 from streamsrv.settings import Settings
 from streamsrv.supervisor import Supervisor
+from streamsrv.text.voice_manners import VoiceManners
 
 WATCH_S = 0.5
 """Seconds between two measurements of load."""
@@ -164,6 +165,7 @@ class Service:
             max_session_ms=max_session_ms(session, self.settings),
             caption_rooms=principal.caption_rooms,
             capabilities=self.capabilities,
+            manners=VoiceManners(self.settings.voice_preface),
         )
         engines = self._engines_for(principal)
         trace = self.tracing.session(session.id, connected.transport) if self.tracing is not None else None

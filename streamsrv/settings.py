@@ -25,9 +25,10 @@ MAX_WORKERS = 1024
 MAX_COUNT = 1_000_000_000
 """The largest accepted limit on a number of things; larger ones are typing errors."""
 
-INSTRUCTIONS = (
-    "You are a helpful, friendly voice assistant. Your answers are spoken aloud: keep them short, in plain sentences, "
-    "without lists, markdown or emoji."
+INSTRUCTIONS = "You are a helpful, friendly voice assistant."
+PREFACE = (
+    "Your answer is spoken aloud. Answer in {language}, in plain, short sentences, the first one very short. Use no "
+    "markdown, lists, tables, links or emoji."
 )
 
 
@@ -121,6 +122,8 @@ class Settings(BaseModel):
 
     instructions: Annotated[str, Accepted("a text")] = INSTRUCTIONS
     """System prompt of sessions that do not set one."""
+    voice_preface: Annotated[str, Field(max_length=10_000), Accepted("a text of at most 10000 characters")] = PREFACE
+    """Precedes the system prompt of every spoken answer; `{language}` becomes the language of the user. Empty: none."""
     max_sessions: Count = 100
     """Sessions at once; one more gets 503."""
     admit_by_load: bool = True

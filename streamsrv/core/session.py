@@ -4,6 +4,7 @@ from collections.abc import Callable, Collection
 
 from streamsrv.core import inputs, timers
 from streamsrv.core.answers.due_answers import DueAnswers
+from streamsrv.core.answers.requests import instructions_of
 from streamsrv.core.answers.responses import Responses
 from streamsrv.core.capabilities import Capabilities
 from streamsrv.core.clips import take_clip
@@ -27,6 +28,7 @@ from streamsrv.protocol.errors import ErrorDetails, ProtocolError
 from streamsrv.protocol.items import FunctionCallItem, InputAudio, Item, MessageItem, check_item, item_to_wire
 from streamsrv.protocol.session_object import Session, session_to_wire, with_transcriber
 from streamsrv.protocol.session_update import update_session
+from streamsrv.text.voice_manners import VoiceManners
 
 
 class SessionCore:
@@ -35,8 +37,8 @@ class SessionCore:
     `new_id` makes ids from a prefix. `speculative`: answers may be begun in the last pause of a turn.
     `holds_playback`: the transport plays the answers (`channel.Speaker`), not the client. `max_session_ms`: the session
     ends after that, as its `expires_at` says; 0: never. `caption_rooms`: those that the client may speak in; None: all.
-    `capabilities`: what it may ask for. All times are ms: of the session's own audio, or (`now_ms`) of the driver's
-    clock.
+    `capabilities`: what it may ask for. `manners`: how answers are worded. All times are ms: of the session's own
+    audio, or (`now_ms`) of the driver's clock.
     """
 
     def __init__(
@@ -50,6 +52,7 @@ class SessionCore:
         max_session_ms: int = 0,
         caption_rooms: Collection[str] | None = None,
         capabilities: Capabilities | None = None,
+        manners: VoiceManners = VoiceManners(),  # noqa: B008 (it cannot be changed)
     ) -> None:
         self._capabilities = capabilities or Capabilities()
         self.session = self._capabilities.fit(session)
@@ -60,9 +63,9 @@ class SessionCore:
         self._input = InputBuffer(self.session, new_id)
         self._output = OutputBuffer(self._conversation, held_by_transport=holds_playback)
         self._transcriptions = Transcriptions(session, self._input, new_id)
-        self._responses = Responses(
-            self._conversation, self._output, RateLimit(responses_per_minute), new_id, self._capabilities
-        )
+        self._manners = manners
+        rate_limit = RateLimit(responses_per_minute)
+        self._responses = Responses(self._conversation, self._output, rate_limit, new_id, self._capabilities, manners)
         self._microphone = Microphone(is_call=holds_playback)
         self._turns = TurnTaking(self._input, self._responses, self._output, self._microphone)
         self._idle = IdleTimer(self._input, self._responses, self._output)
@@ -288,7 +291,7 @@ class SessionCore:
         level = suppression_level(updated.audio.input.noise_reduction)
         if level != suppression_level(held.audio.input.noise_reduction):
             self._effects.emit(SuppressNoise(level))
-        if self.session.instructions != held.instructions:
+        if instructions_of(updated, self._manners) != instructions_of(held, self._manners):
             self._prepare_model()
         self._effects.send("session.updated", session=session_to_wire(self.session))
         self._effects.add(self._loading.configure(self.session))
@@ -304,7 +307,8 @@ class SessionCore:
 
     def _prepare_model(self) -> None:
         if self.session.type == "realtime":
-            self._effects.emit(PrepareModel(to_messages(self.session.instructions, self._conversation.items)))
+            instructions = instructions_of(self.session, self._manners)
+            self._effects.emit(PrepareModel(to_messages(instructions, self._conversation.items)))
 
     def _create_item(self, event: client_events.ItemCreate) -> None:
         item = event.item

@@ -29,6 +29,7 @@ from streamsrv.engines.weights.store import ModelStore, UnreadableWeights
 from streamsrv.errors import EngineError, Unavailable
 from streamsrv.inference.scheduler import Scheduler
 from streamsrv.settings import Settings
+from streamsrv.text.voice_manners import VoiceManners
 
 logger = logging.getLogger(__name__)
 
@@ -258,7 +259,7 @@ async def _load_chat_models(
 ) -> tuple[ChatModel, Mapping[str, ChatModel]]:
     """Load the default chat model, the one behind it, and all that clients may choose."""
     chosen, behind = selection.chat.entry, selection.chat_fallback
-    greeting = [Message("system", settings.instructions)]
+    greeting = [Message("system", VoiceManners(settings.voice_preface).instructions(settings.instructions))]
     if chosen.name == DEFAULT_MODELS["chat"]:
         models: dict[str, ChatModel] = {chosen.name: await loader.load_entry(chosen, greeting)}
     else:

@@ -24,6 +24,7 @@ from streamsrv.engines.asr.base import Transcript
 from streamsrv.engines.llm.base import Finished, Text
 from streamsrv.protocol.client_events import decode_client_event
 from streamsrv.protocol.session_object import Session
+from streamsrv.text.voice_manners import VoiceManners
 
 RATE = 24_000
 Kind = TypeVar("Kind")
@@ -49,6 +50,7 @@ class Talk:
         holds_playback: bool = False,
         max_session_ms: int = 0,
         responses_per_minute: int = 100,
+        manners: VoiceManners = VoiceManners(),  # noqa: B008 (it cannot be changed)
         **session: Any,
     ) -> None:
         self.core = SessionCore(
@@ -57,6 +59,7 @@ class Talk:
             responses_per_minute=responses_per_minute,
             holds_playback=holds_playback,
             max_session_ms=max_session_ms,
+            manners=manners,
         )
         self.now_ms = 0
         self.heard_ms = 0

@@ -21,6 +21,7 @@ from streamsrv.protocol.items import (
     refuse_audio,
 )
 from streamsrv.protocol.session_object import AudioOutput, Modality, NamedFunction, RetentionRatio, Session, VoiceId
+from streamsrv.text.voice_manners import VoiceManners
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,14 +47,17 @@ class ModelRequest:
         return Generate(generation, messages, self.tools, self.options)
 
 
-def request_of(options: ResponseOptions, session: Session, items: list[Item] | None) -> ModelRequest:
+def request_of(
+    options: ResponseOptions, session: Session, items: list[Item] | None, manners: VoiceManners
+) -> ModelRequest:
     tools = session.tools if options.tools is UNSET else options.tools
     choice = session.tool_choice if options.tool_choice is UNSET else options.tool_choice
     max_tokens = session.max_output_tokens if options.max_output_tokens is UNSET else options.max_output_tokens
     parallel = session.parallel_tool_calls if options.parallel_tool_calls is UNSET else options.parallel_tool_calls
     instructions = session.instructions if options.instructions in (UNSET, None) else options.instructions
+    spoken = "audio" in _modalities(options, session)
     return ModelRequest(
-        instructions=instructions,
+        instructions=manners.instructions(instructions, _language(session)) if spoken else instructions,
         items=items,
         tools=tuple(Tool(tool.name, tool.description, tool.parameters) for tool in tools),
         options=ChatOptions(
@@ -64,6 +68,17 @@ def request_of(options: ResponseOptions, session: Session, items: list[Item] | N
             truncation=_truncation(session),
         ),
     )
+
+
+def instructions_of(session: Session, manners: VoiceManners) -> str:
+    """Return what the language model is told first in the answers of a session."""
+    return request_of(ResponseOptions(), session, None, manners).instructions
+
+
+def _language(session: Session) -> str | None:
+    """The language that the client expects its user to speak; None: it did not say."""
+    transcription = session.audio.input.transcription
+    return transcription.language if transcription is not None else None
 
 
 def _effort(options: ResponseOptions, session: Session) -> Effort | None:

@@ -29,6 +29,7 @@ from streamsrv.protocol.client_events import ResponseOptions
 from streamsrv.protocol.errors import ProtocolError
 from streamsrv.protocol.items import InputText, MessageItem
 from streamsrv.protocol.session_object import Session
+from streamsrv.text.voice_manners import VoiceManners
 
 STALL_MS = 30_000
 """Time without progress after which a response has failed."""
@@ -51,8 +52,10 @@ class Responses:
         rate_limit: RateLimit,
         new_id: Callable[[str], str],
         capabilities: Capabilities,
+        manners: VoiceManners,
     ) -> None:
         self._capabilities = capabilities
+        self._manners = manners
         self._conversation = conversation
         self._output = output_buffer
         self._rate_limit = rate_limit
@@ -105,7 +108,7 @@ class Responses:
         self._live[generation] = Response(
             plan, generation, self._conversation, self._effects, self._new_id, latency or TurnLatency(), now_ms
         )
-        self._waiting[generation] = request_of(options, session, items)
+        self._waiting[generation] = request_of(options, session, items, self._manners)
         self._effects.emit(SetTimer(ResponseTimeout(generation), STALL_MS))
         return self._effects.take()
 
@@ -131,7 +134,7 @@ class Responses:
         """Begin a speculative answer to these words, unless a limit is reached."""
         item = MessageItem(role="user", content=[InputText(text)])
         options = ResponseOptions()
-        request = request_of(options, session, [*self._conversation.items, item])
+        request = request_of(options, session, [*self._conversation.items, item], self._manners)
         question = request.to_generate(self._generation + 1, self._conversation)
         speech = spoken_as(options, session, self._capabilities)
         if self._speculation is not None and self._speculation.answers(question, speech):

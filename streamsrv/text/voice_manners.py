@@ -1,0 +1,27 @@
+"""How answers are worded for the ear: what the language model is told before the instructions of a session. Pure."""
+
+from dataclasses import dataclass
+
+from streamsrv.text.languages import LANGUAGE_NAMES, normalize_language
+
+LANGUAGE = "{language}"
+"""Stands in a preface for the language of the user."""
+ANY_LANGUAGE = "the user's language"
+"""Takes its place where the client does not name one: the model sees in which language it is asked."""
+
+
+@dataclass(frozen=True, slots=True)
+class VoiceManners:
+    """What the operator wants of spoken answers. Without arguments: nothing."""
+
+    preface: str = ""
+    """Precedes the instructions of every spoken answer; written answers have no preface."""
+
+    def instructions(self, own: str, language: str | None = None) -> str:
+        """Return what the model is told for a spoken answer: the preface, then the session's own instructions.
+
+        `language`: as the client names it. The preface comes first and changes with nothing else, so that it stays in
+        the caches of models.
+        """
+        name = LANGUAGE_NAMES.get(normalize_language(language or "") or "", ANY_LANGUAGE)
+        return "\n\n".join(filter(None, [self.preface.replace(LANGUAGE, name), own]))
