@@ -38,4 +38,11 @@ class Rejected(EngineError):
 
 
 class Overloaded(EngineError):
-    """There is no capacity left: shed this work or refuse the caller."""
+    """There is no capacity left: shed this work or refuse the caller.
+
+    `retry_after_s`: after how many seconds a provider wants to be asked again; None: it does not say.
+    """
+
+    def __init__(self, message: str, *, retry_after_s: float | None = None) -> None:
+        super().__init__(message)
+        self.retry_after_s = retry_after_s

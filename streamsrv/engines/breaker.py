@@ -79,7 +79,9 @@ class CircuitBreaker:
         if trial.generation != self._generation or isinstance(error, Rejected):
             return
         if isinstance(error, Overloaded):
-            if trial is self._probe:
+            if error.retry_after_s:
+                self._open_for(now_s, error.retry_after_s)
+            elif trial is self._probe:
                 self._open(now_s, self._openings - 1)
             return
         self.error = error
@@ -95,7 +97,9 @@ class CircuitBreaker:
             self._probe = None
 
     def _open(self, now_s: float, doublings: int) -> None:
-        open_s = self._limits.open_s * 2 ** min(doublings, MAX_DOUBLINGS)
+        self._open_for(now_s, self._limits.open_s * 2 ** min(doublings, MAX_DOUBLINGS))
+
+    def _open_for(self, now_s: float, open_s: float) -> None:
         self._open_until_s = now_s + min(open_s, self._limits.max_open_s)
         self._is_open, self._probe, self._failures = True, None, 0
         self._generation += 1
@@ -105,7 +109,8 @@ class Trial:
     """One request to a model: tell its outcome, then `end` it. A request that the caller dropped has no outcome.
 
     `failed` with `Rejected` is none either, because the fault lies in the request. `Overloaded` is no failure; after a
-    probe the breaker opens for as long as before. A request that has succeeded may still fail.
+    probe the breaker opens for as long as before, and if the provider said when to ask again, until then. A request
+    that has succeeded may still fail.
     """
 
     def __init__(self, breaker: CircuitBreaker, generation: int) -> None:

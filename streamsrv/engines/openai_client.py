@@ -1,22 +1,24 @@
 """The HTTP client of servers with OpenAI's API, and what its errors mean. Chat models and recognisers use it."""
 
 import contextlib
-import re
 from collections.abc import Generator
-from typing import Any
 
 import openai
 
+from streamsrv.engines.provider_errors import (
+    http_error,
+    is_context_too_long,
+    provider_message,
+    retry_after_s,
+    without_keys,
+)
 from streamsrv.engines.provider_socket import is_loopback
 from streamsrv.errors import CONTEXT_LENGTH_EXCEEDED, EngineError, Overloaded, Rejected, Unavailable
 
 OPENAI_URL = "https://api.openai.com/v1"
 
 _CONNECT_TIMEOUT_S = 3.0
-_MAX_MESSAGE_CHARS = 500
-"""Characters quoted from an error body, because some servers send a whole web page."""
-_CONTEXT_TOO_LONG = ("context_length_exceeded", "exceed_context_size_error", "maximum context length")
-"""How servers report a context that is too long: OpenAI and others, llama.cpp, vLLM."""
+_HTTP_ERROR = http_error(openai.DefaultAsyncHttpxClient)
 
 
 def open_client(base_url: str, api_key: str, read_timeout_s: float) -> openai.AsyncOpenAI:
@@ -47,6 +49,8 @@ def translated_errors(name: str, base_url: str, api_key: str) -> Generator[None]
     except openai.APIError as error:
         said = without_keys(provider_message(error.body) or error.message, api_key)
         raise _engine_error(error, f"{name}: {said}") from error
+    except _HTTP_ERROR as error:
+        raise Unavailable(f"{name} broke off its answer: {type(error).__name__}.") from error
     except (ValueError, AttributeError, TypeError) as error:  # the SDK reads a web page as a text without fields
         what = "sent an answer that cannot be read"
         raise Unavailable(f"{name} {what} (is {base_url} its address?): {error}") from error
@@ -65,7 +69,7 @@ def _engine_error(error: openai.APIError, message: str) -> EngineError:
         return Unavailable(message, refuses_key=True)
     match int(status) if status.isdigit() else 500:
         case 429:
-            return Overloaded(message)
+            return Overloaded(message, retry_after_s=_retry_after_s(error))
         case 401 | 403:
             return Unavailable(message, refuses_key=True)
         case 402 | 404 | 408 | 409:
@@ -76,28 +80,14 @@ def _engine_error(error: openai.APIError, message: str) -> EngineError:
             return Unavailable(message)
 
 
+def _retry_after_s(error: openai.APIError) -> float | None:
+    return retry_after_s(error.response.headers) if isinstance(error, openai.APIStatusError) else None
+
+
 def _at_fault(error: openai.APIError) -> dict[str, str | None]:
     """Return the `code` and `param` of a refusal; a context that is too long has the same code for all servers."""
-    said = f"{error.type} {error.code} {error.body}".lower()
-    if any(name in said for name in _CONTEXT_TOO_LONG):
+    if is_context_too_long(f"{error.type} {error.code} {error.body}"):
         return {"code": CONTEXT_LENGTH_EXCEEDED, "param": "messages"}
     code: object = error.code  # a number in some versions of the package; llama.cpp's is the status
     code = None if code is None or str(code).isdigit() else str(code)
     return {"code": code, "param": error.param}
-
-
-def provider_message(body: Any) -> str:
-    """Return the message in an error body: `{"message": ...}`, `{"detail": ...}`, or a list of such (Gemini)."""
-    match body:
-        case str():
-            return body[:_MAX_MESSAGE_CHARS]
-        case [first, *_]:
-            return provider_message(first)
-        case {"message": inner} | {"error": inner} | {"detail": inner}:
-            return provider_message(inner)
-        case _:
-            return ""
-
-
-def without_keys(text: str, api_key: str) -> str:
-    return re.sub(r"\bsk-\S+", "***", text.replace(api_key, "***") if api_key else text)

@@ -86,6 +86,25 @@ def test_a_model_without_room_has_not_failed():
     assert timed.state == "closed"
 
 
+def test_it_opens_for_as_long_as_a_provider_wants_not_to_be_asked():
+    timed = Timed()
+    timed.fail(Overloaded("It is full.", retry_after_s=7.0))
+    assert timed.state == "open"
+    timed.now_s += 6.9
+    assert not timed.admits
+    timed.now_s += 0.2
+    assert timed.state == "half_open"
+    timed.succeed()
+    assert timed.state == "closed"
+
+
+def test_a_provider_that_wants_not_to_be_asked_for_days_is_tried_again_after_the_longest_time():
+    timed = Timed()
+    timed.fail(Overloaded("It is full.", retry_after_s=1e6))
+    timed.now_s += LIMITS.max_open_s
+    assert timed.admits
+
+
 def test_one_request_at_a_time_probes_it():
     timed = opened()
     timed.now_s += 4.9

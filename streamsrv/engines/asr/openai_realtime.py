@@ -29,8 +29,9 @@ from streamsrv.engines.asr.latest import LatestTranscript
 from streamsrv.engines.asr.openai_realtime_exchange import GarbageError, RealtimeExchange, RealtimeUtterance
 from streamsrv.engines.catalogue import ModelEntry
 from streamsrv.engines.loading import LoadContext
-from streamsrv.engines.openai_client import OPENAI_URL, without_keys
+from streamsrv.engines.openai_client import OPENAI_URL
 from streamsrv.engines.options import read_options
+from streamsrv.engines.provider_errors import without_keys
 from streamsrv.engines.provider_socket import checked_key, open_socket, require_encryption
 from streamsrv.errors import EngineError, Overloaded, Unavailable
 
