@@ -93,9 +93,14 @@ class Price:
 
     __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
 
-    amount: Annotated[float, Field(gt=0)]
+    amount: Annotated[float, Field(ge=0)]
     currency: Annotated[str, Field(pattern=r"^[A-Z]{3}$")]
-    per: Literal["minute", "hour", "million characters", "million input tokens", "million output tokens"]
+    """Costs are counted in USD; a price in another currency is only shown."""
+    per: Literal[
+        "minute", "hour", "hour of connection", "million characters", "million input tokens", "million cached tokens",
+        "million cache write tokens", "million output tokens",
+    ]  # fmt: skip
+    """`million cached tokens`: of input that the provider has read before; without it, they cost as other input."""
     as_of: date
 
     def __str__(self) -> str:

@@ -5,7 +5,9 @@ from contextlib import aclosing, contextmanager
 from typing import Literal, Protocol, runtime_checkable
 
 from streamsrv.engines.catalogue import Kind
-from streamsrv.engines.llm.base import ChatModel, ChatOptions, Delta, Finished, Message, Tool, Usage
+from streamsrv.engines.llm.base import ChatModel, ChatOptions, Delta, Finished, Message, Tool
+from streamsrv.engines.metering.base import UNPAID, Consumption
+from streamsrv.engines.metering.chat_request import MeteredChat
 from streamsrv.engines.tts.base import SpeechChunk, SpeechOptions, Synthesizer
 from streamsrv.errors import Overloaded, Rejected, Unavailable
 from streamsrv.inference.occupancy import Occupancy
@@ -111,7 +113,7 @@ def reported(observer: EngineObserver, stage: Stage, model: str) -> Generator[No
 
 
 class ObservedChatModel:
-    """`model`, whose requests, failures and tokens are reported."""
+    """`model`, whose requests, failures and tokens are reported, and paid for by `ChatOptions.account`."""
 
     def __init__(self, model: ChatModel, observer: EngineObserver) -> None:
         self.name = model.name
@@ -129,21 +131,32 @@ class ObservedChatModel:
     async def stream(
         self, messages: Sequence[Message], tools: Sequence[Tool], options: ChatOptions
     ) -> AsyncGenerator[Delta, None]:
-        is_finished = False
-        with reported(self._observer, "chat", self.name):
-            async with aclosing(self._model.stream(messages, tools, options)) as deltas:
-                async for delta in deltas:
-                    if isinstance(delta, Usage):
-                        tokens = (delta.input_tokens, delta.output_tokens, delta.cached_tokens)
-                        self._observer.tokens(self.name, *tokens)
-                    is_finished = is_finished or isinstance(delta, Finished)
-                    yield delta
-        if not is_finished:
+        metered, account = MeteredChat(self.name, messages, tools), options.account or UNPAID
+        account.begin(metered)
+        try:
+            with reported(self._observer, "chat", self.name):
+                async with aclosing(self._model.stream(messages, tools, options)) as deltas:
+                    async for delta in deltas:
+                        metered.take(delta)
+                        if isinstance(delta, Finished):  # what is told of a response's end includes its cost
+                            account.end(metered)
+                        yield delta
+        except Exception:
+            metered.fail()
+            raise
+        finally:
+            account.end(metered)
+            if (usage := metered.usage) is not None:
+                self._observer.tokens(self.name, usage.input_tokens, usage.output_tokens, usage.cached_tokens)
+        if not metered.is_finished:
             self._observer.failed("chat", self.name, "unavailable")
 
 
 class ObservedSynthesizer:
-    """`synthesizer`, whose segments, failures and seconds of audio are reported."""
+    """`synthesizer`, whose segments, failures and seconds of audio are reported.
+
+    `SpeechOptions.account` pays for the characters of a segment, unless it fails before there is audio.
+    """
 
     def __init__(self, synthesizer: Synthesizer, observer: EngineObserver) -> None:
         self.name = synthesizer.name
@@ -157,12 +170,17 @@ class ObservedSynthesizer:
         self._observer = observer
 
     async def stream(self, text: str, options: SpeechOptions) -> AsyncGenerator[SpeechChunk, None]:
-        samples = 0
+        samples, has_failed = 0, False
         try:
             with reported(self._observer, "synthesizer", self.name):
                 async with aclosing(self._stream(text, options)) as chunks:
                     async for chunk in chunks:
                         samples += len(chunk.pcm)
                         yield chunk
+        except Exception:
+            has_failed = True
+            raise
         finally:
+            if options.account is not None and not (has_failed and not samples):
+                options.account.charge(Consumption("synthesizer", self.name, (("characters", len(text)),)))
             self._observer.synthesized(self.name, samples / self.sample_rate)

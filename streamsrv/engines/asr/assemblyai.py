@@ -31,6 +31,7 @@ from streamsrv.engines.asr.universal_streaming.protocol import (
 from streamsrv.engines.asr.universal_streaming.utterance import WireUtterance
 from streamsrv.engines.catalogue import ModelEntry
 from streamsrv.engines.loading import LoadContext
+from streamsrv.engines.metering.base import Account, Consumption
 from streamsrv.engines.observer import IGNORED, EngineObserver
 from streamsrv.engines.options import read_options
 from streamsrv.engines.provider_socket import checked_key, require_encryption
@@ -163,12 +164,15 @@ class AssemblyAIRecognizer:
         }
         return await StreamingConnection.open(f"{options.base_url}/v3/ws?{query(parameters)}", self._api_key)
 
-    async def end(self, connection: StreamingConnection) -> None:
-        """End a connection, and report how long it was open."""
+    async def end(self, connection: StreamingConnection, account: Account | None = None) -> None:
+        """End a connection, and report how long it was open, which `account` pays for."""
         try:
             await connection.terminate()
         finally:
             self._observer.connected(self.name, connection.seconds)
+            if account is not None:
+                seconds = connection.seconds
+                account.charge(Consumption("recognizer", self.name, (("connected_seconds", seconds),)))
 
 
 class AssemblyAISession:
@@ -182,11 +186,13 @@ class AssemblyAISession:
         self._wake = asyncio.Event()
         self._clock = asyncio.get_running_loop().time
         self._task: asyncio.Task[None] | None = None
+        self._account: Account | None = None  # of the newest utterance: all are of one client
         self._ending: set[asyncio.Task[None]] = set()  # connections that are being ended, each for a few seconds
 
     def open(self, options: RecognitionOptions) -> "AssemblyAIStream":
         """Start an utterance; raises `Rejected` for options that the provider does not accept."""
         self._check(options)
+        self._account = options.account
         stream = AssemblyAIStream(self, {KEYTERMS: options.keywords}, options.language or self._language)
         self._exchange.open(stream.utterance)
         if self._task is None or self._task.done():
@@ -264,7 +270,9 @@ class AssemblyAISession:
             receiving.cancel()
             await asyncio.gather(receiving, return_exceptions=True)
             self._exchange.lost(problem, self._clock())
-            ending = asyncio.create_task(self._recognizer.end(connection), name=f"ending-{self._recognizer.name}")
+            ending = asyncio.create_task(
+                self._recognizer.end(connection, self._account), name=f"ending-{self._recognizer.name}"
+            )
             self._ending.add(ending)
             ending.add_done_callback(self._ending.discard)
 

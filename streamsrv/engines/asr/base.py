@@ -1,11 +1,13 @@
 """The speech-recognition protocol: what every recogniser takes and gives."""
 
 from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
+
+from streamsrv.engines.metering.base import Account
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +104,8 @@ class RecognitionOptions:
     """Write the words in the language that is spoken, or translate them into English."""
     logprobs: bool = False
     """Give `Transcript.logprobs`."""
+    account: Account | None = field(default=None, compare=False)
+    """Is told what the recognition costs; None: nobody pays for it."""
 
     @property
     def translated_to(self) -> str | None:

@@ -1,11 +1,13 @@
 """The protocol of speech synthesisers."""
 
 from collections.abc import AsyncGenerator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
+
+from streamsrv.engines.metering.base import Account
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +40,8 @@ class SpeechOptions:
     """Factor on the voice's own pace, within the engine's `min_speed` and `max_speed`."""
     language: str = "en"
     """ISO 639-1 code of the text."""
+    account: Account | None = field(default=None, compare=False)
+    """Is told what the speech costs; None: nobody pays for it."""
 
 
 class Synthesizer(Protocol):

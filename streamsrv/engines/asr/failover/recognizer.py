@@ -24,6 +24,7 @@ from streamsrv.engines.asr.failover.merging import Seam
 from streamsrv.engines.asr.latest import LatestTranscript
 from streamsrv.engines.boundary import engine_call
 from streamsrv.engines.breaker import Breakers, CircuitBreaker, Trial
+from streamsrv.engines.metering.base import Consumption
 from streamsrv.engines.observer import IGNORED, EngineObserver, Observable, failure_reason
 from streamsrv.errors import EngineError, Overloaded, Rejected, Unavailable
 
@@ -350,7 +351,10 @@ class FallbackStream:
         closing = asyncio.create_task(self._close_attempt(opened), name=f"closing-{opened.recognizer.name}")
         self._closing.add(closing)
         closing.add_done_callback(self._closing.discard)
-        self._recognizer.observer.recognized(opened.recognizer.name, opened.attempt.heard_s)
+        name, heard_s = opened.recognizer.name, opened.attempt.heard_s
+        self._recognizer.observer.recognized(name, heard_s)
+        if (account := self._options[opened.recognizer].account) is not None:
+            account.charge(Consumption("recognizer", name, (("seconds", heard_s),)))
 
     async def _close_attempt(self, opened: _Opened) -> None:
         await opened.attempt.aclose()
