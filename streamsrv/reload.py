@@ -37,6 +37,7 @@ MODELS = (
     "recognizer_by_language",
     "recognizer_memory",
     "chat",
+    "chat_urls",
     "chat_fallback",
     "synthesizer",
     "turn",

@@ -44,6 +44,7 @@ CountOrZero = Annotated[int, Field(ge=0, le=MAX_COUNT)]
 Workers = Annotated[int, Field(ge=1, le=MAX_WORKERS)]
 Minutes = Annotated[float, Field(ge=0, le=MAX_MINUTES)]
 ModelName = Annotated[str, Field(min_length=1), Accepted("the name of a model; `streamsrv models` lists them")]
+Url = Annotated[str, Field(pattern=r"^https?://[^/\s]+\S*$")]
 ModelChain = Annotated[
     tuple[ModelName, ...],
     Field(min_length=1),
@@ -107,6 +108,15 @@ class Settings(BaseModel):
     chat: ModelName = "auto"
     """The language model: a catalogue name, or `auto`: a model whose key is set, else one found on loopback, else the
     embedded one."""
+    chat_urls: Annotated[
+        dict[str, Url],
+        Accepted(
+            'addresses of language models by name: a table such as { llama-4-scout = "http://gpu-box:8000/v1" } in a '
+            "file, else llama-4-scout=http://gpu-box:8000/v1; deepseek-v3.2=https://..."
+        ),
+    ] = {}
+    """Where language models are served, with the version of the API (`http://gpu-box:8000/v1`), by catalogue name: for
+    those on your own machines, and to reach a provider through a gateway."""
     chat_fallback: ModelName = "auto"
     """The language model that answers when the chosen one cannot: a catalogue name, `auto` (the embedded one, if it is
     installed), or `none`, with which clients get the error."""
@@ -224,16 +234,15 @@ class Settings(BaseModel):
     @field_validator("recognizer_by_language", mode="before")
     @classmethod
     def _split_chains(cls, value: object) -> object:
-        if isinstance(value, str):
-            pairs = [part.partition("=") for part in value.split(";") if part.strip()]
-            if wrong := [part for part in pairs if not part[1]]:
-                raise ValueError(f"{wrong[0][0].strip()!r} has no models")
-            if twice := [code for code, count in Counter(part[0].strip() for part in pairs).items() if count > 1]:
-                raise ValueError(f"{twice[0]!r} is given twice")
-            value = {code.strip(): names for code, _, names in pairs}
+        value = split_pairs(value, "models")
         if isinstance(value, Mapping):
             return {code: split_chain(names) for code, names in cast("Mapping[object, object]", value).items()}
         return value
+
+    @field_validator("chat_urls", mode="before")
+    @classmethod
+    def _split_urls(cls, value: object) -> object:
+        return split_pairs(value, "address")
 
     @field_validator("recognizer", "recognizer_by_language")
     @classmethod
@@ -304,6 +313,18 @@ class Settings(BaseModel):
 def split_chain(value: object) -> object:
     """Return the names in a text, which are separated by commas; another value as it is."""
     return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
+
+
+def split_pairs(value: object, what: str) -> object:
+    """Return the pairs in a text `name=value; name=value`, each value being `what`; another value as it is."""
+    if not isinstance(value, str):
+        return value
+    pairs = [part.partition("=") for part in value.split(";") if part.strip()]
+    if wrong := [part for part in pairs if not part[1]]:
+        raise ValueError(f"{wrong[0][0].strip()!r} has no {what}")
+    if twice := [name for name, count in Counter(part[0].strip() for part in pairs).items() if count > 1]:
+        raise ValueError(f"{twice[0]!r} is given twice")
+    return {name.strip(): given.strip() for name, _, given in pairs}
 
 
 def base_types(annotation: object) -> set[object]:

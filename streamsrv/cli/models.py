@@ -104,11 +104,27 @@ def _show_all(rows: list[dict[str, Any]]) -> None:
     console = Console()
     for kind, group in groupby(rows, key=lambda row: row["kind"]):
         state = Column("state", overflow="fold")
-        table = Table(Column(kind, no_wrap=True), "languages", "weights", "memory", state, box=SIMPLE_HEAD)
+        about = _of_chat if kind == "chat" else _of_speech
+        table = Table(Column(kind, no_wrap=True), *about(None), state, box=SIMPLE_HEAD)
         for row in group:
-            table.add_row(row["name"], _languages(row["languages"]), _weights(row), _bytes(row["memory"]), _state(row))
+            table.add_row(row["name"], *about(row), _state(row))
         console.print(table)
     console.print("streamsrv models NAME tells everything about one model.")
+
+
+def _of_speech(row: dict[str, Any] | None) -> list[str]:
+    """Return the cells of a model that hears or speaks; None: their titles."""
+    if row is None:
+        return ["languages", "weights", "memory"]
+    return [_languages(row["languages"]), _weights(row), _bytes(row["memory"])]
+
+
+def _of_chat(row: dict[str, Any] | None) -> list[str]:
+    """Return the cells of a language model; None: their titles."""
+    if row is None:
+        return ["context", "USD per million tokens", "weights", "memory"]
+    prices = " / ".join(f"{price['amount']:.2f}" for price in row["price"])
+    return [_count(row["context_tokens"]), prices, _weights(row), _bytes(row["memory"])]
 
 
 def _show_one(row: dict[str, Any], entry: "ModelEntry") -> None:
@@ -117,19 +133,27 @@ def _show_one(row: dict[str, Any], entry: "ModelEntry") -> None:
     from rich.table import Table
     from rich.text import Text
 
+    from streamsrv.configuration.words import without_secrets
+
     needs_hardware = {"cpu": "a CPU is enough", "gpu": "needs a GPU with CUDA", "remote": "runs on another machine"}
     lines = {
         "kind": f"{row['kind']}, engine {row['engine']}",
         "languages": " ".join(row["languages"]),
         "best for": row["best_for"],
         "not for": row["not_for"],
+        "context": f"{_count(row['context_tokens'])} tokens" if row["context_tokens"] else "",
+        "longest answer": f"{_count(row['max_output_tokens'])} tokens" if row["max_output_tokens"] else "",
+        "can": ", ".join(ability.replace("_", " ") for ability in entry.abilities),
+        "thinking": ", ".join(row["efforts"]),
+        "strength": f"{row['strength']} of 100" if row["strength"] else "",
         "hardware": needs_hardware[row["hardware"]],
         "weights": "" if row["hardware"] == "remote" else _weights(row),
         "memory": _bytes(row["memory"]),
         "price": "; ".join(map(str, entry.price)),
         "licence": row["licence"] + (f"; of the code: {row['code_licence']}" if row["code_licence"] else ""),
         "packages": f"streamsrv[{row['extra']}]" if row["extra"] else "",
-        "key": row["key_variable"],
+        "address": without_secrets(str(entry.options.get("base_url", ""))) if row["hardware"] == "remote" else "",
+        "key": row["key_variable"] + (" (optional)" if entry.key_is_optional else ""),
     }
     table = Table.grid(padding=(0, 2))
     table.add_row(row["name"], Text(row["description"]))
@@ -146,6 +170,10 @@ def _languages(codes: list[str]) -> str:
 
 def _weights(row: dict[str, Any]) -> str:
     return "remote" if row["hardware"] == "remote" else _bytes(row["bytes"])
+
+
+def _count(number: int | None) -> str:
+    return f"{number:,}" if number else ""
 
 
 def _bytes(size: int) -> str:

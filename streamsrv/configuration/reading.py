@@ -21,7 +21,7 @@ from streamsrv.configuration.sources import (
 )
 from streamsrv.configuration.words import accepted_by, did_you_mean, shown
 from streamsrv.engines.absent import ABSENT
-from streamsrv.engines.catalogue import Catalogue, CatalogueError, Kind, load_catalogue
+from streamsrv.engines.catalogue import Catalogue, CatalogueError, Kind, load_catalogue, with_urls
 from streamsrv.engines.loading import with_parts
 from streamsrv.engines.selection import language_problem
 from streamsrv.settings import Settings
@@ -31,6 +31,7 @@ MODEL_SETTINGS: Mapping[str, tuple[Kind, tuple[str, ...]]] = {
     "recognizer": ("recognizer", (ABSENT,)),
     "recognizer_by_language": ("recognizer", ()),
     "chat": ("chat", ("auto",)),
+    "chat_urls": ("chat", ()),
     "chat_fallback": ("chat", ("auto", ABSENT)),
     "synthesizer": ("synthesizer", (ABSENT,)),
     "turn": ("turn", ("auto", ABSENT)),
@@ -88,6 +89,11 @@ def read_configuration(
     warnings = [warning for layer in layers for warning in layer.warnings]
     if settings is None or catalogue is None or problems:
         raise ConfigurationError([*warnings, *problems])
+    try:
+        catalogue = with_urls(catalogue, settings.chat_urls)
+    except CatalogueError as error:
+        problem = f"{given['chat_urls'].origin}: chat_urls: {error}"
+        raise ConfigurationError([*warnings, problem]) from error
     origins = {name: value.origin for name, value in given.items()}
     return Configuration(settings, origins, catalogue, path, tuple(warnings))
 
@@ -175,6 +181,8 @@ def _named_models(given: Mapping[str, Given]) -> Iterator[tuple[str, str, str]]:
         except ValidationError:
             continue  # `_validate` has said so
         chains = cast("Mapping[str, object]", value) if isinstance(value, Mapping) else {"": value}
+        if setting == "chat_urls":
+            chains = {"": tuple(chains)}
         for code, names in chains.items():
             for name in cast("tuple[str, ...]", names) if isinstance(names, tuple) else (str(names),):
                 yield setting, code, name

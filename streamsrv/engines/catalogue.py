@@ -73,6 +73,20 @@ class Catalogue(Mapping[str, ModelEntry]):
         raise CatalogueError(f"{name!r} is not a {kind or 'model'}{hint}; accepted: {', '.join(names)}")
 
 
+def with_urls(catalogue: Catalogue, urls: Mapping[str, str]) -> Catalogue:
+    """Return the catalogue with the addresses of language models, by name, as their option `base_url`.
+
+    Raises `CatalogueError` for a name that is not a language model of another machine or a provider.
+    """
+    changed: dict[str, ModelEntry] = {}
+    for name, url in urls.items():
+        entry = catalogue.find(name, "chat")
+        if entry.hardware != "remote":
+            raise CatalogueError(f"{name!r} runs in this server, so it has no address")
+        changed[entry.name] = replace(entry, options={**entry.options, "base_url": url})
+    return Catalogue(changed.get(name, entry) for name, entry in catalogue.items())
+
+
 def did_you_mean(name: str, known: Sequence[str]) -> str:
     """Return `; did you mean <name>?` with the known name that is most like `name`; empty if none is like it."""
     near = difflib.get_close_matches(str(name), known, 1)

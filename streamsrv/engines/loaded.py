@@ -49,6 +49,8 @@ class Engines:
     voice_activity: Scheduler
     chat_by_name: Mapping[str, ChatModel]
     """Chat models that a client may choose, by catalogue name."""
+    successors: Mapping[str, str] = field(default_factory=dict[str, str])
+    """The chat models that serve requests for retired ones, by the names of those."""
     turn: TurnModel | None = None
     """Predicts from the sound of the speech whether the speaker is done; None: not used."""
     loaded: tuple[LoadedModel, ...] = ()
@@ -101,8 +103,11 @@ class Engines:
         return found
 
     def chat_model(self, name: str) -> ChatModel:
-        """Return the chat model of that name, or the default one for an unknown name (such as `gpt-realtime`)."""
-        return self.chat_by_name.get(name, self.chat)
+        """Return the chat model of that name, or the one that serves a retired name.
+
+        For an unknown name (such as `gpt-realtime`), and one that is not loaded, return the default model.
+        """
+        return self.chat_by_name.get(self.successors.get(name, name), self.chat)
 
     @property
     def occupancies(self) -> list[Occupancy]:

@@ -131,7 +131,7 @@ class ModelEntry:
     max_output_tokens: Annotated[int, Field(ge=0)] = 0
     """Tokens of its longest answer; 0: not known, or limited by the context only."""
     efforts: tuple[Effort, ...] = ()
-    """Efforts of reasoning that a request may ask it for; empty: it cannot be chosen."""
+    """Efforts of reasoning that a request may ask it for; empty: not known. A single one is what it does anyway."""
     strength: Annotated[int, Field(ge=0, le=100)] = 0
     """How well a language model answers hard questions, for the router: our estimate from public benchmarks."""
     hardware: Hardware = "cpu"
@@ -143,7 +143,7 @@ class ModelEntry:
     best_for: str = ""
     not_for: str = ""
     successor: str = ""
-    """The model that serves requests for this one, because its provider has retired it."""
+    """The model that serves requests for this one, because its provider has retired it, or this is an old name."""
     options: Mapping[str, Any] = field(default_factory=dict[str, Any])
     """Keyword options of the engine, documented in its module."""
     weights: tuple[WeightFile, ...] = ()
@@ -155,6 +155,10 @@ class ModelEntry:
     """The extra of this package that installs the modules in `requires`."""
     key_variable: str = ""
     """Environment variable with the API key of a remote model."""
+    key_is_optional: bool = False
+    """Whether the model also runs without that key, because servers of one's own need none."""
+    needs_url: bool = False
+    """Whether the setting `chat_urls` must say where the model is served, because it has no address of its own."""
 
     @property
     def size(self) -> int:

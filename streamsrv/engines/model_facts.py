@@ -20,6 +20,10 @@ def model_facts(entry: ModelEntry, parts: Sequence[ModelEntry] = ()) -> dict[str
         "hardware": entry.hardware,
         "bytes": sum(each.size for each in (entry, *parts)),
         "memory": entry.memory,
+        "context_tokens": entry.context_tokens or None,
+        "max_output_tokens": entry.max_output_tokens or None,
+        "efforts": list(entry.efforts),
+        "strength": entry.strength or None,
         "licence": entry.licence,
         "code_licence": entry.code_licence,
         "price": [

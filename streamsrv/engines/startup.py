@@ -11,7 +11,7 @@ from typing import Any
 from streamsrv.engines.absent import AbsentRecognizer, AbsentSynthesizer
 from streamsrv.engines.asr.base import Recognizer
 from streamsrv.engines.breaker import Breakers
-from streamsrv.engines.catalogue import DEFAULT_MODELS, Catalogue, Kind, ModelEntry, load_catalogue
+from streamsrv.engines.catalogue import DEFAULT_MODELS, Catalogue, Kind, ModelEntry, load_catalogue, with_urls
 from streamsrv.engines.llm.base import ChatModel, Message
 from streamsrv.engines.llm.discovery import find_local_servers
 from streamsrv.engines.llm.failover.chat_model import FallbackChatModel
@@ -49,7 +49,7 @@ class Loader:
     """
 
     def __init__(self, settings: Settings, report: Report, before: Engines | None = None) -> None:
-        self.catalogue: Catalogue = load_catalogue(settings.model)
+        self.catalogue: Catalogue = with_urls(load_catalogue(settings.model), settings.chat_urls)
         self.scheduler = before.scheduler if before else Scheduler(settings.inference_threads)
         self.breakers = before.breakers if before else Breakers(time.monotonic)
         self.loaded: list[LoadedModel] = []
@@ -190,6 +190,7 @@ async def _load_with(loader: Loader, settings: Settings, report: Report, before:
         scheduler=loader.scheduler,
         voice_activity=before.voice_activity if before else voice_activity_scheduler(settings),
         chat_by_name=by_name,
+        successors={name: entry.successor for name, entry in loader.catalogue.items() if entry.successor},
         turn=turn_model,
         loaded=tuple(loader.loaded),
         breakers=loader.breakers,
@@ -267,7 +268,7 @@ async def _load_chat_models(
         if behind is not None and (fallback := await _load_fallback(loader, selection, greeting, report)):
             models[behind.name] = fallback
     for entry in loader.catalogue.entries("chat"):
-        if entry.key_variable and entry.name not in models and not loader.needs(entry):
+        if (entry.key_variable or entry.needs_url) and entry.name not in models and not loader.needs(entry):
             models[entry.name] = FallbackChatModel([await loader.load_cold(entry)], loader.breakers)
     if chosen.name == DEFAULT_MODELS["chat"]:
         return models[chosen.name], models

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Sequence
+from dataclasses import asdict
 from typing import Any, get_args
 
 from starlette.requests import Request
@@ -41,7 +42,8 @@ def model_facts_by_name(engines: Engines) -> dict[str, dict[str, Any]]:
     """
     stated = {held.entries[0].name: held.entries for held in engines.loaded}
     found = {
-        name: _facts("chat", stated.get(name, ())) for name in dict.fromkeys([engines.chat.name, *engines.chat_by_name])
+        name: _facts("chat", stated.get(name, ())) | asdict(engines.chat_model(name).abilities)
+        for name in dict.fromkeys([engines.chat.name, *engines.chat_by_name])
     }
     found |= {facts["name"]: facts for facts in recognizer_facts(engines)}
     if engines.synthesizer.name != ABSENT:

@@ -50,8 +50,8 @@ async def test_a_key_alone_loads_its_model_with_the_embedded_one_behind(monkeypa
     monkeypatch.setattr("streamsrv.engines.llm.openai_compatible.OpenAICompatibleChatModel.warm_up", _nothing)
     engines = await load_engines(Settings(), lambda _: None)
     try:
-        assert engines.chat.name == "deepseek-v3.2"
-        assert {"deepseek-v3.2", "smollm2-135m"} <= set(engines.chat_by_name)
+        assert engines.chat.name == "deepseek-flash"
+        assert {"deepseek-flash", "smollm2-135m"} <= set(engines.chat_by_name)
     finally:
         await engines.aclose()
 

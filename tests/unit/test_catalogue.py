@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from streamsrv.engines.catalogue import DEFAULT_MODELS, CatalogueError, load_catalogue
+from streamsrv.engines.catalogue import DEFAULT_MODELS, CatalogueError, load_catalogue, with_urls
 
 ADDED = """
 [[model]]
@@ -100,6 +100,44 @@ def test_a_successor_is_a_model_of_the_same_kind_that_is_not_retired(added: str)
         load_catalogue(tables(added))
 
 
+@pytest.mark.parametrize(
+    ("name", "successor"),
+    [
+        ("gemini-1.5-flash", "gemini-3.5-flash-lite"),
+        ("gemini-flash", "gemini-3.5-flash-lite"),
+        ("deepseek-chat", "deepseek-flash"),
+    ],
+)
+def test_the_names_of_language_models_that_are_turned_off_mean_others(name: str, successor: str):
+    assert load_catalogue().find(name, "chat").name == successor
+
+
+def test_a_user_can_choose_a_shipped_language_model_by_what_its_entry_states():
+    for entry in load_catalogue().entries("chat"):
+        stated = {"description": entry.description, "best_for": entry.best_for, "not_for": entry.not_for}
+        stated |= {"licence": entry.licence}
+        if entry.hardware == "remote":
+            stated |= {"context_tokens": entry.context_tokens, "strength": entry.strength}
+            stated |= {} if entry.needs_url else {"price": entry.price}
+        assert [name for name, value in stated.items() if not value] == [], entry.name
+
+
+def test_an_address_is_given_to_a_language_model_by_name():
+    catalogue = with_urls(load_catalogue(), {"llama-4-scout": "http://box/v1", "gemini-1.5-flash": "http://gate/v1"})
+    assert catalogue["llama-4-scout"].options["base_url"] == "http://box/v1"
+    assert catalogue["llama-4-scout"].options["served_as"]
+    assert catalogue["gemini-3.5-flash-lite"].options["base_url"] == "http://gate/v1"
+    assert list(catalogue) == list(load_catalogue())
+
+
+@pytest.mark.parametrize(
+    ("name", "why"), [("smollm2-135m", "has no address"), ("silero", "not a chat"), ("llama-4", "did you mean llama-4-")]
+)
+def test_an_address_is_only_for_a_language_model_of_another_machine(name: str, why: str):
+    with pytest.raises(CatalogueError, match=why):
+        with_urls(load_catalogue(), {name: "http://box/v1"})
+
+
 def test_every_shipped_weight_file_has_a_source():
     without = [file.name for entry in load_catalogue().entries() for file in entry.weights if not file.sources]
     assert without == []
@@ -108,7 +146,7 @@ def test_every_shipped_weight_file_has_a_source():
 def test_entries_of_a_kind_are_only_those():
     catalogue = load_catalogue()
     assert [entry.name for entry in catalogue.entries("vad")] == ["silero", "webrtc"]
-    assert len(catalogue.entries()) == len(catalogue)
+    assert catalogue.entries() == [entry for entry in catalogue.values() if not entry.successor]
 
 
 def test_a_new_name_adds_a_model():

@@ -208,7 +208,7 @@ class ChatAbilities:
     calls_tools: bool = False
     sees_images: bool = False
     efforts: tuple[Effort, ...] = ()
-    """Efforts of reasoning that a request may ask for; empty: it cannot be chosen."""
+    """Efforts of reasoning that a request may ask for; empty: not known. A single one is what the model does anyway."""
     languages: tuple[str, ...] = ()
     """ISO 639-1 codes of the languages that it answers well in; empty: all, or not known."""
     is_local: bool = False

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import openai
 from openai.types.chat import ChatCompletionChunk
@@ -36,6 +36,12 @@ class OpenAICompatibleOptions:
     """The server's name of the model; empty: the first model that the server lists."""
     base_url: Annotated[str, Field(pattern=r"^https?://[^/\s]+")] = OPENAI_URL
     """Address of the API, with its version: `http://127.0.0.1:11434/v1`."""
+    served_as: Sequence[str] = ()
+    """In place of `model`: patterns (`*llama-4-scout*`) of the names under which servers list the model."""
+    thinking_switch: Literal["effort", "thinking_type", "template:thinking", "template:enable_thinking"] = "effort"
+    """Which field of a request says how much to think, see `chat_completions.thinking`."""
+    returns_reasoning: bool = False
+    """Whether the server wants to see again what was thought before a call, together with the result of the call."""
     extra_body: Mapping[str, Any] | None = None
     """Request fields that OpenAI does not have: `{"thinking": {"type": "disabled"}}`."""
     reasoning_effort: str = ""

@@ -17,7 +17,7 @@ from streamsrv.engines.weights.store import ModelStore, UnreadableWeights
 class Need:
     """One thing that a model lacks; `remedy` is a command or a sentence for the user."""
 
-    what: Literal["package", "engine", "weights", "key", "gpu"]
+    what: Literal["package", "engine", "weights", "address", "key", "gpu"]
     """`engine`: its packages are there, but cannot be used, or its options are wrong."""
     remedy: str
     packages: tuple[str, ...] = ()
@@ -47,7 +47,9 @@ def needs(entry: ModelEntry, store: ModelStore, environment: Mapping[str, str] =
         found.append(Need("weights", str(error)))
     if entry.hardware == "gpu" and entry.options.get("device") != "cpu" and not has_gpu(environment):
         found.append(Need("gpu", "needs a GPU with CUDA, and this machine has none that can be used"))
-    if entry.key_variable and not environment.get(entry.key_variable):
+    if entry.needs_url and not entry.options.get("base_url"):
+        found.append(Need("address", f'set chat_urls, such as {{ "{entry.name}" = "http://HOST:8000/v1" }}'))
+    if entry.key_variable and not entry.key_is_optional and not environment.get(entry.key_variable):
         found.append(Need("key", f"set {entry.key_variable}"))
     return found
 

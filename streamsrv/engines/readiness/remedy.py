@@ -36,6 +36,7 @@ def explain(
     pairs = [(name, need) for name, each in lacking.items() for need in each]
     said += [f"{name}: {need.remedy}" for name, need in pairs if _speaks_for_itself(need)]
     said += [f"{name} needs a key: {need.remedy}" for name, need in pairs if need.what == "key"]
+    said += [f"{name} needs an address: {need.remedy}" for name, need in pairs if need.what == "address"]
     command = _command(needs, set(unpulled), installer)
     return "; ".join(filter(None, said)) + (f". Run: {command}" if command else "")
 
@@ -48,7 +49,7 @@ def _missing(lacking: Mapping[str, Sequence[Need]], what: str, noun: str, where:
 
 
 def _speaks_for_itself(need: Need) -> bool:
-    return need.what != "key" and not need.packages and not need.model
+    return need.what not in ("key", "address") and not need.packages and not need.model
 
 
 def _command(needs: Sequence[Need], unpulled: set[str], installer: Installer) -> str:
