@@ -18,7 +18,6 @@ from streamsrv.engines.llm.base import (
     Route,
     Text,
     Tool,
-    ToolCallDelta,
 )
 from streamsrv.engines.llm.failover.chat_model import FallbackChatModel
 from streamsrv.errors import EngineError, Overloaded, Rejected, Unavailable
@@ -79,13 +78,6 @@ async def test_an_unforeseen_error_of_a_model_is_followed_by_the_next_one(caplog
     assert "ZeroDivisionError" in caplog.text
 
 
-async def test_an_unforeseen_error_in_the_middle_of_an_answer_ends_it():
-    broken, next_one = BrokenChatModel("broken", Text("Hi")), FakeChatModel("next", *ANSWER)
-    with pytest.raises(Unavailable, match="language model broken failed"):
-        await ask(FallbackChatModel([broken, next_one]))
-    assert next_one.requests == 0
-
-
 async def test_the_first_model_answers_alone():
     first, second = FakeChatModel("first", *ANSWER), FakeChatModel("second", *ANSWER)
     assert await ask(FallbackChatModel([first, second])) == [AnsweredBy("first"), *ANSWER]
@@ -128,15 +120,6 @@ async def test_the_second_model_refusing_does_not_make_it_the_callers_fault():
 async def test_thinking_commits_to_nothing():
     model = FallbackChatModel([FakeChatModel("a", Reasoning("hm"), Unavailable("gone")), FakeChatModel("b", *ANSWER)])
     assert await ask(model) == [AnsweredBy("a"), Reasoning("hm"), *answered_instead("a", "b", "gone")]
-
-
-@pytest.mark.parametrize("spoken", [Text("He"), ToolCallDelta(0, "", "id", "weather")])
-async def test_no_other_model_goes_on_in_the_middle(spoken: Delta):
-    second = FakeChatModel("b", *ANSWER)
-    model = FallbackChatModel([FakeChatModel("a", spoken, Unavailable("gone")), second])
-    with pytest.raises(Unavailable, match="gone"):
-        await ask(model)
-    assert second.requests == 0
 
 
 @pytest.mark.parametrize("kind", [Unavailable, Overloaded])
