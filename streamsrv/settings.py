@@ -1,6 +1,5 @@
 """Declares and validates the settings. `configuration` reads them from flags, variables and files."""
 
-import ipaddress
 import os
 import re
 from collections import Counter
@@ -14,6 +13,9 @@ from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationInfo, field_validator, model_validator
 from pydantic_core import PydanticCustomError
+
+from streamsrv.tool_settings import ToolServerSettings, read_tool_servers
+from streamsrv.web_addresses import is_loopback, url_problem
 
 MAX_PORT = 65535
 MIN_MEDIA_PORT = 1024
@@ -130,6 +132,18 @@ class Settings(BaseModel):
     model_folder: Annotated[Path | None, Accepted("a folder")] = None
     """The folder for weights (`~` is the home folder); None: the user's data folder."""
 
+    tool_server: Annotated[
+        tuple[ToolServerSettings, ...],
+        Accepted("[[tool_server]] tables, with double brackets, in a file; docs/tools.md"),
+    ] = ()
+    """`[[tool_server]]` tables: the servers of tools that this server runs for the language model."""
+    tool_urls: Annotated[
+        tuple[str, ...],
+        Accepted("http and https addresses, separated by commas or as a list, or * for all"),
+    ] = ()
+    """Addresses of MCP servers that clients may name in `session.tools`; one that ends with a slash stands for all
+    below it. Empty: clients may use only the servers of `tool_server`."""
+
     instructions: Annotated[str, Accepted("a text")] = INSTRUCTIONS
     """System prompt of sessions that do not set one."""
     voice_preface: Annotated[str, Field(max_length=10_000), Accepted("a text of at most 10000 characters")] = PREFACE
@@ -220,7 +234,13 @@ class Settings(BaseModel):
         return value
 
     @field_validator(
-        "api_keys", "allowed_origins", "trusted_proxies", "webrtc_hosts", "webrtc_public_addresses", mode="before"
+        "api_keys",
+        "allowed_origins",
+        "trusted_proxies",
+        "webrtc_hosts",
+        "webrtc_public_addresses",
+        "tool_urls",
+        mode="before",
     )
     @classmethod
     def _split(cls, value: object) -> object:
@@ -273,6 +293,18 @@ class Settings(BaseModel):
         if reasons:
             raise ValueError("; ".join(reasons))
         return origins
+
+    @field_validator("tool_server", mode="before")
+    @classmethod
+    def _read_tool_servers(cls, value: object) -> object:
+        return read_tool_servers(value)
+
+    @field_validator("tool_urls")
+    @classmethod
+    def _are_urls(cls, urls: tuple[str, ...]) -> tuple[str, ...]:
+        if wrong := [f"{url!r} {why}" for url in urls if url != "*" and (why := url_problem(url))]:
+            raise ValueError("; ".join(wrong))
+        return urls
 
     @field_validator("log_level", mode="before")
     @classmethod
@@ -347,15 +379,6 @@ def port_range(text: str) -> tuple[int, int]:
     if not MIN_MEDIA_PORT <= first <= last <= MAX_PORT:
         raise ValueError(f"'{text}' is not a range of UDP ports")
     return first, last
-
-
-def is_loopback(host: str) -> bool:
-    """Whether a host name or address (IPv6 also in brackets) can only be reached from this machine."""
-    host = host.strip("[]")
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost" or host.endswith(".localhost")
 
 
 def _never_matches(origin: str) -> str:

@@ -10,7 +10,6 @@ from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from streamsrv.configuration.sources import (
-    FILE_ONLY,
     Given,
     Layer,
     Origin,
@@ -84,7 +83,7 @@ def read_configuration(
     problems = [problem for layer in layers for problem in layer.problems]
     settings, wrong = _validate(given, is_complete=not problems)
     problems += wrong
-    catalogue = _read_catalogue(given.get(FILE_ONLY), problems)
+    catalogue = _read_catalogue(given.get("model"), problems)
     problems += _wrong_models(given, catalogue)
     warnings = [warning for layer in layers for warning in layer.warnings]
     if settings is None or catalogue is None or problems:
@@ -147,7 +146,7 @@ def _wrong_models(given: Mapping[str, Given], catalogue: Catalogue | None) -> li
     unclear: set[object] = set()
     if catalogue is None:
         catalogue = load_catalogue()
-        tables = given[FILE_ONLY].value
+        tables = given["model"].value
         unclear = {table.get("name") for table in tables} if _are_tables(tables) else unclear
     for setting, code, name in _named_models(given):
         kind, words = MODEL_SETTINGS[setting]

@@ -18,8 +18,8 @@ FILE_VARIABLE = "STREAMSRV_CONFIG"
 OTHER_VARIABLES = (FILE_VARIABLE, "STREAMSRV_HUB", "STREAMSRV_KEY")
 """Variables of commands and tests that are no settings. `STREAMSRV_KEY` is the key of a client (`talk`)."""
 TESTS_PREFIX = "STREAMSRV_TESTS_"
-FILE_ONLY = "model"
-"""The setting that only a file can give, because it is a list of tables."""
+FILE_ONLY = ("model", "tool_server")
+"""The settings that only a file can give, because they are lists of tables."""
 
 _FROM_KUBERNETES = re.compile(
     rf"{PREFIX}(\w+_)?(SERVICE_HOST|SERVICE_PORT(_\w+)?|PORT_\d+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)"
@@ -125,8 +125,8 @@ def read_variables(environ: Mapping[str, str]) -> Layer:
             continue
         if _FROM_KUBERNETES.fullmatch(variable) or _KUBERNETES_PORT.fullmatch(f"{variable}={value}"):
             kubernetes.append(variable)
-        elif known.get(variable) == FILE_ONLY:
-            layer.problems.append(f"variable {variable}: {only_in_a_file()}")
+        elif known.get(variable) in FILE_ONLY:
+            layer.problems.append(f"variable {variable}: {only_in_a_file(known[variable])}")
         elif variable in known:
             layer.given[known[variable]] = Given(value, Origin("variable", variable))
         else:
@@ -152,8 +152,8 @@ def read_flags(flags: Mapping[str, str | None], assignments: Sequence[str]) -> L
         if not equals:
             hint = did_you_mean(name, Settings.model_fields)
             layer.problems.append(f"{flag}: {_printable(name)!r} has no value; accepted: --set name=value{hint}")
-        elif name == FILE_ONLY:
-            layer.problems.append(f"{flag}: {only_in_a_file()}")
+        elif name in FILE_ONLY:
+            layer.problems.append(f"{flag}: {only_in_a_file(name)}")
         elif name not in Settings.model_fields:
             layer.problems.append(f"{flag}: {unknown_setting(name)}")
         elif name in layer.given:
@@ -169,10 +169,14 @@ def unknown_setting(name: str) -> str:
     return f"{_printable(name)}: there is no such setting{near or '; `streamsrv config show` lists all'}"
 
 
-def only_in_a_file() -> str:
-    """Return the message for models that are not given in a file."""
+def only_in_a_file(name: str) -> str:
+    """Return the message for tables that are not given in a file."""
+    if name == "tool_server":
+        return (
+            f"{name}: servers of tools are given only in a file ({FILE_NAME}, or --config FILE), as [[{name}]] tables"
+        )
     return (
-        f"{FILE_ONLY}: models can only be added in a file ({FILE_NAME}, or --config FILE), as [[model]] tables; "
+        f"{name}: models can only be added in a file ({FILE_NAME}, or --config FILE), as [[model]] tables; "
         "a model is chosen with chat, recognizer, synthesizer, vad or turn"
     )
 

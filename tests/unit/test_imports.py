@@ -28,6 +28,7 @@ LAYERS = (
     ("observability",),
     ("captions",),
     ("configuration",),
+    ("tools",),
     ("engines",),
     ("media",),
     ("processes",),
@@ -38,11 +39,13 @@ LAYERS = (
     ("protocol",),
     ("logging",),
     ("errors", "ids", "settings", "signals", "supervisor", "telemetry", "token_bucket"),
+    ("tool_settings",),
+    ("web_addresses",),
 )
 """From top to bottom: a module imports what is below its own layer, or of its own package."""
 
 NARROWER = {
-    "core": {"core", "protocol", "text", "contracts", "errors", "token_bucket"},
+    "core": {"core", "protocol", "text", "contracts", "errors", "token_bucket", "web_addresses"},
     "protocol": {"protocol"},
     "text": {"text", "contracts"},
     "contracts": {"contracts", "inference", "errors", "audio"},
@@ -54,7 +57,8 @@ NARROWER = {
 MEDIA_SEEN_BY_THE_SERVER = {"streamsrv.media.messages"}
 """What the server's process may import of the media process, which has aiortc in it."""
 
-PURE = ("core", "protocol", "text", "captions/room.py", "conformance/order.py", "inference/load.py", "token_bucket.py",
+PURE = ("core", "protocol", "text", "web_addresses.py", "tools/base.py", "tools/results.py", "captions/room.py",
+        "conformance/order.py", "inference/load.py", "token_bucket.py",
         "access/admission.py", "access/budget.py", "access/client_secrets.py", "access/principal.py",
         "access/refusal.py", "media/answer.py", "media/jitter_buffer.py", "media/offer.py", "media/playout.py",
         "media/session_description.py", "media/transport_attributes.py", "processes/environment.py",
@@ -101,7 +105,7 @@ def layer(module: str) -> str | None:
         return None
     if parts[0] == "observability":  # the log of helper processes, too, which know nothing of the engines
         return "logging" if parts[1:] in ([], ["logging"]) else "observability"
-    return "contracts" if parts[0] == "engines" and parts[-1] == "base" else parts[0]
+    return "contracts" if parts[0] in ("engines", "tools") and parts[-1] == "base" else parts[0]
 
 
 def depth(name: str) -> int:

@@ -1,0 +1,1 @@
+"""The tools that the server itself runs for a language model: Python functions, and those of MCP servers."""
