@@ -8,7 +8,7 @@ from collections import defaultdict
 from collections.abc import Iterable
 from typing import Any
 
-_CALL = "(function_call_arguments.delta )*function_call_arguments.done "
+_CALL = "(function_call_arguments.delta )*(function_call_arguments.done )?"  # a call that was cut off is not done
 _WRITTEN = "content_part.added (output_text.delta )*output_text.done content_part.done "
 _SPOKEN = (
     "content_part.added (output_audio_transcript.delta |output_audio.delta )*"

@@ -1,6 +1,5 @@
 """The conversation: its items in order, and the messages that the language model gets. Pure."""
 
-import json
 from collections import Counter
 from collections.abc import Callable, Iterable
 
@@ -8,6 +7,7 @@ from streamsrv.core.history import valid_history
 from streamsrv.engines.llm.base import Message, ProviderData, ToolCall
 from streamsrv.protocol.errors import ProtocolError
 from streamsrv.protocol.items import (
+    NO_ARGUMENTS,
     ROOT,
     FunctionCallItem,
     FunctionCallOutputItem,
@@ -18,6 +18,7 @@ from streamsrv.protocol.items import (
     OutputAudio,
     OutputText,
     text_length,
+    unreadable_arguments,
 )
 
 MAX_ITEMS = 10_000
@@ -162,9 +163,10 @@ def to_messages(
 ) -> tuple[Message, ...]:
     """The messages for a language model: the instructions, then those of the items, as a `valid_history`.
 
-    `shown` gives the message of an item: `message_of`, or the method of a conversation, which caches.
+    A function call that was cut off, and has no result, is left out. `shown` gives the message of an item:
+    `message_of`, or the method of a conversation, which caches.
     """
-    messages = [message for message in map(shown or message_of, items) if message is not None]
+    messages = [message for message in map(shown or message_of, _acting(items)) if message is not None]
     system = [Message("system", instructions)] if instructions else []
     return (*system, *valid_history(messages))
 
@@ -181,12 +183,20 @@ def message_of(item: Item, provider_data: ProviderData | None = None) -> Message
             return Message("tool", item.output, call_id=item.call_id)
 
 
+def _acting(items: Iterable[Item]) -> list[Item]:
+    """The items without the function calls that were cut off: nobody acted on them, unless there is a result."""
+    items = list(items)
+    results = {item.call_id for item in items if isinstance(item, FunctionCallOutputItem)}
+    return [
+        item
+        for item in items
+        if not (isinstance(item, FunctionCallItem) and item.status == "incomplete" and item.call_id not in results)
+    ]
+
+
 def _arguments(item: FunctionCallItem) -> str:
     """The arguments; an empty object for a call that was cut off in the middle of them, which providers refuse."""
-    try:
-        return item.arguments if isinstance(json.loads(item.arguments), dict) else "{}"
-    except (ValueError, RecursionError):
-        return "{}"
+    return NO_ARGUMENTS if unreadable_arguments(item.arguments) else item.arguments
 
 
 def _text(item: MessageItem) -> str:

@@ -3,6 +3,7 @@
 Source: the OpenAI Realtime GA schema (`RealtimeConversationItem*`).
 """
 
+import json
 from typing import Annotated, Any, Literal
 
 import msgspec
@@ -18,6 +19,9 @@ MAX_ID = 128
 
 ROOT = "root"
 """Stands for the start of the conversation where the id of an item is expected."""
+
+NO_ARGUMENTS = "{}"
+"""Arguments of a function call that has none."""
 
 Id = Annotated[str, Meta(min_length=1, max_length=MAX_ID)]
 OptionalId = Annotated[str, Meta(max_length=MAX_ID)]
@@ -127,6 +131,21 @@ def check_item(item: Item, param: str = "item") -> None:
                 f"Invalid value '{_tag(type(part))}': the content of a {item.role} message must be {names}.",
                 f"{param}.content[{index}].type",
             )
+
+
+def unreadable_arguments(arguments: str) -> str:
+    """Return why the arguments of a function call are no JSON object, as the end of a sentence; empty: they are one."""
+    try:
+        value = json.loads(arguments, parse_constant=_no_constant)
+    except RecursionError:
+        return "they are nested too deeply"
+    except ValueError as error:
+        return str(error)
+    return "" if isinstance(value, dict) else f"they are of the type {type(value).__name__}"
+
+
+def _no_constant(name: str) -> None:
+    raise ValueError(f"{name} is no JSON")
 
 
 def refuse_audio(item: Item, param: str) -> None:

@@ -19,6 +19,7 @@ _SENTENCE_END = re.compile(r"</s\s*>", re.IGNORECASE)
 _REFERENCE_LINE = re.compile(r"\[[^\[\]]+\]:\s+\S+")
 _RULE = re.compile(r"[-*_=|:\s]+")
 _TABLE_ROW = re.compile(r"\|(.*?)\|?")
+_CELL_BOUNDARY = re.compile(r"(?:^|\s)\|(?=\s|$)")
 _LINE_PREFIX = re.compile(r"(?:>\s*)*(?:#{1,6}\s+|[-*+•◦▪]\s+(?:\[[ xX]\]\s+)?)?")
 _HEADING_END = re.compile(r"\s+#+$")
 _ENDING = re.compile(r"[.!?…:;,—–।。！？、，；：][\"'”’)\]*_`»」』]*$")
@@ -77,6 +78,8 @@ def _plain_line(line: str) -> str:
     line = _HEADING_END.sub("", line[_prefix_length(line) :])
     if row := _TABLE_ROW.fullmatch(line):
         line = ", ".join(cell for cell in map(str.strip, row[1].split("|")) if cell)
+    elif _CELL_BOUNDARY.search(line):  # a row without marks at its ends, or a part of a row
+        line = ", ".join(cell for cell in map(str.strip, _CELL_BOUNDARY.split(line)) if cell)
     for pattern, replacement in _INLINE:
         line = pattern.sub(replacement, line)
     return " ".join(line.split())

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from streamsrv.core.answers.spoken_segments import SpokenSegment, SpokenSegmenter
+from streamsrv.core.answers.spoken_segments import SpokenSegment, SpokenSegmenter, pieces
 from streamsrv.core.collector import Collector
 from streamsrv.core.conversation import Conversation
 from streamsrv.core.effects import ClearTimer, FinishAudio, SendAudio, SetTimer, Synthesize
@@ -14,7 +14,17 @@ from streamsrv.core.playback.ledger import PlacedWord, PlaybackLedger
 from streamsrv.core.timers import SpeechDue
 from streamsrv.engines.llm.base import ProviderData, ToolCallDelta
 from streamsrv.engines.tts.base import SpeechOptions
-from streamsrv.protocol.items import FunctionCallItem, Item, MessageItem, OutputAudio, OutputText, Status, item_to_wire
+from streamsrv.protocol.items import (
+    NO_ARGUMENTS,
+    FunctionCallItem,
+    Item,
+    MessageItem,
+    OutputAudio,
+    OutputText,
+    Status,
+    item_to_wire,
+    unreadable_arguments,
+)
 from streamsrv.protocol.session_object import AudioFormat, MaxOutputTokens
 
 AHEAD_MS = 10_000
@@ -95,7 +105,11 @@ class OutputItems:
 
 
 class FunctionCall:
-    """A function call while its arguments arrive."""
+    """A function call while its arguments arrive.
+
+    The client is told that they are complete only when the model has finished, and only if they can be read: clients
+    act on that. A call that was cut off acts nowhere.
+    """
 
     def __init__(self, items: OutputItems, first: ToolCallDelta) -> None:
         self._items = items
@@ -114,10 +128,27 @@ class FunctionCall:
             self._item.arguments += delta.arguments
             self._send("delta", delta=delta.arguments)
 
-    def close(self, status: Status) -> None:
-        """End the arguments."""
-        self.closed = True
+    @property
+    def problem(self) -> str:
+        """What is wrong with the arguments, as a sentence; empty: nothing."""
+        reason = unreadable_arguments(self._item.arguments or NO_ARGUMENTS)
+        return (
+            f"The model called {self._item.name!r} with arguments that are no JSON object: {reason}." if reason else ""
+        )
+
+    def complete(self) -> None:
+        """End the arguments, so that the client acts."""
+        if not self._item.arguments:
+            self.take(ToolCallDelta(0, NO_ARGUMENTS))
         self._send("done", name=self._item.name, arguments=self._item.arguments)
+        self._finish("completed")
+
+    def abandon(self) -> None:
+        """End a call that is not to be acted on."""
+        self._finish("incomplete")
+
+    def _finish(self, status: Status) -> None:
+        self.closed = True
         self._items.finish(self._index, status)
 
     def _send(self, suffix: str, **fields: str) -> None:
@@ -188,17 +219,19 @@ class SpokenMessage(_Message):
         self.begun = False
         """Whether its first segment is known."""
         self._segmenter = SpokenSegmenter(items.plan.speech.language)
+        self._uncut: deque[str] = deque()  # text that the segmenter has not seen
         self._waiting: deque[SpokenSegment] = deque()
         self._speaking: SpokenSegment | None = None
         self._is_requested = is_requested
         self._space = ""  # between the transcript so far and the next segment
         self._all_text = False
+        self._all_cut = False
         self._is_early = False  # the timer for the next segment was set
 
     @property
     def complete(self) -> bool:
         """Whether the model finished it and all of it was synthesised."""
-        return self._all_text and self._speaking is None and not self._waiting
+        return self._all_cut and self._speaking is None and not self._waiting
 
     @property
     def due_ms(self) -> int:
@@ -206,15 +239,16 @@ class SpokenMessage(_Message):
         return self.ledger.play_until_ms - AHEAD_MS if self._waiting and self._speaking is None else 0
 
     def take_text(self, text: str) -> None:
-        self._waiting.extend(self._segmenter.feed(text))
+        self._uncut.extend(pieces(text))
+        self._cut()
 
     def finish_text(self) -> None:
-        self._waiting.extend(self._segmenter.finish())
         self._all_text = True
+        self._cut()
 
     def speak(self, now_ms: int) -> None:
         """Have the next segment synthesised, unless the client has enough to play."""
-        while self._waiting and self._speaking is None:
+        while self._speaking is None and (self._waiting or self._cut()):
             ahead_ms = self.ledger.play_until_ms - now_ms
             if ahead_ms > AHEAD_MS:
                 self._is_early = True
@@ -253,6 +287,7 @@ class SpokenMessage(_Message):
             self.ledger.end_segment(complete=False)
         self.ledger.envelope.finish()
         self._speaking = None
+        self._uncut.clear()
         self._waiting.clear()
         if self._is_early:
             self._effects.emit(ClearTimer(self._timer))
@@ -261,6 +296,15 @@ class SpokenMessage(_Message):
         self._effects.send("response.output_audio.done", **self._event_fields)
         self._effects.send("response.output_audio_transcript.done", **self._event_fields, transcript=transcript)
         self._finish({"type": "audio", "transcript": transcript}, OutputAudio(transcript), status)
+
+    def _cut(self) -> bool:
+        """Cut more of the text, no more than what is soon spoken; return whether a segment waits."""
+        while self._uncut and not self._waiting:
+            self._waiting.extend(self._segmenter.feed(self._uncut.popleft()))
+        if self._all_text and not self._uncut and not self._all_cut:
+            self._waiting.extend(self._segmenter.finish())
+            self._all_cut = True
+        return bool(self._waiting)
 
     @property
     def _timer(self) -> SpeechDue:

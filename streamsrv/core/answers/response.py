@@ -1,6 +1,7 @@
 """Runs one response, from `response.created` to exactly one `response.done`. Pure."""
 
 from collections.abc import Callable
+from dataclasses import fields
 from typing import Any, Literal
 
 import msgspec
@@ -13,6 +14,8 @@ from streamsrv.core.latency import TurnLatency
 from streamsrv.engines.llm.base import AnsweredBy, Delta, Finished, Reasoning, Text, ToolCallDelta, Truncated, Usage
 
 ResponseStatus = Literal["in_progress", "completed", "cancelled", "incomplete", "failed"]
+COMPLETE = ("stop", "tool_calls")
+"""Why a model stops that has said all."""
 
 
 class Response:
@@ -39,6 +42,8 @@ class Response:
         self._is_speech_requested = False
         self._calls: dict[int, FunctionCall] = {}
         self._usage: Usage | None = None
+        self._earlier_usage: Usage | None = None  # of the request before, if the model was asked again
+        self._problem = ""  # what is wrong with a function call
         self._finished: Finished | None = None
         self._answered_by: AnsweredBy | None = None
         self._truncated: Truncated | None = None
@@ -56,6 +61,19 @@ class Response:
         """
         self._items.generation = generation
         self._is_speech_requested = is_speech_requested
+
+    def begin_again(self, generation: int) -> None:
+        """Give up what the model has answered so far: it is asked again, and `generation` names what comes now."""
+        for call in self._calls.values():
+            call.abandon()
+        self._calls.clear()
+        self._items.generation = generation
+        self._earlier_usage = self._usage
+
+    def is_useless(self, finished: Finished) -> bool:
+        """Whether the model, which has now finished, said nothing and called no function that can be acted on."""
+        callable_ = any(not call.problem for call in self._calls.values())
+        return finished.reason in COMPLETE and self.message is None and not callable_
 
     @property
     def done(self) -> bool:
@@ -77,7 +95,7 @@ class Response:
             case ToolCallDelta():
                 self._take_call(delta)
             case Usage():
-                self._usage = delta
+                self._usage = _sum(self._earlier_usage, delta)
             case Finished():
                 self._finish(delta)
             case AnsweredBy():
@@ -116,7 +134,7 @@ class Response:
             self.message.close("completed" if status == "completed" else "incomplete")
         for call in self._calls.values():
             if not call.closed:
-                call.close("incomplete")
+                call.abandon()
         self.status = status
         details: dict[str, Any] = {"type": status}
         if reason:
@@ -178,17 +196,34 @@ class Response:
     def _finish(self, finished: Finished) -> None:
         self._finished = finished
         for call in self._calls.values():
-            call.close("completed" if finished.reason in ("stop", "tool_calls") else "incomplete")
+            if finished.reason in COMPLETE and not call.problem:
+                call.complete()
+            else:
+                self._problem = self._problem or call.problem
+                call.abandon()
         if self.message is not None:
             self.message.finish_text()
 
     def _close_when_complete(self) -> None:
         if self._finished is None or (self.message is not None and not self.message.complete):
             return
-        if self._finished.reason in ("stop", "tool_calls"):
-            self.close("completed")
-        else:
+        if self._finished.reason not in COMPLETE:
             self.close("incomplete", reason=self._finished.reason)
+        elif self._problem:
+            self._fail("invalid_tool_call", self._problem)
+        elif self.message is None and not self._calls:
+            self._fail("empty_answer", "The model gave an empty answer.")
+        else:
+            self.close("completed")
+
+    def _fail(self, code: str, message: str) -> None:
+        self.close("failed", error={"type": "server_error", "code": code, "message": message})
+
+
+def _sum(earlier: Usage | None, usage: Usage) -> Usage:
+    if earlier is None:
+        return usage
+    return Usage(*(getattr(earlier, part.name) + getattr(usage, part.name) for part in fields(Usage)))
 
 
 def _usage_to_wire(usage: Usage) -> dict[str, Any]:

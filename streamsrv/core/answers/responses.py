@@ -13,6 +13,7 @@ from streamsrv.core.conversation import Conversation
 from streamsrv.core.effects import (
     ClearTimer,
     Effect,
+    Generate,
     RecordInterruption,
     RecordSpeculation,
     RecordTurn,
@@ -24,7 +25,7 @@ from streamsrv.core.latency import TurnLatency
 from streamsrv.core.playback.output_buffer import OutputBuffer
 from streamsrv.core.rate_limit import RateLimit
 from streamsrv.core.timers import ResponseTimeout
-from streamsrv.engines.llm.base import Delta
+from streamsrv.engines.llm.base import Delta, Finished
 from streamsrv.protocol.client_events import ResponseOptions
 from streamsrv.protocol.errors import ProtocolError
 from streamsrv.protocol.items import InputText, MessageItem
@@ -64,6 +65,7 @@ class Responses:
         self._generation = 0
         self._live: dict[int, Response] = {}
         self._waiting: dict[int, ModelRequest] = {}
+        self._asked: dict[int, Generate] = {}  # what the model may be asked once more
         self._unplayed: dict[str, TurnLatency] = {}  # by item: of answers that ended before their playback began
         self._speculation: Speculation | None = None
         self._speculations = 0  # in this turn of the user
@@ -120,6 +122,7 @@ class Responses:
             del self._waiting[generation]
             question = request.to_generate(generation, self._conversation)
             speculation, response = self._speculation, self._live[generation]
+            self._asked[generation] = question
             if speculation is not None and speculation.answers(question, response.plan.spoken_as):
                 self._continue(speculation, response, now_ms)
             else:
@@ -256,6 +259,7 @@ class Responses:
         self._effects.emit(RecordSpeculation(speculation.tokens, used=True))
         self._effects.emit(ClearTimer(ResponseTimeout(response.generation)))
         self._live[generation] = self._live.pop(response.generation)
+        self._asked[generation] = self._asked.pop(response.generation)
         response.continue_speculation(generation, is_speech_requested=speculation.is_speech_requested)
         response.latency.merge(speculation.latency)
         self._effects.emit(SetTimer(ResponseTimeout(generation), STALL_MS))
@@ -268,12 +272,26 @@ class Responses:
             self._end_segment(response, now_ms)
 
     def _take(self, response: Response, delta: Delta, now_ms: int) -> None:
+        if isinstance(delta, Finished) and response.generation in self._asked and response.is_useless(delta):
+            self._ask_again(response)
+            return
         had_message = response.message is not None
         response.take(delta, now_ms)
         if isinstance(response.message, SpokenMessage) and not had_message:
             plan = response.plan
             self._output.add(response.message, response_id=plan.id, in_conversation=plan.in_conversation, now_ms=now_ms)
         self._forget_if_done(response, now_ms)
+
+    def _ask_again(self, response: Response) -> None:
+        """Ask the model a second and last time, because its answer is of no use to anybody."""
+        question = self._asked.pop(response.generation)
+        generation = self._next_generation()
+        self._effects.emit(StopGeneration(response.generation))
+        self._effects.emit(ClearTimer(ResponseTimeout(response.generation)))
+        self._live[generation] = self._live.pop(response.generation)
+        response.begin_again(generation)
+        self._effects.emit(SetTimer(ResponseTimeout(generation), STALL_MS))
+        self._effects.emit(replace(question, generation=generation))
 
     def _end_segment(self, response: Response, now_ms: int) -> None:
         response.end_segment(now_ms)
@@ -304,6 +322,7 @@ class Responses:
         del self._live[generation]
         self.ended_count += response.plan.in_conversation
         self._waiting.pop(generation, None)
+        self._asked.pop(generation, None)
         self._effects.emit(StopGeneration(generation))
         self._effects.emit(ClearTimer(ResponseTimeout(generation)))
         self._effects.send("rate_limits.updated", rate_limits=[self._rate_limit.to_wire(now_ms)])

@@ -7,7 +7,7 @@ until the turn ends. Then a response continues it, as if it had all arrived at t
 import re
 from dataclasses import dataclass, field
 
-from streamsrv.core.answers.spoken_segments import SpokenSegmenter
+from streamsrv.core.answers.spoken_segments import SpokenSegmenter, pieces
 from streamsrv.core.effects import Effect, Generate, Synthesize
 from streamsrv.core.inputs import SpeechOutput
 from streamsrv.core.latency import TurnLatency
@@ -55,9 +55,9 @@ class Speculation:
                 self.latency.mark("first_token", now_ms)
                 text = delta.text if self._has_text else delta.text.lstrip()  # as a response begins its message
                 self._has_text = self._has_text or bool(text)
-                segments = self._segmenter.feed(text)
+                segments = (segment for piece in pieces(text) for segment in self._segmenter.feed(piece))
             case Finished():
-                segments = self._segmenter.finish()
+                segments = iter(self._segmenter.finish())
             case _:
                 return []
         if self.speech is None or self.is_speech_requested:

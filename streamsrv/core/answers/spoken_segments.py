@@ -15,6 +15,9 @@ from streamsrv.text.speakable import speakable
 MAX_SPOKEN = 400
 """Characters given to the synthesiser at once."""
 
+MAX_PIECE = 200
+"""Characters cut at once, because cutting takes time: a server may give a whole long answer at once."""
+
 _NUMBER_AT_START = re.compile(r"[0-9.,]*[0-9]")
 _NUMBER_AT_END = re.compile(r"[0-9][0-9.,]*(?=\s*$)")
 
@@ -63,6 +66,11 @@ class SpokenSegmenter:
             if len(spoken) <= MAX_SPOKEN or end == 1:
                 return end, spoken
             end = cut_before(text, max(1, min(end - 1, end * MAX_SPOKEN // len(spoken))))
+
+
+def pieces(text: str) -> list[str]:
+    """Return a text in pieces of at most `MAX_PIECE` characters."""
+    return [text[start : start + MAX_PIECE] for start in range(0, len(text), MAX_PIECE)]
 
 
 def _spell(text: str, *, start: bool, end: bool) -> str:
