@@ -64,7 +64,7 @@ PURE = ("core", "protocol", "text", "web_addresses.py", "tools/base.py", "tools/
         "media/session_description.py", "media/transport_attributes.py", "processes/environment.py",
         "configuration/words.py", "engines/llm/llama/slots.py", "engines/llm/chat_completions/chunks.py",
         "engines/breaker.py", "engines/metering/base.py", "engines/metering/chat_request.py",
-        "engines/llm/failover/continuation.py",
+        "engines/llm/failover/continuation.py", "engines/llm/routing",
         "engines/asr/failover/deadlines.py", "engines/asr/failover/merging.py",
         "engines/asr/failover/kept_audio.py")  # fmt: skip
 
