@@ -39,6 +39,7 @@ MODELS = (
     "chat",
     "chat_urls",
     "chat_fallback",
+    "chat_patience_ms",
     "synthesizer",
     "turn",
 )

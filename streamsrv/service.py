@@ -165,7 +165,7 @@ class Service:
             max_session_ms=max_session_ms(session, self.settings),
             caption_rooms=principal.caption_rooms,
             capabilities=self.capabilities,
-            manners=VoiceManners(self.settings.voice_preface),
+            manners=VoiceManners(self.settings.voice_preface, self.settings.apology),
         )
         engines = self._engines_for(principal)
         trace = self.tracing.session(session.id, connected.transport) if self.tracing is not None else None

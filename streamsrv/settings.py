@@ -33,6 +33,8 @@ PREFACE = (
     "markdown, lists, tables, links or emoji."
 )
 
+APOLOGY = "I am sorry, I cannot answer right now. Please try again."
+
 
 @dataclass(frozen=True, slots=True)
 class Accepted:
@@ -122,6 +124,9 @@ class Settings(BaseModel):
     chat_fallback: ModelName = "auto"
     """The language model that answers when the chosen one cannot: a catalogue name, `auto` (the embedded one, if it is
     installed), or `none`, with which clients get the error."""
+    chat_patience_ms: Annotated[int, Field(ge=0, le=600_000)] = 1500
+    """Longest wait for the first or the next token of a language model, before the next one is asked, too, and the
+    first to answer is heard; 0: no limit. A `[[model]]` may have its own `patience_ms`."""
     synthesizer: ModelName = "hibari"
     """The speech synthesiser: a catalogue name, or `none`, with which clients must ask for text."""
     turn: ModelName = "auto"
@@ -148,6 +153,8 @@ class Settings(BaseModel):
     """System prompt of sessions that do not set one."""
     voice_preface: Annotated[str, Field(max_length=10_000), Accepted("a text of at most 10000 characters")] = PREFACE
     """Precedes the system prompt of every spoken answer; `{language}` becomes the language of the user. Empty: none."""
+    apology: Annotated[str, Field(max_length=1000), Accepted("a text of at most 1000 characters")] = APOLOGY
+    """Is said in place of a spoken answer that fails, or of the rest of it. Empty: nothing is said."""
     max_sessions: Count = 100
     """Sessions at once; one more gets 503."""
     admit_by_load: bool = True

@@ -133,10 +133,11 @@ class SegmentSpoken:
 
 @dataclass(frozen=True, slots=True)
 class GenerationFailed:
-    """The language model or the synthesiser of a generation failed."""
+    """A stage of a generation failed."""
 
     generation: int
     failure: Failure
+    stage: Literal["chat", "synthesizer"] = "chat"
 
 
 @dataclass(frozen=True, slots=True)

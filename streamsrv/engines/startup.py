@@ -260,6 +260,7 @@ async def _load_chat_models(
 ) -> tuple[ChatModel, Mapping[str, ChatModel]]:
     """Load the default chat model, the one behind it, and all that clients may choose."""
     chosen, behind = selection.chat.entry, selection.chat_fallback
+    patience_s = chat_patience_s(settings, (*loader.catalogue.entries("chat"), chosen))
     greeting = [Message("system", VoiceManners(settings.voice_preface).instructions(settings.instructions))]
     if chosen.name == DEFAULT_MODELS["chat"]:
         models: dict[str, ChatModel] = {chosen.name: await loader.load_entry(chosen, greeting)}
@@ -269,13 +270,21 @@ async def _load_chat_models(
             models[behind.name] = fallback
     for entry in loader.catalogue.entries("chat"):
         if (entry.key_variable or entry.needs_url) and entry.name not in models and not loader.needs(entry):
-            models[entry.name] = FallbackChatModel([await loader.load_cold(entry)], loader.breakers)
+            models[entry.name] = FallbackChatModel(
+                [await loader.load_cold(entry)], loader.breakers, patience_s=patience_s
+            )
     if chosen.name == DEFAULT_MODELS["chat"]:
         return models[chosen.name], models
     backups = [models[behind.name]] if behind is not None and behind.name in models else []
-    chat = FallbackChatModel([models[chosen.name], *backups], loader.breakers)
+    chat = FallbackChatModel([models[chosen.name], *backups], loader.breakers, patience_s=patience_s)
     await _check_provider(chat, selection, report, is_alone=not backups)
     return chat, models | {chat.name: chat}
+
+
+def chat_patience_s(settings: Settings, entries: Iterable[ModelEntry]) -> dict[str, float]:
+    """Return the patience with language models in seconds, see `Members`."""
+    own = {entry.name: entry.patience_ms / 1000 for entry in entries if entry.patience_ms is not None}
+    return {"": settings.chat_patience_ms / 1000, **own}
 
 
 async def _load_fallback(

@@ -5,7 +5,7 @@ import logging
 from collections import defaultdict
 from collections.abc import Callable, Coroutine
 from contextlib import aclosing
-from typing import Any
+from typing import Any, Literal
 
 from streamsrv.core.effects import Generate, PrepareModel, StopGeneration, Synthesize
 from streamsrv.core.inputs import Failure, GenerationFailed, Input, ModelOutput, SegmentSpoken, SpeechOutput
@@ -49,6 +49,10 @@ class _Work:
             self.task.cancel()
 
 
+_Stage = Literal["chat", "synthesizer"]
+_Run = Callable[[_Work], Coroutine[Any, Any, None]]
+
+
 class Speaking:
     """Runs one task for the model and one for each segment, and passes their output to the core (`report`)."""
 
@@ -65,19 +69,19 @@ class Speaking:
         self._spawn(self._prepare(effect))
 
     def generate(self, effect: Generate) -> None:
-        self._start(effect.generation, lambda work: self._generate(effect, work))
+        self._start(effect.generation, "chat", lambda work: self._generate(effect, work))
 
     def synthesize(self, effect: Synthesize) -> None:
-        self._start(effect.generation, lambda work: self._synthesize(effect, work))
+        self._start(effect.generation, "synthesizer", lambda work: self._synthesize(effect, work))
 
     def stop(self, effect: StopGeneration) -> None:
         """Stop all tasks of the generation."""
         for work in self._works.pop(effect.generation, set()):
             work.stop()
 
-    def _start(self, generation: int, run: Callable[[_Work], Coroutine[Any, Any, None]]) -> None:
+    def _start(self, generation: int, stage: _Stage, run: _Run) -> None:
         work = _Work(self._report)
-        work.task = self._spawn(self._run(generation, work, run))
+        work.task = self._spawn(self._run(generation, stage, work, run))
         self._works[generation].add(work)
         work.task.add_done_callback(lambda _: self._forget(generation, work))
 
@@ -88,12 +92,12 @@ class Speaking:
         if not works:
             self._works.pop(generation, None)
 
-    async def _run(self, generation: int, work: _Work, run: Callable[[_Work], Coroutine[Any, Any, None]]) -> None:
+    async def _run(self, generation: int, stage: _Stage, work: _Work, run: _Run) -> None:
         try:
             await run(work)
         except EngineError as error:
             logger.warning("generation %d failed: %s", generation, error)
-            work.report(GenerationFailed(generation, Failure.of(error)))
+            work.report(GenerationFailed(generation, Failure.of(error), stage))
 
     async def _prepare(self, effect: PrepareModel) -> None:
         try:

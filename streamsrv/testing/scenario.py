@@ -88,6 +88,10 @@ class ChatTraits:
     """Words from one punctuation mark to the next in a random answer."""
     faults: tuple[Fault, ...] = ()
     """Faults by request, in order."""
+    stand_ins: tuple[tuple[Fault, ...], ...] = ()
+    """The faults of each model behind the first one; without any, the first one's failures reach the session."""
+    patience_ms: int = 1500
+    """Longest wait for a token of a model before the one behind it is asked, too."""
 
 
 @dataclass(frozen=True, slots=True)

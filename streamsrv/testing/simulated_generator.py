@@ -1,18 +1,20 @@
 """The simulated language model and synthesiser of a session. They take the place of `streamsrv.runtime.speaking`."""
 
 from collections import defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from random import Random
+from typing import Literal
 
 import numpy as np
 
 from streamsrv.core.effects import Generate, PrepareModel, StopGeneration, Synthesize
 from streamsrv.core.inputs import Failure, GenerationFailed, Input, ModelOutput, SegmentSpoken, SpeechOutput
-from streamsrv.engines.llm.base import Finished, Text, ToolCallDelta, Usage
+from streamsrv.engines.llm.base import Delta, Finished, Text, ToolCallDelta, Usage
 from streamsrv.engines.tts.base import SpokenWord
 from streamsrv.errors import EngineError
-from streamsrv.testing.faults import Fault, fault_of
+from streamsrv.testing.faults import NO_FAULT, Fault, fault_of
 from streamsrv.testing.scenario import ChatTraits, SynthesizerTraits
+from streamsrv.testing.simulated_chain import SimulatedChain
 from streamsrv.testing.simulated_recognizer import Give, UnexpectedEffect
 from streamsrv.testing.virtual_time import Scheduled, VirtualTime
 
@@ -69,6 +71,14 @@ def disturb(steps: Steps, fault: Fault, failed: Callable[[EngineError], Input]) 
         yield fault.delay_ms(given), failed(fault.error)
 
 
+def _to_inputs(generation: int, steps: Iterable[tuple[int, Delta | EngineError]]) -> Steps:
+    for delay_ms, what in steps:
+        if isinstance(what, EngineError):
+            yield delay_ms, GenerationFailed(generation, Failure.of(what))
+        else:
+            yield delay_ms, ModelOutput(generation, what)
+
+
 class SimulatedGenerator:
     """Runs the simulated language model and synthesiser of each generation.
 
@@ -91,6 +101,9 @@ class SimulatedGenerator:
         self._time = time
         self._give = give
         self._random = random
+        self._chain: SimulatedChain | None = None
+        if chat.stand_ins:
+            self._chain = SimulatedChain((chat.faults, *chat.stand_ins), chat.patience_ms, time)
         self._requests = 0
         self._segments = 0
         self._active: defaultdict[int, list[Work]] = defaultdict(list)
@@ -110,10 +123,11 @@ class SimulatedGenerator:
         generation = effect.generation
         if generation in self._active or generation in self._stopped:
             raise UnexpectedEffect(f"generation {generation} called the model twice")
-        fault = fault_of(self._chat.faults, self._requests)
-        steps = self._answer(effect)
+        fault = NO_FAULT if self._chain else fault_of(self._chat.faults, self._requests)
+        known = self._answer(effect)
+        steps = self._chain.answer(effect.messages, list(known)) if self._chain else known
         self._requests += 1
-        self._start(generation, steps, fault)
+        self._start(generation, _to_inputs(generation, steps), fault, "chat")
 
     def synthesize(self, effect: Synthesize) -> None:
         generation = effect.generation
@@ -124,7 +138,7 @@ class SimulatedGenerator:
         self._speaking.add(generation)
         fault = fault_of(self._synthesizer.faults, self._segments)
         self._segments += 1
-        self._start(generation, self._speak(effect), fault)
+        self._start(generation, self._speak(effect), fault, "synthesizer")
 
     def stop(self, effect: StopGeneration) -> None:
         """Stop a generation, also one that has not called the model yet."""
@@ -132,8 +146,8 @@ class SimulatedGenerator:
         for work in self._active[effect.generation]:
             self._time.after(self._straggling_ms, work.cancel)
 
-    def _start(self, generation: int, steps: Steps, fault: Fault) -> None:
-        disturbed = disturb(steps, fault, lambda error: GenerationFailed(generation, Failure.of(error)))
+    def _start(self, generation: int, steps: Steps, fault: Fault, stage: Literal["chat", "synthesizer"]) -> None:
+        disturbed = disturb(steps, fault, lambda error: GenerationFailed(generation, Failure.of(error), stage))
         self._active[generation].append(Work(disturbed, self._time, self._deliver))
 
     def _deliver(self, result: Input) -> None:
@@ -141,19 +155,19 @@ class SimulatedGenerator:
             self._speaking.discard(result.generation)
         self._give(result)
 
-    def _answer(self, effect: Generate) -> Steps:
+    def _answer(self, effect: Generate) -> Iterator[tuple[int, Delta]]:
         traits, generation = self._chat, effect.generation
         turn = sum(message.role in ("user", "tool") for message in effect.messages) - 1
         answer = traits.answers[turn] if 0 <= turn < len(traits.answers) else self._random_answer()
         if isinstance(answer, tuple):
             name, arguments = answer
-            yield traits.first_ms, ModelOutput(generation, ToolCallDelta(0, call_id=f"call_{generation}", name=name))
-            yield traits.token_ms, ModelOutput(generation, ToolCallDelta(0, arguments=arguments))
+            yield traits.first_ms, ToolCallDelta(0, call_id=f"call_{generation}", name=name)
+            yield traits.token_ms, ToolCallDelta(0, arguments=arguments)
         else:
             for index, word in enumerate(answer.split()):
-                yield traits.token_ms if index else traits.first_ms, ModelOutput(generation, Text(f"{word} "))
-        yield traits.token_ms, ModelOutput(generation, Usage(10, 10))
-        yield 0, ModelOutput(generation, Finished("tool_calls" if isinstance(answer, tuple) else "stop"))
+                yield traits.token_ms if index else traits.first_ms, Text(f"{word} ")
+        yield traits.token_ms, Usage(10, 10)
+        yield 0, Finished("tool_calls" if isinstance(answer, tuple) else "stop")
 
     def _random_answer(self) -> str:
         """Return random sentences of plain words; the first word differs from one answer to the next."""

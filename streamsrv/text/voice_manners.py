@@ -16,6 +16,8 @@ class VoiceManners:
 
     preface: str = ""
     """Precedes the instructions of every spoken answer; written answers have no preface."""
+    apology: str = ""
+    """Is said in place of a spoken answer that fails, or of the rest of it; empty: nothing."""
 
     def instructions(self, own: str, language: str | None = None) -> str:
         """Return what the model is told for a spoken answer: the preface, then the session's own instructions.

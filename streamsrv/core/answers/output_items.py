@@ -46,6 +46,8 @@ class ResponsePlan:
     in_conversation: bool
     times_words: bool = False
     """Whether the client is told when each word is spoken."""
+    apology: str = ""
+    """Is said if the answer fails; empty: nothing."""
 
     @property
     def spoken_as(self) -> SpeechOptions | None:
@@ -224,6 +226,8 @@ class SpokenMessage(_Message):
         self._speaking: SpokenSegment | None = None
         self._is_requested = is_requested
         self._space = ""  # between the transcript so far and the next segment
+        self._ends_with_space = True
+        self._conclusion = ""
         self._all_text = False
         self._all_cut = False
         self._is_early = False  # the timer for the next segment was set
@@ -234,17 +238,31 @@ class SpokenMessage(_Message):
         return self._all_cut and self._speaking is None and not self._waiting
 
     @property
+    def is_with_the_voice(self) -> bool:
+        """Whether a segment is being synthesised."""
+        return self._speaking is not None
+
+    @property
     def due_ms(self) -> int:
         """The wall ms at which the next segment is due for synthesis; 0: no segment waits."""
         return self.ledger.play_until_ms - AHEAD_MS if self._waiting and self._speaking is None else 0
 
     def take_text(self, text: str) -> None:
+        self._ends_with_space = text[-1:].isspace() if text else self._ends_with_space
         self._uncut.extend(pieces(text))
         self._cut()
 
     def finish_text(self) -> None:
         self._all_text = True
         self._cut()
+
+    def conclude(self, words: str) -> None:
+        """End the text so far where it stands, and add these words, which begin a sentence."""
+        self._conclusion = words if self._ends_with_space else f" {words}"
+        if self._all_cut:
+            self._cut_conclusion()
+        else:
+            self.finish_text()
 
     def speak(self, now_ms: int) -> None:
         """Have the next segment synthesised, unless the client has enough to play."""
@@ -304,7 +322,12 @@ class SpokenMessage(_Message):
         if self._all_text and not self._uncut and not self._all_cut:
             self._waiting.extend(self._segmenter.finish())
             self._all_cut = True
+            self._cut_conclusion()
         return bool(self._waiting)
+
+    def _cut_conclusion(self) -> None:
+        segmenter = SpokenSegmenter(self._items.plan.speech.language)
+        self._waiting.extend([*segmenter.feed(self._conclusion), *segmenter.finish()])
 
     @property
     def _timer(self) -> SpeechDue:

@@ -47,6 +47,7 @@ class Response:
         self._finished: Finished | None = None
         self._answered_by: AnsweredBy | None = None
         self._truncated: Truncated | None = None
+        self._error: dict[str, str] | None = None  # of a response that says that it has failed
         effects.send("response.created", response=self.to_wire())
 
     @property
@@ -87,6 +88,8 @@ class Response:
 
     def take(self, delta: Delta, now_ms: int) -> None:
         """Take one delta of the language model."""
+        if self._error is not None:
+            return
         if isinstance(delta, Text | ToolCallDelta):
             self.latency.mark("first_token", now_ms)
         match delta:
@@ -126,6 +129,25 @@ class Response:
         """End the segment that was synthesised."""
         if isinstance(self.message, SpokenMessage):
             self.message.end_segment()
+        self.go_on(now_ms)
+
+    def fail(self, error: dict[str, str], now_ms: int, *, can_speak: bool = True) -> None:
+        """End the response with an error. A spoken one first says what it has, and then the apology of the operator.
+
+        `can_speak`: whether the voice works.
+        """
+        may_speak = self.plan.modality == "audio" and self._error is None and can_speak
+        if not (self.plan.apology and may_speak):
+            self.close("failed", error=error if self._error is None else self._error)
+            return
+        self._error = error
+        for call in self._calls.values():
+            if not call.closed:
+                call.abandon()
+        self.message = self.message or SpokenMessage(self._items)
+        if isinstance(self.message, SpokenMessage):
+            self.message.conclude(self.plan.apology)
+        self._finished = Finished("stop")
         self.go_on(now_ms)
 
     def close(self, status: ResponseStatus, *, reason: str = "", error: dict[str, str] | None = None) -> None:
@@ -207,7 +229,9 @@ class Response:
     def _close_when_complete(self) -> None:
         if self._finished is None or (self.message is not None and not self.message.complete):
             return
-        if self._finished.reason not in COMPLETE:
+        if self._error is not None:
+            self.close("failed", error=self._error)
+        elif self._finished.reason not in COMPLETE:
             self.close("incomplete", reason=self._finished.reason)
         elif self._problem:
             self._fail("invalid_tool_call", self._problem)
@@ -217,7 +241,7 @@ class Response:
             self.close("completed")
 
     def _fail(self, code: str, message: str) -> None:
-        self.close("failed", error={"type": "server_error", "code": code, "message": message})
+        self.fail({"type": "server_error", "code": code, "message": message}, self._last_progress_ms)
 
 
 def _sum(earlier: Usage | None, usage: Usage) -> Usage:

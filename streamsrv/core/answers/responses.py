@@ -105,6 +105,7 @@ class Responses:
             raise ProtocolError("invalid_value", f"At most {MAX_PARALLEL} responses may be in progress.", "response")
         items = resolve_items(options.input, self._conversation, self._new_id)
         plan = plan_response(self._new_id("resp"), options, session, self._capabilities)
+        plan = replace(plan, apology=self._manners.apology)
         self._rate_limit.take(now_ms)
         generation = self._next_generation()
         self._live[generation] = Response(
@@ -185,12 +186,12 @@ class Responses:
             self._end_segment(self._live[generation], now_ms)
         return self._effects.take()
 
-    def fail(self, generation: int, failure: Failure, now_ms: int) -> list[Effect]:
-        """End a response with an error, because a stage failed for good."""
+    def fail(self, generation: int, failure: Failure, now_ms: int, *, can_speak: bool = True) -> list[Effect]:
+        """End a response with an error, because a stage failed for good. `can_speak`: it was not the voice."""
         if self._is_speculative(generation):
             self._discard_speculation()  # the response will ask again
         else:
-            self._fail(self._live[generation], failure, now_ms)
+            self._fail(self._live[generation], failure, now_ms, can_speak=can_speak)
         return self._effects.take()
 
     def cancel(self, response_id: str | None, now_ms: int) -> list[Effect]:
@@ -235,8 +236,10 @@ class Responses:
         idle_ms = 0 if generation in self._waiting else now_ms - self._live[generation].idle_since_ms
         if idle_ms < STALL_MS:
             return [SetTimer(ResponseTimeout(generation), STALL_MS - idle_ms)]
-        message = f"The model made no progress for {STALL_MS // 1000} seconds."
-        return self.fail(generation, Failure("unavailable", message), now_ms)
+        failure = Failure("unavailable", f"The model made no progress for {STALL_MS // 1000} seconds.")
+        message = self._live[generation].message
+        is_with_the_voice = isinstance(message, SpokenMessage) and message.is_with_the_voice
+        return self.fail(generation, failure, now_ms, can_speak=not is_with_the_voice)
 
     def _is_speculative(self, generation: int) -> bool:
         return self._speculation is not None and self._speculation.generation == generation
@@ -275,12 +278,15 @@ class Responses:
         if isinstance(delta, Finished) and response.generation in self._asked and response.is_useless(delta):
             self._ask_again(response)
             return
-        had_message = response.message is not None
         response.take(delta, now_ms)
-        if isinstance(response.message, SpokenMessage) and not had_message:
+        self._play(response, now_ms)
+        self._forget_if_done(response, now_ms)
+
+    def _play(self, response: Response, now_ms: int) -> None:
+        """Have the message of a response played, once it has one."""
+        if isinstance(response.message, SpokenMessage):
             plan = response.plan
             self._output.add(response.message, response_id=plan.id, in_conversation=plan.in_conversation, now_ms=now_ms)
-        self._forget_if_done(response, now_ms)
 
     def _ask_again(self, response: Response) -> None:
         """Ask the model a second and last time, because its answer is of no use to anybody."""
@@ -297,12 +303,14 @@ class Responses:
         response.end_segment(now_ms)
         self._forget_if_done(response, now_ms)
 
-    def _fail(self, response: Response, failure: Failure, now_ms: int) -> None:
+    def _fail(self, response: Response, failure: Failure, now_ms: int, *, can_speak: bool) -> None:
         code = "rate_limit_exceeded" if failure.kind == "overloaded" else failure.code or "server_error"
         kind = "server_error"
         if failure.kind == "rejected":
             kind, code = "invalid_request_error", failure.code or "rejected"
-        response.close("failed", error={"type": kind, "code": code, "message": failure.message})
+        error = {"type": kind, "code": code, "message": failure.message}
+        response.fail(error, now_ms, can_speak=can_speak)
+        self._play(response, now_ms)
         self._forget_if_done(response, now_ms)
 
     def _cancel(self, response: Response, reason: str, now_ms: int) -> None:

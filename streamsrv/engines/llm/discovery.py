@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from http.client import HTTPException
 from typing import Any, Literal
@@ -16,6 +16,9 @@ from streamsrv.engines.catalogue import DEFAULT_MODELS, CatalogueError, ModelEnt
 KEY_VARIABLES = ("OPENAI_API_KEY", "GEMINI_API_KEY", "DEEPSEEK_API_KEY")
 """Variables with API keys; the first that is set chooses the model."""
 
+LOCAL_PATIENCE_MS = 15_000
+"""Patience with a server on this machine, which may have to read a long conversation on its processor, or to load the
+model. Another model on the same processor would make it slower."""
 _MAX_ANSWER_BYTES = 1_000_000
 _NOT_FOR_CHAT = re.compile("embed|rerank|whisper|tts", re.IGNORECASE)
 
@@ -121,7 +124,7 @@ def _local_entry(server: LocalServer) -> ModelEntry:
     options: dict[str, Any] = {"model": server.models[0], "base_url": server.base_url}
     if server.kind == "Ollama":
         options["reasoning_effort"] = "none"  # else Ollama lets thinking models think; it ignores this for other models
-    return _entry(server.models[0], options)
+    return replace(_entry(server.models[0], options), patience_ms=LOCAL_PATIENCE_MS)
 
 
 def _remote_entry(model: str, base_url: str, has_key: bool) -> ModelEntry:

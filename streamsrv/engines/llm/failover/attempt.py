@@ -15,6 +15,7 @@ from streamsrv.engines.llm.base import (
     Text,
     Tool,
     ToolCallDelta,
+    Truncated,
     Usage,
 )
 from streamsrv.engines.llm.failover.continuation import Joint, shortened, to_continue
@@ -45,7 +46,7 @@ class Attempt:
         self._joint = Joint(said)
         self._news = news
         self._text = ""
-        self._usage: list[Usage] = []
+        self._notes: list[Truncated | Usage] = []
         self._calls: list[ToolCallDelta] = []
         self._task: asyncio.Task[None] | None = None
 
@@ -62,8 +63,8 @@ class Attempt:
                 self._text += self._joint.feed(delta.text)
             case ToolCallDelta():
                 self._calls.append(delta)
-            case Usage():
-                self._usage.append(delta)
+            case Truncated() | Usage():
+                self._notes.append(delta)
             case Finished():
                 self.is_finished = True
                 self._text += self._joint.close()
@@ -74,11 +75,8 @@ class Attempt:
     def take(self) -> list[Delta]:
         """Return what may be told of what was kept, once."""
         text, self._text = self._text, ""
-        usage, self._usage = self._usage, []
-        deltas: list[Delta] = [Text(text)] if text else []
-        if self.is_finished:
-            deltas += self._calls
-        return [*deltas, *usage]
+        notes, self._notes = self._notes, []
+        return [*([Text(text)] if text else []), *(self._calls if self.is_finished else []), *notes]
 
     def cancel(self) -> None:
         """Stop the request, if it has not ended."""
