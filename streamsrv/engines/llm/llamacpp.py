@@ -20,8 +20,10 @@ from streamsrv.engines.llm.context_window import answerable, estimated_tokens, l
 from streamsrv.engines.llm.llama.server import LlamaCppServer
 from streamsrv.engines.llm.llama.slots import SlotAssignment, SlotTable
 from streamsrv.engines.llm.llama.small_model import SpokenAnswer, guided
+from streamsrv.engines.llm.llama.tool_calls import ForcedCall, forced_call, wire_message, wire_tools
 from streamsrv.engines.loading import LoadContext
 from streamsrv.engines.options import read_options
+from streamsrv.engines.readiness.machine import chat_threads, machine
 from streamsrv.errors import (
     CONTEXT_LENGTH_EXCEEDED,
     UNSUPPORTED_PARAMETER,
@@ -35,6 +37,7 @@ from streamsrv.inference.occupancy import Occupancy
 
 logger = logging.getLogger(__name__)
 
+_CONTEXT_TOKENS = 2048
 _SEEDS = 2**32 - 1
 """llama.cpp takes seeds below this value, which it reads as 'random'."""
 _LABELS = ("user", "safety_identifier", "prompt_cache_key", "metadata")
@@ -51,23 +54,25 @@ _SHARED = -1
 class LlamaCppOptions:
     """Options of a catalogue entry with this engine."""
 
-    context_tokens: Annotated[int, Field(ge=256)] = 2048
-    """What each answer may use: prompt and answer together."""
-    slots: Annotated[int, Field(ge=1)] = 4
-    """Answers generated at the same time, on one thread. Each takes memory for `context_tokens`."""
+    context_tokens: Annotated[int, Field(ge=256)] | None = None
+    """What each answer may use: prompt and answer together. None: `context_tokens` of the entry, or 2048."""
+    slots: Annotated[int, Field(ge=1)] = 2
+    """Answers generated at the same time. Each takes memory for `context_tokens`."""
+    threads: Annotated[int, Field(ge=0, le=256)] = 0
+    """Threads of the processor. 0: all cores but one, which hears and speaks meanwhile; see `chat_threads`."""
     saved_conversations: Annotated[int, Field(ge=0)] = 32
     """Conversations whose state is kept in temporary files after they lost their slot. Others are read again."""
     queue_limit: Annotated[int, Field(ge=0)] = 8
     """Requests that may wait for a slot; one more raises `Overloaded`."""
-    max_output_tokens: Annotated[int, Field(ge=1)] = 80
+    max_output_tokens: Annotated[int, Field(ge=1)] = 1024
     """Upper limit; a request may ask for less."""
-    history_turns: Annotated[int, Field(ge=0)] = 4
+    history_turns: Annotated[int, Field(ge=0)] = 10
     """Turns before the latest that the model is shown, at least; see `last_turns`."""
     temperature: Annotated[float, Field(ge=0, le=2)] = 0.0
     repeat_penalty: Annotated[float, Field(gt=0)] = 1.0
     """1 turns the penalty off. A higher one costs facts: the model avoids the words of the question."""
-    guided: bool = True
-    """Show the model how to answer and cut its loops (`small_model`). Large models do not need it."""
+    guided: bool = False
+    """Show the model how to answer and cut its loops (`small_model`), which only the smallest models need."""
 
 
 OPTIONS = LlamaCppOptions
@@ -76,7 +81,8 @@ OPTIONS = LlamaCppOptions
 def load(entry: ModelEntry, context: LoadContext) -> "LlamaCppChatModel":
     """Load the entry's only weight file, a GGUF; its options are those of `LlamaCppOptions`."""
     options = read_options(LlamaCppOptions, entry)
-    abilities = replace(abilities_of(entry), context_tokens=options.context_tokens)
+    size = options.context_tokens or entry.context_tokens or _CONTEXT_TOKENS
+    abilities = replace(abilities_of(entry), context_tokens=size, max_output_tokens=options.max_output_tokens)
     return LlamaCppChatModel(entry.name, next(iter(context.files.values())), options, abilities)
 
 
@@ -84,14 +90,23 @@ class LlamaCppChatModel:
     """`llm.base.ChatModel` over one llama.cpp server object.
 
     An answer blocks a thread until it is complete, so the model has threads of its own, one per slot: on the scheduler
-    it would delay recognition. It calls no tools: serve a model that can call them over the network.
+    it would delay recognition. A model that calls no tools, by its entry, is not shown any.
     """
 
     def __init__(self, name: str, path: Path, options: LlamaCppOptions, abilities: ChatAbilities) -> None:
         self.name = name
         self.abilities = abilities
         self._options = options
-        self._server = LlamaCppServer(name, path, slots=options.slots, context_tokens=options.context_tokens)
+        threads = options.threads or chat_threads(machine().cores)
+        self._server = LlamaCppServer(
+            name, path, slots=options.slots, context_tokens=abilities.context_tokens, threads=threads
+        )
+        if abilities.calls_tools and not self._server.has_tools:
+            self._server.close()
+            raise Unavailable(
+                f"{name} cannot call tools: the chat template in {path.name} has no place for them. Remove calls_tools "
+                "from the abilities of its entry."
+            )
         self._threads = ThreadPoolExecutor(options.slots, thread_name_prefix="llamacpp")
         self._places = threading.Semaphore(options.slots + options.queue_limit)
         self._slots = SlotTable(options.slots, options.saved_conversations)
@@ -105,15 +120,17 @@ class LlamaCppChatModel:
     async def stream(
         self, messages: Sequence[Message], tools: Sequence[Tool], options: ChatOptions
     ) -> AsyncGenerator[Delta, None]:
-        """Answer the conversation; see `ChatModel.stream`. The model is not shown `tools`, so that it calls none."""
-        _check(self.name, options)
+        """Answer the conversation; see `ChatModel.stream`."""
+        _check(self.name, self.abilities, messages, tools, options)
         limit = min(options.max_output_tokens or self._options.max_output_tokens, self._options.max_output_tokens)
         answer = SpokenAnswer() if self._options.guided else None
-        reader = ChunkReader(new_id)
-        generating = self._generate(messages, limit, self.occupancy, self._sampling(options))
+        reader = ChunkReader(new_id, model=self.name)
+        forced = forced_call(tools, options.tool_choice) if self.abilities.calls_tools else None
+        fields = self._sampling(options) | self._tools(tools, options)
+        generating = self._generate(messages, limit, self.occupancy, fields, forced)
         async with contextlib.aclosing(generating) as chunks:
             async for chunk in chunks:
-                deltas = reader.read(chunk)
+                deltas = reader.read(forced.read(chunk) if forced else chunk)
                 for delta in answer.take(deltas) if answer else deltas:
                     yield delta
                 if answer and answer.ended:
@@ -148,9 +165,18 @@ class LlamaCppChatModel:
     def _shown(self, messages: Sequence[Message], limit: int) -> list[Message]:
         """The latest turns, as many as fit beside an answer of `limit` tokens."""
         frame = estimated_tokens(guided(())) if self._options.guided else 0
-        texts = [message for message in messages if message.content and message.role != "tool"]
-        room = self._options.context_tokens - limit - frame
-        return answerable(last_turns(texts, self._options.history_turns, room))
+        if self.abilities.calls_tools:
+            shown = [message for message in messages if message.content or message.tool_calls or message.role == "tool"]
+        else:
+            shown = [message for message in messages if message.content and message.role != "tool"]
+        room = self.abilities.context_tokens - limit - frame
+        return answerable(last_turns(shown, self._options.history_turns, room))
+
+    def _tools(self, tools: Sequence[Tool], options: ChatOptions) -> dict[str, Any]:
+        fields: dict[str, Any] = {"chat_template_kwargs": {"enable_thinking": _thinks(options)}}
+        if not self.abilities.calls_tools or not tools or options.tool_choice == "none":
+            return fields
+        return fields | {"tools": wire_tools(tools), "parallel_tool_calls": options.parallel_tool_calls}
 
     def _sampling(self, options: ChatOptions) -> dict[str, Any]:
         fields: dict[str, Any] = {
@@ -165,28 +191,36 @@ class LlamaCppChatModel:
         }
         return {name: value for name, value in fields.items() if value is not None}
 
-    def _request(self, shown: Sequence[Message], limit: int, sampling: dict[str, Any]) -> dict[str, Any]:
+    def _request(self, shown: Sequence[Message], limit: int, fields: dict[str, Any]) -> dict[str, Any]:
         messages = guided(shown) if self._options.guided else shown
         return {
-            "messages": [{"role": message.role, "content": message.content} for message in messages],
+            "messages": [wire_message(message, with_calls=self.abilities.calls_tools) for message in messages],
             "max_tokens": limit,
-            **sampling,
             "chat_template_kwargs": {"enable_thinking": False},  # thinking would be heard as silence
+            **fields,
             "cache_prompt": True,
             "timings_per_token": True,  # the usage, also of an answer that is cancelled
             "stream": True,
         }
 
     async def _generate(
-        self, messages: Sequence[Message], limit: int, occupancy: Occupancy, sampling: dict[str, Any] | None = None
+        self,
+        messages: Sequence[Message],
+        limit: int,
+        occupancy: Occupancy,
+        fields: dict[str, Any] | None = None,
+        forced: ForcedCall | None = None,
     ) -> AsyncGenerator[Chunk, None]:
-        """The chunks of one answer; closing the iterator frees the slot after the token being computed."""
+        """The chunks of one answer; closing the iterator frees the slot after the token being computed.
+
+        `fields` of the request are added to those of every request.
+        """
         if self._closed:
             raise Unavailable(f"{self.name} is shutting down.")
         if not self._places.acquire(blocking=False):
             raise Overloaded(f"{self.name} already has {self._options.queue_limit} requests waiting.")
         shown = self._shown(messages, limit)
-        generation = _Generation(self._request(shown, limit, sampling or {}), shown)
+        generation = _Generation(self._request(shown, limit, fields or {}), shown, forced)
         job = self._threads.submit(self._run, generation)
         self._generations.add(generation)
         try:
@@ -256,15 +290,17 @@ class LlamaCppChatModel:
 class _Generation:
     """One answer: runs on a worker thread, is read on the event loop that made it."""
 
-    def __init__(self, request: dict[str, Any], shown: Sequence[Message]) -> None:
+    def __init__(self, request: dict[str, Any], shown: Sequence[Message], forced: ForcedCall | None = None) -> None:
         self.shown = shown
         self.cancelled = False
         self.slot: int | None = None
         """The slot that computes it, until it is released."""
         self._request = request
+        self._forced = forced
         self._loop = asyncio.get_running_loop()
-        # One chunk a token and a few around them: never full, as the token limit ends the answer first.
-        self._chunks: asyncio.Queue[Chunk | EngineError | None] = asyncio.Queue(request["max_tokens"] + 16)
+        # A chunk for each token, two where a call begins, and a few around them: never full, as the token limit ends
+        # the answer first.
+        self._chunks: asyncio.Queue[Chunk | EngineError | None] = asyncio.Queue(2 * request["max_tokens"] + 16)
 
     async def next(self) -> Chunk | None:
         """The next chunk, None at the end. Raises `EngineError`."""
@@ -287,7 +323,10 @@ class _Generation:
     def run(self, server: LlamaCppServer, slot: int) -> None:
         """Compute the answer on `slot`; blocks."""
         try:
-            server.complete(self._request, slot, self._take)
+            if self._forced is None:
+                server.complete(self._request, slot, self._take)
+            else:
+                server.complete_json(self._request, self._forced.schema, slot, self._take)
         except Exception as error:
             self._hand_over(Rejected(f"llama.cpp refused the request: {error}"))
         self._hand_over(None)
@@ -304,13 +343,30 @@ class _Generation:
             self.cancel()
 
 
-def _check(name: str, options: ChatOptions) -> None:
-    """Refuse what this engine cannot do. Labels of a request (`user`, `metadata`) change no answer anywhere."""
+def _thinks(options: ChatOptions) -> bool:
+    """Whether the model may think first, which a caller hears as silence, so that it must be asked for."""
+    return options.reasoning_effort not in (None, "none")
+
+
+def _check(
+    name: str, abilities: ChatAbilities, messages: Sequence[Message], tools: Sequence[Tool], options: ChatOptions
+) -> None:
+    """Refuse what this model cannot do. Labels of a request (`user`, `metadata`) change no answer anywhere."""
     if options.tool_choice not in ("auto", "none"):
-        raise Rejected(f"{name} cannot call functions.", code=UNSUPPORTED_PARAMETER, param="tool_choice")
-    if options.reasoning_effort not in (None, "none"):
-        message = f"{name} does not think: 'reasoning_effort' {options.reasoning_effort!r} is not supported."
+        if not abilities.calls_tools:
+            raise Rejected(f"{name} cannot call functions.", code=UNSUPPORTED_PARAMETER, param="tool_choice")
+        known = [tool.name for tool in tools]
+        if not known or options.tool_choice not in ("required", *known):
+            accepted = (
+                f"accepted: auto, none, required{''.join(f', {each}' for each in known)}" if known else "no tools"
+            )
+            raise Rejected(f"'tool_choice' is {options.tool_choice!r}; {accepted}.", param="tool_choice")
+    if _thinks(options) and options.reasoning_effort not in abilities.efforts:
+        accepted = f"accepted: {', '.join(abilities.efforts)}" if abilities.efforts else "it does not think"
+        message = f"{name} does not support 'reasoning_effort' {options.reasoning_effort!r}: {accepted}."
         raise Rejected(message, code=UNSUPPORTED_PARAMETER, param="reasoning_effort")
+    if any(message.images for message in messages):
+        raise Rejected(f"{name} cannot see images.", code=UNSUPPORTED_PARAMETER, param="messages")
     for field, value in options.provider_fields.items():
         if field not in _LABELS and value not in _WITHOUT_EFFECT.get(field, ()):
             message = f"{name} does not support '{field}': {value!r:.60}."

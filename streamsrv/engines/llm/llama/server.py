@@ -21,13 +21,13 @@ _QUIET = -1
 
 
 class LlamaCppServer:
-    """Serves one model with `slots` conversations of `context_tokens` each, on one thread. All methods block.
+    """Serves one model with `slots` conversations of `context_tokens` each, on `threads`. All methods block.
 
     It also listens on a loopback port, which a random key protects. Raises `Unavailable` if the model cannot
     be loaded.
     """
 
-    def __init__(self, name: str, path: Path, *, slots: int, context_tokens: int) -> None:
+    def __init__(self, name: str, path: Path, *, slots: int, context_tokens: int, threads: int = 1) -> None:
         xllamacpp: Any = import_module("xllamacpp")
         try:
             self._states = saved_states()
@@ -38,7 +38,7 @@ class LlamaCppServer:
         parameters.model.path = str(path)
         parameters.n_ctx = context_tokens * slots
         parameters.n_parallel = slots
-        parameters.cpuparams.n_threads = parameters.cpuparams_batch.n_threads = 1
+        parameters.cpuparams.n_threads = parameters.cpuparams_batch.n_threads = threads
         parameters.cache_ram_mib = 0  # for requests that name no slot
         parameters.n_cache_reuse = _MIN_REUSED_TOKENS
         parameters.slot_save_path = self._states.folder
@@ -53,10 +53,28 @@ class LlamaCppServer:
             raise Unavailable(f"{name} could not be loaded from {path.name}: {error}") from error
         # Its thread must run before the object may go: freed earlier, the object would wait for that thread for ever.
         self._request("list its slots", "GET", "/slots")
+        properties = self._request("tell its properties", "GET", "/props")
+        self.has_tools = bool(properties.get("chat_template_caps", {}).get("supports_tools"))
+        """Whether the chat template of the model shows it tools."""
 
     def complete(self, request: dict[str, Any], slot: int, take: Callable[[Chunk], bool]) -> None:
         """Answer a chat completion request on a slot; calls `take` for each chunk and stops when it returns true."""
         self._server.handle_chat_completions(request | {"id_slot": slot}, take)
+
+    def complete_json(
+        self, request: dict[str, Any], schema: dict[str, Any], slot: int, take: Callable[[Chunk], bool]
+    ) -> None:
+        """Answer a chat completion request with a JSON text of a schema; `take` gets chunks of a text completion.
+
+        A chat completion of llama.cpp takes no schema together with tools, and does not enforce `tool_choice`.
+        Raises `OSError`.
+        """
+        prompt = self._request("write a prompt", "POST", "/apply-template", request)["prompt"]
+        fields = {name: value for name, value in request.items() if name not in ("messages", "tools")}
+        self._server.handle_completions(
+            {**fields, "prompt": prompt, "json_schema": schema, "n_predict": request["max_tokens"], "id_slot": slot},
+            take,
+        )
 
     def save(self, slot: int, number: int) -> None:
         """Save the state of a slot in a temporary file, under a number. Raises `OSError`."""
@@ -79,8 +97,11 @@ class LlamaCppServer:
         body = {"filename": self._states.name(number)}
         self._request(f"{action} slot {slot}", "POST", f"/slots/{slot}?action={action}", body)
 
-    def _request(self, what: str, method: str, path: str, body: dict[str, str] | None = None) -> None:
-        """Send a request to the loopback port. Raises `OSError`, which says that llama.cpp could not do `what`."""
+    def _request(self, what: str, method: str, path: str, body: dict[str, Any] | None = None) -> Any:
+        """Send a request to the loopback port and return the answer.
+
+        Raises `OSError`, which says that llama.cpp could not do `what`.
+        """
         address = urlsplit(str(self._server.listening_address)).netloc
         connection = http.client.HTTPConnection(address, timeout=_TIMEOUT_S)
         try:
@@ -89,6 +110,7 @@ class LlamaCppServer:
             response = connection.getresponse()
             if response.status != http.HTTPStatus.OK:
                 raise OSError(f"llama.cpp could not {what}: {response.read(500)!r}")
+            return json.loads(response.read())
         except http.client.HTTPException as error:
             raise OSError(f"llama.cpp could not {what}: {error!r}") from error
         finally:
