@@ -2,7 +2,18 @@
 
 import os
 
-SETTINGS_OF_OTHERS = ("STREAMSRV_", "OPENAI_", "GEMINI_", "DEEPSEEK_", "HF_", "OTEL_", "UVICORN_", "LISTEN_", "NOTIFY_")
+SETTINGS_OF_OTHERS = (
+    "STREAMSRV_",
+    "OPENAI_",
+    "GEMINI_",
+    "DEEPSEEK_",
+    "ANTHROPIC_",
+    "HF_",
+    "OTEL_",
+    "UVICORN_",
+    "LISTEN_",
+    "NOTIFY_",
+)
 """How the variables begin that change what a server does."""
 KEPT = ("STREAMSRV_MODEL_FOLDER", "STREAMSRV_TESTS_")
 """Where the weights are, and what the tests tell each other."""

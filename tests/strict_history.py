@@ -1,6 +1,8 @@
-"""What OpenAI's chat completions demand of function calls in a conversation."""
+"""What OpenAI's chat completions and Anthropic's Messages API demand of a conversation."""
 
+import re
 from collections.abc import Iterable
+from itertools import pairwise
 from typing import Any
 
 from streamsrv.engines.llm.base import Message
@@ -46,3 +48,36 @@ def _unanswered(missing: set[str]) -> str:
         "An assistant message with 'tool_calls' must be followed by tool messages responding to each 'tool_call_id'. "
         f"The following have no response: {', '.join(sorted(missing))}"
     )
+
+
+def messages_api_refusal(request: dict[str, Any]) -> str | None:
+    """Why Claude answers 400 to a request, or None for one that it takes."""
+    if not request["messages"] or request["messages"][-1]["role"] != "user":
+        return "The conversation must end with a user message."
+    before: list[str] = []
+    roles = [message["role"] for message in request["messages"]]
+    if any(role == following for role, following in pairwise(roles)) or roles[0] != "user":
+        return f"roles must alternate between user and assistant, the user first: {roles}"
+    for number, message in enumerate(request["messages"]):
+        blocks = message["content"]
+        results = [block["tool_use_id"] for block in blocks if block["type"] == "tool_result"]
+        if sorted(results) != sorted(before) or any(block["type"] != "tool_result" for block in blocks[: len(results)]):
+            return f"messages.{number}: tool_use blocks must be followed at once by their tool_result blocks: {before}"
+        before = [block["id"] for block in blocks if block["type"] == "tool_use"]
+        if not all(re.fullmatch(r"[A-Za-z0-9_-]+", call_id) for call_id in before) or len(set(before)) < len(before):
+            return f"messages.{number}: tool_use ids must be unique and match the pattern: {before}"
+        if not all(block["text"].strip() for block in blocks if block["type"] == "text"):
+            return f"messages.{number}: text content blocks must contain non-whitespace text"
+        if not all(isinstance(block["input"], dict) for block in blocks if block["type"] == "tool_use"):
+            return f"messages.{number}: tool_use.input must be an object"
+        manual = request.get("thinking", {}).get("type") == "enabled"
+        if (
+            manual
+            and before
+            and number == len(roles) - 2
+            and blocks[0]["type"] not in ("thinking", "redacted_thinking")
+        ):
+            return f"messages.{number}: Expected `thinking` or `redacted_thinking`, but found `{blocks[0]['type']}`"
+    names = {tool["name"] for tool in request.get("tools", ())}
+    called = {block["name"] for message in request["messages"] for block in message["content"] if "name" in block}
+    return None if called <= names else f"tools must be defined: {sorted(called - names)}"

@@ -51,7 +51,7 @@ def settings(*models: dict[str, object], **chosen: str) -> Settings:
 
 @pytest.fixture(autouse=True)
 def _keys(monkeypatch: pytest.MonkeyPatch) -> None:
-    for variable in ("GEMINI_API_KEY", "DEEPSEEK_API_KEY", "OPENAI_MODEL", "OPENAI_BASE_URL"):
+    for variable in ("GEMINI_API_KEY", "DEEPSEEK_API_KEY", "ANTHROPIC_API_KEY", "OPENAI_MODEL", "OPENAI_BASE_URL"):
         monkeypatch.delenv(variable, raising=False)
     monkeypatch.setenv("MINE_KEY", KEY)
 

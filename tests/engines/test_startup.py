@@ -19,7 +19,14 @@ def _default_models(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in DEFAULT_MODELS.values():
         if lacking := needs(catalogue[name], store):
             pytest.skip(f"{name} is not ready: {lacking[0]}")
-    for variable in ("OPENAI_API_KEY", "GEMINI_API_KEY", "DEEPSEEK_API_KEY", "OPENAI_BASE_URL", "OPENAI_MODEL"):
+    for variable in (
+        "OPENAI_API_KEY",
+        "GEMINI_API_KEY",
+        "DEEPSEEK_API_KEY",
+        "ANTHROPIC_API_KEY",
+        "OPENAI_BASE_URL",
+        "OPENAI_MODEL",
+    ):
         monkeypatch.delenv(variable, raising=False)
 
 

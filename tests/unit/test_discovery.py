@@ -44,6 +44,8 @@ def test_a_setting_that_is_no_chat_model(name: str):
 @pytest.mark.parametrize(
     ("variables", "chosen"),
     [
+        (["ANTHROPIC_API_KEY"], "ANTHROPIC_API_KEY"),
+        (["ANTHROPIC_API_KEY", "DEEPSEEK_API_KEY"], "DEEPSEEK_API_KEY"),
         (["DEEPSEEK_API_KEY", "GEMINI_API_KEY", "OPENAI_API_KEY"], "OPENAI_API_KEY"),
         (["DEEPSEEK_API_KEY", "GEMINI_API_KEY"], "GEMINI_API_KEY"),
         (["DEEPSEEK_API_KEY"], "DEEPSEEK_API_KEY"),

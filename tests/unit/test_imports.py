@@ -60,6 +60,8 @@ MEDIA_SEEN_BY_THE_SERVER = {"streamsrv.media.messages"}
 PURE = ("core", "protocol", "text", "web_addresses.py", "tools/base.py", "tools/results.py", "captions/room.py",
         "conformance/order.py", "inference/load.py", "token_bucket.py",
         "access/admission.py", "access/budget.py", "access/client_secrets.py", "access/principal.py",
+        "engines/llm/messages_api/conversation.py", "engines/llm/messages_api/events.py",
+        "engines/llm/messages_api/request.py",
         "access/refusal.py", "media/answer.py", "media/jitter_buffer.py", "media/offer.py", "media/playout.py",
         "media/session_description.py", "media/transport_attributes.py", "processes/environment.py",
         "configuration/words.py", "engines/llm/llama/slots.py", "engines/llm/chat_completions/chunks.py",

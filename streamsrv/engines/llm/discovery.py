@@ -13,7 +13,7 @@ import msgspec
 
 from streamsrv.engines.catalogue import DEFAULT_MODELS, CatalogueError, ModelEntry
 
-KEY_VARIABLES = ("OPENAI_API_KEY", "GEMINI_API_KEY", "DEEPSEEK_API_KEY")
+KEY_VARIABLES = ("OPENAI_API_KEY", "GEMINI_API_KEY", "DEEPSEEK_API_KEY", "ANTHROPIC_API_KEY")
 """Variables with API keys; the first that is set chooses the model."""
 
 LOCAL_PATIENCE_MS = 15_000
