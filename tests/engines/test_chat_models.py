@@ -10,7 +10,18 @@ from typing import Any
 import pytest
 
 from streamsrv.engines.catalogue import ModelEntry, load_catalogue
-from streamsrv.engines.llm.base import ChatModel, ChatOptions, Delta, Finished, Message, Text, Tool, ToolCall, Usage
+from streamsrv.engines.llm.base import (
+    ChatModel,
+    ChatOptions,
+    Delta,
+    Finished,
+    Image,
+    Message,
+    Text,
+    Tool,
+    ToolCall,
+    Usage,
+)
 from streamsrv.engines.llm.discovery import KnownServer, choose_chat_model, find_local_servers
 from streamsrv.engines.llm.llama.server import LlamaCppServer
 from streamsrv.engines.llm.llamacpp import LlamaCppOptions
@@ -327,6 +338,7 @@ async def test_penalties_and_biases_are_obeyed(embedded: ChatModel):
 @pytest.mark.parametrize(
     ("options", "param"),
     [
+        (ChatOptions(reasoning_effort="low"), "reasoning_effort"),
         (ChatOptions(tool_choice="required"), "tool_choice"),
         (ChatOptions(tool_choice="weather"), "tool_choice"),
         (ChatOptions(provider_fields={"response_format": {"type": "json_object"}}), "response_format"),
@@ -338,6 +350,11 @@ async def test_what_the_embedded_model_cannot_do_is_refused(embedded: ChatModel,
     with pytest.raises(Rejected) as raised:
         await ask(embedded, CAPITAL, options=options)
     assert (raised.value.code, raised.value.param) == ("unsupported_parameter", param)
+
+
+async def test_the_embedded_model_sees_no_images(embedded: ChatModel):
+    with pytest.raises(Rejected, match="cannot see images"):
+        await ask(embedded, [Message("user", "Look!", images=(Image("https://x/y.png"),)), *CAPITAL])
 
 
 async def test_labels_of_a_request_change_nothing(embedded: ChatModel):

@@ -135,7 +135,7 @@ async def test_gemini_tool_call_without_index_and_with_stop(provider: ScriptedPr
     assert await ask(connect()) == [
         ToolCallDelta(0, '{"city":', "a1", "get_weather", SIGNATURE),
         ToolCallDelta(0, '"Paris"}'),
-        Usage(3, 2),
+        Usage(3, 6, reasoning_tokens=4),  # the rest of the total is what it thought
         Finished("tool_calls"),
     ]
 
@@ -163,6 +163,63 @@ async def test_gemini_gets_its_thought_signature_back(provider: ScriptedProvider
         },
         {"role": "tool", "content": "sunny", "tool_call_id": "a1"},
     ]
+
+
+WEATHER_CALL = ToolCall("a1", "get_weather", "{}", {"another-model": {"extra_content": "another provider's"}})
+
+
+@pytest.mark.parametrize(
+    ("model", "extra"),
+    [
+        ("gemini-3.8-flash", {"google": {"thought_signature": "skip_thought_signature_validator"}}),
+        ("models/gemini-4-flash", {"google": {"thought_signature": "skip_thought_signature_validator"}}),
+        ("gemini-2.5-flash", None),
+        ("gpt-4o-mini", None),
+    ],
+)
+async def test_a_call_without_a_signature_is_one_that_gemini_accepts(
+    provider: ScriptedProvider, connect: Connect, model: str, extra: Any
+):
+    provider.chunks = [chunk({"content": "Sunny."}, "stop")]
+    second = ToolCall("a2", "get_weather", "{}")
+    results = [Message("tool", "sunny", call_id=call_id) for call_id in ("a1", "a2")]
+    await ask(connect(model=model), [*HELLO, Message("assistant", "", (WEATHER_CALL, second)), *results])
+    calls = provider.requests[0]["messages"][1]["tool_calls"]
+    assert [call.get("extra_content") for call in calls] == [extra, None]
+
+
+async def test_a_signature_of_one_parallel_call_is_enough(provider: ScriptedProvider, connect: Connect):
+    provider.chunks = [chunk({"content": "Sunny."}, "stop")]
+    signed = ToolCall("a2", "get_weather", "{}", SIGNATURE)
+    results = [Message("tool", "sunny", call_id=call_id) for call_id in ("a1", "a2")]
+    await ask(connect(model="gemini-3.8-flash"), [*HELLO, Message("assistant", "", (WEATHER_CALL, signed)), *results])
+    calls = provider.requests[0]["messages"][1]["tool_calls"]
+    assert [call.get("extra_content") for call in calls] == [None, GEMINI_CALL["extra_content"]]
+
+
+@pytest.mark.parametrize("field", ["reasoning_content", "reasoning"])
+async def test_what_was_thought_before_a_call_goes_back_with_it(
+    provider: ScriptedProvider, connect: Connect, field: str
+):
+    model = connect(returns_reasoning=True)
+    call = {"index": 0, "id": "a1", "type": "function", "function": {"name": "get_weather", "arguments": "{}"}}
+    provider.chunks = [chunk({field: "Paris is"}), chunk({field: " a city."}), chunk({"tool_calls": [call]}, "stop")]
+    [called] = [delta for delta in await ask(model) if isinstance(delta, ToolCallDelta)]
+    provider.chunks = [chunk({"content": "Sunny."}, "stop")]
+    made = Message("assistant", "", (ToolCall("a1", "get_weather", "{}", called.provider_data),))
+    await ask(model, [*HELLO, made, Message("tool", "sunny", call_id="a1")])
+    sent = provider.requests[-1]["messages"][1]
+    assert sent[field] == "Paris is a city."
+    assert set(sent["tool_calls"][0]) == {"id", "type", "function"}
+
+
+async def test_a_provider_that_does_not_want_it_is_not_shown_what_was_thought(
+    provider: ScriptedProvider, connect: Connect
+):
+    call = {"index": 0, "id": "a1", "type": "function", "function": {"name": "get_weather", "arguments": "{}"}}
+    provider.chunks = [chunk({"reasoning": "hmm"}), chunk({"tool_calls": [call]}, "stop")]
+    [called] = [delta for delta in await ask(connect()) if isinstance(delta, ToolCallDelta)]
+    assert called.provider_data == {}
 
 
 async def test_two_gemini_calls_without_index_and_id(provider: ScriptedProvider, connect: Connect):
@@ -217,6 +274,24 @@ async def test_a_template_that_opens_the_think_tag(provider: ScriptedProvider, c
     assert (joined(deltas, Reasoning), joined(deltas, Text)) == ("hmm", "Hi")
 
 
+async def test_a_server_that_separates_thoughts_needs_no_tags(provider: ScriptedProvider, connect: Connect):
+    provider.chunks = [chunk({"reasoning": "hmm"}), chunk({"content": "Hi"}), chunk({"content": " there"}, "stop")]
+    deltas = await ask(connect(starts_thinking=True))
+    assert (joined(deltas, Reasoning), joined(deltas, Text)) == ("hmm", "Hi there")
+
+
+async def test_thoughts_without_an_end_are_never_spoken(provider: ScriptedProvider, connect: Connect):
+    provider.chunks = [chunk({"content": "hmm"}, "stop")]
+    deltas = await ask(connect(starts_thinking=True))
+    assert (joined(deltas, Reasoning), joined(deltas, Text)) == ("hmm", "")
+
+
+async def test_tokens_of_thought_are_part_of_the_output(provider: ScriptedProvider, connect: Connect):
+    details = {"completion_tokens_details": {"reasoning_tokens": 3}}
+    provider.chunks = [chunk({"content": "a"}, "stop", usage={"prompt_tokens": 3, "completion_tokens": 5, **details})]
+    assert Usage(3, 5, reasoning_tokens=3) in await ask(connect())
+
+
 async def test_usage_on_every_chunk_is_reported_once(provider: ScriptedProvider, connect: Connect):
     provider.chunks = [
         chunk({"content": text}, usage={"prompt_tokens": 3, "completion_tokens": count})
@@ -227,7 +302,14 @@ async def test_usage_on_every_chunk_is_reported_once(provider: ScriptedProvider,
 
 @pytest.mark.parametrize(
     ("wire", "reason"),
-    [("length", "max_output_tokens"), ("content_filter", "content_filter"), ("eos", "stop")],
+    [
+        ("length", "max_output_tokens"),
+        ("MAX_TOKENS", "max_output_tokens"),
+        ("content_filter", "content_filter"),
+        ("content_filter: RECITATION", "content_filter"),
+        ("SAFETY", "content_filter"),
+        ("eos", "stop"),
+    ],
 )
 async def test_why_it_stopped(provider: ScriptedProvider, connect: Connect, wire: str, reason: str):
     provider.chunks = [chunk({"content": "Hi"}, wire)]

@@ -6,7 +6,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from streamsrv.engines.catalogue import CatalogueError, ModelEntry, load_catalogue
+from streamsrv.engines.catalogue import CatalogueError, ModelEntry, load_catalogue, with_urls
 from streamsrv.engines.llm.discovery import LocalServer, choose_chat_model, read_models
 
 CATALOGUE = load_catalogue().entries()
@@ -39,6 +39,18 @@ def test_a_setting_wins_over_all():
 def test_a_setting_that_is_no_chat_model(name: str):
     with pytest.raises(CatalogueError, match=r"not a chat model; accepted: .*smollm2-135m"):
         choose(setting=name)
+
+
+def test_an_address_wins_over_a_key():
+    entries = with_urls(load_catalogue(), {"llama-4-scout": "http://gpu-box:8000/v1"}).entries("chat")
+    choice = choose_chat_model(entries, {"OPENAI_API_KEY": "k"}, [OLLAMA])
+    assert (choice.entry.name, choice.is_configured) == ("llama-4-scout", False)
+    assert "http://gpu-box:8000/v1 because chat_urls names it" in choice.reason
+
+
+def test_the_address_of_a_provider_chooses_nothing():
+    entries = with_urls(load_catalogue(), {"gpt-4o-mini": "http://gateway/v1"}).entries("chat")
+    assert choose_chat_model(entries, {}, ()).entry.engine == "llamacpp"
 
 
 @pytest.mark.parametrize(

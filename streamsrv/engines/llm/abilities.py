@@ -1,7 +1,10 @@
-"""What the catalogue says about the abilities of a language model. Pure."""
+"""What a language model can do, and whether it can obey a request. Pure."""
+
+from collections.abc import Sequence
 
 from streamsrv.engines.catalogue import ModelEntry
-from streamsrv.engines.llm.base import ChatAbilities
+from streamsrv.engines.llm.base import ChatAbilities, ChatOptions, Message
+from streamsrv.errors import UNSUPPORTED_PARAMETER, Rejected
 
 
 def abilities_of(entry: ModelEntry) -> ChatAbilities:
@@ -15,3 +18,20 @@ def abilities_of(entry: ModelEntry) -> ChatAbilities:
         languages=entry.languages,
         is_local=entry.hardware != "remote",
     )
+
+
+def obstacle(name: str, can: ChatAbilities, messages: Sequence[Message], options: ChatOptions) -> Rejected | None:
+    """Return why a model with these abilities cannot obey a request; None: it can.
+
+    It sees no images, calls no functions although one must be called, or cannot think as much or as little as asked.
+    """
+    if not can.sees_images and any(message.images for message in messages):
+        return Rejected(f"{name} cannot see images.", code=UNSUPPORTED_PARAMETER, param="messages")
+    if not can.calls_tools and options.tool_choice not in ("auto", "none"):
+        return Rejected(f"{name} cannot call functions.", code=UNSUPPORTED_PARAMETER, param="tool_choice")
+    effort = options.reasoning_effort
+    if effort is not None and can.efforts and effort not in can.efforts:
+        why = "does not think" if can.efforts == ("none",) else "cannot think so much or so little"
+        message = f"{name} {why}: 'reasoning_effort' {effort!r} is not supported; accepted: {', '.join(can.efforts)}."
+        return Rejected(message, code=UNSUPPORTED_PARAMETER, param="reasoning_effort")
+    return None

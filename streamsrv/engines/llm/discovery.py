@@ -85,13 +85,17 @@ def choose_chat_model(
 ) -> Choice:
     """Choose the model named by `setting`, or else the best available one. Pure.
 
-    The order: a key of `KEY_VARIABLES`, `OPENAI_BASE_URL` (with `OPENAI_MODEL`, if that is set), a local server, the
-    embedded model. If `OPENAI_BASE_URL` is set, `OPENAI_API_KEY` is sent to that server only.
+    The order: a model of one's own servers with an address in `chat_urls`, a key of `KEY_VARIABLES`, `OPENAI_BASE_URL`
+    (with `OPENAI_MODEL`, if that is set), a local server, the embedded model. If `OPENAI_BASE_URL` is set,
+    `OPENAI_API_KEY` is sent to that server only.
     Raises `CatalogueError` if `setting` is not a chat model.
     """
     known = [entry for entry in entries if entry.kind == "chat"]
     if setting:
         return Choice(_find(known, setting), f"Using {setting} as configured.", is_configured=True)
+    for entry in known:
+        if entry.needs_url and (url := entry.options.get("base_url")):
+            return Choice(entry, f"Using {entry.name} at {url} because chat_urls names it.")
     base_url = environ.get("OPENAI_BASE_URL", "")
     for variable in KEY_VARIABLES:
         if environ.get(variable):

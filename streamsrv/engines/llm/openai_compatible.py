@@ -2,21 +2,30 @@
 
 import asyncio
 from collections.abc import AsyncGenerator, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Annotated, Any, Literal
+from dataclasses import dataclass, replace
+from typing import Annotated, Any
 
 import openai
 from openai.types.chat import ChatCompletionChunk
 from pydantic import Field
 
 from streamsrv.engines.catalogue import ModelEntry
-from streamsrv.engines.llm.abilities import abilities_of
-from streamsrv.engines.llm.base import ChatAbilities, ChatOptions, Delta, Message, Tool, ToolCall
+from streamsrv.engines.llm.abilities import abilities_of, obstacle
+from streamsrv.engines.llm.base import ChatAbilities, ChatOptions, Delta, Message, Tool
 from streamsrv.engines.llm.chat_completions.chunks import ChunkReader
+from streamsrv.engines.llm.chat_completions.messages import wire_message, wire_tool, wire_tool_choice
+from streamsrv.engines.llm.chat_completions.served_models import served_name
+from streamsrv.engines.llm.chat_completions.thinking import (
+    ThinkingSwitch,
+    is_silent_for_long,
+    merged,
+    thinking_fields,
+)
 from streamsrv.engines.llm.context_window import answerable
 from streamsrv.engines.loading import LoadContext
 from streamsrv.engines.openai_client import OPENAI_URL, open_client, translated_errors
 from streamsrv.engines.options import read_options
+from streamsrv.engines.provider_socket import checked_key, is_loopback
 from streamsrv.errors import Unavailable
 from streamsrv.ids import new_id
 
@@ -24,6 +33,10 @@ MAX_ANSWER_CHARS = 1_000_000
 """Characters of one answer: more than any model writes, unless it repeats itself without end."""
 _PATIENCE_WHEN_COMPLETE_S = 2.0
 """Seconds to wait for the usage after the finish reason."""
+_PATIENCE_WITH_THOUGHT = 3
+"""Times the read timeout that an answer may take to begin if the model may think for long."""
+_OLLAMA = "library"
+"""The owner of Ollama's models; it knows `reasoning_effort` only."""
 _LOAD_TIMEOUT_S = 180.0
 """Seconds a local server may take for its first answer, for which it may have to load the model."""
 
@@ -38,8 +51,8 @@ class OpenAICompatibleOptions:
     """Address of the API, with its version: `http://127.0.0.1:11434/v1`."""
     served_as: Sequence[str] = ()
     """In place of `model`: patterns (`*llama-4-scout*`) of the names under which servers list the model."""
-    thinking_switch: Literal["effort", "thinking_type", "template:thinking", "template:enable_thinking"] = "effort"
-    """Which field of a request says how much to think, see `chat_completions.thinking`."""
+    thinking_switch: ThinkingSwitch = "effort"
+    """Which field of a request says how much to think."""
     returns_reasoning: bool = False
     """Whether the server wants to see again what was thought before a call, together with the result of the call."""
     extra_body: Mapping[str, Any] | None = None
@@ -60,7 +73,11 @@ OPTIONS = OpenAICompatibleOptions
 def load(entry: ModelEntry, context: LoadContext) -> "OpenAICompatibleChatModel":
     """Create the client, without sending a request. Options: `OpenAICompatibleOptions`."""
     options = read_options(OpenAICompatibleOptions, entry)
-    return OpenAICompatibleChatModel(entry.name, options, (context.api_key or "").strip(), abilities_of(entry))
+    can = abilities_of(entry)
+    if not entry.abilities:  # a model of one's own that does not state them: most can
+        can = replace(can, calls_tools=True)
+    can = replace(can, is_local=is_loopback(options.base_url))
+    return OpenAICompatibleChatModel(entry.name, options, checked_key(entry, context), can)
 
 
 class OpenAICompatibleChatModel:
@@ -75,17 +92,26 @@ class OpenAICompatibleChatModel:
         self._options = options
         self._api_key = api_key
         self._model = options.model
+        self._is_ollama = False
         self._client = open_client(options.base_url, api_key, options.read_timeout_s)
 
     async def stream(
         self, messages: Sequence[Message], tools: Sequence[Tool], options: ChatOptions
     ) -> AsyncGenerator[Delta, None]:
         """Answer the conversation; see `ChatModel.stream`. Closing the iterator closes the HTTP stream."""
-        reader = ChunkReader(new_id, model=self.name, start_inside=self._options.starts_thinking)
+        if refusal := obstacle(self.name, self.abilities, messages, options):
+            raise refusal
+        reader = ChunkReader(
+            new_id,
+            model=self.name,
+            start_inside=self._options.starts_thinking,
+            keeps_reasoning=self._options.returns_reasoning,
+        )
+        patience_s = self._patience_s(self._effort(options))
         with translated_errors(self.name, self._options.base_url, self._api_key):
             request = self._request(await self._model_name(), messages, tools, options)
             async with await self._open(request) as chunks:
-                async for deltas in self._pieces(chunks, reader):
+                async for deltas in self._pieces(chunks, reader, patience_s):
                     for delta in deltas:
                         yield delta
         if reader.failure:
@@ -97,7 +123,7 @@ class OpenAICompatibleChatModel:
         """Connect. A server without a key (a local one) also generates a token, which makes it load the model."""
         with translated_errors(self.name, self._options.base_url, self._api_key):
             if self._api_key:
-                await self._client.models.list()
+                await (self._client.models.list() if self._model else self._model_name())
                 return
             request = self._request(await self._model_name(), (), (), ChatOptions(max_output_tokens=1))
             async with await self._open(request | {"timeout": _LOAD_TIMEOUT_S}) as chunks:
@@ -117,17 +143,20 @@ class OpenAICompatibleChatModel:
             return await create(**request)
         except openai.APITimeoutError:
             raise
+        except openai.NotFoundError:
+            self._model = self._options.model  # the server may have another model by now
+            raise
         except openai.APIConnectionError:
             return await create(**request)  # the server may have just closed the idle connection
 
     async def _pieces(
-        self, chunks: openai.AsyncStream[ChatCompletionChunk], reader: ChunkReader
+        self, chunks: openai.AsyncStream[ChatCompletionChunk], reader: ChunkReader, patience_s: float
     ) -> AsyncGenerator[list[Delta], None]:
         """Yield the deltas of the chunks until the stream ends. Raises `TimeoutError` if no delta comes in time.
 
         After the finish reason, a timeout or an error ends the stream without an error.
         """
-        clock, patience_s = asyncio.get_running_loop().time, self._options.read_timeout_s
+        clock = asyncio.get_running_loop().time
         give_up_s = clock() + patience_s
         while True:
             try:
@@ -151,9 +180,10 @@ class OpenAICompatibleChatModel:
     async def _model_name(self) -> str:
         if not self._model:
             listed = (await self._client.models.list()).data
-            if not listed:
-                raise Unavailable(f"{self.name} has no model.")
-            self._model = listed[0].id
+            names = [model.id for model in listed]
+            self._model = served_name(self.name, self._options.served_as, names, self._options.base_url)
+            owner = next((model.owned_by for model in listed if model.id == self._model), "")
+            self._is_ollama = owner == _OLLAMA
         return self._model
 
     def _request(
@@ -161,41 +191,42 @@ class OpenAICompatibleChatModel:
     ) -> dict[str, Any]:
         request: dict[str, Any] = {
             "model": model,
-            "messages": [self._wire_message(message) for message in answerable(messages)],
+            "messages": [wire_message(message, self.name, model) for message in answerable(messages)],
             "stream": True,
             "stream_options": {"include_usage": True},
         }
-        if limit := options.max_output_tokens or self._options.max_output_tokens:
+        if limit := self._limit(options):
             # OpenAI renamed the field, and its newer models refuse the old name. Other servers know the old name.
             own = self._options.base_url.rstrip("/") == OPENAI_URL
             request["max_completion_tokens" if own else "max_tokens"] = limit
-        if tools:
-            request["tools"] = [_wire_tool(tool) for tool in tools]
-            request["tool_choice"] = _wire_tool_choice(options.tool_choice)
+        if tools and self.abilities.calls_tools:
+            request["tools"] = [wire_tool(tool) for tool in tools]
+            request["tool_choice"] = wire_tool_choice(options.tool_choice)
             if not options.parallel_tool_calls:
                 request["parallel_tool_calls"] = False
         request |= _sampling(options)
-        extra = {**options.provider_fields, **(self._options.extra_body or {})}
-        if effort := options.reasoning_effort or self._options.reasoning_effort:
+        effort = self._effort(options)
+        if is_silent_for_long(effort):
+            request["timeout"] = self._patience_s(effort)
+        thinking = thinking_fields("effort" if self._is_ollama else self._options.thinking_switch, effort)
+        if effort := thinking.pop("reasoning_effort", ""):
             request["reasoning_effort"] = effort
-        if extra:
+        if extra := merged(merged(thinking, options.provider_fields), self._options.extra_body or {}):
             request["extra_body"] = extra
         return request
 
-    def _wire_message(self, message: Message) -> dict[str, Any]:
-        wire: dict[str, Any] = {"role": message.role, "content": message.content}
-        if message.name:
-            wire["name"] = message.name
-        if message.role == "tool":
-            wire["tool_call_id"] = message.call_id
-        if message.tool_calls:
-            wire["tool_calls"] = [self._wire_call(call) for call in message.tool_calls]
-            wire["content"] = message.content or None
-        return wire
+    def _limit(self, options: ChatOptions) -> int | None:
+        """The most tokens of an answer; a provider refuses more than its model can write."""
+        asked, most = options.max_output_tokens or self._options.max_output_tokens, self.abilities.max_output_tokens
+        return min(asked, most) if asked and most else asked
 
-    def _wire_call(self, call: ToolCall) -> dict[str, Any]:
-        function = {"name": call.name, "arguments": call.arguments or "{}"}
-        return {"id": call.call_id, "type": "function", "function": function, **call.provider_data.get(self.name, {})}
+    def _effort(self, options: ChatOptions) -> str:
+        """How much to think; empty: as much as the model does by itself, because it has no choice or nobody asked."""
+        has_choice = len(self.abilities.efforts) != 1
+        return (options.reasoning_effort or self._options.reasoning_effort) if has_choice else ""
+
+    def _patience_s(self, effort: str) -> float:
+        return self._options.read_timeout_s * (_PATIENCE_WITH_THOUGHT if is_silent_for_long(effort) else 1)
 
 
 def _sampling(options: ChatOptions) -> dict[str, Any]:
@@ -210,15 +241,3 @@ def _sampling(options: ChatOptions) -> dict[str, Any]:
         "logit_bias": dict(options.logit_bias) or None,
     }
     return {name: value for name, value in fields.items() if value is not None}
-
-
-def _wire_tool(tool: Tool) -> dict[str, Any]:
-    parameters = tool.parameters or {"type": "object", "properties": {}}
-    function = {"name": tool.name, "description": tool.description, "parameters": parameters}
-    return {"type": "function", "function": function | ({"strict": True} if tool.strict else {})}
-
-
-def _wire_tool_choice(choice: str) -> str | dict[str, Any]:
-    if choice in ("auto", "none", "required"):
-        return choice
-    return {"type": "function", "function": {"name": choice}}

@@ -15,8 +15,14 @@ class ReasoningFilter:
 
     def __init__(self, *, start_inside: bool = False) -> None:
         self._inside = start_inside
+        self._has_seen_tag = False
         self._held = ""
         self._spoke = False
+
+    def start_outside(self) -> None:
+        """The server says elsewhere what the model thinks, so the text is what it says."""
+        if not self._has_seen_tag:
+            self._inside = False
 
     def feed(self, text: str) -> list[Text | Reasoning]:
         """Take more of the answer; what may be the start of a tag is held back until it is clear."""
@@ -26,6 +32,7 @@ class ReasoningFilter:
             before, _, self._held = self._held.partition(tag)
             self._give(before, found)
             self._inside = tag == OPEN
+            self._has_seen_tag = True
         kept = max(_overlap(self._held, tag) for tag in (OPEN, CLOSE))
         whole = len(self._held) - kept
         self._give(self._held[:whole], found)

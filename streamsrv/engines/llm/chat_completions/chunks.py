@@ -9,16 +9,28 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from streamsrv.engines.llm.base import Delta, Finished, Reasoning, Text, ToolCallDelta, Usage
+from streamsrv.engines.llm.chat_completions.messages import REASONING_FIELDS
 from streamsrv.engines.llm.reasoning import ReasoningFilter
 
 Chunk = Mapping[str, Any]
 
-_FINISH: Mapping[str, Literal["stop", "max_output_tokens", "content_filter", "tool_calls"]] = {
+_FinishReason = Literal["stop", "max_output_tokens", "content_filter", "tool_calls"]
+_FINISH: Mapping[str, _FinishReason] = {
     "length": "max_output_tokens",
+    "max_tokens": "max_output_tokens",
     "content_filter": "content_filter",
+    "safety": "content_filter",
+    "recitation": "content_filter",
+    "blocklist": "content_filter",
+    "prohibited_content": "content_filter",
+    "spii": "content_filter",
     "tool_calls": "tool_calls",
     "function_call": "tool_calls",
 }
+"""The finish reasons, in small letters; those that are not here mean `stop`."""
+
+MAX_KEPT_REASONING_CHARS = 100_000
+"""Characters of the end of what was thought before a call that are kept with the call."""
 
 _FAILURES = ("error", "abort", "insufficient_system_resource", "network_error", "MALFORMED_FUNCTION_CALL")
 """OpenRouter, vLLM, DeepSeek, Zhipu, Gemini: finish reasons of an answer that the server could not complete."""
@@ -38,13 +50,23 @@ class ChunkReader:
     """Turns the chunks of one answer into deltas.
 
     `new_id` makes the ids of calls to which the provider gives none. `model` is the catalogue name of the model, for
-    the `provider_data` of its calls. `start_inside`: see `ReasoningFilter`. After the
-    last chunk, `finish()` gives the rest, ending with `Finished`.
+    the `provider_data` of its calls; `keeps_reasoning`: what was thought before a call becomes a part of that.
+    `start_inside`: see `ReasoningFilter`; it does not matter for a server that separates what the model thinks. After
+    the last chunk, `finish()` gives the rest, ending with `Finished`.
     """
 
-    def __init__(self, new_id: Callable[[str], str], *, model: str = "", start_inside: bool = False) -> None:
+    def __init__(
+        self,
+        new_id: Callable[[str], str],
+        *,
+        model: str = "",
+        start_inside: bool = False,
+        keeps_reasoning: bool = False,
+    ) -> None:
         self._new_id = new_id
         self._model = model
+        self._keeps_reasoning = keeps_reasoning
+        self._kept_reasoning: dict[str, str] = {}
         self.usage: Usage | None = None
         self.characters = 0
         """How many the answer has so far, reasoning and arguments of calls among them."""
@@ -66,7 +88,7 @@ class ChunkReader:
             return "ended its answer before it began"
         if self._finish_reason.lower() in map(str.lower, _FAILURES):
             return f"broke off its answer ({self._finish_reason})"
-        if _FINISH.get(self._finish_reason) == "tool_calls" and not any(call.name for call in self._calls):
+        if self._reason == "tool_calls" and not any(call.name for call in self._calls):
             return "called a function without naming it"
         return ""
 
@@ -76,7 +98,7 @@ class ChunkReader:
         deltas: list[Delta] = []
         for choice in chunk.get("choices") or ():
             delta: Chunk = choice.get("delta") or {}
-            if thought := delta.get("reasoning_content") or delta.get("reasoning"):
+            if thought := self._read_reasoning(delta):
                 deltas.append(Reasoning(thought))
             if content := delta.get("content"):
                 deltas += self._filter.feed(content)
@@ -95,15 +117,29 @@ class ChunkReader:
         deltas: list[Delta] = [*self._filter.close()]
         if self.usage is not None:
             deltas.append(self.usage)
-        # Gemini says "stop" after a tool call
-        fallback = "tool_calls" if self._calls else "stop"
-        return [*deltas, Finished(_FINISH.get(self._finish_reason, fallback))]
+        return [*deltas, Finished(self._reason)]
+
+    @property
+    def _reason(self) -> _FinishReason:
+        # Gemini says "stop" after a tool call, and "content_filter: RECITATION"
+        fallback: _FinishReason = "tool_calls" if self._calls else "stop"
+        return _FINISH.get(self._finish_reason.partition(":")[0].strip().lower(), fallback)
+
+    def _read_reasoning(self, delta: Chunk) -> str:
+        for name in REASONING_FIELDS:
+            if thought := delta.get(name):
+                self._filter.start_outside()
+                if self._keeps_reasoning:
+                    kept = self._kept_reasoning.get(name, "") + thought
+                    self._kept_reasoning = {name: kept[-MAX_KEPT_REASONING_CHARS:]}
+                return thought
+        return ""
 
     def _read_call(self, wire: Chunk) -> list[Delta]:
         function: Chunk = wire.get("function") or {}
         call = self._find_call(wire.get("index"), wire.get("id") or "", bool(function.get("name")))
         if extra := wire.get("extra_content"):  # Gemini's thought signature
-            call.unsent_extra = {self._model: {"extra_content": extra}}
+            call.unsent_extra = {**call.unsent_extra, "extra_content": extra}
         arguments: str = function.get("arguments") or ""
         call.unsent += arguments
         self.characters += len(arguments)
@@ -112,7 +148,8 @@ class ChunkReader:
         if not call.name:
             return []
         arguments, call.unsent = call.unsent, ""
-        extra, call.unsent_extra = call.unsent_extra, {}
+        data = {**self._kept_reasoning, **call.unsent_extra} if first else call.unsent_extra
+        extra, call.unsent_extra = {self._model: data} if data else {}, {}
         index = self._calls.index(call)
         if first:
             return [ToolCallDelta(index, arguments, call.call_id, call.name, extra)]
@@ -135,7 +172,12 @@ class ChunkReader:
         if usage := chunk.get("usage"):
             details: Chunk = usage.get("prompt_tokens_details") or {}
             cached = details.get("cached_tokens") or usage.get("prompt_cache_hit_tokens") or 0
-            self.usage = Usage(usage.get("prompt_tokens") or 0, usage.get("completion_tokens") or 0, cached)
+            read, written = usage.get("prompt_tokens") or 0, usage.get("completion_tokens") or 0
+            # Gemini counts what it thought in the total only
+            uncounted = max(0, (usage.get("total_tokens") or 0) - read - written)
+            details = usage.get("completion_tokens_details") or {}
+            thought = uncounted or details.get("reasoning_tokens") or 0
+            self.usage = Usage(read, written + uncounted, cached, reasoning_tokens=thought)
         elif timings := chunk.get("timings"):  # llama.cpp: on every chunk, so it is there after a cancel as well
             cached, fresh = timings.get("cache_n") or 0, timings.get("prompt_n") or 0
             self.usage = Usage(cached + fresh, timings.get("predicted_n") or 0, cached)
