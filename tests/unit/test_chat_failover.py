@@ -186,6 +186,12 @@ def test_a_model_may_have_its_own_patience_or_none():
     assert next_one.asked == []
 
 
+def test_the_patience_is_that_of_the_model_that_was_asked_last():
+    down, late = TimedChatModel("down", [0.1, Unavailable("down")]), TimedChatModel("late", [9.0])
+    heard = answer(down, late, TimedChatModel("next", saying(ANSWER)), down=30.0)
+    assert heard.first_s == pytest.approx(0.1 + PATIENCE_S + FIRST_S)
+
+
 def test_a_model_that_is_late_twice_in_a_row_rests():
     late, next_one = TimedChatModel("late", [9.0]), TimedChatModel("next", saying(ANSWER))
     chat = chain(late, next_one)

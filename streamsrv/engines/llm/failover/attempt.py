@@ -24,8 +24,8 @@ from streamsrv.errors import EngineError, Unavailable
 END_S = 1.0
 """Seconds that a stream gets to end after its last delta."""
 
-News = tuple["Attempt", Delta | EngineError]
-"""What came of an attempt: a delta, or the error that ended it."""
+News = tuple["Attempt", Delta | EngineError] | None
+"""What came of an attempt: a delta, or the error that ended it. None: nothing came for a long time."""
 
 
 class Attempt:

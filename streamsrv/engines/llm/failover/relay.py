@@ -1,6 +1,7 @@
 """Answers one request with the models of a chain: one after the other, or side by side where one is late."""
 
 import asyncio
+import math
 from collections.abc import AsyncGenerator, Sequence
 
 from streamsrv.engines.llm.base import (
@@ -49,17 +50,19 @@ class Relay:
         self._said = ""
         self._errors: dict[int, EngineError] = {}
         self._asked_again: set[int] = set()
-        self._clock = asyncio.get_running_loop().time
-        self._patient_until_s = 0.0
+        self._loop = asyncio.get_running_loop()
+        self._patient_until_s = math.inf
+        self._timer: asyncio.TimerHandle | None = None
 
     async def deltas(self) -> AsyncGenerator[Delta, None]:
         """Yield the answer, each model that gives a part of it named before its part; raise if none can."""
         try:
             self._ask_next()
             while self._speaker is None or not self._speaker.is_finished:
-                news = await self._next_news()
+                self._set_timer()
+                news = await self._news.get()
                 if news is None:
-                    self._ask_next()
+                    self._run_out_of_patience()
                     continue
                 attempt, what = news
                 if attempt not in self._running:
@@ -71,25 +74,38 @@ class Relay:
                     yield delta
                 self._be_patient()
         finally:
+            self._clear_timer()
             for attempt in self._attempts:
                 if not attempt.is_finished:
                     attempt.cancel()
             for attempt in self._attempts:
                 await attempt.ended()
 
-    async def _next_news(self) -> News | None:
-        """Wait for a delta or an error; None: the patience has run out, and another model can be asked."""
-        if not self._untried or not self._patient_until_s or not self._news.empty():
-            return await self._news.get()
-        try:
-            async with asyncio.timeout_at(self._patient_until_s):
-                return await self._news.get()
-        except TimeoutError:
-            return None
-
     def _be_patient(self) -> None:
+        """Wait from now on."""
         patience_s = self._members.patience_s(self._running[-1].position)
-        self._patient_until_s = self._clock() + patience_s if patience_s else 0.0
+        self._patient_until_s = self._loop.time() + patience_s if patience_s else math.inf
+
+    def _set_timer(self) -> None:
+        """Have the time looked at when the patience runs out. One timer does for many tokens, which costs less."""
+        if self._timer is None and self._untried and self._patient_until_s < math.inf:
+            self._timer = self._loop.call_at(self._patient_until_s, self._look)
+
+    def _clear_timer(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _look(self) -> None:
+        self._timer = None
+        if self._loop.time() < self._patient_until_s:
+            self._set_timer()
+        elif self._news.empty():
+            self._news.put_nowait(None)
+
+    def _run_out_of_patience(self) -> None:
+        if self._untried and self._loop.time() >= self._patient_until_s:
+            self._ask_next()
 
     def _ask_next(self) -> None:
         """Ask the next model, from the words said so far; raises the errors of all if there is none."""
@@ -103,6 +119,7 @@ class Relay:
         self._attempts.append(attempt)
         self._running.append(attempt)
         attempt.ask(*self._request)
+        self._clear_timer()  # another model, another patience
         self._be_patient()
 
     def _lose(self, attempt: Attempt, error: EngineError) -> None:
