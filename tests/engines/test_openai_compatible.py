@@ -261,7 +261,8 @@ async def test_vllm_and_ollama_reasoning(provider: ScriptedProvider, connect: Co
 
 
 async def test_think_tags_in_the_text(provider: ScriptedProvider, connect: Connect):
-    provider.chunks = [chunk({"content": part}) for part in ("<thi", "nk>hm", "m</", "think>\n\nHi", " there <")]
+    parts = ("<thi", "nk>hm", "m</", "think>\n\nHi", " there <")
+    provider.chunks = [*(chunk({"content": part}) for part in parts), chunk({}, "stop")]
     deltas = await ask(connect())
     assert joined(deltas, Reasoning) == "hmm"
     assert joined(deltas, Text) == "Hi there <"
@@ -292,11 +293,17 @@ async def test_tokens_of_thought_are_part_of_the_output(provider: ScriptedProvid
     assert Usage(3, 5, reasoning_tokens=3) in await ask(connect())
 
 
+async def test_a_stream_that_ends_without_a_reason_is_broken_off(provider: ScriptedProvider, connect: Connect):
+    provider.chunks = [chunk({"content": "Hi"})]
+    with pytest.raises(Unavailable, match="broke off"):
+        await ask(connect())
+
+
 async def test_usage_on_every_chunk_is_reported_once(provider: ScriptedProvider, connect: Connect):
     provider.chunks = [
         chunk({"content": text}, usage={"prompt_tokens": 3, "completion_tokens": count})
         for count, text in enumerate(("a", "b"), start=1)
-    ]
+    ] + [chunk({}, "stop")]
     assert [delta for delta in await ask(connect()) if isinstance(delta, Usage)] == [Usage(3, 2)]
 
 

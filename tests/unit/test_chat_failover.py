@@ -204,6 +204,17 @@ def test_a_model_that_is_late_twice_in_a_row_rests():
     assert chat.problems == ["late does not answer."]
 
 
+def test_a_model_that_falls_silent_twice_in_a_row_rests():
+    stalls, next_one = TimedChatModel("stalls", saying(words_before(4), 99.0)), TimedChatModel("next", saying(ANSWER))
+    chat = chain(stalls, next_one)
+
+    async def ask_thrice() -> list[str]:
+        return [(await hear(chat)).text for _ in range(3)]
+
+    assert run_in_virtual_time(ask_thrice()) == [ANSWER] * 3
+    assert len(stalls.asked) == 2
+
+
 def test_a_model_that_is_late_once_does_not_rest():
     late, next_one = TimedChatModel("late", [9.0], saying(ANSWER)), TimedChatModel("next", saying("No."))
     chat = chain(late, next_one)

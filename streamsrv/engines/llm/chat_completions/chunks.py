@@ -86,6 +86,8 @@ class ChunkReader:
         """What is wrong with the answer as a whole, after "the server"; empty: nothing."""
         if not self.started:
             return "ended its answer before it began"
+        if not self._finish_reason:
+            return "broke off its answer"
         if self._finish_reason.lower() in map(str.lower, _FAILURES):
             return f"broke off its answer ({self._finish_reason})"
         if self._reason == "tool_calls" and not any(call.name for call in self._calls):

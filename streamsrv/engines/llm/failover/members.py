@@ -61,11 +61,14 @@ class Members:
     def answers(self, position: int, preferred: int, trial: Trial) -> None:
         """A model has begun to answer, perhaps in place of the preferred one."""
         self.problems[position] = ""
-        self._late[position] = 0
         trial.succeeded()
         logger.info("%s answers", self.models[position].name)
         if position != preferred:
             self._observer.fell_back("chat", self.models[preferred].name, self.models[position].name)
+
+    def has_answered(self, position: int) -> None:
+        """A model has given an answer to its end."""
+        self._late[position] = 0
 
     def failed(self, position: int, trial: Trial, error: EngineError) -> None:
         """A request to a model has failed."""

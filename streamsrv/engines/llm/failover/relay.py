@@ -150,6 +150,7 @@ class Relay:
         given = attempt.take()
         self._said += "".join(delta.text for delta in given if isinstance(delta, Text))
         if isinstance(delta, Finished):
+            self._members.has_answered(attempt.position)
             given.append(delta)
         elif isinstance(delta, Reasoning | ToolCallDelta):
             given.append(delta if isinstance(delta, Reasoning) else Reasoning(""))  # kept, but it shows life
