@@ -13,6 +13,7 @@ from streamsrv.engines.asr.base import Recognizer
 from streamsrv.engines.breaker import Breakers
 from streamsrv.engines.catalogue import DEFAULT_MODELS, Catalogue, Kind, ModelEntry, load_catalogue, with_urls
 from streamsrv.engines.llm.base import ChatModel, Message
+from streamsrv.engines.llm.context.fitted import FittedChatModel
 from streamsrv.engines.llm.discovery import find_local_servers
 from streamsrv.engines.llm.failover.chat_model import FallbackChatModel
 from streamsrv.engines.loaded import Engines, LoadedModel
@@ -106,6 +107,8 @@ class Loader:
         if (held := self._reuse(entry)) is not None:
             return held
         model = await asyncio.to_thread(self._engines.load, entry)
+        if entry.kind == "chat":
+            model = FittedChatModel(model)
         self.breakers.renew(entry.kind, entry.name)
         self.loaded.append(LoadedModel(tuple(with_parts(entry, self.catalogue)), model))
         return model

@@ -18,7 +18,7 @@ def last_turns(messages: Sequence[Message], turns: int, tokens: int) -> list[Mes
     begins like the one before it, so that the model's cache holds all but its end. Further turns are dropped, oldest
     first, until about `tokens` tokens are left. The latest turn is always kept.
     """
-    starts = _turn_starts(messages)
+    starts = turn_starts(messages)
     earlier = len(starts) - 1
     surplus = max(0, earlier // turns - 1) * turns if turns else earlier
     kept = list(messages)
@@ -29,7 +29,8 @@ def last_turns(messages: Sequence[Message], turns: int, tokens: int) -> list[Mes
     return kept
 
 
-def _turn_starts(messages: Sequence[Message]) -> list[int]:
+def turn_starts(messages: Sequence[Message]) -> list[int]:
+    """Return the index of the message that each turn begins with; see `last_turns`."""
     last_result = {message.call_id: index for index, message in enumerate(messages) if message.role == "tool"}
     starts: list[int] = []
     unanswered_until = -1  # index of the last result of the calls so far

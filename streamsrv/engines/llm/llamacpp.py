@@ -14,7 +14,7 @@ from pydantic import Field
 
 from streamsrv.engines.catalogue import ModelEntry
 from streamsrv.engines.llm.abilities import abilities_of
-from streamsrv.engines.llm.base import ChatAbilities, ChatOptions, Delta, Message, Tool
+from streamsrv.engines.llm.base import ChatAbilities, ChatOptions, Delta, Message, Tool, Truncated
 from streamsrv.engines.llm.chat_completions.chunks import Chunk, ChunkReader
 from streamsrv.engines.llm.context_window import answerable, estimated_tokens, last_turns
 from streamsrv.engines.llm.llama.server import LlamaCppServer
@@ -95,7 +95,8 @@ class LlamaCppChatModel:
 
     def __init__(self, name: str, path: Path, options: LlamaCppOptions, abilities: ChatAbilities) -> None:
         self.name = name
-        self.abilities = abilities
+        frame = estimated_tokens(guided(())) if options.guided else 0
+        self.abilities = replace(abilities, context_tokens=abilities.context_tokens - frame)
         self._options = options
         threads = options.threads or chat_threads(machine().cores)
         self._server = LlamaCppServer(
@@ -127,9 +128,15 @@ class LlamaCppChatModel:
         reader = ChunkReader(new_id, model=self.name)
         forced = forced_call(tools, options.tool_choice) if self.abilities.calls_tools else None
         fields = self._sampling(options) | self._tools(tools, options)
-        generating = self._generate(messages, limit, self.occupancy, fields, forced)
+        read = self._readable(messages)
+        kept = read if options.truncation.is_disabled else self._latest(read, limit)
+        left_out = len(read) - len(kept)
+        generating = self._generate(answerable(kept), limit, self.occupancy, fields, forced)
         async with contextlib.aclosing(generating) as chunks:
             async for chunk in chunks:
+                if left_out:
+                    yield Truncated(left_out)
+                    left_out = 0
                 deltas = reader.read(forced.read(chunk) if forced else chunk)
                 for delta in answer.take(deltas) if answer else deltas:
                     yield delta
@@ -158,19 +165,27 @@ class LlamaCppChatModel:
         self._server.close()
 
     async def _read_prompt(self, messages: Sequence[Message]) -> None:
-        async with contextlib.aclosing(self._generate(messages, 1, self._preparing)) as chunks:
+        shown = answerable(self._latest(self._readable(messages), 1))
+        async with contextlib.aclosing(self._generate(shown, 1, self._preparing)) as chunks:
             async for _ in chunks:
                 pass
 
-    def _shown(self, messages: Sequence[Message], limit: int) -> list[Message]:
-        """The latest turns, as many as fit beside an answer of `limit` tokens."""
-        frame = estimated_tokens(guided(())) if self._options.guided else 0
+    async def count_tokens(self, texts: Sequence[str]) -> list[int]:
+        """Return the tokens of each text; see `CountsTokens`."""
+        try:
+            return await asyncio.to_thread(self._server.tokenize, texts)
+        except OSError as error:
+            raise Unavailable(f"{self.name}: {error}") from error
+
+    def _readable(self, messages: Sequence[Message]) -> list[Message]:
+        """The messages that the model can make use of."""
         if self.abilities.calls_tools:
-            shown = [message for message in messages if message.content or message.tool_calls or message.role == "tool"]
-        else:
-            shown = [message for message in messages if message.content and message.role != "tool"]
-        room = self.abilities.context_tokens - limit - frame
-        return answerable(last_turns(shown, self._options.history_turns, room))
+            return [message for message in messages if message.content or message.tool_calls or message.role == "tool"]
+        return [message for message in messages if message.content and message.role != "tool"]
+
+    def _latest(self, messages: Sequence[Message], limit: int) -> list[Message]:
+        """The latest turns, as many as fit beside an answer of `limit` tokens."""
+        return last_turns(messages, self._options.history_turns, self.abilities.context_tokens - limit)
 
     def _tools(self, tools: Sequence[Tool], options: ChatOptions) -> dict[str, Any]:
         fields: dict[str, Any] = {"chat_template_kwargs": {"enable_thinking": _thinks(options)}}
@@ -205,7 +220,7 @@ class LlamaCppChatModel:
 
     async def _generate(
         self,
-        messages: Sequence[Message],
+        shown: Sequence[Message],
         limit: int,
         occupancy: Occupancy,
         fields: dict[str, Any] | None = None,
@@ -219,7 +234,6 @@ class LlamaCppChatModel:
             raise Unavailable(f"{self.name} is shutting down.")
         if not self._places.acquire(blocking=False):
             raise Overloaded(f"{self.name} already has {self._options.queue_limit} requests waiting.")
-        shown = self._shown(messages, limit)
         generation = _Generation(self._request(shown, limit, fields or {}), shown, forced)
         job = self._threads.submit(self._run, generation)
         self._generations.add(generation)

@@ -3,7 +3,7 @@
 import http.client
 import json
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -87,6 +87,11 @@ class LlamaCppServer:
     def delete(self, number: int) -> None:
         """Delete a saved state, if it exists."""
         self._states.delete(number)
+
+    def tokenize(self, texts: Sequence[str]) -> list[int]:
+        """Return how many tokens each text has. Raises `OSError`."""
+        answers = (self._request("count tokens", "POST", "/tokenize", {"content": text}) for text in texts)
+        return [len(answer["tokens"]) for answer in answers]
 
     def close(self) -> None:
         """Free the model; nothing may be running."""

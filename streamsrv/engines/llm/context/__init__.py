@@ -1,0 +1,1 @@
+"""Fits a conversation into what a model can read."""
