@@ -251,6 +251,7 @@ def _capabilities(engines: Engines, *, has_tracing: bool) -> Capabilities:
         other_models=library.other_models if library is not None else {},
         has_tracing=has_tracing,
         suppresses_noise=noise_suppression.is_installed(),
+        seeing_models=engines.seeing_models,
     )
 
 

@@ -21,6 +21,7 @@ from streamsrv.core.recognition import (
 )
 from streamsrv.engines.asr.base import TRANSLATED_TO, RecognizerFacts, Task
 from streamsrv.protocol.errors import ProtocolError
+from streamsrv.protocol.items import InputImage, Item, MessageItem
 from streamsrv.protocol.session_object import AudioFormat, AudioOutput, Session, Tracing, Transcription, VoiceId
 
 OPENAI_VOICES = frozenset(
@@ -59,6 +60,8 @@ class Capabilities:
     """Whether sessions are traced."""
     suppresses_noise: bool = True
     """Whether the noise suppressor is installed."""
+    seeing_models: tuple[str, ...] | None = None
+    """The language models that see pictures; None: not known, and pictures are left to the model."""
 
     def fit(self, session: Session) -> Session:
         """The session with names resolved to what is in force: voice, recogniser, language."""
@@ -135,6 +138,15 @@ class Capabilities:
         if task == "translate":
             raise self._no_translator("", asked, path)
         return self._choice(structs.replace(asked, language=None, languages=[]), task) or ""
+
+    def check_images(self, item: Item, param: str) -> None:
+        """Refuse a picture where no language model sees one."""
+        if self.seeing_models is None or self.seeing_models:
+            return
+        for index, part in enumerate(item.content if isinstance(item, MessageItem) else ()):
+            if isinstance(part, InputImage):
+                reason = "no language model of this server sees pictures; accepted are 'input_text' and 'input_audio'"
+                raise invalid("input_image", f"{param}.content[{index}].type", reason)
 
     def lists_recognizer(self, name: str) -> bool:
         """Whether a client may mean one certain recogniser by this name, even if it cannot be used yet."""

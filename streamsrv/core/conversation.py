@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable
 
 from streamsrv.core.history import valid_history
-from streamsrv.engines.llm.base import Message, ProviderData, ToolCall
+from streamsrv.engines.llm.base import Image, Message, ProviderData, ToolCall
 from streamsrv.protocol.errors import ProtocolError
 from streamsrv.protocol.items import (
     NO_ARGUMENTS,
@@ -12,17 +12,21 @@ from streamsrv.protocol.items import (
     FunctionCallItem,
     FunctionCallOutputItem,
     InputAudio,
+    InputImage,
     InputText,
     Item,
     MessageItem,
     OutputAudio,
     OutputText,
+    image_length,
     text_length,
     unreadable_arguments,
 )
 
 MAX_ITEMS = 10_000
 """Items one conversation may hold."""
+MAX_IMAGE_CHARACTERS = 32_000_000
+"""Characters in the URLs of the pictures in one conversation."""
 MAX_CHARACTERS = 4_000_000
 """Text that a client may put into one conversation: more than any model reads."""
 
@@ -40,6 +44,7 @@ class Conversation:
         self._order: list[str] = []
         self._lengths: dict[str, int] = {}  # characters, by item
         self._characters = 0
+        self._image_characters = 0
         self._call_ids: Counter[str] = Counter()  # of the function calls
         self._provider_data: dict[str, ProviderData] = {}  # by item, see `ToolCall`; clients never see it
         self._messages: dict[str, Message | None] = {}  # of items that are not in progress, as `message_of` gives them
@@ -61,6 +66,7 @@ class Conversation:
         self._items[item.id] = item
         if isinstance(item, FunctionCallItem):
             self._call_ids[item.call_id] += 1
+        self._image_characters += image_length(item)
         self._note(item)
         return self._order[index - 1] if index else None
 
@@ -77,6 +83,13 @@ class Conversation:
             raise ProtocolError(
                 "invalid_value", f"The conversation is full: it holds {MAX_CHARACTERS} characters.", "item"
             )
+        if self._image_characters + image_length(item) > MAX_IMAGE_CHARACTERS:
+            message = (
+                f"The conversation has no room for this picture: it holds {MAX_IMAGE_CHARACTERS} characters of "
+                "pictures. "
+                "Delete items with pictures that are no longer needed."
+            )
+            raise ProtocolError("invalid_value", message, "item")
 
     def get(self, item_id: str, action: str) -> Item:
         """The item, or the error of `item_{action}_invalid_item_id`."""
@@ -97,6 +110,7 @@ class Conversation:
         self._messages.pop(item_id, None)
         self._provider_data.pop(item_id, None)
         self._characters -= self._lengths.pop(item_id)
+        self._image_characters -= image_length(item)
 
     def set_transcript(self, item_id: str, transcript: str) -> None:
         """Replace the transcript of an audio item (what was said, or what was heard); unknown items are ignored."""
@@ -175,8 +189,8 @@ def message_of(item: Item, provider_data: ProviderData | None = None) -> Message
     """The message that one item becomes; None: the item has no words."""
     match item:
         case MessageItem():
-            text = _text(item)
-            return Message(item.role, text) if text else None
+            text, images = _text(item), _images(item)
+            return Message(item.role, text, images=images) if text or images else None
         case FunctionCallItem():
             return Message("assistant", "", (ToolCall(item.call_id, item.name, _arguments(item), provider_data or {}),))
         case FunctionCallOutputItem():
@@ -199,6 +213,10 @@ def _arguments(item: FunctionCallItem) -> str:
     return NO_ARGUMENTS if unreadable_arguments(item.arguments) else item.arguments
 
 
+def _images(item: MessageItem) -> tuple[Image, ...]:
+    return tuple(Image(part.image_url, part.detail) for part in item.content if isinstance(part, InputImage))
+
+
 def _text(item: MessageItem) -> str:
     texts: list[str] = []
     for part in item.content:
@@ -207,4 +225,6 @@ def _text(item: MessageItem) -> str:
                 texts.append(part.text.strip())
             case InputAudio() | OutputAudio():
                 texts.append((part.transcript or "").strip())
+            case InputImage():
+                pass
     return " ".join(text for text in texts if text)

@@ -315,6 +315,7 @@ class SessionCore:
     def _create_item(self, event: client_events.ItemCreate) -> None:
         item = event.item
         check_item(item)
+        self._capabilities.check_images(item, "item")
         item.id = item.id or self._new_id("item")
         item.status = "completed"
         if isinstance(item, FunctionCallItem):

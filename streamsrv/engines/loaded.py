@@ -110,6 +110,12 @@ class Engines:
         return self.chat_by_name.get(self.successors.get(name, name), self.chat)
 
     @property
+    def seeing_models(self) -> tuple[str, ...]:
+        """The names of the language models that see pictures."""
+        chats = (self.chat, *self.stand_ins, *self.chat_by_name.values())
+        return tuple(dict.fromkeys(chat.name for chat in chats if chat.abilities.sees_images))
+
+    @property
     def occupancies(self) -> list[Occupancy]:
         """The occupancies of the local language models, each once, always in the same order."""
         found = (chat.occupancy for chat in (self.chat, *self.chat_by_name.values()))

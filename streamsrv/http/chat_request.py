@@ -5,14 +5,16 @@ change the shape of the answer (`n`, `logprobs`, `modalities`). `PROVIDER_FIELDS
 engine refuses the fields that it does not support.
 """
 
+from collections.abc import Sequence
 from typing import Annotated, Any, Literal
 
 import msgspec
 from msgspec import Meta, Struct
 
-from streamsrv.engines.llm.base import ChatOptions, Effort, Message, Tool, ToolCall
+from streamsrv.engines.llm.base import ChatOptions, Effort, Image, Message, Tool, ToolCall
 from streamsrv.errors import UNSUPPORTED_PARAMETER
 from streamsrv.protocol.errors import ProtocolError
+from streamsrv.protocol.images import MAX_IMAGE_URL, MAX_IMAGES, check_image_url
 
 PROVIDER_FIELDS = (
     "metadata",
@@ -33,6 +35,17 @@ class TextPart(Struct, tag="text", forbid_unknown_fields=True):
     text: str
 
 
+class ImageUrl(Struct, forbid_unknown_fields=True):
+    """A `data:` URL, or an https URL, which the model's provider reads itself."""
+
+    url: Annotated[str, Meta(max_length=MAX_IMAGE_URL)]
+    detail: Literal["auto", "low", "high"] = "auto"
+
+
+class ImagePart(Struct, tag="image_url", forbid_unknown_fields=True):
+    image_url: ImageUrl
+
+
 class RefusalPart(Struct, tag="refusal", forbid_unknown_fields=True):
     refusal: str
 
@@ -51,7 +64,7 @@ class DeveloperMessage(Struct, tag_field="role", tag="developer", forbid_unknown
 
 
 class UserMessage(Struct, tag_field="role", tag="user", forbid_unknown_fields=True):
-    content: Content
+    content: str | list[TextPart | ImagePart]
     name: Name | None = None
 
 
@@ -180,6 +193,7 @@ class ChatRequest(Struct, kw_only=True, forbid_unknown_fields=True):
         if self.logprobs or self.top_logprobs is not None:
             name = "logprobs" if self.logprobs else "top_logprobs"
             raise ProtocolError(UNSUPPORTED_PARAMETER, f"Unsupported parameter: '{name}'.", name)
+        self._check_images()
         if self.stream_options is not None and not self.stream:
             message = "'stream_options' is only accepted when 'stream' is true."
             raise ProtocolError("invalid_value", message, "stream_options")
@@ -189,6 +203,16 @@ class ChatRequest(Struct, kw_only=True, forbid_unknown_fields=True):
         if isinstance(self.tool_choice, NamedTool) and self.tool_choice.function.name not in names:
             message = f"Invalid value '{self.tool_choice.function.name}': 'tools' has no function of this name."
             raise ProtocolError("invalid_value", message, "tool_choice.function.name")
+
+    def _check_images(self) -> None:
+        for index, message in enumerate(self.messages):
+            images = _images(message) if isinstance(message, UserMessage) else ()
+            if len(images) > MAX_IMAGES:
+                text = f"Invalid message: {len(images)} pictures; at most {MAX_IMAGES} are accepted."
+                raise ProtocolError("invalid_value", text, f"messages[{index}].content")
+            for image in images:
+                if not image.url.startswith("https://"):
+                    check_image_url(image.url, f"messages[{index}].content.image_url.url")
 
     def to_messages(self) -> list[Message]:
         return [_message(message) for message in self.messages]
@@ -226,7 +250,7 @@ def _message(wire: WireMessage) -> Message:
         case SystemMessage() | DeveloperMessage():
             return Message("system", _text(wire.content), name=wire.name or "")
         case UserMessage():
-            return Message("user", _text(wire.content), name=wire.name or "")
+            return Message("user", _text(wire.content), name=wire.name or "", images=_images(wire))
         case ToolMessage():
             return Message("tool", _text(wire.content), call_id=wire.tool_call_id)
         case AssistantMessage():
@@ -235,7 +259,17 @@ def _message(wire: WireMessage) -> Message:
             return Message("assistant", text, tuple(calls), name=wire.name or "")
 
 
-def _text(content: str | list[TextPart] | list[TextPart | RefusalPart]) -> str:
+def _images(message: UserMessage) -> tuple[Image, ...]:
+    parts = message.content if isinstance(message.content, list) else ()
+    return tuple(Image(part.image_url.url, part.image_url.detail) for part in parts if isinstance(part, ImagePart))
+
+
+def _text(content: str | Sequence[TextPart | ImagePart | RefusalPart]) -> str:
     if isinstance(content, str):
         return content
-    return "\n".join(part.text if isinstance(part, TextPart) else part.refusal for part in content)
+    texts = (
+        part.refusal if isinstance(part, RefusalPart) else part.text
+        for part in content
+        if not isinstance(part, ImagePart)
+    )
+    return "\n".join(texts)

@@ -10,6 +10,7 @@ import msgspec
 from msgspec import Meta, Struct
 
 from streamsrv.protocol.errors import ProtocolError
+from streamsrv.protocol.images import MAX_IMAGE_URL, MAX_IMAGES, check_image_url
 
 MAX_TEXT = 200_000
 """Characters in one item, not counting its ids."""
@@ -41,6 +42,13 @@ class InputAudio(Struct, forbid_unknown_fields=True, tag="input_audio"):
     audio: bytes | None = None
 
 
+class InputImage(Struct, forbid_unknown_fields=True, tag="input_image"):
+    """A picture that the user shows, as a `data:` URL, which is never sent back."""
+
+    image_url: Annotated[str, Meta(max_length=MAX_IMAGE_URL)]
+    detail: Literal["auto", "low", "high"] = "auto"
+
+
 class OutputText(Struct, forbid_unknown_fields=True, tag="output_text"):
     text: BoundedText
 
@@ -52,7 +60,7 @@ class OutputAudio(Struct, forbid_unknown_fields=True, tag="output_audio"):
     audio: None = None
 
 
-Part = InputText | InputAudio | OutputText | OutputAudio
+Part = InputText | InputAudio | InputImage | OutputText | OutputAudio
 
 
 class MessageItem(Struct, forbid_unknown_fields=True, tag="message", kw_only=True):
@@ -89,7 +97,7 @@ class ItemReference(Struct, forbid_unknown_fields=True, tag="item_reference"):
 Item = MessageItem | FunctionCallItem | FunctionCallOutputItem
 
 _PARTS_OF_ROLE: dict[str, tuple[type[Part], ...]] = {
-    "user": (InputText, InputAudio),
+    "user": (InputText, InputAudio, InputImage),
     "assistant": (OutputText, OutputAudio),
     "system": (InputText,),
 }
@@ -99,14 +107,27 @@ def text_length(item: Item) -> int:
     """Return the number of characters in an item, including its ids."""
     match item:
         case MessageItem():
-            texts = (
-                part.text if isinstance(part, InputText | OutputText) else part.transcript for part in item.content
-            )
-            return len(item.id) + sum(len(text or "") for text in texts)
+            return len(item.id) + sum(map(_part_length, item.content))
         case FunctionCallItem():
             return len(item.id) + len(item.call_id) + len(item.name) + len(item.arguments)
         case FunctionCallOutputItem():
             return len(item.id) + len(item.call_id) + len(item.output)
+
+
+def _part_length(part: Part) -> int:
+    match part:
+        case InputText() | OutputText():
+            return len(part.text)
+        case InputAudio() | OutputAudio():
+            return len(part.transcript or "")
+        case InputImage():
+            return 0
+
+
+def image_length(item: Item) -> int:
+    """Return the number of characters in the pictures of an item."""
+    parts = item.content if isinstance(item, MessageItem) else ()
+    return sum(len(part.image_url) for part in parts if isinstance(part, InputImage))
 
 
 def check_item(item: Item, param: str = "item") -> None:
@@ -122,6 +143,9 @@ def check_item(item: Item, param: str = "item") -> None:
         return
     if sum(isinstance(part, InputAudio) for part in item.content) > 1:
         raise ProtocolError("invalid_value", "Invalid item: at most one part may be audio.", f"{param}.content")
+    if (pictures := sum(isinstance(part, InputImage) for part in item.content)) > MAX_IMAGES:
+        message = f"Invalid item: {pictures} pictures; at most {MAX_IMAGES} are accepted."
+        raise ProtocolError("invalid_value", message, f"{param}.content")
     allowed = _PARTS_OF_ROLE[item.role]
     for index, part in enumerate(item.content):
         if not isinstance(part, allowed):
@@ -131,6 +155,8 @@ def check_item(item: Item, param: str = "item") -> None:
                 f"Invalid value '{_tag(type(part))}': the content of a {item.role} message must be {names}.",
                 f"{param}.content[{index}].type",
             )
+        if isinstance(part, InputImage):
+            check_image_url(part.image_url, f"{param}.content[{index}].image_url")
 
 
 def unreadable_arguments(arguments: str) -> str:
@@ -162,10 +188,11 @@ def refuse_audio(item: Item, param: str) -> None:
 
 
 def item_to_wire(item: Item) -> dict[str, Any]:
-    """Return the JSON object of an item, without audio."""
+    """Return the JSON object of an item, without audio and pictures."""
     wire: dict[str, Any] = msgspec.to_builtins(item)
     for part in wire.get("content", ()):
         part.pop("audio", None)
+        part.pop("image_url", None)
     return wire
 
 

@@ -7,7 +7,18 @@ import pytest
 
 from rest import Answer, post_json
 from serving import serving
-from streamsrv.engines.llm.base import ChatOptions, Delta, Finished, Message, Reasoning, Text, Tool, ToolCall, Usage
+from streamsrv.engines.llm.base import (
+    ChatOptions,
+    Delta,
+    Finished,
+    Image,
+    Message,
+    Reasoning,
+    Text,
+    Tool,
+    ToolCall,
+    Usage,
+)
 from streamsrv.errors import Overloaded, Rejected, Unavailable
 from streamsrv.testing.fakes import ScriptedChatModel, fake_engines
 
@@ -168,6 +179,28 @@ async def test_options_reach_the_model(server, chat, fields: dict, options: Chat
     assert chat.options == options
 
 
+PNG = "data:image/png;base64,iVBORw0KGgoAAAAN"
+
+
+async def test_pictures_reach_the_model(server, chat):
+    parts = [
+        {"type": "text", "text": "What is it?"},
+        {"type": "image_url", "image_url": {"url": PNG, "detail": "low"}},
+        {"type": "image_url", "image_url": {"url": "https://example.org/cat.jpg"}},
+    ]
+    assert (await complete(server, messages=[{"role": "user", "content": parts}])).status == 200
+    images = (Image(PNG, "low"), Image("https://example.org/cat.jpg"))
+    assert list(chat.asked[0]) == [Message("user", "What is it?", images=images)]
+
+
+@pytest.mark.parametrize("url", ["http://127.0.0.1/secret.png", "file:///etc/passwd", "data:image/png;base64,AAAA", ""])
+async def test_what_is_no_picture_is_refused(server, url: str):
+    parts = [{"type": "image_url", "image_url": {"url": url}}]
+    answer = await complete(server, messages=[{"role": "user", "content": parts}])
+    assert answer.status == 400
+    assert answer.json["error"]["param"] == "messages[0].content.image_url.url"
+
+
 @pytest.mark.parametrize(
     ("reason", "wire"),
     [
@@ -197,7 +230,7 @@ async def test_why_the_model_stopped(server, chat, reason, wire: str):
         ({"messages": [{"role": "user"}]}, "missing_required_parameter", "messages[0].content"),
         ({"messages": [*HELLO, {"role": "tool", "content": "x"}]}, "missing_required_parameter",
          "messages[1].tool_call_id"),
-        ({"messages": [{"role": "user", "content": [{"type": "image_url", "image_url": {}}]}]}, "invalid_value",
+        ({"messages": [{"role": "user", "content": [{"type": "input_audio", "input_audio": {}}]}]}, "invalid_value",
          "messages[0].content[0].type"),
         ({"max_tokens": 0}, "invalid_value", "max_tokens"),
         ({"n": 2}, "invalid_value", "n"),

@@ -6,6 +6,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 
+from streamsrv.core.capabilities import Capabilities
 from streamsrv.core.effects import Effect, FinishRecognition, Generate, OpenRecognition, SendEvent, Synthesize
 from streamsrv.core.inputs import (
     AudioAppended,
@@ -51,6 +52,7 @@ class Talk:
         max_session_ms: int = 0,
         responses_per_minute: int = 100,
         manners: VoiceManners = VoiceManners(),  # noqa: B008 (it cannot be changed)
+        capabilities: Capabilities | None = None,
         **session: Any,
     ) -> None:
         self.core = SessionCore(
@@ -60,6 +62,7 @@ class Talk:
             holds_playback=holds_playback,
             max_session_ms=max_session_ms,
             manners=manners,
+            capabilities=capabilities,
         )
         self.now_ms = 0
         self.heard_ms = 0

@@ -95,7 +95,10 @@ def _truncation(session: Session) -> Truncation:
 
 
 def resolve_items(
-    given: list[Item | ItemReference] | None, conversation: Conversation, new_id: Callable[[str], str]
+    given: list[Item | ItemReference] | None,
+    conversation: Conversation,
+    new_id: Callable[[str], str],
+    capabilities: Capabilities,
 ) -> list[Item] | None:
     """Look up the references in the input of a response, and check its items; raises `ProtocolError`."""
     if given is None:
@@ -105,6 +108,7 @@ def resolve_items(
         if not isinstance(item, ItemReference):
             check_item(item, f"response.input[{index}]")
             refuse_audio(item, f"response.input[{index}]")
+            capabilities.check_images(item, f"response.input[{index}]")
             if isinstance(item, FunctionCallItem):
                 item.call_id = item.call_id or new_id("call")
         items.append(conversation.get(item.id, "retrieve") if isinstance(item, ItemReference) else item)

@@ -103,7 +103,7 @@ class Responses:
             )
         if len(self._live) >= MAX_PARALLEL:
             raise ProtocolError("invalid_value", f"At most {MAX_PARALLEL} responses may be in progress.", "response")
-        items = resolve_items(options.input, self._conversation, self._new_id)
+        items = resolve_items(options.input, self._conversation, self._new_id, self._capabilities)
         plan = plan_response(self._new_id("resp"), options, session, self._capabilities)
         plan = replace(plan, apology=self._manners.apology)
         self._rate_limit.take(now_ms)
