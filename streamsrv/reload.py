@@ -37,6 +37,8 @@ MODELS = (
     "recognizer_by_language",
     "recognizer_memory",
     "chat",
+    "chat_policy",
+    "chat_rule",
     "chat_urls",
     "chat_fallback",
     "chat_patience_ms",

@@ -109,9 +109,16 @@ class Settings(BaseModel):
     recognizer_memory: Annotated[int, Field(ge=0, le=1 << 40)] = 2_000_000_000
     """Bytes of memory for recognisers that clients choose and that no setting names, by the estimates of the catalogue;
     0: clients may choose only those of the settings."""
-    chat: ModelName = "auto"
-    """The language model: a catalogue name, or `auto`: a model whose key is set, else one found on loopback, else the
-    embedded one."""
+    chat: ModelChain = ("auto",)
+    """The language models, of which one answers each request: catalogue names; or `auto`: a model whose key is set,
+    else one found on loopback, else the embedded one."""
+    chat_policy: Literal["balanced", "cheapest", "fastest", "best", "local"] = "balanced"
+    """What decides which of several language models answers. `balanced`: the quickest in small talk, the cheapest that
+    is strong enough, the strongest for hard questions; `local`: only models on this machine."""
+    chat_rule: Annotated[
+        tuple[dict[str, Any], ...], Accepted("[[chat_rule]] tables, with double brackets, in a file")
+    ] = ()
+    """`[[chat_rule]]` tables, the first of which that covers a request decides before `chat_policy`."""
     chat_urls: Annotated[
         dict[str, Url],
         Accepted(
@@ -253,7 +260,7 @@ class Settings(BaseModel):
     def _split(cls, value: object) -> object:
         return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
 
-    @field_validator("recognizer", mode="before")
+    @field_validator("recognizer", "chat", mode="before")
     @classmethod
     def _split_chain(cls, value: object) -> object:
         return split_chain(value)
@@ -280,6 +287,15 @@ class Settings(BaseModel):
             if "none" in chain and len(chain) > 1:
                 raise ValueError("'none' turns recognition off, so it stands alone")
         return value
+
+    @field_validator("chat")
+    @classmethod
+    def _are_candidates(cls, names: tuple[str, ...]) -> tuple[str, ...]:
+        if twice := [name for name, count in Counter(names).items() if count > 1]:
+            raise ValueError(f"{twice[0]!r} is named twice")
+        if "auto" in names and len(names) > 1:
+            raise ValueError("'auto' leaves the choice to the server, so it stands alone")
+        return names
 
     @field_validator("api_keys")
     @classmethod

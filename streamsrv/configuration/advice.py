@@ -37,9 +37,9 @@ def _retired_models(configuration: Configuration) -> list[str]:
     """Return a line for each model of the settings that another one serves now."""
     settings = configuration.settings
     chosen: dict[str, tuple[str, ...]] = {
-        name: (getattr(settings, name),) for name in ("vad", "turn", "chat", "chat_fallback", "synthesizer")
+        name: (getattr(settings, name),) for name in ("vad", "turn", "chat_fallback", "synthesizer")
     }
-    chosen["recognizer"] = settings.recognizer
+    chosen = {"chat": settings.chat} | chosen | {"recognizer": settings.recognizer}
     chosen["recognizer_by_language"] = tuple(
         name for chain in settings.recognizer_by_language.values() for name in chain
     )
@@ -83,9 +83,10 @@ def _without_recognition(settings: Settings) -> dict[str, str]:
 
 
 def _without_another_model(settings: Settings) -> dict[str, str]:
-    if settings.chat not in (settings.chat_fallback, DEFAULT_MODELS["chat"]) or settings.chat == AUTO:
+    only = settings.chat[0] if len(settings.chat) == 1 else AUTO
+    if only == AUTO or only not in (settings.chat_fallback, DEFAULT_MODELS["chat"]):
         return {}
-    return {"chat_fallback": f"has no effect while chat is {settings.chat}"}
+    return {"chat_fallback": f"has no effect while chat is {only}"}
 
 
 def _beyond_totals(settings: Settings) -> dict[str, str]:

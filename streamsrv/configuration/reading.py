@@ -21,6 +21,7 @@ from streamsrv.configuration.sources import (
 from streamsrv.configuration.words import accepted_by, did_you_mean, shown
 from streamsrv.engines.absent import ABSENT
 from streamsrv.engines.catalogue import Catalogue, CatalogueError, Kind, load_catalogue, with_urls
+from streamsrv.engines.llm.routing.rules import read_rules
 from streamsrv.engines.loading import with_parts
 from streamsrv.engines.selection import language_problem
 from streamsrv.settings import Settings
@@ -93,6 +94,11 @@ def read_configuration(
     except CatalogueError as error:
         problem = f"{given['chat_urls'].origin}: chat_urls: {error}"
         raise ConfigurationError([*warnings, problem]) from error
+    try:
+        read_rules(settings.chat_rule, catalogue)
+    except CatalogueError as error:
+        where = f"{given['chat_rule'].origin}: chat_rule: "
+        raise ConfigurationError([*warnings, *(f"{where}{line}" for line in str(error).splitlines())]) from error
     origins = {name: value.origin for name, value in given.items()}
     return Configuration(settings, origins, catalogue, path, tuple(warnings))
 

@@ -10,6 +10,7 @@ from streamsrv.engines.breaker import Breakers, problem
 from streamsrv.engines.catalogue import Kind, ModelEntry
 from streamsrv.engines.llm.base import ChatModel
 from streamsrv.engines.llm.failover.chat_model import FallbackChatModel
+from streamsrv.engines.llm.routing.latency import FirstTokens
 from streamsrv.engines.observer import (
     IGNORED,
     LOUDNESS,
@@ -57,6 +58,8 @@ class Engines:
     """All models that were loaded for these engines, each once."""
     breakers: Breakers = field(default_factory=lambda: Breakers(time.monotonic))
     """Those of the models with stand-ins, shared by all sessions."""
+    first_tokens: FirstTokens = field(default_factory=FirstTokens)
+    """How long the language models took until their first tokens, by which one is chosen."""
     observer: EngineObserver = IGNORED
     """Gets reports on the stages that have no wrapper of their own."""
 
@@ -94,12 +97,14 @@ class Engines:
             found["recognizer", name] = to
         if self.turn is not None:
             found["turn", self.turn.name] = (WORDS,)
-        for chat in (self.chat, *self.chat_by_name.values()):
-            found.setdefault(("chat", chat.name), ())
-            if isinstance(chat, FallbackChatModel):
-                found["chat", chat.name] = names = tuple(model.name for model in chat.stand_ins)
-                for name in names:
-                    found.setdefault(("chat", name), ())
+        for chat in (*self.chat_by_name.values(), self.chat):
+            models = chat.models if isinstance(chat, FallbackChatModel) else (chat,)
+            is_routed = chat.name not in [model.name for model in models]
+            for position, model in enumerate(models):
+                others = tuple(other.name for other in models if other is not model)
+                found.setdefault(("chat", model.name), ())
+                if others and (is_routed or position == 0):
+                    found["chat", model.name] = others
         return found
 
     def chat_model(self, name: str) -> ChatModel:

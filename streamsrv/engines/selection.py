@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from streamsrv.engines.absent import ABSENT
 from streamsrv.engines.catalogue import DEFAULT_MODELS, OPTIONAL_MODELS, Catalogue, CatalogueError, Kind, ModelEntry
 from streamsrv.engines.llm.discovery import Choice, LocalServer, choose_chat_model
+from streamsrv.engines.llm.routing.policy import Rule
+from streamsrv.engines.llm.routing.rules import read_rules
 from streamsrv.settings import Settings
 from streamsrv.text.languages import LANGUAGE_NAMES
 
@@ -23,6 +25,12 @@ class Selection:
     synthesizer: ModelEntry | None
     turn: ModelEntry | None
     chat: Choice
+    """The first of the language models that answer, and why it was chosen."""
+    chat_candidates: Sequence[ModelEntry]
+    """The language models of which one answers each request, that one first."""
+    chat_rules: Sequence[Rule]
+    ruled_chats: Sequence[ModelEntry]
+    """Language models that only the rules name."""
     chat_fallback: ModelEntry | None
     """Answers when the chosen model cannot; None also if that is the fallback itself."""
     turn_is_optional: bool
@@ -43,7 +51,8 @@ class Selection:
     @property
     def _all(self) -> list[ModelEntry]:
         recognizers = (entry for chain in self.recognizers.values() for entry in chain)
-        others = (self.synthesizer, self.turn, self.chat.entry, self.chat_fallback)
+        chats = (*self.chat_candidates, *self.ruled_chats, self.chat_fallback)
+        others = (self.synthesizer, self.turn, *chats)
         return list({entry.name: entry for entry in (self.vad, *recognizers, *others) if entry is not None}.values())
 
 
@@ -54,10 +63,12 @@ def select_models(
 
     Raises `CatalogueError`, which names the setting.
     """
-    chosen = "" if settings.chat == AUTO else settings.chat
-    if chosen:
-        chosen = _find(catalogue, "chat", chosen, "chat").name
-    choice = choose_chat_model(catalogue.entries("chat"), environ, servers, setting=chosen)
+    named = [] if settings.chat == (AUTO,) else [_find(catalogue, "chat", name, "chat") for name in settings.chat]
+    setting = named[0].name if named else ""
+    choice = choose_chat_model(catalogue.entries("chat"), environ, servers, setting=setting)
+    candidates = list({entry.name: entry for entry in (choice.entry, *named)}.values())
+    rules = _rules(settings, catalogue)
+    ruled = {name: catalogue.find(name, "chat") for rule in rules for name in rule.models}
     fallback = _or_default(catalogue, "chat_fallback", settings.chat_fallback, DEFAULT_MODELS["chat"], "chat")
     return Selection(
         vad=_find(catalogue, "vad", settings.vad, "vad"),
@@ -65,10 +76,20 @@ def select_models(
         synthesizer=_optional(catalogue, "synthesizer", settings.synthesizer, "synthesizer"),
         turn=_or_default(catalogue, "turn", settings.turn, OPTIONAL_MODELS.get("turn", ABSENT), "turn"),
         chat=choice,
-        chat_fallback=None if fallback == choice.entry else fallback,
+        chat_candidates=candidates,
+        chat_rules=rules,
+        ruled_chats=[entry for entry in ruled.values() if entry not in candidates],
+        chat_fallback=None if fallback in candidates else fallback,
         turn_is_optional=settings.turn == AUTO,
         fallback_is_optional=settings.chat_fallback == AUTO,
     )
+
+
+def _rules(settings: Settings, catalogue: Catalogue) -> Sequence[Rule]:
+    try:
+        return read_rules(settings.chat_rule, catalogue)
+    except CatalogueError as error:
+        raise CatalogueError(f"chat_rule: {error}") from error
 
 
 def select_recognizers(settings: Settings, catalogue: Catalogue) -> Mapping[str, Sequence[ModelEntry]]:

@@ -12,10 +12,12 @@ from streamsrv.engines.absent import AbsentRecognizer, AbsentSynthesizer
 from streamsrv.engines.asr.base import Recognizer
 from streamsrv.engines.breaker import Breakers
 from streamsrv.engines.catalogue import DEFAULT_MODELS, Catalogue, Kind, ModelEntry, load_catalogue, with_urls
+from streamsrv.engines.chat_models import ChatEntries, assemble
 from streamsrv.engines.llm.base import ChatModel, Message
 from streamsrv.engines.llm.context.fitted import FittedChatModel
 from streamsrv.engines.llm.discovery import find_local_servers
 from streamsrv.engines.llm.failover.chat_model import FallbackChatModel
+from streamsrv.engines.llm.routing.latency import FirstTokens
 from streamsrv.engines.loaded import Engines, LoadedModel
 from streamsrv.engines.loading import EngineLoader, Report, with_parts
 from streamsrv.engines.readiness.needs import Need
@@ -39,6 +41,10 @@ PULL_POLL_S = 0.3
 
 NO_TURN_MODEL = "the words alone decide whether a turn has ended"
 NO_STAND_IN = "no language model stands in"
+NO_LOCAL_CHAT = (
+    "chat_policy is 'local', but no language model runs on this machine: name one in chat or chat_fallback "
+    "(streamsrv models lists them), or use another policy"
+)
 LIMITS = (NO_TURN_MODEL, NO_STAND_IN)
 """How the reports begin that tell what a server does without."""
 
@@ -53,6 +59,7 @@ class Loader:
         self.catalogue: Catalogue = with_urls(load_catalogue(settings.model), settings.chat_urls)
         self.scheduler = before.scheduler if before else Scheduler(settings.inference_threads)
         self.breakers = before.breakers if before else Breakers(time.monotonic)
+        self.first_tokens = before.first_tokens if before else FirstTokens()
         self.loaded: list[LoadedModel] = []
         self._before = before.loaded if before else ()
         self._store = ModelStore(settings.model_folder)
@@ -172,9 +179,12 @@ async def close_models(models: Iterable[LoadedModel]) -> None:
 
 
 async def _load_with(loader: Loader, settings: Settings, report: Report, before: Engines | None) -> Engines:
-    servers = await asyncio.to_thread(find_local_servers) if settings.chat == AUTO else []
+    servers = await asyncio.to_thread(find_local_servers) if settings.chat == (AUTO,) else []
     selection = select_models(settings, loader.catalogue, os.environ, servers)
     report(selection.chat.reason)
+    if len(selection.chat_candidates) > 1:
+        names = ", ".join(entry.name for entry in selection.chat_candidates)
+        report(f"Of {names} one answers each request, by the policy '{settings.chat_policy}'.")
     turn = [selection.turn] if selection.turn is not None and selection.turn_is_optional else []
     await loader.require(selection.required, also=turn)
     loading = (
@@ -197,6 +207,7 @@ async def _load_with(loader: Loader, settings: Settings, report: Report, before:
         turn=turn_model,
         loaded=tuple(loader.loaded),
         breakers=loader.breakers,
+        first_tokens=loader.first_tokens,
     )
 
 
@@ -261,27 +272,38 @@ async def _load_turn_model(loader: Loader, selection: Selection, report: Report)
 async def _load_chat_models(
     loader: Loader, selection: Selection, settings: Settings, report: Report
 ) -> tuple[ChatModel, Mapping[str, ChatModel]]:
-    """Load the default chat model, the one behind it, and all that clients may choose."""
-    chosen, behind = selection.chat.entry, selection.chat_fallback
-    patience_s = chat_patience_s(settings, (*loader.catalogue.entries("chat"), chosen))
+    """Load the language models that answer, the one behind them, and all that clients may choose."""
     greeting = [Message("system", VoiceManners(settings.voice_preface).instructions(settings.instructions))]
-    if chosen.name == DEFAULT_MODELS["chat"]:
-        models: dict[str, ChatModel] = {chosen.name: await loader.load_entry(chosen, greeting)}
-    else:
-        models = {chosen.name: await loader.load_cold(chosen)}
-        if behind is not None and (fallback := await _load_fallback(loader, selection, greeting, report)):
-            models[behind.name] = fallback
-    for entry in loader.catalogue.entries("chat"):
-        if (entry.key_variable or entry.needs_url) and entry.name not in models and not loader.needs(entry):
-            models[entry.name] = FallbackChatModel(
-                [await loader.load_cold(entry)], loader.breakers, patience_s=patience_s
-            )
-    if chosen.name == DEFAULT_MODELS["chat"]:
-        return models[chosen.name], models
-    backups = [models[behind.name]] if behind is not None and behind.name in models else []
-    chat = FallbackChatModel([models[chosen.name], *backups], loader.breakers, patience_s=patience_s)
-    await _check_provider(chat, selection, report, is_alone=not backups)
-    return chat, models | {chat.name: chat}
+    chosen = (*selection.chat_candidates, *selection.ruled_chats)
+    models: dict[str, ChatModel] = {
+        entry.name: await (loader.load_entry(entry, greeting) if entry.weights else loader.load_cold(entry))
+        for entry in chosen
+    }
+    behind = selection.chat_fallback
+    if behind is not None and (fallback := await _load_fallback(loader, selection, greeting, report)):
+        models[behind.name] = fallback
+    stand_ins = [behind] if behind is not None and behind.name in models else []
+    others = [
+        entry
+        for entry in loader.catalogue.entries("chat")
+        if (entry.key_variable or entry.needs_url) and entry.name not in models and not loader.needs(entry)
+    ]
+    models |= {entry.name: await loader.load_cold(entry) for entry in others}
+    entries = ChatEntries(selection.chat_candidates, selection.ruled_chats, stand_ins, others)
+    chat, by_name = assemble(
+        models,
+        entries,
+        loader.breakers,
+        loader.first_tokens,
+        policy=settings.chat_policy,
+        rules=selection.chat_rules,
+        patience_s=chat_patience_s(settings, (*loader.catalogue.entries("chat"), *chosen)),
+    )
+    if settings.chat_policy == "local" and not any(model.abilities.is_local for model in chat.models):
+        raise Unavailable(NO_LOCAL_CHAT)
+    checks = (_check_provider(chat, entry, selection, report) for entry in chosen if not entry.weights)
+    await _all_or_none(*checks)
+    return chat, by_name
 
 
 def chat_patience_s(settings: Settings, entries: Iterable[ModelEntry]) -> dict[str, float]:
@@ -306,21 +328,20 @@ async def _load_fallback(
         return None
 
 
-async def _check_provider(chat: FallbackChatModel, selection: Selection, report: Report, *, is_alone: bool) -> None:
-    """Ask the provider of the chosen model whether it answers; raises `Unavailable` if a server makes no sense then."""
-    entry = selection.chat.entry
+async def _check_provider(chat: FallbackChatModel, entry: ModelEntry, selection: Selection, report: Report) -> None:
+    """Ask the provider of a model whether it answers; raises `Unavailable` if a server makes no sense then."""
+    names = [model.name for model in chat.models]
+    others = [name for name in names if name != entry.name]
     try:
-        await chat.check()
+        await chat.check(names.index(entry.name))
     except EngineError as error:
         reason = f"{str(error).removeprefix(f'{entry.name}: ').rstrip('.')}."
-        consequence = (
-            "requests get its error" if is_alone else f"{chat.stand_ins[0].name} answers in its place, and says so"
-        )
+        consequence = f"{others[0]} answers in its place, and says so" if others else "requests get its error"
         if not (isinstance(error, Unavailable) and error.refuses_key):
             report(f"{entry.name} does not answer: {reason} Until it does, {consequence}.")
             return
         refusal = f"{entry.name} {_refusal(entry)}: {reason}"
-        if selection.chat.is_configured or is_alone:
+        if selection.chat.is_configured or not others:
             raise Unavailable(refusal) from error
         logger.error("%s Until this is mended, %s.", refusal, consequence)
         report(f"WARNING: {refusal} Until this is mended, {consequence}.")

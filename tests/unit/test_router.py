@@ -4,9 +4,8 @@ from collections.abc import Sequence
 
 import pytest
 
-from streamsrv.engines.catalogue import load_catalogue
 from streamsrv.engines.llm.base import ChatAbilities, ChatOptions, Image, Message, Route, Routing, Tool
-from streamsrv.engines.llm.routing.candidate import Candidate, Standing, candidate_of
+from streamsrv.engines.llm.routing.candidate import Candidate, Standing
 from streamsrv.engines.llm.routing.latency import MAX_AGE_S, MAX_SAMPLES, FirstTokens
 from streamsrv.engines.llm.routing.policy import POLICY_NAMES, PolicyName, Rule
 from streamsrv.engines.llm.routing.router import NO_LOCAL_MODEL, PINNED, TABLE, Router, pinned
@@ -194,14 +193,6 @@ def test_a_model_that_the_client_names_is_asked_first_whatever_the_policy():
     assert route == Route(("quick", "tiny"), "The client named this model.", PINNED, "hard")
     with pytest.raises(Rejected, match="quick runs elsewhere"):
         pinned(QUICK, [TINY])([Message("user", CODE)], (), ChatOptions(routing=Routing(local_only=True)))
-
-
-def test_a_candidate_is_what_the_catalogue_says():
-    entry = load_catalogue()["smollm2-135m"]
-    candidate = candidate_of(entry)
-    assert candidate.is_local
-    assert candidate.cost_usd(1000, "hard") == 0
-    assert candidate_of(load_catalogue()["gpt-4o-mini"]).is_local is False
 
 
 def test_the_95th_percentile_is_of_the_newest_measurements():

@@ -2,13 +2,14 @@
 
 from collections.abc import Sequence
 
-from streamsrv.engines.catalogue import ModelEntry
+from streamsrv.engines.addresses import is_here
 from streamsrv.engines.llm.base import ChatAbilities, ChatOptions, Message
+from streamsrv.engines.model_entry import ModelEntry
 from streamsrv.errors import UNSUPPORTED_PARAMETER, Rejected
 
 
 def abilities_of(entry: ModelEntry) -> ChatAbilities:
-    """Return the abilities that a catalogue entry states."""
+    """Return the abilities that a catalogue entry states; whether it is local follows from its address."""
     return ChatAbilities(
         context_tokens=entry.context_tokens,
         max_output_tokens=entry.max_output_tokens,
@@ -16,7 +17,7 @@ def abilities_of(entry: ModelEntry) -> ChatAbilities:
         sees_images="sees_images" in entry.abilities,
         efforts=entry.efforts,
         languages=entry.languages,
-        is_local=entry.hardware != "remote",
+        is_local=is_here(entry),
     )
 
 

@@ -10,11 +10,10 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, Protocol
-from urllib.parse import urlsplit
 
+from streamsrv.engines.addresses import address_of, is_here
 from streamsrv.engines.metering.base import Consumption, Unit
 from streamsrv.engines.model_entry import ModelEntry, Price
-from streamsrv.settings import is_loopback
 
 logger = logging.getLogger(__name__)
 
@@ -35,13 +34,6 @@ _UNITS: Mapping[str, tuple[Unit, Decimal]] = {
 """By `Price.per`, the unit and how many of it the price is for."""
 _COMPLETE: Collection[Unit] = ("input_tokens", "cached_tokens", "output_tokens")
 """What a language model's price has to state to be complete."""
-_ADDRESSES: Mapping[str, str] = {
-    "anthropic": "https://api.anthropic.com",
-    "openai_compatible": "https://api.openai.com",
-    "openai_realtime": "https://api.openai.com",
-    "openai_transcriptions": "https://api.openai.com",
-}
-"""Addresses of the providers of engines whose option `base_url` is not set."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,17 +93,7 @@ def tariff_of(entry: ModelEntry, *, is_stated: bool = False) -> _Tariff:
         return known
     if stated:
         return lambda amounts: _multiply(stated, amounts)
-    return (lambda _: Decimal(0)) if _is_here(entry) else (lambda _: None)
-
-
-def _address(entry: ModelEntry) -> str:
-    return str(entry.options.get("base_url") or _ADDRESSES.get(entry.engine, ""))
-
-
-def _is_here(entry: ModelEntry) -> bool:
-    """Whether this machine runs the model."""
-    host = urlsplit(_address(entry)).hostname
-    return is_loopback(host) if host else entry.hardware != "remote"
+    return (lambda _: Decimal(0)) if is_here(entry) else (lambda _: None)
 
 
 def _per_unit(price: Price) -> Decimal:
@@ -131,8 +113,8 @@ def _multiply(stated: Mapping[Unit, Decimal], amounts: Mapping[Unit, float]) -> 
 
 def _known(entry: ModelEntry) -> _Tariff | None:
     """Return the tariff that `genai-prices` has for a model of a provider; None: it has none, or is not installed."""
-    address, model = _address(entry), entry.options.get("model")
-    if entry.kind not in ("chat", "recognizer") or _is_here(entry) or not (address and model):
+    address, model = address_of(entry), entry.options.get("model")
+    if entry.kind not in ("chat", "recognizer") or is_here(entry) or not (address and model):
         return None
     try:
         from genai_prices import Usage, calc_price

@@ -7,7 +7,7 @@ from contextlib import aclosing
 from copy import copy
 
 from streamsrv.engines.breaker import Breakers
-from streamsrv.engines.llm.base import ChatModel, ChatOptions, Delta, Message, Route, Tool
+from streamsrv.engines.llm.base import ChatAbilities, ChatModel, ChatOptions, Delta, Message, Route, Tool
 from streamsrv.engines.llm.failover.members import Members, summary
 from streamsrv.engines.llm.failover.relay import Relay
 from streamsrv.engines.observer import EngineObserver, ObservedChatModel
@@ -34,7 +34,8 @@ class FallbackChatModel:
     - A model whose breaker is open is tried last, so that not every answer waits for it. One that was late twice in a
       row counts as failed.
 
-    `breakers` are those of the process; None: its own. `patience_s`: see `Members`; None: no limit.
+    `breakers` are those of the process; None: its own. `patience_s`: see `Members`; None: no limit. `name` and
+    `abilities` are those of the first model, if they are not given.
     """
 
     def __init__(
@@ -44,9 +45,11 @@ class FallbackChatModel:
         *,
         choose: Choose | None = None,
         patience_s: Mapping[str, float] | None = None,
+        name: str = "",
+        abilities: ChatAbilities | None = None,
     ) -> None:
-        self.name = models[0].name
-        self.abilities = models[0].abilities
+        self.name = name or models[0].name
+        self.abilities = abilities or models[0].abilities
         self._choose = choose
         self._members = Members(models, breakers or Breakers(time.monotonic), patience_s or {})
 
@@ -55,6 +58,11 @@ class FallbackChatModel:
         observed = copy(self)
         observed._members = self._members.observed(observer, lambda model: ObservedChatModel(model, observer))
         return observed
+
+    @property
+    def models(self) -> Sequence[ChatModel]:
+        """All models, in order of preference."""
+        return self._members.models
 
     @property
     def stand_ins(self) -> Sequence[ChatModel]:
@@ -97,12 +105,12 @@ class FallbackChatModel:
         if len(errors) == len(results):
             raise summary(errors)
 
-    async def check(self) -> None:
-        """Warm up the first model; raises its error, which counts as that of a failed request."""
+    async def check(self, position: int = 0) -> None:
+        """Warm up one model; raises its error, which counts as that of a failed request."""
         try:
-            await self._warm_up(0)
+            await self._warm_up(position)
         except EngineError as error:
-            self._members.remember(0, error)
+            self._members.remember(position, error)
             raise
 
     async def prepare(self, messages: Sequence[Message]) -> None:

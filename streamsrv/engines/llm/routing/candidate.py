@@ -1,12 +1,9 @@
 """What the router knows of each model. Pure."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
-from streamsrv.engines.llm.abilities import abilities_of
 from streamsrv.engines.llm.base import ChatAbilities
 from streamsrv.engines.llm.routing.complexity import Complexity
-from streamsrv.engines.model_entry import ModelEntry
 
 ASSUMED_STRENGTH = 50
 """Strength of a model whose entry states none: neither preferred nor left out."""
@@ -20,7 +17,7 @@ ANSWER_TOKENS: dict[Complexity, int] = {"small_talk": 30, "simple": 60, "moderat
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """A model that may answer, as its catalogue entry describes it. Prices are in USD per million tokens."""
+    """A model that may answer. Prices are in USD per million tokens."""
 
     name: str
     abilities: ChatAbilities
@@ -28,7 +25,7 @@ class Candidate:
     """0 to 100: how well it answers hard questions."""
     input_usd: float | None = None
     output_usd: float | None = None
-    """None: not known. A model on this machine costs nothing."""
+    """None: not known. Whatever they are, a model on this machine costs nothing."""
 
     @property
     def is_local(self) -> bool:
@@ -57,23 +54,3 @@ class Standing:
         """The first token in steps of `SPEED_STEP_S`; smaller is faster."""
         seconds = ASSUMED_FIRST_TOKEN_S if self.first_token_s is None else self.first_token_s
         return round(seconds / SPEED_STEP_S)
-
-
-def candidate_of(entry: ModelEntry) -> Candidate:
-    """Return what a catalogue entry says about a language model."""
-    return Candidate(
-        entry.name,
-        abilities_of(entry),
-        entry.strength or ASSUMED_STRENGTH,
-        _price(entry, "million input tokens"),
-        _price(entry, "million output tokens"),
-    )
-
-
-def candidates_of(entries: Sequence[ModelEntry]) -> list[Candidate]:
-    return [candidate_of(entry) for entry in entries]
-
-
-def _price(entry: ModelEntry, per: str) -> float | None:
-    found = [price.amount for price in entry.price if price.per == per and price.currency == "USD"]
-    return found[0] if found else None

@@ -19,7 +19,9 @@ _MOST: Mapping[Criterion, str] = {"price": "cheapest", "speed": "fastest", "stre
 
 
 class Router:
-    """Chooses among `candidates`, in the operator's order, of which `stand_ins` answer only if all others fail.
+    """Chooses among `candidates`, in the operator's order.
+
+    `ruled`: other models that rules name; they answer only what a rule gives them. `stand_ins` come after all others.
 
     `policy`: for requests that name none; before it, the first of `rules` that covers a request decides. `standing`
     returns how a model does now, by its name. Models come first that have not kept failing, then those that a rule
@@ -33,9 +35,11 @@ class Router:
         *,
         policy: PolicyName = "balanced",
         rules: Sequence[Rule] = (),
+        ruled: Sequence[Candidate] = (),
         stand_ins: Sequence[Candidate] = (),
     ) -> None:
         self._candidates = tuple(candidates)
+        self._ruled = tuple(ruled)
         self._stand_ins = tuple(each for each in stand_ins if each not in candidates)
         self._standing = standing
         self._policy = POLICIES[policy]
@@ -52,13 +56,16 @@ class Router:
         own = (rule.policy if rule is not None else None) or options.routing.policy
         policy = POLICIES.get(own, self._policy)
         request = replace(request, is_local_only=request.is_local_only or policy.is_local)
-        allowed = [each for each in self._candidates if request.allows(each)]
+        named = [each for each in self._ruled if rule is not None and each.name in rule.models]
+        allowed = [each for each in (*self._candidates, *named) if request.allows(each)]
         able = [each for each in allowed if request.fits(each)] or allowed
-        ranked = sorted(able, key=lambda each: self._rank(each, request, policy, rule))
-        ranked += [each for each in self._stand_ins if request.allows(each)]
-        if not ranked:
+        now = {each.name: self._standing(each.name) for each in able}
+        ranked = sorted(able, key=lambda each: _rank(each, now[each.name], request, policy, rule))
+        behind = [each for each in self._stand_ins if request.allows(each)]
+        if not (ranked or behind):
             raise no_local_model()
-        reason = " ".join(self._reasons(ranked, request, policy, (number, rule)))
+        reason = " ".join(_reasons(ranked or behind[:1], now, request, policy, (number, rule)))
+        ranked += behind
         name = TABLE if rule is not None else policy.name
         return Route(tuple(each.name for each in ranked), reason, name, request.assessment.complexity)
 
@@ -67,70 +74,78 @@ class Router:
         covering = (pair for pair in enumerate(self._rules, 1) if pair[1].covers(request.assessment, request.language))
         return next(covering, (0, None))
 
-    def _rank(self, each: Candidate, request: RoutedRequest, policy: Policy, rule: Rule | None) -> tuple[float, ...]:
-        named = rule.models if rule is not None else ()
-        standing = self._standing(each.name)
-        values: Mapping[Criterion, float] = {
-            "price": request.price_of(each),
-            "speed": standing.speed,
-            "strength": -each.strength,
-        }
-        return (
-            standing.is_left_out,
-            named.index(each.name) if each.name in named else len(named),
-            not request.is_in_language_of(each),
-            _missing_strength(each, request, policy),
-            *(values[criterion] for criterion in policy.criteria[request.assessment.complexity]),
-        )
 
-    def _reasons(
-        self, ranked: Sequence[Candidate], request: RoutedRequest, policy: Policy, row: tuple[int, Rule | None]
-    ) -> list[str]:
-        """Say in sentences why the first of the ranked models is asked."""
-        chosen, (number, rule) = ranked[0], row
-        level = request.assessment.complexity.replace("_", " ")
-        reasons = [f"The request is {level}: {', '.join(request.assessment.reasons)}."]
-        if request.is_local_only:
-            reasons.append("Its words must not leave this machine.")
-        if rule is not None:
-            reasons.append(f"Row {number} of the operator's table covers it.")
-        if rule is not None and chosen.name in rule.models:
-            reasons.append(f"The row names {chosen.name}.")
-        else:
-            reasons.append(self._comparison(ranked, request, policy))
-        left_out = [each.name for each in ranked if self._standing(each.name).is_left_out]
-        if left_out:
-            reasons.append(f"{_listed(left_out)} kept failing lately.")
-        return reasons
+def _rank(
+    each: Candidate, standing: Standing, request: RoutedRequest, policy: Policy, rule: Rule | None
+) -> tuple[float, ...]:
+    """Return what candidates are sorted by: the first of them answers."""
+    named = rule.models if rule is not None else ()
+    values: Mapping[Criterion, float] = {
+        "price": request.price_of(each),
+        "speed": standing.speed,
+        "strength": -each.strength,
+    }
+    return (
+        standing.is_left_out,
+        named.index(each.name) if each.name in named else len(named),
+        not request.is_in_language_of(each),
+        _missing_strength(each, request, policy),
+        *(values[criterion] for criterion in policy.criteria[request.assessment.complexity]),
+    )
 
-    def _comparison(self, ranked: Sequence[Candidate], request: RoutedRequest, policy: Policy) -> str:
-        """Say what the first of the ranked models has that the others lack."""
-        chosen = ranked[0]
-        rivals = [each for each in ranked if each not in self._stand_ins and not self._standing(each.name).is_left_out]
-        if chosen not in rivals:
-            return f"Only {chosen.name} can answer now."
-        abilities = list(request.needs) if request.fits(chosen) else []
-        equals = [each for each in rivals if request.is_in_language_of(each) == request.is_in_language_of(chosen)]
-        if len(equals) < len(rivals):
-            abilities.append(f"knows the language '{request.language}'")
-        strong = [each for each in equals if not _missing_strength(each, request, policy)]
-        if not strong:
-            return f"No model is strong enough; {chosen.name} is the strongest{_that(abilities)}."
-        if len(strong) < len(equals):
-            abilities.append("is strong enough")
-        if len(strong) == 1:
-            return f"{chosen.name} is the only model{_that(abilities) or ' that can answer now'}."
-        criterion = policy.criteria[request.assessment.complexity][0]
-        figure = self._figure(chosen, criterion)
-        return (
-            f"{chosen.name} is the {_MOST[criterion]} of {len(strong)} models{_that(abilities, plural=True)}{figure}."
-        )
 
-    def _figure(self, chosen: Candidate, criterion: Criterion) -> str:
-        if criterion != "speed":
-            return ""
-        seconds = self._standing(chosen.name).first_token_s
-        return " (not measured lately)" if seconds is None else f" (first token within {seconds:.1f} s)"
+def _reasons(
+    ranked: Sequence[Candidate],
+    now: Mapping[str, Standing],
+    request: RoutedRequest,
+    policy: Policy,
+    row: tuple[int, Rule | None],
+) -> list[str]:
+    """Say in sentences why the first of the ranked models is asked."""
+    chosen, (number, rule) = ranked[0], row
+    level = request.assessment.complexity.replace("_", " ")
+    reasons = [f"The request is {level}: {', '.join(request.assessment.reasons)}."]
+    if request.is_local_only:
+        reasons.append("Its words must not leave this machine.")
+    if rule is not None:
+        reasons.append(f"Row {number} of the operator's table covers it.")
+    if rule is not None and chosen.name in rule.models:
+        reasons.append(f"The row names {chosen.name}.")
+    else:
+        reasons.append(_comparison(ranked, now, request, policy))
+    if left_out := [name for name, standing in now.items() if standing.is_left_out]:
+        reasons.append(f"{_listed(left_out)} kept failing lately.")
+    return reasons
+
+
+def _comparison(
+    ranked: Sequence[Candidate], now: Mapping[str, Standing], request: RoutedRequest, policy: Policy
+) -> str:
+    """Say what the first of the ranked models has that the others lack."""
+    chosen = ranked[0]
+    rivals = [each for each in ranked if each.name in now and not now[each.name].is_left_out]
+    if chosen not in rivals:
+        return f"Only {chosen.name} may answer." if chosen.name not in now else f"{chosen.name} is tried all the same."
+    abilities = list(request.needs) if request.fits(chosen) else []
+    equals = [each for each in rivals if request.is_in_language_of(each) == request.is_in_language_of(chosen)]
+    if len(equals) < len(rivals):
+        abilities.append(f"knows the language '{request.language}'")
+    strong = [each for each in equals if not _missing_strength(each, request, policy)]
+    if len(equals) == 1 or len(strong) == 1:
+        abilities += ["is strong enough"] if len(strong) < len(equals) else []
+        return f"{chosen.name} is the only model{_that(abilities) or ' that can answer now'}."
+    if not strong:
+        return f"No model is strong enough; {chosen.name} is the strongest{_that(abilities)}."
+    if len(strong) < len(equals):
+        abilities.append("is strong enough")
+    criterion = policy.criteria[request.assessment.complexity][0]
+    figure = _figure(now[chosen.name]) if criterion == "speed" else ""
+    return f"{chosen.name} is the {_MOST[criterion]} of {len(strong)} models{_that(abilities, plural=True)}{figure}."
+
+
+def _figure(standing: Standing) -> str:
+    seconds = standing.first_token_s
+    return " (not measured lately)" if seconds is None else f" (first token within {seconds:.1f} s)"
 
 
 def pinned(candidate: Candidate, stand_ins: Sequence[Candidate]) -> Callable[..., Route]:
