@@ -15,7 +15,7 @@ from streamsrv.engines.catalogue import DEFAULT_MODELS, Catalogue, Kind, ModelEn
 from streamsrv.engines.chat_models import ChatEntries, assemble
 from streamsrv.engines.llm.base import ChatModel, Message
 from streamsrv.engines.llm.context.fitted import FittedChatModel
-from streamsrv.engines.llm.discovery import find_local_servers
+from streamsrv.engines.llm.discovery import LOCAL_PATIENCE_MS, find_local_servers
 from streamsrv.engines.llm.failover.chat_model import FallbackChatModel
 from streamsrv.engines.llm.routing.latency import FirstTokens
 from streamsrv.engines.loaded import Engines, LoadedModel
@@ -308,8 +308,12 @@ async def _load_chat_models(
 
 def chat_patience_s(settings: Settings, entries: Iterable[ModelEntry]) -> dict[str, float]:
     """Return the patience with language models in seconds, see `Members`."""
-    own = {entry.name: entry.patience_ms / 1000 for entry in entries if entry.patience_ms is not None}
-    return {"": settings.chat_patience_ms / 1000, **own}
+    patience_s = {"": settings.chat_patience_ms / 1000}
+    for entry in entries:
+        own_ms = LOCAL_PATIENCE_MS if entry.weights and entry.patience_ms is None else entry.patience_ms
+        if own_ms is not None:
+            patience_s[entry.name] = own_ms / 1000
+    return patience_s
 
 
 async def _load_fallback(

@@ -5,7 +5,7 @@ import random
 import pytest
 
 from streamsrv.engines.llm.base import ChatOptions, Message
-from streamsrv.engines.llm.failover.continuation import MIN_OUTPUT_TOKENS, Joint, shortened, to_continue
+from streamsrv.engines.llm.failover.continuation import MIN_OUTPUT_TOKENS, Joint, begun_answer, shortened, to_continue
 
 ANSWER = (
     "The capital of France is Paris, and it lies on the Seine. It has about 2.1 million people (12 with its suburbs); "
@@ -80,6 +80,13 @@ def test_the_model_is_shown_the_words_so_far_and_asked_to_go_on():
     asked = to_continue([Message("user", "Hi")], "Hello th")
     assert [message.role for message in asked] == ["user", "assistant", "user"]
     assert asked[1].content == "Hello th"
+
+
+def test_an_engine_that_goes_on_with_a_last_message_finds_it():
+    asked = [Message("user", "Hi")]
+    assert begun_answer(to_continue(asked, "Hello th")) == [*asked, Message("assistant", "Hello th")]
+    assert begun_answer([*asked, Message("assistant", "Hello!")]) is None
+    assert begun_answer([]) is None
 
 
 def test_what_was_said_counts_towards_the_limit_of_the_answer():

@@ -17,8 +17,8 @@ KEY_VARIABLES = ("OPENAI_API_KEY", "GEMINI_API_KEY", "DEEPSEEK_API_KEY", "ANTHRO
 """Variables with API keys; the first that is set chooses the model."""
 
 LOCAL_PATIENCE_MS = 15_000
-"""Patience with a server on this machine, which may have to read a long conversation on its processor, or to load the
-model. Another model on the same processor would make it slower."""
+"""Patience with a model on this machine, which may have to read a long conversation on its processor, or to be loaded.
+Another model on the same processor would make it slower."""
 _MAX_ANSWER_BYTES = 1_000_000
 _NOT_FOR_CHAT = re.compile("embed|rerank|whisper|tts", re.IGNORECASE)
 

@@ -17,6 +17,7 @@ from streamsrv.engines.llm.abilities import abilities_of
 from streamsrv.engines.llm.base import ChatAbilities, ChatOptions, Delta, Message, Tool, Truncated
 from streamsrv.engines.llm.chat_completions.chunks import Chunk, ChunkReader
 from streamsrv.engines.llm.context_window import answerable, estimated_tokens, last_turns
+from streamsrv.engines.llm.failover.continuation import begun_answer
 from streamsrv.engines.llm.llama.server import LlamaCppServer
 from streamsrv.engines.llm.llama.slots import SlotAssignment, SlotTable
 from streamsrv.engines.llm.llama.small_model import SpokenAnswer, guided
@@ -128,10 +129,12 @@ class LlamaCppChatModel:
         reader = ChunkReader(new_id, model=self.name)
         forced = forced_call(tools, options.tool_choice) if self.abilities.calls_tools else None
         fields = self._sampling(options) | self._tools(tools, options)
-        read = self._readable(messages)
+        begun = begun_answer(messages)  # llama.cpp goes on with a last message of the assistant
+        read = self._readable(messages if begun is None else begun)
         kept = read if options.truncation.is_disabled else self._latest(read, limit)
         left_out = len(read) - len(kept)
-        generating = self._generate(answerable(kept), limit, self.occupancy, fields, forced)
+        shown = answerable(kept) if begun is None else kept
+        generating = self._generate(shown, limit, self.occupancy, fields, forced)
         async with contextlib.aclosing(generating) as chunks:
             async for chunk in chunks:
                 if left_out:

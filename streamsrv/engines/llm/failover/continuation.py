@@ -34,6 +34,15 @@ def to_continue(messages: Sequence[Message], said: str) -> list[Message]:
     return [*messages, Message("assistant", said), Message("user", GO_ON)]
 
 
+def begun_answer(messages: Sequence[Message]) -> list[Message] | None:
+    """Return the messages up to the answer so far, for an engine whose models go on with a last message; None: no such.
+
+    A small model understands that better than it understands being asked.
+    """
+    is_asked = len(messages) > 1 and messages[-1] == Message("user", GO_ON) and messages[-2].role == "assistant"
+    return list(messages[:-1]) if is_asked else None
+
+
 def shortened(options: ChatOptions, said: str) -> ChatOptions:
     """Return the options of the rest of an answer: what was said counts towards its limit."""
     if options.max_output_tokens is None:
