@@ -6,6 +6,9 @@ CONTEXT_LENGTH_EXCEEDED = "context_length_exceeded"
 UNSUPPORTED_PARAMETER = "unsupported_parameter"
 """`Rejected.code` for an option that the engine does not support; `param` names the option."""
 
+INSUFFICIENT_QUOTA = "insufficient_quota"
+"""`Rejected.code` for a client that may cost no more; OpenAI's name for it."""
+
 PROVIDER_UNAUTHORIZED = "provider_unauthorized"
 """Our code for a provider that refuses the server's own key, which is no fault of the client's key."""
 
@@ -35,6 +38,13 @@ class Rejected(EngineError):
         super().__init__(message)
         self.code = code
         self.param = param
+
+
+class QuotaSpent(Rejected):
+    """The session, its API key or the server may cost no more."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message, code=INSUFFICIENT_QUOTA)
 
 
 class Overloaded(EngineError):

@@ -1,11 +1,13 @@
 """The objects that all requests of one server share, and the one way to start a session."""
 
 import asyncio
+import logging
 import os
 import secrets
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 from functools import partial
 
 from streamsrv.access.admission import Admission, Limits, Place
@@ -20,11 +22,16 @@ from streamsrv.captions.rooms import Rooms
 from streamsrv.core.capabilities import Capabilities
 from streamsrv.core.session import SessionCore
 from streamsrv.engines.llm.base import ChatModel
+from streamsrv.engines.llm.capped import CappedChatModel
 from streamsrv.engines.llm.charged import ChargedChatModel
 from streamsrv.engines.loaded import Engines
+from streamsrv.engines.metering.accounts import Accounts, Charge, CostLimits, Payer, SpendingAccount, Standing
+from streamsrv.engines.metering.prices import PriceBook, book_of
 from streamsrv.engines.startup import max_voice_activity_jobs
+from streamsrv.errors import INSUFFICIENT_QUOTA, QuotaSpent
 from streamsrv.ids import new_id
 from streamsrv.inference.load import Load
+from streamsrv.observability.logging import log_event
 from streamsrv.observability.metrics import Metrics
 from streamsrv.observability.tracing import Tracing
 from streamsrv.protocol.session_object import Session
@@ -34,6 +41,8 @@ from streamsrv.runtime.observing import Connected
 from streamsrv.settings import Settings
 from streamsrv.supervisor import Supervisor
 from streamsrv.text.voice_manners import VoiceManners
+
+logger = logging.getLogger(__name__)
 
 WATCH_S = 0.5
 """Seconds between two measurements of load."""
@@ -62,6 +71,8 @@ class Service:
     opening: Opening = field(init=False)
     admission: Admission = field(init=False)
     budget: Budget = field(init=False)
+    prices: PriceBook = field(init=False)
+    accounts: Accounts = field(init=False)
     rooms: Rooms = field(init=False)
     capabilities: Capabilities = field(init=False)
     _measured: asyncio.Event = field(default_factory=asyncio.Event)
@@ -74,7 +85,13 @@ class Service:
         self.authentication = Authentication(lambda: self.settings, self.client_secrets)
         self.opening = Opening(self._offer, self.client_secrets)
         self.admission = Admission(_limits(settings), self.load if settings.admit_by_load else None)
-        self.budget = Budget(settings.responses_per_minute_per_key)
+        self.budget = Budget()
+        self.accounts = Accounts(
+            lambda consumption: self.prices.cost(consumption),
+            lambda: datetime.now(UTC),
+            self._paid,
+            self._limit_reached,
+        )
         self.metrics.sessions.set_function(lambda: self.admission.sessions)
         self.metrics.sessions_limit.set_function(lambda: self.settings.max_sessions)
         self.metrics.caption_rooms.set_function(lambda: self.rooms.count)
@@ -96,7 +113,6 @@ class Service:
         if engines is not self.engines:
             self._use(engines)
         self.admission.limit(_limits(settings), self.load if settings.admit_by_load else None)
-        self.budget.limit(settings.responses_per_minute_per_key)
         self.rooms.limit(settings.caption_rooms, keep_ms=_keep_ms(settings))
         voice_activity = self.engines.voice_activity  # never less than the sessions need that run
         voice_activity.queue_limit = max(voice_activity.queue_limit, max_voice_activity_jobs(settings))
@@ -107,6 +123,7 @@ class Service:
             if stage in WITH_BREAKERS:
                 self.metrics.watch_breaker(stage, model, partial(engines.breakers.state, stage, model))
         self.engines = engines.observed(self.metrics)
+        self.prices = book_of(self.engines.entries, self.settings.model)
         engines.recognizers.take_over()
         self.capabilities = _capabilities(self.engines, has_tracing=self.tracing is not None)
 
@@ -129,6 +146,7 @@ class Service:
         When many clients come at once, they wait here until the load of the sessions before them is measured.
         """
         try:
+            self.check_quota(principal)
             await self._wait_for_measurement(principal)
             return self.admission.take_session(principal)
         except Refusal:
@@ -168,22 +186,62 @@ class Service:
             manners=VoiceManners(self.settings.voice_preface, self.settings.apology),
         )
         engines = self._engines_for(principal)
+        account = self.account(principal, session.id)
         trace = self.tracing.session(session.id, connected.transport) if self.tracing is not None else None
-        return SessionDriver(core, engines, channel, new_id, self.metrics, self.rooms, speaker, connected, trace)
+        return SessionDriver(
+            core, engines, channel, new_id, self.metrics, self.rooms, speaker, connected, trace, account
+        )
+
+    def account(self, principal: Principal, owner_id: str) -> SpendingAccount:
+        """Open the account of a session or a request of `principal`."""
+        settings = self.settings
+        limits = CostLimits(
+            session=principal.limits.cost_per_session,
+            key=principal.limits.cost_per_day,
+            server=settings.max_cost_per_day,
+            warn_at=settings.cost_warn_at,
+            save_at=settings.cost_save_at,
+        )
+        return self.accounts.open(Payer(principal.key_id, principal.secret_id or "", owner_id, limits))
+
+    def check_quota(self, principal: Principal) -> None:
+        """Raise `Refusal` if the key of `principal`, or the server, may cost no more today."""
+        try:
+            self.account(principal, "").check()
+        except QuotaSpent as error:
+            now = datetime.now(UTC)
+            retry_after_s = 86_400 - (now.hour * 3600 + now.minute * 60 + now.second)
+            raise Refusal(429, INSUFFICIENT_QUOTA, str(error), retry_after_s=retry_after_s) from error
+
+    def _paid(self, charge: Charge) -> None:
+        consumption, cost = charge.consumption, charge.cost
+        self.metrics.paid(consumption.stage, consumption.model, float(cost.usd), is_known=cost.is_known)
+
+    def _limit_reached(self, payer: Payer, standing: Standing) -> None:
+        assert standing.scope is not None
+        self.metrics.limit_reached(standing.scope, standing.level)
+        fields = {"scope": standing.scope, "level": standing.level, "key": payer.key_id, "owner": payer.owner_id}
+        log_event(logger, logging.WARNING, standing.reason, fields)
 
     def charge(self, principal: Principal) -> None:
         """Count a language model answer; raises `Overloaded` if the API key of `principal` has none left for now."""
         self.budget.charge(principal, time.monotonic())
 
     def _engines_for(self, principal: Principal) -> Engines:
-        if not self.budget.is_limited:
-            return self.engines
+        router = self.engines.chat
 
-        def charged(chat: ChatModel) -> ChatModel:
-            return ChargedChatModel(chat, lambda: self.charge(principal))
+        def limited(chat: ChatModel) -> ChatModel:
+            capped = CappedChatModel(chat, router)
+            if principal.limits.responses_per_minute is None:
+                return capped
+            return ChargedChatModel(capped, lambda: self.charge(principal))
 
-        chat_by_name = {name: charged(chat) for name, chat in self.engines.chat_by_name.items()}
-        return replace(self.engines, chat=charged(self.engines.chat), chat_by_name=chat_by_name)
+        chat_by_name = {name: limited(chat) for name, chat in self.engines.chat_by_name.items()}
+        return replace(self.engines, chat=limited(router), chat_by_name=chat_by_name)
+
+    def chat_model(self, name: str) -> ChatModel:
+        """Return the model of that name for a REST request, which keeps within the limits of the request's account."""
+        return CappedChatModel(self.engines.chat_model(name), self.engines.chat)
 
     async def watch_recognizers(self) -> None:
         """Find out again and again what recognisers lack, such as weights that were fetched meanwhile."""
@@ -224,12 +282,7 @@ class Service:
 
 
 def _limits(settings: Settings) -> Limits:
-    return Limits(
-        settings.max_sessions,
-        settings.max_requests,
-        settings.max_sessions_per_key,
-        settings.max_requests_per_key,
-    )
+    return Limits(settings.max_sessions, settings.max_requests)
 
 
 def _keep_ms(settings: Settings) -> int:

@@ -5,6 +5,7 @@ import re
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
+from decimal import Decimal
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 from pathlib import Path
 from types import UnionType
@@ -47,6 +48,8 @@ Count = Annotated[int, Field(ge=1, le=MAX_COUNT)]
 CountOrZero = Annotated[int, Field(ge=0, le=MAX_COUNT)]
 Workers = Annotated[int, Field(ge=1, le=MAX_WORKERS)]
 Minutes = Annotated[float, Field(ge=0, le=MAX_MINUTES)]
+Usd = Annotated[Decimal, Field(ge=0, le=1_000_000_000, max_digits=18, decimal_places=6)]
+Share = Annotated[float, Field(gt=0, le=1)]
 ModelName = Annotated[str, Field(min_length=1), Accepted("the name of a model; `streamsrv models` lists them")]
 Url = Annotated[str, Field(pattern=r"^https?://[^/\s]+\S*$")]
 ModelChain = Annotated[
@@ -176,6 +179,16 @@ class Settings(BaseModel):
     """Responses per minute of each session."""
     responses_per_minute_per_key: Count | None = None
     """Language model answers per minute in all sessions and chat requests of one API key together; None: no limit."""
+    max_cost_per_session: Usd | None = None
+    """Most that the models of one session or one HTTP request may cost, in USD; None: no limit."""
+    max_cost_per_key_per_day: Usd | None = None
+    """Most that the models may cost in a day (UTC) for one API key and its client secrets, in USD; None: no limit."""
+    max_cost_per_day: Usd | None = None
+    """Most that all models of this server may cost in a day (UTC), in USD; None: no limit."""
+    cost_warn_at: Share = 0.8
+    """Share of a limit of cost from which on there is a warning."""
+    cost_save_at: Share = 0.9
+    """Share of a limit of cost from which on the cheapest language model answers; 1: never."""
     speculative: bool = True
     """Begin answers in the pauses of a turn. Answers come sooner; discarded ones use tokens, too."""
     caption_rooms: CountOrZero = 100

@@ -19,15 +19,10 @@ REQUEST_RETRY_S = 2
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """How many sessions and requests may run at once.
-
-    The limits per key count its client secrets; None: no limit of its own.
-    """
+    """How many sessions and requests may run at once; a principal has limits of its own."""
 
     max_sessions: int
     max_requests: int
-    max_sessions_per_key: int | None = None
-    max_requests_per_key: int | None = None
 
 
 class Place:
@@ -108,7 +103,7 @@ class Admission:
             message = f"All {limits.max_sessions} sessions of this server are in use."
             raise Refusal(503, "session_limit_reached", message, retry_after_s=FULL_RETRY_S)
         if self._is_key_full(principal):
-            message = f"All {limits.max_sessions_per_key} sessions of this API key are in use."
+            message = f"All {principal.limits.sessions} sessions of this API key are in use."
             raise Refusal(429, "session_limit_reached", message, retry_after_s=FULL_RETRY_S)
         if self._load is not None and not (self._load.has_room(sessions) or self._load.is_measuring(sessions)):
             raise self._busy(self._load)
@@ -122,7 +117,7 @@ class Admission:
 
     def check_request(self, principal: Principal) -> None:
         """Raise `Refusal` if there is no place for a REST request of `principal` now."""
-        limits, per_key = self._limits, self._limits.max_requests_per_key
+        limits, per_key = self._limits, principal.limits.requests
         if self.requests >= limits.max_requests:
             message = f"All {limits.max_requests} places for requests of this server are taken."
             raise Refusal(503, "request_limit_reached", message, retry_after_s=REQUEST_RETRY_S)
@@ -150,7 +145,7 @@ class Admission:
                 then()
 
     def _is_key_full(self, principal: Principal) -> bool:
-        per_key = self._limits.max_sessions_per_key
+        per_key = principal.limits.sessions
         return per_key is not None and self._sessions.of(principal.key_id) >= per_key
 
     def _busy(self, load: Load) -> Refusal:

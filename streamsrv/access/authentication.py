@@ -7,8 +7,8 @@ from urllib.parse import SplitResult, urlsplit
 
 from starlette.requests import HTTPConnection
 
-from streamsrv.access.client_secrets import PREFIX, ClientSecrets, UnusableSecret
-from streamsrv.access.principal import LOOPBACK, PUBLIC, Principal, key_id
+from streamsrv.access.client_secrets import PREFIX, ClientSecrets, Grant, UnusableSecret
+from streamsrv.access.principal import LOOPBACK, PUBLIC, KeyLimits, Principal, key_id
 from streamsrv.access.refusal import Refusal
 from streamsrv.observability.logging import log_as
 from streamsrv.settings import Settings, is_loopback
@@ -87,7 +87,7 @@ class Authentication:
             message = "The API key that made this client secret is no longer accepted. Ask for a new one."
             raise UnusableSecret("invalid_api_key", message)
         self._check_page(connection)
-        return Principal(grant.key_id, grant)
+        return self._principal(grant.key_id, grant)
 
     def for_call(self, connection: HTTPConnection) -> Principal:
         """Authenticate a client that controls a call: the secret that opened it is enough, even used or expired."""
@@ -96,7 +96,7 @@ class Authentication:
         if grant is None:
             return self.for_request(connection)
         self._check_page(connection)
-        return Principal(grant.key_id, grant)
+        return self._principal(grant.key_id, grant)
 
     def for_caption_reader(self, connection: HTTPConnection) -> Principal:
         """Authenticate a client that reads captions; with `captions_public`, anybody may read them."""
@@ -105,14 +105,25 @@ class Authentication:
 
     def _of_key(self, connection: HTTPConnection) -> Principal:
         if not self._settings.api_keys:
-            return LOOPBACK
+            return self._principal(LOOPBACK.key_id)
         key = presented_key(connection)
         if key is not None and self._is_known(key):
-            return Principal(key_id(key))
+            return self._principal(key_id(key))
         message = "Incorrect or missing API key."
         if self._secret(connection) is not None:
             message = "A client secret only opens a realtime session; this request needs an API key."
         raise Refusal(401, "invalid_api_key", message)
+
+    def _principal(self, identity: str, grant: Grant | None = None) -> Principal:
+        settings = self._settings
+        limits = KeyLimits(
+            sessions=settings.max_sessions_per_key,
+            requests=settings.max_requests_per_key,
+            responses_per_minute=settings.responses_per_minute_per_key,
+            cost_per_session=settings.max_cost_per_session,
+            cost_per_day=settings.max_cost_per_key_per_day,
+        )
+        return Principal(identity, grant, limits)
 
     def _secret(self, connection: HTTPConnection) -> str | None:
         """Return the client secret that a client sent, valid or not; None if it sent an API key or nothing."""

@@ -1,6 +1,7 @@
 """The principal that a request or a session acts for. Pure."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from decimal import Decimal
 from hashlib import sha256
 
 from streamsrv.access.client_secrets import Grant
@@ -12,15 +13,29 @@ def key_id(key: str) -> str:
 
 
 @dataclass(frozen=True, slots=True)
+class KeyLimits:
+    """What an API key may use, together with its client secrets; None: no limit of its own. Costs are in USD."""
+
+    sessions: int | None = None
+    """At once, as `requests`."""
+    requests: int | None = None
+    responses_per_minute: int | None = None
+    cost_per_session: Decimal | None = None
+    cost_per_day: Decimal | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Principal:
     """The client that was authenticated.
 
     `key_id`: the fingerprint of the API key, or of the key that made the client secret; limits per key use it.
-    `grant`: what the client secret allows; None for a client with an API key, or that needs no key.
+    `grant`: what the client secret allows; None for a client with an API key, or that needs no key. `limits`: those of
+    the key.
     """
 
     key_id: str
     grant: Grant | None = None
+    limits: KeyLimits = field(default=KeyLimits(), compare=False)
 
     @property
     def secret_id(self) -> str | None:

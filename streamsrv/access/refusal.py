@@ -1,5 +1,6 @@
 """The error for a client that is turned away. Plain data: `http/` turns it into a response."""
 
+from streamsrv.errors import INSUFFICIENT_QUOTA
 from streamsrv.protocol.errors import ProtocolError
 
 
@@ -21,6 +22,8 @@ class Refusal(ProtocolError):
         by_load: bool = False,
     ) -> None:
         match status:
+            case _ if code == INSUFFICIENT_QUOTA:
+                kind = code
             case 429:
                 kind = "rate_limit_error"
             case _ if status >= 500:

@@ -1,6 +1,6 @@
 """What a session wants done: the effects that `SessionCore.handle` returns, in order."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -20,6 +20,8 @@ class SendEvent:
     type: str
     fields: dict[str, Any]
     event_id: str = ""
+    generations: tuple[int, ...] = field(default=(), compare=False)
+    """Of `response.done`: the requests of the response, whose cost the event tells."""
 
     @property
     def event(self) -> dict[str, Any]:

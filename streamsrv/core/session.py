@@ -1,6 +1,7 @@
 """The session's core: one input in, its effects out. No sockets, threads, clocks or models."""
 
 from collections.abc import Callable, Collection
+from dataclasses import replace
 
 from streamsrv.core import inputs, timers
 from streamsrv.core.answers.due_answers import DueAnswers
@@ -105,7 +106,7 @@ class SessionCore:
     def _take_effects(self) -> list[Effect]:
         """The collected effects; each event gets its id here."""
         return [
-            SendEvent(effect.type, effect.fields, self._new_id("event")) if isinstance(effect, SendEvent) else effect
+            replace(effect, event_id=self._new_id("event")) if isinstance(effect, SendEvent) else effect
             for effect in self._effects.take()
         ]
 

@@ -107,6 +107,13 @@ class Engines:
                     found["chat", model.name] = others
         return found
 
+    def entries(self, stage: str, name: str) -> Sequence[ModelEntry]:
+        """Return what the catalogue states about a model and its parts; nothing about one that is not from there."""
+        for held in self.loaded:
+            if (held.entries[0].kind, held.entries[0].name) == (stage, name):
+                return held.entries
+        return self.recognizers.entries(name) if stage == "recognizer" else ()
+
     def chat_model(self, name: str) -> ChatModel:
         """Return the chat model of that name, or the one that serves a retired name.
 

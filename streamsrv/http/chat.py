@@ -4,12 +4,14 @@ import secrets
 import time
 from collections.abc import AsyncGenerator
 from contextlib import aclosing, asynccontextmanager
+from dataclasses import replace
 from typing import Any
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from streamsrv.engines.llm.base import Delta
+from streamsrv.engines.metering.accounts import SpendingAccount
 from streamsrv.http.chat_objects import ChunkWriter, Completion, CompletionHead
 from streamsrv.http.chat_request import ChatRequest
 from streamsrv.http.endpoint import Endpoint
@@ -26,14 +28,16 @@ async def _read(request: Request, settings: Settings) -> AsyncGenerator[ChatRequ
     yield asked
 
 
-async def _answer(asked: ChatRequest, service: Service) -> Response:
-    model = service.engines.chat_model(asked.model)
+async def _answer(asked: ChatRequest, service: Service, account: SpendingAccount) -> Response:
+    model = service.chat_model(asked.model)
     head = CompletionHead(f"chatcmpl-{secrets.token_hex(12)}", int(time.time()), model.name)
-    deltas = model.stream(asked.to_messages(), asked.to_tools(), asked.to_options())
+    deltas = model.stream(asked.to_messages(), asked.to_tools(), replace(asked.to_options(), account=account))
     if asked.stream:
-        writer = ChunkWriter(head, include_usage=bool(asked.stream_options and asked.stream_options.include_usage))
+        writer = ChunkWriter(
+            head, account.cost, include_usage=bool(asked.stream_options and asked.stream_options.include_usage)
+        )
         return await streamed(server_sent(_chunks(deltas, writer), end=b"data: [DONE]\n\n"), "text/event-stream")
-    completion = Completion(head)
+    completion = Completion(head, account.cost)
     async with aclosing(deltas):
         async for delta in deltas:
             completion.take(delta)

@@ -3,6 +3,7 @@
 Source: the OpenAI API reference, `POST /v1/chat/completions`.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -17,6 +18,8 @@ from streamsrv.engines.llm.base import (
     Truncated,
     Usage,
 )
+from streamsrv.engines.metering.accounts import cost_to_wire
+from streamsrv.engines.metering.prices import Cost
 
 _FINISH_REASONS = {"max_output_tokens": "length"}
 """Finish reasons of the models that have another name on the wire."""
@@ -31,12 +34,17 @@ class CompletionHead:
     model: str
     fallback: Fallback | None = None
     truncated_messages: int = 0
+    cost: Cost | None = None
+    """Of the answer, once it is known."""
 
     def answered_by(self, delta: AnsweredBy) -> "CompletionHead":
         return replace(self, model=delta.model, fallback=delta.fallback)
 
     def truncated(self, delta: Truncated) -> "CompletionHead":
         return replace(self, truncated_messages=delta.messages)
+
+    def paid(self, cost: Cost) -> "CompletionHead":
+        return replace(self, cost=cost)
 
     def to_wire(self, kind: str, choices: list[dict[str, Any]], **fields: Any) -> dict[str, Any]:
         head: dict[str, Any] = {"id": self.id, "object": kind, "created": self.created, "model": self.model}
@@ -45,14 +53,17 @@ class CompletionHead:
             own["fallback"] = {"from": self.fallback.model, "reason": self.fallback.reason}
         if self.truncated_messages:
             own["truncated_messages"] = self.truncated_messages
+        if self.cost is not None:
+            own["cost"] = cost_to_wire(self.cost)
         return {**head, "choices": choices, **fields, **({"streamsrv": own} if own else {})}
 
 
 class ChunkWriter:
-    """Makes `chat.completion.chunk` objects from the deltas of a model."""
+    """Makes `chat.completion.chunk` objects from the deltas of a model. `cost` returns what the request costs."""
 
-    def __init__(self, head: CompletionHead, *, include_usage: bool) -> None:
+    def __init__(self, head: CompletionHead, cost: Callable[[], Cost] = Cost, *, include_usage: bool) -> None:
         self._head = head
+        self._cost = cost
         self._extra: dict[str, Any] = {"usage": None} if include_usage else {}
         self._usage: Usage | None = None
         self._has_begun = False
@@ -65,6 +76,7 @@ class ChunkWriter:
             case ToolCallDelta():
                 return [self._chunk({"tool_calls": [_call_delta(delta)]})]
             case Finished():
+                self._head = self._head.paid(self._cost())
                 last = self._chunk({}, finish_reason=_FINISH_REASONS.get(delta.reason, delta.reason))
                 return [last, *self._usage_chunk()]
             case Usage():
@@ -92,9 +104,10 @@ class ChunkWriter:
 
 @dataclass(slots=True)
 class Completion:
-    """Collects the deltas of a whole answer."""
+    """Collects the deltas of a whole answer. `cost` returns what the request costs."""
 
     head: CompletionHead
+    cost: Callable[[], Cost] = Cost
     text: str = ""
     calls: dict[int, ToolCallDelta] = field(default_factory=dict[int, ToolCallDelta])
     usage: Usage | None = None
@@ -116,6 +129,7 @@ class Completion:
                 self.usage = delta
             case Finished():
                 self.reason = _FINISH_REASONS.get(delta.reason, delta.reason)
+                self.head = self.head.paid(self.cost())
             case AnsweredBy():
                 self.head = self.head.answered_by(delta)
             case Truncated():

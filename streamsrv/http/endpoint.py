@@ -10,7 +10,9 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from streamsrv.access.principal import Principal
+from streamsrv.engines.metering.accounts import SpendingAccount
 from streamsrv.http.errors import describe
+from streamsrv.ids import new_id
 from streamsrv.service import Service
 from streamsrv.settings import Settings
 
@@ -21,15 +23,16 @@ class Endpoint(Generic[Asked]):
     """An ASGI application of two steps.
 
     `read` is a context manager that reads and checks the whole request and holds its files until the end; `answer` does
-    the work and returns the response. Only `answer` takes one of the places for requests, so that a slow body does not
-    make others wait. During `answer` and the response, everything is cancelled when the client disconnects. Either step
-    may raise `ProtocolError` or `EngineError`. `is_charged`: the request counts against the key's rate of responses.
+    the work, which is charged to an account, and returns the response. Only `answer` takes one of the places for
+    requests, so that a slow body does not make others wait. During `answer` and the response, everything is cancelled
+    when the client disconnects. Either step may raise `ProtocolError` or `EngineError`. `is_charged`: the request
+    counts against the key's rate of responses.
     """
 
     def __init__(
         self,
         read: Callable[[Request, Settings], AbstractAsyncContextManager[Asked]],
-        answer: Callable[[Asked, Service], Awaitable[Response]],
+        answer: Callable[[Asked, Service, SpendingAccount], Awaitable[Response]],
         *,
         is_charged: bool = False,
     ) -> None:
@@ -55,7 +58,9 @@ class Endpoint(Generic[Asked]):
                 try:
                     if self._is_charged:
                         service.charge(principal)
-                    response = await self._answer(asked, service)
+                    account = service.account(principal, new_id("req"))
+                    account.check()
+                    response = await self._answer(asked, service, account)
                 except Exception as error:
                     response = describe(error)
                 await response(scope, receive, send)

@@ -12,7 +12,15 @@ from starlette.types import Receive, Scope, Send
 from starlette.websockets import WebSocket
 
 from streamsrv.access.refusal import Refusal
-from streamsrv.errors import PROVIDER_UNAUTHORIZED, EngineError, Overloaded, Rejected, Unavailable
+from streamsrv.errors import (
+    INSUFFICIENT_QUOTA,
+    PROVIDER_UNAUTHORIZED,
+    EngineError,
+    Overloaded,
+    QuotaSpent,
+    Rejected,
+    Unavailable,
+)
 from streamsrv.observability.metrics import RefusalReason
 from streamsrv.protocol.errors import ProtocolError
 
@@ -72,6 +80,7 @@ def reason_of(status: int, code: str) -> RefusalReason:
 
 
 _REASON_BY_CODE: dict[str, RefusalReason] = {
+    INSUFFICIENT_QUOTA: "quota",
     "client_secret_expired": "client_secret",
     "client_secret_used": "client_secret",
     "client_secret_lost": "client_secret",
@@ -100,6 +109,8 @@ def describe(error: Exception) -> ErrorResponse:
     match error:
         case Refusal():
             headers = {} if error.retry_after_s is None else {"Retry-After": str(error.retry_after_s)}
+            if error.code == INSUFFICIENT_QUOTA:
+                headers["x-should-retry"] = "false"  # stock clients would try again at once
             if error.status == HTTPStatus.UNAUTHORIZED:
                 headers["WWW-Authenticate"] = "Bearer"
             code, kind, param = error.code, error.type, error.param
@@ -110,6 +121,9 @@ def describe(error: Exception) -> ErrorResponse:
         case ProtocolError():
             status = _STATUS.get(error.code, 400)
             return error_response(status, error.message, code=error.code, type=error.type, param=error.param)
+        case QuotaSpent():  # stock clients would try again at once
+            headers = {"x-should-retry": "false"}
+            return error_response(429, str(error), code=INSUFFICIENT_QUOTA, type=INSUFFICIENT_QUOTA, headers=headers)
         case Rejected():
             return error_response(400, str(error), code=error.code or "rejected", param=error.param)
         case Overloaded():

@@ -6,6 +6,7 @@ Source: the OpenAI API reference. Any `model` means the synthesiser of this serv
 import asyncio
 from collections.abc import AsyncGenerator, Iterator
 from contextlib import aclosing, asynccontextmanager
+from dataclasses import replace
 from typing import Annotated, Any, Literal
 
 import numpy as np
@@ -19,6 +20,7 @@ from streamsrv.audio.rates import PCM_RATE_HZ
 from streamsrv.audio.resample import StreamResampler
 from streamsrv.core.answers.spoken_segments import SpokenSegmenter
 from streamsrv.core.capabilities import Capabilities
+from streamsrv.engines.metering.accounts import SpendingAccount
 from streamsrv.engines.tts.base import SpeechOptions, Synthesizer
 from streamsrv.errors import UNSUPPORTED_PARAMETER
 from streamsrv.http.endpoint import Endpoint
@@ -64,8 +66,9 @@ async def _read(request: Request, settings: Settings) -> AsyncGenerator[SpeechRe
     yield await read_json(request, SpeechRequest)
 
 
-async def _answer(asked: SpeechRequest, service: Service) -> Response:
-    pcm = _speak(asked.input, asked.to_options(service.capabilities), service.engines.synthesizer)
+async def _answer(asked: SpeechRequest, service: Service, account: SpendingAccount) -> Response:
+    options = replace(asked.to_options(service.capabilities), account=account)
+    pcm = _speak(asked.input, options, service.engines.synthesizer)
     if asked.stream_format == "sse":
         return await streamed(server_sent(_events(pcm, asked)), "text/event-stream")
     return await streamed(_encode(pcm, asked.response_format), MEDIA_TYPES[asked.response_format])

@@ -7,7 +7,7 @@ import math
 import zlib
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -18,6 +18,7 @@ from streamsrv.audio.rates import SPEECH_RATE_HZ
 from streamsrv.core.transcription import logprob_to_wire
 from streamsrv.engines.asr.base import RecognitionOptions, RecognizedUtterance
 from streamsrv.engines.asr.recordings import recognize_recording
+from streamsrv.engines.metering.accounts import SpendingAccount
 from streamsrv.http.endpoint import Endpoint
 from streamsrv.http.recording_form import Fields, TranscriptionFields, TranslationFields, Upload, reader_of
 from streamsrv.http.streaming import server_sent, streamed
@@ -58,9 +59,10 @@ class Recording:
         return {"logprobs": [logprob_to_wire(token) for utterance in utterances for token in utterance.logprobs]}
 
 
-async def _answer(upload: Upload, service: Service) -> Response:
+async def _answer(upload: Upload, service: Service, account: SpendingAccount) -> Response:
     fields, engines = upload.fields, service.engines
     model, options = fields.check(service.capabilities)
+    options = replace(options, account=account)
     recognizer = engines.recognizers.find(model, options.language)
     recording = Recording(fields, await upload.decode(), options)
     recognized = recognize_recording(

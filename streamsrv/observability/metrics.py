@@ -18,6 +18,7 @@ from prometheus_client import (
 )
 
 from streamsrv.engines.breaker import State
+from streamsrv.engines.metering.accounts import LEVELS, Scope
 from streamsrv.engines.observer import FailureReason, Stage
 from streamsrv.inference.scheduler import Priority
 
@@ -35,7 +36,8 @@ EndReason = Literal[
 ]  # fmt: skip
 """Why a session ended."""
 RefusalReason = Literal[
-    "unauthorized", "client_secret", "forbidden", "host", "origin", "full", "key_full", "load", "rate", "too_large",
+    "unauthorized", "client_secret", "forbidden", "host", "origin", "full", "key_full", "load", "rate", "quota",
+    "too_large",
     "timeout", "invalid", "not_found", "unavailable", "stopping", "internal",
 ]  # fmt: skip
 """Why a request or a session was refused."""
@@ -133,6 +135,18 @@ class Metrics:
             "recognizer_connected_seconds", "Seconds of connections to a recogniser that charges for them", model=()
         )
         self._synthesized = self._counter("audio_synthesized_seconds", "Seconds of synthesised audio", model=())
+        self._costs = self._counter(
+            "cost_usd", "What requests to models have cost, in USD, by the price book", stage=(), model=()
+        )
+        self._unpriced = self._counter(
+            "unpriced_requests", "Requests to models whose price is not known", stage=(), model=()
+        )
+        self._limits_reached = self._counter(
+            "cost_limits_reached",
+            "Sessions, keys and days that reached a level of their limit of cost",
+            scope=get_args(Scope),
+            level=LEVELS[1:],
+        )
 
     def _define_load(self) -> None:
         priorities = [priority.name.lower() for priority in Priority]
@@ -176,6 +190,9 @@ class Metrics:
             self._failures.labels(stage, model, reason)
         for substitute in substitutes:
             self._fallbacks.labels(stage, model, substitute)
+        if stage not in ("vad", "turn"):
+            self._costs.labels(stage, model)
+            self._unpriced.labels(stage, model)
         match stage:
             case "chat":
                 for direction in DIRECTIONS:
@@ -191,6 +208,16 @@ class Metrics:
     def watch_breaker(self, stage: Stage, model: str, state: Callable[[], State]) -> None:
         """Show the state of a model's circuit breaker, asked for at each scrape."""
         self._breakers.labels(stage, model).set_function(lambda: BREAKER_OPEN[state()])
+
+    def paid(self, stage: Stage, model: str, usd: float, *, is_known: bool) -> None:
+        """Record a request that was paid for. `is_known`: all that it consumed has a price."""
+        self._costs.labels(stage, model).inc(usd)
+        if not is_known:
+            self._unpriced.labels(stage, model).inc()
+
+    def limit_reached(self, scope: str, level: str) -> None:
+        """Record that a session, a key or the server has reached a level of its limit of cost."""
+        self._limits_reached.labels(scope, level).inc()
 
     def expect_route(self, route: str, methods: Iterable[str]) -> None:
         """Create the series of the answered requests of a route."""

@@ -12,6 +12,7 @@ from streamsrv.core import effects
 from streamsrv.core.inputs import EventReceived, EventRefused, Input
 from streamsrv.core.session import SessionCore
 from streamsrv.engines.loaded import Engines
+from streamsrv.engines.metering.accounts import SpendingAccount, free_account
 from streamsrv.observability.metrics import Metrics
 from streamsrv.observability.session_trace import SessionTrace
 from streamsrv.protocol.audio_formats import check_audio, is_whole
@@ -21,6 +22,7 @@ from streamsrv.protocol.session_object import Session
 from streamsrv.runtime.captioning import Captioning
 from streamsrv.runtime.channel import Channel, ChannelClosed, Speaker
 from streamsrv.runtime.core_runner import Actions, CoreRunner
+from streamsrv.runtime.costing import CostTeller
 from streamsrv.runtime.ending import INTERNAL_ERROR, TOO_MANY_MALFORMED, Ending, Outcome
 from streamsrv.runtime.fairness import MAX_UNSENT_BYTES, EventAllowance, TimeSlice
 from streamsrv.runtime.hearing import Hearing
@@ -57,8 +59,10 @@ class SessionDriver:
         speaker: Speaker | None = None,
         connected: Connected = Connected(),  # noqa: B008 (it cannot be changed)
         trace: SessionTrace | None = None,
+        account: SpendingAccount | None = None,
     ) -> None:
         self._core = core
+        self._account = account = account or free_account()
         self._channel = channel
         self._tasks = SessionTasks()
         self._ending = Ending()
@@ -69,16 +73,18 @@ class SessionDriver:
         report_result = report if tracer is None else tracer.watch_report(report)
         self._timers = Timers(report)
         self._sending = Sending(core.session.id, new_id, self._ending)
-        self._hearing = Hearing(engines, spawn, report, report_result)
-        self._speaking = Speaking(engines.chat_model(core.session.model), engines.synthesizer, spawn, report_result)
+        self._hearing = Hearing(engines, spawn, report, report_result, account)
+        chat = engines.chat_model(core.session.model)
+        self._speaking = Speaking(chat, engines.synthesizer, spawn, report_result, account)
         self._captioning = Captioning(rooms, core.session.id, lambda error: report(EventRefused(error.details, None)))
-        self._observer = SessionObserver(core, engines, metrics, connected, trace)
+        self._observer = SessionObserver(core, engines, metrics, connected, trace, account)
         actions: Actions = {
             **_sending_actions(self._sending),
             **(_playback_actions(speaker) if speaker is not None else {}),
             **_hearing_actions(self._hearing),
             **_speaking_actions(self._speaking),
             **_captioning_actions(self._captioning),
+            effects.SendEvent: CostTeller(account, self._sending.send_event).send_event,
             effects.SetTimer: self._timers.set,
             effects.ClearTimer: self._timers.clear,
         }
@@ -110,6 +116,7 @@ class SessionDriver:
             self._captioning.leave()
             await self._hearing.aclose()
             self._runner.close()
+            self._account.close()
         return self._ending.outcome
 
     def handle(self, happened: Input) -> None:

@@ -5,6 +5,7 @@ import logging
 import math
 from collections import deque
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,12 +30,14 @@ from streamsrv.core.inputs import (
 )
 from streamsrv.engines.boundary import engine_call
 from streamsrv.engines.loaded import Engines
+from streamsrv.engines.metering.accounts import SpendingAccount, free_account
+from streamsrv.engines.metering.base import Consumption, Unit
 from streamsrv.engines.observer import WORDS, failure_reason
 from streamsrv.engines.turn.base import TurnModel
 from streamsrv.engines.vad.base import FRAME_MS
 from streamsrv.engines.vad.fallback import FallbackVadStream
 from streamsrv.engines.vad.gated import hear
-from streamsrv.errors import EngineError, Overloaded
+from streamsrv.errors import EngineError, Overloaded, QuotaSpent
 from streamsrv.inference.scheduler import Priority
 from streamsrv.protocol.audio_formats import sample_rate
 from streamsrv.protocol.session_object import AudioFormat, Opus, Pcm
@@ -59,6 +62,9 @@ MIN_SPEECH_PROBABILITY = 0.5
 PREDICTION_DEADLINE_S = 0.3
 """Longest wait of an end-of-turn prediction for a worker thread; a later one would miss most pauses and is dropped."""
 
+RECOGNIZED: tuple[tuple[Unit, float], ...] = (("seconds", 1), ("connected_seconds", 1))
+"""What a recogniser may charge for."""
+
 MIN_LEVEL_DB = -20 * math.log10(FULL_SCALE)
 """Level (dBFS) of the smallest samples that are not silence. Digital silence is reported at this level."""
 
@@ -66,7 +72,8 @@ MIN_LEVEL_DB = -20 * math.log10(FULL_SCALE)
 class Hearing:
     """Turns audio into inputs for the core (`report`), and runs the recognitions that the core requests.
 
-    `report_result` gets the results of recognitions; None: `report` does.
+    `report_result` gets the results of recognitions; None: `report` does. `account` pays for them; None: nothing has a
+    price.
     """
 
     def __init__(
@@ -75,7 +82,9 @@ class Hearing:
         spawn: Spawn,
         report: Callable[[Input], None],
         report_result: Callable[[Input], None] | None = None,
+        account: SpendingAccount | None = None,
     ) -> None:
+        self._account = account or free_account()
         self._engines = engines
         self._spawn = spawn
         self._report = report
@@ -153,11 +162,19 @@ class Hearing:
         self._preparation.prepare(effect)
 
     def open(self, effect: OpenRecognition) -> None:
-        recognizer = self._engines.recognizers.find(effect.model, effect.options.language)
-        self._recognitions.open(effect.item_id, recognizer, effect.options)
+        self._open(effect)
         for until_ms, frame, speech in self._recent:
             if until_ms > effect.from_ms:
                 self._recognitions.push(effect.item_id, frame, speech=speech)
+
+    def _open(self, effect: OpenRecognition | RecognizeClip) -> None:
+        recognizer = self._engines.recognizers.find(effect.model, effect.options.language)
+        try:
+            self._account.check_paid(Consumption("recognizer", recognizer.name, RECOGNIZED))
+        except QuotaSpent as error:
+            self._recognitions.refuse(effect.item_id, error)
+        else:
+            self._recognitions.open(effect.item_id, recognizer, replace(effect.options, account=self._account))
 
     def feed(self, effect: FeedRecognition) -> None:
         self._recognitions.push(effect.item_id, self._frame, speech=effect.speech)
@@ -206,8 +223,7 @@ class Hearing:
     async def _hear_clip(self, clip: RecognizeClip) -> None:
         """Open a recognition when the clips before this one have their transcripts, and give it the audio."""
         async with self._one_clip:
-            recognizer = self._engines.recognizers.find(clip.model, clip.options.language)
-            self._recognitions.open(clip.item_id, recognizer, clip.options)
+            self._open(clip)
             intake, vad = Intake(), FallbackVadStream(self._engines.vad, self._engines.observer)
             for piece in _pieces(clip.audio, clip.format):
                 intake.append(piece, clip.format)

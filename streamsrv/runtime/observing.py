@@ -9,6 +9,7 @@ from streamsrv.core import effects
 from streamsrv.core.session import SessionCore
 from streamsrv.core.turns.input_buffer import chosen_model, recognition_options
 from streamsrv.engines.loaded import Engines
+from streamsrv.engines.metering.accounts import SpendingAccount, free_account, to_usd
 from streamsrv.observability.logging import log_event
 from streamsrv.observability.metrics import EndReason, Metrics, Transport
 from streamsrv.observability.session_trace import SessionTrace
@@ -43,7 +44,9 @@ class SessionObserver:
         metrics: Metrics,
         connected: Connected,
         trace: SessionTrace | None = None,
+        account: SpendingAccount | None = None,
     ) -> None:
+        self._account = account or free_account()
         self._trace = trace
         self._core = core
         self._engines = engines
@@ -106,6 +109,7 @@ class SessionObserver:
                 "turns": self._turns,
                 "responses": self._responses,
                 "interruptions": self._interruptions,
+                "cost_usd": to_usd(self._account.cost().usd),
             },
         )
 

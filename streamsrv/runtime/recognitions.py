@@ -70,6 +70,10 @@ class Recognitions:
         following.add_done_callback(lambda _: self._ended(item_id, opened))
         self._leave_replaced()
 
+    def refuse(self, item_id: str, error: EngineError) -> None:
+        """Report that an item is not recognised, because of this error."""
+        self._fail(item_id, error)
+
     def __contains__(self, item_id: str) -> bool:
         """Whether the item is being recognised."""
         return item_id in self._opened

@@ -5,12 +5,15 @@ import logging
 from collections import defaultdict
 from collections.abc import Callable, Coroutine
 from contextlib import aclosing
+from dataclasses import replace
 from typing import Any, Literal
 
 from streamsrv.core.effects import Generate, PrepareModel, StopGeneration, Synthesize
 from streamsrv.core.inputs import Failure, GenerationFailed, Input, ModelOutput, SegmentSpoken, SpeechOutput
 from streamsrv.engines.boundary import engine_call
 from streamsrv.engines.llm.base import AnsweredBy, ChatModel, Finished
+from streamsrv.engines.metering.accounts import SpendingAccount, free_account
+from streamsrv.engines.metering.base import Consumption
 from streamsrv.engines.tts.base import Synthesizer
 from streamsrv.errors import EngineError, Unavailable
 from streamsrv.runtime.tasks import Spawn
@@ -54,11 +57,20 @@ _Run = Callable[[_Work], Coroutine[Any, Any, None]]
 
 
 class Speaking:
-    """Runs one task for the model and one for each segment, and passes their output to the core (`report`)."""
+    """Runs one task for the model and one for each segment, and passes their output to the core (`report`).
+
+    `account` pays for them; None: nothing has a price.
+    """
 
     def __init__(
-        self, chat: ChatModel, synthesizer: Synthesizer, spawn: Spawn, report: Callable[[Input], None]
+        self,
+        chat: ChatModel,
+        synthesizer: Synthesizer,
+        spawn: Spawn,
+        report: Callable[[Input], None],
+        account: SpendingAccount | None = None,
     ) -> None:
+        self._account = account or free_account()
         self._chat = chat
         self._synthesizer = synthesizer
         self._spawn = spawn
@@ -111,7 +123,8 @@ class Speaking:
             return
         finished = False
         with engine_call(MODEL):
-            async with aclosing(self._chat.stream(effect.messages, effect.tools, effect.options)) as deltas:
+            options = replace(effect.options, account=self._account.part(effect.generation))
+            async with aclosing(self._chat.stream(effect.messages, effect.tools, options)) as deltas:
                 async for delta in deltas:
                     finished = finished or isinstance(delta, Finished)
                     is_wanted = work.report(ModelOutput(effect.generation, delta))
@@ -123,7 +136,9 @@ class Speaking:
     async def _synthesize(self, effect: Synthesize, work: _Work) -> None:
         with engine_call(SYNTHESIZER):
             rate = self._synthesizer.sample_rate
-            async with aclosing(self._synthesizer.stream(effect.text, effect.options)) as chunks:
+            self._account.check_paid(Consumption("synthesizer", self._synthesizer.name, (("characters", 1),)))
+            options = replace(effect.options, account=self._account.part(effect.generation))
+            async with aclosing(self._synthesizer.stream(effect.text, options)) as chunks:
                 async for chunk in chunks:
                     if not work.report(SpeechOutput(effect.generation, chunk.pcm, rate, chunk.words)):
                         return

@@ -68,7 +68,7 @@ PURE = ("core", "protocol", "text", "web_addresses.py", "tools/base.py", "tools/
         "engines/llm/chat_completions/messages.py", "engines/llm/chat_completions/thinking.py",
         "engines/llm/chat_completions/served_models.py",
         "engines/breaker.py", "engines/metering/base.py", "engines/metering/chat_request.py",
-        "engines/llm/failover/continuation.py", "engines/llm/routing",
+        "engines/llm/failover/continuation.py", "engines/llm/routing", "runtime/costing.py",
         "engines/asr/failover/deadlines.py", "engines/asr/failover/merging.py",
         "engines/asr/failover/kept_audio.py")  # fmt: skip
 

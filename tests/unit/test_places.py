@@ -1,11 +1,13 @@
 """Places, limits of keys, and budgets: no event loop and no clock."""
 
+from dataclasses import replace
+
 import pytest
 
 from streamsrv.access.admission import Admission, Limits
 from streamsrv.access.budget import Budget
 from streamsrv.access.client_secrets import Grant
-from streamsrv.access.principal import LOOPBACK, Principal, key_id
+from streamsrv.access.principal import LOOPBACK, KeyLimits, Principal, key_id
 from streamsrv.access.refusal import Refusal
 from streamsrv.errors import Overloaded
 from streamsrv.inference.load import Load
@@ -43,17 +45,19 @@ def test_a_place_is_released_when_its_work_fails():
 
 
 def test_the_sessions_of_a_key_and_of_its_secrets_are_counted_together():
-    admission = Admission(Limits(max_sessions=9, max_requests=9, max_sessions_per_key=2), None)
-    admission.take_session(ADA)
-    of_page = admission.take_session(PAGE_OF_ADA)
-    assert refused(admission, ADA) == refused(admission, PAGE_OF_ADA) == 429
+    admission = Admission(Limits(max_sessions=9, max_requests=9), None)
+    limits = KeyLimits(sessions=2)
+    ada, page_of_ada = replace(ADA, limits=limits), replace(PAGE_OF_ADA, limits=limits)
+    admission.take_session(ada)
+    of_page = admission.take_session(page_of_ada)
+    assert refused(admission, ada) == refused(admission, page_of_ada) == 429
     admission.take_session(BOB)
     of_page.leave()
-    assert admission.take_session(ADA)
+    assert admission.take_session(ada)
 
 
 def test_requests_and_sessions_take_no_places_of_each_other():
-    admission = Admission(Limits(max_sessions=1, max_requests=1, max_requests_per_key=1), None)
+    admission = Admission(Limits(max_sessions=1, max_requests=1), None)
     with admission.take_request(ADA), admission.take_session(ADA):
         for principal, status in ((ADA, 503), (BOB, 503)):
             with pytest.raises(Refusal) as refusal:
@@ -63,11 +67,12 @@ def test_requests_and_sessions_take_no_places_of_each_other():
 
 
 def test_clients_wait_for_a_measurement_only_if_there_is_a_place_for_them():
-    admission = Admission(Limits(max_sessions=20, max_requests=1, max_sessions_per_key=12), Load(2))
+    admission = Admission(Limits(max_sessions=20, max_requests=1), Load(2))
+    ada = replace(ADA, limits=KeyLimits(sessions=12))
     while admission.has_room:
-        admission.take_session(ADA)
+        admission.take_session(ada)
     assert admission.sessions < 12
-    assert admission.is_measuring(ADA)
+    assert admission.is_measuring(ada)
     admission.check_session(ADA)
     assert refused(admission, ADA) == 503, "the load is not measured yet"
     limited = Admission(Limits(max_sessions=9, max_requests=1), Load(2))
@@ -89,14 +94,18 @@ def test_a_busy_server_says_so_before_anything_is_read():
 
 
 def test_the_budget_of_a_key_refills_over_a_minute():
-    budget = Budget(2)
-    budget.charge(ADA, 0)
-    budget.charge(PAGE_OF_ADA, 0)
+    budget = Budget()
+    limits = KeyLimits(responses_per_minute=2)
+    ada = replace(ADA, limits=limits)
+    budget.charge(ada, 0)
+    budget.charge(replace(PAGE_OF_ADA, limits=limits), 0)
     with pytest.raises(Overloaded, match="2 responses a minute"):
-        budget.charge(ADA, 29)
-    budget.charge(BOB, 29)
-    budget.charge(ADA, 31)
-    Budget(None).charge(ADA, 0)
+        budget.charge(ada, 29)
+    budget.charge(replace(BOB, limits=limits), 29)
+    budget.charge(ada, 31)
+    for _ in range(9):
+        budget.charge(BOB, 31)
+    budget.charge(replace(ADA, limits=KeyLimits(responses_per_minute=1)), 31)
 
 
 def test_a_fingerprint_is_short_and_stable_and_differs_between_keys():

@@ -9,6 +9,7 @@ import msgspec
 from streamsrv.core.answers.output_items import FunctionCall, OutputItems, ResponsePlan, SpokenMessage, WrittenMessage
 from streamsrv.core.collector import Collector
 from streamsrv.core.conversation import Conversation
+from streamsrv.core.effects import SendEvent
 from streamsrv.core.inputs import SpeechOutput
 from streamsrv.core.latency import TurnLatency
 from streamsrv.engines.llm.base import AnsweredBy, Delta, Finished, Reasoning, Text, ToolCallDelta, Truncated, Usage
@@ -39,6 +40,7 @@ class Response:
         self._conversation_id = conversation.id if plan.in_conversation else None
         self._effects = effects
         self._items = OutputItems(plan, generation, conversation, effects, new_id)
+        self._generations = [generation]
         self._is_speech_requested = False
         self._calls: dict[int, FunctionCall] = {}
         self._usage: Usage | None = None
@@ -61,6 +63,7 @@ class Response:
         `is_speech_requested`: the synthesis of its first segment was requested already.
         """
         self._items.generation = generation
+        self._generations.append(generation)
         self._is_speech_requested = is_speech_requested
 
     def begin_again(self, generation: int) -> None:
@@ -163,7 +166,8 @@ class Response:
             details["reason"] = reason
         if error:
             details["error"] = error
-        self._effects.send("response.done", response=self.to_wire(None if status == "completed" else details))
+        response = self.to_wire(None if status == "completed" else details)
+        self._effects.emit(SendEvent("response.done", {"response": response}, generations=tuple(self._generations)))
 
     def to_wire(self, details: dict[str, Any] | None = None) -> dict[str, Any]:
         """Return the response object; `details` tell why it did not complete."""

@@ -26,6 +26,7 @@ from streamsrv.core.playback.output_buffer import OutputBuffer
 from streamsrv.core.rate_limit import RateLimit
 from streamsrv.core.timers import ResponseTimeout
 from streamsrv.engines.llm.base import Delta, Finished
+from streamsrv.errors import INSUFFICIENT_QUOTA
 from streamsrv.protocol.client_events import ResponseOptions
 from streamsrv.protocol.errors import ProtocolError
 from streamsrv.protocol.items import InputText, MessageItem
@@ -308,6 +309,7 @@ class Responses:
         kind = "server_error"
         if failure.kind == "rejected":
             kind, code = "invalid_request_error", failure.code or "rejected"
+            kind = code if code == INSUFFICIENT_QUOTA else kind
         error = {"type": kind, "code": code, "message": failure.message}
         response.fail(error, now_ms, can_speak=can_speak)
         self._play(response, now_ms)

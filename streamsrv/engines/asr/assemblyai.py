@@ -171,7 +171,7 @@ class AssemblyAIRecognizer:
         finally:
             self._observer.connected(self.name, connection.seconds)
             if account is not None:
-                seconds = connection.seconds
+                seconds = round(connection.seconds, 3)
                 account.charge(Consumption("recognizer", self.name, (("connected_seconds", seconds),)))
 
 

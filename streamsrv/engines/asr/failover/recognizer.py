@@ -114,6 +114,8 @@ class _Opened:
     connection: _Connection
     trial: Trial
     attempt: Attempt
+    is_counted: bool = False
+    """Whether the audio that it was given is reported."""
 
 
 class FallbackSession:
@@ -249,6 +251,7 @@ class FallbackStream:
                 self._give_up(opened, error)
                 self._current = self._open_next()
                 continue
+            self._count(opened)  # before the answer, whose end tells what the turn has cost
             opened.trial.succeeded()
             opened.trial.end()
             final = self._seam.final(heard)
@@ -351,10 +354,17 @@ class FallbackStream:
         closing = asyncio.create_task(self._close_attempt(opened), name=f"closing-{opened.recognizer.name}")
         self._closing.add(closing)
         closing.add_done_callback(self._closing.discard)
+        self._count(opened)
+
+    def _count(self, opened: _Opened) -> None:
+        """Report the audio that a recogniser was given, once it gets no more."""
+        if opened.is_counted:
+            return
+        opened.is_counted = True
         name, heard_s = opened.recognizer.name, opened.attempt.heard_s
         self._recognizer.observer.recognized(name, heard_s)
         if (account := self._options[opened.recognizer].account) is not None:
-            account.charge(Consumption("recognizer", name, (("seconds", heard_s),)))
+            account.charge(Consumption("recognizer", name, (("seconds", round(heard_s, 3)),)))
 
     async def _close_attempt(self, opened: _Opened) -> None:
         await opened.attempt.aclose()
