@@ -42,7 +42,7 @@ async def test_a_typed_turn_has_no_latency_after_speech():
         async with wire(server.realtime_url) as client:
             await client.send("response.create")
             done = await client.until("response.done")
-            assert done["response"]["streamsrv"] == {"model": "scripted-model"}
+            assert done["response"]["streamsrv"].keys() == {"model", "cost"}
 
 
 async def test_a_busy_server_refuses_sessions_and_says_how_busy_it_is(monkeypatch: pytest.MonkeyPatch):

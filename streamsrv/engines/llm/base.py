@@ -108,7 +108,7 @@ class ChatOptions:
     reasoning_effort: Effort | None = None
     truncation: Truncation = Truncation()
     routing: Routing = Routing()
-    account: Account | None = None
+    account: Account | None = field(default=None, compare=False)
     """Is told what the request costs; None: nobody pays for it."""
     provider_fields: Mapping[str, Any] = field(default_factory=dict[str, Any])
     """Fields of a chat completion request that only its provider understands, such as `response_format`."""
