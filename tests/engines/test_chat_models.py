@@ -1,4 +1,8 @@
-"""What every chat model must do: one suite, run on the embedded model and, over HTTP, on a real llama.cpp server."""
+"""What every chat model must do: one suite for every engine.
+
+The engines of providers drive a real llama.cpp server over both of its APIs. `test_chat_faults.py` has what happens
+when a provider does not do its part.
+"""
 
 import asyncio
 import contextlib
@@ -79,35 +83,45 @@ def llama_server(weights: dict[str, Path]) -> str:
 _SERVERS: list[Any] = []  # a server stops when its object goes
 
 
-def http_entry(address: str, **options: Any) -> ModelEntry:
-    options = {"base_url": f"{address}/v1", "max_output_tokens": 60} | options
-    return ModelEntry("llama-server", "chat", "openai_compatible", options=options)
+OVER_HTTP = ["openai_compatible", "anthropic"]
+"""Engines that drive the llama.cpp server with their provider's own package."""
 
 
-@pytest.fixture(params=["embedded", "openai_compatible"])
+def http_entry(address: str, engine: str = "openai_compatible", **options: Any) -> ModelEntry:
+    base_url = f"{address}/v1" if engine == "openai_compatible" else address
+    options = {"model": "m", "base_url": base_url, "max_output_tokens": 60} | options
+    return ModelEntry("llama-server", "chat", engine, options=options)
+
+
+@pytest.fixture(params=["embedded", *OVER_HTTP])
 async def model(request: pytest.FixtureRequest, context: LoadContext) -> AsyncGenerator[ChatModel, None]:
     if request.param == "embedded":
         yield request.getfixturevalue("embedded")
         return
-    pytest.importorskip("openai", reason="needs streamsrv[openai]")
-    model = load_engine(http_entry(request.getfixturevalue("llama_server")), context)
+    _skip_without_package(request.param)
+    model = load_engine(http_entry(request.getfixturevalue("llama_server"), request.param), context)
     yield model
     await model.aclose()
 
 
-@pytest.fixture(params=["embedded", "openai_compatible"])
+@pytest.fixture(params=["embedded", *OVER_HTTP])
 async def endless(request: pytest.FixtureRequest, context: LoadContext) -> AsyncGenerator[ChatModel, None]:
     """A model that does not stop by itself for some thousand tokens."""
     if request.param == "embedded":
         options = {"slots": SLOTS, "context_tokens": 4096, "max_output_tokens": 3000, "guided": False}
         entry = dataclasses.replace(ENTRY, options=options)
     else:
-        pytest.importorskip("openai", reason="needs streamsrv[openai]")
+        _skip_without_package(request.param)
         address = request.getfixturevalue("llama_server")
-        entry = http_entry(address, max_output_tokens=3000, extra_body={"ignore_eos": True})
+        entry = http_entry(address, request.param, max_output_tokens=3000, extra_body={"ignore_eos": True})
     model = load_engine(entry, context)
     yield model
     await model.aclose()
+
+
+def _skip_without_package(engine: str) -> None:
+    package = "openai" if engine == "openai_compatible" else engine
+    pytest.importorskip(package, reason=f"needs streamsrv[{package}]")
 
 
 async def ask(
@@ -241,6 +255,27 @@ async def test_a_message_longer_than_the_context_is_rejected(model: ChatModel):
     assert "Paris" in text_of(await ask(model, CAPITAL))
 
 
+async def test_an_answer_ends_before_a_stop_text(model: ChatModel):
+    whole = text_of(await ask(model, CAPITAL))
+    assert "Paris" in whole
+    cut = text_of(await ask(model, CAPITAL, options=ChatOptions(stop=("Paris",))))
+    assert cut == whole[: whole.index("Paris")]
+
+
+@pytest.mark.parametrize("url", ["data:image/png;base64,iVBORw0KGgo=", "https://example.com/a.png"])
+async def test_an_image_is_refused_by_a_model_that_cannot_see(model: ChatModel, url: str):
+    assert not model.abilities.sees_images
+    with pytest.raises(Rejected, match="image"):
+        await ask(model, [Message("user", "What is this?", images=(Image(url),))])
+
+
+async def test_an_effort_that_the_model_does_not_have_is_refused(model: ChatModel):
+    assert model.abilities.efforts == ()
+    with pytest.raises(Rejected) as raised:
+        await ask(model, CAPITAL, options=ChatOptions(reasoning_effort="high"))
+    assert (raised.value.code, raised.value.param) == ("unsupported_parameter", "reasoning_effort")
+
+
 async def test_warming_up(model: ChatModel):
     await model.warm_up()
 
@@ -305,13 +340,6 @@ async def test_where_no_file_can_be_written_conversations_are_read_again(
         assert text_of(await ask(model, talk))
     assert "will take longer to answer: No space left on device" in caplog.text
     await model.aclose()
-
-
-async def test_an_answer_ends_before_a_stop_text(embedded: ChatModel):
-    whole = text_of(await ask(embedded, CAPITAL))
-    assert "Paris" in whole
-    cut = text_of(await ask(embedded, CAPITAL, options=ChatOptions(stop=("Paris",))))
-    assert cut == whole[: whole.index("Paris")]
 
 
 async def test_temperature_top_p_and_seed_are_obeyed(embedded: ChatModel):
