@@ -22,7 +22,10 @@ _HTTP_ERROR = http_error(openai.DefaultAsyncHttpxClient)
 
 
 def open_client(base_url: str, api_key: str, read_timeout_s: float) -> openai.AsyncOpenAI:
-    """Return a client that never retries and waits at most `read_timeout_s` for the next bytes of an answer."""
+    """Return a client that never retries and waits at most `read_timeout_s` for the next bytes of an answer.
+
+    It follows no redirect: the key and the words are for one host.
+    """
     timeout = openai.Timeout(read_timeout_s, connect=_CONNECT_TIMEOUT_S)
     # A proxy from the environment cannot reach this machine's loopback.
     return openai.AsyncOpenAI(
@@ -30,7 +33,9 @@ def open_client(base_url: str, api_key: str, read_timeout_s: float) -> openai.As
         base_url=base_url,
         timeout=timeout,
         max_retries=0,
-        http_client=openai.DefaultAsyncHttpxClient(trust_env=not is_loopback(base_url), timeout=timeout),
+        http_client=openai.DefaultAsyncHttpxClient(
+            trust_env=not is_loopback(base_url), timeout=timeout, follow_redirects=False
+        ),
     )
 
 

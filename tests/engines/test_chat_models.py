@@ -269,13 +269,6 @@ async def test_an_image_is_refused_by_a_model_that_cannot_see(model: ChatModel, 
         await ask(model, [Message("user", "What is this?", images=(Image(url),))])
 
 
-async def test_an_effort_that_the_model_does_not_have_is_refused(model: ChatModel):
-    assert model.abilities.efforts == ()
-    with pytest.raises(Rejected) as raised:
-        await ask(model, CAPITAL, options=ChatOptions(reasoning_effort="high"))
-    assert (raised.value.code, raised.value.param) == ("unsupported_parameter", "reasoning_effort")
-
-
 async def test_warming_up(model: ChatModel):
     await model.warm_up()
 

@@ -50,7 +50,7 @@ def write(
     **entry: Any,
 ) -> dict[str, Any]:
     settings = AnthropicOptions(model="m", **({"caches_prompts": False} | entry))
-    abilities = ChatAbilities(sees_images=sees_images, efforts=ALL_EFFORTS)
+    abilities = ChatAbilities(calls_tools=True, sees_images=sees_images, efforts=ALL_EFFORTS)
     return RequestWriter("claude", settings, abilities).write(messages, tools, options or ChatOptions())
 
 

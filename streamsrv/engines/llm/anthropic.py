@@ -3,6 +3,7 @@
 import asyncio
 import os
 from collections.abc import AsyncGenerator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import anthropic
@@ -17,7 +18,7 @@ from streamsrv.engines.llm.messages_api.options import AnthropicOptions
 from streamsrv.engines.llm.messages_api.request import RequestWriter
 from streamsrv.engines.loading import LoadContext
 from streamsrv.engines.options import read_options
-from streamsrv.engines.provider_socket import checked_key, require_encryption
+from streamsrv.engines.provider_socket import checked_key, is_loopback, require_encryption
 from streamsrv.errors import Unavailable
 from streamsrv.ids import new_id
 
@@ -40,7 +41,10 @@ def load(entry: ModelEntry, context: LoadContext) -> "AnthropicChatModel":
     key = checked_key(entry, context)
     if key:
         require_encryption(entry.name, base_url)
-    return AnthropicChatModel(entry.name, options, base_url, key, abilities_of(entry))
+    can = abilities_of(entry)
+    if not entry.abilities:  # a model of one's own that does not state them: most can
+        can = replace(can, calls_tools=True)
+    return AnthropicChatModel(entry.name, options, base_url, key, replace(can, is_local=is_loopback(base_url)))
 
 
 class AnthropicChatModel:

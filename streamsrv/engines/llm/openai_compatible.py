@@ -162,9 +162,11 @@ class OpenAICompatibleChatModel:
             try:
                 async with asyncio.timeout_at(give_up_s):
                     chunk = await anext(chunks, None)
-            except (TimeoutError, openai.APIError):
+            except (TimeoutError, openai.APIError) as error:
                 if reader.is_complete:
                     return
+                if type(error) is openai.APIConnectionError:
+                    raise Unavailable(f"{self.name} broke off its answer.") from error
                 raise
             if chunk is None:
                 return

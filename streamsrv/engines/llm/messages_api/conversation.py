@@ -11,7 +11,7 @@ import msgspec
 
 from streamsrv.engines.llm.base import Image, Message, ToolCall
 from streamsrv.engines.llm.context_window import answerable
-from streamsrv.errors import UNSUPPORTED_PARAMETER, Rejected
+from streamsrv.errors import Rejected
 
 Block = dict[str, Any]
 Turn = dict[str, Any]
@@ -28,12 +28,12 @@ def system_blocks(messages: Sequence[Message]) -> list[Block]:
     return [_text(message.content) for message in messages if message.role == "system" and message.content.strip()]
 
 
-def turns(messages: Sequence[Message], model: str, *, sees_images: bool) -> list[Turn]:
+def turns(messages: Sequence[Message], model: str) -> list[Turn]:
     """Return the turns of user and assistant, which alternate, the user first and last.
 
     Results of functions are the first blocks of the user's turn that follows their calls. `model` is the catalogue
     name of the model, whose thinking comes back with its calls. What has no words is left out, because the API refuses
-    empty text. Raises `Rejected` for an image that the model cannot be shown.
+    empty text. Raises `Rejected` for an image in a form that the API does not take.
     """
     spoken = answerable([each for each in messages if each.role != "system" and _says_something(each)])
     if spoken[0].role == "assistant":
@@ -43,7 +43,7 @@ def turns(messages: Sequence[Message], model: str, *, sees_images: bool) -> list
         role = "assistant" if message.role == "assistant" else "user"
         if not found or found[-1]["role"] != role:
             found.append({"role": role, "content": []})
-        _add(found[-1]["content"], message, model, sees_images=sees_images)
+        _add(found[-1]["content"], message, model)
     return found
 
 
@@ -85,7 +85,7 @@ def _has(turn: Turn, kind: str) -> bool:
     return any(block["type"] == kind for block in turn["content"])
 
 
-def _add(content: list[Block], message: Message, model: str, *, sees_images: bool) -> None:
+def _add(content: list[Block], message: Message, model: str) -> None:
     """Add a message to the blocks of its turn, in the order that the API demands."""
     match message.role:
         case "tool":
@@ -101,8 +101,6 @@ def _add(content: list[Block], message: Message, model: str, *, sees_images: boo
                 content[place:place] = [dict(thought) for thought in thoughts]
                 content.append(_call(call))
         case _:
-            if message.images and not sees_images:
-                raise Rejected("This model cannot see images.", code=UNSUPPORTED_PARAMETER, param="messages")
             content.extend(_image(image) for image in message.images)
             if message.content.strip():
                 content.append(_text(f"{message.name}: {message.content}" if message.name else message.content))

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any, NoReturn
 
+from streamsrv.engines.llm.abilities import obstacle
 from streamsrv.engines.llm.base import ChatAbilities, ChatOptions, Effort, Message, Tool
 from streamsrv.engines.llm.messages_api.conversation import (
     Turn,
@@ -43,8 +44,10 @@ class RequestWriter:
     def write(self, messages: Sequence[Message], tools: Sequence[Tool], options: ChatOptions) -> dict[str, Any]:
         """Return the fields of a request; raises `Rejected` for what the model cannot obey."""
         forced = bool(tools) and options.tool_choice not in ("auto", "none")
+        if refusal := obstacle(self._name, self._abilities, messages, options):
+            raise refusal
         self._check(options, forced=forced)
-        found = turns(messages, self._name, sees_images=self._abilities.sees_images)
+        found = turns(messages, self._name)
         effort = self._effort(options, found, forced=forced)
         start = open_loop(found)
         found = without_thinking(found[:start]) + (
@@ -81,8 +84,8 @@ class RequestWriter:
 
     def _check(self, options: ChatOptions, *, forced: bool) -> None:
         effort, efforts = options.reasoning_effort, self._abilities.efforts
-        if effort not in (None, "none", *(efforts if self._options.thinking != "none" else ())):
-            self._refuse("reasoning_effort", f"{effort!r}; accepted: {', '.join(efforts) or 'none'}")
+        if effort not in (None, "none") and (self._options.thinking == "none" or not efforts):
+            self._refuse("reasoning_effort", f"{effort!r}; accepted: none")
         if forced and not self._options.forces_tools:
             self._refuse("tool_choice", f"{options.tool_choice!r}: it cannot be forced; accepted: auto, none")
         if forced and self._is_budget and effort not in (None, "none"):
