@@ -80,6 +80,24 @@ def test_late_words_of_the_model_are_not_heard_any_more():
     assert (done["status"], done["output"][0]["content"][0]["transcript"]) == ("failed", SORRY)
 
 
+@pytest.mark.parametrize("reason", ["content_filter", "max_output_tokens"])
+def test_an_answer_that_was_stopped_before_its_first_word_is_no_silence(reason: Any):
+    user = talk()
+    user.says("Hello.")
+    done = response([*user.model(Finished(reason)), *user.synthesize()])
+    assert (done["status"], done["status_details"]["reason"]) == ("incomplete", reason)
+    assert done["output"][0]["content"][0]["transcript"] == SORRY
+
+
+@pytest.mark.parametrize("reason", ["content_filter", "max_output_tokens"])
+def test_an_answer_that_was_stopped_after_words_ends_there(reason: Any):
+    user = talk()
+    user.says("Hello.")
+    done = response([*user.model("The sun is a star.", Finished(reason)), *user.synthesize()])
+    assert done["status"] == "incomplete"
+    assert done["output"][0]["content"][0]["transcript"] == "The sun is a star."
+
+
 def test_a_voice_that_fails_cannot_apologise():
     user = talk()
     user.says("Hello.")

@@ -139,19 +139,25 @@ class Response:
 
         `can_speak`: whether the voice works.
         """
-        may_speak = self.plan.modality == "audio" and self._error is None and can_speak
-        if not (self.plan.apology and may_speak):
+        if self._error is not None or not (can_speak and self._can_apologize):
             self.close("failed", error=error if self._error is None else self._error)
             return
         self._error = error
         for call in self._calls.values():
             if not call.closed:
                 call.abandon()
+        self._apologize()
+        self._finished = Finished("stop")
+        self.go_on(now_ms)
+
+    @property
+    def _can_apologize(self) -> bool:
+        return bool(self.plan.apology) and self.plan.modality == "audio"
+
+    def _apologize(self) -> None:
         self.message = self.message or SpokenMessage(self._items)
         if isinstance(self.message, SpokenMessage):
             self.message.conclude(self.plan.apology)
-        self._finished = Finished("stop")
-        self.go_on(now_ms)
 
     def close(self, status: ResponseStatus, *, reason: str = "", error: dict[str, str] | None = None) -> None:
         """End the response now: close the open items, in order, and send `response.done`."""
@@ -229,6 +235,8 @@ class Response:
                 call.abandon()
         if self.message is not None:
             self.message.finish_text()
+        elif finished.reason not in COMPLETE and self._can_apologize:
+            self._apologize()  # a filter, or thinking up to the limit, left no word
 
     def _close_when_complete(self) -> None:
         if self._finished is None or (self.message is not None and not self.message.complete):
