@@ -364,6 +364,8 @@ def _named_refusal(entry: ModelEntry) -> Generator[None]:
 
 
 def _refusal(entry: ModelEntry) -> str:
+    if entry.key_is_optional and not os.environ.get(entry.key_variable):
+        return f"wants a key (set {entry.key_variable})"
     if entry.key_variable:
         return f"refuses the key in {entry.key_variable}"
     return "wants a key (set OPENAI_API_KEY for OPENAI_BASE_URL, or key_variable in a [[model]])"

@@ -1,6 +1,7 @@
 """What a language model can do, and whether it can obey a request. Pure."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from streamsrv.engines.addresses import is_here
 from streamsrv.engines.llm.base import ChatAbilities, ChatOptions, Message
@@ -36,3 +37,14 @@ def obstacle(name: str, can: ChatAbilities, messages: Sequence[Message], options
         message = f"{name} {why}: 'reasoning_effort' {effort!r} is not supported; accepted: {', '.join(can.efforts)}."
         return Rejected(message, code=UNSUPPORTED_PARAMETER, param="reasoning_effort")
     return None
+
+
+def stand_in_options(can: ChatAbilities, options: ChatOptions) -> ChatOptions:
+    """Return the options for a model that answers in place of another one.
+
+    The effort was chosen for that one. A model that does not have it thinks as it always does: an answer with less
+    thought is better than none.
+    """
+    if options.reasoning_effort is None or options.reasoning_effort in can.efforts:
+        return options
+    return replace(options, reasoning_effort=None)

@@ -4,6 +4,7 @@ import asyncio
 import math
 from collections.abc import AsyncGenerator, Sequence
 
+from streamsrv.engines.llm.abilities import stand_in_options
 from streamsrv.engines.llm.base import (
     ChatOptions,
     Delta,
@@ -118,7 +119,10 @@ class Relay:
         attempt = Attempt(position, model, trial, said, self._news)
         self._attempts.append(attempt)
         self._running.append(attempt)
-        attempt.ask(*self._request)
+        messages, tools, options = self._request
+        if position != self._preferred:
+            options = stand_in_options(model.abilities, options)
+        attempt.ask(messages, tools, options)
         self._clear_timer()  # another model, another patience
         self._be_patient()
 
