@@ -15,6 +15,8 @@ from streamsrv.cli.options import Assignments, ConfigFile, fail, open_configurat
 if TYPE_CHECKING:
     from streamsrv.engines.catalogue import Catalogue
     from streamsrv.engines.llm.discovery import LocalServer
+    from streamsrv.engines.readiness.local_models import LocalModels
+    from streamsrv.engines.readiness.machine import Machine
     from streamsrv.engines.selection import Selection
     from streamsrv.engines.weights.store import ModelStore
     from streamsrv.settings import Settings
@@ -40,6 +42,8 @@ def doctor(
     """Check whether a server can start on this machine; the exit status is 1 if it cannot."""
     from streamsrv.engines.catalogue import CatalogueError
     from streamsrv.engines.llm.discovery import find_local_servers
+    from streamsrv.engines.readiness.local_models import find_local_models
+    from streamsrv.engines.readiness.machine import machine
     from streamsrv.engines.selection import select_models
     from streamsrv.engines.weights.store import ModelStore
 
@@ -47,16 +51,19 @@ def doctor(
     catalogue, settings = configuration.catalogue, configuration.settings
     store = ModelStore(settings.model_folder)
     servers = find_local_servers()
+    here = machine()
+    local = find_local_models(catalogue, store, here)
     try:
-        selection = select_models(settings, catalogue, os.environ, servers)
+        selection = select_models(settings, catalogue, os.environ, servers, local)
     except CatalogueError as error:
         fail(str(error))
     findings = [
-        *check_machine(),
+        *check_machine(here),
         check_model_folder(store),
         *([check_port(settings.port)] if settings.port else []),
         *check_extras(catalogue),
         *check_models(selection, catalogue, store),
+        *check_local_models(local, selection),
         *check_keys(catalogue),
         *check_local_servers(servers),
     ]
@@ -80,16 +87,14 @@ def _print(findings: "list[Finding]") -> None:
         console.print(state + Text(f"{finding.subject:{width}}  {finding.detail}"))
 
 
-def check_machine() -> list[Finding]:
+def check_machine(here: "Machine") -> list[Finding]:
     """Report the Python version, the cores and the memory."""
     from rich.filesize import decimal
 
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     return [
         Finding("ok", "Python", f"{platform.python_version()} on {platform.system()} {platform.machine()}"),
-        Finding("ok", "cores", str(cores)),
-        Finding("ok" if memory >= MIN_MEMORY_BYTES else "note", "memory", decimal(memory)),
+        Finding("ok", "cores", str(here.cores)),
+        Finding("ok" if here.memory >= MIN_MEMORY_BYTES else "note", "memory", decimal(here.memory)),
     ]
 
 
@@ -170,6 +175,24 @@ def check_models(selection: "Selection", catalogue: "Catalogue", store: "ModelSt
         lacking = ", ".join(map(str, needs))
         findings.append(Finding(state, f"model {name}", lacking or "has all that it needs (--load runs it)"))
     return findings
+
+
+def check_local_models(local: "LocalModels", selection: "Selection") -> list[Finding]:
+    """Report the best language model that this machine can run itself, and whether the chosen one is too large."""
+    from streamsrv.engines.readiness.local_models import MIN_TOKENS_PER_S, command, problems, speed
+
+    chosen, here, best = selection.chat.entry, local.machine, local.advised
+    obstacles = problems([*selection.chat_candidates, *selection.ruled_chats], here)
+    findings = [Finding("note", "local model", obstacle) for obstacle in obstacles]
+    if best is None:
+        detail = f"none beyond the embedded one reaches {MIN_TOKENS_PER_S:.0f} tokens/s on this machine"
+        return [*findings, Finding("note", "local model", detail)]
+    detail = f"{best.name} is the best that this machine can run, at {speed(best, here)}"
+    if chosen == best:
+        return [*findings, Finding("ok", "local model", f"{detail}; it is chosen")]
+    if local.pulled == best:
+        return [*findings, Finding("ok", "local model", f"{detail}: streamsrv serve --chat {best.name}")]
+    return [*findings, Finding("note", "local model", f"{detail}: {command(best)}")]
 
 
 def check_by_running(settings: "Settings") -> list[Finding]:

@@ -8,6 +8,7 @@ from streamsrv.engines.catalogue import DEFAULT_MODELS, OPTIONAL_MODELS, Catalog
 from streamsrv.engines.llm.discovery import Choice, LocalServer, choose_chat_model
 from streamsrv.engines.llm.routing.policy import Rule
 from streamsrv.engines.llm.routing.rules import read_rules
+from streamsrv.engines.readiness.local_models import LocalModels
 from streamsrv.settings import Settings
 from streamsrv.text.languages import LANGUAGE_NAMES
 
@@ -57,15 +58,21 @@ class Selection:
 
 
 def select_models(
-    settings: Settings, catalogue: Catalogue, environ: Mapping[str, str], servers: Sequence[LocalServer] = ()
+    settings: Settings,
+    catalogue: Catalogue,
+    environ: Mapping[str, str],
+    servers: Sequence[LocalServer] = (),
+    local: LocalModels | None = None,
 ) -> Selection:
-    """Return the models of a server with these settings; `servers` are the language-model servers on this machine.
+    """Return the models of a server with these settings.
+
+    `servers` are the language-model servers on this machine, `local` the models that it could run itself.
 
     Raises `CatalogueError`, which names the setting.
     """
     named = [] if settings.chat == (AUTO,) else [_find(catalogue, "chat", name, "chat") for name in settings.chat]
     setting = named[0].name if named else ""
-    choice = choose_chat_model(catalogue.entries("chat"), environ, servers, setting=setting)
+    choice = choose_chat_model(catalogue.entries("chat"), environ, servers, setting=setting, local=local)
     candidates = list({entry.name: entry for entry in (choice.entry, *named)}.values())
     rules = _rules(settings, catalogue)
     ruled = {name: catalogue.find(name, "chat") for rule in rules for name in rule.models}

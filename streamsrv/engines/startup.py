@@ -20,6 +20,8 @@ from streamsrv.engines.llm.failover.chat_model import FallbackChatModel
 from streamsrv.engines.llm.routing.latency import FirstTokens
 from streamsrv.engines.loaded import Engines, LoadedModel
 from streamsrv.engines.loading import EngineLoader, Report, with_parts
+from streamsrv.engines.readiness.local_models import LocalModels, find_local_models, problems
+from streamsrv.engines.readiness.machine import machine
 from streamsrv.engines.readiness.needs import Need
 from streamsrv.engines.readiness.probe import problem_of
 from streamsrv.engines.readiness.remedy import explain, find_installer
@@ -69,6 +71,10 @@ class Loader:
     def needs(self, entry: ModelEntry) -> list[Need]:
         """Return what the entry and its parts lack."""
         return self._engines.needs(entry)
+
+    def find_local_models(self) -> LocalModels:
+        """Return the language models that this machine could run itself. Blocks."""
+        return find_local_models(self.catalogue, self._store, machine())
 
     async def require(self, entries: Sequence[ModelEntry], also: Sequence[ModelEntry] = ()) -> None:
         """Check that the entries can be loaded; raises `Unavailable` with all that they lack and the remedy.
@@ -180,11 +186,14 @@ async def close_models(models: Iterable[LoadedModel]) -> None:
 
 async def _load_with(loader: Loader, settings: Settings, report: Report, before: Engines | None) -> Engines:
     servers = await asyncio.to_thread(find_local_servers) if settings.chat == (AUTO,) else []
-    selection = select_models(settings, loader.catalogue, os.environ, servers)
+    local = await asyncio.to_thread(loader.find_local_models)
+    selection = select_models(settings, loader.catalogue, os.environ, servers, local)
     report(selection.chat.reason)
     if len(selection.chat_candidates) > 1:
         names = ", ".join(entry.name for entry in selection.chat_candidates)
         report(f"Of {names} one answers each request, by the policy '{settings.chat_policy}'.")
+    for obstacle in problems([*selection.chat_candidates, *selection.ruled_chats], local.machine):
+        report(f"WARNING: {obstacle}.")
     turn = [selection.turn] if selection.turn is not None and selection.turn_is_optional else []
     await loader.require(selection.required, also=turn)
     loading = (

@@ -12,6 +12,7 @@ from urllib.request import ProxyHandler, build_opener
 import msgspec
 
 from streamsrv.engines.catalogue import DEFAULT_MODELS, CatalogueError, ModelEntry
+from streamsrv.engines.readiness.local_models import LocalModels, speed
 
 KEY_VARIABLES = ("OPENAI_API_KEY", "GEMINI_API_KEY", "DEEPSEEK_API_KEY", "ANTHROPIC_API_KEY")
 """Variables with API keys; the first that is set chooses the model."""
@@ -81,13 +82,18 @@ def find_local_servers(timeout_s: float = 0.3, known: Sequence[KnownServer] = KN
 
 
 def choose_chat_model(
-    entries: Iterable[ModelEntry], environ: Mapping[str, str], servers: Sequence[LocalServer], *, setting: str = ""
+    entries: Iterable[ModelEntry],
+    environ: Mapping[str, str],
+    servers: Sequence[LocalServer],
+    *,
+    setting: str = "",
+    local: LocalModels | None = None,
 ) -> Choice:
     """Choose the model named by `setting`, or else the best available one. Pure.
 
     The order: a model of one's own servers with an address in `chat_urls`, a key of `KEY_VARIABLES`, `OPENAI_BASE_URL`
-    (with `OPENAI_MODEL`, if that is set), a local server, the embedded model. If `OPENAI_BASE_URL` is set,
-    `OPENAI_API_KEY` is sent to that server only.
+    (with `OPENAI_MODEL`, if that is set), a local server, the best of the `local` models that was pulled, the embedded
+    model. If `OPENAI_BASE_URL` is set, `OPENAI_API_KEY` is sent to that server only.
     Raises `CatalogueError` if `setting` is not a chat model.
     """
     known = [entry for entry in entries if entry.kind == "chat"]
@@ -110,10 +116,14 @@ def choose_chat_model(
     for server in servers:
         if server.models:
             return Choice(_local_entry(server), f"Using {server.models[0]} of {server.kind} at {server.base_url}.")
+    if local is not None and local.pulled is not None:
+        estimate = speed(local.pulled, local.machine)
+        return Choice(local.pulled, f"Using {local.pulled.name}, the best model that was pulled, at {estimate}.")
+    advice = local.advice() if local is not None else ""
     return Choice(
         _find(known, DEFAULT_MODELS["chat"]),
         "Using the embedded SmolLM2-135M: it shows that everything works, but it is not an assistant. "
-        "Set OPENAI_API_KEY or start Ollama for real answers.",
+        f"Set OPENAI_API_KEY or start Ollama for real answers.{f' {advice}' if advice else ''}",
     )
 
 
