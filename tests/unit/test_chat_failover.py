@@ -24,6 +24,8 @@ from streamsrv.engines.llm.base import (
 from streamsrv.engines.llm.failover.chat_model import FallbackChatModel
 from streamsrv.engines.llm.failover.continuation import GO_ON
 from streamsrv.engines.llm.failover.relay import MAX_WAITING
+from streamsrv.engines.metering.base import Consumption, Request
+from streamsrv.engines.observer import IGNORED
 from streamsrv.errors import EngineError, Overloaded, Rejected, Unavailable
 from streamsrv.testing.virtual_loop import run_in_virtual_time
 
@@ -311,6 +313,35 @@ def test_a_refusal_to_go_on_is_not_the_callers_fault():
         TimedChatModel("next", [Unavailable("down.")]),
     ]
     assert isinstance(answer(*models).error, Unavailable)
+
+
+class Bill:
+    """A fake account: what each request has consumed, by model, in the order in which the requests ended."""
+
+    def __init__(self) -> None:
+        self.paid: list[tuple[str, dict[str, float]]] = []
+        self._ended: list[Request] = []
+
+    def charge(self, consumption: Consumption) -> None: ...
+
+    def begin(self, request: Request) -> None: ...
+
+    def end(self, request: Request) -> None:
+        if request not in self._ended:
+            self._ended.append(request)
+            consumed = request.consumption
+            self.paid += [(consumed.model, dict(consumed.amounts))] if consumed is not None else []
+
+
+def test_all_who_were_asked_are_paid_for_before_the_answer_has_ended():
+    late, next_one = TimedChatModel("late", [9.0]), TimedChatModel("next", saying(ANSWER))
+    bill = Bill()
+    options = ChatOptions(account=bill)
+    heard = run_in_virtual_time(hear(chain(late, next_one).observed(IGNORED), options))
+    assert heard.text == ANSWER
+    assert [model for model, _ in bill.paid] == ["late", "next"]
+    assert bill.paid[0][1]["input_tokens"] > 0
+    assert bill.paid[1][1]["output_tokens"] == 10
 
 
 def test_what_is_no_longer_wanted_is_stopped_everywhere():
