@@ -41,6 +41,22 @@ def test_a_setting_that_is_no_chat_model(name: str):
         choose(setting=name)
 
 
+def test_a_model_of_the_catalogue_is_known_by_the_name_that_its_server_has_for_it():
+    name = "Qwen/Qwen3-235B-A22B-Thinking-2507"
+    entry = choose({"OPENAI_BASE_URL": "http://box:8000/v1", "OPENAI_MODEL": name})
+    assert (entry.name, entry.efforts) == ("Qwen-Qwen3-235B-A22B-Thinking-2507", ("high",))
+    assert entry.options["starts_thinking"] is True
+    assert (entry.options["model"], entry.options["base_url"]) == (name, "http://box:8000/v1")
+    assert "served_as" not in entry.options
+    assert (entry.key_variable, entry.context_tokens) == ("", 0)
+
+
+def test_ollama_is_asked_in_its_own_words_for_a_model_of_the_catalogue():
+    entry = choose({}, LocalServer("Ollama", OLLAMA.base_url, ("llama4:scout",)))
+    assert "sees_images" in entry.abilities
+    assert (entry.options["thinking_switch"], entry.options["reasoning_effort"]) == ("effort", "none")
+
+
 def test_an_address_wins_over_a_key():
     entries = with_urls(load_catalogue(), {"llama-4-scout": "http://gpu-box:8000/v1"}).entries("chat")
     choice = choose_chat_model(entries, {"OPENAI_API_KEY": "k"}, [OLLAMA])

@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from fnmatch import fnmatchcase
 from functools import partial
 from http.client import HTTPException
 from typing import Any, Literal
@@ -111,11 +112,12 @@ def choose_chat_model(
             if entry is not None:
                 return Choice(entry, f"Using {entry.name} because {variable} is set.")
     if base_url:
-        entry = _remote_entry(environ.get("OPENAI_MODEL", ""), base_url, "OPENAI_API_KEY" in environ)
+        entry = _remote_entry(environ.get("OPENAI_MODEL", ""), base_url, "OPENAI_API_KEY" in environ, known)
         return Choice(entry, f"Using {entry.name} at {base_url} because OPENAI_BASE_URL is set.")
     for server in servers:
         if server.models:
-            return Choice(_local_entry(server), f"Using {server.models[0]} of {server.kind} at {server.base_url}.")
+            said = f"Using {server.models[0]} of {server.kind} at {server.base_url}."
+            return Choice(_local_entry(server, known), said)
     if local is not None and local.pulled is not None:
         estimate = speed(local.pulled, local.machine)
         return Choice(local.pulled, f"Using {local.pulled.name}, the best model that was pulled, at {estimate}.")
@@ -134,21 +136,34 @@ def _find(entries: Sequence[ModelEntry], name: str) -> ModelEntry:
     raise CatalogueError(f"{name!r} is not a chat model; accepted: {', '.join(entry.name for entry in entries)}")
 
 
-def _local_entry(server: LocalServer) -> ModelEntry:
+def _local_entry(server: LocalServer, known: Sequence[ModelEntry]) -> ModelEntry:
     options: dict[str, Any] = {"model": server.models[0], "base_url": server.base_url}
     if server.kind == "Ollama":
-        options["reasoning_effort"] = "none"  # else Ollama lets thinking models think; it ignores this for other models
-    return replace(_entry(server.models[0], options), patience_ms=LOCAL_PATIENCE_MS)
+        options |= {
+            "reasoning_effort": "none"
+        }  # else Ollama lets thinking models think; it ignores this for other models
+        options |= {"thinking_switch": "effort"} if _like(server.models[0], known) else {}
+    return replace(_entry(server.models[0], options, known), patience_ms=LOCAL_PATIENCE_MS)
 
 
-def _remote_entry(model: str, base_url: str, has_key: bool) -> ModelEntry:
+def _remote_entry(model: str, base_url: str, has_key: bool, known: Sequence[ModelEntry]) -> ModelEntry:
     options = {"model": model, "base_url": base_url}
-    return _entry(model or "openai-compatible", options, "OPENAI_API_KEY" if has_key else "")
+    return _entry(model or "openai-compatible", options, known, "OPENAI_API_KEY" if has_key else "")
 
 
-def _entry(model: str, options: Mapping[str, Any], key_variable: str = "") -> ModelEntry:
+def _entry(model: str, options: Mapping[str, Any], known: Sequence[ModelEntry], key_variable: str = "") -> ModelEntry:
+    """Return an entry for a model of a server. One of the catalogue by its name has the abilities that it has there.
+
+    How many tokens this server lets it read is not known.
+    """
+    name = re.sub(r"[^A-Za-z0-9._-]", "-", model)
+    if (like := _like(model, known)) is not None:
+        own = {option: value for option, value in like.options.items() if option != "served_as"}
+        return replace(
+            like, name=name, description="", context_tokens=0, key_variable=key_variable, options={**own, **options}
+        )
     return ModelEntry(
-        name=re.sub(r"[^A-Za-z0-9._-]", "-", model),
+        name=name,
         kind="chat",
         engine="openai_compatible",
         abilities=("calls_tools",),
@@ -157,6 +172,12 @@ def _entry(model: str, options: Mapping[str, Any], key_variable: str = "") -> Mo
         extra="openai",
         key_variable=key_variable,
     )
+
+
+def _like(model: str, known: Sequence[ModelEntry]) -> ModelEntry | None:
+    """Return the entry for servers of one's own whose model this is, by the server's name of it."""
+    patterns = ((entry, pattern) for entry in known for pattern in entry.options.get("served_as", ()))
+    return next((entry for entry, pattern in patterns if fnmatchcase(model.lower(), pattern)), None)
 
 
 def _ask(known: KnownServer, timeout_s: float) -> LocalServer | None:
