@@ -183,7 +183,7 @@ class Service:
             max_session_ms=max_session_ms(session, self.settings),
             caption_rooms=principal.caption_rooms,
             capabilities=self.capabilities,
-            manners=VoiceManners(self.settings.voice_preface, self.settings.apology),
+            manners=_manners(self.settings),
         )
         engines = self._engines_for(principal)
         account = self.account(principal, session.id)
@@ -283,6 +283,10 @@ class Service:
 
 def _limits(settings: Settings) -> Limits:
     return Limits(settings.max_sessions, settings.max_requests)
+
+
+def _manners(settings: Settings) -> VoiceManners:
+    return VoiceManners(settings.voice_preface, settings.apology, settings.filler, settings.filler_after_ms)
 
 
 def _keep_ms(settings: Settings) -> int:

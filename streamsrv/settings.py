@@ -33,6 +33,7 @@ PREFACE = (
     "Your answer is spoken aloud. Answer in {language}, in plain, short sentences, the first one very short. Use no "
     "markdown, lists, tables, links or emoji."
 )
+FILLERS = ("One moment, please.", "This takes a little longer.")
 
 APOLOGY = "I am sorry, I cannot answer right now. Please try again."
 
@@ -165,6 +166,14 @@ class Settings(BaseModel):
     """Precedes the system prompt of every spoken answer; `{language}` becomes the language of the user. Empty: none."""
     apology: Annotated[str, Field(max_length=1000), Accepted("a text of at most 1000 characters")] = APOLOGY
     """Is said in place of a spoken answer that fails, or of the rest of it. Empty: nothing is said."""
+    filler: Annotated[
+        tuple[Annotated[str, Field(max_length=200)], ...],
+        Field(max_length=10),
+        Accepted("texts of at most 200 characters, as a list or separated by |, or nothing"),
+    ] = FILLERS
+    """Said one after the other while a user waits for the result of a function. Empty: nothing is said."""
+    filler_after_ms: Annotated[int, Field(ge=500, le=60_000)] = 2000
+    """How long it is quiet before the first of them; before each further one, twice as long."""
     max_sessions: Count = 100
     """Sessions at once; one more gets 503."""
     admit_by_load: bool = True
@@ -272,6 +281,11 @@ class Settings(BaseModel):
     @classmethod
     def _split(cls, value: object) -> object:
         return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
+
+    @field_validator("filler", mode="before")
+    @classmethod
+    def _split_texts(cls, value: object) -> object:
+        return tuple(part.strip() for part in value.split("|") if part.strip()) if isinstance(value, str) else value
 
     @field_validator("recognizer", "chat", mode="before")
     @classmethod

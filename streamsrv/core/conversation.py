@@ -46,6 +46,10 @@ class Conversation:
         self._characters = 0
         self._image_characters = 0
         self._call_ids: Counter[str] = Counter()  # of the function calls
+        self._result_ids: Counter[str] = Counter()  # the ids of the calls that have results
+        self._hidden: set[str] = set()  # items that the language model is not shown
+        self.new_results = 0
+        """Results of function calls that were added since this was last set to 0."""
         self._provider_data: dict[str, ProviderData] = {}  # by item, see `ToolCall`; clients never see it
         self._messages: dict[str, Message | None] = {}  # of items that are not in progress, as `message_of` gives them
 
@@ -66,6 +70,9 @@ class Conversation:
         self._items[item.id] = item
         if isinstance(item, FunctionCallItem):
             self._call_ids[item.call_id] += 1
+        elif isinstance(item, FunctionCallOutputItem):
+            self._result_ids[item.call_id] += 1
+            self.new_results += 1
         self._image_characters += image_length(item)
         self._note(item)
         return self._order[index - 1] if index else None
@@ -105,6 +112,9 @@ class Conversation:
         item = self.get(item_id, "delete")
         if isinstance(item, FunctionCallItem):
             self._call_ids -= Counter([item.call_id])
+        elif isinstance(item, FunctionCallOutputItem):
+            self._result_ids -= Counter([item.call_id])
+        self._hidden.discard(item_id)
         del self._items[item_id]
         self._order.remove(item_id)
         self._messages.pop(item_id, None)
@@ -121,6 +131,14 @@ class Conversation:
                     part.transcript = transcript
             self._note(item)
 
+    def awaits_result(self, call_id: str) -> bool:
+        """Whether a function call of the conversation has no result yet."""
+        return call_id in self._call_ids and call_id not in self._result_ids
+
+    def hide(self, item_id: str) -> None:
+        """Do not show an item to the language model."""
+        self._hidden.add(item_id)
+
     def keep_provider_data(self, item_id: str, more: ProviderData) -> None:
         """Add to what a provider wants back with a function call; unknown items are ignored."""
         if item_id in self._items:
@@ -133,6 +151,8 @@ class Conversation:
 
     def message(self, item: Item) -> Message | None:
         """The message that an item becomes, of this conversation or not; None: the item has no words."""
+        if item.id in self._hidden and self._items.get(item.id) is item:
+            return None
         if item.status == "in_progress" or self._items.get(item.id) is not item:
             return message_of(item)
         if item.id not in self._messages:

@@ -16,7 +16,8 @@ def valid_history(messages: Sequence[Message]) -> list[Message]:
     """The messages, with every function call followed at once by exactly one result.
 
     A result moves to its call, wherever it stood; a call without one gets `NO_RESULT`; results without a call, and
-    second results of a call, are left out. Calls in a row become one assistant message, with their results after it.
+    second results of a call, are left out. Calls in a row become one assistant message, with the words before them and
+    their results after it: some providers refuse calls that do not directly follow the user's words or a result.
     """
     results, used = _match(messages)
     history: list[Message] = []
@@ -24,7 +25,8 @@ def valid_history(messages: Sequence[Message]) -> list[Message]:
 
     def end_run() -> None:
         if run:
-            history.append(Message("assistant", "", tuple(call for call, _ in run)))
+            said = history.pop().content if history and _is_said(history[-1]) else ""
+            history.append(Message("assistant", said, tuple(call for call, _ in run)))
             history.extend(result for _, result in run)
             run.clear()
 
@@ -43,6 +45,10 @@ def valid_history(messages: Sequence[Message]) -> list[Message]:
             run.append((call, result))
     end_run()
     return history
+
+
+def _is_said(message: Message) -> bool:
+    return message.role == "assistant" and not message.tool_calls
 
 
 def _match(messages: Sequence[Message]) -> tuple[dict[_Place, Message], set[int]]:

@@ -5,6 +5,7 @@ from dataclasses import replace
 
 from streamsrv.core import inputs, timers
 from streamsrv.core.answers.due_answers import DueAnswers
+from streamsrv.core.answers.filler import Filler
 from streamsrv.core.answers.requests import instructions_of
 from streamsrv.core.answers.responses import Responses
 from streamsrv.core.capabilities import Capabilities
@@ -71,6 +72,7 @@ class SessionCore:
         self._turns = TurnTaking(self._input, self._responses, self._output, self._microphone)
         self._idle = IdleTimer(self._input, self._responses, self._output)
         self._due = DueAnswers(self._input, self._transcriptions, self._responses, self._idle, speculative=speculative)
+        self._filler = Filler(self._conversation, self._input, self._responses, self._output, manners)
         self._loading = RecognizerLoading()
         self._configure()
         self._lifetime = Lifetime(max_session_ms)
@@ -91,7 +93,9 @@ class SessionCore:
     def handle(self, happened: inputs.Input, now_ms: int) -> list[Effect]:
         """Handle one input at `now_ms`; return its effects."""
         self._now_ms = now_ms
-        if not self._is_stale(happened):
+        if self._filler.owns(happened):
+            self._effects.add(self._filler.take(happened, now_ms))
+        elif not self._is_stale(happened):
             try:
                 self._dispatch(happened)
             except ProtocolError as error:  # not of a client's event: a turn that does not fit in the conversation
@@ -101,6 +105,7 @@ class SessionCore:
                 self._respond(client_events.ResponseOptions(), self._due.latency)
             self._effects.add(self._due.discard_stale_speculation())
             self._effects.add(self._idle.watch(self._now_ms))
+        self._effects.add(self._filler.watch(now_ms))
         return self._take_effects()
 
     def _take_effects(self) -> list[Effect]:
@@ -374,6 +379,8 @@ class SessionCore:
                 self._effects.add(self._responses.check_progress(generation, self._now_ms))
             case timers.SpeechDue(generation) if generation in self._responses:
                 self._effects.add(self._responses.go_on(generation, self._now_ms))
+            case timers.FillerDue():
+                self._effects.add(self._filler.fire(self._now_ms))
             case timers.SessionExpiring():
                 self._lifetime.expire_soon(self._now_ms)
                 self._effects.add(self._lifetime.announce_end(self.session, self._now_ms))

@@ -37,4 +37,9 @@ class SpeechDue:
     generation: int
 
 
-TimerKey = SessionTimeout | SessionExpiring | IdleTimeout | MicrophoneTimeout | ResponseTimeout | SpeechDue
+@dataclass(frozen=True, slots=True)
+class FillerDue:
+    """The user has waited in silence for the result of a function."""
+
+
+TimerKey = SessionTimeout | SessionExpiring | IdleTimeout | MicrophoneTimeout | ResponseTimeout | SpeechDue | FillerDue

@@ -131,8 +131,8 @@ class SimulatedGenerator:
 
     def synthesize(self, effect: Synthesize) -> None:
         generation = effect.generation
-        if generation not in self._active or generation in self._stopped:
-            raise UnexpectedEffect(f"generation {generation} is not active and cannot speak")
+        if generation in self._stopped:
+            raise UnexpectedEffect(f"generation {generation} was stopped and cannot speak")
         if generation in self._speaking:
             raise UnexpectedEffect(f"generation {generation} cannot speak two segments at once")
         self._speaking.add(generation)

@@ -1,4 +1,4 @@
-"""How answers are worded for the ear: what the language model is told before the instructions of a session. Pure."""
+"""How a session speaks: what the language model is told so that it can be spoken, and what is said in a wait. Pure."""
 
 from dataclasses import dataclass
 
@@ -18,6 +18,10 @@ class VoiceManners:
     """Precedes the instructions of every spoken answer; written answers have no preface."""
     apology: str = ""
     """Is said in place of a spoken answer that fails, or of the rest of it; empty: nothing."""
+    fillers: tuple[str, ...] = ()
+    """Said one after the other while the user waits for the result of a function."""
+    filler_after_ms: int = 2000
+    """How long it is quiet before the first one; before each further one, twice as long."""
 
     def instructions(self, own: str, language: str | None = None) -> str:
         """Return what the model is told for a spoken answer: the preface, then the session's own instructions.

@@ -1,5 +1,6 @@
 """Function calls in the history sent to a provider: each followed at once by one result, whatever clients did."""
 
+from dataclasses import replace
 from typing import Any
 
 import msgspec
@@ -13,7 +14,7 @@ from streamsrv.core.effects import Generate
 from streamsrv.core.history import NO_RESULT, valid_history
 from streamsrv.engines.llm.base import Finished, Message, ToolCall, ToolCallDelta
 from streamsrv.engines.llm.context_window import last_turns
-from streamsrv.protocol.items import FunctionCallItem, FunctionCallOutputItem, InputText, Item, MessageItem
+from streamsrv.protocol.items import FunctionCallItem, FunctionCallOutputItem, InputText, Item, MessageItem, OutputText
 from strict_history import refusal
 
 
@@ -27,6 +28,10 @@ def output(call_id: str, text: str = "sun") -> FunctionCallOutputItem:
 
 def user(text: str) -> MessageItem:
     return MessageItem(role="user", content=[InputText(text)])
+
+
+def said(text: str) -> MessageItem:
+    return MessageItem(role="assistant", content=[OutputText(text)])
 
 
 def asked(*call_ids: str) -> Message:
@@ -58,6 +63,9 @@ WAIT = Message("user", "wait")
          [asked("a"), result("a"), asked("a"), result("a", NO_RESULT)]),
         ([output("a"), call("a")], [asked("a"), result("a")]),
         ([call("a"), output("a"), call("b"), output("b")], [asked("a"), result("a"), asked("b"), result("b")]),
+        ([user("so?"), said("Wait."), call("a"), call("b"), output("a"), said("Sun.")],
+         [Message("user", "so?"), replace(asked("a", "b"), content="Wait."), result("a"), result("b", NO_RESULT),
+          Message("assistant", "Sun.")]),
         ([call("a"), output("x"), call("b")], [asked("a", "b"), result("a", NO_RESULT), result("b", NO_RESULT)]),
         ([call("a"), output("a"), call("a"), output("a", "snow")],
          [asked("a"), result("a"), asked("a"), result("a", "snow")]),

@@ -60,17 +60,20 @@ class DueAnswers:
     @property
     def is_due(self) -> bool:
         """Whether an answer is due now."""
-        ready = self._item_ids and self._item_ids.isdisjoint(self._transcriptions.pending)
+        ready = self._responses.owes_answer or self._item_ids
+        ready = ready and self._item_ids.isdisjoint(self._transcriptions.pending)
         return bool(ready) and self._responses.active is None and not self._input.speaking
 
     def answered(self) -> None:
         """Record that a response answers all turns so far."""
         self._item_ids.clear()
         self.interrupted_unheard = False
+        self.latency = TurnLatency()
 
     def give_up(self) -> None:
         """Drop the due answer, because it cannot be given."""
         self._item_ids.clear()
+        self._responses.owes_answer = False
 
     def forget(self, item_id: str) -> None:
         """Forget an item that is deleted."""

@@ -86,6 +86,10 @@ class OutputItems:
         self._previous.append(previous_id)
         return index
 
+    def hide(self, item: Item) -> None:
+        """Do not show an item to the language model."""
+        self._conversation.hide(item.id)
+
     def keep_provider_data(self, index: int, more: ProviderData) -> None:
         """Keep what the provider wants back with a function call; see `ToolCall`."""
         self._conversation.keep_provider_data(self._items[index].id, more)
@@ -121,7 +125,13 @@ class FunctionCall:
         )
         self._index = items.add(self._item)
         self.closed = False
+        self.is_complete = False
+        """Whether the client acts on it."""
         self.take(first)
+
+    @property
+    def call_id(self) -> str:
+        return self._item.call_id
 
     def take(self, delta: ToolCallDelta) -> None:
         if delta.provider_data:
@@ -143,6 +153,7 @@ class FunctionCall:
         if not self._item.arguments:
             self.take(ToolCallDelta(0, NO_ARGUMENTS))
         self._send("done", name=self._item.name, arguments=self._item.arguments)
+        self.is_complete = True
         self._finish("completed")
 
     def abandon(self) -> None:
@@ -263,6 +274,11 @@ class SpokenMessage(_Message):
             self._cut_conclusion()
         else:
             self.finish_text()
+
+    def take_all(self, segment: SpokenSegment) -> None:
+        """Take the only segment of the message."""
+        self._waiting.append(segment)
+        self._all_text = self._all_cut = True
 
     def speak(self, now_ms: int) -> None:
         """Have the next segment synthesised, unless the client has enough to play."""

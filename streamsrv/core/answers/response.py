@@ -7,6 +7,7 @@ from typing import Any, Literal
 import msgspec
 
 from streamsrv.core.answers.output_items import FunctionCall, OutputItems, ResponsePlan, SpokenMessage, WrittenMessage
+from streamsrv.core.answers.spoken_segments import SpokenSegment
 from streamsrv.core.collector import Collector
 from streamsrv.core.conversation import Conversation
 from streamsrv.core.effects import SendEvent
@@ -45,6 +46,8 @@ class Response:
         self._calls: dict[int, FunctionCall] = {}
         self._usage: Usage | None = None
         self._earlier_usage: Usage | None = None  # of the request before, if the model was asked again
+        self.is_filler = False
+        """Whether it is what is said in a wait, and not an answer."""
         self._problem = ""  # what is wrong with a function call
         self._finished: Finished | None = None
         self._answered_by: AnsweredBy | None = None
@@ -65,6 +68,21 @@ class Response:
         self._items.generation = generation
         self._generations.append(generation)
         self._is_speech_requested = is_speech_requested
+
+    def begin_filler(self, segment: SpokenSegment, now_ms: int) -> SpokenMessage:
+        """Begin a message that the language model is not shown; the audio of its only segment was synthesised."""
+        self.is_filler = True
+        self._finished = Finished("stop")
+        self.message = message = SpokenMessage(self._items, is_requested=True)
+        self._items.hide(message.item)
+        message.take_all(segment)
+        message.speak(now_ms)
+        return message
+
+    @property
+    def called(self) -> frozenset[str]:
+        """The ids of the function calls on which the client acts."""
+        return frozenset(call.call_id for call in self._calls.values() if call.is_complete)
 
     def begin_again(self, generation: int) -> None:
         """Give up what the model has answered so far: it is asked again, and `generation` names what comes now."""
@@ -197,7 +215,7 @@ class Response:
 
     def _own_fields(self) -> dict[str, Any]:
         """Return streamsrv's own fields: the latency of each stage, which model answered, and in place of which."""
-        fields: dict[str, Any] = {}
+        fields: dict[str, Any] = {"filler": True} if self.is_filler else {}
         if latencies := self.latency.latencies():
             fields["latency"] = latencies
         if self._answered_by is not None:

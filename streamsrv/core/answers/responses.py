@@ -1,12 +1,13 @@
 """Runs the responses of a session until they are done, cancelled, interrupted or failed. Pure."""
 
-from collections.abc import Callable, Collection
-from dataclasses import replace
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass, replace
 
-from streamsrv.core.answers.output_items import SpokenMessage
+from streamsrv.core.answers.output_items import ResponsePlan, SpokenMessage
 from streamsrv.core.answers.requests import ModelRequest, plan_response, request_of, resolve_items, spoken_as
 from streamsrv.core.answers.response import Response
 from streamsrv.core.answers.speculation import Speculation
+from streamsrv.core.answers.spoken_segments import SpokenSegment
 from streamsrv.core.capabilities import Capabilities
 from streamsrv.core.collector import Collector
 from streamsrv.core.conversation import Conversation
@@ -41,6 +42,18 @@ MAX_PARALLEL = 8
 """Responses in progress at once: one in the conversation, the others out-of-band."""
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class ToolWait:
+    """The wait for the results of the functions that a response of the conversation has called."""
+
+    plan: ResponsePlan
+    call_ids: frozenset[str]
+
+    def is_over(self, conversation: Conversation) -> bool:
+        """Whether no result is missing any more, or the answer would not be spoken."""
+        return self.plan.modality != "audio" or not any(map(conversation.awaits_result, self.call_ids))
+
+
 class Responses:
     """Holds the responses in progress by generation; results of any other generation are stale.
 
@@ -70,6 +83,10 @@ class Responses:
         self._unplayed: dict[str, TurnLatency] = {}  # by item: of answers that ended before their playback began
         self._speculation: Speculation | None = None
         self._speculations = 0  # in this turn of the user
+        self.tool_wait: ToolWait | None = None
+        """What the user waits for; None: another response came, or none has called a function."""
+        self.owes_answer = False
+        """Whether a response was refused that the client wanted for results which the one in progress does not know."""
         self.ended_count = 0
         """The number of the conversation's responses that have ended."""
 
@@ -97,23 +114,21 @@ class Responses:
         """Start a response; its generation waits for `start_ready`. Raises `ProtocolError`."""
         in_conversation = options.conversation != "none"
         if in_conversation and self.active is not None:
-            raise ProtocolError(
-                "conversation_already_has_active_response",
-                f"Conversation already has an active response in progress: {self.active.plan.id}. "
-                "Wait until the response is finished before creating a new one.",
-            )
+            raise self._refusal(self.active)
         if len(self._live) >= MAX_PARALLEL:
             raise ProtocolError("invalid_value", f"At most {MAX_PARALLEL} responses may be in progress.", "response")
         items = resolve_items(options.input, self._conversation, self._new_id, self._capabilities)
         plan = plan_response(self._new_id("resp"), options, session, self._capabilities)
         plan = replace(plan, apology=self._manners.apology)
         self._rate_limit.take(now_ms)
-        generation = self._next_generation()
+        generation = self.next_generation()
         self._live[generation] = Response(
             plan, generation, self._conversation, self._effects, self._new_id, latency or TurnLatency(), now_ms
         )
         self._waiting[generation] = request_of(options, session, items, self._manners)
         self._effects.emit(SetTimer(ResponseTimeout(generation), STALL_MS))
+        if in_conversation:
+            self.tool_wait, self.owes_answer = None, False
         return self._effects.take()
 
     def start_ready(self, pending: Collection[str], now_ms: int) -> list[Effect]:
@@ -125,10 +140,26 @@ class Responses:
             question = request.to_generate(generation, self._conversation)
             speculation, response = self._speculation, self._live[generation]
             self._asked[generation] = question
+            if request.items is None:
+                self._conversation.new_results = 0
             if speculation is not None and speculation.answers(question, response.plan.spoken_as):
                 self._continue(speculation, response, now_ms)
             else:
                 self._effects.emit(question)
+        return self._effects.take()
+
+    def say(
+        self, segment: SpokenSegment, audio: Sequence[SpeechOutput], plan: ResponsePlan, generation: int, now_ms: int
+    ) -> list[Effect]:
+        """Say words that are not the language model's and that it is not shown: a whole response, in one step."""
+        plan = replace(plan, id=self._new_id("resp"), metadata=None)
+        response = Response(plan, generation, self._conversation, self._effects, self._new_id, TurnLatency(), now_ms)
+        self._live[generation] = response
+        message = response.begin_filler(segment, now_ms)
+        self._output.add(message, response_id=plan.id, in_conversation=True, now_ms=now_ms)
+        for speech in audio:
+            response.take_speech(speech, now_ms)
+        self._end_segment(response, now_ms)
         return self._effects.take()
 
     def begin_turn(self) -> None:
@@ -148,7 +179,7 @@ class Responses:
         if self._speculations >= MAX_SPECULATIONS or not self._rate_limit.take_spare(now_ms):
             return self._effects.take()
         self._speculations += 1
-        self._speculation = Speculation(replace(question, generation=self._next_generation()), speech)
+        self._speculation = Speculation(replace(question, generation=self.next_generation()), speech)
         self._effects.emit(self._speculation.asked)
         return self._effects.take()
 
@@ -245,7 +276,17 @@ class Responses:
     def _is_speculative(self, generation: int) -> bool:
         return self._speculation is not None and self._speculation.generation == generation
 
-    def _next_generation(self) -> int:
+    def _refusal(self, active: Response) -> ProtocolError:
+        self.owes_answer = self.owes_answer or self._conversation.new_results > 0
+        more = "The results of functions that have come meanwhile are answered then." if self.owes_answer else ""
+        return ProtocolError(
+            "conversation_already_has_active_response",
+            f"Conversation already has an active response in progress: {active.plan.id}. "
+            f"Wait until the response is finished before creating a new one. {more}".rstrip(),
+        )
+
+    def next_generation(self) -> int:
+        """Return a new number for what the model or the synthesiser makes."""
         self._generation += 1
         return self._generation
 
@@ -292,7 +333,7 @@ class Responses:
     def _ask_again(self, response: Response) -> None:
         """Ask the model a second and last time, because its answer is of no use to anybody."""
         question = self._asked.pop(response.generation)
-        generation = self._next_generation()
+        generation = self.next_generation()
         self._effects.emit(StopGeneration(response.generation))
         self._effects.emit(ClearTimer(ResponseTimeout(response.generation)))
         self._live[generation] = self._live.pop(response.generation)
@@ -330,7 +371,10 @@ class Responses:
             return
         generation = response.generation
         del self._live[generation]
-        self.ended_count += response.plan.in_conversation
+        if response.plan.in_conversation:
+            self.ended_count += 1
+            if not response.is_filler:
+                self.tool_wait = ToolWait(response.plan, response.called) if response.called else None
         self._waiting.pop(generation, None)
         self._asked.pop(generation, None)
         self._effects.emit(StopGeneration(generation))

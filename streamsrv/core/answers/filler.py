@@ -1,0 +1,124 @@
+"""Says a few words while the user waits for the result of a function. Pure.
+
+Nothing is visible while they are synthesised. Then all of their response is sent in one step, so it is never in
+progress when a client asks for a response of its own, and that is never refused for their sake.
+"""
+
+from dataclasses import dataclass, field
+
+from streamsrv.core.answers.responses import Responses, ToolWait
+from streamsrv.core.answers.spoken_segments import SpokenSegment
+from streamsrv.core.conversation import Conversation
+from streamsrv.core.effects import ClearTimer, Effect, SetTimer, StopGeneration, Synthesize
+from streamsrv.core.inputs import GenerationFailed, Input, SegmentSpoken, SpeechOutput
+from streamsrv.core.playback.output_buffer import OutputBuffer
+from streamsrv.core.timers import FillerDue
+from streamsrv.core.turns.input_buffer import InputBuffer
+from streamsrv.text.speakable import speakable
+from streamsrv.text.voice_manners import VoiceManners
+
+
+@dataclass(slots=True)
+class _Synthesis:
+    """Words that are being synthesised."""
+
+    generation: int
+    segment: SpokenSegment
+    audio: list[SpeechOutput] = field(default_factory=list[SpeechOutput])
+
+
+class Filler:
+    """Follows one wait for the results of functions at a time.
+
+    Words are due when nothing has been heard of the server for `filler_after_ms`, the next ones after twice as long,
+    and so on. They are not spoken when the wait is over, the user speaks or an answer has begun.
+    """
+
+    def __init__(
+        self,
+        conversation: Conversation,
+        input_buffer: InputBuffer,
+        responses: Responses,
+        output_buffer: OutputBuffer,
+        manners: VoiceManners,
+    ) -> None:
+        self._conversation = conversation
+        self._input = input_buffer
+        self._responses = responses
+        self._output = output_buffer
+        self._manners = manners
+        self._wait: ToolWait | None = None
+        self._left: list[str] = []  # what is still to be said in this wait
+        self._after_ms = 0  # the silence before that
+        self._is_timed = False
+        self._synthesis: _Synthesis | None = None
+
+    def owns(self, happened: Input) -> bool:
+        """Whether this is a result of the synthesis of a filler."""
+        match happened:
+            case SpeechOutput() | SegmentSpoken() | GenerationFailed():
+                return self._synthesis is not None and happened.generation == self._synthesis.generation
+            case _:
+                return False
+
+    def watch(self, now_ms: int) -> list[Effect]:
+        """Follow the wait; to be called after every input."""
+        wait = self._responses.tool_wait
+        if wait is not self._wait:
+            effects = self._stop()
+            self._wait, self._left = wait, list(self._manners.fillers)
+            self._after_ms = self._manners.filler_after_ms
+            return [*effects, *self.watch(now_ms)]
+        if wait is None or wait.is_over(self._conversation) or self._is_busy:
+            return self._stop()
+        if self._is_timed or self._synthesis is not None or not self._left:
+            return []
+        return self._set_timer(now_ms)
+
+    def fire(self, now_ms: int) -> list[Effect]:
+        """Have the next words synthesised, if it is still quiet."""
+        if not self._is_timed or self._wait is None:
+            return []
+        self._is_timed = False
+        if self._output.is_playing(now_ms):
+            return self._set_timer(now_ms)
+        text = self._left.pop(0)
+        speech = self._wait.plan.speech
+        segment = SpokenSegment(text, speakable(text, speech.language), ends_sentence=True)
+        if not segment.spoken:
+            return []
+        self._synthesis = _Synthesis(self._responses.next_generation(), segment)
+        return [Synthesize(self._synthesis.generation, segment.spoken, speech)]
+
+    def take(self, happened: Input, now_ms: int) -> list[Effect]:
+        """Take a result of the synthesis; when it is complete, say the words."""
+        synthesis, wait = self._synthesis, self._wait
+        if synthesis is None or wait is None:
+            return []
+        if isinstance(happened, SpeechOutput):
+            synthesis.audio.append(happened)
+            return []
+        self._synthesis = None
+        if not isinstance(happened, SegmentSpoken):
+            self._left.clear()  # the answer will tell what is wrong with the synthesiser
+            return [StopGeneration(synthesis.generation)]
+        self._after_ms *= 2
+        return self._responses.say(synthesis.segment, synthesis.audio, wait.plan, synthesis.generation, now_ms)
+
+    @property
+    def _is_busy(self) -> bool:
+        return self._input.speaking or self._responses.active is not None
+
+    def _set_timer(self, now_ms: int) -> list[Effect]:
+        self._is_timed = True
+        return [SetTimer(FillerDue(), self._after_ms + max(0, self._output.play_until_ms - now_ms))]
+
+    def _stop(self) -> list[Effect]:
+        effects: list[Effect] = []
+        if self._is_timed:
+            effects.append(ClearTimer(FillerDue()))
+        if self._synthesis is not None:
+            effects.append(StopGeneration(self._synthesis.generation))
+            self._left.insert(0, self._synthesis.segment.text)  # the user has not heard it
+        self._is_timed, self._synthesis = False, None
+        return effects
