@@ -154,9 +154,7 @@ class SessionCore:
             case inputs.SegmentSpoken():
                 self._effects.add(self._responses.end_segment(happened.generation, self._now_ms))
             case inputs.GenerationFailed():
-                can_speak = happened.stage == "chat"
-                failed = self._responses.fail(happened.generation, happened.failure, self._now_ms, can_speak=can_speak)
-                self._effects.add(failed)
+                self._effects.add(self._responses.fail(happened, self._now_ms))
             case inputs.PlaybackReported():
                 self._take_report(happened.item_id, happened.audio_ms)
             case inputs.PlaybackEnded():

@@ -21,7 +21,7 @@ from streamsrv.core.effects import (
     SetTimer,
     StopGeneration,
 )
-from streamsrv.core.inputs import Failure, SpeechOutput
+from streamsrv.core.inputs import Failure, GenerationFailed, SpeechOutput
 from streamsrv.core.latency import TurnLatency
 from streamsrv.core.playback.output_buffer import OutputBuffer
 from streamsrv.core.rate_limit import RateLimit
@@ -218,12 +218,12 @@ class Responses:
             self._end_segment(self._live[generation], now_ms)
         return self._effects.take()
 
-    def fail(self, generation: int, failure: Failure, now_ms: int, *, can_speak: bool = True) -> list[Effect]:
-        """End a response with an error, because a stage failed for good. `can_speak`: it was not the voice."""
-        if self._is_speculative(generation):
+    def fail(self, failed: GenerationFailed, now_ms: int) -> list[Effect]:
+        """End a response with an error, because a stage failed for good."""
+        if self._is_speculative(failed.generation):
             self._discard_speculation()  # the response will ask again
         else:
-            self._fail(self._live[generation], failure, now_ms, can_speak=can_speak)
+            self._fail(self._live[failed.generation], failed.failure, now_ms, can_speak=failed.stage == "chat")
         return self._effects.take()
 
     def cancel(self, response_id: str | None, now_ms: int) -> list[Effect]:
@@ -271,7 +271,8 @@ class Responses:
         failure = Failure("unavailable", f"The model made no progress for {STALL_MS // 1000} seconds.")
         message = self._live[generation].message
         is_with_the_voice = isinstance(message, SpokenMessage) and message.is_with_the_voice
-        return self.fail(generation, failure, now_ms, can_speak=not is_with_the_voice)
+        stage = "synthesizer" if is_with_the_voice else "chat"
+        return self.fail(GenerationFailed(generation, failure, stage), now_ms)
 
     def _is_speculative(self, generation: int) -> bool:
         return self._speculation is not None and self._speculation.generation == generation
