@@ -19,11 +19,12 @@ from streamsrv.access.principal import Principal
 from streamsrv.access.refusal import Refusal
 from streamsrv.audio import noise_suppression, opus
 from streamsrv.captions.rooms import Rooms
-from streamsrv.core.capabilities import Capabilities
+from streamsrv.core.capabilities import Capabilities, ChatFacts
 from streamsrv.core.session import SessionCore
 from streamsrv.engines.llm.base import ChatModel
 from streamsrv.engines.llm.capped import CappedChatModel
 from streamsrv.engines.llm.charged import ChargedChatModel
+from streamsrv.engines.llm.failover.chat_model import FallbackChatModel
 from streamsrv.engines.loaded import Engines
 from streamsrv.engines.metering.accounts import Accounts, Charge, CostLimits, Payer, SpendingAccount, Standing
 from streamsrv.engines.metering.prices import PriceBook, book_of
@@ -306,10 +307,25 @@ def _capabilities(engines: Engines, *, has_tracing: bool) -> Capabilities:
         chains=recognizers.chains,
         retired=library.retired if library is not None else {},
         other_models=library.other_models if library is not None else {},
+        chats=_chats(engines),
+        default_chat=engines.chat.name,
         has_tracing=has_tracing,
         suppresses_noise=noise_suppression.is_installed(),
         seeing_models=engines.seeing_models,
     )
+
+
+def _chats(engines: Engines) -> dict[str, ChatFacts]:
+    """Return what is known of the language models that a client may name, also by the names of retired ones."""
+    chats = {engines.chat.name: engines.chat, **engines.chat_by_name}
+    found = {name: _chat_facts(chat, is_pinned=chat is not engines.chat) for name, chat in chats.items()}
+    successors = {old: found[new] for old, new in engines.successors.items() if new in found}
+    return successors | found
+
+
+def _chat_facts(chat: ChatModel, *, is_pinned: bool) -> ChatFacts:
+    models = chat.models if isinstance(chat, FallbackChatModel) and not is_pinned else [chat]
+    return ChatFacts(any(model.abilities.is_local for model in models), is_pinned)
 
 
 def _cores() -> int:

@@ -22,7 +22,16 @@ from streamsrv.core.recognition import (
 from streamsrv.engines.asr.base import TRANSLATED_TO, RecognizerFacts, Task
 from streamsrv.protocol.errors import ProtocolError
 from streamsrv.protocol.items import InputImage, Item, MessageItem
-from streamsrv.protocol.session_object import AudioFormat, AudioOutput, Session, Tracing, Transcription, VoiceId
+from streamsrv.protocol.session_object import (
+    AudioFormat,
+    AudioOutput,
+    RoutingOptions,
+    Session,
+    Tracing,
+    Transcription,
+    VoiceId,
+)
+from streamsrv.text.languages import normalize_language
 
 OPENAI_VOICES = frozenset(
     {
@@ -36,6 +45,16 @@ _OPENAI_TRANSCRIBERS = re.compile(
 )
 """Models that clients name by habit: they mean the default recogniser."""
 _DEFAULT_VOICES = frozenset({"", "default"})
+
+
+@dataclass(frozen=True, slots=True)
+class ChatFacts:
+    """What is known of a language model that a client may name."""
+
+    is_local: bool
+    """Whether a model on this machine answers for it, if the words must not leave the machine."""
+    is_pinned: bool
+    """Whether the name leaves nothing to choose."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +75,10 @@ class Capabilities:
     """Names of recognisers that their providers have retired, with those of their successors."""
     other_models: Mapping[str, str] = field(default_factory=dict[str, str])
     """The kinds of the models that are no recognisers, by name."""
+    chats: Mapping[str, ChatFacts] = field(default_factory=dict[str, ChatFacts])
+    """The language models that a client may name; empty: nothing is checked."""
+    default_chat: str = ""
+    """That of clients which name none of them."""
     has_tracing: bool = True
     """Whether sessions are traced."""
     suppresses_noise: bool = True
@@ -73,6 +96,7 @@ class Capabilities:
             raise ProtocolError("invalid_value", message, "session.tracing")
         if not self.has_tracing:
             session = structs.replace(session, tracing=None)  # stock clients always send `auto`, and end at an error
+        self.check_routing(session.routing, session.model, "session.streamsrv.routing")
         hears, speaks = session.audio.input, session.audio.output
         self._check_format(hears.format, "session.audio.input.format")
         if hears.noise_reduction is not None and not self.suppresses_noise:
@@ -87,6 +111,27 @@ class Capabilities:
             raise invalid(session.translates_to, session_path("task"), reason)
         audio = structs.replace(session.audio, input=hears, output=self.output(speaks, "session.audio.output"))
         return structs.replace(session, audio=audio)
+
+    def check_routing(self, asked: RoutingOptions, model: str, param: str) -> None:
+        """Refuse a choice of language models that this server cannot make for clients of this model."""
+        if asked.language is not None and normalize_language(asked.language) is None:
+            reason = "accepted are ISO 639-1 codes, tags such as en-US, and English names of languages"
+            raise invalid(asked.language, f"{param}.language", reason)
+        facts = self.chats.get(model) or self.chats.get(self.default_chat)
+        if facts is None:
+            return
+        if asked.policy is not None and facts.is_pinned:
+            reason = f"the client named the model '{model}', which leaves nothing to choose; accepted is null"
+            raise invalid(asked.policy, f"{param}.policy", reason)
+        if facts.is_local:
+            return
+        local = _quoted(name for name, known in self.chats.items() if known.is_local)
+        reason = "no language model on the server's machine may answer for this one"
+        reason += f"; name one of these: {local}" if local else " (its settings chat and chat_fallback name none)"
+        if asked.local_only:
+            raise invalid("true", f"{param}.local_only", reason)
+        if asked.policy == "local":
+            raise invalid("local", f"{param}.policy", reason)
 
     def output(self, output: AudioOutput, param: str) -> AudioOutput:
         """Audio output with the voice that is in force; `param` is the path of its object."""

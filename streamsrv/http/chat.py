@@ -30,6 +30,7 @@ async def _read(request: Request, settings: Settings) -> AsyncGenerator[ChatRequ
 
 async def _answer(asked: ChatRequest, service: Service, account: SpendingAccount) -> Response:
     model = service.chat_model(asked.model)
+    service.capabilities.check_routing(asked.routing, model.name, "streamsrv.routing")
     head = CompletionHead(f"chatcmpl-{secrets.token_hex(12)}", int(time.time()), model.name)
     deltas = model.stream(asked.to_messages(), asked.to_tools(), replace(asked.to_options(), account=account))
     if asked.stream:

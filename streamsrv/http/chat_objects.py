@@ -7,12 +7,14 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from streamsrv.core.answers.answered_by import route_to_wire
 from streamsrv.engines.llm.base import (
     AnsweredBy,
     Delta,
     Fallback,
     Finished,
     Reasoning,
+    Route,
     Text,
     ToolCallDelta,
     Truncated,
@@ -33,12 +35,13 @@ class CompletionHead:
     created: int
     model: str
     fallback: Fallback | None = None
+    route: Route | None = None
     truncated_messages: int = 0
     cost: Cost | None = None
     """Of the answer, once it is known."""
 
     def answered_by(self, delta: AnsweredBy) -> "CompletionHead":
-        return replace(self, model=delta.model, fallback=delta.fallback)
+        return replace(self, model=delta.model, fallback=delta.fallback, route=delta.route)
 
     def truncated(self, delta: Truncated) -> "CompletionHead":
         return replace(self, truncated_messages=delta.messages)
@@ -51,6 +54,8 @@ class CompletionHead:
         own: dict[str, Any] = {}
         if self.fallback is not None:
             own["fallback"] = {"from": self.fallback.model, "reason": self.fallback.reason}
+        if self.route is not None and any(choice["finish_reason"] for choice in choices):
+            own["routing"] = route_to_wire(self.route)  # with the end of an answer only: it is longer than a delta
         if self.truncated_messages:
             own["truncated_messages"] = self.truncated_messages
         if self.cost is not None:

@@ -11,10 +11,12 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import Meta, Struct
 
-from streamsrv.engines.llm.base import ChatOptions, Effort, Image, Message, Tool, ToolCall
+from streamsrv.engines.llm.base import ChatOptions, Effort, Image, Message, Routing, Tool, ToolCall
 from streamsrv.errors import UNSUPPORTED_PARAMETER
 from streamsrv.protocol.errors import ProtocolError
 from streamsrv.protocol.images import MAX_IMAGE_URL, MAX_IMAGES, check_image_url
+from streamsrv.protocol.session_object import RoutingOptions
+from streamsrv.text.languages import normalize_language
 
 PROVIDER_FIELDS = (
     "metadata",
@@ -156,6 +158,12 @@ TokenId = Annotated[str, Meta(pattern=r"^[0-9]{1,9}$")]
 Metadata = Annotated[dict[Annotated[str, Meta(max_length=64)], Label], Meta(max_length=16)]
 
 
+class ChatExtensions(Struct, forbid_unknown_fields=True):
+    """Extension: streamsrv's own fields."""
+
+    routing: RoutingOptions | None = None
+
+
 class ChatRequest(Struct, kw_only=True, forbid_unknown_fields=True):
     messages: Annotated[list[WireMessage], Meta(min_length=1)]
     model: str = ""
@@ -187,6 +195,7 @@ class ChatRequest(Struct, kw_only=True, forbid_unknown_fields=True):
     prompt_cache_key: Label | None = None
     stream: bool = False
     stream_options: StreamOptions | None = None
+    streamsrv: ChatExtensions | None = None
 
     def check(self) -> None:
         """Check the fields against each other. Raises `ProtocolError`."""
@@ -235,8 +244,18 @@ class ChatRequest(Struct, kw_only=True, forbid_unknown_fields=True):
             presence_penalty=self.presence_penalty,
             logit_bias=self.logit_bias,
             reasoning_effort=self.reasoning_effort,
+            routing=self._routing(),
             provider_fields=self._provider_fields(),
         )
+
+    @property
+    def routing(self) -> RoutingOptions:
+        """How the language model is chosen."""
+        return (self.streamsrv and self.streamsrv.routing) or RoutingOptions()
+
+    def _routing(self) -> Routing:
+        asked = self.routing
+        return Routing(asked.policy or "", asked.local_only, normalize_language(asked.language or "") or "")
 
     def _provider_fields(self) -> dict[str, Any]:
         fields = {name: getattr(self, name) for name in PROVIDER_FIELDS}

@@ -185,11 +185,23 @@ Extension = Literal["transcription.partial", "words.timed", "playback.hold", "se
 """Features beyond the protocol that a client can request."""
 
 
+class RoutingOptions(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """Extension: how the language model of each answer is chosen, where the server has several."""
+
+    policy: Literal["balanced", "cheapest", "fastest", "best", "local"] | None = None
+    """None: as the operator wants it."""
+    local_only: bool = False
+    """Whether the words must not leave the server's machine."""
+    language: Name | None = None
+    """The language of the conversation; None: that of the transcription, or what the words seem to be in."""
+
+
 class StreamsrvOptions(Struct, frozen=True, forbid_unknown_fields=True):
-    """Extension: the features that the client requested, and its caption room."""
+    """Extension: the features that the client requested, its caption room, and who may answer it."""
 
     events: Annotated[list[Extension], Meta(max_length=16)] = []
     captions: CaptionOptions | UnsetType | None = UNSET
+    routing: RoutingOptions | UnsetType | None = UNSET
 
 
 LOGPROBS = "item.input_audio_transcription.logprobs"
@@ -230,6 +242,15 @@ class Session(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     def captions(self) -> CaptionOptions | None:
         """The caption options of this session; None without a caption room."""
         return (self.streamsrv.captions or None) if isinstance(self.streamsrv, StreamsrvOptions) else None
+
+    @property
+    def routing(self) -> RoutingOptions:
+        """How the language model of this session is chosen."""
+        return (
+            (self.streamsrv.routing or RoutingOptions())
+            if isinstance(self.streamsrv, StreamsrvOptions)
+            else RoutingOptions()
+        )
 
     @property
     def translates_to(self) -> str | None:

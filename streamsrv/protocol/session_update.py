@@ -26,9 +26,10 @@ _DEFAULTED = frozenset(
     {
         "format", "voice", "speed", "threshold", "prefix_padding_ms", "silence_duration_ms", "create_response",
         "interrupt_response", "idle_timeout_ms", "eagerness", "languages", "keywords", "strength",
+        "local_only",
     }
 )  # fmt: skip
-"""Fields below `audio` for which `null` means the default."""
+"""Fields below `audio` and `streamsrv` for which `null` means the default."""
 _READ_ONLY = ("id", "object", "expires_at")
 _UNSUPPORTED = {
     "prompt": "Stored prompt templates are not supported; send the text as 'session.instructions'.",
@@ -37,7 +38,16 @@ _UNSUPPORTED = {
     ),
 }
 _OF_TRANSCRIPTION = frozenset({"type", "object", "id", "expires_at", "model", "include", "streamsrv", "audio"})
-_MERGED_OBJECTS = ("audio", "input", "output", "transcription", "noise_reduction", "turn_detection", "streamsrv")
+_MERGED_OBJECTS = (
+    "audio",
+    "input",
+    "output",
+    "transcription",
+    "noise_reduction",
+    "turn_detection",
+    "streamsrv",
+    "routing",
+)
 
 
 def update_session(

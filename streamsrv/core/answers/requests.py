@@ -9,7 +9,7 @@ from streamsrv.core.answers.output_items import WORD_EVENTS, ResponsePlan
 from streamsrv.core.capabilities import Capabilities
 from streamsrv.core.conversation import Conversation, to_messages, unknown_call
 from streamsrv.core.effects import Generate
-from streamsrv.engines.llm.base import ChatOptions, Effort, Tool, Truncation
+from streamsrv.engines.llm.base import ChatOptions, Effort, Routing, Tool, Truncation
 from streamsrv.engines.tts.base import SpeechOptions
 from streamsrv.protocol.client_events import ResponseOptions
 from streamsrv.protocol.items import (
@@ -21,6 +21,7 @@ from streamsrv.protocol.items import (
     refuse_audio,
 )
 from streamsrv.protocol.session_object import AudioOutput, Modality, NamedFunction, RetentionRatio, Session, VoiceId
+from streamsrv.text.languages import normalize_language
 from streamsrv.text.voice_manners import VoiceManners
 
 
@@ -66,6 +67,7 @@ def request_of(
             parallel_tool_calls=parallel is not False,
             reasoning_effort=_effort(options, session),
             truncation=_truncation(session),
+            routing=_routing(session),
         ),
     )
 
@@ -79,6 +81,12 @@ def _language(session: Session) -> str | None:
     """The language that the client expects its user to speak; None: it did not say."""
     transcription = session.audio.input.transcription
     return transcription.language if transcription is not None else None
+
+
+def _routing(session: Session) -> Routing:
+    asked = session.routing
+    language = normalize_language(asked.language or _language(session) or "") or ""
+    return Routing(asked.policy or "", asked.local_only, language)
 
 
 def _effort(options: ResponseOptions, session: Session) -> Effort | None:

@@ -6,6 +6,7 @@ from typing import Any, Literal
 
 import msgspec
 
+from streamsrv.core.answers.answered_by import answered_by_to_wire
 from streamsrv.core.answers.output_items import FunctionCall, OutputItems, ResponsePlan, SpokenMessage, WrittenMessage
 from streamsrv.core.answers.spoken_segments import SpokenSegment
 from streamsrv.core.collector import Collector
@@ -214,14 +215,12 @@ class Response:
         }
 
     def _own_fields(self) -> dict[str, Any]:
-        """Return streamsrv's own fields: the latency of each stage, which model answered, and in place of which."""
+        """Return streamsrv's own fields: the latency of each stage, which model answered, and why that one."""
         fields: dict[str, Any] = {"filler": True} if self.is_filler else {}
         if latencies := self.latency.latencies():
             fields["latency"] = latencies
         if self._answered_by is not None:
-            fields["model"] = self._answered_by.model
-            if (fallback := self._answered_by.fallback) is not None:
-                fields["fallback"] = {"from": fallback.model, "reason": fallback.reason}
+            fields |= answered_by_to_wire(self._answered_by)
         if self._truncated is not None:
             fields["truncated_messages"] = self._truncated.messages
         return fields
