@@ -123,7 +123,8 @@ def _of_chat(row: dict[str, Any] | None) -> list[str]:
     """Return the cells of a language model; None: their titles."""
     if row is None:
         return ["context", "USD per million tokens", "weights", "memory"]
-    prices = " / ".join(f"{price['amount']:.2f}" for price in row["price"])
+    shown = [price for price in row["price"] if price["per"] in ("million input tokens", "million output tokens")]
+    prices = " / ".join(f"{price['amount']:.2f}" for price in shown)
     return [_count(row["context_tokens"]), prices, _weights(row), _bytes(row["memory"])]
 
 

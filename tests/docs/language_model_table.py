@@ -53,9 +53,10 @@ def facts(entry: ModelEntry) -> tuple[str, str, str]:
 
 
 def prices(entry: ModelEntry) -> str:
-    if not entry.price:
+    shown = [price for price in entry.price if price.per in ("million input tokens", "million output tokens")]
+    if not shown:
         return ""
-    return " / ".join(f"{price.amount:.2f}" for price in entry.price) + f" ({max(p.as_of for p in entry.price)})"
+    return " / ".join(f"{price.amount:.2f}" for price in shown) + f" ({max(price.as_of for price in shown)})"
 
 
 def uses(entry: ModelEntry) -> tuple[str, str]:
