@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 
 import { conversationFile } from "../../web/assistant/conversation-file.js";
+import { inDollars } from "../../web/assistant/dollars.js";
 import { bars, ticks, totalMs } from "../../web/assistant/waterfall.js";
 
 const latency = { turn_ended_ms: 300, transcript_ms: 320, first_token_ms: 250, first_audio_ms: 400, played_ms: 450 };
@@ -56,4 +57,14 @@ test("a downloaded JSON can be read by programs", () => {
 test("a written reply that was stopped has no unheard part", () => {
   const written = [{ ...said[1], spoken: false, lit: 0 }];
   assert.equal(conversationFile(written, "text"), "Assistant: One two three.\n");
+});
+
+test("what an answer cost is written as an amount, or that it is not known", () => {
+  assert.equal(inDollars({ usd: 0.00123 }), "$0.0012");
+  assert.equal(inDollars({ usd: 0.000046, estimated: true }), "about $0.000046");
+  assert.equal(inDollars({ usd: 0.25 }), "$0.25");
+  assert.equal(inDollars({ usd: 0 }), "free");
+  assert.equal(inDollars({ usd: 0, unpriced: true }), "price not known");
+  assert.equal(inDollars({ usd: 0.01, unpriced: true }), "more than $0.01");
+  assert.equal(inDollars({ usd: 1e-9 }), "less than $0.000001");
 });

@@ -204,3 +204,19 @@ test("a reply of the model that was asked says nothing of it", () => {
   transcript.take({ type: "response.done", response });
   assert.equal(transcript.messages[0].fallback, undefined);
 });
+
+test("an answer says who gave it, why, and what it cost", () => {
+  const transcript = after(added, spoken("Hi."));
+  const routing = { policy: "balanced", complexity: "hard", reason: "It is the strongest.", models: ["strong"] };
+  const told = { model: "strong", routing, cost: { usd: 0.0012, session_usd: 0.01 } };
+  transcript.take({ type: "response.done", response: { ...done("completed").response, streamsrv: told } });
+  const { answer } = transcript.messages[0];
+  assert.deepEqual([answer.model, answer.why, answer.cost.usd], ["strong", "It is the strongest.", 0.0012]);
+});
+
+test("an answer of a server that says nothing about it has no such line", () => {
+  assert.equal(after(added, spoken("Hi."), done("completed")).messages[0].answer, undefined);
+  const transcript = after(added, spoken("Hi."));
+  transcript.take({ type: "response.done", response: { ...done("completed").response, streamsrv: { model: "m" } } });
+  assert.deepEqual(transcript.messages[0].answer, { model: "m" });
+});

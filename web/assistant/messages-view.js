@@ -1,5 +1,6 @@
 /** Draws the conversation. Updates only changed messages, because a reply changes many times a second. */
 
+import { answerView } from "./answer-view.js";
 import { byId, make } from "./elements.js";
 import { latencyView } from "./latency-view.js";
 
@@ -13,7 +14,7 @@ export class MessagesView {
   #list = byId("messages", HTMLOListElement);
   #empty = byId("empty", HTMLElement);
   #latest = byId("latest", HTMLButtonElement);
-  /** @type {Map<string, {element: HTMLElement, drawn: string, latency: boolean}>} */
+  /** @type {Map<string, {element: HTMLElement, drawn: string, latency: boolean, answered: boolean}>} */
   #drawn = new Map();
   /** @type {readonly Message[]} */
   #messages = [];
@@ -58,11 +59,11 @@ export class MessagesView {
    * @param {number} index
    */
   #drawMessage(message, index) {
-    const { id, status, text, tentative, spoken, lit, error, fallback, latency } = message;
+    const { id, status, text, tentative, spoken, lit, error, fallback, answer, latency } = message;
     const last = index === this.#messages.length - 1;
     let entry = this.#drawn.get(id);
     if (!entry) {
-      entry = { element: make("li", `message ${message.role}`), drawn: "", latency: false };
+      entry = { element: make("li", `message ${message.role}`), drawn: "", latency: false, answered: false };
       entry.element.append(make("div", "content"));
       this.#drawn.set(id, entry);
     }
@@ -76,6 +77,10 @@ export class MessagesView {
       if (last && status === "failed" && message.role === "assistant") {
         entry.element.firstElementChild?.append(this.#retryButton(id));
       }
+    }
+    if (answer && !entry.answered) {
+      entry.answered = true;
+      entry.element.append(answerView(answer));
     }
     if (latency && !entry.latency) {
       entry.latency = true;

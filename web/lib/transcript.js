@@ -22,12 +22,20 @@ import { WordPlacer } from "./words.js";
  * @property {number} lit  characters of a spoken reply that were spoken so far
  * @property {string} [error]  why it failed
  * @property {Fallback} [fallback]  another model answered instead of the requested one
+ * @property {Answer} [answer]  who answered
  * @property {string} [responseId]
  * @property {Record<string, number>} [latency]  ms from the end of speech to each stage
  * @property {number} at  when it began: ms since 1970
  */
 
 /** @typedef {{model: string, from: string, reason: string}} Fallback  `model` answered in place of `from` */
+/**
+ * @typedef {object} Answer
+ * @property {string} model
+ * @property {string} [why]  why that model was asked, in sentences
+ * @property {Cost} [cost]
+ */
+/** @typedef {{usd: number, estimated?: boolean, unpriced?: boolean}} Cost  `unpriced`: a part of it has no known price */
 /** @typedef {Message & {words: WordPlacer, truncated: boolean}} Entry */
 
 const REPLAYED_CHARACTERS = 12_000; // of a conversation that is given to a new session, newest first
@@ -336,6 +344,7 @@ const HANDLERS = {
       const entry = transcript.entry(item.id, "assistant", false);
       if (entry.status === "in_progress") entry.status = status === "completed" ? "done" : "cut";
       if (streamsrv?.fallback) entry.fallback = { model: streamsrv.model, ...streamsrv.fallback };
+      if (streamsrv?.model) entry.answer = answerOf(streamsrv);
     }
     if (status !== "failed") return;
     const said = output.find((/** @type {any} */ item) => item.type === "message");
@@ -343,3 +352,11 @@ const HANDLERS = {
     Object.assign(entry, { status: "failed", error: details?.error?.message ?? "The answer failed.", responseId: id });
   },
 };
+
+/**
+ * @param {{model: string, routing?: {reason: string}, cost?: Cost}} told  what `response.done` says
+ * @returns {Answer}
+ */
+function answerOf({ model, routing, cost }) {
+  return { model, ...(routing ? { why: routing.reason } : {}), ...(cost ? { cost } : {}) };
+}
