@@ -13,7 +13,9 @@ from agents.realtime import RealtimeAgent, RealtimeItem, RealtimeRunner, Realtim
 from client_audio import RATE, best_of_times, loud, silence, turn
 from serving import RunningServer
 from streamsrv.conformance.recorder import Recorder
+from streamsrv.settings import PREFACE
 from streamsrv.testing.fakes import ScriptedChatModel
+from streamsrv.text.voice_manners import VoiceManners
 
 WAIT_S = 30
 
@@ -83,7 +85,7 @@ async def test_a_voice_turn(server: RunningServer, chat: ScriptedChatModel) -> N
         await app.until("agent_end")
         assert app.history() == [("user", "hello"), ("assistant", "Good morning to you. How are you?")]
     assert len(app.audio) / 2 / RATE == 0.06 * len("Good morning to you." + "How are you?")
-    assert chat.asked[0][0].content == "Answer in one short sentence."
+    assert chat.asked[0][0].content == VoiceManners(PREFACE).instructions("Answer in one short sentence.")
 
 
 async def test_a_tool_is_run_by_the_sdk(server: RunningServer, chat: ScriptedChatModel) -> None:

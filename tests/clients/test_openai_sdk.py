@@ -155,6 +155,25 @@ async def test_a_transcription_session_only_transcribes(server: RunningServer) -
         assert "no responses" in (await talk.until("error")).error.message
 
 
+async def test_words_bridge_the_wait_for_a_slow_tool(chat: ScriptedChatModel) -> None:
+    chat.answers += [("get_weather", "{}"), "It snows."]
+    tool = {"type": "function", "name": "get_weather", "description": "", "parameters": {"type": "object"}}
+    with serving(fake_engines(chat), filler="One moment.", filler_after_ms=500) as server:
+        async with talking(server) as talk:
+            await talk.update(tools=[tool])
+            await talk.say(turn())
+            call = (await talk.until("response.done")).response.output[0]
+            filler = (await talk.until("response.done")).response
+            assert (filler.status, filler.output[0].content[0].transcript) == ("completed", "One moment.")
+            item = {"type": "function_call_output", "call_id": call.call_id, "output": "snow"}
+            await talk.connection.conversation.item.create(item=cast("Any", item))
+            await talk.connection.response.create()
+            answer = (await talk.until("response.done")).response
+    assert answer.output[0].content[0].transcript == "It snows."
+    assert not talk.of("error")
+    assert [message.role for message in chat.asked[1]] == ["system", "user", "assistant", "tool"]
+
+
 async def test_a_tool_call_and_its_output(server: RunningServer, chat: ScriptedChatModel) -> None:
     chat.answers += [("get_weather", '{"city": "Oslo"}'), "It snows."]
     tool = {"type": "function", "name": "get_weather", "description": "", "parameters": {"type": "object"}}
