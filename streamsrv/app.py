@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
@@ -12,7 +12,7 @@ from starlette.routing import BaseRoute, Mount, Route, WebSocketRoute
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from streamsrv.engines.loaded import Engines
-from streamsrv.http import calls, capabilities, chat, client_secrets, models, speech, status, transcriptions
+from streamsrv.http import calls, capabilities, chat, client_secrets, models, speech, status, transcriptions, usage
 from streamsrv.http.captions import caption_routes
 from streamsrv.http.errors import http_exception, protocol_error
 from streamsrv.http.exchange import Exchanges, TrackExchanges
@@ -27,20 +27,26 @@ from streamsrv.settings import Settings
 from streamsrv.transports.webrtc.calls import serving_calls
 from streamsrv.transports.websocket import realtime
 
+if TYPE_CHECKING:
+    from streamsrv.ledger.ledger import Ledger
+
 EXCEPTION_HANDLERS: dict[Any, Any] = {HTTPException: http_exception, ProtocolError: protocol_error}
 """Error handlers by exception type; loosely typed, as Starlette has no type for one of requests and WebSockets."""
 MAX_UNREAD_BODIES_PER_PLACE = 8
 """Requests whose bodies may arrive at once, for each request that may be answered at once."""
 
 
-def build_app(settings: Settings, engines: Engines, tracing: Tracing | None = None) -> Starlette:
+def build_app(
+    settings: Settings, engines: Engines, tracing: Tracing | None = None, ledger: "Ledger | None" = None
+) -> Starlette:
     """Build the ASGI application over loaded, warm models.
 
-    `tracing`: None: what the settings say. Raises `Unavailable` if they ask for tracing that cannot be.
+    `tracing`: None: what the settings say. `ledger`: where costs are kept (`open_ledger`); None: nowhere. Raises
+    `Unavailable` if the settings ask for tracing that cannot be.
     """
     if tracing is None and settings.tracing:
         tracing = open_tracing(with_words=settings.tracing_words)
-    service = Service(settings, engines, tracing=tracing)
+    service = Service(settings, engines, tracing=tracing, ledger=ledger)
     exchanges = Exchanges(lambda: MAX_UNREAD_BODIES_PER_PLACE * service.settings.max_requests)
 
     needs_key = Middleware(Authenticated, service.authentication.for_request)
@@ -51,7 +57,12 @@ def build_app(settings: Settings, engines: Engines, tracing: Tracing | None = No
             app.state.calls = calls
             background.keep(lambda: service.watch(lambda: calls.cpu_s), "the measurement of load")
             background.keep(service.watch_recognizers, "the look for what recognisers lack")
+            if ledger is not None:
+                await ledger.start()
+                background.keep(ledger.run, "the ledger")
             yield
+        if ledger is not None:
+            await ledger.aclose()
         if tracing is not None:
             await tracing.aclose()
 
@@ -98,6 +109,7 @@ def _call_routes() -> list[Route]:
 def _rest_routes() -> list[Route]:
     return [
         Route("/models", models.models),
+        Route("/usage", usage.usage),
         Route("/models/{name:path}", models.model),
         Route("/audio/speech", speech.speech, methods=["POST"]),
         Route("/audio/transcriptions", transcriptions.transcriptions, methods=["POST"]),

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import partial
+from typing import TYPE_CHECKING
 
 from streamsrv.access.admission import Admission, Limits, Place
 from streamsrv.access.authentication import Authentication
@@ -45,6 +46,9 @@ from streamsrv.text.voice_manners import VoiceManners
 
 logger = logging.getLogger(__name__)
 
+if TYPE_CHECKING:
+    from streamsrv.ledger.ledger import Ledger
+
 WATCH_S = 0.5
 """Seconds between two measurements of load."""
 WITH_BREAKERS = ("recognizer", "chat")
@@ -62,6 +66,8 @@ class Service:
     settings: Settings
     engines: Engines
     metrics: Metrics = field(default_factory=Metrics)
+    ledger: "Ledger | None" = None
+    """Keeps what requests have cost; None: it is forgotten when the server ends."""
     tracing: Tracing | None = None
     """Makes traces of sessions; None: nothing is traced."""
     load: Load = field(default_factory=lambda: Load(_cores()))
@@ -93,6 +99,11 @@ class Service:
             self._paid,
             self._limit_reached,
         )
+        if self.ledger is not None:
+            ledger = self.ledger
+            ledger.restore = self.accounts.restore
+            self.metrics.ledger_waiting.set_function(lambda: ledger.waiting)
+            self.metrics.ledger_lost.set_function(lambda: ledger.lost)
         self.metrics.sessions.set_function(lambda: self.admission.sessions)
         self.metrics.sessions_limit.set_function(lambda: self.settings.max_sessions)
         self.metrics.caption_rooms.set_function(lambda: self.rooms.count)
@@ -130,6 +141,11 @@ class Service:
 
     def _offer(self) -> Offer:
         return Offer(self.settings, self.engines.chat.name, self.capabilities)
+
+    @property
+    def problems(self) -> list[str]:
+        """A sentence for each model and each database that fails now."""
+        return self.engines.problems + (self.ledger.problems if self.ledger is not None else [])
 
     @property
     def sessions(self) -> int:
@@ -216,6 +232,8 @@ class Service:
 
     def _paid(self, charge: Charge) -> None:
         consumption, cost = charge.consumption, charge.cost
+        if self.ledger is not None:
+            self.ledger.add(charge)
         self.metrics.paid(consumption.stage, consumption.model, float(cost.usd), is_known=cost.is_known)
 
     def _limit_reached(self, payer: Payer, standing: Standing) -> None:

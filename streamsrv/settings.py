@@ -194,6 +194,12 @@ class Settings(BaseModel):
     """Most that the models may cost in a day (UTC) for one API key and its client secrets, in USD; None: no limit."""
     max_cost_per_day: Usd | None = None
     """Most that all models of this server may cost in a day (UTC), in USD; None: no limit."""
+    ledger: Annotated[
+        str,
+        Field(pattern=r"^(auto|none|sqlite:///[^\s]+|postgres(ql)?://[^\s]+)$"),
+        Accepted("auto, none, sqlite:///FILE or postgresql://USER:PASSWORD@HOST/DATABASE"),
+    ] = "auto"
+    """Where costs are kept: a database; `auto`: a file in the user's data folder, if the packages for it are there."""
     cost_warn_at: Share = 0.8
     """Share of a limit of cost from which on there is a warning."""
     cost_save_at: Share = 0.9

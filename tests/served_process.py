@@ -38,7 +38,7 @@ class ServedProcess:
         self.temporary.mkdir(exist_ok=True)
         self._log = folder / "server.log"
         command = [*before, sys.executable, "-m", "streamsrv", "serve", "--port", "0", *(options or LIGHT)]
-        variables = {**os.environ, "TMPDIR": str(self.temporary), **(environment or {})}
+        variables = {**os.environ, "STREAMSRV_LEDGER": "none", "TMPDIR": str(self.temporary), **(environment or {})}
         with self._log.open("wb") as log:
             self.process = subprocess.Popen(
                 command, cwd=folder, env=variables, stdin=subprocess.DEVNULL, stdout=log, stderr=log, **popen

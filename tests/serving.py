@@ -5,6 +5,7 @@ import threading
 from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any
 
 from starlette.applications import Starlette
 
@@ -66,12 +67,13 @@ class RunningServer:
 def serving(engines: Engines, **settings: object) -> Generator[RunningServer]:
     """Serve these engines until the block ends; engines are not closed, but no stream of a fake is left open.
 
-    Sessions are let in however busy this process is: what it is busy with are the tests.
+    `kept_in`: the ledger; without one nothing is kept. Sessions are let in however busy this process is: what it is busy with are the tests.
     """
+    ledger: Any = settings.pop("kept_in", None)
     tracing = settings.pop("tracing", None)
     if isinstance(tracing, bool):
         settings["tracing"], tracing = tracing, None
-    app = build_app(Settings(**{"admit_by_load": False, **settings}), engines, tracing)
+    app = build_app(Settings(**{"admit_by_load": False, **settings}), engines, tracing, ledger)
     listener = bind("127.0.0.1", 0)
     port = listener.getsockname()[1]
     ready = threading.Event()

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from streamsrv.cli.process_signals import ProcessSignals
     from streamsrv.configuration.reading import Configuration
     from streamsrv.engines.loaded import Engines
+    from streamsrv.ledger.ledger import Ledger
     from streamsrv.observability.tracing import Tracing
     from streamsrv.service import Service
     from streamsrv.settings import Settings
@@ -89,7 +90,7 @@ async def _serve(settings: "Settings", read_again: "Callable[[], Configuration]"
     except OSError as error:
         at = f"{settings.host} port {settings.port}"
         fail(f"Cannot listen on {at}: {error.strerror}; choose another with --host and --port.", status=1)
-    tracing = _open_tracing(settings)
+    tracing, ledger = _open_tracing(settings), _open_ledger(settings)
     engines = await _load(settings)
     tell = _teller(settings)
 
@@ -97,7 +98,7 @@ async def _serve(settings: "Settings", read_again: "Callable[[], Configuration]"
         where = address(listener)
         tell(f"\nListening on http://{where}  (Realtime: ws://{where}/v1/realtime)  Stop with Ctrl-C.")
 
-    app = build_app(settings, engines, tracing)
+    app = build_app(settings, engines, tracing, ledger)
     service: Service = app.state.service
     try:
         server = Server(app, announce)
@@ -114,6 +115,16 @@ def _open_tracing(settings: "Settings") -> "Tracing | None":
 
     try:
         return open_tracing(with_words=settings.tracing_words) if settings.tracing else None
+    except EngineError as error:
+        fail(f"Cannot start: {error}", status=1)
+
+
+def _open_ledger(settings: "Settings") -> "Ledger | None":
+    from streamsrv.errors import EngineError
+    from streamsrv.ledger.opening import open_ledger
+
+    try:
+        return open_ledger(settings.ledger)
     except EngineError as error:
         fail(f"Cannot start: {error}", status=1)
 

@@ -29,7 +29,7 @@ async def readyz(request: Request) -> Response:
             "status": "ready",
             "sessions": service.sessions,
             "max_sessions": service.settings.max_sessions,
-            "problems": service.engines.problems,
+            "problems": service.problems,
         }
     )
 

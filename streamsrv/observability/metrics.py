@@ -141,6 +141,10 @@ class Metrics:
         self._unpriced = self._counter(
             "unpriced_requests", "Requests to models whose price is not known", stage=(), model=()
         )
+        self.ledger_waiting = self._gauge("ledger_waiting_charges", "Charges that are not in the ledger yet")
+        self.ledger_lost = self._gauge(
+            "ledger_lost_charges", "Charges that were lost because the ledger could not be written for too long"
+        )
         self._limits_reached = self._counter(
             "cost_limits_reached",
             "Sessions, keys and days that reached a level of their limit of cost",

@@ -25,6 +25,7 @@ LAYERS = (
     ("access",),
     ("runtime",),
     ("core",),
+    ("ledger",),
     ("observability",),
     ("captions",),
     ("configuration",),

@@ -1,0 +1,33 @@
+"""A process that writes charges into a ledger until it is killed: `ledger_writer.py URL`; prints the number it has added."""
+
+import asyncio
+import sys
+from datetime import UTC, datetime
+from decimal import Decimal
+
+from streamsrv.engines.metering.accounts import Charge, Payer
+from streamsrv.engines.metering.base import Consumption
+from streamsrv.engines.metering.prices import Cost
+from streamsrv.ledger.opening import open_ledger
+
+
+def charge(number: int) -> Charge:
+    """Charge number `number` costs so many billionths of a dollar."""
+    consumption = Consumption("chat", f"model-{number % 3}", (("input_tokens", number), ("output_tokens", 1)))
+    return Charge(datetime.now(UTC), Payer("key_ada", "", "sess_1"), consumption, Cost(Decimal(number) / 10**9))
+
+
+async def main(url: str) -> None:
+    ledger = open_ledger(url)
+    assert ledger is not None
+    writing = asyncio.create_task(ledger.run())
+    number = 0
+    while not writing.done():
+        number += 1
+        ledger.add(charge(number))
+        print(number, flush=True)
+        await asyncio.sleep(0.002)
+
+
+if __name__ == "__main__":
+    asyncio.run(main(sys.argv[1]))
