@@ -67,7 +67,8 @@ class RunningServer:
 def serving(engines: Engines, **settings: object) -> Generator[RunningServer]:
     """Serve these engines until the block ends; engines are not closed, but no stream of a fake is left open.
 
-    `kept_in`: the ledger; without one nothing is kept. Sessions are let in however busy this process is: what it is busy with are the tests.
+    `kept_in`: the ledger; without one nothing is kept. Sessions are let in however busy this process is: what it is
+    busy with are the tests.
     """
     ledger: Any = settings.pop("kept_in", None)
     tracing = settings.pop("tracing", None)

@@ -60,7 +60,7 @@ class LedgerDatabase:
             await connection.commit()
 
     async def write(self, rows: Sequence[Mapping[str, Any]]) -> None:
-        """Add rows; those that are there already, because an earlier attempt was cut off after all, stay as they are."""
+        """Add rows; those that are there already, from an attempt whose answer was lost, stay as they are."""
         insert = sqlite.insert(charges) if self.is_sqlite else postgresql.insert(charges)
         async with self._engine.begin() as connection:
             await connection.execute(insert.on_conflict_do_nothing(index_elements=["id"]), list(rows))

@@ -4,6 +4,7 @@ import asyncio
 import logging
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Any
@@ -75,18 +76,14 @@ class Ledger:
                 retry_s = min(2 * retry_s, most_s)
                 continue
             await self._news.wait_until(lambda: bool(self._waiting))
-            try:
+            with suppress(TimeoutError):
                 async with asyncio.timeout(BATCH_S):
                     await self._news.wait_until(lambda: len(self._waiting) >= BATCH)
-            except TimeoutError:
-                pass
 
     async def start(self) -> None:
         """Open the database before the server serves; if that fails, `run` tries again."""
-        try:
+        with suppress(Unavailable):  # it is logged, and among the problems
             await self.flush()
-        except Unavailable:
-            pass  # it is logged, and among the problems
 
     async def flush(self) -> None:
         """Write all that is waiting; raises `Unavailable` if the database cannot be written."""

@@ -1,4 +1,7 @@
-"""A process that writes charges into a ledger until it is killed: `ledger_writer.py URL`; prints the number it has added."""
+"""A process that adds charges to a ledger until it is killed, and prints their numbers: `ledger_writer.py URL`.
+
+It adds no faster than the ledger is written, however slow the machine is: at most a batch waits.
+"""
 
 import asyncio
 import sys
@@ -8,6 +11,7 @@ from decimal import Decimal
 from streamsrv.engines.metering.accounts import Charge, Payer
 from streamsrv.engines.metering.base import Consumption
 from streamsrv.engines.metering.prices import Cost
+from streamsrv.ledger.ledger import BATCH
 from streamsrv.ledger.opening import open_ledger
 
 
@@ -23,10 +27,13 @@ async def main(url: str) -> None:
     writing = asyncio.create_task(ledger.run())
     number = 0
     while not writing.done():
+        if ledger.waiting >= BATCH:
+            await asyncio.sleep(0.001)
+            continue
         number += 1
         ledger.add(charge(number))
         print(number, flush=True)
-        await asyncio.sleep(0.002)
+        await asyncio.sleep(0)
 
 
 if __name__ == "__main__":

@@ -128,8 +128,8 @@ async def test_servers_that_start_together_share_a_ledger(url: str):
         await ledger.aclose()
 
 
-async def test_a_killed_server_loses_one_batch_at_most(tmp_path: Path):
-    url = sqlite_url(tmp_path)
+def killed_while_writing(url: str) -> int:
+    """Kill a process while it adds charges; return how many it has added, or one less."""
     command = [sys.executable, str(ledger_writer.__file__), url]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
@@ -137,7 +137,12 @@ async def test_a_killed_server_loses_one_batch_at_most(tmp_path: Path):
             if int(line) == 7 * BATCH:
                 process.send_signal(signal.SIGKILL)
                 break
-        added = max([7 * BATCH, *(int(line) for line in process.stdout if line.endswith("\n"))])
+        return max([7 * BATCH, *(int(line) for line in process.stdout if line.endswith("\n"))])
+
+
+async def test_a_killed_server_loses_one_batch_at_most(tmp_path: Path):
+    url = sqlite_url(tmp_path)
+    added = await asyncio.to_thread(killed_while_writing, url)
     ledger = ledger_at(url)
     (row,) = await ledger.usage(ALL, ())
     written = row["requests"]
