@@ -96,9 +96,11 @@ async def _speed(entry: ModelEntry, path: Path, size: int) -> None:
         question = Message("user", QUESTIONS[run % len(QUESTIONS)])
         asked = time.monotonic()
         arrived = [at async for at in _tokens(model, [INSTRUCTIONS, question])]
-        first_ms.append((arrived[0] - asked) * 1000)
         if len(arrived) > 2:
+            first_ms.append((arrived[0] - asked) * 1000)
             rates.append((len(arrived) - 1) / (arrived[-1] - arrived[0]))
+    if not rates:
+        raise SystemExit(f"{entry.name} says nothing")
     rate = statistics.median(rates)
     estimate = f", estimated {tokens_per_s(entry, machine()):.0f}" if entry.weights else ""
     print(
