@@ -60,7 +60,10 @@ def build_app(
             if ledger is not None:
                 await ledger.start()
                 background.keep(ledger.run, "the ledger")
+            if settings.tool_server:
+                background.spawn(service.tools.report(), "the look at the tool servers")
             yield
+        await service.tools.aclose()
         if ledger is not None:
             await ledger.aclose()
         if tracing is not None:

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from streamsrv.access.admission import Admission, Limits, Place
 from streamsrv.access.authentication import Authentication
@@ -22,6 +22,7 @@ from streamsrv.audio import noise_suppression, opus
 from streamsrv.captions.rooms import Rooms
 from streamsrv.core.capabilities import Capabilities, ChatFacts
 from streamsrv.core.session import SessionCore
+from streamsrv.core.toolbox import OperatorServer
 from streamsrv.engines.llm.base import ChatModel
 from streamsrv.engines.llm.capped import CappedChatModel
 from streamsrv.engines.llm.charged import ChargedChatModel
@@ -43,6 +44,7 @@ from streamsrv.runtime.observing import Connected
 from streamsrv.settings import Settings
 from streamsrv.supervisor import Supervisor
 from streamsrv.text.voice_manners import VoiceManners
+from streamsrv.tools.servers import ToolServers
 
 logger = logging.getLogger(__name__)
 
@@ -81,12 +83,14 @@ class Service:
     prices: PriceBook = field(init=False)
     accounts: Accounts = field(init=False)
     rooms: Rooms = field(init=False)
+    tools: ToolServers = field(init=False)
     capabilities: Capabilities = field(init=False)
     _measured: asyncio.Event = field(default_factory=asyncio.Event)
 
     def __post_init__(self) -> None:
-        self._use(self.engines)
         settings = self.settings
+        self.tools = ToolServers(settings.tool_server)
+        self._use(self.engines)
         chosen = settings.secret_key
         self.client_secrets = ClientSecrets(chosen.get_secret_value().encode() if chosen else secrets.token_bytes(32))
         self.authentication = Authentication(lambda: self.settings, self.client_secrets)
@@ -121,9 +125,14 @@ class Service:
 
         The engines must be those in use, or have their schedulers.
         """
-        self.settings = settings
+        before, self.settings = self.settings, settings
+        if settings.tool_server != before.tool_server:
+            self.background.spawn(self.tools.retire(), "the end of replaced tool servers")
+            self.tools = ToolServers(settings.tool_server)
+            self.background.spawn(self.tools.report(), "the look at the tool servers")
         if engines is not self.engines:
             self._use(engines)
+        self.capabilities = replace(self.capabilities, **_of_tools(settings))
         self.admission.limit(_limits(settings), self.load if settings.admit_by_load else None)
         self.rooms.limit(settings.caption_rooms, keep_ms=_keep_ms(settings))
         voice_activity = self.engines.voice_activity  # never less than the sessions need that run
@@ -137,7 +146,8 @@ class Service:
         self.engines = engines.observed(self.metrics)
         self.prices = book_of(self.engines.entries, self.settings.model)
         engines.recognizers.take_over()
-        self.capabilities = _capabilities(self.engines, has_tracing=self.tracing is not None)
+        capabilities = _capabilities(self.engines, has_tracing=self.tracing is not None)
+        self.capabilities = replace(capabilities, **_of_tools(self.settings))
 
     def _offer(self) -> Offer:
         return Offer(self.settings, self.engines.chat.name, self.capabilities)
@@ -201,12 +211,13 @@ class Service:
             caption_rooms=principal.caption_rooms,
             capabilities=self.capabilities,
             manners=_manners(self.settings),
+            offers_tools=self.engines.chat_model(session.model).abilities.calls_tools,
         )
         engines = self._engines_for(principal)
         account = self.account(principal, session.id)
         trace = self.tracing.session(session.id, connected.transport) if self.tracing is not None else None
         return SessionDriver(
-            core, engines, channel, new_id, self.metrics, self.rooms, speaker, connected, trace, account
+            core, engines, channel, new_id, self.metrics, self.rooms, speaker, connected, trace, account, self.tools
         )
 
     def account(self, principal: Principal, owner_id: str) -> SpendingAccount:
@@ -310,6 +321,15 @@ def _manners(settings: Settings) -> VoiceManners:
 
 def _keep_ms(settings: Settings) -> int:
     return round(settings.caption_keep_minutes * 60_000)
+
+
+def _of_tools(settings: Settings) -> dict[str, Any]:
+    """Return the capabilities that the settings of tools give."""
+    servers = tuple(
+        OperatorServer(server.label, server.require_approval == "always", server.in_every_session)
+        for server in settings.tool_server
+    )
+    return {"tool_servers": servers, "tool_urls": settings.tool_urls}
 
 
 def _capabilities(engines: Engines, *, has_tracing: bool) -> Capabilities:

@@ -16,6 +16,7 @@ from msgspec import Struct
 
 from streamsrv.access.refusal import Refusal
 from streamsrv.protocol.session_object import Session
+from streamsrv.protocol.tools import McpTool
 
 PREFIX = "ek_"
 """Prefix of every client secret; stock browser clients refuse others."""
@@ -86,7 +87,8 @@ class ClientSecrets:
         rooms = [session.captions.room] if session.captions is not None else []
         claims = _Claims(session.id, expires_at_s, key_id, rooms, session)
         secret = self._sign(claims)
-        if len(secret) <= MAX_SECRET_CHARS:
+        tells_secrets = any(isinstance(tool, McpTool) and tool.has_secrets for tool in session.tools)
+        if len(secret) <= MAX_SECRET_CHARS and not tells_secrets:  # who has the secret can read what it carries
             return secret
         self._keep(session, expires_at_s, now_s)
         return self._sign(msgspec.structs.replace(claims, session=None))

@@ -14,7 +14,10 @@ _SPOKEN = (
     "content_part.added (output_audio_transcript.delta |output_audio.delta )*"
     "output_audio.done output_audio_transcript.done content_part.done "
 )
-_CONTENT = f"({_CALL}|{_WRITTEN}|{_SPOKEN})"
+_MCP_CALL = (
+    "(mcp_call_arguments.delta )*(mcp_call_arguments.done mcp_call.in_progress )?(mcp_call.completed |mcp_call.failed )"
+)
+_CONTENT = f"({_CALL}|{_MCP_CALL}|{_WRITTEN}|{_SPOKEN})"
 GENERATED_ITEM = re.compile(f"output_item.added added {_CONTENT}done output_item.done ")
 """An item that a response adds to the conversation."""
 OUT_OF_BAND_ITEM = re.compile(f"output_item.added {_CONTENT}output_item.done ")
@@ -23,8 +26,9 @@ OUT_OF_BAND_ITEM = re.compile(f"output_item.added {_CONTENT}output_item.done ")
 _TRANSCRIPT = "(transcription.delta )*(transcription.completed |transcription.failed )?"
 _TURN = "speech_started (transcription.delta )*speech_stopped (transcription.delta )*"
 _UNDETECTED = "(timeout_triggered )?"
-INPUT_ITEM = re.compile(f"({_TURN}|{_UNDETECTED})committed added done {_TRANSCRIPT}|added done {_TRANSCRIPT}")
-"""An item that comes from the user or the application."""
+_TOOLS = "added mcp_list_tools.in_progress (done (mcp_list_tools.completed |mcp_list_tools.failed ))?"
+INPUT_ITEM = re.compile(f"({_TURN}|{_UNDETECTED})committed added done {_TRANSCRIPT}|added done {_TRANSCRIPT}|{_TOOLS}")
+"""An item that comes from the user or the application, or lists the tools of a server."""
 TURN_GOING_ON = re.compile("(speech_started (transcription.delta )*(speech_stopped )?)?")
 """An item whose audio is not committed yet."""
 
@@ -41,6 +45,6 @@ def ladders(events: Iterable[dict[str, Any]]) -> dict[str, str]:
         item_id = event.get("item_id") or event.get("item", {}).get("id")
         if item_id is None or name.startswith("streamsrv.") or name.endswith(_PASSING):
             continue
-        name = next(name.removeprefix(prefix) for prefix in _PREFIXES if name.startswith(prefix))
+        name = next((name.removeprefix(prefix) for prefix in _PREFIXES if name.startswith(prefix)), name)
         names[item_id] += name.replace("input_audio_transcription", "transcription") + " "
     return dict(names)

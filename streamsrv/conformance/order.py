@@ -14,6 +14,7 @@ _JOINED = {
     "response.output_text": "text",
     "response.output_audio_transcript": "transcript",
     "response.function_call_arguments": "arguments",
+    "response.mcp_call_arguments": "arguments",
 }
 """Events with deltas, and the field of their `done` event that equals the deltas joined."""
 

@@ -19,6 +19,7 @@ from streamsrv.core.recognition import (
     wants_logprobs,
     well_formed,
 )
+from streamsrv.core.toolbox import OperatorServer, check_tools
 from streamsrv.engines.asr.base import TRANSLATED_TO, RecognizerFacts, Task
 from streamsrv.protocol.errors import ProtocolError
 from streamsrv.protocol.items import InputImage, Item, MessageItem
@@ -31,6 +32,7 @@ from streamsrv.protocol.session_object import (
     Transcription,
     VoiceId,
 )
+from streamsrv.protocol.tools import ToolDefinition
 from streamsrv.text.languages import normalize_language
 
 OPENAI_VOICES = frozenset(
@@ -86,8 +88,14 @@ class Capabilities:
     seeing_models: tuple[str, ...] | None = None
     """The language models that see pictures; None: not known, and pictures are left to the model."""
 
+    tool_servers: tuple[OperatorServer, ...] = ()
+    """The operator's tool servers."""
+    tool_urls: tuple[str, ...] = ("*",)
+    """The addresses of MCP servers that clients may name."""
+
     def fit(self, session: Session) -> Session:
         """The session with names resolved to what is in force: voice, recogniser, language."""
+        self.check_tools(session.tools, "session.tools")
         if isinstance(session.tracing, Tracing) and not self.has_tracing:
             message = (
                 "This server does not trace sessions (its setting 'tracing' is off), so a trace cannot be described: "
@@ -132,6 +140,10 @@ class Capabilities:
             raise invalid("true", f"{param}.local_only", reason)
         if asked.policy == "local":
             raise invalid("local", f"{param}.policy", reason)
+
+    def check_tools(self, tools: Sequence[ToolDefinition], param: str) -> None:
+        """Refuse MCP servers that clients may not use; `param` is the path of the tools."""
+        check_tools(tools, param, {server.label for server in self.tool_servers}, self.tool_urls)
 
     def output(self, output: AudioOutput, param: str) -> AudioOutput:
         """Audio output with the voice that is in force; `param` is the path of its object."""

@@ -15,6 +15,10 @@ from streamsrv.protocol.items import (
     InputImage,
     InputText,
     Item,
+    McpApprovalRequestItem,
+    McpApprovalResponseItem,
+    McpCallItem,
+    McpListToolsItem,
     MessageItem,
     OutputAudio,
     OutputText,
@@ -22,7 +26,10 @@ from streamsrv.protocol.items import (
     text_length,
     unreadable_arguments,
 )
+from streamsrv.protocol.tools import function_name
 
+DENIED = "The call was not made, because the user did not approve it."
+"""Result of a call for the language model."""
 MAX_ITEMS = 10_000
 """Items one conversation may hold."""
 MAX_IMAGE_CHARACTERS = 32_000_000
@@ -50,6 +57,7 @@ class Conversation:
         self._hidden: set[str] = set()  # items that the language model is not shown
         self.new_results = 0
         """Results of function calls that were added since this was last set to 0."""
+        self._turns: dict[str, str] = {}  # by item: the response that made it
         self._provider_data: dict[str, ProviderData] = {}  # by item, see `ToolCall`; clients never see it
         self._messages: dict[str, Message | None] = {}  # of items that are not in progress, as `message_of` gives them
 
@@ -119,6 +127,7 @@ class Conversation:
         self._order.remove(item_id)
         self._messages.pop(item_id, None)
         self._provider_data.pop(item_id, None)
+        self._turns.pop(item_id, None)
         self._characters -= self._lengths.pop(item_id)
         self._image_characters -= image_length(item)
 
@@ -143,6 +152,15 @@ class Conversation:
         """Add to what a provider wants back with a function call; unknown items are ignored."""
         if item_id in self._items:
             self._provider_data[item_id] = {**self._provider_data.get(item_id, {}), **more}
+
+    def keep_turn(self, item_id: str, response_id: str) -> None:
+        """Keep the response that an item belongs to; unknown items are ignored."""
+        if item_id in self._items:
+            self._turns[item_id] = response_id
+
+    def turn_of(self, item: Item) -> str | None:
+        """The id of the response that an item belongs to."""
+        return self._turns.get(item.id)
 
     def finish(self, item: Item) -> None:
         """The model's item will not change any more."""
@@ -193,16 +211,29 @@ def unknown_call(call_id: str, place: str, param: str) -> ProtocolError:
 
 
 def to_messages(
-    instructions: str, items: Iterable[Item], shown: Callable[[Item], Message | None] | None = None
+    instructions: str,
+    items: Iterable[Item],
+    shown: Callable[[Item], Message | None] | None = None,
+    turn_of: Callable[[Item], str | None] | None = None,
 ) -> tuple[Message, ...]:
     """The messages for a language model: the instructions, then those of the items, as a `valid_history`.
 
     A function call that was cut off, and has no result, is left out. `shown` gives the message of an item:
-    `message_of`, or the method of a conversation, which caches.
+    `message_of`, or the method of a conversation, which caches; `turn_of` the answer that it belongs to.
     """
-    messages = [message for message in map(shown or message_of, _acting(items)) if message is not None]
+    show = shown or message_of
+    messages: list[Message | None] = []
+    results: list[Message | None] = []  # of the calls of one answer, which stay together
+    turn: str | None = None
+    for item in _acting(items):
+        if not isinstance(item, McpCallItem) or turn_of is None or turn_of(item) != turn:
+            messages += results
+            results = []
+        turn = turn_of(item) if turn_of is not None else None
+        messages.append(show(item))
+        results.append(result_of(item))
     system = [Message("system", instructions)] if instructions else []
-    return (*system, *valid_history(messages))
+    return (*system, *valid_history([message for message in (*messages, *results) if message is not None]))
 
 
 def message_of(item: Item, provider_data: ProviderData | None = None) -> Message | None:
@@ -215,6 +246,26 @@ def message_of(item: Item, provider_data: ProviderData | None = None) -> Message
             return Message("assistant", "", (ToolCall(item.call_id, item.name, _arguments(item), provider_data or {}),))
         case FunctionCallOutputItem():
             return Message("tool", item.output, call_id=item.call_id)
+        case McpCallItem() if item.approval_request_id:
+            return None  # the request is the call, and this item has its result
+        case McpCallItem() | McpApprovalRequestItem():
+            call = ToolCall(item.id, function_name(item.name), _arguments(item), provider_data or {})
+            return Message("assistant", "", (call,))
+        case McpApprovalResponseItem():
+            if item.approve:
+                return None
+            reason = f" Reason: {item.reason}" if item.reason else ""
+            return Message("tool", f"{DENIED}{reason}", call_id=item.approval_request_id)
+        case McpListToolsItem():
+            return None
+
+
+def result_of(item: Item) -> Message | None:
+    """The result of a call that this server made."""
+    if not isinstance(item, McpCallItem) or (item.output is None and item.error is None):
+        return None
+    text = item.output if item.error is None else f"Error: {item.error.message}"
+    return Message("tool", text or "", call_id=item.approval_request_id or item.id)
 
 
 def _acting(items: Iterable[Item]) -> list[Item]:
@@ -228,7 +279,7 @@ def _acting(items: Iterable[Item]) -> list[Item]:
     ]
 
 
-def _arguments(item: FunctionCallItem) -> str:
+def _arguments(item: FunctionCallItem | McpCallItem | McpApprovalRequestItem) -> str:
     """The arguments; an empty object for a call that was cut off in the middle of them, which providers refuse."""
     return NO_ARGUMENTS if unreadable_arguments(item.arguments) else item.arguments
 

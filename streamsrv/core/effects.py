@@ -11,6 +11,7 @@ from streamsrv.engines.asr.base import RecognitionOptions, RecognizedUtterance
 from streamsrv.engines.llm.base import ChatOptions, Message, Tool
 from streamsrv.engines.tts.base import SpeechOptions
 from streamsrv.protocol.session_object import AudioFormat, CaptionOptions
+from streamsrv.tools.base import ServerAddress
 
 
 @dataclass(frozen=True, slots=True)
@@ -213,6 +214,31 @@ class StopGeneration:
 
 
 @dataclass(frozen=True, slots=True)
+class ListTools:
+    """Ask a tool server for its tools; the answer carries `listing_id`."""
+
+    listing_id: str
+    server: ServerAddress
+
+
+@dataclass(frozen=True, slots=True)
+class CallTool:
+    """Run a tool; its result carries `call_id`. `arguments` is a JSON object."""
+
+    call_id: str
+    server: ServerAddress
+    name: str
+    arguments: str
+
+
+@dataclass(frozen=True, slots=True)
+class CancelTool:
+    """Stop a call; its result is not wanted any more."""
+
+    call_id: str
+
+
+@dataclass(frozen=True, slots=True)
 class SetTimer:
     """Fire `TimerFired(key)` after `delay_ms`; replaces a timer of the same key."""
 
@@ -283,6 +309,9 @@ Effect = (
     | Generate
     | Synthesize
     | StopGeneration
+    | ListTools
+    | CallTool
+    | CancelTool
     | SetTimer
     | ClearTimer
     | RecordTurn

@@ -17,6 +17,7 @@ from streamsrv.engines.tts.base import SpokenWord
 from streamsrv.errors import PROVIDER_UNAUTHORIZED, EngineError, Overloaded, Rejected, Unavailable
 from streamsrv.protocol.client_events import ClientEvent
 from streamsrv.protocol.errors import ErrorDetails
+from streamsrv.tools.base import ToolDescription, ToolFailure
 
 FailureKind = Literal["unavailable", "rejected", "overloaded"]
 """What the caller of a stage can do about its failure; see `streamsrv.errors`."""
@@ -141,6 +142,24 @@ class GenerationFailed:
 
 
 @dataclass(frozen=True, slots=True)
+class ToolsListed:
+    """The tools of a server, or the sentence that says why there are none."""
+
+    listing_id: str
+    tools: tuple[ToolDescription, ...] = ()
+    error: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ToolReturned:
+    """The result of a call, or why it failed."""
+
+    call_id: str
+    output: str
+    failed: ToolFailure | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class PlaybackReported:
     """The client played an item up to `audio_ms`."""
 
@@ -174,6 +193,8 @@ Input = (
     | SpeechOutput
     | SegmentSpoken
     | GenerationFailed
+    | ToolsListed
+    | ToolReturned
     | PlaybackReported
     | PlaybackEnded
     | TimerFired

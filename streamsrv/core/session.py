@@ -8,6 +8,7 @@ from streamsrv.core.answers.due_answers import DueAnswers
 from streamsrv.core.answers.filler import Filler
 from streamsrv.core.answers.requests import instructions_of
 from streamsrv.core.answers.responses import Responses
+from streamsrv.core.answers.tool_turns import ToolTurns
 from streamsrv.core.capabilities import Capabilities
 from streamsrv.core.clips import take_clip
 from streamsrv.core.collector import Collector
@@ -19,6 +20,8 @@ from streamsrv.core.playback.output_buffer import OutputBuffer
 from streamsrv.core.rate_limit import RateLimit
 from streamsrv.core.recognition import suppression_level
 from streamsrv.core.recognizer_loading import RecognizerLoading
+from streamsrv.core.staleness import is_stale
+from streamsrv.core.toolbox import Toolbox
 from streamsrv.core.transcription import Transcriptions
 from streamsrv.core.turns.idle import STILL_THERE, IdleTimer
 from streamsrv.core.turns.input_buffer import CommittedAudio, InputBuffer, chosen_model
@@ -27,7 +30,15 @@ from streamsrv.core.turns.turn_taking import TurnBegan, TurnChange, TurnDecision
 from streamsrv.engines.asr.base import Transcript
 from streamsrv.protocol import client_events
 from streamsrv.protocol.errors import ErrorDetails, ProtocolError
-from streamsrv.protocol.items import FunctionCallItem, InputAudio, Item, MessageItem, check_item, item_to_wire
+from streamsrv.protocol.items import (
+    FunctionCallItem,
+    InputAudio,
+    Item,
+    McpApprovalResponseItem,
+    MessageItem,
+    check_item,
+    item_to_wire,
+)
 from streamsrv.protocol.session_object import Session, session_to_wire, with_transcriber
 from streamsrv.protocol.session_update import update_session
 from streamsrv.text.voice_manners import VoiceManners
@@ -55,6 +66,7 @@ class SessionCore:
         caption_rooms: Collection[str] | None = None,
         capabilities: Capabilities | None = None,
         manners: VoiceManners = VoiceManners(),  # noqa: B008 (it cannot be changed)
+        offers_tools: bool = True,
     ) -> None:
         self._capabilities = capabilities or Capabilities()
         self.session = self._capabilities.fit(session)
@@ -67,7 +79,12 @@ class SessionCore:
         self._transcriptions = Transcriptions(session, self._input, new_id)
         self._manners = manners
         rate_limit = RateLimit(responses_per_minute)
-        self._responses = Responses(self._conversation, self._output, rate_limit, new_id, self._capabilities, manners)
+        servers = self._capabilities.tool_servers
+        self._toolbox = Toolbox(self._conversation, new_id, servers, offers_all=offers_tools)
+        self._responses = Responses(
+            self._conversation, self._output, rate_limit, new_id, self._capabilities, manners, self._toolbox
+        )
+        self._tool_turns = ToolTurns(self._responses)
         self._microphone = Microphone(is_call=holds_playback)
         self._turns = TurnTaking(self._input, self._responses, self._output, self._microphone)
         self._idle = IdleTimer(self._input, self._responses, self._output)
@@ -88,6 +105,7 @@ class SessionCore:
         if level := suppression_level(self.session.audio.input.noise_reduction):
             self._effects.emit(SuppressNoise(level))
         self._prepare_model()
+        self._effects.add(self._toolbox.start(self.session))
         return self._take_effects()
 
     def handle(self, happened: inputs.Input, now_ms: int) -> list[Effect]:
@@ -95,14 +113,17 @@ class SessionCore:
         self._now_ms = now_ms
         if self._filler.owns(happened):
             self._effects.add(self._filler.take(happened, now_ms))
-        elif not self._is_stale(happened):
+        elif not is_stale(happened, self._responses, self._input, self._transcriptions):
             try:
                 self._dispatch(happened)
             except ProtocolError as error:  # not of a client's event: a turn that does not fit in the conversation
                 self._due.give_up()
                 self._send_error(error.details, None)
+            self._effects.add(self._tool_turns.go_on(self.session, self._now_ms))
             if self._due.is_due:
                 self._respond(client_events.ResponseOptions(), self._due.latency)
+            if (follow_up := self._tool_turns.due(speaking=self._input.speaking)) is not None:
+                self._respond(follow_up)
             self._effects.add(self._due.discard_stale_speculation())
             self._effects.add(self._idle.watch(self._now_ms))
         self._effects.add(self._filler.watch(now_ms))
@@ -114,19 +135,6 @@ class SessionCore:
             replace(effect, event_id=self._new_id("event")) if isinstance(effect, SendEvent) else effect
             for effect in self._effects.take()
         ]
-
-    def _is_stale(self, happened: inputs.Input) -> bool:
-        """Whether an input is a late result of something that has ended."""
-        match happened:
-            case inputs.ModelOutput() | inputs.SpeechOutput() | inputs.SegmentSpoken() | inputs.GenerationFailed():
-                return happened.generation not in self._responses
-            case inputs.EndOfTurnPredicted():
-                return not self._input.holds(happened.item_id)
-            case inputs.TranscriptReceived() | inputs.RecognitionFailed():
-                pending = happened.item_id in self._transcriptions.pending
-                return not pending and not self._input.holds(happened.item_id)
-            case _:
-                return False
 
     def _dispatch(self, happened: inputs.Input) -> None:
         match happened:
@@ -155,6 +163,11 @@ class SessionCore:
                 self._effects.add(self._responses.end_segment(happened.generation, self._now_ms))
             case inputs.GenerationFailed():
                 self._effects.add(self._responses.fail(happened, self._now_ms))
+            case inputs.ToolsListed():
+                self._effects.add(self._toolbox.take(happened))
+                self._start_ready()
+            case inputs.ToolReturned():
+                self._effects.add(self._responses.take_result(happened, self._now_ms))
             case inputs.PlaybackReported():
                 self._take_report(happened.item_id, happened.audio_ms)
             case inputs.PlaybackEnded():
@@ -224,7 +237,7 @@ class SessionCore:
         """The transcript of an item is final, or has failed."""
         self._conversation.set_transcript(item_id, text)
         self._due.settle(item_id, text, self._now_ms)
-        self._effects.add(self._responses.start_ready(self._transcriptions.pending, self._now_ms))
+        self._start_ready()
 
     def _respond(self, options: client_events.ResponseOptions, latency: TurnLatency | None = None) -> None:
         try:
@@ -260,7 +273,9 @@ class SessionCore:
             case client_events.ItemDelete():
                 self._delete(event.item_id)
             case client_events.ResponseCreate():
-                self._create_response(event.response or client_events.ResponseOptions())
+                options = event.response or client_events.ResponseOptions()
+                if not self._tool_turns.covers(options, self._responses.active):
+                    self._create_response(options)
             case client_events.ResponseCancel():
                 self._effects.add(self._responses.cancel(event.response_id, self._now_ms))
             case client_events.OutputAudioClear():
@@ -300,6 +315,7 @@ class SessionCore:
         if instructions_of(updated, self._manners) != instructions_of(held, self._manners):
             self._prepare_model()
         self._effects.send("session.updated", session=session_to_wire(self.session))
+        self._effects.add(self._toolbox.prepare(self.session.tools))
         self._effects.add(self._loading.configure(self.session))
         self._effects.add(self._lifetime.announce_end(self.session, self._now_ms))
 
@@ -325,6 +341,8 @@ class SessionCore:
         if isinstance(item, FunctionCallItem):
             item.call_id = item.call_id or self._new_id("call")
         self._conversation.check_addition(item)
+        if isinstance(item, McpApprovalResponseItem):
+            self._effects.add(self._tool_turns.decide(item, self._conversation))
         clip, clip_ms = take_clip(item, self.session.audio.input.format, self._transcriptions.pending.values())
         if item.id == self._input.item_id:
             raise duplicate_item(item.id)  # the client was told this id: it belongs to the audio in the buffer
@@ -349,8 +367,9 @@ class SessionCore:
         self._output.forget(item_id)
         self._effects.add(self._transcriptions.delete(item_id))
         self._due.forget(item_id)
+        self._tool_turns.forget_item(item_id)
         self._effects.send("conversation.item.deleted", item_id=item_id)
-        self._effects.add(self._responses.start_ready(self._transcriptions.pending, self._now_ms))
+        self._start_ready()
 
     def _create_response(self, options: client_events.ResponseOptions, latency: TurnLatency | None = None) -> None:
         if self.session.type != "realtime":
@@ -359,6 +378,10 @@ class SessionCore:
         if options.conversation != "none":
             self._due.answered()
             self._effects.add(self._idle.stop())
+            self._effects.add(self._tool_turns.begin(options, self._responses.active))
+        self._start_ready()
+
+    def _start_ready(self) -> None:
         self._effects.add(self._responses.start_ready(self._transcriptions.pending, self._now_ms))
 
     def _send_error(self, error: ErrorDetails, event_id: str | None) -> None:
@@ -379,6 +402,11 @@ class SessionCore:
                 self._effects.add(self._responses.go_on(generation, self._now_ms))
             case timers.FillerDue():
                 self._effects.add(self._filler.fire(self._now_ms))
+            case timers.ListingTimeout():
+                self._toolbox.give_up_waiting(key.listing_id)
+                self._start_ready()
+            case timers.FollowUpDue():
+                self._tool_turns.fall_due()
             case timers.SessionExpiring():
                 self._lifetime.expire_soon(self._now_ms)
                 self._effects.add(self._lifetime.announce_end(self.session, self._now_ms))

@@ -42,4 +42,26 @@ class FillerDue:
     """The user has waited in silence for the result of a function."""
 
 
-TimerKey = SessionTimeout | SessionExpiring | IdleTimeout | MicrophoneTimeout | ResponseTimeout | SpeechDue | FillerDue
+@dataclass(frozen=True, slots=True)
+class ListingTimeout:
+    """Answers do not wait any longer for the tools of a server."""
+
+    listing_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class FollowUpDue:
+    """The client has not asked for the answer that follows the results of tools."""
+
+
+TimerKey = (
+    SessionTimeout
+    | SessionExpiring
+    | IdleTimeout
+    | MicrophoneTimeout
+    | ResponseTimeout
+    | SpeechDue
+    | ListingTimeout
+    | FollowUpDue
+    | FillerDue
+)

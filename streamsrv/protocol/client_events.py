@@ -15,15 +15,14 @@ from streamsrv.protocol.json_values import UnreadableJson, read_json
 from streamsrv.protocol.session_object import (
     MAX_INSTRUCTIONS,
     AudioFormat,
-    FunctionTool,
     MaxOutputTokens,
     Metadata,
     Modality,
     Name,
     Reasoning,
-    ToolChoice,
     VoiceId,
 )
+from streamsrv.protocol.tools import ToolChoice, Tools, with_types
 
 MAX_AUDIO_BYTES = 15 * 1024 * 1024 * 3 // 4
 """Decoded bytes of audio in one `input_audio_buffer.append` (OpenAI's limit is for the base64 text)."""
@@ -101,7 +100,7 @@ class ResponseOptions(Struct, forbid_unknown_fields=True):
     instructions: Annotated[str, Meta(max_length=MAX_INSTRUCTIONS)] | UnsetType | None = UNSET
     output_modalities: Annotated[list[Modality], Meta(min_length=1)] | UnsetType = UNSET
     audio: ResponseAudio | UnsetType = UNSET
-    tools: Annotated[list[FunctionTool], Meta(max_length=128)] | UnsetType = UNSET
+    tools: Tools | UnsetType = UNSET
     tool_choice: ToolChoice | UnsetType = UNSET
     max_output_tokens: MaxOutputTokens | UnsetType = UNSET
     conversation: Literal["auto", "none"] | None = "auto"
@@ -178,7 +177,7 @@ def _decode_other(frame: str | bytes) -> ClientEvent:
         raise MalformedEvent(refusal, _event_id(error.value)) from None
     if not isinstance(value, dict):
         raise MalformedEvent(ProtocolError("invalid_event", "The event is not a JSON object."), None)
-    event = _convert(cast("dict[str, Any]", value))
+    event = _convert(_with_tool_types(cast("dict[str, Any]", value)))
     if isinstance(event, ResponseCreate) and event.response is not None:
         _check_sizes(event.response, event.event_id)
     return event
@@ -191,6 +190,14 @@ def _convert(fields: dict[str, Any]) -> ClientEvent:
         if (without := _without_nulls(fields)) != fields:
             return _convert(without)
         raise MalformedEvent(_refusal(error, fields), _event_id(fields)) from None
+
+
+def _with_tool_types(fields: dict[str, Any]) -> dict[str, Any]:
+    response = fields.get("response")
+    if not isinstance(response, dict) or "tools" not in response:
+        return fields
+    given = cast("dict[str, Any]", response)
+    return {**fields, "response": {**given, "tools": with_types(given["tools"])}}
 
 
 def _event_id(value: Any) -> str | None:

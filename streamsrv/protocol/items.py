@@ -7,7 +7,7 @@ import json
 from typing import Annotated, Any, Literal
 
 import msgspec
-from msgspec import Meta, Struct
+from msgspec import UNSET, Meta, Struct, UnsetType
 
 from streamsrv.protocol.errors import ProtocolError
 from streamsrv.protocol.images import MAX_IMAGE_URL, MAX_IMAGES, check_image_url
@@ -88,13 +88,72 @@ class FunctionCallOutputItem(Struct, forbid_unknown_fields=True, tag="function_c
     output: BoundedText
 
 
+class ListedTool(Struct, forbid_unknown_fields=True):
+    name: str
+    description: str
+    input_schema: dict[str, Any]
+    annotations: dict[str, Any] | None = None
+
+
+class McpListToolsItem(Struct, forbid_unknown_fields=True, tag="mcp_list_tools", kw_only=True):
+    """The tools of an MCP server."""
+
+    id: OptionalId = ""
+    status: Status = "completed"
+    server_label: str
+    tools: list[ListedTool] = []
+
+
+class McpError(Struct, forbid_unknown_fields=True, omit_defaults=True):
+    """Why a call of a tool failed; `code` only of the first two."""
+
+    type: Literal["protocol_error", "http_error", "tool_execution_error"]
+    message: BoundedText
+    code: int | UnsetType = UNSET
+
+
+class McpCallItem(Struct, forbid_unknown_fields=True, tag="mcp_call", kw_only=True):
+    """A call of a tool of an MCP server, which this server has made; clients create one only as history."""
+
+    id: OptionalId = ""
+    status: Status = "completed"
+    server_label: Annotated[str, Meta(min_length=1, max_length=128)]
+    name: Annotated[str, Meta(min_length=1, max_length=128)]
+    arguments: BoundedText
+    approval_request_id: OptionalId | None = None
+    output: BoundedText | None = None
+    error: McpError | None = None
+
+
+class McpApprovalRequestItem(Struct, forbid_unknown_fields=True, tag="mcp_approval_request", kw_only=True):
+    """A call of a tool that waits for the client's approval."""
+
+    id: OptionalId = ""
+    status: Status = "completed"
+    server_label: str
+    name: str
+    arguments: BoundedText
+
+
+class McpApprovalResponseItem(Struct, forbid_unknown_fields=True, tag="mcp_approval_response", kw_only=True):
+    id: OptionalId = ""
+    status: Status = "completed"
+    approval_request_id: Id
+    approve: bool
+    reason: Annotated[str, Meta(max_length=10_000)] | None = None
+
+
+McpItem = McpListToolsItem | McpCallItem | McpApprovalRequestItem | McpApprovalResponseItem
+"""Items without a `status` on the wire; here it tells whether one is in progress."""
+
+
 class ItemReference(Struct, forbid_unknown_fields=True, tag="item_reference"):
     """Refers to an item of the conversation by its id, in the `input` of a `response.create`."""
 
     id: Id
 
 
-Item = MessageItem | FunctionCallItem | FunctionCallOutputItem
+Item = MessageItem | FunctionCallItem | FunctionCallOutputItem | McpItem
 
 _PARTS_OF_ROLE: dict[str, tuple[type[Part], ...]] = {
     "user": (InputText, InputAudio, InputImage),
@@ -112,6 +171,15 @@ def text_length(item: Item) -> int:
             return len(item.id) + len(item.call_id) + len(item.name) + len(item.arguments)
         case FunctionCallOutputItem():
             return len(item.id) + len(item.call_id) + len(item.output)
+        case McpCallItem(error=error):
+            told = (item.name, item.server_label, item.arguments, item.output or "", error.message if error else "")
+            return len(item.id) + sum(map(len, told))
+        case McpApprovalRequestItem():
+            return len(item.id) + len(item.name) + len(item.server_label) + len(item.arguments)
+        case McpApprovalResponseItem():
+            return len(item.id) + len(item.approval_request_id) + len(item.reason or "")
+        case McpListToolsItem():
+            return len(item.id)  # the model is shown the tools themselves
 
 
 def _part_length(part: Part) -> int:
@@ -139,6 +207,10 @@ def check_item(item: Item, param: str = "item") -> None:
         raise ProtocolError(
             "invalid_value", f"Invalid item: {length} characters; at most {MAX_TEXT} are accepted.", param
         )
+    if isinstance(item, McpListToolsItem | McpApprovalRequestItem):
+        kind = item.__struct_config__.tag
+        message = f"Invalid value '{kind}': only the server creates items of this type."
+        raise ProtocolError("invalid_value", message, f"{param}.type")
     if not isinstance(item, MessageItem):
         return
     if sum(isinstance(part, InputAudio) for part in item.content) > 1:
@@ -190,6 +262,8 @@ def refuse_audio(item: Item, param: str) -> None:
 def item_to_wire(item: Item) -> dict[str, Any]:
     """Return the JSON object of an item, without audio and pictures."""
     wire: dict[str, Any] = msgspec.to_builtins(item)
+    if isinstance(item, McpItem):
+        del wire["status"]
     for part in wire.get("content", ()):
         part.pop("audio", None)
         part.pop("image_url", None)

@@ -10,6 +10,10 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import UNSET, Meta, Struct, UnsetType, field, structs
 
+from streamsrv.protocol.tools import FunctionTool as FunctionTool
+from streamsrv.protocol.tools import NamedFunction as NamedFunction
+from streamsrv.protocol.tools import ToolChoice, Tools, without_secrets
+
 MAX_INSTRUCTIONS = 200_000
 """Characters in a system prompt."""
 MAX_NAME = 256
@@ -122,20 +126,6 @@ class Audio(Struct, frozen=True, forbid_unknown_fields=True):
     output: AudioOutput = AudioOutput()
 
 
-class FunctionTool(Struct, frozen=True, forbid_unknown_fields=True):
-    name: Annotated[str, Meta(min_length=1, max_length=128)]
-    type: Literal["function"] = "function"
-    description: Annotated[str, Meta(max_length=500_000)] = ""
-    parameters: dict[str, Any] = {}
-
-
-class NamedFunction(Struct, frozen=True, forbid_unknown_fields=True, tag="function"):
-    name: Annotated[str, Meta(min_length=1, max_length=128)]
-
-
-ToolChoice = Literal["auto", "none", "required"] | NamedFunction
-
-
 class Tracing(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """How the trace of a session is described to whoever looks at it."""
 
@@ -221,7 +211,7 @@ class Session(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     model: Name = ""
     output_modalities: Annotated[list[Modality], Meta(min_length=1)] = field(default_factory=lambda: ["audio"])
     instructions: Annotated[str, Meta(max_length=MAX_INSTRUCTIONS)] = ""
-    tools: Annotated[list[FunctionTool], Meta(max_length=128)] = []
+    tools: Tools = []
     tool_choice: ToolChoice = "auto"
     max_output_tokens: MaxOutputTokens = "inf"
     truncation: Truncation = "auto"
@@ -283,6 +273,7 @@ def with_transcriber(session: Session, model: str) -> Session:
 def session_to_wire(session: Session) -> dict[str, Any]:
     """Return the JSON object of a session, as in `session.created` and `session.updated`."""
     wire: dict[str, Any] = msgspec.to_builtins(session)
+    wire["tools"] = without_secrets(wire["tools"])
     if session.type == "realtime":
         return wire
     kept = {name: wire[name] for name in _TRANSCRIPTION_FIELDS if name in wire}

@@ -8,6 +8,7 @@ import msgspec
 from streamsrv.protocol.beta_names import replacement
 from streamsrv.protocol.errors import ProtocolError, check_size, from_validation, unknown_parameter
 from streamsrv.protocol.session_object import Name, Session, Tracing
+from streamsrv.protocol.tools import with_types
 
 MAX_SESSION_BYTES = 900_000
 """Bytes of a session object as JSON: it must fit in the longest frame that strict clients take."""
@@ -61,6 +62,8 @@ def update_session(
     """
     _check_names(session, update)
     known = {name: value for name, value in update.items() if name not in (*_READ_ONLY, "model")}
+    if "tools" in known:
+        known["tools"] = with_types(known["tools"])
     merged = _merge(msgspec.to_builtins(session), known)
     for name, cleared in _CLEARED.items():
         if merged.get(name) is None:

@@ -31,7 +31,9 @@ from streamsrv.runtime.sending import Sending
 from streamsrv.runtime.speaking import Speaking
 from streamsrv.runtime.tasks import SessionTasks
 from streamsrv.runtime.timers import Timers
+from streamsrv.runtime.tool_calls import ToolCalls
 from streamsrv.runtime.tracing import Tracer
+from streamsrv.tools.servers import ToolServers
 
 logger = logging.getLogger(__name__)
 
@@ -60,6 +62,7 @@ class SessionDriver:
         connected: Connected = Connected(),  # noqa: B008 (it cannot be changed)
         trace: SessionTrace | None = None,
         account: SpendingAccount | None = None,
+        tool_servers: ToolServers | None = None,
     ) -> None:
         self._core = core
         self._account = account = account or free_account()
@@ -76,6 +79,7 @@ class SessionDriver:
         self._hearing = Hearing(engines, spawn, report, report_result, account)
         chat = engines.chat_model(core.session.model)
         self._speaking = Speaking(chat, engines.synthesizer, spawn, report_result, account)
+        self._tools = ToolCalls(tool_servers or ToolServers(), spawn, report)
         self._captioning = Captioning(rooms, core.session.id, lambda error: report(EventRefused(error.details, None)))
         self._observer = SessionObserver(core, engines, metrics, connected, trace, account)
         actions: Actions = {
@@ -85,6 +89,9 @@ class SessionDriver:
             **_speaking_actions(self._speaking),
             **_captioning_actions(self._captioning),
             effects.SendEvent: CostTeller(account, self._sending.send_event).send_event,
+            effects.ListTools: self._tools.list_tools,
+            effects.CallTool: self._tools.call,
+            effects.CancelTool: self._tools.cancel,
             effects.SetTimer: self._timers.set,
             effects.ClearTimer: self._timers.clear,
         }
@@ -115,6 +122,7 @@ class SessionDriver:
             self._timers.close()
             self._captioning.leave()
             await self._hearing.aclose()
+            await self._tools.aclose()
             self._runner.close()
             self._account.close()
         return self._ending.outcome

@@ -11,7 +11,6 @@ from streamsrv.protocol.session_object import (
     Audio,
     AudioInput,
     AudioOutput,
-    FunctionTool,
     SemanticVad,
     ServerVad,
     Session,
@@ -19,6 +18,7 @@ from streamsrv.protocol.session_object import (
     Transcription,
     TurnDetection,
 )
+from streamsrv.protocol.tools import FunctionTool
 from streamsrv.testing.faults import Fault
 from streamsrv.testing.scenario import (
     ChatTraits,

@@ -111,6 +111,15 @@ class SynthesizerTraits:
 
 
 @dataclass(frozen=True, slots=True)
+class ToolTraits:
+    """The tools that the server runs: every server of the session has all of them."""
+
+    names: tuple[str, ...] = ()
+    list_ms: int = 100
+    call_ms: int = 800
+
+
+@dataclass(frozen=True, slots=True)
 class TurnModelTraits:
     """An end-of-turn model that knows whether the speaker is done."""
 
@@ -138,6 +147,7 @@ class Scenario:
     chat: ChatTraits = ChatTraits()
     synthesizer: SynthesizerTraits = SynthesizerTraits()
     turn_model: TurnModelTraits | None = None
+    tools: ToolTraits = ToolTraits()
     straggling_ms: int = 0
     """How long a dropped recognition or a stopped generation still gives results."""
     seed: int = 0

@@ -15,6 +15,8 @@ from streamsrv.core.inputs import (
     PlaybackEnded,
     PlaybackReported,
     TimerFired,
+    ToolReturned,
+    ToolsListed,
 )
 from streamsrv.core.session import SessionCore
 from streamsrv.core.timers import IdleTimeout, SessionExpiring, SessionTimeout, TimerKey
@@ -28,6 +30,7 @@ from streamsrv.testing.simulated_loudspeaker import SimulatedLoudspeaker
 from streamsrv.testing.simulated_recognizer import SimulatedRecognizer, UnexpectedEffect
 from streamsrv.testing.simulated_user import ECHO_DB, MicrophoneFrame, SimulatedUser
 from streamsrv.testing.virtual_time import Scheduled, VirtualTime
+from streamsrv.tools.base import ToolDescription
 
 CLOCK_AT_START_MS = 86_400_000
 """Time of the core's clock when the session starts. It is not 0, because a monotonic clock starts anywhere."""
@@ -85,6 +88,7 @@ class Simulator:
             scenario.chat, scenario.synthesizer, straggling_ms, self._time, self.give, Random(scenario.seed)
         )
         self._timers: dict[TimerKey, Scheduled] = {}
+        self._calls: dict[str, Scheduled] = {}  # of tools that the server runs
         self._captured_ms = self._received_ms = 0
         self._script_ended_ms = 0
         self._echoed_words = 0
@@ -113,6 +117,9 @@ class Simulator:
             effects.Generate: self._generator.generate,
             effects.Synthesize: self._generator.synthesize,
             effects.StopGeneration: self._generator.stop,
+            effects.ListTools: self._list_tools,
+            effects.CallTool: self._call_tool,
+            effects.CancelTool: self._cancel_tool,
             effects.SetTimer: self._set_timer,
             effects.ClearTimer: self._clear_timer,
             effects.RecordTurn: self._note,
@@ -216,6 +223,7 @@ class Simulator:
             *(["a turn"] if self._recognizer.listening and silent_ms < TURN_MS else ()),
             *(["a recognition"] if self._recognizer.working else ()),
             *(["a generation"] if self._generator.working else ()),
+            *(["a tool"] if self._calls else ()),
             *(["the client"] if not (self._client.idle and self._loudspeaker.idle) else ()),
             *(["messages"] if self._uplink.in_flight or self._downlink.in_flight else ()),
             *sorted(f"timer {key}" for key in timers),
@@ -248,6 +256,23 @@ class Simulator:
                 effect.item_id, effect.pause, traits.certainty if done else 1 - traits.certainty
             )
             self._time.after(traits.delay_ms, lambda: self.give(predicted))
+
+    def _list_tools(self, effect: effects.ListTools) -> None:
+        """Tell the tools of the scenario, which all servers have."""
+        traits = self._scenario.tools
+        tools = tuple(ToolDescription(name, "", {"type": "object"}) for name in traits.names)
+        self._time.after(traits.list_ms, lambda: self.give(ToolsListed(effect.listing_id, tools)))
+
+    def _call_tool(self, effect: effects.CallTool) -> None:
+        result = ToolReturned(effect.call_id, "done")
+        self._calls[effect.call_id] = self._time.after(self._scenario.tools.call_ms, lambda: self._return(result))
+
+    def _return(self, result: ToolReturned) -> None:
+        del self._calls[result.call_id]
+        self.give(result)
+
+    def _cancel_tool(self, effect: effects.CancelTool) -> None:
+        self._calls.pop(effect.call_id).cancel()
 
     def _note(self, effect: effects.Effect) -> None:
         """Do nothing: the record holds all effects."""

@@ -33,16 +33,24 @@ class ServerAddress:
     """Sent with each request to the URL; they may hold secrets."""
 
 
-class ToolFailed(EngineError):
-    """A tool, or the listing of tools, failed; `str(error)` is for the language model and the user.
+@dataclass(frozen=True, slots=True)
+class ToolFailure:
+    """Why a tool failed; `message` is for the language model and the user.
 
     `code` is the JSON-RPC code of a `protocol_error` and the status of an `http_error`.
     """
 
+    message: str
+    kind: ErrorKind = "tool_execution_error"
+    code: int = 0
+
+
+class ToolFailed(EngineError):
+    """A tool, or the listing of tools, failed; see `ToolFailure`."""
+
     def __init__(self, message: str, *, kind: ErrorKind = "tool_execution_error", code: int = 0) -> None:
         super().__init__(message)
-        self.kind: ErrorKind = kind
-        self.code = code
+        self.failure = ToolFailure(message, kind, code)
 
 
 class ToolServer(Protocol):

@@ -213,7 +213,7 @@ def test_both_modalities_mean_audio():
         ({"audio": {"input": {"turn_detection": {"type": "x"}}}}, "turn_detection.type", "'semantic_vad'"),
         ({"audio": {"input": {"format": {"type": "audio/pcm", "rate": 16000}}}}, "format.rate", "24000"),
         ({"audio": {"output": {"speed": 9}}}, "output.speed", "1.5"),
-        ({"tools": [{"type": "mcp", "name": "x"}]}, "tools[0].type", "'function'"),
+        ({"tools": [{"type": "retrieval", "name": "x"}]}, "tools[0].type", "'function'"),
         ({"instructions": 4}, "instructions", "str"),
         ({"max_output_tokens": 0}, "max_output_tokens", "1"),
         ({"prompt": {"id": "p"}}, "prompt", "not supported"),

@@ -82,6 +82,7 @@ class OutputItems:
         previous_id = None
         if self.plan.in_conversation:
             previous_id = self._conversation.add(item)
+            self._conversation.keep_turn(item.id, self.plan.id)
             self.effects.send("conversation.item.added", previous_item_id=previous_id, item=item_to_wire(item))
         self._previous.append(previous_id)
         return index

@@ -1,7 +1,7 @@
 """Plans a response and its request to the language model, from its own options and the session's. Pure."""
 
-from collections.abc import Callable, Collection
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass, replace
 
 from msgspec import UNSET, structs
 
@@ -9,6 +9,7 @@ from streamsrv.core.answers.output_items import WORD_EVENTS, ResponsePlan
 from streamsrv.core.capabilities import Capabilities
 from streamsrv.core.conversation import Conversation, to_messages, unknown_call
 from streamsrv.core.effects import Generate
+from streamsrv.core.toolbox import Offer
 from streamsrv.engines.llm.base import ChatOptions, Effort, Routing, Tool, Truncation
 from streamsrv.engines.tts.base import SpeechOptions
 from streamsrv.protocol.client_events import ResponseOptions
@@ -20,7 +21,8 @@ from streamsrv.protocol.items import (
     check_item,
     refuse_audio,
 )
-from streamsrv.protocol.session_object import AudioOutput, Modality, NamedFunction, RetentionRatio, Session, VoiceId
+from streamsrv.protocol.session_object import AudioOutput, Modality, RetentionRatio, Session, VoiceId
+from streamsrv.protocol.tools import NamedFunction, NamedMcpTool, ToolChoice, ToolDefinition
 from streamsrv.text.languages import normalize_language
 from streamsrv.text.voice_manners import VoiceManners
 
@@ -31,7 +33,8 @@ class ModelRequest:
 
     instructions: str
     items: list[Item] | None
-    tools: tuple[Tool, ...]
+    tools: Sequence[ToolDefinition]
+    tool_choice: ToolChoice
     options: ChatOptions
 
     def waits_for(self, pending: Collection[str], conversation: Conversation) -> bool:
@@ -40,12 +43,13 @@ class ModelRequest:
             return any(item_id in conversation for item_id in pending)
         return any(item.id in pending for item in self.items)
 
-    def to_generate(self, generation: int, conversation: Conversation) -> Generate:
-        """Return the effect that asks the model, without the items in progress."""
+    def to_generate(self, generation: int, conversation: Conversation, offer: Offer) -> Generate:
+        """Return the effect that asks the model, without the items in progress; it may call what it is offered."""
         items = conversation.items if self.items is None else self.items
         said = [item for item in items if item.status != "in_progress"]
-        messages = to_messages(self.instructions, said, conversation.message)
-        return Generate(generation, messages, self.tools, self.options)
+        messages = to_messages(self.instructions, said, conversation.message, conversation.turn_of)
+        functions, choice = _chosen(offer, self.tool_choice)
+        return Generate(generation, messages, functions, replace(self.options, tool_choice=choice))
 
 
 def request_of(
@@ -60,10 +64,10 @@ def request_of(
     return ModelRequest(
         instructions=manners.instructions(instructions, _language(session)) if spoken else instructions,
         items=items,
-        tools=tuple(Tool(tool.name, tool.description, tool.parameters) for tool in tools),
+        tools=tools,
+        tool_choice=choice,
         options=ChatOptions(
             max_output_tokens=None if max_tokens == "inf" else max_tokens,
-            tool_choice=choice.name if isinstance(choice, NamedFunction) else choice,
             parallel_tool_calls=parallel is not False,
             reasoning_effort=_effort(options, session),
             truncation=_truncation(session),
@@ -87,6 +91,26 @@ def _routing(session: Session) -> Routing:
     asked = session.routing
     language = normalize_language(asked.language or _language(session) or "") or ""
     return Routing(asked.policy or "", asked.local_only, language)
+
+
+def _chosen(offer: Offer, choice: ToolChoice) -> tuple[tuple[Tool, ...], str]:
+    """Return the functions for the model, and its choice among them.
+
+    A choice of an MCP server whose tools are not to be had becomes `auto`: the client was told that they are not.
+    """
+    match choice:
+        case NamedFunction(name=name):
+            return offer.functions, name
+        case NamedMcpTool(server_label=label, name=name):
+            of_server = {function: tool for function, tool in offer.server_tools.items() if tool.server.label == label}
+            if name is None and of_server:
+                return tuple(tool.function for tool in of_server.values()), "required"
+            named = next((function for function, tool in of_server.items() if tool.name == name), "auto")
+            return offer.functions, named
+        case "required" if not offer.functions:
+            return (), "auto"
+        case _:
+            return offer.functions, choice
 
 
 def _effort(options: ResponseOptions, session: Session) -> Effort | None:

@@ -8,13 +8,17 @@ import msgspec
 
 from streamsrv.core.answers.answered_by import answered_by_to_wire
 from streamsrv.core.answers.output_items import FunctionCall, OutputItems, ResponsePlan, SpokenMessage, WrittenMessage
+from streamsrv.core.answers.server_calls import CallToApprove, ServerCall
 from streamsrv.core.answers.spoken_segments import SpokenSegment
 from streamsrv.core.collector import Collector
 from streamsrv.core.conversation import Conversation
 from streamsrv.core.effects import SendEvent
-from streamsrv.core.inputs import SpeechOutput
+from streamsrv.core.inputs import SpeechOutput, ToolReturned
 from streamsrv.core.latency import TurnLatency
+from streamsrv.core.toolbox import Offer, ServerTool
 from streamsrv.engines.llm.base import AnsweredBy, Delta, Finished, Reasoning, Text, ToolCallDelta, Truncated, Usage
+from streamsrv.protocol.client_events import ResponseOptions
+from streamsrv.protocol.items import McpApprovalRequestItem
 
 ResponseStatus = Literal["in_progress", "completed", "cancelled", "incomplete", "failed"]
 COMPLETE = ("stop", "tool_calls")
@@ -44,13 +48,18 @@ class Response:
         self._items = OutputItems(plan, generation, conversation, effects, new_id)
         self._generations = [generation]
         self._is_speech_requested = False
-        self._calls: dict[int, FunctionCall] = {}
+        self.options = ResponseOptions()
+        """What the client asked for."""
+        self.offer = Offer()
+        """What the model may call."""
+        self._calls: dict[int, FunctionCall | ServerCall | CallToApprove] = {}
         self._usage: Usage | None = None
         self._earlier_usage: Usage | None = None  # of the request before, if the model was asked again
         self.is_filler = False
         """Whether it is what is said in a wait, and not an answer."""
         self._problem = ""  # what is wrong with a function call
         self._finished: Finished | None = None
+        self._runs_approved = False
         self._answered_by: AnsweredBy | None = None
         self._truncated: Truncated | None = None
         self._error: dict[str, str] | None = None  # of a response that says that it has failed
@@ -239,8 +248,58 @@ class Response:
     def _take_call(self, delta: ToolCallDelta) -> None:
         if delta.index in self._calls:
             self._calls[delta.index].take(delta)
-        else:
+        elif (tool := self.offer.server_tools.get(delta.name)) is None:
             self._calls[delta.index] = FunctionCall(self._items, delta)
+        elif tool.needs_approval:
+            self._calls[delta.index] = CallToApprove(self._items, tool, delta)
+        else:
+            self._calls[delta.index] = ServerCall(self._items, tool, delta)
+
+    @property
+    def server_calls(self) -> list[ServerCall]:
+        """The calls of tools that this server runs."""
+        return [call for call in self._calls.values() if isinstance(call, ServerCall)]
+
+    @property
+    def requests(self) -> dict[str, ServerTool]:
+        """The tools whose calls the client has to approve, by the id of the item that asks for it."""
+        calls = (call for call in self._calls.values() if isinstance(call, CallToApprove))
+        return {call.item.id: call.tool for call in calls if call.item is not None}
+
+    @property
+    def awaits_only_tools(self) -> bool:
+        """Whether the model has finished, and nothing is missing but results of tools that this server runs."""
+        is_said = self.message is None or self.message.complete
+        return self._finished is not None and is_said and any(call.is_running for call in self.server_calls)
+
+    @property
+    def is_to_be_followed(self) -> bool:
+        """Whether the model is to be shown the results of tools, and the client need not act before that."""
+        if self.status != "completed" or not self.server_calls:
+            return False
+        return all(isinstance(call, ServerCall) for call in self._calls.values())
+
+    @property
+    def runs_approved_calls(self) -> bool:
+        """Whether the response consists of calls that the client approved, and of nothing that a model said."""
+        return self._runs_approved
+
+    def run(self, tool: ServerTool, request: McpApprovalRequestItem, now_ms: int) -> None:
+        """Run a call that the client approved; such a response asks no model."""
+        self._runs_approved = True
+        self._finished = Finished("tool_calls")
+        self._last_progress_ms = now_ms
+        first = ToolCallDelta(0, request.arguments)
+        call = ServerCall(self._items, tool, first, approval_id=request.id)
+        self._calls[len(self._calls)] = call
+        call.complete()
+
+    def take_result(self, returned: ToolReturned, now_ms: int) -> None:
+        """Take the result of one of its calls."""
+        for call in self.server_calls:
+            if call.item.id == returned.call_id and call.is_running:
+                call.settle(returned)
+        self.go_on(now_ms)
 
     def _finish(self, finished: Finished) -> None:
         self._finished = finished
@@ -257,6 +316,8 @@ class Response:
 
     def _close_when_complete(self) -> None:
         if self._finished is None or (self.message is not None and not self.message.complete):
+            return
+        if any(call.is_running for call in self.server_calls):
             return
         if self._error is not None:
             self.close("failed", error=self._error)

@@ -3,6 +3,8 @@
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 
+from msgspec import UNSET
+
 from streamsrv.core.answers.output_items import ResponsePlan, SpokenMessage
 from streamsrv.core.answers.requests import ModelRequest, plan_response, request_of, resolve_items, spoken_as
 from streamsrv.core.answers.response import Response
@@ -21,16 +23,17 @@ from streamsrv.core.effects import (
     SetTimer,
     StopGeneration,
 )
-from streamsrv.core.inputs import Failure, GenerationFailed, SpeechOutput
+from streamsrv.core.inputs import Failure, GenerationFailed, SpeechOutput, ToolReturned
 from streamsrv.core.latency import TurnLatency
 from streamsrv.core.playback.output_buffer import OutputBuffer
 from streamsrv.core.rate_limit import RateLimit
 from streamsrv.core.timers import ResponseTimeout
+from streamsrv.core.toolbox import ServerTool, Toolbox
 from streamsrv.engines.llm.base import Delta, Finished
 from streamsrv.errors import INSUFFICIENT_QUOTA
 from streamsrv.protocol.client_events import ResponseOptions
 from streamsrv.protocol.errors import ProtocolError
-from streamsrv.protocol.items import InputText, MessageItem
+from streamsrv.protocol.items import InputText, McpApprovalRequestItem, MessageItem
 from streamsrv.protocol.session_object import Session
 from streamsrv.text.voice_manners import VoiceManners
 
@@ -68,8 +71,10 @@ class Responses:
         new_id: Callable[[str], str],
         capabilities: Capabilities,
         manners: VoiceManners,
+        toolbox: Toolbox,
     ) -> None:
         self._capabilities = capabilities
+        self._toolbox = toolbox
         self._manners = manners
         self._conversation = conversation
         self._output = output_buffer
@@ -87,6 +92,7 @@ class Responses:
         """What the user waits for; None: another response came, or none has called a function."""
         self.owes_answer = False
         """Whether a response was refused that the client wanted for results which the one in progress does not know."""
+        self._ended: list[Response] = []
         self.ended_count = 0
         """The number of the conversation's responses that have ended."""
 
@@ -118,13 +124,17 @@ class Responses:
         if len(self._live) >= MAX_PARALLEL:
             raise ProtocolError("invalid_value", f"At most {MAX_PARALLEL} responses may be in progress.", "response")
         items = resolve_items(options.input, self._conversation, self._new_id, self._capabilities)
+        tools = [] if options.tools is UNSET else options.tools
+        self._capabilities.check_tools(tools, "response.tools")
         plan = plan_response(self._new_id("resp"), options, session, self._capabilities)
         plan = replace(plan, apology=self._manners.apology)
         self._rate_limit.take(now_ms)
+        self._effects.add(self._toolbox.prepare(tools))
         generation = self.next_generation()
-        self._live[generation] = Response(
+        self._live[generation] = response = Response(
             plan, generation, self._conversation, self._effects, self._new_id, latency or TurnLatency(), now_ms
         )
+        response.options = options
         self._waiting[generation] = request_of(options, session, items, self._manners)
         self._effects.emit(SetTimer(ResponseTimeout(generation), STALL_MS))
         if in_conversation:
@@ -134,11 +144,13 @@ class Responses:
     def start_ready(self, pending: Collection[str], now_ms: int) -> list[Effect]:
         """Ask the model for each waiting response, unless an item of its input is `pending` (awaits its transcript)."""
         for generation, request in list(self._waiting.items()):
-            if request.waits_for(pending, self._conversation):
+            if request.waits_for(pending, self._conversation) or self._toolbox.is_awaited(request.tools):
                 continue
             del self._waiting[generation]
-            question = request.to_generate(generation, self._conversation)
             speculation, response = self._speculation, self._live[generation]
+            in_conversation = response.plan.in_conversation
+            response.offer = self._toolbox.offer(request.tools, in_conversation=in_conversation)
+            question = request.to_generate(generation, self._conversation, response.offer)
             self._asked[generation] = question
             if request.items is None:
                 self._conversation.new_results = 0
@@ -171,7 +183,8 @@ class Responses:
         item = MessageItem(role="user", content=[InputText(text)])
         options = ResponseOptions()
         request = request_of(options, session, [*self._conversation.items, item], self._manners)
-        question = request.to_generate(self._generation + 1, self._conversation)
+        offer = self._toolbox.offer(request.tools, in_conversation=True)
+        question = request.to_generate(self._generation + 1, self._conversation, offer)
         speech = spoken_as(options, session, self._capabilities)
         if self._speculation is not None and self._speculation.answers(question, speech):
             return []
@@ -217,6 +230,39 @@ class Responses:
         else:
             self._end_segment(self._live[generation], now_ms)
         return self._effects.take()
+
+    def has_call(self, call_id: str) -> bool:
+        """Whether a call of a tool of this server still runs."""
+        return any(call.item.id == call_id for r in self._live.values() for call in r.server_calls if call.is_running)
+
+    def take_result(self, returned: ToolReturned, now_ms: int) -> list[Effect]:
+        """Take the result of a call of a tool of this server."""
+        for response in list(self._live.values()):
+            if any(call.item.id == returned.call_id for call in response.server_calls):
+                response.take_result(returned, now_ms)
+                self._forget_if_done(response, now_ms)
+        return self._effects.take()
+
+    def run_approved(
+        self, approved: Sequence[tuple[ServerTool, McpApprovalRequestItem]], session: Session, now_ms: int
+    ) -> list[Effect]:
+        """Run calls that the client approved, in a response without words: the one in progress, or a new one."""
+        response = self.active
+        if response is None:
+            plan = plan_response(self._new_id("resp"), ResponseOptions(), session, self._capabilities)
+            generation = self.next_generation()
+            response = self._live[generation] = Response(
+                plan, generation, self._conversation, self._effects, self._new_id, TurnLatency(), now_ms
+            )
+            self._effects.emit(SetTimer(ResponseTimeout(generation), STALL_MS))
+        for tool, request in approved:
+            response.run(tool, request, now_ms)
+        return self._effects.take()
+
+    def take_ended(self) -> list[Response]:
+        """Return the conversation's responses that have ended since the last call."""
+        ended, self._ended = self._ended, []
+        return ended
 
     def fail(self, failed: GenerationFailed, now_ms: int) -> list[Effect]:
         """End a response with an error, because a stage failed for good."""
@@ -265,7 +311,9 @@ class Responses:
 
     def check_progress(self, generation: int, now_ms: int) -> list[Effect]:
         """Fail a response that made no progress within `STALL_MS`; otherwise set the timer again."""
-        idle_ms = 0 if generation in self._waiting else now_ms - self._live[generation].idle_since_ms
+        response = self._live[generation]
+        waits = generation in self._waiting or response.awaits_only_tools  # tools have time-outs of their own
+        idle_ms = 0 if waits else now_ms - response.idle_since_ms
         if idle_ms < STALL_MS:
             return [SetTimer(ResponseTimeout(generation), STALL_MS - idle_ms)]
         failure = Failure("unavailable", f"The model made no progress for {STALL_MS // 1000} seconds.")
@@ -374,6 +422,7 @@ class Responses:
         del self._live[generation]
         if response.plan.in_conversation:
             self.ended_count += 1
+            self._ended.append(response)
             if not response.is_filler:
                 self.tool_wait = ToolWait(response.plan, response.called) if response.called else None
         self._waiting.pop(generation, None)
