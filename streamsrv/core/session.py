@@ -10,9 +10,9 @@ from streamsrv.core.answers.requests import instructions_of
 from streamsrv.core.answers.responses import Responses
 from streamsrv.core.answers.tool_turns import ToolTurns
 from streamsrv.core.capabilities import Capabilities
-from streamsrv.core.clips import take_clip
+from streamsrv.core.client_items import ClientItems, announced
 from streamsrv.core.collector import Collector
-from streamsrv.core.conversation import Conversation, duplicate_item, to_messages
+from streamsrv.core.conversation import Conversation, to_messages
 from streamsrv.core.effects import Close, Effect, PrepareModel, RecordTurnEnd, SendEvent, SuppressNoise
 from streamsrv.core.latency import TurnLatency
 from streamsrv.core.lifetime import Lifetime
@@ -31,12 +31,8 @@ from streamsrv.engines.asr.base import Transcript
 from streamsrv.protocol import client_events
 from streamsrv.protocol.errors import ErrorDetails, ProtocolError
 from streamsrv.protocol.items import (
-    FunctionCallItem,
     InputAudio,
-    Item,
-    McpApprovalResponseItem,
     MessageItem,
-    check_item,
     item_to_wire,
 )
 from streamsrv.protocol.session_object import Session, session_to_wire, with_transcriber
@@ -85,6 +81,9 @@ class SessionCore:
             self._conversation, self._output, rate_limit, new_id, self._capabilities, manners, self._toolbox
         )
         self._tool_turns = ToolTurns(self._responses)
+        self._items = ClientItems(
+            self._conversation, self._input, self._transcriptions, self._tool_turns, self._capabilities, new_id
+        )
         self._microphone = Microphone(is_call=holds_playback)
         self._turns = TurnTaking(self._input, self._responses, self._output, self._microphone)
         self._idle = IdleTimer(self._input, self._responses, self._output)
@@ -210,7 +209,7 @@ class SessionCore:
         self._conversation.check_addition(item)
         previous_id = self._conversation.add(item)
         self._effects.send("input_audio_buffer.committed", previous_item_id=previous_id, item_id=item.id)
-        self._announce(item, previous_id)
+        self._effects.add(announced(item, previous_id))
         self._effects.add(self._transcriptions.commit(audio))
         if (message := self._transcriptions.early_failure(item.id)) is not None:
             self._fail_transcript(item.id, message)
@@ -264,7 +263,7 @@ class SessionCore:
             case client_events.AudioClear():
                 self._clear_input()
             case client_events.ItemCreate():
-                self._create_item(event)
+                self._effects.add(self._items.create(event, self.session.audio.input.format))
             case client_events.ItemRetrieve():
                 item = self._conversation.get(event.item_id, "retrieve")
                 self._effects.send("conversation.item.retrieved", item=item_to_wire(item))
@@ -331,29 +330,6 @@ class SessionCore:
         if self.session.type == "realtime":
             instructions = instructions_of(self.session, self._manners)
             self._effects.emit(PrepareModel(to_messages(instructions, self._conversation.items)))
-
-    def _create_item(self, event: client_events.ItemCreate) -> None:
-        item = event.item
-        check_item(item)
-        self._capabilities.check_images(item, "item")
-        item.id = item.id or self._new_id("item")
-        item.status = "completed"
-        if isinstance(item, FunctionCallItem):
-            item.call_id = item.call_id or self._new_id("call")
-        self._conversation.check_addition(item)
-        if isinstance(item, McpApprovalResponseItem):
-            self._effects.add(self._tool_turns.decide(item, self._conversation))
-        clip, clip_ms = take_clip(item, self.session.audio.input.format, self._transcriptions.pending.values())
-        if item.id == self._input.item_id:
-            raise duplicate_item(item.id)  # the client was told this id: it belongs to the audio in the buffer
-        self._announce(item, self._conversation.add(item, event.previous_item_id))
-        if clip:
-            self._effects.add(self._transcriptions.add_clip(item.id, clip, clip_ms))
-
-    def _announce(self, item: Item, previous_id: str | None) -> None:
-        wire = item_to_wire(item)
-        self._effects.send("conversation.item.added", previous_item_id=previous_id, item=wire)
-        self._effects.send("conversation.item.done", previous_item_id=previous_id, item=wire)
 
     def _truncate(self, event: client_events.ItemTruncate) -> None:
         self._conversation.get(event.item_id, "truncate")

@@ -207,7 +207,7 @@ def audio_is_whole(record: Record) -> Iterator[tuple[int, str]]:
             event = effect.event
             if event["type"] == "response.output_audio_transcript.delta":
                 texts[event["item_id"]] += event["delta"]
-            elif event["type"] == "response.output_item.done" and event["item"]["status"] == "completed":
+            elif event["type"] == "response.output_item.done" and event["item"].get("status") == "completed":
                 item_id = event["item"]["id"]
                 if len(marks[item_id]) != len(texts[item_id].split()):
                     yield at_ms, f"{item_id} ends after {len(marks[item_id])} words of {texts[item_id]!r}"

@@ -61,11 +61,11 @@ def _text(content: list[dict[str, Any]]) -> str:
 def play(node: str, tmp_path: Path) -> Any:
     """Runs a script with audio to say, to its end; any error that the SDK reports fails the test."""
 
-    def run(script: str, server: RunningServer, *audio: NDArray[np.int16]) -> Played:
+    def run(script: str, server: RunningServer, *audio: NDArray[np.int16], after: list[str] | None = None) -> Played:
         files = [tmp_path / f"{index}.pcm" for index in range(len(audio))]
         for file, pcm in zip(files, audio, strict=True):
             file.write_bytes(pcm.astype("<i2").tobytes())
-        command = [node, FOLDER / script, f"{server.realtime_url}?model=gpt-realtime", *files]
+        command = [node, FOLDER / script, f"{server.realtime_url}?model=gpt-realtime", *files, *(after or [])]
         ran = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
         assert ran.returncode == 0, ran.stderr
         played = Played([json.loads(line) for line in ran.stdout.splitlines()], Recorder())

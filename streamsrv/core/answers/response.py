@@ -261,10 +261,10 @@ class Response:
         return [call for call in self._calls.values() if isinstance(call, ServerCall)]
 
     @property
-    def requests(self) -> dict[str, ServerTool]:
-        """The tools whose calls the client has to approve, by the id of the item that asks for it."""
+    def requests(self) -> dict[str, tuple[ServerTool, McpApprovalRequestItem]]:
+        """The tools whose calls the client has to approve and the items that ask for it, by their ids."""
         calls = (call for call in self._calls.values() if isinstance(call, CallToApprove))
-        return {call.item.id: call.tool for call in calls if call.item is not None}
+        return {call.item.id: (call.tool, call.item) for call in calls if call.item is not None}
 
     @property
     def awaits_only_tools(self) -> bool:

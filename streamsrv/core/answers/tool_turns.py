@@ -33,7 +33,7 @@ class ToolTurns:
         self._asked: ResponseOptions | None = None  # by the client, while tools still ran
         self._own_id = ""  # of the response that the server began on its own, until the client asks for it
         self._in_a_row = 0
-        self._requests: dict[str, ServerTool] = {}  # that wait for an approval, by item
+        self._requests: dict[str, tuple[ServerTool, McpApprovalRequestItem]] = {}  # that wait for an approval, by item
         self._approved: list[tuple[ServerTool, McpApprovalRequestItem]] = []
 
     def go_on(self, session: Session, now_ms: int) -> list[Effect]:
@@ -94,17 +94,18 @@ class ToolTurns:
         self._is_due = False
         return self._follow_up
 
-    def decide(self, item: McpApprovalResponseItem, conversation: Conversation) -> list[Effect]:
-        """Take the client's decision on a call; raises `ProtocolError` if there is none to decide on."""
-        tool = self._requests.get(item.approval_request_id)
-        request = next((held for held in conversation.items if held.id == item.approval_request_id), None)
-        if tool is None or not isinstance(request, McpApprovalRequestItem):
+    def check_decision(self, item: McpApprovalResponseItem, conversation: Conversation) -> None:
+        """Refuse a decision of the client if there is no call to decide on."""
+        if item.approval_request_id not in self._requests or item.approval_request_id not in conversation:
             message = (
                 f"Invalid value {item.approval_request_id!r} for 'item.approval_request_id': no call waits for an "
                 "approval under this id."
             )
             raise ProtocolError("invalid_value", message, "item.approval_request_id")
-        del self._requests[item.approval_request_id]
+
+    def decide(self, item: McpApprovalResponseItem) -> list[Effect]:
+        """Take the client's decision on a call."""
+        tool, request = self._requests.pop(item.approval_request_id)
         if item.approve:
             self._approved.append((tool, request))
             return self.forget()
