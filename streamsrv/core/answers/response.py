@@ -92,7 +92,8 @@ class Response:
     @property
     def called(self) -> frozenset[str]:
         """The ids of the function calls on which the client acts."""
-        return frozenset(call.call_id for call in self._calls.values() if call.is_complete)
+        calls = (call for call in self._calls.values() if isinstance(call, FunctionCall))
+        return frozenset(call.call_id for call in calls if call.is_complete)
 
     def begin_again(self, generation: int) -> None:
         """Give up what the model has answered so far: it is asked again, and `generation` names what comes now."""
