@@ -7,7 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from streamsrv.engines.llm.base import Delta, Finished, Message, Reasoning, Text, Usage
-from streamsrv.engines.llm.context_window import answerable, estimated_tokens, last_turns
+from streamsrv.engines.llm.context.answerable import answerable
+from streamsrv.engines.llm.context.tokens import estimated_tokens
+from streamsrv.engines.llm.context.turns import last_turns
 from streamsrv.engines.llm.llama.slots import SlotAssignment, SlotTable
 from streamsrv.engines.llm.llama.small_model import EXAMPLES, STYLE, SpokenAnswer, guided
 

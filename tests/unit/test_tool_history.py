@@ -13,7 +13,7 @@ from streamsrv.core.conversation import Conversation, to_messages
 from streamsrv.core.effects import Generate
 from streamsrv.core.history import NO_RESULT, valid_history
 from streamsrv.engines.llm.base import Finished, Message, ToolCall, ToolCallDelta
-from streamsrv.engines.llm.context_window import last_turns
+from streamsrv.engines.llm.context.turns import last_turns
 from streamsrv.protocol.items import FunctionCallItem, FunctionCallOutputItem, InputText, Item, MessageItem, OutputText
 from strict_history import refusal
 

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from streamsrv.engines.llm.abilities import IMAGE_NOT_SEEN
 from streamsrv.engines.llm.base import (
     ChatAbilities,
     ChatOptions,
@@ -21,7 +22,7 @@ from streamsrv.engines.llm.base import (
     Truncation,
     Usage,
 )
-from streamsrv.engines.llm.context.fitted import IMAGE_NOT_SEEN, FittedChatModel
+from streamsrv.engines.llm.context.fitted import FittedChatModel
 from streamsrv.engines.llm.context.tokens import TokenEstimate
 from streamsrv.engines.llm.context.truncation import truncate
 from streamsrv.errors import CONTEXT_LENGTH_EXCEEDED, Rejected
@@ -259,9 +260,9 @@ def test_a_model_that_sees_gets_the_pictures():
 
 def test_a_model_that_sees_none_refuses_a_picture_in_the_latest_turn():
     model = FakeReader(ChatAbilities())
-    with pytest.raises(Rejected, match=r"reader does not see images\.") as refused:
+    with pytest.raises(Rejected, match=r"reader cannot see images\.") as refused:
         ask(model, [Message("user", "What is it?", images=(PICTURE,))])
-    assert refused.value.code == "image_not_supported"
+    assert refused.value.code == "unsupported_parameter"
     assert model.shown == []
 
 

@@ -16,7 +16,9 @@ from streamsrv.engines.catalogue import ModelEntry
 from streamsrv.engines.llm.abilities import abilities_of
 from streamsrv.engines.llm.base import ChatAbilities, ChatOptions, Delta, Message, Tool, Truncated
 from streamsrv.engines.llm.chat_completions.chunks import Chunk, ChunkReader
-from streamsrv.engines.llm.context_window import answerable, estimated_tokens, last_turns
+from streamsrv.engines.llm.context.answerable import answerable
+from streamsrv.engines.llm.context.tokens import estimated_tokens
+from streamsrv.engines.llm.context.turns import last_turns
 from streamsrv.engines.llm.failover.continuation import begun_answer
 from streamsrv.engines.llm.llama.server import LlamaCppServer
 from streamsrv.engines.llm.llama.slots import SlotAssignment, SlotTable

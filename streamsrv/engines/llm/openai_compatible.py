@@ -21,7 +21,7 @@ from streamsrv.engines.llm.chat_completions.thinking import (
     merged,
     thinking_fields,
 )
-from streamsrv.engines.llm.context_window import answerable
+from streamsrv.engines.llm.context.answerable import answerable
 from streamsrv.engines.loading import LoadContext
 from streamsrv.engines.openai_client import OPENAI_URL, open_client, translated_errors
 from streamsrv.engines.options import read_options

@@ -6,6 +6,7 @@ from contextlib import aclosing
 from dataclasses import replace
 from typing import Protocol, runtime_checkable
 
+from streamsrv.engines.llm.abilities import cannot_see, without_images
 from streamsrv.engines.llm.base import ChatModel, ChatOptions, Delta, Message, Tool, Truncated, Usage
 from streamsrv.engines.llm.context.tokens import TokenEstimate, framed, text_of, text_of_tools
 from streamsrv.engines.llm.context.truncation import RETENTION_RATIO, Kept, instructions, truncate
@@ -14,8 +15,6 @@ from streamsrv.inference.occupancy import Occupancy
 
 ANSWER_TOKENS = 4096
 """Tokens that are left for an answer whose length nothing limits."""
-IMAGE_NOT_SEEN = "(a picture that you cannot see)"
-"""Takes the place of a picture of an earlier turn, for a model that sees none."""
 _REFITS = 2
 """How often a conversation is cut further, because the provider counts more tokens than were estimated."""
 _REFIT_RATIO = 0.75
@@ -144,8 +143,8 @@ class FittedChatModel:
             return messages
         latest = max(index for index, message in enumerate(messages) if message.role == "user")
         if messages[latest].images:
-            raise Rejected(f"{self.name} does not see images.", code="image_not_supported", param="messages")
-        return [_described(message) if message.images else message for message in messages]
+            raise cannot_see(self.name)
+        return without_images(messages)
 
     def _too_long(self, limit: int, length: int) -> Rejected:
         message = (
@@ -153,8 +152,3 @@ class FittedChatModel:
             f"and its answer; the latest turn alone has more: the conversation has {length}."
         )
         return Rejected(message, code=CONTEXT_LENGTH_EXCEEDED, param="messages")
-
-
-def _described(message: Message) -> Message:
-    texts = [message.content, *[IMAGE_NOT_SEEN] * len(message.images)]
-    return replace(message, content=" ".join(text for text in texts if text), images=())

@@ -53,6 +53,11 @@ class TokenEstimate:
         self.bytes_per_token += _LEARNING_RATE * (seen - self.bytes_per_token)
 
 
+def estimated_tokens(messages: Sequence[Message]) -> int:
+    """Estimate the tokens of messages for a model of which nothing is known, rather too high than too low."""
+    return sum(map(TokenEstimate().message, messages))
+
+
 def framed(message: Message, text_tokens: int) -> int:
     """Return the tokens of a message whose text has `text_tokens`."""
     return text_tokens + FRAME_TOKENS + IMAGE_TOKENS * len(message.images)

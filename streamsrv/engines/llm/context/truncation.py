@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from itertools import takewhile
 
 from streamsrv.engines.llm.base import Message
-from streamsrv.engines.llm.context_window import turn_starts
+from streamsrv.engines.llm.context.turns import turn_starts
 
 RETENTION_RATIO = 0.8
 """The share that is kept where the client names none. After each cut, the prompts of several turns begin alike, so that

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from streamsrv.engines.llm.base import ChatOptions, Message
-from streamsrv.engines.llm.context_window import estimated_tokens
+from streamsrv.engines.llm.context.tokens import estimated_tokens
 
 GO_ON = (
     "(Your answer was cut off. Go on with its very next word, in the same language, as if you had not stopped. If it "

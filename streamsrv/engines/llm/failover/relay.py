@@ -4,7 +4,7 @@ import asyncio
 import math
 from collections.abc import AsyncGenerator, Sequence
 
-from streamsrv.engines.llm.abilities import stand_in_options
+from streamsrv.engines.llm.abilities import stand_in_messages, stand_in_options
 from streamsrv.engines.llm.base import (
     ChatOptions,
     Delta,
@@ -121,6 +121,7 @@ class Relay:
         self._running.append(attempt)
         messages, tools, options = self._request
         if position != self._preferred:
+            messages = stand_in_messages(model.abilities, messages)
             options = stand_in_options(model.abilities, options)
         attempt.ask(messages, tools, options)
         self._clear_timer()  # another model, another patience

@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 
 from streamsrv.engines.llm.base import Image, Message, ToolCall
-from streamsrv.engines.llm.context_window import answerable
+from streamsrv.engines.llm.context.answerable import answerable
 from streamsrv.errors import Rejected
 
 Block = dict[str, Any]

@@ -1,13 +1,9 @@
-"""Fits a conversation into the context of a model. Pure."""
+"""Finds the turns of a conversation, and keeps the latest ones. Pure."""
 
 from collections.abc import Sequence
 
 from streamsrv.engines.llm.base import Message
-
-_BYTES_PER_TOKEN = 3
-"""Estimate of the UTF-8 bytes in a token: low, because names, numbers and other languages have fewer than English."""
-_TOKENS_PER_MESSAGE = 8
-"""Estimate of the tokens that a chat template adds to a message."""
+from streamsrv.engines.llm.context.tokens import estimated_tokens
 
 
 def last_turns(messages: Sequence[Message], turns: int, tokens: int) -> list[Message]:
@@ -40,25 +36,3 @@ def turn_starts(messages: Sequence[Message]) -> list[int]:
             starts.append(index)
         unanswered_until = max([unanswered_until, *(last_result.get(call.call_id, -1) for call in message.tool_calls)])
     return starts
-
-
-def estimated_tokens(messages: Sequence[Message]) -> int:
-    """Estimate the number of tokens in the messages, rather too high than too low."""
-    return sum(len(_written(message).encode()) // _BYTES_PER_TOKEN + _TOKENS_PER_MESSAGE for message in messages)
-
-
-def _written(message: Message) -> str:
-    return "".join([message.content, *(call.name + call.arguments for call in message.tool_calls)])
-
-
-def answerable(messages: Sequence[Message]) -> list[Message]:
-    """Return the messages, with a placeholder user message at the end if there is nothing to answer.
-
-    A session may let the assistant speak first, or twice in a row. Most chat templates, and Gemini, refuse a context
-    without a user message. llama.cpp and Ollama continue a last message of the assistant instead of starting a new one.
-    """
-    if all(message.role == "system" for message in messages):
-        return [*messages, Message("user", "Hello!")]
-    if messages[-1].role == "assistant":
-        return [*messages, Message("user", "(silence)")]
-    return list(messages)
