@@ -113,6 +113,14 @@ async def test_an_interrupted_response_tells_an_estimate_and_the_turns_add_up_to
     assert first["turn_usd"] + second["turn_usd"] == pytest.approx(second["session_usd"])
 
 
+async def test_an_answer_that_is_asked_for_again_costs_both_requests(serve):
+    server = serve(ScriptedChatModel("", "Good morning."))
+    async with wire(server.realtime_url) as client:
+        response = await written(client)
+    assert response["status"] == "completed"
+    assert response["streamsrv"]["cost"]["usd"] == pytest.approx(ANSWER_USD + 10 * 0.001)
+
+
 async def test_a_chat_completion_tells_its_cost(serve):
     server = serve(ScriptedChatModel("Good morning.", "Good morning."), api_keys="sk-ada")
     assert (await complete(server)).json["streamsrv"] == {"cost": {"usd": ANSWER_USD}}

@@ -101,6 +101,7 @@ class Response:
             call.abandon()
         self._calls.clear()
         self._items.generation = generation
+        self._generations.append(generation)
         self._earlier_usage = self._usage
 
     def is_useless(self, finished: Finished) -> bool:
