@@ -1,32 +1,38 @@
 """Declares and validates the settings. `configuration` reads them from flags, variables and files."""
 
 import os
-import re
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass
-from decimal import Decimal
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 from pathlib import Path
-from types import UnionType
-from typing import Annotated, Any, Literal, Union, cast, get_args, get_origin
-from urllib.parse import urlsplit
+from typing import Annotated, Any, Literal, cast
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationInfo, field_validator, model_validator
 from pydantic_core import PydanticCustomError
 
+from streamsrv.setting_values import (
+    MAX_MINUTES,
+    MAX_PORT,
+    MIN_MEDIA_PORT,
+    Accepted,
+    Count,
+    CountOrZero,
+    Minutes,
+    ModelChain,
+    ModelName,
+    Share,
+    Url,
+    Usd,
+    Workers,
+    base_types,
+    is_no_character,
+    origin_problem,
+    port_range,
+    split_chain,
+    split_pairs,
+)
 from streamsrv.tool_settings import ToolServerSettings, read_tool_servers
 from streamsrv.web_addresses import is_loopback, url_problem
-
-MAX_PORT = 65535
-MIN_MEDIA_PORT = 1024
-"""Lowest UDP port for media. Ports below it need privileges that a server should not have."""
-MAX_MINUTES = 366 * 24 * 60
-"""The longest accepted limit on a session: one that timers can still hold."""
-MAX_WORKERS = 1024
-"""Most threads or processes of one kind; a machine with more cores does not exist, and each one takes memory."""
-MAX_COUNT = 1_000_000_000
-"""The largest accepted limit on a number of things; larger ones are typing errors."""
 
 INSTRUCTIONS = "You are a helpful, friendly voice assistant."
 PREFACE = (
@@ -36,28 +42,6 @@ PREFACE = (
 FILLERS = ("One moment, please.", "This takes a little longer.")
 
 APOLOGY = "I am sorry, I cannot answer right now. Please try again."
-
-
-@dataclass(frozen=True, slots=True)
-class Accepted:
-    """What a setting accepts, in words for the operator; for fields whose type and bounds do not say it."""
-
-    text: str
-
-
-Count = Annotated[int, Field(ge=1, le=MAX_COUNT)]
-CountOrZero = Annotated[int, Field(ge=0, le=MAX_COUNT)]
-Workers = Annotated[int, Field(ge=1, le=MAX_WORKERS)]
-Minutes = Annotated[float, Field(ge=0, le=MAX_MINUTES)]
-Usd = Annotated[Decimal, Field(ge=0, le=1_000_000_000, max_digits=18, decimal_places=6)]
-Share = Annotated[float, Field(gt=0, le=1)]
-ModelName = Annotated[str, Field(min_length=1), Accepted("the name of a model; `streamsrv models` lists them")]
-Url = Annotated[str, Field(pattern=r"^https?://[^/\s]+\S*$")]
-ModelChain = Annotated[
-    tuple[ModelName, ...],
-    Field(min_length=1),
-    Accepted("names of models, separated by commas or as a list; `streamsrv models` lists them"),
-]
 
 
 class Settings(BaseModel):
@@ -267,7 +251,7 @@ class Settings(BaseModel):
     @classmethod
     def _prepare(cls, value: object, info: ValidationInfo) -> object:
         types = base_types(cls.model_fields[info.field_name or ""].annotation)
-        if isinstance(value, str) and not value.isprintable() and any(map(_is_no_character, value)):
+        if isinstance(value, str) and not value.isprintable() and any(map(is_no_character, value)):
             raise ValueError("is not valid UTF-8")
         if value == "" and type(None) in types:
             return None
@@ -345,7 +329,7 @@ class Settings(BaseModel):
     @field_validator("allowed_origins")
     @classmethod
     def _can_match(cls, origins: tuple[str, ...]) -> tuple[str, ...]:
-        reasons = [f"{origin!r} matches no page{why}" for origin in origins if (why := _never_matches(origin))]
+        reasons = [f"{origin!r} matches no page{why}" for origin in origins if (why := origin_problem(origin))]
         if reasons:
             raise ValueError("; ".join(reasons))
         return origins
@@ -396,65 +380,3 @@ class Settings(BaseModel):
                 {"host": self.host, "setting": "host"},
             )
         return self
-
-
-def split_chain(value: object) -> object:
-    """Return the names in a text, which are separated by commas; another value as it is."""
-    return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
-
-
-def split_pairs(value: object, what: str) -> object:
-    """Return the pairs in a text `name=value; name=value`, each value being `what`; another value as it is."""
-    if not isinstance(value, str):
-        return value
-    pairs = [part.partition("=") for part in value.split(";") if part.strip()]
-    if wrong := [part for part in pairs if not part[1]]:
-        raise ValueError(f"{wrong[0][0].strip()!r} has no {what}")
-    if twice := [name for name, count in Counter(part[0].strip() for part in pairs).items() if count > 1]:
-        raise ValueError(f"{twice[0]!r} is given twice")
-    return {name.strip(): given.strip() for name, _, given in pairs}
-
-
-def base_types(annotation: object) -> set[object]:
-    """Return the types of a field: the members of a union, each without what is annotated on it."""
-    if get_origin(annotation) is Annotated:
-        return base_types(get_args(annotation)[0])
-    if get_origin(annotation) in (Union, UnionType):
-        return {found for member in get_args(annotation) for found in base_types(member)}
-    return {annotation}
-
-
-def _is_no_character(character: str) -> bool:
-    return "\ud800" <= character <= "\udfff"  # stands for a byte that is not UTF-8
-
-
-def port_range(text: str) -> tuple[int, int]:
-    """Return the first and the last port of `first-last`. Raises `ValueError`."""
-    match = re.fullmatch(r"\s*(\d{1,5})\s*-\s*(\d{1,5})\s*", text, re.ASCII)
-    first, last = (int(match[1]), int(match[2])) if match else (0, 0)
-    if not MIN_MEDIA_PORT <= first <= last <= MAX_PORT:
-        raise ValueError(f"'{text}' is not a range of UDP ports")
-    return first, last
-
-
-def _never_matches(origin: str) -> str:
-    """Return why no page can have this origin, with what is meant if that is clear; empty if one can."""
-    if origin in ("*", "null"):
-        return ""
-    local = re.match(r"(localhost|127\.|\[?::1)", origin)
-    text = origin if "://" in origin else f"{'http' if local else 'https'}://{origin}"
-    try:
-        parts = urlsplit(text)
-        host = (parts.hostname or "").encode("idna").decode()
-        port = parts.port
-    except ValueError:  # also of a name that has no ASCII form
-        return ": it is no address"
-    if "*" in host:
-        return ": the only wildcard is * alone, for all origins"
-    if not host:
-        return ": it names no host"
-    if port == {"http": 80, "https": 443}.get(parts.scheme):
-        port = None  # browsers leave it out
-    own = f"[{host}]" if ":" in host else host
-    sent = f"{parts.scheme}://{own}{'' if port is None else f':{port}'}"
-    return "" if sent == origin else f": did you mean {sent}?"

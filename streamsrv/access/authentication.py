@@ -11,7 +11,8 @@ from streamsrv.access.client_secrets import PREFIX, ClientSecrets, Grant, Unusab
 from streamsrv.access.principal import LOOPBACK, PUBLIC, KeyLimits, Principal, key_id
 from streamsrv.access.refusal import Refusal
 from streamsrv.observability.logging import log_as
-from streamsrv.settings import Settings, is_loopback
+from streamsrv.settings import Settings
+from streamsrv.web_addresses import is_loopback
 
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 KEY_SUBPROTOCOL = "openai-insecure-api-key."

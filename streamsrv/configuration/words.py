@@ -10,7 +10,8 @@ from annotated_types import Ge, Gt, Le
 from pydantic import SecretStr
 from pydantic.fields import FieldInfo
 
-from streamsrv.settings import Accepted, Settings, base_types
+from streamsrv.setting_values import Accepted, base_types
+from streamsrv.settings import Settings
 
 HIDDEN = "(hidden)"
 MAX_SHOWN_CHARS = 80

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from urllib.parse import urlsplit
 
 from streamsrv.engines.model_entry import ModelEntry
-from streamsrv.settings import is_loopback
+from streamsrv.web_addresses import is_loopback
 
 _ADDRESSES: Mapping[str, str] = {
     "anthropic": "https://api.anthropic.com",

@@ -5,7 +5,8 @@ import math
 import pytest
 from pydantic import ValidationError
 
-from streamsrv.settings import Settings, is_loopback
+from streamsrv.settings import Settings
+from streamsrv.web_addresses import is_loopback
 
 
 def test_by_default_only_loopback_is_served():

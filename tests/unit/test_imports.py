@@ -40,7 +40,10 @@ LAYERS = (
     ("protocol",),
     ("logging",),
     ("errors", "ids", "settings", "signals", "supervisor", "telemetry", "token_bucket"),
-    ("tool_settings",),
+    (
+        "tool_settings",
+        "setting_values",
+    ),
     ("web_addresses",),
 )
 """From top to bottom: a module imports what is below its own layer, or of its own package."""

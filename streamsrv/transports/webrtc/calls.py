@@ -21,9 +21,11 @@ from streamsrv.runtime.channel import ChannelClosed
 from streamsrv.runtime.ending import INTERNAL_ERROR
 from streamsrv.runtime.observing import Connected
 from streamsrv.service import Service
-from streamsrv.settings import Settings, is_loopback, port_range
+from streamsrv.setting_values import port_range
+from streamsrv.settings import Settings
 from streamsrv.transports.webrtc.call import Call
 from streamsrv.transports.webrtc.pool import MediaPool
+from streamsrv.web_addresses import is_loopback
 
 logger = logging.getLogger(__name__)
 
