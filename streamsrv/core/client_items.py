@@ -1,4 +1,4 @@
-"""Adds the items that a client creates to the conversation. Pure."""
+"""Adds the items that a client creates to the conversation, and cuts spoken ones. Pure."""
 
 from collections.abc import Callable
 
@@ -7,9 +7,11 @@ from streamsrv.core.capabilities import Capabilities
 from streamsrv.core.clips import take_clip
 from streamsrv.core.conversation import Conversation, duplicate_item
 from streamsrv.core.effects import Effect, send_event
+from streamsrv.core.playback.output_buffer import OutputBuffer
 from streamsrv.core.transcription import Transcriptions
 from streamsrv.core.turns.input_buffer import InputBuffer
-from streamsrv.protocol.client_events import ItemCreate
+from streamsrv.protocol.client_events import ItemCreate, ItemTruncate
+from streamsrv.protocol.errors import ProtocolError
 from streamsrv.protocol.items import FunctionCallItem, Item, McpApprovalResponseItem, check_item, item_to_wire
 from streamsrv.protocol.session_object import AudioFormat
 
@@ -21,6 +23,7 @@ class ClientItems:
         self,
         conversation: Conversation,
         input_buffer: InputBuffer,
+        output_buffer: OutputBuffer,
         transcriptions: Transcriptions,
         tool_turns: ToolTurns,
         capabilities: Capabilities,
@@ -28,6 +31,7 @@ class ClientItems:
     ) -> None:
         self._conversation = conversation
         self._input = input_buffer
+        self._output = output_buffer
         self._transcriptions = transcriptions
         self._tool_turns = tool_turns
         self._capabilities = capabilities
@@ -54,6 +58,18 @@ class ClientItems:
         if clip:
             effects += self._transcriptions.add_clip(item.id, clip, clip_ms)
         return effects
+
+    def retrieve(self, item_id: str) -> Effect:
+        """Return the event with an item; raises `ProtocolError`."""
+        return send_event("conversation.item.retrieved", item=item_to_wire(self._conversation.get(item_id, "retrieve")))
+
+    def truncate(self, event: ItemTruncate, now_ms: int) -> list[Effect]:
+        """Cut a spoken item to what was heard of it; raises `ProtocolError`."""
+        self._conversation.get(event.item_id, "truncate")
+        if event.content_index != 0:
+            message = f"Invalid value {event.content_index} for 'content_index': accepted is 0."
+            raise ProtocolError("invalid_value", message, "content_index")
+        return self._output.truncate(event.item_id, event.audio_end_ms, now_ms)
 
 
 def announced(item: Item, previous_id: str | None) -> list[Effect]:

@@ -14,7 +14,7 @@ from streamsrv.core.timers import TimerKey
 from streamsrv.engines.asr.base import Transcript
 from streamsrv.engines.llm.base import Delta
 from streamsrv.engines.tts.base import SpokenWord
-from streamsrv.errors import PROVIDER_UNAUTHORIZED, EngineError, Overloaded, Rejected, Unavailable
+from streamsrv.errors import INSUFFICIENT_QUOTA, PROVIDER_UNAUTHORIZED, EngineError, Overloaded, Rejected, Unavailable
 from streamsrv.protocol.client_events import ClientEvent
 from streamsrv.protocol.errors import ErrorDetails
 from streamsrv.tools.base import ToolDescription, ToolFailure
@@ -42,6 +42,18 @@ class Failure:
                 return cls("unavailable", str(error), PROVIDER_UNAUTHORIZED)
             case _:
                 return cls("unavailable", str(error))
+
+    def to_wire(self) -> dict[str, str]:
+        """Return the error of a response that failed because of this."""
+        match self.kind, self.code:
+            case "rejected", code:
+                kind = INSUFFICIENT_QUOTA if code == INSUFFICIENT_QUOTA else "invalid_request_error"
+                code = code or "rejected"
+            case "overloaded", _:
+                kind, code = "server_error", "rate_limit_exceeded"
+            case _, code:
+                kind, code = "server_error", code or "server_error"
+        return {"type": kind, "code": code, "message": self.message}
 
 
 @dataclass(frozen=True, slots=True)

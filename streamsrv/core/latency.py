@@ -32,3 +32,26 @@ class TurnLatency:
             return {}
         ended_ms = self._at_ms["speech_ended"]
         return {f"{stage}_ms": at_ms - ended_ms for stage, at_ms in self._at_ms.items() if stage != "speech_ended"}
+
+
+class UnplayedTurns:
+    """The measurements of answers that have ended before their playback began, by item."""
+
+    def __init__(self) -> None:
+        self._by_item: dict[str, TurnLatency] = {}
+
+    def add(self, item_id: str, latency: TurnLatency) -> None:
+        self._by_item[item_id] = latency
+
+    def played(self, item_id: str, now_ms: int) -> dict[str, int] | None:
+        """Return the latencies of an answer that is played from now on; None: it is not held here."""
+        if (latency := self._by_item.pop(item_id, None)) is None:
+            return None
+        latency.mark("first_played", now_ms)
+        return latency.latencies()
+
+    def give_up(self) -> list[dict[str, int]]:
+        """Forget all answers, which will not be played; return their latencies."""
+        latencies = [latency.latencies() for latency in self._by_item.values()]
+        self._by_item.clear()
+        return latencies

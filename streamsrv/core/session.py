@@ -33,7 +33,6 @@ from streamsrv.protocol.errors import ErrorDetails, ProtocolError
 from streamsrv.protocol.items import (
     InputAudio,
     MessageItem,
-    item_to_wire,
 )
 from streamsrv.protocol.session_object import Session, session_to_wire, with_transcriber
 from streamsrv.protocol.session_update import update_session
@@ -82,7 +81,13 @@ class SessionCore:
         )
         self._tool_turns = ToolTurns(self._responses)
         self._items = ClientItems(
-            self._conversation, self._input, self._transcriptions, self._tool_turns, self._capabilities, new_id
+            self._conversation,
+            self._input,
+            self._output,
+            self._transcriptions,
+            self._tool_turns,
+            self._capabilities,
+            new_id,
         )
         self._microphone = Microphone(is_call=holds_playback)
         self._turns = TurnTaking(self._input, self._responses, self._output, self._microphone)
@@ -265,10 +270,9 @@ class SessionCore:
             case client_events.ItemCreate():
                 self._effects.add(self._items.create(event, self.session.audio.input.format))
             case client_events.ItemRetrieve():
-                item = self._conversation.get(event.item_id, "retrieve")
-                self._effects.send("conversation.item.retrieved", item=item_to_wire(item))
+                self._effects.emit(self._items.retrieve(event.item_id))
             case client_events.ItemTruncate():
-                self._truncate(event)
+                self._effects.add(self._items.truncate(event, self._now_ms))
             case client_events.ItemDelete():
                 self._delete(event.item_id)
             case client_events.ResponseCreate():
@@ -331,13 +335,6 @@ class SessionCore:
             instructions = instructions_of(self.session, self._manners)
             self._effects.emit(PrepareModel(to_messages(instructions, self._conversation.items)))
 
-    def _truncate(self, event: client_events.ItemTruncate) -> None:
-        self._conversation.get(event.item_id, "truncate")
-        if event.content_index != 0:
-            message = f"Invalid value {event.content_index} for 'content_index': accepted is 0."
-            raise ProtocolError("invalid_value", message, "content_index")
-        self._effects.add(self._output.truncate(event.item_id, event.audio_end_ms, self._now_ms))
-
     def _delete(self, item_id: str) -> None:
         self._conversation.delete(item_id)
         self._output.forget(item_id)
@@ -361,8 +358,7 @@ class SessionCore:
         self._effects.add(self._responses.start_ready(self._transcriptions.pending, self._now_ms))
 
     def _send_error(self, error: ErrorDetails, event_id: str | None) -> None:
-        body = {"type": error.type, "code": error.code, "message": error.message, "param": error.param}
-        self._effects.send("error", error={**body, "event_id": event_id})
+        self._effects.send("error", error={**error.to_wire(), "event_id": event_id})
 
     def _time_out(self, key: timers.TimerKey) -> None:
         match key:
@@ -396,11 +392,7 @@ class SessionCore:
     def _prompt_silent_user(self) -> None:
         finished, audio = self._input.commit_silence(self._idle.reply_over_ms)
         self._effects.add(finished)
-        self._effects.send(
-            "input_audio_buffer.timeout_triggered",
-            item_id=audio.item_id,
-            audio_start_ms=audio.start_ms,
-            audio_end_ms=audio.start_ms + audio.duration_ms,
-        )
+        span = {"audio_start_ms": audio.start_ms, "audio_end_ms": audio.start_ms + audio.duration_ms}
+        self._effects.send("input_audio_buffer.timeout_triggered", item_id=audio.item_id, **span)
         self._commit(audio)
         self._respond(client_events.ResponseOptions(instructions=f"{self.session.instructions}\n{STILL_THERE}"))

@@ -29,6 +29,10 @@ class ErrorDetails:
     param: str | None = None
     type: str = "invalid_request_error"
 
+    def to_wire(self) -> dict[str, str | None]:
+        """Return the error object, without the id of the event at fault."""
+        return {"type": self.type, "code": self.code, "message": self.message, "param": self.param}
+
 
 class ProtocolError(Exception):
     """A client event or request was refused; the session goes on.

@@ -277,13 +277,19 @@ def test_an_unknown_effect_is_refused_by_its_name(monkeypatch: pytest.MonkeyPatc
     [
         (effects.FeedRecognition("item_9", speech=True), "item_9 is not being recognised"),
         (effects.FinishRecognition("item_9"), "item_9 is not being recognised"),
-        (effects.Synthesize(9, "hello", effects.SpeechOptions()), "generation 9 is not active"),
     ],
 )
 def test_an_effect_without_the_one_that_must_come_first_is_refused(wanted: Any, complaint: str):
     simulator = Simulator(COUNT, make_core)
     with pytest.raises(UnexpectedEffect, match=complaint):
         simulator._act(None, [wanted])
+
+
+def test_a_generation_that_was_stopped_cannot_speak():
+    simulator = Simulator(COUNT, make_core)
+    simulator._act(None, [effects.Generate(9, (), (), effects.ChatOptions()), effects.StopGeneration(9)])
+    with pytest.raises(UnexpectedEffect, match="generation 9 was stopped"):
+        simulator._act(None, [effects.Synthesize(9, "hello", effects.SpeechOptions())])
 
 
 def test_starting_something_twice_is_refused():

@@ -6,8 +6,9 @@ progress when a client asks for a response of its own, and that is never refused
 
 from dataclasses import dataclass, field
 
-from streamsrv.core.answers.responses import Responses, ToolWait
+from streamsrv.core.answers.responses import Responses
 from streamsrv.core.answers.spoken_segments import SpokenSegment
+from streamsrv.core.answers.tool_wait import ToolWait
 from streamsrv.core.conversation import Conversation
 from streamsrv.core.effects import ClearTimer, Effect, SetTimer, StopGeneration, Synthesize
 from streamsrv.core.inputs import GenerationFailed, Input, SegmentSpoken, SpeechOutput

@@ -269,6 +269,12 @@ class Response:
         return {call.item.id: (call.tool, call.item) for call in calls if call.item is not None}
 
     @property
+    def stage(self) -> Literal["chat", "synthesizer"]:
+        """What is at work now."""
+        is_with_the_voice = isinstance(self.message, SpokenMessage) and self.message.is_with_the_voice
+        return "synthesizer" if is_with_the_voice else "chat"
+
+    @property
     def awaits_only_tools(self) -> bool:
         """Whether the model has finished, and nothing is missing but results of tools that this server runs."""
         is_said = self.message is None or self.message.complete

@@ -1,22 +1,23 @@
 """Runs the responses of a session until they are done, cancelled, interrupted or failed. Pure."""
 
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from msgspec import UNSET
 
+from streamsrv.core.answers.live_responses import LiveResponses
 from streamsrv.core.answers.output_items import ResponsePlan, SpokenMessage
-from streamsrv.core.answers.requests import ModelRequest, plan_response, request_of, resolve_items, spoken_as
+from streamsrv.core.answers.requests import plan_response, request_of, resolve_items, spoken_as
 from streamsrv.core.answers.response import Response
 from streamsrv.core.answers.speculation import Speculation
 from streamsrv.core.answers.spoken_segments import SpokenSegment
+from streamsrv.core.answers.tool_wait import ToolWait
 from streamsrv.core.capabilities import Capabilities
 from streamsrv.core.collector import Collector
 from streamsrv.core.conversation import Conversation
 from streamsrv.core.effects import (
     ClearTimer,
     Effect,
-    Generate,
     RecordInterruption,
     RecordSpeculation,
     RecordTurn,
@@ -24,13 +25,12 @@ from streamsrv.core.effects import (
     StopGeneration,
 )
 from streamsrv.core.inputs import Failure, GenerationFailed, SpeechOutput, ToolReturned
-from streamsrv.core.latency import TurnLatency
+from streamsrv.core.latency import TurnLatency, UnplayedTurns
 from streamsrv.core.playback.output_buffer import OutputBuffer
 from streamsrv.core.rate_limit import RateLimit
 from streamsrv.core.timers import ResponseTimeout
 from streamsrv.core.toolbox import ServerTool, Toolbox
 from streamsrv.engines.llm.base import Delta, Finished
-from streamsrv.errors import INSUFFICIENT_QUOTA
 from streamsrv.protocol.client_events import ResponseOptions
 from streamsrv.protocol.errors import ProtocolError
 from streamsrv.protocol.items import InputText, McpApprovalRequestItem, MessageItem
@@ -43,18 +43,6 @@ MAX_SPECULATIONS = 3
 """Speculative answers in one turn: each is a request to the model, and later ones are rarely used."""
 MAX_PARALLEL = 8
 """Responses in progress at once: one in the conversation, the others out-of-band."""
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class ToolWait:
-    """The wait for the results of the functions that a response of the conversation has called."""
-
-    plan: ResponsePlan
-    call_ids: frozenset[str]
-
-    def is_over(self, conversation: Conversation) -> bool:
-        """Whether no result is missing any more, or the answer would not be spoken."""
-        return self.plan.modality != "audio" or not any(map(conversation.awaits_result, self.call_ids))
 
 
 class Responses:
@@ -82,10 +70,8 @@ class Responses:
         self._new_id = new_id
         self._effects = Collector()  # of this and of its responses and their items
         self._generation = 0
-        self._live: dict[int, Response] = {}
-        self._waiting: dict[int, ModelRequest] = {}
-        self._asked: dict[int, Generate] = {}  # what the model may be asked once more
-        self._unplayed: dict[str, TurnLatency] = {}  # by item: of answers that ended before their playback began
+        self._live = LiveResponses()
+        self._unplayed = UnplayedTurns()
         self._speculation: Speculation | None = None
         self._speculations = 0  # in this turn of the user
         self.tool_wait: ToolWait | None = None
@@ -102,7 +88,7 @@ class Responses:
     @property
     def active(self) -> Response | None:
         """The conversation's response in progress, if there is one."""
-        return next((response for response in self._live.values() if response.plan.in_conversation), None)
+        return self._live.in_conversation
 
     @property
     def is_active_unheard(self) -> bool:
@@ -131,27 +117,24 @@ class Responses:
         self._rate_limit.take(now_ms)
         self._effects.add(self._toolbox.prepare(tools))
         generation = self.next_generation()
-        self._live[generation] = response = Response(
-            plan, generation, self._conversation, self._effects, self._new_id, latency or TurnLatency(), now_ms
-        )
+        response = self._begin(plan, generation, now_ms, latency)
         response.options = options
-        self._waiting[generation] = request_of(options, session, items, self._manners)
-        self._effects.emit(SetTimer(ResponseTimeout(generation), STALL_MS))
+        self._live.waiting[generation] = request_of(options, session, items, self._manners)
         if in_conversation:
             self.tool_wait, self.owes_answer = None, False
         return self._effects.take()
 
     def start_ready(self, pending: Collection[str], now_ms: int) -> list[Effect]:
         """Ask the model for each waiting response, unless an item of its input is `pending` (awaits its transcript)."""
-        for generation, request in list(self._waiting.items()):
+        for generation, request in list(self._live.waiting.items()):
             if request.waits_for(pending, self._conversation) or self._toolbox.is_awaited(request.tools):
                 continue
-            del self._waiting[generation]
+            del self._live.waiting[generation]
             speculation, response = self._speculation, self._live[generation]
             in_conversation = response.plan.in_conversation
             response.offer = self._toolbox.offer(request.tools, in_conversation=in_conversation)
             question = request.to_generate(generation, self._conversation, response.offer)
-            self._asked[generation] = question
+            self._live.asked[generation] = question
             if request.items is None:
                 self._conversation.new_results = 0
             if speculation is not None and speculation.answers(question, response.plan.spoken_as):
@@ -165,8 +148,7 @@ class Responses:
     ) -> list[Effect]:
         """Say words that are not the language model's and that it is not shown: a whole response, in one step."""
         plan = replace(plan, id=self._new_id("resp"), metadata=None)
-        response = Response(plan, generation, self._conversation, self._effects, self._new_id, TurnLatency(), now_ms)
-        self._live[generation] = response
+        response = self._begin(plan, generation, now_ms)
         message = response.begin_filler(segment, now_ms)
         self._output.add(message, response_id=plan.id, in_conversation=True, now_ms=now_ms)
         for speech in audio:
@@ -233,14 +215,15 @@ class Responses:
 
     def has_call(self, call_id: str) -> bool:
         """Whether a call of a tool of this server still runs."""
-        return any(call.item.id == call_id for r in self._live.values() for call in r.server_calls if call.is_running)
+        response = self._live.with_call(call_id)
+        calls = response.server_calls if response is not None else ()
+        return any(call.item.id == call_id and call.is_running for call in calls)
 
     def take_result(self, returned: ToolReturned, now_ms: int) -> list[Effect]:
         """Take the result of a call of a tool of this server."""
-        for response in list(self._live.values()):
-            if any(call.item.id == returned.call_id for call in response.server_calls):
-                response.take_result(returned, now_ms)
-                self._forget_if_done(response, now_ms)
+        if (response := self._live.with_call(returned.call_id)) is not None:
+            response.take_result(returned, now_ms)
+            self._forget_if_done(response, now_ms)
         return self._effects.take()
 
     def run_approved(
@@ -250,11 +233,7 @@ class Responses:
         response = self.active
         if response is None:
             plan = plan_response(self._new_id("resp"), ResponseOptions(), session, self._capabilities)
-            generation = self.next_generation()
-            response = self._live[generation] = Response(
-                plan, generation, self._conversation, self._effects, self._new_id, TurnLatency(), now_ms
-            )
-            self._effects.emit(SetTimer(ResponseTimeout(generation), STALL_MS))
+            response = self._begin(plan, self.next_generation(), now_ms)
         for tool, request in approved:
             response.run(tool, request, now_ms)
         return self._effects.take()
@@ -268,14 +247,16 @@ class Responses:
         """End a response with an error, because a stage failed for good."""
         if self._is_speculative(failed.generation):
             self._discard_speculation()  # the response will ask again
-        else:
-            self._fail(self._live[failed.generation], failed.failure, now_ms, can_speak=failed.stage == "chat")
+            return self._effects.take()
+        response = self._live[failed.generation]
+        response.fail(failed.failure.to_wire(), now_ms, can_speak=failed.stage == "chat")
+        self._play(response, now_ms)
+        self._forget_if_done(response, now_ms)
         return self._effects.take()
 
     def cancel(self, response_id: str | None, now_ms: int) -> list[Effect]:
         """Cancel the named response, or the one in the conversation. Raises `ProtocolError`."""
-        live = self._live.values()
-        found = self.active if response_id is None else next((r for r in live if r.plan.id == response_id), None)
+        found = self.active if response_id is None else self._live.named(response_id)
         if found is None:
             raise ProtocolError("response_cancel_not_active", "Cancellation failed: no active response found.")
         self._cancel(found, "client_cancelled", now_ms)
@@ -288,7 +269,7 @@ class Responses:
         if self.active is not None:
             self._cancel(self.active, "turn_detected", now_ms)
         self._effects.add(self._output.interrupt(now_ms))
-        self._record_unplayed()
+        self._effects.add([RecordTurn(each) for each in self._unplayed.give_up()])
         return self._effects.take()
 
     def clear_output(self, now_ms: int) -> list[Effect]:
@@ -301,10 +282,9 @@ class Responses:
 
     def playback_began(self, item_id: str, now_ms: int) -> list[Effect]:
         """Record that the first audio of an item is played, the last stage of its turn."""
-        if (latency := self._unplayed.pop(item_id, None)) is not None:
-            latency.mark("first_played", now_ms)
-            return [RecordTurn(latency.latencies())]
-        for response in self._live.values():
+        if (latencies := self._unplayed.played(item_id, now_ms)) is not None:
+            return [RecordTurn(latencies)]
+        for response in self._live:
             if isinstance(response.message, SpokenMessage) and response.message.item.id == item_id:
                 response.latency.mark("first_played", now_ms)
         return []
@@ -312,15 +292,18 @@ class Responses:
     def check_progress(self, generation: int, now_ms: int) -> list[Effect]:
         """Fail a response that made no progress within `STALL_MS`; otherwise set the timer again."""
         response = self._live[generation]
-        waits = generation in self._waiting or response.awaits_only_tools  # tools have time-outs of their own
+        waits = generation in self._live.waiting or response.awaits_only_tools  # tools have time-outs of their own
         idle_ms = 0 if waits else now_ms - response.idle_since_ms
         if idle_ms < STALL_MS:
             return [SetTimer(ResponseTimeout(generation), STALL_MS - idle_ms)]
         failure = Failure("unavailable", f"The model made no progress for {STALL_MS // 1000} seconds.")
-        message = self._live[generation].message
-        is_with_the_voice = isinstance(message, SpokenMessage) and message.is_with_the_voice
-        stage = "synthesizer" if is_with_the_voice else "chat"
-        return self.fail(GenerationFailed(generation, failure, stage), now_ms)
+        return self.fail(GenerationFailed(generation, failure, response.stage), now_ms)
+
+    def _begin(self, plan: ResponsePlan, generation: int, now_ms: int, latency: TurnLatency | None = None) -> Response:
+        latency = latency or TurnLatency()
+        response = Response(plan, generation, self._conversation, self._effects, self._new_id, latency, now_ms)
+        self._effects.emit(SetTimer(ResponseTimeout(generation), STALL_MS))
+        return self._live.add(response)
 
     def _is_speculative(self, generation: int) -> bool:
         return self._speculation is not None and self._speculation.generation == generation
@@ -352,8 +335,7 @@ class Responses:
         generation = speculation.generation
         self._effects.emit(RecordSpeculation(speculation.tokens, used=True))
         self._effects.emit(ClearTimer(ResponseTimeout(response.generation)))
-        self._live[generation] = self._live.pop(response.generation)
-        self._asked[generation] = self._asked.pop(response.generation)
+        self._live.move(response, generation)
         response.continue_speculation(generation, is_speech_requested=speculation.is_speech_requested)
         response.latency.merge(speculation.latency)
         self._effects.emit(SetTimer(ResponseTimeout(generation), STALL_MS))
@@ -366,7 +348,7 @@ class Responses:
             self._end_segment(response, now_ms)
 
     def _take(self, response: Response, delta: Delta, now_ms: int) -> None:
-        if isinstance(delta, Finished) and response.generation in self._asked and response.is_useless(delta):
+        if isinstance(delta, Finished) and response.generation in self._live.asked and response.is_useless(delta):
             self._ask_again(response)
             return
         response.take(delta, now_ms)
@@ -381,11 +363,11 @@ class Responses:
 
     def _ask_again(self, response: Response) -> None:
         """Ask the model a second and last time, because its answer is of no use to anybody."""
-        question = self._asked.pop(response.generation)
+        question = self._live.asked.pop(response.generation)
         generation = self.next_generation()
         self._effects.emit(StopGeneration(response.generation))
         self._effects.emit(ClearTimer(ResponseTimeout(response.generation)))
-        self._live[generation] = self._live.pop(response.generation)
+        self._live.move(response, generation)
         response.begin_again(generation)
         self._effects.emit(SetTimer(ResponseTimeout(generation), STALL_MS))
         self._effects.emit(replace(question, generation=generation))
@@ -394,39 +376,20 @@ class Responses:
         response.end_segment(now_ms)
         self._forget_if_done(response, now_ms)
 
-    def _fail(self, response: Response, failure: Failure, now_ms: int, *, can_speak: bool) -> None:
-        code = "rate_limit_exceeded" if failure.kind == "overloaded" else failure.code or "server_error"
-        kind = "server_error"
-        if failure.kind == "rejected":
-            kind, code = "invalid_request_error", failure.code or "rejected"
-            kind = code if code == INSUFFICIENT_QUOTA else kind
-        error = {"type": kind, "code": code, "message": failure.message}
-        response.fail(error, now_ms, can_speak=can_speak)
-        self._play(response, now_ms)
-        self._forget_if_done(response, now_ms)
-
     def _cancel(self, response: Response, reason: str, now_ms: int) -> None:
         response.close("cancelled", reason=reason)
         self._forget_if_done(response, now_ms)
-
-    def _record_unplayed(self) -> None:
-        """Forget the answers whose audio will no longer be played."""
-        for latency in self._unplayed.values():
-            self._effects.emit(RecordTurn(latency.latencies()))
-        self._unplayed.clear()
 
     def _forget_if_done(self, response: Response, now_ms: int) -> None:
         if not response.done:
             return
         generation = response.generation
-        del self._live[generation]
+        self._live.remove(response)
         if response.plan.in_conversation:
             self.ended_count += 1
             self._ended.append(response)
             if not response.is_filler:
                 self.tool_wait = ToolWait(response.plan, response.called) if response.called else None
-        self._waiting.pop(generation, None)
-        self._asked.pop(generation, None)
         self._effects.emit(StopGeneration(generation))
         self._effects.emit(ClearTimer(ResponseTimeout(generation)))
         self._effects.send("rate_limits.updated", rate_limits=[self._rate_limit.to_wire(now_ms)])
@@ -435,7 +398,7 @@ class Responses:
         if latencies := response.latency.latencies():
             message = response.message
             if self._output.can_hold and isinstance(message, SpokenMessage) and not message.ledger.reported:
-                self._record_unplayed()
-                self._unplayed[message.item.id] = response.latency
+                self._effects.add([RecordTurn(each) for each in self._unplayed.give_up()])
+                self._unplayed.add(message.item.id, response.latency)
             else:
                 self._effects.emit(RecordTurn(latencies))

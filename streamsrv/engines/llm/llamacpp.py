@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import logging
 import threading
-from collections.abc import AsyncGenerator, Generator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Generator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -20,6 +20,7 @@ from streamsrv.engines.llm.context.answerable import answerable
 from streamsrv.engines.llm.context.tokens import estimated_tokens
 from streamsrv.engines.llm.context.turns import last_turns
 from streamsrv.engines.llm.failover.continuation import begun_answer
+from streamsrv.engines.llm.llama.refusals import check_request, engine_error, thinks
 from streamsrv.engines.llm.llama.server import LlamaCppServer
 from streamsrv.engines.llm.llama.slots import SlotAssignment, SlotTable
 from streamsrv.engines.llm.llama.small_model import SpokenAnswer, guided
@@ -28,8 +29,6 @@ from streamsrv.engines.loading import LoadContext
 from streamsrv.engines.options import read_options
 from streamsrv.engines.readiness.machine import chat_threads, machine
 from streamsrv.errors import (
-    CONTEXT_LENGTH_EXCEEDED,
-    UNSUPPORTED_PARAMETER,
     EngineError,
     Overloaded,
     Rejected,
@@ -43,12 +42,6 @@ logger = logging.getLogger(__name__)
 _CONTEXT_TOKENS = 2048
 _SEEDS = 2**32 - 1
 """llama.cpp takes seeds below this value, which it reads as 'random'."""
-_LABELS = ("user", "safety_identifier", "prompt_cache_key", "metadata")
-_WITHOUT_EFFECT: Mapping[str, tuple[Any, ...]] = {
-    "store": (False,),
-    "service_tier": ("auto", "default"),
-}
-"""Values that change nothing, because this engine works so anyway."""
 _SHARED = -1
 """Number of the state that holds the common beginning of all prompts."""
 
@@ -125,7 +118,7 @@ class LlamaCppChatModel:
         self, messages: Sequence[Message], tools: Sequence[Tool], options: ChatOptions
     ) -> AsyncGenerator[Delta, None]:
         """Answer the conversation; see `ChatModel.stream`."""
-        _check(self.name, self.abilities, messages, tools, options)
+        check_request(self.name, self.abilities, messages, tools, options)
         limit = min(options.max_output_tokens or self._options.max_output_tokens, self._options.max_output_tokens)
         answer = SpokenAnswer() if self._options.guided else None
         reader = ChunkReader(new_id, model=self.name)
@@ -193,7 +186,7 @@ class LlamaCppChatModel:
         return last_turns(messages, self._options.history_turns, self.abilities.context_tokens - limit)
 
     def _tools(self, tools: Sequence[Tool], options: ChatOptions) -> dict[str, Any]:
-        fields: dict[str, Any] = {"chat_template_kwargs": {"enable_thinking": _thinks(options)}}
+        fields: dict[str, Any] = {"chat_template_kwargs": {"enable_thinking": thinks(options)}}
         if not self.abilities.calls_tools or not tools or options.tool_choice == "none":
             return fields
         return fields | {"tools": wire_tools(tools), "parallel_tool_calls": options.parallel_tool_calls}
@@ -327,7 +320,7 @@ class _Generation:
         if isinstance(chunk, EngineError):
             raise chunk
         if chunk and (error := chunk.get("error")):
-            raise _engine_error(error)
+            raise engine_error(error)
         return chunk
 
     def cancel(self) -> None:
@@ -360,42 +353,3 @@ class _Generation:
             self._loop.call_soon_threadsafe(self._chunks.put_nowait, chunk)
         except RuntimeError:  # the loop has closed: nobody reads any more
             self.cancel()
-
-
-def _thinks(options: ChatOptions) -> bool:
-    """Whether the model may think first, which a caller hears as silence, so that it must be asked for."""
-    return options.reasoning_effort not in (None, "none")
-
-
-def _check(
-    name: str, abilities: ChatAbilities, messages: Sequence[Message], tools: Sequence[Tool], options: ChatOptions
-) -> None:
-    """Refuse what this model cannot do. Labels of a request (`user`, `metadata`) change no answer anywhere."""
-    if options.tool_choice not in ("auto", "none"):
-        if not abilities.calls_tools:
-            raise Rejected(f"{name} cannot call functions.", code=UNSUPPORTED_PARAMETER, param="tool_choice")
-        known = [tool.name for tool in tools]
-        if not known or options.tool_choice not in ("required", *known):
-            accepted = (
-                f"accepted: auto, none, required{''.join(f', {each}' for each in known)}" if known else "no tools"
-            )
-            raise Rejected(f"'tool_choice' is {options.tool_choice!r}; {accepted}.", param="tool_choice")
-    if _thinks(options) and options.reasoning_effort not in abilities.efforts:
-        accepted = f"accepted: {', '.join(abilities.efforts)}" if abilities.efforts else "it does not think"
-        message = f"{name} does not support 'reasoning_effort' {options.reasoning_effort!r}: {accepted}."
-        raise Rejected(message, code=UNSUPPORTED_PARAMETER, param="reasoning_effort")
-    if any(message.images for message in messages):
-        raise Rejected(f"{name} cannot see images.", code=UNSUPPORTED_PARAMETER, param="messages")
-    for field, value in options.provider_fields.items():
-        if field not in _LABELS and value not in _WITHOUT_EFFECT.get(field, ()):
-            message = f"{name} does not support '{field}': {value!r:.60}."
-            raise Rejected(message, code=UNSUPPORTED_PARAMETER, param=field)
-
-
-def _engine_error(error: Mapping[str, Any]) -> EngineError:
-    message = f"llama.cpp: {error.get('message')}"
-    if error.get("type") == "exceed_context_size_error":
-        read, limit = error.get("n_prompt_tokens"), error.get("n_ctx")
-        message = f"The maximum context length of this model is {limit} tokens; the messages are {read} tokens long."
-        return Rejected(message, code=CONTEXT_LENGTH_EXCEEDED, param="messages")
-    return Rejected(message) if error.get("code") == 400 else Unavailable(message)

@@ -1,0 +1,61 @@
+"""The responses in progress, by the number of their generation. Pure."""
+
+from collections.abc import Iterator
+
+from streamsrv.core.answers.requests import ModelRequest
+from streamsrv.core.answers.response import Response
+from streamsrv.core.effects import Generate
+
+
+class LiveResponses:
+    """Responses with their requests to the language model.
+
+    `waiting` has the requests that wait for the transcripts of their input, `asked` those that may be made once more.
+    """
+
+    def __init__(self) -> None:
+        self.waiting: dict[int, ModelRequest] = {}
+        self.asked: dict[int, Generate] = {}
+        self._responses: dict[int, Response] = {}
+
+    def __len__(self) -> int:
+        return len(self._responses)
+
+    def __contains__(self, generation: int) -> bool:
+        return generation in self._responses
+
+    def __getitem__(self, generation: int) -> Response:
+        return self._responses[generation]
+
+    def __iter__(self) -> Iterator[Response]:
+        return iter(list(self._responses.values()))
+
+    @property
+    def in_conversation(self) -> Response | None:
+        """The response of the conversation, if there is one."""
+        return next((response for response in self if response.plan.in_conversation), None)
+
+    def named(self, response_id: str) -> Response | None:
+        """Return the response with this id."""
+        return next((response for response in self if response.plan.id == response_id), None)
+
+    def with_call(self, call_id: str) -> Response | None:
+        """Return the response with this call of a tool of the server."""
+        return next((each for each in self if any(call.item.id == call_id for call in each.server_calls)), None)
+
+    def add(self, response: Response) -> Response:
+        self._responses[response.generation] = response
+        return response
+
+    def move(self, response: Response, generation: int) -> None:
+        """Note that a response is about to get another generation."""
+        del self._responses[response.generation]
+        self._responses[generation] = response
+        if (asked := self.asked.pop(response.generation, None)) is not None:
+            self.asked[generation] = asked
+
+    def remove(self, response: Response) -> None:
+        generation = response.generation
+        del self._responses[generation]
+        self.waiting.pop(generation, None)
+        self.asked.pop(generation, None)
