@@ -45,13 +45,17 @@ def _run_blocks(*languages: str) -> pytest.MarkDecorator:
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Generator[str]:
-    """The address of `streamsrv serve` with the embedded models; skips when they are not ready."""
+    """The address of `streamsrv serve` with the embedded models; skips when they are not ready.
+
+    It may connect to the MCP servers of the examples, which do not exist.
+    """
     catalogue, store = load_catalogue(), ModelStore()
     for name in DEFAULT_MODELS.values():
         if lacking := needs(catalogue[name], store):
             pytest.skip(f"{name} is not ready: {lacking[0]}")
     log = tmp_path_factory.mktemp("server") / "log"
     command = [sys.executable, "-m", "streamsrv", "serve", "--port", "0", "--chat", "smollm2-135m"]
+    command += ["--set", "tool_urls=https://dice.example.org"]
     with log.open("w") as errors:
         process = subprocess.Popen(command, cwd=log.parent, stdout=subprocess.PIPE, stderr=errors, text=True)
     assert process.stdout is not None
