@@ -295,7 +295,7 @@ async def _load_chat_models(
     others = [
         entry
         for entry in loader.catalogue.entries("chat")
-        if (entry.key_variable or entry.needs_url) and entry.name not in models and not loader.needs(entry)
+        if not entry.weights and entry.name not in models and not loader.needs(entry)
     ]
     models |= {entry.name: await loader.load_cold(entry) for entry in others}
     entries = ChatEntries(selection.chat_candidates, selection.ruled_chats, stand_ins, others)

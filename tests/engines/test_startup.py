@@ -55,10 +55,12 @@ async def test_a_server_that_is_down_is_replaced_by_the_embedded_model(monkeypat
 async def test_a_key_alone_loads_its_model_with_the_embedded_one_behind(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("DEEPSEEK_API_KEY", "sk-none")
     monkeypatch.setattr("streamsrv.engines.llm.openai_compatible.OpenAICompatibleChatModel.warm_up", _nothing)
-    engines = await load_engines(Settings(), lambda _: None)
+    added = {"name": "mine", "kind": "chat", "engine": "openai_compatible", "requires": ["openai"]}
+    added |= {"options": {"model": "m", "base_url": "http://127.0.0.1:9/v1"}}
+    engines = await load_engines(Settings(model=(added,)), lambda _: None)
     try:
         assert engines.chat.name == "deepseek-flash"
-        assert {"deepseek-flash", "smollm2-135m"} <= set(engines.chat_by_name)
+        assert {"deepseek-flash", "smollm2-135m", "mine"} <= set(engines.chat_by_name)
     finally:
         await engines.aclose()
 
