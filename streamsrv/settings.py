@@ -155,7 +155,7 @@ class Settings(BaseModel):
         Field(max_length=10),
         Accepted("texts of at most 200 characters, as a list or separated by |, or nothing"),
     ] = FILLERS
-    """Said one after the other while a user waits for the result of a function. Empty: nothing is said."""
+    """Said one after the other while a user waits for the result of a function or tool. Empty: nothing is said."""
     filler_after_ms: Annotated[int, Field(ge=500, le=60_000)] = 2000
     """How long it is quiet before the first of them; before each further one, twice as long."""
     max_sessions: Count = 100

@@ -40,7 +40,7 @@ def _check_responses(events: Sequence[Event]) -> set[str]:
     """Check the events around the items of each response; return the items that are not in the conversation."""
     out_of_band: set[str] = set()
     created: dict[str, Event] = {}
-    done_items: defaultdict[str, list[Event]] = defaultdict(list)
+    done_items: defaultdict[str, dict[int, Event]] = defaultdict(dict)
     ended: set[str] = set()
     for event in events:
         kind = event["type"]
@@ -59,18 +59,21 @@ def _check_responses(events: Sequence[Event]) -> set[str]:
         elif "response_id" in event:
             require(event["response_id"] in created.keys() - ended, f"{kind} came outside of its response.")
         if kind == "response.output_item.done":
-            done_items[event["response_id"]].append(event["item"])
+            done_items[event["response_id"]][event["output_index"]] = event["item"]
         if kind == "response.output_item.added" and created[event["response_id"]]["conversation_id"] is None:
             out_of_band.add(event["item"]["id"])
     require(created.keys() == ended, f"Responses without response.done: {sorted(created.keys() - ended)}.")
     return out_of_band
 
 
-def _check_done(response: Event, created: dict[str, Event], ended: set[str], items: dict[str, list[Event]]) -> None:
+def _check_done(
+    response: Event, created: dict[str, Event], ended: set[str], items: dict[str, dict[int, Event]]
+) -> None:
     response_id = response["id"]
     require(response_id in created.keys() - ended, f"response.done of {response_id}, which was not in progress.")
     require(response["status"] != "in_progress", "response.done has the status in_progress.")
-    require(response["output"] == items.get(response_id, []), "response.done does not list the items that were done.")
+    done = [item for _, item in sorted(items.get(response_id, {}).items())]  # a tool may return after later items
+    require(response["output"] == done, "response.done does not list the items that were done.")
     same_metadata = response.get("metadata") == created[response_id].get("metadata")
     require(same_metadata, "The metadata of response.done differs from that of response.created.")
 

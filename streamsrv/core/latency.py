@@ -40,8 +40,18 @@ class UnplayedTurns:
     def __init__(self) -> None:
         self._by_item: dict[str, TurnLatency] = {}
 
-    def add(self, item_id: str, latency: TurnLatency) -> None:
+    def end(self, latency: TurnLatency, item_id: str | None) -> list[dict[str, int]]:
+        """Take an answer that has ended; return the latencies that are complete now.
+
+        `item_id`: of the item whose playback will be reported; None: of none.
+        """
+        if not (latencies := latency.latencies()):
+            return []
+        if item_id is None:
+            return [latencies]
+        given_up = self.give_up()
         self._by_item[item_id] = latency
+        return given_up
 
     def played(self, item_id: str, now_ms: int) -> dict[str, int] | None:
         """Return the latencies of an answer that is played from now on; None: it is not held here."""

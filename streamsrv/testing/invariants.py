@@ -146,11 +146,11 @@ def _wire_events(record: Record) -> Iterator[tuple[int, dict[str, Any]]]:
 
 
 def _outputs_are_complete(record: Record) -> Iterator[tuple[int, str]]:
-    items: defaultdict[str, list[dict[str, Any]]] = defaultdict(list)
+    items: defaultdict[str, dict[int, dict[str, Any]]] = defaultdict(dict)
     for at_ms, event in record.events("response.output_item.done", "response.done"):
         if event["type"] == "response.output_item.done":
-            items[event["response_id"]].append(event["item"])
-        elif event["response"]["output"] != items[event["response"]["id"]]:
+            items[event["response_id"]][event["output_index"]] = event["item"]
+        elif event["response"]["output"] != [item for _, item in sorted(items[event["response"]["id"]].items())]:
             yield at_ms, f"{event['response']['id']} lists other items than those that were done"
 
 

@@ -19,7 +19,7 @@ class VoiceManners:
     apology: str = ""
     """Is said in place of a spoken answer that fails, or of the rest of it; empty: nothing."""
     fillers: tuple[str, ...] = ()
-    """Said one after the other while the user waits for the result of a function."""
+    """Said one after the other while the user waits for the result of a function or tool."""
     filler_after_ms: int = 2000
     """How long it is quiet before the first one; before each further one, twice as long."""
 

@@ -1,5 +1,6 @@
 """Tools that the server runs, for stock clients: the operator's Python functions, and MCP servers over HTTP."""
 
+import importlib
 import sys
 import threading
 from collections.abc import Iterator
@@ -14,6 +15,18 @@ from serving import serving
 from streamsrv.server import bind
 from streamsrv.testing.fakes import ScriptedChatModel, fake_engines
 from test_agents_js import node, play  # noqa: F401
+
+SLOW_FUNCTION = '''
+import threading
+
+may_return = threading.Event()
+
+
+def roll() -> str:
+    """Rolls a die."""
+    may_return.wait(20)
+    return "4"
+'''
 
 pytest.importorskip("mcp", reason="the package mcp is not installed")
 
@@ -103,6 +116,33 @@ async def test_python_functions_of_the_operator(
             assert (await talk.until("response.done")).response.output[0].content[0].text == "I need a room."
             assert talk.of("mcp_list_tools.in_progress") == []
     sys.modules.pop("operators_house", None)
+
+
+async def test_words_are_said_while_a_slow_function_runs(
+    chat: ScriptedChatModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "operators_dice.py").write_text(SLOW_FUNCTION)
+    monkeypatch.syspath_prepend(tmp_path)
+    dice = importlib.import_module("operators_dice")
+    chat.answers += [("roll", "{}"), "You rolled a four."]
+    tools = [{"label": "dice", "functions": ["operators_dice:roll"]}]
+    with serving(fake_engines(chat), tool_server=tools, filler="One moment.", filler_after_ms=500) as server:
+        async with talking(server) as talk:
+            await talk.write("Roll a die.")
+            await talk.connection.response.create()
+            filler = (await talk.until("response.output_item.done")).item
+            assert filler.content[0].transcript == "One moment."
+            assert len(talk.audio()) > 0
+            assert talk.of("response.done") == []
+            dice.may_return.set()
+            response = (await talk.until("response.done")).response
+            assert [item.type for item in response.output] == ["mcp_call", "message"]
+            assert (response.output[0].output, response.streamsrv["filler_items"]) == ("4", [filler.id])
+            answer = (await talk.until("response.done")).response
+            assert answer.output[0].content[0].transcript == "You rolled a four."
+            assert talk.of("error") == []
+    assert [message.role for message in chat.asked[1]] == ["system", "user", "assistant", "tool"]
+    sys.modules.pop("operators_dice", None)
 
 
 async def test_a_server_that_the_operator_does_not_allow_is_not_contacted(

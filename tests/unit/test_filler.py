@@ -1,4 +1,4 @@
-"""What is said while the user waits for the result of a function, and that no client is disturbed by it."""
+"""What is said while the user waits for a function that the client runs, and that no client is disturbed by it."""
 
 from dataclasses import replace
 from random import Random

@@ -170,6 +170,7 @@ const TICK_MS = 50;
 export class RemoteReply extends Emitter {
   #transport;
   #itemId = "";
+  #responseId = "";
   #startedAt = 0;
   #heldAt = 0;
   /** @type {ReturnType<typeof setInterval> | undefined} */
@@ -187,7 +188,9 @@ export class RemoteReply extends Emitter {
   take(event) {
     switch (event.type) {
       case "response.output_item.added":
-        if (event.item.type === "message") this.#items.set(event.response_id, event.item.id);
+        if (event.item.type !== "message") return;
+        this.#items.set(event.response_id, event.item.id);
+        if (event.response_id === this.#responseId) this.#goOn(event.response_id);
         return;
       case "output_audio_buffer.started":
         return this.#start(event.response_id);
@@ -214,6 +217,7 @@ export class RemoteReply extends Emitter {
   /** @param {string} responseId */
   async #start(responseId) {
     clearInterval(this.#ticks);
+    this.#responseId = responseId;
     this.#itemId = this.#items.get(responseId) ?? "";
     this.emit("arrived", { responseId });
     this.emit("playing", true);
@@ -222,6 +226,16 @@ export class RemoteReply extends Emitter {
     const delayMs = await this.#transport.playoutDelayMs();
     this.#startedAt += delayMs;
     this.emit("begun", { responseId, delayMs });
+  }
+
+  /**
+   * The response that plays has one more message: words that are said after a silence, while a tool of the server runs.
+   *
+   * @param {string} responseId
+   */
+  #goOn(responseId) {
+    this.#end(true);
+    this.#start(responseId);
   }
 
   get #ms() {
@@ -245,7 +259,7 @@ export class RemoteReply extends Emitter {
   #end(complete) {
     clearInterval(this.#ticks);
     if (this.#itemId) this.emit("progress", { itemId: this.#itemId, ms: this.#ms, ended: true, complete });
-    this.#itemId = "";
+    this.#itemId = this.#responseId = "";
     this.emit("playing", false);
     if (this.#heldAt) this.emit("held", false);
     this.#heldAt = 0;

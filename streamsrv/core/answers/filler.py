@@ -1,7 +1,8 @@
-"""Says a few words while the user waits for the result of a function. Pure.
+"""Says a few words while the user waits for the result of a tool. Pure.
 
-Nothing is visible while they are synthesised. Then all of their response is sent in one step, so it is never in
-progress when a client asks for a response of its own, and that is never refused for their sake.
+Nothing is visible while they are synthesised. Then all of their events are sent in one step. While a client runs the
+tool, they are a response, which is never in progress when the client asks for one of its own, so that is never refused
+for their sake. While this server runs it, they are an item of the response that waits for it, which they never delay.
 """
 
 from dataclasses import dataclass, field
@@ -29,7 +30,7 @@ class _Synthesis:
 
 
 class Filler:
-    """Follows one wait for the results of functions at a time.
+    """Follows one wait for the results of tools at a time.
 
     Words are due when nothing has been heard of the server for `filler_after_ms`, the next ones after twice as long,
     and so on. They are not spoken when the wait is over, the user speaks or an answer has begun.
@@ -65,7 +66,7 @@ class Filler:
     def watch(self, now_ms: int) -> list[Effect]:
         """Follow the wait; to be called after every input."""
         wait = self._responses.tool_wait
-        if wait is not self._wait:
+        if wait != self._wait:
             effects = self._stop()
             self._wait, self._left = wait, list(self._manners.fillers)
             self._after_ms = self._manners.filler_after_ms
@@ -84,7 +85,7 @@ class Filler:
         if self._output.is_playing(now_ms):
             return self._set_timer(now_ms)
         text = self._left.pop(0)
-        speech = self._wait.plan.speech
+        speech = self._wait.response.plan.speech
         segment = SpokenSegment(text, speakable(text, speech.language), ends_sentence=True)
         if not segment.spoken:
             return []
@@ -104,11 +105,13 @@ class Filler:
             self._left.clear()  # the answer will tell what is wrong with the synthesiser
             return [StopGeneration(synthesis.generation)]
         self._after_ms *= 2
-        return self._responses.say(synthesis.segment, synthesis.audio, wait.plan, synthesis.generation, now_ms)
+        plan = wait.response.plan
+        return self._responses.say(synthesis.segment, synthesis.audio, plan, synthesis.generation, now_ms)
 
     @property
     def _is_busy(self) -> bool:
-        return self._input.speaking or self._responses.active is not None
+        active = self._responses.active
+        return self._input.speaking or (active is not None and not active.awaits_only_tools)
 
     def _set_timer(self, now_ms: int) -> list[Effect]:
         self._is_timed = True

@@ -2,9 +2,11 @@
 
 from collections.abc import Iterator
 
+from streamsrv.core.answers.output_items import SpokenMessage
 from streamsrv.core.answers.requests import ModelRequest
 from streamsrv.core.answers.response import Response
 from streamsrv.core.effects import Generate
+from streamsrv.protocol.errors import ProtocolError
 
 
 class LiveResponses:
@@ -39,9 +41,26 @@ class LiveResponses:
         """Return the response with this id."""
         return next((response for response in self if response.plan.id == response_id), None)
 
+    def to_cancel(self, response_id: str | None) -> Response:
+        """Return the named response, or the one of the conversation. Raises `ProtocolError`."""
+        found = self.in_conversation if response_id is None else self.named(response_id)
+        if found is None:
+            raise ProtocolError("response_cancel_not_active", "Cancellation failed: no active response found.")
+        return found
+
+    def mark_played(self, item_id: str, now_ms: int) -> None:
+        """Record that the first audio of a response's answer is played."""
+        for response in self:
+            if isinstance(response.message, SpokenMessage) and response.message.item.id == item_id:
+                response.latency.mark("first_played", now_ms)
+
     def with_call(self, call_id: str) -> Response | None:
         """Return the response with this call of a tool of the server."""
         return next((each for each in self if any(call.item.id == call_id for call in each.server_calls)), None)
+
+    def runs(self, call_id: str) -> bool:
+        """Whether this call of a tool of the server still runs."""
+        return any(call.item.id == call_id and call.is_running for each in self for call in each.server_calls)
 
     def add(self, response: Response) -> Response:
         self._responses[response.generation] = response

@@ -72,12 +72,14 @@ class OutputItems:
         self.new_id = new_id
         self._conversation = conversation
         self._items: list[Item] = []
+        self._shown: list[dict[str, Any]] = []  # as last announced: the conversation may trim what was heard later
         self._previous: list[str | None] = []
 
     def add(self, item: Item) -> int:
         """Announce an item in progress; return its output index."""
         index = len(self._items)
         self._items.append(item)
+        self._shown.append(item_to_wire(item))
         self.effects.send("response.output_item.added", **self._event_fields(index), item=item_to_wire(item))
         previous_id = None
         if self.plan.in_conversation:
@@ -100,12 +102,13 @@ class OutputItems:
         item = self._items[index]
         item.status = status
         self._conversation.finish(item)
+        self._shown[index] = item_to_wire(item)
         if item.id in self._conversation:
             self.effects.send("conversation.item.done", previous_item_id=self._previous[index], item=item_to_wire(item))
         self.effects.send("response.output_item.done", **self._event_fields(index), item=item_to_wire(item))
 
     def to_wire(self) -> list[dict[str, Any]]:
-        return [item_to_wire(item) for item in self._items]
+        return list(self._shown)
 
     def _event_fields(self, index: int) -> dict[str, Any]:
         return {"response_id": self.plan.id, "output_index": index}

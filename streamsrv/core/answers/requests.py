@@ -13,6 +13,7 @@ from streamsrv.core.toolbox import Offer
 from streamsrv.engines.llm.base import ChatOptions, Effort, Routing, Tool, Truncation
 from streamsrv.engines.tts.base import SpeechOptions
 from streamsrv.protocol.client_events import ResponseOptions
+from streamsrv.protocol.errors import ProtocolError
 from streamsrv.protocol.items import (
     FunctionCallItem,
     FunctionCallOutputItem,
@@ -166,6 +167,19 @@ def plan_response(
         metadata=options.metadata,
         in_conversation=options.conversation != "none",
         times_words=session.wants(WORD_EVENTS),
+    )
+
+
+def already_active(response_id: str, *, answers_later: bool) -> ProtocolError:
+    """Return the error of a client that asks for a response while another one is in progress.
+
+    `answers_later`: the results of functions that have come meanwhile are answered all the same.
+    """
+    more = "The results of functions that have come meanwhile are answered then." if answers_later else ""
+    return ProtocolError(
+        "conversation_already_has_active_response",
+        f"Conversation already has an active response in progress: {response_id}. "
+        f"Wait until the response is finished before creating a new one. {more}".rstrip(),
     )
 
 

@@ -35,11 +35,11 @@ class Response:
         conversation: Conversation,
         effects: Collector,
         new_id: Callable[[str], str],
-        latency: TurnLatency,
+        latency: TurnLatency | None,
         now_ms: int,
     ) -> None:
         self.plan = plan
-        self.latency = latency
+        self.latency = latency or TurnLatency()
         self.status: ResponseStatus = "in_progress"
         self.message: SpokenMessage | WrittenMessage | None = None
         self._last_progress_ms = now_ms
@@ -57,6 +57,7 @@ class Response:
         self._earlier_usage: Usage | None = None  # of the request before, if the model was asked again
         self.is_filler = False
         """Whether it is what is said in a wait, and not an answer."""
+        self._filler_ids: list[str] = []  # of items that say something while its tools run
         self._problem = ""  # what is wrong with a function call
         self._finished: Finished | None = None
         self._runs_approved = False
@@ -79,15 +80,29 @@ class Response:
         self._generations.append(generation)
         self._is_speech_requested = is_speech_requested
 
-    def begin_filler(self, segment: SpokenSegment, now_ms: int) -> SpokenMessage:
-        """Begin a message that the language model is not shown; the audio of its only segment was synthesised."""
-        self.is_filler = True
-        self._finished = Finished("stop")
-        self.message = message = SpokenMessage(self._items, is_requested=True)
+    def begin_filler(self, segment: SpokenSegment, generation: int, now_ms: int) -> SpokenMessage:
+        """Begin a message that the language model is not shown.
+
+        The audio of its only segment was synthesised under the number `generation`.
+        """
+        if generation not in self._generations:
+            self._generations.append(generation)
+        message = SpokenMessage(self._items, is_requested=True)
         self._items.hide(message.item)
         message.take_all(segment)
         message.speak(now_ms)
+        if self.is_filler:
+            self.message = message
+            self._finished = Finished("stop")
+        else:
+            self._filler_ids.append(message.item.id)
         return message
+
+    def end_filler(self, message: SpokenMessage, now_ms: int) -> None:
+        """End such a message, whose audio was all sent."""
+        message.end_segment()
+        message.close("completed")
+        self.go_on(now_ms)
 
     @property
     def called(self) -> frozenset[str]:
@@ -185,13 +200,14 @@ class Response:
         return bool(self.plan.apology) and self.plan.modality == "audio"
 
     def _apologize(self) -> None:
-        self.message = self.message or SpokenMessage(self._items)
+        if self.message is None or self.message.closed:
+            self.message = SpokenMessage(self._items)
         if isinstance(self.message, SpokenMessage):
             self.message.conclude(self.plan.apology)
 
     def close(self, status: ResponseStatus, *, reason: str = "", error: dict[str, str] | None = None) -> None:
         """End the response now: close the open items, in order, and send `response.done`."""
-        if self.message is not None:
+        if self.message is not None and not self.message.closed:
             self.message.close("completed" if status == "completed" else "incomplete")
         for call in self._calls.values():
             if not call.closed:
@@ -228,6 +244,8 @@ class Response:
     def _own_fields(self) -> dict[str, Any]:
         """Return streamsrv's own fields: the latency of each stage, which model answered, and why that one."""
         fields: dict[str, Any] = {"filler": True} if self.is_filler else {}
+        if self._filler_ids:
+            fields["filler_items"] = self._filler_ids
         if latencies := self.latency.latencies():
             fields["latency"] = latencies
         if self._answered_by is not None:
@@ -326,6 +344,8 @@ class Response:
         if self._finished is None or (self.message is not None and not self.message.complete):
             return
         if any(call.is_running for call in self.server_calls):
+            if self.message is not None and not self.message.closed:
+                self.message.close("completed")  # players play an item when those before it are complete
             return
         if self._error is not None:
             self.close("failed", error=self._error)

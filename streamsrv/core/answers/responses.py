@@ -7,7 +7,7 @@ from msgspec import UNSET
 
 from streamsrv.core.answers.live_responses import LiveResponses
 from streamsrv.core.answers.output_items import ResponsePlan, SpokenMessage
-from streamsrv.core.answers.requests import plan_response, request_of, resolve_items, spoken_as
+from streamsrv.core.answers.requests import already_active, plan_response, request_of, resolve_items, spoken_as
 from streamsrv.core.answers.response import Response
 from streamsrv.core.answers.speculation import Speculation
 from streamsrv.core.answers.spoken_segments import SpokenSegment
@@ -74,8 +74,7 @@ class Responses:
         self._unplayed = UnplayedTurns()
         self._speculation: Speculation | None = None
         self._speculations = 0  # in this turn of the user
-        self.tool_wait: ToolWait | None = None
-        """What the user waits for; None: another response came, or none has called a function."""
+        self._functions_wait: ToolWait | None = None  # None: another response came, or none has called a function
         self.owes_answer = False
         """Whether a response was refused that the client wanted for results which the one in progress does not know."""
         self._ended: list[Response] = []
@@ -89,6 +88,12 @@ class Responses:
     def active(self) -> Response | None:
         """The conversation's response in progress, if there is one."""
         return self._live.in_conversation
+
+    @property
+    def tool_wait(self) -> ToolWait | None:
+        """The wait of the user for results of tools, which may be over; None: there is none."""
+        active = self.active
+        return ToolWait(active) if active is not None and active.awaits_only_tools else self._functions_wait
 
     @property
     def is_active_unheard(self) -> bool:
@@ -106,7 +111,8 @@ class Responses:
         """Start a response; its generation waits for `start_ready`. Raises `ProtocolError`."""
         in_conversation = options.conversation != "none"
         if in_conversation and self.active is not None:
-            raise self._refusal(self.active)
+            self.owes_answer = self.owes_answer or self._conversation.new_results > 0
+            raise already_active(self.active.plan.id, answers_later=self.owes_answer)
         if len(self._live) >= MAX_PARALLEL:
             raise ProtocolError("invalid_value", f"At most {MAX_PARALLEL} responses may be in progress.", "response")
         items = resolve_items(options.input, self._conversation, self._new_id, self._capabilities)
@@ -121,7 +127,7 @@ class Responses:
         response.options = options
         self._live.waiting[generation] = request_of(options, session, items, self._manners)
         if in_conversation:
-            self.tool_wait, self.owes_answer = None, False
+            self._functions_wait, self.owes_answer = None, False
         return self._effects.take()
 
     def start_ready(self, pending: Collection[str], now_ms: int) -> list[Effect]:
@@ -146,14 +152,22 @@ class Responses:
     def say(
         self, segment: SpokenSegment, audio: Sequence[SpeechOutput], plan: ResponsePlan, generation: int, now_ms: int
     ) -> list[Effect]:
-        """Say words that are not the language model's and that it is not shown: a whole response, in one step."""
-        plan = replace(plan, id=self._new_id("resp"), metadata=None)
-        response = self._begin(plan, generation, now_ms)
-        message = response.begin_filler(segment, now_ms)
-        self._output.add(message, response_id=plan.id, in_conversation=True, now_ms=now_ms)
+        """Say words that are not the language model's and that it is not shown, in one step.
+
+        They are an item of the response in progress, which waits for tools, or else a whole response.
+        """
+        if (response := self.active) is None:
+            plan = replace(plan, id=self._new_id("resp"), metadata=None)
+            response = self._begin(plan, generation, now_ms)
+            response.is_filler = True
+        message = response.begin_filler(segment, generation, now_ms)
+        self._output.add(message, response_id=response.plan.id, in_conversation=True, now_ms=now_ms)
         for speech in audio:
-            response.take_speech(speech, now_ms)
-        self._end_segment(response, now_ms)
+            message.take_speech(speech, now_ms)
+        response.end_filler(message, now_ms)
+        self._forget_if_done(response, now_ms)
+        if not response.done:
+            self._effects.emit(StopGeneration(generation))
         return self._effects.take()
 
     def begin_turn(self) -> None:
@@ -215,14 +229,13 @@ class Responses:
 
     def has_call(self, call_id: str) -> bool:
         """Whether a call of a tool of this server still runs."""
-        response = self._live.with_call(call_id)
-        calls = response.server_calls if response is not None else ()
-        return any(call.item.id == call_id and call.is_running for call in calls)
+        return self._live.runs(call_id)
 
     def take_result(self, returned: ToolReturned, now_ms: int) -> list[Effect]:
         """Take the result of a call of a tool of this server."""
         if (response := self._live.with_call(returned.call_id)) is not None:
             response.take_result(returned, now_ms)
+            self._play(response, now_ms)
             self._forget_if_done(response, now_ms)
         return self._effects.take()
 
@@ -256,10 +269,7 @@ class Responses:
 
     def cancel(self, response_id: str | None, now_ms: int) -> list[Effect]:
         """Cancel the named response, or the one in the conversation. Raises `ProtocolError`."""
-        found = self.active if response_id is None else self._live.named(response_id)
-        if found is None:
-            raise ProtocolError("response_cancel_not_active", "Cancellation failed: no active response found.")
-        self._cancel(found, "client_cancelled", now_ms)
+        self._cancel(self._live.to_cancel(response_id), "client_cancelled", now_ms)
         return self._effects.take()
 
     def interrupt(self, now_ms: int) -> list[Effect]:
@@ -284,9 +294,7 @@ class Responses:
         """Record that the first audio of an item is played, the last stage of its turn."""
         if (latencies := self._unplayed.played(item_id, now_ms)) is not None:
             return [RecordTurn(latencies)]
-        for response in self._live:
-            if isinstance(response.message, SpokenMessage) and response.message.item.id == item_id:
-                response.latency.mark("first_played", now_ms)
+        self._live.mark_played(item_id, now_ms)
         return []
 
     def check_progress(self, generation: int, now_ms: int) -> list[Effect]:
@@ -300,22 +308,12 @@ class Responses:
         return self.fail(GenerationFailed(generation, failure, response.stage), now_ms)
 
     def _begin(self, plan: ResponsePlan, generation: int, now_ms: int, latency: TurnLatency | None = None) -> Response:
-        latency = latency or TurnLatency()
         response = Response(plan, generation, self._conversation, self._effects, self._new_id, latency, now_ms)
         self._effects.emit(SetTimer(ResponseTimeout(generation), STALL_MS))
         return self._live.add(response)
 
     def _is_speculative(self, generation: int) -> bool:
         return self._speculation is not None and self._speculation.generation == generation
-
-    def _refusal(self, active: Response) -> ProtocolError:
-        self.owes_answer = self.owes_answer or self._conversation.new_results > 0
-        more = "The results of functions that have come meanwhile are answered then." if self.owes_answer else ""
-        return ProtocolError(
-            "conversation_already_has_active_response",
-            f"Conversation already has an active response in progress: {active.plan.id}. "
-            f"Wait until the response is finished before creating a new one. {more}".rstrip(),
-        )
 
     def next_generation(self) -> int:
         """Return a new number for what the model or the synthesiser makes."""
@@ -381,6 +379,9 @@ class Responses:
         self._forget_if_done(response, now_ms)
 
     def _forget_if_done(self, response: Response, now_ms: int) -> None:
+        message = response.message
+        if isinstance(message, SpokenMessage) and message.closed:
+            self._output.close(message, completed=message.item.status == "completed")
         if not response.done:
             return
         generation = response.generation
@@ -389,16 +390,11 @@ class Responses:
             self.ended_count += 1
             self._ended.append(response)
             if not response.is_filler:
-                self.tool_wait = ToolWait(response.plan, response.called) if response.called else None
+                self._functions_wait = ToolWait(response) if response.called else None
         self._effects.emit(StopGeneration(generation))
         self._effects.emit(ClearTimer(ResponseTimeout(generation)))
         self._effects.send("rate_limits.updated", rate_limits=[self._rate_limit.to_wire(now_ms)])
-        if isinstance(response.message, SpokenMessage):
-            self._output.close(response.message, completed=response.status == "completed")
-        if latencies := response.latency.latencies():
-            message = response.message
-            if self._output.can_hold and isinstance(message, SpokenMessage) and not message.ledger.reported:
-                self._effects.add([RecordTurn(each) for each in self._unplayed.give_up()])
-                self._unplayed.add(message.item.id, response.latency)
-            else:
-                self._effects.emit(RecordTurn(latencies))
+        self._effects.add(self._output.end_response(response.plan.id))
+        is_unplayed = self._output.can_hold and isinstance(message, SpokenMessage) and not message.ledger.reported
+        ended = self._unplayed.end(response.latency, message.item.id if message is not None and is_unplayed else None)
+        self._effects.add([RecordTurn(each) for each in ended])

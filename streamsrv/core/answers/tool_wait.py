@@ -1,18 +1,22 @@
-"""The wait for the results of functions that the client runs. Pure."""
+"""The wait for the results of tools. Pure."""
 
 from dataclasses import dataclass
 
-from streamsrv.core.answers.output_items import ResponsePlan
+from streamsrv.core.answers.response import Response
 from streamsrv.core.conversation import Conversation
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True)
 class ToolWait:
-    """The wait for the results of the functions that a response of the conversation has called."""
+    """The wait for the results of the tools that a response of the conversation has called.
 
-    plan: ResponsePlan
-    call_ids: frozenset[str]
+    This server runs them before the response is done, or the client does afterwards.
+    """
+
+    response: Response
 
     def is_over(self, conversation: Conversation) -> bool:
         """Whether no result is missing any more, or the answer would not be spoken."""
-        return self.plan.modality != "audio" or not any(map(conversation.awaits_result, self.call_ids))
+        response = self.response
+        is_missing = response.awaits_only_tools or any(map(conversation.awaits_result, response.called))
+        return response.plan.modality != "audio" or not is_missing

@@ -35,6 +35,7 @@ class OutputBuffer:
         self._response_ids: dict[str, str] = {}  # by item, until its playback has ended
         self._playing: list[str] = []  # items to trim when the user speaks up, in the order in which they are played
         self._started: set[str] = set()  # responses that the transport has begun to play
+        self._in_progress: set[str] = set()  # responses that may have more to play
         self._audible: list[PlaybackLedger] = []  # what plays, or did a short time ago, deleted or not
         self._deleted: set[str] = set()  # deleted items that may still be playing
         self._is_held = False
@@ -88,6 +89,7 @@ class OutputBuffer:
             return
         self._ledgers[item_id] = message.ledger
         self._response_ids[item_id] = response_id
+        self._in_progress.add(response_id)
         if in_conversation:
             message.ledger.play_after(self.play_until_ms)
             if self._is_held:
@@ -188,10 +190,19 @@ class OutputBuffer:
         is_cut_off = ledger is not None and ledger.stopped and ledger.truncated_ms is None
         if ledger is not None and is_cut_off and item_id not in self._deleted:
             effects += self.truncate(item_id, min(audio_ms, ledger.sent_ms), now_ms)
-        if response_id in self._started and response_id not in self._response_ids.values():
-            self._started.remove(response_id)
-            effects.append(send_event("output_audio_buffer.stopped", response_id=response_id))
-        return effects
+        return [*effects, *self._tell_stopped(response_id)]
+
+    def end_response(self, response_id: str) -> list[Effect]:
+        """Record that a response has no more to play."""
+        self._in_progress.discard(response_id)
+        return self._tell_stopped(response_id)
+
+    def _tell_stopped(self, response_id: str) -> list[Effect]:
+        may_go_on = response_id in self._in_progress or response_id in self._response_ids.values()
+        if response_id not in self._started or may_go_on:
+            return []
+        self._started.remove(response_id)
+        return [send_event("output_audio_buffer.stopped", response_id=response_id)]
 
     def close(self, message: SpokenMessage, *, completed: bool) -> None:
         """Record that all audio of an item is sent."""
