@@ -8,6 +8,8 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Any
 
+from streamsrv.text.surrogates import whole_pairs
+
 _MAX_MESSAGE_CHARS = 500
 """Characters quoted from an error body, because some servers send a whole web page."""
 _CONTEXT_TOO_LONG = (
@@ -34,7 +36,7 @@ def provider_message(body: Any) -> str:
     """Return the message in an error body: `{"message": ...}`, `{"detail": ...}`, or a list of such (Gemini)."""
     match body:
         case str():
-            return body[:_MAX_MESSAGE_CHARS]
+            return whole_pairs(body[:_MAX_MESSAGE_CHARS])
         case [first, *_]:
             return provider_message(first)
         case {"message": inner} | {"error": inner} | {"detail": inner}:

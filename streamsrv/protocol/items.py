@@ -235,8 +235,11 @@ def unreadable_arguments(arguments: str) -> str:
     """Return why the arguments of a function call are no JSON object, as the end of a sentence; empty: they are one."""
     try:
         value = json.loads(arguments, parse_constant=_no_constant)
+        json.dumps(value, ensure_ascii=False).encode()
     except RecursionError:
         return "they are nested too deeply"
+    except UnicodeEncodeError:
+        return "they hold half of a surrogate pair"
     except ValueError as error:
         return str(error)
     return "" if isinstance(value, dict) else f"they are of the type {type(value).__name__}"

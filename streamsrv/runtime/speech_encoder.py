@@ -1,5 +1,6 @@
 """Encodes synthesised speech as `response.output_audio.delta` events."""
 
+import json
 from collections.abc import Iterator
 from itertools import chain
 from typing import Any
@@ -34,5 +35,12 @@ class SpeechEncoder:
         return {"type": "response.output_audio.delta", **self._event_fields, **fields}
 
 
-encode_event = msgspec.json.Encoder().encode
-"""Encodes a server event as the bytes of its text frame."""
+_encode = msgspec.json.Encoder().encode
+
+
+def encode_event(event: dict[str, Any]) -> bytes:
+    """Return a server event as the bytes of its text frame; what cannot be encoded in UTF-8 becomes a question mark."""
+    try:
+        return _encode(event)
+    except UnicodeEncodeError:  # an engine gave half of a surrogate pair
+        return json.dumps(msgspec.to_builtins(event), ensure_ascii=False).encode(errors="replace")

@@ -4,6 +4,7 @@ import json
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+from streamsrv.text.surrogates import whole_pairs
 from streamsrv.tools.base import ToolDescription, ToolFailed
 
 MAX_RESULT_CHARACTERS = 20_000
@@ -17,7 +18,8 @@ MAX_NAME = 128
 
 
 def bounded(text: str, limit: int = MAX_RESULT_CHARACTERS) -> str:
-    """Return the text, or its beginning and how much of it is missing."""
+    """Return the text, or its beginning and how much of it is missing; it can be encoded in UTF-8."""
+    text = whole_pairs(text)
     if len(text) <= limit:
         return text
     return f"{text[:limit]}\n[{len(text) - limit} more characters were cut off]"

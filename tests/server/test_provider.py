@@ -171,6 +171,85 @@ async def test_a_session_names_the_fallback_model(
     assert (done["streamsrv"]["model"], done["streamsrv"]["fallback"]) == ("stand-in", fallback)
 
 
+NUMBER_AS_ID = {"index": 0, "id": 7, "function": {"name": "weather", "arguments": "{}"}}
+UNREADABLE = {
+    "a list as content": chunk({"content": ["Hello"]}),
+    "a list as reasoning": chunk({"reasoning_content": ["Hello"]}),
+    "a number as the id of a call": chunk({"tool_calls": [NUMBER_AS_ID]}),
+    "a list as finish reason": chunk({}) | {"choices": [{"index": 0, "delta": {}, "finish_reason": ["stop"]}]},
+    "calls without end": chunk({"tool_calls": [{"index": n, "function": {"name": "weather"}} for n in range(200)]}),
+}
+
+
+@pytest.mark.parametrize("name", UNREADABLE)
+async def test_what_cannot_be_read_is_stood_in_for(
+    server: RunningServer, provider: ScriptedProvider, name: str, caplog: pytest.LogCaptureFixture
+):
+    provider.chunks = [UNREADABLE[name], *SPOKEN]
+    async with wire(server.realtime_url) as client:
+        await client.send("session.update", session={"type": "realtime", "output_modalities": ["text"]})
+        done = await respond(client)
+        assert (done["status"], done["streamsrv"]["model"]) == ("completed", "stand-in")
+    answer = await post_json(server, "/chat/completions", {"model": "any", "messages": HELLO})
+    assert (answer.status, answer.json["model"]) == (200, "stand-in")
+    assert "Traceback" not in caplog.text
+
+
+async def test_json_that_is_nested_too_deeply_is_stood_in_for(
+    server: RunningServer, provider: ScriptedProvider, caplog: pytest.LogCaptureFixture
+):
+    provider.chunks, provider.tail = [], b"data: " + b"[" * 100_000 + b"\n\n"
+    answer = await post_json(server, "/chat/completions", {"model": "any", "messages": HELLO})
+    assert (answer.status, answer.json["model"]) == (200, "stand-in")
+    assert "cannot be read" in answer.json["streamsrv"]["fallback"]["reason"]
+    assert "Traceback" not in caplog.text
+
+
+USAGES = [
+    {"prompt_tokens": -5},
+    {"prompt_tokens": 1e300},
+    {"completion_tokens": "x"},
+    {"completion_tokens": 10**400},
+    [],
+]
+
+
+@pytest.mark.parametrize("usage", USAGES, ids=lambda usage: str(usage)[:30])
+async def test_a_usage_that_cannot_be_changes_nothing(
+    server: RunningServer, provider: ScriptedProvider, usage: Any, caplog: pytest.LogCaptureFixture
+):
+    told = {"prompt_tokens": 10, "completion_tokens": 5, **usage} if isinstance(usage, dict) else usage
+    provider.chunks = [*SPOKEN[:2], chunk(usage=told)]
+    async with wire(server.realtime_url) as client:
+        await client.send("session.update", session={"type": "realtime", "output_modalities": ["text"]})
+        done = await respond(client)
+    assert (done["status"], done["streamsrv"]["model"], done["usage"]) == ("completed", "provider", None)
+    assert done["streamsrv"]["cost"]["estimated"]
+    assert "Traceback" not in caplog.text
+
+
+async def test_half_of_a_surrogate_pair_ends_no_session(server: RunningServer, provider: ScriptedProvider):
+    provider.chunks = [chunk({"content": "Sunny \ud83d"}), *SPOKEN]
+    async with wire(server.realtime_url) as client:
+        await client.send("session.update", session={"type": "realtime", "output_modalities": ["text"]})
+        for _ in range(2):  # the second request has the first answer in it
+            done = await respond(client)
+            assert (done["status"], done["streamsrv"]["model"]) == ("completed", "provider")
+            assert done["output"][0]["content"][0]["text"] == "Sunny \ufffdIt is sunny."
+
+
+async def test_a_call_with_a_long_id_can_be_answered(server: RunningServer, provider: ScriptedProvider):
+    async with wire(server.realtime_url) as client:
+        tools = [{"type": "function", "name": "weather", "parameters": {}}]
+        await client.send("session.update", session={"type": "realtime", "output_modalities": ["text"], "tools": tools})
+        provider.chunks = called("x" * 500)
+        (call,) = (await respond(client))["output"]
+        await output(client, call["call_id"])
+        provider.chunks = SPOKEN
+        assert (await respond(client))["status"] == "completed"
+    assert provider.requests[-1]["messages"][-1]["content"] == "sun"
+
+
 async def test_a_session_gets_the_refusal_of_the_provider(server: RunningServer, provider: ScriptedProvider):
     fail(provider, 400, message="Your prompt was flagged.", code="content_policy_violation")
     async with wire(server.realtime_url) as client:

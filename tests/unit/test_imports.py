@@ -70,7 +70,7 @@ PURE = ("core", "protocol", "text", "web_addresses.py", "tools/base.py", "tools/
         "media/session_description.py", "media/transport_attributes.py", "processes/environment.py",
         "configuration/words.py", "engines/llm/llama/slots.py", "engines/llm/chat_completions/chunks.py",
         "engines/llm/chat_completions/messages.py", "engines/llm/chat_completions/thinking.py",
-        "engines/llm/chat_completions/served_models.py",
+        "engines/llm/chat_completions/served_models.py", "engines/llm/wire_values.py",
         "engines/breaker.py", "engines/metering/base.py", "engines/metering/chat_request.py",
         "engines/llm/failover/continuation.py", "engines/llm/routing", "runtime/costing.py",
         "engines/asr/failover/deadlines.py", "engines/asr/failover/merging.py",

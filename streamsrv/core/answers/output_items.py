@@ -15,6 +15,7 @@ from streamsrv.core.timers import SpeechDue
 from streamsrv.engines.llm.base import ProviderData, ToolCallDelta
 from streamsrv.engines.tts.base import SpeechOptions
 from streamsrv.protocol.items import (
+    MAX_ID,
     NO_ARGUMENTS,
     FunctionCallItem,
     Item,
@@ -123,7 +124,8 @@ class FunctionCall:
 
     def __init__(self, items: OutputItems, first: ToolCallDelta) -> None:
         self._items = items
-        call_id = first.call_id or items.new_id("call")
+        has_usable_id = 0 < len(first.call_id) <= MAX_ID  # with a longer one the client could not send the result
+        call_id = first.call_id if has_usable_id else items.new_id("call")
         self._item = FunctionCallItem(
             id=items.new_id("item"), status="in_progress", name=first.name, call_id=call_id, arguments=""
         )

@@ -16,6 +16,7 @@ from streamsrv.engines.llm.messages_api.client import ANTHROPIC_URL, open_client
 from streamsrv.engines.llm.messages_api.events import EventReader
 from streamsrv.engines.llm.messages_api.options import AnthropicOptions
 from streamsrv.engines.llm.messages_api.request import RequestWriter
+from streamsrv.engines.llm.wire_values import MAX_CALLS
 from streamsrv.engines.loading import LoadContext
 from streamsrv.engines.options import read_options
 from streamsrv.engines.provider_socket import checked_key, is_loopback, require_encryption
@@ -140,6 +141,8 @@ class AnthropicChatModel:
             deltas = reader.read(event.to_dict(warnings=False))
             if reader.characters > MAX_ANSWER_CHARS:
                 raise Unavailable(f"{self.name} does not stop: its answer has more than {MAX_ANSWER_CHARS} characters.")
+            if reader.calls > MAX_CALLS:
+                raise Unavailable(f"{self.name} does not stop: its answer calls more than {MAX_CALLS} functions.")
             if deltas:
                 yield deltas
                 give_up_s = clock() + patience_s

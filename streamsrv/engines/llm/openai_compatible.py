@@ -22,6 +22,7 @@ from streamsrv.engines.llm.chat_completions.thinking import (
     thinking_fields,
 )
 from streamsrv.engines.llm.context.answerable import answerable
+from streamsrv.engines.llm.wire_values import MAX_CALLS
 from streamsrv.engines.loading import LoadContext
 from streamsrv.engines.openai_client import OPENAI_URL, open_client, translated_errors
 from streamsrv.engines.options import read_options
@@ -173,6 +174,8 @@ class OpenAICompatibleChatModel:
             deltas = reader.read(chunk.to_dict(warnings=False))
             if reader.characters > MAX_ANSWER_CHARS:
                 raise Unavailable(f"{self.name} does not stop: its answer has more than {MAX_ANSWER_CHARS} characters.")
+            if reader.calls > MAX_CALLS:
+                raise Unavailable(f"{self.name} does not stop: its answer calls more than {MAX_CALLS} functions.")
             if deltas:
                 yield deltas
                 give_up_s = clock() + patience_s

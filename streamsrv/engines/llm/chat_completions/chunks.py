@@ -11,6 +11,7 @@ from typing import Any, Literal
 from streamsrv.engines.llm.base import Delta, Finished, Reasoning, Text, ToolCallDelta, Usage
 from streamsrv.engines.llm.chat_completions.messages import REASONING_FIELDS
 from streamsrv.engines.llm.reasoning import ReasoningFilter
+from streamsrv.engines.llm.wire_values import fields_of, text_of, tokens_of
 
 Chunk = Mapping[str, Any]
 
@@ -82,6 +83,11 @@ class ChunkReader:
         return bool(self._finish_reason)
 
     @property
+    def calls(self) -> int:
+        """How many functions the answer calls so far."""
+        return len(self._calls)
+
+    @property
     def failure(self) -> str:
         """What is wrong with the answer as a whole, after "the server"; empty: nothing."""
         if not self.started:
@@ -95,22 +101,26 @@ class ChunkReader:
         return ""
 
     def read(self, chunk: Chunk) -> list[Delta]:
-        """Take one chunk. `choices` may be empty or absent, and any field null."""
+        """Take one chunk. `choices` may be empty or absent, and any field null.
+
+        Raises `TypeError`, `ValueError` or `AttributeError` for a part of the answer that has another type than in the
+        API. A usage that cannot be is ignored.
+        """
         self._read_usage(chunk)
         deltas: list[Delta] = []
         for choice in chunk.get("choices") or ():
             delta: Chunk = choice.get("delta") or {}
             if thought := self._read_reasoning(delta):
                 deltas.append(Reasoning(thought))
-            if content := delta.get("content"):
+            if content := text_of(delta.get("content"), "content"):
                 deltas += self._filter.feed(content)
                 self.started = True
-            if refusal := delta.get("refusal"):
+            if refusal := text_of(delta.get("refusal"), "refusal"):
                 deltas.append(Text(refusal))
             for call in delta.get("tool_calls") or ():
                 deltas += self._read_call(call)
-            self.characters += sum(len(text or "") for text in (thought, content, refusal))
-            self._finish_reason = choice.get("finish_reason") or self._finish_reason
+            self.characters += sum(map(len, (thought, content, refusal)))
+            self._finish_reason = text_of(choice.get("finish_reason"), "finish_reason") or self._finish_reason
         self.started = self.started or bool(deltas or self._finish_reason)
         return deltas
 
@@ -129,7 +139,7 @@ class ChunkReader:
 
     def _read_reasoning(self, delta: Chunk) -> str:
         for name in REASONING_FIELDS:
-            if thought := delta.get(name):
+            if thought := text_of(delta.get(name), name):
                 self._filter.start_outside()
                 if self._keeps_reasoning:
                     kept = self._kept_reasoning.get(name, "") + thought
@@ -139,14 +149,15 @@ class ChunkReader:
 
     def _read_call(self, wire: Chunk) -> list[Delta]:
         function: Chunk = wire.get("function") or {}
-        call = self._find_call(wire.get("index"), wire.get("id") or "", bool(function.get("name")))
+        name = text_of(function.get("name"), "the name of a function call")
+        call = self._find_call(wire.get("index"), text_of(wire.get("id"), "the id of a function call"), bool(name))
         if extra := wire.get("extra_content"):  # Gemini's thought signature
             call.unsent_extra = {**call.unsent_extra, "extra_content": extra}
-        arguments: str = function.get("arguments") or ""
+        arguments = text_of(function.get("arguments"), "the arguments of a function call")
         call.unsent += arguments
         self.characters += len(arguments)
         first = not call.name
-        call.name = call.name or function.get("name") or ""
+        call.name = call.name or name
         if not call.name:
             return []
         arguments, call.unsent = call.unsent, ""
@@ -171,15 +182,18 @@ class ChunkReader:
         return known
 
     def _read_usage(self, chunk: Chunk) -> None:
-        if usage := chunk.get("usage"):
-            details: Chunk = usage.get("prompt_tokens_details") or {}
-            cached = details.get("cached_tokens") or usage.get("prompt_cache_hit_tokens") or 0
-            read, written = usage.get("prompt_tokens") or 0, usage.get("completion_tokens") or 0
+        if usage := fields_of(chunk.get("usage")):
+            read, written = tokens_of(usage.get("prompt_tokens") or 0), tokens_of(usage.get("completion_tokens") or 0)
+            if read is None or written is None:
+                return
+            details = fields_of(usage.get("prompt_tokens_details"))
+            cached = tokens_of(details.get("cached_tokens")) or tokens_of(usage.get("prompt_cache_hit_tokens")) or 0
             # Gemini counts what it thought in the total only
-            uncounted = max(0, (usage.get("total_tokens") or 0) - read - written)
-            details = usage.get("completion_tokens_details") or {}
-            thought = uncounted or details.get("reasoning_tokens") or 0
-            self.usage = Usage(read, written + uncounted, cached, reasoning_tokens=thought)
-        elif timings := chunk.get("timings"):  # llama.cpp: on every chunk, so it is there after a cancel as well
-            cached, fresh = timings.get("cache_n") or 0, timings.get("prompt_n") or 0
-            self.usage = Usage(cached + fresh, timings.get("predicted_n") or 0, cached)
+            uncounted = max(0, (tokens_of(usage.get("total_tokens")) or 0) - read - written)
+            details = fields_of(usage.get("completion_tokens_details"))
+            thought = uncounted or tokens_of(details.get("reasoning_tokens")) or 0
+            self.usage = Usage(read, written + uncounted, min(cached, read), reasoning_tokens=thought)
+        elif timings := fields_of(chunk.get("timings")):  # llama.cpp: on every chunk, so it is there after a cancel
+            counts = (tokens_of(timings.get(name)) or 0 for name in ("cache_n", "prompt_n", "predicted_n"))
+            cached, fresh, written = counts
+            self.usage = Usage(cached + fresh, written, cached)

@@ -71,7 +71,8 @@ def translated_errors(name: str, base_url: str, api_key: str) -> Generator[None]
         raise _engine_error(error, f"{name}: {said}") from error
     except _HTTP_ERROR as error:
         raise Unavailable(f"{name} broke off its answer: {type(error).__name__}.") from error
-    except (anthropic.AnthropicError, ValueError, AttributeError, TypeError) as error:  # of a page that is no answer
+    except (anthropic.AnthropicError, ValueError, AttributeError, TypeError, RecursionError) as error:
+        # Of a page that is no answer.
         what = "sent an answer that cannot be read"
         raise Unavailable(f"{name} {what} (is {base_url} its address?): {error}") from error
 

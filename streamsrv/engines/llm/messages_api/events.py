@@ -10,6 +10,7 @@ from typing import Any, Literal
 from streamsrv.engines.llm.base import Delta, Finished, Reasoning, ToolCallDelta, Usage
 from streamsrv.engines.llm.messages_api.conversation import THINKING, Block
 from streamsrv.engines.llm.reasoning import ReasoningFilter
+from streamsrv.engines.llm.wire_values import fields_of, text_of, tokens_of
 
 Event = Mapping[str, Any]
 
@@ -55,6 +56,11 @@ class EventReader:
         return bool(self.stop_reason)
 
     @property
+    def calls(self) -> int:
+        """How many functions the answer calls so far."""
+        return len(self._calls)
+
+    @property
     def failure(self) -> str:
         """What is wrong with the answer as a whole, after "the server"; empty: nothing."""
         if self.is_complete:
@@ -71,7 +77,11 @@ class EventReader:
         return [block for block in blocks if block != {"type": "text", "text": ""}]
 
     def read(self, event: Event) -> list[Delta]:
-        """Take one event. Types that are not known, and `ping`, have no deltas."""
+        """Take one event. Types that are not known, and `ping`, have no deltas.
+
+        Raises `TypeError`, `ValueError` or `AttributeError` for a part of the answer that has another type than in the
+        API. A count of tokens that cannot be is ignored.
+        """
         match event.get("type"):
             case "message_start":
                 self._read_usage(event.get("message", {}).get("usage"))
@@ -83,7 +93,7 @@ class EventReader:
                 return self._end(event.get("index", 0))
             case "message_delta":
                 self._read_usage(event.get("usage"))
-                self.stop_reason = event.get("delta", {}).get("stop_reason") or self.stop_reason
+                self.stop_reason = text_of(event.get("delta", {}).get("stop_reason"), "stop_reason") or self.stop_reason
             case _:
                 pass
         return []
@@ -107,15 +117,16 @@ class EventReader:
         self._blocks[index] = block
         match block.get("type"):
             case "text":
-                return self._say(block.get("text") or "")
-            case "thinking" if block.get("thinking"):
-                return [Reasoning(block["thinking"])]
+                return self._say(text_of(block.get("text"), "text"))
+            case "thinking" if thought := text_of(block.get("thinking"), "thinking"):
+                return [Reasoning(thought)]
             case "tool_use":
                 self._calls.append(index)
                 thoughts, self._thoughts = self._thoughts, []
                 data = {self._model: {"thinking": thoughts}} if thoughts else {}
-                call_id = block["id"] = block.get("id") or self._new_id("call")
-                return [ToolCallDelta(len(self._calls) - 1, "", call_id, block.get("name") or "", data)]
+                call_id = block["id"] = text_of(block.get("id"), "the id of a tool use") or self._new_id("call")
+                name = text_of(block.get("name"), "the name of a tool use")
+                return [ToolCallDelta(len(self._calls) - 1, "", call_id, name, data)]
             case _:
                 return []
 
@@ -124,7 +135,7 @@ class EventReader:
         if kind not in _GROWING:
             return []
         name = _GROWING[kind]
-        more: str = delta.get(name) or ""
+        more = text_of(delta.get(name), name)
         block = self._blocks.setdefault(index, {"type": name})
         block[name] = (block.get(name) or "") + more
         if kind == "text_delta":
@@ -149,11 +160,12 @@ class EventReader:
         self.characters += len(text)
         return [*self._filter.feed(text)]
 
-    def _read_usage(self, usage: Event | None) -> None:
+    def _read_usage(self, usage: object) -> None:
         """Take counts that are cumulative; a later event need not repeat them."""
-        given = usage or {}
-        counts = {name: given.get(name) for name in _COUNTS}
-        counts["thinking_tokens"] = (given.get("output_tokens_details") or {}).get("thinking_tokens")
+        given = fields_of(usage)
+        counts = {name: tokens_of(given.get(name)) for name in _COUNTS}
+        details = fields_of(given.get("output_tokens_details"))
+        counts["thinking_tokens"] = tokens_of(details.get("thinking_tokens"))
         self._usage |= {name: count for name, count in counts.items() if count is not None}
 
     def _total(self) -> Usage:
