@@ -144,6 +144,7 @@ async def test_a_session_is_warned_then_gets_the_cheapest_model_then_is_refused(
     costs = [response["streamsrv"]["cost"] for response in responses]
     assert [cost.get("limit", {}).get("level") for cost in costs] == [None, "saving", "saving", "spent", "spent"]
     assert [options.routing.policy for options in chat.options] == ["", "", "cheapest", "cheapest"]
+    assert [options.routing.is_saving for options in chat.options] == [False, False, True, True]
     refused = responses[-1]
     assert refused["status"] == "failed"
     error = refused["status_details"]["error"]

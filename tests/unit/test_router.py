@@ -148,10 +148,35 @@ def test_an_unknown_price_is_the_highest():
     assert chosen(WHY, [unknown, STRONG], policy="cheapest").models[0] == "strong"
 
 
+def test_a_model_on_this_machine_is_free_unless_its_price_is_stated():
+    metered = Candidate("metered", ChatAbilities(is_local=True), 60, 50.0, 100.0)
+    assert chosen(WHY, [metered, QUICK], policy="cheapest").models[0] == "quick"
+    assert LOCAL.cost_usd(1000, "hard") == 0
+
+
 def test_too_weak_models_are_asked_for_want_of_better_ones():
     route = chosen(CODE, [LOCAL, CHEAP], policy="cheapest")
     assert route.models[:2] == ("cheap", "local")
     assert "No model is strong enough; cheap is the strongest." in route.reason
+
+
+SAVING = Routing("cheapest", is_saving=True)
+
+
+def test_near_a_limit_of_cost_the_cheapest_model_answers_hard_questions_too():
+    remote = [QUICK, CHEAP, STRONG]
+    route = chosen(CODE, remote, policy="best", rules=[Rule(models=("strong",))], routing=SAVING)
+    assert (route.models, route.policy) == (("cheap", "quick", "strong", "tiny"), "cheapest")
+    assert "cheap is the cheapest of 3 models." in route.reason
+    assert chosen(CODE, policy="best", routing=SAVING).models[0] == "local"
+    assert chosen(CODE, remote, tools=WEATHER, routing=SAVING).models[0] == "quick"
+
+
+def test_near_a_limit_of_cost_words_stay_on_this_machine_that_must():
+    failing = STANDINGS | {"local": Standing(is_left_out=True)}
+    assert chosen(CODE, policy="local", standings=failing, routing=SAVING).models == ("local", "tiny")
+    rules = [Rule(tasks=("code",), policy="local")]
+    assert chosen(CODE, rules=rules, standings=failing, routing=SAVING).models == ("local", "tiny")
 
 
 @pytest.mark.parametrize(

@@ -70,6 +70,8 @@ class Routing:
     """Whether the words must not leave this machine."""
     language: str = ""
     """ISO 639-1 code of the language of the conversation; empty: not known."""
+    is_saving: bool = False
+    """Whether most of a limit of cost is spent: the cheapest model answers, though it may not be strong enough."""
 
 
 @dataclass(frozen=True, slots=True)

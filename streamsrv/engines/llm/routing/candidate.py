@@ -25,7 +25,7 @@ class Candidate:
     """0 to 100: how well it answers hard questions."""
     input_usd: float | None = None
     output_usd: float | None = None
-    """None: not known. Whatever they are, a model on this machine costs nothing."""
+    """None: not known; then a model on this machine costs nothing."""
 
     @property
     def is_local(self) -> bool:
@@ -33,10 +33,8 @@ class Candidate:
 
     def cost_usd(self, prompt_tokens: int, complexity: Complexity) -> float | None:
         """Return about what an answer costs; None: not known."""
-        if self.is_local:
-            return 0.0
         if self.input_usd is None or self.output_usd is None:
-            return None
+            return 0.0 if self.is_local else None
         return (prompt_tokens * self.input_usd + ANSWER_TOKENS[complexity] * self.output_usd) / 1e6
 
 

@@ -22,6 +22,8 @@ class Policy:
     criteria: Mapping[Complexity, Sequence[Criterion]]
     is_local: bool = False
     """Whether only models on this machine may answer."""
+    needs_strength: bool = True
+    """Whether models come last that are not strong enough for the request."""
 
 
 def _always(*criteria: Criterion) -> Mapping[Complexity, Sequence[Criterion]]:
@@ -46,6 +48,9 @@ POLICIES: Mapping[str, Policy] = {
         Policy("local", _always("strength", "speed"), is_local=True),
     )
 }
+
+SAVING = Policy("cheapest", _always("price", "speed", "strength"), needs_strength=False)
+"""The policy near a limit of cost."""
 
 
 @dataclass(frozen=True, slots=True)

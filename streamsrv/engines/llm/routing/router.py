@@ -5,7 +5,7 @@ from dataclasses import replace
 
 from streamsrv.engines.llm.base import ChatOptions, Message, Route, Tool
 from streamsrv.engines.llm.routing.candidate import Candidate, Standing
-from streamsrv.engines.llm.routing.policy import MIN_STRENGTH, POLICIES, Criterion, Policy, PolicyName, Rule
+from streamsrv.engines.llm.routing.policy import MIN_STRENGTH, POLICIES, SAVING, Criterion, Policy, PolicyName, Rule
 from streamsrv.engines.llm.routing.request import RoutedRequest, request_of
 from streamsrv.errors import Rejected
 
@@ -25,7 +25,8 @@ class Router:
 
     `policy`: for requests that name none; before it, the first of `rules` that covers a request decides. `standing`
     returns how a model does now, by its name. Models come first that have not kept failing, then those that a rule
-    names, know the language and are strong enough, in this order; the policy decides among equals.
+    names, know the language and are strong enough, in this order; the policy decides among equals. While a request must
+    save, neither rules nor strength count, but what must not leave this machine stays on it.
     """
 
     def __init__(
@@ -52,10 +53,13 @@ class Router:
         if only a model on this machine may answer and there is none.
         """
         request = request_of(messages, tools, options)
-        number, rule = self._covering(request) if not options.routing.policy else (0, None)
-        own = (rule.policy if rule is not None else None) or options.routing.policy
+        is_saving = options.routing.is_saving
+        number, rule = self._covering(request) if is_saving or not options.routing.policy else (0, None)
+        own = (rule.policy if rule is not None else None) or ("" if is_saving else options.routing.policy)
         policy = POLICIES.get(own, self._policy)
         request = replace(request, is_local_only=request.is_local_only or policy.is_local)
+        if is_saving:
+            policy, number, rule = SAVING, 0, None
         named = [each for each in self._ruled if rule is not None and each.name in rule.models]
         allowed = [each for each in (*self._candidates, *named) if request.allows(each)]
         able = [each for each in allowed if request.fits(each)] or allowed
@@ -171,9 +175,9 @@ def no_local_model(pinned_to: str = "") -> Rejected:
 
 
 def _missing_strength(candidate: Candidate, request: RoutedRequest, policy: Policy) -> int:
-    """Return how much a model lacks of the strength that is needed; nothing if the policy wants the strongest."""
+    """Return how much a model lacks of the strength that is needed: none if the policy wants the strongest, or any."""
     level = request.assessment.complexity
-    if policy.criteria[level][0] == "strength":
+    if policy.criteria[level][0] == "strength" or not policy.needs_strength:
         return 0
     return max(0, MIN_STRENGTH[level] - candidate.strength)
 
