@@ -6,9 +6,11 @@ from dataclasses import dataclass
 from decimal import Decimal
 from types import UnionType
 from typing import Annotated, Union, get_args, get_origin
-from urllib.parse import urlsplit
+from urllib.parse import parse_qsl, urlsplit
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
+
+from streamsrv.web_addresses import without_passwords
 
 MAX_PORT = 65535
 MIN_MEDIA_PORT = 1024
@@ -19,6 +21,9 @@ MAX_WORKERS = 1024
 """Most threads or processes of one kind; a machine with more cores does not exist, and each one takes memory."""
 MAX_COUNT = 1_000_000_000
 """The largest accepted limit on a number of things; larger ones are typing errors."""
+
+_LEDGER_PARAMETERS = ("host", "port", "sslmode")
+_SSL_MODES = ("disable", "allow", "prefer", "require", "verify-ca", "verify-full")
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,15 +37,57 @@ Count = Annotated[int, Field(ge=1, le=MAX_COUNT)]
 CountOrZero = Annotated[int, Field(ge=0, le=MAX_COUNT)]
 Workers = Annotated[int, Field(ge=1, le=MAX_WORKERS)]
 Minutes = Annotated[float, Field(ge=0, le=MAX_MINUTES)]
-Usd = Annotated[Decimal, Field(ge=0, le=1_000_000_000, max_digits=18, decimal_places=6)]
+Usd = Annotated[
+    Decimal,
+    Field(ge=0, le=1_000_000_000, max_digits=18, decimal_places=6),
+    Accepted("an amount in USD from 0 to 1000000000, with at most six decimals"),
+]
 Share = Annotated[float, Field(gt=0, le=1)]
 ModelName = Annotated[str, Field(min_length=1), Accepted("the name of a model; `streamsrv models` lists them")]
-Url = Annotated[str, Field(pattern=r"^https?://[^/\s]+\S*$")]
+Url = Annotated[str, Field(pattern=r"^https?://[^/\s]+\S*$"), AfterValidator(lambda url: _with_port(url))]
 ModelChain = Annotated[
     tuple[ModelName, ...],
     Field(min_length=1),
     Accepted("names of models, separated by commas or as a list; `streamsrv models` lists them"),
 ]
+
+
+def _with_port(url: str) -> str:
+    """Return the URL; raises `ValueError` if it has no valid port."""
+    try:
+        _ = urlsplit(url).port
+    except ValueError as error:  # which may quote a part of a password
+        raise ValueError(f"{without_passwords(url)!r} has no valid port") from error
+    return url
+
+
+def _check_ledger(url: str) -> str:
+    """Return the URL of a ledger; raises `ValueError` for what its database would not take."""
+    if url.startswith("sqlite:"):
+        if url.endswith(":memory:"):
+            raise ValueError(f"{url!r} would be lost with the server: 'none' keeps no ledger")
+        if "?" in url:
+            raise ValueError(f"{url!r} has parameters after '?', and SQLite takes none here")
+    elif url.startswith("postgres"):
+        scheme, _, rest = url.partition("://")
+        if rest.count("@") > 1:
+            raise ValueError(f"{without_passwords(url)!r} has more than one @; in a password it is written %40")
+        parts = urlsplit(_with_port(f"{scheme}://{rest.rpartition('@')[2]}"))  # the password may hold a slash
+        for name, value in parse_qsl(parts.query, keep_blank_values=True):
+            if name not in _LEDGER_PARAMETERS:
+                raise ValueError(f"has the parameter {name!r}, and takes only {', '.join(_LEDGER_PARAMETERS)}")
+            if name == "sslmode" and value not in _SSL_MODES:
+                raise ValueError(f"has sslmode={value!r}, and takes only {', '.join(_SSL_MODES)}")
+    return url
+
+
+Ledger = Annotated[
+    str,
+    Field(pattern=r"^(auto|none|sqlite:///.+|postgres(ql)?://\S+)$"),
+    AfterValidator(_check_ledger),
+    Accepted("auto, none, sqlite:///FILE or postgresql://USER:PASSWORD@HOST/DATABASE"),
+]
+"""Where the ledger is."""
 
 
 def split_chain(value: object) -> object:

@@ -17,6 +17,7 @@ from streamsrv.setting_values import (
     Accepted,
     Count,
     CountOrZero,
+    Ledger,
     Minutes,
     ModelChain,
     ModelName,
@@ -32,7 +33,7 @@ from streamsrv.setting_values import (
     split_pairs,
 )
 from streamsrv.tool_settings import ToolServerSettings, read_tool_servers
-from streamsrv.web_addresses import is_loopback, url_problem
+from streamsrv.web_addresses import is_loopback, url_problem, without_passwords
 
 INSTRUCTIONS = "You are a helpful, friendly voice assistant."
 PREFACE = (
@@ -178,11 +179,7 @@ class Settings(BaseModel):
     """Most that the models may cost in a day (UTC) for one API key and its client secrets, in USD; None: no limit."""
     max_cost_per_day: Usd | None = None
     """Most that all models of this server may cost in a day (UTC), in USD; None: no limit."""
-    ledger: Annotated[
-        str,
-        Field(pattern=r"^(auto|none|sqlite:///[^\s]+|postgres(ql)?://[^\s]+)$"),
-        Accepted("auto, none, sqlite:///FILE or postgresql://USER:PASSWORD@HOST/DATABASE"),
-    ] = "auto"
+    ledger: Ledger = "auto"
     """Where costs are kept: a database; `auto`: a file in the user's data folder, if the packages for it are there."""
     cost_warn_at: Share = 0.8
     """Share of a limit of cost from which on there is a warning."""
@@ -342,7 +339,7 @@ class Settings(BaseModel):
     @field_validator("tool_urls")
     @classmethod
     def _are_urls(cls, urls: tuple[str, ...]) -> tuple[str, ...]:
-        if wrong := [f"{url!r} {why}" for url in urls if url != "*" and (why := url_problem(url))]:
+        if wrong := [f"{without_passwords(url)!r} {why}" for url in urls if url != "*" and (why := url_problem(url))]:
             raise ValueError("; ".join(wrong))
         return urls
 

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal, cast
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from streamsrv.web_addresses import is_unencrypted, url_problem
+from streamsrv.web_addresses import is_unencrypted, url_problem, without_passwords
 
 LABEL = r"^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$"
 """Pattern of the label of a tool server."""
@@ -86,7 +86,9 @@ def _read(table: Mapping[str, Any]) -> ToolServerSettings:
             raise ValueError(f"{name!r}: {field}: is missing") from None
         known = ", ".join(ToolServerSettings.model_fields)
         accepted = _ACCEPTED.get(field, f"the fields {known}")
-        value = "" if detail["type"] == "extra_forbidden" else f" {str(table[field])[:60]!r}"  # it may be a secret
+        # A field that is not known, or ought to name a variable, may have been given a secret.
+        may_be_secret = detail["type"] == "extra_forbidden" or field in ("variables", "key_variable")
+        value = "" if may_be_secret else f" {without_passwords(str(table[field]))[:60]!r}"
         raise ValueError(f"{name!r}: {field}:{value} is not accepted, but {accepted}") from None
     given = [field for field in ("command", "url", "functions") if getattr(server, field)]
     if len(given) != 1:
@@ -96,7 +98,7 @@ def _read(table: Mapping[str, Any]) -> ToolServerSettings:
         if getattr(server, field) and kind != owner:
             raise ValueError(f"{name!r}: {field} has no effect without {owner}")
     if server.url and (problem := url_problem(server.url)):
-        raise ValueError(f"{name!r}: url: {server.url!r} {problem}")
+        raise ValueError(f"{name!r}: url: {without_passwords(server.url)!r} {problem}")
     if server.key_variable and is_unencrypted(server.url):
         raise ValueError(f"{name!r}: url: {server.url!r} would carry the key unencrypted; use https")
     return server

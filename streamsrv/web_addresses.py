@@ -4,6 +4,11 @@ import ipaddress
 import re
 from urllib.parse import urlsplit
 
+HIDDEN = "(hidden)"
+_PASSWORD = re.compile(r"(//[^\s/@:]*:)\S+(?=@)")
+"""Up to the last @ of a word, because a password may hold any other character, too, if it is not escaped."""
+_TOKEN = re.compile(r"(//|:)[^\s/@:]+(?=@)")
+
 
 def is_loopback(host: str) -> bool:
     """Whether a host name or address (IPv6 also in brackets) can only be reached from this machine."""
@@ -30,6 +35,11 @@ def url_problem(url: str) -> str:
     if ".." in parts.path.split("/") or "%2e" in parts.path.lower():
         return "has a path with '..'"
     return ""
+
+
+def without_passwords(text: str) -> str:
+    """Return a text with the passwords of the URLs in it hidden."""
+    return _TOKEN.sub(rf"\1{HIDDEN}", _PASSWORD.sub(rf"\1{HIDDEN}", text))
 
 
 def is_unencrypted(url: str) -> bool:

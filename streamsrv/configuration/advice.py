@@ -1,6 +1,7 @@
 """Finds settings that have no effect together with the others, or that leave a hole."""
 
 from collections.abc import Mapping
+from decimal import Decimal
 
 from streamsrv.configuration.reading import Configuration
 from streamsrv.engines.absent import ABSENT
@@ -14,7 +15,7 @@ def advice(configuration: Configuration, environ: Mapping[str, str]) -> list[str
     settings = configuration.settings
     reasons = {**_without_turn_server(settings), **_without_keys(settings), **_without_rooms(settings)}
     reasons |= {**_beyond_totals(settings), **_without_another_model(settings)}
-    reasons |= _without_recognition(settings)
+    reasons |= {**_without_recognition(settings), **_without_limits_of_cost(settings)}
     lines = [
         f"{configuration.origin(name)}: {name} {what}"
         for name, what in reasons.items()
@@ -61,7 +62,8 @@ def _without_turn_server(settings: Settings) -> dict[str, str]:
 def _without_keys(settings: Settings) -> dict[str, str]:
     if settings.api_keys:
         return {}
-    per_key = ("max_sessions_per_key", "max_requests_per_key", "responses_per_minute_per_key")
+    limits = ("max_sessions_per_key", "max_requests_per_key", "responses_per_minute_per_key")
+    per_key = (*limits, "max_cost_per_key_per_day")
     return {
         "captions_public": "has no effect without api_keys: captions can be read without a key anyway",
         **dict.fromkeys(per_key, "without api_keys limits all clients together, as if they had one key"),
@@ -82,6 +84,13 @@ def _without_recognition(settings: Settings) -> dict[str, str]:
     return dict.fromkeys(("recognizer_by_language", "recognizer_memory"), f"has no effect while recognizer is {ABSENT}")
 
 
+def _without_limits_of_cost(settings: Settings) -> dict[str, str]:
+    limits = _limits_of_cost(settings)
+    if any(limit is not None for limit in limits.values()):
+        return {}
+    return dict.fromkeys(("cost_warn_at", "cost_save_at"), f"has no effect without one of {', '.join(limits)}")
+
+
 def _without_another_model(settings: Settings) -> dict[str, str]:
     only = settings.chat[0] if len(settings.chat) == 1 else AUTO
     if only == AUTO or only not in (settings.chat_fallback, DEFAULT_MODELS["chat"]):
@@ -96,4 +105,17 @@ def _beyond_totals(settings: Settings) -> dict[str, str]:
         per_key, total = getattr(settings, f"{name}_per_key"), getattr(settings, name)
         if per_key is not None and per_key > total:
             reasons[f"{name}_per_key"] = f"has no effect: it is {per_key}, and {name} is {total}"
+    of_cost = _limits_of_cost(settings)
+    for name, total in (("max_cost_per_session", "max_cost_per_day"), ("max_cost_per_key_per_day", "max_cost_per_day")):
+        if (limit := of_cost[name]) is not None and (whole := of_cost[total]) is not None and limit > whole:
+            reasons[name] = f"has no effect: it is {limit:f}, and {total} is {whole:f}"
     return reasons
+
+
+def _limits_of_cost(settings: Settings) -> Mapping[str, Decimal | None]:
+    """Return the limits of cost by the names of their settings; None: there is none."""
+    return {
+        "max_cost_per_session": settings.max_cost_per_session,
+        "max_cost_per_key_per_day": settings.max_cost_per_key_per_day,
+        "max_cost_per_day": settings.max_cost_per_day,
+    }

@@ -12,8 +12,8 @@ from pydantic.fields import FieldInfo
 
 from streamsrv.setting_values import Accepted, base_types
 from streamsrv.settings import Settings
+from streamsrv.web_addresses import HIDDEN, without_passwords
 
-HIDDEN = "(hidden)"
 MAX_SHOWN_CHARS = 80
 
 _SECRET_NAME = re.compile(
@@ -22,7 +22,6 @@ _SECRET_NAME = re.compile(
 )
 """Names of options, headers and parameters of a query whose values are secret."""
 _NAMES_OF_VARIABLES = ("key_variable",)
-_PASSWORD_IN_URL = re.compile(r"(?<=:)[^\s/@:]+(?=@)|(?<=//)[^\s/@:]+(?=@)")
 _IN_QUERY = re.compile(r"([?&])([^=&\s]+)=([^&\s]+)")
 _BEARER = re.compile(r"(?i)\b(bearer|basic)\s+\S+")
 
@@ -93,7 +92,7 @@ def _text_without_secrets(text: str) -> str:
         mark, name, value = parameter.groups()
         return f"{mark}{name}={HIDDEN if _SECRET_NAME.search(name) else value}"
 
-    return _IN_QUERY.sub(hide, _PASSWORD_IN_URL.sub(HIDDEN, _BEARER.sub(rf"\1 {HIDDEN}", text)))
+    return _IN_QUERY.sub(hide, without_passwords(_BEARER.sub(rf"\1 {HIDDEN}", text)))
 
 
 def shown(setting: str, value: object) -> str:

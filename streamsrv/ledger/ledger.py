@@ -127,10 +127,11 @@ class Ledger:
         if self._is_open:
             return
         await self.database.open()
+        today = datetime.now(UTC).date()
+        spent = await self.database.spent(today)
         self._is_open = True
         if self.restore is not None:
-            today = datetime.now(UTC).date()
-            self.restore(today, await self.database.spent(today))
+            self.restore(today, spent)
 
     def _fail(self, error: Exception) -> Unavailable:
         reason = " ".join(str(getattr(error, "orig", None) or error).split()) or type(error).__name__

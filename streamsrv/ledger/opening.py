@@ -1,6 +1,8 @@
 """Opens the ledger that the settings name. Its packages are optional, and are imported only here."""
 
+import re
 from importlib import import_module
+from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
@@ -38,4 +40,7 @@ def open_ledger(setting: str) -> "Ledger | None":
             return None
         message = f"the ledger needs the package {error.name}: pip install 'streamsrv[{_EXTRAS[scheme]}]'"
         raise Unavailable(message) from error
-    return Ledger(LedgerDatabase(f"{scheme}+{driver}:{url.partition(':')[2]}"))
+    if scheme == "sqlite":
+        return Ledger(LedgerDatabase(f"sqlite+{driver}:///{Path(url.removeprefix('sqlite:///')).expanduser()}"))
+    # The driver has another name for what libpq calls sslmode, with the same values.
+    return Ledger(LedgerDatabase(re.sub(r"([?&])sslmode=", r"\1ssl=", f"{scheme}+{driver}:{url.partition(':')[2]}")))

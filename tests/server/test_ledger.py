@@ -237,6 +237,15 @@ def test_a_wrong_ledger_is_refused(wrong: str):
         Settings(ledger=wrong)
 
 
+def test_the_ledger_takes_a_home_folder_a_space_and_the_modes_of_libpq(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert ledger_at(Settings(ledger="sqlite:///~/my data/l.db").ledger).database.name == f"{tmp_path}/my data/l.db"
+    pytest.importorskip("asyncpg", reason="the extra `postgresql` is not installed")
+    url = Settings(ledger="postgresql://a:b@127.0.0.1:1/d?sslmode=require").ledger
+    with pytest.raises(ConnectionRefusedError):  # the driver takes the parameter, and nobody listens there
+        asyncio.run(ledger_at(url).database.open())
+
+
 def test_a_missing_driver_names_the_command(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setitem(sys.modules, "asyncpg", None)
     with pytest.raises(Unavailable, match=r"pip install 'streamsrv\[postgresql\]'"):
