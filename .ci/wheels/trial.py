@@ -7,6 +7,7 @@ thing that is not right.
 import os
 import re
 import signal
+import sqlite3
 import subprocess
 import sys
 from importlib.metadata import version
@@ -102,13 +103,17 @@ def load_pages(url: str, path: str) -> int:
 
 
 def stop(server: "subprocess.Popen[str]") -> None:
-    """SIGTERM ends the server in good order; nothing stays in the folder for temporary files or in the home."""
+    """SIGTERM ends the server in good order; only the ledger stays, and it has what was said."""
     server.send_signal(signal.SIGTERM)
     printed, _ = server.communicate(timeout=120)
     assert server.returncode in (0, -signal.SIGTERM), f"SIGTERM: status {server.returncode}\n{printed}"
     assert "Traceback" not in printed, printed
     left = [path for folder in (Path(gettempdir()), Path.home()) for path in folder.rglob("*") if path.is_file()]
-    assert not left, f"the server left files behind: {left}"
+    ledger = Path.home() / ".local/share/streamsrv/ledger.sqlite3"
+    assert left == [ledger], f"the server left other files behind than {ledger}: {left}"
+    with sqlite3.connect(ledger) as database:
+        ((count,),) = database.execute("SELECT count(*) FROM charges WHERE stage = 'chat'")
+    assert count, "the answer is not in the ledger"
 
 
 def script() -> str:
