@@ -1,5 +1,6 @@
 """`GET /v1/usage`: what requests to models have cost, by day, key, model and stage, from the ledger."""
 
+import re
 from datetime import date
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 GROUPS = ("day", "key", "model", "stage")
 PARAMETERS = ("start", "end", "key", "model", "group_by")
 NANO = 1_000_000_000
+_DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 
 
 async def usage(request: Request) -> Response:
@@ -30,6 +32,8 @@ async def usage(request: Request) -> Response:
         raise ProtocolError(
             "unknown_parameter", f"Unknown parameter: '{unknown[0]}'. Accepted: {accepted}.", unknown[0]
         )
+    for name in PARAMETERS:
+        _check_text(query.getlist(name), name)
     groups = _groups(query.get("group_by", ",".join(GROUPS)))
     start, end = _day(query.get("start"), "start"), _day(query.get("end"), "end")
     if start and end and start > end:
@@ -63,6 +67,14 @@ def _to_wire(row: dict[str, Any], groups: list[str]) -> dict[str, Any]:
     return {**own, "requests": row["requests"], **whole, "cost_usd": to_usd(Decimal(int(row["cost_nanousd"])) / NANO)}
 
 
+def _check_text(given: list[str], name: str) -> None:
+    """Refuse a parameter that is given twice, or with a character that a database cannot hold."""
+    if len(given) > 1:
+        raise ProtocolError("invalid_value", f"'{name}' is given {len(given)} times: accepted is once.", name)
+    if any("\0" in value for value in given):
+        raise ProtocolError("invalid_value", f"Invalid value for '{name}': it holds the character U+0000.", name)
+
+
 def _groups(text: str) -> list[str]:
     names = [name.strip() for name in text.split(",") if name.strip()]
     for name in names:
@@ -78,6 +90,8 @@ def _day(text: str | None, name: str) -> date | None:
     if text is None:
         return None
     try:
+        if not _DAY.fullmatch(text):  # newer versions of Python read other forms, too
+            raise ValueError
         return date.fromisoformat(text)
     except ValueError:
         message = f"Invalid value '{text[:40]}' for '{name}': accepted is a day in UTC, such as 2026-11-26."

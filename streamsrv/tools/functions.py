@@ -64,6 +64,11 @@ class FunctionServer:
             raise ToolFailed(f"The tool '{name}' did not finish within {self._timeout_s:g} s.") from None
         except ToolFailed:
             raise
+        except (SystemExit, KeyboardInterrupt, asyncio.CancelledError) as error:
+            task = asyncio.current_task()
+            if isinstance(error, asyncio.CancelledError) and (task is None or task.cancelling()):
+                raise  # the caller has ended the call, not the function
+            raise ToolFailed(f"The tool '{name}' gave up: {type(error).__name__}.") from error
         except Exception as error:
             raise ToolFailed(f"{type(error).__name__}: {bounded(str(error), 1000)}") from error
 

@@ -216,6 +216,9 @@ async def test_what_a_key_has_spent_today_counts_after_a_restart(tmp_path: Path)
         ("group_by=colour", "group_by"),
         ("group_by=", "group_by"),
         ("limit=5", "limit"),
+        ("start=20261101", "start"),
+        ("key=a&key=b", "key"),
+        ("model=a%00", "model"),
     ],
 )
 async def test_a_wrong_query_of_usage_names_the_parameter(tmp_path: Path, query: str, param: str):

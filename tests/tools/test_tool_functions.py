@@ -15,7 +15,7 @@ from streamsrv.tools.functions import MAX_THREADS, FunctionServer
 from streamsrv.tools.servers import ToolServers
 
 CODE = '''
-import asyncio, threading
+import asyncio, sys, threading
 from typing import Annotated, Literal
 from pydantic import Field
 
@@ -30,6 +30,15 @@ def double(number: Annotated[int, Field(ge=0, description="what to double")]) ->
 
 def fails() -> str:
     raise RuntimeError("the sensor is away")
+
+def leaves() -> None:
+    sys.exit(3)
+
+async def leaves_at_once() -> None:
+    sys.exit(3)
+
+async def cancels() -> None:
+    raise asyncio.CancelledError
 
 async def slow() -> str:
     await asyncio.sleep(60)
@@ -80,11 +89,14 @@ async def test_the_model_sees_names_docstrings_and_parameters(module: Any):
         ("weather", {"city": "Oslo", "planet": "Mars"}, "planet: Extra inputs are not permitted"),
         ("double", {"number": -1}, "greater than or equal to 0"),
         ("fails", {}, "RuntimeError: the sensor is away"),
+        ("leaves", {}, "The tool 'leaves' gave up: SystemExit."),
+        ("leaves_at_once", {}, "The tool 'leaves_at_once' gave up: SystemExit."),
+        ("cancels", {}, "The tool 'cancels' gave up: CancelledError."),
         ("nothing", {}, "has no tool 'nothing'"),
     ],
 )
 async def test_what_is_wrong_is_told_to_the_model(module: Any, name: str, arguments: dict[str, Any], says: str):
-    server = served("weather", "double", "fails")
+    server = served("weather", "double", "fails", "leaves", "leaves_at_once", "cancels")
     with pytest.raises(ToolFailed, match=says):
         await server.call(name, arguments)
     await server.aclose()
