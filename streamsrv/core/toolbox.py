@@ -47,6 +47,8 @@ class Offer:
     """All of it, as functions."""
     server_tools: Mapping[str, ServerTool] = field(default_factory=dict[str, ServerTool])
     """By the name of the function, those that this server runs."""
+    may_call: bool = True
+    """Whether the model may call any of it now."""
 
 
 @dataclass(slots=True)

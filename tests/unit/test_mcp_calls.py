@@ -15,7 +15,7 @@ from streamsrv.core.inputs import ToolReturned, ToolsListed
 from streamsrv.core.session import SessionCore
 from streamsrv.core.timers import FollowUpDue, ListingTimeout
 from streamsrv.core.toolbox import OperatorServer
-from streamsrv.engines.llm.base import Finished, Message, ToolCall, ToolCallDelta
+from streamsrv.engines.llm.base import Finished, Message, Text, ToolCall, ToolCallDelta
 from streamsrv.protocol.session_object import Session
 from streamsrv.tools.base import ServerAddress, ToolDescription, ToolFailure
 
@@ -411,6 +411,26 @@ def test_a_model_that_only_calls_tools_has_to_answer_in_the_end():
         talk.returned()
         (question,) = of_type(talk.fire(FollowUpDue()), Generate)
     assert question.options.tool_choice == "none"
+
+    talk.calls()
+    (question,) = of_type(talk.model(DONE), Generate)  # the model is asked once more
+    assert question.options.tool_choice == "none"
+    talk.calls()
+    done = event(talk.model(DONE), "response.done")["response"]
+    assert (done["status"], done["output"]) == ("failed", [])
+    assert done["status_details"]["error"]["code"] == "invalid_tool_call"
+    assert "although 'tool_choice' is 'none'" in done["status_details"]["error"]["message"]
+    assert not of_type(talk.fire(FollowUpDue()), Generate)
+
+
+def test_words_beside_a_call_that_nobody_asked_for_are_the_answer():
+    talk = never()
+    talk.ask(tool_choice="none")
+    talk.model(Text("It is three."))
+    talk.calls()
+    done = event(talk.model(DONE), "response.done")["response"]
+    assert (done["status"], [item["type"] for item in done["output"]]) == ("completed", ["message"])
+    assert not of_type(talk.all, CallTool)
 
 
 def test_a_response_outside_of_the_conversation_gets_no_tools_that_need_approval():

@@ -9,7 +9,7 @@ from streamsrv.core.answers.output_items import WORD_EVENTS, ResponsePlan
 from streamsrv.core.capabilities import Capabilities
 from streamsrv.core.conversation import Conversation, to_messages, unknown_call
 from streamsrv.core.effects import Generate
-from streamsrv.core.toolbox import Offer
+from streamsrv.core.toolbox import Offer, Toolbox
 from streamsrv.engines.llm.base import ChatOptions, Effort, Routing, Tool, Truncation
 from streamsrv.engines.tts.base import SpeechOptions
 from streamsrv.protocol.client_events import ResponseOptions
@@ -43,6 +43,11 @@ class ModelRequest:
         if self.items is None:
             return any(item_id in conversation for item_id in pending)
         return any(item.id in pending for item in self.items)
+
+    def offer(self, toolbox: Toolbox, *, in_conversation: bool) -> Offer:
+        """Return what the model may call."""
+        offer = toolbox.offer(self.tools, in_conversation=in_conversation)
+        return replace(offer, may_call=self.tool_choice != "none")
 
     def to_generate(self, generation: int, conversation: Conversation, offer: Offer) -> Generate:
         """Return the effect that asks the model, without the items in progress; it may call what it is offered."""

@@ -8,7 +8,7 @@ import msgspec
 
 from streamsrv.core.answers.answered_by import answered_by_to_wire
 from streamsrv.core.answers.output_items import FunctionCall, OutputItems, ResponsePlan, SpokenMessage, WrittenMessage
-from streamsrv.core.answers.server_calls import CallToApprove, ServerCall
+from streamsrv.core.answers.server_calls import CallToApprove, ServerCall, UnaskedCall
 from streamsrv.core.answers.spoken_segments import SpokenSegment
 from streamsrv.core.collector import Collector
 from streamsrv.core.conversation import Conversation
@@ -52,7 +52,7 @@ class Response:
         """What the client asked for."""
         self.offer = Offer()
         """What the model may call."""
-        self._calls: dict[int, FunctionCall | ServerCall | CallToApprove] = {}
+        self._calls: dict[int, FunctionCall | ServerCall | CallToApprove | UnaskedCall] = {}
         self._usage: Usage | None = None
         self._earlier_usage: Usage | None = None  # of the request before, if the model was asked again
         self.is_filler = False
@@ -268,6 +268,8 @@ class Response:
     def _take_call(self, delta: ToolCallDelta) -> None:
         if delta.index in self._calls:
             self._calls[delta.index].take(delta)
+        elif not self.offer.may_call:
+            self._calls[delta.index] = UnaskedCall(delta)
         elif (tool := self.offer.server_tools.get(delta.name)) is None:
             self._calls[delta.index] = FunctionCall(self._items, delta)
         elif tool.needs_approval:
@@ -333,7 +335,8 @@ class Response:
             if finished.reason in COMPLETE and not call.problem:
                 call.complete()
             else:
-                self._problem = self._problem or call.problem
+                is_harmless = isinstance(call, UnaskedCall) and self.message is not None  # the words are the answer
+                self._problem = self._problem or ("" if is_harmless else call.problem)
                 call.abandon()
         if self.message is not None:
             self.message.finish_text()

@@ -138,7 +138,7 @@ class Responses:
             del self._live.waiting[generation]
             speculation, response = self._speculation, self._live[generation]
             in_conversation = response.plan.in_conversation
-            response.offer = self._toolbox.offer(request.tools, in_conversation=in_conversation)
+            response.offer = request.offer(self._toolbox, in_conversation=in_conversation)
             question = request.to_generate(generation, self._conversation, response.offer)
             self._live.asked[generation] = question
             if request.items is None:

@@ -14,6 +14,7 @@ from streamsrv.protocol.items import (
     McpError,
     unreadable_arguments,
 )
+from streamsrv.protocol.tools import MAX_FUNCTION_NAME
 
 CANCELLED = "The call was cancelled before it had a result."
 NOT_MADE = "The call was not made: it was cut off, or its arguments are no JSON object."
@@ -133,6 +134,24 @@ class CallToApprove:
         if self._provider_data:
             self._items.keep_provider_data(index, self._provider_data)
         self._items.finish(index, "completed")
+
+    def abandon(self) -> None:
+        self.closed = True
+
+
+class UnaskedCall:
+    """A call of a model that was told to call nothing: nobody acts on it, and it is no item."""
+
+    is_running = False
+
+    def __init__(self, first: ToolCallDelta) -> None:
+        self.closed = False
+        self.problem = f"The model called {first.name[:MAX_FUNCTION_NAME]!r}, although 'tool_choice' is 'none'."
+
+    def take(self, delta: ToolCallDelta) -> None: ...
+
+    def complete(self) -> None:
+        self.closed = True
 
     def abandon(self) -> None:
         self.closed = True
