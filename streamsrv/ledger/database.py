@@ -41,6 +41,7 @@ class LedgerDatabase:
         self.is_sqlite = parts.get_backend_name() == "sqlite"
         self.name = str(parts.database) if self.is_sqlite else f"{parts.host or 'localhost'}/{parts.database or ''}"
         self._file = Path(str(parts.database)) if self.is_sqlite else None
+        self._opened: tuple[int, int] | None = None
         self._engine: AsyncEngine = create_async_engine(
             parts, pool_pre_ping=True, pool_size=2, connect_args={"timeout": CONNECT_S}
         )
@@ -58,6 +59,24 @@ class LedgerDatabase:
                 await connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _MIGRATION_LOCK})
             await connection.run_sync(_migrate)
             await connection.commit()
+        self._opened = self._identity()
+
+    @property
+    def is_replaced(self) -> bool:
+        """Whether the file of SQLite is not the one that was opened: it was removed, or another took its place."""
+        return self._identity() != self._opened
+
+    def _identity(self) -> tuple[int, int] | None:
+        """Return the device and the number of the file of SQLite; None: there is none."""
+        try:
+            found = self._file.stat() if self._file is not None else None
+        except OSError:
+            return None
+        return (found.st_dev, found.st_ino) if found else None
+
+    async def disconnect(self) -> None:
+        """Let the next request connect anew: SQLite goes on with the old file otherwise."""
+        await self._engine.dispose()
 
     async def write(self, rows: Sequence[Mapping[str, Any]]) -> None:
         """Add rows; those that are there already, from an attempt whose answer was lost, stay as they are."""

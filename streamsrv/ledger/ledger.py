@@ -42,6 +42,7 @@ class Ledger:
         self._waiting: deque[Mapping[str, Any]] = deque()
         self._news = Signal()
         self._is_open = False
+        self._is_restored = False
         self._problem = ""
         self._lock = asyncio.Lock()
 
@@ -99,6 +100,7 @@ class Ledger:
                     for _ in range(len(batch) - (self.lost - lost)):
                         self._waiting.popleft()
             except Exception as error:
+                self._is_open = False  # the database may be another one when it is back
                 raise self._fail(error) from error
             if self._problem:
                 logger.warning("the ledger is written again; %d charges were lost", self.lost)
@@ -124,14 +126,16 @@ class Ledger:
         await self.database.aclose()
 
     async def _open(self) -> None:
-        if self._is_open:
+        if self._is_open and not self.database.is_replaced:
             return
+        self._is_open = False
+        await self.database.disconnect()
         await self.database.open()
-        today = datetime.now(UTC).date()
-        spent = await self.database.spent(today)
+        if self.restore is not None and not self._is_restored:
+            today = datetime.now(UTC).date()
+            self.restore(today, await self.database.spent(today))
+            self._is_restored = True
         self._is_open = True
-        if self.restore is not None:
-            self.restore(today, spent)
 
     def _fail(self, error: Exception) -> Unavailable:
         reason = " ".join(str(getattr(error, "orig", None) or error).split()) or type(error).__name__

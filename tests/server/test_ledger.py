@@ -167,6 +167,24 @@ async def test_a_database_that_is_gone_is_told_and_nothing_is_lost_when_it_is_ba
     await ledger.aclose()
 
 
+async def test_a_file_that_is_corrupt_or_removed_is_made_anew_once_it_is_gone(tmp_path: Path):
+    file = tmp_path / "ledger.sqlite3"
+    file.write_bytes(bytes(range(256)) * 32)
+    ledger = ledger_at(f"sqlite:///{file}")
+    restored: list[object] = []
+    ledger.restore = lambda day, by_key: restored.append(by_key)
+    ledger.add(charge(7))
+    with pytest.raises(Unavailable, match="not a database"):
+        await ledger.flush()
+    os.unlink(file)  # noqa: PTH108
+    assert await nano_of(ledger) == 7
+    os.unlink(file)  # noqa: PTH108
+    ledger.add(charge(8))
+    assert await nano_of(ledger) == 8
+    assert (ledger.problems, len(restored)) == ([], 1)
+    await ledger.aclose()
+
+
 async def test_sessions_go_on_without_the_database_and_readyz_tells(tmp_path: Path):
     (tmp_path / "data").write_text("a file where the folder should be")
     chat = ScriptedChatModel("Good morning.")
