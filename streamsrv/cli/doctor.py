@@ -21,6 +21,13 @@ if TYPE_CHECKING:
     from streamsrv.engines.weights.store import ModelStore
     from streamsrv.settings import Settings
 
+OTHER_EXTRAS = {
+    "webrtc": ("aiortc",),
+    "ledger": ("sqlalchemy", "alembic", "aiosqlite", "genai_prices"),
+    "postgresql": ("asyncpg",),
+    "mcp": ("mcp",),
+}
+"""The extras that no model needs, and the modules that they provide."""
 MIN_MEMORY_BYTES = 1_000_000_000
 """Memory for the default models, the system and the sessions."""
 
@@ -131,7 +138,7 @@ def check_extras(catalogue: "Catalogue") -> list[Finding]:
 
     from streamsrv.engines.readiness.needs import is_installed
 
-    modules: dict[str, dict[str, None]] = {"webrtc": {"aiortc": None}}
+    modules = {extra: dict.fromkeys(names) for extra, names in OTHER_EXTRAS.items()}
     for entry in catalogue.entries():
         if entry.extra:
             modules.setdefault(entry.extra, {}).update(dict.fromkeys(entry.requires))

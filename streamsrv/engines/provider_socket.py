@@ -9,6 +9,7 @@ from websockets.asyncio.client import ClientConnection, connect
 from streamsrv.engines.loading import LoadContext
 from streamsrv.engines.model_entry import ModelEntry
 from streamsrv.errors import Unavailable
+from streamsrv.web_addresses import without_passwords
 
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
 
@@ -34,8 +35,9 @@ def require_encryption(model: str, base_url: str) -> None:
     """Raise `Unavailable` if a key would be sent to another machine unencrypted. `model` is named in the error."""
     scheme = urlsplit(base_url).scheme
     if scheme in ("http", "ws") and not is_loopback(base_url):
+        shown = without_passwords(base_url)
         raise Unavailable(
-            f"The options of {model} are wrong: base_url: {base_url!r} would send the key unencrypted; "
+            f"The options of {model} are wrong: base_url: {shown!r} would send the key unencrypted; "
             f"accepted: {scheme}s://, or {scheme}:// to this machine"
         )
 

@@ -1,5 +1,6 @@
 """A provider that refuses the server's key, at start and later."""
 
+import importlib
 from collections.abc import AsyncGenerator
 from typing import Any
 
@@ -101,6 +102,14 @@ async def test_an_address_that_is_no_provider_is_told_in_one_line(backup: Script
     await engines.aclose()
     assert f"(is {backup.base_url} its address?): " in said[-1]
     assert said[-1].startswith("mine does not answer: mine sent an answer that cannot be read")
+
+
+@pytest.mark.parametrize("client", ["streamsrv.engines.openai_client", "streamsrv.engines.llm.messages_api.client"])
+def test_the_password_of_an_address_is_in_no_error(client: str):
+    translated_errors = importlib.import_module(client).translated_errors
+    wrong = pytest.raises(Unavailable, match=r"is http://ada:\(hidden\)@127\.0\.0\.1:1/v1 its address")
+    with wrong, translated_errors("mine", "http://ada:s3cret@127.0.0.1:1/v1", ""):
+        raise ValueError("no answer")
 
 
 async def test_without_a_stand_in_a_key_that_is_refused_later_is_the_error_of_the_request(backup: ScriptedProvider):

@@ -327,6 +327,7 @@ def test_doctor_lists_the_packages_of_each_extra(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr("streamsrv.engines.readiness.needs.is_installed", lambda module: module != "openai")
     findings = {finding.subject: finding for finding in doctor.check_extras(catalogue.load_catalogue())}
     assert findings["extra openai"].detail == "missing openai: pip install 'streamsrv[openai]'"
+    assert {f"extra {name}" for name in ("webrtc", "ledger", "postgresql", "mcp", "anthropic")} <= set(findings)
 
 
 def test_doctor_lists_the_language_model_servers_of_this_machine():

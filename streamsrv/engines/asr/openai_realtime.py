@@ -34,6 +34,7 @@ from streamsrv.engines.options import read_options
 from streamsrv.engines.provider_errors import without_keys
 from streamsrv.engines.provider_socket import checked_key, open_socket, require_encryption
 from streamsrv.errors import EngineError, Overloaded, Unavailable
+from streamsrv.web_addresses import without_passwords
 
 logger = logging.getLogger(__name__)
 
@@ -115,7 +116,8 @@ class RealtimeRecognizer:
         except InvalidStatus as error:
             raise self._refusal(error) from error
         except (OSError, TimeoutError, InvalidHandshake, WebSocketException) as error:
-            raise Unavailable(f"{self.name} cannot be reached at {self.options.base_url}.") from error
+            where = without_passwords(self.options.base_url)
+            raise Unavailable(f"{self.name} cannot be reached at {where}.") from error
 
     def _refusal(self, error: InvalidStatus) -> EngineError:
         status, body = error.response.status_code, (error.response.body or b"")[:300].decode(errors="replace")

@@ -14,6 +14,7 @@ import msgspec
 
 from streamsrv.engines.catalogue import DEFAULT_MODELS, CatalogueError, ModelEntry
 from streamsrv.engines.readiness.local_models import LocalModels, speed
+from streamsrv.web_addresses import without_passwords
 
 KEY_VARIABLES = ("OPENAI_API_KEY", "GEMINI_API_KEY", "DEEPSEEK_API_KEY", "ANTHROPIC_API_KEY")
 """Variables with API keys; the first that is set chooses the model."""
@@ -113,7 +114,7 @@ def choose_chat_model(
                 return Choice(entry, f"Using {entry.name} because {variable} is set.")
     if base_url:
         entry = _remote_entry(environ.get("OPENAI_MODEL", ""), base_url, "OPENAI_API_KEY" in environ, known)
-        return Choice(entry, f"Using {entry.name} at {base_url} because OPENAI_BASE_URL is set.")
+        return Choice(entry, f"Using {entry.name} at {without_passwords(base_url)} because OPENAI_BASE_URL is set.")
     for server in servers:
         if server.models:
             said = f"Using {server.models[0]} of {server.kind} at {server.base_url}."

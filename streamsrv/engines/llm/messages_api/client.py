@@ -15,6 +15,7 @@ from streamsrv.engines.provider_errors import (
 )
 from streamsrv.engines.provider_socket import is_loopback
 from streamsrv.errors import CONTEXT_LENGTH_EXCEEDED, EngineError, Overloaded, Rejected, Unavailable
+from streamsrv.web_addresses import without_passwords
 
 ANTHROPIC_URL = "https://api.anthropic.com"
 
@@ -60,12 +61,13 @@ def translated_errors(name: str, base_url: str, api_key: str) -> Generator[None]
 
     `name` is the model's, for the message.
     """
+    shown = without_passwords(base_url)
     try:
         yield
     except (TimeoutError, anthropic.APITimeoutError) as error:
         raise Unavailable(f"{name} did not answer in time.") from error
     except anthropic.APIConnectionError as error:
-        raise Unavailable(f"{name} cannot be reached at {base_url}.") from error
+        raise Unavailable(f"{name} cannot be reached at {shown}.") from error
     except anthropic.APIStatusError as error:
         said = without_keys(provider_message(error.body) or error.message, api_key)
         raise _engine_error(error, f"{name}: {said}") from error
@@ -74,7 +76,7 @@ def translated_errors(name: str, base_url: str, api_key: str) -> Generator[None]
     except (anthropic.AnthropicError, ValueError, AttributeError, TypeError, RecursionError) as error:
         # Of a page that is no answer.
         what = "sent an answer that cannot be read"
-        raise Unavailable(f"{name} {what} (is {base_url} its address?): {error}") from error
+        raise Unavailable(f"{name} {what} (is {shown} its address?): {error}") from error
 
 
 def _engine_error(error: anthropic.APIStatusError, message: str) -> EngineError:
