@@ -194,12 +194,17 @@ class Toolbox:
 def check_tools(
     tools: Sequence[ToolDefinition], param: str, labels: Collection[str], allowed_urls: Collection[str]
 ) -> None:
-    """Refuse MCP servers that a client may not use; `param` is the path of the tools.
+    """Refuse MCP servers that a client may not use, and two functions of one name; `param` is the path of the tools.
 
     `labels`: the operator's servers. `allowed_urls`: the addresses that clients may name.
     """
     seen: set[str] = set()
+    functions: set[str] = set()
     for index, tool in enumerate(tools):
+        if isinstance(tool, FunctionTool):
+            if tool.name in functions:
+                raise _invalid(tool.name, f"{param}[{index}].name", "another function has this name")
+            functions.add(tool.name)
         if not isinstance(tool, McpTool):
             continue
         path = f"{param}[{index}]"

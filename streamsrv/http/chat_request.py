@@ -207,6 +207,10 @@ class ChatRequest(Struct, kw_only=True, forbid_unknown_fields=True):
             message = "'stream_options' is only accepted when 'stream' is true."
             raise ProtocolError("invalid_value", message, "stream_options")
         names = [tool.function.name for tool in self.tools]
+        for index, name in enumerate(names):
+            if name in names[:index]:
+                message = f"Invalid value '{name}': another function has this name."
+                raise ProtocolError("invalid_value", message, f"tools[{index}].function.name")
         if self.tool_choice == "required" and not names:
             raise ProtocolError("invalid_value", "'tool_choice' is only accepted together with 'tools'.", "tool_choice")
         if isinstance(self.tool_choice, NamedTool) and self.tool_choice.function.name not in names:

@@ -269,6 +269,7 @@ async def test_why_the_model_stopped(server, chat, reason, wire: str):
         ({"store": "yes"}, "invalid_value", "store"),
         ({"service_tier": "free"}, "invalid_value", "service_tier"),
         ({"stream_options": {"include_usage": True}}, "invalid_value", "stream_options"),
+        ({"tools": [WEATHER, WEATHER]}, "invalid_value", "tools[1].function.name"),
         ({"new_field": 1}, "unknown_parameter", "new_field"),
         ({"messages": [{**HELLO[0], "colour": "red"}]}, "unknown_parameter", "messages[0].colour"),
         ({"messages": [{"role": "assistant", "content": "x", "audio": {"id": "a"}}]}, "invalid_value",

@@ -21,6 +21,7 @@ from streamsrv.engines.llm.base import (
     ToolCallDelta,
     Usage,
 )
+from streamsrv.engines.llm.failover.attempt import MAX_THINKING_S
 from streamsrv.engines.llm.failover.chat_model import FallbackChatModel
 from streamsrv.engines.llm.failover.continuation import GO_ON
 from streamsrv.engines.llm.failover.relay import MAX_WAITING
@@ -178,6 +179,19 @@ def test_thinking_shows_life():
     thinker, next_one = TimedChatModel("thinker", thinks), TimedChatModel("next", saying("No."))
     assert answer(thinker, next_one).text == ANSWER
     assert next_one.asked == []
+
+
+def test_a_model_that_thinks_without_end_is_followed_by_the_next_one():
+    thinks = TimedChatModel("thinks", [Reasoning("hmm"), 1.0] * 300)
+    heard = answer(thinks, TimedChatModel("next", saying(ANSWER)))
+    assert heard.text == ANSWER
+    assert MAX_THINKING_S < heard.first_s < MAX_THINKING_S + 3
+    assert thinks.cancelled == 1
+
+
+def test_a_lone_model_that_thinks_without_end_fails():
+    heard = answer(TimedChatModel("thinks", [Reasoning("hmm"), 1.0] * 300))
+    assert str(heard.error) == "thinks thinks without end."
 
 
 def test_a_model_may_have_its_own_patience_or_none():

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from harness import Talk, event, events, of_type, types
+from harness import Talk, error, event, events, of_type, types
 from streamsrv.conformance.ladders import GENERATED_ITEM, ladders
 from streamsrv.core.effects import Effect, Generate, StopGeneration
 from streamsrv.core.inputs import Failure, GenerationFailed
@@ -247,3 +247,9 @@ def test_a_response_that_is_asked_again_can_be_cancelled():
     effects = talk.speech()
     assert StopGeneration(generation) in effects
     assert done(effects)["status"] == "cancelled"
+
+
+def test_two_functions_of_one_name_are_refused():
+    weather = {"type": "function", "name": "weather"}
+    refused = error(Talk().update(tools=[weather, {"type": "function", "name": "time"}, weather]))
+    assert (refused["code"], refused["param"]) == ("invalid_value", "session.tools[2].name")

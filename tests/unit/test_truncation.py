@@ -24,7 +24,7 @@ from streamsrv.engines.llm.base import (
 )
 from streamsrv.engines.llm.context.fitted import FittedChatModel
 from streamsrv.engines.llm.context.tokens import TokenEstimate
-from streamsrv.engines.llm.context.truncation import truncate
+from streamsrv.engines.llm.context.truncation import CUT, truncate
 from streamsrv.errors import CONTEXT_LENGTH_EXCEEDED, Rejected
 from strict_history import refusal
 
@@ -91,6 +91,20 @@ def test_the_oldest_calls_of_a_turn_that_is_too_long_are_left_out_with_their_res
         turn += [Message("assistant", "", (call,)), Message("tool", call.call_id, call_id=call.call_id)]
     assert kept(turn, 60) == ["Be kind.", "Find it.", "", "c2", "", "c3"]
     assert not truncate(turn, [10] * len(turn), 9).fits
+
+
+def test_the_result_of_the_newest_call_is_shortened_and_not_left_out():
+    calls = [ToolCall(f"c{number}", "look", "{}") for number in range(2)]
+    turn = [SYSTEM, user("Find it.")]
+    for call in calls:
+        turn += [Message("assistant", "", (call,)), Message("tool", "word " * 1000, call_id=call.call_id)]
+    result = truncate(turn, [5, 5, 5, 1000, 5, 1000], 300)
+    assert [message.role for message in result.messages] == ["system", "user", "assistant", "tool"]
+    shown = result.messages[-1]
+    assert shown.call_id == "c1"
+    assert shown.content.endswith(CUT)
+    assert 1200 < len(shown.content) < 1500
+    assert (result.left_out, result.fits) == (2, True)
 
 
 ROLES = st.sampled_from(["user", "assistant", "call"])

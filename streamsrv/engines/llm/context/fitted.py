@@ -147,8 +147,11 @@ class FittedChatModel:
         return without_images(messages)
 
     def _too_long(self, limit: int, length: int) -> Rejected:
+        if limit <= 0:
+            message = f"The instructions and the tools alone are more than {self.name} can read beside its answer."
+            return Rejected(message, code=CONTEXT_LENGTH_EXCEEDED, param="messages")
         message = (
-            f"{self.name} can read {max(0, limit)} tokens of the conversation here, beside the instructions, the tools "
+            f"{self.name} can read {limit} tokens of the conversation here, beside the instructions, the tools "
             f"and its answer; the latest turn alone has more: the conversation has {length}."
         )
         return Rejected(message, code=CONTEXT_LENGTH_EXCEEDED, param="messages")

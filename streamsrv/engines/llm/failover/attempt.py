@@ -21,6 +21,8 @@ from streamsrv.engines.llm.base import (
 from streamsrv.engines.llm.failover.continuation import Joint, shortened, to_continue
 from streamsrv.errors import EngineError, Unavailable
 
+MAX_THINKING_S = 120.0
+"""Seconds for which a model may think without a word or a call; then it counts as failed."""
 END_S = 1.0
 """Seconds that a stream gets to end after its last delta."""
 
@@ -49,6 +51,13 @@ class Attempt:
         self._notes: list[Truncated | Usage] = []
         self._calls: list[ToolCallDelta] = []
         self._task: asyncio.Task[None] | None = None
+        self._loop = asyncio.get_running_loop()
+        self._silent_since_s = self._loop.time()
+
+    @property
+    def thinks_without_end(self) -> bool:
+        """Whether it has thought for too long since it was asked, or since its last word or call."""
+        return self._loop.time() - self._silent_since_s > MAX_THINKING_S
 
     def ask(self, messages: Sequence[Message], tools: Sequence[Tool], options: ChatOptions) -> None:
         """Begin the request."""
@@ -58,6 +67,8 @@ class Attempt:
 
     def add(self, delta: Delta) -> bool:
         """Keep a delta; return whether the model has begun to answer: by words, a call, or an end."""
+        if isinstance(delta, Text | ToolCallDelta):
+            self._silent_since_s = self._loop.time()
         match delta:
             case Text():
                 self._text += self._joint.feed(delta.text)

@@ -18,7 +18,7 @@ from streamsrv.engines.llm.base import (
 )
 from streamsrv.engines.llm.failover.attempt import Attempt, News
 from streamsrv.engines.llm.failover.members import Members, summary
-from streamsrv.errors import EngineError, Rejected
+from streamsrv.errors import EngineError, Rejected, Unavailable
 
 MAX_WAITING = 16
 """Deltas that wait until they are taken; a model that is faster waits."""
@@ -68,6 +68,9 @@ class Relay:
                 attempt, what = news
                 if attempt not in self._running:
                     continue
+                if isinstance(what, Reasoning) and attempt.thinks_without_end:
+                    attempt.cancel()
+                    what = Unavailable(f"{attempt.model.name} thinks without end.")
                 if isinstance(what, EngineError):
                     self._lose(attempt, what)
                     continue
