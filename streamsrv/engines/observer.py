@@ -6,11 +6,11 @@ from typing import Literal, Protocol, runtime_checkable
 
 from streamsrv.engines.catalogue import Kind
 from streamsrv.engines.llm.base import ChatModel, ChatOptions, Delta, Finished, Message, Tool
+from streamsrv.engines.llm.wrapper import ChatModelWrapper
 from streamsrv.engines.metering.base import UNPAID, Consumption
 from streamsrv.engines.metering.chat_request import MeteredChat
 from streamsrv.engines.tts.base import SpeechChunk, SpeechOptions, Synthesizer
 from streamsrv.errors import Overloaded, Rejected, Unavailable
-from streamsrv.inference.occupancy import Occupancy
 
 Stage = Kind
 FailureReason = Literal["unavailable", "unauthorized", "rejected", "overloaded"]
@@ -112,21 +112,12 @@ def reported(observer: EngineObserver, stage: Stage, model: str) -> Generator[No
         raise
 
 
-class ObservedChatModel:
+class ObservedChatModel(ChatModelWrapper):
     """`model`, whose requests, failures and tokens are reported, and paid for by `ChatOptions.account`."""
 
     def __init__(self, model: ChatModel, observer: EngineObserver) -> None:
-        self.name = model.name
-        self.abilities = model.abilities
-        self._model = model
+        super().__init__(model)
         self._observer = observer
-        self.warm_up = model.warm_up
-        self.prepare = model.prepare
-        self.aclose = model.aclose
-
-    @property
-    def occupancy(self) -> Occupancy | None:
-        return self._model.occupancy
 
     async def stream(
         self, messages: Sequence[Message], tools: Sequence[Tool], options: ChatOptions

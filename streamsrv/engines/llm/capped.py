@@ -5,14 +5,14 @@ from contextlib import aclosing
 from dataclasses import replace
 
 from streamsrv.engines.llm.base import AnsweredBy, ChatModel, ChatOptions, Delta, Message, Route, Routing, Tool
+from streamsrv.engines.llm.wrapper import ChatModelWrapper
 from streamsrv.engines.metering.accounts import spender
-from streamsrv.inference.occupancy import Occupancy
 
 CHEAPEST, LOCAL = "cheapest", "local"
 """Names of the router's policies for the cheapest model that can answer, and for those on this machine."""
 
 
-class CappedChatModel:
+class CappedChatModel(ChatModelWrapper):
     """`model`, as long as the account of a request has money left.
 
     When most of a limit is spent, `router` is asked in its place, with the policy `cheapest`, also if the client has
@@ -21,14 +21,8 @@ class CappedChatModel:
     """
 
     def __init__(self, model: ChatModel, router: ChatModel) -> None:
-        self.name = model.name
-        self.abilities = model.abilities
-        self._model = model
+        super().__init__(model, owns=False)
         self._router = router
-
-    @property
-    def occupancy(self) -> Occupancy | None:
-        return self._model.occupancy
 
     async def stream(
         self, messages: Sequence[Message], tools: Sequence[Tool], options: ChatOptions
@@ -44,15 +38,6 @@ class CappedChatModel:
                 if why and isinstance(delta, AnsweredBy) and (route := delta.route) is not None:
                     delta = replace(delta, route=replace(route, reason=f"{why} {route.reason}"))
                 yield delta
-
-    async def warm_up(self, messages: Sequence[Message] = ()) -> None:
-        await self._model.warm_up(messages)
-
-    async def prepare(self, messages: Sequence[Message]) -> None:
-        await self._model.prepare(messages)
-
-    async def aclose(self) -> None:
-        """The model goes on: others ask it, too."""
 
 
 def _saving(routing: Routing) -> Routing:

@@ -6,10 +6,10 @@ from contextlib import aclosing
 from streamsrv.engines.llm.base import ChatModel, ChatOptions, Delta, Message, Text, Tool, ToolCallDelta
 from streamsrv.engines.llm.routing.candidate import ASSUMED_FIRST_TOKEN_S
 from streamsrv.engines.llm.routing.latency import FirstTokens
-from streamsrv.inference.occupancy import Occupancy
+from streamsrv.engines.llm.wrapper import ChatModelWrapper
 
 
-class TimedChatModel:
+class TimedChatModel(ChatModelWrapper):
     """`model`, whose times to the first text or function call are recorded. `clock` returns seconds.
 
     A request that failed or was given up before counts with the time that it took, if that was long: what is broken
@@ -17,18 +17,9 @@ class TimedChatModel:
     """
 
     def __init__(self, model: ChatModel, times: FirstTokens, clock: Callable[[], float]) -> None:
-        self.name = model.name
-        self.abilities = model.abilities
-        self._model = model
+        super().__init__(model)
         self._times = times
         self._clock = clock
-        self.warm_up = model.warm_up
-        self.prepare = model.prepare
-        self.aclose = model.aclose
-
-    @property
-    def occupancy(self) -> Occupancy | None:
-        return self._model.occupancy
 
     async def stream(
         self, messages: Sequence[Message], tools: Sequence[Tool], options: ChatOptions

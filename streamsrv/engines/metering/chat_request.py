@@ -1,10 +1,10 @@
 """Counts what one request to a language model consumes, while it runs. Pure."""
 
-import json
 import math
 from collections.abc import Sequence
 
 from streamsrv.engines.llm.base import Delta, Finished, Message, Reasoning, Text, Tool, ToolCallDelta, Usage
+from streamsrv.engines.llm.context.tokens import text_of, text_of_tools
 from streamsrv.engines.metering.base import Consumption, Unit
 
 CHARACTERS_PER_TOKEN = 4
@@ -82,9 +82,7 @@ class MeteredChat:
         return Consumption("chat", self._model, tuple((unit, n) for unit, n in amounts if n), is_estimated)
 
     def _prompt_tokens(self) -> int:
-        calls = [call.name + call.arguments for message in self._messages for call in message.tool_calls]
-        tools = [json.dumps([tool.name, tool.description, tool.parameters], default=str) for tool in self._tools]
-        texts = [message.content for message in self._messages] + calls + tools
+        texts = [*map(text_of, self._messages), text_of_tools(self._tools)]
         images = sum(len(message.images) for message in self._messages)
         marks = TOKENS_OF_MESSAGE * len(self._messages)
         return sum(map(estimated_tokens, texts)) + marks + TOKENS_OF_IMAGE * images

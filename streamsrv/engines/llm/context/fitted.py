@@ -10,8 +10,8 @@ from streamsrv.engines.llm.abilities import cannot_see, without_images
 from streamsrv.engines.llm.base import ChatModel, ChatOptions, Delta, Message, Tool, Truncated, Usage
 from streamsrv.engines.llm.context.tokens import TokenEstimate, framed, text_of, text_of_tools
 from streamsrv.engines.llm.context.truncation import RETENTION_RATIO, Kept, instructions, truncate
+from streamsrv.engines.llm.wrapper import ChatModelWrapper
 from streamsrv.errors import CONTEXT_LENGTH_EXCEEDED, Rejected
-from streamsrv.inference.occupancy import Occupancy
 
 ANSWER_TOKENS = 4096
 """Tokens that are left for an answer whose length nothing limits."""
@@ -31,7 +31,7 @@ class CountsTokens(Protocol):
         ...
 
 
-class FittedChatModel:
+class FittedChatModel(ChatModelWrapper):
     """`model`, which is given only what it can read.
 
     The oldest turns of a longer conversation are left out, as `ChatOptions.truncation` says; `Truncated` tells how many
@@ -40,18 +40,9 @@ class FittedChatModel:
     """
 
     def __init__(self, model: ChatModel) -> None:
-        self.name = model.name
-        self.abilities = model.abilities
-        self.warm_up = model.warm_up
-        self.prepare = model.prepare
-        self.aclose = model.aclose
-        self._model = model
+        super().__init__(model)
         self._estimate = TokenEstimate()
         self._known: OrderedDict[str, int] = OrderedDict()
-
-    @property
-    def occupancy(self) -> Occupancy | None:
-        return self._model.occupancy
 
     async def stream(
         self, messages: Sequence[Message], tools: Sequence[Tool], options: ChatOptions

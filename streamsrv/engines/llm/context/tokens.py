@@ -24,7 +24,7 @@ def text_of(message: Message) -> str:
 
 def text_of_tools(tools: Sequence[Tool]) -> str:
     """Return the definitions of functions as text, about as models read them."""
-    return "".join(json.dumps([tool.name, tool.description, tool.parameters]) for tool in tools)
+    return "".join(json.dumps([tool.name, tool.description, tool.parameters], default=str) for tool in tools)
 
 
 class TokenEstimate:
