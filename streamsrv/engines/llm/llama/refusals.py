@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from streamsrv.engines.llm.abilities import cannot_see
+from streamsrv.engines.llm.abilities import obstacle
 from streamsrv.engines.llm.base import ChatAbilities, ChatOptions, Message, Tool
 from streamsrv.errors import CONTEXT_LENGTH_EXCEEDED, UNSUPPORTED_PARAMETER, EngineError, Rejected, Unavailable
 
@@ -24,21 +24,15 @@ def check_request(
     name: str, abilities: ChatAbilities, messages: Sequence[Message], tools: Sequence[Tool], options: ChatOptions
 ) -> None:
     """Refuse what this model cannot do. Labels of a request (`user`, `metadata`) change no answer anywhere."""
-    if options.tool_choice not in ("auto", "none"):
-        if not abilities.calls_tools:
-            raise Rejected(f"{name} cannot call functions.", code=UNSUPPORTED_PARAMETER, param="tool_choice")
-        known = [tool.name for tool in tools]
-        if not known or options.tool_choice not in ("required", *known):
-            accepted = (
-                f"accepted: auto, none, required{''.join(f', {each}' for each in known)}" if known else "no tools"
-            )
-            raise Rejected(f"'tool_choice' is {options.tool_choice!r}; {accepted}.", param="tool_choice")
-    if thinks(options) and options.reasoning_effort not in abilities.efforts:
-        accepted = f"accepted: {', '.join(abilities.efforts)}" if abilities.efforts else "it does not think"
-        message = f"{name} does not support 'reasoning_effort' {options.reasoning_effort!r}: {accepted}."
+    if (refusal := obstacle(name, abilities, messages, options)) is not None:
+        raise refusal
+    known = [tool.name for tool in tools]
+    if options.tool_choice not in ("auto", "none") and not (known and options.tool_choice in ("required", *known)):
+        accepted = f"accepted: {', '.join(('auto', 'none', 'required', *known))}" if known else "no tools"
+        raise Rejected(f"'tool_choice' is {options.tool_choice!r}; {accepted}.", param="tool_choice")
+    if thinks(options) and not abilities.efforts:
+        message = f"{name} does not support 'reasoning_effort' {options.reasoning_effort!r}: it does not think."
         raise Rejected(message, code=UNSUPPORTED_PARAMETER, param="reasoning_effort")
-    if any(message.images for message in messages):
-        raise cannot_see(name)
     for field, value in options.provider_fields.items():
         if field not in _LABELS and value not in _WITHOUT_EFFECT.get(field, ()):
             message = f"{name} does not support '{field}': {value!r:.60}."
