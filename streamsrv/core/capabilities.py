@@ -13,7 +13,6 @@ from msgspec import structs
 from streamsrv.core.recognition import (
     Path,
     check_abilities,
-    invalid,
     session_path,
     task_of,
     wants_logprobs,
@@ -21,7 +20,7 @@ from streamsrv.core.recognition import (
 )
 from streamsrv.core.toolbox import OperatorServer, check_tools
 from streamsrv.engines.asr.base import TRANSLATED_TO, RecognizerFacts, Task
-from streamsrv.protocol.errors import ProtocolError
+from streamsrv.protocol.errors import ProtocolError, invalid
 from streamsrv.protocol.items import InputImage, Item, MessageItem
 from streamsrv.protocol.session_object import (
     AudioFormat,

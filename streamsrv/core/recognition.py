@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from msgspec import structs
 
 from streamsrv.engines.asr.base import Abilities, RecognitionOptions, Task
-from streamsrv.protocol.errors import MAX_QUOTED, ProtocolError
+from streamsrv.protocol.errors import MAX_QUOTED, ProtocolError, invalid
 from streamsrv.protocol.session_object import LOGPROBS, AudioInput, NoiseReduction, Session, Transcription
 from streamsrv.text.languages import normalize_language
 
@@ -111,13 +111,6 @@ def check_abilities(
         raise refused("languages", given, reason, "detects_language")
     if logprobs and not abilities.logprobs:
         raise refused("logprobs", "logprobs", "gives no log probabilities; accepted is []", "logprobs")
-
-
-def invalid(value: object, param: str, reason: str) -> ProtocolError:
-    """Make the error for a value that is not accepted."""
-    text = str(value)
-    quoted = text if len(text) <= MAX_QUOTED else f"{text[: MAX_QUOTED - 3]}..."
-    return ProtocolError("invalid_value", f"Invalid value '{quoted}' for '{param}': {reason}.", param)
 
 
 def _code(given: str, param: str) -> str:

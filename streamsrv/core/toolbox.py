@@ -9,7 +9,7 @@ from streamsrv.core.effects import ClearTimer, Effect, ListTools, SetTimer
 from streamsrv.core.inputs import ToolsListed
 from streamsrv.core.timers import ListingTimeout
 from streamsrv.engines.llm.base import Tool
-from streamsrv.protocol.errors import ProtocolError
+from streamsrv.protocol.errors import ProtocolError, invalid
 from streamsrv.protocol.items import ListedTool, McpListToolsItem, item_to_wire
 from streamsrv.protocol.session_object import Session
 from streamsrv.protocol.tools import MAX_MCP_SERVERS, FunctionTool, McpTool, ToolDefinition, function_name
@@ -203,16 +203,16 @@ def check_tools(
     for index, tool in enumerate(tools):
         if isinstance(tool, FunctionTool):
             if tool.name in functions:
-                raise _invalid(tool.name, f"{param}[{index}].name", "another function has this name")
+                raise invalid(tool.name, f"{param}[{index}].name", "another function has this name")
             functions.add(tool.name)
         if not isinstance(tool, McpTool):
             continue
         path = f"{param}[{index}]"
         if tool.server_label in seen:
-            raise _invalid(tool.server_label, f"{path}.server_label", "another tool has this label")
+            raise invalid(tool.server_label, f"{path}.server_label", "another tool has this label")
         seen.add(tool.server_label)
         if len(seen) > MAX_MCP_SERVERS:
-            raise _invalid(tool.server_label, path, f"at most {MAX_MCP_SERVERS} MCP servers are accepted")
+            raise invalid(tool.server_label, path, f"at most {MAX_MCP_SERVERS} MCP servers are accepted")
         if tool.server_url is None:
             _check_label(tool, path, labels)
         else:
@@ -223,7 +223,7 @@ def _check_label(tool: McpTool, path: str, labels: Collection[str]) -> None:
     if tool.server_label not in labels:
         known = ", ".join(f"'{label}'" for label in sorted(labels)) or "none"
         reason = f"without a 'server_url' it must be the label of a server of the operator; there are: {known}"
-        raise _invalid(tool.server_label, f"{path}.server_label", reason)
+        raise invalid(tool.server_label, f"{path}.server_label", reason)
     if tool.has_secrets:
         name = "authorization" if tool.authorization else "headers"
         reason = f"'{path}.{name}' is only accepted with a 'server_url'"
@@ -232,16 +232,12 @@ def _check_label(tool: McpTool, path: str, labels: Collection[str]) -> None:
 
 def _check_url(tool: McpTool, url: str, path: str, allowed_urls: Collection[str]) -> None:
     if problem := url_problem(url):
-        raise _invalid(url, f"{path}.server_url", f"it {problem}")
+        raise invalid(url, f"{path}.server_url", f"it {problem}")
     if not any(url_is_within(url, allowed) for allowed in allowed_urls):
         reason = "this server does not connect to it; its operator can allow addresses with the setting 'tool_urls'"
-        raise _invalid(url, f"{path}.server_url", reason)
+        raise invalid(url, f"{path}.server_url", reason)
     if tool.has_secrets and is_unencrypted(url):
-        raise _invalid(url, f"{path}.server_url", "it would carry the authorization unencrypted; accepted is https")
-
-
-def _invalid(value: str, param: str, reason: str) -> ProtocolError:
-    return ProtocolError("invalid_value", f"Invalid value {value[:100]!r} for '{param}': {reason}.", param)
+        raise invalid(url, f"{path}.server_url", "it would carry the authorization unencrypted; accepted is https")
 
 
 def _address(tool: McpTool) -> ServerAddress:

@@ -53,6 +53,13 @@ class ProtocolError(Exception):
         return ErrorDetails(self.code, self.message, self.param, self.type)
 
 
+def invalid(value: object, param: str, reason: str) -> ProtocolError:
+    """Make the error for a value that is not accepted."""
+    text = str(value)
+    quoted = text if len(text) <= MAX_QUOTED else f"{text[: MAX_QUOTED - 3]}..."
+    return ProtocolError("invalid_value", f"Invalid value '{quoted}' for '{param}': {reason}.", param)
+
+
 def check_size(value: object, max_bytes: int, param: str) -> None:
     """Refuse a value that is longer than `max_bytes` as JSON."""
     if (size := len(msgspec.json.encode(value))) > max_bytes:
