@@ -1,6 +1,5 @@
 """Claude, and other models of servers with Anthropic's Messages API (vLLM, llama.cpp)."""
 
-import asyncio
 import os
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from dataclasses import replace
@@ -16,7 +15,7 @@ from streamsrv.engines.llm.messages_api.client import ANTHROPIC_URL, open_client
 from streamsrv.engines.llm.messages_api.events import EventReader
 from streamsrv.engines.llm.messages_api.options import AnthropicOptions
 from streamsrv.engines.llm.messages_api.request import RequestWriter
-from streamsrv.engines.llm.wire_values import MAX_CALLS
+from streamsrv.engines.llm.pieces import pieces
 from streamsrv.engines.loading import LoadContext
 from streamsrv.engines.options import read_options
 from streamsrv.engines.provider_socket import checked_key, is_loopback, require_encryption
@@ -25,12 +24,8 @@ from streamsrv.ids import new_id
 
 OPTIONS = AnthropicOptions
 
-MAX_ANSWER_CHARS = 1_000_000
-"""Characters of one answer: more than any model writes, unless it repeats itself without end."""
 _MAX_PAUSES = 5
 """How often an answer may pause for the provider's own tools."""
-_PATIENCE_WHEN_COMPLETE_S = 2.0
-"""Seconds to wait for the end of the stream after the stop reason."""
 _LOAD_TIMEOUT_S = 180.0
 """Seconds a local server may take for its first answer, for which it may have to load the model."""
 
@@ -69,10 +64,11 @@ class AnthropicChatModel:
         """Answer the conversation; see `ChatModel.stream`. Closing the iterator closes the HTTP stream."""
         written = request = self._writer.write(messages, tools, options)
         reader = EventReader(new_id, model=self.name)
+        patience_s = self._options.read_timeout_s
         with translated_errors(self.name, self._base_url, self._api_key):
             for pauses in range(_MAX_PAUSES + 1):
                 async with await self._open(request) as events:
-                    async for deltas in self._pieces(events, reader):
+                    async for deltas in pieces(self.name, events, reader, patience_s, anthropic.APIError):
                         for delta in deltas:
                             yield delta
                 if reader.stop_reason != "pause_turn" or pauses == _MAX_PAUSES:
@@ -118,33 +114,3 @@ class AnthropicChatModel:
             if shorter is None or "thinking" not in str(error.body):
                 raise
             return await create(**shorter)
-
-    async def _pieces(
-        self, events: anthropic.AsyncStream[RawMessageStreamEvent], reader: EventReader
-    ) -> AsyncGenerator[list[Delta], None]:
-        """Yield the deltas of the events until the stream ends. Raises `TimeoutError` if no delta comes in time.
-
-        After the stop reason, a timeout or an error ends the stream without an error.
-        """
-        clock, patience_s = asyncio.get_running_loop().time, self._options.read_timeout_s
-        give_up_s = clock() + patience_s
-        while True:
-            try:
-                async with asyncio.timeout_at(give_up_s):
-                    event = await anext(events, None)
-            except (TimeoutError, anthropic.APIError):
-                if reader.is_complete:
-                    return
-                raise
-            if event is None:
-                return
-            deltas = reader.read(event.to_dict(warnings=False))
-            if reader.characters > MAX_ANSWER_CHARS:
-                raise Unavailable(f"{self.name} does not stop: its answer has more than {MAX_ANSWER_CHARS} characters.")
-            if reader.calls > MAX_CALLS:
-                raise Unavailable(f"{self.name} does not stop: its answer calls more than {MAX_CALLS} functions.")
-            if deltas:
-                yield deltas
-                give_up_s = clock() + patience_s
-            if reader.is_complete:
-                give_up_s = min(give_up_s, clock() + _PATIENCE_WHEN_COMPLETE_S)

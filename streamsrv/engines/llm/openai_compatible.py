@@ -1,6 +1,5 @@
 """Chat models of servers with OpenAI's chat completions API: OpenAI, Gemini, DeepSeek, vLLM, Ollama and others."""
 
-import asyncio
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Annotated, Any
@@ -22,7 +21,7 @@ from streamsrv.engines.llm.chat_completions.thinking import (
     thinking_fields,
 )
 from streamsrv.engines.llm.context.answerable import answerable
-from streamsrv.engines.llm.wire_values import MAX_CALLS
+from streamsrv.engines.llm.pieces import pieces
 from streamsrv.engines.loading import LoadContext
 from streamsrv.engines.openai_client import OPENAI_URL, open_client, translated_errors
 from streamsrv.engines.options import read_options
@@ -30,10 +29,6 @@ from streamsrv.engines.provider_socket import checked_key, is_loopback
 from streamsrv.errors import Unavailable
 from streamsrv.ids import new_id
 
-MAX_ANSWER_CHARS = 1_000_000
-"""Characters of one answer: more than any model writes, unless it repeats itself without end."""
-_PATIENCE_WHEN_COMPLETE_S = 2.0
-"""Seconds to wait for the usage after the finish reason."""
 _PATIENCE_WITH_THOUGHT = 3
 """Times the read timeout that an answer may take to begin if the model may think for long."""
 _OLLAMA = "library"
@@ -152,35 +147,14 @@ class OpenAICompatibleChatModel:
 
     async def _pieces(
         self, chunks: openai.AsyncStream[ChatCompletionChunk], reader: ChunkReader, patience_s: float
-    ) -> AsyncGenerator[list[Delta], None]:
-        """Yield the deltas of the chunks until the stream ends. Raises `TimeoutError` if no delta comes in time.
-
-        After the finish reason, a timeout or an error ends the stream without an error.
-        """
-        clock = asyncio.get_running_loop().time
-        give_up_s = clock() + patience_s
-        while True:
-            try:
-                async with asyncio.timeout_at(give_up_s):
-                    chunk = await anext(chunks, None)
-            except (TimeoutError, openai.APIError) as error:
-                if reader.is_complete:
-                    return
-                if type(error) is openai.APIConnectionError:
-                    raise Unavailable(f"{self.name} broke off its answer.") from error
-                raise
-            if chunk is None:
-                return
-            deltas = reader.read(chunk.to_dict(warnings=False))
-            if reader.characters > MAX_ANSWER_CHARS:
-                raise Unavailable(f"{self.name} does not stop: its answer has more than {MAX_ANSWER_CHARS} characters.")
-            if reader.calls > MAX_CALLS:
-                raise Unavailable(f"{self.name} does not stop: its answer calls more than {MAX_CALLS} functions.")
-            if deltas:
+    ) -> AsyncGenerator[Sequence[Delta], None]:
+        try:
+            async for deltas in pieces(self.name, chunks, reader, patience_s, openai.APIError):
                 yield deltas
-                give_up_s = clock() + patience_s
-            if reader.is_complete:
-                give_up_s = min(give_up_s, clock() + _PATIENCE_WHEN_COMPLETE_S)
+        except openai.APIConnectionError as error:
+            if type(error) is openai.APIConnectionError:  # not a timeout
+                raise Unavailable(f"{self.name} broke off its answer.") from error
+            raise
 
     async def _model_name(self) -> str:
         if not self._model:
