@@ -65,7 +65,7 @@ async def test_a_key_alone_loads_its_model_with_the_embedded_one_behind(monkeypa
         await engines.aclose()
 
 
-async def _nothing(_: object) -> None:
+async def _nothing(*_: object) -> None:
     """The provider is not asked: nothing outside this machine may be reached by a test."""
 
 
