@@ -338,7 +338,7 @@ def _capabilities(engines: Engines, *, has_tracing: bool) -> Capabilities:
     library = recognizers.library
     return Capabilities(
         formats=frozenset(codecs),
-        voices=synthesizer.voices,
+        voices=tuple(voice.name for voice in synthesizer.voices),
         min_speed=synthesizer.min_speed,
         max_speed=synthesizer.max_speed,
         recognizers=recognizers.facts,

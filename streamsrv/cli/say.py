@@ -71,8 +71,9 @@ async def _say(text: str, options: "SpeechOptions", settings: "Settings") -> "tu
 
 
 def _check(options: "SpeechOptions", synthesizer: "Synthesizer") -> None:
-    if options.voice and options.voice not in synthesizer.voices:
-        known = ", ".join(synthesizer.voices)
+    names = [voice.name for voice in synthesizer.voices]
+    if options.voice and options.voice not in names:
+        known = ", ".join(names)
         raise _Unsupported(f"--voice {options.voice}: {synthesizer.name} has no such voice. It has: {known}.")
     if not synthesizer.min_speed <= options.speed <= synthesizer.max_speed:
         limits = f"{synthesizer.min_speed:g} to {synthesizer.max_speed:g}"

@@ -4,7 +4,7 @@ from collections.abc import AsyncGenerator
 
 from streamsrv.audio.rates import PCM_RATE_HZ
 from streamsrv.engines.asr.base import Abilities, RecognitionOptions, RecognitionStream, StatelessSession
-from streamsrv.engines.tts.base import SpeechChunk, SpeechOptions
+from streamsrv.engines.tts.base import SpeechChunk, SpeechOptions, Voice
 from streamsrv.errors import Unavailable
 
 ABSENT = "none"
@@ -33,7 +33,8 @@ class AbsentSynthesizer:
 
     name = ABSENT
     sample_rate = PCM_RATE_HZ
-    voices: tuple[str, ...] = ()
+    voices: tuple[Voice, ...] = ()
+    clones_voices = False
     min_speed, max_speed = 0.25, 4.0
 
     async def stream(self, text: str, options: SpeechOptions) -> AsyncGenerator[SpeechChunk, None]:

@@ -153,6 +153,7 @@ class ObservedSynthesizer:
         self.name = synthesizer.name
         self.sample_rate = synthesizer.sample_rate
         self.voices = synthesizer.voices
+        self.clones_voices = synthesizer.clones_voices
         self.min_speed = synthesizer.min_speed
         self.max_speed = synthesizer.max_speed
         self.warm_up = synthesizer.warm_up

@@ -33,7 +33,7 @@ async def capabilities(request: Request) -> Response:
     has_webrtc = webrtc_is_installed()
     if has_webrtc:
         request.app.state.calls.prepare()  # start it now: a client that asks for capabilities is about to call
-    synthesizer = {"name": engines.synthesizer.name, "voices": list(engines.synthesizer.voices)}
+    synthesizer = {"name": engines.synthesizer.name, "voices": [voice.name for voice in engines.synthesizer.voices]}
     return JSONResponse(
         {
             "recognizer": None if engines.recognizer.name == ABSENT else engines.recognizer.name,

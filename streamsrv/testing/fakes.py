@@ -26,7 +26,7 @@ from streamsrv.engines.llm.base import (
 )
 from streamsrv.engines.loaded import Engines
 from streamsrv.engines.recognizers import Recognizers
-from streamsrv.engines.tts.base import SpeechChunk, SpeechOptions, Synthesizer
+from streamsrv.engines.tts.base import SpeechChunk, SpeechOptions, Synthesizer, Voice
 from streamsrv.errors import EngineError
 from streamsrv.inference.scheduler import Scheduler
 
@@ -172,7 +172,8 @@ class ToneSynthesizer(CountsStreams):
 
     name = "tone"
     sample_rate = PCM_RATE_HZ
-    voices: tuple[str, ...] = ("tone", "bell")
+    voices: tuple[Voice, ...] = (Voice("tone"), Voice("bell"))
+    clones_voices = False
     min_speed, max_speed = 0.25, 4.0
 
     async def stream(self, text: str, options: SpeechOptions) -> AsyncGenerator[SpeechChunk, None]:

@@ -125,6 +125,7 @@ class FaultySynthesizer:
         self.name = f"faulty-{synthesizer.name}"
         self.sample_rate = synthesizer.sample_rate
         self.voices = synthesizer.voices
+        self.clones_voices = synthesizer.clones_voices
         self.min_speed, self.max_speed = synthesizer.min_speed, synthesizer.max_speed
         self._synthesizer = synthesizer
         self._faults = faults

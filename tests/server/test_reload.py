@@ -18,6 +18,7 @@ from serving import RunningServer, serving
 from streamsrv.configuration.reading import read_configuration
 from streamsrv.engines.catalogue import ModelEntry
 from streamsrv.engines.loaded import Engines, LoadedModel
+from streamsrv.engines.tts.base import Voice
 from streamsrv.errors import Unavailable
 from streamsrv.reload import RESTART, Reloader
 from streamsrv.settings import Settings
@@ -183,7 +184,7 @@ class ClosableSynthesizer(ToneSynthesizer):
 
     def __init__(self, name: str) -> None:
         super().__init__()
-        self.name, self.voices = name, (name,)
+        self.name, self.voices = name, (Voice(name),)
         self.closed = threading.Event()
 
     async def aclose(self) -> None:

@@ -2,7 +2,8 @@
 
 from collections.abc import AsyncGenerator
 from dataclasses import dataclass, field
-from typing import Protocol
+from pathlib import Path
+from typing import Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,8 +12,33 @@ from streamsrv.engines.metering.base import Account
 
 
 @dataclass(frozen=True, slots=True)
+class Voice:
+    """A voice of a synthesiser."""
+
+    name: str
+    languages: frozenset[str] = frozenset()
+    """ISO 639-1 codes of what it speaks; empty: any language."""
+    description: str = ""
+    gender: Literal["female", "male", ""] = ""
+    """As listeners would say; empty: not known."""
+
+    def speaks(self, language: str) -> bool:
+        """Whether it speaks the language of an ISO 639-1 code."""
+        return not self.languages or language in self.languages
+
+
+@dataclass(frozen=True, slots=True)
+class ReferenceVoice:
+    """A recording whose voice a synthesiser speaks with. What is computed from it may be kept by `id`."""
+
+    id: str
+    recording: Path
+    """A WAV file, mono, int16 at 24 kHz, of 6 to 30 s."""
+
+
+@dataclass(frozen=True, slots=True)
 class SpokenWord:
-    """A word and its position in the speech, in ms from the first sample of its segment."""
+    """A word of the spoken text and its position in the speech, in ms from the first sample of its segment."""
 
     text: str
     start_ms: int
@@ -35,7 +61,9 @@ class SpeechOptions:
     """How to speak. An engine ignores options that it does not support."""
 
     voice: str = ""
-    """One of the engine's voices; empty: its default voice."""
+    """Name of one of the engine's voices; empty: its default voice."""
+    reference: ReferenceVoice | None = None
+    """Speak with the voice of this recording, not with `voice`; only for engines that clone voices."""
     speed: float = 1.0
     """Factor on the voice's own pace, within the engine's `min_speed` and `max_speed`."""
     language: str = "en"
@@ -49,8 +77,10 @@ class Synthesizer(Protocol):
 
     name: str
     sample_rate: int
-    voices: tuple[str, ...]
-    """Names of the voices, the default voice first."""
+    voices: tuple[Voice, ...]
+    """The default voice first; known once the model is warmed up."""
+    clones_voices: bool
+    """Whether it speaks with the voices of recordings."""
     min_speed: float
     """Lowest supported `SpeechOptions.speed`; callers refuse lower ones."""
     max_speed: float

@@ -16,7 +16,7 @@ from streamsrv.audio.stretch import stretch
 from streamsrv.engines.catalogue import ModelEntry
 from streamsrv.engines.loading import LoadContext
 from streamsrv.engines.options import NoOptions, read_options
-from streamsrv.engines.tts.base import SpeechChunk, SpeechOptions
+from streamsrv.engines.tts.base import SpeechChunk, SpeechOptions, Voice
 from streamsrv.engines.tts.silence import SilenceTrimmer, pause_after_ms
 from streamsrv.errors import Unavailable
 from streamsrv.inference.scheduler import Priority, Scheduler
@@ -53,7 +53,8 @@ class HibariSynthesizer:
     def __init__(self, name: str, scheduler: Scheduler) -> None:
         self.name = name
         self.sample_rate: int = Hibari.sample_rate
-        self.voices: tuple[str, ...] = (DEFAULT,)
+        self.voices = (Voice(DEFAULT, frozenset({"en"}), "calm, American", "female"),)
+        self.clones_voices = False
         self.min_speed, self.max_speed = 0.25, 4.0
         self._scheduler = scheduler
         self._hibari = Hibari(voice=DEFAULT, threads=1)

@@ -1,0 +1,1 @@
+"""Synthesisers that run in a process of their own."""
