@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from serving import RunningServer, serving
-from streamsrv.core.answers import output_items
+from streamsrv.core.answers import spoken_message
 from streamsrv.engines.catalogue import ModelEntry
 from streamsrv.engines.llm.base import Message
 from streamsrv.engines.loading import LoadContext, load_engine
@@ -59,7 +59,7 @@ async def still_open(client: Wire) -> bool:
 async def test_a_reply_of_numbers_is_spoken_to_its_end(
     server: RunningServer, monkeypatch: pytest.MonkeyPatch, text: str, min_s: int
 ):
-    monkeypatch.setattr(output_items, "AHEAD_MS", 3_600_000)  # all of it as soon as it is made: most waits at once
+    monkeypatch.setattr(spoken_message, "AHEAD_MS", 3_600_000)  # all of it as soon as it is made: most waits at once
     before_mib, spoken_bytes = peak_mib(), 0
     async with wire(server.realtime_url) as client:
         await ask(client, text)

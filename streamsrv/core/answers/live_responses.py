@@ -2,9 +2,9 @@
 
 from collections.abc import Iterator
 
-from streamsrv.core.answers.output_items import SpokenMessage
 from streamsrv.core.answers.requests import ModelRequest
 from streamsrv.core.answers.response import Response
+from streamsrv.core.answers.spoken_message import SpokenMessage
 from streamsrv.core.effects import Generate
 from streamsrv.protocol.errors import ProtocolError
 

@@ -1,17 +1,11 @@
 """The output items of a response: written or spoken messages, and function calls. Pure."""
 
-from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from streamsrv.core.answers.spoken_segments import SpokenSegment, SpokenSegmenter, pieces
 from streamsrv.core.collector import Collector
 from streamsrv.core.conversation import Conversation
-from streamsrv.core.effects import ClearTimer, FinishAudio, SendAudio, SetTimer, Synthesize
-from streamsrv.core.inputs import SpeechOutput
-from streamsrv.core.playback.ledger import PlacedWord, PlaybackLedger
-from streamsrv.core.timers import SpeechDue
 from streamsrv.engines.llm.base import ProviderData, ToolCallDelta
 from streamsrv.engines.tts.base import SpeechOptions
 from streamsrv.protocol.items import (
@@ -27,11 +21,6 @@ from streamsrv.protocol.items import (
     unreadable_arguments,
 )
 from streamsrv.protocol.session_object import AudioFormat, MaxOutputTokens
-
-AHEAD_MS = 10_000
-"""A segment is synthesised once the client has less than this to play, because an interruption cuts off the rest."""
-WORD_EVENTS = "words.timed"
-"""Name of the extension that sends `streamsrv.words.timed` events."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -181,7 +170,7 @@ class FunctionCall:
         )
 
 
-class _Message:
+class Message:
     """The common part of written and spoken messages: one item with one content part."""
 
     def __init__(self, items: OutputItems, part: dict[str, str]) -> None:
@@ -205,7 +194,7 @@ class _Message:
         self._items.finish(self._index, status)
 
 
-class WrittenMessage(_Message):
+class WrittenMessage(Message):
     """An assistant message of a text response."""
 
     def __init__(self, items: OutputItems) -> None:
@@ -224,152 +213,3 @@ class WrittenMessage(_Message):
     def close(self, status: Status) -> None:
         self._effects.send("response.output_text.done", **self._event_fields, text=self._text)
         self._finish({"type": "text", "text": self._text}, OutputText(self._text), status)
-
-
-class SpokenMessage(_Message):
-    """An assistant message that is spoken segment by segment; its transcript never runs ahead of its audio.
-
-    `is_requested`: the synthesis of its first segment has been asked for already.
-    """
-
-    def __init__(self, items: OutputItems, *, is_requested: bool = False) -> None:
-        super().__init__(items, {"type": "audio", "transcript": ""})
-        self.ledger = PlaybackLedger(items.plan.speech.speed)
-        self.begun = False
-        """Whether its first segment is known."""
-        self._segmenter = SpokenSegmenter(items.plan.speech.language)
-        self._uncut: deque[str] = deque()  # text that the segmenter has not seen
-        self._waiting: deque[SpokenSegment] = deque()
-        self._speaking: SpokenSegment | None = None
-        self._is_requested = is_requested
-        self._space = ""  # between the transcript so far and the next segment
-        self._ends_with_space = True
-        self._conclusion = ""
-        self._all_text = False
-        self._all_cut = False
-        self._is_early = False  # the timer for the next segment was set
-
-    @property
-    def complete(self) -> bool:
-        """Whether the model finished it and all of it was synthesised."""
-        return self._all_cut and self._speaking is None and not self._waiting
-
-    @property
-    def is_with_the_voice(self) -> bool:
-        """Whether a segment is being synthesised."""
-        return self._speaking is not None
-
-    @property
-    def due_ms(self) -> int:
-        """The wall ms at which the next segment is due for synthesis; 0: no segment waits."""
-        return self.ledger.play_until_ms - AHEAD_MS if self._waiting and self._speaking is None else 0
-
-    def take_text(self, text: str) -> None:
-        self._ends_with_space = text[-1:].isspace() if text else self._ends_with_space
-        self._uncut.extend(pieces(text))
-        self._cut()
-
-    def finish_text(self) -> None:
-        self._all_text = True
-        self._cut()
-
-    def conclude(self, words: str) -> None:
-        """End the text so far where it stands, and add these words, which begin a sentence."""
-        self._conclusion = words if self._ends_with_space else f" {words}"
-        if self._all_cut:
-            self._cut_conclusion()
-        else:
-            self.finish_text()
-
-    def take_all(self, segment: SpokenSegment) -> None:
-        """Take the only segment of the message."""
-        self._waiting.append(segment)
-        self._all_text = self._all_cut = True
-
-    def speak(self, now_ms: int) -> None:
-        """Have the next segment synthesised, unless the client has enough to play."""
-        while self._speaking is None and (self._waiting or self._cut()):
-            ahead_ms = self.ledger.play_until_ms - now_ms
-            if ahead_ms > AHEAD_MS:
-                self._is_early = True
-                self._effects.emit(SetTimer(self._timer, ahead_ms - AHEAD_MS))
-                return
-            segment = self._waiting.popleft()
-            if not segment.spoken:
-                self._end(segment)
-                continue
-            self._speaking = segment
-            self.begun = True
-            if self._is_requested:
-                self._is_requested = False
-            else:
-                self._effects.emit(Synthesize(self._items.generation, segment.spoken, self._items.plan.speech))
-
-    def take_speech(self, speech: SpeechOutput, now_ms: int) -> None:
-        """Send audio of the segment being spoken, and its text with its first audio."""
-        if self._speaking is None:
-            return
-        if not self.ledger.in_segment:
-            self._begin(self._speaking)
-        self.ledger.envelope.add(speech.pcm, speech.sample_rate)
-        self.ledger.send(len(speech.pcm) * 1000 / speech.sample_rate, now_ms, speech.words)
-        self._effects.emit(SendAudio(self._event_fields, speech.pcm, speech.sample_rate, self._items.plan.format))
-
-    def end_segment(self) -> None:
-        """End the segment, whose audio was all sent."""
-        if self._speaking is None:
-            return
-        self._end(self._speaking)
-        self._speaking = None
-
-    def close(self, status: Status) -> None:
-        if self.ledger.in_segment:
-            self.ledger.end_segment(complete=False)
-        self.ledger.envelope.finish()
-        self._speaking = None
-        self._uncut.clear()
-        self._waiting.clear()
-        if self._is_early:
-            self._effects.emit(ClearTimer(self._timer))
-        transcript = self.ledger.transcript
-        self._effects.emit(FinishAudio(self.item.id))
-        self._effects.send("response.output_audio.done", **self._event_fields)
-        self._effects.send("response.output_audio_transcript.done", **self._event_fields, transcript=transcript)
-        self._finish({"type": "audio", "transcript": transcript}, OutputAudio(transcript), status)
-
-    def _cut(self) -> bool:
-        """Cut more of the text, no more than what is soon spoken; return whether a segment waits."""
-        while self._uncut and not self._waiting:
-            self._waiting.extend(self._segmenter.feed(self._uncut.popleft()))
-        if self._all_text and not self._uncut and not self._all_cut:
-            self._waiting.extend(self._segmenter.finish())
-            self._all_cut = True
-            self._cut_conclusion()
-        return bool(self._waiting)
-
-    def _cut_conclusion(self) -> None:
-        segmenter = SpokenSegmenter(self._items.plan.speech.language)
-        self._waiting.extend([*segmenter.feed(self._conclusion), *segmenter.finish()])
-
-    @property
-    def _timer(self) -> SpeechDue:
-        return SpeechDue(self._items.generation)
-
-    def _begin(self, segment: SpokenSegment) -> None:
-        text = segment.text.rstrip() if self.ledger.transcript else segment.text.strip()
-        delta = self._space + text
-        self._space = segment.text[len(segment.text.rstrip()) :]
-        if delta:
-            self.ledger.begin_segment(delta)
-            self._effects.send("response.output_audio_transcript.delta", **self._event_fields, delta=delta)
-
-    def _end(self, segment: SpokenSegment) -> None:
-        if not self.ledger.in_segment:
-            self._begin(segment)
-        if self.ledger.in_segment:
-            self._tell_times(self.ledger.end_segment())
-
-    def _tell_times(self, words: list[PlacedWord]) -> None:
-        if self._items.plan.times_words and words:
-            times = [{"word": word.text, "start_ms": word.start_ms, "end_ms": word.end_ms} for word in words]
-            self._effects.send("streamsrv.words.timed", **self._event_fields, words=times)

@@ -5,7 +5,8 @@ from dataclasses import dataclass, replace
 
 from msgspec import UNSET, structs
 
-from streamsrv.core.answers.output_items import WORD_EVENTS, ResponsePlan
+from streamsrv.core.answers.output_items import ResponsePlan
+from streamsrv.core.answers.spoken_message import WORD_EVENTS
 from streamsrv.core.capabilities import Capabilities
 from streamsrv.core.conversation import Conversation, to_messages, unknown_call
 from streamsrv.core.effects import Generate

@@ -7,8 +7,9 @@ from typing import Any, Literal
 import msgspec
 
 from streamsrv.core.answers.answered_by import answered_by_to_wire
-from streamsrv.core.answers.output_items import FunctionCall, OutputItems, ResponsePlan, SpokenMessage, WrittenMessage
+from streamsrv.core.answers.output_items import FunctionCall, OutputItems, ResponsePlan, WrittenMessage
 from streamsrv.core.answers.server_calls import CallToApprove, ServerCall, UnaskedCall
+from streamsrv.core.answers.spoken_message import SpokenMessage
 from streamsrv.core.answers.spoken_segments import SpokenSegment
 from streamsrv.core.collector import Collector
 from streamsrv.core.conversation import Conversation

@@ -6,10 +6,11 @@ from dataclasses import replace
 from msgspec import UNSET
 
 from streamsrv.core.answers.live_responses import LiveResponses
-from streamsrv.core.answers.output_items import ResponsePlan, SpokenMessage
+from streamsrv.core.answers.output_items import ResponsePlan
 from streamsrv.core.answers.requests import already_active, plan_response, request_of, resolve_items, spoken_as
 from streamsrv.core.answers.response import Response
 from streamsrv.core.answers.speculation import Speculation
+from streamsrv.core.answers.spoken_message import SpokenMessage
 from streamsrv.core.answers.spoken_segments import SpokenSegment
 from streamsrv.core.answers.tool_wait import ToolWait
 from streamsrv.core.capabilities import Capabilities

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from streamsrv.core.answers.output_items import SpokenMessage
+from streamsrv.core.answers.spoken_message import SpokenMessage
 from streamsrv.core.conversation import Conversation
 from streamsrv.core.effects import ClearPlayback, Effect, HoldPlayback, ResumePlayback, send_event
 from streamsrv.core.playback.envelope import ENVELOPE_MS, resemblance
