@@ -4,20 +4,18 @@ The rules are applied in order. Each leaves words, or simpler numbers for a late
 """
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 
 from streamsrv.text import english_words as words
 from streamsrv.text.numbers import digit_by_digit, number, ordinal, whole_number, year
+from streamsrv.text.traced import Parts, Reading, Rule, TracedText
 
 _Match = re.Match[str]
-_Rule = tuple[re.Pattern[str], str | Callable[[_Match], str]]
 
 
-def read_out(text: str) -> str:
+def read_out(text: TracedText) -> TracedText:
     """Return English text as it is spoken; dates that depend on the country (`11/23`) are unchanged."""
-    for pattern, reading in _RULES:
-        text = pattern.sub(reading, text)
-    return text.strip()
+    return text.apply(_RULES).strip()
 
 
 def _any_of(keys: Iterable[str]) -> str:
@@ -46,12 +44,14 @@ def _read_iso_date(match: _Match) -> str:
     return f"{words.MONTH_NAMES[int(match[2]) - 1]} {ordinal(match[3])}, {year(match[1])}{time_follows}"
 
 
-def _read_month_day(match: _Match) -> str:
-    return f"{words.MONTHS[match[1]]} {ordinal(match[2])}" + (f", {year(match[3])}" if match[3] else "")
+def _read_month_day(match: _Match) -> Parts:
+    month_day = [(f"{words.MONTHS[match[1]]} ", 1), (ordinal(match[2]), 2)]
+    return [*month_day, (f", {year(match[3])}", 3)] if match[3] else month_day
 
 
-def _read_day_month(match: _Match) -> str:
-    return f"{match[1] or 'the'} {ordinal(match[2])} of {words.MONTHS[match[3]]}"
+def _read_day_month(match: _Match) -> Parts:
+    day = [(f"{match[1]} ", 1), (ordinal(match[2]), 2)] if match[1] else [(f"the {ordinal(match[2])}", 2)]
+    return [*day, (f" of {words.MONTHS[match[3]]}", 3)]
 
 
 def _read_time(match: _Match) -> str:
@@ -123,7 +123,7 @@ def _full_stop(match: _Match) -> str:
     return "." if match[0].endswith(".") and not rest else ""
 
 
-def _rule(pattern: str, reading: str | Callable[[_Match], str]) -> _Rule:
+def _rule(pattern: str, reading: Reading) -> Rule:
     return re.compile(pattern), reading
 
 

@@ -3,6 +3,8 @@
 import html
 import re
 
+from streamsrv.text.traced import Rule, TracedText, joined
+
 _FENCE = re.compile(r"^[ \t]*(`{3,}|~{3,})[^\n`]*(?:\n|\Z)(?:.*?^[ \t]*\1[`~]*[ \t]*$|.*\Z)", re.MULTILINE | re.DOTALL)
 _SSML_NAMES = (
     "amazon:[a-z-]+|audio|desc|emphasis|lang|lexicon|lookup|media|meta|metadata|mstts:[a-z-]+|par|phoneme|prosody|say-as"
@@ -24,7 +26,7 @@ _LINE_PREFIX = re.compile(r"(?:>\s*)*(?:#{1,6}\s+|[-*+•◦▪]\s+(?:\[[ xX]\]\
 _HEADING_END = re.compile(r"\s+#+$")
 _ENDING = re.compile(r"[.!?…:;,—–।。！？、，；：][\"'”’)\]*_`»」』]*$")
 
-_INLINE: tuple[tuple[re.Pattern[str], str], ...] = (
+_INLINE: tuple[Rule, ...] = (
     (re.compile(r"!?\[([^\[\]]*)\]\((?:[^()\n]|\([^()\n]*\))*\)"), r"\1"),  # link or image
     (re.compile(r"\[\^[^\[\]\s]+\]"), ""),  # footnote
     (re.compile(r"!?\[([^\[\]]+)\]\[[^\[\]]*\]"), r"\1"),  # link by reference
@@ -47,18 +49,31 @@ _UNSPEAKABLE = re.compile(
 """Matches control characters, invisible characters, lone surrogates and private-use characters."""
 
 
-def without_markdown(text: str, code_notice: str = "") -> str:
+_CHARACTER_REFERENCE = re.compile(r"&(?:#[0-9]{1,7}|#[xX][0-9a-fA-F]{1,6}|[A-Za-z][A-Za-z0-9]{1,31});?")
+_LINE_END = re.compile(r"\n")
+_CELL_END = re.compile(r"\|")
+_SPACES = re.compile(r"\s+")
+
+_TAGS: tuple[Rule, ...] = ((_SENTENCE_END, " "), (_LINE_BREAK, "\n"), (_TAG, ""))
+_CHARACTERS: tuple[Rule, ...] = (
+    (_CHARACTER_REFERENCE, lambda match: html.unescape(match[0])),
+    (_UNSPEAKABLE, ""),
+    (_EMOJI, " "),
+    (_EMOTICON, ""),
+)
+
+
+def without_markdown(text: TracedText, code_notice: str = "") -> TracedText:
     """Return the words of markdown text on one line; headings, list items and table rows become sentences.
 
     Code blocks become `code_notice`, links become their text, table rows become their cells with commas. Emoji and
     emoticons are removed.
     """
-    text = _FENCE.sub(f"\n{code_notice}\n", text)
-    text = html.unescape(without_tags(text))
-    text = _EMOTICON.sub("", _EMOJI.sub(" ", _UNSPEAKABLE.sub("", text)))
-    *complete, last = text.split("\n")
-    lines = [_as_sentence(_plain_line(line)) for line in complete]
-    return " ".join(line for line in [*lines, _plain_line(last)] if line)
+    text = text.sub(_FENCE, lambda _: f"\n{code_notice}\n").apply(_TAGS).apply(_CHARACTERS)
+    end = text.text.rfind("\n") + 1
+    lines = [_as_sentence(_plain_line(line)) for line in text[:end].split(_LINE_END)]
+    lines += [_plain_line(text[end:].strip())]
+    return joined(" ", [line for line in lines if line])
 
 
 def without_tags(text: str) -> str:
@@ -67,22 +82,18 @@ def without_tags(text: str) -> str:
     SSML has no effect on the voice, because no engine supports it. Only known tags are removed, because text such as
     `<stdin>` may be meant literally.
     """
-    text = _SENTENCE_END.sub(" ", _LINE_BREAK.sub("\n", text))
-    return _TAG.sub("", text)
+    return TracedText(text).apply(_TAGS).text
 
 
-def _plain_line(line: str) -> str:
-    line = line.strip()
-    if _RULE.fullmatch(line) or _REFERENCE_LINE.match(line):
-        return ""
-    line = _HEADING_END.sub("", line[_prefix_length(line) :])
-    if row := _TABLE_ROW.fullmatch(line):
-        line = ", ".join(cell for cell in map(str.strip, row[1].split("|")) if cell)
-    elif _CELL_BOUNDARY.search(line):  # a row without marks at its ends, or a part of a row
-        line = ", ".join(cell for cell in map(str.strip, _CELL_BOUNDARY.split(line)) if cell)
-    for pattern, replacement in _INLINE:
-        line = pattern.sub(replacement, line)
-    return " ".join(line.split())
+def _plain_line(line: TracedText) -> TracedText:
+    if _RULE.fullmatch(line.text) or _REFERENCE_LINE.match(line.text):
+        return line[:0]
+    line = line[_prefix_length(line.text) :].sub(_HEADING_END, "")
+    if row := _TABLE_ROW.fullmatch(line.text):
+        line = joined(", ", line[row.start(1) : row.end(1)].split(_CELL_END))
+    elif _CELL_BOUNDARY.search(line.text):  # a row without marks at its ends, or a part of a row
+        line = joined(", ", line.split(_CELL_BOUNDARY))
+    return line.apply(_INLINE).sub(_SPACES, " ").strip()
 
 
 def _prefix_length(line: str) -> int:
@@ -90,6 +101,6 @@ def _prefix_length(line: str) -> int:
     return prefix.end() if prefix else 0
 
 
-def _as_sentence(line: str) -> str:
+def _as_sentence(line: TracedText) -> TracedText:
     """Return the line, with a full stop if it has no mark at its end."""
-    return f"{line}." if line and not _ENDING.search(line) else line
+    return line.with_end(".") if line and not _ENDING.search(line.text) else line

@@ -7,7 +7,8 @@ from streamsrv.core.answers import spoken_segments
 from streamsrv.core.effects import SetTimer, Synthesize
 from streamsrv.core.timers import SpeechDue
 from streamsrv.engines.llm.base import Finished
-from streamsrv.text.speakable import speakable
+from streamsrv.text.speakable import spoken_text
+from streamsrv.text.spoken_text import SpokenText
 
 SENTENCE = "The river runs past the old mill and the garden. "
 WORDS = 10_000
@@ -18,11 +19,11 @@ def test_it_is_cut_as_it_is_spoken(monkeypatch: pytest.MonkeyPatch):
     """A server may give all of it at once; cutting it at once would stop all sessions for most of a second."""
     cut: list[str] = []
 
-    def counted(text: str, language: str) -> str:
+    def counted(text: str, language: str, **numbers: bool) -> SpokenText:
         cut.append(text)
-        return speakable(text, language)
+        return spoken_text(text, language, **numbers)
 
-    monkeypatch.setattr(spoken_segments, "speakable", counted)
+    monkeypatch.setattr(spoken_segments, "spoken_text", counted)
     talk = Talk()
     talk.says("Tell me everything.")
     talk.model(ANSWER, Finished("stop"))

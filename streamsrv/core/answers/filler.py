@@ -16,7 +16,7 @@ from streamsrv.core.inputs import GenerationFailed, Input, SegmentSpoken, Speech
 from streamsrv.core.playback.output_buffer import OutputBuffer
 from streamsrv.core.timers import FillerDue
 from streamsrv.core.turns.input_buffer import InputBuffer
-from streamsrv.text.speakable import speakable
+from streamsrv.text.speakable import spoken_text
 from streamsrv.text.voice_manners import VoiceManners
 
 
@@ -86,7 +86,7 @@ class Filler:
             return self._set_timer(now_ms)
         text = self._left.pop(0)
         speech = self._wait.response.plan.speech
-        segment = SpokenSegment(text, speakable(text, speech.language), ends_sentence=True)
+        segment = SpokenSegment(spoken_text(text, speech.language), ends_sentence=True)
         if not segment.spoken:
             return []
         self._synthesis = _Synthesis(self._responses.next_generation(), segment)
