@@ -153,6 +153,7 @@ def _show_one(row: dict[str, Any], entry: "ModelEntry") -> None:
         "price": "; ".join(map(str, entry.price)),
         "licence": row["licence"] + (f"; of the code: {row['code_licence']}" if row["code_licence"] else ""),
         "packages": f"streamsrv[{row['extra']}]" if row["extra"] else "",
+        "programs": ", ".join(entry.commands),
         "address": without_secrets(str(entry.options.get("base_url", ""))) if row["hardware"] == "remote" else "",
         "key": row["key_variable"] + (" (optional)" if entry.key_is_optional else ""),
     }

@@ -156,6 +156,8 @@ class ModelEntry:
     """Python modules that the engine needs."""
     extra: str = ""
     """The extra of this package that installs the modules in `requires`."""
+    commands: tuple[str, ...] = ()
+    """Programs on the PATH that the engine runs. Each has the name of the package of Debian that installs it."""
     key_variable: str = ""
     """Environment variable with the API key of a remote model."""
     key_is_optional: bool = False

@@ -4,6 +4,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.util import find_spec
+from shutil import which
 from typing import Literal
 
 from rich.filesize import decimal
@@ -17,7 +18,7 @@ from streamsrv.engines.weights.store import ModelStore, UnreadableWeights
 class Need:
     """One thing that a model lacks; `remedy` is a command or a sentence for the user."""
 
-    what: Literal["package", "engine", "weights", "address", "key", "gpu"]
+    what: Literal["package", "engine", "weights", "command", "address", "key", "gpu"]
     """`engine`: its packages are there, but cannot be used, or its options are wrong."""
     remedy: str
     packages: tuple[str, ...] = ()
@@ -45,6 +46,9 @@ def needs(entry: ModelEntry, store: ModelStore, environment: Mapping[str, str] =
             found.append(Need("weights", remedy, model=entry.name, size=size))
     except UnreadableWeights as error:
         found.append(Need("weights", str(error)))
+    for command in entry.commands:
+        if which(command, path=environment.get("PATH")) is None:
+            found.append(Need("command", f"install the program {command} (Debian, Ubuntu: apt-get install {command})"))
     if entry.hardware == "gpu" and entry.options.get("device") != "cpu" and not has_gpu(environment):
         found.append(Need("gpu", "needs a GPU with CUDA, and this machine has none that can be used"))
     if entry.needs_url and not entry.options.get("base_url"):
