@@ -32,6 +32,7 @@ RESTART = frozenset(
 
 MODELS = (
     "model",
+    "accepted_licences",
     "vad",
     "recognizer",
     "recognizer_by_language",

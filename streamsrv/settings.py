@@ -130,6 +130,13 @@ class Settings(BaseModel):
     there), or `none`."""
     model: Annotated[tuple[dict[str, Any], ...], Accepted("[[model]] tables, with double brackets, in a file")] = ()
     """`[[model]]` tables, which add models to the catalogue."""
+    accepted_licences: Annotated[
+        tuple[Annotated[str, Field(min_length=1)], ...],
+        Accepted(
+            "names of licences, separated by commas or as a list; `streamsrv models NAME` says what a model asks for"
+        ),
+    ] = ()
+    """Licences of weights that the operator accepts, for models that are not fetched or loaded without that."""
     model_folder: Annotated[Path | None, Accepted("a folder")] = None
     """The folder for weights (`~` is the home folder); None: the user's data folder."""
 
@@ -257,6 +264,7 @@ class Settings(BaseModel):
         return value
 
     @field_validator(
+        "accepted_licences",
         "api_keys",
         "allowed_origins",
         "trusted_proxies",

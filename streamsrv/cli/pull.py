@@ -41,7 +41,7 @@ def pull(
     configuration = open_configuration(config, assignments)
     catalogue = configuration.catalogue
     if every:
-        names = [entry.name for entry in catalogue.entries() if entry.is_packaged]
+        names = [entry.name for entry in catalogue.entries() if entry.is_packaged and not entry.licence_to_accept]
     try:
         needed = [catalogue.find(name) for name in names or DEFAULT_MODELS.values()]
         parts = [part for entry in needed for part in with_parts(entry, catalogue)[1:]]
@@ -83,9 +83,12 @@ def _pull_one(entry: "ModelEntry", store: "ModelStore", before: "list[Need]") ->
     """Fetch one model and print the result; return whether it can be loaded now. `before`: what it lacked before."""
     from rich.filesize import decimal
 
-    from streamsrv.engines.readiness.needs import needs
+    from streamsrv.engines.readiness.needs import licence_need, needs
     from streamsrv.errors import EngineError
 
+    if entry.licence_to_accept:
+        typer.echo(f"{entry.name} is not fetched: {licence_need(entry).remedy}", err=True)
+        return False
     started = time.monotonic()
     try:
         missing = store.missing(entry)

@@ -21,6 +21,7 @@ from streamsrv.configuration.sources import (
 from streamsrv.configuration.words import accepted_by, did_you_mean, shown
 from streamsrv.engines.absent import ABSENT
 from streamsrv.engines.catalogue import Catalogue, CatalogueError, Kind, load_catalogue, with_urls
+from streamsrv.engines.licences import with_accepted_licences
 from streamsrv.engines.llm.routing.rules import read_rules
 from streamsrv.engines.loading import with_parts
 from streamsrv.engines.selection import language_problem
@@ -93,6 +94,11 @@ def read_configuration(
         catalogue = with_urls(catalogue, settings.chat_urls)
     except CatalogueError as error:
         problem = f"{given['chat_urls'].origin}: chat_urls: {error}"
+        raise ConfigurationError([*warnings, problem]) from error
+    try:
+        catalogue = with_accepted_licences(catalogue, settings.accepted_licences)
+    except CatalogueError as error:
+        problem = f"{given['accepted_licences'].origin}: accepted_licences: {error}"
         raise ConfigurationError([*warnings, problem]) from error
     try:
         read_rules(settings.chat_rule, catalogue)

@@ -100,6 +100,7 @@ _PATTERNS: Mapping[str, str] = {
     "engine": "lower-case letters, digits and '_', with a letter at the beginning",
     "sha256": "64 lower-case hexadecimal digits",
     "currency": "three capital letters",
+    "licence_to_accept": "letters, digits, '.', '+' and '-'",
 }
 """In words, what the fields accept whose type is a pattern."""
 _TYPES: Mapping[str, str] = {

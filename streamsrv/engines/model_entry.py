@@ -122,6 +122,11 @@ class ModelEntry:
     """Licence of the weights, or the terms of the provider."""
     code_licence: str = ""
     """Licence of the packages in `requires` that run it, where it is not that of the weights."""
+    licence_to_accept: Annotated[str, Field(pattern=r"^[A-Za-z0-9.+-]*$")] = ""
+    """The licence by the name with which the setting `accepted_licences` accepts it: without that, the model is neither
+    fetched nor loaded. Empty: nothing has to be accepted."""
+    licence_terms: str = ""
+    """In a clause, what an operator accepts with `licence_to_accept`."""
     languages: Annotated[tuple[Language, ...], BeforeValidator(_expand_languages)] = ()
     """Languages that it understands, writes or speaks; empty where language does not matter or is not known."""
     abilities: tuple[Ability, ...] = ()

@@ -26,6 +26,7 @@ def model_facts(entry: ModelEntry, parts: Sequence[ModelEntry] = ()) -> dict[str
         "strength": entry.strength or None,
         "licence": entry.licence,
         "code_licence": entry.code_licence,
+        "licence_to_accept": entry.licence_to_accept or None,
         "price": [
             {"amount": each.amount, "currency": each.currency, "per": each.per, "as_of": each.as_of.isoformat()}
             for each in entry.price

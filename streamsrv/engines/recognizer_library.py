@@ -157,7 +157,7 @@ def _key(entry: ModelEntry, catalogue: Catalogue) -> str:
 
 def _is_for_clients(need: Need) -> bool:
     """Whether a client may be told what mends it: not the paths of files that cannot be read."""
-    return bool(need.packages or need.model) or need.what in ("key", "gpu")
+    return bool(need.packages or need.model) or need.what in ("key", "gpu", "licence")
 
 
 def _stat(path: Path) -> Hashable:

@@ -13,6 +13,7 @@ from streamsrv.engines.asr.base import Recognizer
 from streamsrv.engines.breaker import Breakers
 from streamsrv.engines.catalogue import DEFAULT_MODELS, Catalogue, Kind, ModelEntry, load_catalogue, with_urls
 from streamsrv.engines.chat_models import ChatEntries, assemble
+from streamsrv.engines.licences import with_accepted_licences
 from streamsrv.engines.llm.base import ChatModel, Message
 from streamsrv.engines.llm.context.fitted import FittedChatModel
 from streamsrv.engines.llm.discovery import LOCAL_PATIENCE_MS, find_local_servers
@@ -58,7 +59,9 @@ class Loader:
     """
 
     def __init__(self, settings: Settings, report: Report, before: Engines | None = None) -> None:
-        self.catalogue: Catalogue = with_urls(load_catalogue(settings.model), settings.chat_urls)
+        self.catalogue: Catalogue = with_accepted_licences(
+            with_urls(load_catalogue(settings.model), settings.chat_urls), settings.accepted_licences
+        )
         self.scheduler = before.scheduler if before else Scheduler(settings.inference_threads)
         self.breakers = before.breakers if before else Breakers(time.monotonic)
         self.first_tokens = before.first_tokens if before else FirstTokens()

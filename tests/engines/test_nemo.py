@@ -1,4 +1,4 @@
-"""NeMo's toolkit, with a tiny model that has learnt four recordings by heart; run by `.ci/nemo`."""
+"""NeMo's toolkit, with a tiny model that has learnt four recordings by heart; run by `.ci/torch`."""
 
 import asyncio
 import os
@@ -32,7 +32,7 @@ from streamsrv.errors import Unavailable
 from streamsrv.inference.scheduler import Scheduler
 
 if find_spec("nemo") is None:
-    pytest.skip("needs streamsrv[nemo]; .ci/nemo runs these tests", allow_module_level=True)
+    pytest.skip("needs streamsrv[nemo]; .ci/torch runs these tests", allow_module_level=True)
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 

@@ -16,7 +16,7 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 EXTRAS: dict[str, list[str]] = PROJECT["optional-dependencies"]
 OF_THE_PROJECT = {"dev", "release", "all"}
 """Extras that are not for users, and the one that is all of the others."""
-TOO_LARGE = {"nemo"}
+TOO_LARGE = {"nemo", "xtts", "chattts"}
 """Extras that are many times larger than all the others."""
 
 

@@ -18,7 +18,7 @@ from streamsrv.engines.weights.store import ModelStore, UnreadableWeights
 class Need:
     """One thing that a model lacks; `remedy` is a command or a sentence for the user."""
 
-    what: Literal["package", "engine", "weights", "command", "address", "key", "gpu"]
+    what: Literal["package", "engine", "weights", "licence", "command", "address", "key", "gpu"]
     """`engine`: its packages are there, but cannot be used, or its options are wrong."""
     remedy: str
     packages: tuple[str, ...] = ()
@@ -49,6 +49,8 @@ def needs(entry: ModelEntry, store: ModelStore, environment: Mapping[str, str] =
     for command in entry.commands:
         if which(command, path=environment.get("PATH")) is None:
             found.append(Need("command", f"install the program {command} (Debian, Ubuntu: apt-get install {command})"))
+    if entry.licence_to_accept:
+        found.append(licence_need(entry))
     if entry.hardware == "gpu" and entry.options.get("device") != "cpu" and not has_gpu(environment):
         found.append(Need("gpu", "needs a GPU with CUDA, and this machine has none that can be used"))
     if entry.needs_url and not entry.options.get("base_url"):
@@ -56,6 +58,12 @@ def needs(entry: ModelEntry, store: ModelStore, environment: Mapping[str, str] =
     if entry.key_variable and not entry.key_is_optional and not environment.get(entry.key_variable):
         found.append(Need("key", f"set {entry.key_variable}"))
     return found
+
+
+def licence_need(entry: ModelEntry) -> Need:
+    """Return what the operator must do before an entry with a `licence_to_accept` is fetched or loaded."""
+    name, terms = entry.licence_to_accept, f", {entry.licence_terms}" if entry.licence_terms else ""
+    return Need("licence", f"its licence is {name}{terms}; if you accept it, add {name} to accepted_licences")
 
 
 def is_installed(module: str) -> bool:
