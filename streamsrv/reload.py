@@ -44,6 +44,7 @@ MODELS = (
     "chat_fallback",
     "chat_patience_ms",
     "synthesizer",
+    "synthesizer_by_language",
     "turn",
 )
 """The settings that say which models run."""

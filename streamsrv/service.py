@@ -339,6 +339,7 @@ def _capabilities(engines: Engines, *, has_tracing: bool) -> Capabilities:
     return Capabilities(
         formats=frozenset(codecs),
         voices=tuple(voice.name for voice in synthesizer.voices),
+        voice_aliases=engines.voice_aliases,
         min_speed=synthesizer.min_speed,
         max_speed=synthesizer.max_speed,
         recognizers=recognizers.facts,

@@ -123,8 +123,18 @@ class Settings(BaseModel):
     chat_patience_ms: Annotated[int, Field(ge=0, le=600_000)] = 1500
     """Longest wait for the first or the next token of a language model, before the next one is asked, too, and the
     first to answer is heard; 0: no limit. A `[[model]]` may have its own `patience_ms`."""
-    synthesizer: ModelName = "hibari"
-    """The speech synthesiser: a catalogue name, or `none`, with which clients must ask for text."""
+    synthesizer: ModelChain = ("auto",)
+    """The speech synthesisers: catalogue names, each of which takes the place of the one before when that fails;
+    `auto`: the embedded one, and espeak-ng in its place if that is installed; or `none`, with which clients must ask
+    for text."""
+    synthesizer_by_language: Annotated[
+        dict[str, ModelChain],
+        Accepted(
+            'names of models by ISO 639-1 code: a table such as { de = ["piper-de", "espeak"] } in a file, else '
+            "de=piper-de,espeak; ko=espeak"
+        ),
+    ] = {}
+    """The speech synthesisers for languages that have others: catalogue names by ISO 639-1 code, in the same order."""
     turn: ModelName = "auto"
     """The end-of-turn model for the pauses of `semantic_vad`: a catalogue name, `auto` (Smart Turn if its weights are
     there), or `none`."""
@@ -282,12 +292,12 @@ class Settings(BaseModel):
     def _split_texts(cls, value: object) -> object:
         return tuple(part.strip() for part in value.split("|") if part.strip()) if isinstance(value, str) else value
 
-    @field_validator("recognizer", "chat", mode="before")
+    @field_validator("recognizer", "chat", "synthesizer", mode="before")
     @classmethod
     def _split_chain(cls, value: object) -> object:
         return split_chain(value)
 
-    @field_validator("recognizer_by_language", mode="before")
+    @field_validator("recognizer_by_language", "synthesizer_by_language", mode="before")
     @classmethod
     def _split_chains(cls, value: object) -> object:
         value = split_pairs(value, "models")
@@ -300,14 +310,17 @@ class Settings(BaseModel):
     def _split_urls(cls, value: object) -> object:
         return split_pairs(value, "address")
 
-    @field_validator("recognizer", "recognizer_by_language")
+    @field_validator("recognizer", "recognizer_by_language", "synthesizer", "synthesizer_by_language")
     @classmethod
-    def _can_follow(cls, value: tuple[str, ...] | dict[str, tuple[str, ...]]) -> object:
+    def _can_follow(cls, value: tuple[str, ...] | dict[str, tuple[str, ...]], info: ValidationInfo) -> object:
+        work = "recognition" if (info.field_name or "").startswith("recognizer") else "speech"
         for chain in value.values() if isinstance(value, dict) else [value]:
             if twice := [name for name, count in Counter(chain).items() if count > 1]:
                 raise ValueError(f"{twice[0]!r} is named twice")
             if "none" in chain and len(chain) > 1:
-                raise ValueError("'none' turns recognition off, so it stands alone")
+                raise ValueError(f"'none' turns {work} off, so it stands alone")
+            if "auto" in chain and len(chain) > 1 and work == "speech":
+                raise ValueError("'auto' leaves the choice to the server, so it stands alone")
         return value
 
     @field_validator("chat")

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 def say(
     text: Annotated[str, typer.Argument(help="Text to speak.")],
     output: Annotated[Path, typer.Option("-o", "--output", help="WAV file to write.")],
-    synthesizer: Annotated[str | None, typer.Option(help="Speech synthesiser.", show_default="hibari")] = None,
+    synthesizer: Annotated[str | None, typer.Option(help="Speech synthesisers.", show_default="auto")] = None,
     voice: Annotated[str, typer.Option(help="Voice of the synthesiser.", show_default="its default voice")] = "",
     speed: Annotated[float, typer.Option(help="1.0 is the voice's own pace.", min=0.25, max=4.0)] = 1.0,
     config: ConfigFile = None,
@@ -55,10 +55,14 @@ async def _say(text: str, options: "SpeechOptions", settings: "Settings") -> "tu
     import numpy as np
 
     from streamsrv.core.answers.spoken_segments import SpokenSegmenter
-    from streamsrv.engines.startup import Loader
+    from streamsrv.engines.selection import select_synthesizers, spare_synthesizer
+    from streamsrv.engines.startup import Loader, load_synthesizer
 
     loader = Loader(settings, lambda _: None)
-    synthesizer: Synthesizer = await loader.load(settings.synthesizer, "synthesizer")
+    chains = select_synthesizers(settings, loader.catalogue)
+    await loader.require([entry for chain in chains.values() for entry in chain])
+    spare = spare_synthesizer(settings, loader.catalogue)
+    synthesizer = await load_synthesizer(loader, chains, spare, lambda _: None)
     _check(options, synthesizer)
     segmenter = SpokenSegmenter(options.language)
     pieces = [np.zeros(0, np.int16)]

@@ -34,7 +34,7 @@ def serve(
         str | None, typer.Option(help="Language model, by its catalogue name.", show_default="auto")
     ] = None,
     recognizer: Annotated[str | None, typer.Option(help="Speech recogniser.", show_default="moonshine-tiny")] = None,
-    synthesizer: Annotated[str | None, typer.Option(help="Speech synthesiser.", show_default="hibari")] = None,
+    synthesizer: Annotated[str | None, typer.Option(help="Speech synthesisers.", show_default="auto")] = None,
     vad: Annotated[str | None, typer.Option(help="Voice-activity detector.", show_default="silero")] = None,
     log_level: Annotated[
         str | None, typer.Option(help="debug, info, warning, error or critical.", show_default="info")

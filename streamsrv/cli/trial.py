@@ -19,7 +19,7 @@ from streamsrv.engines.catalogue import CatalogueError
 from streamsrv.engines.llm.base import AnsweredBy, ChatModel, ChatOptions, Message, Text
 from streamsrv.engines.loaded import Engines
 from streamsrv.engines.startup import LIMITS, load_engines
-from streamsrv.engines.tts.base import SpeechOptions
+from streamsrv.engines.tts.base import SpeechOptions, Synthesizer
 from streamsrv.engines.vad.base import VAD_FRAME_SAMPLES
 from streamsrv.errors import EngineError, Unavailable
 from streamsrv.settings import Settings
@@ -70,8 +70,9 @@ def _runs(engines: Engines) -> list[tuple[str, Callable[[], Awaitable[str]]]]:
     for recognizer in engines.recognizers.loaded:
         if recognizer.name != ABSENT:
             runs.append((f"run {recognizer.name}", lambda each=recognizer: _recognize(engines, each)))
-    if engines.synthesizer.name != ABSENT:
-        runs.append((f"run {engines.synthesizer.name}", lambda: _speak(engines)))
+    for synthesizer in engines.synthesizers:
+        if synthesizer.name != ABSENT:
+            runs.append((f"run {synthesizer.name}", lambda each=synthesizer: _speak(each)))
     chats = {chat.name: chat for chat in (engines.chat, *engines.stand_ins)}
     return [*runs, *((f"run {name}", lambda chat=chat: _answer(chat)) for name, chat in chats.items())]
 
@@ -117,12 +118,12 @@ async def _recognize(engines: Engines, recognizer: Recognizer) -> str:
     return f"heard {text!r}"
 
 
-async def _speak(engines: Engines) -> str:
-    async with aclosing(engines.synthesizer.stream(GREETING, SpeechOptions())) as chunks:
+async def _speak(synthesizer: Synthesizer) -> str:
+    async with aclosing(synthesizer.stream(GREETING, SpeechOptions())) as chunks:
         samples = sum([len(chunk.pcm) async for chunk in chunks])
     if not samples:
         raise Unavailable(f"spoke nothing for {GREETING!r}.")
-    return f"said {GREETING!r} in {samples / engines.synthesizer.sample_rate:.1f} s of speech"
+    return f"said {GREETING!r} in {samples / synthesizer.sample_rate:.1f} s of speech"
 
 
 async def _answer(chat: ChatModel) -> str:

@@ -15,7 +15,7 @@ def advice(configuration: Configuration, environ: Mapping[str, str]) -> list[str
     settings = configuration.settings
     reasons = {**_without_turn_server(settings), **_without_keys(settings), **_without_rooms(settings)}
     reasons |= {**_beyond_totals(settings), **_without_another_model(settings)}
-    reasons |= {**_without_recognition(settings), **_without_limits_of_cost(settings)}
+    reasons |= {**_without_recognition(settings), **_without_speech(settings), **_without_limits_of_cost(settings)}
     lines = [
         f"{configuration.origin(name)}: {name} {what}"
         for name, what in reasons.items()
@@ -37,13 +37,12 @@ def advice(configuration: Configuration, environ: Mapping[str, str]) -> list[str
 def _retired_models(configuration: Configuration) -> list[str]:
     """Return a line for each model of the settings that another one serves now."""
     settings = configuration.settings
-    chosen: dict[str, tuple[str, ...]] = {
-        name: (getattr(settings, name),) for name in ("vad", "turn", "chat_fallback", "synthesizer")
-    }
-    chosen = {"chat": settings.chat} | chosen | {"recognizer": settings.recognizer}
-    chosen["recognizer_by_language"] = tuple(
-        name for chain in settings.recognizer_by_language.values() for name in chain
-    )
+    chosen: dict[str, tuple[str, ...]] = {name: (getattr(settings, name),) for name in ("vad", "turn", "chat_fallback")}
+    chosen = {"chat": settings.chat} | chosen
+    chosen |= {"recognizer": settings.recognizer, "synthesizer": settings.synthesizer}
+    for setting in ("recognizer_by_language", "synthesizer_by_language"):
+        chains: Mapping[str, tuple[str, ...]] = getattr(settings, setting)
+        chosen[setting] = tuple(name for chain in chains.values() for name in chain)
     return [
         f"{configuration.origin(setting)}: {setting} names {name}, which its provider has retired: {entry.successor} "
         "serves it"
@@ -82,6 +81,12 @@ def _without_recognition(settings: Settings) -> dict[str, str]:
     if settings.recognizer != (ABSENT,):
         return {}
     return dict.fromkeys(("recognizer_by_language", "recognizer_memory"), f"has no effect while recognizer is {ABSENT}")
+
+
+def _without_speech(settings: Settings) -> dict[str, str]:
+    if settings.synthesizer != (ABSENT,):
+        return {}
+    return {"synthesizer_by_language": f"has no effect while synthesizer is {ABSENT}"}
 
 
 def _without_limits_of_cost(settings: Settings) -> dict[str, str]:

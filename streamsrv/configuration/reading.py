@@ -34,7 +34,8 @@ MODEL_SETTINGS: Mapping[str, tuple[Kind, tuple[str, ...]]] = {
     "chat": ("chat", ("auto",)),
     "chat_urls": ("chat", ()),
     "chat_fallback": ("chat", ("auto", ABSENT)),
-    "synthesizer": ("synthesizer", (ABSENT,)),
+    "synthesizer": ("synthesizer", ("auto", ABSENT)),
+    "synthesizer_by_language": ("synthesizer", ()),
     "turn": ("turn", ("auto", ABSENT)),
 }
 """The settings that name models, with their kind and what else they accept."""

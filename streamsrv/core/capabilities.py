@@ -22,6 +22,7 @@ from streamsrv.core.toolbox import OperatorServer, check_tools
 from streamsrv.engines.asr.base import TRANSLATED_TO, RecognizerFacts, Task
 from streamsrv.protocol.errors import ProtocolError, invalid
 from streamsrv.protocol.items import InputImage, Item, MessageItem
+from streamsrv.protocol.openai_voices import OPENAI_VOICES
 from streamsrv.protocol.session_object import (
     AudioFormat,
     AudioOutput,
@@ -34,13 +35,6 @@ from streamsrv.protocol.session_object import (
 from streamsrv.protocol.tools import ToolDefinition
 from streamsrv.text.languages import normalize_language
 
-OPENAI_VOICES = frozenset(
-    {
-        "alloy", "ash", "ballad", "cedar", "coral", "echo", "fable", "juniper", "marin", "nova", "onyx", "sage",
-        "shimmer", "verse",
-    }
-)  # fmt: skip
-"""Clients name one of these because they must name a voice: they mean the default one."""
 _OPENAI_TRANSCRIBERS = re.compile(
     r"(?:gpt-realtime-)?whisper(?:-1)?|gpt-4o-(?:mini-)?transcribe(?:-latest|-[0-9-]{10})?|gpt-(?:live-)?transcribe"
 )
@@ -66,6 +60,8 @@ class Capabilities:
     """Audio formats of sessions."""
     voices: tuple[str, ...] = ()
     """The default one first; empty: no voice is loaded, and none is checked."""
+    voice_aliases: Mapping[str, str] = field(default_factory=dict[str, str])
+    """Other names by which clients may ask for one of `voices`, with its name; OpenAI's in small letters."""
     min_speed: float = 0.0
     max_speed: float = float("inf")
     recognizers: Mapping[str, RecognizerFacts] = field(default_factory=dict[str, RecognizerFacts])
@@ -155,11 +151,13 @@ class Capabilities:
         """The loaded voice that a client means."""
         if not self.voices or name in self.voices:
             return name
-        if name.lower() in _DEFAULT_VOICES | OPENAI_VOICES:
+        if meant := self.voice_aliases.get(name) or self.voice_aliases.get(name.lower()):
+            return meant
+        if name.lower() in _DEFAULT_VOICES | OPENAI_VOICES.keys():
             return self.voices[0]
-        voices = ", ".join(f"'{voice}'" for voice in self.voices)
-        message = f"accepted are {voices}, and the names of OpenAI's voices for '{self.voices[0]}'"
-        raise invalid(name, param, message)
+        meant = dict.fromkeys(self.voice_aliases.get(voice, self.voices[0]) for voice in OPENAI_VOICES)
+        accepted = f"{_quoted(self.voices)}, and the names of OpenAI's voices for {_quoted(meant)}"
+        raise invalid(name, param, f"accepted are {accepted}")
 
     def check_speed(self, speed: float, param: str) -> None:
         if not self.min_speed <= speed <= self.max_speed:

@@ -21,6 +21,8 @@ from streamsrv.engines.observer import (
 )
 from streamsrv.engines.recognizers import Recognizers
 from streamsrv.engines.tts.base import Synthesizer
+from streamsrv.engines.tts.failover.synthesizer import FallbackSynthesizer
+from streamsrv.engines.tts.failover.voice_choice import openai_aliases
 from streamsrv.engines.turn.base import TurnModel
 from streamsrv.engines.vad.base import Vad
 from streamsrv.inference.occupancy import Occupancy
@@ -77,9 +79,23 @@ class Engines:
             self,
             chat=chat,
             chat_by_name={name: chat if m is self.chat else observed(m) for name, m in self.chat_by_name.items()},
-            synthesizer=ObservedSynthesizer(self.synthesizer, observer),
+            synthesizer=_observed_synthesizer(self.synthesizer, observer),
             observer=observer,
         )
+
+    @property
+    def synthesizers(self) -> Sequence[Synthesizer]:
+        """The synthesisers that `synthesizer` consists of, each once, the preferred one first."""
+        return (
+            self.synthesizer.synthesizers if isinstance(self.synthesizer, FallbackSynthesizer) else [self.synthesizer]
+        )
+
+    @property
+    def voice_aliases(self) -> Mapping[str, str]:
+        """Other names by which clients may ask for a voice, with its name; OpenAI's in small letters."""
+        if isinstance(self.synthesizer, FallbackSynthesizer):
+            return self.synthesizer.aliases
+        return openai_aliases(self.synthesizer.voices)
 
     @property
     def recognizer(self) -> Recognizer:
@@ -91,8 +107,10 @@ class Engines:
         """The names of what takes the place of a model that fails, by stage and name of each loaded model."""
         found: dict[tuple[Kind, str], tuple[str, ...]] = {
             ("vad", self.vad.name): (LOUDNESS,),
-            ("synthesizer", self.synthesizer.name): (),
         }
+        speaking = [each.name for each in self.synthesizers]
+        for position, name in enumerate(speaking):
+            found["synthesizer", name] = (*speaking[position + 1 :], *speaking[:position])
         for name, to in self.recognizers.substitutes.items():
             found["recognizer", name] = to
         if self.turn is not None:
@@ -140,11 +158,11 @@ class Engines:
 
     @property
     def problems(self) -> list[str]:
-        """A sentence for each language model whose latest request failed, and each recogniser that is left out."""
+        """A sentence for each language model whose latest request failed, and each other model that is left out."""
         chats = {id(chat): chat for chat in (self.chat, *self.chat_by_name.values())}.values()
         found = [found for chat in chats if isinstance(chat, FallbackChatModel) for found in chat.problems]
         for stage, name in self.breakers:
-            if stage == "recognizer" and self.breakers.state(stage, name) != "closed":
+            if stage in ("recognizer", "synthesizer") and self.breakers.state(stage, name) != "closed":
                 found.append(problem(name, self.breakers.of(stage, name).error))
         return list(dict.fromkeys(found))
 
@@ -156,3 +174,9 @@ class Engines:
             await engine.aclose()
         self.scheduler.close()
         self.voice_activity.close()
+
+
+def _observed_synthesizer(synthesizer: Synthesizer, observer: EngineObserver) -> Synthesizer:
+    if isinstance(synthesizer, FallbackSynthesizer):
+        return synthesizer.observed(observer)
+    return ObservedSynthesizer(synthesizer, observer)

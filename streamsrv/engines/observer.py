@@ -1,6 +1,6 @@
 """Tells an observer what the models do: requests, failures, substitutes, tokens, seconds of audio."""
 
-from collections.abc import AsyncGenerator, Callable, Generator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Generator, Mapping, Sequence
 from contextlib import aclosing, contextmanager
 from typing import Literal, Protocol, runtime_checkable
 
@@ -9,7 +9,7 @@ from streamsrv.engines.llm.base import ChatModel, ChatOptions, Delta, Finished, 
 from streamsrv.engines.llm.wrapper import ChatModelWrapper
 from streamsrv.engines.metering.base import UNPAID, Consumption
 from streamsrv.engines.metering.chat_request import MeteredChat
-from streamsrv.engines.tts.base import SpeechChunk, SpeechOptions, Synthesizer
+from streamsrv.engines.tts.base import SpeechChunk, SpeechOptions, Synthesizer, Voice
 from streamsrv.errors import Overloaded, Rejected, Unavailable
 
 Stage = Kind
@@ -152,20 +152,23 @@ class ObservedSynthesizer:
     def __init__(self, synthesizer: Synthesizer, observer: EngineObserver) -> None:
         self.name = synthesizer.name
         self.sample_rate = synthesizer.sample_rate
-        self.voices = synthesizer.voices
         self.clones_voices = synthesizer.clones_voices
         self.min_speed = synthesizer.min_speed
         self.max_speed = synthesizer.max_speed
         self.warm_up = synthesizer.warm_up
         self.aclose = synthesizer.aclose
-        self._stream: Callable[[str, SpeechOptions], AsyncGenerator[SpeechChunk, None]] = synthesizer.stream
+        self._synthesizer = synthesizer
         self._observer = observer
+
+    @property
+    def voices(self) -> tuple[Voice, ...]:
+        return self._synthesizer.voices
 
     async def stream(self, text: str, options: SpeechOptions) -> AsyncGenerator[SpeechChunk, None]:
         samples, has_failed = 0, False
         try:
             with reported(self._observer, "synthesizer", self.name):
-                async with aclosing(self._stream(text, options)) as chunks:
+                async with aclosing(self._synthesizer.stream(text, options)) as chunks:
                     async for chunk in chunks:
                         samples += len(chunk.pcm)
                         yield chunk

@@ -14,6 +14,8 @@ from streamsrv.text.languages import LANGUAGE_NAMES
 
 AUTO = "auto"
 """The value of a setting that leaves the choice of a model to the server."""
+SPARE_SYNTHESIZER = "espeak"
+"""The synthesiser for every language, a command of the system."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +25,10 @@ class Selection:
     vad: ModelEntry
     recognizers: Mapping[str, Sequence[ModelEntry]]
     """By ISO 639-1 code the recognisers that take each other's place in this order; "": of all other languages."""
-    synthesizer: ModelEntry | None
+    synthesizers: Mapping[str, Sequence[ModelEntry]]
+    """By ISO 639-1 code the synthesisers that take each other's place in this order; "": of all other languages."""
+    spare_synthesizer: ModelEntry | None
+    """Speaks where no other synthesiser can; a server starts without it."""
     turn: ModelEntry | None
     chat: Choice
     """The first of the language models that answer, and why it was chosen."""
@@ -41,6 +46,7 @@ class Selection:
     def required(self) -> list[ModelEntry]:
         """The models without which the server does not start."""
         optional = [self.turn] * self.turn_is_optional + [self.chat_fallback] * self.fallback_is_optional
+        optional.append(self.spare_synthesizer)
         return [entry for entry in self._all if entry not in optional]
 
     @property
@@ -53,7 +59,8 @@ class Selection:
     def _all(self) -> list[ModelEntry]:
         recognizers = (entry for chain in self.recognizers.values() for entry in chain)
         chats = (*self.chat_candidates, *self.ruled_chats, self.chat_fallback)
-        others = (self.synthesizer, self.turn, *chats)
+        synthesizers = (entry for chain in self.synthesizers.values() for entry in chain)
+        others = (*synthesizers, self.spare_synthesizer, self.turn, *chats)
         return list({entry.name: entry for entry in (self.vad, *recognizers, *others) if entry is not None}.values())
 
 
@@ -80,7 +87,8 @@ def select_models(
     return Selection(
         vad=_find(catalogue, "vad", settings.vad, "vad"),
         recognizers=select_recognizers(settings, catalogue),
-        synthesizer=_optional(catalogue, "synthesizer", settings.synthesizer, "synthesizer"),
+        synthesizers=select_synthesizers(settings, catalogue),
+        spare_synthesizer=spare_synthesizer(settings, catalogue),
         turn=_or_default(catalogue, "turn", settings.turn, OPTIONAL_MODELS.get("turn", ABSENT), "turn"),
         chat=choice,
         chat_candidates=candidates,
@@ -101,19 +109,38 @@ def _rules(settings: Settings, catalogue: Catalogue) -> Sequence[Rule]:
 
 def select_recognizers(settings: Settings, catalogue: Catalogue) -> Mapping[str, Sequence[ModelEntry]]:
     """Return the recognisers of the settings, see `Selection.recognizers`; raises `CatalogueError`."""
-    if settings.recognizer == (ABSENT,):
+    return _chains(catalogue, "recognizer", settings.recognizer, settings.recognizer_by_language)
+
+
+def select_synthesizers(settings: Settings, catalogue: Catalogue) -> Mapping[str, Sequence[ModelEntry]]:
+    """Return the synthesisers of the settings, see `Selection.synthesizers`; raises `CatalogueError`."""
+    names = (DEFAULT_MODELS["synthesizer"],) if settings.synthesizer == (AUTO,) else settings.synthesizer
+    return _chains(catalogue, "synthesizer", names, settings.synthesizer_by_language)
+
+
+def spare_synthesizer(settings: Settings, catalogue: Catalogue) -> ModelEntry | None:
+    """Return the synthesiser that also speaks if its command is there, where the choice is left to the server."""
+    return catalogue.get(SPARE_SYNTHESIZER) if settings.synthesizer == (AUTO,) else None
+
+
+def _chains(
+    catalogue: Catalogue, kind: Kind, names: Sequence[str], by_language: Mapping[str, Sequence[str]]
+) -> Mapping[str, Sequence[ModelEntry]]:
+    """Return the models of a setting that is called as its kind, and of the one for each language."""
+    if tuple(names) == (ABSENT,):
         return {"": ()}
-    chains = {"": [_find(catalogue, "recognizer", name, "recognizer") for name in settings.recognizer]}
-    for code, names in settings.recognizer_by_language.items():
-        chains[code] = [_find(catalogue, "recognizer_by_language", name, "recognizer") for name in names]
+    chains = {"": [_find(catalogue, kind, name, kind) for name in names]}
+    for code, chosen in by_language.items():
+        setting = f"{kind}_by_language"
+        chains[code] = [_find(catalogue, setting, name, kind) for name in chosen]
         for entry in chains[code]:
             if problem := language_problem(code, entry):
-                raise CatalogueError(f"recognizer_by_language: {problem}")
+                raise CatalogueError(f"{setting}: {problem}")
     return chains
 
 
 def language_problem(code: str, entry: ModelEntry | None = None) -> str:
-    """Return why there can be no recogniser, or not this one, for the language of a code; empty if there can be."""
+    """Return why there can be no model, or not this one, for the language of a code; empty if there can be."""
     if code not in LANGUAGE_NAMES:
         return f"{code!r}; accepted: an ISO 639-1 code, such as de"
     if entry is not None and entry.languages and code not in entry.languages:

@@ -30,6 +30,8 @@ from streamsrv.engines.recognizer_library import RecognizerLibrary
 from streamsrv.engines.recognizer_pool import RecognizerPool
 from streamsrv.engines.recognizers import Recognizers
 from streamsrv.engines.selection import AUTO, Selection, select_models
+from streamsrv.engines.tts.base import Synthesizer
+from streamsrv.engines.tts.failover.synthesizer import FallbackSynthesizer
 from streamsrv.engines.turn.base import TurnModel
 from streamsrv.engines.weights.store import ModelStore, UnreadableWeights
 from streamsrv.errors import EngineError, Unavailable
@@ -44,11 +46,12 @@ PULL_POLL_S = 0.3
 
 NO_TURN_MODEL = "the words alone decide whether a turn has ended"
 NO_STAND_IN = "no language model stands in"
+NO_SPARE_VOICE = "no other voice stands in"
 NO_LOCAL_CHAT = (
     "chat_policy is 'local', but no language model runs on this machine: name one in chat or chat_fallback "
     "(streamsrv models lists them), or use another policy"
 )
-LIMITS = (NO_TURN_MODEL, NO_STAND_IN)
+LIMITS = (NO_TURN_MODEL, NO_STAND_IN, NO_SPARE_VOICE)
 """How the reports begin that tell what a server does without."""
 
 
@@ -202,7 +205,7 @@ async def _load_with(loader: Loader, settings: Settings, report: Report, before:
     loading = (
         loader.load_entry(selection.vad),
         _load_recognizers(loader, selection, settings, before),
-        _if_wanted(loader, selection.synthesizer, AbsentSynthesizer()),
+        load_synthesizer(loader, selection.synthesizers, selection.spare_synthesizer, report),
         _load_turn_model(loader, selection, report),
         _load_chat_models(loader, selection, settings, report),
     )
@@ -248,10 +251,6 @@ async def _all_or_none(*loading: Any) -> list[Any]:
     raise Unavailable("; ".join(dict.fromkeys(str(failure) for failure in failures))) from failures[0]
 
 
-async def _if_wanted(loader: Loader, entry: ModelEntry | None, absent: Any) -> Any:
-    return absent if entry is None else await loader.load_entry(entry)
-
-
 async def _load_recognizers(
     loader: Loader, selection: Selection, settings: Settings, before: Engines | None
 ) -> Recognizers:
@@ -267,6 +266,26 @@ async def _load_recognizers(
     library = loader.library(pool, settings.recognizer_memory)
     await asyncio.to_thread(library.look)
     return Recognizers(chains.pop(""), loader.breakers, chains, library)
+
+
+async def load_synthesizer(
+    loader: Loader, chains: Mapping[str, Sequence[ModelEntry]], spare: ModelEntry | None, report: Report
+) -> Synthesizer:
+    """Load synthesisers as one, see `Selection`; raises `Unavailable`, but not for what the spare one lacks."""
+    if not chains[""]:
+        return AbsentSynthesizer()
+    entries = {entry.name: entry for chain in chains.values() for entry in chain}
+    models = await _all_or_none(*(loader.load_entry(entry) for entry in entries.values()))
+    loaded: dict[str, Synthesizer] = dict(zip(entries, models, strict=True))
+    behind: list[Synthesizer] = []
+    if spare is not None and spare.name not in loaded:
+        try:
+            await loader.require([spare])
+            behind.append(await loader.load_entry(spare))
+        except EngineError as error:
+            report(f"{NO_SPARE_VOICE}: {error}")
+    by_language = {code: [loaded[entry.name] for entry in chain] for code, chain in chains.items()}
+    return FallbackSynthesizer(by_language, loader.breakers, behind)
 
 
 async def _load_turn_model(loader: Loader, selection: Selection, report: Report) -> TurnModel | None:

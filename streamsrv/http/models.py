@@ -36,7 +36,7 @@ async def model(request: Request) -> Response:
 
 
 def model_facts_by_name(engines: Engines) -> dict[str, dict[str, Any]]:
-    """Return what is known of each model that a request may name: language models, recognisers, and the voice's.
+    """Return what is known of each model that a request may name: language models, recognisers and synthesisers.
 
     A recogniser that is not ready is named with what it lacks.
     """
@@ -46,8 +46,11 @@ def model_facts_by_name(engines: Engines) -> dict[str, dict[str, Any]]:
         for name in dict.fromkeys([engines.chat.name, *engines.chat_by_name])
     }
     found |= {facts["name"]: facts for facts in recognizer_facts(engines)}
-    if engines.synthesizer.name != ABSENT:
-        found[engines.synthesizer.name] = _facts("synthesizer", stated.get(engines.synthesizer.name, ()))
+    found |= {
+        synthesizer.name: _facts("synthesizer", stated.get(synthesizer.name, ()))
+        for synthesizer in engines.synthesizers
+        if synthesizer.name != ABSENT
+    }
     return found
 
 

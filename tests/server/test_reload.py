@@ -206,7 +206,7 @@ async def test_replaced_models_are_closed_when_the_last_session_that_may_use_the
     old, new = ClosableSynthesizer("old"), ClosableSynthesizer("new")
 
     async def load(settings: Settings, report: object, before: Engines) -> Engines:
-        assert settings.synthesizer == "none"
+        assert settings.synthesizer == ("none",)
         return replace(before, synthesizer=new, loaded=(LoadedModel((entry("new"),), new),))
 
     monkeypatch.setattr("streamsrv.reload.load_engines", load)

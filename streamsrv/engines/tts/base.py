@@ -77,8 +77,6 @@ class Synthesizer(Protocol):
 
     name: str
     sample_rate: int
-    voices: tuple[Voice, ...]
-    """The default voice first; known once the model is warmed up."""
     clones_voices: bool
     """Whether it speaks with the voices of recordings."""
     min_speed: float
@@ -86,8 +84,13 @@ class Synthesizer(Protocol):
     max_speed: float
     """Highest supported `SpeechOptions.speed`; callers refuse higher ones."""
 
+    @property
+    def voices(self) -> tuple[Voice, ...]:
+        """The default voice first; known once the model is warmed up."""
+        ...
+
     def stream(self, text: str, options: SpeechOptions) -> AsyncGenerator[SpeechChunk, None]:
-        """Speak one segment of speakable text (see `text.speakable`), with the silence at its ends trimmed.
+        """Speak one segment of speakable text (see `text.speakable`).
 
         Closing the generator cancels the work. Raises `EngineError`.
         """

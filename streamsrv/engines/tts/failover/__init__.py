@@ -1,0 +1,1 @@
+"""Several synthesisers as one: which voice speaks, and what happens when one fails."""
