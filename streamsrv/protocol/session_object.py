@@ -171,7 +171,9 @@ class CaptionOptions(Struct, frozen=True, forbid_unknown_fields=True, omit_defau
     """Recognise the speech of this session in a translation into this language, and not as it was spoken."""
 
 
-Extension = Literal["transcription.partial", "words.timed", "playback.hold", "session.expiring", "recognizer.loading"]
+Extension = Literal[
+    "transcription.partial", "words.timed", "playback.hold", "session.expiring", "recognizer.loading", "voice.failed"
+]
 """Features beyond the protocol that a client can request."""
 
 

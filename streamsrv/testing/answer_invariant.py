@@ -11,7 +11,11 @@ from streamsrv.testing.record import Record, Step
 TIME_TO_ACT_MS = 1000
 """Time after that of both watchdogs, of the recogniser and of the answer, in which an answer or an error follows."""
 
-_OUTPUT = ("response.output_text.delta", "response.function_call_arguments.done")
+_OUTPUT = (
+    "response.output_text.delta",
+    "response.output_audio_transcript.delta",
+    "response.function_call_arguments.done",
+)
 
 
 def every_turn_is_answered(record: Record) -> Iterator[tuple[int, str]]:

@@ -19,6 +19,8 @@ class _Reply:
     item_id: str
     text: str = ""
     spoken: bool = False
+    is_voiceless: bool = False
+    """Whether the end of the text has no audio, because the voice failed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +67,10 @@ def _follow(effect: object, replies: dict[str, _Reply]) -> None:
             replies[event["item_id"]].spoken = event["part"]["type"] == "audio"
         case "response.output_text.delta" | "response.output_audio_transcript.delta" if event["item_id"] in replies:
             replies[event["item_id"]].text += event["delta"]
+        case "response.done":
+            failed = event["response"].get("streamsrv", {}).get("voice_failed", {})
+            if failed.get("item_id") in replies:
+                replies[failed["item_id"]].is_voiceless = True
         case _:
             pass
 
@@ -115,4 +121,7 @@ def _bounds(record: Record, reply: _Reply, at_ms: int) -> _Bounds:
         if reports_ms is not None:
             early_ms += reports_ms + 2 * network.delay_ms
     min_words = 0 if client.on_interruption == "play_on" else item.words_until(cut.played_ms - early_ms) - slack
-    return _Bounds(max(0, min_words), item.words_until(cut.played_ms + late_ms) + slack)
+    max_words = item.words_until(cut.played_ms + late_ms) + slack
+    if reply.is_voiceless and cut.played_ms + late_ms >= item.received_ms:
+        max_words = len(reply.text.split())  # what has no audio counts as heard once all audio was
+    return _Bounds(max(0, min_words), max_words)

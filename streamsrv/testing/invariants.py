@@ -5,8 +5,6 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-
 from streamsrv.conformance.ladders import GENERATED_ITEM, INPUT_ITEM, OUT_OF_BAND_ITEM, TURN_GOING_ON, ladders
 from streamsrv.core.effects import (
     ClearPlayback,
@@ -29,6 +27,7 @@ from streamsrv.testing.answer_invariant import every_turn_is_answered
 from streamsrv.testing.compact import compact
 from streamsrv.testing.context_invariant import context_is_what_was_heard
 from streamsrv.testing.record import Record
+from streamsrv.testing.speech_invariants import audio_is_whole, look_ahead_is_bounded, no_answer_is_lost
 
 Invariant = Callable[[Record], Iterator[tuple[int, str]]]
 """Yields each violation in a conversation: its time in ms and a description."""
@@ -189,30 +188,6 @@ def transcripts_only_grow(record: Record) -> Iterator[tuple[int, str]]:
             yield at_ms, f"{item_id}: the deltas are {sent[item_id]!r}, the transcript is {transcript!r}"
 
 
-def audio_is_whole(record: Record) -> Iterator[tuple[int, str]]:
-    """The audio of an item holds each word of its transcript once and in order: no word is lost, repeated or early.
-
-    If an item was cut off, words of its last segment may be missing at its end.
-    """
-    marks: defaultdict[str, list[int]] = defaultdict(list)
-    texts: defaultdict[str, str] = defaultdict(str)
-    for at_ms, effect in record.effects():
-        if isinstance(effect, SendAudio):
-            item_id: str = effect.event_fields["item_id"]
-            marks[item_id] += [int(effect.pcm[index]) for index in np.flatnonzero(effect.pcm)]
-            expected = list(range(1, len(marks[item_id]) + 1))
-            if marks[item_id] != expected or len(expected) > len(texts[item_id].split()):
-                yield at_ms, f"{item_id} plays its words {marks[item_id]} for {texts[item_id]!r}"
-        elif isinstance(effect, SendEvent):
-            event = effect.event
-            if event["type"] == "response.output_audio_transcript.delta":
-                texts[event["item_id"]] += event["delta"]
-            elif event["type"] == "response.output_item.done" and event["item"].get("status") == "completed":
-                item_id = event["item"]["id"]
-                if len(marks[item_id]) != len(texts[item_id].split()):
-                    yield at_ms, f"{item_id} ends after {len(marks[item_id])} words of {texts[item_id]!r}"
-
-
 def recognitions_end(record: Record) -> Iterator[tuple[int, str]]:
     """Every recognition is finished or dropped; without turn detection the last one may wait for a commit."""
     active: dict[str, int] = {}
@@ -344,6 +319,8 @@ INVARIANTS: tuple[Invariant, ...] = (
     deltas_join_to_the_whole,
     transcripts_only_grow,
     audio_is_whole,
+    no_answer_is_lost,
+    look_ahead_is_bounded,
     context_is_what_was_heard,
     every_turn_is_answered,
     recognitions_end,

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from random import Random
 from typing import Any, TypeVar
 
+from streamsrv.core.answers.spoken_message import VOICE_EVENTS
 from streamsrv.core.playback.output_buffer import HOLD_EVENTS
 from streamsrv.core.transcription import PARTIAL_EVENTS
 from streamsrv.errors import EngineError, Overloaded, Rejected, Unavailable
@@ -156,7 +157,9 @@ def _session(pick: _Pick, client: ClientTraits) -> Session:
             input=AudioInput(transcription=transcription, turn_detection=detection),
             output=AudioOutput(speed=pick.rarely(1.0, (0.25, 0.5, 1.5))),
         ),
-        streamsrv=StreamsrvOptions(events=[PARTIAL_EVENTS, *([HOLD_EVENTS] if client.holds_playback else ())]),
+        streamsrv=StreamsrvOptions(
+            events=[PARTIAL_EVENTS, VOICE_EVENTS, *([HOLD_EVENTS] if client.holds_playback else ())]
+        ),
     )
 
 
@@ -226,7 +229,7 @@ def _faults(pick: _Pick) -> tuple[Fault, ...]:
     fault = Fault(
         first_ms=pick.of((0, 2_000, 40_000)),
         each_ms=pick.of((0, 500)),
-        after=pick.of((0, 1, 4)),
+        after=pick.of((0, 1, 4, 2, 7)),
         error=error,
         stuck=pick.of((False, True)) and error is None,
     )

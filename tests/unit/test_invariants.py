@@ -1,9 +1,11 @@
 """A test of the tester: a core with a deliberate bug is caught, and by the invariant that is meant to."""
 
+import copy
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
 import pytest
 
 from streamsrv.core.effects import (
@@ -196,6 +198,30 @@ def sets_timers_for_nothing() -> Bug:
     return bug
 
 
+def forgets_the_end_of_answers() -> Bug:
+    """Tells one word less of each answer when it is done."""
+
+    def bug(effects: list[Effect]) -> Iterator[Effect]:
+        for effect in effects:
+            if is_event(effect, "response.done"):
+                response = copy.deepcopy(effect.fields["response"])
+                for part in (part for item in response["output"] for part in item.get("content", ())):
+                    part["transcript"] = part["transcript"].rpartition(" ")[0]
+                effect = replace(effect, fields={"response": response})
+            yield effect
+
+    return bug
+
+
+def sends_audio_early() -> Bug:
+    """Sends forty times as much audio at once."""
+
+    def bug(effects: list[Effect]) -> Iterator[Effect]:
+        return (replace(e, pcm=np.tile(e.pcm, 40)) if isinstance(e, SendAudio) else e for e in effects)
+
+    return bug
+
+
 BUGS: dict[str, tuple[Callable[[], Bug], str]] = {
     "no response.done": (without(lambda e: is_event(e, "response.done")), "every_response_is_done_once"),
     "response.done twice": (twice(lambda e: is_event(e, "response.done")), "every_response_is_done_once"),
@@ -219,6 +245,8 @@ BUGS: dict[str, tuple[Callable[[], Bug], str]] = {
         without(lambda e: isinstance(e, SendAudio) and len(e.pcm) < 400),
         "audio_is_whole",
     ),
+    "words of the model lost": (forgets_the_end_of_answers, "no_answer_is_lost"),
+    "audio sent early": (sends_audio_early, "look_ahead_is_bounded"),
     "unheard words kept": (keeps_unheard_words, "context_is_what_was_heard"),
     "heard words forgotten": (forgets_heard_words, "context_is_what_was_heard"),
     "recognitions are not finished": (

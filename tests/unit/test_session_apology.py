@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from harness import Talk, event, of_type, types
-from streamsrv.core.effects import Generate, SendAudio, StopGeneration, Synthesize
+from harness import Talk, event, of_type
+from streamsrv.core.effects import Generate, SendAudio, SetTimer, StopGeneration, Synthesize
 from streamsrv.core.inputs import Failure, GenerationFailed
 from streamsrv.core.timers import ResponseTimeout
 from streamsrv.engines.llm.base import Finished, ToolCallDelta
@@ -98,30 +98,51 @@ def test_an_answer_that_was_stopped_after_words_ends_there(reason: Any):
     assert done["output"][0]["content"][0]["transcript"] == "The sun is a star."
 
 
-def test_a_voice_that_fails_cannot_apologise():
+def test_a_voice_that_fails_too_leaves_the_apology_in_writing():
     user = talk()
     user.says("Hello.")
-    user.model("The sun is a star. It is big.")
-    done = response(user.give(GenerationFailed(user.generation, DOWN, "synthesizer")))
-    assert done["status"] == "failed"
-    again = talk()
-    again.says("Hello.")
-    again.give(GenerationFailed(again.generation, DOWN))
-    failed = again.give(GenerationFailed(again.generation, Failure("unavailable", "mute"), "synthesizer"))
+    user.give(GenerationFailed(user.generation, DOWN))
+    failed = user.give(GenerationFailed(user.generation, Failure("unavailable", "mute"), "synthesizer"))
+    assert event(failed, "response.output_audio_transcript.delta")["delta"] == SORRY
     assert response(failed)["status_details"]["error"]["message"] == "The model is down."
 
 
-def test_a_model_that_hangs_is_apologised_for_and_stopped_and_a_voice_that_hangs_is_not():
+def test_a_model_that_fails_after_the_voice_apologises_in_writing():
+    user = talk()
+    user.says("Hello.")
+    user.model("The sun is a star. It is")
+    user.give(GenerationFailed(user.generation, DOWN, "synthesizer"))
+    done = response(user.give(GenerationFailed(user.generation, DOWN)))
+    assert done["status"] == "failed"
+    assert done["output"][0]["content"][0]["transcript"] == f"The sun is a star. It is {SORRY}"
+
+
+def test_a_voice_that_refuses_a_request_fails_the_response_at_once():
+    user = talk()
+    user.says("Hello.")
+    user.model("The sun is a star. It is big.")
+    done = response(user.give(GenerationFailed(user.generation, Failure("rejected", "no"), "synthesizer")))
+    assert (done["status"], done["status_details"]["error"]["message"]) == ("failed", "no")
+
+
+def test_a_model_that_hangs_is_apologised_for_and_stopped():
     user = talk()
     user.says("Hello.")
     user.now_ms += 40_000
     effects = [*user.fire(ResponseTimeout(user.generation)), *user.synthesize()]
     assert response(effects)["output"][0]["content"][0]["transcript"] == SORRY
     assert of_type(effects, StopGeneration)
+
+
+def test_an_apology_that_hangs_ends_too():
+    user = talk()
     user.says("Hello.")
-    user.model("The sun is a star. It is big.")
     user.now_ms += 40_000
-    assert "response.done" in types(user.fire(ResponseTimeout(user.generation)))
+    watched = of_type(user.fire(ResponseTimeout(user.generation)), SetTimer)
+    assert watched[-1].key == ResponseTimeout(user.generation)
+    user.now_ms += 40_000
+    done = response(user.fire(ResponseTimeout(user.generation)))
+    assert (done["status"], done["output"][0]["content"][0]["transcript"]) == ("failed", SORRY)
 
 
 def test_an_apology_can_be_interrupted():

@@ -36,6 +36,8 @@ class ResponsePlan:
     in_conversation: bool
     times_words: bool = False
     """Whether the client is told when each word is spoken."""
+    tells_of_voice: bool = False
+    """Whether the client is told that the voice has failed."""
     apology: str = ""
     """Is said if the answer fails; empty: nothing."""
 

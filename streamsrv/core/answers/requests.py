@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from msgspec import UNSET, structs
 
 from streamsrv.core.answers.output_items import ResponsePlan
-from streamsrv.core.answers.spoken_message import WORD_EVENTS
+from streamsrv.core.answers.spoken_message import VOICE_EVENTS, WORD_EVENTS
 from streamsrv.core.capabilities import Capabilities
 from streamsrv.core.conversation import Conversation, to_messages, unknown_call
 from streamsrv.core.effects import Generate
@@ -173,6 +173,7 @@ def plan_response(
         metadata=options.metadata,
         in_conversation=options.conversation != "none",
         times_words=session.wants(WORD_EVENTS),
+        tells_of_voice=session.wants(VOICE_EVENTS),
     )
 
 

@@ -1,7 +1,6 @@
 """Runs one response, from `response.created` to exactly one `response.done`. Pure."""
 
 from collections.abc import Callable
-from dataclasses import fields
 from typing import Any, Literal
 
 import msgspec
@@ -11,10 +10,11 @@ from streamsrv.core.answers.output_items import FunctionCall, OutputItems, Respo
 from streamsrv.core.answers.server_calls import CallToApprove, ServerCall, UnaskedCall
 from streamsrv.core.answers.spoken_message import SpokenMessage
 from streamsrv.core.answers.spoken_segments import SpokenSegment
+from streamsrv.core.answers.usage import total, usage_to_wire
 from streamsrv.core.collector import Collector
 from streamsrv.core.conversation import Conversation
 from streamsrv.core.effects import SendEvent
-from streamsrv.core.inputs import SpeechOutput, ToolReturned
+from streamsrv.core.inputs import GenerationFailed, SpeechOutput, ToolReturned
 from streamsrv.core.latency import TurnLatency
 from streamsrv.core.toolbox import Offer, ServerTool
 from streamsrv.engines.llm.base import AnsweredBy, Delta, Finished, Reasoning, Text, ToolCallDelta, Truncated, Usage
@@ -65,6 +65,7 @@ class Response:
         self._answered_by: AnsweredBy | None = None
         self._truncated: Truncated | None = None
         self._error: dict[str, str] | None = None  # of a response that says that it has failed
+        self._voice_error: dict[str, str] | None = None  # why the rest of the answer is only written
         effects.send("response.created", response=self.to_wire())
 
     @property
@@ -147,7 +148,7 @@ class Response:
             case ToolCallDelta():
                 self._take_call(delta)
             case Usage():
-                self._usage = _sum(self._earlier_usage, delta)
+                self._usage = total(self._earlier_usage, delta)
             case Finished():
                 self._finish(delta)
             case AnsweredBy():
@@ -180,10 +181,23 @@ class Response:
             self.message.end_segment()
         self.go_on(now_ms)
 
+    def take_failure(self, failed: GenerationFailed, now_ms: int) -> None:
+        """Take the failure of a stage. Without a voice the text goes on; any other failure ends the response.
+
+        So does a voice's refusal of what the client asked for: the client is told as of any bad request.
+        """
+        error, is_of_voice = failed.failure.to_wire(), failed.stage == "synthesizer"
+        if not is_of_voice or failed.failure.kind == "rejected":
+            self.fail(error, now_ms, can_speak=not is_of_voice)
+        elif isinstance(self.message, SpokenMessage):
+            self._voice_error = error
+            self.message.lose_voice(error)
+            self.go_on(now_ms)
+
     def fail(self, error: dict[str, str], now_ms: int, *, can_speak: bool = True) -> None:
         """End the response with an error. A spoken one first says what it has, and then the apology of the operator.
 
-        `can_speak`: whether the voice works.
+        `can_speak`: whether the voice can be asked for that.
         """
         if self._error is not None or not (can_speak and self._can_apologize):
             self.close("failed", error=error if self._error is None else self._error)
@@ -202,9 +216,15 @@ class Response:
 
     def _apologize(self) -> None:
         if self.message is None or self.message.closed:
-            self.message = SpokenMessage(self._items)
+            self.message = self._begin_spoken()
         if isinstance(self.message, SpokenMessage):
             self.message.conclude(self.plan.apology)
+
+    def _begin_spoken(self, *, is_requested: bool = False) -> SpokenMessage:
+        message = SpokenMessage(self._items, is_requested=is_requested)
+        if self._voice_error is not None:
+            message.lose_voice(self._voice_error)
+        return message
 
     def close(self, status: ResponseStatus, *, reason: str = "", error: dict[str, str] | None = None) -> None:
         """End the response now: close the open items, in order, and send `response.done`."""
@@ -237,7 +257,7 @@ class Response:
             "output_modalities": [plan.modality],
             "max_output_tokens": plan.max_output_tokens,
             "audio": {"output": output},
-            "usage": _usage_to_wire(self._usage) if self._usage and self.done else None,
+            "usage": usage_to_wire(self._usage) if self._usage and self.done else None,
             "metadata": plan.metadata,
             **({"streamsrv": own} if own else {}),
         }
@@ -251,6 +271,8 @@ class Response:
             fields["latency"] = latencies
         if self._answered_by is not None:
             fields |= answered_by_to_wire(self._answered_by)
+        if isinstance(self.message, SpokenMessage) and self.message.voice_failed is not None:
+            fields["voice_failed"] = self.message.voice_failed
         if self._truncated is not None:
             fields["truncated_messages"] = self._truncated.messages
         return fields
@@ -261,7 +283,7 @@ class Response:
             if not text:
                 return
             if self.plan.modality == "audio":
-                self.message = SpokenMessage(self._items, is_requested=self._is_speech_requested)
+                self.message = self._begin_spoken(is_requested=self._is_speech_requested)
             else:
                 self.message = WrittenMessage(self._items)
         self.message.take_text(text)
@@ -364,26 +386,3 @@ class Response:
 
     def _fail(self, code: str, message: str) -> None:
         self.fail({"type": "server_error", "code": code, "message": message}, self._last_progress_ms)
-
-
-def _sum(earlier: Usage | None, usage: Usage) -> Usage:
-    if earlier is None:
-        return usage
-    return Usage(*(getattr(earlier, part.name) + getattr(usage, part.name) for part in fields(Usage)))
-
-
-def _usage_to_wire(usage: Usage) -> dict[str, Any]:
-    cached = {"text_tokens": usage.cached_tokens, "audio_tokens": 0, "image_tokens": 0}
-    return {
-        "total_tokens": usage.input_tokens + usage.output_tokens,
-        "input_tokens": usage.input_tokens,
-        "output_tokens": usage.output_tokens,
-        "input_token_details": {
-            "text_tokens": usage.input_tokens,
-            "audio_tokens": 0,
-            "image_tokens": 0,
-            "cached_tokens": usage.cached_tokens,
-            "cached_tokens_details": cached,
-        },
-        "output_token_details": {"text_tokens": usage.output_tokens, "audio_tokens": 0},
-    }

@@ -9,7 +9,7 @@ from streamsrv.core.answers.live_responses import LiveResponses
 from streamsrv.core.answers.output_items import ResponsePlan
 from streamsrv.core.answers.requests import already_active, plan_response, request_of, resolve_items, spoken_as
 from streamsrv.core.answers.response import Response
-from streamsrv.core.answers.speculation import Speculation
+from streamsrv.core.answers.speculation import MAX_SPECULATIONS, Speculation
 from streamsrv.core.answers.spoken_message import SpokenMessage
 from streamsrv.core.answers.spoken_segments import SpokenSegment
 from streamsrv.core.answers.tool_wait import ToolWait
@@ -40,8 +40,6 @@ from streamsrv.text.voice_manners import VoiceManners
 
 STALL_MS = 30_000
 """Time without progress after which a response has failed."""
-MAX_SPECULATIONS = 3
-"""Speculative answers in one turn: each is a request to the model, and later ones are rarely used."""
 MAX_PARALLEL = 8
 """Responses in progress at once: one in the conversation, the others out-of-band."""
 
@@ -225,7 +223,8 @@ class Responses:
         if self._speculation is not None and self._is_speculative(generation):
             self._speculation.spoken = True
         else:
-            self._end_segment(self._live[generation], now_ms)
+            self._live[generation].end_segment(now_ms)
+            self._forget_if_done(self._live[generation], now_ms)
         return self._effects.take()
 
     def has_call(self, call_id: str) -> bool:
@@ -258,12 +257,13 @@ class Responses:
         return ended
 
     def fail(self, failed: GenerationFailed, now_ms: int) -> list[Effect]:
-        """End a response with an error, because a stage failed for good."""
-        if self._is_speculative(failed.generation):
-            self._discard_speculation()  # the response will ask again
+        """Take the failure of a stage, which failed for good."""
+        if self._speculation is not None and self._is_speculative(failed.generation):
+            if not self._speculation.outlives(failed):
+                self._discard_speculation()  # the response will ask again
             return self._effects.take()
         response = self._live[failed.generation]
-        response.fail(failed.failure.to_wire(), now_ms, can_speak=failed.stage == "chat")
+        response.take_failure(failed, now_ms)
         self._play(response, now_ms)
         self._forget_if_done(response, now_ms)
         return self._effects.take()
@@ -306,7 +306,8 @@ class Responses:
         if idle_ms < STALL_MS:
             return [SetTimer(ResponseTimeout(generation), STALL_MS - idle_ms)]
         failure = Failure("unavailable", f"The model made no progress for {STALL_MS // 1000} seconds.")
-        return self.fail(GenerationFailed(generation, failure, response.stage), now_ms)
+        failed = self.fail(GenerationFailed(generation, failure, response.stage), now_ms)
+        return failed if response.done else [*failed, SetTimer(ResponseTimeout(generation), STALL_MS)]
 
     def _begin(self, plan: ResponsePlan, generation: int, now_ms: int, latency: TurnLatency | None = None) -> Response:
         response = Response(plan, generation, self._conversation, self._effects, self._new_id, latency, now_ms)
@@ -341,10 +342,9 @@ class Responses:
         for delta in speculation.deltas:
             if not response.done:
                 self._take(response, delta, now_ms)
-        for speech in speculation.audio:
-            response.take_speech(speech, now_ms)
-        if speculation.spoken:
-            self._end_segment(response, now_ms)
+        if not response.done:
+            speculation.give_speech(response, now_ms)
+            self._forget_if_done(response, now_ms)
 
     def _take(self, response: Response, delta: Delta, now_ms: int) -> None:
         if isinstance(delta, Finished) and response.generation in self._live.asked and response.is_useless(delta):
@@ -371,10 +371,6 @@ class Responses:
         self._effects.emit(SetTimer(ResponseTimeout(generation), STALL_MS))
         self._effects.emit(replace(question, generation=generation))
 
-    def _end_segment(self, response: Response, now_ms: int) -> None:
-        response.end_segment(now_ms)
-        self._forget_if_done(response, now_ms)
-
     def _cancel(self, response: Response, reason: str, now_ms: int) -> None:
         response.close("cancelled", reason=reason)
         self._forget_if_done(response, now_ms)
@@ -396,6 +392,6 @@ class Responses:
         self._effects.emit(ClearTimer(ResponseTimeout(generation)))
         self._effects.send("rate_limits.updated", rate_limits=[self._rate_limit.to_wire(now_ms)])
         self._effects.add(self._output.end_response(response.plan.id))
-        is_unplayed = self._output.can_hold and isinstance(message, SpokenMessage) and not message.ledger.reported
+        is_unplayed = self._output.can_hold and isinstance(message, SpokenMessage) and message.ledger.is_unreported
         ended = self._unplayed.end(response.latency, message.item.id if message is not None and is_unplayed else None)
         self._effects.add([RecordTurn(each) for each in ended])

@@ -7,13 +7,16 @@ until the turn ends. Then a response continues it, as if it had all arrived at t
 import re
 from dataclasses import dataclass, field
 
+from streamsrv.core.answers.response import Response
 from streamsrv.core.answers.spoken_segments import SpokenSegmenter, pieces
 from streamsrv.core.effects import Effect, Generate, Synthesize
-from streamsrv.core.inputs import SpeechOutput
+from streamsrv.core.inputs import GenerationFailed, SpeechOutput
 from streamsrv.core.latency import TurnLatency
 from streamsrv.engines.llm.base import Delta, Finished, Message, Text, Usage
 from streamsrv.engines.tts.base import SpeechOptions
 
+MAX_SPECULATIONS = 3
+"""Speculative answers in one turn: each is a request to the model, and later ones are rarely used."""
 _NOT_WORDS = re.compile(r"[^\w\s]")
 
 
@@ -31,6 +34,8 @@ class Speculation:
     audio: list[SpeechOutput] = field(default_factory=list[SpeechOutput])
     spoken: bool = False
     """Whether all audio of the first segment has come."""
+    voice_failure: GenerationFailed | None = None
+    """Why the first segment cannot be spoken."""
     _segmenter: SpokenSegmenter = field(init=False)
     _has_text: bool = False
 
@@ -68,6 +73,21 @@ class Speculation:
         self.latency.mark("first_segment", now_ms)
         self.is_speech_requested = True
         return [Synthesize(self.generation, text, self.speech)]
+
+    def outlives(self, failed: GenerationFailed) -> bool:
+        """Keep the failure of a stage for the response; return whether that can go on with this speculation."""
+        if failed.stage == "synthesizer":
+            self.voice_failure = failed
+        return failed.stage == "synthesizer"
+
+    def give_speech(self, response: Response, now_ms: int) -> None:
+        """Give a response what has come of its first segment; it has the deltas of the model already."""
+        for speech in self.audio:
+            response.take_speech(speech, now_ms)
+        if self.spoken:
+            response.end_segment(now_ms)
+        if self.voice_failure is not None:
+            response.take_failure(self.voice_failure, now_ms)
 
     def answers(self, question: Generate, speech: SpeechOptions | None) -> bool:
         """Whether this answers the question: the messages are the same but for case and punctuation of the last one."""

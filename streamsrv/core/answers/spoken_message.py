@@ -1,6 +1,7 @@
 """The spoken messages of a response: text to segments to audio. Pure."""
 
 from collections import deque
+from typing import Any
 
 from streamsrv.core.answers.output_items import Message, OutputItems
 from streamsrv.core.answers.spoken_segments import SpokenSegment, SpokenSegmenter, pieces
@@ -14,6 +15,8 @@ AHEAD_MS = 10_000
 """A segment is synthesised once the client has less than this to play, because an interruption cuts off the rest."""
 WORD_EVENTS = "words.timed"
 """Name of the extension that sends `streamsrv.words.timed` events."""
+VOICE_EVENTS = "voice.failed"
+"""Name of the extension that sends `streamsrv.voice.failed` events."""
 
 
 class SpokenMessage(Message):
@@ -27,6 +30,8 @@ class SpokenMessage(Message):
         self.ledger = PlaybackLedger(items.plan.speech.speed)
         self.begun = False
         """Whether its first segment is known."""
+        self.voice_failed: dict[str, Any] | None = None
+        """From where on, and why, the text has no audio; None: it has."""
         self._segmenter = SpokenSegmenter(items.plan.speech.language)
         self._uncut: deque[str] = deque()  # text that the segmenter has not seen
         self._waiting: deque[SpokenSegment] = deque()
@@ -78,6 +83,8 @@ class SpokenMessage(Message):
 
     def speak(self, now_ms: int) -> None:
         """Have the next segment synthesised, unless the client has enough to play."""
+        if self.voice_failed is not None:
+            self._write()
         while self._speaking is None and (self._waiting or self._cut()):
             ahead_ms = self.ledger.play_until_ms - now_ms
             if ahead_ms > AHEAD_MS:
@@ -94,6 +101,26 @@ class SpokenMessage(Message):
                 self._is_requested = False
             else:
                 self._effects.emit(Synthesize(self._items.generation, segment.spoken, self._items.plan.speech))
+
+    def lose_voice(self, error: dict[str, str]) -> None:
+        """Send the rest of the text without audio, because nothing can speak it."""
+        if self.voice_failed is not None:
+            return
+        unspoken = ""
+        if self.ledger.in_segment:
+            words, unspoken = self.ledger.break_segment_off()
+            self._tell_times(words)
+        elif self._speaking is not None:
+            self._waiting.appendleft(self._speaking)
+        self._speaking = None
+        self.voice_failed = {
+            "item_id": self.item.id,
+            "audio_end_ms": self.ledger.sent_ms,
+            "unspoken": unspoken,
+            "error": error,
+        }
+        if self._items.plan.tells_of_voice:
+            self._effects.send("streamsrv.voice.failed", **self._event_fields | self.voice_failed)
 
     def take_speech(self, speech: SpeechOutput, now_ms: int) -> None:
         """Send audio of the segment being spoken, and its text with its first audio."""
@@ -137,6 +164,19 @@ class SpokenMessage(Message):
             self._cut_conclusion()
         return bool(self._waiting)
 
+    def _write(self) -> None:
+        """Send all text so far without audio."""
+        if not self._all_cut:
+            self._waiting.extend(self._segmenter.finish())
+        text = "".join([*(segment.text for segment in self._waiting), *self._uncut])
+        self._waiting.clear()
+        self._uncut.clear()
+        if self._all_text and not self._all_cut:
+            self._all_cut = True
+            text += self._conclusion
+        if delta := self._send_text(text):
+            self.ledger.add_unspoken(delta)
+
     def _cut_conclusion(self) -> None:
         segmenter = SpokenSegmenter(self._items.plan.speech.language)
         self._waiting.extend([*segmenter.feed(self._conclusion), *segmenter.finish()])
@@ -146,12 +186,17 @@ class SpokenMessage(Message):
         return SpeechDue(self._items.generation)
 
     def _begin(self, segment: SpokenSegment) -> None:
-        text = segment.text.rstrip() if self.ledger.transcript else segment.text.strip()
-        delta = self._space + text
-        self._space = segment.text[len(segment.text.rstrip()) :]
-        if delta:
+        if delta := self._send_text(segment.text):
             self.ledger.begin_segment(delta)
+
+    def _send_text(self, text: str) -> str:
+        """Send text of the transcript, and keep the whitespace at its end until more comes; return what was sent."""
+        text = self._space + text if self.ledger.transcript else text.lstrip()
+        delta = text.rstrip()
+        self._space = text[len(delta) :]
+        if delta:
             self._effects.send("response.output_audio_transcript.delta", **self._event_fields, delta=delta)
+        return delta
 
     def _end(self, segment: SpokenSegment) -> None:
         if not self.ledger.in_segment:

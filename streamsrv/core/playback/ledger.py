@@ -95,6 +95,21 @@ class PlaybackLedger:
         self._segment_text = ""
         return placed
 
+    def break_segment_off(self) -> tuple[list[PlacedWord], str]:
+        """End the segment, whose rest cannot be spoken; return its words that were spoken, with times, and the rest."""
+        words_before, ends_before = len(self.words), len(self._word_ends)
+        start = len(self.transcript) - len(self._segment_text)
+        placed = self.end_segment(complete=False)
+        spoken = [word for word in placed if word.end_ms <= self.sent_ms]
+        self._cut_off = False  # the rest counts as text without audio
+        del self.words[words_before + len(spoken) :]
+        del self._word_ends[ends_before + 2 * len(spoken) :]
+        return spoken, self.transcript[spoken[-1].end_of_text if spoken else start :]
+
+    def add_unspoken(self, text: str) -> None:
+        """Add text that has no audio. It counts as heard once all audio of the item was played."""
+        self.transcript += text
+
     @property
     def in_segment(self) -> bool:
         return bool(self._segment_text)
@@ -138,6 +153,11 @@ class PlaybackLedger:
     def reported(self) -> bool:
         """Whether the client has ever reported playback of the item."""
         return self._reported_ms is not None
+
+    @property
+    def is_unreported(self) -> bool:
+        """Whether it has audio whose playback the client has not reported."""
+        return self.sent_ms > 0 and not self.reported
 
     def played_ms(self, now_ms: int) -> int:
         """Return the audio played by now, as last reported, or else estimated."""
