@@ -14,7 +14,7 @@ from streamsrv.media.messages import FRAMING, CallMessage, Configure, Ended, Mic
 from streamsrv.media.peer import Peer
 from streamsrv.media.seams import answer_with_offered_payload_types
 from streamsrv.media.udp_ports import PortRangeLoop
-from streamsrv.processes.framing import Heartbeat
+from streamsrv.processes.framing import Status
 from streamsrv.processes.link import Link
 from streamsrv.processes.worker_main import run_worker, send_heartbeats
 
@@ -44,7 +44,7 @@ class Worker:
             for peer in self._peers.values():
                 peer.end("The server stops.")
 
-    def _take(self, message: Configure | CallMessage | Heartbeat) -> None:
+    def _take(self, message: Configure | CallMessage | Status) -> None:
         match message:
             case Configure():
                 self._configure(message)

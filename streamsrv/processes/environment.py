@@ -21,8 +21,13 @@ ALLOWED = frozenset(
 a helper process decodes untrusted input in C libraries."""
 
 
-def helper_environment(environment: Mapping[str, str], *, package_folder: str, separator: str) -> dict[str, str]:
-    """Return the allowed variables of `environment`, with `package_folder` first on PYTHONPATH."""
+def helper_environment(environment: Mapping[str, str], *, package_folder: str | None, separator: str) -> dict[str, str]:
+    """Return the allowed variables of `environment`, with `package_folder` first on PYTHONPATH.
+
+    None: without PYTHONPATH, for a Python of another environment, which has packages of its own.
+    """
     allowed = {name: value for name, value in environment.items() if name in ALLOWED or name.startswith("LC_")}
+    if package_folder is None:
+        return {name: value for name, value in allowed.items() if name != "PYTHONPATH"}
     folders = [package_folder, *filter(None, [allowed.get("PYTHONPATH")])]
     return {**allowed, "PYTHONPATH": separator.join(folders)}

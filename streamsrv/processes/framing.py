@@ -15,9 +15,22 @@ MAX_MESSAGE_BYTES = 32 * 1024 * 1024
 
 
 class Heartbeat(Struct, array_like=True, tag=True):
-    """A message that a worker process sends at intervals: it is alive and has used this much CPU time."""
+    """A message that a worker process sends at intervals: it is alive, and uses this much."""
 
     cpu_s: float
+    """CPU time since its start."""
+    memory: int = 0
+    """Bytes of memory that it holds; 0: not known."""
+
+
+class Failed(Struct, array_like=True, tag=True):
+    """A worker process cannot go on, for a reason that it tells the operator. It ends."""
+
+    reason: str
+
+
+Status = Heartbeat | Failed
+"""What every worker process says of itself."""
 
 
 class Framing(Generic[T]):
@@ -25,14 +38,14 @@ class Framing(Generic[T]):
 
     def __init__(self, types: Any) -> None:
         self._encoder = msgspec.msgpack.Encoder()
-        self._decoder: msgspec.msgpack.Decoder[T | Heartbeat] = msgspec.msgpack.Decoder(types | Heartbeat)
+        self._decoder: msgspec.msgpack.Decoder[T | Status] = msgspec.msgpack.Decoder(types | Status)
 
-    def encode(self, message: T | Heartbeat) -> bytes:
+    def encode(self, message: T | Status) -> bytes:
         """Encode a message with its length prefix."""
         body = self._encoder.encode(message)
         return _LENGTH.pack(len(body)) + body
 
-    def decode(self, body: memoryview) -> T | Heartbeat:
+    def decode(self, body: memoryview) -> T | Status:
         """Decode a message without its length prefix. Raises `ValueError`."""
         return self._decoder.decode(body)
 
@@ -44,7 +57,7 @@ class Deframer(Generic[T]):
         self._framing = framing
         self._bytes = bytearray()
 
-    def feed(self, data: bytes) -> Iterator[T | Heartbeat]:
+    def feed(self, data: bytes) -> Iterator[T | Status]:
         """Yield the messages that `data` completes. Raises `ValueError` for an invalid message."""
         self._bytes += data
         start = 0

@@ -1,14 +1,14 @@
 """`run_worker`: the main function of the module that a `WorkerProcess` starts in a helper process."""
 
 import asyncio
+import resource
 import signal
 import socket
 import sys
 import time
 from collections.abc import Callable, Coroutine
+from pathlib import Path
 from typing import Any, TypeVar
-
-import uvloop
 
 from streamsrv.observability.logging import configure_logging
 from streamsrv.processes.framing import Heartbeat
@@ -22,7 +22,7 @@ HEARTBEAT_S = 0.5
 
 def run_worker(
     serve: Callable[[socket.socket], Coroutine[Any, Any, None]],
-    new_loop: Callable[[], asyncio.AbstractEventLoop] = uvloop.new_event_loop,
+    new_loop: Callable[[], asyncio.AbstractEventLoop] | None = None,
 ) -> None:
     """Run `serve` on the socket whose descriptor is the first argument of the process. The second and the third are
     the level and the format of the log.
@@ -32,13 +32,31 @@ def run_worker(
         signal.signal(number, signal.SIG_IGN)
     descriptor, level, log_format = sys.argv[1:4]
     configure_logging(level, "json" if log_format == "json" else "text")
-    with socket.socket(fileno=int(descriptor)) as sock, asyncio.Runner(loop_factory=new_loop) as runner:
+    with socket.socket(fileno=int(descriptor)) as sock, asyncio.Runner(loop_factory=new_loop or _new_loop) as runner:
         runner.run(serve(sock))
 
 
-async def send_heartbeats(link: Link[T], stopped: asyncio.Event) -> None:
-    """Send heartbeats to the server until `stopped` is set."""
+def _new_loop() -> asyncio.AbstractEventLoop:
+    try:
+        from uvloop import new_event_loop
+    except ImportError:  # another environment may lack it
+        return asyncio.new_event_loop()
+    return new_event_loop()
+
+
+async def send_heartbeats(link: Link[T], stopped: asyncio.Event, check: Callable[[], None] = lambda: None) -> None:
+    """Send heartbeats to the server until `stopped` is set, and call `check` before each."""
     waiting = asyncio.ensure_future(stopped.wait())
     while not waiting.done():
-        link.send(Heartbeat(time.process_time()))
+        check()
+        link.send(Heartbeat(time.process_time(), _resident_bytes()))
         await asyncio.wait([waiting], timeout=HEARTBEAT_S)
+
+
+def _resident_bytes() -> int:
+    """Return the memory that this process holds; on a system without /proc, the most that it held."""
+    try:
+        pages = Path("/proc/self/statm").read_text().split()[1]
+    except OSError:
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return int(pages) * resource.getpagesize()

@@ -4,7 +4,7 @@ import asyncio
 import logging
 import os
 import socket
-import sys
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 from typing import Generic, TypeVar
@@ -13,8 +13,10 @@ import streamsrv
 from streamsrv.errors import Unavailable
 from streamsrv.observability.logging import log_format
 from streamsrv.processes.environment import helper_environment
-from streamsrv.processes.framing import Framing, Heartbeat
+from streamsrv.processes.framing import Failed, Framing, Heartbeat, Status
+from streamsrv.processes.interpreter import command
 from streamsrv.processes.link import Link
+from streamsrv.processes.usage import USAGES
 
 logger = logging.getLogger(__name__)
 
@@ -58,8 +60,10 @@ class WorkerProcess(Generic[T]):
         self._watchdog: asyncio.TimerHandle | None = None
         self._silent_s = 0.0
         self._patience_s = START_S
-        self._cpu_s = 0.0
-        self._is_lost = False
+        self._usage = USAGES.begin(name)
+        self._is_lost = self._is_stopped = self._is_counted = False
+        self.failure = ""
+        """Why the process ends, if it has told; for the operator."""
 
     @classmethod
     async def spawn(
@@ -70,24 +74,28 @@ class WorkerProcess(Generic[T]):
         on_exit: Callable[[], None],
         *,
         name: str,
+        python: str | None = None,
         hang_s: float | None = None,
     ) -> "WorkerProcess[T]":
         """Run `python -m module <socket descriptor> <log level> <log format>`; raises `Unavailable`.
 
-        The module calls `streamsrv.processes.worker_main.run_worker`. `name`: name of the process in log and errors.
-        `hang_s` replaces `HANG_S` for a process whose libraries block all its threads for long.
+        The module calls `streamsrv.processes.worker_main.run_worker`. `name`: name of the process in log, errors and
+        metrics. `python`: the Python of another environment, which must be checked before. `hang_s` replaces `HANG_S`
+        for a process whose libraries block all its threads for long. Messages may come before this returns.
         """
         worker = cls(name, framing, on_message, on_exit, hang_s=hang_s)
         try:
             ours, theirs = socket.socketpair()
         except OSError as error:  # no file descriptors left
+            worker._count_end()
             raise worker._cannot_start(error) from error
         try:
             with theirs:
-                worker._process = await _execute(module, theirs)
+                worker._process = await _execute(python, module, theirs)
             await worker._link.open(ours)
         except BaseException as error:
             ours.close()
+            worker._count_end()
             worker._kill_if_running()
             if isinstance(error, OSError):
                 raise worker._cannot_start(error) from error
@@ -103,7 +111,7 @@ class WorkerProcess(Generic[T]):
     @property
     def cpu_s(self) -> float:
         """CPU time that the process has used, in seconds."""
-        return self._cpu_s
+        return self._usage.cpu_s
 
     @property
     def is_lost(self) -> bool:
@@ -124,6 +132,7 @@ class WorkerProcess(Generic[T]):
     async def stop(self) -> None:
         """Close the link and wait until the process has ended; kill it if it takes longer than `STOP_S`."""
         assert self._process is not None
+        self._is_stopped = True
         self._link.close()
         try:
             await asyncio.wait_for(self._process.wait(), STOP_S)
@@ -142,10 +151,13 @@ class WorkerProcess(Generic[T]):
         else:
             self._watch()
 
-    def _received(self, message: T | Heartbeat) -> None:
+    def _received(self, message: T | Status) -> None:
         self._silent_s, self._patience_s = 0.0, self._hang_s or HANG_S
         if isinstance(message, Heartbeat):
-            self._cpu_s = message.cpu_s
+            self._usage.cpu_s, self._usage.memory = message.cpu_s, message.memory
+            return
+        if isinstance(message, Failed):
+            self.failure = message.reason
             return
         try:
             self._on_message(message)
@@ -154,6 +166,7 @@ class WorkerProcess(Generic[T]):
 
     def _lost(self) -> None:
         self._is_lost = True
+        self._count_end()
         if self._watchdog is not None:
             self._watchdog.cancel()
         # The process ends when its socket is closed.
@@ -172,18 +185,29 @@ class WorkerProcess(Generic[T]):
         if self._process is not None and self._process.returncode is None:
             self._process.kill()
 
+    def _count_end(self) -> None:
+        if not self._is_counted:
+            self._is_counted = True
+            USAGES.end(self._usage, died=self._process is not None and not self._is_stopped)
+
     def _cannot_start(self, error: OSError) -> Unavailable:
         return Unavailable(f"No {self._name} process can be started: {error}.")
 
 
-async def _execute(module: str, theirs: socket.socket) -> asyncio.subprocess.Process:
-    """Start the process; raises `OSError`."""
+async def _execute(python: str | None, module: str, theirs: socket.socket) -> asyncio.subprocess.Process:
+    """Start the process; raises `OSError`, and `Unavailable` if there is no such Python."""
+    folder = str(Path(streamsrv.__file__).parents[1])  # the same code as this process
     environment = helper_environment(
-        os.environ,
-        package_folder=str(Path(streamsrv.__file__).parents[1]),  # the same code as this process
-        separator=os.pathsep,
+        os.environ, package_folder=folder if python is None else None, separator=os.pathsep
     )
     level = logging.getLevelName(logging.getLogger("streamsrv").getEffectiveLevel())
-    # -P: import nothing from the working directory.
-    command = (sys.executable, "-P", "-m", module, str(theirs.fileno()), level, log_format())
-    return await asyncio.create_subprocess_exec(*command, pass_fds=[theirs.fileno()], env=environment)
+    return await asyncio.create_subprocess_exec(
+        *command(python, module),
+        str(theirs.fileno()),
+        level,
+        log_format(),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,  # libraries print there; the server's belongs to its operator
+        pass_fds=[theirs.fileno()],
+        env=environment,
+    )

@@ -8,14 +8,13 @@ from streamsrv.engines.asr.nemo_toolkit.messages import (
     FRAMING,
     Broken,
     Close,
-    Failed,
     Hear,
     Heard,
     Load,
     Loaded,
     NemoMessage,
 )
-from streamsrv.processes.framing import Heartbeat
+from streamsrv.processes.framing import Failed, Status
 from streamsrv.processes.link import Link
 from streamsrv.processes.worker_main import run_worker, send_heartbeats
 
@@ -36,7 +35,7 @@ class FakeWorker:
         await self._link.open(sock)
         await send_heartbeats(self._link, self._stopped)
 
-    def _take(self, message: NemoMessage | Heartbeat) -> None:
+    def _take(self, message: NemoMessage | Status) -> None:
         match message:
             case Load(path=path):
                 self._path = path

@@ -24,6 +24,7 @@ from streamsrv.engines.catalogue import ModelEntry
 from streamsrv.engines.loading import LoadContext, load_engine
 from streamsrv.errors import Overloaded, Unavailable
 from streamsrv.inference.scheduler import Scheduler
+from streamsrv.processes import back_off
 
 TINY = ModelEntry("tiny", "recognizer", "nemo", languages=("en",), requires=("nemo",))
 
@@ -32,12 +33,13 @@ TINY = ModelEntry("tiny", "recognizer", "nemo", languages=("en",), requires=("ne
 def fake_process(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parent))
     monkeypatch.setattr(nemo_process, "MODULE", "fake_nemo_worker")
-    monkeypatch.setattr(nemo_process, "FIRST_DELAY_S", 0.01)
+    monkeypatch.setattr(back_off, "FIRST_DELAY_S", 0.01)
 
 
 @asynccontextmanager
 async def started(path: str = "model", streams: int = 4) -> AsyncIterator[NemoRecognizer]:
-    recognizer = NemoRecognizer(Load(path, "cpu", "auto", None, streams), Abilities(frozenset({"en"})), "tiny")
+    process = nemo_process.NemoProcess(Load(path, "cpu", "auto", None, streams), "tiny")
+    recognizer = NemoRecognizer(process, Abilities(frozenset({"en"})), "tiny")
     try:
         yield recognizer
     finally:

@@ -8,7 +8,7 @@ import time
 
 from msgspec import Struct
 
-from streamsrv.processes.framing import Framing, Heartbeat
+from streamsrv.processes.framing import Framing, Status
 from streamsrv.processes.link import Link
 from streamsrv.processes.worker_main import run_worker, send_heartbeats
 
@@ -34,7 +34,7 @@ class Echo:
         if self._is_deaf:
             await asyncio.Event().wait()
 
-    def _take(self, message: Say | Heartbeat) -> None:
+    def _take(self, message: Say | Status) -> None:
         assert isinstance(message, Say)
         match message.text:
             case "hang":

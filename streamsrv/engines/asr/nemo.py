@@ -48,6 +48,8 @@ class NemoOptions:
     """Frames of 80 ms that the model looks ahead: fewer are quicker and less accurate. None: the model's own choice."""
     streams: Annotated[int, Field(ge=1, le=1024)] = 32
     """Utterances at once; each takes some MB on the device."""
+    python: str | None = None
+    """The Python of another environment, which has the toolkit; None: the server's own."""
 
 
 OPTIONS = NemoOptions
@@ -61,7 +63,8 @@ def load(entry: ModelEntry, context: LoadContext) -> "NemoRecognizer":
         raise Unavailable(f"{entry.name} has no weights: its option `model` must name a .nemo file")
     _check(entry, path)
     load = Load(str(path), options.device, options.compute_type, options.right_context, options.streams)
-    return NemoRecognizer(load, Abilities(frozenset(entry.languages)), entry.name)
+    process = NemoProcess(load, entry.name, options.python, entry.requires)
+    return NemoRecognizer(process, Abilities(frozenset(entry.languages)), entry.name)
 
 
 def _check(entry: ModelEntry, path: Path) -> None:
@@ -81,10 +84,10 @@ def _check(entry: ModelEntry, path: Path) -> None:
 class NemoRecognizer:
     """A `Recognizer` over the process with the toolkit."""
 
-    def __init__(self, load: Load, abilities: Abilities, name: str) -> None:
+    def __init__(self, process: NemoProcess, abilities: Abilities, name: str) -> None:
         self.name = name
         self.abilities = abilities
-        self.process = NemoProcess(load, name)
+        self.process = process
 
     def connect(self) -> StatelessSession:
         """Begin a session, which holds nothing."""

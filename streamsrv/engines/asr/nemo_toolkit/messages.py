@@ -26,12 +26,6 @@ class Loaded(Struct, array_like=True, tag=True):
     device: str
 
 
-class Failed(Struct, array_like=True, tag=True):
-    """The model could not be loaded, or the process cannot go on. It ends."""
-
-    reason: str
-
-
 class Hear(Struct, array_like=True, tag=True):
     """Audio for a stream, in whole chunks; the first one begins the stream."""
 
@@ -61,5 +55,5 @@ class Broken(Struct, array_like=True, tag=True):
     reason: str
 
 
-NemoMessage = Load | Loaded | Failed | Hear | Heard | Close | Broken
+NemoMessage = Load | Loaded | Hear | Heard | Close | Broken
 FRAMING = Framing[NemoMessage](NemoMessage)

@@ -4,32 +4,15 @@ One thread loads the model and decodes the steps of all streams together. The pr
 server's process closes, so it never outlives the server.
 """
 
-import asyncio
-import logging
-import os
 import socket
 import threading
 from collections import deque
-from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from streamsrv.engines.asr.nemo_toolkit.messages import (
-    FRAMING,
-    Broken,
-    Close,
-    Failed,
-    Hear,
-    Heard,
-    Load,
-    Loaded,
-    NemoMessage,
-)
+from streamsrv.engines.asr.nemo_toolkit.messages import FRAMING, Broken, Close, Hear, Heard, Load, Loaded, NemoMessage
 from streamsrv.engines.asr.nemo_toolkit.pipeline import Chunk, NemoPipeline
-from streamsrv.processes.framing import Heartbeat
-from streamsrv.processes.link import Link
-from streamsrv.processes.worker_main import run_worker, send_heartbeats
-
-logger = logging.getLogger(__name__)
+from streamsrv.processes.model_worker import ModelWorker, reason_of
+from streamsrv.processes.worker_main import run_worker
 
 
 @dataclass(slots=True)
@@ -41,19 +24,20 @@ class _Stream:
 
 
 class Decoder:
-    """Decodes on a thread of its own; `send` is called there, too."""
+    """Decodes on the worker's thread for the model."""
 
-    def __init__(self, load: Load, send: Callable[[NemoMessage], None]) -> None:
+    def __init__(self, load: Load, worker: ModelWorker[NemoMessage]) -> None:
         self._load = load
-        self._send = send
+        self._worker = worker
+        self._chunk_bytes = 0
         self._streams: dict[int, _Stream] = {}
         self._closed: list[int] = []
         self._changed = threading.Condition()
-        self._thread = threading.Thread(target=self._run, name="nemo", daemon=True)
-        self._thread.start()
+        worker.start(self._run, "nemo")
 
-    def hear(self, message: Hear, chunk_bytes: int) -> None:
-        """Queue audio of a stream."""
+    def hear(self, message: Hear) -> None:
+        """Queue audio of a stream; the server sends none before the model is loaded."""
+        chunk_bytes = self._chunk_bytes
         with self._changed:
             stream = self._streams.setdefault(message.stream, _Stream(message.language))
             stream.waiting.extend(message.pcm[at : at + chunk_bytes] for at in range(0, len(message.pcm), chunk_bytes))
@@ -67,13 +51,9 @@ class Decoder:
                 self._changed.notify()
 
     def _run(self) -> None:
-        try:
-            pipeline = NemoPipeline(self._load)
-        except Exception as error:
-            logger.debug("NeMo could not load %s", self._load.path, exc_info=True)
-            self._send(Failed(f"{type(error).__name__}: {' '.join(str(error).split())}"))
-            return
-        self._send(Loaded(pipeline.chunk_samples, pipeline.token_ms, pipeline.languages, pipeline.device))
+        pipeline = NemoPipeline(self._load)
+        self._chunk_bytes = 2 * pipeline.chunk_samples
+        self._worker.tell([Loaded(pipeline.chunk_samples, pipeline.token_ms, pipeline.languages, pipeline.device)])
         while True:
             chunks, closed = self._next()
             for number in closed:
@@ -95,60 +75,42 @@ class Decoder:
 
     def _step(self, pipeline: NemoPipeline, chunks: list[Chunk]) -> None:
         try:
-            tokens = pipeline.step(chunks)
+            with self._worker.step():
+                tokens = pipeline.step(chunks)
         except Exception as error:
-            reason = f"{type(error).__name__}: {' '.join(str(error).split())}"
-            logger.exception("a step of %d streams failed", len(chunks))
             if pipeline.device != "cpu":  # after a fault of the GPU nothing works in this process any more
-                self._send(Failed(reason))
-                return
+                raise
             for chunk in chunks:
                 pipeline.forget(chunk.stream)
-                self._send(Broken(chunk.stream, reason))
+            self._worker.tell(Broken(chunk.stream, reason_of(error)) for chunk in chunks)
             with self._changed:
                 for chunk in chunks:
                     self._streams.pop(chunk.stream, None)
             return
-        for chunk in chunks:
-            self._send(Heard(chunk.stream, pipeline.chunk_samples, tokens[chunk.stream]))
+        self._worker.tell(Heard(chunk.stream, pipeline.chunk_samples, tokens[chunk.stream]) for chunk in chunks)
 
 
 class Worker:
     """The link to the server's process, and the decoder."""
 
     def __init__(self) -> None:
-        self._stopped = asyncio.Event()
-        self._link: Link[NemoMessage] = Link(FRAMING, self._take, self._stopped.set)
-        self._loop = asyncio.get_running_loop()
+        self._worker: ModelWorker[NemoMessage] = ModelWorker(FRAMING, self._take)
         self._decoder: Decoder | None = None
-        self._chunk_bytes = 0
 
     async def run(self, sock: socket.socket) -> None:
         """Serve until the server's process closes the socket."""
-        await self._link.open(sock)
-        await send_heartbeats(self._link, self._stopped)
-        os._exit(0)  # the thread may be in the middle of a step, or of an import
+        await self._worker.run(sock)
 
-    def _take(self, message: NemoMessage | Heartbeat) -> None:
+    def _take(self, message: NemoMessage) -> None:
         match message:
             case Load():
-                self._decoder = Decoder(message, self._tell_soon)
-            case Hear() if self._decoder is not None and self._chunk_bytes:
-                self._decoder.hear(message, self._chunk_bytes)
+                self._decoder = Decoder(message, self._worker)
+            case Hear() if self._decoder is not None:
+                self._decoder.hear(message)
             case Close(stream=stream) if self._decoder is not None:
                 self._decoder.close(stream)
             case _:
                 pass
-
-    def _tell_soon(self, message: NemoMessage) -> None:
-        self._loop.call_soon_threadsafe(self._tell, message)
-
-    def _tell(self, message: NemoMessage) -> None:
-        if isinstance(message, Loaded):
-            self._chunk_bytes = 2 * message.chunk_samples
-        self._link.send(message)
-        if isinstance(message, Failed):
-            self._link.close()
 
 
 async def _serve(sock: socket.socket) -> None:

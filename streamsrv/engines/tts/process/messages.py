@@ -40,12 +40,6 @@ class Loaded(Struct, array_like=True, tag=True):
     device: str
 
 
-class Failed(Struct, array_like=True, tag=True):
-    """The model could not be loaded, or the process cannot go on. It ends."""
-
-    reason: str
-
-
 class Speak(Struct, array_like=True, tag=True):
     """Speak a segment."""
 
@@ -87,5 +81,5 @@ class Cancel(Struct, array_like=True, tag=True):
     stream: int
 
 
-SpeechMessage = Load | Loaded | Failed | Speak | Spoken | Ended | Broken | Cancel
+SpeechMessage = Load | Loaded | Speak | Spoken | Ended | Broken | Cancel
 FRAMING = Framing[SpeechMessage](SpeechMessage)
