@@ -12,7 +12,19 @@ from starlette.routing import BaseRoute, Mount, Route, WebSocketRoute
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from streamsrv.engines.loaded import Engines
-from streamsrv.http import calls, capabilities, chat, client_secrets, models, speech, status, transcriptions, usage
+from streamsrv.http import (
+    calls,
+    capabilities,
+    chat,
+    client_secrets,
+    models,
+    speech,
+    status,
+    transcriptions,
+    usage,
+    voice_form,
+    voices,
+)
 from streamsrv.http.captions import caption_routes
 from streamsrv.http.errors import http_exception, protocol_error
 from streamsrv.http.exchange import Exchanges, TrackExchanges
@@ -115,6 +127,10 @@ def _rest_routes() -> list[Route]:
         Route("/usage", usage.usage),
         Route("/models/{name:path}", models.model),
         Route("/audio/speech", speech.speech, methods=["POST"]),
+        Route("/audio/voices", voices.voices, methods=["GET"]),
+        Route("/audio/voices", voice_form.create, methods=["POST"]),
+        Route("/audio/voices/{name:path}", voices.voice, methods=["GET"]),
+        Route("/audio/voices/{name:path}", voices.delete, methods=["DELETE"]),
         Route("/audio/transcriptions", transcriptions.transcriptions, methods=["POST"]),
         Route("/audio/translations", transcriptions.translations, methods=["POST"]),
         Route("/chat/completions", chat.completions, methods=["POST"]),

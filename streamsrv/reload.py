@@ -22,7 +22,7 @@ from streamsrv.supervisor import Supervisor
 RESTART = frozenset(
     {
         "host", "port", "root_path", "trusted_proxies", "secret_key",
-        "model_folder", "inference_threads", "ledger",
+        "model_folder", "voice_folder", "inference_threads", "ledger",
         "webrtc_processes", "webrtc_hosts", "webrtc_public_addresses", "webrtc_ports",
         "stun_server", "turn_server", "turn_username", "turn_password",
         "log_format", "tracing", "tracing_words",

@@ -45,6 +45,7 @@ from streamsrv.settings import Settings
 from streamsrv.supervisor import Supervisor
 from streamsrv.text.voice_manners import VoiceManners
 from streamsrv.tools.servers import ToolServers
+from streamsrv.voices.library import VoiceLibrary
 
 logger = logging.getLogger(__name__)
 
@@ -85,11 +86,13 @@ class Service:
     rooms: Rooms = field(init=False)
     tools: ToolServers = field(init=False)
     capabilities: Capabilities = field(init=False)
+    cloned_voices: VoiceLibrary = field(init=False)
     _measured: asyncio.Event = field(default_factory=asyncio.Event)
 
     def __post_init__(self) -> None:
         settings = self.settings
         self.tools = ToolServers(settings.tool_server)
+        self.cloned_voices = VoiceLibrary(settings.voice_folder)
         self._use(self.engines)
         chosen = settings.secret_key
         self.client_secrets = ClientSecrets(chosen.get_secret_value().encode() if chosen else secrets.token_bytes(32))
@@ -149,8 +152,12 @@ class Service:
         capabilities = _capabilities(self.engines, has_tracing=self.tracing is not None)
         self.capabilities = replace(capabilities, **_of_tools(self.settings))
 
-    def _offer(self) -> Offer:
-        return Offer(self.settings, self.engines.chat.name, self.capabilities)
+    def _offer(self, principal: Principal) -> Offer:
+        return Offer(self.settings, self.engines.chat.name, self.capabilities_of(principal))
+
+    def capabilities_of(self, principal: Principal) -> Capabilities:
+        """Return what `principal` may ask for: what everybody may, and its own cloned voices."""
+        return replace(self.capabilities, clones=self.cloned_voices.of(principal.key_id))
 
     @property
     def problems(self) -> list[str]:
@@ -209,7 +216,7 @@ class Service:
             holds_playback=speaker is not None,
             max_session_ms=max_session_ms(session, self.settings),
             caption_rooms=principal.caption_rooms,
-            capabilities=self.capabilities,
+            capabilities=self.capabilities_of(principal),
             manners=_manners(self.settings),
             offers_tools=self.engines.chat_model(session.model).abilities.calls_tools,
         )
@@ -342,6 +349,7 @@ def _capabilities(engines: Engines, *, has_tracing: bool) -> Capabilities:
         voice_aliases=engines.voice_aliases,
         min_speed=synthesizer.min_speed,
         max_speed=synthesizer.max_speed,
+        clones_voices=synthesizer.clones_voices,
         recognizers=recognizers.facts,
         chains=recognizers.chains,
         retired=library.retired if library is not None else {},

@@ -149,6 +149,8 @@ class Settings(BaseModel):
     """Licences of weights that the operator accepts, for models that are not fetched or loaded without that."""
     model_folder: Annotated[Path | None, Accepted("a folder")] = None
     """The folder for weights (`~` is the home folder); None: the user's data folder."""
+    voice_folder: Annotated[Path | None, Accepted("a folder")] = None
+    """The folder for cloned voices, as `model_folder`."""
 
     tool_server: Annotated[
         tuple[ToolServerSettings, ...],
@@ -220,6 +222,8 @@ class Settings(BaseModel):
     """Longest body of a transcription request, in bytes."""
     max_audio_seconds: Annotated[float, Field(gt=0, le=MAX_MINUTES * 60)] = 3600
     """Longest recording that is transcribed, in seconds."""
+    max_voices_per_key: CountOrZero = 20
+    """Cloned voices of one API key; 0: voices cannot be cloned."""
     inference_threads: Workers = os.cpu_count() or 2
     """Worker threads that run recognition and synthesis."""
 
@@ -376,7 +380,7 @@ class Settings(BaseModel):
             port_range(value)
         return value
 
-    @field_validator("model_folder")
+    @field_validator("model_folder", "voice_folder")
     @classmethod
     def _expand(cls, value: Path | None) -> Path | None:
         if value is None:

@@ -27,19 +27,19 @@ class Offer:
 
 
 class Opening:
-    """Builds the sessions of one server. `offer` returns what new sessions get now."""
+    """Builds the sessions of one server. `offer` returns what new sessions of a principal get now."""
 
-    def __init__(self, offer: Callable[[], Offer], client_secrets: ClientSecrets) -> None:
+    def __init__(self, offer: Callable[[Principal], Offer], client_secrets: ClientSecrets) -> None:
         self._offer = offer
         self._client_secrets = client_secrets
 
-    def new(self, given: dict[str, Any], recognizer: str = "") -> Session:
+    def new(self, principal: Principal, given: dict[str, Any], recognizer: str = "") -> Session:
         """Build a session from the server's defaults and the client's fields; raises `ProtocolError`.
 
         The session is what the client asked for; `Capabilities.fit` tells what is in force. `recognizer`: that of a
         session that only transcribes, where the fields do not name one; empty: the default one.
         """
-        offer = self._offer()
+        offer = self._offer(principal)
         match given.get("type", "realtime"):
             case "transcription":
                 session = with_transcriber(transcription_session(new_id("sess")), recognizer)
@@ -62,13 +62,13 @@ class Opening:
         if principal.grant is not None:
             session = self._client_secrets.peek(principal.grant, int(time.time()))
             session = update_session(session, given, caption_rooms=principal.caption_rooms)
-            self._offer().capabilities.fit(session)
+            self._offer(principal).capabilities.fit(session)
         elif query.get("intent") == "transcription":
             named = query.get("model", "")  # stock clients send a name that means the default, such as gpt-realtime
-            is_known = self._offer().capabilities.lists_recognizer(named)
-            session = self.new({"type": "transcription", **given}, named if is_known else "")
+            is_known = self._offer(principal).capabilities.lists_recognizer(named)
+            session = self.new(principal, {"type": "transcription", **given}, named if is_known else "")
         else:
-            session = self.new({"model": query.get("model"), **given})
+            session = self.new(principal, {"model": query.get("model"), **given})
         asked: dict[str, Any] = {}
         if events := [name for name in query.get("streamsrv", "").split(",") if name]:
             asked["events"] = events

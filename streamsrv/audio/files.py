@@ -38,6 +38,7 @@ _FORMATS = (
 """Containers, as FFmpeg names them."""
 KNOWN_FORMATS = "AAC, AIFF, AMR, AU, CAF, FLAC, M4A, MKV, MP3, MP4, MPEG, Ogg, Opus, W64, WAV, WebM, WMA"
 """The same formats, as users know them."""
+_UNKNOWN = f"The file is empty, damaged, or not in a known audio format. Known are {KNOWN_FORMATS}."
 _CODECS = (
     *("aac", "aac_latm", "ac3", "adpcm_ima_qt", "adpcm_ima_wav", "adpcm_ms", "alac", "amrnb", "amrwb", "eac3", "flac"),
     *("gsm_ms", "libopus", "mp1", "mp1float", "mp2", "mp2float", "mp3", "mp3float", "opus", "pcm_alaw", "pcm_f32be"),
@@ -90,6 +91,19 @@ def read_audio(
     return np.concatenate(chunks)
 
 
+def rate_of(file: BinaryIO) -> int:
+    """Return the sample rate of a seekable file, in Hz, and rewind it. Raises `AudioFileError`."""
+    try:
+        with av.open(next(links(file)), mode="r", container_options=_OPTIONS) as container:
+            if container.streams.audio and (rate := container.streams.audio[0].rate):
+                return rate
+    except (StopIteration, av.error.FFmpegError, ValueError):
+        pass
+    finally:
+        file.seek(0)
+    raise AudioFileError(_UNKNOWN)
+
+
 def write_wav(path: Path | str, pcm: NDArray[np.int16], sample_rate: int) -> None:
     """Write mono int16 PCM as a WAV file. Raises `OSError`."""
     # In memory first: a writer of `wave` that fails complains once more when it is deleted.
@@ -118,8 +132,7 @@ def _decode(file: BinaryIO, sample_rate: int) -> Iterator[NDArray[np.int16]]:
         except (av.error.FFmpegError, ValueError) as error:
             if position:
                 continue  # damaged, or cut off
-            message = f"The file is empty, damaged, or not in a known audio format. Known are {KNOWN_FORMATS}."
-            raise AudioFileError(message) from error
+            raise AudioFileError(_UNKNOWN) from error
 
 
 def _frames(container: InputContainer) -> Iterator[AudioFrame]:

@@ -20,6 +20,7 @@ from streamsrv.core.recognition import (
 )
 from streamsrv.core.toolbox import OperatorServer, check_tools
 from streamsrv.engines.asr.base import TRANSLATED_TO, RecognizerFacts, Task
+from streamsrv.engines.tts.base import ReferenceVoice, SpeechOptions
 from streamsrv.protocol.errors import ProtocolError, invalid
 from streamsrv.protocol.items import InputImage, Item, MessageItem
 from streamsrv.protocol.openai_voices import OPENAI_VOICES
@@ -53,6 +54,15 @@ class ChatFacts:
 
 
 @dataclass(frozen=True, slots=True)
+class ClonedVoice:
+    """A voice that a client has cloned from a recording."""
+
+    id: str
+    name: str
+    reference: ReferenceVoice
+
+
+@dataclass(frozen=True, slots=True)
 class Capabilities:
     """Without arguments: everything is possible, and names stay as they were given."""
 
@@ -64,6 +74,10 @@ class Capabilities:
     """Other names by which clients may ask for one of `voices`, with its name; OpenAI's in small letters."""
     min_speed: float = 0.0
     max_speed: float = float("inf")
+    clones: Mapping[str, ClonedVoice] = field(default_factory=dict[str, ClonedVoice])
+    """The client's own cloned voices by id; they come and go while a session runs."""
+    clones_voices: bool = False
+    """Whether a synthesiser is loaded that speaks with cloned voices."""
     recognizers: Mapping[str, RecognizerFacts] = field(default_factory=dict[str, RecognizerFacts])
     """The recognisers that a client may name; empty: names are not checked."""
     chains: Mapping[str, Sequence[str]] = field(default_factory=dict[str, Sequence[str]])
@@ -148,16 +162,34 @@ class Capabilities:
         return structs.replace(output, voice=self.voice(voice, f"{param}.voice"))
 
     def voice(self, name: str, param: str) -> str:
-        """The loaded voice that a client means."""
+        """The voice that a client means: the name of a loaded one, or the id of a cloned one."""
         if not self.voices or name in self.voices:
             return name
         if meant := self.voice_aliases.get(name) or self.voice_aliases.get(name.lower()):
             return meant
+        if (clone := self.clone(name)) is not None:
+            if self.clones_voices:
+                return clone.id
+            raise invalid(name, param, "it is a cloned voice, and no synthesiser of this server speaks with one")
         if name.lower() in _DEFAULT_VOICES | OPENAI_VOICES.keys():
             return self.voices[0]
         meant = dict.fromkeys(self.voice_aliases.get(voice, self.voices[0]) for voice in OPENAI_VOICES)
-        accepted = f"{_quoted(self.voices)}, and the names of OpenAI's voices for {_quoted(meant)}"
+        known = [*self.voices, *(clone.id for clone in self.clones.values() if self.clones_voices)]
+        accepted = f"{_quoted(known)}, and the names of OpenAI's voices for {_quoted(meant)}"
         raise invalid(name, param, f"accepted are {accepted}")
+
+    def clone(self, name: str) -> ClonedVoice | None:
+        """The client's cloned voice of this id or name."""
+        named = (clone for clone in self.clones.values() if clone.name == name)
+        return self.clones.get(name) or next(named, None)
+
+    def speech(self, voice: str, speed: float) -> SpeechOptions:
+        """The options of speech with the voice that is in force; with the default one if that was deleted meanwhile."""
+        if voice in self.clones:
+            return SpeechOptions(voice=voice, reference=self.clones[voice].reference, speed=speed)
+        if self.voices and voice not in self.voices:
+            voice = self.voices[0]
+        return SpeechOptions(voice=voice, speed=speed)
 
     def check_speed(self, speed: float, param: str) -> None:
         if not self.min_speed <= speed <= self.max_speed:

@@ -38,7 +38,8 @@ async def client_secrets(request: Request) -> Response:
 def _make(asked: ClientSecretRequest, principal: Principal, service: Service) -> dict[str, Any]:
     now_s = int(time.time())
     expires_at_s = now_s + asked.expires_after.seconds
-    session = service.opening.new(asked.session)
+    session = service.opening.new(principal, asked.session)
     key_id = principal.key_id
     value = service.client_secrets.make(session, key_id=key_id, expires_at_s=expires_at_s, now_s=now_s)
-    return {"value": value, "expires_at": expires_at_s, "session": session_to_wire(service.capabilities.fit(session))}
+    fitted = service.capabilities_of(principal).fit(session)
+    return {"value": value, "expires_at": expires_at_s, "session": session_to_wire(fitted)}

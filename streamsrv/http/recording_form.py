@@ -3,9 +3,7 @@
 Source: the OpenAI API reference.
 """
 
-import asyncio
 import re
-import threading
 from collections.abc import AsyncGenerator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
@@ -15,16 +13,16 @@ import msgspec
 import numpy as np
 from msgspec import Meta, Struct
 from numpy.typing import NDArray
-from starlette.datastructures import FormData, UploadFile
+from starlette.datastructures import FormData
 from starlette.requests import Request
 
-from streamsrv.audio.files import AudioFileError, read_audio
 from streamsrv.audio.rates import SPEECH_RATE_HZ
 from streamsrv.core.capabilities import Capabilities
 from streamsrv.core.recognition import engine_options
 from streamsrv.engines.asr.base import RecognitionOptions
 from streamsrv.engines.asr.pauses import CutOptions
 from streamsrv.http.request_body import convert, read_form
+from streamsrv.http.uploaded_audio import decode, file_of
 from streamsrv.protocol.errors import MAX_QUOTED, ProtocolError
 from streamsrv.protocol.session_object import MAX_PROMPT, Name, Transcription
 from streamsrv.settings import Settings
@@ -143,19 +141,8 @@ class Upload:
     max_seconds: float
 
     async def decode(self) -> NDArray[np.int16]:
-        """Return the samples of the file. Cancelling stops the decoding thread before the file is closed."""
-        is_cancelled = threading.Event()
-        decoding = asyncio.ensure_future(
-            asyncio.to_thread(read_audio, self.file, SPEECH_RATE_HZ, self.max_seconds, is_cancelled.is_set)
-        )
-        try:
-            return await asyncio.shield(decoding)
-        except asyncio.CancelledError:
-            is_cancelled.set()
-            await asyncio.wait([decoding])
-            raise
-        except AudioFileError as error:
-            raise ProtocolError("invalid_value", f"Invalid value for 'file': {error}", "file") from None
+        """Return the samples of the file, mono at 16 kHz."""
+        return await decode(self.file, "file", SPEECH_RATE_HZ, self.max_seconds)
 
 
 def reader_of(fields: type[Fields]) -> Callable[[Request, Settings], AbstractAsyncContextManager[Upload]]:
@@ -165,7 +152,9 @@ def reader_of(fields: type[Fields]) -> Callable[[Request, Settings], AbstractAsy
     async def read(request: Request, settings: Settings) -> AsyncGenerator[Upload]:
         form = await read_form(request, settings.max_upload_bytes)
         try:
-            yield Upload(convert(_text_fields(form), fields, strict=False), _file(form), settings.max_audio_seconds)
+            yield Upload(
+                convert(_text_fields(form), fields, strict=False), file_of(form, "file"), settings.max_audio_seconds
+            )
         finally:
             await form.close()
 
@@ -208,14 +197,3 @@ def _object(text: str) -> object:
         return msgspec.json.decode(text) if text.startswith("{") else text
     except msgspec.DecodeError:
         return text
-
-
-def _file(form: FormData) -> BinaryIO:
-    upload = form.get("file")
-    if upload is None:
-        raise ProtocolError("missing_required_parameter", "Missing required parameter: 'file'.", "file")
-    if not isinstance(upload, UploadFile):
-        raise ProtocolError("invalid_value", "Invalid value for 'file': expected a file with a name.", "file")
-    if not upload.size:
-        raise ProtocolError("invalid_value", "Invalid value for 'file': the file is empty.", "file")
-    return upload.file

@@ -59,15 +59,15 @@ def convert(given: dict[str, Any], expected: type[Parsed], *, strict: bool = Tru
         raise from_validation(error, given, expected) from None
 
 
-async def read_form(request: Request, max_bytes: int, max_files: int = 1) -> FormData:
+async def read_form(request: Request, max_bytes: int, max_files: int = 1, param: str = "file") -> FormData:
     """Read a `multipart/form-data` body of at most `max_bytes`; its files are spooled to disk.
 
-    The caller must close the form. Raises `ProtocolError`.
+    `param`: the field at fault if the body is too long. The caller must close the form. Raises `ProtocolError`.
     """
     if not request.headers.get("content-type", "").lower().startswith("multipart/form-data"):
         raise Refusal(415, "unsupported_media_type", "The body must be multipart/form-data.")
     try:
-        async with aclosing(_bounded(request, max_bytes, "file")) as chunks:
+        async with aclosing(_bounded(request, max_bytes, param)) as chunks:
             return await MultiPartParser(request.headers, chunks, max_files=max_files, max_fields=MAX_FIELDS).parse()
     except (MultiPartException, FormParserError) as error:  # older Starlettes pass on the parser's own
         raise ProtocolError("invalid_form", f"The form cannot be read: {error}") from None

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from starlette.requests import Request
 from starlette.responses import Response
 
+from streamsrv.access.principal import Principal
 from streamsrv.audio.encoding import MEDIA_TYPES, AudioEncoding, open_encoder
 from streamsrv.audio.rates import PCM_RATE_HZ
 from streamsrv.audio.resample import StreamResampler
@@ -58,16 +59,17 @@ class SpeechRequest(Struct, kw_only=True, forbid_unknown_fields=True):
             message = "Unsupported parameter: 'instructions'. The synthesiser of this server does not support it."
             raise ProtocolError(UNSUPPORTED_PARAMETER, message, "instructions")
         capabilities.check_speed(self.speed, "speed")
-        return SpeechOptions(voice=capabilities.voice(voice, "voice"), speed=self.speed)
+        return capabilities.speech(capabilities.voice(voice, "voice"), self.speed)
 
 
 @asynccontextmanager
-async def _read(request: Request, settings: Settings) -> AsyncGenerator[SpeechRequest]:
-    yield await read_json(request, SpeechRequest)
+async def _read(request: Request, settings: Settings) -> AsyncGenerator[tuple[SpeechRequest, Principal]]:
+    yield await read_json(request, SpeechRequest), request.state.principal
 
 
-async def _answer(asked: SpeechRequest, service: Service, account: SpendingAccount) -> Response:
-    options = replace(asked.to_options(service.capabilities), account=account)
+async def _answer(read: tuple[SpeechRequest, Principal], service: Service, account: SpendingAccount) -> Response:
+    asked, principal = read
+    options = replace(asked.to_options(service.capabilities_of(principal)), account=account)
     pcm = _speak(asked.input, options, service.engines.synthesizer)
     if asked.stream_format == "sse":
         return await streamed(server_sent(_events(pcm, asked)), "text/event-stream")

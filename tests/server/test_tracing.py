@@ -13,6 +13,7 @@ import pytest
 from websockets.asyncio.client import connect
 
 from serving import RunningServer, serving
+from streamsrv.access.principal import LOOPBACK
 from streamsrv.app import build_app
 from streamsrv.engines.llm.failover.chat_model import FallbackChatModel
 from streamsrv.errors import Unavailable
@@ -229,7 +230,7 @@ async def test_a_secret_describes_the_trace_of_its_session():
     async with traced() as (client, _, server):
         await client.send("session.update", session={"type": "realtime", "tracing": "auto"})
         assert (await client.until("session.updated"))["session"]["tracing"] == "auto"
-        session = server.service.opening.new({"tracing": TRACING})
+        session = server.service.opening.new(LOOPBACK, {"tracing": TRACING})
         assert session.tracing.workflow_name == "Front door"  # type: ignore[union-attr]
 
 

@@ -24,6 +24,7 @@ LAYERS = (
     ("service",),
     ("access",),
     ("runtime",),
+    ("voices",),
     ("core",),
     ("ledger",),
     ("observability",),

@@ -28,7 +28,7 @@ CAPTIONS = {"intent": "transcription"}
 
 
 def opened(query: Mapping[str, str], **given: Any) -> Session:
-    opening = Opening(lambda: Offer(Settings(), "scripted-model", HERE), ClientSecrets(b"k" * 32))
+    opening = Opening(lambda _: Offer(Settings(), "scripted-model", HERE), ClientSecrets(b"k" * 32))
     return HERE.fit(opening.requested(Principal("key"), query, given))
 
 

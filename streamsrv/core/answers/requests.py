@@ -168,7 +168,7 @@ def plan_response(
         id=response_id,
         modality="audio" if "audio" in _modalities(options, session) else "text",
         format=output.format,
-        speech=_speech_options(output),
+        speech=_speech_options(output, capabilities),
         max_output_tokens=max_tokens,
         metadata=options.metadata,
         in_conversation=options.conversation != "none",
@@ -194,16 +194,16 @@ def spoken_as(options: ResponseOptions, session: Session, capabilities: Capabili
     """Return the speech options of a response; None for a written one."""
     if "audio" not in _modalities(options, session):
         return None
-    return _speech_options(_audio_output(options, session, capabilities))
+    return _speech_options(_audio_output(options, session, capabilities), capabilities)
 
 
 def _modalities(options: ResponseOptions, session: Session) -> list[Modality]:
     return session.output_modalities if options.output_modalities is UNSET else options.output_modalities
 
 
-def _speech_options(output: AudioOutput) -> SpeechOptions:
+def _speech_options(output: AudioOutput, capabilities: Capabilities) -> SpeechOptions:
     voice = output.voice.id if isinstance(output.voice, VoiceId) else output.voice
-    return SpeechOptions(voice=voice, speed=output.speed)
+    return capabilities.speech(voice, output.speed)
 
 
 def _audio_output(options: ResponseOptions, session: Session, capabilities: Capabilities) -> AudioOutput:

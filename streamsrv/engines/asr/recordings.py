@@ -48,6 +48,19 @@ async def recognize_recording(
                     yield utterance
 
 
+async def speech_in(
+    pcm: NDArray[np.int16], vad: Vad, scheduler: Scheduler, observer: EngineObserver = IGNORED
+) -> list[float]:
+    """Return the probability of speech in each frame of mono audio at 16 kHz, the last one padded with silence.
+
+    Runs on `scheduler` at the lowest priority; failures of the detector go to `observer`.
+    """
+    stream, heard = FallbackVadStream(vad, observer), list[float]()
+    for start in range(0, len(pcm), _SAMPLES_AT_ONCE):
+        heard += await _hear(stream, _frames(pcm[start : start + _SAMPLES_AT_ONCE]), scheduler)
+    return heard
+
+
 async def _hear(stream: FallbackVadStream, frames: NDArray[np.int16], scheduler: Scheduler) -> list[float]:
     return await stream.hear(frames, lambda vad: scheduler.run(Priority.PARTIAL, lambda: vad.probabilities(frames)))
 
