@@ -77,7 +77,8 @@ PURE = ("core", "protocol", "text", "web_addresses.py", "tools/base.py", "tools/
         "engines/breaker.py", "engines/metering/base.py", "engines/metering/chat_request.py",
         "engines/llm/failover/continuation.py", "engines/llm/routing", "runtime/costing.py",
         "engines/asr/failover/deadlines.py", "engines/asr/failover/merging.py",
-        "engines/asr/failover/kept_audio.py", "engines/tts/espeak_ng/varieties.py", "engines/tts/sentences.py")  # fmt: skip
+        "engines/asr/failover/kept_audio.py", "engines/tts/espeak_ng/varieties.py",
+        "engines/tts/sentences.py")  # fmt: skip
 
 IMPURE_MODULES = frozenset(
     "aiortc anyio asyncio av concurrent ctypes datetime http httpx io logging multiprocessing os pathlib random "
