@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, expect
+from playwright.sync_api import Browser, Route, expect
 
 from assistant import Assistant
 from firefox import Firefox
@@ -79,6 +79,31 @@ def test_where_the_server_cannot_speak_the_browser_does(
     assistant.start()
     expect(assistant.path).to_contain_text("browser voice")
     assistant.write("Say hello.")
+    expect(assistant.replies.last).to_contain_text(re.compile(r"Assistant: \w"))
+    speaker.wait_for_sound(300)
+    speaker.wait_for_quiet(2000)
+    expect(assistant.replies.last.locator(".unsaid")).to_have_count(0)
+    expect(assistant.activity).to_have_text("Listening")
+
+
+def test_when_the_server_s_voice_fails_the_browser_speaks_the_rest(
+    shared_server: StartServer, speaking_pages: Pages, speaker: Recording
+) -> None:
+    server = shared_server(synthesizer="none")
+    context = speaking_pages.context()
+
+    def with_a_voice(route: Route) -> None:
+        stages = route.fetch().json()
+        route.fulfill(json={**stages, "synthesizer": {"name": "hibari", "voices": ["heart"]}})
+
+    context.route("**/capabilities", with_a_voice)
+    page = context.new_page()
+    page.goto(server.url)
+    assistant = Assistant(page)
+    assistant.start()
+    expect(assistant.path).not_to_contain_text("browser voice")
+    assistant.write("Say hello.")
+    expect(assistant.notice("The server's voice failed")).to_contain_text("Your browser's voice speaks the rest")
     expect(assistant.replies.last).to_contain_text(re.compile(r"Assistant: \w"))
     speaker.wait_for_sound(300)
     speaker.wait_for_quiet(2000)

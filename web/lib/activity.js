@@ -16,7 +16,8 @@ import { Emitter } from "./emitter.js";
  * @property {boolean} listening  microphone audio goes to the recogniser
  * @property {boolean} hearing  the user speaks
  * @property {boolean} answering  a turn ended and its answer is not complete
- * @property {boolean} playing
+ * @property {boolean} playing  audio of the server
+ * @property {boolean} speaking  the browser's own voice
  * @property {boolean} held
  */
 
@@ -28,7 +29,7 @@ export function activity(doing) {
   if (doing.connection !== "open") return doing.connection;
   if (doing.held) return "held";
   if (doing.hearing) return "hearing";
-  if (doing.playing) return "speaking";
+  if (doing.playing || doing.speaking) return "speaking";
   if (doing.answering) return "thinking";
   return doing.listening ? "listening" : "paused";
 }
@@ -59,7 +60,15 @@ export function changeBy(event) {
  */
 export class ActivityTracker extends Emitter {
   /** @type {Doing} */
-  #doing = { connection: "idle", listening: false, hearing: false, answering: false, playing: false, held: false };
+  #doing = {
+    connection: "idle",
+    listening: false,
+    hearing: false,
+    answering: false,
+    playing: false,
+    speaking: false,
+    held: false,
+  };
   /** @type {Activity} */
   #activity = "idle";
 
@@ -69,13 +78,18 @@ export class ActivityTracker extends Emitter {
 
   /** Whether the user speaks, or an answer is in progress. */
   get busy() {
-    const { hearing, answering, playing, held } = this.#doing;
-    return hearing || answering || playing || held;
+    const { hearing, answering, held } = this.#doing;
+    return hearing || answering || this.sounding || held;
+  }
+
+  /** Whether a reply is heard, or would be if it were not held. */
+  get sounding() {
+    return this.#doing.playing || this.#doing.speaking;
   }
 
   /** Reset: nobody speaks and no answer is expected. */
   quiet() {
-    this.change({ hearing: false, answering: false, playing: false, held: false });
+    this.change({ hearing: false, answering: false, playing: false, speaking: false, held: false });
   }
 
   /** @param {Partial<Doing>} change */

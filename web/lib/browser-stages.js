@@ -2,6 +2,8 @@ import { BrowserRecognizer } from "./browser-recognizer.js";
 import { BrowserVoice } from "./browser-voice.js";
 import { Emitter } from "./emitter.js";
 import { newItemId } from "./item-id.js";
+import { serverVoiceFailed } from "./problems.js";
+import { UnvoicedText } from "./unvoiced-text.js";
 
 /**
  * The browser's own recognition and voice, for stages that a server lacks. They alternate, because the browser does not
@@ -11,7 +13,7 @@ import { newItemId } from "./item-id.js";
  *   changed: null,
  *   hearing: boolean,
  *   asked: {id: string, text: string},
- *   playing: boolean,
+ *   speaking: boolean,
  *   problem: {problem: import("./problems.js").Problem, browserHears?: false, browserSpeaks?: false},
  * }>}  `changed`: the transcript changed; `asked`: the user said a whole utterance
  */
@@ -24,6 +26,7 @@ export class BrowserStages extends Emitter {
   #transcript;
   #wanted = false;
   #speaking = false;
+  #unvoiced = new UnvoicedText();
   #utterance = "";
 
   /**
@@ -73,9 +76,43 @@ export class BrowserStages extends Emitter {
     else if (event.type === "response.output_text.done") this.#voice.finish(event.item_id);
   }
 
+  /**
+   * Speak the rest of each spoken reply whose voice failed, while it arrives, and after the audio that there is.
+   *
+   * @param {import("./server-link.js").ServerLink} link
+   */
+  follow(link) {
+    link.on("event", (event) => this.#take(event));
+    link.on("progress", (played) => this.#speakPieces(this.#unvoiced.played(played)));
+    link.on("doing", (change) => "playing" in change && change.playing && this.#voice.cancel()); // one voice at a time
+  }
+
   /** Stop speaking. */
   cancel() {
+    this.#unvoiced.clear();
     this.#voice.cancel();
+  }
+
+  /** @param {import("./transcript.js").ServerEvent} event */
+  #take(event) {
+    if (event.type === "response.done" && event.response.status === "cancelled") return this.cancel();
+    if (event.type === "streamsrv.voice.failed") {
+      this.emit("problem", { problem: serverVoiceFailed(event.error.message, BrowserStages.speaks) });
+    }
+    this.#speakPieces(this.#unvoiced.take(event));
+  }
+
+  /** @param {import("./unvoiced-text.js").Piece[]} pieces */
+  #speakPieces(pieces) {
+    for (const { itemId, text, last } of pieces) {
+      if (BrowserStages.speaks) {
+        this.#voice.feed(itemId, text);
+        if (last) this.#voice.finish(itemId);
+      } else if (last) {
+        this.#transcript.playedAll(itemId); // the user reads it
+        this.emit("changed", null);
+      }
+    }
   }
 
   close() {
@@ -88,7 +125,7 @@ export class BrowserStages extends Emitter {
     if (speaking === this.#speaking) return;
     this.#speaking = speaking;
     this.#arrange();
-    this.emit("playing", speaking);
+    this.emit("speaking", speaking);
   }
 
   /**

@@ -135,6 +135,18 @@ export function recognitionProblem(error) {
   }
 }
 
+/**
+ * The server's voice failed.
+ *
+ * @param {string} why
+ * @param {boolean} browserSpeaks
+ * @returns {Problem}
+ */
+export function serverVoiceFailed(why, browserSpeaks) {
+  const advice = browserSpeaks ? "Your browser's voice speaks the rest of the answer." : "The rest of the answer is shown.";
+  return new Problem("server_voice_failed", `The server's voice failed (${why.replace(/\.$/, "")}).`, advice);
+}
+
 /** The page may not play sound yet. */
 export function soundBlocked() {
   return new Problem(

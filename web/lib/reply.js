@@ -60,6 +60,7 @@ export class PlayedReply extends Emitter {
       case "response.output_audio.delta":
         return this.#play(event);
       case "response.output_audio.done":
+      case "streamsrv.voice.failed": // the rest of the item has no audio
         return this.#opus.finish(event.item_id);
       case "response.done":
         this.#packed.delete(event.response.id);

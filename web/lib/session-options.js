@@ -39,7 +39,14 @@ export const DEFAULT_OPTIONS = {
   audioCodec: "pcm",
 };
 
-const EVENTS = ["transcription.partial", "playback.hold", "words.timed", "session.expiring", "recognizer.loading"];
+const EVENTS = [
+  "transcription.partial",
+  "playback.hold",
+  "words.timed",
+  "session.expiring",
+  "recognizer.loading",
+  "voice.failed",
+];
 
 /**
  * Return the session object of `session.update`.

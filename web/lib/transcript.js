@@ -36,7 +36,10 @@ import { WordPlacer } from "./words.js";
  * @property {Cost} [cost]
  */
 /** @typedef {{usd: number, estimated?: boolean, unpriced?: boolean}} Cost  `unpriced`: a part of it has no known price */
-/** @typedef {Message & {words: WordPlacer, truncated: boolean}} Entry */
+/**
+ * @typedef {Message & {words: WordPlacer, truncated: boolean, voiced?: number}} Entry  `voiced`: characters that have audio,
+ *   where the server's voice failed
+ */
 
 const REPLAYED_CHARACTERS = 12_000; // of a conversation that is given to a new session, newest first
 
@@ -115,9 +118,9 @@ export class Transcript {
   played({ itemId, ms, ended, complete }) {
     const entry = this.#find(itemId);
     if (!entry || entry.truncated) return;
-    if (complete) entry.lit = entry.text.length;
+    if (complete) entry.lit = Math.max(entry.lit, entry.voiced ?? entry.text.length);
     else if (ended) this.#cut(entry, ms);
-    else entry.lit = entry.words.begun(ms);
+    else entry.lit = Math.max(entry.voiced === undefined ? 0 : entry.lit, entry.words.begun(ms));
   }
 
   /**
@@ -336,6 +339,10 @@ const HANDLERS = {
   "streamsrv.words.timed"(transcript, event) {
     const entry = transcript.entry(event.item_id, "assistant", true);
     entry.words.place(entry.text, event.words);
+  },
+  "streamsrv.voice.failed"(transcript, event) {
+    const entry = transcript.entry(event.item_id, "assistant", true);
+    entry.voiced = entry.text.length - event.unspoken.length;
   },
   "response.done"(transcript, event) {
     const { id, status, status_details: details, output, streamsrv } = event.response;

@@ -136,7 +136,7 @@ export class VoiceSession extends Emitter {
   press() {
     if (this.#speech.pressed || this.#options.mode !== "push-to-talk") return;
     if (!this.active) this.start();
-    if (this.#tracker.doing.playing || this.#tracker.doing.answering) this.interrupt();
+    if (this.#tracker.sounding || this.#tracker.doing.answering) this.interrupt();
     this.#speech.press();
   }
 
@@ -218,7 +218,7 @@ export class VoiceSession extends Emitter {
 
   /** @returns {import("./speech-input.js").Circumstances} */
   get #circumstances() {
-    const echoes = this.path.voice === "browser" && this.#tracker.doing.playing;
+    const echoes = this.#tracker.doing.speaking;
     return { active: this.active, recognition: this.#recognition, echoes, options: this.#options };
   }
 
@@ -339,8 +339,9 @@ export class VoiceSession extends Emitter {
     browser.on("asked", ({ id, text }) => {
       if (!this.#alone) this.#ask(text, { id, spoken: true }); // else nobody is there to answer
     });
-    browser.on("playing", (playing) => {
-      this.#tracker.change({ playing });
+    browser.follow(this.#link);
+    browser.on("speaking", (speaking) => {
+      this.#tracker.change({ speaking });
       this.#speech.arrange();
     });
     browser.on("problem", ({ problem, ...fact }) => {
@@ -355,7 +356,7 @@ export class VoiceSession extends Emitter {
    * @param {{id?: string, spoken?: boolean}} [how]
    */
   #ask(text, how) {
-    if (this.#tracker.doing.playing || this.#link.replying) this.interrupt();
+    if (this.#tracker.sounding || this.#link.replying) this.interrupt();
     this.#conversation.ask(text, how);
   }
 

@@ -119,6 +119,7 @@ class SpokenMessage(Message):
             "unspoken": unspoken,
             "error": error,
         }
+        self._effects.emit(FinishAudio(self.item.id))
         if self._items.plan.tells_of_voice:
             self._effects.send("streamsrv.voice.failed", **self._event_fields | self.voice_failed)
 
@@ -149,7 +150,8 @@ class SpokenMessage(Message):
         if self._is_early:
             self._effects.emit(ClearTimer(self._timer))
         transcript = self.ledger.transcript
-        self._effects.emit(FinishAudio(self.item.id))
+        if self.voice_failed is None:
+            self._effects.emit(FinishAudio(self.item.id))
         self._effects.send("response.output_audio.done", **self._event_fields)
         self._effects.send("response.output_audio_transcript.done", **self._event_fields, transcript=transcript)
         self._finish({"type": "audio", "transcript": transcript}, OutputAudio(transcript), status)
