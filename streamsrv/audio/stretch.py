@@ -16,6 +16,36 @@ def stretch(pcm: NDArray[np.int16], sample_rate: int, tempo: float) -> NDArray[n
 
     `tempo`: up to 100. What is too short to be stretched (some ms) comes back as it is.
     """
+    stretcher = Stretcher(sample_rate, tempo)
+    stretched = np.concatenate([stretcher.feed(pcm), stretcher.finish()])
+    return stretched if stretched.size else pcm
+
+
+class Stretcher:
+    """Stretches audio that comes in pieces, as `stretch` does; what comes out is some ms behind. At 1 nothing changes."""
+
+    def __init__(self, sample_rate: int, tempo: float) -> None:
+        self._sample_rate = sample_rate
+        self._graph = _graph(sample_rate, tempo) if tempo != 1 else None
+
+    def feed(self, pcm: NDArray[np.int16]) -> NDArray[np.int16]:
+        """Take mono int16 audio of any length; return what is ready, maybe nothing."""
+        if self._graph is None or not pcm.size:
+            return pcm
+        frame = AudioFrame.from_ndarray(pcm.reshape(1, -1), format="s16", layout="mono")
+        frame.sample_rate = self._sample_rate
+        self._graph.push(frame)
+        return _pull_all(self._graph)
+
+    def finish(self) -> NDArray[np.int16]:
+        """End the audio; return the rest."""
+        if self._graph is None:
+            return np.empty(0, np.int16)
+        self._graph.push(None)
+        return _pull_all(self._graph)
+
+
+def _graph(sample_rate: int, tempo: float) -> Graph:
     graph = Graph()
     filters = [graph.add_abuffer(sample_rate=sample_rate, format="s16", layout="mono")]
     while tempo < _SLOWEST:
@@ -25,14 +55,14 @@ def stretch(pcm: NDArray[np.int16], sample_rate: int, tempo: float) -> NDArray[n
     for source, target in pairwise(filters):
         source.link_to(target)
     graph.configure()
-    frame = AudioFrame.from_ndarray(pcm.reshape(1, -1), format="s16", layout="mono")
-    frame.sample_rate = sample_rate
-    graph.push(frame)
-    graph.push(None)
-    pieces: list[NDArray[np.int16]] = []
+    return graph
+
+
+def _pull_all(graph: Graph) -> NDArray[np.int16]:
+    pieces: list[NDArray[np.int16]] = [np.empty(0, np.int16)]
     while (piece := _pull(graph)) is not None:
         pieces.append(piece)
-    return np.concatenate(pieces) if pieces else pcm
+    return np.concatenate(pieces)
 
 
 def _pull(graph: Graph) -> NDArray[np.int16] | None:

@@ -1,0 +1,1 @@
+"""ChatTTS, as it runs in a process of its own."""
