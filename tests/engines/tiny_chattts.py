@@ -23,7 +23,9 @@ WIDTH = 64
 ORDINARY = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *"abcdefghijklmnopqrstuvwxyz,.?!' ，。你好"]
 ORDINARY += ["##" + letter for letter in "abcdefghijklmnopqrstuvwxyz"]
 TAGS = "Sbreak Pbreak Ebreak Stts Ptts spk_emb empty_spk music uv_break v_break lbreak llbreak undefine laugh".split()
-TAGS += [f"{name}_{n}" for name, count in (("oral", 10), ("laugh", 3), ("break", 8), ("speed", 10)) for n in range(count)]
+TAGS += [
+    f"{name}_{n}" for name, count in (("oral", 10), ("laugh", 3), ("break", 8), ("speed", 10)) for n in range(count)
+]
 SPECIAL = [f"[{tag}]" for tag in TAGS]  # after all ordinary ones, as in the published tokenizer
 
 
@@ -38,7 +40,13 @@ def sizes() -> dict[str, Any]:
             "decoder": {"idim": 16, "odim": 16, **layer},
             "vq": {"dim": 32},
         },
-        "gpt": {"hidden_size": WIDTH, "intermediate_size": 128, "num_attention_heads": 2, "num_hidden_layers": 2, **tokens},
+        "gpt": {
+            "hidden_size": WIDTH,
+            "intermediate_size": 128,
+            "num_attention_heads": 2,
+            "num_hidden_layers": 2,
+            **tokens,
+        },
         "embed": {"hidden_size": WIDTH, **tokens},
         "vocos": {
             "backbone": {"init_args": {"dim": 32, "intermediate_dim": 64, "num_layers": 2}},
