@@ -4,8 +4,8 @@
 
 Runs the synthesisers of the catalogue that can run here and cost nothing, each in a process of its own, and speaks the
 sentences of `voices_sentences.tsv`, which also says how each is read out. What a Whisper model hears is compared with
-that: words, and for English the times that are estimated for them. The sessions on a core are counted in the CPU time of
-this process (`voices_playback.py`), so they hardly depend on what else runs; the delays need a quiet machine.
+that: words, and for English the times that are estimated for them. The sessions on a core are counted in CPU time
+(`voices_playback.py`), so they hardly depend on what else runs; the delays need a quiet machine.
 """
 
 import argparse
