@@ -38,7 +38,7 @@ def write_report(report: Mapping[str, Any], folder: Path) -> None:
 def markdown(report: Mapping[str, Any]) -> str:
     """Return the table."""
     lines = [
-        f"{report['date']}, {report['machine']}; {report['sentences']} English sentences, heard by {report['whisper']}.",
+        f"{report['date']}, {report['machine']}; {report['sentences']} sentences, heard by {report['whisper']}.",
         "",
         "| voice | first audio p50 / p95, ms | CPU of it, ms | CPU s per s | sessions a core | longest gap, ms "
         "| cancelled after p50 / p95, ms | memory, MB | word errors | word times off p50 / p95, ms |",

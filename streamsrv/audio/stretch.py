@@ -22,7 +22,7 @@ def stretch(pcm: NDArray[np.int16], sample_rate: int, tempo: float) -> NDArray[n
 
 
 class Stretcher:
-    """Stretches audio that comes in pieces, as `stretch` does; what comes out is some ms behind. At 1 nothing changes."""
+    """Stretches audio that comes in pieces, as `stretch` does; some ms are held back. At 1 nothing changes."""
 
     def __init__(self, sample_rate: int, tempo: float) -> None:
         self._sample_rate = sample_rate

@@ -16,7 +16,7 @@ from transformers import LlamaConfig, LlamaModel
 from vocos import Vocos
 from vocos.pretrained import instantiate_class
 
-from streamsrv.engines.tts.chattts_model.files import SIZES_FILE
+from streamsrv.engines.tts.chattts_model.facts import SIZES_FILE
 from streamsrv.engines.tts.chattts_model.loop import changed
 
 WIDTH = 64

@@ -22,13 +22,12 @@ from numpy.typing import NDArray
 from streamsrv.audio.files import AudioFileError, read_audio
 from streamsrv.audio.pcm import from_float, to_float
 from streamsrv.audio.stretch import Stretcher
-from streamsrv.engines.tts.chattts_model.files import FILES, SIZES_FILE
+from streamsrv.engines.tts.chattts_model.facts import FILES, LANGUAGES, SIZES_FILE, voice_name
 from streamsrv.engines.tts.chattts_model.seams import SeamlessAudio
 from streamsrv.engines.tts.chattts_model.text import pieces
 from streamsrv.engines.tts.process.messages import Broken, Ended, Load, Loaded, LoadedVoice, Speak, Spoken
 
 SAMPLE_RATE = 24_000
-LANGUAGES = ("en", "zh")
 MIN_SPEED, MAX_SPEED = 0.5, 2.0
 _TOKEN_SAMPLES = 512
 _STREAM_BATCH = 12
@@ -156,11 +155,6 @@ class ChatTTSLoop:
         return self._references[key]
 
 
-def voice_name(seed: int) -> str:
-    """Return the name of the voice that is drawn with a seed."""
-    return f"seed-{seed}"
-
-
 def _most_tokens(text: str) -> int:
     each = (_MAX_CHINESE_TOKENS if ord(character) > 0x3000 else _MAX_LATIN_TOKENS for character in text)
     return _MIN_TOKENS + sum(each)
@@ -175,7 +169,7 @@ def _load_chat(load: Load) -> Any:
     folder = Path(load.options["folder"])
     if (sizes := folder / SIZES_FILE).is_file():
         chat.config = changed(chat.config, json.loads(sizes.read_text(encoding="utf-8")))
-    if load.options["is_own_folder"]:
+    if not load.options["is_verified"]:
         chat.sha256_map = {_hash_key(name): _sha256(folder / name) for name in FILES}
     device = load.options["device"]
     if device == "auto":

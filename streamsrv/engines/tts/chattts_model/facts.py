@@ -1,4 +1,4 @@
-"""The files of a ChatTTS model, in its folder. Pure."""
+"""What is known of a ChatTTS model without loading it: its files, languages and voices. Pure."""
 
 FILES = (
     "asset/Decoder.safetensors",
@@ -13,3 +13,9 @@ FILES = (
 )
 SIZES_FILE = "asset/config.json"
 """What differs from the configuration of the published model, for a model of one's own; absent: nothing."""
+LANGUAGES = ("en", "zh")
+
+
+def voice_name(seed: int) -> str:
+    """Return the name of the voice that is drawn with a seed."""
+    return f"seed-{seed}"
