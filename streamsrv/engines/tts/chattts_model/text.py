@@ -18,12 +18,12 @@ MAX_CHINESE_CHARACTERS = 80
 _TAG = re.compile(r"\[(?:laugh|uv_break|v_break|lbreak)\]")
 _CHINESE = re.compile(r"[\u4e00-\u9fff]")
 _NUMBER = re.compile(r"\d[\d,]*(?:\.\d+)?")
-_HYPHEN = re.compile(r"(?<=\w)[-‐‑](?=\w)")  # ChatTTS makes a pause of it
+_HYPHEN = re.compile(r"(?<=\w)[-‐‑](?=\w)|_")  # ChatTTS makes a pause of it
 _BREAK = re.compile(r"[:;()（）：；\[\]{}<>【】「」『』《》…—–]+|(?<=\s)-+(?=\s)")
 _END = re.compile(r"[!?！？。]")
 _OTHER = re.compile(r"[^\u4e00-\u9fffA-Za-z，。、,. ]+")
 _SPACES = re.compile(r"\s+")
-_MARKS = re.compile(r"\s*([,.])(?:\s*[,.])*")
+_MARKS = re.compile(r"\s*([,.，。])(?:\s*[,.，。])*")
 _SENTENCE = re.compile(r"(?<=[.。])\s*")
 _CHINESE_DIGITS = str.maketrans("0123456789.", "零一二三四五六七八九点", ",")
 
@@ -51,12 +51,7 @@ def readable(text: str) -> str:
         parts += [_plain(text[end : tag.start()], chinese), f" {tag[0]} "]
         end = tag.end()
     parts.append(_plain(text[end:], chinese))
-    return _SPACES.sub(" ", "".join(parts)).strip()
-
-
-def without_tags(text: str) -> str:
-    """Return the text without the tags that only ChatTTS understands."""
-    return _SPACES.sub(" ", _TAG.sub(" ", text))
+    return _SPACES.sub(" ", "".join(parts)).lstrip(" ,，").rstrip()
 
 
 def _plain(text: str, chinese: bool) -> str:
@@ -65,7 +60,10 @@ def _plain(text: str, chinese: bool) -> str:
     text = "".join(
         character for character in unicodedata.normalize("NFKD", text) if not unicodedata.combining(character)
     )
-    return _MARKS.sub(r"\1 ", _OTHER.sub("", _SPACES.sub(" ", text)))
+    if chinese:
+        text = text.replace(",", "，")
+    text = _OTHER.sub("", _SPACES.sub(" ", text))
+    return _MARKS.sub(lambda marks: marks[1] + (" " if marks[1] in ",." else ""), text)
 
 
 def _number(text: str, chinese: bool) -> str:
