@@ -3,8 +3,8 @@
 Model: https://github.com/2noise/ChatTTS. It always runs in a process of its own (`chattts_model/loop.py`), because of
 its licence, and because it is not thread-safe, takes ten seconds to import and a GB of memory. One process speaks one
 segment at a time, at about twice real time on a GPU. A voice is drawn at random from a seed: `seed-2` is always the
-same one. The weights may not be used commercially, see `licence_to_accept` in `chattts.toml`. A folder of your own, with
-the files in `chattts_model/facts.py`:
+same one. The weights may not be used commercially, see `licence_to_accept` in `chattts.toml`. A folder of your own,
+with the files in `chattts_model/facts.py`:
 
     [[model]]
     name = "my-chattts"

@@ -14,7 +14,7 @@ from collections.abc import Generator, Iterator, Mapping, Sequence
 from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -185,7 +185,9 @@ def _load_chat(load: Load) -> Any:
 def changed(configuration: Any, changes: Mapping[str, Any]) -> Any:
     """Return a configuration of ChatTTS with other values, by name; raises `TypeError` for names that it lacks."""
     values = {
-        name: changed(getattr(configuration, name, None), value) if isinstance(value, Mapping) else value
+        name: changed(getattr(configuration, name, None), cast("Mapping[str, Any]", value))
+        if isinstance(value, Mapping)
+        else value
         for name, value in changes.items()
     }
     return replace(configuration, **values)
