@@ -112,7 +112,7 @@ class TestLoop:
     async def test_pieces_come_every_twelve_tokens_from_the_first_ones_on(self, tiny_loop: ChatTTSLoop):
         pieces = run(tiny_loop, HELLO)
         assert len(pieces) > 3
-        assert 8 * 512 - 256 == pieces[0].size  # four tokens are held back, and the vocoder ends half a token early
+        assert pieces[0].size == 8 * 512 - 256  # four tokens are held back, and the vocoder ends half a token early
         assert {piece.size for piece in pieces[1:-1]} == {12 * 512}
 
     async def test_the_pieces_are_the_audio_that_is_decoded_at_once(self, tiny_loop: ChatTTSLoop):

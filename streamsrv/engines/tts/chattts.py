@@ -16,6 +16,7 @@ with the files in `chattts_model/facts.py`:
 In a text, `[laugh]` is laughter, and `[uv_break]` a pause for breath; neither is in the transcript.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal
@@ -44,9 +45,14 @@ class ChatTTSOptions:
     """`auto`: a GPU if PyTorch finds one."""
     python: str = ""
     """The Python of another environment, with ChatTTS and this package's dependencies; empty: this environment."""
-    seeds: Annotated[tuple[Annotated[int, Field(ge=0, lt=2**32)], ...], Field(min_length=1, max_length=64)] = (
-        2, 5, 11, 42, 111, 1111,
-    )  # fmt: skip
+    seeds: Annotated[Sequence[Annotated[int, Field(ge=0, lt=2**32)]], Field(min_length=1, max_length=64)] = (
+        2,
+        5,
+        11,
+        42,
+        111,
+        1111,
+    )
     """The voices: one for each seed, named `seed-2`. The first is the default voice."""
     processes: Annotated[int, Field(ge=1, le=16)] = 1
     """Processes, each of which speaks one segment at a time and holds the model."""
