@@ -78,7 +78,9 @@ PURE = ("core", "protocol", "text", "web_addresses.py", "tools/base.py", "tools/
         "engines/llm/failover/continuation.py", "engines/llm/routing", "runtime/costing.py",
         "engines/asr/failover/deadlines.py", "engines/asr/failover/merging.py",
         "engines/asr/failover/kept_audio.py", "engines/tts/espeak_ng/varieties.py",
-        "engines/tts/sentences.py")  # fmt: skip
+        "engines/tts/sentences.py",
+        "engines/tts/chattts_model/facts.py", "engines/tts/chattts_model/seams.py",
+        "engines/tts/chattts_model/text.py")  # fmt: skip
 
 IMPURE_MODULES = frozenset(
     "aiortc anyio asyncio av concurrent ctypes datetime http httpx io logging multiprocessing os pathlib random "
