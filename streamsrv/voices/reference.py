@@ -68,9 +68,7 @@ def examine(pcm: NDArray[np.int16], rate: int, speech: list[float]) -> Reference
     if seconds > MAX_S:
         raise UnusableRecording(f"the recording is too long: it has {seconds:.1f} seconds of speech; {ACCEPTED}")
     if share < MIN_SPEECH_SHARE:
-        raise UnusableRecording(
-            f"only {share:.0%} of the recording is speech, the rest is pauses or noise; {ACCEPTED}"
-        )
+        raise UnusableRecording(f"only {share:.0%} of the recording is speech, the rest is pauses or noise; {ACCEPTED}")
     _check_level(pcm, rate, spoken)
     used = pcm[_sample(first, rate, -_MARGIN_MS) : _sample(last, rate, _MARGIN_MS)]
     _check_clipping(used)
