@@ -23,6 +23,7 @@ from streamsrv.http import (
     transcriptions,
     usage,
     voice_form,
+    voice_previews,
     voices,
 )
 from streamsrv.http.captions import caption_routes
@@ -129,6 +130,7 @@ def _rest_routes() -> list[Route]:
         Route("/audio/speech", speech.speech, methods=["POST"]),
         Route("/audio/voices", voices.voices, methods=["GET"]),
         Route("/audio/voices", voice_form.create, methods=["POST"]),
+        Route("/audio/voices/{name:path}/preview", voice_previews.preview, methods=["GET"]),
         Route("/audio/voices/{name:path}", voices.voice, methods=["GET"]),
         Route("/audio/voices/{name:path}", voices.delete, methods=["DELETE"]),
         Route("/audio/transcriptions", transcriptions.transcriptions, methods=["POST"]),

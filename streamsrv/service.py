@@ -46,6 +46,7 @@ from streamsrv.supervisor import Supervisor
 from streamsrv.text.voice_manners import VoiceManners
 from streamsrv.tools.servers import ToolServers
 from streamsrv.voices.library import VoiceLibrary
+from streamsrv.voices.previews import Previews
 
 logger = logging.getLogger(__name__)
 
@@ -87,6 +88,7 @@ class Service:
     tools: ToolServers = field(init=False)
     capabilities: Capabilities = field(init=False)
     cloned_voices: VoiceLibrary = field(init=False)
+    previews: Previews = field(init=False)
     _measured: asyncio.Event = field(default_factory=asyncio.Event)
 
     def __post_init__(self) -> None:
@@ -147,6 +149,7 @@ class Service:
             if stage in WITH_BREAKERS:
                 self.metrics.watch_breaker(stage, model, partial(engines.breakers.state, stage, model))
         self.engines = engines.observed(self.metrics)
+        self.previews = Previews()
         self.prices = book_of(self.engines.entries, self.settings.model)
         engines.recognizers.take_over()
         capabilities = _capabilities(self.engines, has_tracing=self.tracing is not None)

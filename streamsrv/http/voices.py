@@ -15,7 +15,7 @@ from streamsrv.core.capabilities import Capabilities
 from streamsrv.engines.loaded import Engines
 from streamsrv.engines.tts.base import Voice
 from streamsrv.http.errors import describe
-from streamsrv.protocol.errors import MAX_QUOTED, ProtocolError
+from streamsrv.protocol.errors import MAX_QUOTED, unknown_parameter
 from streamsrv.service import Service
 from streamsrv.voices.library import VoiceRecord
 
@@ -25,8 +25,7 @@ STARTED = int(time.time())
 async def voices(request: Request) -> Response:
     """Return all voices that the client may use: the default one first, its cloned ones last."""
     service: Service = request.app.state.service
-    for name in request.query_params:
-        raise ProtocolError("unknown_parameter", f"Unknown parameter: '{name[:MAX_QUOTED]}'.", name[:MAX_QUOTED])
+    check_query(request)
     found = list(voices_by_id(service, request.state.principal).values())
     return JSONResponse({"object": "list", "data": found}, headers={"Cache-Control": "no-store"})
 
@@ -49,7 +48,15 @@ async def delete(request: Request) -> Response:
         return describe(Refusal(403, "voice_not_deletable", message))
     if not await service.cloned_voices.remove(principal.key_id, name):
         return describe(no_such_voice(name))
+    service.previews.forget(name)
     return JSONResponse({"id": name, "object": "audio.voice.deleted", "deleted": True})
+
+
+def check_query(request: Request, *known: str) -> None:
+    """Refuse parameters of the query that have no effect."""
+    for name in request.query_params:
+        if name not in known:
+            raise unknown_parameter(name, "", known)
 
 
 def no_such_voice(name: str) -> Refusal:

@@ -1,6 +1,7 @@
 """`/v1/audio/voices`: what is listed, cloned and deleted, and who may use it. The synthesiser is a fake."""
 
 import asyncio
+import io
 import json
 import stat
 from collections.abc import AsyncGenerator
@@ -11,6 +12,7 @@ import pytest
 
 from rest import HalfRequest, ask, form, loud, post_json, quiet, wav
 from serving import RunningServer, serving
+from streamsrv.audio.files import read_audio
 from streamsrv.engines.tts.base import SpeechChunk, SpeechOptions, Voice
 from streamsrv.testing.fakes import ToneSynthesizer, fake_engines
 from wire import Wire, wire
@@ -296,3 +298,42 @@ async def test_a_voice_of_a_synthesizer_is_not_deleted(strict: RunningServer):
     answer = await ask(strict, "DELETE", "/audio/voices/tone", headers=bearer())
     assert (answer.status, answer.error["code"]) == (403, "voice_not_deletable")
     assert json.loads((await ask(strict, "GET", "/audio/voices/tone", headers=bearer())).body)["id"] == "tone"
+
+
+async def test_a_preview_is_a_sentence_in_the_voice_which_is_made_once(server: RunningServer, fake: CloningFake):
+    voice = await cloned(server)
+    for name in ("tone", "bell", voice):
+        path = f"/audio/voices/{name}/preview"
+        first, *others = await asyncio.gather(*(ask(server, "GET", path, headers=bearer()) for _ in range(3)))
+        assert (first.status, first.headers["content-type"]) == (200, "audio/mpeg")
+        assert (first.headers["content-language"], "private" in first.headers["cache-control"]) == ("en", True)
+        assert len(read_audio(io.BytesIO(first.body), 24_000)) > 24_000
+        assert [other.body for other in others] == [first.body, first.body]
+    assert [options.voice for options in fake.spoken] == ["tone", "bell", voice]
+    assert fake.spoken[-1].reference.id == voice
+    german = await ask(server, "GET", "/audio/voices/tone/preview?language=German", headers=bearer())
+    assert (german.status, fake.spoken[-1].language) == (200, "de")
+    await ask(server, "DELETE", f"/audio/voices/{voice}", headers=bearer())
+    assert (await ask(server, "GET", f"/audio/voices/{voice}/preview", headers=bearer())).status == 404
+
+
+@pytest.mark.parametrize(
+    ("path", "status", "param"),
+    [
+        ("nobody/preview", 404, None),
+        ("tone/preview?language=fr", 400, "language"),
+        ("tone/preview?language=klingon", 400, "language"),
+        ("bell/preview?language=klingon", 400, "language"),
+        ("tone/preview?pitch=1", 400, "pitch"),
+        ("?pitch=1", 400, "pitch"),
+    ],
+)
+async def test_a_preview_that_cannot_be_is_refused(strict: RunningServer, path: str, status: int, param: str | None):
+    answer = await ask(strict, "GET", f"/audio/voices/{path}".replace("/?", "?"), headers=bearer())
+    assert (answer.status, answer.error["param"]) == (status, param)
+
+
+async def test_a_stranger_cannot_hear_the_preview_of_a_cloned_voice(server: RunningServer):
+    voice = await cloned(server)
+    assert (await ask(server, "GET", f"/audio/voices/{voice}/preview", headers=bearer())).status == 200
+    assert (await ask(server, "GET", f"/audio/voices/{voice}/preview", headers=bearer(OTHER))).status == 404
