@@ -68,7 +68,7 @@ def build_app(
     async def lifespan(_: Starlette) -> AsyncGenerator[None]:
         async with service.background as background, serving_calls(service) as calls:
             app.state.calls = calls
-            background.keep(lambda: service.watch(lambda: calls.cpu_s), "the measurement of load")
+            background.keep(service.watch, "the measurement of load")
             background.keep(service.watch_recognizers, "the look for what recognisers lack")
             if ledger is not None:
                 await ledger.start()

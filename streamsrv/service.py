@@ -5,7 +5,6 @@ import logging
 import os
 import secrets
 import time
-from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import partial
@@ -37,6 +36,7 @@ from streamsrv.inference.load import Load
 from streamsrv.observability.logging import log_event
 from streamsrv.observability.metrics import Metrics
 from streamsrv.observability.tracing import Tracing
+from streamsrv.processes.usage import USAGES
 from streamsrv.protocol.session_object import Session
 from streamsrv.runtime.channel import Channel, Speaker
 from streamsrv.runtime.driver import SessionDriver
@@ -290,11 +290,11 @@ class Service:
             if (library := self.engines.recognizers.library) is not None:
                 await asyncio.to_thread(library.look)
 
-    async def watch(self, media_cpu_s: Callable[[], float]) -> None:
-        """Measure the load of this process and its media processes until cancelled."""
+    async def watch(self) -> None:
+        """Measure the load of this process and its helper processes until cancelled."""
 
         def used_s() -> float:
-            return time.process_time() + media_cpu_s()
+            return time.process_time() + USAGES.cpu_s
 
         while True:
             models = self.engines.occupancies

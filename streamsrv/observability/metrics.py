@@ -21,6 +21,8 @@ from streamsrv.engines.breaker import State
 from streamsrv.engines.metering.accounts import LEVELS, Scope
 from streamsrv.engines.observer import FailureReason, Stage
 from streamsrv.inference.scheduler import Priority
+from streamsrv.observability.helper_metrics import HelperCollector
+from streamsrv.processes.usage import USAGES
 
 disable_created_metrics()  # they would double the output, and Prometheus does not need them
 
@@ -57,6 +59,7 @@ class Metrics:
         self._registry = CollectorRegistry()
         ProcessCollector(registry=self._registry)
         GCCollector(registry=self._registry)
+        self._registry.register(HelperCollector(USAGES))
         info = Info("streamsrv_build", "Version of streamsrv, and of Python", registry=self._registry)
         info.info({"version": version("streamsrv"), "python": platform.python_version()})
         self._define_sessions()

@@ -10,6 +10,7 @@ from streamsrv.errors import Unavailable
 from streamsrv.processes.back_off import BackOff
 from streamsrv.processes.framing import Framing
 from streamsrv.processes.interpreter import check
+from streamsrv.processes.usage import USAGES
 from streamsrv.processes.worker_process import WorkerProcess
 from streamsrv.signals import Signal
 
@@ -69,6 +70,7 @@ class KeptProcess(Generic[T, R]):
         self._name = name
         self._python = python
         self._requires = requires
+        USAGES.expect(name)
         self._back_off = BackOff()
         self._news = Signal()
         self._worker: WorkerProcess[T] | None = None

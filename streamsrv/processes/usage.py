@@ -33,11 +33,15 @@ class Usages:
     _running: list[Usage] = field(default_factory=list[Usage])
     _ended: dict[str, Total] = field(default_factory=dict[str, Total])
 
+    def expect(self, name: str) -> None:
+        """Processes of this name may start."""
+        self._ended.setdefault(name, Total())
+
     def begin(self, name: str) -> Usage:
         """A process has started; returns what its heartbeats are written into."""
+        self.expect(name)
         usage = Usage(name)
         self._running.append(usage)
-        self._ended.setdefault(name, Total())
         return usage
 
     def end(self, usage: Usage, *, died: bool) -> None:
@@ -53,7 +57,7 @@ class Usages:
 
     @property
     def totals(self) -> Mapping[str, Total]:
-        """The totals of all names that processes have had."""
+        """The totals of all names that processes have, or may have."""
         found = dict(self._ended)
         for usage in list(self._running):
             total = found[usage.name]

@@ -61,7 +61,7 @@ class WorkerProcess(Generic[T]):
         self._silent_s = 0.0
         self._patience_s = START_S
         self._usage = USAGES.begin(name)
-        self._is_lost = self._is_stopped = self._is_counted = False
+        self._has_answered = self._is_lost = self._is_stopped = self._is_counted = False
         self.failure = ""
         """Why the process ends, if it has told; for the operator."""
 
@@ -114,6 +114,11 @@ class WorkerProcess(Generic[T]):
         return self._usage.cpu_s
 
     @property
+    def has_answered(self) -> bool:
+        """Whether it has said anything yet."""
+        return self._has_answered
+
+    @property
     def is_lost(self) -> bool:
         """Whether the link is lost: the process has ended or is about to end."""
         return self._is_lost
@@ -152,7 +157,7 @@ class WorkerProcess(Generic[T]):
             self._watch()
 
     def _received(self, message: T | Status) -> None:
-        self._silent_s, self._patience_s = 0.0, self._hang_s or HANG_S
+        self._silent_s, self._patience_s, self._has_answered = 0.0, self._hang_s or HANG_S, True
         if isinstance(message, Heartbeat):
             self._usage.cpu_s, self._usage.memory = message.cpu_s, message.memory
             return

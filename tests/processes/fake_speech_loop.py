@@ -58,6 +58,8 @@ class FakeSpeechLoop:
                     time.sleep(1000)
                 case "odd":
                     told.append(Spoken(stream, b"123"))
+                case "where":
+                    told.append(Spoken(stream, b"", [(sys.prefix, 0, 0)]))
                 case "long":
                     told.append(Spoken(stream, bytes(2 * 25 * WORD_SAMPLES), [("long", 0, 2500)]))
                 case _:

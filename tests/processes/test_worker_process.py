@@ -18,6 +18,7 @@ import uvloop
 from streamsrv.errors import Unavailable
 from streamsrv.processes import worker_process
 from streamsrv.processes.environment import helper_environment
+from streamsrv.processes.usage import USAGES, Total
 from streamsrv.processes.worker_process import WorkerProcess
 
 sys.path.append(str(Path(__file__).parent))
@@ -74,12 +75,30 @@ async def test_what_is_sent_comes_back():
     assert not is_running(helper.process.pid)
 
 
-async def test_it_tells_the_cpu_time_that_it_has_used():
+async def test_it_tells_what_it_uses_and_that_is_kept_after_its_end():
+    before = USAGES.totals.get("echo", Total())
     helper = await Helper().start()
     await helper.ask("hello")
     async with asyncio.timeout(PATIENCE_S):
         while helper.process.cpu_s == 0:
             await asyncio.sleep(0.01)
+    running = USAGES.totals["echo"]
+    assert (running.running, running.deaths) == (1, before.deaths)
+    assert running.memory > 1_000_000
+    await helper.process.stop()
+    ended = USAGES.totals["echo"]
+    assert (ended.running, ended.memory, ended.deaths) == (0, 0, before.deaths)
+    assert ended.cpu_s >= running.cpu_s > before.cpu_s
+
+
+async def test_what_dies_is_counted():
+    deaths = USAGES.totals.get("echo", Total()).deaths
+    helper = await Helper().start()
+    await helper.ask("hello")
+    os.kill(helper.process.pid, signal.SIGKILL)
+    async with asyncio.timeout(PATIENCE_S):
+        await helper.ended.wait()
+    assert USAGES.totals["echo"].deaths == deaths + 1
     await helper.process.stop()
 
 

@@ -9,6 +9,7 @@ from websockets.exceptions import InvalidStatus
 
 from serving import serving
 from streamsrv.inference.scheduler import Priority
+from streamsrv.processes.usage import USAGES
 from streamsrv.testing.fakes import ScriptedChatModel, fake_engines
 from wire import quiet, tone, wire
 
@@ -43,6 +44,18 @@ async def test_a_typed_turn_has_no_latency_after_speech():
             await client.send("response.create")
             done = await client.until("response.done")
             assert done["response"]["streamsrv"].keys() == {"model", "cost"}
+
+
+async def test_what_helper_processes_compute_counts_as_load():
+    usage = USAGES.begin("a-model")
+    try:
+        with serving(fake_engines()) as server:
+            async with asyncio.timeout(20):
+                while server.service.load.busy < 1:  # more than this process can do
+                    usage.cpu_s += 1000
+                    await server.tasks()
+    finally:
+        USAGES.end(usage, died=False)
 
 
 async def test_a_busy_server_refuses_sessions_and_says_how_busy_it_is(monkeypatch: pytest.MonkeyPatch):

@@ -10,9 +10,14 @@ from websockets.asyncio.client import connect
 
 from caller import Caller, calling, request
 from serving import serving
+from streamsrv.processes.usage import USAGES
 from streamsrv.testing.fakes import fake_engines
 
 LOOPBACK = {"webrtc_hosts": "127.0.0.1", "webrtc_processes": 1}
+
+
+def media_cpu_s() -> float:
+    return USAGES.totals["media"].cpu_s
 
 
 async def test_no_media_process_runs_before_the_first_call():
@@ -48,9 +53,9 @@ async def test_a_process_that_hangs_is_killed_and_its_calls_end(monkeypatch: pyt
     with serving(fake_engines(), **LOOPBACK) as server:
         calls = server.app.state.calls
         async with calling(server) as caller, connect(f"{server.realtime_url}?call_id={caller.call_id}") as sideband:
-            (pid,), cpu_s = calls.media_pids, calls.cpu_s
+            (pid,), cpu_s = calls.media_pids, media_cpu_s()
             monkeypatch.setattr("streamsrv.processes.worker_process.HANG_S", 2.0)
-            while calls.cpu_s == cpu_s:  # until it has reported once more
+            while media_cpu_s() == cpu_s:  # until it has reported once more
                 await server.tasks()
             os.kill(pid, signal.SIGSTOP)
             await sideband.wait_closed()
@@ -95,10 +100,11 @@ async def test_calls_end_at_once_when_the_server_stops():
 
 async def test_the_server_knows_what_its_media_costs():
     with serving(fake_engines(), **LOOPBACK) as server:
-        assert server.app.state.calls.cpu_s == 0
+        before_s = media_cpu_s()
         async with calling(server), asyncio.timeout(10):
-            while server.app.state.calls.cpu_s == 0:
+            while media_cpu_s() == before_s:
                 await server.tasks()
+            assert 'streamsrv_helper_processes{process="media"} 1.0' in server.service.metrics.exposition().decode()
 
 
 async def test_calls_are_spread_over_processes():

@@ -8,6 +8,7 @@ import pytest
 from caller import Caller
 from streamsrv.errors import Unavailable
 from streamsrv.media.messages import CallMessage, Configure, Ended
+from streamsrv.processes.usage import USAGES, Total
 from streamsrv.transports.webrtc.pool import MediaPool
 
 LOOPBACK = Configure(["127.0.0.1"], [])
@@ -77,3 +78,17 @@ async def test_a_listener_that_fails_does_not_keep_the_end_from_the_others(caplo
     ]
     assert "the session is broken" in caplog.text
     assert pool.pids == []
+
+
+async def test_processes_that_end_at_their_start_are_started_less_and_less_often(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("streamsrv.transports.webrtc.pool.MEDIA_MODULE", "no_such_module")
+    started = USAGES.totals.get("media", Total()).deaths
+    pool, ended = MediaPool(1, LOOPBACK), asyncio.Event()
+    await pool.open(await good_offer(), lambda _: ended.set())
+    async with asyncio.timeout(PATIENCE_S):
+        await ended.wait()
+    for _ in range(3):
+        with pytest.raises(Unavailable, match=r"Media processes end at their start; the next one may start in 1 s"):
+            await pool.prepare()
+    assert USAGES.totals["media"].deaths == started + 1
+    await pool.aclose()

@@ -57,11 +57,6 @@ class Calls:
         """Process ids of the media processes."""
         return self._pool.pids
 
-    @property
-    def cpu_s(self) -> float:
-        """CPU seconds that all media processes have used."""
-        return self._pool.cpu_s
-
     def find(self, call_id: str, principal: Principal) -> Call:
         """Return a current call that the client may control; raises `Refusal`."""
         call = self._calls.get(call_id)

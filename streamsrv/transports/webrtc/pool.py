@@ -7,11 +7,15 @@ from dataclasses import dataclass, field
 
 from streamsrv.errors import Unavailable
 from streamsrv.media.messages import FRAMING, CallMessage, Configure, Ended, Offer, Refused
+from streamsrv.processes.back_off import BackOff
+from streamsrv.processes.usage import USAGES
 from streamsrv.processes.worker_process import WorkerProcess
 
 logger = logging.getLogger(__name__)
 
 MEDIA_MODULE = "streamsrv.media.worker"
+NAME = "media"
+"""The name of media processes in log, errors and metrics."""
 MAX_CALLS_BEFORE_NEW_PROCESS = 4
 """Calls that each process carries before a further process is started, within `processes`."""
 
@@ -68,7 +72,9 @@ class MediaPool:
         self._media: list[_Media] = []
         self._ending: list[_Media] = []
         self._calls = 0
-        self._ended_cpu_s = 0.0
+        self._back_off = BackOff()
+        self._next_start_s = 0.0
+        USAGES.expect(NAME)
         self._starting = asyncio.Lock()
         self._is_closed = False
 
@@ -76,11 +82,6 @@ class MediaPool:
     def pids(self) -> list[int]:
         """Process ids of the media processes that run."""
         return [media.process.pid for media in self._media]
-
-    @property
-    def cpu_s(self) -> float:
-        """CPU seconds that all media processes have used, including those that have ended."""
-        return self._ended_cpu_s + sum(media.process.cpu_s for media in self._media)
 
     async def prepare(self) -> None:
         """Start a first process ahead of an expected call. Raises `Unavailable`."""
@@ -126,11 +127,15 @@ class MediaPool:
     async def _start(self) -> _Media:
         if self._is_closed:
             raise Unavailable("The server stops.")
+        wait_s = self._next_start_s - asyncio.get_running_loop().time()
+        if wait_s > 0:
+            raise Unavailable(f"Media processes end at their start; the next one may start in {wait_s:.0f} s.")
         media = _Media()
         media.process = await WorkerProcess[Configure | CallMessage].spawn(
-            MEDIA_MODULE, FRAMING, media.received, lambda: self._process_ended(media), name="media"
+            MEDIA_MODULE, FRAMING, media.received, lambda: self._process_ended(media), name=NAME
         )
         if media.process.is_lost:
+            self._judge(media)
             raise Unavailable("A media process died at its start.")
         self._media.append(media)
         media.process.send(self._configure)
@@ -140,9 +145,16 @@ class MediaPool:
         """Remove a process that has ended or is about to end, and end its calls."""
         if media in self._media:
             self._media.remove(media)
-            self._ended_cpu_s += media.process.cpu_s
+            self._judge(media)
             self._ending = [ending for ending in [*self._ending, media] if not ending.process.has_exited]
         if media.listeners:
             self._on_death()
             logger.error("media process %d died; its calls (%d) end", media.process.pid, len(media.listeners))
         media.end_calls("The media process of the call died.")
+
+    def _judge(self, media: _Media) -> None:
+        """Let calls wait longer each time that a process ends at its start, as without a library that it needs."""
+        if media.process.has_answered or self._is_closed:
+            self._back_off = BackOff()
+        else:
+            self._next_start_s = asyncio.get_running_loop().time() + self._back_off.next_s(0)
