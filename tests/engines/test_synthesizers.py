@@ -1,4 +1,7 @@
-"""What every synthesiser must do; whether its speech can be understood is measured in benchmarks/."""
+"""What every synthesiser must do, with real weights; how well its speech is understood is measured in benchmarks/.
+
+Levels and silence are those of the engine itself; what listeners get is made equal around it.
+"""
 
 import asyncio
 from collections.abc import Generator
@@ -17,7 +20,8 @@ from streamsrv.engines.weights.store import ModelStore
 from streamsrv.errors import EngineError
 from streamsrv.inference.scheduler import Priority, Scheduler
 
-ENTRIES = [entry for entry in load_catalogue().values() if entry.kind == "synthesizer" and not entry.key_variable]
+ENTRIES = [entry for entry in load_catalogue().entries("synthesizer") if entry.hardware != "remote"]
+READY = [entry for entry in ENTRIES if not needs(entry, ModelStore())]
 MAX_CHUNK_S = 2
 SENTENCES = [
     "The capital of France is Paris.",
@@ -26,7 +30,17 @@ SENTENCES = [
     "Extraordinary!",
     "It costs three dollars and fifty cents, which is not much",
 ]
-LONG = " ".join(SENTENCES) * 3
+LONG = " ".join(SENTENCES)
+GREETINGS = {
+    "de": "Guten Morgen, wie geht es Ihnen heute?",
+    "fr": "Bonjour, comment allez-vous aujourd'hui ?",
+    "es": "¿Qué tiempo hace hoy en la ciudad?",
+    "ru": "Здравствуйте, как ваши дела сегодня?",
+    "zh": "你好，今天天气怎么样？",
+    "ko": "안녕하세요, 오늘 날씨가 어때요?",
+    "ar": "مرحبا، كيف حالك اليوم؟",
+    "hi": "नमस्ते, आज आप कैसे हैं?",
+}
 
 
 class CountingScheduler(Scheduler):
@@ -46,14 +60,29 @@ def scheduler() -> Generator[CountingScheduler, None, None]:
     scheduler.close()
 
 
-@pytest.fixture(scope="module", params=ENTRIES, ids=lambda entry: entry.name)
-def synthesizer(request: pytest.FixtureRequest, scheduler: Scheduler) -> Generator[Synthesizer, None, None]:
-    entry: ModelEntry = request.param
-    if lacking := needs(entry, ModelStore()):
-        pytest.skip(f"{entry.name} is not ready: {'; '.join(map(str, lacking))}")
+@pytest.mark.parametrize("entry", [entry for entry in ENTRIES if entry not in READY], ids=lambda entry: entry.name)
+def test_it_is_ready(entry: ModelEntry):
+    """The other tests have only those that are ready."""
+    pytest.skip(f"{entry.name} is not ready: {'; '.join(map(str, needs(entry, ModelStore())))}")
+
+
+@pytest.fixture(scope="module", params=READY, ids=lambda entry: entry.name)
+def entry(request: pytest.FixtureRequest) -> ModelEntry:
+    return request.param
+
+
+@pytest.fixture(scope="module")
+def synthesizer(entry: ModelEntry, scheduler: Scheduler) -> Generator[Synthesizer, None, None]:
     synthesizer = load_engine(entry, LoadContext(scheduler, ModelStore().locate(entry)))
+    asyncio.run(synthesizer.warm_up())
     yield synthesizer
     asyncio.run(synthesizer.aclose())
+
+
+@pytest.fixture(scope="module")
+def natural(synthesizer: Synthesizer) -> NDArray[np.int16]:
+    """`LONG` at the voice's own pace."""
+    return asyncio.run(speak(synthesizer, LONG))
 
 
 async def chunks_of(synthesizer: Synthesizer, text: str, **options) -> list[SpeechChunk]:
@@ -65,8 +94,20 @@ async def speak(synthesizer: Synthesizer, text: str, **options) -> NDArray[np.in
     return np.concatenate([np.empty(0, np.int16), *(chunk.pcm for chunk in chunks)])
 
 
-async def test_it_warms_up(synthesizer: Synthesizer):
-    await synthesizer.warm_up()
+def assert_same_speech(spoken: NDArray[np.int16], expected: NDArray[np.int16]) -> None:
+    """Compare two renderings of a text. Models that draw lots never give the same samples twice."""
+    assert spoken.dtype == expected.dtype == np.int16
+    assert spoken.size == pytest.approx(expected.size, rel=0.3)
+    assert level_dbfs(spoken) == pytest.approx(level_dbfs(expected), abs=3)
+
+
+def test_its_voices_are_those_that_the_catalogue_promises(synthesizer: Synthesizer, entry: ModelEntry):
+    names = [voice.name for voice in synthesizer.voices]
+    assert names
+    assert len(set(names)) == len(names)
+    spoken = frozenset[str]().union(*(voice.languages for voice in synthesizer.voices))
+    assert spoken == set(entry.languages)
+    assert 0 < synthesizer.min_speed <= 1 <= synthesizer.max_speed
 
 
 @pytest.mark.parametrize("text", SENTENCES)
@@ -75,16 +116,18 @@ async def test_a_sentence_becomes_audio_of_plausible_length_and_level(synthesize
     assert pcm.dtype == np.int16
     assert pcm.ndim == 1
     words = len(text.split())
-    assert 0.15 * words + 0.1 < pcm.size / synthesizer.sample_rate < 0.45 * words + 1
+    assert 0.15 * words + 0.1 < pcm.size / synthesizer.sample_rate < 0.45 * words + 1.5
     assert -32 < level_dbfs(pcm) < -12
 
 
-@pytest.mark.parametrize("text", SENTENCES)
-async def test_silence_at_the_ends_is_trimmed(synthesizer: Synthesizer, text: str):
-    pcm = await speak(synthesizer, text)
-    loud = np.flatnonzero(np.abs(pcm.astype(np.int32)) > 330)
-    assert loud[0] / synthesizer.sample_rate < 0.05
-    assert 0 < (pcm.size - loud[-1]) / synthesizer.sample_rate < 0.35
+async def test_each_of_its_languages_becomes_audio(synthesizer: Synthesizer, entry: ModelEntry):
+    spoken = [language for language in GREETINGS if language in entry.languages]
+    if not spoken:
+        pytest.skip(f"{entry.name} speaks {', '.join(entry.languages)} only")
+    for language in spoken:
+        pcm = await speak(synthesizer, GREETINGS[language], language=language)
+        assert 0.8 < pcm.size / synthesizer.sample_rate < 6, language
+        assert level_dbfs(pcm) > -35, language
 
 
 async def test_several_sentences_come_in_pieces(synthesizer: Synthesizer):
@@ -100,13 +143,23 @@ async def test_word_timings_if_any_lie_in_the_audio_in_order(synthesizer: Synthe
     assert not times or times[-1] <= sum(chunk.pcm.size for chunk in chunks) * 1000 / synthesizer.sample_rate
 
 
-@pytest.mark.parametrize("text", ["", " \n", "...", "?!", "😀", "\u200b", "\ud800"])
+@pytest.mark.parametrize("text", ["", " \n", "...", "?!", "😀", "\u200b", "\ud800", "\x00\x1b\x7f"])
 async def test_nothing_to_say_is_no_audio(synthesizer: Synthesizer, text: str):
     assert (await speak(synthesizer, text)).size == 0
 
 
 @pytest.mark.parametrize(
-    "text", ["ᚠᚢᚦ", "你好。", "zqxjkv", "a" * 500, "1/0 [x](/y/) {} \\ \x00", "é" * 40, "word " * 200]
+    "text",
+    [
+        "ᚠᚢᚦ",
+        "你好。",
+        "zqxjkv",
+        "a" * 300,
+        "1/0 [x](/y/) {} \\ \x00",
+        "é" * 40,
+        "Hello мир 世界 שלום!",
+        "<b>-x</b> --help",
+    ],
 )
 async def test_odd_text_gives_audio_or_a_clean_error(synthesizer: Synthesizer, text: str):
     try:
@@ -117,11 +170,6 @@ async def test_odd_text_gives_audio_or_a_clean_error(synthesizer: Synthesizer, t
         assert pcm.dtype == np.int16
 
 
-async def test_speed_is_honoured(synthesizer: Synthesizer):
-    slow, normal, fast = [(await speak(synthesizer, SENTENCES[0], speed=speed)).size for speed in (0.6, 1.0, 1.6)]
-    assert slow > normal > fast
-
-
 async def test_a_speed_beyond_the_engine_is_brought_to_what_it_can(synthesizer: Synthesizer):
     slowest, fastest = [(await speak(synthesizer, SENTENCES[0], speed=speed)).size for speed in (0.25, 4.0)]
     assert 1 < slowest / fastest < 17
@@ -129,15 +177,18 @@ async def test_a_speed_beyond_the_engine_is_brought_to_what_it_can(synthesizer: 
 
 async def test_an_unknown_voice_is_the_default_voice(synthesizer: Synthesizer):
     unknown = await speak(synthesizer, SENTENCES[0], voice="nobody")
-    np.testing.assert_array_equal(unknown, await speak(synthesizer, SENTENCES[0]))
-    assert synthesizer.voices
+    assert_same_speech(unknown, await speak(synthesizer, SENTENCES[0]))
+
+
+async def test_a_language_that_it_does_not_speak_does_no_harm(synthesizer: Synthesizer):
+    assert (await speak(synthesizer, SENTENCES[0], language="zu")).size
 
 
 async def test_streams_at_the_same_time_do_not_change_each_other(synthesizer: Synthesizer):
     alone = [await speak(synthesizer, text) for text in SENTENCES]
     together = await asyncio.gather(*(speak(synthesizer, text) for text in SENTENCES))
     for audio, expected in zip(together, alone, strict=True):
-        np.testing.assert_array_equal(audio, expected)
+        assert_same_speech(audio, expected)
 
 
 async def test_closing_the_stream_early_ends_the_work(synthesizer: Synthesizer, scheduler: CountingScheduler):
@@ -158,31 +209,30 @@ async def test_a_cancelled_wait_does_not_harm_the_next_stream(synthesizer: Synth
     waiting.cancel()
     with pytest.raises(asyncio.CancelledError):
         await waiting
-    np.testing.assert_array_equal(await speak(synthesizer, SENTENCES[0]), expected)
+    assert_same_speech(await speak(synthesizer, SENTENCES[0]), expected)
 
 
-@pytest.mark.parametrize("speed", [0.25, 0.4, 0.5, 1.3, 2.0, 3.0, 4.0])
-async def test_every_speed_of_a_synthesizer_is_done(synthesizer: Synthesizer, speed: float):
+@pytest.mark.parametrize("speed", [0.25, 0.5, 1.3, 2.0, 4.0])
+async def test_every_speed_is_done_in_short_chunks(synthesizer: Synthesizer, natural: NDArray[np.int16], speed: float):
+    """The event loop handles a chunk in one go, so that one is never as long as a segment."""
     if not synthesizer.min_speed <= speed <= synthesizer.max_speed:
         pytest.skip(f"{synthesizer.name} speaks at {synthesizer.min_speed} to {synthesizer.max_speed}")
-    natural, spoken = await speak(synthesizer, LONG), await speak(synthesizer, LONG, speed=speed)
-    assert len(natural) / len(spoken) == pytest.approx(speed, rel=0.25)  # pauses stay
+    chunks = await chunks_of(synthesizer, LONG, speed=speed)
+    spoken = np.concatenate([chunk.pcm for chunk in chunks])
+    assert natural.size / spoken.size == pytest.approx(speed, rel=0.25)  # pauses stay
     assert level_dbfs(spoken) == pytest.approx(level_dbfs(natural), abs=3)
+    assert max(len(chunk.pcm) for chunk in chunks) <= MAX_CHUNK_S * synthesizer.sample_rate
 
 
-@pytest.mark.parametrize("text", ["7" * 4096, "7 " * 2048, "1,234," * 600, "$" * 4096, "a" * 4096, "٧" * 4096])
-async def test_what_an_engine_reads_out_itself_is_bounded_too(synthesizer: Synthesizer, text: str):
+@pytest.mark.parametrize(
+    "text",
+    ["7" * 4096, "7 " * 2048, "1,234," * 600, "$" * 4096, "a" * 20_000, "٧" * 4096, "word " * 600, "ha, " * 5000],
+)
+async def test_the_first_piece_of_a_long_text_is_short_and_the_rest_can_be_cancelled(
+    synthesizer: Synthesizer, text: str
+):
     """A voice may read digits out itself: what it makes of them must not come in one piece."""
     async with asyncio.timeout(60):
         async with aclosing(synthesizer.stream(text, SpeechOptions())) as chunks:
             chunk = await anext(chunks, SpeechChunk(np.zeros(0, np.int16)))
-    assert len(chunk.pcm) < 60 * synthesizer.sample_rate
-
-
-@pytest.mark.parametrize("speed", [0.25, 1.0, 4.0])
-async def test_a_chunk_is_short_and_together_they_are_the_whole_text(synthesizer: Synthesizer, speed: float):
-    """The event loop handles a chunk in one go, so that one is never as long as a segment."""
-    chunks = await chunks_of(synthesizer, LONG, speed=speed)
-    assert max(len(chunk.pcm) for chunk in chunks) <= MAX_CHUNK_S * synthesizer.sample_rate
-    spoken_s = sum(len(chunk.pcm) for chunk in chunks) / synthesizer.sample_rate
-    assert len(LONG.split()) * 0.15 / speed < spoken_s < len(LONG.split()) * 0.6 / speed
+    assert len(chunk.pcm) <= MAX_CHUNK_S * synthesizer.sample_rate
