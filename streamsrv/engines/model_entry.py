@@ -176,6 +176,11 @@ class ModelEntry:
         return sum(file.size for file in self.weights)
 
     @property
+    def required_here(self) -> tuple[str, ...]:
+        """The modules of `requires`, unless its option `python` names another environment that must have them."""
+        return () if self.options.get("python") else self.requires
+
+    @property
     def is_packaged(self) -> bool:
         """Whether it has weights and Python packages carry all of them, so that no hub is needed."""
         kinds = [{source.kind for source in file.sources} for file in self.weights]

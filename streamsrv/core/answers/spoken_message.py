@@ -10,6 +10,7 @@ from streamsrv.core.inputs import SpeechOutput
 from streamsrv.core.playback.ledger import PlacedWord, PlaybackLedger
 from streamsrv.core.timers import SpeechDue
 from streamsrv.protocol.items import OutputAudio, Status
+from streamsrv.text.voice_marks import without_marks
 
 AHEAD_MS = 10_000
 """A segment is synthesised once the client has less than this to play, because an interruption cuts off the rest."""
@@ -170,7 +171,7 @@ class SpokenMessage(Message):
         """Send all text so far without audio."""
         if not self._all_cut:
             self._waiting.extend(self._segmenter.finish())
-        text = "".join([*(segment.text for segment in self._waiting), *self._uncut])
+        text = without_marks("".join([*(segment.text for segment in self._waiting), *self._uncut]))
         self._waiting.clear()
         self._uncut.clear()
         if self._all_text and not self._all_cut:

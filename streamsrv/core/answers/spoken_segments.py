@@ -11,6 +11,7 @@ from streamsrv.core.answers.segmenter import Segment, Segmenter, breaks_number
 from streamsrv.text.cutting import cut_before
 from streamsrv.text.speakable import spoken_text
 from streamsrv.text.spoken_text import SpokenText
+from streamsrv.text.voice_marks import read_with_marks
 
 MAX_SPOKEN = 400
 """Characters given to the synthesiser at once."""
@@ -37,7 +38,10 @@ class SpokenSegment:
 
 
 class SpokenSegmenter:
-    """Cuts one answer. `language` is the language of the voice. The joined texts of all segments are the text fed."""
+    """Cuts one answer. `language` is the language of the voice.
+
+    The joined texts of all segments are the text fed, without its marks for the voice (`text.voice_marks`).
+    """
 
     def __init__(self, language: str) -> None:
         self._segmenter = Segmenter()
@@ -58,7 +62,8 @@ class SpokenSegmenter:
             end, speech = self._fit(rest, segment.breaks_number)
             is_last = end == len(rest)
             self._in_number = segment.breaks_number if is_last else breaks_number(rest[:end], rest[end:])
-            yield SpokenSegment(speech, segment.ends_sentence and is_last)
+            if speech.written:  # not only a mark
+                yield SpokenSegment(speech, segment.ends_sentence and is_last)
             rest = rest[end:]
 
     def _fit(self, text: str, breaks_at_end: bool) -> tuple[int, SpokenText]:
@@ -66,10 +71,21 @@ class SpokenSegmenter:
         end = len(text)
         while True:
             breaks = breaks_at_end if end == len(text) else breaks_number(text[:end], text[end:])
-            speech = spoken_text(text[:end], self._language, starts_in_number=self._in_number, ends_in_number=breaks)
+            speech = self._read(text[:end], breaks)
             if len(speech.spoken) <= MAX_SPOKEN or end == 1:
                 return end, speech
             end = cut_before(text, max(1, min(end - 1, end * MAX_SPOKEN // len(speech.spoken))))
+
+    def _read(self, text: str, breaks_at_end: bool) -> SpokenText:
+        return read_with_marks(
+            text,
+            lambda part, is_first, is_last: spoken_text(
+                part,
+                self._language,
+                starts_in_number=is_first and self._in_number,
+                ends_in_number=is_last and breaks_at_end,
+            ),
+        )
 
 
 def pieces(text: str) -> list[str]:

@@ -35,7 +35,7 @@ class Need:
 def needs(entry: ModelEntry, store: ModelStore, environment: Mapping[str, str] = os.environ) -> list[Need]:
     """Return everything that the entry lacks; an empty list if it seems ready. Imports no engine, uses no network."""
     found: list[Need] = []
-    if lacking := [module for module in entry.requires if not is_installed(module)]:
+    if lacking := [module for module in entry.required_here if not is_installed(module)]:
         packages = (f"streamsrv[{entry.extra}]",) if entry.extra else tuple(lacking)
         quoted = " ".join(f"'{package}'" if "[" in package else package for package in packages)
         found.append(Need("package", f"pip install {quoted}", packages=packages))

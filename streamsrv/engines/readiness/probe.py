@@ -94,7 +94,7 @@ def problem_of(entry: ModelEntry) -> str:
 
 
 def _first_problem(entry: ModelEntry) -> str:
-    for module in entry.requires:
+    for module in entry.required_here:
         try:
             import_module(module)
         except Exception as error:

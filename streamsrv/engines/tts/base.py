@@ -21,6 +21,8 @@ class Voice:
     description: str = ""
     gender: Literal["female", "male", ""] = ""
     """As listeners would say; empty: not known."""
+    marks: frozenset[str] = frozenset()
+    """Those of `text.voice_marks` that it performs; it is given no others."""
 
     def speaks(self, language: str) -> bool:
         """Whether it speaks the language of an ISO 639-1 code."""

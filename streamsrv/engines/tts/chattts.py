@@ -31,6 +31,7 @@ from streamsrv.engines.tts.chattts_model.facts import FILES, LANGUAGES, voice_na
 from streamsrv.engines.tts.process.messages import Load
 from streamsrv.engines.tts.process.synthesizer import ProcessSynthesizer
 from streamsrv.errors import Unavailable
+from streamsrv.text.voice_marks import MARKS
 
 MODULE = "streamsrv.engines.tts.chattts_model.loop"
 
@@ -83,5 +84,5 @@ def load(entry: ModelEntry, context: LoadContext) -> ProcessSynthesizer:
         python=options.python or None,
         requires=("ChatTTS", "torch"),
         processes=options.processes,
-        voices=tuple(Voice(voice_name(seed), frozenset(LANGUAGES)) for seed in options.seeds),
+        voices=tuple(Voice(voice_name(seed), frozenset(LANGUAGES), marks=frozenset(MARKS)) for seed in options.seeds),
     )

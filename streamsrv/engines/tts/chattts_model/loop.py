@@ -26,6 +26,7 @@ from streamsrv.engines.tts.chattts_model.facts import FILES, LANGUAGES, SIZES_FI
 from streamsrv.engines.tts.chattts_model.seams import SeamlessAudio
 from streamsrv.engines.tts.chattts_model.text import pieces
 from streamsrv.engines.tts.process.messages import Broken, Ended, Load, Loaded, LoadedVoice, Speak, Spoken
+from streamsrv.text.voice_marks import MARKS
 
 SAMPLE_RATE = 24_000
 MIN_SPEED, MAX_SPEED = 0.5, 2.0
@@ -60,7 +61,7 @@ class ChatTTSLoop:
         self._references: OrderedDict[str, str] = OrderedDict()
         self._stream = 0
         self._audio: Generator[NDArray[np.int16], None, None] | None = None
-        voices = [LoadedVoice(name, list(LANGUAGES)) for name in self._speakers]
+        voices = [LoadedVoice(name, list(LANGUAGES), marks=list(MARKS)) for name in self._speakers]
         self.loaded = Loaded(SAMPLE_RATE, voices, MIN_SPEED, MAX_SPEED, True, 1, str(chat.device))
 
     @property

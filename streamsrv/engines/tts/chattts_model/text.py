@@ -1,4 +1,4 @@
-"""Writes text as ChatTTS can read it: Latin letters, Chinese characters, commas, full stops, and its tags. Pure.
+"""Writes text as ChatTTS can read it: Latin letters, Chinese characters, commas, full stops, and its marks. Pure.
 
 ChatTTS drops every other character, digits too.
 """
@@ -9,13 +9,14 @@ from collections.abc import Iterator
 
 from streamsrv.text.cutting import cut_text
 from streamsrv.text.numbers import number
+from streamsrv.text.voice_marks import MARKS
 
 MAX_CHARACTERS = 200
 """Characters of Latin script that it speaks at once; it loses its way in texts of more than about 30 s."""
 MAX_CHINESE_CHARACTERS = 80
 """The same for text in Chinese, whose characters are syllables."""
 
-_TAG = re.compile(r"\[(?:laugh|uv_break|v_break|lbreak)\]")
+_MARK = re.compile("|".join(map(re.escape, MARKS)))
 _CHINESE = re.compile(r"[\u4e00-\u9fff]")
 _NUMBER = re.compile(r"\d[\d,]*(?:\.\d+)?")
 _HYPHEN = re.compile(r"(?<=\w)[-‐‑](?=\w)|_")  # ChatTTS makes a pause of it
@@ -23,7 +24,7 @@ _BREAK = re.compile(r"[:;()（）：；\[\]{}<>【】「」『』《》…—–
 _END = re.compile(r"[!?！？。]")
 _OTHER = re.compile(r"[^\u4e00-\u9fffA-Za-z，。、,. ]+")
 _SPACES = re.compile(r"\s+")
-_MARKS = re.compile(r"\s*([,.，。])(?:\s*[,.，。])*")
+_PUNCTUATION = re.compile(r"\s*([,.，。])(?:\s*[,.，。])*")
 _SENTENCE = re.compile(r"(?<=[.。])\s*")
 _CHINESE_DIGITS = str.maketrans("0123456789.", "零一二三四五六七八九点", ",")
 
@@ -43,13 +44,13 @@ def pieces(text: str) -> Iterator[str]:
 
 
 def readable(text: str) -> str:
-    """Return the text with numbers in words, accents removed, and only marks that ChatTTS knows; tags stay."""
+    """Return the text with numbers in words, accents removed, and only marks that ChatTTS knows; marks stay."""
     parts: list[str] = []
     end = 0
     chinese = _is_chinese(text)
-    for tag in _TAG.finditer(text):
-        parts += [_plain(text[end : tag.start()], chinese), f" {tag[0]} "]
-        end = tag.end()
+    for mark in _MARK.finditer(text):
+        parts += [_plain(text[end : mark.start()], chinese), f" {mark[0]} "]
+        end = mark.end()
     parts.append(_plain(text[end:], chinese))
     return _SPACES.sub(" ", "".join(parts)).lstrip(" ,，").rstrip()
 
@@ -63,7 +64,7 @@ def _plain(text: str, chinese: bool) -> str:
     if chinese:
         text = text.replace(",", "，")
     text = _OTHER.sub("", _SPACES.sub(" ", text))
-    return _MARKS.sub(lambda marks: marks[1] + (" " if marks[1] in ",." else ""), text)
+    return _PUNCTUATION.sub(lambda marks: marks[1] + (" " if marks[1] in ",." else ""), text)
 
 
 def _number(text: str, chinese: bool) -> str:
@@ -76,5 +77,5 @@ def _is_chinese(text: str) -> bool:
 
 
 def _if_spoken(text: str) -> Iterator[str]:
-    if any(character.isalpha() for character in _TAG.sub("", text)):
+    if any(character.isalpha() for character in _MARK.sub("", text)):
         yield text

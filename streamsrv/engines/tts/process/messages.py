@@ -25,6 +25,7 @@ class LoadedVoice(Struct, array_like=True):
     languages: list[str]
     description: str = ""
     gender: str = ""
+    marks: list[str] = []
 
 
 class Loaded(Struct, array_like=True, tag=True):

@@ -254,4 +254,4 @@ class ProcessSynthesizer:
 
 def _voice(voice: LoadedVoice) -> Voice:
     gender = "female" if voice.gender == "female" else "male" if voice.gender == "male" else ""
-    return Voice(voice.name, frozenset(voice.languages), voice.description, gender)
+    return Voice(voice.name, frozenset(voice.languages), voice.description, gender, frozenset(voice.marks))
