@@ -350,6 +350,7 @@ def _capabilities(engines: Engines, *, has_tracing: bool) -> Capabilities:
         formats=frozenset(codecs),
         voices=tuple(voice.name for voice in synthesizer.voices),
         voice_aliases=engines.voice_aliases,
+        voice_languages={voice.name: voice.languages for voice in synthesizer.voices},
         min_speed=synthesizer.min_speed,
         max_speed=synthesizer.max_speed,
         clones_voices=synthesizer.clones_voices,

@@ -34,7 +34,7 @@ from streamsrv.protocol.session_object import (
     VoiceId,
 )
 from streamsrv.protocol.tools import ToolDefinition
-from streamsrv.text.languages import normalize_language
+from streamsrv.text.languages import LANGUAGE_NAMES, normalize_language
 
 _OPENAI_TRANSCRIBERS = re.compile(
     r"(?:gpt-realtime-)?whisper(?:-1)?|gpt-4o-(?:mini-)?transcribe(?:-latest|-[0-9-]{10})?|gpt-(?:live-)?transcribe"
@@ -72,6 +72,8 @@ class Capabilities:
     """The default one first; empty: no voice is loaded, and none is checked."""
     voice_aliases: Mapping[str, str] = field(default_factory=dict[str, str])
     """Other names by which clients may ask for one of `voices`, with its name; OpenAI's in small letters."""
+    voice_languages: Mapping[str, frozenset[str]] = field(default_factory=dict[str, frozenset[str]])
+    """By voice the ISO 639-1 codes of what it speaks, with none for any language."""
     min_speed: float = 0.0
     max_speed: float = float("inf")
     clones: Mapping[str, ClonedVoice] = field(default_factory=dict[str, ClonedVoice])
@@ -114,6 +116,7 @@ class Capabilities:
         if not self.has_tracing:
             session = structs.replace(session, tracing=None)  # stock clients always send `auto`, and end at an error
         self.check_routing(session.routing, session.model, "session.streamsrv.routing")
+        session = session.speaking(self.language(session.spoken_language, "session.streamsrv.language"))
         hears, speaks = session.audio.input, session.audio.output
         self._check_format(hears.format, "session.audio.input.format")
         if hears.noise_reduction is not None and not self.suppresses_noise:
@@ -177,6 +180,30 @@ class Capabilities:
         known = [*self.voices, *(clone.id for clone in self.clones.values() if self.clones_voices)]
         accepted = f"{_quoted(known)}, and the names of OpenAI's voices for {_quoted(meant)}"
         raise invalid(name, param, f"accepted are {accepted}")
+
+    @property
+    def spoken_languages(self) -> frozenset[str]:
+        """The ISO 639-1 codes of the languages that there are voices for."""
+        if not all(self.voice_languages.values()):
+            return frozenset(LANGUAGE_NAMES)
+        return frozenset[str]().union(*self.voice_languages.values())
+
+    def language_of(self, voice: str) -> str:
+        """The language that a voice speaks where nothing tells which one: English if it can."""
+        spoken = self.voice_languages.get(voice, frozenset[str]())
+        return "en" if "en" in spoken else min(spoken, default="en")
+
+    def language(self, given: str | None, param: str) -> str | None:
+        """The ISO 639-1 code of the language in which a client wants to be spoken to; None: it did not say."""
+        if given is None:
+            return None
+        language = normalize_language(given)
+        if language is None:
+            reason = "accepted are ISO 639-1 codes, tags such as en-US, and English names of languages"
+            raise invalid(given, param, reason)
+        if self.voice_languages and language not in self.spoken_languages:
+            raise invalid(given, param, f"the voices of this server speak {_quoted(sorted(self.spoken_languages))}")
+        return language
 
     def clone(self, name: str) -> ClonedVoice | None:
         """The client's cloned voice of this id or name."""

@@ -19,8 +19,10 @@ from streamsrv.access.principal import Principal
 from streamsrv.audio.encoding import MEDIA_TYPES, AudioEncoding, open_encoder
 from streamsrv.audio.rates import PCM_RATE_HZ
 from streamsrv.audio.resample import StreamResampler
-from streamsrv.core.answers.spoken_segments import SpokenSegmenter
+from streamsrv.core.answers.reply_language import ExpectedLanguage, ReplyLanguage
+from streamsrv.core.answers.spoken_segments import SpokenSegment, SpokenSegmenter
 from streamsrv.core.capabilities import Capabilities
+from streamsrv.engines.llm.base import Message
 from streamsrv.engines.metering.accounts import SpendingAccount
 from streamsrv.engines.tts.base import SpeechOptions, Synthesizer
 from streamsrv.errors import UNSUPPORTED_PARAMETER
@@ -51,6 +53,8 @@ class SpeechRequest(Struct, kw_only=True, forbid_unknown_fields=True):
     speed: Annotated[float, Meta(ge=0.25, le=4)] = 1.0
     stream_format: Literal["audio", "sse"] = "audio"
     instructions: str = ""
+    language: str | None = None
+    """Extension: the language of the text; null: that of each sentence."""
 
     def to_options(self, capabilities: Capabilities) -> SpeechOptions:
         """Return the options of the synthesiser. Raises `ProtocolError` for fields that it does not support."""
@@ -61,6 +65,14 @@ class SpeechRequest(Struct, kw_only=True, forbid_unknown_fields=True):
         capabilities.check_speed(self.speed, "speed")
         return capabilities.speech(capabilities.voice(voice, "voice"), self.speed)
 
+    def to_language(self, capabilities: Capabilities, voice: str) -> ReplyLanguage:
+        """Return the language of each segment. Raises `ProtocolError` for a language that no voice speaks."""
+        if (language := capabilities.language(self.language, "language")) is not None:
+            return ReplyLanguage(ExpectedLanguage(language))
+        among, usual = capabilities.spoken_languages, capabilities.language_of(voice)
+        expected = ExpectedLanguage(usual, among, is_known=False)
+        return ReplyLanguage(expected.after([Message("user", self.input)]))
+
 
 @asynccontextmanager
 async def _read(request: Request, settings: Settings) -> AsyncGenerator[tuple[SpeechRequest, Principal]]:
@@ -69,21 +81,23 @@ async def _read(request: Request, settings: Settings) -> AsyncGenerator[tuple[Sp
 
 async def _answer(read: tuple[SpeechRequest, Principal], service: Service, account: SpendingAccount) -> Response:
     asked, principal = read
-    options = replace(asked.to_options(service.capabilities_of(principal)), account=account)
-    pcm = _speak(asked.input, options, service.engines.synthesizer)
+    capabilities = service.capabilities_of(principal)
+    options = replace(asked.to_options(capabilities), account=account)
+    segments = _segments(asked.input, asked.to_language(capabilities, options.voice))
+    pcm = _speak(segments, options, service.engines.synthesizer)
     if asked.stream_format == "sse":
         return await streamed(server_sent(_events(pcm, asked)), "text/event-stream")
     return await streamed(_encode(pcm, asked.response_format), MEDIA_TYPES[asked.response_format])
 
 
 async def _speak(
-    text: str, options: SpeechOptions, synthesizer: Synthesizer
+    segments: Iterator[SpokenSegment], options: SpeechOptions, synthesizer: Synthesizer
 ) -> AsyncGenerator[NDArray[np.int16], None]:
     """Yield the speech in slices of mono PCM at 24 kHz; each is made when it is requested."""
     resampler = StreamResampler(synthesizer.sample_rate, PCM_RATE_HZ)
     is_silent = True
-    for spoken in _segments(text, options.language):
-        async with aclosing(synthesizer.stream(spoken, options)) as chunks:
+    for segment in segments:
+        async with aclosing(synthesizer.stream(segment.spoken, segment.options(options))) as chunks:
             async for chunk in chunks:
                 for piece in _slices(resampler.process(chunk.pcm)):
                     is_silent = False
@@ -94,14 +108,14 @@ async def _speak(
         yield np.zeros(PCM_RATE_HZ * SILENCE_MS // 1000, np.int16)
 
 
-def _segments(text: str, language: str) -> Iterator[str]:
-    """Yield the speakable text in segments for the synthesiser."""
+def _segments(text: str, language: ReplyLanguage) -> Iterator[SpokenSegment]:
+    """Yield what is to be spoken, in segments for the synthesiser."""
     text = without_tags(text)  # before cutting, which could split a tag
     segmenter = SpokenSegmenter(language)
     for start in range(0, len(text), TEXT_PIECE_CHARACTERS):
         segments = segmenter.feed(text[start : start + TEXT_PIECE_CHARACTERS])
-        yield from (segment.spoken for segment in segments if segment.spoken)
-    yield from (segment.spoken for segment in segmenter.finish() if segment.spoken)
+        yield from (segment for segment in segments if segment.spoken)
+    yield from (segment for segment in segmenter.finish() if segment.spoken)
 
 
 def _slices(pcm: NDArray[np.int16]) -> Iterator[NDArray[np.int16]]:

@@ -189,11 +189,13 @@ class RoutingOptions(Struct, frozen=True, forbid_unknown_fields=True, omit_defau
 
 
 class StreamsrvOptions(Struct, frozen=True, forbid_unknown_fields=True):
-    """Extension: the features that the client requested, its caption room, and who may answer it."""
+    """Extension: the features that the client requested, its caption room, who may answer it, and in which language."""
 
     events: Annotated[list[Extension], Meta(max_length=16)] = []
     captions: CaptionOptions | UnsetType | None = UNSET
     routing: RoutingOptions | UnsetType | None = UNSET
+    language: Name | UnsetType | None = UNSET
+    """The language of the voice; null: that of each sentence."""
 
 
 LOGPROBS = "item.input_audio_transcription.logprobs"
@@ -243,6 +245,18 @@ class Session(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
             if isinstance(self.streamsrv, StreamsrvOptions)
             else RoutingOptions()
         )
+
+    @property
+    def spoken_language(self) -> str | None:
+        """The language in which answers are spoken; None: that of each sentence."""
+        given = self.streamsrv.language if isinstance(self.streamsrv, StreamsrvOptions) else None
+        return given if isinstance(given, str) else None
+
+    def speaking(self, language: str | None) -> "Session":
+        """Return the session with answers that are spoken in this language."""
+        if not isinstance(self.streamsrv, StreamsrvOptions) or language == self.spoken_language:
+            return self
+        return structs.replace(self, streamsrv=structs.replace(self.streamsrv, language=language))
 
     @property
     def translates_to(self) -> str | None:

@@ -12,7 +12,7 @@ from rest import Answer, ask, post_json
 from serving import serving
 from streamsrv.audio.encoding import MEDIA_TYPES
 from streamsrv.audio.files import read_audio
-from streamsrv.engines.tts.base import SpeechChunk, SpeechOptions
+from streamsrv.engines.tts.base import SpeechChunk, SpeechOptions, Voice
 from streamsrv.errors import Overloaded, Rejected, Unavailable
 from streamsrv.testing.fakes import ToneSynthesizer, fake_engines
 
@@ -182,6 +182,36 @@ async def test_a_voice_that_fails_later_is_not_taken_for_the_end():
         assert last["error"]["message"] == "The voice is gone."
         failing.good = 99
         assert (await speak(server)).status == 200
+
+
+class Bilingual(ToneSynthesizer):
+    """Notes the language of each segment."""
+
+    voices = (Voice("tone", frozenset({"en"})), Voice("bell", frozenset({"de"})))
+
+    def __init__(self) -> None:
+        self.languages: list[str] = []
+
+    async def stream(self, text: str, options: SpeechOptions) -> AsyncGenerator[SpeechChunk, None]:
+        self.languages.append(options.language)
+        async for chunk in super().stream(text, options):
+            yield chunk
+
+
+@pytest.mark.parametrize(("language", "spoken"), [("de", "de"), ("German", "de"), ("de-CH", "de"), (None, "en")])
+async def test_the_language_of_a_text_may_be_named(language: str | None, spoken: str):
+    bilingual = Bilingual()
+    with serving(fake_engines(synthesizer=bilingual)) as server:
+        assert (await speak(server, language=language, input="Only 3.")).status == 200
+    assert bilingual.languages == [spoken]
+
+
+@pytest.mark.parametrize("language", ["fr", "Klingon", "", 3])
+async def test_a_language_that_no_voice_speaks_is_refused_with_those_that_there_are(language: object):
+    with serving(fake_engines(synthesizer=Bilingual())) as server:
+        answer = await speak(server, language=language)
+    assert (answer.status, answer.error["code"], answer.error["param"]) == (400, "invalid_value", "language")
+    assert language != "fr" or "'de', 'en'" in answer.error["message"]
 
 
 async def test_get_is_no_way_to_speak(server):

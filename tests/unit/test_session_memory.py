@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from harness import Talk, events
-from streamsrv.core.answers.responses import MAX_PARALLEL
+from streamsrv.core.answers.live_responses import MAX_PARALLEL
 from streamsrv.core.conversation import MAX_CHARACTERS, MAX_ITEMS
 from streamsrv.protocol.client_events import MAX_INPUT_BYTES, MAX_TOOLS_BYTES, MalformedEvent
 from streamsrv.protocol.items import MAX_ID, MAX_TEXT

@@ -7,6 +7,7 @@ for their sake. While this server runs it, they are an item of the response that
 
 from dataclasses import dataclass, field
 
+from streamsrv.core.answers.reply_language import ReplyLanguage
 from streamsrv.core.answers.responses import Responses
 from streamsrv.core.answers.spoken_segments import SpokenSegment
 from streamsrv.core.answers.tool_wait import ToolWait
@@ -85,12 +86,13 @@ class Filler:
         if self._output.is_playing(now_ms):
             return self._set_timer(now_ms)
         text = self._left.pop(0)
-        speech = self._wait.response.plan.speech
-        segment = SpokenSegment(spoken_text(text, speech.language), ends_sentence=True)
+        plan = self._wait.response.plan
+        language = ReplyLanguage(plan.language).of(text)
+        segment = SpokenSegment(spoken_text(text, language), True, language)
         if not segment.spoken:
             return []
         self._synthesis = _Synthesis(self._responses.next_generation(), segment)
-        return [Synthesize(self._synthesis.generation, segment.spoken, speech)]
+        return [Synthesize(self._synthesis.generation, segment.spoken, segment.options(plan.speech))]
 
     def take(self, happened: Input, now_ms: int) -> list[Effect]:
         """Take a result of the synthesis; when it is complete, say the words."""

@@ -8,6 +8,9 @@ from streamsrv.core.answers.spoken_message import SpokenMessage
 from streamsrv.core.effects import Generate
 from streamsrv.protocol.errors import ProtocolError
 
+MAX_PARALLEL = 8
+"""Responses in progress at once: one in the conversation, the others out-of-band."""
+
 
 class LiveResponses:
     """Responses with their requests to the language model.
@@ -31,6 +34,11 @@ class LiveResponses:
 
     def __iter__(self) -> Iterator[Response]:
         return iter(list(self._responses.values()))
+
+    def check_room(self) -> None:
+        """Raise `ProtocolError` if no more responses may be in progress."""
+        if len(self) >= MAX_PARALLEL:
+            raise ProtocolError("invalid_value", f"At most {MAX_PARALLEL} responses may be in progress.", "response")
 
     @property
     def in_conversation(self) -> Response | None:

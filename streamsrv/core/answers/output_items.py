@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from streamsrv.core.answers.reply_language import ENGLISH, ExpectedLanguage
 from streamsrv.core.collector import Collector
 from streamsrv.core.conversation import Conversation
 from streamsrv.engines.llm.base import ProviderData, ToolCallDelta
@@ -31,9 +32,12 @@ class ResponsePlan:
     modality: Literal["audio", "text"]
     format: AudioFormat
     speech: SpeechOptions
+    """Of all segments, but for the language, which each segment has."""
     max_output_tokens: MaxOutputTokens
     metadata: dict[str, str] | None
     in_conversation: bool
+    language: ExpectedLanguage = ENGLISH
+    """In which the answer probably begins."""
     times_words: bool = False
     """Whether the client is told when each word is spoken."""
     tells_of_voice: bool = False

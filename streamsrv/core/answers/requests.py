@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from msgspec import UNSET, structs
 
 from streamsrv.core.answers.output_items import ResponsePlan
+from streamsrv.core.answers.reply_language import ExpectedLanguage
 from streamsrv.core.answers.spoken_message import VOICE_EVENTS, WORD_EVENTS
 from streamsrv.core.capabilities import Capabilities
 from streamsrv.core.conversation import Conversation, to_messages, unknown_call
@@ -159,7 +160,7 @@ def resolve_items(
 
 
 def plan_response(
-    response_id: str, options: ResponseOptions, session: Session, capabilities: Capabilities
+    response_id: str, options: ResponseOptions, session: Session, capabilities: Capabilities, apology: str = ""
 ) -> ResponsePlan:
     """Merge the options of a response with the session's; raises `ProtocolError` for an invalid audio output."""
     output = _audio_output(options, session, capabilities)
@@ -172,8 +173,10 @@ def plan_response(
         max_output_tokens=max_tokens,
         metadata=options.metadata,
         in_conversation=options.conversation != "none",
+        language=expected_language(options, session, capabilities),
         times_words=session.wants(WORD_EVENTS),
         tells_of_voice=session.wants(VOICE_EVENTS),
+        apology=apology,
     )
 
 
@@ -195,6 +198,17 @@ def spoken_as(options: ResponseOptions, session: Session, capabilities: Capabili
     if "audio" not in _modalities(options, session):
         return None
     return _speech_options(_audio_output(options, session, capabilities), capabilities)
+
+
+def expected_language(options: ResponseOptions, session: Session, capabilities: Capabilities) -> ExpectedLanguage:
+    """Return the language in which a response probably begins, as far as its options and the session tell."""
+    if session.spoken_language is not None:
+        return ExpectedLanguage(session.spoken_language)
+    among, hint = capabilities.spoken_languages, normalize_language(_language(session) or "")
+    if hint in among:
+        return ExpectedLanguage(hint, among)
+    speech = _speech_options(_audio_output(options, session, capabilities), capabilities)
+    return ExpectedLanguage(capabilities.language_of(speech.voice), among, is_known=False)
 
 
 def _modalities(options: ResponseOptions, session: Session) -> list[Modality]:

@@ -1,12 +1,14 @@
 """Runs one response, from `response.created` to exactly one `response.done`. Pure."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any, Literal
 
 import msgspec
 
 from streamsrv.core.answers.answered_by import answered_by_to_wire
 from streamsrv.core.answers.output_items import FunctionCall, OutputItems, ResponsePlan, WrittenMessage
+from streamsrv.core.answers.reply_language import ExpectedLanguage
 from streamsrv.core.answers.server_calls import CallToApprove, ServerCall, UnaskedCall
 from streamsrv.core.answers.spoken_message import SpokenMessage
 from streamsrv.core.answers.spoken_segments import SpokenSegment
@@ -68,16 +70,21 @@ class Response:
         self._voice_error: dict[str, str] | None = None  # why the rest of the answer is only written
         effects.send("response.created", response=self.to_wire())
 
+    def expect(self, language: ExpectedLanguage) -> None:
+        """Expect that the answer begins in this language; call it before any output is taken."""
+        self.plan = self._items.plan = replace(self.plan, language=language)
+
     @property
     def generation(self) -> int:
         """The number that names the response in effects and inputs."""
         return self._items.generation
 
-    def continue_speculation(self, generation: int, *, is_speech_requested: bool) -> None:
+    def continue_speculation(self, generation: int, language: ExpectedLanguage, *, is_speech_requested: bool) -> None:
         """Continue with the output of a speculative generation; call it before any output is taken.
 
         `is_speech_requested`: the synthesis of its first segment was requested already.
         """
+        self.expect(language)
         self._items.generation = generation
         self._generations.append(generation)
         self._is_speech_requested = is_speech_requested

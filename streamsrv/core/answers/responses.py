@@ -7,7 +7,14 @@ from msgspec import UNSET
 
 from streamsrv.core.answers.live_responses import LiveResponses
 from streamsrv.core.answers.output_items import ResponsePlan
-from streamsrv.core.answers.requests import already_active, plan_response, request_of, resolve_items, spoken_as
+from streamsrv.core.answers.requests import (
+    already_active,
+    expected_language,
+    plan_response,
+    request_of,
+    resolve_items,
+    spoken_as,
+)
 from streamsrv.core.answers.response import Response
 from streamsrv.core.answers.speculation import MAX_SPECULATIONS, Speculation
 from streamsrv.core.answers.spoken_message import SpokenMessage
@@ -33,15 +40,12 @@ from streamsrv.core.timers import ResponseTimeout
 from streamsrv.core.toolbox import ServerTool, Toolbox
 from streamsrv.engines.llm.base import Delta, Finished
 from streamsrv.protocol.client_events import ResponseOptions
-from streamsrv.protocol.errors import ProtocolError
 from streamsrv.protocol.items import InputText, McpApprovalRequestItem, MessageItem
 from streamsrv.protocol.session_object import Session
 from streamsrv.text.voice_manners import VoiceManners
 
 STALL_MS = 30_000
 """Time without progress after which a response has failed."""
-MAX_PARALLEL = 8
-"""Responses in progress at once: one in the conversation, the others out-of-band."""
 
 
 class Responses:
@@ -112,13 +116,11 @@ class Responses:
         if in_conversation and self.active is not None:
             self.owes_answer = self.owes_answer or self._conversation.new_results > 0
             raise already_active(self.active.plan.id, answers_later=self.owes_answer)
-        if len(self._live) >= MAX_PARALLEL:
-            raise ProtocolError("invalid_value", f"At most {MAX_PARALLEL} responses may be in progress.", "response")
+        self._live.check_room()
         items = resolve_items(options.input, self._conversation, self._new_id, self._capabilities)
         tools = [] if options.tools is UNSET else options.tools
         self._capabilities.check_tools(tools, "response.tools")
-        plan = plan_response(self._new_id("resp"), options, session, self._capabilities)
-        plan = replace(plan, apology=self._manners.apology)
+        plan = plan_response(self._new_id("resp"), options, session, self._capabilities, self._manners.apology)
         self._rate_limit.take(now_ms)
         self._effects.add(self._toolbox.prepare(tools))
         generation = self.next_generation()
@@ -139,6 +141,7 @@ class Responses:
             in_conversation = response.plan.in_conversation
             response.offer = request.offer(self._toolbox, in_conversation=in_conversation)
             question = request.to_generate(generation, self._conversation, response.offer)
+            response.expect(response.plan.language.after(question.messages))
             self._live.asked[generation] = question
             if request.items is None:
                 self._conversation.new_results = 0
@@ -187,7 +190,8 @@ class Responses:
         if self._speculations >= MAX_SPECULATIONS or not self._rate_limit.take_spare(now_ms):
             return self._effects.take()
         self._speculations += 1
-        self._speculation = Speculation(replace(question, generation=self.next_generation()), speech)
+        expected = expected_language(options, session, self._capabilities).after(question.messages)
+        self._speculation = Speculation(replace(question, generation=self.next_generation()), speech, expected)
         self._effects.emit(self._speculation.asked)
         return self._effects.take()
 
@@ -323,10 +327,9 @@ class Responses:
         return self._generation
 
     def _discard_speculation(self) -> None:
-        speculation, self._speculation = self._speculation, None
-        if speculation is not None:
-            self._effects.emit(StopGeneration(speculation.generation))
-            self._effects.emit(RecordSpeculation(speculation.tokens, used=False))
+        if self._speculation is not None:
+            self._effects.add(self._speculation.discarded())
+        self._speculation = None
 
     def _continue(self, speculation: Speculation, response: Response, now_ms: int) -> None:
         """Give the response the output of the speculation so far, and its generation."""
@@ -336,7 +339,8 @@ class Responses:
         self._effects.emit(RecordSpeculation(speculation.tokens, used=True))
         self._effects.emit(ClearTimer(ResponseTimeout(response.generation)))
         self._live.move(response, generation)
-        response.continue_speculation(generation, is_speech_requested=speculation.is_speech_requested)
+        requested, language = speculation.is_speech_requested, speculation.language
+        response.continue_speculation(generation, language, is_speech_requested=requested)
         response.latency.merge(speculation.latency)
         self._effects.emit(SetTimer(ResponseTimeout(generation), STALL_MS))
         for delta in speculation.deltas:
@@ -381,15 +385,14 @@ class Responses:
             self._output.close(message, completed=message.item.status == "completed")
         if not response.done:
             return
-        generation = response.generation
         self._live.remove(response)
         if response.plan.in_conversation:
             self.ended_count += 1
             self._ended.append(response)
             if not response.is_filler:
                 self._functions_wait = ToolWait(response) if response.called else None
-        self._effects.emit(StopGeneration(generation))
-        self._effects.emit(ClearTimer(ResponseTimeout(generation)))
+        self._effects.emit(StopGeneration(response.generation))
+        self._effects.emit(ClearTimer(ResponseTimeout(response.generation)))
         self._effects.send("rate_limits.updated", rate_limits=[self._rate_limit.to_wire(now_ms)])
         self._effects.add(self._output.end_response(response.plan.id))
         is_unplayed = self._output.can_hold and isinstance(message, SpokenMessage) and message.ledger.is_unreported

@@ -7,9 +7,10 @@ until the turn ends. Then a response continues it, as if it had all arrived at t
 import re
 from dataclasses import dataclass, field
 
+from streamsrv.core.answers.reply_language import ENGLISH, ExpectedLanguage, ReplyLanguage
 from streamsrv.core.answers.response import Response
 from streamsrv.core.answers.spoken_segments import SpokenSegmenter, pieces
-from streamsrv.core.effects import Effect, Generate, Synthesize
+from streamsrv.core.effects import Effect, Generate, RecordSpeculation, StopGeneration, Synthesize
 from streamsrv.core.inputs import GenerationFailed, SpeechOutput
 from streamsrv.core.latency import TurnLatency
 from streamsrv.engines.llm.base import Delta, Finished, Message, Text, Usage
@@ -27,6 +28,7 @@ class Speculation:
     asked: Generate
     speech: SpeechOptions | None
     """How to speak the answer; None for a written one."""
+    language: ExpectedLanguage = ENGLISH
     latency: TurnLatency = field(default_factory=TurnLatency)
     deltas: list[Delta] = field(default_factory=list[Delta])
     is_speech_requested: bool = False
@@ -40,7 +42,7 @@ class Speculation:
     _has_text: bool = False
 
     def __post_init__(self) -> None:
-        self._segmenter = SpokenSegmenter(self.speech.language if self.speech else "en")
+        self._segmenter = SpokenSegmenter(ReplyLanguage(self.language))
 
     @property
     def generation(self) -> int:
@@ -67,12 +69,16 @@ class Speculation:
                 return []
         if self.speech is None or self.is_speech_requested:
             return []
-        text = next((segment.spoken for segment in segments if segment.spoken), None)
-        if text is None:
+        first = next((segment for segment in segments if segment.spoken), None)
+        if first is None:
             return []
         self.latency.mark("first_segment", now_ms)
         self.is_speech_requested = True
-        return [Synthesize(self.generation, text, self.speech)]
+        return [Synthesize(self.generation, first.spoken, first.options(self.speech))]
+
+    def discarded(self) -> list[Effect]:
+        """Return the effects of giving it up."""
+        return [StopGeneration(self.generation), RecordSpeculation(self.tokens, used=False)]
 
     def outlives(self, failed: GenerationFailed) -> bool:
         """Keep the failure of a stage for the response; return whether that can go on with this speculation."""

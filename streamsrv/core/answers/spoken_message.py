@@ -4,6 +4,7 @@ from collections import deque
 from typing import Any
 
 from streamsrv.core.answers.output_items import Message, OutputItems
+from streamsrv.core.answers.reply_language import ReplyLanguage
 from streamsrv.core.answers.spoken_segments import SpokenSegment, SpokenSegmenter, pieces
 from streamsrv.core.effects import ClearTimer, FinishAudio, SendAudio, SetTimer, Synthesize
 from streamsrv.core.inputs import SpeechOutput
@@ -33,7 +34,8 @@ class SpokenMessage(Message):
         """Whether its first segment is known."""
         self.voice_failed: dict[str, Any] | None = None
         """From where on, and why, the text has no audio; None: it has."""
-        self._segmenter = SpokenSegmenter(items.plan.speech.language)
+        self._language = ReplyLanguage(items.plan.language)
+        self._segmenter = SpokenSegmenter(self._language)
         self._uncut: deque[str] = deque()  # text that the segmenter has not seen
         self._waiting: deque[SpokenSegment] = deque()
         self._speaking: SpokenSegment | None = None
@@ -101,7 +103,8 @@ class SpokenMessage(Message):
             if self._is_requested:
                 self._is_requested = False
             else:
-                self._effects.emit(Synthesize(self._items.generation, segment.spoken, self._items.plan.speech))
+                speech = segment.options(self._items.plan.speech)
+                self._effects.emit(Synthesize(self._items.generation, segment.spoken, speech))
 
     def lose_voice(self, error: dict[str, str]) -> None:
         """Send the rest of the text without audio, because nothing can speak it."""
@@ -181,7 +184,7 @@ class SpokenMessage(Message):
             self.ledger.add_unspoken(delta)
 
     def _cut_conclusion(self) -> None:
-        segmenter = SpokenSegmenter(self._items.plan.speech.language)
+        segmenter = SpokenSegmenter(self._language)
         self._waiting.extend([*segmenter.feed(self._conclusion), *segmenter.finish()])
 
     @property

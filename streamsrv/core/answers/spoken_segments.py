@@ -5,9 +5,11 @@ too long is cut again, if need be in the middle of a word.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from streamsrv.core.answers.reply_language import ExpectedLanguage, ReplyLanguage
 from streamsrv.core.answers.segmenter import Segment, Segmenter, breaks_number
+from streamsrv.engines.tts.base import SpeechOptions
 from streamsrv.text.cutting import cut_before
 from streamsrv.text.speakable import spoken_text
 from streamsrv.text.spoken_text import SpokenText
@@ -26,6 +28,8 @@ class SpokenSegment:
 
     speech: SpokenText
     ends_sentence: bool
+    language: str = "en"
+    """ISO 639-1 code of the language in which it is said."""
 
     @property
     def text(self) -> str:
@@ -36,16 +40,22 @@ class SpokenSegment:
         """The speakable text; empty if there is nothing to speak."""
         return self.speech.spoken
 
+    def options(self, speech: SpeechOptions) -> SpeechOptions:
+        """Return the options with which it is spoken in a reply with these options."""
+        return replace(speech, language=self.language)
+
 
 class SpokenSegmenter:
-    """Cuts one answer. `language` is the language of the voice.
+    """Cuts one answer.
 
     The joined texts of all segments are the text fed, without its marks for the voice (`text.voice_marks`).
+
+    `language`: that of all segments (ISO 639-1 code), or what finds that of each.
     """
 
-    def __init__(self, language: str) -> None:
+    def __init__(self, language: ReplyLanguage | str) -> None:
         self._segmenter = Segmenter()
-        self._language = language
+        self._language = ReplyLanguage(ExpectedLanguage(language)) if isinstance(language, str) else language
         self._in_number = False  # what was cut last goes on with digits
 
     def feed(self, text: str) -> list[SpokenSegment]:
@@ -58,30 +68,31 @@ class SpokenSegmenter:
 
     def _speak(self, segment: Segment) -> Iterator[SpokenSegment]:
         rest = segment.text
+        language = self._language.of(rest)
         while rest:
-            end, speech = self._fit(rest, segment.breaks_number)
+            end, speech = self._fit(rest, language, segment.breaks_number)
             is_last = end == len(rest)
             self._in_number = segment.breaks_number if is_last else breaks_number(rest[:end], rest[end:])
             if speech.written:  # not only a mark
-                yield SpokenSegment(speech, segment.ends_sentence and is_last)
+                yield SpokenSegment(speech, segment.ends_sentence and is_last, language)
             rest = rest[end:]
 
-    def _fit(self, text: str, breaks_at_end: bool) -> tuple[int, SpokenText]:
+    def _fit(self, text: str, language: str, breaks_at_end: bool) -> tuple[int, SpokenText]:
         """The longest beginning of a text that is not too long when it is spoken, about; and how it is spoken."""
         end = len(text)
         while True:
             breaks = breaks_at_end if end == len(text) else breaks_number(text[:end], text[end:])
-            speech = self._read(text[:end], breaks)
+            speech = self._read(text[:end], language, breaks)
             if len(speech.spoken) <= MAX_SPOKEN or end == 1:
                 return end, speech
             end = cut_before(text, max(1, min(end - 1, end * MAX_SPOKEN // len(speech.spoken))))
 
-    def _read(self, text: str, breaks_at_end: bool) -> SpokenText:
+    def _read(self, text: str, language: str, breaks_at_end: bool) -> SpokenText:
         return read_with_marks(
             text,
             lambda part, is_first, is_last: spoken_text(
                 part,
-                self._language,
+                language,
                 starts_in_number=is_first and self._in_number,
                 ends_in_number=is_last and breaks_at_end,
             ),
