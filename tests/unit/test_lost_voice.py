@@ -112,6 +112,13 @@ def test_what_the_voice_sends_late_is_dropped():
     assert "response.done" in types(user.model(Finished("stop")))
 
 
+def test_marks_for_the_voice_are_in_no_text_however_they_come():
+    user = talk()
+    user.model(TEXT)
+    user.give(MUTE)
+    assert deltas(user.model("It [la", "ugh] is [1", "] hot. ", "[", Finished("stop"))) == " It is [1] hot. ["
+
+
 def test_the_next_answer_is_spoken_again():
     user = talk()
     user.model(TEXT, Finished("stop"))

@@ -1,5 +1,6 @@
 """The spoken messages of a response: text to segments to audio. Pure."""
 
+import re
 from collections import deque
 from typing import Any
 
@@ -19,6 +20,8 @@ WORD_EVENTS = "words.timed"
 """Name of the extension that sends `streamsrv.words.timed` events."""
 VOICE_EVENTS = "voice.failed"
 """Name of the extension that sends `streamsrv.voice.failed` events."""
+_OPEN_MARK = re.compile(r"\[\w{0,10}$")
+"""The end of a text that may go on as a mark for the voice."""
 
 
 class SpokenMessage(Message):
@@ -174,9 +177,13 @@ class SpokenMessage(Message):
         """Send all text so far without audio."""
         if not self._all_cut:
             self._waiting.extend(self._segmenter.finish())
-        text = without_marks("".join([*(segment.text for segment in self._waiting), *self._uncut]))
+        text = "".join([*(segment.text for segment in self._waiting), *self._uncut])
         self._waiting.clear()
         self._uncut.clear()
+        if not self._all_text and (opened := _OPEN_MARK.search(text)):
+            self._uncut.append(opened[0])
+            text = text[: opened.start()]
+        text = without_marks(text)
         if self._all_text and not self._all_cut:
             self._all_cut = True
             text += self._conclusion
