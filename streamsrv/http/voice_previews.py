@@ -19,7 +19,7 @@ from streamsrv.engines.metering.accounts import SpendingAccount
 from streamsrv.engines.tts.base import SpeechOptions, Synthesizer
 from streamsrv.errors import Unavailable
 from streamsrv.http.endpoint import Endpoint
-from streamsrv.http.voices import check_query, no_such_voice, voices_by_id
+from streamsrv.http.voices import check_query, named_voice, no_such_voice
 from streamsrv.protocol.errors import invalid
 from streamsrv.service import Service
 from streamsrv.settings import Settings
@@ -44,9 +44,7 @@ async def _read(request: Request, settings: Settings) -> AsyncGenerator[Asked]:
     service: Service = request.app.state.service
     check_query(request, "language")
     capabilities = service.capabilities_of(request.state.principal)
-    found = voices_by_id(service, request.state.principal).get(request.path_params["name"])
-    if found is None:
-        raise no_such_voice(request.path_params["name"])
+    found = named_voice(request)
     voice = capabilities.voice(found["id"], "voice")
     spoken = found["streamsrv"]["languages"]
     yield Asked(voice, _language(request.query_params.get("language"), spoken), capabilities)

@@ -14,7 +14,6 @@ from streamsrv.access.refusal import Refusal
 from streamsrv.core.capabilities import Capabilities
 from streamsrv.engines.loaded import Engines
 from streamsrv.engines.tts.base import Voice
-from streamsrv.http.errors import describe
 from streamsrv.protocol.errors import MAX_QUOTED, unknown_parameter
 from streamsrv.service import Service
 from streamsrv.voices.library import VoiceRecord
@@ -31,11 +30,9 @@ async def voices(request: Request) -> Response:
 
 
 async def voice(request: Request) -> Response:
-    """Return one voice; 404 for one that does not exist, or belongs to another key."""
-    service: Service = request.app.state.service
-    name = request.path_params["name"]
-    found = voices_by_id(service, request.state.principal).get(name)
-    return JSONResponse(found, headers={"Cache-Control": "no-store"}) if found else describe(no_such_voice(name))
+    """Return one voice, by any of its names; 404 for one that does not exist, or belongs to another key."""
+    check_query(request)
+    return JSONResponse(named_voice(request), headers={"Cache-Control": "no-store"})
 
 
 async def delete(request: Request) -> Response:
@@ -45,11 +42,26 @@ async def delete(request: Request) -> Response:
     name = request.path_params["name"]
     if any(name == voice.name for voice in service.engines.synthesizer.voices):
         message = f"The voice '{name}' belongs to a synthesiser of this server; only cloned voices can be deleted."
-        return describe(Refusal(403, "voice_not_deletable", message))
+        raise Refusal(403, "voice_not_deletable", message)
     if not await service.cloned_voices.remove(principal.key_id, name):
-        return describe(no_such_voice(name))
+        raise no_such_voice(name)
     service.previews.forget(name)
     return JSONResponse({"id": name, "object": "audio.voice.deleted", "deleted": True})
+
+
+def named_voice(request: Request) -> dict[str, Any]:
+    """Return the object of the voice that the path names. Raises `Refusal`."""
+    service: Service = request.app.state.service
+    principal: Principal = request.state.principal
+    name = request.path_params["name"]
+    found = voices_by_id(service, principal)
+    if name not in found:
+        clone = service.capabilities_of(principal).clone(name)
+        meant = service.capabilities.voice_aliases.get(name) or (clone.id if clone else None)
+        if meant not in found:
+            raise no_such_voice(name)
+        name = meant
+    return found[name]
 
 
 def check_query(request: Request, *known: str) -> None:

@@ -58,8 +58,8 @@ def examine(pcm: NDArray[np.int16], rate: int, speech: list[float]) -> Reference
     if np.abs(pcm.astype(np.int32)).max(initial=0) * 1000 < FULL_SCALE:
         raise UnusableRecording(f"the recording is silent; {ACCEPTED}")
     spoken = np.array(speech) >= _SPEECH
+    _check_level(pcm, rate, spoken if spoken.any() else ~spoken)
     if not spoken.any():
-        _check_level(pcm, rate, ~spoken)
         raise UnusableRecording(f"there is no speech in the recording; {ACCEPTED}")
     first, last = int(np.argmax(spoken)), len(spoken) - int(np.argmax(spoken[::-1]))
     seconds, share = (last - first) * FRAME_MS / 1000, float(spoken[first:last].mean())
@@ -69,7 +69,6 @@ def examine(pcm: NDArray[np.int16], rate: int, speech: list[float]) -> Reference
         raise UnusableRecording(f"the recording is too long: it has {seconds:.1f} seconds of speech; {ACCEPTED}")
     if share < MIN_SPEECH_SHARE:
         raise UnusableRecording(f"only {share:.0%} of the recording is speech, the rest is pauses or noise; {ACCEPTED}")
-    _check_level(pcm, rate, spoken)
     used = pcm[_sample(first, rate, -_MARGIN_MS) : _sample(last, rate, _MARGIN_MS)]
     _check_clipping(used)
     kept = StreamResampler(rate, PCM_RATE_HZ).process(used, last=True)

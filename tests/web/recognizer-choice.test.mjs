@@ -100,3 +100,17 @@ test("a choice that the server refuses is dropped once, and the session goes on 
   assert.deepEqual(wish.transcription, { model: null, language: null });
   assert.equal(wish.refusedBy({ param: "session.audio.input.transcription.model" }), false);
 });
+
+test("a voice that the server refuses is asked for no more", () => {
+  const wish = new RecognizerWish();
+  const path = { recognition: "server", voice: "server" };
+  const asked = (voice) => wish.sessionObject({ ...DEFAULT_OPTIONS, voice }, path).audio.output?.voice;
+  const refused = { param: "session.audio.output.voice" };
+  assert.equal(asked(""), undefined);
+  assert.equal(wish.refusedBy(refused), false); // nothing could be left out
+  assert.equal(asked("gone"), "gone");
+  assert.equal(wish.refusedBy(refused), true);
+  assert.equal(asked("gone"), undefined);
+  assert.equal(wish.refusedBy(refused), false);
+  assert.equal(asked("anna"), "anna");
+});

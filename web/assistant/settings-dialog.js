@@ -3,6 +3,7 @@
 import { listMicrophones, onDevicesChanged } from "../lib/index.js";
 import { showChoices } from "../lib/choices.js";
 import { languageChoices, recognizerChoices, recognizerHint } from "../lib/recognizer-choice.js";
+import { voiceChoices } from "../lib/voice-choice.js";
 import { byId } from "./elements.js";
 import { keepKey, keepPreferences } from "./preferences.js";
 
@@ -59,11 +60,13 @@ export class SettingsDialog {
   async #fillModels() {
     const { model, voice } = this.#session.options;
     try {
-      const capabilities = await this.#server.capabilities();
-      const { chat, synthesizer } = capabilities;
+      const [capabilities, voices] = await Promise.all([
+        this.#server.capabilities(),
+        this.#server.voices().catch(() => []),
+      ]);
+      const { chat } = capabilities;
       this.#choices("model", [["", `Default (${chat.default})`], ...same(chat.models)], model);
-      const none = synthesizer === null ? "The server has none" : "Default";
-      this.#choices("voice", [["", none], ...same(synthesizer?.voices ?? [])], voice);
+      showChoices(this.#select("voice"), voiceChoices(capabilities, voices), voice);
       this.#capabilities = capabilities;
       this.#fillRecognizers();
     } catch {

@@ -58,8 +58,11 @@ export function recognizerHint({ recognizer, recognizers = [] }, name) {
   return sentences.filter(Boolean).join(" ");
 }
 
-/** What a session asks of the server's recognisers: the user's wish, as far as the server can fulfil it. */
+/** What a session asks of the server's recognisers and voices: the user's wish, as far as the server can fulfil it. */
 export class RecognizerWish {
+  #voice = "";
+  #refusedVoice = "";
+
   /** @type {{model: string | null, language: string | null}} of the session object; null: the server chooses */
   transcription = { model: null, language: null };
 
@@ -92,7 +95,8 @@ export class RecognizerWish {
    * @param {Pick<import("./path.js").Path, "recognition" | "voice">} path
    */
   sessionObject(options, path) {
-    return sessionObject(options, path, this.transcription);
+    this.#voice = options.voice === this.#refusedVoice ? "" : options.voice;
+    return sessionObject({ ...options, voice: this.#voice }, path, this.transcription);
   }
 
   /**
@@ -102,6 +106,10 @@ export class RecognizerWish {
    * @param {{param?: string | null}} error  of the server
    */
   refusedBy({ param }) {
+    if (param === "session.audio.output.voice" && this.#voice) {
+      this.#refusedVoice = this.#voice;
+      return true;
+    }
     const isNew = refusesWish({ param }) && Object.values(this.transcription).some(Boolean);
     if (isNew) this.transcription = { model: null, language: null };
     return isNew;

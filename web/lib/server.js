@@ -26,6 +26,16 @@ export class Server {
   }
 
   /**
+   * Get the voices that this key may use. Throws a `Problem`, also if the server is too old to list them.
+   *
+   * @returns {Promise<import("./voice-choice.js").ServerVoice[]>}
+   */
+  async voices() {
+    const response = await this.fetch("v1/audio/voices");
+    return (await response.json()).data;
+  }
+
+  /**
    * Find out why a connection was refused, which browsers do not tell for WebSockets. Null: no reason was found.
    *
    * @returns {Promise<Problem | null>}
