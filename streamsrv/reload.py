@@ -45,6 +45,7 @@ MODELS = (
     "chat_patience_ms",
     "synthesizer",
     "synthesizer_by_language",
+    "synthesizer_patience_ms",
     "turn",
 )
 """The settings that say which models run."""

@@ -135,6 +135,9 @@ class Settings(BaseModel):
         ),
     ] = {}
     """The speech synthesisers for languages that have others: catalogue names by ISO 639-1 code, in the same order."""
+    synthesizer_patience_ms: Annotated[int, Field(ge=0, le=600_000)] = 5000
+    """Longest wait for the first or the next piece of a voice's speech, before another one says the rest; 0: no limit.
+    A `[[model]]` may have its own `patience_ms`."""
     turn: ModelName = "auto"
     """The end-of-turn model for the pauses of `semantic_vad`: a catalogue name, `auto` (Smart Turn if its weights are
     there), or `none`."""

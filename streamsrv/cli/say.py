@@ -55,14 +55,13 @@ async def _say(text: str, options: "SpeechOptions", settings: "Settings") -> "tu
     import numpy as np
 
     from streamsrv.core.answers.spoken_segments import SpokenSegmenter
-    from streamsrv.engines.selection import select_synthesizers, spare_synthesizer
+    from streamsrv.engines.selection import select_synthesizers
     from streamsrv.engines.startup import Loader, load_synthesizer
 
     loader = Loader(settings, lambda _: None)
     chains = select_synthesizers(settings, loader.catalogue)
     await loader.require([entry for chain in chains.values() for entry in chain])
-    spare = spare_synthesizer(settings, loader.catalogue)
-    synthesizer = await load_synthesizer(loader, chains, spare, lambda _: None)
+    synthesizer = await load_synthesizer(loader, settings, lambda _: None)
     _check(options, synthesizer)
     segmenter = SpokenSegmenter(options.language)
     pieces = [np.zeros(0, np.int16)]

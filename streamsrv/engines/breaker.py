@@ -138,8 +138,12 @@ def problem(model: str, error: EngineError | None) -> str:
     return f"{model} does not answer."
 
 
-LIMITS: Mapping[str, BreakerLimits] = {"chat": BreakerLimits(failures=1, open_s=30.0)}
-"""Limits by stage, where they are not the usual ones: an answer cannot wait for the timeout of a language model."""
+LIMITS: Mapping[str, BreakerLimits] = {
+    "chat": BreakerLimits(failures=1, open_s=30.0),
+    "synthesizer": BreakerLimits(failures=2, open_s=10.0),
+}
+"""Limits by stage, where they are not the usual ones: an answer cannot wait for the timeout of a language model, or
+again and again for that of a voice."""
 
 
 class Breakers:

@@ -140,8 +140,9 @@ class ModelEntry:
     strength: Annotated[int, Field(ge=0, le=100)] = 0
     """How well a language model answers hard questions, for the router: our estimate from public benchmarks."""
     patience_ms: Annotated[int, Field(ge=0)] | None = None
-    """Longest wait for the first or next token of a language model before another one is asked, too; 0: no limit;
-    None: 15 s for one that runs in this process, else `chat_patience_ms` of the settings."""
+    """Longest wait for the first or next token of a language model before another one is asked, too, or for audio of
+    a synthesiser; 0: no limit; None: 15 s for a language model in this process, else `chat_patience_ms` or
+    `synthesizer_patience_ms` of the settings."""
     hardware: Hardware = "cpu"
     """What it needs: `cpu` (a GPU may help), `gpu` (CUDA), or `remote`, if another machine or a provider runs it."""
     memory: Annotated[int, Field(ge=0)] = 0

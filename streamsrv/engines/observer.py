@@ -7,6 +7,7 @@ from typing import Literal, Protocol, runtime_checkable
 from streamsrv.engines.catalogue import Kind
 from streamsrv.engines.llm.base import ChatModel, ChatOptions, Delta, Finished, Message, Tool
 from streamsrv.engines.llm.wrapper import ChatModelWrapper
+from streamsrv.engines.metering.accounts import spender
 from streamsrv.engines.metering.base import UNPAID, Consumption
 from streamsrv.engines.metering.chat_request import MeteredChat
 from streamsrv.engines.tts.base import SpeechChunk, SpeechOptions, Synthesizer, Voice
@@ -146,7 +147,8 @@ class ObservedChatModel(ChatModelWrapper):
 class ObservedSynthesizer:
     """`synthesizer`, whose segments, failures and seconds of audio are reported.
 
-    `SpeechOptions.account` pays for the characters of a segment, unless it fails before there is audio.
+    `SpeechOptions.account` pays for the characters of a segment, unless it fails before there is audio. Raises
+    `QuotaSpent` if the account may pay no more, and the segment would cost something.
     """
 
     def __init__(self, synthesizer: Synthesizer, observer: EngineObserver) -> None:
@@ -165,6 +167,8 @@ class ObservedSynthesizer:
         return self._synthesizer.voices
 
     async def stream(self, text: str, options: SpeechOptions) -> AsyncGenerator[SpeechChunk, None]:
+        if (paying := spender(options.account)) is not None:
+            paying.check_paid(Consumption("synthesizer", self.name, (("characters", 1),)))
         samples, has_failed = 0, False
         try:
             with reported(self._observer, "synthesizer", self.name):

@@ -29,9 +29,16 @@ from streamsrv.engines.readiness.remedy import explain, find_installer
 from streamsrv.engines.recognizer_library import RecognizerLibrary
 from streamsrv.engines.recognizer_pool import RecognizerPool
 from streamsrv.engines.recognizers import Recognizers
-from streamsrv.engines.selection import AUTO, Selection, select_models
+from streamsrv.engines.selection import (
+    AUTO,
+    Selection,
+    select_models,
+    select_synthesizers,
+    spare_synthesizer,
+)
 from streamsrv.engines.tts.base import Synthesizer
 from streamsrv.engines.tts.failover.synthesizer import FallbackSynthesizer
+from streamsrv.engines.tts.shaping.synthesizer import ShapedSynthesizer
 from streamsrv.engines.turn.base import TurnModel
 from streamsrv.engines.weights.store import ModelStore, UnreadableWeights
 from streamsrv.errors import EngineError, Unavailable
@@ -125,9 +132,11 @@ class Loader:
         """Load a model without warming it up."""
         if (held := self._reuse(entry)) is not None:
             return held
-        model = await asyncio.to_thread(self._engines.load, entry)
+        model: Any = await asyncio.to_thread(self._engines.load, entry)
         if entry.kind == "chat":
             model = FittedChatModel(model)
+        elif entry.kind == "synthesizer":
+            model = ShapedSynthesizer(model, measures=entry.hardware != "remote")
         self.breakers.renew(entry.kind, entry.name)
         self.loaded.append(LoadedModel(tuple(with_parts(entry, self.catalogue)), model))
         return model
@@ -205,7 +214,7 @@ async def _load_with(loader: Loader, settings: Settings, report: Report, before:
     loading = (
         loader.load_entry(selection.vad),
         _load_recognizers(loader, selection, settings, before),
-        load_synthesizer(loader, selection.synthesizers, selection.spare_synthesizer, report),
+        load_synthesizer(loader, settings, report),
         _load_turn_model(loader, selection, report),
         _load_chat_models(loader, selection, settings, report),
     )
@@ -268,10 +277,9 @@ async def _load_recognizers(
     return Recognizers(chains.pop(""), loader.breakers, chains, library)
 
 
-async def load_synthesizer(
-    loader: Loader, chains: Mapping[str, Sequence[ModelEntry]], spare: ModelEntry | None, report: Report
-) -> Synthesizer:
-    """Load synthesisers as one, see `Selection`; raises `Unavailable`, but not for what the spare one lacks."""
+async def load_synthesizer(loader: Loader, settings: Settings, report: Report) -> Synthesizer:
+    """Load the synthesisers of the settings as one; raises `Unavailable`, but not for what the spare one lacks."""
+    chains, spare = select_synthesizers(settings, loader.catalogue), spare_synthesizer(settings, loader.catalogue)
     if not chains[""]:
         return AbsentSynthesizer()
     entries = {entry.name: entry for chain in chains.values() for entry in chain}
@@ -285,7 +293,11 @@ async def load_synthesizer(
         except EngineError as error:
             report(f"{NO_SPARE_VOICE}: {error}")
     by_language = {code: [loaded[entry.name] for entry in chain] for code, chain in chains.items()}
-    return FallbackSynthesizer(by_language, loader.breakers, behind)
+    patience_s = {"": settings.synthesizer_patience_ms / 1000}
+    for entry in (*entries.values(), *([spare] if spare is not None else [])):
+        if entry.patience_ms is not None:
+            patience_s[entry.name] = entry.patience_ms / 1000
+    return FallbackSynthesizer(by_language, loader.breakers, behind, patience_s)
 
 
 async def _load_turn_model(loader: Loader, selection: Selection, report: Report) -> TurnModel | None:

@@ -13,7 +13,6 @@ from streamsrv.core.inputs import Failure, GenerationFailed, Input, ModelOutput,
 from streamsrv.engines.boundary import engine_call
 from streamsrv.engines.llm.base import AnsweredBy, ChatModel, Finished
 from streamsrv.engines.metering.accounts import SpendingAccount, free_account
-from streamsrv.engines.metering.base import Consumption
 from streamsrv.engines.tts.base import Synthesizer
 from streamsrv.errors import EngineError, Unavailable
 from streamsrv.runtime.tasks import Spawn
@@ -136,7 +135,6 @@ class Speaking:
     async def _synthesize(self, effect: Synthesize, work: _Work) -> None:
         with engine_call(SYNTHESIZER):
             rate = self._synthesizer.sample_rate
-            self._account.check_paid(Consumption("synthesizer", self._synthesizer.name, (("characters", 1),)))
             options = replace(effect.options, account=self._account.part(effect.generation))
             async with aclosing(self._synthesizer.stream(effect.text, options)) as chunks:
                 async for chunk in chunks:

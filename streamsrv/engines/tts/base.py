@@ -48,6 +48,16 @@ class SpokenWord:
 
 
 @dataclass(frozen=True, slots=True)
+class SpokenBy:
+    """Who spoke a piece of audio."""
+
+    synthesizer: str
+    voice: str
+    instead_of: str = ""
+    """The synthesiser that should have spoken, and could not; empty: it is the one that was chosen."""
+
+
+@dataclass(frozen=True, slots=True)
 class SpeechChunk:
     """A piece of a segment's audio, mono int16 at the synthesiser's rate, and the words with their known positions.
 
@@ -56,6 +66,8 @@ class SpeechChunk:
 
     pcm: NDArray[np.int16]
     words: tuple[SpokenWord, ...] = ()
+    spoken_by: SpokenBy | None = None
+    """None: the synthesiser that was asked."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -30,6 +30,11 @@ class SilenceTrimmer:
         self._held: list[NDArray[np.int16]] = []
         self._started = False
 
+    @property
+    def held_samples(self) -> int:
+        """Samples of silence that were given since the last sound, and are held back."""
+        return sum(len(pcm) for pcm in self._held)
+
     def feed(self, pcm: NDArray[np.int16]) -> NDArray[np.int16]:
         """Take mono int16 audio of any length; return the audio now known to belong to the speech, maybe none."""
         loud = np.flatnonzero((pcm >= _THRESHOLD) | (pcm <= -_THRESHOLD))

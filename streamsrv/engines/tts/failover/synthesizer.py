@@ -6,26 +6,30 @@ import time
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import aclosing
 from copy import copy
-from dataclasses import replace
 
 from streamsrv.audio.rates import PCM_RATE_HZ
-from streamsrv.engines.boundary import engine_call
 from streamsrv.engines.breaker import Breakers
-from streamsrv.engines.observer import IGNORED, EngineObserver, ObservedSynthesizer
+from streamsrv.engines.observer import IGNORED, EngineObserver
 from streamsrv.engines.tts.base import SpeechChunk, SpeechOptions, Synthesizer, Voice
-from streamsrv.engines.tts.failover.voice_choice import Candidate, VoiceChoice
-from streamsrv.errors import EngineError, Overloaded, Rejected, Unavailable
+from streamsrv.engines.tts.failover.relay import Common, SpeechRelay
+from streamsrv.engines.tts.failover.voice_choice import VoiceChoice
+from streamsrv.errors import EngineError
 
 logger = logging.getLogger(__name__)
-
-STAGE = "synthesizer"
 
 
 class FallbackSynthesizer:
     """A `Synthesizer` at 24 kHz over several ones at 24 kHz, which it asks by voice and language (`VoiceChoice`).
 
     `chains`: by ISO 639-1 code the synthesisers that take each other's place in this order; "": of all other languages.
-    `spare`: speak where none of those can. `breakers` are those of the process; None: its own.
+    `spare`: speak where none of those can. `breakers` are those of the process; None: its own. `patience_s`: by
+    synthesiser the longest wait for the first or the next piece of audio; "": of all others; 0 or None: no limit.
+
+    - A voice that fails before its first word is replaced by the next one, unless it was `Rejected`: that is the
+      caller's fault.
+    - One that fails or stalls in the middle is replaced at the next word (`SpokenPart`): no word is lost.
+    - One that broke off is asked again if no other is left.
+    - A synthesiser whose breaker is open is tried last.
     """
 
     sample_rate = PCM_RATE_HZ
@@ -35,14 +39,18 @@ class FallbackSynthesizer:
         chains: Mapping[str, Sequence[Synthesizer]],
         breakers: Breakers | None = None,
         spare: Sequence[Synthesizer] = (),
+        patience_s: Mapping[str, float] | None = None,
     ) -> None:
         self._choice = VoiceChoice(chains, spare)
         self._breakers = breakers or Breakers(time.monotonic)
+        self._patience_s = patience_s or {}
+        self._letter_ms: dict[tuple[str, str], float] = {}
         self._observer: EngineObserver = IGNORED
         self.name = self.synthesizers[0].name
         self.clones_voices = any(each.clones_voices for each in self.synthesizers)
-        self.min_speed = self.synthesizers[0].min_speed
-        self.max_speed = self.synthesizers[0].max_speed
+        chosen = self._choice.chosen
+        self.min_speed = max(each.min_speed for each in chosen)
+        self.max_speed = min(each.max_speed for each in chosen)
 
     @property
     def synthesizers(self) -> Sequence[Synthesizer]:
@@ -66,27 +74,12 @@ class FallbackSynthesizer:
         return observed
 
     async def stream(self, text: str, options: SpeechOptions) -> AsyncGenerator[SpeechChunk, None]:
-        """Speak with the first synthesiser that can. Raises the error of the first one if none can."""
-        errors: list[EngineError] = []
-        for candidate in self._choice.candidates(options):
-            name = candidate.synthesizer.name
-            has_spoken = False
-            try:
-                with engine_call(f"speech synthesiser {name}"):
-                    async with aclosing(self._begin(candidate, text, options)) as chunks:
-                        async for chunk in chunks:
-                            has_spoken = True
-                            yield chunk
-                return
-            except EngineError as error:
-                if has_spoken or isinstance(error, Rejected):
-                    raise
-                errors.append(error)
-        raise summary(errors)
-
-    def _begin(self, candidate: Candidate, text: str, options: SpeechOptions) -> AsyncGenerator[SpeechChunk, None]:
-        observed = ObservedSynthesizer(candidate.synthesizer, self._observer)
-        return observed.stream(text, replace(options, voice=candidate.voice.name))
+        """Speak with the first synthesiser that can. Raises the errors of all if none can, see `SpeechRelay`."""
+        common = Common(self._breakers, self._observer, self.sample_rate, self._patience_s, self._letter_ms)
+        relay = SpeechRelay(self._choice.candidates(options), common, text, options)
+        async with aclosing(relay.chunks()) as chunks:
+            async for chunk in chunks:
+                yield chunk
 
     async def warm_up(self) -> None:
         """Warm up all synthesisers at the same time; raises only if all of them fail."""
@@ -101,13 +94,3 @@ class FallbackSynthesizer:
         """Close all synthesisers."""
         for synthesizer in self.synthesizers:
             await synthesizer.aclose()
-
-
-def summary(errors: Sequence[EngineError]) -> EngineError:
-    """Combine the errors of all synthesisers, in the order of preference, into one."""
-    if len(errors) == 1:
-        return errors[0]
-    if not errors:
-        return Unavailable("No synthesiser has a voice.")
-    kind = Overloaded if isinstance(errors[0], Overloaded) else Unavailable
-    return kind(f"No synthesiser can speak. {' '.join(str(error) for error in errors)}")

@@ -25,8 +25,11 @@ class VoiceChoice:
 
     def __init__(self, chains: Mapping[str, Sequence[Synthesizer]], spare: Sequence[Synthesizer] = ()) -> None:
         self._chains = chains
-        self._chosen = _unique([each for chain in (chains[""], *chains.values()) for each in chain])
-        self.synthesizers: Sequence[Synthesizer] = _unique([*self._chosen, *spare])
+        self.chosen: Sequence[Synthesizer] = _unique(
+            [each for chain in (chains[""], *chains.values()) for each in chain]
+        )
+        """Those that do not only stand in."""
+        self.synthesizers: Sequence[Synthesizer] = _unique([*self.chosen, *spare])
         """All of them, each once, the preferred one first."""
 
     @property
@@ -48,7 +51,7 @@ class VoiceChoice:
         found = {f"{synthesizer}/{voice}": name for (synthesizer, voice), name in listed.items()}
         for (_, voice), name in listed.items():
             found.setdefault(voice, name)
-        chosen = {each.name for each in self._chosen}
+        chosen = {each.name for each in self.chosen}
         pleasant = [voice for (each, _), voice in zip(self._named(), self.voices, strict=True) if each.name in chosen]
         return {alias: name for alias, name in found.items() if alias != name} | openai_aliases(pleasant)
 
