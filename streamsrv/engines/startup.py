@@ -165,7 +165,7 @@ class Loader:
     def _import(self, entries: Sequence[ModelEntry]) -> None:
         """Import the engines of all entries and check their options, which takes less time than to load one of them."""
         parts = {part.name: part for entry in entries for part in with_parts(entry, self.catalogue)}
-        if problems := [problem for part in parts.values() if (problem := problem_of(part))]:
+        if problems := [problem for part in parts.values() if (problem := problem_of(part, in_server=True))]:
             raise Unavailable("; ".join(problems))
 
     def _unpulled(self) -> list[str]:

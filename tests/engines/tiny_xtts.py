@@ -55,6 +55,12 @@ def make_tiny_xtts(folder: Path, seed: int = 0) -> Path:
     model = import_module("TTS.tts.models.xtts").Xtts(config)
     model.tokenizer = import_module("TTS.tts.layers.xtts.tokenizer").VoiceBpeTokenizer(folder / "vocab.json")
     model.init_models()
+    with torch.no_grad():  # so that what is said depends on the text and on the voice
+        for table in (model.gpt.text_embedding, model.gpt.mel_embedding):
+            table.weight.mul_(50)
+        for block in model.gpt.gpt.h:
+            block.attn.c_attn.weight.mul_(30)
+            block.attn.c_proj.weight.mul_(60)
     torch.save({"model": model.state_dict(), "config": config.to_dict()}, folder / "model.pth")
     speakers = {
         name: {"gpt_cond_latent": torch.randn(1, 32, WIDTH), "speaker_embedding": torch.randn(1, 512, 1)}

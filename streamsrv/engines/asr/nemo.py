@@ -53,6 +53,7 @@ class NemoOptions:
 
 
 OPTIONS = NemoOptions
+RUNS_APART = True
 
 
 def load(entry: ModelEntry, context: LoadContext) -> "NemoRecognizer":

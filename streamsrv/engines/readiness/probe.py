@@ -81,13 +81,19 @@ def _ending(status: int) -> str:
     return f"its process was ended by {signal.Signals(-status).name}{hint}"
 
 
-def problem_of(entry: ModelEntry) -> str:
-    """Import the engine and the packages of the entry here and check its options; return what is wrong, or nothing."""
+def problem_of(entry: ModelEntry, *, in_server: bool = False) -> str:
+    """Import the engine and the packages of the entry here and check its options; return what is wrong, or nothing.
+
+    The packages are left out if another Python has them, which its process looks at, and `in_server`, if the engine's
+    module says `RUNS_APART`: the server's own process must not have them.
+    """
     try:
         if not entry.engine:  # only packages are asked about
             return _first_problem(entry)
         engine = import_engine(entry)
         read_options(getattr(engine, "OPTIONS", NoOptions), entry)
+        if entry.options.get("python") or (in_server and getattr(engine, "RUNS_APART", False)):
+            return ""
     except (EngineError, CatalogueError) as error:
         return str(error)
     return _first_problem(entry)

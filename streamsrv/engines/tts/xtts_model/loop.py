@@ -19,9 +19,10 @@ from streamsrv.engines.tts.xtts_model.graphs import Graphs
 from streamsrv.engines.tts.xtts_model.loading import load_model, number_of_streams, spoken_languages
 from streamsrv.engines.tts.xtts_model.options import XttsOptions
 from streamsrv.engines.tts.xtts_model.pieces import pieces
-from streamsrv.engines.tts.xtts_model.speakers import Speaker, Speakers, UnknownVoice
+from streamsrv.engines.tts.xtts_model.speakers import Speaker, Speakers
 from streamsrv.engines.tts.xtts_model.vocoder import MAX_BATCH, MAX_SPEED, Job, Vocoder
 from streamsrv.engines.tts.xtts_model.windows import Window, next_window
+from streamsrv.errors import Rejected
 
 torch: Any = import_module("torch")
 
@@ -103,9 +104,9 @@ class XttsLoop:
         return not self._segments
 
     def begin(self, request: Speak) -> None:
-        """Take a segment; raises `UnknownVoice`, or any other exception, if it cannot be spoken."""
+        """Take a segment; raises `Rejected`, or any other exception, if it cannot be spoken."""
         if request.language not in self._languages:
-            raise UnknownVoice(f"language: {request.language!r}; accepted: {', '.join(self._languages)}")
+            raise Rejected(f"language: {request.language!r}; accepted: {', '.join(self._languages)}")
         tokenizer, language = self._model.tokenizer, request.language
         found = pieces(
             request.text,

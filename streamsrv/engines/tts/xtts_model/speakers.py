@@ -13,15 +13,12 @@ import numpy as np
 from streamsrv.audio.pcm import to_float
 from streamsrv.engines.tts.process.messages import LoadedVoice, Speak
 from streamsrv.engines.tts.xtts_model.known_speakers import FEMALE, MALE
+from streamsrv.errors import Rejected
 
 torch: Any = import_module("torch")
 
 MAX_KEPT = 256
 """Voices of recordings whose conditioning is kept; each is some hundred KB."""
-
-
-class UnknownVoice(ValueError):
-    """The request names a voice or a language that the model does not have, or its recording cannot be used."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,13 +43,13 @@ class Speakers:
         self.voices = [LoadedVoice(name, list(languages), "", _gender(name)) for name in self._known]
 
     def find(self, request: Speak) -> Speaker:
-        """Return the voice of a request, the first one if it names none; raises `UnknownVoice`."""
+        """Return the voice of a request, the first one if it names none; raises `Rejected`."""
         if request.reference:
             return self._of_recording(request.reference_id, Path(request.reference))
         name = request.voice or next(iter(self._known), "")
         if name not in self._known:
             said = ", ".join(self._known) or "none: it speaks only with the voices of recordings"
-            raise UnknownVoice(f"voice: {name!r}; accepted: {said}")
+            raise Rejected(f"voice: {name!r}; accepted: {said}")
         return self._known[name]
 
     def _of_recording(self, number: str, path: Path) -> Speaker:
@@ -90,13 +87,13 @@ def _gender(name: str) -> str:
 
 
 def _read(path: Path) -> tuple[Any, int]:
-    """Return the audio (1, samples) of a mono WAV file of int16, and its rate; raises `UnknownVoice`."""
+    """Return the audio (1, samples) of a mono WAV file of int16, and its rate; raises `Rejected`."""
     try:
         with wave.open(str(path), "rb") as file:
             rate, kind = file.getframerate(), (file.getnchannels(), file.getsampwidth())
             data = file.readframes(file.getnframes())
     except (OSError, EOFError, wave.Error) as error:
-        raise UnknownVoice(f"the recording of the voice cannot be read: {error}") from error
+        raise Rejected(f"the recording of the voice cannot be read: {error}") from error
     if kind != (1, 2):
-        raise UnknownVoice(f"the recording of the voice has {kind[0]} channels of {8 * kind[1]} bits, not one of 16")
+        raise Rejected(f"the recording of the voice has {kind[0]} channels of {8 * kind[1]} bits, not one of 16")
     return torch.from_numpy(to_float(np.frombuffer(data, np.int16)))[None], rate
