@@ -41,6 +41,8 @@ class FrameGrid:
         rows = np.arange(start, start + count)
         matrix: NDArray[np.float32] | None = None
         for scale, size in zip(reversed(self._scales), reversed(sizes[: len(self._scales)]), strict=True):
+            if start == 0 and size and floor(size * scale) == size:
+                continue  # PyTorch copies a sequence whose length does not change
             ratio = np.float32(1 / scale)
             at = np.maximum(ratio * (rows.astype(np.float32) + np.float32(0.5)) - np.float32(0.5), np.float32(0))
             low = np.floor(at).astype(np.int64)

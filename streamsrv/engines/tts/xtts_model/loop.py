@@ -125,7 +125,8 @@ class XttsLoop:
     def cancel(self, stream: int) -> None:
         """Drop a segment; its slot is free for the next one."""
         if (segment := self._segments.pop(stream, None)) is not None:
-            self._gpt.halt(segment.slot)
+            with torch.inference_mode():
+                self._gpt.halt(segment.slot)
             self._free.append(segment.slot)
 
     def step(self) -> Sequence[Spoken | Ended | Broken]:
