@@ -10,6 +10,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+from streamsrv.engines.tts.process.messages import Load
 from streamsrv.engines.tts.xtts_model.options import XttsOptions
 
 WIDTH = 64
@@ -68,6 +69,12 @@ def make_tiny_xtts(folder: Path, seed: int = 0) -> Path:
     }
     torch.save(speakers, folder / "speakers_xtts.pth")
     return folder
+
+
+def open_loop(load: Load) -> Any:
+    """What a process runs in place of the engine's own module, so that its vocoder is as narrow as the weights are."""
+    with narrow_vocoder():
+        return import_module("streamsrv.engines.tts.xtts_model.loop").open_loop(load)
 
 
 def files_of(folder: Path) -> dict[str, str]:

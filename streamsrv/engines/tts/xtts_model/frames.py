@@ -26,7 +26,7 @@ class FrameGrid:
         count = latents
         for scale in self._scales:
             count = max(0, floor((count - 0.5) * scale + 0.5 - _MARGIN))
-        return count
+        return min(count, self.total(latents))  # a stage that makes its input shorter leaves a part of the end out
 
     def total(self, latents: int) -> int:
         """Return how many frames a sequence of so many latents has in all."""
@@ -47,7 +47,7 @@ class FrameGrid:
             at = np.maximum(ratio * (rows.astype(np.float32) + np.float32(0.5)) - np.float32(0.5), np.float32(0))
             low = np.floor(at).astype(np.int64)
             share = at - low.astype(np.float32)
-            high = low + 1
+            high = low + (share > 0)
             if size:
                 low, high = np.minimum(low, size - 1), np.minimum(high, size - 1)
             first = int(low[0])

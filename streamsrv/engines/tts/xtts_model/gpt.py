@@ -1,8 +1,8 @@
 """XTTS's GPT for many streams at once: a static cache of keys and values, and a position for each stream.
 
 It has the weights of the model's own class and gives the same tokens. That class grows its cache, and launches hundreds
-of small kernels for each token of each stream; here one step of fixed shape serves all streams, so that a GPU can run it
-as one graph. Imported only in the engine's process. Not thread-safe.
+of small kernels for each token of each stream; here one step of fixed shape serves all streams, so that a GPU can run
+it as one graph. Imported only in the engine's process. Not thread-safe.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -19,7 +19,7 @@ functional: Any = torch.nn.functional
 STREAMS = (1, 2, 4, 8, 16, 32, 64, 96, 128)
 SPANS = (256, 512)
 PROMPTS = (64, 128, 256)
-"""Numbers of streams, of positions that are attended to, and of rows of a prompt, for each of which there is a graph."""
+"""Numbers of streams, of positions that are attended to, and of rows of a prompt: for each there is a graph."""
 PREFIX_TOKEN = 1
 """The token that stands for the prompt in the model's own loop, where the repetition penalty takes it as spoken."""
 MARGIN = 64
@@ -211,7 +211,7 @@ class SpeechGpt:
 
 
 class _Prompt:
-    """Reads a prompt of at most `size` rows; what is behind the last one changes nothing, because attention is causal."""
+    """Reads a prompt of at most `size` rows. What is behind the last one changes nothing: attention is causal."""
 
     def __init__(self, size: int, gpt: SpeechGpt) -> None:
         self.size = size

@@ -21,7 +21,7 @@ class Graphs:
         self._pool: Any = torch.cuda.graph_pool_handle() if self._is_cuda else None
 
     def capture(self, work: Callable[[], None]) -> Callable[[], None]:
-        """Return a function that does what `work` does. `work` must not wait for the GPU, and is run some times here."""
+        """Return a function that does what `work` does. `work` must not wait for the GPU; it is run some times here."""
         if not self._is_cuda:
             return work
         stream = torch.cuda.Stream()

@@ -4,6 +4,7 @@ import logging
 import os
 import warnings
 from collections.abc import Mapping
+from functools import partial
 from importlib import import_module
 from importlib.util import find_spec
 from typing import Any
@@ -33,7 +34,7 @@ def load_model(files: Mapping[str, str], options: XttsOptions) -> Any:
     logging.getLogger("TTS").setLevel(logging.ERROR)
     config.load_json(files["config.json"])
     model = xtts.Xtts.init_from_config(config)
-    model._load_checkpoint = lambda path: _weights(xtts, torch, path)
+    model._load_checkpoint = partial(_weights, xtts, torch)
     model.load_checkpoint(
         config,
         checkpoint_path=files["model.pth"],

@@ -167,7 +167,7 @@ class XttsLoop:
             segment.due_since = self._steps
 
     def _decode_windows(self) -> Iterator[Spoken | Broken]:
-        """Decode at most `MAX_BATCH` windows of equal width: the first ones of segments before those that wait longest."""
+        """Decode at most `MAX_BATCH` windows of equal width: first ones of segments, then those that wait longest."""
         due = [(segment, window) for segment in self._segments.values() if (window := segment.window) is not None]
         due.sort(key=lambda each: (each[0].done > 0, each[0].due_since))
         chosen = [each for each in due if each[1].width == due[0][1].width][:MAX_BATCH]

@@ -1,4 +1,4 @@
-"""The voices of XTTS: those that come with the model, and those of recordings. Imported only in the engine's process."""
+"""The voices of XTTS: the model's own, and those of recordings. Imported only in the engine's process."""
 
 import wave
 from collections import OrderedDict

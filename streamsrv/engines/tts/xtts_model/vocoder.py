@@ -23,7 +23,7 @@ MAX_SPEED = 2.0
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """Latents (latents, width), the weights that make frames of them (frames, latents), and the speaker (channels, 1)."""
+    """Latents (latents, width), the weights that make frames of them (frames, latents), the speaker (channels, 1)."""
 
     latents: Any
     weights: NDArray[np.float32]

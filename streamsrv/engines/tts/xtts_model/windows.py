@@ -1,7 +1,7 @@
 """Which frames the vocoder decodes next, so that its audio is that of a decode of the whole sequence. Pure.
 
 A sample depends on the frames around it. A window is decoded with that many frames more than are taken from it, except
-where the sequence itself begins or ends. Windows have few widths, because each width costs a CUDA graph and, the first
+where the sequence itself begins or ends. Windows have few widths, because each one costs CUDA graphs and, the first
 time, the choice of the GPU's algorithms.
 """
 
@@ -13,7 +13,8 @@ FIRST_FRAMES = 41
 """Width of the first window: what ten latents make, so that the first sound comes early."""
 NEXT_FRAMES = 128
 """Width of the others. The more of a window is context, the more of the work is done twice."""
-WIDTHS = (FIRST_FRAMES, NEXT_FRAMES)
+WIDTHS = (FIRST_FRAMES, 64, 96, NEXT_FRAMES)
+"""All widths, also those at the end of a sequence. Only a sequence shorter than the first has a width of its own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,8 +38,8 @@ def next_window(done: int, available: int, *, is_complete: bool) -> Window | Non
         return Window(start, width, done, start + width - CONTEXT_FRAMES) if available >= start + width else None
     if done >= available:
         return None
-    for width in WIDTHS:
+    widths = [width for width in WIDTHS if width <= available] or [available]
+    for width in widths:
         if available - start <= width:  # the window ends where the sequence does
-            start = max(0, available - width)
-            return Window(start, available - start, done, available)
-    return Window(start, NEXT_FRAMES, done, start + NEXT_FRAMES - CONTEXT_FRAMES)
+            return Window(available - width, width, done, available)
+    return Window(start, widths[-1], done, start + widths[-1] - CONTEXT_FRAMES)
