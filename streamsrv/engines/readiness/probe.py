@@ -84,15 +84,15 @@ def _ending(status: int) -> str:
 def problem_of(entry: ModelEntry, *, in_server: bool = False) -> str:
     """Import the engine and the packages of the entry here and check its options; return what is wrong, or nothing.
 
-    The packages are left out if another Python has them, which its process looks at, and `in_server`, if the engine's
-    module says `RUNS_APART`: the server's own process must not have them.
+    `in_server`: leave out the packages of an engine whose module says `RUNS_APART`, because the server's own process
+    must not have them.
     """
     try:
         if not entry.engine:  # only packages are asked about
             return _first_problem(entry)
         engine = import_engine(entry)
         read_options(getattr(engine, "OPTIONS", NoOptions), entry)
-        if entry.options.get("python") or (in_server and getattr(engine, "RUNS_APART", False)):
+        if in_server and getattr(engine, "RUNS_APART", False):
             return ""
     except (EngineError, CatalogueError) as error:
         return str(error)

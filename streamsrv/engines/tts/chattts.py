@@ -60,6 +60,7 @@ class ChatTTSOptions:
 
 
 OPTIONS = ChatTTSOptions
+RUNS_APART = True
 
 
 def load(entry: ModelEntry, context: LoadContext) -> ProcessSynthesizer:
