@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from streamsrv.core.timers import TimerKey
 from streamsrv.engines.asr.base import Transcript
 from streamsrv.engines.llm.base import Delta
-from streamsrv.engines.tts.base import SpokenWord
+from streamsrv.engines.tts.base import SpokenBy, SpokenWord
 from streamsrv.errors import INSUFFICIENT_QUOTA, PROVIDER_UNAUTHORIZED, EngineError, Overloaded, Rejected, Unavailable
 from streamsrv.protocol.client_events import ClientEvent
 from streamsrv.protocol.errors import ErrorDetails
@@ -135,6 +135,7 @@ class SpeechOutput:
     pcm: NDArray[np.int16]
     sample_rate: int
     words: tuple[SpokenWord, ...] = ()
+    spoken_by: SpokenBy | None = None
 
 
 @dataclass(frozen=True, slots=True)

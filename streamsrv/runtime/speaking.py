@@ -138,6 +138,7 @@ class Speaking:
             options = replace(effect.options, account=self._account.part(effect.generation))
             async with aclosing(self._synthesizer.stream(effect.text, options)) as chunks:
                 async for chunk in chunks:
-                    if not work.report(SpeechOutput(effect.generation, chunk.pcm, rate, chunk.words)):
+                    speech = SpeechOutput(effect.generation, chunk.pcm, rate, chunk.words, chunk.spoken_by)
+                    if not work.report(speech):
                         return
         work.report(SegmentSpoken(effect.generation))

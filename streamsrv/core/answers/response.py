@@ -278,8 +278,8 @@ class Response:
             fields["latency"] = latencies
         if self._answered_by is not None:
             fields |= answered_by_to_wire(self._answered_by)
-        if isinstance(self.message, SpokenMessage) and self.message.voice_failed is not None:
-            fields["voice_failed"] = self.message.voice_failed
+        if isinstance(self.message, SpokenMessage):
+            fields |= self.message.own_fields()
         if self._truncated is not None:
             fields["truncated_messages"] = self._truncated.messages
         return fields

@@ -11,6 +11,7 @@ from streamsrv.core.effects import ClearTimer, FinishAudio, SendAudio, SetTimer,
 from streamsrv.core.inputs import SpeechOutput
 from streamsrv.core.playback.ledger import PlacedWord, PlaybackLedger
 from streamsrv.core.timers import SpeechDue
+from streamsrv.engines.tts.base import SpokenBy
 from streamsrv.protocol.items import OutputAudio, Status
 from streamsrv.text.voice_marks import without_marks
 
@@ -37,6 +38,7 @@ class SpokenMessage(Message):
         """Whether its first segment is known."""
         self.voice_failed: dict[str, Any] | None = None
         """From where on, and why, the text has no audio; None: it has."""
+        self._spoken_by: list[SpokenBy] = []
         self._language = ReplyLanguage(items.plan.language)
         self._segmenter = SpokenSegmenter(self._language)
         self._uncut: deque[str] = deque()  # text that the segmenter has not seen
@@ -64,6 +66,15 @@ class SpokenMessage(Message):
     def due_ms(self) -> int:
         """The wall ms at which the next segment is due for synthesis; 0: no segment waits."""
         return self.ledger.play_until_ms - AHEAD_MS if self._waiting and self._speaking is None else 0
+
+    def own_fields(self) -> dict[str, Any]:
+        """Return streamsrv's own fields of a response with this message: who spoke, and whether the voice failed."""
+        fields: dict[str, Any] = {}
+        if self._spoken_by:
+            fields["spoken_by"] = [_speaker_to_wire(speaker) for speaker in self._spoken_by]
+        if self.voice_failed is not None:
+            fields["voice_failed"] = self.voice_failed
+        return fields
 
     def take_text(self, text: str) -> None:
         self._ends_with_space = text[-1:].isspace() if text else self._ends_with_space
@@ -136,6 +147,8 @@ class SpokenMessage(Message):
             return
         if not self.ledger.in_segment:
             self._begin(self._speaking)
+        if speech.spoken_by is not None and speech.spoken_by not in self._spoken_by:
+            self._spoken_by.append(speech.spoken_by)
         self.ledger.envelope.add(speech.pcm, speech.sample_rate)
         self.ledger.send(len(speech.pcm) * 1000 / speech.sample_rate, now_ms, speech.words)
         self._effects.emit(SendAudio(self._event_fields, speech.pcm, speech.sample_rate, self._items.plan.format))
@@ -200,7 +213,7 @@ class SpokenMessage(Message):
 
     def _begin(self, segment: SpokenSegment) -> None:
         if delta := self._send_text(segment.text):
-            self.ledger.begin_segment(delta)
+            self.ledger.begin_segment(delta, segment.speech, segment.language)
 
     def _send_text(self, text: str) -> str:
         """Send text of the transcript, and keep the whitespace at its end until more comes; return what was sent."""
@@ -220,4 +233,10 @@ class SpokenMessage(Message):
     def _tell_times(self, words: list[PlacedWord]) -> None:
         if self._items.plan.times_words and words:
             times = [{"word": word.text, "start_ms": word.start_ms, "end_ms": word.end_ms} for word in words]
-            self._effects.send("streamsrv.words.timed", **self._event_fields, words=times)
+            estimated = self.ledger.words_are_estimates
+            self._effects.send("streamsrv.words.timed", **self._event_fields, words=times, estimated=estimated)
+
+
+def _speaker_to_wire(speaker: SpokenBy) -> dict[str, str]:
+    fields = {"synthesizer": speaker.synthesizer, "voice": speaker.voice}
+    return {**fields, "instead_of": speaker.instead_of} if speaker.instead_of else fields

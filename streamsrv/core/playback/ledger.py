@@ -8,7 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from streamsrv.core.playback.envelope import Envelope
+from streamsrv.core.playback.word_placement import WrittenWord, place_words, refine_words
 from streamsrv.engines.tts.base import SpokenWord
+from streamsrv.text.spoken_text import SpokenText, as_written, silent
 from streamsrv.text.word_timing import estimate_words
 
 TYPICAL_MS_PER_CHARACTER = 65
@@ -42,6 +44,8 @@ class PlaybackLedger:
         """The loudness of the item's audio."""
         self._sent_ms = 0.0
         self.words: list[PlacedWord] = []
+        self.words_are_estimates = False
+        """Whether the times of the words of the segment that ended last are estimates."""
         self._word_ends = array("q")  # `end_ms` and `end_of_text` of each word: an item may be truncated much later
         self.truncated_ms: int | None = None
         """The position at which the client reported that playback was cut off."""
@@ -51,6 +55,9 @@ class PlaybackLedger:
         self._held_ms = 0  # in total, until it was last resumed
         self._cut_off = False
         self._segment_text = ""
+        self._speech = silent("")
+        self._language = "en"
+        self._written_from = 0  # where what is written of the segment begins in the transcript
         self._segment_start_ms = 0
         self._segment_words: list[SpokenWord] = []
         self._runs: list[tuple[int, int]] = []  # (ms, audio ms) where uninterrupted playback began
@@ -61,9 +68,17 @@ class PlaybackLedger:
         """The length of the audio sent so far."""
         return round(self._sent_ms)
 
-    def begin_segment(self, text: str) -> None:
-        """Begin a segment: the next audio is that of `text`."""
+    def begin_segment(self, text: str, speech: SpokenText | None = None, language: str = "en") -> None:
+        """Begin a segment: the next audio is that of `text`, its part of the transcript.
+
+        `speech`: what is said for it, which may differ in whitespace at its ends; None: what is written.
+        """
         self._segment_text = text
+        self._speech = speech if speech is not None else as_written(text)
+        self._language = language
+        written = self._speech.written
+        stripped = text.find(written.strip())
+        self._written_from = len(self.transcript) + stripped - (len(written) - len(written.lstrip()))
         self._segment_start_ms = self.sent_ms
         self._segment_words = []
         self.transcript += text
@@ -82,18 +97,23 @@ class PlaybackLedger:
         if not complete:
             self._cut_off = True
             duration_ms = max(duration_ms, round(TYPICAL_MS_PER_CHARACTER * len(text) / self._speed))
-        spoken = self._segment_words or estimate_words(text, duration_ms)
-        placed: list[PlacedWord] = []
-        offset = len(self.transcript) - len(text)
-        for word in spoken:
-            found = self.transcript.find(word.text, offset)
-            offset = found + len(word.text) if found >= 0 else offset
-            placed.append(PlacedWord(word.text, offset, start_ms + word.start_ms, start_ms + word.end_ms))
+        placed = [
+            PlacedWord(word.text, self._written_from + word.end, start_ms + word.start_ms, start_ms + word.end_ms)
+            for word in self._written_words(duration_ms, complete=complete)
+        ]
         self.words += placed
         for word in placed:
             self._word_ends.extend((word.end_ms, word.end_of_text))
         self._segment_text = ""
         return placed
+
+    def _written_words(self, duration_ms: int, *, complete: bool) -> list[WrittenWord]:
+        told = place_words(self._speech, self._segment_words, complete=complete)
+        self.words_are_estimates = not told and (complete or not self._segment_words)
+        if not self.words_are_estimates:
+            return told
+        written = self._speech.written
+        return refine_words(written, estimate_words(written, duration_ms, language=self._language))
 
     def break_segment_off(self) -> tuple[list[PlacedWord], str]:
         """End the segment, whose rest cannot be spoken; return its words that were spoken, with times, and the rest."""
