@@ -44,9 +44,8 @@ class ExpectedLanguage:
             return self
         for role in ("user", "assistant"):
             said = next((m.content for m in reversed(messages) if m.role == role and m.content), "")[:MAX_CHARACTERS]
-            told = detect_language(said, self.among, "") if _has_words(said, MIN_WORDS) or _script(said) else ""
-            if told:
-                return replace(self, start=told, is_known=True)
+            if _has_words(said, MIN_WORDS) or _script(said):
+                return replace(self, start=detect_language(said, self.among, self.start), is_known=True)
         return self
 
 
@@ -84,7 +83,7 @@ class ReplyLanguage:
         if not _has_words(text, MIN_WORDS) or sum(not word[0].isupper() for word in words) < MIN_UNCAPITALIZED:
             return False
         longest = max(words, key=len)
-        return detect_language(text.replace(longest, " "), self._among, "") == seen
+        return detect_language(text.replace(longest, " "), self._among, self.current) == seen
 
 
 def _has_words(text: str, count: int) -> bool:
