@@ -56,9 +56,7 @@ def test_the_text_goes_on_as_it_comes_and_the_response_completes():
     assert deltas(rest) == " is hot."
     done = event(rest, "response.done")["response"]
     assert done["status"] == "completed"
-    assert done["streamsrv"]["voice_failed"] == {
-        key: told[key] for key in ("item_id", "audio_end_ms", "unspoken", "error")
-    }
+    assert told.items() >= done["streamsrv"]["voice_failed"].items()
     assert done["output"][0]["content"][0]["transcript"] == f"{TEXT}It is hot."
     assert len(of_type(user.all, Synthesize)) == 1
     assert of_type(rest, StopGeneration)

@@ -13,6 +13,7 @@ from streamsrv.core.answers import reply_language
 from streamsrv.core.answers.reply_language import ExpectedLanguage, ReplyLanguage
 from streamsrv.core.capabilities import Capabilities
 from streamsrv.core.effects import Synthesize
+from streamsrv.core.inputs import Failure, GenerationFailed
 from streamsrv.engines.llm.base import Finished, Message
 
 KNOWN = {
@@ -158,3 +159,12 @@ def test_the_language_that_the_client_named_for_its_user_is_expected():
     talk.says("Ok.")
     talk.answers("Ok.")
     assert languages(talk) == ["fr"]
+
+
+@pytest.mark.parametrize(("capabilities", "language"), [(VOICES, "de"), (Capabilities(), None)])
+def test_a_client_that_speaks_by_itself_is_told_the_language(capabilities: Capabilities, language: str | None):
+    talk = Talk(capabilities=capabilities)
+    talk.says("Guten Tag, das ist ja gut.")
+    talk.model("Das ist ja sehr gut. ", Finished("stop"))
+    lost = talk.give(GenerationFailed(talk.generation, Failure("unavailable", "mute"), "synthesizer"))
+    assert event(lost, "response.done")["response"]["streamsrv"]["voice_failed"]["language"] == language

@@ -14,6 +14,7 @@ const failed = (unspoken, audioMs) => ({
   item_id: "a",
   unspoken,
   audio_end_ms: audioMs,
+  language: "de",
   error: { message: "It broke." },
 });
 const delta = (text) => ({ type: "response.output_audio_transcript.delta", item_id: "a", delta: text });
@@ -24,8 +25,8 @@ const response = (status) => ({ type: "response.done", response: { id: "r", stat
 test("without audio the text can be spoken at once, as it comes", () => {
   const unvoiced = new UnvoicedText();
   assert.deepEqual(unvoiced.take(failed("", 0)), []);
-  assert.deepEqual(unvoiced.take(delta("One.")), [{ itemId: "a", text: "One.", last: false }]);
-  assert.deepEqual(unvoiced.take(DONE), [{ itemId: "a", text: "", last: true }]);
+  assert.deepEqual(unvoiced.take(delta("One.")), [{ itemId: "a", text: "One.", language: "de", last: false }]);
+  assert.deepEqual(unvoiced.take(DONE), [{ itemId: "a", text: "", language: "de", last: true }]);
   assert.deepEqual(unvoiced.take(delta("Two.")), []);
 });
 
@@ -33,7 +34,7 @@ test("the rest waits for the audio before it", () => {
   const unvoiced = new UnvoicedText();
   unvoiced.take(failed(" of it.", 900));
   assert.deepEqual([...unvoiced.take(delta(" More.")), ...unvoiced.played(played(899)), ...unvoiced.take(DONE)], []);
-  assert.deepEqual(unvoiced.played(played(900)), [{ itemId: "a", text: " of it. More.", last: true }]);
+  assert.deepEqual(unvoiced.played(played(900)), [{ itemId: "a", text: " of it. More.", language: "de", last: true }]);
 });
 
 test("the rest of a reply that is stopped is dropped", () => {
@@ -82,6 +83,7 @@ test("the browser speaks the rest of a sentence after what was played of it, and
   assert.deepEqual([problems, texts()], [["server_voice_failed"], []]);
   link.emit("progress", played(400, { ended: true, complete: true }));
   assert.deepEqual([texts(), unsaid(transcript)], [["is a star."], " is a star. It is hot."]);
+  assert.equal(fakeSpeech.spoken[0].lang, "de");
   fakeSpeech.spoken[0].onstart();
   assert.equal(unsaid(transcript), " It is hot.");
   fakeSpeech.spoken[0].onend();

@@ -104,9 +104,9 @@ export class BrowserStages extends Emitter {
 
   /** @param {import("./unvoiced-text.js").Piece[]} pieces */
   #speakPieces(pieces) {
-    for (const { itemId, text, last } of pieces) {
+    for (const { itemId, text, language, last } of pieces) {
       if (BrowserStages.speaks) {
-        this.#voice.feed(itemId, text);
+        this.#voice.feed(itemId, text, language);
         if (last) this.#voice.finish(itemId);
       } else if (last) {
         this.#transcript.playedAll(itemId); // the user reads it

@@ -28,6 +28,8 @@ export class BrowserVoice extends Emitter {
   /** @type {SpeechSynthesisUtterance | null} */
   #current = null;
   #itemId = "";
+  /** @type {string | null} */
+  #itemLanguage = null;
   #finished = false;
   /** @type {ReturnType<typeof setTimeout> | undefined} */
   #timer;
@@ -41,12 +43,14 @@ export class BrowserVoice extends Emitter {
   /**
    * @param {string} itemId
    * @param {string} delta  next text of this item
+   * @param {string | null} [language]  of the item, BCP 47; null: the usual one
    */
-  feed(itemId, delta) {
+  feed(itemId, delta, language = null) {
     if (itemId !== this.#itemId) {
       this.cancel();
       this.#itemId = itemId;
     }
+    this.#itemLanguage = language;
     this.#add(this.#splitter.feed(delta));
   }
 
@@ -82,7 +86,8 @@ export class BrowserVoice extends Emitter {
     const next = this.#waiting.shift();
     if (!next) return;
     const utterance = new SpeechSynthesisUtterance(next.text);
-    utterance.lang = this.#language();
+    const usual = this.#language();
+    utterance.lang = !this.#itemLanguage || usual.startsWith(this.#itemLanguage) ? usual : this.#itemLanguage;
     this.#current = utterance;
     utterance.onstart = () => {
       clearTimeout(this.#timer);

@@ -1,8 +1,11 @@
 /** Holds the text of replies that no voice of the server speaks, until the audio before it was played. Pure. */
 
 /** @typedef {import("./transcript.js").ServerEvent} ServerEvent */
-/** @typedef {{itemId: string, text: string, last: boolean}} Piece  of a reply's text; `last`: no more comes */
-/** @typedef {{responseId: string, text: string, audioMs: number, waits: boolean, done: boolean}} Rest */
+/**
+ * @typedef {{itemId: string, text: string, language: string | null, last: boolean}} Piece  of a reply's text; `last`: no
+ *   more comes
+ */
+/** @typedef {{text: string, language: string | null, audioMs: number, waits: boolean, done: boolean}} Rest */
 
 export class UnvoicedText {
   /** @type {Map<string, Rest>} by item, until its last piece was given */
@@ -15,8 +18,8 @@ export class UnvoicedText {
   take(event) {
     switch (event.type) {
       case "streamsrv.voice.failed": {
-        const { item_id: itemId, response_id: responseId, unspoken: text, audio_end_ms: audioMs } = event;
-        this.#rests.set(itemId, { responseId, text, audioMs, waits: audioMs > 0, done: false });
+        const { item_id: itemId, unspoken: text, language, audio_end_ms: audioMs } = event;
+        this.#rests.set(itemId, { text, language, audioMs, waits: audioMs > 0, done: false });
         return this.#give(itemId);
       }
       case "response.output_audio_transcript.delta":
@@ -65,7 +68,7 @@ export class UnvoicedText {
   #give(itemId) {
     const rest = this.#rests.get(itemId);
     if (!rest || rest.waits || !(rest.text || rest.done)) return [];
-    const piece = { itemId, text: rest.text, last: rest.done };
+    const piece = { itemId, text: rest.text, language: rest.language, last: rest.done };
     rest.text = "";
     if (rest.done) this.#rests.delete(itemId);
     return [piece];

@@ -57,6 +57,8 @@ class ReplyLanguage:
 
     def __init__(self, expected: ExpectedLanguage) -> None:
         self.current = expected.start
+        self.is_told = expected.is_known or len(expected.among) > 1
+        """Whether anything but the lack of voices tells the language."""
         self._among = expected.among
         self._is_open = not expected.is_known  # nothing tells the language, and nothing was said in it
         self._spoken_script: str | None = None

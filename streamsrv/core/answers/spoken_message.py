@@ -135,6 +135,7 @@ class SpokenMessage(Message):
             "item_id": self.item.id,
             "audio_end_ms": self.ledger.sent_ms,
             "unspoken": unspoken,
+            "language": self._language.current if self._language.is_told else None,
             "error": error,
         }
         self._effects.emit(FinishAudio(self.item.id))
