@@ -10,6 +10,7 @@ _ADDRESSES: Mapping[str, str] = {
     "anthropic": "https://api.anthropic.com",
     "openai_compatible": "https://api.openai.com",
     "openai_realtime": "https://api.openai.com",
+    "openai_speech": "https://api.openai.com",
     "openai_transcriptions": "https://api.openai.com",
 }
 """Addresses of the providers of engines whose option `base_url` is not set."""

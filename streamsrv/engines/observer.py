@@ -147,8 +147,8 @@ class ObservedChatModel(ChatModelWrapper):
 class ObservedSynthesizer:
     """`synthesizer`, whose segments, failures and seconds of audio are reported.
 
-    `SpeechOptions.account` pays for the characters of a segment, unless it fails before there is audio. Raises
-    `QuotaSpent` if the account may pay no more, and the segment would cost something.
+    `SpeechOptions.account` pays for the characters and the audio of a segment, unless it fails before there is audio.
+    Raises `QuotaSpent` if the account may pay no more, and the segment would cost something.
     """
 
     def __init__(self, synthesizer: Synthesizer, observer: EngineObserver) -> None:
@@ -168,7 +168,7 @@ class ObservedSynthesizer:
 
     async def stream(self, text: str, options: SpeechOptions) -> AsyncGenerator[SpeechChunk, None]:
         if (paying := spender(options.account)) is not None:
-            paying.check_paid(Consumption("synthesizer", self.name, (("characters", 1),)))
+            paying.check_paid(_consumption(self.name, 1, 1))
         samples, has_failed = 0, False
         try:
             with reported(self._observer, "synthesizer", self.name):
@@ -181,5 +181,9 @@ class ObservedSynthesizer:
             raise
         finally:
             if options.account is not None and not (has_failed and not samples):
-                options.account.charge(Consumption("synthesizer", self.name, (("characters", len(text)),)))
+                options.account.charge(_consumption(self.name, len(text), samples / self.sample_rate))
             self._observer.synthesized(self.name, samples / self.sample_rate)
+
+
+def _consumption(synthesizer: str, characters: int, seconds: float) -> Consumption:
+    return Consumption("synthesizer", synthesizer, (("characters", characters), ("seconds", seconds)))

@@ -4,13 +4,15 @@ Levels and silence are those of the engine itself; what listeners get is made eq
 """
 
 import asyncio
-from collections.abc import Generator
-from contextlib import aclosing
+from collections.abc import AsyncGenerator, Generator
+from contextlib import aclosing, contextmanager
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from serving import serving
 from streamsrv.audio.pcm import level_dbfs
 from streamsrv.engines.catalogue import ModelEntry, load_catalogue
 from streamsrv.engines.loading import LoadContext, load_engine
@@ -19,9 +21,12 @@ from streamsrv.engines.tts.base import SpeechChunk, SpeechOptions, Synthesizer
 from streamsrv.engines.weights.store import ModelStore
 from streamsrv.errors import EngineError
 from streamsrv.inference.scheduler import Priority, Scheduler
+from streamsrv.testing.fakes import fake_engines
 
 ENTRIES = [entry for entry in load_catalogue().entries("synthesizer") if entry.hardware != "remote"]
 READY = [entry for entry in ENTRIES if not needs(entry, ModelStore())]
+BEHIND_A_SERVER = ModelEntry("second-streamsrv", "synthesizer", "openai_speech", hardware="remote", languages=("en",))
+"""`hibari` in a second streamsrv, which is asked over HTTP."""
 MAX_CHUNK_S = 2
 SENTENCES = [
     "The capital of France is Paris.",
@@ -66,23 +71,60 @@ def test_it_is_ready(entry: ModelEntry):
     pytest.skip(f"{entry.name} is not ready: {'; '.join(map(str, needs(entry, ModelStore())))}")
 
 
-@pytest.fixture(scope="module", params=READY, ids=lambda entry: entry.name)
-def entry(request: pytest.FixtureRequest) -> ModelEntry:
-    return request.param
+@pytest.fixture(scope="module", params=[*READY, BEHIND_A_SERVER], ids=lambda entry: entry.name)
+def entry(request: pytest.FixtureRequest, scheduler: Scheduler) -> Generator[ModelEntry]:
+    if request.param is not BEHIND_A_SERVER:
+        yield request.param
+        return
+    with second_server(scheduler) as base_url:
+        yield replace(BEHIND_A_SERVER, options={"base_url": base_url, "model": "hibari"})
+
+
+@contextmanager
+def second_server(scheduler: Scheduler) -> Generator[str]:
+    [hibari] = [entry for entry in ENTRIES if entry.name == "hibari"]
+    if lacking := needs(hibari, ModelStore()):
+        pytest.skip(f"the second server has no voice: {'; '.join(map(str, lacking))}")
+    with serving(fake_engines(synthesizer=load_engine(hibari, LoadContext(scheduler, {})))) as server:
+        yield server.http_url
 
 
 @pytest.fixture(scope="module")
-def synthesizer(entry: ModelEntry, scheduler: Scheduler) -> Generator[Synthesizer, None, None]:
+def local(entry: ModelEntry, scheduler: Scheduler) -> Generator[Synthesizer | None]:
+    """Models are loaded once; clients of servers belong to the event loop of a test."""
+    if entry.hardware == "remote":
+        yield None
+        return
     synthesizer = load_engine(entry, LoadContext(scheduler, ModelStore().locate(entry)))
     asyncio.run(synthesizer.warm_up())
     yield synthesizer
     asyncio.run(synthesizer.aclose())
 
 
+@pytest.fixture
+async def synthesizer(
+    entry: ModelEntry, local: Synthesizer | None, scheduler: Scheduler
+) -> AsyncGenerator[Synthesizer]:
+    if local is not None:
+        yield local
+        return
+    synthesizer = load_engine(entry, LoadContext(scheduler, {}))
+    await synthesizer.warm_up()
+    yield synthesizer
+    await synthesizer.aclose()
+
+
 @pytest.fixture(scope="module")
-def natural(synthesizer: Synthesizer) -> NDArray[np.int16]:
-    """`LONG` at the voice's own pace."""
-    return asyncio.run(speak(synthesizer, LONG))
+def kept() -> dict[str, NDArray[np.int16]]:
+    return {}
+
+
+@pytest.fixture
+async def natural(synthesizer: Synthesizer, kept: dict[str, NDArray[np.int16]]) -> NDArray[np.int16]:
+    """`LONG` at the voice's own pace, made once."""
+    if synthesizer.name not in kept:
+        kept[synthesizer.name] = await speak(synthesizer, LONG)
+    return kept[synthesizer.name]
 
 
 async def chunks_of(synthesizer: Synthesizer, text: str, **options) -> list[SpeechChunk]:
@@ -101,7 +143,7 @@ def assert_same_speech(spoken: NDArray[np.int16], expected: NDArray[np.int16]) -
     assert level_dbfs(spoken) == pytest.approx(level_dbfs(expected), abs=3)
 
 
-def test_its_voices_are_those_that_the_catalogue_promises(synthesizer: Synthesizer, entry: ModelEntry):
+async def test_its_voices_are_those_that_the_catalogue_promises(synthesizer: Synthesizer, entry: ModelEntry):
     names = [voice.name for voice in synthesizer.voices]
     assert names
     assert len(set(names)) == len(names)

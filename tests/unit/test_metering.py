@@ -167,12 +167,14 @@ class BrokenSynthesizer(ToneSynthesizer):
         yield
 
 
-async def test_the_characters_of_a_segment_are_charged_once_it_is_spoken():
+async def test_the_characters_and_the_audio_of_a_segment_are_charged_once_it_is_spoken():
     account = Recorder()
     options = SpeechOptions(account=account)
     async for _ in ObservedSynthesizer(ToneSynthesizer(), IGNORED).stream("Hello there.", options):
         pass
-    assert [(paid.stage, amounts(paid)) for paid in account.charged] == [("synthesizer", {"characters": 12})]
+    assert [(paid.stage, amounts(paid)) for paid in account.charged] == [
+        ("synthesizer", {"characters": 12, "seconds": 0.72})
+    ]
     with pytest.raises(Unavailable):
         async for _ in ObservedSynthesizer(BrokenSynthesizer(), IGNORED).stream("Hello there.", options):
             pass
