@@ -48,6 +48,7 @@ from streamsrv.testing.simulated_user import (
     words,
 )
 from streamsrv.testing.simulator import Simulator, UnexpectedEffect, simulate
+from streamsrv.testing.speech_invariants import audio_is_whole, look_ahead_is_bounded, no_answer_is_lost
 from streamsrv.testing.virtual_loop import run_in_virtual_time
 
 __all__ = [
@@ -84,6 +85,7 @@ __all__ = [
     "UnexpectedEffect",
     "Violation",
     "WallClock",
+    "audio_is_whole",
     "backchannel",
     "check",
     "click",
@@ -93,6 +95,8 @@ __all__ = [
     "fake_engines",
     "find_violations",
     "hesitation",
+    "look_ahead_is_bounded",
+    "no_answer_is_lost",
     "no_spoken_word_is_lost",
     "noise",
     "open_streams",
