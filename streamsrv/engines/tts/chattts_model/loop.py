@@ -166,6 +166,9 @@ def _load_chat(load: Load) -> Any:
     os.environ["HF_HUB_OFFLINE"] = "1"
     warnings.filterwarnings("ignore")
     torch: Any = import_module("torch")
+    transformers_log: Any = import_module("transformers.utils.logging")
+    transformers_log.set_verbosity_error()
+    transformers_log.disable_progress_bar()
     chat: Any = import_module("ChatTTS").Chat(_quiet_logger())
     folder = Path(load.options["folder"])
     if (sizes := folder / SIZES_FILE).is_file():
