@@ -4,8 +4,9 @@
 
 Runs the synthesisers of the catalogue that can run here and cost nothing, each in a process of its own, and speaks the
 sentences of `voices_sentences.tsv`, which also says how each is read out. What a Whisper model hears is compared with
-that: words, and for English the times that are estimated for them. The sessions on a core are counted in CPU time
-(`voices_playback.py`), so they hardly depend on what else runs; the delays need a quiet machine.
+that: words, and the times that are estimated for them, corrected by how early the model places words of known places.
+The sessions on a core are counted in CPU time (`voices_playback.py`), so they hardly depend on what else runs; the
+delays need a quiet machine.
 """
 
 import argparse
@@ -36,7 +37,7 @@ from streamsrv.engines.weights.store import ModelStore
 from streamsrv.inference.scheduler import Priority, Scheduler
 from streamsrv.text.word_timing import estimate_words
 from virtual_time import MeasuredScheduler
-from voices_hearing import errors, hear, time_errors_ms
+from voices_hearing import earliness_ms, errors, hear, time_errors_ms
 from voices_playback import most_sessions
 from voices_report import print_table, write_report
 
@@ -116,10 +117,11 @@ class Measurement:
 
     async def _heard(self) -> dict[str, Any]:
         recognizer = self._whisper()
+        early_ms = await earliness_ms(recognizer, self.synthesizer, LANGUAGE)
         wrong = words = 0
         spoken_s = cpu_s = 0.0
         misheard: list[dict[str, Any]] = []
-        late_ms: list[int] = []
+        late_ms: list[float] = []
         for text, reading in self.sentences:
             before = self._cpu_s()
             pcm, estimated = await self._speak(text)
@@ -130,13 +132,14 @@ class Measurement:
             wrong, words = wrong + found, words + count
             if found:
                 misheard.append({"reading": reading, "heard": heard.text, "errors": found})
-            late_ms += time_errors_ms(estimated, heard.words)
+            late_ms += [late - early_ms for late in time_errors_ms(estimated, heard.words)]
         return {
             "wer": round(wrong / words, 4),
             "words": words,
             "cpu_s_per_audio_s": round(cpu_s / spoken_s, 4),
             "word_error_ms": percentiles([abs(each) for each in late_ms]),
-            "word_bias_ms": round(statistics.median(late_ms)) if late_ms else None,
+            "word_late_ms": round(statistics.median(late_ms)) if late_ms else None,
+            "whisper_early_ms": round(early_ms),
             "misheard": misheard,
         }
 

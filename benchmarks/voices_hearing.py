@@ -2,7 +2,9 @@
 
 import difflib
 import re
+import statistics
 from collections.abc import Sequence
+from contextlib import aclosing
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,11 +14,18 @@ from streamsrv.audio.rates import SPEECH_RATE_HZ
 from streamsrv.audio.resample import StreamResampler
 from streamsrv.engines.asr.base import RecognitionOptions
 from streamsrv.engines.asr.windows.incremental import Decode, IncrementalRecognizer
-from streamsrv.engines.tts.base import SpokenWord
+from streamsrv.engines.tts.base import SpeechOptions, SpokenWord, Synthesizer
 from streamsrv.inference.scheduler import Priority
 from streamsrv.testing.word_errors import normalized_words, prefix_distances
 from streamsrv.text.speakable import speakable
 
+_CALIBRATION = (
+    "the doctor walked across the bridge before breakfast",
+    "seventeen people danced near the garden yesterday",
+    "my brother wants another bottle of water tomorrow",
+    "every summer the farmers carry apples to the market",
+)
+_QUIET = 600
 _CLOCK = re.compile(r"\b(\d{1,2})\.(\d\d)(?= ?[ap]\.?m)")
 _SAME = {"metre": "meter", "metres": "meters", "kilometre": "kilometer", "kilometres": "kilometers", "am": "a m"}
 _SAME |= {"pm": "p m", "centimetres": "centimeters", "litre": "liter", "litres": "liters", "okay": "ok"}
@@ -36,6 +45,40 @@ async def hear(recognizer: IncrementalRecognizer, pcm: NDArray[np.int16], sample
     decode = Decode(heard, RecognitionOptions(language=language), Priority.FINAL, is_complete=True)
     found = await recognizer.decode(decode)
     return Heard(found.text, tuple(SpokenWord(word.text, word.start_ms, word.end_ms) for word in found.words))
+
+
+async def earliness_ms(recognizer: IncrementalRecognizer, synthesizer: Synthesizer, language: str) -> float:
+    """Return how much too early this recogniser places the starts of words: the median of words of known places.
+
+    The words are spoken one by one, and put together without pauses.
+    """
+    found: list[int] = []
+    per_ms = synthesizer.sample_rate / 1000
+    for sentence in _CALIBRATION:
+        parts: list[NDArray[np.int16]] = []
+        known: list[SpokenWord] = []
+        begins = 0
+        for word in sentence.split():
+            spoken = _without_silence(await _speak(synthesizer, word, language))
+            ends = begins + spoken.size
+            known.append(
+                SpokenWord(word, 1000 * begins // synthesizer.sample_rate, 1000 * ends // synthesizer.sample_rate)
+            )
+            parts.append(spoken)
+            begins = ends
+        heard = await hear(recognizer, np.concatenate(parts), synthesizer.sample_rate, language)
+        found += time_errors_ms(known, heard.words)
+    return statistics.median(found) if found else 0.0
+
+
+async def _speak(synthesizer: Synthesizer, text: str, language: str) -> NDArray[np.int16]:
+    async with aclosing(synthesizer.stream(text, SpeechOptions(language=language))) as chunks:
+        return np.concatenate([chunk.pcm async for chunk in chunks])
+
+
+def _without_silence(pcm: NDArray[np.int16]) -> NDArray[np.int16]:
+    loud = np.flatnonzero(np.abs(pcm.astype(np.int32)) > _QUIET)
+    return pcm[loud[0] : loud[-1] + 1]
 
 
 def comparable(text: str) -> list[str]:
