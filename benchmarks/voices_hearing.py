@@ -61,9 +61,7 @@ async def earliness_ms(recognizer: IncrementalRecognizer, synthesizer: Synthesiz
         for word in sentence.split():
             spoken = _without_silence(await _speak(synthesizer, word, language))
             ends = begins + spoken.size
-            known.append(
-                SpokenWord(word, 1000 * begins // synthesizer.sample_rate, 1000 * ends // synthesizer.sample_rate)
-            )
+            known.append(SpokenWord(word, round(begins / per_ms), round(ends / per_ms)))
             parts.append(spoken)
             begins = ends
         heard = await hear(recognizer, np.concatenate(parts), synthesizer.sample_rate, language)
