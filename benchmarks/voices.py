@@ -33,6 +33,7 @@ from streamsrv.engines.catalogue import load_catalogue
 from streamsrv.engines.loading import EngineLoader
 from streamsrv.engines.model_entry import ModelEntry
 from streamsrv.engines.tts.base import SpeechOptions, SpokenWord, Synthesizer
+from streamsrv.engines.tts.shaping.synthesizer import ShapedSynthesizer
 from streamsrv.engines.weights.store import ModelStore
 from streamsrv.inference.scheduler import Priority, Scheduler
 from streamsrv.text.word_timing import estimate_words
@@ -75,7 +76,9 @@ class Measurement:
         self._memory: Callable[[], int] = lambda: _peak_bytes() - before
 
     def load(self, scheduler: Scheduler) -> Synthesizer:
-        return EngineLoader(load_catalogue(), ModelStore(), scheduler, lambda _: None).load(self.entry)
+        """Load the synthesiser, in the wrapper that a server puts around it."""
+        engine = EngineLoader(load_catalogue(), ModelStore(), scheduler, lambda _: None).load(self.entry)
+        return ShapedSynthesizer(engine)
 
     async def measure(self) -> dict[str, Any]:
         await self.synthesizer.warm_up()
@@ -162,7 +165,7 @@ class Measurement:
         return loader.load(loader.catalogue.find(self.options.whisper, "recognizer"))
 
     def _pids(self) -> Sequence[int]:
-        return getattr(self.synthesizer, "pids", ())
+        return getattr(getattr(self.synthesizer, "synthesizer", None), "pids", ())
 
     def _cpu_s(self) -> float:
         """CPU time of this process, of commands that it ran, and of the engine's own processes."""

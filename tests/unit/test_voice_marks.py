@@ -1,10 +1,15 @@
 """Marks such as `[laugh]` reach the voices that know them, and no transcript."""
 
+from collections.abc import AsyncGenerator
+
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from streamsrv.core.answers.spoken_segments import SpokenSegmenter
+from streamsrv.engines.tts.base import SpeechChunk, SpeechOptions, Voice
+from streamsrv.engines.tts.shaping.synthesizer import ShapedSynthesizer
 from streamsrv.text.speakable import spoken_text
 from streamsrv.text.spoken_text import SpokenText
 from streamsrv.text.voice_marks import MARKS, read_with_marks, without_marks
@@ -45,7 +50,39 @@ def test_no_segment_of_an_answer_shows_a_mark(step: int):
     assert not any(mark in written for written, _ in found for mark in MARKS)
 
 
-def test_a_voice_is_given_the_marks_that_it_knows():
+class FakeSynthesizer:
+    """Keeps the texts that it is given, and says a tone."""
+
+    name = "fake"
+    sample_rate = 24_000
+    clones_voices = False
+    min_speed = max_speed = 1.0
+
+    def __init__(self, marks: frozenset[str]) -> None:
+        self.voices = (Voice("first", marks=marks), Voice("second"))
+        self.texts: list[str] = []
+
+    async def stream(self, text: str, options: SpeechOptions) -> AsyncGenerator[SpeechChunk, None]:
+        self.texts.append(text)
+        tone = np.sin(np.arange(24_000) * 0.05) * np.linspace(0.2, 1, 24_000)
+        yield SpeechChunk((8000 * tone).astype(np.int16))
+
+    async def warm_up(self) -> None: ...
+
+    async def aclose(self) -> None: ...
+
+
+@pytest.mark.parametrize(
+    ("voice", "heard"), [("first", "Oh [laugh] dear me."), ("nobody", "Oh [laugh] dear me."), ("second", "Oh dear me.")]
+)
+async def test_an_engine_is_given_the_marks_that_the_voice_knows(voice: str, heard: str):
+    engine = FakeSynthesizer(frozenset({"[laugh]"}))
+    stream = ShapedSynthesizer(engine, measures=False).stream("Oh [laugh] dear [uv_break] me.", SpeechOptions(voice))
+    assert [chunk async for chunk in stream]
+    assert engine.texts == [heard]
+
+
+def test_only_known_marks_stay_in_a_text():
     text = "Oh [laugh] dear [uv_break] me."
     assert without_marks(text) == "Oh dear me."
     assert without_marks(text, {"[laugh]"}) == "Oh [laugh] dear me."

@@ -16,6 +16,7 @@ from streamsrv.engines.tts.base import SpeechChunk, SpeechOptions, SpokenWord, S
 from streamsrv.engines.tts.shaping.loudness import FIRST_S, VoiceLevel
 from streamsrv.engines.tts.shaping.segment import MAX_PAUSE_S, RawSpeech, ShapedSegment
 from streamsrv.errors import EngineError
+from streamsrv.text.voice_marks import without_marks
 
 logger = logging.getLogger(__name__)
 
@@ -30,8 +31,9 @@ class ShapedSynthesizer:
     """`synthesizer`, whose speech has 24 kHz, one loudness, no silence at its ends and no clicks.
 
     Audio that is no speech (see `guards`) is `Unavailable`. A text without a letter or digit gives no audio. A speed
-    beyond what the synthesiser can do is brought to what it can. `measures`: find the level of its default voice at
-    the warm-up, and not only when that first speaks; not for providers that take money for it.
+    beyond what the synthesiser can do is brought to what it can, and marks that the voice does not know are left out.
+    `measures`: find the level of its default voice at the warm-up, and not only when that first speaks; not for
+    providers that take money for it.
     """
 
     sample_rate = PCM_RATE_HZ
@@ -50,6 +52,7 @@ class ShapedSynthesizer:
         return self.synthesizer.voices
 
     async def stream(self, text: str, options: SpeechOptions) -> AsyncGenerator[SpeechChunk, None]:
+        text = without_marks(text, self._marks(options))
         if not any(character.isalnum() for character in text):
             return
         speed = min(max(options.speed, self.min_speed), self.max_speed)
@@ -101,6 +104,11 @@ class ShapedSynthesizer:
                 self._levels.popitem(last=False)
         self._levels.move_to_end(key)
         return self._levels[key]
+
+    def _marks(self, options: SpeechOptions) -> frozenset[str]:
+        """Return the marks that the voice of these options performs; an unknown voice is the default one."""
+        voices = [voice for voice in self.voices if voice.name == options.voice] or self.voices[:1]
+        return voices[0].marks if voices else frozenset()
 
     @property
     def _default_voice(self) -> str:
