@@ -34,6 +34,8 @@ from streamsrv.errors import Unavailable
 from streamsrv.text.voice_marks import MARKS
 
 MODULE = "streamsrv.engines.tts.chattts_model.loop"
+REQUIRES = ("ChatTTS", "torch", "av", "num2words")
+"""Modules that the process imports."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +47,7 @@ class ChatTTSOptions:
     device: Literal["auto", "cpu", "cuda"] = "auto"
     """`auto`: a GPU if PyTorch finds one."""
     python: str = ""
-    """The Python of another environment, with ChatTTS and this package's dependencies; empty: this environment."""
+    """The Python of another environment, which has the modules in `REQUIRES`; empty: this environment."""
     seeds: Annotated[Sequence[Annotated[int, Field(ge=0, lt=2**32)]], Field(min_length=1, max_length=64)] = (
         2,
         5,
@@ -83,7 +85,7 @@ def load(entry: ModelEntry, context: LoadContext) -> ProcessSynthesizer:
         Load(MODULE, entry.name, settings, {}),
         name=entry.name,
         python=options.python or None,
-        requires=("ChatTTS", "torch"),
+        requires=REQUIRES,
         processes=options.processes,
         voices=tuple(Voice(voice_name(seed), frozenset(LANGUAGES), marks=frozenset(MARKS)) for seed in options.seeds),
     )
