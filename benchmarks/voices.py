@@ -39,7 +39,7 @@ from streamsrv.inference.scheduler import Priority, Scheduler
 from streamsrv.text.word_timing import estimate_words
 from virtual_time import MeasuredScheduler
 from voices_hearing import earliness_ms, errors, hear, time_errors_ms
-from voices_playback import most_sessions
+from voices_playback import children_cpu_s, most_sessions
 from voices_report import print_table, write_report
 
 SENTENCES = Path(__file__).with_name("voices_sentences.tsv")
@@ -169,9 +169,7 @@ class Measurement:
 
     def _cpu_s(self) -> float:
         """CPU time of this process, of commands that it ran, and of the engine's own processes."""
-        children = resource.getrusage(resource.RUSAGE_CHILDREN)
-        others = children.ru_utime + children.ru_stime + sum(Process(pid).cpu_s for pid in self._pids())
-        return time.process_time() + others
+        return time.process_time() + children_cpu_s() + sum(Process(pid).cpu_s for pid in self._pids())
 
     def _processes_mb(self) -> float:
         return sum(Process(pid).rss_mb for pid in self._pids())

@@ -26,6 +26,7 @@ _CALIBRATION = (
     "every summer the farmers carry apples to the market",
 )
 _QUIET = 600
+_PAIRS = re.compile(r"(?<![\d.,$€£])(\d{1,2})(\d\d)\b(?![.,]?\d)")
 _CLOCK = re.compile(r"\b(\d{1,2})\.(\d\d)(?= ?[ap]\.?m)")
 _SAME = {"metre": "meter", "metres": "meters", "kilometre": "kilometer", "kilometres": "kilometers", "am": "a m"}
 _SAME |= {"pm": "p m", "centimetres": "centimeters", "litre": "liter", "litres": "liters", "okay": "ok"}
@@ -87,9 +88,13 @@ def comparable(text: str) -> list[str]:
 
 
 def errors(reading: str, heard: str) -> tuple[int, int]:
-    """Return the word errors of what was heard against how the text is read out, and the number of words."""
+    """Return the word errors of what was heard against how the text is read out, and the number of words.
+
+    Whisper writes "six thirty" as 630: the reading with fewer errors counts.
+    """
     wanted = comparable(reading)
-    return prefix_distances(wanted, comparable(heard))[-1], len(wanted)
+    in_pairs = _PAIRS.sub(r"\1 \2", heard)
+    return min(prefix_distances(wanted, comparable(each))[-1] for each in (heard, in_pairs)), len(wanted)
 
 
 def time_errors_ms(estimated: Sequence[SpokenWord], heard: Sequence[SpokenWord]) -> list[int]:
