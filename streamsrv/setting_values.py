@@ -1,9 +1,10 @@
-"""The types of the settings' values, and what their texts mean. Pure."""
+"""The types of the settings' values, and what their texts mean."""
 
 import re
 from collections import Counter
 from dataclasses import dataclass
 from decimal import Decimal
+from pathlib import Path
 from types import UnionType
 from typing import Annotated, Union, get_args, get_origin
 from urllib.parse import parse_qsl, urlsplit
@@ -45,11 +46,22 @@ Usd = Annotated[
 Share = Annotated[float, Field(gt=0, le=1)]
 ModelName = Annotated[str, Field(min_length=1), Accepted("the name of a model; `streamsrv models` lists them")]
 Url = Annotated[str, Field(pattern=r"^https?://[^/\s]+\S*$"), AfterValidator(lambda url: _with_port(url))]
+Folder = Annotated[Path, AfterValidator(lambda folder: _expanded(folder))]
 ModelChain = Annotated[
     tuple[ModelName, ...],
     Field(min_length=1),
     Accepted("names of models, separated by commas or as a list; `streamsrv models` lists them"),
 ]
+
+
+def _expanded(folder: Path) -> Path:
+    """Return the path with the home folder in place of `~`. Raises `ValueError`."""
+    if "\0" in str(folder):
+        raise ValueError(f"{str(folder)!r}: a path has no zero characters")
+    try:
+        return folder.expanduser()
+    except RuntimeError as error:
+        raise ValueError(f"{str(folder)!r}: there is no such user") from error
 
 
 def _with_port(url: str) -> str:

@@ -4,7 +4,6 @@ import os
 from collections import Counter
 from collections.abc import Mapping
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
-from pathlib import Path
 from typing import Annotated, Any, Literal, cast
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationInfo, field_validator, model_validator
@@ -17,6 +16,7 @@ from streamsrv.setting_values import (
     Accepted,
     Count,
     CountOrZero,
+    Folder,
     Ledger,
     Minutes,
     ModelChain,
@@ -150,9 +150,9 @@ class Settings(BaseModel):
         ),
     ] = ()
     """Licences of weights that the operator accepts, for models that are not fetched or loaded without that."""
-    model_folder: Annotated[Path | None, Accepted("a folder")] = None
+    model_folder: Annotated[Folder | None, Accepted("a folder")] = None
     """The folder for weights (`~` is the home folder); None: the user's data folder."""
-    voice_folder: Annotated[Path | None, Accepted("a folder")] = None
+    voice_folder: Annotated[Folder | None, Accepted("a folder")] = None
     """The folder for cloned voices, as `model_folder`."""
 
     tool_server: Annotated[
@@ -382,18 +382,6 @@ class Settings(BaseModel):
         if value is not None:
             port_range(value)
         return value
-
-    @field_validator("model_folder", "voice_folder")
-    @classmethod
-    def _expand(cls, value: Path | None) -> Path | None:
-        if value is None:
-            return None
-        if "\0" in str(value):
-            raise ValueError(f"{str(value)!r}: a path has no zero characters")
-        try:
-            return value.expanduser()
-        except RuntimeError as error:
-            raise ValueError(f"{str(value)!r}: there is no such user") from error
 
     @model_validator(mode="after")
     def _loopback_without_keys(self) -> "Settings":
