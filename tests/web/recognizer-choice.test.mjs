@@ -102,7 +102,8 @@ test("a choice that the server refuses is dropped once, and the session goes on 
 });
 
 test("a voice that the server refuses is asked for no more", () => {
-  const wish = new RecognizerWish();
+  const told = [];
+  const wish = new RecognizerWish((problem) => told.push(problem.message));
   const path = { recognition: "server", voice: "server" };
   const asked = (voice) => wish.sessionObject({ ...DEFAULT_OPTIONS, voice }, path).audio.output?.voice;
   const refused = { param: "session.audio.output.voice" };
@@ -113,4 +114,5 @@ test("a voice that the server refuses is asked for no more", () => {
   assert.equal(asked("gone"), undefined);
   assert.equal(wish.refusedBy(refused), false);
   assert.equal(asked("anna"), "anna");
+  assert.deepEqual(told, ["The server has no voice gone."]);
 });

@@ -32,6 +32,7 @@ import { UtteranceAudio } from "./utterance-audio.js";
  * @typedef {object} ConnectionOptions
  * @property {Record<string, string>} [query]  of the session: `model`, `intent`
  * @property {() => object} session  the session object of `session.update` after each connect
+ * @property {(error: any) => boolean} [refused]  whether `session` now leaves out what the server has refused
  * @property {() => ServerEvent[]} [replay]  events that give a new session the earlier conversation
  * @property {TransportName[]} [transports]  to try, best first
  * @property {AudioCodec} [audioCodec]  codec over WebSocket; default PCM, also without support for Opus

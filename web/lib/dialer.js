@@ -102,7 +102,8 @@ export class Dialer {
       const timer = setTimeout(() => fail(new Problem("no_session", "The server does not answer.")), READY_MS);
       const removeClose = transport.on("close", (reason) => fail(new Problem("closed", reason)));
       const removeEvent = transport.on("event", (event) => {
-        if (event.type === "session.created") {
+        const again = event.type === "error" && this.#options.refused?.(event.error);
+        if (event.type === "session.created" || again) {
           transport.send({ type: "session.update", session: this.#options.session() });
         } else if (event.type === "session.updated") {
           for (const replayed of this.#options.replay?.() ?? []) transport.send(replayed);

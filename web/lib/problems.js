@@ -82,6 +82,16 @@ export function otherRecognizer(chosen, why, used) {
 }
 
 /**
+ * The server does not have the voice that the user chose.
+ *
+ * @param {string} chosen  its name
+ */
+export function otherVoice(chosen) {
+  const advice = "The server's default voice speaks instead. You can choose another one in the settings.";
+  return new Problem("voice_unavailable", `The server has no voice ${chosen}.`, advice);
+}
+
+/**
  * The recogniser does not know the language that the user chose.
  *
  * @param {string} language  its name

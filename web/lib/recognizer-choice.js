@@ -1,6 +1,6 @@
 /** Which of the server's recognisers a user may choose, and for which languages. Pure. */
 
-import { otherRecognizer, unknownLanguage } from "./problems.js";
+import { otherRecognizer, otherVoice, serverProblem, unknownLanguage } from "./problems.js";
 import { sessionObject } from "./session-options.js";
 
 /** @typedef {import("./path.js").Capabilities} Capabilities */
@@ -62,9 +62,15 @@ export function recognizerHint({ recognizer, recognizers = [] }, name) {
 export class RecognizerWish {
   #voice = "";
   #refusedVoice = "";
+  #tell;
 
   /** @type {{model: string | null, language: string | null}} of the session object; null: the server chooses */
   transcription = { model: null, language: null };
+
+  /** @param {(problem: Problem) => void} [tell]  is told what the session goes without */
+  constructor(tell = () => {}) {
+    this.#tell = tell;
+  }
 
   /**
    * Make the wish; returns what of it cannot be had.
@@ -103,16 +109,19 @@ export class RecognizerWish {
    * Whether the server refuses the wish, because it has changed since it was asked what it has. Then the session must be
    * updated without it.
    *
-   * @param {{param?: string | null}} error  of the server
+   * @param {{code: string | null, message: string, param?: string | null}} error  of the server
    */
-  refusedBy({ param }) {
-    if (param === "session.audio.output.voice" && this.#voice) {
+  refusedBy(error) {
+    if (error.param === "session.audio.output.voice" && this.#voice) {
       this.#refusedVoice = this.#voice;
+      this.#tell(otherVoice(this.#voice));
       return true;
     }
-    const isNew = refusesWish({ param }) && Object.values(this.transcription).some(Boolean);
-    if (isNew) this.transcription = { model: null, language: null };
-    return isNew;
+    const isNew = refusesWish(error) && Object.values(this.transcription).some(Boolean);
+    if (!isNew) return false;
+    this.transcription = { model: null, language: null };
+    this.#tell(serverProblem(error));
+    return true;
   }
 }
 

@@ -37,7 +37,7 @@ export class VoiceSession extends Emitter {
   #search;
   #browser;
   #conversation;
-  #wish = new RecognizerWish();
+  #wish = new RecognizerWish((problem) => this.emit("problem", problem));
   #finder = new PathFinder({ server: null, browserHears: false, browserSpeaks: BrowserStages.speaks });
   #tracker = new ActivityTracker();
 
@@ -245,6 +245,7 @@ export class VoiceSession extends Emitter {
     await this.#link.connect({
       query: model ? { model } : {},
       session: () => this.#wish.sessionObject(this.#options, this.path),
+      refused: (error) => this.#wish.refusedBy(error),
       replay: () => this.#conversation.transcript.replay(),
       transports: transports.filter((name) => this.#finder.server?.transports.includes(name)),
       audioCodec,
@@ -389,12 +390,11 @@ export class VoiceSession extends Emitter {
 
   /** @param {{code: string | null, message: string, type?: string, param?: string | null}} error */
   #serverError(error) {
-    // The response ended while its cancellation was on the way: nothing is wrong.
-    if (error.code === "response_cancel_not_active") return;
+    if (error.code === "response_cancel_not_active") return; // the response ended meanwhile: nothing is wrong
     // The server began to answer by itself at the same moment: it is asked again after that.
     if (error.code === "conversation_already_has_active_response") return this.#conversation.owe({ later: true });
-    this.emit("problem", serverProblem(error));
     if (this.#wish.refusedBy(error)) this.#update();
+    else this.emit("problem", serverProblem(error));
     this.#conversation.next();
   }
 }
