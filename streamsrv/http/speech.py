@@ -83,7 +83,7 @@ async def _answer(read: tuple[SpeechRequest, Principal], service: Service, accou
     asked, principal = read
     capabilities = service.capabilities_of(principal)
     options = replace(asked.to_options(capabilities), account=account)
-    segments = _segments(asked.input, asked.to_language(capabilities, options.voice))
+    segments = _segments(asked.input, asked.to_language(capabilities, options.voice), asked.speed)
     pcm = _speak(segments, options, service.engines.synthesizer)
     if asked.stream_format == "sse":
         return await streamed(server_sent(_events(pcm, asked)), "text/event-stream")
@@ -108,10 +108,10 @@ async def _speak(
         yield np.zeros(PCM_RATE_HZ * SILENCE_MS // 1000, np.int16)
 
 
-def _segments(text: str, language: ReplyLanguage) -> Iterator[SpokenSegment]:
+def _segments(text: str, language: ReplyLanguage, speed: float) -> Iterator[SpokenSegment]:
     """Yield what is to be spoken, in segments for the synthesiser."""
     text = without_tags(text)  # before cutting, which could split a tag
-    segmenter = SpokenSegmenter(language)
+    segmenter = SpokenSegmenter(language, speed)
     for start in range(0, len(text), TEXT_PIECE_CHARACTERS):
         segments = segmenter.feed(text[start : start + TEXT_PIECE_CHARACTERS])
         yield from (segment for segment in segments if segment.spoken)

@@ -86,10 +86,10 @@ def look_ahead_is_bounded(record: Record) -> Iterator[tuple[int, str]]:
 
     Checked for clients that play what they get and do not report it.
     """
-    client, output = record.scenario.client, record.scenario.session.audio.output
+    client = record.scenario.client
     if client.holds_playback or client.held_by_transport or client.reports_ms is not None:
         return
-    segment_ms = (MAX_SPOKEN + 1) * round(record.scenario.synthesizer.character_ms / output.speed)
+    segment_ms = (MAX_SPOKEN + 1) * record.scenario.synthesizer.character_ms
     play_until_ms: defaultdict[str, float] = defaultdict(float)
     for at_ms, effect in record.effects():
         if isinstance(effect, SendAudio):

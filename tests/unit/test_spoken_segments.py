@@ -90,3 +90,11 @@ def test_any_text_is_kept_and_bounded_however_it_comes(text: str, step: int):
     assert "".join(segment.text for segment in segments) == text
     assert all(len(segment.spoken) <= MAX_SPOKEN for segment in segments)
     assert segments == segments_of(text, len(text) or 1)
+
+
+@pytest.mark.parametrize(("speed", "longest"), [(0.25, 100), (0.5, 200), (1.0, 400), (1.5, 400)])
+def test_a_segment_is_no_longer_to_hear_because_it_is_spoken_slowly(speed: float, longest: int):
+    segmenter = SpokenSegmenter("en", speed)
+    segments = [*segmenter.feed("word " * 600), *segmenter.finish()]
+    assert longest - 10 < max(len(segment.spoken) for segment in segments) <= longest
+    assert "".join(segment.text for segment in segments) == "word " * 600

@@ -42,7 +42,7 @@ class Speculation:
     _has_text: bool = False
 
     def __post_init__(self) -> None:
-        self._segmenter = SpokenSegmenter(ReplyLanguage(self.language))
+        self._segmenter = SpokenSegmenter(ReplyLanguage(self.language), self.speech.speed if self.speech else 1.0)
 
     @property
     def generation(self) -> int:

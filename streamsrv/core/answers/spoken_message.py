@@ -40,7 +40,7 @@ class SpokenMessage(Message):
         """From where on, and why, the text has no audio; None: it has."""
         self._spoken_by: list[SpokenBy] = []
         self._language = ReplyLanguage(items.plan.language)
-        self._segmenter = SpokenSegmenter(self._language)
+        self._segmenter = SpokenSegmenter(self._language, items.plan.speech.speed)
         self._uncut: deque[str] = deque()  # text that the segmenter has not seen
         self._waiting: deque[SpokenSegment] = deque()
         self._speaking: SpokenSegment | None = None
@@ -205,7 +205,7 @@ class SpokenMessage(Message):
             self.ledger.add_unspoken(delta)
 
     def _cut_conclusion(self) -> None:
-        segmenter = SpokenSegmenter(self._language)
+        segmenter = SpokenSegmenter(self._language, self._items.plan.speech.speed)
         self._waiting.extend([*segmenter.feed(self._conclusion), *segmenter.finish()])
 
     @property

@@ -50,11 +50,13 @@ class SpokenSegmenter:
 
     The joined texts of all segments are the text fed, without its marks for the voice (`text.voice_marks`).
 
-    `language`: that of all segments (ISO 639-1 code), or what finds that of each.
+    `language`: that of all segments (ISO 639-1 code), or what finds that of each. `speed`: of the voice; what is spoken
+    slowly is cut shorter, so that no segment is longer than one of `MAX_SPOKEN` at the usual pace.
     """
 
-    def __init__(self, language: ReplyLanguage | str) -> None:
+    def __init__(self, language: ReplyLanguage | str, speed: float = 1.0) -> None:
         self._segmenter = Segmenter()
+        self._max_spoken = round(MAX_SPOKEN * min(1.0, speed))
         self._language = ReplyLanguage(ExpectedLanguage(language)) if isinstance(language, str) else language
         self._in_number = False  # what was cut last goes on with digits
 
@@ -83,9 +85,9 @@ class SpokenSegmenter:
         while True:
             breaks = breaks_at_end if end == len(text) else breaks_number(text[:end], text[end:])
             speech = self._read(text[:end], language, breaks)
-            if len(speech.spoken) <= MAX_SPOKEN or end == 1:
+            if len(speech.spoken) <= self._max_spoken or end == 1:
                 return end, speech
-            end = cut_before(text, max(1, min(end - 1, end * MAX_SPOKEN // len(speech.spoken))))
+            end = cut_before(text, max(1, min(end - 1, end * self._max_spoken // len(speech.spoken))))
 
     def _read(self, text: str, language: str, breaks_at_end: bool) -> SpokenText:
         return read_with_marks(
