@@ -1,5 +1,7 @@
 """What is refused of the files and options of XTTS, before its process is started."""
 
+import subprocess
+import sys
 import zipfile
 from pathlib import Path
 
@@ -82,3 +84,15 @@ def test_packages_in_another_environment_are_not_wanted_in_this_one(folder: Path
     assert needs(there, ModelStore(tmp_path)) == []
     assert "surely_not_installed" in problem_of(here)
     assert problem_of(here, in_server=True) == problem_of(there) == ""
+
+
+def test_the_process_needs_only_the_packages_of_the_model():
+    """Its Python may be of an environment without the other dependencies of this package. PyTorch is a stand-in here."""
+    code = """
+import sys
+from unittest.mock import MagicMock
+sys.modules.update(dict.fromkeys(["pydantic", "rich", "starlette", "uvicorn", "av", "typer", "babel", "platformdirs"]))
+sys.modules |= {name: MagicMock() for name in ("torch", "torch.nn.utils.parametrize")}
+import streamsrv.engines.tts.xtts_model.loop
+"""
+    subprocess.run([sys.executable, "-c", code], check=True)

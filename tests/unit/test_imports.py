@@ -80,6 +80,7 @@ PURE = ("core", "protocol", "text", "web_addresses.py", "tools/base.py", "tools/
         "engines/asr/failover/deadlines.py", "engines/asr/failover/merging.py",
         "engines/asr/failover/kept_audio.py", "engines/tts/espeak_ng/varieties.py",
         "engines/tts/sentences.py", "engines/tts/speech_api/voice_list.py",
+        "engines/tts/xtts_model/frames.py", "engines/tts/xtts_model/pieces.py", "engines/tts/xtts_model/windows.py",
         "engines/tts/chattts_model/facts.py", "engines/tts/chattts_model/seams.py",
         "engines/tts/chattts_model/text.py")  # fmt: skip
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from streamsrv.engines.tts.xtts_model.frames import FrameGrid
 from streamsrv.engines.tts.xtts_model.pieces import pieces
-from streamsrv.engines.tts.xtts_model.windows import CONTEXT_FRAMES, FIRST_FRAMES, WIDTHS, Window, next_window
+from streamsrv.engines.tts.xtts_model.windows import CONTEXT_FRAMES, WIDTHS, Window, next_window
 
 SCALES = (4.0, 24_000 / 22_050)
 
@@ -36,14 +36,17 @@ def test_windows_say_every_frame_once_and_with_all_that_it_depends_on(total: int
         assert window.start == 0 or window.begin - window.start >= CONTEXT_FRAMES
         end = window.start + window.width
         assert end == total or end - window.end >= CONTEXT_FRAMES
-        assert window.width in WIDTHS or (window.start == 0 and window.width == total < FIRST_FRAMES)
+        assert window.width in WIDTHS or (window.start == 0 and window.width == total < WIDTHS[0])
 
 
 def test_no_window_is_due_before_its_frames_are_known_or_after_the_last_one():
-    assert next_window(0, FIRST_FRAMES - 1, is_complete=False) is None
-    assert next_window(0, FIRST_FRAMES, is_complete=False) == Window(0, 41, 0, 27)
-    assert next_window(27, 140, is_complete=False) is None
-    assert next_window(27, 141, is_complete=False) == Window(13, 128, 27, 127)
+    assert next_window(0, WIDTHS[0] - 1, is_complete=False) is None
+    assert next_window(0, WIDTHS[0], is_complete=False) == Window(0, 41, 0, 27)
+    assert next_window(27, 76, is_complete=False) is None
+    assert next_window(27, 77, is_complete=False) == Window(13, 64, 27, 63)
+    assert next_window(63, 500, is_complete=False) == Window(49, 96, 63, 131)
+    assert next_window(131, 500, is_complete=False) == Window(117, 128, 131, 231)
+    assert next_window(231, 500, is_complete=False) == Window(217, 128, 231, 331)
     assert next_window(140, 140, is_complete=True) is None
     assert next_window(0, 0, is_complete=True) is None
 

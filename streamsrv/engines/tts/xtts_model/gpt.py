@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from importlib import import_module
+from math import ceil
 from typing import Any
 
 from streamsrv.engines.tts.xtts_model.graphs import Graphs, sizes_up_to
@@ -20,6 +21,8 @@ STREAMS = (1, 2, 4, 8, 16, 32, 64, 96, 128)
 SPANS = (256, 512)
 PROMPTS = (64, 128, 256)
 """Numbers of streams, of positions that are attended to, and of rows of a prompt: for each there is a graph."""
+ALIGNMENT = 8
+"""What the number of positions must be a multiple of for the quick kernels of attention."""
 PREFIX_TOKEN = 1
 """The token that stands for the prompt in the model's own loop, where the repetition penalty takes it as spoken."""
 MARGIN = 64
@@ -58,7 +61,7 @@ class SpeechGpt:
         self._take_weights(gpt)
         device = gpt.mel_head.weight.device
         prompt = gpt.max_prompt_tokens + gpt.max_text_tokens + 1
-        self._longest = prompt + self.max_tokens
+        self._longest = ceil((prompt + self.max_tokens) / ALIGNMENT) * ALIGNMENT
         self._prompts = sizes_up_to(prompt, PROMPTS)
         shape = (len(self._layers), slots, self._heads, self._longest, self._head_width)
         self._keys, self._values = (torch.zeros(shape, dtype=dtype, device=device) for _ in range(2))

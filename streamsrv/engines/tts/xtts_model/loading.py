@@ -9,8 +9,6 @@ from importlib import import_module
 from importlib.util import find_spec
 from typing import Any
 
-from streamsrv.engines.tts.xtts_model.options import XttsOptions
-
 MAX_STREAMS = 128
 CPU_STREAMS = 2
 """Segments at once on a CPU, which is slower than real time even with one."""
@@ -20,18 +18,24 @@ _READERS = {"zh": "pypinyin", "ja": "cutlet"}
 """Packages without which the model's tokeniser cannot read a language."""
 
 
-def load_model(files: Mapping[str, str], options: XttsOptions) -> Any:
-    """Return an `Xtts` that is ready to speak. Importing its packages takes 10 s of CPU time. Raises any exception."""
+def load_model(files: Mapping[str, str], options: Mapping[str, Any]) -> Any:
+    """Return an `Xtts` that is ready to speak. Importing its packages takes 10 s of CPU time. Raises any exception.
+
+    `options`: those of `XttsOptions`, by name.
+    """
     os.environ["HF_HUB_OFFLINE"] = "1"
     os.environ.setdefault("MPLCONFIGDIR", os.devnull)
     warnings.filterwarnings("ignore")
     torch: Any = import_module("torch")
-    device = options.device if options.device != "auto" else "cuda" if torch.cuda.is_available() else "cpu"
+    device: str = options["device"]
+    if device == "auto":
+        device = "cuda" if torch.cuda.is_available() else "cpu"
     if device == "cpu":
-        torch.set_num_threads(options.threads)
+        torch.set_num_threads(options["threads"])
     xtts: Any = import_module("TTS.tts.models.xtts")
     config: Any = import_module("TTS.tts.configs.xtts_config").XttsConfig()
-    logging.getLogger("TTS").setLevel(logging.ERROR)
+    for name in ("TTS", "transformers"):
+        logging.getLogger(name).setLevel(logging.ERROR)
     config.load_json(files["config.json"])
     model = xtts.Xtts.init_from_config(config)
     model._load_checkpoint = partial(_weights, xtts, torch)
@@ -57,16 +61,16 @@ def spoken_languages(model: Any) -> list[str]:
     return [code for code in codes if code not in _READERS or find_spec(_READERS[code]) is not None]
 
 
-def number_of_streams(model: Any, options: XttsOptions) -> int:
+def number_of_streams(model: Any, options: Mapping[str, Any]) -> int:
     """Return how many segments are spoken at once: as the options say, or as many as the GPU's free memory holds."""
-    if options.streams is not None:
-        return options.streams
+    if options["streams"] is not None:
+        return int(options["streams"])
     if model.device.type == "cpu":
         return CPU_STREAMS
     torch: Any = import_module("torch")
     gpt = model.gpt
     positions = gpt.max_prompt_tokens + gpt.max_text_tokens + gpt.max_gen_mel_tokens
-    number_bytes = torch.finfo(getattr(torch, options.compute_type)).bits // 8
+    number_bytes = torch.finfo(getattr(torch, options["compute_type"])).bits // 8
     each = 2 * gpt.layers * gpt.model_dim * positions * number_bytes
     free, _ = torch.cuda.mem_get_info()
     return int(max(1, min(MAX_STREAMS, free * _SHARE // each)))

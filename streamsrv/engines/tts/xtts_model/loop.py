@@ -4,7 +4,7 @@ The module that `ProcessSynthesizer` names: `open_loop` runs in the engine's pro
 """
 
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib import import_module
 from typing import Any
@@ -17,7 +17,6 @@ from streamsrv.engines.tts.xtts_model.frames import FrameGrid
 from streamsrv.engines.tts.xtts_model.gpt import Sampling, SpeechGpt
 from streamsrv.engines.tts.xtts_model.graphs import Graphs
 from streamsrv.engines.tts.xtts_model.loading import load_model, number_of_streams, spoken_languages
-from streamsrv.engines.tts.xtts_model.options import XttsOptions
 from streamsrv.engines.tts.xtts_model.pieces import pieces
 from streamsrv.engines.tts.xtts_model.speakers import Speaker, Speakers
 from streamsrv.engines.tts.xtts_model.vocoder import MAX_BATCH, MAX_SPEED, Job, Vocoder
@@ -34,7 +33,10 @@ _WARM_UP = "This sentence warms the voice up."
 
 def open_loop(load: Load) -> "XttsLoop":
     """Load the model and warm it up; raises any exception."""
-    return XttsLoop(load_model(load.files, XttsOptions(**load.options)), XttsOptions(**load.options))
+    try:
+        return XttsLoop(load_model(load.files, load.options), load.options)
+    except torch.OutOfMemoryError as error:
+        raise RuntimeError(f"the GPU's memory is too small; set the option streams lower: {error}") from error
 
 
 @dataclass(slots=True)
@@ -71,12 +73,12 @@ class _Segment:
 class XttsLoop:
     """A `SpeechLoop` over a loaded `Xtts`."""
 
-    def __init__(self, model: Any, options: XttsOptions) -> None:
+    def __init__(self, model: Any, options: Mapping[str, Any]) -> None:
         self._model, self._languages = model, spoken_languages(model)
         self._speakers = Speakers(model, self._languages)
         graphs = Graphs(model.device)
         streams = number_of_streams(model, options)
-        dtype = getattr(torch, options.compute_type)
+        dtype = getattr(torch, options["compute_type"])
         with torch.inference_mode():
             self._gpt = SpeechGpt(
                 model.gpt, slots=streams, dtype=dtype, sampling=_sampling(model.config, options), graphs=graphs
@@ -197,13 +199,10 @@ class XttsLoop:
                 self.step()
 
 
-def _sampling(config: Any, options: XttsOptions) -> Sampling:
-    def chosen(own: Any, default: Any) -> Any:
-        return default if own is None else own
+def _sampling(config: Any, options: Mapping[str, Any]) -> Sampling:
+    def chosen(name: str) -> Any:
+        return getattr(config, name) if options[name] is None else options[name]
 
     return Sampling(
-        float(chosen(options.temperature, config.temperature)),
-        int(chosen(options.top_k, config.top_k)),
-        float(chosen(options.top_p, config.top_p)),
-        float(chosen(options.repetition_penalty, config.repetition_penalty)),
+        float(chosen("temperature")), int(chosen("top_k")), float(chosen("top_p")), float(chosen("repetition_penalty"))
     )

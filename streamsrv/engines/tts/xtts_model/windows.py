@@ -9,12 +9,12 @@ from dataclasses import dataclass
 
 CONTEXT_FRAMES = 14
 """Frames on each side that a sample depends on: the reach of the vocoder's convolutions is a little more than 13."""
-FIRST_FRAMES = 41
-"""Width of the first window: what ten latents make, so that the first sound comes early."""
-NEXT_FRAMES = 128
-"""Width of the others. The more of a window is context, the more of the work is done twice."""
-WIDTHS = (FIRST_FRAMES, 64, 96, NEXT_FRAMES)
-"""All widths, also those at the end of a sequence. Only a sequence shorter than the first has a width of its own."""
+WIDTHS = (41, 64, 96, 128)
+"""Widths of the first window of a sequence, of the second, the third, and all others; at the end, one that fits.
+
+The first is what ten latents make, so that the first sound comes early; the next ones come before it is over. The more
+of a window is context, the more work is done twice. Only a sequence shorter than the first has a width of its own.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +34,7 @@ def next_window(done: int, available: int, *, is_complete: bool) -> Window | Non
     """
     start = max(0, done - CONTEXT_FRAMES)
     if not is_complete:
-        width = NEXT_FRAMES if done else FIRST_FRAMES
+        width = _width_after(done)
         return Window(start, width, done, start + width - CONTEXT_FRAMES) if available >= start + width else None
     if done >= available:
         return None
@@ -43,3 +43,12 @@ def next_window(done: int, available: int, *, is_complete: bool) -> Window | Non
         if available - start <= width:  # the window ends where the sequence does
             return Window(available - width, width, done, available)
     return Window(start, widths[-1], done, start + widths[-1] - CONTEXT_FRAMES)
+
+
+def _width_after(done: int) -> int:
+    reached = 0
+    for width in WIDTHS:
+        if done <= reached:
+            return width
+        reached += width - (2 if reached else 1) * CONTEXT_FRAMES
+    return WIDTHS[-1]
