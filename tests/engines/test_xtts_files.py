@@ -87,7 +87,7 @@ def test_packages_in_another_environment_are_not_wanted_in_this_one(folder: Path
 
 
 def test_the_process_needs_only_the_packages_of_the_model():
-    """Its Python may be of an environment without the other dependencies of this package. PyTorch is a stand-in here."""
+    """Its Python may be of an environment without this package's other dependencies. PyTorch is a stand-in here."""
     code = """
 import sys
 from unittest.mock import MagicMock
