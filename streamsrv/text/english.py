@@ -8,6 +8,7 @@ from collections.abc import Iterable
 
 from streamsrv.text import english_words as words
 from streamsrv.text.numbers import digit_by_digit, number, ordinal, whole_number, year
+from streamsrv.text.roman_numerals import ROMAN_NUMERALS
 from streamsrv.text.traced import Parts, Reading, Rule, TracedText
 
 _Match = re.Match[str]
@@ -225,5 +226,5 @@ _NUMBERS = (
 )
 _RULES = (
     _PLAINER_CHARACTERS + _ADDRESSES + _DIGIT_STRINGS + _DATES_AND_TIMES
-    + _QUANTITIES + _ABBREVIATIONS + _SYMBOLS + _NUMBERS
+    + _QUANTITIES + _ABBREVIATIONS + ROMAN_NUMERALS + _SYMBOLS + _NUMBERS
 )  # fmt: skip
