@@ -12,7 +12,8 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from streamsrv.engines.tts.base import SpeechOptions, Synthesizer
+    from streamsrv.core.capabilities import Capabilities
+    from streamsrv.engines.tts.base import Synthesizer
     from streamsrv.settings import Settings
 
 
@@ -20,7 +21,10 @@ def say(
     text: Annotated[str, typer.Argument(help="Text to speak.")],
     output: Annotated[Path, typer.Option("-o", "--output", help="WAV file to write.")],
     synthesizer: Annotated[str | None, typer.Option(help="Speech synthesisers.", show_default="auto")] = None,
-    voice: Annotated[str, typer.Option(help="Voice of the synthesiser.", show_default="its default voice")] = "",
+    voice: Annotated[str, typer.Option(help="Voice of a synthesiser.", show_default="the default voice")] = "",
+    language: Annotated[
+        str | None, typer.Option(help="Language of the text.", show_default="that of each part")
+    ] = None,
     speed: Annotated[float, typer.Option(help="1.0 is the voice's own pace.", min=0.25, max=4.0)] = 1.0,
     config: ConfigFile = None,
     assignments: Assignments = None,
@@ -29,14 +33,14 @@ def say(
     import asyncio
 
     from streamsrv.engines.catalogue import CatalogueError
-    from streamsrv.engines.tts.base import SpeechOptions
     from streamsrv.errors import EngineError
+    from streamsrv.protocol.errors import ProtocolError
 
     settings = open_configuration(config, assignments, synthesizer=synthesizer).settings
     check_output(output)
     try:
-        pcm, sample_rate = asyncio.run(_say(text, SpeechOptions(voice=voice, speed=speed), settings))
-    except (CatalogueError, _Unsupported) as error:
+        pcm, sample_rate = asyncio.run(_say(text, voice, speed, language, settings))
+    except (CatalogueError, ProtocolError) as error:
         fail(str(error))
     except EngineError as error:
         fail(str(error), status=1)
@@ -46,38 +50,49 @@ def say(
     typer.echo(f"{output}: {len(pcm) / sample_rate:.1f} s of speech")
 
 
-class _Unsupported(Exception):
-    """The synthesiser does not support an option; the message names what it supports."""
+async def _say(
+    text: str, voice: str, speed: float, language: str | None, settings: "Settings"
+) -> "tuple[NDArray[np.int16], int]":
+    """Return mono audio of the whole text, and its sample rate in Hz.
 
-
-async def _say(text: str, options: "SpeechOptions", settings: "Settings") -> "tuple[NDArray[np.int16], int]":
-    """Return mono audio of the whole text, and its sample rate in Hz. Raises `_Unsupported`."""
+    Raises `ProtocolError` for what the voices do not support, with the option as its parameter.
+    """
     import numpy as np
 
+    from streamsrv.core.answers.reply_language import ExpectedLanguage, ReplyLanguage
     from streamsrv.core.answers.spoken_segments import SpokenSegmenter
     from streamsrv.engines.selection import select_synthesizers
     from streamsrv.engines.startup import Loader, load_synthesizer
+    from streamsrv.engines.tts.base import SpeechOptions
 
     loader = Loader(settings, lambda _: None)
     chains = select_synthesizers(settings, loader.catalogue)
     await loader.require([entry for chain in chains.values() for entry in chain])
     synthesizer = await load_synthesizer(loader, settings, lambda _: None)
-    _check(options, synthesizer)
-    segmenter = SpokenSegmenter(options.language)
+    can = _capabilities(synthesizer)
+    can.check_speed(speed, "--speed")
+    options = SpeechOptions(voice=can.voice(voice, "--voice"), speed=speed)
+    given = can.language(language, "--language")
+    among = frozenset[str]() if given else can.spoken_languages
+    expected = ExpectedLanguage(given or can.language_of(options.voice), among, is_known=given is not None)
+    segmenter = SpokenSegmenter(ReplyLanguage(expected))
     pieces = [np.zeros(0, np.int16)]
     for segment in [*segmenter.feed(text), *segmenter.finish()]:
         if segment.spoken:
-            pieces += [chunk.pcm async for chunk in synthesizer.stream(segment.spoken, options)]
+            pieces += [chunk.pcm async for chunk in synthesizer.stream(segment.spoken, segment.options(options))]
     await synthesizer.aclose()
     loader.scheduler.close()
     return np.concatenate(pieces), synthesizer.sample_rate
 
 
-def _check(options: "SpeechOptions", synthesizer: "Synthesizer") -> None:
-    names = [voice.name for voice in synthesizer.voices]
-    if options.voice and options.voice not in names:
-        known = ", ".join(names)
-        raise _Unsupported(f"--voice {options.voice}: {synthesizer.name} has no such voice. It has: {known}.")
-    if not synthesizer.min_speed <= options.speed <= synthesizer.max_speed:
-        limits = f"{synthesizer.min_speed:g} to {synthesizer.max_speed:g}"
-        raise _Unsupported(f"--speed {options.speed:g}: {synthesizer.name} speaks at speeds from {limits}.")
+def _capabilities(synthesizer: "Synthesizer") -> "Capabilities":
+    from streamsrv.core.capabilities import Capabilities
+    from streamsrv.engines.loaded import voice_aliases
+
+    return Capabilities(
+        voices=tuple(voice.name for voice in synthesizer.voices),
+        voice_aliases=voice_aliases(synthesizer),
+        voice_languages={voice.name: voice.languages for voice in synthesizer.voices},
+        min_speed=synthesizer.min_speed,
+        max_speed=synthesizer.max_speed,
+    )

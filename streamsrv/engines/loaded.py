@@ -93,9 +93,7 @@ class Engines:
     @property
     def voice_aliases(self) -> Mapping[str, str]:
         """Other names by which clients may ask for a voice, with its name; OpenAI's in small letters."""
-        if isinstance(self.synthesizer, FallbackSynthesizer):
-            return self.synthesizer.aliases
-        return openai_aliases(self.synthesizer.voices)
+        return voice_aliases(self.synthesizer)
 
     @property
     def recognizer(self) -> Recognizer:
@@ -174,6 +172,11 @@ class Engines:
             await engine.aclose()
         self.scheduler.close()
         self.voice_activity.close()
+
+
+def voice_aliases(synthesizer: Synthesizer) -> Mapping[str, str]:
+    """Return other names by which clients may ask for a voice of a synthesiser, see `Engines.voice_aliases`."""
+    return synthesizer.aliases if isinstance(synthesizer, FallbackSynthesizer) else openai_aliases(synthesizer.voices)
 
 
 def _observed_synthesizer(synthesizer: Synthesizer, observer: EngineObserver) -> Synthesizer:

@@ -25,6 +25,7 @@ async def capabilities(request: Request) -> Response:
     """Return what each stage has; null for a stage that this server does not have.
 
     `{recognizer: name, recognizers: [{name, languages, ...}], translator: name, synthesizer: {name, voices},
+    synthesizers: [{name, voices, languages}],
     chat: {default, models}, transports}`. A recogniser is as in `GET /v1/models`; `lacks` tells why one cannot be
     chosen yet. `translator` translates captions of sessions that name no recogniser.
     """
@@ -40,6 +41,15 @@ async def capabilities(request: Request) -> Response:
             "recognizers": [{key: facts.get(key) for key in RECOGNIZER_FACTS} for facts in recognizer_facts(engines)],
             "translator": service.capabilities.translator,
             "synthesizer": None if engines.synthesizer.name == ABSENT else synthesizer,
+            "synthesizers": [
+                {
+                    "name": each.name,
+                    "voices": [voice.name for voice in each.voices],
+                    "languages": sorted(frozenset[str]().union(*(voice.languages for voice in each.voices))),
+                }
+                for each in engines.synthesizers
+                if each.name != ABSENT
+            ],
             "chat": {
                 "default": engines.chat.name,
                 "models": list(dict.fromkeys([engines.chat.name, *engines.chat_by_name])),

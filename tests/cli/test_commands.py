@@ -102,7 +102,7 @@ def test_talking_silence_ends_without_a_reply(folder: Path, server_url: str):
         (["serve", "--port", "0", "--chat", "no-such-model"], "no-such-model"),
         (["serve", "--port", "99999"], "port"),
         (["say", "***", "-o", "out.wav"], "nothing that can be spoken"),
-        (["say", "hi", "-o", "out.wav", "--voice", "nope"], "--voice nope: hibari has no such voice. It has: heart"),
+        (["say", "hi", "-o", "out.wav", "--voice", "nope"], "Invalid value 'nope' for '--voice': accepted are 'heart'"),
     ],
 )
 def test_a_mistake_is_explained_without_a_traceback(arguments: list[str], said: str, folder: Path):

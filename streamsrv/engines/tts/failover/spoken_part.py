@@ -13,10 +13,14 @@ from streamsrv.text.word_timing import estimate_words
 
 MIN_LEAD_MS = 600
 """Audio that a listener still has while the end of what has come is held back: so nobody waits for it."""
-MAX_HELD_MS = 1000
+CHOICE_MS = 600
+"""Audio that is held back if it costs nothing, so that there are several pauses to choose from."""
+MAX_HELD_MS = 1500
 """Longest end that is held back: words are shorter."""
 LETTER_MS = 65.0
 """Time of a letter or digit, until it is known from a voice's own speech."""
+LAST_WORDS_MS = 40.0
+"""By which words before the last ones end sooner than at a steady pace, because the last ones are drawn out."""
 
 _FRAME_MS = 10
 _MIN_PAUSE_FRAMES = 4
@@ -36,6 +40,14 @@ class _PlacedWord:
     end_ms: float
 
 
+@dataclass(frozen=True, slots=True)
+class _Pause:
+    """A place in what is held where it may be cut, in samples, and how long it is quiet there."""
+
+    at: int
+    duration_ms: float
+
+
 class SpokenPart:
     """The speech of one voice for `text`, at `sample_rate`. `letter_ms`: how long a letter of the voice is.
 
@@ -53,8 +65,7 @@ class SpokenPart:
         self._fade = sample_rate * FADE_MS // 1000
         self._held: NDArray[np.int16] = np.zeros(0, np.int16)  # always the last samples, which may have to fade out
         self._released = 0
-        self._ends_at_a_word = True  # what was released
-        self._pause_ms = 0.0  # duration of the pause at which it ends
+        self._pause: _Pause | None = None  # at which what was released ends
 
     @property
     def released_ms(self) -> float:
@@ -75,15 +86,18 @@ class SpokenPart:
         """Take audio; return what is to be heard now. `ahead_ms`: audio that a listener still has."""
         self._words += chunk.words
         self._held = np.concatenate([self._held, chunk.pcm])
-        boundary, pause_ms = self._last_boundary()
-        ready = boundary or 0
-        lead_ms = max(ahead_ms, 0.0) + self._ms(ready)
-        if lead_ms < MIN_LEAD_MS or self._ms(len(self._held) - ready) > MAX_HELD_MS:
-            ready, boundary = len(self._held) - self._fade, None
-        if ready <= 0:
-            return None
-        self._ends_at_a_word, self._pause_ms = boundary is not None, pause_ms
-        return self._release(self._held[:ready])
+        ready, self._pause = self._to_release(max(ahead_ms, 0.0))
+        return self._release(self._held[:ready]) if ready > 0 else None
+
+    def _to_release(self, ahead_ms: float) -> "tuple[int, _Pause | None]":
+        """Return how many of the held samples are to be heard now, and the pause at which they end, if they do."""
+        pauses = [pause for pause in self._pauses() if ahead_ms + self._ms(pause.at) >= MIN_LEAD_MS]
+        pauses = [pause for pause in pauses if self._ms(len(self._held) - pause.at) <= MAX_HELD_MS]
+        early = [pause for pause in pauses if self._ms(len(self._held) - pause.at) >= CHOICE_MS]
+        if best := (early if early and not self._words else pauses)[-1:]:
+            return best[0].at, best[0]
+        is_early = ahead_ms < MIN_LEAD_MS or self._ms(len(self._held)) > MAX_HELD_MS
+        return (len(self._held) - self._fade, None) if is_early else (0, self._pause)
 
     def finish(self) -> SpeechChunk | None:
         """The voice has said the whole text: return the rest."""
@@ -97,13 +111,9 @@ class SpokenPart:
         """The voice has failed: return what may still be heard of it, up to the end of a word, and the text left."""
         if not self._released:
             return None, self._text
-        boundary, pause_ms = self._last_boundary()
-        if boundary:
-            self._ends_at_a_word, self._pause_ms = True, pause_ms
-        cut = boundary or 0
-        left = self._text[self._said_until(self.released_ms + self._ms(cut)) :].lstrip()
+        cut, end = self._best_cut()
         ending = self._release(faded_out(self._held[: cut + self._fade], self._fade))
-        return (ending if ending.pcm.size or ending.words else None), left
+        return (ending if ending.pcm.size or ending.words else None), self._text[end:].lstrip()
 
     def mean_letter_ms(self) -> float | None:
         """Return how long a letter was in the whole speech; None: it is too short to tell."""
@@ -117,34 +127,43 @@ class SpokenPart:
         self._told += len(words)
         return SpeechChunk(pcm, tuple(words))
 
-    def _last_boundary(self) -> tuple[int | None, float]:
-        """Return the last end of a word in what is held, in samples, and the duration of a pause there."""
-        if self._words:
-            ends = [round(word.end_ms * self._rate / 1000) - self._released for word in self._words]
-            inside = [end for end in ends if 0 < end <= len(self._held)]
-            return (max(inside) if inside else None), 0.0
-        return _last_pause(self._held, self._rate)
+    def _pauses(self) -> "list[_Pause]":
+        """Return where what is held may be cut: at ends of words, or else at pauses."""
+        if not self._words:
+            return _pauses(self._held, self._rate)
+        ends = [round(word.end_ms * self._rate / 1000) - self._released for word in self._words]
+        return [_Pause(end, 0.0) for end in ends if 0 < end <= len(self._held)]
 
-    def _said_until(self, at_ms: float) -> int:
-        """Return where the text ends whose words are complete in so much of the speech."""
+    def _best_cut(self) -> tuple[int, int]:
+        """Return how many of the held samples to add to what was released, and where the text said then ends."""
         if self._words:
+            cut = max((pause.at for pause in self._pauses()), default=0)
+            at_ms = self.released_ms + self._ms(cut)
             said = [word for word in _placed(self._text, self._words) if word.end_ms <= at_ms + 1]
-            return said[-1].end if said else 0
+            return cut, said[-1].end if said else 0
         letters = sum(map(str.isalnum, self._text))
         whole_ms = round(letters * self._letter_ms)
         words = _placed(self._text, estimate_words(self._text, whole_ms, language=self._language))
-        if not self._ends_at_a_word:
-            said = [word for word in words if word.end_ms <= at_ms]
-            return said[-1].end if said else 0
-        return self._nearest(words, at_ms)
+        here = [_Pause(0, self._pause.duration_ms)] if self._pause is not None else []
+        cuts = [(*self._nearest(words, pause), pause) for pause in (*here, *self._pauses())]
+        if cuts and words:
+            _, end, pause = min(cuts, key=lambda cut: cut[0])
+            return pause.at, end
+        said = [word for word in words if word.end_ms <= self.released_ms]
+        return 0, said[-1].end if said else 0
 
-    def _nearest(self, words: Sequence[_PlacedWord], at_ms: float) -> int:
-        """Return the end of the word that ends at about this time, where the voice made a pause."""
+    def _nearest(self, words: "Sequence[_PlacedWord]", pause: "_Pause") -> tuple[float, int]:
+        """Return the end of the word that ends about where a pause is, and by how many ms the two are apart.
+
+        A long pause is rather at a mark than at a closure inside a word, and counts as nearer.
+        """
+        at_ms = self.released_ms + self._ms(pause.at) + LAST_WORDS_MS
         near = list(words)
-        if self._pause_ms >= _CLAUSE_PAUSE_MS:
+        if pause.duration_ms >= _CLAUSE_PAUSE_MS:
             at_marks = [word for word in words if self._text[: word.end].rstrip("\"'”’)]»")[-1:] in _CLAUSE_ENDS]
             near = [word for word in at_marks if abs(word.end_ms - at_ms) <= _NEAR * at_ms] or near
-        return min(near, key=lambda word: abs(word.end_ms - at_ms)).end if near else 0
+        distance, end = min(((abs(word.end_ms - at_ms), word.end) for word in near), default=(0.0, 0))
+        return distance - min(pause.duration_ms, _CLAUSE_PAUSE_MS), end
 
     def _ms(self, samples: int) -> float:
         return samples * 1000 / self._rate
@@ -165,18 +184,15 @@ def _placed(text: str, words: Sequence[SpokenWord]) -> list[_PlacedWord]:
     return placed
 
 
-def _last_pause(pcm: NDArray[np.int16], rate: int) -> tuple[int | None, float]:
-    """Return the middle of the last pause in samples, and its duration in ms; None: there is none."""
+def _pauses(pcm: NDArray[np.int16], rate: int) -> list[_Pause]:
+    """Return the pauses that are long enough to be one between words, by their middles."""
     step = rate * _FRAME_MS // 1000
     count = len(pcm) // step
     frames = pcm[: count * step].reshape(count, step).astype(np.float32)
-    quiet = np.sqrt((frames**2).mean(axis=1)) < _QUIET if count else np.zeros(0, np.bool_)
-    end = count
-    while end:
-        start = end
-        while start and quiet[start - 1]:
-            start -= 1
-        if end - start >= _MIN_PAUSE_FRAMES:
-            return (start + end) // 2 * step, float((end - start) * _FRAME_MS)
-        end = min(start, end - 1)
-    return None, 0.0
+    quiet = np.concatenate([[False], np.sqrt((frames**2).mean(axis=1)) < _QUIET, [False]])
+    turns = np.flatnonzero(np.diff(quiet.astype(np.int8))).reshape(-1, 2).tolist()
+    return [
+        _Pause((start + end) // 2 * step, float((end - start) * _FRAME_MS))
+        for start, end in turns
+        if end - start >= _MIN_PAUSE_FRAMES
+    ]
