@@ -11,7 +11,7 @@ _SSML_NAMES = (
     "|seq|speak|token|voice|w"
 )
 _TAG = re.compile(
-    rf"<!--.*?-->|<\?xml[^<>]*>|</?(?:{_SSML_NAMES}|a|b|code|del|details|div|em|h[1-6]|i|img|kbd|li|mark|ol|p|pre|s|small|span|strong|sub|summary|sup"
+    rf"<!--.{{0,2000}}?-->|<\?xml[^<>]*>|</?(?:{_SSML_NAMES}|a|b|code|del|details|div|em|h[1-6]|i|img|kbd|li|mark|ol|p|pre|s|small|span|strong|sub|summary|sup"
     r"|table|tbody|td|th|thead|tr|u|ul)\b[^<>]*>",
     re.DOTALL | re.IGNORECASE,
 )
