@@ -38,6 +38,7 @@ from streamsrv.engines.selection import (
 )
 from streamsrv.engines.tts.base import Synthesizer
 from streamsrv.engines.tts.failover.synthesizer import FallbackSynthesizer
+from streamsrv.engines.tts.languages import load_languages
 from streamsrv.engines.tts.shaping.synthesizer import ShapedSynthesizer
 from streamsrv.engines.turn.base import TurnModel
 from streamsrv.engines.weights.store import ModelStore, UnreadableWeights
@@ -297,7 +298,9 @@ async def load_synthesizer(loader: Loader, settings: Settings, report: Report) -
     for entry in (*entries.values(), *([spare] if spare is not None else [])):
         if entry.patience_ms is not None:
             patience_s[entry.name] = entry.patience_ms / 1000
-    return FallbackSynthesizer(by_language, loader.breakers, behind, patience_s)
+    synthesizer = FallbackSynthesizer(by_language, loader.breakers, behind, patience_s)
+    await load_languages(synthesizer)
+    return synthesizer
 
 
 async def _load_turn_model(loader: Loader, selection: Selection, report: Report) -> TurnModel | None:

@@ -61,14 +61,17 @@ SPOKEN = {
         ("21 km, 1 ora, 1 kg, 80 km/h", "ventuno chilometri, una ora, un chilogrammo, ottanta chilometri orari"),
     ],
     "pt": [
-        ("Em 23 de novembro de 2026 às 14:30", "Em vinte e três de novembro de dois mil e vinte e seis às catorze e trinta"),
+        ("Em 23 de novembro de 2026 às 14:30",
+         "Em vinte e três de novembro de dois mil e vinte e seis às catorze e trinta"),
         ("2 horas, 2 h, 200 £, 1º, 2ª, 20%",
          "duas horas, duas horas, duzentas libras, primeiro, segunda, vinte por cento"),
     ],
     "nl": [
         ("Op 23 november 2026 om 14:30 uur kost het € 3,50.",
-         "Op drieëntwintig november tweeduizendzesentwintig om veertien uur dertig kost het drie euro en vijftig cent."),
-        ("80 km/u, 1e, 3ste, in 1999", "tachtig kilometer per uur, eerste, derde, in negentien honderd negenennegentig"),
+         "Op drieëntwintig november tweeduizendzesentwintig om veertien uur dertig kost het drie euro en "
+         "vijftig cent."),
+        ("80 km/u, 1e, 3ste, in 1999",
+         "tachtig kilometer per uur, eerste, derde, in negentien honderd negenennegentig"),
     ],
     "pl": [
         ("23 listopada 2026 r. o 14:30 kosztuje 3,50 zł.",
@@ -91,7 +94,8 @@ SPOKEN = {
     ],
     "ja": [
         ("2026年11月23日14時30分、3,500円です。", "二千二十六年十一月二十三日十四時三十分、三千五百円です。"),
-        ("14:30に5kmと20%、-5°C、$3.50", "十四時三十分に五キロメートルと二十パーセント、摂氏マイナス五度、三米ドル五十セント"),
+        ("14:30に5kmと20%、-5°C、$3.50",
+         "十四時三十分に五キロメートルと二十パーセント、摂氏マイナス五度、三米ドル五十セント"),
     ],
     "zh": [
         ("2026年11月23日14:30，5公里。", "二零二六年十一月二十三日十四点三十分，五公里。"),
@@ -148,7 +152,8 @@ def test_every_language_takes_any_text(text: str, language: str) -> None:
 
 @pytest.mark.parametrize(
     ("value", "words"),
-    [(0, "零"), (10, "十"), (12, "十二"), (20, "二十"), (101, "一百零一"), (110, "一百一十"), (1001, "一千零一"), (10005, "一万零五"),
+    [(0, "零"), (10, "十"), (12, "十二"), (20, "二十"), (101, "一百零一"), (110, "一百一十"),
+     (1001, "一千零一"), (10005, "一万零五"),
      (10500, "一万零五百"), (105000, "十万五千"), (100001234, "一亿零一千二百三十四"), (10**12, "一万亿")],
 )  # fmt: skip
 def test_chinese_numbers(value: int, words: str) -> None:
