@@ -7,9 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from streamsrv.engines.tts.base import SpokenWord
-from streamsrv.text import word_timing
-from streamsrv.text.english_words import ABBREVIATIONS
-from streamsrv.text.speakable import speakable
+from streamsrv.text.speakable import spoken_text
 from streamsrv.text.word_timing import estimate_words
 
 LATIN = st.text(st.sampled_from("abc ,.$5%€é😀*`\n"), max_size=80)
@@ -22,7 +20,7 @@ def lengths(text: str) -> dict[str, int]:
 @given(st.one_of(st.text(), LATIN), st.integers(0, 60_000), st.integers(0, 60_000))
 def test_the_words_fill_the_speech_in_order(text: str, duration_ms: int, offset_ms: int) -> None:
     words = estimate_words(text, duration_ms, offset_ms)
-    assert [word.text for word in words] == text.split()
+    assert "".join(word.text for word in words) == "".join(text.split())
     assert all(word.start_ms <= word.end_ms for word in words)
     assert all(before.end_ms == after.start_ms for before, after in pairwise(words))
     if words:
@@ -53,30 +51,33 @@ def test_text_without_sound_is_spread_evenly() -> None:
     assert [word.end_ms for word in estimate_words("😀 😀", 100)] == [50, 100]
 
 
-LETTERS = st.text(st.sampled_from("abcxDXéß½ªµ中Ⓐ"), max_size=6) | st.sampled_from(
-    [word.rstrip(".") for word in ABBREVIATIONS]
+@pytest.mark.parametrize(
+    ("language", "text", "longer", "shorter"),
+    [
+        ("de", "Das kostet 1.234,50 € ungefähr heute.", "1.234,50", "ungefähr"),
+        ("ru", "Это стоит 1234 рубля примерно", "1234", "примерно"),
+        ("en", "It is **very** extraordinarily &amp; good", "extraordinarily", "&amp;"),
+        ("zh", "我有2026年的书", "2026", "书"),
+    ],
 )
-WORDS = st.builds(lambda *parts: "".join(parts), st.sampled_from(["", "(", "“"]), LETTERS,
-                  st.sampled_from(["", ".", ",", "!", "…"]), st.sampled_from(["", ")", "”"]))  # fmt: skip
+def test_a_word_is_as_long_as_it_sounds_in_its_language(language: str, text: str, longer: str, shorter: str) -> None:
+    length = {word.text: word.end_ms - word.start_ms for word in estimate_words(text, 10_000, language=language)}
+    assert length[longer] > length[shorter]
 
 
-@given(st.lists(WORDS), st.sampled_from(["en", "de", "fr"]))
-def test_words_that_are_read_as_written_take_as_long_as_if_they_were_read_out(words: list[str], language: str) -> None:
-    text = " ".join(words)
-    quick = estimate_words(text, 10_000, language=language)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(word_timing, "_is_read_as_written", lambda word: False)  # pyright: ignore
-        assert estimate_words(text, 10_000, language=language) == quick
+def test_where_no_spaces_separate_words_each_character_is_one() -> None:
+    assert [word.text for word in estimate_words("東京へ、 go now。", 1000, language="ja")] == [
+        "東", "京", "へ、", "go", "now。",
+    ]  # fmt: skip
 
 
-def test_plain_words_are_not_read_out(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Reading a word out takes long, and this runs inside the core."""
-    read: list[str] = []
+def test_words_that_are_said_together_share_their_time() -> None:
+    words = estimate_words(spoken_text("On Nov. 5, 2026 we met."), 4000)
+    assert [word.text for word in words] == ["On", "Nov.", "5,", "2026", "we", "met."]
+    assert all(word.end_ms - word.start_ms > 200 for word in words if word.text in ("Nov.", "5,", "2026"))
 
-    def recorded(word: str, language: str) -> str:
-        read.append(word)
-        return speakable(word, language)
 
-    monkeypatch.setattr(word_timing, "speakable", recorded)
-    estimate_words("“Well, Dr. Smith (my neighbour) paid $3.50 for two apples!”", 3000)
-    assert read == ["Dr.", "$3.50"]
+def test_a_segment_that_begins_in_a_number_is_timed_as_it_is_spoken() -> None:
+    speech = spoken_text("345 apples", starts_in_number=True)
+    assert speech.spoken == "three four five apples"
+    assert [word.text for word in estimate_words(speech, 1000)] == ["345", "apples"]
