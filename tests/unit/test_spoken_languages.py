@@ -45,6 +45,7 @@ SPOKEN = {
         ("1re, 2e, 21ème", "première, deuxième, vingt et unième"),
         ("01 23 45 67 89", "zéro un, deux trois, quatre cinq, six sept, huit neuf"),
         ("80 km/h, -5 °C, 20 %", "quatre-vingts kilomètres par heure, moins cinq degrés Celsius, vingt pour cent"),
+        ("C'est le 1er janv. 2026, ou le 2 mai.", "C'est le premier janvier deux mille vingt-six, ou le deux mai."),
         ("le 23/11/2026", "le vingt-trois novembre deux mille vingt-six"),
     ],
     "es": [
@@ -86,6 +87,7 @@ SPOKEN = {
         ("1 мин, 2 мин, 21 км/ч, 3,5 кг",
          "одна минута, две минуты, двадцать один километр в час, три целых пять десятых килограмма"),
         ("в 2026 году, 5-й, 1-я", "в две тысячи двадцать шестом году, пятый, первая"),
+        ("Это было в 1999 г.", "Это было в тысяча девятьсот девяносто девятом году."),
         ("2 книги, 21 книга", "две книги, двадцать одна книга"),
     ],
     "tr": [

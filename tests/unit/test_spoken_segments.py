@@ -98,3 +98,20 @@ def test_a_segment_is_no_longer_to_hear_because_it_is_spoken_slowly(speed: float
     segments = [*segmenter.feed("word " * 600), *segmenter.finish()]
     assert longest - 10 < max(len(segment.spoken) for segment in segments) <= longest
     assert "".join(segment.text for segment in segments) == "word " * 600
+
+
+@pytest.mark.parametrize(
+    ("language", "segments"),
+    [
+        ("de", ["Das Treffen ist am 23. November 2026 um 14:30 Uhr ", "im 2. Stock. ",
+                "Danach gehen wir z. B. ins Kino. ", "Er ist 21. ", "Sie ist 20. ", "Die 3. Auflage kostet 12,50 €."]),
+        ("pl", ["Spotkanie jest 3. dnia o 14:30, ", "tj. po południu. ", "Do zobaczenia."]),
+        ("es", ["El Sr. López vive en EE. UU. desde 1999. ", "Gasta 3,50 € al día."]),
+        ("fr", ["M. Dupont habite au n° 5, ", "p. ex. près de la gare. ", "C'est le 1er mai."]),
+        ("en", ["She turned 21. ", "Then she left on May 5. ", "It rained."]),
+    ],
+)  # fmt: skip
+def test_ordinals_and_abbreviations_of_other_languages_end_no_segment(language: str, segments: list[str]) -> None:
+    segmenter = SpokenSegmenter(language)
+    found = [*segmenter.feed("".join(segments)), *segmenter.finish()]
+    assert [segment.text for segment in found] == segments

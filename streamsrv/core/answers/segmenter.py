@@ -46,13 +46,31 @@ _SENTENCE_STARTS = _words(
 _TITLES = _words(
     """adm capt cf cmdr col dr e.g eg fr gen gov hon i.e ie lt messrs mr mrs ms mt pres prof rep rev sen sgt viz vs"""
 )
-"""Abbreviations that never end a sentence."""
-_ABBREVIATIONS = _words("""a.m approx ave blvd bros co corp dept est etc ext ft inc jr ltd min p.m rd sr st tel univ""")
+_TITLES |= _words(
+    """avv bijv bv bzw ca dhr dott dra ee env evtl exkl ggf godz hr ing inkl mevr np nr núm pag pág págs sig sog sra
+    srta tj tzn ul vgl см ул"""
+)
+"""Abbreviations that never end a sentence, of English and of other languages."""
+_ABBREVIATIONS = _words(
+    """a.m approx ave blvd bros co corp dept ecc enz est etc ext ft inc itd itp jr ltd min p.m rd sr st str tel univ usw
+    uu"""
+)
 """Abbreviations that may end a sentence; it takes a typical first word after them to tell. (So do initials.)"""
 _BEFORE_NUMBERS = _words(
     """apr art aug ca ch dec eq feb fig figs jan jul jun mar no nos nov oct p pp sec sep sept vol"""
 )
 """Words with a full stop that are abbreviations when a number follows."""
+
+_GERMAN_MONTHS = _words(
+    """januar jan februar feb märz mär april apr mai juni jun juli jul august aug september sep sept oktober okt
+    november nov dezember dez"""
+)
+_ORDINAL = re.compile(r"[0-9]{1,2}\.")
+_GERMAN_ORDINAL = re.compile(
+    r"\b(?:ab|am|beim|bis|das|dem|den|der|des|die|ihr|im|ins|jede[mnrs]?|seit|vom|zum|zur)\s+[0-9]{1,2}\.\s*\Z",
+    re.IGNORECASE,
+)
+"""A full stop that makes an ordinal of a number, although a noun with a capital letter follows."""
 
 _SENTENCE_MARKS = ".!?…。！？؟।"
 _CLAUSE_MARKS = ",;:—–、，；：،؛"
@@ -179,8 +197,7 @@ class Segmenter:
         elif self._may_cut(following):
             first_is_ready = self._is_first and pending.words >= FIRST_CLAUSE_WORDS
             if _ends_sentence(pending.last, following):
-                if first_is_ready or not self._is_first:
-                    self._cut(ends_sentence=True)
+                self._cut_sentence()
             elif _ends_clause(pending.last, following):
                 if first_is_ready:
                     self._cut()
@@ -194,7 +211,10 @@ class Segmenter:
         if not pending.last or pending.last_in_line or self._in_fence or not self._may_cut(word):
             return
         bare_word = word.rstrip(_CLOSERS + _CLAUSE_MARKS + _SENTENCE_MARKS).lower()
-        if _may_abbreviate(pending.last):
+        if _ORDINAL.fullmatch(pending.last):
+            if not (word[0].islower() or bare_word in _GERMAN_MONTHS or _GERMAN_ORDINAL.search(pending.text)):
+                self._cut_sentence()
+        elif _may_abbreviate(pending.last):
             is_short = self._is_first and pending.words < FIRST_CLAUSE_WORDS
             starts_sentence = word[0].isupper() and bare_word in _SENTENCE_STARTS and not _may_abbreviate(word)
             if starts_sentence and not is_short and not _is_title(pending.last):
@@ -217,6 +237,10 @@ class Segmenter:
             self._cut()
         elif len(pending.text) > 2 * LONG_CHARACTERS or (self._is_first and pending.words >= MAX_FIRST_WORDS):
             self._cut_phrase(following)
+
+    def _cut_sentence(self) -> None:
+        if not self._is_first or self._pending.words >= FIRST_CLAUSE_WORDS:
+            self._cut(ends_sentence=True)
 
     def _cut_phrase(self, following: str) -> None:
         """Cut where there is no mark, unless the words on both sides belong together."""
@@ -259,12 +283,15 @@ def _ends_sentence(word: str, following: str) -> bool:
         return False
     if mark in _FULL_WIDTH_MARKS:
         return True
-    return not (following[0].islower() or _may_abbreviate(word) or _abbreviates_before_number(word, following))
+    is_ordinal = _ORDINAL.fullmatch(word) is not None  # or may be: the next word tells
+    return not (
+        following[0].islower() or is_ordinal or _may_abbreviate(word) or _abbreviates_before_number(word, following)
+    )
 
 
 def _ends_clause(word: str, following: str) -> bool:
     """A mark between two numbers belongs to them: `1, 2, 3`, `November 23, 2026`."""
-    if not _mark(word) or _may_abbreviate(word) or _abbreviates_before_number(word, following):
+    if _mark(word) in ("", ".") or _may_abbreviate(word) or _abbreviates_before_number(word, following):
         return False
     return not (_has_number(word) and following[0].isdigit())
 

@@ -12,7 +12,7 @@ from streamsrv.text.reading.grammar import (
     year_of_date,
 )
 from streamsrv.text.reading.locales import SpokenLocale
-from streamsrv.text.reading.patterns import AFTER, START, any_of, rule
+from streamsrv.text.reading.patterns import AFTER, START, any_of, full_stop, rule
 from streamsrv.text.traced import Parts, Rule
 
 _Match = re.Match[str]
@@ -75,9 +75,10 @@ class Calendar:
         if self._language in ("ja", "zh", "ko", "hu"):
             return []
         months = any_of(self._locale.months)
+        dot = r"(?:\.(?=[ ][0-9a-zà-žа-я]))?"  # of an abbreviation; at the end of a sentence it stays
         return [
             rule(
-                rf"{START}({_DAY})(?:\.|er|º|°|\.º|-го|-е)?([ ]+(?:(?:de|di|d)[ ]+|d['’])?)({months}){AFTER}\.?"
+                rf"{START}({_DAY})(?:\.|er|º|°|\.º|-го|-е)?([ ]+(?:(?:de|di|d)[ ]+|d['’])?)({months}){AFTER}{dot}"
                 rf"(?:(,?[ ]+(?:del?[ ]+)?)({_YEAR}){AFTER}([ ]*(?:г\.|года|roku|r\.))?)?",
                 self._named,
             )
@@ -89,7 +90,8 @@ class Calendar:
         if match[5]:
             parts += [(match[4], 4), (year_of_date(match[5], self._language), 5)]
             if self._language in ("pl", "ru"):
-                parts += [(" roku" if self._language == "pl" else " года", 6 if match[6] else 5)]
+                word = " roku" if self._language == "pl" else " года"
+                parts += [(word + full_stop(match), 6 if match[6] else 5)]
         return parts
 
     def _years(self) -> list[Rule]:
@@ -112,7 +114,7 @@ class Calendar:
         word = match[2]
         if word == "г.":
             word = "году" if word_before(match) in ("в", "о") else "года"
-        return f"{ordinal(match[1], 'ru', case=_CASES[word])} {word}"
+        return f"{ordinal(match[1], 'ru', case=_CASES[word])} {word}{full_stop(match)}"
 
     def _times(self) -> list[Rule]:
         word = self._locale.phrases.clock_word
@@ -142,7 +144,8 @@ class Calendar:
 
 
 def _read_polish_year(match: _Match) -> str:
-    return f"{polish_year(match[1], match[2] != 'rok')} {'rok' if match[2] == 'rok' else 'roku'}"
+    word = "rok" if match[2] == "rok" else "roku"
+    return f"{polish_year(match[1], word == 'roku')} {word}{full_stop(match)}"
 
 
 def word_before(match: _Match) -> str:

@@ -24,6 +24,12 @@ def rule(pattern: str, reading: Reading) -> Rule:
     return re.compile(pattern), reading
 
 
+def full_stop(match: re.Match[str]) -> str:
+    """Return the full stop of an abbreviation at the end of the text, which also ends the sentence; else nothing."""
+    rest = match.string[match.end() : match.end() + 9].strip(" \"'”’»“)]")
+    return "." if match[0].endswith(".") and not rest else ""
+
+
 PLAINER_CHARACTERS = (
     rule(r"[\u00a0\u2002-\u200a\u202f]", " "),
     rule(r"[\u2010\u2011\u2212]", "-"),

@@ -20,6 +20,7 @@ from streamsrv.text.reading.patterns import (
     START,
     address_rules,
     any_of,
+    full_stop,
     rule,
 )
 from streamsrv.text.traced import Rule, TracedText
@@ -162,10 +163,10 @@ class Reader:
         known = self._phrases.abbreviations
 
         def written_out(match: _Match) -> str:
-            return known[match[1]] + _full_stop(match)
+            return known[match[1]] + full_stop(match)
 
         def initials(match: _Match) -> str:
-            return match[0].replace(".", "").upper() + _full_stop(match)
+            return match[0].replace(".", "").upper() + full_stop(match)
 
         dot = f" {self._phrases.addresses[0]} " if self._phrases.addresses else "."
         return (
@@ -217,12 +218,6 @@ class Reader:
         if noun is None or len(number) > 3 or noun[1] in _NOT_COUNTED:
             return ""
         return noun[1] if self._locale.language != "de" or noun[1].istitle() else ""
-
-
-def _full_stop(match: _Match) -> str:
-    """Return the full stop of an abbreviation at the end of the text, which also ends the sentence; else nothing."""
-    rest = match.string[match.end() : match.end() + 9].strip(" \"'”’»“)]")
-    return "." if match[0].endswith(".") and not rest else ""
 
 
 @cache
