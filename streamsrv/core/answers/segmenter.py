@@ -44,10 +44,8 @@ _SENTENCE_STARTS = _words(
     with yes yet you your"""
 )
 _TITLES = _words(
-    """adm capt cf cmdr col dr e.g eg fr gen gov hon i.e ie lt messrs mr mrs ms mt pres prof rep rev sen sgt viz vs"""
-)
-_TITLES |= _words(
-    """avv bijv bv bzw ca dhr dott dra ee env evtl exkl ggf godz hr ing inkl mevr np nr núm pag pág págs sig sog sra
+    """adm capt cf cmdr col dr e.g eg fr gen gov hon i.e ie lt messrs mr mrs ms mt pres prof rep rev sen sgt viz vs
+    avv bijv bv bzw ca dhr dott dra ee env evtl exkl ggf godz hr ing inkl mevr np nr núm pag pág págs sig sog sra
     srta tj tzn ul vgl см ул"""
 )
 """Abbreviations that never end a sentence, of English and of other languages."""
