@@ -289,9 +289,9 @@ def _ends_sentence(word: str, following: str) -> bool:
 
 def _ends_clause(word: str, following: str) -> bool:
     """A mark between two numbers belongs to them: `1, 2, 3`, `November 23, 2026`."""
-    if _mark(word) in ("", ".") or _may_abbreviate(word) or _abbreviates_before_number(word, following):
+    if not _mark(word) or _may_abbreviate(word) or _abbreviates_before_number(word, following):
         return False
-    return not (_has_number(word) and following[0].isdigit())
+    return not (_has_number(word) and (following[0].isdigit() or _ORDINAL.fullmatch(word)))
 
 
 def _stem(word: str) -> str:
