@@ -164,6 +164,16 @@ class TestLoop:
         assert run(tiny_loop, "你好。", language="zh")
         assert np.concatenate([*run(tiny_loop, "[laugh] ..."), np.empty(0, np.int16)]).size == 0
 
+    @pytest.mark.parametrize("text", ["", " \n", "...", "?!", "😀", "\u200b", "\ud800"])
+    async def test_nothing_to_say_is_no_audio(self, tiny_loop: ChatTTSLoop, text: str):
+        assert sum(piece.size for piece in run(tiny_loop, text)) == 0
+
+    @pytest.mark.parametrize("text", ["zqxjkv", "a" * 500, "1/0 [x](/y/) {} \\ \x00", "é" * 40, "[[laugh] [spk_emb]"])
+    async def test_odd_text_is_spoken_or_nothing_to_say(self, tiny_loop: ChatTTSLoop, text: str):
+        tiny_loop.begin(Speak(9, text, "", "en", 1.0))
+        assert not any(isinstance(message, Broken) for message in tiny_loop.step())
+        tiny_loop.cancel(9)
+
     async def test_what_the_model_raises_breaks_only_its_segment(
         self, tiny_loop: ChatTTSLoop, monkeypatch: pytest.MonkeyPatch
     ):
@@ -228,6 +238,11 @@ class TestProcess:
         async with aclosing(synthesizer.stream("hello " * 60, SpeechOptions())) as chunks:
             assert (await anext(chunks)).pcm.size
         assert (await speak(synthesizer, HELLO)).size
+
+    @pytest.mark.parametrize("text", ["a\ud800b", "ᚠᚢᚦ", "\x00"])
+    async def test_characters_that_it_cannot_speak_do_no_harm(self, synthesizer: ProcessSynthesizer, text: str):
+        await speak(synthesizer, text)
+        assert (await speak(synthesizer, "good bye.")).size
 
     async def test_a_recording_is_a_voice(self, synthesizer: ProcessSynthesizer, recording: Path):
         assert (await speak(synthesizer, HELLO, reference=ReferenceVoice("me", recording))).size
