@@ -73,6 +73,13 @@ async def test_options_reach_the_model():
             await speak(synthesizer, "options", options)
 
 
+async def test_half_a_character_does_not_break_the_link():
+    """Texts of JSON can hold halves of surrogate pairs, which cannot be sent."""
+    async with opened() as synthesizer:
+        assert (await speak(synthesizer, "a\ud800b")).size
+        assert (await speak(synthesizer, "again")).size
+
+
 async def test_audio_comes_while_the_model_still_speaks_and_a_closed_stream_frees_its_place():
     async with opened(streams=1) as synthesizer:
         for _ in range(3):

@@ -24,6 +24,7 @@ from streamsrv.engines.tts.process.messages import (
 )
 from streamsrv.errors import EngineError, Overloaded, Rejected, Unavailable
 from streamsrv.processes.kept_process import KeptProcess
+from streamsrv.text.surrogates import whole_pairs
 
 logger = logging.getLogger(__name__)
 
@@ -200,7 +201,7 @@ class ProcessSynthesizer:
         reference = options.reference
         request = Speak(
             speech.number,
-            text,
+            whole_pairs(text),
             options.voice,
             options.language,
             options.speed,
