@@ -23,6 +23,7 @@ from streamsrv.engines.tts.base import SpeechOptions, Synthesizer
 from streamsrv.engines.vad.base import VAD_FRAME_SAMPLES
 from streamsrv.errors import EngineError, Unavailable
 from streamsrv.settings import Settings
+from streamsrv.voices.previews import preview_text
 
 QUESTION = "What is the capital of France?"
 GREETING = "Hi."
@@ -119,11 +120,14 @@ async def _recognize(engines: Engines, recognizer: Recognizer) -> str:
 
 
 async def _speak(synthesizer: Synthesizer) -> str:
-    async with aclosing(synthesizer.stream(GREETING, SpeechOptions())) as chunks:
+    voice = synthesizer.voices[0]
+    language = "en" if voice.speaks("en") else min(voice.languages)
+    text = GREETING if language == "en" else preview_text(language)
+    async with aclosing(synthesizer.stream(text, SpeechOptions(voice.name, language=language))) as chunks:
         samples = sum([len(chunk.pcm) async for chunk in chunks])
     if not samples:
-        raise Unavailable(f"spoke nothing for {GREETING!r}.")
-    return f"said {GREETING!r} in {samples / synthesizer.sample_rate:.1f} s of speech"
+        raise Unavailable(f"spoke nothing for {text!r}.")
+    return f"said {text!r} in {samples / synthesizer.sample_rate:.1f} s of speech"
 
 
 async def _answer(chat: ChatModel) -> str:

@@ -119,8 +119,13 @@ def select_synthesizers(settings: Settings, catalogue: Catalogue) -> Mapping[str
 
 
 def spare_synthesizer(settings: Settings, catalogue: Catalogue) -> ModelEntry | None:
-    """Return the synthesiser that also speaks if its command is there, where the choice is left to the server."""
-    return catalogue.get(SPARE_SYNTHESIZER) if settings.synthesizer == (AUTO,) else None
+    """Return the synthesiser that also speaks if its command is there, where the choice is left to the server.
+
+    None: it is not wanted, or the settings name it, and so need it.
+    """
+    named = {name for chain in settings.synthesizer_by_language.values() for name in chain}
+    is_wanted = settings.synthesizer == (AUTO,) and SPARE_SYNTHESIZER not in named
+    return catalogue.get(SPARE_SYNTHESIZER) if is_wanted else None
 
 
 def _chains(

@@ -247,6 +247,23 @@ async def test_a_speed_beyond_what_it_can_is_brought_to_what_it_can():
     assert [options.speed for options in given.asked] == [0.5, 1.5, 2.0]
 
 
+async def test_what_is_known_after_the_warm_up_only_is_not_taken_from_before():
+    class Late(Given):
+        voices, clones_voices = (), False
+        min_speed, max_speed = 1.0, 1.0
+
+        async def warm_up(self):
+            self.voices, self.clones_voices = (Voice("late"),), True
+            self.min_speed, self.max_speed, self.sample_rate = 0.5, 2.0, 16_000
+
+    shaped = ShapedSynthesizer(Late(babble(2, 6000, 16_000), rate=None))
+    await shaped.warm_up()
+    assert [voice.name for voice in shaped.voices] == ["late"]
+    assert (shaped.clones_voices, shaped.min_speed, shaped.max_speed) == (True, 0.5, 2.0)
+    assert len(joined(await said(shaped, speed=1.5))) / RATE == pytest.approx(2, abs=0.1)
+    assert shaped.synthesizer.asked[-1].speed == 1.5
+
+
 async def test_closing_it_closes_the_synthesiser():
     endless = Endless(babble(0.5))
     chunks = ShapedSynthesizer(endless).stream(TEXT, SpeechOptions())

@@ -95,6 +95,8 @@ def test_openais_names_do_not_mean_a_voice_that_only_stands_in():
     spare = synthesizer("spare", voice("robot", "", "male"))
     female = synthesizer("female", voice("calm", gender="female"))
     assert VoiceChoice({"": [female]}, [spare]).aliases["echo"] == "calm"
+    assert VoiceChoice({"": [female], "de": [spare]}).aliases["echo"] == "calm"
+    assert VoiceChoice({"": [female], "en": [spare]}).aliases["echo"] == "robot"
 
 
 def test_a_language_whose_code_no_voice_has_is_spoken_by_those_that_speak_every_language():

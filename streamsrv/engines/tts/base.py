@@ -90,17 +90,30 @@ class Synthesizer(Protocol):
     """A loaded speech-synthesis model or service, shared by all sessions."""
 
     name: str
-    sample_rate: int
-    clones_voices: bool
-    """Whether it speaks with the voices of recordings."""
-    min_speed: float
-    """Lowest supported `SpeechOptions.speed`; callers refuse lower ones."""
-    max_speed: float
-    """Highest supported `SpeechOptions.speed`; callers refuse higher ones."""
+
+    @property
+    def sample_rate(self) -> int:
+        """Of its audio, in Hz; known once the model is warmed up, as the properties below."""
+        ...
+
+    @property
+    def clones_voices(self) -> bool:
+        """Whether it speaks with the voices of recordings."""
+        ...
+
+    @property
+    def min_speed(self) -> float:
+        """Lowest supported `SpeechOptions.speed`; callers refuse lower ones."""
+        ...
+
+    @property
+    def max_speed(self) -> float:
+        """Highest supported `SpeechOptions.speed`; callers refuse higher ones."""
+        ...
 
     @property
     def voices(self) -> tuple[Voice, ...]:
-        """The default voice first; known once the model is warmed up."""
+        """The default voice first."""
         ...
 
     def stream(self, text: str, options: SpeechOptions) -> AsyncGenerator[SpeechChunk, None]:

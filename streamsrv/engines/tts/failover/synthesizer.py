@@ -47,15 +47,26 @@ class FallbackSynthesizer:
         self._letter_ms: dict[tuple[str, str], float] = {}
         self._observer: EngineObserver = IGNORED
         self.name = self.synthesizers[0].name
-        self.clones_voices = any(each.clones_voices for each in self.synthesizers)
-        chosen = self._choice.chosen
-        self.min_speed = max(each.min_speed for each in chosen)
-        self.max_speed = min(each.max_speed for each in chosen)
 
     @property
     def synthesizers(self) -> Sequence[Synthesizer]:
         """All of them, each once, the preferred one first."""
         return self._choice.synthesizers
+
+    @property
+    def clones_voices(self) -> bool:
+        """Whether one of them speaks with the voices of recordings."""
+        return any(each.clones_voices for each in self.synthesizers)
+
+    @property
+    def min_speed(self) -> float:
+        """The lowest speed at which all of them speak that do not only stand in."""
+        return max(each.min_speed for each in self._choice.chosen)
+
+    @property
+    def max_speed(self) -> float:
+        """The highest such speed."""
+        return min(each.max_speed for each in self._choice.chosen)
 
     @property
     def voices(self) -> tuple[Voice, ...]:

@@ -51,9 +51,15 @@ class VoiceChoice:
         found = {f"{synthesizer}/{voice}": name for (synthesizer, voice), name in listed.items()}
         for (_, voice), name in listed.items():
             found.setdefault(voice, name)
-        chosen = {each.name for each in self.chosen}
-        pleasant = [voice for (each, _), voice in zip(self._named(), self.voices, strict=True) if each.name in chosen]
-        return {alias: name for alias, name in found.items() if alias != name} | openai_aliases(pleasant)
+        meant = [voice for (each, _), voice in zip(self._named(), self.voices, strict=True) if each in self._meant]
+        return {alias: name for alias, name in found.items() if alias != name} | openai_aliases(meant)
+
+    @property
+    def _meant(self) -> Sequence[Synthesizer]:
+        """Those that OpenAI's names mean: of the default voice's languages, and none that only stands in."""
+        default = next((voice for _, voice in self._named()), None)
+        languages = default.languages if default is not None else ()
+        return [*self._chains[""], *(each for code in languages for each in self._chains.get(code, ()))]
 
     def candidates(self, options: SpeechOptions) -> list[Candidate]:
         """Return who can speak a segment with these options, the preferred one first.

@@ -40,12 +40,21 @@ class ShapedSynthesizer:
 
     def __init__(self, synthesizer: Synthesizer, *, measures: bool = True) -> None:
         self.name = synthesizer.name
-        self.clones_voices = synthesizer.clones_voices
-        self.min_speed = synthesizer.min_speed
-        self.max_speed = synthesizer.max_speed
         self.synthesizer = synthesizer
         self._measures = measures
         self._levels: OrderedDict[str, VoiceLevel] = OrderedDict()
+
+    @property
+    def clones_voices(self) -> bool:
+        return self.synthesizer.clones_voices
+
+    @property
+    def min_speed(self) -> float:
+        return self.synthesizer.min_speed
+
+    @property
+    def max_speed(self) -> float:
+        return self.synthesizer.max_speed
 
     @property
     def voices(self) -> tuple[Voice, ...]:
