@@ -78,6 +78,7 @@ PURE = ("core", "protocol", "text", "web_addresses.py", "tools/base.py", "tools/
         "engines/breaker.py", "engines/metering/base.py", "engines/metering/chat_request.py",
         "engines/llm/failover/continuation.py", "engines/llm/routing", "runtime/costing.py",
         "engines/asr/failover/deadlines.py", "engines/asr/failover/merging.py",
+        "engines/tts/failover/voice_choice.py", "engines/tts/failover/spoken_part.py", "engines/tts/shaping/guards.py",
         "engines/asr/failover/kept_audio.py", "engines/tts/espeak_ng/varieties.py",
         "engines/tts/sentences.py", "engines/tts/speech_api/voice_list.py",
         "engines/tts/xtts_model/frames.py", "engines/tts/xtts_model/pieces.py", "engines/tts/xtts_model/windows.py",

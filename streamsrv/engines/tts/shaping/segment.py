@@ -20,6 +20,7 @@ from streamsrv.engines.tts.silence import SilenceTrimmer, pause_after_ms
 
 FADE_MS = 5
 """Duration of the fades at the ends of a segment, where a cut would click."""
+_BLOCK_MS = 100
 MAX_PAUSE_S = 3.0
 """Longest silence before and inside speech."""
 
@@ -48,13 +49,20 @@ class RawSpeech:
         self._samples += len(pcm)
         if self._samples > self._longest_s * self._rate:
             raise NotSpeech(f"{self._name} gave {self._longest_s:.0f} s of audio for a text, and did not end.")
-        return self._resampler.process(self._guard.feed(pcm))
+        return self._resampled(self._guard.feed(pcm))
 
     def finish(self) -> NDArray[np.int16]:
         """End the segment; return the rest. Raises `NothingSpoken` if there was no audio at all."""
         if not self._samples:
             raise NothingSpoken(f"{self._name} gave no audio for this text.")
-        return self._resampler.process(self._guard.finish(), last=True)
+        rest = self._resampled(self._guard.finish())
+        return np.concatenate([rest, self._resampler.process(np.zeros(0, np.int16), last=True)])
+
+    def _resampled(self, pcm: NDArray[np.int16]) -> NDArray[np.int16]:
+        """Resample in blocks so short that the matrix library does not start threads, which a busy machine delays."""
+        step = self._rate * _BLOCK_MS // 1000
+        blocks = [self._resampler.process(pcm[start : start + step]) for start in range(0, len(pcm), step)]
+        return blocks[0] if len(blocks) == 1 else np.concatenate([np.zeros(0, np.int16), *blocks])
 
 
 class ShapedSegment:
