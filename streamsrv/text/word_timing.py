@@ -16,7 +16,7 @@ _SENTENCE_PAUSE = 8.0
 
 _IDEOGRAPHS = r"\u3400-\u9fff\uf900-\ufaff"
 _UNSPACED = rf"[\u3040-\u30ff{_IDEOGRAPHS}]"
-_WRITTEN_WORD = re.compile(rf"{_UNSPACED}[^\w\s]*|(?:(?!{_UNSPACED})\S)+")
+WRITTEN_WORD = re.compile(rf"{_UNSPACED}[^\w\s]*|(?:(?!{_UNSPACED})\S)+")
 """A word with its marks; where no spaces separate words, a character."""
 _SOUND = re.compile(
     rf"(?P<syllable>[{_IDEOGRAPHS}\uac00-\ud7af])|(?P<digit>\d)"
@@ -37,7 +37,7 @@ def estimate_words(
     last ends with the speech. Markup and emoji take no time.
     """
     speech = spoken_text(text, language) if isinstance(text, str) else text
-    spans = [match.span() for match in _WRITTEN_WORD.finditer(speech.written)]
+    spans = [match.span() for match in WRITTEN_WORD.finditer(speech.written)]
     if not spans:
         return ()
     weights = _weights(speech.spoken)

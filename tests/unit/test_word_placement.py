@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from harness import RATE, Talk, event, events, of_type
 from streamsrv.core.effects import Generate
 from streamsrv.core.inputs import SegmentSpoken, SpeechOutput
-from streamsrv.core.playback.word_placement import place_words, refine_words
+from streamsrv.core.playback.word_placement import find_words, place_words
 from streamsrv.engines.llm.base import Finished
 from streamsrv.engines.tts.base import SpokenBy, SpokenWord
 from streamsrv.protocol.session_object import StreamsrvOptions
@@ -55,11 +55,15 @@ def test_words_that_a_voice_reads_otherwise_are_bridged(told: str):
 
 
 def test_scripts_without_spaces_have_a_time_for_each_character():
-    words = [SpokenWord("你好，世界。", 0, 600)]
-    placed = refine_words("你好，世界。", words)
+    placed = place_words(as_written("你好，世界。"), [SpokenWord("你好，世界。", 0, 600)])
     assert [word.text for word in placed] == ["你", "好，", "世", "界。"]
     assert placed[-1].end_ms == 600
     assert all(before.end_ms <= after.start_ms for before, after in pairwise(placed))
+
+
+def test_words_that_are_written_as_they_are_told_are_found_in_order():
+    words = [SpokenWord(word, index, index + 1) for index, word in enumerate(["a", "a", "b"])]
+    assert [(word.text, word.end) for word in find_words(" a  a b.", words)] == [("a", 2), ("a", 5), ("b", 7)]
 
 
 def test_nothing_is_known_without_words():

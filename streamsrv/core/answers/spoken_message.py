@@ -214,7 +214,7 @@ class SpokenMessage(Message):
 
     def _begin(self, segment: SpokenSegment) -> None:
         if delta := self._send_text(segment.text):
-            self.ledger.begin_segment(delta, segment.speech, segment.language)
+            self.ledger.begin_segment(delta, segment.speech)
 
     def _send_text(self, text: str) -> str:
         """Send text of the transcript, and keep the whitespace at its end until more comes; return what was sent."""

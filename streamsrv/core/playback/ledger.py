@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from streamsrv.core.playback.envelope import Envelope
-from streamsrv.core.playback.word_placement import WrittenWord, place_words, refine_words
+from streamsrv.core.playback.word_placement import WrittenWord, find_words, place_words
 from streamsrv.engines.tts.base import SpokenWord
 from streamsrv.text.spoken_text import SpokenText, as_written, silent
 from streamsrv.text.word_timing import estimate_words
@@ -56,7 +56,6 @@ class PlaybackLedger:
         self._cut_off = False
         self._segment_text = ""
         self._speech = silent("")
-        self._language = "en"
         self._written_from = 0  # where what is written of the segment begins in the transcript
         self._segment_start_ms = 0
         self._segment_words: list[SpokenWord] = []
@@ -68,14 +67,13 @@ class PlaybackLedger:
         """The length of the audio sent so far."""
         return round(self._sent_ms)
 
-    def begin_segment(self, text: str, speech: SpokenText | None = None, language: str = "en") -> None:
+    def begin_segment(self, text: str, speech: SpokenText | None = None) -> None:
         """Begin a segment: the next audio is that of `text`, its part of the transcript.
 
         `speech`: what is said for it, which may differ in whitespace at its ends; None: what is written.
         """
         self._segment_text = text
         self._speech = speech if speech is not None else as_written(text)
-        self._language = language
         written = self._speech.written
         stripped = text.find(written.strip())
         self._written_from = len(self.transcript) + stripped - (len(written) - len(written.lstrip()))
@@ -112,8 +110,7 @@ class PlaybackLedger:
         self.words_are_estimates = not told and (complete or not self._segment_words)
         if not self.words_are_estimates:
             return told
-        written = self._speech.written
-        return refine_words(written, estimate_words(written, duration_ms, language=self._language))
+        return find_words(self._speech.written, estimate_words(self._speech, duration_ms))
 
     def break_segment_off(self) -> tuple[list[PlacedWord], str]:
         """End the segment, whose rest cannot be spoken; return its words that were spoken, with times, and the rest."""

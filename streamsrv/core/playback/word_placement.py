@@ -8,11 +8,8 @@ import numpy as np
 
 from streamsrv.engines.tts.base import SpokenWord
 from streamsrv.text.spoken_text import SpokenText
+from streamsrv.text.word_timing import WRITTEN_WORD
 
-_CLOSING = r"[^\w\s]*"
-_IDEOGRAPH = r"[\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff]"
-_WRITTEN_WORD = re.compile(rf"{_IDEOGRAPH}{_CLOSING}|(?:(?!{_IDEOGRAPH})\S)+")
-"""A word with its marks. Scripts without spaces have no words that are easy to find: there it is a character."""
 _BARE = re.compile(r"\w(?:.*\w)?", re.DOTALL)
 LOOK_AHEAD = 60
 """Characters: a voice may read a text in other words than it was given, so a word may be missing in it."""
@@ -38,17 +35,20 @@ def place_words(speech: SpokenText, words: Sequence[SpokenWord], *, complete: bo
     if not anchors:
         return []
     last = anchors[-1][0]
-    spans = [match.span() for match in _WRITTEN_WORD.finditer(speech.written)]
+    spans = [match.span() for match in WRITTEN_WORD.finditer(speech.written)]
     spans = [span for span in spans if complete or speech.spoken_at(_end_of_sound(speech.written, *span)) <= last]
     spoken = [(speech.spoken_at(start), speech.spoken_at(end)) for start, end in spans]
     return _timed(speech.written, spans, spoken, anchors)
 
 
-def refine_words(written: str, words: Sequence[SpokenWord]) -> list[WrittenWord]:
-    """Return the words of a written text with times, from those of its parts between spaces, which follow in order."""
-    anchors = list(_anchors(written, words))
-    spans = [match.span() for match in _WRITTEN_WORD.finditer(written)]
-    return _timed(written, spans, spans, anchors) if anchors else []
+def find_words(written: str, words: Sequence[SpokenWord]) -> list[WrittenWord]:
+    """Return the words of a written text, which are given in order and as they are written, with their places."""
+    found: list[WrittenWord] = []
+    end = 0
+    for word in words:
+        end = written.index(word.text, end) + len(word.text)
+        found.append(WrittenWord(word.text, end, word.start_ms, word.end_ms))
+    return found
 
 
 def _anchors(text: str, words: Sequence[SpokenWord]) -> Iterator[tuple[int, int]]:
