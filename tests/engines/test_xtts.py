@@ -127,7 +127,7 @@ def by_the_class(
 
 
 @pytest.mark.parametrize("text", TEXTS)
-@pytest.mark.parametrize("speed", [1.0, 0.7, 1.6])
+@pytest.mark.parametrize("speed", [1.0, 0.5, 1.3, 2.0])
 def test_a_segment_has_the_tokens_and_the_audio_of_the_class(loop: Any, model: Any, text: str, speed: float):
     tokens, audio = by_the_class(model, text, speed=speed)
     heard = Heard(loop)
@@ -137,6 +137,16 @@ def test_a_segment_has_the_tokens_and_the_audio_of_the_class(loop: Any, model: A
     assert len(heard.audio[1]) > 1
     np.testing.assert_allclose(heard.samples(1), audio, rtol=0, atol=ROUNDING)
     assert heard.ended == [1]
+
+
+@pytest.mark.parametrize(("speed", "own_speed"), [(4.0, 2.0), (0.25, 0.5)])
+def test_speeds_beyond_those_of_the_model_are_stretched(loop: Any, speed: float, own_speed: float):
+    heard = Heard(loop)
+    heard.begin(request(1, TEXTS[0], speed=speed))
+    heard.begin(request(2, TEXTS[0], speed=own_speed))
+    heard.rest()
+    assert heard.tokens[1] == heard.tokens[2]
+    assert heard.samples(1).size == pytest.approx(heard.samples(2).size * own_speed / speed, rel=0.1)
 
 
 def test_segments_that_are_spoken_together_do_not_change_each_other(loop: Any, model: Any):

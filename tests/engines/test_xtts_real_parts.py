@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from tiny_xtts import files_of, make_tiny_xtts, narrow_vocoder, options
 
+from streamsrv.engines.tts.process.messages import Load
 from streamsrv.engines.tts.xtts_model.frames import FrameGrid
 from streamsrv.engines.tts.xtts_model.graphs import sizes_up_to
 
@@ -85,6 +86,17 @@ def test_a_checkpoint_of_the_published_form_is_loaded_and_not_written_anew(tmp_p
         model = loading.load_model(files_of(folder), options())
     assert path.read_bytes() == before
     torch.testing.assert_close(model.state_dict()["gpt.mel_head.weight"], weights["gpt.mel_head.weight"])
+
+
+def test_too_little_memory_is_said_with_its_remedy(monkeypatch: Any):
+    loop = import_module("streamsrv.engines.tts.xtts_model.loop")
+
+    def fail(*_: Any) -> Any:
+        raise torch.OutOfMemoryError("CUDA out of memory.")
+
+    monkeypatch.setattr(loop, "load_model", fail)
+    with pytest.raises(RuntimeError, match="memory is too small; set the option streams lower: CUDA out of memory"):
+        loop.open_loop(Load("", "tiny", {}, {}))
 
 
 def test_languages_that_cannot_be_read_here_are_left_out(monkeypatch: Any):

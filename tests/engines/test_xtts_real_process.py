@@ -3,6 +3,7 @@
 import asyncio
 import os
 import signal
+import wave
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from contextlib import aclosing
 from importlib.util import find_spec
@@ -16,10 +17,11 @@ from tiny_xtts import LANGUAGES, SPEAKERS, make_tiny_xtts, narrow_vocoder
 
 from rest import post_json
 from serving import RunningServer, serving
+from streamsrv.audio.files import read_audio
 from streamsrv.engines.loading import LoadContext, load_engine
 from streamsrv.engines.model_entry import ModelEntry
 from streamsrv.engines.tts import xtts
-from streamsrv.engines.tts.base import SpeechChunk, SpeechOptions
+from streamsrv.engines.tts.base import ReferenceVoice, SpeechChunk, SpeechOptions
 from streamsrv.engines.tts.failover.synthesizer import FallbackSynthesizer
 from streamsrv.engines.tts.process.synthesizer import ProcessSynthesizer
 from streamsrv.errors import Rejected, Unavailable
@@ -33,6 +35,7 @@ PATIENCE_S = 600
 """Seconds that the packages may take to be imported on a machine that is busy."""
 FIRST, SECOND, THIRD = SPEAKERS
 TEXT = "one two three four five six seven"
+RECORDING = Path(__file__).parents[2] / "fixtures" / "is_the_front_door_locked.flac"
 Run = Callable[[Coroutine[Any, Any, Any]], Any]
 
 
@@ -83,7 +86,7 @@ def test_the_process_says_what_it_has_loaded(server: RunningServer, synthesizer:
     ]
     assert synthesizer.voices[0].languages == {code.partition("-")[0] for code in LANGUAGES}
     assert (synthesizer.sample_rate, synthesizer.clones_voices) == (24_000, True)
-    assert (synthesizer.min_speed, synthesizer.max_speed) == (0.5, 2.0)
+    assert (synthesizer.min_speed, synthesizer.max_speed) == (0.25, 4.0)
 
 
 def test_segments_at_the_same_time_are_what_they_are_alone(run: Run, synthesizer: ProcessSynthesizer):
@@ -117,6 +120,22 @@ async def test_speech_is_streamed_over_http(server: RunningServer):
     answer = await post_json(server, "/audio/speech", asked)
     assert (answer.status, answer.headers["transfer-encoding"]) == (200, "chunked")
     assert len(answer.body) > 20_000
+
+
+def test_a_recording_is_spoken_with(run: Run, synthesizer: ProcessSynthesizer, tmp_path: Path):
+    pcm = np.tile(read_audio(RECORDING, 24_000), 4)
+    path = tmp_path / "voice.wav"
+    with wave.open(str(path), "wb") as file:
+        file.setparams((1, 2, 24_000, 0, "NONE", ""))
+        file.writeframes(pcm.tobytes())
+
+    async def spoken(options: SpeechOptions) -> NDArray[np.int16]:
+        return np.concatenate([chunk.pcm async for chunk in synthesizer.stream(TEXT, options)])
+
+    cloned = run(spoken(SpeechOptions(reference=ReferenceVoice("voice-1", path))))
+    named = run(spoken(SpeechOptions(voice=FIRST)))
+    assert cloned.size > 1000
+    assert cloned.size != named.size or np.abs(cloned.astype(int) - named).max() > 2
 
 
 def test_a_process_that_is_killed_ends_its_segments_with_an_error(run: Run, synthesizer: ProcessSynthesizer):

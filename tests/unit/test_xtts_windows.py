@@ -66,6 +66,12 @@ def test_known_frames_are_the_same_whatever_follows_and_are_means_of_their_laten
     np.testing.assert_allclose(grid.weights(start, known - start, latents + 50)[1], weights)
 
 
+@given(st.floats(0.5, 2.0), st.integers(0, 2000), st.sampled_from(WIDTHS))
+def test_a_window_depends_on_no_more_latents_than_there_is_room_for(speed: float, start: int, width: int):
+    _, weights = FrameGrid((1 / speed, *SCALES)).weights(start, width, None)
+    assert weights.shape[1] <= FrameGrid((1 / 2.0, *SCALES)).most_latents(width)
+
+
 def encode(text: str) -> list[int]:
     return [ord(character) for character in text if not character.isspace()]
 

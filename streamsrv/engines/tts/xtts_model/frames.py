@@ -6,7 +6,7 @@ weighted sum of neighbouring latents, so any part of the sequence can be compute
 """
 
 from collections.abc import Sequence
-from math import floor
+from math import ceil, floor
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,6 +31,13 @@ class FrameGrid:
     def total(self, latents: int) -> int:
         """Return how many frames a sequence of so many latents has in all."""
         return self._sizes(latents)[-1]
+
+    def most_latents(self, frames: int) -> int:
+        """Return how many latents so many frames in a row depend on at most."""
+        count = frames
+        for scale in reversed(self._scales):
+            count = ceil((count - 1) / scale) + 2
+        return count
 
     def weights(self, start: int, count: int, latents: int | None) -> tuple[int, NDArray[np.float32]]:
         """Return the first latent that `count` frames from `start` on depend on, and their weights: frames by latents.

@@ -7,7 +7,8 @@ from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib import import_module
-from typing import Any
+from importlib.util import find_spec
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -23,9 +24,15 @@ from streamsrv.engines.tts.xtts_model.vocoder import MAX_BATCH, MAX_SPEED, Job, 
 from streamsrv.engines.tts.xtts_model.windows import Window, next_window
 from streamsrv.errors import Rejected
 
+if TYPE_CHECKING:
+    from streamsrv.audio.stretch import Stretcher
+
 torch: Any = import_module("torch")
 
 MIN_SPEED = 0.5
+"""With `MAX_SPEED`, the speeds at which the model itself speaks well. Others are made by stretching its audio."""
+SPEEDS = (0.25, 4.0)
+"""Lowest and highest speed where audio can be stretched, which needs PyAV."""
 MAX_PROMPTS = 2
 """Prompts read in one step: more of them would hold up the segments that are being spoken."""
 _WARM_UP = "This sentence warms the voice up."
@@ -49,6 +56,7 @@ class _Segment:
     grid: FrameGrid
     waiting: deque[Sequence[int]]
     """The text tokens of the pieces that have not begun."""
+    stretcher: "Stretcher | None"
     tokens: int = 0
     """Of the piece in progress."""
     is_complete: bool = True
@@ -86,14 +94,15 @@ class XttsLoop:
             self._vocoder = Vocoder(model.hifigan_decoder, graphs)
             self._gpt.warm_up()
             self._vocoder.warm_up()
+        slowest, fastest = SPEEDS if find_spec("av") is not None else (MIN_SPEED, MAX_SPEED)
         self._free = list(range(streams))
         self._segments: dict[int, _Segment] = {}
         self._steps = 0
         self.loaded = Loaded(
             sample_rate=self._vocoder.sample_rate,
             voices=self._speakers.voices,
-            min_speed=MIN_SPEED,
-            max_speed=MAX_SPEED,
+            min_speed=slowest,
+            max_speed=fastest,
             clones_voices=True,
             streams=streams,
             device=str(model.device.type),
@@ -119,10 +128,12 @@ class XttsLoop:
         waiting = deque(tokens for _, tokens in found)
         with torch.inference_mode():
             speaker = self._speakers.find(request)
-        scales = 1.0 / min(max(request.speed, MIN_SPEED), MAX_SPEED), *self._vocoder.scales
+        speed = min(max(request.speed, MIN_SPEED), MAX_SPEED)
+        stretcher = self._stretcher(request.speed / speed) if request.speed != speed else None
+        grid = FrameGrid((1.0 / speed, *self._vocoder.scales))
         slot = min(self._free)  # low ones, because a step computes all up to the highest one in use
         self._free.remove(slot)
-        self._segments[request.stream] = _Segment(request.stream, slot, speaker, FrameGrid(scales), waiting)
+        self._segments[request.stream] = _Segment(request.stream, slot, speaker, grid, waiting, stretcher)
 
     def cancel(self, stream: int) -> None:
         """Drop a segment; its slot is free for the next one."""
@@ -142,7 +153,10 @@ class XttsLoop:
             said += self._decode_windows()
         return said
 
-    def _begin_pieces(self) -> Iterator[Ended]:
+    def _stretcher(self, tempo: float) -> "Stretcher":
+        return import_module("streamsrv.audio.stretch").Stretcher(self._vocoder.sample_rate, tempo)
+
+    def _begin_pieces(self) -> Iterator[Spoken | Ended]:
         """Read the next prompt of segments that have spoken a piece; end those that have spoken all."""
         begun = 0
         for segment in list(self._segments.values()):
@@ -150,6 +164,8 @@ class XttsLoop:
                 continue
             if not segment.waiting:
                 self.cancel(segment.stream)
+                if segment.stretcher is not None:
+                    yield Spoken(segment.stream, segment.stretcher.finish().tobytes())
                 yield Ended(segment.stream)
             elif begun < MAX_PROMPTS:
                 begun += 1
@@ -181,7 +197,8 @@ class XttsLoop:
             taken = samples[begin:end]
             segment.done, segment.due_since = window.end, self._steps
             if np.isfinite(taken).all():
-                yield Spoken(segment.stream, from_float(taken).tobytes())
+                pcm = from_float(taken)
+                yield Spoken(segment.stream, (segment.stretcher.feed(pcm) if segment.stretcher else pcm).tobytes())
             else:
                 self.cancel(segment.stream)
                 yield Broken(segment.stream, "the model computed values that are no numbers")

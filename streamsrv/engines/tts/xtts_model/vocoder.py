@@ -3,12 +3,12 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib import import_module
-from math import ceil
 from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
+from streamsrv.engines.tts.xtts_model.frames import FrameGrid
 from streamsrv.engines.tts.xtts_model.graphs import Graphs, sizes_up_to
 from streamsrv.engines.tts.xtts_model.windows import WIDTHS
 
@@ -75,7 +75,7 @@ class Vocoder:
         return self._network.conv_post.weight.device
 
     def _new_call(self, width: int, batch: int) -> "_Call":
-        latents = ceil(width * MAX_SPEED / (self.scales[0] * self.scales[1])) + 3
+        latents = FrameGrid((1 / MAX_SPEED, *self.scales)).most_latents(width)
         return _Call(self._network, batch, width, latents, width * self.frame_samples)
 
 
