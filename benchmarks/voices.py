@@ -157,7 +157,7 @@ class Measurement:
                 spoken = [chunk.pcm async for chunk in chunks]
             parts += spoken
             duration_ms = 1000 * sum(part.size for part in spoken) // self.synthesizer.sample_rate
-            words += estimate_words(segment.text, duration_ms, begins_ms)
+            words += estimate_words(segment.speech, duration_ms, begins_ms)
         return np.concatenate(parts), words
 
     def _whisper(self) -> IncrementalRecognizer:

@@ -18,7 +18,7 @@ READABLE = re.compile(r"(?:[\u4e00-\u9fffA-Za-z，。、,. ]|\[(?:laugh|uv_break
         ("It has 42 rooms, 3.5 km away!", "It has forty two rooms, three point five km away."),
         ("Well-known: café, naïve Zoë", "Well known, cafe, naive Zoe"),
         ("Really? (Yes.)", "Really. Yes."),
-        ("你好！今天是3号，温度12.5。", "你好。今天是 三 号，温度 一二点五。"),
+        ("你好！今天是3号，温度12.5。", "你好。今天是 三 号，温度 十二点五。"),
         ("٣ apples", "three apples"),
         ("[laugh] Ha. [uv_break] Well", "[laugh] Ha. [uv_break] Well"),
         ("[spk_emb] a [x] b", "spk emb, a, x, b"),

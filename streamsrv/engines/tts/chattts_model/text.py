@@ -8,7 +8,7 @@ import unicodedata
 from collections.abc import Iterator
 
 from streamsrv.text.cutting import cut_text
-from streamsrv.text.numbers import number
+from streamsrv.text.numbers import digit_by_digit, number, whole_number
 from streamsrv.text.voice_marks import MARKS
 
 MAX_CHARACTERS = 200
@@ -26,7 +26,6 @@ _OTHER = re.compile(r"[^\u4e00-\u9fffA-Za-z，。、,. ]+")
 _SPACES = re.compile(r"\s+")
 _PUNCTUATION = re.compile(r"\s*([,.，。])(?:\s*[,.，。])*")
 _SENTENCE = re.compile(r"(?<=[.。])\s*")
-_CHINESE_DIGITS = str.maketrans("0123456789.", "零一二三四五六七八九点", ",")
 
 
 def pieces(text: str) -> Iterator[str]:
@@ -69,7 +68,11 @@ def _plain(text: str, chinese: bool) -> str:
 
 def _number(text: str, chinese: bool) -> str:
     text = "".join(str(unicodedata.decimal(character, character)) for character in text)
-    return text.translate(_CHINESE_DIGITS) if chinese else number(text)
+    if not chinese:
+        return number(text)
+    whole, _, fraction = text.partition(".")
+    spoken = [whole_number(whole, "zh"), *([digit_by_digit(fraction, "zh")] if fraction else [])]
+    return "点".join(spoken).replace(", ", "").replace(" ", "")
 
 
 def _is_chinese(text: str) -> bool:
