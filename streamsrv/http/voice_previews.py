@@ -78,6 +78,8 @@ async def _speak(synthesizer: Synthesizer, options: SpeechOptions) -> bytes:
     with engine_call("speech synthesiser"):
         async with aclosing(synthesizer.stream(preview_text(options.language), options)) as chunks:
             async for chunk in chunks:
+                if chunk.spoken_by is not None and (absent := chunk.spoken_by.instead_of):
+                    raise Unavailable(f"{absent} cannot speak now.")  # and not with the voice of another one
                 pieces.append(chunk.pcm)
                 samples += len(chunk.pcm)
                 if samples > MAX_S * synthesizer.sample_rate:

@@ -158,6 +158,11 @@ async def test_a_session_of_the_key_and_of_its_secret_speaks_with_the_voice(serv
             await answered(client)
         assert fake.spoken[-1].reference.id == voice
         assert fake.spoken[-1].reference.recording.stat().st_size > 7 * 48_000
+    async with wire(server.realtime_url, additional_headers=bearer()) as client:
+        for name, used in (("Anna", voice), ("bell", "bell"), ("onyx", "tone")):
+            await client.send("response.create", response={"audio": {"output": {"voice": name}}})
+            assert (await client.until("response.done"))["response"]["audio"]["output"]["voice"] == used
+            assert (fake.spoken[-1].voice, fake.spoken[-1].reference is None) == (used, used != voice)
 
 
 async def test_a_voice_that_is_deleted_in_use_is_replaced_by_the_default_one(server: RunningServer, fake: CloningFake):

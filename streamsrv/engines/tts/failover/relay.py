@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from streamsrv.engines.boundary import engine_call
 from streamsrv.engines.breaker import Breakers
 from streamsrv.engines.observer import EngineObserver, ObservedSynthesizer, failure_reason
-from streamsrv.engines.tts.base import SpeechChunk, SpeechOptions, SpokenBy, SpokenWord
+from streamsrv.engines.tts.base import ReferenceVoice, SpeechChunk, SpeechOptions, SpokenBy, SpokenWord
 from streamsrv.engines.tts.failover.patience import Late, with_patience
 from streamsrv.engines.tts.failover.spoken_part import LETTER_MS, SpokenPart
 from streamsrv.engines.tts.failover.voice_choice import Candidate
@@ -92,7 +92,7 @@ class SpeechRelay:
         return self._preferred.synthesizer.name
 
     def _part(self, candidate: Candidate) -> SpokenPart:
-        letter_ms = self._common.letter_ms.get(_key(candidate), LETTER_MS) / self._options.speed
+        letter_ms = self._common.letter_ms.get(self._key(candidate), LETTER_MS) / self._options.speed
         return SpokenPart(self._left, self._options.language, self._common.sample_rate, letter_ms)
 
     async def _spoken_by(self, candidate: Candidate, part: SpokenPart) -> AsyncGenerator[SpeechChunk, None]:
@@ -147,14 +147,18 @@ class SpeechRelay:
         self._errors.append(error)
         if has_spoken:
             self._broke_off = self._broke_off or candidate
-        elif is_first and isinstance(error, Rejected) and not isinstance(error, QuotaSpent):
+        elif is_first and isinstance(error, Rejected) and not self._is_excused(error):
             raise error
+
+    def _is_excused(self, error: Rejected) -> bool:
+        """Whether a refusal is not the caller's fault."""
+        return isinstance(error, QuotaSpent) or is_lost(self._options.reference)
 
     def _learn(self, candidate: Candidate, part: SpokenPart) -> None:
         """Remember the pace of a voice that has said everything."""
         if (letter_ms := part.mean_letter_ms()) is None:
             return
-        known, key = self._common.letter_ms, _key(candidate)
+        known, key = self._common.letter_ms, self._key(candidate)
         own_ms = letter_ms * self._options.speed
         if key not in known and len(known) >= _MAX_PACES:
             known.clear()
@@ -174,12 +178,20 @@ class SpeechRelay:
         return SpeechChunk(
             chunk.pcm,
             tuple(SpokenWord(word.text, word.start_ms + before_ms, word.end_ms + before_ms) for word in words),
-            SpokenBy(candidate.synthesizer.name, candidate.voice.name, self._replaced_by(candidate)),
+            SpokenBy(candidate.synthesizer.name, self._voice_of(candidate), self._replaced_by(candidate)),
         )
 
+    def _key(self, candidate: Candidate) -> tuple[str, str]:
+        return candidate.synthesizer.name, self._voice_of(candidate)
 
-def _key(candidate: Candidate) -> tuple[str, str]:
-    return candidate.synthesizer.name, candidate.voice.name
+    def _voice_of(self, candidate: Candidate) -> str:
+        is_cloned = self._options.reference is not None and candidate.synthesizer.clones_voices
+        return self._options.voice if is_cloned else candidate.voice.name
+
+
+def is_lost(reference: ReferenceVoice | None) -> bool:
+    """Whether the recording of a cloned voice is gone, because its owner has deleted it."""
+    return reference is not None and not reference.recording.is_file()
 
 
 def summary(errors: Sequence[EngineError]) -> EngineError:

@@ -6,12 +6,13 @@ import time
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import aclosing
 from copy import copy
+from dataclasses import replace
 
 from streamsrv.audio.rates import PCM_RATE_HZ
 from streamsrv.engines.breaker import Breakers
 from streamsrv.engines.observer import IGNORED, EngineObserver
 from streamsrv.engines.tts.base import SpeechChunk, SpeechOptions, Synthesizer, Voice
-from streamsrv.engines.tts.failover.relay import Common, SpeechRelay
+from streamsrv.engines.tts.failover.relay import Common, SpeechRelay, is_lost
 from streamsrv.engines.tts.failover.voice_choice import VoiceChoice
 from streamsrv.errors import EngineError
 
@@ -86,6 +87,8 @@ class FallbackSynthesizer:
 
     async def stream(self, text: str, options: SpeechOptions) -> AsyncGenerator[SpeechChunk, None]:
         """Speak with the first synthesiser that can. Raises the errors of all if none can, see `SpeechRelay`."""
+        if is_lost(options.reference):
+            options = replace(options, reference=None)
         common = Common(self._breakers, self._observer, self.sample_rate, self._patience_s, self._letter_ms)
         relay = SpeechRelay(self._choice.candidates(options), common, text, options)
         async with aclosing(relay.chunks()) as chunks:
