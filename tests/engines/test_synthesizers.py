@@ -1,6 +1,6 @@
 """What every synthesiser must do, with real weights; how well its speech is understood is measured in benchmarks/.
 
-Levels and silence are those of the engine itself; what listeners get is made equal around it.
+What listeners get is made equal around the engines: `ShapedSynthesizer`.
 """
 
 import asyncio
@@ -18,6 +18,8 @@ from streamsrv.engines.catalogue import ModelEntry, load_catalogue
 from streamsrv.engines.loading import LoadContext, load_engine
 from streamsrv.engines.readiness.needs import needs
 from streamsrv.engines.tts.base import SpeechChunk, SpeechOptions, Synthesizer
+from streamsrv.engines.tts.shaping.loudness import TARGET_LUFS, loudness_lufs
+from streamsrv.engines.tts.shaping.synthesizer import ShapedSynthesizer
 from streamsrv.engines.weights.store import ModelStore
 from streamsrv.errors import EngineError
 from streamsrv.inference.scheduler import Priority, Scheduler
@@ -35,7 +37,7 @@ SENTENCES = [
     "Extraordinary!",
     "It costs three dollars and fifty cents, which is not much",
 ]
-LONG = " ".join(SENTENCES)
+LONG = " ".join(SENTENCES[:3])
 GREETINGS = {
     "de": "Guten Morgen, wie geht es Ihnen heute?",
     "fr": "Bonjour, comment allez-vous aujourd'hui ?",
@@ -172,6 +174,18 @@ async def test_each_of_its_languages_becomes_audio(synthesizer: Synthesizer, ent
         assert level_dbfs(pcm) > -35, language
 
 
+async def test_listeners_get_speech_of_equal_loudness_without_silence_at_its_ends(synthesizer: Synthesizer):
+    shaped = ShapedSynthesizer(synthesizer)
+    await shaped.warm_up()
+    pcm = await speak(shaped, LONG)
+    assert loudness_lufs(pcm, shaped.sample_rate) == pytest.approx(TARGET_LUFS, abs=1.5)
+    for text in SENTENCES[2:]:
+        pcm = await speak(shaped, text)
+        loud = np.flatnonzero(np.abs(pcm.astype(np.int32)) > 330)
+        assert loud[0] / shaped.sample_rate < 0.05
+        assert 0 < (pcm.size - loud[-1]) / shaped.sample_rate < 0.35
+
+
 async def test_several_sentences_come_in_pieces(synthesizer: Synthesizer):
     chunks = await chunks_of(synthesizer, "This is the first sentence. And here is the second.")
     assert len(chunks) > 1
@@ -227,8 +241,8 @@ async def test_a_language_that_it_does_not_speak_does_no_harm(synthesizer: Synth
 
 
 async def test_streams_at_the_same_time_do_not_change_each_other(synthesizer: Synthesizer):
-    alone = [await speak(synthesizer, text) for text in SENTENCES]
-    together = await asyncio.gather(*(speak(synthesizer, text) for text in SENTENCES))
+    alone = [await speak(synthesizer, text) for text in SENTENCES[:3]]
+    together = await asyncio.gather(*(speak(synthesizer, text) for text in SENTENCES[:3]))
     for audio, expected in zip(together, alone, strict=True):
         assert_same_speech(audio, expected)
 
