@@ -86,6 +86,7 @@ def test_where_the_server_cannot_speak_the_browser_does(
     expect(assistant.activity).to_have_text("Listening")
 
 
+@pytest.mark.slow  # as the test before it; test_lost_voice.py has more of it
 def test_when_the_server_s_voice_fails_the_browser_speaks_the_rest(
     shared_server: StartServer, speaking_pages: Pages, speaker: Recording
 ) -> None:

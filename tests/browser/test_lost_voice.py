@@ -26,7 +26,9 @@ def failing_server() -> Iterator[RunningServer]:
         yield running
 
 
-@pytest.mark.parametrize("connection", ["WebRTC", "WebSocket", "WebSocket with Opus"])
+@pytest.mark.parametrize(
+    "connection", ["WebRTC", "WebSocket", pytest.param("WebSocket with Opus", marks=pytest.mark.slow)]
+)
 def test_the_browser_speaks_the_rest_once_the_audio_was_played(
     failing_server: RunningServer, pages: Pages, connection: str
 ) -> None:
