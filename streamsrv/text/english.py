@@ -4,12 +4,12 @@ The rules are applied in order. Each leaves words, or simpler numbers for a late
 """
 
 import re
-from collections.abc import Iterable
 
 from streamsrv.text import english_words as words
 from streamsrv.text.numbers import digit_by_digit, number, ordinal, whole_number, year
+from streamsrv.text.reading.patterns import PLAINER_CHARACTERS, address_rules, any_of, rule
 from streamsrv.text.roman_numerals import ROMAN_NUMERALS
-from streamsrv.text.traced import Parts, Reading, Rule, TracedText
+from streamsrv.text.traced import Parts, TracedText
 
 _Match = re.Match[str]
 
@@ -19,25 +19,16 @@ def read_out(text: TracedText) -> TracedText:
     return text.apply(_RULES).strip()
 
 
-def _any_of(keys: Iterable[str]) -> str:
-    return "|".join(re.escape(key) for key in sorted(keys, key=len, reverse=True))
-
-
 _NUMBER = r"(?>(?:[0-9]{1,3}(?:,[0-9]{3})+(?![0-9])|[0-9]+)(?:\.[0-9]+)?)"
 _START = r"(?<![\w.,:/])(?<![0-9]-)"
 _SIGN = r"(?:(?<![\w)])-)?"
-_SCALE = rf"(?:[ ]?(?P<scale>{_any_of(words.SCALES)})(?!\w))?"
-_PER = rf"(?:/(?P<per>{_any_of(words.PER)})(?!\w))?"
-_MONTH = rf"({_any_of(words.MONTHS)})\b\.?"
+_SCALE = rf"(?:[ ]?(?P<scale>{any_of(words.SCALES)})(?!\w))?"
+_PER = rf"(?:/(?P<per>{any_of(words.PER)})(?!\w))?"
+_MONTH = rf"({any_of(words.MONTHS)})\b\.?"
 _DAY = r"(0?[1-9]|[12][0-9]|3[01])(?:st|nd|rd|th)?"
 _MERIDIEM = r"([AaPp])(?:[Mm](?!\w)|\.[Mm]\.)"
 _RANGE_END = r"(?>[0-9][0-9.,:]*(?:%|°[CF]?)?)"
 _TO = r"(?:[–-]|[ ][–-][ ])"
-
-
-def _read_address(match: _Match) -> str:
-    parts: list[str] = re.findall(r"[^\W_]+|[\W_]", match[1])
-    return " ".join(words.ADDRESS_SYMBOLS.get(part, part) for part in parts)
 
 
 def _read_iso_date(match: _Match) -> str:
@@ -124,105 +115,86 @@ def _full_stop(match: _Match) -> str:
     return "." if match[0].endswith(".") and not rest else ""
 
 
-def _rule(pattern: str, reading: Reading) -> Rule:
-    return re.compile(pattern), reading
-
-
 _PLAINER_CHARACTERS = (
-    _rule(r"[\u00a0\u2002-\u200a\u202f]", " "),
-    _rule(r"[\u2010\u2011\u2212]", "-"),
-    _rule(rf"[{''.join(words.VULGAR_FRACTIONS)}]", lambda match: f" {words.VULGAR_FRACTIONS[match[0]]} "),
+    *PLAINER_CHARACTERS,
+    rule(rf"[{''.join(words.VULGAR_FRACTIONS)}]", lambda match: f" {words.VULGAR_FRACTIONS[match[0]]} "),
 )
-_ADDRESSES = (
-    _rule(r"(?:mailto:)?(?<![\w.+-])([\w.+-]+@[\w-]+(?:\.[\w-]+)+)", _read_address),
-    _rule(
-        r"\b(?:https?|ftp|wss?)://(?:[^\s/@]*@)?(?:www\.)?([\w.-]*\w)"
-        r"(?:[:/?#](?:[^\s<>\"']*[^\s<>\"'.,;:!?)\]}])?)?",
-        _read_address,
-    ),
-    _rule(
-        rf"(?<![\w.@/-])(?:www\.)?((?:[A-Za-z0-9][\w-]*\.)+(?:{_any_of(words.TOP_DOMAINS)}))(?![\w-])(?:/(?:\S*[\w/])?)?",
-        _read_address,
-    ),
-    _rule(r"\b[a-z]+://", " "),
-)
+_ADDRESSES = address_rules(words.ADDRESS_SYMBOLS)
 _DIGIT_STRINGS = (
-    _rule(
+    rule(
         r"(?<![\w.-])\+[0-9](?:[ ().-]{0,2}[0-9]){6,16}(?![\w-])",
         lambda match: f"plus {digit_by_digit(match[0])}",
     ),
-    _rule(
+    rule(
         r"(?<![\w.-])(?:(?:1-)?(?:\([0-9]{3}\)[ ]?|[0-9]{3}-)?[0-9]{3}-[0-9]{4}|[0-9]{3}([. ])[0-9]{3}\1[0-9]{4}"
         r"|[0-9]{3}-[0-9]{2}-[0-9]{4}|[0-9]{4}(?:[ -][0-9]{4}){3})(?![\w-]|\.[0-9])",
         lambda match: digit_by_digit(match[0]),
     ),
-    _rule(rf"{_START}(?>[0-9]{{7,}})(?<!000)(?![\w-]|[.,][0-9])", lambda match: digit_by_digit(match[0])),
+    rule(rf"{_START}(?>[0-9]{{7,}})(?<!000)(?![\w-]|[.,][0-9])", lambda match: digit_by_digit(match[0])),
 )
 _DATES_AND_TIMES = (
-    _rule(
+    rule(
         r"(?<![\w-])([12][0-9]{3})-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])(?:T(?=[0-9]{2}:)|(?![\w-]))",
         _read_iso_date,
     ),
-    _rule(rf"(?<![\w.])({_RANGE_END})[ ]-[ ](?={_RANGE_END}\s*=)", r"\1 minus "),
-    _rule(rf"([$€£])({_RANGE_END}){_TO}\1?(?={_RANGE_END})", r"\2 to \1"),
-    _rule(rf"(?<![\w.-])({_RANGE_END}){_TO}(?={_RANGE_END}(?!-))", r"\1 to "),
-    _rule(rf"\b{_MONTH}[ ]{_DAY}(?![\w:%]|[.,][0-9])(?:,?[ ]([12][0-9]{{3}})(?!\w))?", _read_month_day),
-    _rule(rf"(?<![\w.,:-])(?:([Tt]he)[ ])?{_DAY}[ ](?:of[ ])?{_MONTH}", _read_day_month),
-    _rule(
+    rule(rf"(?<![\w.])({_RANGE_END})[ ]-[ ](?={_RANGE_END}\s*=)", r"\1 minus "),
+    rule(rf"([$€£])({_RANGE_END}){_TO}\1?(?={_RANGE_END})", r"\2 to \1"),
+    rule(rf"(?<![\w.-])({_RANGE_END}){_TO}(?={_RANGE_END}(?!-))", r"\1 to "),
+    rule(rf"\b{_MONTH}[ ]{_DAY}(?![\w:%]|[.,][0-9])(?:,?[ ]([12][0-9]{{3}})(?!\w))?", _read_month_day),
+    rule(rf"(?<![\w.,:-])(?:([Tt]he)[ ])?{_DAY}[ ](?:of[ ])?{_MONTH}", _read_day_month),
+    rule(
         rf"(?<![\w:.])([01]?[0-9]|2[0-4]):([0-5][0-9])(?::([0-5][0-9]))?(?![0-9:])(?:Z|[ ]?{_MERIDIEM})?(?!\w)",
         _read_time,
     ),
-    _rule(rf"(?<![\w:.])(1[0-2]|0?[1-9])()()[ ]?{_MERIDIEM}", _read_time),
-    _rule(rf"{_START}([0-9]+):(?=[0-9]+(?![\w:]))", r"\1 to "),
+    rule(rf"(?<![\w:.])(1[0-2]|0?[1-9])()()[ ]?{_MERIDIEM}", _read_time),
+    rule(rf"{_START}([0-9]+):(?=[0-9]+(?![\w:]))", r"\1 to "),
 )
 _QUANTITIES = (
-    _rule(
+    rule(
         rf"{_START}(?P<sign>-?)(?:US|CA|AU|NZ)?(?P<symbol>[$€£¥₹₩])[ ]?(?P<amount>{_NUMBER}){_SCALE}{_PER}",
         _read_money,
     ),
-    _rule(
-        rf"{_START}(?P<sign>-?)(?P<amount>{_NUMBER}){_SCALE}[ ]?(?P<symbol>€|£|USD|EUR|GBP)(?!\w){_PER}", _read_money
-    ),
-    _rule(r"(?<![\w.,])['’]?([1-9]|[12][0-9]{2})0['’]?s(?!\w)", _read_decade),
-    _rule(rf"{_START}({_SIGN}{_NUMBER})[ ]?({_any_of(words.UNITS)})(?!\w){_PER}", _read_quantity),
-    _rule(rf"{_START}({_NUMBER})k(?!\w)", lambda match: f"{number(match[1])} thousand"),
-    _rule(r"(?<=[0-9])[ ]?x[ ]?(?=[0-9])", " by "),
-    _rule(rf"{_START}({_NUMBER})x(?!\w)", lambda match: f"{number(match[1])} times"),
-    _rule(r"(?<![\w/])24/7(?![\w/])", "twenty-four seven"),
-    _rule(rf"{_START}(?:([0-9]+)\s+)?([1-9])/({_any_of(words.DENOMINATORS)})(?![\w/]|\.[0-9])", _read_fraction),
-    _rule(r"(?<![\w.,])([0-9][0-9,]*)(?:st|nd|rd|th)(?!\w)", lambda match: ordinal(match[1])),
-    _rule(r"(?<![\w.,:/-])(?:19|20)[0-9]{2}(?![\w:/]|[.,-][0-9])", lambda match: year(match[0])),
-    _rule(
-        rf"\b((?i:{_any_of(words.BEFORE_YEARS)}))[ ](1[1-8][0-9]{{2}})(?![\w:/]|[.,-][0-9])",
+    rule(rf"{_START}(?P<sign>-?)(?P<amount>{_NUMBER}){_SCALE}[ ]?(?P<symbol>€|£|USD|EUR|GBP)(?!\w){_PER}", _read_money),
+    rule(r"(?<![\w.,])['’]?([1-9]|[12][0-9]{2})0['’]?s(?!\w)", _read_decade),
+    rule(rf"{_START}({_SIGN}{_NUMBER})[ ]?({any_of(words.UNITS)})(?!\w){_PER}", _read_quantity),
+    rule(rf"{_START}({_NUMBER})k(?!\w)", lambda match: f"{number(match[1])} thousand"),
+    rule(r"(?<=[0-9])[ ]?x[ ]?(?=[0-9])", " by "),
+    rule(rf"{_START}({_NUMBER})x(?!\w)", lambda match: f"{number(match[1])} times"),
+    rule(r"(?<![\w/])24/7(?![\w/])", "twenty-four seven"),
+    rule(rf"{_START}(?:([0-9]+)\s+)?([1-9])/({any_of(words.DENOMINATORS)})(?![\w/]|\.[0-9])", _read_fraction),
+    rule(r"(?<![\w.,])([0-9][0-9,]*)(?:st|nd|rd|th)(?!\w)", lambda match: ordinal(match[1])),
+    rule(r"(?<![\w.,:/-])(?:19|20)[0-9]{2}(?![\w:/]|[.,-][0-9])", lambda match: year(match[0])),
+    rule(
+        rf"\b((?i:{any_of(words.BEFORE_YEARS)}))[ ](1[1-8][0-9]{{2}})(?![\w:/]|[.,-][0-9])",
         lambda match: f"{match[1]} {year(match[2])}",
     ),
 )
 _ABBREVIATIONS = (
-    _rule(r"\bSt\.[ ](?=[A-Z])", "Saint "),
-    _rule(r"\betc\.(?=\s+[A-Z])", "et cetera."),
-    _rule(rf"(?<![\w.])({_any_of(words.ABBREVIATIONS)})(?!\w)", _read_abbreviation),
-    _rule(rf"\b({_any_of(words.BEFORE_NUMBERS)})\.[ ]?(?=[0-9])", lambda match: f"{words.BEFORE_NUMBERS[match[1]]} "),
-    _rule(r"(?<![\w.])(?:[A-Za-z]\.){2,}", _read_initials),
-    _rule(r"(?<=[A-Za-z0-9]{2})\.(?=[a-z]{2,}\b)", " dot "),
+    rule(r"\bSt\.[ ](?=[A-Z])", "Saint "),
+    rule(r"\betc\.(?=\s+[A-Z])", "et cetera."),
+    rule(rf"(?<![\w.])({any_of(words.ABBREVIATIONS)})(?!\w)", _read_abbreviation),
+    rule(rf"\b({any_of(words.BEFORE_NUMBERS)})\.[ ]?(?=[0-9])", lambda match: f"{words.BEFORE_NUMBERS[match[1]]} "),
+    rule(r"(?<![\w.])(?:[A-Za-z]\.){2,}", _read_initials),
+    rule(r"(?<=[A-Za-z0-9]{2})\.(?=[a-z]{2,}\b)", " dot "),
 )
 _SYMBOLS = (
-    _rule(r"\b([CF])#(?!\w)", r"\1 sharp"),
-    _rule(r"\bC\+\+", "C plus plus"),
-    _rule(r"[-=]+>", " to "),
-    _rule(r"(?<=[0-9])\s*\*\s*(?=[0-9])", " times "),
-    _rule(r"(?<=\w)\^(?=\w)", " to the power of "),
-    _rule(r"#(?=[0-9])", " number "),
-    _rule(r"(?<!\w)#(?=\w)", " hashtag "),
-    _rule(r"(?<!\w)[~≈][ ]?(?=[0-9])", "about "),
-    _rule(rf"[{re.escape(''.join(words.SYMBOLS))}]", lambda match: f" {words.SYMBOLS[match[0]]} "),
-    _rule(r"(?<=[^\W\d])/(?=[^\W\d])|(?<=\w)-(?=[0-9])", " "),
-    _rule(r"[_|\\~*#^{}\[\]$]", " "),
+    rule(r"\b([CF])#(?!\w)", r"\1 sharp"),
+    rule(r"\bC\+\+", "C plus plus"),
+    rule(r"[-=]+>", " to "),
+    rule(r"(?<=[0-9])\s*\*\s*(?=[0-9])", " times "),
+    rule(r"(?<=\w)\^(?=\w)", " to the power of "),
+    rule(r"#(?=[0-9])", " number "),
+    rule(r"(?<!\w)#(?=\w)", " hashtag "),
+    rule(r"(?<!\w)[~≈][ ]?(?=[0-9])", "about "),
+    rule(rf"[{re.escape(''.join(words.SYMBOLS))}]", lambda match: f" {words.SYMBOLS[match[0]]} "),
+    rule(r"(?<=[^\W\d])/(?=[^\W\d])|(?<=\w)-(?=[0-9])", " "),
+    rule(r"[_|\\~*#^{}\[\]$]", " "),
 )
 _NUMBERS = (
     # Skips the numbers of a date such as 11/23.
-    _rule(rf"(?<![0-9])(?<![0-9]/){_SIGN}(?>{_NUMBER}(?:\.[0-9]+)*|\.[0-9]+)(?!/[0-9])", _read_number),
-    _rule(r"\s+", " "),
-    _rule(r" (?=[.,;:!?…)](?: |$))|(?<=\() ", ""),
+    rule(rf"(?<![0-9])(?<![0-9]/){_SIGN}(?>{_NUMBER}(?:\.[0-9]+)*|\.[0-9]+)(?!/[0-9])", _read_number),
+    rule(r"\s+", " "),
+    rule(r" (?=[.,;:!?…)](?: |$))|(?<=\() ", ""),
 )
 _RULES = (
     _PLAINER_CHARACTERS + _ADDRESSES + _DIGIT_STRINGS + _DATES_AND_TIMES

@@ -221,9 +221,6 @@ BEFORE_YEARS = frozenset(
 )
 """A number from 1100 to 1899 after one of these is a year."""
 
-TOP_DOMAINS = frozenset({"com", "org", "net", "edu", "gov", "io", "ai", "dev", "app", "info", "uk", "de", "fr", "eu"})
-"""An address that ends in one of these is recognised without `https://`."""
-
 ADDRESS_SYMBOLS: Mapping[str, str] = {".": "dot", "@": "at", "-": "dash", "_": "underscore", "+": "plus"}
 
 SYMBOLS: Mapping[str, str] = {

@@ -101,6 +101,7 @@ def test_addresses(written: str, spoken: str) -> None:
         ("1/2 or 3/4 of 2 1/2, ½", "one half or three quarters of two and a half, one half"),
         ("on 11/23 or 11/23/2026", "on 11/23 or 11/23/2026"),
         ("version 3.11.7", "version three point eleven point seven"),
+        ("CO₂ and H₂O", "CO two and H two O"),
         ("MP3, H2O, GPT-4, COVID-19", "MP three, H two O, GPT four, COVID nineteen"),
         ("a 2-year-old", "a two-year-old"),
         ("1000000 or 007", "one million or zero zero seven"),

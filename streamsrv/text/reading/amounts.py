@@ -39,6 +39,10 @@ class Amounts:
             rf"(?:(?:{decimal}[0-9]+{other})(?![.,][0-9]))?)"
         )
 
+    def is_number(self, written: str) -> bool:
+        """Whether a text is one number, with its thousands separated."""
+        return re.fullmatch(self.number_pattern(), written) is not None
+
     def value(self, written: str) -> Decimal:
         """Return the value of a number that `number_pattern` matches."""
         whole, fraction = self._parts(written)

@@ -44,6 +44,7 @@ class Calendar:
         ]
         if self._language not in ("ja", "zh", "ko", "hu"):
             rules.append(rule(rf"{START}({_DAY})([./-])({_MONTH})\2({_YEAR}){last}", self._numeric))
+            rules.append(rule(rf"{START}({_DAY})/(0[1-9]){last}", self._day_and_month))
         elif self._language == "ko":
             rules.append(rule(rf"{START}({_YEAR})\.[ ]({_MONTH})\.[ ]({_DAY})(?:\.|{last})", self._iso))
         return rules
@@ -53,6 +54,10 @@ class Calendar:
 
     def _numeric(self, match: _Match) -> str:
         return self._date(match, match[4], match[3], match[1])
+
+    def _day_and_month(self, match: _Match) -> str:
+        link = " de " if self._language in ("es", "pt") else " "
+        return f"{day_of_month(match[1], self._language, word_before(match))}{link}{self._locale.month(int(match[2]))}"
 
     def _date(self, match: _Match, year_digits: str, month: str, day: str) -> str:
         spoken = {

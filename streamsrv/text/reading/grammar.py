@@ -5,7 +5,15 @@ from streamsrv.text.numbers import ordinal, whole_number, year
 YEARS_BY_HUNDREDS = frozenset({"da", "de", "nl", "no", "sv"})
 """Languages that say 1999 by hundreds."""
 _GERMAN_WEAK = frozenset("am im vom zum beim dem den des ab bis seit ersten".split())
-_NATIVE_KOREAN_HOURS = "열두 한 두 세 네 다섯 여섯 일곱 여덟 아홉 열 열한 열두".split()
+_KOREAN_ONES = ("", *"한 두 세 네 다섯 여섯 일곱 여덟 아홉".split())
+_KOREAN_TENS = ("", *"열 스물 서른 마흔 쉰 예순 일흔 여든 아흔".split())
+_FRACTIONS = {
+    "de": {}, "fr": {"2": "demi", "3": "tiers", "4": "quart"}, "es": {"2": "medio", "3": "tercio"},
+    "it": {"2": "mezzo"}, "pt": {"2": "meio", "3": "terço"}, "nl": {"2": "half", "4": "kwart"},
+}  # fmt: skip
+"""Names of fractions by language and denominator, where they are not ordinals."""
+_FRACTIONS_FROM_BELOW = {"ja": "分の", "zh": "分之", "ko": "분의 "}
+"""What is said between the denominator and the numerator, where that comes last."""
 _RUSSIAN_ENDINGS = {
     "го": {"case": "g"}, "ого": {"case": "g"}, "му": {"case": "d"}, "ом": {"case": "p"}, "м": {"case": "p"},
     "я": {"gender": "f"}, "ая": {"gender": "f"}, "ой": {"case": "g", "gender": "f"},
@@ -21,6 +29,8 @@ def counting(words: str, noun: str, feminine: tuple[str, ...], language: str) ->
     match language:
         case "de":
             return words.removesuffix("s") + "e" * is_feminine if words.endswith("eins") else words
+        case "nl":
+            return "een" if words == "één" else words
         case "fr":
             return f"{words}e" if is_feminine and words.endswith("un") else words
         case "es":
@@ -104,7 +114,7 @@ def hour_of_day(hour: int, language: str, before: str) -> str:
     """Return the hour in a time."""
     match language:
         case "ko" if 0 < hour <= 12:
-            return _NATIVE_KOREAN_HOURS[hour]
+            return native_korean(hour)
         case "zh" if hour == 2:
             return "两"
         case "pl" if hour:
@@ -116,6 +126,32 @@ def hour_of_day(hour: int, language: str, before: str) -> str:
             return "ein"
         case _:
             return whole_number(str(hour), language)
+
+
+def fraction(above: str, below: str, language: str) -> str:
+    """Return a fraction whose denominator is from 2 to 10; empty if the language has no rule here."""
+    count = whole_number(above, language)
+    if language in _FRACTIONS_FROM_BELOW:
+        return f"{whole_number(below, language)}{_FRACTIONS_FROM_BELOW[language]}{count}"
+    if language not in _FRACTIONS:
+        return ""
+    name = _FRACTIONS[language].get(below) or ordinal(below, language)
+    match language:
+        case "de":
+            name = "halb" if below == "2" else ordinal(below, "de").capitalize() + "l"
+        case "it" if above != "1":
+            name = name.removesuffix("o") + "i"
+        case "es" | "fr" | "pt" if above != "1" and not name.endswith("s"):
+            name += "s"
+        case _:
+            pass
+    return f"{counting(count, name, (), language)} {name}"
+
+
+def native_korean(value: int) -> str:
+    """Return a number from 1 to 99 as Korean counts things and hours."""
+    tens, ones = divmod(value, 10)
+    return "스무" if value == 20 else _KOREAN_TENS[tens] + _KOREAN_ONES[ones]
 
 
 def polish_year(digits: str, is_genitive: bool) -> str:

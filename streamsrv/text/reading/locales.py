@@ -126,7 +126,7 @@ class SpokenLocale:
 
     def currency(self, value: Decimal, code: str) -> str:
         """Return the name of an amount of a currency, in the plural that fits the value."""
-        if names := self._forms(code, 0):
+        if names := self.phrases.currencies.get(code, ()) or self._forms(code, 0):
             return names[self._form(value, len(names))]
         name = get_currency_name(code, value, self._locale)
         return name.lower() if self.language == "pt" else name  # CLDR has capitals there

@@ -33,6 +33,7 @@ def full_stop(match: re.Match[str]) -> str:
 PLAINER_CHARACTERS = (
     rule(r"[\u00a0\u2002-\u200a\u202f]", " "),
     rule(r"[\u2010\u2011\u2212]", "-"),
+    rule(r"[₀-₉]", lambda match: str(ord(match[0]) - ord("₀"))),
 )
 
 

@@ -43,13 +43,16 @@ class Phrases:
     """The ends of feminine nouns among units and currencies, where "one" has genders."""
     hundredths: Mapping[str, tuple[str, str]] = field(default_factory=dict[str, tuple[str, str]])
     """The name of a hundredth of a currency, and of several, where num2words has none."""
+    currencies: Mapping[str, tuple[str, str]] = field(default_factory=dict[str, tuple[str, str]])
+    """The name of a currency, and of several, where CLDR has only one that tells the country, too."""
     abbreviations: Mapping[str, str] = field(default_factory=dict[str, str])
 
 
 _DE = Phrases(
     addresses=("Punkt", "ät", "Minus", "Unterstrich"),
     symbols=_table(
-        """&: und | +: plus | =: gleich | <: kleiner als | >: größer als | ×: mal | ÷: geteilt durch | ≤: höchstens |
+        """^: hoch | :: zu
+        | &: und | +: plus | =: gleich | <: kleiner als | >: größer als | ×: mal | ÷: geteilt durch | ≤: höchstens |
         ≥: mindestens | ≈: ungefähr | ±: plus minus | →: nach | @: ät | #: Nummer | x: mal | §: Paragraf | √: Wurzel
         aus"""
     ),
@@ -58,10 +61,11 @@ _DE = Phrases(
     clock="{h} Uhr {m}",
     full_hour="{h} Uhr",
     clock_word=r"[ \u00a0]?Uhr\b",
-    ordinal=r"\.(?=[ ]+[A-ZÄÖÜ][^\W\d_]*)",
+    ordinal=r"\.(?=[ ]+(?:[A-ZÄÖÜ]|(?:bis|und|oder)[ ]))",
     feminine=("e",),
     abbreviations=_table(
-        """z. B.: zum Beispiel | z.B.: zum Beispiel | d. h.: das heißt | d.h.: das heißt | u. a.: unter anderem | u.a.:
+        """MwSt.: Mehrwertsteuer | z. B.: zum Beispiel | z.B.: zum Beispiel
+        | d. h.: das heißt | d.h.: das heißt | u. a.: unter anderem | u.a.:
         unter anderem | z. T.: zum Teil | z.T.: zum Teil | i. d. R.: in der Regel | o. Ä.: oder Ähnliches | usw.:
         und so weiter | etc.: et cetera | bzw.: beziehungsweise | ca.: circa | evtl.: eventuell | ggf.:
         gegebenenfalls | inkl.: inklusive | exkl.: exklusive | vgl.: vergleiche | sog.: sogenannt | max.: maximal |
@@ -73,7 +77,8 @@ _DE = Phrases(
 _FR = Phrases(
     addresses=("point", "arobase", "tiret", "tiret bas"),
     symbols=_table(
-        """&: et | +: plus | =: égale | <: inférieur à | >: supérieur à | ×: fois | ÷: divisé par | ≤: au plus | ≥: au
+        """^: puissance | :: à
+        | &: et | +: plus | =: égale | <: inférieur à | >: supérieur à | ×: fois | ÷: divisé par | ≤: au plus | ≥: au
         moins | ≈: environ | ±: plus ou moins | →: vers | @: arobase | #: numéro | x: fois | §: paragraphe | √:
         racine de | №: numéro"""
     ),
@@ -82,7 +87,7 @@ _FR = Phrases(
     clock="{hours} {m}",
     full_hour="{hours}",
     scale_link="de ",
-    ordinal=r"(?:ers?|res?|e|è|ème|es)\b",
+    ordinal=r"(?:ers?|res?|e|è|ème|es|nde?)\b",
     feminine=tuple(
         """heure minute seconde livre once tonne semaine année nuit calorie couronne roupie journée""".split()
     ),
@@ -97,7 +102,8 @@ _FR = Phrases(
 _ES = Phrases(
     addresses=("punto", "arroba", "guion", "guion bajo"),
     symbols=_table(
-        """&: y | +: más | =: igual a | <: menor que | >: mayor que | ×: por | ÷: entre | ≤: como máximo | ≥: como
+        """^: elevado a | :: a
+        | &: y | +: más | =: igual a | <: menor que | >: mayor que | ×: por | ÷: entre | ≤: como máximo | ≥: como
         mínimo | ≈: aproximadamente | ±: más menos | →: a | @: arroba | #: número | x: por | √: raíz de | №: número"""
     ),
     until="a",
@@ -120,7 +126,8 @@ _ES = Phrases(
 _IT = Phrases(
     addresses=("punto", "chiocciola", "trattino", "trattino basso"),
     symbols=_table(
-        """&: e | +: più | =: uguale | <: minore di | >: maggiore di | ×: per | ÷: diviso | ≤: al massimo | ≥: almeno |
+        """^: elevato a | :: a
+        | &: e | +: più | =: uguale | <: minore di | >: maggiore di | ×: per | ÷: diviso | ≤: al massimo | ≥: almeno |
         ≈: circa | ±: più o meno | →: a | @: chiocciola | #: numero | x: per | √: radice di"""
     ),
     until="a",
@@ -130,7 +137,7 @@ _IT = Phrases(
     scale_link="di ",
     decimal_point="virgola",
     minus="meno",
-    ordinal=r"[º°ª](?![CF])",
+    ordinal=r"(?:[ºª]|°(?=[ ][a-zà-ù]{3}))",
     feminine=("a",),
     abbreviations=_table(
         """Sig.: signor | Sig.ra: signora | Sig.na: signorina | Dott.: dottor | Dott.ssa: dottoressa | Dr.: dottor |
@@ -142,9 +149,11 @@ _IT = Phrases(
 _PT = Phrases(
     addresses=("ponto", "arroba", "hífen", "sublinhado"),
     symbols=_table(
-        """&: e | +: mais | =: igual a | <: menor que | >: maior que | ×: vezes | ÷: dividido por | ≤: no máximo | ≥:
+        """^: elevado a | :: a
+        | &: e | +: mais | =: igual a | <: menor que | >: maior que | ×: vezes | ÷: dividido por | ≤: no máximo | ≥:
         pelo menos | ≈: aproximadamente | ±: mais ou menos | →: para | @: arroba | #: número | x: por | √: raiz de"""
     ),
+    currencies={"BRL": ("real", "reais")},
     until="a",
     code="Código omitido.",
     clock="{h} e {m}",
@@ -165,7 +174,8 @@ _PT = Phrases(
 _NL = Phrases(
     addresses=("punt", "apenstaartje", "streepje", "laag streepje"),
     symbols=_table(
-        """&: en | +: plus | =: is | <: kleiner dan | >: groter dan | ×: keer | ÷: gedeeld door | ≤: hoogstens | ≥:
+        """^: tot de macht | :: tegen
+        | &: en | +: plus | =: is | <: kleiner dan | >: groter dan | ×: keer | ÷: gedeeld door | ≤: hoogstens | ≥:
         minstens | ≈: ongeveer | ±: ongeveer | →: naar | @: apenstaartje | #: nummer | x: bij | √: wortel van"""
     ),
     until="tot",
@@ -185,7 +195,8 @@ _NL = Phrases(
 _PL = Phrases(
     addresses=("kropka", "małpa", "myślnik", "podkreślnik"),
     symbols=_table(
-        """&: i | +: plus | =: równa się | <: mniejsze niż | >: większe niż | ×: razy | ÷: podzielić przez | ≤:
+        """^: do potęgi | :: do
+        | &: i | +: plus | =: równa się | <: mniejsze niż | >: większe niż | ×: razy | ÷: podzielić przez | ≤:
         najwyżej | ≥: co najmniej | ≈: około | ±: plus minus | →: do | @: małpa | #: numer | x: na | √: pierwiastek
         z | §: paragraf"""
     ),
@@ -206,7 +217,8 @@ _PL = Phrases(
 _RU = Phrases(
     addresses=("точка", "собака", "дефис", "подчёркивание"),
     symbols=_table(
-        """&: и | +: плюс | =: равно | <: меньше | >: больше | ×: на | ÷: разделить на | ≤: не больше | ≥: не меньше |
+        """^: в степени | :: -
+        | &: и | +: плюс | =: равно | <: меньше | >: больше | ×: на | ÷: разделить на | ≤: не больше | ≥: не меньше |
         ≈: примерно | ±: плюс-минус | →: в | @: собака | #: номер | x: на | х: на | №: номер | §: параграф | √:
         корень из"""
     ),
@@ -229,9 +241,11 @@ _RU = Phrases(
 _TR = Phrases(
     addresses=("nokta", "et", "tire", "alt çizgi"),
     symbols=_table(
-        """&: ve | +: artı | =: eşittir | <: küçüktür | >: büyüktür | ×: çarpı | ÷: bölü | ≤: en fazla | ≥: en az | ≈:
+        """^: üzeri | :: -
+        | &: ve | +: artı | =: eşittir | <: küçüktür | >: büyüktür | ×: çarpı | ÷: bölü | ≤: en fazla | ≥: en az | ≈:
         yaklaşık | ±: artı eksi | @: et | #: numara | x: çarpı | √: karekök"""
     ),
+    currencies={"TRY": ("lira", "lira"), "USD": ("dolar", "dolar"), "GBP": ("sterlin", "sterlin")},
     until="-",
     code="Kod atlandı.",
     clock="{h} {m}",
@@ -248,10 +262,12 @@ _TR = Phrases(
 _JA = Phrases(
     addresses=("ドット", "アットマーク", "ハイフン", "アンダーバー"),
     symbols=_table(
-        """&: アンド | +: プラス | =: イコール | <: 小なり | >: 大なり | ×: かける | ÷: わる |
+        """^: の | :: 対
+        | &: アンド | +: プラス | =: イコール | <: 小なり | >: 大なり | ×: かける | ÷: わる |
         ≤: 以下 | ≥: 以上 | ≈: 約 | ±: プラスマイナス | →: から |
         @: アットマーク | #: ナンバー | x: かける | √: ルート | №: ナンバー"""
     ),
+    currencies={"JPY": ("円", "円"), "USD": ("ドル", "ドル"), "GBP": ("ポンド", "ポンド")},
     until="から",
     code="コードは省略します。",
     clock="{h}時{m}分",
@@ -264,10 +280,12 @@ _JA = Phrases(
 _ZH = Phrases(
     addresses=("点", "艾特", "杠", "下划线"),
     symbols=_table(
-        """&: 和 | +: 加 | =: 等于 | <: 小于 | >: 大于 | ×: 乘以 | ÷: 除以 | ≤: 小于等于 |
+        """^: 的 | :: 比
+        | &: 和 | +: 加 | =: 等于 | <: 小于 | >: 大于 | ×: 乘以 | ÷: 除以 | ≤: 小于等于 |
         ≥: 大于等于 | ≈: 约等于 | ±: 正负 | →: 到 | @: 艾特 | #:
         号 | x: 乘 | √: 根号 | №: 第"""
     ),
+    currencies={"CNY": ("元", "元")},
     until="到",
     code="代码已省略。",
     clock="{h}点{m}分",
@@ -281,10 +299,12 @@ _ZH = Phrases(
 _KO = Phrases(
     addresses=("점", "골뱅이", "하이픈", "밑줄"),
     symbols=_table(
-        """&: 앤드 | +: 더하기 | =: 는 | <: 작다 | >: 크다 | ×: 곱하기 | ÷: 나누기 | ≤: 이하 |
+        """^: 의 | :: 대
+        | &: 앤드 | +: 더하기 | =: 는 | <: 작다 | >: 크다 | ×: 곱하기 | ÷: 나누기 | ≤: 이하 |
         ≥: 이상 | ≈: 약 | ±: 플러스마이너스 | →: 에서 | @: 골뱅이
         | #: 번호 | x: 곱하기 | √: 루트"""
     ),
+    currencies={"KRW": ("원", "원"), "USD": ("달러", "달러"), "GBP": ("파운드", "파운드")},
     until="에서",
     code="코드는 생략합니다.",
     clock="{h}시 {m}분",

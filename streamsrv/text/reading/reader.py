@@ -6,10 +6,11 @@ Each rule leaves words, or simpler numbers for a later rule.
 import re
 from functools import cache
 
+from streamsrv.text.numbers import year
 from streamsrv.text.reading import units
 from streamsrv.text.reading.amounts import UNSPACED_LANGUAGES, Amounts
 from streamsrv.text.reading.calendar import Calendar, word_before
-from streamsrv.text.reading.grammar import written_ordinal
+from streamsrv.text.reading.grammar import fraction, native_korean, written_ordinal
 from streamsrv.text.reading.locales import SpokenLocale, spoken_locale
 from streamsrv.text.reading.patterns import (
     AFTER,
@@ -33,6 +34,7 @@ _NOT_COUNTED = frozenset(
     """alla che com con dei del der des die est est fue las los mas mit non para per pero plus por pour puis qui que sem
     sin son sur und una uno vom von était""".split()
 )
+_KOREAN_COUNTERS = "시(?!속)|개(?!월)|명|살|마리|번|장|권|병|잔|그루|송이|켤레"
 _GERMAN_DETERMINERS = (
     "am|im|vom|zum|zur|beim|der|die|das|dem|den|des|jeder|jede|jedes|jeden|jedem|ab|seit|ihr|ihre|sein|seine|mein|meine"
 )
@@ -54,8 +56,8 @@ class Reader:
             *self._telephone_numbers(),
             *self._ranges(),
             *Calendar(locale, self._amounts).rules(),
-            *self._quantities(),
             *self._ordinals(),
+            *self._quantities(),
             *self._abbreviations(),
             *self._symbols(),
             *self._numbers(),
@@ -89,8 +91,12 @@ class Reader:
 
         return (
             rule(INTERNATIONAL_NUMBER, international),
+            rule(r"(?<![\w.-])(?:[0-9]{1,3}[ ])?\([0-9]{2,5}\)[ ]?[0-9]{3,5}(?:[ -][0-9]{2,5}){0,3}(?![\w-])", digits),
             rule(rf"{START}0[0-9](?:[ .-][0-9]{{2}}){{4}}{AFTER}(?![.,][0-9])", digits),
-            rule(rf"{START}0[0-9]{{1,4}}(?:[ ]?[/-][ ]?|[ ])[0-9]{{3,8}}(?:[ -][0-9]{{2,5}}){{0,3}}{AFTER}", digits),
+            rule(
+                rf"{START}(?<![0-9][ ])0[0-9]{{1,4}}(?:[ ]?[/-][ ]?|[ ])[0-9]{{3,8}}(?:[ -][0-9]{{2,5}}){{0,3}}{AFTER}",
+                digits,
+            ),
             rule(r"(?<![\w.-])(?:[0-9]{3}[ -]){2}[0-9]{3,4}(?![\w-]|[ ][0-9])", digits),
             rule(LONG_NUMBER, digits),
         )
@@ -103,7 +109,7 @@ class Reader:
         end = r"(?>[0-9][0-9.,:]*(?:%|°[CF]?)?)"
         return (
             rule(rf"([$€£])({end})(?:[–-]|[ ]–[ ])\1?(?={end})", rf"\2{to}\1"),
-            rule(rf"{BEFORE}(?<![.-])({end})(?:[–-]|[ ]–[ ]|[~～](?=[0-9]))(?={end}(?!-))", rf"\1{to}"),
+            rule(rf"{BEFORE}(?<![.-])({end})(?:[–-]|[ ]–[ ]|[~～〜](?=[0-9]))(?={end}(?!-))", rf"\1{to}"),
         )
 
     def _quantities(self) -> tuple[Rule, ...]:
@@ -124,8 +130,16 @@ class Reader:
         def half(match: _Match) -> str:
             return f"{match[1] or '0'}{locale.decimal}{_HALVES[match[2]]}"
 
+        english = rule(r"(?<![0-9.,])([0-9]{1,3}(?:,[0-9]{3})+)\.([0-9]+)(?![0-9]|[.,][0-9])", self._swap_marks)
+        unwritten_cents = rule(r"(?<=[0-9])[.,][-–—](?![0-9\w])", "")
         percent = (rule(rf"%[ ]?({self._number})", r"\1 %"),) if locale.language == "tr" else ()
+
+        def part(match: _Match) -> str:
+            return fraction(match[1], match[2], locale.language) or match[0]
+
         return (
+            rule(rf"{START}([1-9][0-9]?)/(10|[2-9])(?![\w/]|[.,][0-9])", part),
+            *((english, unwritten_cents) if locale.decimal == "," else ()),
             *percent,
             rule(rf"(?:([0-9]{{1,9}})[ ]?)?([{''.join(_HALVES)}])", half),
             rule(rf"{START}(?P<sign>-?)(?P<symbol>{any_of(signs)})[ ]?{number}{scale}{per}", money),
@@ -137,13 +151,24 @@ class Reader:
             ),
         )
 
+    def _swap_marks(self, match: _Match) -> str:
+        """Write a number of English style in that of this language."""
+        return f"{match[1].replace(',', '')}{self._locale.decimal}{match[2]}"
+
     def _ordinals(self) -> tuple[Rule, ...]:
         pattern, language = self._phrases.ordinal, self._locale.language
+        if language == "zh":
+            return (rule(rf"{START}(?<!第)2(?=[个位只条张本天年杯瓶种件台辆])", "两"),)
+        if language == "ko":
+            return (
+                rule(rf"{START}([1-9][0-9]?)[ ]?(?={_KOREAN_COUNTERS})", lambda match: native_korean(int(match[1]))),
+            )
         if not pattern:
             return ()
         before = rf"(?i:\b(?:{_GERMAN_DETERMINERS}))[ ]" if language == "de" else START
         if language == "de":
             return (
+                rule(rf"{START}([1-9][0-9]{{0,3}})er{AFTER}", lambda match: f"{year(match[1], 'de')}er"),
                 rule(
                     rf"({before})([0-9]{{1,3}}){pattern}",
                     lambda match: [
@@ -178,11 +203,16 @@ class Reader:
     def _symbols(self) -> tuple[Rule, ...]:
         symbols = dict(self._phrases.symbols)
         by = symbols.pop("x", "")
-        words = {sign: word for sign, word in symbols.items() if len(sign) == 1 and not sign.isalpha()}
+        words = {sign: word for sign, word in symbols.items() if sign not in ":^" and not sign.isalpha()}
         space = self._space
         if not words:
             return ()
+        ratio = symbols.get(":", "-")
         rules = [
+            rule(rf"{START}([0-9]{{1,4}}):(?=[0-9]{{1,4}}(?![\w:]))", rf"\1{space}{ratio}{space}".replace(" - ", "-")),
+            rule(r"(?<!\w)#(?=[^\W\d])", f"{space}hashtag{space}"),
+            rule(r"(?<=[\w)])\^(?=[\w(])", f"{space}{symbols.get('^', ' ')}{space}"),
+            rule(r"(?<=\w)([²³])", lambda match: f"{space}{symbols.get('^', '')} {'2' if match[0] == '²' else '3'}"),
             rule(r"[-=]+>", "→"),
             rule(r"(?<=[0-9])\s*\*\s*(?=[0-9])", "×"),
             rule(r"(?<=[0-9])[ ]?/[ ]?(?=[0-9])", "÷" if "÷" in words else "/"),
@@ -197,10 +227,14 @@ class Reader:
         if not self._amounts.has_words:
             return spaces
         dot = f" {self._phrases.addresses[0]} " if self._phrases.addresses else "."
+
+        def version(match: _Match) -> str:
+            return match[0] if self._amounts.is_number(match[0]) else match[0].replace(".", dot)
+
         suffix = (rule(r"(?<=[0-9])['’](?=[a-zçğıöşü])", ""),) if self._locale.language == "tr" else ()
         return (
             *suffix,
-            rule(r"(?<![0-9.])[0-9]{1,9}(?:\.[0-9]{1,9}){2,9}(?![0-9])", lambda match: match[0].replace(".", dot)),
+            rule(r"(?<![0-9.])[0-9]{1,9}(?:\.[0-9]{1,9}){2,9}(?![0-9])", version),
             rule(rf"(?<![0-9])(?<![0-9]/)({_SIGN})({self._number})(?!/[0-9])", self._plain_number),
             *spaces,
         )

@@ -88,7 +88,20 @@ RATES: Mapping[str, tuple[str, str]] = {
 }
 """Symbol to unit and the unit of what it is counted in."""
 
-PER = ("second", "minute", "hour", "day", "week", "month", "year", "kilogram", "gram", "liter", "square-meter")
+PER = (
+    "second",
+    "minute",
+    "hour",
+    "day",
+    "week",
+    "month",
+    "year",
+    "kilogram",
+    "gram",
+    "liter",
+    "square-meter",
+    "cubic-meter",
+)
 """What may follow the slash of a rate, by its name or symbol."""
 
 CURRENCIES: Mapping[str, str] = {
@@ -103,6 +116,7 @@ CURRENCIES: Mapping[str, str] = {
     "₽": "RUB",
     "₺": "TRY",
     "₴": "UAH",
+    "TL": "TRY",
     "zł": "PLN",
     "Kč": "CZK",
     "R$": "BRL",
