@@ -1,5 +1,6 @@
 """Writes numbers in words, with num2words. Pure."""
 
+from decimal import Decimal
 from functools import lru_cache
 from typing import Any, cast
 
@@ -15,6 +16,7 @@ NUMBER_LANGUAGES = frozenset(
 
 _MAX_DIGITS = 15
 """Longer numbers are read digit by digit."""
+_MAX_DECIMAL_DIGITS = 9
 _to_words = cast("Any", num2words).num2words
 
 
@@ -43,6 +45,12 @@ def number(text: str) -> str:
     return sign + ("" if whole else "point ") + " point ".join(spoken)
 
 
+def decimal_number(whole: str, fraction: str, language: str) -> str:
+    """Return a decimal number as num2words says it; empty if it is too long, or num2words has no words for it."""
+    is_short = len(whole) + len(fraction) <= _MAX_DECIMAL_DIGITS
+    return _words(Decimal(f"{whole}.{fraction}"), language=language) if is_short else ""
+
+
 def digit_by_digit(text: str, language: str = "en") -> str:
     """Return the digits of a text one by one, with a comma between groups (`555-1234`)."""
     groups = "".join(character if character.isdecimal() else " " for character in text).split()
@@ -66,10 +74,10 @@ def year(digits: str, language: str = "en") -> str:
 
 
 @lru_cache(maxsize=4096)
-def _words(value: int, to: str = "cardinal", language: str = "en", **grammar: str) -> str:
+def _words(value: int | Decimal, to: str = "cardinal", language: str = "en", **grammar: str) -> str:
     """Return num2words' words; empty if it has none."""
     if language == "zh":
-        return chinese_number(value)
+        return chinese_number(int(value))
     try:
         spoken = str(_to_words(value, to=to, lang=number_language(language), **grammar))
     except (NotImplementedError, OverflowError, ValueError, TypeError, AttributeError, KeyError, IndexError):

@@ -124,6 +124,7 @@ SPOKEN = {
     ],
     "sv": [("20 %, 5 km", "tjugo procent, fem kilometer")],
     "cs": [("20 %, 5 km, 3,5", "dvacet procent, pět kilometrů, tři celá pět")],
+    "hu": [("3,5 km, 1,0001", "három egész öt tized kilométer, egy egész nulla nulla nulla egy")],
     "hi": [("5 किमी, 20%", "5 किलोमीटर, 20 प्रतिशत")],
     "fr-CA": [("J'ai 21 ans.", "J'ai vingt et un ans.")],
     "": [("Only 5 *left*", "Only 5 left")],

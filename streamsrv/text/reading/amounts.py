@@ -6,13 +6,15 @@ from typing import Any, cast
 
 import num2words
 
-from streamsrv.text.numbers import NUMBER_LANGUAGES, digit_by_digit, number_language, whole_number
+from streamsrv.text.numbers import NUMBER_LANGUAGES, decimal_number, digit_by_digit, number_language, whole_number
 from streamsrv.text.reading import units
 from streamsrv.text.reading.grammar import counting
 from streamsrv.text.reading.locales import SpokenLocale
 
 UNSPACED_LANGUAGES = frozenset({"ja", "zh"})
 """Languages without spaces between words."""
+_FRACTIONS_OF_TEN = frozenset({"cs", "hu", "ru", "uk"})
+"""Languages that say 3.5 as three wholes and five tenths."""
 _JOINED_BY_AND = frozenset({"de", "es", "fr", "it", "nl", "pt", "sv", "da", "no"})
 """Languages that say "and" between euros and cents."""
 
@@ -110,9 +112,8 @@ class Amounts:
         return self._locale.unit(value, unit, self.number(written, self._locale.unit_name(unit), sign))
 
     def _decimal(self, whole: str, fraction: str) -> str:
-        if self.language in ("ru", "uk", "cs", "hu") and len(whole) + len(fraction) <= 9:
-            spoken = cast("Any", num2words).num2words(Decimal(f"{whole}.{fraction}"), lang=self.language)
-            return str(spoken)  # three wholes, five tenths
+        if self.language in _FRACTIONS_OF_TEN and (spoken := decimal_number(whole, fraction, self.language)):
+            return spoken
         point = self._point or "."
         return self._space.join([whole_number(whole, self.language), point, self.digits(fraction)])
 
