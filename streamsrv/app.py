@@ -33,6 +33,7 @@ from streamsrv.http.identity import Authenticated, RequestIds
 from streamsrv.http.observed import ObserveRequests, route_templates
 from streamsrv.http.pages import page_routes
 from streamsrv.http.root_path import RootPath
+from streamsrv.http.single import refuse_websocket, single_exception, single_routes
 from streamsrv.observability.tracing import Tracing, open_tracing
 from streamsrv.protocol.errors import ProtocolError
 from streamsrv.service import Service
@@ -45,6 +46,8 @@ if TYPE_CHECKING:
 
 EXCEPTION_HANDLERS: dict[Any, Any] = {HTTPException: http_exception, ProtocolError: protocol_error}
 """Error handlers by exception type; loosely typed, as Starlette has no type for one of requests and WebSockets."""
+EXCEPTION_HANDLERS_OF_ONE = EXCEPTION_HANDLERS | {HTTPException: single_exception}
+"""The same for a server that runs one model alone."""
 MAX_UNREAD_BODIES_PER_PLACE = 8
 """Requests whose bodies may arrive at once, for each request that may be answered at once."""
 
@@ -61,8 +64,6 @@ def build_app(
         tracing = open_tracing(with_words=settings.tracing_words)
     service = Service(settings, engines, tracing=tracing, ledger=ledger)
     exchanges = Exchanges(lambda: MAX_UNREAD_BODIES_PER_PLACE * service.settings.max_requests)
-
-    needs_key = Middleware(Authenticated, service.authentication.for_request)
 
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncGenerator[None]:
@@ -82,16 +83,7 @@ def build_app(
         if tracing is not None:
             await tracing.aclose()
 
-    routes: list[BaseRoute] = [
-        WebSocketRoute("/v1/realtime", realtime),
-        Mount("/v1/streamsrv/captions", routes=caption_routes()),
-        *_call_routes(),
-        Mount("/v1", routes=_rest_routes(), middleware=[needs_key]),
-        Route("/healthz", status.healthz),
-        Route("/readyz", status.readyz),
-        Route("/metrics", status.metrics),
-        *page_routes(),
-    ]
+    routes = _routes(Middleware(Authenticated, service.authentication.for_request), is_whole=settings.only is None)
     templates = {id(route): template for route, template in route_templates(routes)}
     for route, template in route_templates(routes):
         if isinstance(route, Route):
@@ -105,12 +97,33 @@ def build_app(
             Middleware(TrackExchanges, exchanges),
             Middleware(CrossOrigin, lambda: service.settings),
         ],
-        exception_handlers=EXCEPTION_HANDLERS,
+        exception_handlers=EXCEPTION_HANDLERS if settings.only is None else EXCEPTION_HANDLERS_OF_ONE,
         routes=routes,
     )
     app.state.service = service
     app.state.exchanges = exchanges
     return app
+
+
+def _routes(needs_key: Middleware, *, is_whole: bool) -> list[BaseRoute]:
+    """Return the routes of a whole server, or of one that runs one model alone."""
+    rest = _rest_routes()
+    probes = [
+        Route("/healthz", status.healthz),
+        Route("/readyz", status.readyz),
+        Route("/metrics", status.metrics),
+    ]
+    if not is_whole:
+        own = Mount("/v1", routes=single_routes(rest), middleware=[needs_key])
+        return [WebSocketRoute("/{path:path}", refuse_websocket), own, *probes]
+    return [
+        WebSocketRoute("/v1/realtime", realtime),
+        Mount("/v1/streamsrv/captions", routes=caption_routes()),
+        *_call_routes(),
+        Mount("/v1", routes=rest, middleware=[needs_key]),
+        *probes,
+        *page_routes(),
+    ]
 
 
 def _call_routes() -> list[Route]:

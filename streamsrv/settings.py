@@ -141,6 +141,8 @@ class Settings(BaseModel):
     turn: ModelName = "auto"
     """The end-of-turn model for the pauses of `semantic_vad`: a catalogue name, `auto` (Smart Turn if its weights are
     there), or `none`."""
+    only: Annotated[str | None, Field(pattern=r"^tts:[^\s:]+$"), Accepted("tts:NAME, with a synthesiser's name")] = None
+    """Run one model alone, for other servers, as `tts:xtts`; None: a whole server."""
     model: Annotated[tuple[dict[str, Any], ...], Accepted("[[model]] tables, with double brackets, in a file")] = ()
     """`[[model]]` tables, which add models to the catalogue."""
     accepted_licences: Annotated[

@@ -13,7 +13,7 @@ import typer
 from streamsrv.cli.options import Assignments, ConfigFile, fail, open_configuration
 
 if TYPE_CHECKING:
-    from streamsrv.engines.catalogue import Catalogue
+    from streamsrv.engines.catalogue import Catalogue, ModelEntry
     from streamsrv.engines.llm.discovery import LocalServer
     from streamsrv.engines.readiness.local_models import LocalModels
     from streamsrv.engines.readiness.machine import Machine
@@ -51,7 +51,7 @@ def doctor(
     from streamsrv.engines.llm.discovery import find_local_servers
     from streamsrv.engines.readiness.local_models import find_local_models
     from streamsrv.engines.readiness.machine import machine
-    from streamsrv.engines.selection import select_models
+    from streamsrv.engines.selection import only_model, select_models
     from streamsrv.engines.weights.store import ModelStore
 
     configuration = open_configuration(config, assignments)
@@ -61,6 +61,7 @@ def doctor(
     here = machine()
     local = find_local_models(catalogue, store, here)
     try:
+        only = only_model(settings, catalogue)
         selection = select_models(settings, catalogue, os.environ, servers, local)
     except CatalogueError as error:
         fail(str(error))
@@ -68,12 +69,17 @@ def doctor(
         *check_machine(here),
         check_model_folder(store),
         *([check_port(settings.port)] if settings.port else []),
-        *check_extras(catalogue),
-        *check_models(selection, catalogue, store),
-        *check_local_models(local, selection),
-        *check_keys(catalogue),
-        *check_local_servers(servers),
     ]
+    if only is not None:
+        findings += check_entries([only], [], catalogue, store)
+    else:
+        findings += [
+            *check_extras(catalogue),
+            *check_entries(selection.required, selection.optional, catalogue, store),
+            *check_local_models(local, selection),
+            *check_keys(catalogue),
+            *check_local_servers(servers),
+        ]
     _print(findings)
     trials = check_by_running(settings) if load else []
     if load:
@@ -169,12 +175,13 @@ def _import_problems(modules: list[str]) -> dict[str, str]:
     return {name: problem.removeprefix(f"{name}: ") for name, problem in find_problems(entries).items()}
 
 
-def check_models(selection: "Selection", catalogue: "Catalogue", store: "ModelStore") -> list[Finding]:
+def check_entries(
+    required: "Sequence[ModelEntry]", optional: "Sequence[ModelEntry]", catalogue: "Catalogue", store: "ModelStore"
+) -> list[Finding]:
     """Check whether what the models of the settings need is there, and whether their packages can be imported."""
     from streamsrv.engines.readiness.survey import survey
 
-    required = selection.required
-    found = survey([*required, *selection.optional], catalogue, store)
+    found = survey([*required, *optional], catalogue, store)
     findings: list[Finding] = []
     for name, needs in found.items():
         is_required = any(entry.name == name for entry in required)

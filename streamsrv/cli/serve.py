@@ -35,6 +35,9 @@ def serve(
     ] = None,
     recognizer: Annotated[str | None, typer.Option(help="Speech recogniser.", show_default="moonshine-tiny")] = None,
     synthesizer: Annotated[str | None, typer.Option(help="Speech synthesisers.", show_default="auto")] = None,
+    only: Annotated[
+        str | None, typer.Option(help="Run one model alone, for other servers: tts:NAME.", show_default=False)
+    ] = None,
     vad: Annotated[str | None, typer.Option(help="Voice-activity detector.", show_default="silero")] = None,
     log_level: Annotated[
         str | None, typer.Option(help="debug, info, warning, error or critical.", show_default="info")
@@ -49,7 +52,7 @@ def serve(
     signals = ProcessSignals()
     _forbid_core_files()
     flags = {"host": host, "port": port, "chat": chat, "recognizer": recognizer, "synthesizer": synthesizer}
-    flags |= {"vad": vad, "log_level": log_level, "log_format": log_format}
+    flags |= {"only": only, "vad": vad, "log_level": log_level, "log_format": log_format}
     configuration = open_configuration(config, assignments, tells_warnings=False, **flags)  # they are logged
 
     def read_again() -> "Configuration":
@@ -96,7 +99,8 @@ async def _serve(settings: "Settings", read_again: "Callable[[], Configuration]"
 
     def announce() -> None:
         where = address(listener)
-        tell(f"\nListening on http://{where}  (Realtime: ws://{where}/v1/realtime)  Stop with Ctrl-C.")
+        uses = f"Realtime: ws://{where}/v1/realtime" if settings.only is None else f"only {settings.only}"
+        tell(f"\nListening on http://{where}  ({uses})  Stop with Ctrl-C.")
 
     app = build_app(settings, engines, tracing, ledger)
     service: Service = app.state.service

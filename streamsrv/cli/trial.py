@@ -63,9 +63,9 @@ async def try_models(settings: Settings) -> list[Trial]:
 
 
 def _runs(engines: Engines) -> list[tuple[str, Callable[[], Awaitable[str]]]]:
-    runs: list[tuple[str, Callable[[], Awaitable[str]]]] = [
-        (f"run {engines.vad.name}", lambda: _hear(engines)),
-    ]
+    runs: list[tuple[str, Callable[[], Awaitable[str]]]] = []
+    if engines.vad.name != ABSENT:
+        runs.append((f"run {engines.vad.name}", lambda: _hear(engines)))
     if engines.turn is not None:
         runs.append((f"run {engines.turn.name}", lambda: _predict(engines)))
     for recognizer in engines.recognizers.loaded:
@@ -74,7 +74,7 @@ def _runs(engines: Engines) -> list[tuple[str, Callable[[], Awaitable[str]]]]:
     for synthesizer in engines.synthesizers:
         if synthesizer.name != ABSENT:
             runs.append((f"run {synthesizer.name}", lambda each=synthesizer: _speak(each)))
-    chats = {chat.name: chat for chat in (engines.chat, *engines.stand_ins)}
+    chats = {chat.name: chat for chat in (engines.chat, *engines.stand_ins) if chat.name != ABSENT}
     return [*runs, *((f"run {name}", lambda chat=chat: _answer(chat)) for name, chat in chats.items())]
 
 

@@ -9,6 +9,12 @@ from streamsrv.engines.catalogue import DEFAULT_MODELS
 from streamsrv.engines.selection import AUTO
 from streamsrv.settings import Settings
 
+MODELS_OF_A_WHOLE_SERVER = (
+    "vad", "turn", "recognizer", "recognizer_by_language", "recognizer_memory", "chat", "chat_policy", "chat_rule",
+    "chat_urls", "chat_fallback", "chat_patience_ms", "synthesizer", "synthesizer_by_language",
+)  # fmt: skip
+"""Settings of models that a server with a single model does not load."""
+
 
 def advice(configuration: Configuration, environ: Mapping[str, str]) -> list[str]:
     """Return a line for each setting that was given in vain, with its reason."""
@@ -16,6 +22,7 @@ def advice(configuration: Configuration, environ: Mapping[str, str]) -> list[str
     reasons = {**_without_turn_server(settings), **_without_keys(settings), **_without_rooms(settings)}
     reasons |= {**_beyond_totals(settings), **_without_another_model(settings)}
     reasons |= {**_without_recognition(settings), **_without_speech(settings), **_without_limits_of_cost(settings)}
+    reasons |= _beside_a_single_model(settings)
     lines = [
         f"{configuration.origin(name)}: {name} {what}"
         for name, what in reasons.items()
@@ -87,6 +94,12 @@ def _without_speech(settings: Settings) -> dict[str, str]:
     if settings.synthesizer != (ABSENT,):
         return {}
     return {"synthesizer_by_language": f"has no effect while synthesizer is {ABSENT}"}
+
+
+def _beside_a_single_model(settings: Settings) -> dict[str, str]:
+    if settings.only is None:
+        return {}
+    return dict.fromkeys(MODELS_OF_A_WHOLE_SERVER, f"has no effect while only is {settings.only}")
 
 
 def _without_limits_of_cost(settings: Settings) -> dict[str, str]:

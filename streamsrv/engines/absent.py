@@ -1,11 +1,14 @@
 """Stands in for stages that the operator turned off (`--recognizer none`)."""
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
 
 from streamsrv.audio.rates import PCM_RATE_HZ
 from streamsrv.engines.asr.base import Abilities, RecognitionOptions, RecognitionStream, StatelessSession
+from streamsrv.engines.llm.base import ChatAbilities, ChatOptions, Delta, Message, Text, Tool
 from streamsrv.engines.tts.base import SpeechChunk, SpeechOptions, Voice
+from streamsrv.engines.vad.base import VadStream
 from streamsrv.errors import Unavailable
+from streamsrv.inference.occupancy import Occupancy
 
 ABSENT = "none"
 """The name of a stage that is turned off, also in the settings."""
@@ -24,6 +27,35 @@ class AbsentRecognizer:
         raise Unavailable("This server has no speech recogniser.")
 
     async def warm_up(self) -> None: ...
+
+    async def aclose(self) -> None: ...
+
+
+class AbsentVad:
+    """Detects nothing: a server with one model alone has no sessions."""
+
+    name = ABSENT
+
+    def open(self) -> VadStream:
+        raise Unavailable("This server has no voice-activity detector.")
+
+
+class AbsentChatModel:
+    """Refuses every request with `Unavailable`."""
+
+    name = ABSENT
+    abilities = ChatAbilities()
+    occupancy: Occupancy | None = None
+
+    async def stream(
+        self, messages: Sequence[Message], tools: Sequence[Tool], options: ChatOptions
+    ) -> AsyncGenerator[Delta, None]:
+        raise Unavailable("This server has no language model.")
+        yield Text("")  # makes this a generator, as the protocol requires
+
+    async def warm_up(self, messages: Sequence[Message] = ()) -> None: ...
+
+    async def prepare(self, messages: Sequence[Message]) -> None: ...
 
     async def aclose(self) -> None: ...
 

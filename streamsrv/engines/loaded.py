@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from streamsrv.engines.absent import ABSENT
 from streamsrv.engines.asr.base import Recognizer
 from streamsrv.engines.breaker import Breakers, problem
 from streamsrv.engines.catalogue import Kind, ModelEntry
@@ -103,9 +104,7 @@ class Engines:
     @property
     def substitutes(self) -> Mapping[tuple[Kind, str], tuple[str, ...]]:
         """The names of what takes the place of a model that fails, by stage and name of each loaded model."""
-        found: dict[tuple[Kind, str], tuple[str, ...]] = {
-            ("vad", self.vad.name): (LOUDNESS,),
-        }
+        found: dict[tuple[Kind, str], tuple[str, ...]] = {("vad", self.vad.name): (LOUDNESS,)}
         speaking = [each.name for each in self.synthesizers]
         for position, name in enumerate(speaking):
             found["synthesizer", name] = (*speaking[position + 1 :], *speaking[:position])
@@ -121,7 +120,7 @@ class Engines:
                 found.setdefault(("chat", model.name), ())
                 if others and (is_routed or position == 0):
                     found["chat", model.name] = others
-        return found
+        return {(kind, name): to for (kind, name), to in found.items() if name != ABSENT}
 
     def entries(self, stage: str, name: str) -> Sequence[ModelEntry]:
         """Return what the catalogue states about a model and its parts; nothing about one that is not from there."""

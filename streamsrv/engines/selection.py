@@ -100,6 +100,13 @@ def select_models(
     )
 
 
+def only_model(settings: Settings, catalogue: Catalogue) -> ModelEntry | None:
+    """Return the model that runs alone; None: a whole server runs. Raises `CatalogueError`."""
+    if settings.only is None:
+        return None
+    return _find(catalogue, "only", settings.only.removeprefix("tts:"), "synthesizer")
+
+
 def _rules(settings: Settings, catalogue: Catalogue) -> Sequence[Rule]:
     try:
         return read_rules(settings.chat_rule, catalogue)

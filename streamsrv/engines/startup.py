@@ -32,10 +32,12 @@ from streamsrv.engines.recognizers import Recognizers
 from streamsrv.engines.selection import (
     AUTO,
     Selection,
+    only_model,
     select_models,
     select_synthesizers,
     spare_synthesizer,
 )
+from streamsrv.engines.single import single_engines
 from streamsrv.engines.tts.base import Synthesizer
 from streamsrv.engines.tts.failover.synthesizer import FallbackSynthesizer
 from streamsrv.engines.tts.languages import load_languages
@@ -187,6 +189,8 @@ async def load_engines(settings: Settings, report: Report, before: Engines | Non
     """
     loader = Loader(settings, report, before)
     try:
+        if (only := only_model(settings, loader.catalogue)) is not None:
+            return await _load_only(loader, only, settings, report, before)
         return await _load_with(loader, settings, report, before)
     except BaseException:
         await loader.discard_new()
@@ -198,6 +202,17 @@ async def close_models(models: Iterable[LoadedModel]) -> None:
     for held in models:
         if hasattr(held.model, "aclose"):
             await held.model.aclose()
+
+
+async def _load_only(
+    loader: Loader, only: ModelEntry, settings: Settings, report: Report, before: Engines | None
+) -> Engines:
+    await loader.require([only])
+    alone = settings.model_copy(update={"synthesizer": (only.name,), "synthesizer_by_language": {}})
+    synthesizer = await load_synthesizer(loader, alone, report)
+    return single_engines(
+        synthesizer, loader.scheduler, _voice_activity(settings, before), loader.loaded, loader.breakers
+    )
 
 
 async def _load_with(loader: Loader, settings: Settings, report: Report, before: Engines | None) -> Engines:
@@ -226,7 +241,7 @@ async def _load_with(loader: Loader, settings: Settings, report: Report, before:
         chat=chat,
         synthesizer=synthesizer,
         scheduler=loader.scheduler,
-        voice_activity=before.voice_activity if before else voice_activity_scheduler(settings),
+        voice_activity=_voice_activity(settings, before),
         chat_by_name=by_name,
         successors={name: entry.successor for name, entry in loader.catalogue.items() if entry.successor},
         turn=turn_model,
@@ -234,6 +249,10 @@ async def _load_with(loader: Loader, settings: Settings, report: Report, before:
         breakers=loader.breakers,
         first_tokens=loader.first_tokens,
     )
+
+
+def _voice_activity(settings: Settings, before: Engines | None) -> Scheduler:
+    return before.voice_activity if before else voice_activity_scheduler(settings)
 
 
 def voice_activity_scheduler(settings: Settings) -> Scheduler:

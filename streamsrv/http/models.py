@@ -44,6 +44,7 @@ def model_facts_by_name(engines: Engines) -> dict[str, dict[str, Any]]:
     found = {
         name: _facts("chat", stated.get(name, ())) | asdict(engines.chat_model(name).abilities)
         for name in dict.fromkeys([engines.chat.name, *engines.chat_by_name])
+        if name != ABSENT
     }
     found |= {facts["name"]: facts for facts in recognizer_facts(engines)}
     found |= {
