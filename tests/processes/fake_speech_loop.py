@@ -7,7 +7,7 @@ import time
 from streamsrv.engines.tts.process.messages import Broken, Ended, Load, Loaded, LoadedVoice, Speak, Spoken
 from streamsrv.errors import Rejected
 
-RATE = 16_000
+RATE = 24_000
 WORD_SAMPLES = RATE // 10
 
 

@@ -19,7 +19,7 @@ from streamsrv.errors import Overloaded, Rejected, Unavailable
 from streamsrv.processes import back_off
 
 PATIENCE_S = 30
-WORD = 1600
+WORD = 2400
 
 
 @pytest.fixture(autouse=True)
@@ -53,7 +53,7 @@ async def restarted(synthesizer: ProcessSynthesizer, count: int = 1) -> None:
 async def test_it_speaks_and_says_what_the_model_can():
     async with opened() as synthesizer:
         await synthesizer.warm_up()
-        assert (synthesizer.sample_rate, synthesizer.min_speed, synthesizer.max_speed) == (16_000, 0.5, 2.0)
+        assert (synthesizer.sample_rate, synthesizer.min_speed, synthesizer.max_speed) == (24_000, 0.5, 2.0)
         assert synthesizer.voices[0] == Voice("fake", frozenset({"en"}), "no real voice", "female")
         assert synthesizer.clones_voices
         chunks = [chunk async for chunk in synthesizer.stream("one two three", SpeechOptions())]
@@ -207,7 +207,7 @@ async def test_a_segment_without_end_is_given_up(monkeypatch: pytest.MonkeyPatch
 async def test_long_chunks_are_cut():
     async with opened() as synthesizer:
         chunks = [chunk async for chunk in synthesizer.stream("long", SpeechOptions())]
-        assert [len(chunk.pcm) for chunk in chunks] == [16_000, 16_000, 8000]
+        assert [len(chunk.pcm) for chunk in chunks] == [24_000, 24_000, 12_000]
         assert [len(chunk.words) for chunk in chunks] == [1, 0, 0]
         chunks[0].pcm[0] += 1  # receivers may change it
 
