@@ -15,12 +15,14 @@ from rest import ask, post_json
 from serving import RunningServer, serving
 from streamsrv.engines.absent import ABSENT
 from streamsrv.engines.breaker import Breakers
-from streamsrv.engines.catalogue import CatalogueError
+from streamsrv.engines.catalogue import CatalogueError, ModelEntry
+from streamsrv.engines.loading import LoadContext, load_engine
 from streamsrv.engines.single import single_engines
 from streamsrv.engines.startup import load_engines
-from streamsrv.engines.tts.base import Voice
+from streamsrv.engines.tts.base import SpeechOptions, Voice
 from streamsrv.engines.tts.process.messages import Load
 from streamsrv.engines.tts.process.synthesizer import ProcessSynthesizer
+from streamsrv.errors import Unavailable
 from streamsrv.inference.scheduler import Scheduler
 from streamsrv.settings import Settings
 
@@ -66,6 +68,27 @@ async def test_a_stock_client_hears_it_and_a_client_that_leaves_frees_its_place(
                 await asyncio.sleep(0.01)
         spoken = await client.audio.speech.create(model="x", voice="fake", input="one two", response_format="pcm")
         assert len(spoken.read()) == 2 * 2 * 2400
+
+
+async def test_another_server_speaks_with_it_and_its_cancel_and_death_arrive_there(
+    server: RunningServer, synthesizer: ProcessSynthesizer
+):
+    options = {"base_url": server.http_url, "model": "fake", "voices": ["fake"]}
+    entry = ModelEntry("far", "synthesizer", "openai_speech", hardware="remote", options=options)
+    far = load_engine(entry, LoadContext(Scheduler(0), {}))
+    try:
+        async with asyncio.timeout(PATIENCE_S):
+            async with aclosing(far.stream("forever", SpeechOptions("fake"))) as chunks:
+                assert len((await anext(chunks)).pcm)
+            while synthesizer._processes[0].speeches:
+                await asyncio.sleep(0.01)
+            spoken = [chunk.pcm async for chunk in far.stream("one two", SpeechOptions("fake"))]
+            assert sum(map(len, spoken)) == 2 * 2400
+            with pytest.raises(Unavailable):
+                async for _ in far.stream("die", SpeechOptions("fake")):
+                    pass
+    finally:
+        await far.aclose()
 
 
 async def test_it_has_what_a_synthesiser_is_used_by_and_says_so_where_it_has_not(server: RunningServer):
