@@ -12,7 +12,8 @@ from streamsrv.configuration.advice import advice
 from streamsrv.configuration.reading import Configuration, ConfigurationError
 from streamsrv.engines.catalogue import CatalogueError
 from streamsrv.engines.loaded import Engines, LoadedModel
-from streamsrv.engines.startup import close_models, load_engines
+from streamsrv.engines.model_loader import close_models
+from streamsrv.engines.startup import load_engines
 from streamsrv.errors import EngineError
 from streamsrv.observability.logging import set_log_level
 from streamsrv.service import Service

@@ -61,11 +61,12 @@ async def _say(
 
     from streamsrv.core.answers.reply_language import ExpectedLanguage, ReplyLanguage
     from streamsrv.core.answers.spoken_segments import SpokenSegmenter
+    from streamsrv.engines.model_loader import ModelLoader
     from streamsrv.engines.selection import select_synthesizers
-    from streamsrv.engines.startup import Loader, load_synthesizer
+    from streamsrv.engines.startup import load_synthesizer
     from streamsrv.engines.tts.base import SpeechOptions
 
-    loader = Loader(settings, lambda _: None)
+    loader = ModelLoader(settings, lambda _: None)
     chains = select_synthesizers(settings, loader.catalogue)
     await loader.require([entry for chain in chains.values() for entry in chain])
     synthesizer = await load_synthesizer(loader, settings, lambda _: None)

@@ -55,8 +55,8 @@ async def _transcribe(pcm: "NDArray[np.int16]", settings: "Settings", asked: "Re
     """Print the utterances of mono 16 kHz audio, each as soon as it is recognised."""
     from streamsrv.engines.asr.failover.recognizer import FallbackRecognizer
     from streamsrv.engines.asr.recordings import recognize_recording
+    from streamsrv.engines.model_loader import ModelLoader
     from streamsrv.engines.selection import select_recognizers
-    from streamsrv.engines.startup import Loader
     from streamsrv.engines.vad.base import Vad
     from streamsrv.text.languages import normalize_language
 
@@ -64,7 +64,7 @@ async def _transcribe(pcm: "NDArray[np.int16]", settings: "Settings", asked: "Re
     code = None if language is None else normalize_language(language)
     if language is not None and code is None:
         fail(f"--language {language}: it names no language; accepted: an ISO 639-1 code such as de, or a name")
-    loader = Loader(settings, lambda _: None)
+    loader = ModelLoader(settings, lambda _: None)
     chains = select_recognizers(settings, loader.catalogue)
     chain = chains.get(code or "", chains[""])
     if not chain:
