@@ -4,7 +4,8 @@
 
 Runs the synthesisers of the catalogue that can run here and cost nothing, each in a process of its own, and speaks the
 sentences of `voices_sentences.tsv`, which also says how each is read out. What a Whisper model hears is compared with
-that: words, and the times that are estimated for them, corrected by how early the model places words of known places.
+that: words, and the times that are estimated for them or told by the voice, corrected by how early the model places
+words of known places.
 The sessions on a core are counted in CPU time (`voices_playback.py`), so they hardly depend on what else runs; the
 delays need a quiet machine.
 """
@@ -28,6 +29,7 @@ from numpy.typing import NDArray
 from live import machine
 from process import Process
 from streamsrv.core.answers.spoken_segments import SpokenSegment, SpokenSegmenter
+from streamsrv.core.playback.word_placement import place_words
 from streamsrv.engines.asr.windows.incremental import IncrementalRecognizer
 from streamsrv.engines.catalogue import load_catalogue
 from streamsrv.engines.loading import EngineLoader
@@ -124,10 +126,10 @@ class Measurement:
         wrong = words = 0
         spoken_s = cpu_s = 0.0
         misheard: list[dict[str, Any]] = []
-        late_ms: list[float] = []
+        late_ms: dict[str, list[float]] = {"estimated": [], "told": []}
         for text, reading in self.sentences:
             before = self._cpu_s()
-            pcm, estimated = await self._speak(text)
+            pcm, times = await self._speak(text)
             cpu_s += self._cpu_s() - before
             spoken_s += pcm.size / self.synthesizer.sample_rate
             heard = await hear(recognizer, pcm, self.synthesizer.sample_rate, LANGUAGE)
@@ -135,30 +137,33 @@ class Measurement:
             wrong, words = wrong + found, words + count
             if found:
                 misheard.append({"reading": reading, "heard": heard.text, "errors": found})
-            late_ms += [late - early_ms for late in time_errors_ms(estimated, heard.words)]
+            for source, found_ms in late_ms.items():
+                found_ms += [late - early_ms for late in time_errors_ms(times[source], heard.words)]
         return {
             "wer": round(wrong / words, 4),
             "words": words,
             "cpu_s_per_audio_s": round(cpu_s / spoken_s, 4),
-            "word_error_ms": percentiles([abs(each) for each in late_ms]),
-            "word_late_ms": round(statistics.median(late_ms)) if late_ms else None,
+            "word_error_ms": {source: percentiles(list(map(abs, each))) for source, each in late_ms.items() if each},
+            "word_late_ms": {source: round(statistics.median(each)) for source, each in late_ms.items() if each},
             "whisper_early_ms": round(early_ms),
             "misheard": misheard,
         }
 
-    async def _speak(self, text: str) -> tuple[NDArray[np.int16], list[SpokenWord]]:
-        """Speak a sentence as a session does; return its audio and the estimated times of its words."""
+    async def _speak(self, text: str) -> tuple[NDArray[np.int16], dict[str, list[SpokenWord]]]:
+        """Speak a sentence as a session does; return its audio, and the times of its words, estimated and told."""
         parts = [np.empty(0, np.int16)]
-        words: list[SpokenWord] = []
+        times: dict[str, list[SpokenWord]] = {"estimated": [], "told": []}
         for segment in segments_of(text):
             begins_ms = 1000 * sum(part.size for part in parts) // self.synthesizer.sample_rate
             stream = self.synthesizer.stream(segment.spoken, SpeechOptions(language=LANGUAGE))
             async with aclosing(stream) as chunks:
-                spoken = [chunk.pcm async for chunk in chunks]
-            parts += spoken
-            duration_ms = 1000 * sum(part.size for part in spoken) // self.synthesizer.sample_rate
-            words += estimate_words(segment.speech, duration_ms, begins_ms)
-        return np.concatenate(parts), words
+                spoken = [chunk async for chunk in chunks]
+            parts += [chunk.pcm for chunk in spoken]
+            duration_ms = 1000 * sum(chunk.pcm.size for chunk in spoken) // self.synthesizer.sample_rate
+            times["estimated"] += estimate_words(segment.speech, duration_ms, begins_ms)
+            told = place_words(segment.speech, [word for chunk in spoken for word in chunk.words])
+            times["told"] += [SpokenWord(w.text, begins_ms + w.start_ms, begins_ms + w.end_ms) for w in told]
+        return np.concatenate(parts), times
 
     def _whisper(self) -> IncrementalRecognizer:
         loader = EngineLoader(load_catalogue(), ModelStore(), Scheduler(1), lambda _: None)

@@ -1,0 +1,1 @@
+"""What the engine `hibari` adds to its package: the times of words."""
