@@ -11,12 +11,12 @@ from tiny_xtts import files_of, make_tiny_xtts, narrow_vocoder, options
 
 from streamsrv.engines.tts.process.messages import Load
 from streamsrv.engines.tts.xtts_model.frames import FrameGrid
-from streamsrv.engines.tts.xtts_model.graphs import sizes_up_to
 
 if find_spec("TTS") is None:
     pytest.skip("needs streamsrv[xtts]; .ci/torch runs these tests", allow_module_level=True)
 
 torch: Any = import_module("torch")
+graphs: Any = import_module("streamsrv.engines.tts.xtts_model.graphs")
 SCALES = (4.0, 24_000 / 22_050)
 
 
@@ -108,5 +108,5 @@ def test_languages_that_cannot_be_read_here_are_left_out(monkeypatch: Any):
 
 
 def test_graphs_are_made_for_sizes_up_to_the_largest_that_is_needed():
-    assert sizes_up_to(8, (1, 2, 4, 8, 16)) == (1, 2, 4, 8)
-    assert sizes_up_to(100, (1, 64, 128)) == (1, 64, 100)
+    assert graphs.sizes_up_to(8, (1, 2, 4, 8, 16)) == (1, 2, 4, 8)
+    assert graphs.sizes_up_to(100, (1, 64, 128)) == (1, 64, 100)

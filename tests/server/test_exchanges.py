@@ -157,7 +157,7 @@ async def test_decoding_ends_with_its_client(server: RunningServer, monkeypatch:
         cancelled.append(True)
         return np.zeros(1, np.int16)
 
-    monkeypatch.setattr("streamsrv.http.recording_form.read_audio", endless)
+    monkeypatch.setattr("streamsrv.http.uploaded_audio.read_audio", endless)
     body, content_type = form(file=wav(loud(100)))
     request = await HalfRequest.begin(server, "/audio/transcriptions", len(body), f"Content-Type: {content_type}")
     await request.send(body)

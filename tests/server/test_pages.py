@@ -83,6 +83,7 @@ def test_capabilities_name_every_stage(client: TestClient) -> None:
         "recognizer": "scripted-recognizer",
         "translator": None,
         "synthesizer": {"name": "tone", "voices": ["tone", "bell"]},
+        "synthesizers": [{"name": "tone", "languages": [], "voices": ["tone", "bell"]}],
         "chat": {"default": "scripted-model", "models": ["scripted-model"]},
     }
 

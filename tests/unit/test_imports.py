@@ -62,7 +62,7 @@ NARROWER = {
 MEDIA_SEEN_BY_THE_SERVER = {"streamsrv.media.messages"}
 """What the server's process may import of the media process, which has aiortc in it."""
 
-PURE = ("core", "protocol", "text", "web_addresses.py", "engines/tts/hibari_voice/phonemes.py", "tools/base.py", "tools/results.py", "captions/room.py",
+PURE = ("core", "protocol", "text", "web_addresses.py", "tools/base.py", "tools/results.py", "captions/room.py",
         "conformance/order.py", "inference/load.py", "token_bucket.py",
         "access/admission.py", "access/budget.py", "access/client_secrets.py", "access/principal.py",
         "engines/llm/messages_api/conversation.py", "engines/llm/messages_api/events.py",
@@ -80,7 +80,7 @@ PURE = ("core", "protocol", "text", "web_addresses.py", "engines/tts/hibari_voic
         "engines/asr/failover/deadlines.py", "engines/asr/failover/merging.py",
         "engines/tts/failover/voice_choice.py", "engines/tts/failover/spoken_part.py", "engines/tts/shaping/guards.py",
         "engines/asr/failover/kept_audio.py", "engines/tts/espeak_ng/varieties.py",
-        "engines/tts/sentences.py", "engines/tts/speech_api/voice_list.py",
+        "engines/tts/hibari_voice/phonemes.py", "engines/tts/sentences.py", "engines/tts/speech_api/voice_list.py",
         "engines/tts/xtts_model/frames.py", "engines/tts/xtts_model/pieces.py", "engines/tts/xtts_model/windows.py",
         "engines/tts/chattts_model/facts.py", "engines/tts/chattts_model/seams.py",
         "engines/tts/chattts_model/text.py")  # fmt: skip

@@ -10,6 +10,8 @@ from streamsrv.processes.environment import ALLOWED
 
 COMMAND = "espeak-ng"
 _TIMEOUT_S = 10.0
+_NOWHERE = {"HOME": "/nonexistent", "XDG_RUNTIME_DIR": "/nonexistent", "PULSE_SERVER": "unix:/nonexistent"}
+"""The command looks for a sound server, even if it plays nothing, which would leave files in the user's folders."""
 _NO_TEXT = dict.fromkeys(range(32), " ") | {127: " "}
 """Control characters would end the text or a line of it."""
 
@@ -66,7 +68,7 @@ class EspeakRun:
                     stdin=subprocess.PIPE,
                     stdout=subprocess.PIPE,
                     stderr=subprocess.DEVNULL,
-                    env={name: value for name, value in os.environ.items() if name in ALLOWED},
+                    env={name: value for name, value in os.environ.items() if name in ALLOWED} | _NOWHERE,
                     start_new_session=True,
                 )
             except OSError as error:
