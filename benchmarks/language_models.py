@@ -12,7 +12,6 @@ import argparse
 import asyncio
 import json
 import os
-import resource
 import statistics
 import time
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
@@ -22,6 +21,7 @@ from typing import Any
 
 import openai
 
+from apart import peak_bytes
 from streamsrv.engines.breaker import Breakers
 from streamsrv.engines.catalogue import ModelEntry, load_catalogue
 from streamsrv.engines.llm.base import ChatModel, ChatOptions, Message, Text, Usage
@@ -85,7 +85,7 @@ def _chosen(names: Sequence[str]) -> list[tuple[ModelEntry, Path, int]]:
 
 async def _speed(entry: ModelEntry, path: Path, size: int) -> None:
     """Print the time to the first token on a warm prompt, the tokens a second, and the memory."""
-    scheduler, before = Scheduler(1), _resident()
+    scheduler, before = Scheduler(1), peak_bytes()
     started = time.monotonic()
     model: ChatModel = load_engine(entry, LoadContext(scheduler, {path.name: path}))
     await model.warm_up([INSTRUCTIONS])
@@ -106,7 +106,7 @@ async def _speed(entry: ModelEntry, path: Path, size: int) -> None:
     print(
         f"{entry.name}: first token {statistics.median(first_ms):.0f} ms (best {min(first_ms):.0f}), "
         f"{rate:.1f} tokens/s (best {max(rates):.1f}{estimate}), {rate * size / 1e9:.1f} GB/s of weights, "
-        f"ready in {loaded_s:.1f} s, {(_resident() - before) / 1e6:.0f} MB, load {os.getloadavg()[0]:.1f}"
+        f"ready in {loaded_s:.1f} s, {(peak_bytes() - before) / 1e6:.0f} MB, load {os.getloadavg()[0]:.1f}"
     )
     await model.aclose()
     scheduler.close()
@@ -118,10 +118,6 @@ async def _tokens(model: ChatModel, messages: Sequence[Message]) -> AsyncGenerat
         async for delta in deltas:
             if isinstance(delta, Text):
                 yield time.monotonic()
-
-
-def _resident() -> int:
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
 
 
 # --- overhead ---------------------------------------------------------------------------------------------------------

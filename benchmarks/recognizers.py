@@ -12,8 +12,6 @@ activity: each text is invented. `--write FOLDER` makes the table and the pictur
 import argparse
 import asyncio
 import json
-import resource
-import subprocess
 import sys
 from collections.abc import Iterable, Sequence
 from contextlib import aclosing
@@ -25,6 +23,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from apart import measure_apart, peak_bytes
 from live import machine
 from recognizers_report import print_table, write_report
 from spoken_turns import Turn, read_entries, read_turns, scored_entries, spread, with_noise
@@ -165,9 +164,9 @@ class Comparison:
         self.scheduler = VirtualScheduler(options.threads)
         loader = EngineLoader(load_catalogue(), ModelStore(), self.scheduler, lambda _: None)
         self.vad = loader.load(loader.catalogue["silero"])
-        before = _peak_bytes()
+        before = peak_bytes()
         self.recognizer: Recognizer = loader.load(loader.catalogue[name])
-        self.memory = lambda: _peak_bytes() - before
+        self.memory = lambda: peak_bytes() - before
         self.entries = read_entries(options.manifest)
 
     async def measure(self) -> dict[str, Any]:
@@ -260,17 +259,6 @@ class Comparison:
         return {"recordings": len(silent), "with_text": found}
 
 
-def _peak_bytes() -> int:
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
-
-
-def measure_apart(name: str, arguments: Sequence[str]) -> dict[str, Any]:
-    """Measure one model in a process of its own."""
-    command = [sys.executable, __file__, *arguments, "--only", name]
-    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
-    return json.loads(done.stdout.splitlines()[-1])
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("manifest", type=Path)
@@ -300,7 +288,7 @@ def main() -> None:
             print(f"{entry.name} left out: {', '.join(map(str, lacking))}", file=sys.stderr)
             continue
         print(f"measuring {entry.name} ...", file=sys.stderr)
-        results[entry.name] = measure_apart(entry.name, sys.argv[1:])
+        results[entry.name] = measure_apart(entry.name, __file__, sys.argv[1:])
     settings = {name: getattr(options, name) for name in ("silence_ms", "threads", "sessions", "limit")}
     report = {**settings, **machine(), "results": results}
     print_table(report)

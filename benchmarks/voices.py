@@ -13,9 +13,7 @@ delays need a quiet machine.
 import argparse
 import asyncio
 import json
-import resource
 import statistics
-import subprocess
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -26,6 +24,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from apart import measure_apart, peak_bytes
 from live import machine
 from process import Process
 from streamsrv.core.answers.spoken_segments import SpokenSegment, SpokenSegmenter
@@ -73,9 +72,9 @@ class Measurement:
         self.entry = entry
         self.sentences = read_sentences(options.limit)
         self.scheduler = Scheduler(1)
-        before = _peak_bytes()
+        before = peak_bytes()
         self.synthesizer = self.load(self.scheduler)
-        self._memory: Callable[[], int] = lambda: _peak_bytes() - before
+        self._memory: Callable[[], int] = lambda: peak_bytes() - before
 
     def load(self, scheduler: Scheduler) -> Synthesizer:
         """Load the synthesiser, in the wrapper that a server puts around it."""
@@ -187,17 +186,6 @@ def measure_sessions(measurement: Measurement) -> dict[str, float]:
     return most_sessions(lambda: measurement.load(scheduler), scheduler, text, LANGUAGE)
 
 
-def _peak_bytes() -> int:
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
-
-
-def measure_apart(name: str, arguments: Sequence[str]) -> dict[str, Any]:
-    """Measure one synthesiser in a process of its own."""
-    command = [sys.executable, __file__, *arguments, "--only", name]
-    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
-    return json.loads(done.stdout.splitlines()[-1])
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("voices", nargs="*", help="synthesisers of the catalogue; by default all that can run here")
@@ -223,7 +211,7 @@ def main() -> None:
             print(f"{entry.name} left out: {', '.join(map(str, lacking))}", file=sys.stderr)
             continue
         print(f"measuring {entry.name} ...", file=sys.stderr)
-        results[entry.name] = measure_apart(entry.name, sys.argv[1:])
+        results[entry.name] = measure_apart(entry.name, __file__, sys.argv[1:])
     report = {
         "whisper": options.whisper,
         "sentences": len(read_sentences(options.limit)),
