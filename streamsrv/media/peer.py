@@ -289,7 +289,8 @@ class Peer:
         if self._connection is None:
             return
         try:
-            await asyncio.wait_for(self._connection.close(), CLOSE_S)
+            async with asyncio.timeout(CLOSE_S):
+                await self._connection.close()
         except TimeoutError:
             logger.warning("call %d: the connection did not close", self._call)
 
@@ -301,6 +302,7 @@ class Peer:
         flushed = asyncio.Event()
         channel.on("bufferedamountlow", flushed.set)
         try:
-            await asyncio.wait_for(flushed.wait(), FLUSH_S)
+            async with asyncio.timeout(FLUSH_S):
+                await flushed.wait()
         except TimeoutError:
             logger.info("call %d: the client did not receive the last events", self._call)

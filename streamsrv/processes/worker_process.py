@@ -140,7 +140,8 @@ class WorkerProcess(Generic[T]):
         self._is_stopped = True
         self._link.close()
         try:
-            await asyncio.wait_for(self._process.wait(), STOP_S)
+            async with asyncio.timeout(STOP_S):
+                await self._process.wait()
         except TimeoutError:
             self._kill("does not stop")
             await self._process.wait()

@@ -110,6 +110,7 @@ async def _serve(websocket: WebSocket, start: Callable[[], SessionDriver]) -> No
         outcome = INTERNAL_ERROR
     if outcome is not None and websocket.client_state is WebSocketState.CONNECTED:
         try:
-            await asyncio.wait_for(websocket.close(*outcome), CLOSE_S)
+            async with asyncio.timeout(CLOSE_S):
+                await websocket.close(*outcome)
         except (TimeoutError, RuntimeError) as error:
             logger.info("the client did not read the close frame: %r", error)
