@@ -91,31 +91,36 @@ async def _answer(read: tuple[SpeechRequest, Principal], service: Service, accou
 
 
 async def _speak(
-    segments: Iterator[SpokenSegment], options: SpeechOptions, synthesizer: Synthesizer
+    segments: AsyncGenerator[SpokenSegment, None], options: SpeechOptions, synthesizer: Synthesizer
 ) -> AsyncGenerator[NDArray[np.int16], None]:
     """Yield the speech in slices of mono PCM at 24 kHz; each is made when it is requested."""
     resampler = StreamResampler(synthesizer.sample_rate, PCM_RATE_HZ)
     is_silent = True
-    for segment in segments:
-        async with aclosing(synthesizer.stream(segment.spoken, segment.options(options))) as chunks:
-            async for chunk in chunks:
-                for piece in _slices(resampler.process(chunk.pcm)):
-                    is_silent = False
-                    yield piece
+    async with aclosing(segments):
+        async for segment in segments:
+            async with aclosing(synthesizer.stream(segment.spoken, segment.options(options))) as chunks:
+                async for chunk in chunks:
+                    for piece in _slices(resampler.process(chunk.pcm)):
+                        is_silent = False
+                        yield piece
     for piece in _slices(resampler.process(np.zeros(0, np.int16), last=True)):
         yield piece
     if is_silent:
         yield np.zeros(PCM_RATE_HZ * SILENCE_MS // 1000, np.int16)
 
 
-def _segments(text: str, language: ReplyLanguage, speed: float) -> Iterator[SpokenSegment]:
-    """Yield what is to be spoken, in segments for the synthesiser."""
+async def _segments(text: str, language: ReplyLanguage, speed: float) -> AsyncGenerator[SpokenSegment, None]:
+    """Yield what is to be spoken, in segments for the synthesiser. Other tasks run after each piece of the text."""
     text = without_tags(text)  # before cutting, which could split a tag
     segmenter = SpokenSegmenter(language, speed)
     for start in range(0, len(text), TEXT_PIECE_CHARACTERS):
-        segments = segmenter.feed(text[start : start + TEXT_PIECE_CHARACTERS])
-        yield from (segment for segment in segments if segment.spoken)
-    yield from (segment for segment in segmenter.finish() if segment.spoken)
+        for segment in segmenter.feed(text[start : start + TEXT_PIECE_CHARACTERS]):
+            if segment.spoken:
+                yield segment
+        await asyncio.sleep(0)
+    for segment in segmenter.finish():
+        if segment.spoken:
+            yield segment
 
 
 def _slices(pcm: NDArray[np.int16]) -> Iterator[NDArray[np.int16]]:

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streamsrv.core.answers.segmenter import LONG_CHARACTERS, Segment, Segmenter
+from streamsrv.core.answers.segmenter import LONG_CHARACTERS, MAX_ADDRESS, Segment, Segmenter
 
 
 def cut(*deltas: str) -> list[Segment]:
@@ -200,3 +200,10 @@ def test_a_segment_is_certain_with_the_first_character_of_the_next_word() -> Non
     segmenter = Segmenter()
     assert segmenter.feed("In the morning, ") == []
     assert segmenter.feed("i") == [Segment("In the morning, ", False)]
+
+
+@pytest.mark.parametrize("unclosed", ["[a](", "[a](b", "https://a"])
+def test_an_address_without_an_end_is_cut(unclosed: str):
+    answer = unclosed * 3000
+    assert "".join(texts(answer)) == answer
+    assert max(map(len, texts(answer))) <= MAX_ADDRESS + 2 * LONG_CHARACTERS

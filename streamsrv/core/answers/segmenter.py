@@ -21,7 +21,9 @@ MAX_SOUND = 500
 MAX_FIRST_SOUND = 150
 """Longest sound (see `_sound`) of the first segment."""
 MAX_WORD = 60
-"""Characters of the longest word that is not cut. An address is never cut, because little of it is spoken."""
+"""Characters of the longest word that is not cut, unless it is an address, of which little is spoken."""
+MAX_ADDRESS = 2000
+"""Characters of the longest address that is not cut."""
 MIN_CLAUSE_CHARACTERS = 40
 """A long sentence is not cut at a clause mark that comes before this."""
 
@@ -163,7 +165,8 @@ class Segmenter:
 
     def _break_word(self, following: str) -> None:
         """Cut inside a word that is too long, unless it is code or an address."""
-        if self._in_fence or "://" in self._word or "](" in self._word:
+        is_address = len(self._word) < MAX_ADDRESS and ("://" in self._word or "](" in self._word)
+        if self._in_fence or is_address:
             return
         whole = self._pending.text + self._word
         self._segments.append(Segment(whole, ends_sentence=False, breaks_number=breaks_number(whole, following)))
