@@ -6,9 +6,11 @@ from collections.abc import Generator
 import openai
 
 from streamsrv.engines.provider_errors import (
+    AnswerTooLong,
     http_error,
     is_context_too_long,
     provider_message,
+    read_within_bounds,
     retry_after_s,
     without_keys,
 )
@@ -20,6 +22,7 @@ OPENAI_URL = "https://api.openai.com/v1"
 
 _CONNECT_TIMEOUT_S = 3.0
 _HTTP_ERROR = http_error(openai.DefaultAsyncHttpxClient)
+_WHOLE_ANSWER = {"response": [read_within_bounds]}
 
 
 def open_client(base_url: str, api_key: str, read_timeout_s: float) -> openai.AsyncOpenAI:
@@ -35,7 +38,10 @@ def open_client(base_url: str, api_key: str, read_timeout_s: float) -> openai.As
         timeout=timeout,
         max_retries=0,
         http_client=openai.DefaultAsyncHttpxClient(
-            trust_env=not is_loopback(base_url), timeout=timeout, follow_redirects=False
+            trust_env=not is_loopback(base_url),
+            timeout=timeout,
+            follow_redirects=False,
+            event_hooks=_WHOLE_ANSWER,
         ),
     )
 
@@ -52,6 +58,8 @@ def translated_errors(name: str, base_url: str, api_key: str) -> Generator[None]
     except (TimeoutError, openai.APITimeoutError) as error:
         raise Unavailable(f"{name} did not answer in time.") from error
     except openai.APIConnectionError as error:
+        if isinstance(error.__cause__, AnswerTooLong):
+            raise Unavailable(f"{name}: {error.__cause__}") from error
         raise Unavailable(f"{name} cannot be reached at {shown}.") from error
     except openai.APIError as error:
         said = without_keys(provider_message(error.body) or error.message, api_key)

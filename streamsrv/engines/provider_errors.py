@@ -12,6 +12,8 @@ from streamsrv.text.surrogates import whole_pairs
 
 _MAX_MESSAGE_CHARS = 500
 """Characters quoted from an error body, because some servers send a whole web page."""
+MAX_ANSWER_BYTES = 16 * 1024 * 1024
+"""Longest answer that is read as a whole: the words of an hour with their times are shorter."""
 _CONTEXT_TOO_LONG = (
     "context_length_exceeded",
     "exceed_context_size_error",
@@ -20,6 +22,26 @@ _CONTEXT_TOO_LONG = (
     "exceed context limit",
 )
 """How servers report a context that is too long: OpenAI and others, llama.cpp, vLLM, Claude (two ways)."""
+
+
+class AnswerTooLong(ValueError):
+    """A provider sent more than an answer can have that is read as a whole."""
+
+
+async def read_within_bounds(response: Any) -> None:
+    """Read an error, or JSON, of a provider; raises `AnswerTooLong`. A hook of the SDK's HTTP client.
+
+    The SDK would read it to its end, however long it is. What is streamed is bounded by who reads it.
+    """
+    kind = str(response.headers.get("content-type", ""))
+    if response.is_success and not kind.startswith("application/json"):
+        return
+    body = bytearray()
+    async for piece in response.aiter_bytes():
+        body += piece
+        if len(body) > MAX_ANSWER_BYTES:
+            raise AnswerTooLong(f"it sent an answer of more than {MAX_ANSWER_BYTES} bytes.")
+    response._content = bytes(body)  # as its method `aread` does
 
 
 def http_error(client: type) -> type[Exception]:

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from scripted_provider import ScriptedProvider
 
 from serving import serving
+from streamsrv.engines import provider_errors
 from streamsrv.engines.catalogue import ModelEntry, load_catalogue
 from streamsrv.engines.loading import LoadContext
 from streamsrv.engines.metering.prices import PriceBook
@@ -159,6 +160,8 @@ async def test_what_a_provider_refuses_is_a_typed_error(
         ("audio/mpeg", b"\xff\xfb", "sent audio/mpeg in place of raw audio"),
         ("audio/pcm", b"RIFF....WAVEfmt ", "sent a WAV file in place of raw audio"),
         ("", b"ID3.....", "sent an MP3 file in place of raw audio"),
+        ("", b"<!DOCTYPE html><html>", "sent a web page in place of raw audio"),
+        ("audio/pcm", b'{"error": {"message": "no"}}', "sent an error in place of raw audio"),
     ],
 )
 async def test_an_answer_that_is_no_raw_audio_is_not_played(
@@ -167,6 +170,32 @@ async def test_an_answer_that_is_no_raw_audio_is_not_played(
     provider.headers, provider.body = {"content-type": kind}, body
     with pytest.raises(Unavailable, match=says):
         await speak(synthesizer_at(provider.base_url))
+
+
+async def test_single_bytes_are_audio_and_are_looked_at_like_others(provider: ScriptedProvider):
+    provider.headers = {"content-type": "audio/pcm", "transfer-encoding": "chunked"}
+
+    def in_single_bytes(body: bytes) -> bytes:
+        return b"".join(b"1\r\n%c\r\n" % byte for byte in body) + b"0\r\n\r\n"
+
+    provider.body = in_single_bytes(PCM.tobytes())
+    np.testing.assert_array_equal(await speak(synthesizer_at(provider.base_url)), PCM)
+    provider.body = in_single_bytes(b"RIFF....WAVEfmt ")
+    with pytest.raises(Unavailable, match="sent a WAV file"):
+        await speak(synthesizer_at(provider.base_url))
+
+
+@pytest.mark.parametrize(("status", "kind"), [(200, "application/json"), (500, "text/html"), (500, "application/json")])
+async def test_an_answer_without_an_end_does_not_fill_the_memory(
+    provider: ScriptedProvider, monkeypatch: pytest.MonkeyPatch, status: int, kind: str
+):
+    monkeypatch.setattr(provider_errors, "MAX_ANSWER_BYTES", 10_000)
+    provider.status, provider.headers, provider.body = status, {"content-type": kind}, b" " * 100_000
+    synthesizer = synthesizer_at(provider.base_url)
+    with pytest.raises(Unavailable, match="an answer of more than 10000 bytes"):
+        await synthesizer.warm_up()
+    with pytest.raises(Unavailable, match="an answer of more than 10000 bytes"):
+        await speak(synthesizer)
 
 
 async def test_an_answer_that_breaks_off_is_an_error_after_its_audio(provider: ScriptedProvider):

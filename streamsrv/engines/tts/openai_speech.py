@@ -12,6 +12,7 @@ Source: the OpenAI API reference. Another server needs an entry of its own:
     options = { base_url = "http://192.168.1.5:8000/v1", model = "xtts" }
 """
 
+import asyncio
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
@@ -37,8 +38,18 @@ _LOAD_TIMEOUT_S = 180.0
 _MAX_CHARS = 4096
 """Characters of one request, by the API."""
 _MAX_CHUNK_S = 1
-_FILES = {b"RIFF": "a WAV file", b"ID3": "an MP3 file", b"OggS": "an Ogg file", b"fLaC": "a FLAC file"}
-"""The first bytes of what servers send that do not know `response_format`."""
+_FILES = {
+    b"RIFF": "a WAV file",
+    b"ID3": "an MP3 file",
+    b"OggS": "an Ogg file",
+    b"fLaC": "a FLAC file",
+    **dict.fromkeys((b"<!DO", b"<!do", b"<htm", b"<HTM", b"<?xm"), "a web page"),
+    **dict.fromkeys((b'{"er', b'{"de', b'{"me'), "an error"),
+}
+"""The first bytes of what servers send that do not know `response_format`, or of what is sent in their place."""
+_MARK_BYTES = max(map(len, _FILES))
+_LIST_TIMEOUT_S = 30.0
+"""Seconds that the list of voices may take."""
 _NO_LIST = (400, 404, 405, 422, 501)
 """How servers answer that do not list their voices."""
 _USUAL_VOICE = "alloy"
@@ -137,7 +148,8 @@ class SpeechApiSynthesizer:
     async def _read_voices(self) -> bool:
         """Ask for the list of voices; return whether there is one."""
         try:
-            answer: Any = await self._client.get("/audio/voices", cast_to=object)
+            async with asyncio.timeout(_LIST_TIMEOUT_S):
+                answer: Any = await self._client.get("/audio/voices", cast_to=object)
         except openai.APIStatusError as error:
             if error.status_code not in _NO_LIST:
                 raise
@@ -190,7 +202,9 @@ class SpeechApiSynthesizer:
             is_first = True
             async for received in response.iter_bytes():
                 held += received
-                if is_first and len(held) >= max(map(len, _FILES)):
+                if is_first and len(held) < _MARK_BYTES:
+                    continue  # also a server that sends single bytes
+                if is_first:
                     self._check_beginning(held)
                     is_first = False
                 whole = len(held) // 2 * 2

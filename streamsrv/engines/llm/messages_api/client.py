@@ -7,9 +7,11 @@ from typing import Any
 import anthropic
 
 from streamsrv.engines.provider_errors import (
+    AnswerTooLong,
     http_error,
     is_context_too_long,
     provider_message,
+    read_within_bounds,
     retry_after_s,
     without_keys,
 )
@@ -50,7 +52,10 @@ def open_client(base_url: str, api_key: str, read_timeout_s: float) -> anthropic
         max_retries=0,
         # A proxy from the environment cannot reach this machine's loopback.
         http_client=anthropic.DefaultAsyncHttpxClient(
-            trust_env=not is_loopback(base_url), timeout=timeout, follow_redirects=False
+            trust_env=not is_loopback(base_url),
+            timeout=timeout,
+            follow_redirects=False,
+            event_hooks={"response": [read_within_bounds]},
         ),
     )
 
@@ -67,6 +72,8 @@ def translated_errors(name: str, base_url: str, api_key: str) -> Generator[None]
     except (TimeoutError, anthropic.APITimeoutError) as error:
         raise Unavailable(f"{name} did not answer in time.") from error
     except anthropic.APIConnectionError as error:
+        if isinstance(error.__cause__, AnswerTooLong):
+            raise Unavailable(f"{name}: {error.__cause__}") from error
         raise Unavailable(f"{name} cannot be reached at {shown}.") from error
     except anthropic.APIStatusError as error:
         said = without_keys(provider_message(error.body) or error.message, api_key)
