@@ -89,6 +89,8 @@ class Service:
     capabilities: Capabilities = field(init=False)
     cloned_voices: VoiceLibrary = field(init=False)
     previews: Previews = field(init=False)
+    examining: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(1))
+    """Held while a recording is decoded and examined: a small file may hold long audio of a high rate."""
     _measured: asyncio.Event = field(default_factory=asyncio.Event)
 
     def __post_init__(self) -> None:

@@ -117,7 +117,8 @@ def _name(given: str, service: Service) -> str:
     if not name or not name.isprintable():
         raise invalid(given, "name", "accepted is printable text of 1 to 256 characters")
     known = service.capabilities
-    if name.lower() in {"default", *OPENAI_VOICES} or name in known.voices or name in known.voice_aliases:
+    taken = {"default", *OPENAI_VOICES, *known.voices, *known.voice_aliases}
+    if name in taken or name.lower() in taken:  # names of other voices are looked up in small letters, too
         raise invalid(name, "name", "another voice has this name; accepted are others")
     return name
 
@@ -140,9 +141,10 @@ async def _reference(file: BinaryIO, service: Service) -> Reference:
     """Decode and examine a recording. Raises `ProtocolError`."""
     engines = service.engines
     try:
-        rate, pcm, heard = await on_thread(lambda is_cancelled: _decode(file, is_cancelled))
-        speech = await speech_in(heard, engines.vad, engines.voice_activity, engines.observer)
-        return await on_thread(lambda _: examine(pcm, rate, speech))
+        async with service.examining:
+            rate, pcm, heard = await on_thread(lambda is_cancelled: _decode(file, is_cancelled))
+            speech = await speech_in(heard, engines.vad, engines.voice_activity, engines.observer)
+            return await on_thread(lambda _: examine(pcm, rate, speech))
     except AudioFileError as error:
         reason = f"{str(error).rstrip('.')}; {ACCEPTED}"
     except UnusableRecording as error:

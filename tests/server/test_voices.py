@@ -4,6 +4,7 @@ import asyncio
 import io
 import json
 import stat
+import threading
 from collections.abc import AsyncGenerator
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from rest import HalfRequest, ask, form, loud, post_json, quiet, wav
 from serving import RunningServer, serving
 from streamsrv.audio.files import read_audio
 from streamsrv.engines.tts.base import SpeechChunk, SpeechOptions, Voice
+from streamsrv.http import voice_form
 from streamsrv.testing.fakes import ToneSynthesizer, fake_engines
 from wire import Wire, wire
 
@@ -208,6 +210,7 @@ async def test_voices_outlive_the_server_and_only_its_user_can_read_them(tmp_pat
         ({"name": "a" * 257}, "name"),
         ({"name": "a\nb"}, "name"),
         ({"name": "tone"}, "name"),
+        ({"name": "TONE"}, "name"),
         ({"name": "Alloy"}, "name"),
         ({"type": "prompt"}, "type"),
         ({"pitch": "high"}, "pitch"),
@@ -256,6 +259,22 @@ async def test_500_mb_are_refused_before_they_are_sent(strict: RunningServer):
     head = form(file=b"", name="audio_sample")[0].partition(b"\r\n--cut--")[0]
     answer = await ask(strict, "POST", "/audio/voices", (head, *endless), chunked)
     assert (answer.status, answer.error["param"]) == (413, "audio_sample")
+
+
+async def test_recordings_are_decoded_one_after_the_other(server: RunningServer, monkeypatch: pytest.MonkeyPatch):
+    together, decode = threading.Barrier(2), voice_form._decode
+
+    def decoded(*arguments):
+        try:
+            together.wait(0.2)
+        except threading.BrokenBarrierError:
+            return decode(*arguments)
+        raise AssertionError("two are decoded at once")
+
+    monkeypatch.setattr(voice_form, "_decode", decoded)
+    async with asyncio.timeout(60):
+        answers = await asyncio.gather(clone(server, name="One"), clone(server, name="Two"))
+    assert [answer.status for answer in answers] == [200, 200]
 
 
 async def test_a_key_has_as_many_voices_as_the_operator_allows(fake: CloningFake, tmp_path: Path):
