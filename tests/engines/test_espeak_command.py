@@ -74,7 +74,8 @@ async def test_output_that_is_no_speech_is_unavailable(program, says: str):
 
 
 def test_the_text_is_only_text():
-    assert plain("a\0b\nc [[d]]\ud800") == "a b c [ [d]]?"
+    assert plain("a\0b\nc [[d]]\ud800") == "a b c [ [ d]]?"
+    assert "[[" not in plain("[[[a]]] [[[[b")
 
 
 def test_a_run_that_was_killed_ends_without_a_result(program, tmp_path: Path):

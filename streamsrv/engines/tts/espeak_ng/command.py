@@ -110,4 +110,4 @@ class EspeakRun:
 def plain(text: str) -> str:
     """Return the text as one line without what the command would not read as text: control characters, phonemes."""
     text = text.translate(_NO_TEXT).encode(errors="replace").decode()
-    return text.replace("[[", "[ [")
+    return text.replace("[", "[ ") if "[[" in text else text
