@@ -4,11 +4,14 @@ import asyncio
 import logging
 from collections.abc import AsyncGenerator, Awaitable
 
+from streamsrv.audio.rates import PCM_RATE_HZ
 from streamsrv.engines.tts.base import SpeechChunk
 from streamsrv.errors import Unavailable
 
 logger = logging.getLogger(__name__)
 
+MIN_PACE = 0.05
+"""Seconds of audio for each second of waiting that a synthesiser must give: one that gives less will never end."""
 CLOSE_S = 1.0
 """Seconds that a synthesiser gets to stop."""
 
@@ -23,19 +26,29 @@ class Late(Unavailable):
 async def with_patience(
     chunks: AsyncGenerator[SpeechChunk, None], name: str, patience_s: float
 ) -> AsyncGenerator[SpeechChunk, None]:
-    """Yield the pieces. Raises `Late` if one takes longer than `patience_s`; 0: no limit.
+    """Yield the pieces, at 24 kHz. Raises `Late` if one takes longer than `patience_s`; 0: no limit.
 
+    So it does after the first piece if in `patience_s` of waiting less audio came than `MIN_PACE` of that time.
     Closing it stops the synthesiser; one that does not stop within `CLOSE_S` is left to itself.
     """
     waiting: asyncio.Task[SpeechChunk | None] | None = None
+    clock = asyncio.get_running_loop().time
+    waited_s = audio_s = 0.0
+    is_first = True
     try:
         while True:
+            began_s = clock()
             waiting = asyncio.create_task(_next(chunks))
             await asyncio.wait({waiting}, timeout=patience_s or None)
             if not waiting.done():
                 raise Late(f"{name} gave no audio for {patience_s:g} s.")
             if (chunk := waiting.result()) is None:
                 return
+            waited_s, audio_s = waited_s + clock() - began_s, audio_s + len(chunk.pcm) / PCM_RATE_HZ
+            if is_first or waited_s > patience_s:
+                if patience_s and not is_first and audio_s < MIN_PACE * waited_s:
+                    raise Late(f"{name} gave only {audio_s:.2f} s of audio in {waited_s:.1f} s.")
+                waited_s, audio_s, is_first = 0.0, 0.0, False
             yield chunk
     finally:
         if waiting is not None and not waiting.done():

@@ -136,16 +136,17 @@ class SpokenPart:
 
     def _best_cut(self) -> tuple[int, int]:
         """Return how many of the held samples to add to what was released, and where the text said then ends."""
-        if self._words:
+        if self._words and (told := _placed(self._text, self._words)):
             cut = max((pause.at for pause in self._pauses()), default=0)
             at_ms = self.released_ms + self._ms(cut)
-            said = [word for word in _placed(self._text, self._words) if word.end_ms <= at_ms + 1]
+            said = [word for word in told if word.end_ms <= at_ms + 1]
             return cut, said[-1].end if said else 0
         letters = sum(map(str.isalnum, self._text))
         whole_ms = round(letters * self._letter_ms)
         words = _placed(self._text, estimate_words(self._text, whole_ms, language=self._language))
         here = [_Pause(0, self._pause.duration_ms)] if self._pause is not None else []
-        cuts = [(*self._nearest(words, pause), pause) for pause in (*here, *self._pauses())]
+        pauses = _pauses(self._held, self._rate)  # also of a voice that told words which are not in the text
+        cuts = [(*self._nearest(words, pause), pause) for pause in (*here, *pauses)]
         if cuts and words:
             _, end, pause = min(cuts, key=lambda cut: cut[0])
             return pause.at, end

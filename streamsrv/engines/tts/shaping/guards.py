@@ -1,11 +1,12 @@
 """Refuses audio that is no speech: not a number, silence, noise, or more than the text can take. Pure."""
 
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
 from streamsrv.audio.pcm import FULL_SCALE, from_float
+from streamsrv.engines.tts.base import SpokenWord
 from streamsrv.errors import Unavailable
 
 MIN_RATE_HZ, MAX_RATE_HZ = 8_000, 192_000
@@ -20,6 +21,7 @@ _MAX_NOISY_WINDOWS = 12
 _MAX_LOUD_WINDOWS = 3
 """The same, for noise that is louder than any consonant."""
 
+_MAX_WORD_MS = 86_400_000
 _BASE_S = 5.0
 _LETTER_S, _CAPITAL_S, _OTHER_S = 0.2, 0.5, 1.2
 """Longest time of a character, several times what speech takes. Capitals may be spelt, digits and signs read."""
@@ -54,6 +56,24 @@ def checked_pcm(name: str, pcm: Any) -> NDArray[np.int16]:
     if not np.isfinite(samples).all():
         raise NotSpeech(f"{name} gave audio that is not a number.")
     return from_float(samples.astype(np.float32))
+
+
+def checked_words(name: str, words: Any) -> tuple[SpokenWord, ...]:
+    """Return the words of a chunk; raises `NotSpeech` unless each has a text and times in ms."""
+    if not isinstance(words, tuple):
+        raise NotSpeech(f"{name} told words as {type(words).__name__}; accepted: a tuple.")
+    checked: list[SpokenWord] = []
+    for word in cast("tuple[Any, ...]", words):
+        if not (isinstance(word, SpokenWord) and _is_time(word.start_ms) and _is_time(word.end_ms)):
+            raise NotSpeech(f"{name} told a word without times that are whole ms.")
+        if not isinstance(cast("Any", word.text), str):
+            raise NotSpeech(f"{name} told a word that is no text.")
+        checked.append(word)
+    return tuple(checked)
+
+
+def _is_time(value: object) -> bool:
+    return isinstance(value, int) and abs(value) <= _MAX_WORD_MS
 
 
 def longest_s(text: str, speed: float) -> float:

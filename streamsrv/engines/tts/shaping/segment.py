@@ -13,6 +13,7 @@ from streamsrv.engines.tts.shaping.guards import (
     NotSpeech,
     checked_pcm,
     checked_rate,
+    checked_words,
     longest_s,
 )
 from streamsrv.engines.tts.shaping.loudness import amplified
@@ -21,6 +22,8 @@ from streamsrv.engines.tts.silence import SilenceTrimmer, pause_after_ms
 FADE_MS = 5
 """Duration of the fades at the ends of a segment, where a cut would click."""
 _BLOCK_MS = 100
+MIN_PIECE_MS = 20
+"""Shortest audio that is handled: a synthesiser that gives single samples would keep the event loop busy."""
 MAX_PAUSE_S = 3.0
 """Longest silence before and inside speech."""
 
@@ -38,10 +41,27 @@ class RawSpeech:
         self._guard = NoiseGuard(name, self._rate)
         self._longest_s = longest_s(text, speed)
         self._samples = 0
+        self._small: list[NDArray[np.int16]] = []  # chunks that are too short alone
+        self._small_samples = 0
+        self._words_left = len(text)
+
+    def checked_words(self, words: object) -> tuple[SpokenWord, ...]:
+        """Return the words of a chunk. Raises `NotSpeech` if they are malformed, or more than the text can have."""
+        checked = checked_words(self._name, words)
+        self._words_left -= len(checked)
+        if self._words_left < 0:
+            raise NotSpeech(f"{self._name} told the times of more words than the text has.")
+        return checked
 
     def pieces(self, pcm: object) -> Iterator[NDArray[np.int16]]:
-        """Yield a chunk in pieces of a second at most, so that the event loop is not held up."""
+        """Take a chunk. Yield audio in pieces of `MIN_PIECE_MS` to a second, so that the event loop is not held up."""
         samples = checked_pcm(self._name, pcm)
+        if self._small_samples + len(samples) < self._rate * MIN_PIECE_MS // 1000:
+            if len(samples):
+                self._small.append(samples)
+                self._small_samples += len(samples)
+            return
+        samples = self._with_small(samples)
         yield from (samples[start : start + self._rate] for start in range(0, len(samples), self._rate))
 
     def feed(self, pcm: NDArray[np.int16]) -> NDArray[np.int16]:
@@ -53,10 +73,16 @@ class RawSpeech:
 
     def finish(self) -> NDArray[np.int16]:
         """End the segment; return the rest. Raises `NothingSpoken` if there was no audio at all."""
+        small = self.feed(self._with_small(np.zeros(0, np.int16)))
         if not self._samples:
             raise NothingSpoken(f"{self._name} gave no audio for this text.")
         rest = self._resampled(self._guard.finish())
-        return np.concatenate([rest, self._resampler.process(np.zeros(0, np.int16), last=True)])
+        return np.concatenate([small, rest, self._resampler.process(np.zeros(0, np.int16), last=True)])
+
+    def _with_small(self, samples: NDArray[np.int16]) -> NDArray[np.int16]:
+        """Return the audio after the chunks that were too short."""
+        small, self._small, self._small_samples = self._small, [], 0
+        return np.concatenate([*small, samples]) if small else samples
 
     def _resampled(self, pcm: NDArray[np.int16]) -> NDArray[np.int16]:
         """Resample in blocks so short that the matrix library does not start threads, which a busy machine delays."""

@@ -73,13 +73,12 @@ class ShapedSynthesizer:
         )
         async with aclosing(self.synthesizer.stream(text, options)) as chunks:
             async for chunk in chunks:
-                is_first = True
+                stage.tell(chunk.words)
+                await asyncio.sleep(0)  # let other tasks run, also if the synthesiser never waits
                 for piece in stage.raw.pieces(chunk.pcm):
-                    if not is_first:
-                        await asyncio.sleep(0)  # let other tasks run
-                    if (shaped := await stage.take(piece, chunk.words if is_first else ())) is not None:
+                    if (shaped := await stage.take(piece)) is not None:
                         yield shaped
-                    is_first = False
+                        await asyncio.sleep(0)
         for shaped in await stage.finish():
             yield shaped
         await stage.learn()
@@ -136,13 +135,17 @@ class _Stage:
         self._words: tuple[SpokenWord, ...] = ()
         self._heard: list[NDArray[np.int16]] = []
 
-    async def take(self, piece: NDArray[np.int16], words: tuple[SpokenWord, ...]) -> SpeechChunk | None:
+    def tell(self, words: object) -> None:
+        """Take words of the synthesiser, whose audio may come later."""
+        self._words += self.raw.checked_words(words)
+
+    async def take(self, piece: NDArray[np.int16]) -> SpeechChunk | None:
         """Take a piece of the synthesiser's audio; return what is ready to be heard."""
-        return await self._pass(self.raw.feed(piece), words, FIRST_S)
+        return await self._pass(self.raw.feed(piece), FIRST_S)
 
     async def finish(self) -> list[SpeechChunk]:
         """End the audio; return the rest."""
-        last = await self._pass(self.raw.finish(), (), 0.0)
+        last = await self._pass(self.raw.finish(), 0.0)
         return [chunk for chunk in (last, self._shaped.finish()) if chunk is not None]
 
     async def learn(self) -> None:
@@ -150,18 +153,18 @@ class _Stage:
         if self._heard:
             await self._level.learn(np.concatenate(self._heard))
 
-    async def _pass(self, pcm: NDArray[np.int16], words: tuple[SpokenWord, ...], enough_s: float) -> SpeechChunk | None:
+    async def _pass(self, pcm: NDArray[np.int16], enough_s: float) -> SpeechChunk | None:
         if not self._level.is_settled:
             self._heard.append(pcm)
         if self._gain is None:
             self._waiting.append(pcm)
-            self._words += words
             waiting = np.concatenate(self._waiting)
             if _lasts_less(waiting, enough_s):
                 return None
             self._gain = await self._level.first(waiting)
-            pcm, words = waiting, self._words
-            self._waiting, self._words = [], ()
+            pcm = waiting
+            self._waiting = []
+        words, self._words = self._words, ()
         return self._shaped.feed(pcm, words, self._gain)
 
 
