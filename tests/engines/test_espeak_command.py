@@ -92,7 +92,7 @@ def test_a_run_that_was_killed_ends_without_a_result(program, tmp_path: Path):
     assert EspeakRun.run(run) == b""  # is not started again
 
 
-async def test_cancelling_frees_the_worker_thread(program, tmp_path: Path):
+async def test_a_command_that_hangs_keeps_no_model_waiting_and_ends_when_it_is_cancelled(program, tmp_path: Path):
     started = tmp_path / "started"
     os.mkfifo(started)
     program(f"echo x >{started}; exec sleep 1000")
@@ -100,9 +100,10 @@ async def test_cancelling_frees_the_worker_thread(program, tmp_path: Path):
     synthesizer = load_engine(load_catalogue()["espeak"], LoadContext(scheduler, {}))
     waiting = asyncio.ensure_future(anext(synthesizer.stream("Hallo", SpeechOptions(language="de"))))
     await asyncio.to_thread(started.read_text)
-    waiting.cancel()
-    with pytest.raises(asyncio.CancelledError):
-        await waiting
     async with asyncio.timeout(5):  # less than the command may take
         assert await scheduler.run(Priority.PARTIAL, lambda: "free") == "free"
+        waiting.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await waiting
+        await synthesizer.aclose()  # waits for its threads, and so for the command
     scheduler.close()

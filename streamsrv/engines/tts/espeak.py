@@ -4,6 +4,7 @@ It is under GPL-3.0-or-later. This package contains no part of it and is linked 
 """
 
 import asyncio
+import os
 from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence
 from contextlib import aclosing
 
@@ -44,22 +45,23 @@ def load(entry: ModelEntry, context: LoadContext) -> "EspeakSynthesizer":
     varieties = read_varieties(listed)
     if not varieties:
         raise Unavailable(f"{COMMAND} lists no voice.")
-    return EspeakSynthesizer(entry.name, varieties, context.scheduler)
+    return EspeakSynthesizer(entry.name, varieties)
 
 
 class EspeakSynthesizer:
-    """A `tts.base.Synthesizer` that runs the command once for each sentence, on a worker thread.
+    """A `tts.base.Synthesizer` that runs the command once for each sentence.
 
+    A thread waits for each command. The threads are its own, so that no model waits for a command that hangs.
     Its voices `espeak` and `espeak-female` speak all languages; `espeak-en-gb` and others are varieties of one.
     """
 
     clones_voices = False
     min_speed, max_speed = 0.25, 4.0
 
-    def __init__(self, name: str, varieties: Sequence[Variety], scheduler: Scheduler) -> None:
+    def __init__(self, name: str, varieties: Sequence[Variety]) -> None:
         self.name = name
         self.sample_rate = _RATE_HZ
-        self._scheduler = scheduler
+        self._scheduler = Scheduler(os.cpu_count() or 2, name=name)
         self._best: Mapping[str, Variety] = best_varieties(varieties)
         self._varieties = {f"{name}-{variety.tag}": variety for variety in choices(varieties)}
         self._female = f"{name}-female"
@@ -93,7 +95,8 @@ class EspeakSynthesizer:
             pass
 
     async def aclose(self) -> None:
-        """Do nothing: the command does not outlive its sentence."""
+        """End the threads."""
+        await asyncio.to_thread(self._scheduler.close)
 
     def _arguments(self, options: SpeechOptions) -> list[str]:
         """Return how the command is told to speak; in the best variety of a language that the voice does not speak."""
