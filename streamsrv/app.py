@@ -70,7 +70,7 @@ def build_app(
         async with service.background as background, serving_calls(service) as calls:
             app.state.calls = calls
             background.keep(service.watch, "the measurement of load")
-            background.keep(service.watch_recognizers, "the look for what recognisers lack")
+            background.keep(service.watch_models, "the look for what clients may choose")
             if ledger is not None:
                 await ledger.start()
                 background.keep(ledger.run, "the ledger")

@@ -55,10 +55,10 @@ if TYPE_CHECKING:
 
 WATCH_S = 0.5
 """Seconds between two measurements of load."""
-WITH_BREAKERS = ("recognizer", "chat")
+WITH_BREAKERS = ("recognizer", "chat", "synthesizer")
 """Stages whose models have circuit breakers."""
 LOOK_S = 10.0
-"""Seconds between two looks for what recognisers lack."""
+"""Seconds between two looks for what recognisers lack, and which voices there are."""
 MAX_ADMISSION_S = 3.0
 """Seconds a client waits at most until the load of the sessions before it is measured."""
 
@@ -285,12 +285,19 @@ class Service:
         """Return the model of that name for a REST request, which keeps within the limits of the request's account."""
         return CappedChatModel(self.engines.chat_model(name), self.engines.chat)
 
-    async def watch_recognizers(self) -> None:
-        """Find out again and again what recognisers lack, such as weights that were fetched meanwhile."""
+    async def watch_models(self) -> None:
+        """Find out again and again what clients may choose now: what recognisers lack, and which voices there are."""
         while True:
             await asyncio.sleep(LOOK_S)
             if (library := self.engines.recognizers.library) is not None:
                 await asyncio.to_thread(library.look)
+            self.renew_voices()
+
+    def renew_voices(self) -> None:
+        """Let clients choose the voices of a synthesiser that could not be reached before."""
+        of_voices = _of_voices(self.engines)
+        if of_voices["voices"] != self.capabilities.voices:
+            self.capabilities = replace(self.capabilities, **of_voices)
 
     async def watch(self) -> None:
         """Measure the load of this process and its helper processes until cancelled."""
@@ -346,16 +353,10 @@ def _of_tools(settings: Settings) -> dict[str, Any]:
 
 def _capabilities(engines: Engines, *, has_tracing: bool) -> Capabilities:
     codecs = {"audio/pcm", "audio/pcmu", "audio/pcma"} | ({"audio/opus"} if opus.is_available() else set[str]())
-    recognizers, synthesizer = engines.recognizers, engines.synthesizer
-    library = recognizers.library
+    recognizers, library = engines.recognizers, engines.recognizers.library
     return Capabilities(
         formats=frozenset(codecs),
-        voices=tuple(voice.name for voice in synthesizer.voices),
-        voice_aliases=engines.voice_aliases,
-        voice_languages={voice.name: voice.languages for voice in synthesizer.voices},
-        min_speed=synthesizer.min_speed,
-        max_speed=synthesizer.max_speed,
-        clones_voices=synthesizer.clones_voices,
+        **_of_voices(engines),
         recognizers=recognizers.facts,
         chains=recognizers.chains,
         retired=library.retired if library is not None else {},
@@ -366,6 +367,20 @@ def _capabilities(engines: Engines, *, has_tracing: bool) -> Capabilities:
         suppresses_noise=noise_suppression.is_installed(),
         seeing_models=engines.seeing_models,
     )
+
+
+def _of_voices(engines: Engines) -> dict[str, Any]:
+    """Return the capabilities that the synthesisers give."""
+    synthesizer = engines.synthesizer
+    voices = synthesizer.voices
+    return {
+        "voices": tuple(voice.name for voice in voices),
+        "voice_aliases": engines.voice_aliases,
+        "voice_languages": {voice.name: voice.languages for voice in voices},
+        "min_speed": synthesizer.min_speed,
+        "max_speed": synthesizer.max_speed,
+        "clones_voices": synthesizer.clones_voices,
+    }
 
 
 def _chats(engines: Engines) -> dict[str, ChatFacts]:

@@ -175,7 +175,7 @@ class Capabilities:
                 return clone.id
             raise invalid(name, param, "it is a cloned voice, and no synthesiser of this server speaks with one")
         if name.lower() in _DEFAULT_VOICES | OPENAI_VOICES.keys():
-            return self.voices[0]
+            return name.lower() if name.lower() in self.voices else self.voices[0]
         meant = dict.fromkeys(self.voice_aliases.get(voice, self.voices[0]) for voice in OPENAI_VOICES)
         known = [*self.voices, *(clone.id for clone in self.clones.values() if self.clones_voices)]
         accepted = f"{_quoted(known)}, and the names of OpenAI's voices for {_quoted(meant)}"

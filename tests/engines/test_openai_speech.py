@@ -245,6 +245,25 @@ async def test_a_server_without_a_list_of_voices_is_tried_in_another_way(provide
     await synthesizer.aclose()
 
 
+@pytest.mark.parametrize(
+    ("hangs_up", "status", "says"), [(1, 200, "cannot be reached"), (0, 503, "503"), (0, 429, "429")]
+)
+async def test_the_voices_of_a_server_that_does_not_answer_at_the_start_are_read_later(
+    provider: ScriptedProvider, caplog: pytest.LogCaptureFixture, hangs_up: int, status: int, says: str
+):
+    provider.hangs_up, provider.status, provider.headers = hangs_up, status, {"content-type": "application/json"}
+    provider.body = b'{"voices": ["anna"]}'
+    synthesizer = synthesizer_at(provider.base_url)
+    await synthesizer.warm_up()
+    assert says in caplog.text
+    assert [voice.name for voice in synthesizer.voices] == ["alloy"]
+    provider.status = 200
+    with pytest.raises(Unavailable, match="in place of raw audio"):
+        await speak(synthesizer)
+    assert [voice.name for voice in synthesizer.voices] == ["anna"]
+    assert provider.requests[-1]["voice"] == "anna"
+
+
 async def test_a_refused_key_is_known_at_the_start(provider: ScriptedProvider):
     provider.status, provider.headers = 401, {}
     synthesizer = synthesizer_at(provider.base_url, "sk-secret")

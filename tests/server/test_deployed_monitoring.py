@@ -19,6 +19,7 @@ from websockets.exceptions import InvalidStatus
 from rest import ask, post_json
 from serving import RunningServer, serving
 from streamsrv.engines.llm.failover.chat_model import FallbackChatModel
+from streamsrv.engines.observer import Stage
 from streamsrv.errors import Unavailable
 from streamsrv.testing.fakes import ScriptedChatModel, fake_engines
 from wire import quiet, tone, wire
@@ -95,15 +96,16 @@ def test_the_format_is_what_prometheus_expects(server: RunningServer):
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
 
 
-def test_a_model_that_is_left_out_is_shown_without_its_providers_words():
+@pytest.mark.parametrize(("stage", "name"), [("recognizer", "scripted-recognizer"), ("synthesizer", "tone")])
+def test_a_model_that_is_left_out_is_shown_without_its_providers_words(stage: Stage, name: str):
     engines = fake_engines()
-    breaker = engines.breakers.of("recognizer", "scripted-recognizer")
+    breaker = engines.breakers.of(stage, name)
     with serving(engines) as server:
         assert json.loads(get(server, "/readyz"))["problems"] == []
         breaker.begin(0).failed(Unavailable("sk-1 is no key", refuses_key=True), engines.breakers.clock())
         ready = json.loads(get(server, "/readyz"))
-        assert (ready["status"], ready["problems"]) == ("ready", ["scripted-recognizer refuses its key."])
-        assert sample(text(server), "streamsrv_breaker_open", stage="recognizer", model="scripted-recognizer") == 1
+        assert (ready["status"], ready["problems"]) == ("ready", [f"{name} refuses its key."])
+        assert sample(text(server), "streamsrv_breaker_open", stage=stage, model=name) == 1
 
 
 async def test_a_conversation_is_counted():

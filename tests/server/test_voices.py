@@ -107,6 +107,13 @@ async def test_each_alias_means_the_voice_that_lists_it(server: RunningServer, f
         assert (spoken.status, fake.spoken[-1].voice) == (200, name)
 
 
+async def test_a_voice_that_comes_while_the_server_runs_can_be_chosen(server: RunningServer, fake: CloningFake):
+    fake.voices = (*fake.voices, Voice("gong"))
+    server.service.renew_voices()
+    spoken = await post_json(server, "/audio/speech", {"input": "Hello.", "voice": "gong"}, bearer())
+    assert (spoken.status, fake.spoken[-1].voice) == (200, "gong")
+
+
 async def test_a_voice_is_cloned_listed_used_and_deleted(server: RunningServer, fake: CloningFake):
     answer = await clone(server)
     made = answer.json

@@ -91,6 +91,15 @@ def test_openais_names_mean_the_default_voice_where_there_is_no_other_of_their_g
     assert openai_aliases([]) == {}
 
 
+def test_a_voice_with_the_name_of_one_of_openais_is_meant_by_that_name():
+    first = synthesizer("first", voice("marin", gender="female"), voice("alloy", gender="female"))
+    assert {"alloy", "marin"}.isdisjoint(VoiceChoice({"": [first]}).aliases)
+    assert {"alloy", "marin"}.isdisjoint(openai_aliases(first.voices))
+    assert VoiceChoice({"": [first]}).aliases["nova"] == "marin"
+    twin = synthesizer("twin", voice("alloy", gender="female"))
+    assert VoiceChoice({"": [first, twin]}).aliases["alloy"] == "first/alloy"
+
+
 def test_openais_names_do_not_mean_a_voice_that_only_stands_in():
     spare = synthesizer("spare", voice("robot", "", "male"))
     female = synthesizer("female", voice("calm", gender="female"))

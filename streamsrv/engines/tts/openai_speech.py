@@ -13,6 +13,7 @@ Source: the OpenAI API reference. Another server needs an entry of its own:
 """
 
 import asyncio
+import logging
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
@@ -29,9 +30,11 @@ from streamsrv.engines.options import read_options
 from streamsrv.engines.provider_socket import checked_key
 from streamsrv.engines.tts.base import SpeechChunk, SpeechOptions, Voice
 from streamsrv.engines.tts.speech_api.voice_list import VoiceList, named_voice, read_voices
-from streamsrv.errors import Overloaded, Unavailable
+from streamsrv.errors import EngineError, Overloaded, Unavailable
 from streamsrv.text.cutting import cut_text
 from streamsrv.text.surrogates import whole_pairs
+
+logger = logging.getLogger(__name__)
 
 _LOAD_TIMEOUT_S = 180.0
 """Seconds a server without a key may take for its first answer, for which it may have to load the model."""
@@ -52,6 +55,8 @@ _LIST_TIMEOUT_S = 30.0
 """Seconds that the list of voices may take."""
 _NO_LIST = (400, 404, 405, 422, 501)
 """How servers answer that do not list their voices."""
+_PASSING = (TimeoutError, openai.APIConnectionError, openai.InternalServerError)
+"""What may be over soon: the server cannot be reached, does not answer in time, or fails."""
 _USUAL_VOICE = "alloy"
 """A name that most servers of this API accept."""
 
@@ -100,6 +105,7 @@ class SpeechApiSynthesizer:
         self._api_key = api_key
         self._languages = languages
         self._listed = VoiceList(())
+        self._is_to_be_asked = False  # whether it could not be reached when it was asked for its voices
         self._client = open_client(options.base_url, api_key, options.timeout_s)
         self._requests = 0
 
@@ -112,6 +118,10 @@ class SpeechApiSynthesizer:
 
     async def stream(self, text: str, options: SpeechOptions) -> AsyncGenerator[SpeechChunk, None]:
         """Speak `text` in one request, or several if it is very long. Closing it closes the connection."""
+        if self._is_to_be_asked:
+            with translated_errors(self.name, self._options.base_url, self._api_key):
+                await self._read_voices()
+            self._is_to_be_asked = False
         for piece in cut_text(whole_pairs(text), _MAX_CHARS):
             if not any(character.isalnum() for character in piece):
                 continue
@@ -128,14 +138,24 @@ class SpeechApiSynthesizer:
     async def warm_up(self) -> None:
         """Read the voices. A server that lists none is asked for its models if there is a key, or else to speak a word.
 
-        Raises `Unavailable` if the server cannot be reached or refuses the key.
+        Raises `Unavailable` if it refuses the key, or is no such server. One that cannot be reached, or is too busy, may
+        answer later: that is logged, and its voices are read when it is first asked to speak.
         """
-        with translated_errors(self.name, self._options.base_url, self._api_key):
-            if self._options.base_url.rstrip("/") != OPENAI_URL and await self._read_voices():
-                return
-            if self._api_key:
-                await self._client.models.list()
-                return
+        try:
+            with translated_errors(self.name, self._options.base_url, self._api_key):
+                await self._ask()
+        except EngineError as error:
+            if not (isinstance(error, Overloaded) or isinstance(error.__cause__, _PASSING)):
+                raise
+            self._is_to_be_asked = self._lists_voices
+            logger.warning("%s It is asked again when it is to speak.", error)
+
+    async def _ask(self) -> None:
+        if self._lists_voices and await self._read_voices():
+            return
+        if self._api_key:
+            await self._client.models.list()
+            return
         request = self._request("Hello", SpeechOptions()) | {"timeout": _LOAD_TIMEOUT_S}
         async with aclosing(self._speak(request)) as chunks:
             async for _ in chunks:
@@ -144,6 +164,10 @@ class SpeechApiSynthesizer:
     async def aclose(self) -> None:
         """Close all connections."""
         await self._client.close()
+
+    @property
+    def _lists_voices(self) -> bool:
+        return self._options.base_url.rstrip("/") != OPENAI_URL
 
     async def _read_voices(self) -> bool:
         """Ask for the list of voices; return whether there is one."""

@@ -43,7 +43,10 @@ class VoiceChoice:
 
     @property
     def aliases(self) -> Mapping[str, str]:
-        """Other names by which clients may ask for a voice, with the name that `voices` has."""
+        """Other names by which clients may ask for a voice, with the name that `voices` has.
+
+        A voice with the name of one of OpenAI's is meant by that itself.
+        """
         listed = {
             (synthesizer.name, own.name): voice.name
             for (synthesizer, own), voice in zip(self._named(), self.voices, strict=True)
@@ -52,7 +55,7 @@ class VoiceChoice:
         for (_, voice), name in listed.items():
             found.setdefault(voice, name)
         meant = [voice for (each, _), voice in zip(self._named(), self.voices, strict=True) if each in self._meant]
-        return {alias: name for alias, name in found.items() if alias != name} | openai_aliases(meant)
+        return {alias: name for alias, name in (openai_aliases(meant) | found).items() if alias != name}
 
     @property
     def _meant(self) -> Sequence[Synthesizer]:
@@ -106,7 +109,7 @@ class VoiceChoice:
 
 
 def openai_aliases(voices: Sequence[Voice]) -> dict[str, str]:
-    """Return the voice that each name of OpenAI's voices means.
+    """Return the voice that each name of OpenAI's voices means, without those that are names of `voices`.
 
     That is the first voice of the same gender which speaks a language of the default voice, else the default voice.
     """
@@ -114,9 +117,11 @@ def openai_aliases(voices: Sequence[Voice]) -> dict[str, str]:
         return {}
     default = voices[0]
     able = [voice for voice in voices if not default.languages or any(map(voice.speaks, default.languages))]
+    own = {voice.name for voice in voices}
     return {
         name: next((voice.name for voice in able if voice.gender == gender), default.name)
         for name, gender in OPENAI_VOICES.items()
+        if name not in own
     }
 
 
