@@ -295,9 +295,7 @@ class Service:
 
     def renew_voices(self) -> None:
         """Let clients choose the voices of a synthesiser that could not be reached before."""
-        of_voices = _of_voices(self.engines)
-        if of_voices["voices"] != self.capabilities.voices:
-            self.capabilities = replace(self.capabilities, **of_voices)
+        self.capabilities = replace(self.capabilities, **_of_voices(self.engines))
 
     async def watch(self) -> None:
         """Measure the load of this process and its helper processes until cancelled."""

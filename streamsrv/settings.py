@@ -130,8 +130,8 @@ class Settings(BaseModel):
     synthesizer_by_language: Annotated[
         dict[str, ModelChain],
         Accepted(
-            'names of models by ISO 639-1 code: a table such as { de = ["piper-de", "espeak"] } in a file, else '
-            "de=piper-de,espeak; ko=espeak"
+            'names of models by ISO 639-1 code: a table such as { de = ["piper-thorsten", "espeak"] } in a file, else '
+            "de=piper-thorsten,espeak; ko=espeak"
         ),
     ] = {}
     """The speech synthesisers for languages that have others: catalogue names by ISO 639-1 code, in the same order."""

@@ -13,6 +13,8 @@ import typer
 from streamsrv.cli.options import Assignments, ConfigFile, fail, open_configuration
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from streamsrv.engines.catalogue import Catalogue, ModelEntry
     from streamsrv.engines.llm.discovery import LocalServer
     from streamsrv.engines.readiness.local_models import LocalModels
@@ -68,6 +70,7 @@ def doctor(
     findings = [
         *check_machine(here),
         check_model_folder(store),
+        *check_voice_folder(settings.voice_folder),
         *([check_port(settings.port)] if settings.port else []),
     ]
     if only is not None:
@@ -123,6 +126,18 @@ def check_model_folder(store: "ModelStore") -> Finding:
     if not os.access(existing, os.W_OK):
         return Finding("note", "model folder", f"{detail}: not writable, so `streamsrv pull` cannot store weights")
     return Finding("ok", "model folder", detail)
+
+
+def check_voice_folder(folder: "Path | None") -> list[Finding]:
+    """Check whether cloned voices can be stored; nothing is said of a folder that is fine."""
+    from streamsrv.voices.library import voice_folder
+
+    place = voice_folder(folder)
+    existing = next(each for each in (place, *place.absolute().parents) if os.path.lexists(each))
+    if existing.is_dir() and os.access(existing, os.W_OK | os.X_OK):
+        return []
+    why = "not writable" if existing.is_dir() else f"{existing} is a file"
+    return [Finding("note", "voice folder", f"{place}: {why}, so voices cannot be cloned; set voice_folder")]
 
 
 def check_port(port: int) -> Finding:

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from streamsrv.core.capabilities import Capabilities
+    from streamsrv.engines.loading import Report
     from streamsrv.engines.tts.base import Synthesizer
     from streamsrv.settings import Settings
 
@@ -33,15 +34,17 @@ def say(
     import asyncio
 
     from streamsrv.engines.catalogue import CatalogueError
+    from streamsrv.engines.startup import NO_SPARE_VOICE
     from streamsrv.errors import EngineError
     from streamsrv.protocol.errors import ProtocolError
 
     settings = open_configuration(config, assignments, synthesizer=synthesizer).settings
     check_output(output)
+    reports: list[str] = []
     try:
-        pcm, sample_rate = asyncio.run(_say(text, voice, speed, language, settings))
+        pcm, sample_rate = asyncio.run(_say(text, voice, speed, language, settings, reports.append))
     except (CatalogueError, ProtocolError) as error:
-        fail(str(error))
+        fail("\n".join([str(error), *(report for report in reports if report.startswith(NO_SPARE_VOICE))]))
     except EngineError as error:
         fail(str(error), status=1)
     if not len(pcm):
@@ -51,11 +54,12 @@ def say(
 
 
 async def _say(
-    text: str, voice: str, speed: float, language: str | None, settings: "Settings"
+    text: str, voice: str, speed: float, language: str | None, settings: "Settings", report: "Report"
 ) -> "tuple[NDArray[np.int16], int]":
     """Return mono audio of the whole text, and its sample rate in Hz.
 
-    Raises `ProtocolError` for what the voices do not support, with the option as its parameter.
+    `report` is told how the loading goes. Raises `ProtocolError` for what the voices do not support, with the option as
+    its parameter.
     """
     import numpy as np
 
@@ -69,7 +73,7 @@ async def _say(
     loader = ModelLoader(settings, lambda _: None)
     chains = select_synthesizers(settings, loader.catalogue)
     await loader.require([entry for chain in chains.values() for entry in chain])
-    synthesizer = await load_synthesizer(loader, settings, lambda _: None)
+    synthesizer = await load_synthesizer(loader, settings, report)
     can = _capabilities(synthesizer)
     can.check_speed(speed, "--speed")
     options = SpeechOptions(voice=can.voice(voice, "--voice"), speed=speed)

@@ -7,6 +7,7 @@ from streamsrv.engines.asr.base import Abilities, RecognitionOptions, Recognitio
 from streamsrv.engines.llm.base import ChatAbilities, ChatOptions, Delta, Message, Text, Tool
 from streamsrv.engines.tts.base import SpeechChunk, SpeechOptions, Voice
 from streamsrv.engines.vad.base import VadStream
+from streamsrv.engines.vad.energy import EnergyStream
 from streamsrv.errors import Unavailable
 from streamsrv.inference.occupancy import Occupancy
 
@@ -32,12 +33,12 @@ class AbsentRecognizer:
 
 
 class AbsentVad:
-    """Detects nothing: a server with one model alone has no sessions."""
+    """Takes what is loud for speech: a server with one model alone hears only recordings of voices to be cloned."""
 
     name = ABSENT
 
     def open(self) -> VadStream:
-        raise Unavailable("This server has no voice-activity detector.")
+        return EnergyStream()
 
 
 class AbsentChatModel:

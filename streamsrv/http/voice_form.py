@@ -93,7 +93,7 @@ async def _answer(asked: NewVoice, service: Service, account: SpendingAccount) -
 
 def _check_can_clone(service: Service) -> None:
     if not service.engines.synthesizer.clones_voices:
-        message = "No synthesiser of this server speaks with cloned voices. Its operator can load one, such as xtts."
+        message = "No synthesiser of this server speaks with cloned voices. Its operator can load one, such as xtts-v2."
         raise Refusal(400, "voice_cloning_unavailable", message)
     if not service.settings.max_voices_per_key:
         message = "This server clones no voices: its setting 'max_voices_per_key' is 0."

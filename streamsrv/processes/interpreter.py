@@ -62,10 +62,11 @@ def lacking(python: str, modules: Sequence[str]) -> list[str]:
     return missing
 
 
-def check(python: str, modules: Sequence[str]) -> None:
-    """Raise `Unavailable` unless the Python of another environment has these modules. Blocks."""
+def check(python: str, modules: Sequence[str], extra: str = "") -> None:
+    """Raise `Unavailable` unless the Python of another environment has these modules. Blocks.
+
+    `extra`: that of this package which installs them.
+    """
     if missing := lacking(python, modules):
-        raise Unavailable(
-            f"The environment of {python} lacks {', '.join(missing)}: install what is missing with {python} -m pip "
-            "install"
-        )
+        how = f"{python} -m pip install 'streamsrv[{extra}]'" if extra else f"install them with {python} -m pip install"
+        raise Unavailable(f"the environment of {python} lacks the modules {', '.join(missing)}: {how}")

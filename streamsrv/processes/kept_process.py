@@ -59,8 +59,12 @@ class KeptProcess(Generic[T, R]):
         name: str,
         python: str | None = None,
         requires: Sequence[str] = (),
+        extra: str = "",
     ) -> None:
-        """`python`: the Python of another environment, which must have the modules `requires`; None: this one."""
+        """`python`: the Python of another environment, which must have the modules `requires`; None: this one.
+
+        `extra`: that of this package which installs them.
+        """
         self._module = module
         self._framing = framing
         self._first = first
@@ -70,6 +74,7 @@ class KeptProcess(Generic[T, R]):
         self._name = name
         self._python = python
         self._requires = requires
+        self._extra = extra
         USAGES.expect(name)
         self._back_off = BackOff()
         self._news = Signal()
@@ -165,7 +170,10 @@ class KeptProcess(Generic[T, R]):
             self._on_message(message)
 
         if self._python is not None:
-            await asyncio.to_thread(check, self._python, self._requires)
+            try:
+                await asyncio.to_thread(check, self._python, self._requires, self._extra)
+            except Unavailable as error:
+                raise Unavailable(f"{self._name}: {error}") from error
         worker = await WorkerProcess[T].spawn(
             self._module, self._framing, take, run.end, name=self._name, python=self._python, hang_s=HANG_S
         )

@@ -70,7 +70,7 @@ class VoiceLibrary:
     """
 
     def __init__(self, folder: Path | None) -> None:
-        self.folder = folder or user_data_path("streamsrv") / "voices"
+        self.folder = voice_folder(folder)
         self._shelves: dict[str, _Shelf] = {}
         self._changing = asyncio.Lock()
         for record in _read(self.folder):
@@ -105,6 +105,7 @@ class VoiceLibrary:
             try:
                 await asyncio.to_thread(_write, self.folder, record, pcm)
             except OSError as error:
+                logger.error("a cloned voice cannot be stored in %s: %s", self.folder, error.strerror)
                 raise Unavailable(f"The voice could not be stored: {error.strerror}.") from error
             self._put(record)
 
@@ -123,6 +124,7 @@ class VoiceLibrary:
             try:
                 await asyncio.to_thread(_remove, self.folder, voice_id)
             except OSError as error:
+                logger.error("a cloned voice cannot be removed from %s: %s", self.folder, error.strerror)
                 raise Unavailable(f"The voice could not be removed: {error.strerror}.") from error
             del shelf.records[voice_id], shelf.clones[voice_id]
             return True
@@ -135,6 +137,11 @@ class VoiceLibrary:
         reference = ReferenceVoice(record.id, self.folder / record.id / RECORDING)
         shelf.records[record.id] = record
         shelf.clones[record.id] = ClonedVoice(record.id, record.name, reference)
+
+
+def voice_folder(chosen: Path | None) -> Path:
+    """Return where cloned voices are kept; None: in the user's data folder."""
+    return chosen or user_data_path("streamsrv") / "voices"
 
 
 async def _to_the_end(work: Coroutine[Any, Any, Result]) -> Result:

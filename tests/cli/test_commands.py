@@ -1,5 +1,6 @@
 """The commands as a user runs them: separate processes, real models."""
 
+import os
 import re
 import signal
 import subprocess
@@ -34,9 +35,15 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("commands")
 
 
-def run(*arguments: object, folder: Path) -> subprocess.CompletedProcess[str]:
+def run(*arguments: object, folder: Path, **variables: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [*COMMAND, *map(str, arguments)], cwd=folder, capture_output=True, text=True, timeout=120, check=False
+        [*COMMAND, *map(str, arguments)],
+        cwd=folder,
+        env={**os.environ, **variables},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
     )
 
 
@@ -110,6 +117,13 @@ def test_a_mistake_is_explained_without_a_traceback(arguments: list[str], said: 
     assert done.returncode != 0
     assert said.lower() in done.stderr.lower()
     assert "Traceback" not in done.stderr
+
+
+def test_a_language_that_no_voice_speaks_is_told_with_what_would_speak_it(folder: Path):
+    done = run("say", "Hallo", "--language", "de", "-o", "out.wav", folder=folder, PATH="/nowhere")
+    assert done.returncode == 2
+    assert "Invalid value 'de' for '--language'" in done.stderr
+    assert "install the program espeak-ng" in done.stderr
 
 
 def test_a_busy_port_is_found_before_the_models_load(folder: Path, server_url: str):

@@ -67,9 +67,12 @@ async def test_what_it_lacks_is_named_before_anything_is_loaded(environment: Pat
     python = environment / "bin/python"
     assert lacking(str(python), ["json", "TTS"]) == ["msgspec", "TTS"]
     synthesizer = ProcessSynthesizer(
-        Load("fake_speech_loop", "fake", {}, {}), name="fake", python=str(python), requires=["TTS"]
+        Load("fake_speech_loop", "fake", {}, {}), name="fake", python=str(python), requires=["TTS"], extra="xtts"
     )
-    with pytest.raises(Unavailable, match=rf"The environment of {python} lacks msgspec, TTS.*{python} -m pip install"):
+    lacks = (
+        rf"fake: the environment of {python} lacks the modules msgspec, TTS: {python} -m pip install 'streamsrv\[xtts]'"
+    )
+    with pytest.raises(Unavailable, match=lacks):
         await synthesizer.warm_up()
     await synthesizer.aclose()
 

@@ -13,7 +13,7 @@ import pytest
 
 from streamsrv.engines.tts.base import ReferenceVoice, SpeechOptions, Voice
 from streamsrv.engines.tts.process import synthesizer as process_synthesizer
-from streamsrv.engines.tts.process.messages import Load
+from streamsrv.engines.tts.process.messages import Load, Loaded, LoadedVoice
 from streamsrv.engines.tts.process.synthesizer import ProcessSynthesizer
 from streamsrv.errors import Overloaded, Rejected, Unavailable
 from streamsrv.processes import back_off
@@ -59,6 +59,14 @@ async def test_it_speaks_and_says_what_the_model_can():
         chunks = [chunk async for chunk in synthesizer.stream("one two three", SpeechOptions())]
         assert [word.text for chunk in chunks for word in chunk.words] == ["one", "two", "three"]
         assert sum(len(chunk.pcm) for chunk in chunks) == 3 * WORD
+
+
+async def test_its_voices_speak_only_the_languages_of_the_settings():
+    load = Load("fake_speech_loop", "fake", {}, {})
+    synthesizer = ProcessSynthesizer(load, name="fake", languages=["de", "fr"])
+    voices = [LoadedVoice("some", ["en", "de"]), LoadedVoice("any", []), LoadedVoice("other", ["en"])]
+    synthesizer.describe(Loaded(24_000, voices, 1.0, 1.0, False, 1, "cpu"))
+    assert [sorted(voice.languages) for voice in synthesizer.voices] == [["de"], ["de", "fr"], ["en"]]
 
 
 async def test_the_first_segment_waits_until_the_model_is_loaded():

@@ -11,7 +11,7 @@ from openai import AsyncOpenAI
 from websockets.asyncio.client import connect
 from websockets.exceptions import InvalidStatus
 
-from rest import ask, post_json
+from rest import ask, form, loud, post_json, quiet, wav
 from serving import RunningServer, serving
 from streamsrv.engines.absent import ABSENT
 from streamsrv.engines.breaker import Breakers
@@ -20,6 +20,7 @@ from streamsrv.engines.loading import LoadContext, load_engine
 from streamsrv.engines.single import single_engines
 from streamsrv.engines.startup import load_engines
 from streamsrv.engines.tts.base import SpeechOptions, Voice
+from streamsrv.engines.tts.failover.synthesizer import FallbackSynthesizer
 from streamsrv.engines.tts.process.messages import Load
 from streamsrv.engines.tts.process.synthesizer import ProcessSynthesizer
 from streamsrv.errors import Unavailable
@@ -39,10 +40,12 @@ def synthesizer(monkeypatch: pytest.MonkeyPatch) -> ProcessSynthesizer:
 
 
 @pytest.fixture
-def server(synthesizer: ProcessSynthesizer) -> Iterator[RunningServer]:
+def server(synthesizer: ProcessSynthesizer, tmp_path: Path) -> Iterator[RunningServer]:
     scheduler = Scheduler(1)
-    engines = single_engines(synthesizer, scheduler, scheduler, (), Breakers(time.monotonic))
-    with serving(engines, only="tts:fake") as running:
+    engines = single_engines(
+        FallbackSynthesizer({"": [synthesizer]}), scheduler, scheduler, (), Breakers(time.monotonic)
+    )
+    with serving(engines, only="tts:fake", voice_folder=tmp_path) as running:
         run(running, synthesizer.warm_up())
         yield running
         run(running, synthesizer.aclose())
@@ -116,6 +119,21 @@ async def test_it_has_what_a_synthesiser_is_used_by_and_says_so_where_it_has_not
     unknown = await post_json(server, "/audio/speech", {"input": "Hi.", "voice": "nobody"})
     assert unknown.status == 400
     assert ABSENT not in (await ask(server, "GET", "/metrics", below="")).body.decode().replace('process="none"', "")
+
+
+async def test_a_voice_is_cloned_there_without_a_detector_of_speech(
+    server: RunningServer, caplog: pytest.LogCaptureFixture
+):
+    server.service.renew_voices()
+    sound = wav(quiet(500), loud(7000), quiet(500))
+    body, content_type = form(("name", "Anna"), ("consent", "true"), file=sound, name="audio_sample")
+    answer = await ask(server, "POST", "/audio/voices", body, {"Content-Type": content_type})
+    assert answer.status == 200, answer.body
+    assert (await post_json(server, "/audio/speech", {"input": "one", "voice": "Anna"})).status == 200
+    assert "does not work" not in caplog.text
+    body, content_type = form(("name", "Bob"), ("consent", "true"), file=wav(quiet(8000)), name="audio_sample")
+    refused = await ask(server, "POST", "/audio/voices", body, {"Content-Type": content_type})
+    assert (refused.status, refused.error["param"]) == (400, "audio_sample")
 
 
 async def test_nothing_else_is_loaded():

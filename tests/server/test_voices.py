@@ -316,12 +316,16 @@ async def test_a_cloned_voice_that_nobody_can_speak_with_now_is_listed_and_refus
         assert "no synthesiser" in refused.error["message"]
 
 
-async def test_a_folder_that_cannot_be_written_is_a_clear_error(fake: CloningFake, tmp_path: Path):
+async def test_a_folder_that_cannot_be_written_is_a_clear_error(
+    fake: CloningFake, tmp_path: Path, caplog: pytest.LogCaptureFixture
+):
     (tmp_path / "file").write_text("")
     with serving(fake_engines(synthesizer=fake), api_keys=KEY, voice_folder=tmp_path / "file") as server:
         answer = await clone(server)
         assert (answer.status, answer.error["code"]) == (503, "engine_unavailable")
         assert "could not be stored" in answer.error["message"]
+        assert f"cannot be stored in {tmp_path / 'file'}: " in caplog.text
+        assert str(tmp_path) not in answer.error["message"]
         assert await listed(server) == ["tone", "bell"]
 
 

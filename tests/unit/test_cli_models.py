@@ -336,3 +336,11 @@ def test_doctor_lists_the_language_model_servers_of_this_machine():
         doctor.Finding("ok", "local server", "Ollama at http://127.0.0.1:11434/v1: a, b")
     ]
     assert [finding.state for finding in doctor.check_local_servers([])] == ["note"]
+
+
+def test_a_voice_folder_that_cannot_be_written_is_found(tmp_path: Path):
+    (tmp_path / "file").write_text("")
+    assert doctor.check_voice_folder(tmp_path / "new") == []
+    (found,) = doctor.check_voice_folder(tmp_path / "file" / "below")
+    assert (found.state, found.subject) == ("note", "voice folder")
+    assert f"{tmp_path / 'file'} is a file, so voices cannot be cloned; set voice_folder" in found.detail

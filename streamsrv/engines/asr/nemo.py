@@ -64,7 +64,7 @@ def load(entry: ModelEntry, context: LoadContext) -> "NemoRecognizer":
         raise Unavailable(f"{entry.name} has no weights: its option `model` must name a .nemo file")
     _check(entry, path)
     load = Load(str(path), options.device, options.compute_type, options.right_context, options.streams)
-    process = NemoProcess(load, entry.name, options.python, entry.requires)
+    process = NemoProcess(load, entry.name, options.python, entry.requires, entry.extra)
     return NemoRecognizer(process, Abilities(frozenset(entry.languages)), entry.name)
 
 

@@ -86,6 +86,8 @@ def load(entry: ModelEntry, context: LoadContext) -> ProcessSynthesizer:
         name=entry.name,
         python=options.python or None,
         requires=REQUIRES,
+        extra="chattts",
+        languages=entry.languages,
         processes=options.processes,
         voices=tuple(Voice(voice_name(seed), frozenset(LANGUAGES), marks=frozenset(MARKS)) for seed in options.seeds),
     )

@@ -1,4 +1,4 @@
-"""The program espeak-ng, run as a command: a robotic voice in more than a hundred languages, at 22.05 kHz.
+"""The program espeak-ng, run as a command: a robotic voice in more than ninety languages, at 22.05 kHz.
 
 It is under GPL-3.0-or-later. This package contains no part of it and is linked to no part of it.
 """

@@ -9,7 +9,7 @@ Source: the OpenAI API reference. Another server needs an entry of its own:
     hardware = "remote"
     requires = ["openai"]
     extra = "openai"
-    options = { base_url = "http://192.168.1.5:8000/v1", model = "xtts" }
+    options = { base_url = "http://192.168.1.5:8000/v1", model = "xtts-v2" }
 """
 
 import asyncio
@@ -138,8 +138,8 @@ class SpeechApiSynthesizer:
     async def warm_up(self) -> None:
         """Read the voices. A server that lists none is asked for its models if there is a key, or else to speak a word.
 
-        Raises `Unavailable` if it refuses the key, or is no such server. One that cannot be reached, or is too busy, may
-        answer later: that is logged, and its voices are read when it is first asked to speak.
+        Raises `Unavailable` if it refuses the key, or is no such server. One that cannot be reached, or is too busy,
+        may answer later: that is logged, and its voices are read when it is first asked to speak.
         """
         try:
             with translated_errors(self.name, self._options.base_url, self._api_key):

@@ -78,7 +78,14 @@ def load(entry: ModelEntry, context: LoadContext) -> ProcessSynthesizer:
         _check(entry, path)
     own = {name: value for name, value in asdict(options).items() if name not in ("folder", "python")}
     load = Load(MODULE, entry.name, own, {name: str(path.absolute()) for name, path in files.items()})
-    return ProcessSynthesizer(load, name=entry.name, python=options.python or None, requires=REQUIRES)
+    return ProcessSynthesizer(
+        load,
+        name=entry.name,
+        python=options.python or None,
+        requires=REQUIRES,
+        extra="xtts",
+        languages=entry.languages,
+    )
 
 
 def _of_folder(entry: ModelEntry, options: XttsOptions) -> Mapping[str, Path]:

@@ -29,14 +29,28 @@ class Listener(Protocol):
 class NemoProcess:
     """Keeps one process running. `open` gives a stream its number; all its streams fail when the process ends."""
 
-    def __init__(self, load: Load, name: str, python: str | None = None, requires: Sequence[str] = ()) -> None:
-        """`python`: the Python of another environment, which must have the modules `requires`; None: this one."""
+    def __init__(
+        self, load: Load, name: str, python: str | None = None, requires: Sequence[str] = (), extra: str = ""
+    ) -> None:
+        """`python`: the Python of another environment, which must have the modules `requires`; None: this one.
+
+        `extra`: that of this package which installs them.
+        """
         self._load = load
         self._name = name
         self._numbers = itertools.count(1)
         self._listeners: dict[int, Listener] = {}
         self._kept: KeptProcess[NemoMessage, Loaded] = KeptProcess(
-            MODULE, FRAMING, load, Loaded, self._take, self._fail_all, name=name, python=python, requires=requires
+            MODULE,
+            FRAMING,
+            load,
+            Loaded,
+            self._take,
+            self._fail_all,
+            name=name,
+            python=python,
+            requires=requires,
+            extra=extra,
         )
 
     @property

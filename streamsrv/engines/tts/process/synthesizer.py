@@ -50,11 +50,22 @@ class _Speech:
 class _Process:
     """One process and the segments that it speaks, by their numbers."""
 
-    def __init__(self, owner: "ProcessSynthesizer", load: Load, python: str | None, requires: Sequence[str]) -> None:
+    def __init__(
+        self, owner: "ProcessSynthesizer", load: Load, python: str | None, requires: Sequence[str], extra: str
+    ) -> None:
         self._owner = owner
         self.speeches: dict[int, _Speech] = {}
         self.kept: KeptProcess[SpeechMessage, Loaded] = KeptProcess(
-            MODULE, FRAMING, load, Loaded, self._take, self._lose, name=owner.name, python=python, requires=requires
+            MODULE,
+            FRAMING,
+            load,
+            Loaded,
+            self._take,
+            self._lose,
+            name=owner.name,
+            python=python,
+            requires=requires,
+            extra=extra,
         )
 
     @property
@@ -128,13 +139,16 @@ class ProcessSynthesizer:
         name: str,
         python: str | None = None,
         requires: Sequence[str] = (),
+        extra: str = "",
         processes: int = 1,
         voices: tuple[Voice, ...] = (),
+        languages: Sequence[str] = (),
     ) -> None:
         """`python`: the Python of another environment, which must have the modules `requires`; None: this one.
 
-        `processes`: how many run, for a model that speaks few segments at once. `voices`: those that are known before
-        the model is loaded.
+        `extra`: that of this package which installs them. `processes`: how many run, for a model that speaks few
+        segments at once. `voices`: those that are known before the model is loaded. `languages`: the only ones that the
+        voices shall speak, by ISO 639-1 codes; none: all that the model knows.
         """
         self.name = name
         self.sample_rate = PCM_RATE_HZ
@@ -143,7 +157,8 @@ class ProcessSynthesizer:
         self.min_speed, self.max_speed = 1.0, 1.0
         self._numbers = itertools.count(1)
         self._waiting: deque[asyncio.Future[_Speech]] = deque()
-        self._processes = [_Process(self, load, python, requires) for _ in range(processes)]
+        self._languages = frozenset(languages)
+        self._processes = [_Process(self, load, python, requires, extra) for _ in range(processes)]
 
     @property
     def pids(self) -> list[int]:
@@ -174,7 +189,7 @@ class ProcessSynthesizer:
     def describe(self, loaded: Loaded) -> None:
         """Take over what a process says of its model."""
         self.sample_rate = loaded.sample_rate
-        self.voices = tuple(map(_voice, loaded.voices))
+        self.voices = tuple(_voice(voice, self._languages) for voice in loaded.voices)
         self.clones_voices = loaded.clones_voices
         self.min_speed, self.max_speed = loaded.min_speed, loaded.max_speed
         logger.info("%s runs on %s in the processes %s", self.name, loaded.device, self.pids)
@@ -253,6 +268,8 @@ class ProcessSynthesizer:
             yield SpeechChunk(pcm[start : start + step], words if start == 0 else ())
 
 
-def _voice(voice: LoadedVoice) -> Voice:
+def _voice(voice: LoadedVoice, among: frozenset[str]) -> Voice:
+    known = frozenset(voice.languages)
+    languages = (known & among) or known or among
     gender = "female" if voice.gender == "female" else "male" if voice.gender == "male" else ""
-    return Voice(voice.name, frozenset(voice.languages), voice.description, gender, frozenset(voice.marks))
+    return Voice(voice.name, languages, voice.description, gender, frozenset(voice.marks))
