@@ -219,3 +219,10 @@ def test_it_takes_any_text(text: str, language: str) -> None:
 @given(st.sampled_from(sorted(NUMBER_LANGUAGES)), st.integers(0, 999_999_999))
 def test_every_language_has_words_for_every_number(language: str, value: int) -> None:
     assert not any(character.isdigit() for character in whole_number(str(value), language))
+
+
+@pytest.mark.parametrize("written", ["{} km/h", "{} %", "€{}", "{} €", "{} Mio. €", "{} h"])
+@pytest.mark.parametrize("number", ["9" * 30 + ".5", "9" * 30 + ",5", "2," + "5" * 40, "0." + "1" * 40, "9" * 60])
+@pytest.mark.parametrize("language", ["de", "en", "fr", "pl", "ru", "ar", "ja", "pt"])
+def test_numbers_of_more_digits_than_babel_computes_with_are_spoken(language: str, number: str, written: str):
+    assert speakable(written.format(number), language)

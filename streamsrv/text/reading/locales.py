@@ -18,6 +18,7 @@ from streamsrv.text.reading.phrases import NO_PHRASES, PHRASES, Phrases
 _PLAIN = "0.#########"  # how Babel writes numbers here, for them to be replaced by words
 _SPACES = "\u00a0\u2009\u202f"
 _CONVERTERS = cast("Any", num2words).CONVERTER_CLASSES
+_MAX_DIGITS = 18
 
 
 class SpokenLocale:
@@ -95,7 +96,7 @@ class SpokenLocale:
     def scale(self, value: Decimal, power: int) -> str:
         """Return the word for a power of ten, after a number."""
         formats = cast("dict[str, Any]", self._locale.compact_decimal_formats["long"])
-        by_power = formats.get(self._locale.plural_form(value)) or formats["other"]
+        by_power = formats.get(self._locale.plural_form(_short(value))) or formats["other"]
         return re.sub(r"[0'¤]", "", by_power[str(10**power)].pattern).strip(f" {_SPACES}")
 
     def unit_name(self, unit: str) -> str:
@@ -115,7 +116,7 @@ class SpokenLocale:
         return pattern.replace("{0}", words)
 
     def _pattern(self, unit: str, value: Decimal, length: str = "long") -> str:
-        return _unit_pattern(self._locale, unit, str(value), length)
+        return _unit_pattern(self._locale, unit, str(_short(value)), length)
 
     def rate(self, counted: str, per: str) -> str:
         """Return "{counted} per {unit}"."""
@@ -128,7 +129,7 @@ class SpokenLocale:
         """Return the name of an amount of a currency, in the plural that fits the value."""
         if names := self.phrases.currencies.get(code, ()) or self._forms(code, 0):
             return names[self._form(value, len(names))]
-        name = get_currency_name(code, value, self._locale)
+        name = get_currency_name(code, _short(value), self._locale)
         return name.lower() if self.language == "pt" else name  # CLDR has capitals there
 
     def hundredths(self, value: int, code: str) -> str:
@@ -154,10 +155,18 @@ class SpokenLocale:
         return tuple(str(form) for form in forms[part])
 
     def _form(self, value: Decimal, count: int) -> int:
-        plural = self._locale.plural_form(value)
+        plural = self._locale.plural_form(_short(value))
         if count < 3:
             return int(plural != "one")
         return {"one": 0, "few": 1}.get(plural, 1 if value != value.to_integral_value() else 2)
+
+
+def _short(value: Decimal) -> Decimal:
+    """Return a number of few digits with the same plural: Babel computes with 28 digits at most, and else raises."""
+    if len(value.as_tuple().digits) <= _MAX_DIGITS:
+        return value
+    whole, _, fraction = f"{value:f}".partition(".")
+    return Decimal(f"1{whole[-9:]}.{fraction[:9]}" if fraction else f"1{whole[-9:]}")
 
 
 @lru_cache(maxsize=4096)
