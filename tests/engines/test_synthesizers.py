@@ -141,7 +141,7 @@ async def speak(synthesizer: Synthesizer, text: str, **options) -> NDArray[np.in
 def assert_same_speech(spoken: NDArray[np.int16], expected: NDArray[np.int16]) -> None:
     """Compare two renderings of a text. Models that draw lots never give the same samples twice."""
     assert spoken.dtype == expected.dtype == np.int16
-    assert spoken.size == pytest.approx(expected.size, rel=0.3)
+    assert spoken.size == pytest.approx(expected.size, rel=0.4)
     assert level_dbfs(spoken) == pytest.approx(level_dbfs(expected), abs=3)
 
 
@@ -269,13 +269,16 @@ async def test_a_cancelled_wait_does_not_harm_the_next_stream(synthesizer: Synth
 
 
 @pytest.mark.parametrize("speed", [0.25, 0.5, 1.3, 2.0, 4.0])
-async def test_every_speed_is_done_in_short_chunks(synthesizer: Synthesizer, natural: NDArray[np.int16], speed: float):
+async def test_every_speed_is_done_in_short_chunks(
+    synthesizer: Synthesizer, entry: ModelEntry, natural: NDArray[np.int16], speed: float
+):
     """The event loop handles a chunk in one go, so that one is never as long as a segment."""
     if not synthesizer.min_speed <= speed <= synthesizer.max_speed:
         pytest.skip(f"{synthesizer.name} speaks at {synthesizer.min_speed} to {synthesizer.max_speed}")
     chunks = await chunks_of(synthesizer, LONG, speed=speed)
     spoken = np.concatenate([chunk.pcm for chunk in chunks])
-    assert natural.size / spoken.size == pytest.approx(speed, rel=0.25)  # pauses stay
+    tolerance = 0.45 if entry.engine == "piper" else 0.25  # pauses stay, and Piper draws the length of each sound
+    assert natural.size / spoken.size == pytest.approx(speed, rel=tolerance)
     assert level_dbfs(spoken) == pytest.approx(level_dbfs(natural), abs=3)
     assert max(len(chunk.pcm) for chunk in chunks) <= MAX_CHUNK_S * synthesizer.sample_rate
 
