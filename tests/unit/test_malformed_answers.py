@@ -1,13 +1,13 @@
 """Every value of a provider's answer replaced by what does not belong there: it is refused, or makes no harm."""
 
-import copy
 import json
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import pytest
 
+from mutants import mutants
 from streamsrv.engines.llm.base import Delta, Reasoning, Text, ToolCallDelta, Usage
 from streamsrv.engines.llm.chat_completions.chunks import ChunkReader
 from streamsrv.engines.llm.messages_api.events import EventReader
@@ -50,16 +50,6 @@ MESSAGE = [
 ]
 
 
-def mutants(value: Any) -> Iterator[Any]:
-    if isinstance(value, dict | list):
-        keys: Any = value if isinstance(value, dict) else range(len(value))
-        for key in keys:
-            for replacement in [*MISPLACED, *mutants(value[key])]:
-                mutant = copy.copy(value)
-                mutant[key] = replacement
-                yield mutant
-
-
 def read(reader: ChunkReader | EventReader, parts: list[Any]) -> list[Delta]:
     deltas: list[Delta] = []
     for part in parts:
@@ -88,7 +78,7 @@ def test_what_does_not_belong_there_is_refused_or_ignored(
     begin: Callable[[Callable[[str], str]], ChunkReader | EventReader], answer: list[Mapping[str, Any]]
 ):
     refused = taken = 0
-    for mutant in mutants(answer):
+    for mutant in mutants(answer, MISPLACED):
         try:
             deltas = read(begin(lambda prefix: prefix), mutant)
         except (TypeError, ValueError, AttributeError):  # the engines say that the answer cannot be read
