@@ -38,6 +38,7 @@ from streamsrv.observability.tracing import Tracing, open_tracing
 from streamsrv.protocol.errors import ProtocolError
 from streamsrv.service import Service
 from streamsrv.settings import Settings
+from streamsrv.transports.live_calls import LiveCalls
 from streamsrv.transports.webrtc.calls import serving_calls
 from streamsrv.transports.websocket import realtime
 
@@ -67,7 +68,7 @@ def build_app(
 
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncGenerator[None]:
-        async with service.background as background, serving_calls(service) as calls:
+        async with service.background as background, serving_calls(service, app.state.live_calls) as calls:
             app.state.calls = calls
             background.keep(service.watch, "the measurement of load")
             background.keep(service.watch_models, "the look for what clients may choose")
@@ -101,6 +102,7 @@ def build_app(
         routes=routes,
     )
     app.state.service = service
+    app.state.live_calls = LiveCalls()
     app.state.exchanges = exchanges
     return app
 

@@ -19,6 +19,7 @@ from streamsrv.access.principal import Principal
 from streamsrv.access.refusal import Refusal
 from streamsrv.audio import noise_suppression, opus
 from streamsrv.captions.rooms import Rooms
+from streamsrv.core.call_rules import CallRules
 from streamsrv.core.capabilities import Capabilities, ChatFacts
 from streamsrv.core.session import SessionCore
 from streamsrv.core.toolbox import OperatorServer
@@ -38,7 +39,7 @@ from streamsrv.observability.metrics import Metrics
 from streamsrv.observability.tracing import Tracing
 from streamsrv.processes.usage import USAGES
 from streamsrv.protocol.session_object import Session
-from streamsrv.runtime.channel import Channel, Speaker
+from streamsrv.runtime.channel import CallControl, Channel, Speaker
 from streamsrv.runtime.driver import SessionDriver
 from streamsrv.runtime.observing import Connected
 from streamsrv.settings import Settings
@@ -208,10 +209,13 @@ class Service:
         channel: Channel,
         speaker: Speaker | None = None,
         connected: Connected = Connected(),  # noqa: B008 (it cannot be changed)
+        call: CallControl | None = None,
+        rules: CallRules | None = None,
     ) -> SessionDriver:
         """Begin a session over a transport, and return its driver. The caller holds a place for it and runs the driver.
 
-        `speaker`: plays the answers, if the transport (not the client) holds playback.
+        `speaker`: plays the answers, if the transport (not the client) holds playback. `call`, `rules`: the telephone
+        call that the session runs in, and what the operator wants of it.
         """
         core = SessionCore(
             begin_now(session, self.settings),
@@ -224,12 +228,24 @@ class Service:
             capabilities=self.capabilities_of(principal),
             manners=_manners(self.settings),
             offers_tools=self.engines.chat_model(session.model).abilities.calls_tools,
+            call=rules,
         )
         engines = self._engines_for(principal)
         account = self.account(principal, session.id)
         trace = self.tracing.session(session.id, connected.transport) if self.tracing is not None else None
         return SessionDriver(
-            core, engines, channel, new_id, self.metrics, self.rooms, speaker, connected, trace, account, self.tools
+            core,
+            engines,
+            channel,
+            new_id,
+            self.metrics,
+            self.rooms,
+            speaker,
+            connected,
+            trace,
+            account,
+            self.tools,
+            call,
         )
 
     def account(self, principal: Principal, owner_id: str) -> SpendingAccount:

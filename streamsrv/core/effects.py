@@ -252,6 +252,27 @@ class ClearTimer:
 
 
 @dataclass(frozen=True, slots=True)
+class HangUp:
+    """End the call; this effect and the next two are only for sessions of calls."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class TransferCall:
+    """Give the call to another telephone (a number, `tel:` or `sip:` URI). The call ends, or `TransferFailed` comes."""
+
+    destination: str
+
+
+@dataclass(frozen=True, slots=True)
+class SoundWaiting:
+    """Let the caller hear that the answer is coming (`on`), or stop that sound."""
+
+    on: bool
+
+
+@dataclass(frozen=True, slots=True)
 class RecordTurn:
     """A spoken turn was answered: ms from the end of speech to each stage, by `<stage>_ms`."""
 
@@ -314,6 +335,9 @@ Effect = (
     | CancelTool
     | SetTimer
     | ClearTimer
+    | HangUp
+    | TransferCall
+    | SoundWaiting
     | RecordTurn
     | RecordSpeculation
     | RecordTurnEnd

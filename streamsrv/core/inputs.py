@@ -189,6 +189,21 @@ class PlaybackEnded:
 
 
 @dataclass(frozen=True, slots=True)
+class DigitPressed:
+    """The caller pressed a key of the telephone: 0-9, *, # or A-D; `at_s` is the Unix time in seconds."""
+
+    digit: str
+    at_s: int
+
+
+@dataclass(frozen=True, slots=True)
+class TransferFailed:
+    """The call could not be transferred, and goes on; `message` is a sentence for the language model."""
+
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
 class TimerFired:
     key: TimerKey
 
@@ -210,5 +225,7 @@ Input = (
     | ToolReturned
     | PlaybackReported
     | PlaybackEnded
+    | DigitPressed
+    | TransferFailed
     | TimerFired
 )

@@ -9,6 +9,7 @@ from streamsrv.core.answers.filler import Filler
 from streamsrv.core.answers.requests import instructions_of
 from streamsrv.core.answers.responses import Responses
 from streamsrv.core.answers.tool_turns import ToolTurns
+from streamsrv.core.call_rules import CallRules
 from streamsrv.core.capabilities import Capabilities
 from streamsrv.core.client_items import ClientItems, announced
 from streamsrv.core.collector import Collector
@@ -45,8 +46,9 @@ class SessionCore:
     `new_id` makes ids from a prefix. `speculative`: answers may be begun in the last pause of a turn.
     `holds_playback`: the transport plays the answers (`channel.Speaker`), not the client. `max_session_ms`: the session
     ends after that, as its `expires_at` says; 0: never. `caption_rooms`: those that the client may speak in; None: all.
-    `capabilities`: what it may ask for. `manners`: how answers are worded. All times are ms: of the session's own
-    audio, or (`now_ms`) of the driver's clock.
+    `capabilities`: what it may ask for. `manners`: how answers are worded. `call`: what the operator wants of the
+    telephone call that the session runs in. All times are ms: of the session's own audio, or (`now_ms`) of the driver's
+    clock.
     """
 
     def __init__(
@@ -62,6 +64,7 @@ class SessionCore:
         capabilities: Capabilities | None = None,
         manners: VoiceManners = VoiceManners(),  # noqa: B008 (it cannot be changed)
         offers_tools: bool = True,
+        call: CallRules | None = None,
     ) -> None:
         self._capabilities = capabilities or Capabilities()
         self.session = self._capabilities.fit(session)
@@ -73,6 +76,7 @@ class SessionCore:
         self._output = OutputBuffer(self._conversation, held_by_transport=holds_playback)
         self._transcriptions = Transcriptions(session, self._input, new_id)
         self._manners = manners
+        self._call = call
         rate_limit = RateLimit(responses_per_minute)
         servers = self._capabilities.tool_servers
         self._toolbox = Toolbox(self._conversation, new_id, servers, offers_all=offers_tools)
@@ -177,6 +181,11 @@ class SessionCore:
             case inputs.PlaybackEnded():
                 self._take_report(happened.item_id, happened.audio_ms)
                 self._effects.add(self._output.end(happened.item_id, happened.audio_ms, self._now_ms))
+            case inputs.DigitPressed():
+                fields = {"event": happened.digit, "received_at": happened.at_s}
+                self._effects.send("input_audio_buffer.dtmf_event_received", **fields)
+            case inputs.TransferFailed():
+                pass
             case inputs.TimerFired():
                 self._time_out(happened.key)
 

@@ -14,6 +14,7 @@ from streamsrv.http.request_body import read_body, read_form
 from streamsrv.protocol.errors import ProtocolError, unknown_parameter
 from streamsrv.protocol.json_values import UnreadableJson, read_json
 from streamsrv.service import Service
+from streamsrv.transports.live_calls import LiveCalls
 from streamsrv.transports.webrtc.calls import Calls, webrtc_is_installed
 
 MAX_SDP_BYTES = 128 * 1024
@@ -44,7 +45,7 @@ async def create(request: Request) -> Response:
 async def hang_up(request: Request) -> Response:
     """End a call. An API key may end any call, a client secret only the call that it opened."""
     service: Service = request.app.state.service
-    calls: Calls = request.app.state.calls
+    calls: LiveCalls = request.app.state.live_calls
     principal = identify(request, service.authentication.for_call)
     calls.find(request.path_params["call_id"], principal).hang_up("The call was hung up.")
     return JSONResponse({})

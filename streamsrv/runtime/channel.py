@@ -57,3 +57,19 @@ class Speaker(Protocol):
     def clear(self) -> None:
         """Drop all audio that was not played, of all items, and end a hold."""
         ...
+
+
+class CallControl(Protocol):
+    """What a session can want of the telephone call that it runs in. No method waits."""
+
+    def hang_up(self, reason: str) -> None:
+        """End the call for the caller, too."""
+        ...
+
+    def transfer(self, destination: str) -> None:
+        """Give the call to another telephone. The call ends, or the session gets `TransferFailed`."""
+        ...
+
+    def sound_waiting(self, on: bool) -> None:
+        """Play a quiet sound while nothing else is played, until it is turned off."""
+        ...

@@ -20,7 +20,7 @@ from streamsrv.protocol.client_events import AudioAppend, AudioCommit, Malformed
 from streamsrv.protocol.errors import ProtocolError
 from streamsrv.protocol.session_object import Session
 from streamsrv.runtime.captioning import Captioning
-from streamsrv.runtime.channel import Channel, ChannelClosed, Speaker
+from streamsrv.runtime.channel import CallControl, Channel, ChannelClosed, Speaker
 from streamsrv.runtime.core_runner import Actions, CoreRunner
 from streamsrv.runtime.costing import CostTeller
 from streamsrv.runtime.ending import INTERNAL_ERROR, TOO_MANY_MALFORMED, Ending, Outcome
@@ -46,7 +46,8 @@ MAX_KEPT_CHARACTERS = 12 * 1024
 class SessionDriver:
     """Runs one session from its first event to its last.
 
-    With a `speaker` the transport plays the answers, and no audio is sent in events. An exception in the core or in a
+    With a `speaker` the transport plays the answers, and no audio is sent in events. `call`: the telephone call that
+    the session runs in. An exception in the core or in a
     task of the session ends this session and no other.
     """
 
@@ -63,6 +64,7 @@ class SessionDriver:
         trace: SessionTrace | None = None,
         account: SpendingAccount | None = None,
         tool_servers: ToolServers | None = None,
+        call: CallControl | None = None,
     ) -> None:
         self._core = core
         self._account = account = account or free_account()
@@ -85,6 +87,7 @@ class SessionDriver:
         actions: Actions = {
             **_sending_actions(self._sending),
             **(_playback_actions(speaker) if speaker is not None else {}),
+            **(_call_actions(call) if call is not None else {}),
             **_hearing_actions(self._hearing),
             **_speaking_actions(self._speaking),
             **_captioning_actions(self._captioning),
@@ -238,6 +241,14 @@ def _playback_actions(speaker: Speaker) -> Actions:
         effects.HoldPlayback: lambda _: speaker.hold(),
         effects.ResumePlayback: lambda _: speaker.resume(),
         effects.ClearPlayback: lambda _: speaker.clear(),
+    }
+
+
+def _call_actions(call: CallControl) -> Actions:
+    return {
+        effects.HangUp: lambda effect: call.hang_up(effect.reason),
+        effects.TransferCall: lambda effect: call.transfer(effect.destination),
+        effects.SoundWaiting: lambda effect: call.sound_waiting(effect.on),
     }
 
 

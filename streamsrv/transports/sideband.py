@@ -11,8 +11,7 @@ from streamsrv.runtime.ending import SLOW_CLIENT
 from streamsrv.runtime.fairness import TimeSlice
 from streamsrv.runtime.send_queue import SendQueue
 from streamsrv.service import Service
-from streamsrv.transports.webrtc.call import Call
-from streamsrv.transports.webrtc.calls import Calls
+from streamsrv.transports.live_calls import LiveCall, LiveCalls
 
 logger = logging.getLogger(__name__)
 
@@ -23,7 +22,7 @@ async def attach(websocket: WebSocket, call_id: str) -> None:
     An API key may join any call; a client secret may join the call that it opened.
     """
     service: Service = websocket.app.state.service
-    calls: Calls = websocket.app.state.calls
+    calls: LiveCalls = websocket.app.state.live_calls
     principal = identify(websocket, service.authentication.for_call)
     call = calls.find(call_id, principal)
     log_as(call=call_id, principal=str(principal))
@@ -42,7 +41,7 @@ async def attach(websocket: WebSocket, call_id: str) -> None:
         logger.info("a sideband connection has ended")
 
 
-async def _read(websocket: WebSocket, call: Call, events: SendQueue) -> None:
+async def _read(websocket: WebSocket, call: LiveCall, events: SendQueue) -> None:
     while (message := await websocket.receive())["type"] != "websocket.disconnect":
         text = message.get("text") or (message.get("bytes") or b"").decode(errors="replace")
         if not await call.take_attached_event(text):
@@ -50,7 +49,7 @@ async def _read(websocket: WebSocket, call: Call, events: SendQueue) -> None:
     call.detach(events)
 
 
-async def _write(websocket: WebSocket, call: Call, events: SendQueue) -> None:
+async def _write(websocket: WebSocket, call: LiveCall, events: SendQueue) -> None:
     time_slice = TimeSlice()
     try:
         while (frame := await events.get()) is not None:

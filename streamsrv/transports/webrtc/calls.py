@@ -8,7 +8,6 @@ from contextlib import asynccontextmanager
 
 from streamsrv.access.admission import Place
 from streamsrv.access.principal import Principal
-from streamsrv.access.refusal import Refusal
 from streamsrv.audio import opus
 from streamsrv.errors import Unavailable
 from streamsrv.ids import new_id
@@ -23,6 +22,7 @@ from streamsrv.runtime.observing import Connected
 from streamsrv.service import Service
 from streamsrv.setting_values import port_range
 from streamsrv.settings import Settings
+from streamsrv.transports.live_calls import LiveCalls
 from streamsrv.transports.webrtc.call import Call
 from streamsrv.transports.webrtc.pool import MediaPool
 from streamsrv.web_addresses import is_loopback
@@ -39,10 +39,11 @@ def webrtc_is_installed() -> bool:
 
 
 class Calls:
-    """All calls of a server."""
+    """All WebRTC calls of a server; each is in `live` while it runs."""
 
-    def __init__(self, service: Service) -> None:
+    def __init__(self, service: Service, live: LiveCalls) -> None:
         self._service = service
+        self._live = live
         self._pool = MediaPool(
             service.settings.webrtc_processes, _configuration(service.settings), service.metrics.media_failures.inc
         )
@@ -56,16 +57,6 @@ class Calls:
     def media_pids(self) -> list[int]:
         """Process ids of the media processes."""
         return self._pool.pids
-
-    def find(self, call_id: str, principal: Principal) -> Call:
-        """Return a current call that the client may control; raises `Refusal`."""
-        call = self._calls.get(call_id)
-        if call is None or not principal.may_reach(call.principal):
-            message = f"There is no call '{call_id}'."
-            if principal.secret_id is not None:
-                message = f"This client secret did not open a call '{call_id}', or the call has ended."
-            raise Refusal(404, "call_not_found", message, "call_id")
-        return call
 
     def prepare(self) -> None:
         """Start a media process ahead of an expected call."""
@@ -114,12 +105,14 @@ class Calls:
         """Start the session of a call, and give `place` back when the call ends."""
         task = self._service.background.spawn(self._run(call, session), f"call {call.id}")
         self._calls[call.id] = call
+        self._live.add(call)
         self._serving.add(task)
 
         def ended(_: asyncio.Task[None]) -> None:  # also of a task that was cancelled before its first step
             place.leave()
             self._serving.discard(task)
             del self._calls[call.id]
+            self._live.remove(call)
             call.hang_up("The session ended.")
             logger.info("call %s ended: %s", call.id, call.reason)
 
@@ -177,9 +170,9 @@ def _check_speakable(session: Session, call: Call) -> None:
 
 
 @asynccontextmanager
-async def serving_calls(service: Service) -> AsyncGenerator[Calls]:
+async def serving_calls(service: Service, live: LiveCalls) -> AsyncGenerator[Calls]:
     """Serve calls within this block, and end them all when it ends."""
-    calls = Calls(service)
+    calls = Calls(service, live)
     try:
         yield calls
     finally:

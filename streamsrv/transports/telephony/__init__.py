@@ -1,0 +1,1 @@
+"""Telephone calls: their audio from telephone providers, a PBX or SIP, and the sessions that answer them."""
