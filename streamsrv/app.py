@@ -1,5 +1,6 @@
 """Builds the ASGI application from all parts of the server."""
 
+import secrets
 from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
@@ -39,6 +40,7 @@ from streamsrv.protocol.errors import ProtocolError
 from streamsrv.service import Service
 from streamsrv.settings import Settings
 from streamsrv.transports.live_calls import LiveCalls
+from streamsrv.transports.telephony.tokens import PhoneTokens
 from streamsrv.transports.webrtc.calls import serving_calls
 from streamsrv.transports.websocket import realtime
 
@@ -103,6 +105,7 @@ def build_app(
     )
     app.state.service = service
     app.state.live_calls = LiveCalls()
+    app.state.phone_tokens = PhoneTokens(secrets.token_urlsafe)
     app.state.exchanges = exchanges
     return app
 

@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal, cast
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationInfo, field_validator, model_validator
 from pydantic_core import PydanticCustomError
 
+from streamsrv.phone_settings import PhoneSettings
 from streamsrv.setting_values import (
     MAX_MINUTES,
     MAX_PORT,
@@ -45,7 +46,7 @@ FILLERS = ("One moment, please.", "This takes a little longer.")
 APOLOGY = "I am sorry, I cannot answer right now. Please try again."
 
 
-class Settings(BaseModel):
+class Settings(PhoneSettings, BaseModel):
     """The settings of an operator, checked as far as they can be without the catalogue of models.
 
     An empty text means none for a setting that may be None, so that a variable or a flag can unset what a file sets.

@@ -18,8 +18,13 @@ FILE_VARIABLE = "STREAMSRV_CONFIG"
 OTHER_VARIABLES = (FILE_VARIABLE, "STREAMSRV_HUB", "STREAMSRV_KEY")
 """Variables of commands and tests that are no settings. `STREAMSRV_KEY` is the key of a client (`talk`)."""
 TESTS_PREFIX = "STREAMSRV_TESTS_"
-FILE_ONLY = ("model", "tool_server")
+FILE_ONLY = ("model", "tool_server", "phone_number", "phone_provider")
 """The settings that only a file can give, because they are lists of tables."""
+_TABLES = {
+    "tool_server": "servers of tools",
+    "phone_number": "those who answer telephone calls",
+    "phone_provider": "providers of telephone calls",
+}
 
 _FROM_KUBERNETES = re.compile(
     rf"{PREFIX}(\w+_)?(SERVICE_HOST|SERVICE_PORT(_\w+)?|PORT_\d+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)"
@@ -171,10 +176,8 @@ def unknown_setting(name: str) -> str:
 
 def only_in_a_file(name: str) -> str:
     """Return the message for tables that are not given in a file."""
-    if name == "tool_server":
-        return (
-            f"{name}: servers of tools are given only in a file ({FILE_NAME}, or --config FILE), as [[{name}]] tables"
-        )
+    if name in _TABLES:
+        return f"{name}: {_TABLES[name]} are given only in a file ({FILE_NAME}, or --config FILE), as [[{name}]] tables"
     return (
         f"{name}: models can only be added in a file ({FILE_NAME}, or --config FILE), as [[model]] tables; "
         "a model is chosen with chat, recognizer, synthesizer, vad or turn"

@@ -21,7 +21,7 @@ _SECRET_NAME = re.compile(
     re.IGNORECASE,
 )
 """Names of options, headers and parameters of a query whose values are secret."""
-_NAMES_OF_VARIABLES = ("key_variable",)
+_NAMES_A_VARIABLE = re.compile(r"(^|_)variable$")
 _IN_QUERY = re.compile(r"([?&])([^=&\s]+)=([^&\s]+)")
 _BEARER = re.compile(r"(?i)\b(bearer|basic)\s+\S+")
 
@@ -82,7 +82,7 @@ def without_secrets(value: Any, name: str = "") -> Any:
         return [without_secrets(inner, name) for inner in cast(Iterable[Any], value)]
     if not isinstance(value, str):
         return value
-    if _SECRET_NAME.search(name) and name not in _NAMES_OF_VARIABLES:
+    if _SECRET_NAME.search(name) and not _NAMES_A_VARIABLE.search(name):
         return HIDDEN
     return _text_without_secrets(value)
 

@@ -41,6 +41,8 @@ LAYERS = (
     ("protocol",),
     ("logging",),
     ("errors", "ids", "settings", "signals", "supervisor", "telemetry", "token_bucket"),
+    ("phone_settings",),
+    ("phone_provider_settings",),
     (
         "tool_settings",
         "setting_values",
@@ -68,7 +70,7 @@ PURE = ("core", "protocol", "text", "web_addresses.py", "tools/base.py", "tools/
         "engines/llm/messages_api/conversation.py", "engines/llm/messages_api/events.py",
         "engines/llm/messages_api/request.py",
         "access/refusal.py", "transports/telephony/agent.py", "transports/telephony/codec.py",
-        "transports/telephony/line.py",
+        "transports/telephony/line.py", "transports/telephony/agents.py", "transports/telephony/tokens.py",
         "media/answer.py", "media/jitter_buffer.py", "media/offer.py", "media/playout.py",
         "media/session_description.py", "media/transport_attributes.py", "processes/back_off.py",
         "processes/environment.py",
