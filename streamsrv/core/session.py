@@ -10,6 +10,8 @@ from streamsrv.core.answers.requests import instructions_of
 from streamsrv.core.answers.responses import Responses
 from streamsrv.core.answers.tool_turns import ToolTurns
 from streamsrv.core.call_rules import CallRules
+from streamsrv.core.calls.course import CallCourse
+from streamsrv.core.calls.tools import call_tools
 from streamsrv.core.capabilities import Capabilities
 from streamsrv.core.client_items import ClientItems, announced
 from streamsrv.core.collector import Collector
@@ -76,10 +78,11 @@ class SessionCore:
         self._output = OutputBuffer(self._conversation, held_by_transport=holds_playback)
         self._transcriptions = Transcriptions(session, self._input, new_id)
         self._manners = manners
-        self._call = call
         rate_limit = RateLimit(responses_per_minute)
         servers = self._capabilities.tool_servers
-        self._toolbox = Toolbox(self._conversation, new_id, servers, offers_all=offers_tools)
+        self._toolbox = Toolbox(
+            self._conversation, new_id, servers, offers_all=offers_tools, call_tools=call_tools(call)
+        )
         self._responses = Responses(
             self._conversation, self._output, rate_limit, new_id, self._capabilities, manners, self._toolbox
         )
@@ -97,6 +100,17 @@ class SessionCore:
         self._turns = TurnTaking(self._input, self._responses, self._output, self._microphone)
         self._idle = IdleTimer(self._input, self._responses, self._output)
         self._due = DueAnswers(self._input, self._transcriptions, self._responses, self._idle, speculative=speculative)
+        self._course = CallCourse(
+            call,
+            self._conversation,
+            self._input,
+            self._transcriptions,
+            self._responses,
+            self._output,
+            self._due,
+            new_id,
+            max_session_ms,
+        )
         self._filler = Filler(self._conversation, self._input, self._responses, self._output, manners)
         self._loading = RecognizerLoading()
         self._configure()
@@ -104,8 +118,9 @@ class SessionCore:
         self._caption_rooms = caption_rooms
         self._now_ms = 0
 
-    def start(self) -> list[Effect]:
-        """The effects that open the session."""
+    def start(self, now_ms: int = 0) -> list[Effect]:
+        """The effects that open the session at `now_ms`."""
+        self._now_ms = now_ms
         self._effects.send("session.created", session=session_to_wire(self.session))
         self._effects.add(self._lifetime.start())
         self._effects.add(self._transcriptions.start())
@@ -114,6 +129,7 @@ class SessionCore:
             self._effects.emit(SuppressNoise(level))
         self._prepare_model()
         self._effects.add(self._toolbox.start(self.session))
+        self._effects.add(self._course.start(self.session, now_ms))
         return self._take_effects()
 
     def handle(self, happened: inputs.Input, now_ms: int) -> list[Effect]:
@@ -127,15 +143,21 @@ class SessionCore:
             except ProtocolError as error:  # not of a client's event: a turn that does not fit in the conversation
                 self._due.give_up()
                 self._send_error(error.details, None)
-            self._effects.add(self._tool_turns.go_on(self.session, self._now_ms))
-            if self._due.is_due:
-                self._respond(client_events.ResponseOptions(), self._due.latency)
-            if (follow_up := self._tool_turns.due(speaking=self._input.speaking)) is not None:
-                self._respond(follow_up)
+            self._effects.add(self._course.go_on(self.session, self._now_ms))
+            if not self._course.is_over:
+                self._answer_what_is_due()
             self._effects.add(self._due.discard_stale_speculation())
             self._effects.add(self._idle.watch(self._now_ms))
+            self._effects.add(self._course.watch(self.session, self._now_ms))
         self._effects.add(self._filler.watch(now_ms))
         return self._take_effects()
+
+    def _answer_what_is_due(self) -> None:
+        self._effects.add(self._tool_turns.go_on(self.session, self._now_ms))
+        if self._due.is_due:
+            self._respond(client_events.ResponseOptions(), self._due.latency)
+        if (follow_up := self._tool_turns.due(speaking=self._input.speaking)) is not None:
+            self._respond(follow_up)
 
     def _take_effects(self) -> list[Effect]:
         """The collected effects; each event gets its id here."""
@@ -182,10 +204,9 @@ class SessionCore:
                 self._take_report(happened.item_id, happened.audio_ms)
                 self._effects.add(self._output.end(happened.item_id, happened.audio_ms, self._now_ms))
             case inputs.DigitPressed():
-                fields = {"event": happened.digit, "received_at": happened.at_s}
-                self._effects.send("input_audio_buffer.dtmf_event_received", **fields)
+                self._press(happened)
             case inputs.TransferFailed():
-                pass
+                self._effects.add(self._course.transfer_failed(happened.message, self._now_ms))
             case inputs.TimerFired():
                 self._time_out(happened.key)
 
@@ -203,20 +224,33 @@ class SessionCore:
                 self._effects.emit(decision)
 
     def _change_turn(self, change: TurnChange) -> None:
-        detection = self.session.audio.input.turn_detection
         match change:
             case TurnBegan():
-                self._effects.add(self._idle.stop())
+                self._effects.add(self._course.begin_turn())
                 self._responses.begin_turn()
-                if detection is not None and detection.interrupt_response:
-                    self._due.interrupt()
-                    self._effects.add(self._responses.interrupt(self._now_ms))
-                else:
-                    self._effects.add(self._output.resume(self._now_ms))
+                self._interrupt()
             case TurnEnded():
-                self._effects.emit(RecordTurnEnd(change.latency.latencies()["turn_ended_ms"]))
+                turn_ended_ms = change.latency.latencies()["turn_ended_ms"]
+                self._effects.emit(RecordTurnEnd(turn_ended_ms))
+                self._course.end_turn(self._now_ms - turn_ended_ms, self._now_ms)
                 self._due.end_turn(change, self.session)
                 self._commit(change.audio)
+
+    def _interrupt(self) -> None:
+        """The user speaks, or presses a key: stop answering, if the session's options say so."""
+        self._effects.add(self._idle.stop())
+        detection = self.session.audio.input.turn_detection
+        if detection is not None and detection.interrupt_response and not self._course.holds_floor:
+            self._due.interrupt()
+            self._effects.add(self._responses.interrupt(self._now_ms))
+        else:
+            self._effects.add(self._output.resume(self._now_ms))
+
+    def _press(self, pressed: inputs.DigitPressed) -> None:
+        fields = {"event": pressed.digit, "received_at": pressed.at_s}
+        self._effects.send("input_audio_buffer.dtmf_event_received", **fields)
+        self._interrupt()
+        self._effects.add(self._course.press(pressed.digit, self.session, self._now_ms))
 
     def _commit(self, audio: CommittedAudio) -> None:
         item = MessageItem(id=audio.item_id, role="user", content=[InputAudio()])
@@ -249,6 +283,7 @@ class SessionCore:
     def _settle_transcript(self, item_id: str, text: str) -> None:
         """The transcript of an item is final, or has failed."""
         self._conversation.set_transcript(item_id, text)
+        self._course.take_words(text)
         self._due.settle(item_id, text, self._now_ms)
         self._start_ready()
 
@@ -396,7 +431,7 @@ class SessionCore:
                 self._send_error(ErrorDetails("session_expired", message), None)
                 self._effects.emit(Close(1001, "session_expired"))
             case _:
-                pass
+                self._effects.add(self._course.time_out(key, self.session, self._now_ms))
 
     def _prompt_silent_user(self) -> None:
         finished, audio = self._input.commit_silence(self._idle.reply_over_ms)

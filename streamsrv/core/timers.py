@@ -54,6 +54,31 @@ class FollowUpDue:
     """The client has not asked for the answer that follows the results of tools."""
 
 
+@dataclass(frozen=True, slots=True)
+class KeysPause:
+    """The caller has pressed no further key for a while."""
+
+
+@dataclass(frozen=True, slots=True)
+class CallerSilent:
+    """The caller has said nothing for too long."""
+
+
+@dataclass(frozen=True, slots=True)
+class WaitingSoundDue:
+    """The caller has waited in silence, or has heard the waiting sound for too long."""
+
+
+@dataclass(frozen=True, slots=True)
+class LeavingDue:
+    """What was said before the call is left should have been played, or a transfer has taken too long."""
+
+
+@dataclass(frozen=True, slots=True)
+class CallEnding:
+    """The call soon reaches its longest duration."""
+
+
 TimerKey = (
     SessionTimeout
     | SessionExpiring
@@ -64,4 +89,9 @@ TimerKey = (
     | ListingTimeout
     | FollowUpDue
     | FillerDue
+    | KeysPause
+    | CallerSilent
+    | WaitingSoundDue
+    | LeavingDue
+    | CallEnding
 )

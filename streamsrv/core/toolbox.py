@@ -37,6 +37,8 @@ class ServerTool:
     name: str
     function: Tool
     needs_approval: bool
+    is_of_call: bool = False
+    """Whether the session itself runs it, because it is about the telephone call."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +68,7 @@ class Toolbox:
     """Has the tools listed that the session and its responses name, and those that the operator offers in all sessions.
 
     `servers`: of the operator. `offers_all`: whether those that are for every session are offered in this one.
+    `call_tools`: those of the telephone call, if the session runs in one.
     """
 
     def __init__(
@@ -75,7 +78,9 @@ class Toolbox:
         servers: Sequence[OperatorServer] = (),
         *,
         offers_all: bool = True,
+        call_tools: Sequence[ServerTool] = (),
     ) -> None:
+        self._call_tools = call_tools if offers_all else ()
         self._conversation = conversation
         self._new_id = new_id
         self._servers = {server.label: server for server in servers}
@@ -127,7 +132,8 @@ class Toolbox:
     def offer(self, tools: Sequence[ToolDefinition], *, in_conversation: bool) -> Offer:
         """Return what the model may call.
 
-        Outside of the conversation nobody can approve a call, and the operator's tools are not offered unasked.
+        Outside of the conversation nobody can approve a call, and the operator's tools are not offered unasked. A
+        function of the client takes the place of a tool of the telephone call that has its name.
         """
         functions = {
             tool.name: Tool(tool.name, tool.description, tool.parameters)
@@ -135,6 +141,8 @@ class Toolbox:
             if isinstance(tool, FunctionTool)
         }
         ours: dict[str, ServerTool] = {}
+        if in_conversation:
+            ours |= {tool.name: tool for tool in self._call_tools if tool.name not in functions}
         named = [tool for tool in tools if isinstance(tool, McpTool)]
         labels = {tool.server_label for tool in named}
         unnamed = [McpTool(label) for label in self._common if label not in labels] if in_conversation else []

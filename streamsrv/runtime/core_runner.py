@@ -36,7 +36,7 @@ class CoreRunner:
         """Begin the session; `actions` has an action for each type of effect."""
         self._actions = actions
         self._is_busy = True
-        self._advance(self._core.start)
+        self._advance(lambda: self._core.start(_now_ms()))
         self._handle_waiting()
 
     def handle(self, happened: Input) -> None:
@@ -55,7 +55,7 @@ class CoreRunner:
 
     def _handle_waiting(self) -> None:
         while self._waiting:
-            self._advance(partial(self._core.handle, self._waiting.popleft(), time.monotonic_ns() // 1_000_000))
+            self._advance(partial(self._core.handle, self._waiting.popleft(), _now_ms()))
         self._is_busy = False
 
     def _advance(self, decide: Callable[[], list[Effect]]) -> None:
@@ -67,3 +67,7 @@ class CoreRunner:
         except Exception:
             logger.exception("session %s failed", self._core.session.id)
             self._ending.settle(INTERNAL_ERROR)
+
+
+def _now_ms() -> int:
+    return time.monotonic_ns() // 1_000_000

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from streamsrv.core.answers.responses import STALL_MS
-from streamsrv.core.effects import Effect, SendAudio, SendEvent
+from streamsrv.core.effects import Effect, HangUp, SendAudio, SendEvent, TransferCall
 from streamsrv.core.inputs import EventReceived, EventRefused, ModelOutput, SegmentSpoken, SpeechOutput
 from streamsrv.testing.record import Record, Step
 
@@ -20,7 +20,7 @@ _OUTPUT = (
 
 def every_turn_is_answered(record: Record) -> Iterator[tuple[int, str]]:
     """A turn with words gets output of a response that was created after it, or an error, before the time
-    of both watchdogs is over.
+    of both watchdogs is over; or the call is ended.
 
     Time during which the user speaks does not count. A later turn with words replaces the one before; a turn without
     words does not. Not checked if the application clears the audio or turns automatic answers off.
@@ -33,6 +33,8 @@ def every_turn_is_answered(record: Record) -> Iterator[tuple[int, str]]:
             pending.waiting_since_ms = step.at_ms
         for effect in step.effects:
             pending.take(effect, step)
+        if any(isinstance(effect, HangUp | TransferCall) for effect in step.effects):
+            return
     if pending.item_id is not None:
         yield record.ended_ms, f"the turn {pending.item_id} was never answered"
 

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Literal
 
+from streamsrv.core.call_rules import CallRules
 from streamsrv.protocol.session_object import Session
 from streamsrv.testing.faults import Fault
 from streamsrv.testing.simulated_user import Act
@@ -120,6 +121,17 @@ class ToolTraits:
 
 
 @dataclass(frozen=True, slots=True)
+class CallTraits:
+    """The telephone call that the session runs in."""
+
+    rules: CallRules = CallRules()  # noqa: RUF009 (it cannot be changed)
+    max_ms: int = 0
+    """The longest duration; 0: any."""
+    transfer_ms: int | None = 1000
+    """Time until a transfer fails; None: it succeeds, and the session ends."""
+
+
+@dataclass(frozen=True, slots=True)
 class TurnModelTraits:
     """An end-of-turn model that knows whether the speaker is done."""
 
@@ -148,6 +160,8 @@ class Scenario:
     synthesizer: SynthesizerTraits = SynthesizerTraits()
     turn_model: TurnModelTraits | None = None
     tools: ToolTraits = ToolTraits()
+    call: CallTraits | None = None
+    """None: it is no telephone call."""
     straggling_ms: int = 0
     """How long a dropped recognition or a stopped generation still gives results."""
     seed: int = 0

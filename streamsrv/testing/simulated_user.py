@@ -97,11 +97,18 @@ class Send:
 
 
 @dataclass(frozen=True, slots=True)
+class Press:
+    """Press keys of the telephone."""
+
+    keys: str
+
+
+@dataclass(frozen=True, slots=True)
 class Act:
     """One line of a script. `patience_ms`: how long the user waits in silence for a reply."""
 
     when: Cue
-    what: Say | Mute | Send
+    what: Say | Mute | Send | Press
     patience_ms: int = 8_000
 
 
@@ -164,6 +171,8 @@ class SimulatedUser:
         self._reply_ended_ms: int | None = None
         self.events: list[dict[str, Any]] = []
         """Client events that the application sends next; the simulator removes each when it sends it."""
+        self.keys = ""
+        """Keys that are pressed next; the simulator removes each when it tells the server."""
         self.said: list[str] = []
         """Words said so far."""
 
@@ -205,6 +214,8 @@ class SimulatedUser:
                     return
                 case Send():
                     self.events.append(act.what.event)
+                case Press():
+                    self.keys += act.what.keys
 
     def _end_act(self, now_ms: int) -> None:
         self._act_ended_ms = now_ms

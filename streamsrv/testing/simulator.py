@@ -3,12 +3,14 @@
 import itertools
 from collections import defaultdict
 from collections.abc import Callable
+from functools import partial
 from random import Random
 from typing import Any
 
 from streamsrv.core import effects
 from streamsrv.core.inputs import (
     AudioAppended,
+    DigitPressed,
     EndOfTurnPredicted,
     FrameHeard,
     Input,
@@ -17,9 +19,18 @@ from streamsrv.core.inputs import (
     TimerFired,
     ToolReturned,
     ToolsListed,
+    TransferFailed,
 )
 from streamsrv.core.session import SessionCore
-from streamsrv.core.timers import IdleTimeout, SessionExpiring, SessionTimeout, TimerKey
+from streamsrv.core.timers import (
+    CallEnding,
+    CallerSilent,
+    IdleTimeout,
+    SessionExpiring,
+    SessionTimeout,
+    TimerKey,
+    WaitingSoundDue,
+)
 from streamsrv.engines.vad.base import FRAME_MS
 from streamsrv.testing.compact import compact
 from streamsrv.testing.record import Record
@@ -40,14 +51,23 @@ SILENCE_MS = 1000
 """Silence that ends a conversation, in addition to the delay of the network."""
 TURN_MS = 10_000
 """How long an uncommitted turn keeps the conversation active after the last act."""
-STANDING_TIMERS = frozenset[TimerKey]({SessionTimeout(), SessionExpiring(), IdleTimeout()})
+STANDING_TIMERS = frozenset[TimerKey](
+    {SessionTimeout(), SessionExpiring(), IdleTimeout(), CallEnding(), CallerSilent(), WaitingSoundDue()}
+)
 """Timers that may still run when a conversation is over."""
 
 MakeCore = Callable[[Scenario, Callable[[str], str]], SessionCore]
 
 
 def make_core(scenario: Scenario, new_id: Callable[[str], str]) -> SessionCore:
-    return SessionCore(scenario.session, new_id=new_id, holds_playback=scenario.client.held_by_transport)
+    call = scenario.call
+    return SessionCore(
+        scenario.session,
+        new_id=new_id,
+        holds_playback=scenario.client.held_by_transport,
+        max_session_ms=call.max_ms if call is not None else 0,
+        call=call.rules if call is not None else None,
+    )
 
 
 def simulate(scenario: Scenario, make: MakeCore = make_core) -> Record:
@@ -122,6 +142,9 @@ class Simulator:
             effects.CancelTool: self._cancel_tool,
             effects.SetTimer: self._set_timer,
             effects.ClearTimer: self._clear_timer,
+            effects.HangUp: self._hang_up,
+            effects.TransferCall: self._transfer,
+            effects.SoundWaiting: self._note,
             effects.RecordTurn: self._note,
             effects.RecordSpeculation: self._note,
             effects.RecordInterruption: self._note,
@@ -130,7 +153,7 @@ class Simulator:
         }
 
     def run(self) -> Record:
-        self._act(None, self._core.start())
+        self._act(None, self._core.start(CLOCK_AT_START_MS))
         self._time.after(0, self._capture)
         self._time.run_until(lambda: self._finished)
         record = self.record
@@ -179,6 +202,9 @@ class Simulator:
             self._uplink.send(lambda: self._receive(frames), awaited=False)
         while self._user.events:
             self._client.send(self._user.events.pop(0))
+        keys, self._user.keys = self._user.keys, ""
+        for key in keys:
+            self._uplink.send(partial(self.give, DigitPressed(key, self._time.now_ms // 1000)))
         self._finish_if_silent()
         self._time.after(packet_frames * FRAME_MS, self._capture)
 
@@ -288,6 +314,17 @@ class Simulator:
     def _fire(self, key: TimerKey) -> None:
         del self._timers[key]
         self.give(TimerFired(key))
+
+    def _transfer(self, _: effects.TransferCall) -> None:
+        assert self._scenario.call is not None
+        after_ms = self._scenario.call.transfer_ms
+        if after_ms is None:
+            self._closed = True
+        else:
+            self._time.after(after_ms, lambda: self.give(TransferFailed("Nobody answered.")))
+
+    def _hang_up(self, _: effects.HangUp) -> None:
+        self._closed = self._finished = True
 
     def _close(self, effect: effects.Close) -> None:
         self._closed = True

@@ -74,7 +74,7 @@ def no_answer_is_lost(record: Record) -> Iterator[tuple[int, str]]:
 def _text_of(response: dict[str, Any]) -> str:
     """Return the words of a response that are the model's."""
     own: dict[str, Any] = response.get("streamsrv", {})
-    if own.get("filler"):
+    if own.get("filler") or own.get("said"):
         return ""
     said = [item for item in response["output"] if item["type"] == "message"]
     parts = [part for item in said if item["id"] not in own.get("filler_items", ()) for part in item["content"]]

@@ -6,6 +6,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 
+from streamsrv.core.call_rules import CallRules
 from streamsrv.core.capabilities import Capabilities
 from streamsrv.core.effects import Effect, FinishRecognition, Generate, OpenRecognition, SendEvent, Synthesize
 from streamsrv.core.inputs import (
@@ -53,6 +54,7 @@ class Talk:
         responses_per_minute: int = 100,
         manners: VoiceManners = VoiceManners(),  # noqa: B008 (it cannot be changed)
         capabilities: Capabilities | None = None,
+        call: CallRules | None = None,
         **session: Any,
     ) -> None:
         self.core = SessionCore(
@@ -63,6 +65,7 @@ class Talk:
             max_session_ms=max_session_ms,
             manners=manners,
             capabilities=capabilities,
+            call=call,
         )
         self.now_ms = 0
         self.heard_ms = 0

@@ -27,7 +27,7 @@ class FakeCore:
     session: Session = field(default_factory=lambda: Session(id="sess_1", expires_at=0, model="test"))
     log: list[Any] = field(default_factory=list)
 
-    def start(self) -> list[Effect]:
+    def start(self, now_ms: int) -> list[Effect]:
         self.log.append("start")
         return [SendEvent("number 0", {}), SendEvent("number 1", {})]
 

@@ -261,10 +261,10 @@ def buggy(kind: type[Input] | None) -> Callable[..., SessionCore]:
     """Cores that fail at their first input of a kind; None: at their start."""
 
     class BuggyCore(SessionCore):
-        def start(self) -> list[Effect]:
+        def start(self, now_ms: int = 0) -> list[Effect]:
             if kind is None:
                 raise Bug
-            return [*super().start(), SetTimer(IdleTimeout(), 1)]
+            return [*super().start(now_ms), SetTimer(IdleTimeout(), 1)]
 
         def handle(self, happened: Input, now_ms: int) -> list[Effect]:
             if kind is not None and isinstance(happened, kind):

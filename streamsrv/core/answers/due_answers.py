@@ -49,6 +49,17 @@ class DueAnswers:
         if _answers_turns(session):
             self._item_ids.add(turn.audio.item_id)
 
+    def ask(self, item_id: str, session: Session) -> None:
+        """Record an item that is to be answered like a turn of the user, but was not spoken."""
+        if _answers_turns(session):
+            self.latency = TurnLatency()
+            self._item_ids.add(item_id)
+
+    @property
+    def waits(self) -> bool:
+        """Whether an answer is to be given."""
+        return bool(self._item_ids) or self._responses.owes_answer
+
     def settle(self, item_id: str, text: str, now_ms: int) -> None:
         """Record that the transcript of an item is final, or has failed and is empty."""
         if item_id == self._turn_id:

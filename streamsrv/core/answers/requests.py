@@ -115,8 +115,10 @@ def _chosen(offer: Offer, choice: ToolChoice) -> tuple[tuple[Tool, ...], str]:
                 return tuple(tool.function for tool in of_server.values()), "required"
             named = next((function for function, tool in of_server.items() if tool.name == name), "auto")
             return offer.functions, named
-        case "required" if not offer.functions:
-            return (), "auto"
+        case "required" if all(tool.is_of_call for tool in offer.server_tools.values()) and (
+            len(offer.server_tools) == len(offer.functions)
+        ):
+            return offer.functions, "auto"  # nobody wants the call to be left at once
         case _:
             return offer.functions, choice
 

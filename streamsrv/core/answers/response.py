@@ -60,6 +60,8 @@ class Response:
         self._earlier_usage: Usage | None = None  # of the request before, if the model was asked again
         self.is_filler = False
         """Whether it is what is said in a wait, and not an answer."""
+        self.said = ""
+        """What it is, if the operator and no language model has worded it: `greeting`, `goodbye`, `silence_prompt`."""
         self._filler_ids: list[str] = []  # of items that say something while its tools run
         self._problem = ""  # what is wrong with a function call
         self._finished: Finished | None = None
@@ -272,6 +274,8 @@ class Response:
     def _own_fields(self) -> dict[str, Any]:
         """Return streamsrv's own fields: the latency of each stage, which model answered, and why that one."""
         fields: dict[str, Any] = {"filler": True} if self.is_filler else {}
+        if self.said:
+            fields["said"] = self.said
         if self._filler_ids:
             fields["filler_items"] = self._filler_ids
         if latencies := self.latency.latencies():
@@ -329,6 +333,11 @@ class Response:
         """Whether the model has finished, and nothing is missing but results of tools that this server runs."""
         is_said = self.message is None or self.message.complete
         return self._finished is not None and is_said and any(call.is_running for call in self.server_calls)
+
+    @property
+    def leaves_call(self) -> bool:
+        """Whether a tool runs that ends or transfers the telephone call."""
+        return any(call.is_running and call.is_of_call for call in self.server_calls)
 
     @property
     def is_to_be_followed(self) -> bool:

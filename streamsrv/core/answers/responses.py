@@ -38,7 +38,7 @@ from streamsrv.core.playback.output_buffer import OutputBuffer
 from streamsrv.core.rate_limit import RateLimit
 from streamsrv.core.timers import ResponseTimeout
 from streamsrv.core.toolbox import ServerTool, Toolbox
-from streamsrv.engines.llm.base import Delta, Finished
+from streamsrv.engines.llm.base import Delta, Finished, Text
 from streamsrv.protocol.client_events import ResponseOptions
 from streamsrv.protocol.items import InputText, McpApprovalRequestItem, MessageItem
 from streamsrv.protocol.session_object import Session
@@ -96,7 +96,8 @@ class Responses:
     def tool_wait(self) -> ToolWait | None:
         """The wait of the user for results of tools, which may be over; None: there is none."""
         active = self.active
-        return ToolWait(active) if active is not None and active.awaits_only_tools else self._functions_wait
+        is_waiting = active is not None and active.awaits_only_tools and not active.leaves_call
+        return ToolWait(active) if active is not None and is_waiting else self._functions_wait
 
     @property
     def is_active_unheard(self) -> bool:
@@ -171,6 +172,18 @@ class Responses:
         if not response.done:
             self._effects.emit(StopGeneration(generation))
         return self._effects.take()
+
+    def announce(self, text: str, kind: str, session: Session, now_ms: int) -> tuple[Response, list[Effect]]:
+        """Say a text of the operator, which the language model is shown, in a response of its own; `kind`: what it is.
+
+        No response of the conversation may be in progress.
+        """
+        plan = plan_response(self._new_id("resp"), ResponseOptions(), session, self._capabilities)
+        response = self._begin(plan, self.next_generation(), now_ms)
+        response.said = kind
+        self._take(response, Text(text), now_ms)
+        self._take(response, Finished("stop"), now_ms)
+        return response, self._effects.take()
 
     def begin_turn(self) -> None:
         """Begin a user turn: reset the count of its speculations."""

@@ -17,6 +17,7 @@ from streamsrv.protocol.items import (
 from streamsrv.protocol.tools import MAX_FUNCTION_NAME
 
 CANCELLED = "The call was cancelled before it had a result."
+STAYS = "The telephone call goes on, because the caller spoke before this was done."
 NOT_MADE = "The call was not made: it was cut off, or its arguments are no JSON object."
 
 
@@ -51,6 +52,11 @@ class ServerCall:
             self._send("response.mcp_call_arguments.delta", delta=delta.arguments)
 
     @property
+    def is_of_call(self) -> bool:
+        """Whether the session itself runs the tool, because it is about the telephone call."""
+        return self._tool.is_of_call
+
+    @property
     def problem(self) -> str:
         """What is wrong with the arguments, as a sentence; empty: nothing."""
         return _problem(self.item.name, self.item.arguments)
@@ -61,7 +67,8 @@ class ServerCall:
             self.take(ToolCallDelta(0, NO_ARGUMENTS))
         self._send("response.mcp_call_arguments.done", arguments=self.item.arguments)
         self._items.effects.send("response.mcp_call.in_progress", item_id=self.item.id, output_index=self._index)
-        self._items.effects.emit(CallTool(self.item.id, self._tool.server, self._tool.name, self.item.arguments))
+        if not self.is_of_call:
+            self._items.effects.emit(CallTool(self.item.id, self._tool.server, self._tool.name, self.item.arguments))
         self.is_running = True
 
     def settle(self, returned: ToolReturned) -> None:
@@ -77,9 +84,10 @@ class ServerCall:
 
     def abandon(self) -> None:
         """Stop the call."""
-        if self.is_running:
+        cancelled = STAYS if self.is_of_call else CANCELLED
+        if self.is_running and not self.is_of_call:
             self._items.effects.emit(CancelTool(self.item.id))
-        self.item.error = McpError("tool_execution_error", CANCELLED if self.is_running else NOT_MADE)
+        self.item.error = McpError("tool_execution_error", cancelled if self.is_running else NOT_MADE)
         self._finish("failed")
 
     def _finish(self, outcome: str) -> None:

@@ -64,6 +64,23 @@ class OutputBuffer:
     def is_playing(self, now_ms: int) -> bool:
         return self._is_held or self.play_until_ms > now_ms
 
+    @property
+    def is_held(self) -> bool:
+        """Whether playback is held."""
+        return self._is_held
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether it is known how much was heard of all that was cut off."""
+        cut_off = (item_id for item_id in self._response_ids if item_id in self._ledgers)
+        return not self._held_by_transport or not any(self._ledgers[item_id].stopped for item_id in cut_off)
+
+    def is_played(self, now_ms: int) -> bool:
+        """Whether all audio so far was played: as the transport tells, or else as is estimated."""
+        if not self._held_by_transport:
+            return not self.is_playing(now_ms)
+        return not any(item_id in self._response_ids and self._ledgers[item_id].sent_ms for item_id in self._playing)
+
     def may_echo(self, now_ms: int) -> bool:
         """Whether the microphone may pick up an echo of the playback now, counting the delay of an echo."""
         return self.is_playing(now_ms - ECHO_DELAY_MS)

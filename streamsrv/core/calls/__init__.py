@@ -1,0 +1,1 @@
+"""What a session decides because it runs in a telephone call. Pure."""

@@ -1,0 +1,190 @@
+"""The course of a telephone call: its greeting, keys, silences and end, as the operator wants them. Pure."""
+
+from collections.abc import Callable
+
+from streamsrv.core.answers.due_answers import DueAnswers
+from streamsrv.core.answers.responses import Responses
+from streamsrv.core.call_rules import CallRules
+from streamsrv.core.calls.keypad import Keypad
+from streamsrv.core.calls.leaving import Leaving
+from streamsrv.core.calls.silence import CallerSilence
+from streamsrv.core.calls.waiting_sound import WaitingSound
+from streamsrv.core.client_items import announced
+from streamsrv.core.conversation import Conversation
+from streamsrv.core.effects import ClearTimer, Effect, SetTimer
+from streamsrv.core.playback.output_buffer import OutputBuffer
+from streamsrv.core.timers import CallEnding, CallerSilent, KeysPause, LeavingDue, TimerKey, WaitingSoundDue
+from streamsrv.core.transcription import Transcriptions
+from streamsrv.core.turns.input_buffer import InputBuffer
+from streamsrv.protocol.items import InputText, MessageItem
+from streamsrv.protocol.session_object import Session
+
+MAX_NOTICE_MS = 12_000
+"""How long before its longest duration a call is ended as soon as nobody speaks; half of the duration at most."""
+CUT_MS = 250
+"""How long an entry waits until the transport has told what was heard of the reply that its keys have cut off."""
+SILENCE = "The caller said nothing."
+DURATION = "The call has lasted for as long as it may."
+
+
+class CallCourse:
+    """Decides what a session does because it is a telephone call; without `rules` it is none, and nothing is done.
+
+    `max_ms`: the longest duration of the session; 0: any.
+    """
+
+    def __init__(
+        self,
+        rules: CallRules | None,
+        conversation: Conversation,
+        input_buffer: InputBuffer,
+        transcriptions: Transcriptions,
+        responses: Responses,
+        output_buffer: OutputBuffer,
+        due: DueAnswers,
+        new_id: Callable[[str], str],
+        max_ms: int,
+    ) -> None:
+        self._is_call = rules is not None
+        rules = rules or CallRules()
+        self._rules = rules
+        self._conversation = conversation
+        self._input = input_buffer
+        self._transcriptions = transcriptions
+        self._responses = responses
+        self._output = output_buffer
+        self._due = due
+        self._new_id = new_id
+        self._max_ms = max_ms
+        self._notice_ms = min(MAX_NOTICE_MS, max_ms // 2)
+        self._must_end = False  # as soon as nobody speaks
+        self._keypad = Keypad(rules.digits_pause_ms)
+        self._leaving = Leaving(rules, responses, output_buffer)
+        self._silence = CallerSilence(rules, input_buffer, output_buffer)
+        self._sound = WaitingSound(rules.waiting_after_ms, output_buffer)
+
+    @property
+    def is_over(self) -> bool:
+        """Whether the call was ended: nothing is answered any more."""
+        return self._leaving.is_over
+
+    @property
+    def holds_floor(self) -> bool:
+        """Whether the caller cannot interrupt, because the call is about to end whatever they do."""
+        return self._leaving.holds_floor
+
+    def start(self, session: Session, now_ms: int) -> list[Effect]:
+        """Greet the caller."""
+        if not self._converses(session):
+            return []
+        effects: list[Effect] = []
+        if self._max_ms:
+            effects.append(SetTimer(CallEnding(), self._max_ms - self._notice_ms))
+        if self._rules.greeting.strip():
+            effects += self._say(self._rules.greeting, "greeting", session, now_ms)
+        return [*effects, *self.watch(session, now_ms)]
+
+    def press(self, key: str, session: Session, now_ms: int) -> list[Effect]:
+        """Take a key of the caller's telephone."""
+        if not self._converses(session) or self.is_over:
+            return []
+        self._silence.end()
+        effects = self._leaving.caller_spoke()
+        is_complete = self._keypad.press(key, now_ms)
+        if is_complete and self._output.is_settled:
+            return [*effects, *self._enter(session, now_ms)]
+        return [*effects, SetTimer(KeysPause(), CUT_MS if is_complete else self._rules.digits_pause_ms)]
+
+    def _enter(self, session: Session, now_ms: int) -> list[Effect]:
+        """Give the keys to the language model, as if the caller had said them. Raises `ProtocolError`."""
+        item = MessageItem(id=self._new_id("item"), role="user", content=[InputText(self._keypad.take(now_ms))])
+        item.status = "completed"
+        self._conversation.check_addition(item)
+        previous_id = self._conversation.add(item)
+        self._due.ask(item.id, session)
+        self._sound.end_turn(now_ms, now_ms)
+        return [ClearTimer(KeysPause()), *announced(item, previous_id)]
+
+    def begin_turn(self) -> list[Effect]:
+        """The caller speaks."""
+        return self._leaving.caller_spoke()
+
+    def end_turn(self, speech_ended_ms: int, now_ms: int) -> None:
+        """The caller is done."""
+        self._sound.end_turn(speech_ended_ms, now_ms)
+
+    def take_words(self, text: str) -> None:
+        """Take the final transcript of a turn."""
+        if text:
+            self._silence.end()
+
+    def transfer_failed(self, message: str, now_ms: int) -> list[Effect]:
+        """Tell the language model that the call could not be transferred."""
+        return self._leaving.transfer_failed(message, now_ms)
+
+    def time_out(self, key: TimerKey, session: Session, now_ms: int) -> list[Effect]:
+        """A timer fired. Raises `ProtocolError`."""
+        match key:
+            case KeysPause() if not self._keypad.is_empty:
+                return self._enter(session, now_ms)
+            case CallerSilent():
+                return self._break_silence(session, now_ms)
+            case LeavingDue():
+                return self._leaving.time_out(now_ms)
+            case WaitingSoundDue():
+                self._sound.fire()
+            case CallEnding() if self._must_end:
+                return self._leaving.say_goodbye(DURATION, session, now_ms, is_final=True)
+            case CallEnding():
+                self._must_end = True
+                return [SetTimer(CallEnding(), self._notice_ms // 2)]
+            case _:
+                pass
+        return []
+
+    def go_on(self, session: Session, now_ms: int) -> list[Effect]:
+        """Leave the call if it is time; to be called after every input, before anything is answered."""
+        if not self._converses(session):
+            return []
+        effects = self._leaving.watch(now_ms)
+        is_quiet = not self._is_busy and not self._output.is_playing(now_ms)
+        if self._must_end and is_quiet and not self._leaving.is_leaving:
+            effects += self._leaving.say_goodbye(DURATION, session, now_ms, is_final=True)
+        return effects
+
+    def watch(self, session: Session, now_ms: int) -> list[Effect]:
+        """Follow who is silent; to be called after every input, when what is due was answered."""
+        if not self._converses(session):
+            return []
+        detects = session.audio.input.turn_detection is not None
+        effects = self._silence.watch(now_ms, is_busy=self._is_busy or self._leaving.is_leaving or not detects)
+        is_waited_for = self._is_answer_due and not self._input.speaking and not self._leaving.is_hanging_up
+        return [*effects, *self._sound.watch(now_ms, is_waited_for=is_waited_for)]
+
+    def _converses(self, session: Session) -> bool:
+        return self._is_call and session.type == "realtime"
+
+    @property
+    def _is_answer_due(self) -> bool:
+        """Whether the caller waits for the server, or for the application."""
+        wait = self._responses.tool_wait
+        return (
+            self._responses.active is not None
+            or bool(self._transcriptions.pending)
+            or self._due.waits
+            or (wait is not None and not wait.is_over(self._conversation))
+        )
+
+    @property
+    def _is_busy(self) -> bool:
+        """Whether it is not the caller who has to say something."""
+        return self._is_answer_due or self._input.speaking or not self._keypad.is_empty
+
+    def _say(self, text: str, kind: str, session: Session, now_ms: int) -> list[Effect]:
+        return self._responses.announce(text, kind, session, now_ms)[1]
+
+    def _break_silence(self, session: Session, now_ms: int) -> list[Effect]:
+        due = self._silence.fire(now_ms)
+        if due is None:
+            return self._leaving.say_goodbye(SILENCE, session, now_ms)
+        return self._say(due, "silence_prompt", session, now_ms) if isinstance(due, str) else due

@@ -1,0 +1,190 @@
+"""The course of telephone calls, in simulated conversations: the greeting, keys, hanging up, transfers and silences."""
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from harness import Talk, event, events, of_type
+from streamsrv.core.call_rules import CallRules
+from streamsrv.core.calls.keypad import MAX_KEYS
+from streamsrv.core.effects import Effect, Generate, HangUp, TransferCall
+from streamsrv.core.inputs import DigitPressed
+from streamsrv.protocol.session_object import Audio, AudioInput, SemanticVad, Session
+from streamsrv.testing.invariants import check
+from streamsrv.testing.record import Record
+from streamsrv.testing.scenario import CallTraits, ChatTraits, ClientTraits, Scenario
+from streamsrv.testing.simulated_user import Act, After, AfterReply, AtReplyWord, Press, Say, say, words
+from streamsrv.testing.simulator import simulate
+
+SESSION = Session(id="s", expires_at=0, audio=Audio(input=AudioInput(turn_detection=SemanticVad())))
+RULES = CallRules(greeting="garden yellow paper mountain", goodbye="silver morning letter apple winter")
+SALES = replace(RULES, transfers={"sales": "+4930123456"})
+HANG_UP = ("hang_up", "{}")
+
+
+def call(*script: Act, answers: tuple[Any, ...] = (), rules: CallRules = RULES, **traits: Any) -> Record:
+    """A telephone call in which the caller follows the script; `traits` are those of `CallTraits`."""
+    scenario = Scenario(
+        script,
+        SESSION,
+        client=ClientTraits(held_by_transport=True),
+        chat=ChatTraits(answers=answers),
+        call=CallTraits(rules, **traits),
+    )
+    record = simulate(scenario)
+    if traits.get("transfer_ms", 0) is not None:
+        check(record)
+    return record
+
+
+def found(record: Record, kind: type[Any]) -> list[tuple[int, Any]]:
+    return [(at_ms, effect) for at_ms, effect in record.effects() if isinstance(effect, kind)]
+
+
+def context(record: Record) -> list[list[str]]:
+    """What the language model was shown at each request."""
+    return [[message.content for message in asked.messages if message.content] for _, asked in found(record, Generate)]
+
+
+def said(record: Record) -> list[tuple[str, str]]:
+    """What each response was, and how it ended."""
+    responses = [event["response"] for _, event in record.events("response.done")]
+    return [(response.get("streamsrv", {}).get("said", "answer"), response["status"]) for response in responses]
+
+
+# --- the greeting -----------------------------------------------------------------------------------------------------
+
+
+def test_the_greeting_is_said_at_once_without_asking_the_language_model():
+    record = call(Act(After(3000), Say(words("hello there"))), answers=("river stone",))
+    created_ms, _ = next(record.events("response.created"))
+    assert created_ms == 0
+    assert said(record)[0] == ("greeting", "completed")
+    assert context(record)[-1] == [RULES.greeting, "hello there"]
+
+
+def test_the_greeting_can_be_interrupted_and_the_model_knows_what_was_heard_of_it():
+    record = call(say("wait please I know", AtReplyWord(2)), answers=("river stone",))
+    assert context(record)[-1][0] == "garden yellow"
+
+
+def test_a_call_without_a_greeting_begins_in_silence():
+    record = call(say("hello there"), answers=("river stone",), rules=replace(RULES, greeting=" "))
+    assert said(record) == [("answer", "completed")]
+
+
+def test_a_session_that_is_no_call_has_none_of_this():
+    talk = Talk()
+    assert not [sent for sent in events(talk.all) if sent["type"] == "response.created"]
+    talk.says("hello")
+    assert of_type(talk.all, Generate)[-1].tools == ()
+
+
+# --- keys -------------------------------------------------------------------------------------------------------------
+
+
+def pressed(talk: Talk, keys: str) -> list[Effect]:
+    return [effect for key in keys for effect in talk.give(DigitPressed(key, 1_700_000_000))]
+
+
+def test_each_key_is_the_published_event():
+    talk = Talk(call=CallRules())
+    sent = event(pressed(talk, "5"), "input_audio_buffer.dtmf_event_received")
+    assert sent == {
+        "type": "input_audio_buffer.dtmf_event_received",
+        "event_id": sent["event_id"],
+        "event": "5",
+        "received_at": 1_700_000_000,
+    }
+
+
+def test_keys_are_given_to_the_model_after_a_pause():
+    record = call(Act(After(2000), Press("12")), Act(After(1000), Press("34")), answers=("river stone",))
+    assert context(record) == [[RULES.greeting, "The caller pressed 1234."]]
+
+
+def test_the_hash_key_gives_them_at_once():
+    record = call(Act(After(2000), Press("12*7#")), answers=("river stone",))
+    assert context(record) == [[RULES.greeting, "The caller pressed 12*7."]]
+    (at_ms, _), (last_key_ms, _) = (
+        found(record, Generate)[0],
+        [*record.events("input_audio_buffer.dtmf_event_received")][-1],
+    )
+    assert at_ms == last_key_ms
+
+
+def test_a_hash_key_alone_is_a_key():
+    assert context(call(Act(After(2000), Press("#")), answers=("river stone",)))[0][-1] == "The caller pressed #."
+
+
+def test_keys_interrupt_a_reply():
+    record = call(Act(AtReplyWord(1), Press("1#")), answers=("river stone",))
+    assert context(record) == [["garden", "The caller pressed 1."]]
+
+
+def test_a_flood_of_keys_is_one_entry_of_bounded_length():
+    talk = Talk(call=CallRules())
+    effects = pressed(talk, "1" * 500 + "#" + "2#" * 500)
+    entries = [sent["item"]["content"][0]["text"] for sent in events(effects) if sent["type"].endswith("item.done")]
+    assert entries == [f"The caller pressed {'1' * MAX_KEYS} and more keys."]
+
+
+# --- hanging up by the language model ---------------------------------------------------------------------------------
+
+
+def test_the_model_hangs_up_and_the_application_sees_it():
+    record = call(say("goodbye then", AfterReply(300)), answers=(HANG_UP,))
+    assert [effect.reason for _, effect in found(record, HangUp)] == ["The agent hung up."]
+    items = [event["item"] for _, event in record.events("response.output_item.done")]
+    assert (items[-1]["type"], items[-1]["name"], items[-1]["output"]) == ("mcp_call", "hang_up", "The call was ended.")
+    assert said(record)[-1] == ("answer", "completed")
+
+
+def test_a_session_may_not_offer_it():
+    record = call(say("hello there", AfterReply(300)), answers=("fine",), rules=replace(RULES, may_hang_up=False))
+    assert found(record, Generate)[-1][1].tools == ()
+
+
+# --- transfers --------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["sales", " Sales"])
+def test_the_model_transfers_the_call(name: str):
+    answer = ("transfer_call", f'{{"destination": "{name}"}}')
+    record = call(say("sales please", AfterReply(300)), answers=(answer,), rules=SALES, transfer_ms=None)
+    assert [effect.destination for _, effect in found(record, TransferCall)] == ["+4930123456"]
+
+
+def test_a_transfer_that_fails_is_told_to_the_model_and_the_call_goes_on():
+    answers = (("transfer_call", '{"destination": "sales"}'), "nobody there")
+    record = call(say("sales please", AfterReply(300)), answers=answers, rules=SALES, transfer_ms=2000)
+    assert context(record)[-1] == [RULES.greeting, "sales please", "Error: Nobody answered."]
+    assert said(record)[-1] == ("answer", "completed")
+
+
+@pytest.mark.parametrize("arguments", ["{}", '{"destination": "+49900"}', '{"destination": 7}'])
+def test_the_model_cannot_choose_another_number(arguments: str):
+    answers = (("transfer_call", arguments), "river stone")
+    record = call(say("sales please", AfterReply(300)), answers=answers, rules=SALES)
+    assert not found(record, TransferCall)
+    assert context(record)[-1][-1] == "Error: There is no such destination; there are: 'sales'."
+
+
+# --- silences and the longest duration --------------------------------------------------------------------------------
+
+
+def test_a_silent_caller_is_asked_and_then_the_call_ends():
+    record = call(Act(After(60_000), Say(words("hello"))))
+    assert said(record) == [("greeting", "completed"), ("silence_prompt", "completed"), ("goodbye", "completed")]
+    ((ended_ms, ended),) = found(record, HangUp)
+    assert ended.reason == "The caller said nothing."
+    assert all(item.played_ms(ended_ms) == item.received_ms for item in record.played.values()), "all of it was heard"
+
+
+def test_goodbye_is_said_before_the_longest_duration_is_over():
+    record = call(say("tell me a story", AfterReply(300)), answers=("river " * 150,), max_ms=20_000)
+    assert said(record)[-2:] == [("answer", "cancelled"), ("goodbye", "completed")]
+    ((ended_ms, ended),) = found(record, HangUp)
+    assert ended.reason == "The call has lasted for as long as it may."
+    assert ended_ms < 20_000
