@@ -1,11 +1,28 @@
 """The calls that run now on this server, of every transport: WebRTC, telephone providers and SIP."""
 
 from collections.abc import Iterator
-from typing import Protocol
+from dataclasses import dataclass
+from typing import Literal, Protocol
 
 from streamsrv.access.principal import Principal
 from streamsrv.access.refusal import Refusal
 from streamsrv.runtime.send_queue import SendQueue
+
+
+@dataclass(frozen=True, slots=True)
+class CallSummary:
+    """What the operator is told of a call."""
+
+    provider: str
+    """`webrtc`, or as `CallFacts.provider`."""
+    began_at: float
+    """Unix time in seconds."""
+    direction: Literal["inbound", "outbound"] = "inbound"
+    state: Literal["ringing", "active"] = "active"
+    agent: str | None = None
+    """The name of the agent that answers; None: the call has none."""
+    caller: str | None = None
+    """Stands for the caller's number without revealing it; None: there is no number."""
 
 
 class LiveCall(Protocol):
@@ -24,6 +41,9 @@ class LiveCall(Protocol):
         """The reason why the call has ended; None while it goes on."""
         ...
 
+    @property
+    def summary(self) -> CallSummary: ...
+
     def attach(self) -> SendQueue:
         """Join the session: return a queue that gets every event from now on, and ends with the call."""
         ...
@@ -38,6 +58,14 @@ class LiveCall(Protocol):
 
     def hang_up(self, reason: str) -> None:
         """End the call."""
+        ...
+
+    async def refer(self, target: str) -> None:
+        """Give the call to another telephone: a `tel:`, `sip:` or `sips:` URI. Then the call ends.
+
+        Raises `Refusal` for a call that cannot be given away, `Unavailable` or `Rejected` if it fails and the call goes
+        on.
+        """
         ...
 
 

@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import sys
+import time
 from collections.abc import Callable
 
 import msgspec
@@ -32,6 +33,7 @@ from streamsrv.runtime.channel import ChannelClosed
 from streamsrv.runtime.driver import SessionDriver
 from streamsrv.runtime.send_queue import SendQueue
 from streamsrv.runtime.speech_encoder import encode_event
+from streamsrv.transports.live_calls import CallSummary
 from streamsrv.transports.webrtc.incoming import IncomingQueue
 from streamsrv.transports.webrtc.listeners import Listeners
 from streamsrv.transports.webrtc.negotiation import Negotiation
@@ -66,6 +68,7 @@ class Call:
         self._incoming = IncomingQueue()
         self._listeners = Listeners()
         self._max_event_bytes = sys.maxsize
+        self._began_at = time.time()
         self._reason: str | None = None
 
     async def connect(self, pool: MediaPool, sdp: str) -> None:
@@ -125,6 +128,13 @@ class Call:
         """End the call."""
         self._tell(HangUp(self._call))
         self._end(reason)
+
+    async def refer(self, target: str) -> None:
+        raise Refusal(409, "call_not_referable", "A WebRTC call has no telephone that could be transferred.", "call_id")
+
+    @property
+    def summary(self) -> CallSummary:
+        return CallSummary("webrtc", self._began_at)
 
     def _take(self, message: CallMessage) -> None:
         match message:
