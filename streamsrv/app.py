@@ -14,6 +14,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from streamsrv.engines.loaded import Engines
 from streamsrv.http import (
+    call_control,
     calls,
     capabilities,
     chat,
@@ -40,6 +41,7 @@ from streamsrv.protocol.errors import ProtocolError
 from streamsrv.service import Service
 from streamsrv.settings import Settings
 from streamsrv.transports.live_calls import LiveCalls
+from streamsrv.transports.telephony.application.ringing_calls import RingingCalls
 from streamsrv.transports.telephony.tokens import PhoneTokens
 from streamsrv.transports.webrtc.calls import serving_calls
 from streamsrv.transports.websocket import realtime
@@ -106,6 +108,7 @@ def build_app(
     app.state.service = service
     app.state.live_calls = LiveCalls()
     app.state.phone_tokens = PhoneTokens(secrets.token_urlsafe)
+    app.state.ringing_calls = RingingCalls(service.background)
     app.state.exchanges = exchanges
     return app
 
@@ -135,8 +138,11 @@ def _call_routes() -> list[Route]:
     """Return the routes of calls, which authenticate by themselves: a client secret is enough to open a call."""
     return [
         Route("/v1/realtime/calls", calls.create, methods=["POST"]),
-        Route("/v1/realtime/calls/{call_id}", calls.hang_up, methods=["DELETE"]),
-        Route("/v1/realtime/calls/{call_id}/hangup", calls.hang_up, methods=["POST"]),
+        Route("/v1/realtime/calls/{call_id}", call_control.hang_up, methods=["DELETE"]),
+        Route("/v1/realtime/calls/{call_id}/hangup", call_control.hang_up, methods=["POST"]),
+        Route("/v1/realtime/calls/{call_id}/accept", call_control.accept, methods=["POST"]),
+        Route("/v1/realtime/calls/{call_id}/reject", call_control.reject, methods=["POST"]),
+        Route("/v1/realtime/calls/{call_id}/refer", call_control.refer, methods=["POST"]),
     ]
 
 
@@ -155,6 +161,7 @@ def _rest_routes() -> list[Route]:
         Route("/audio/translations", transcriptions.translations, methods=["POST"]),
         Route("/chat/completions", chat.completions, methods=["POST"]),
         Route("/streamsrv/capabilities", capabilities.capabilities),
+        Route("/streamsrv/calls", call_control.calls),
         Route("/realtime/client_secrets", client_secrets.client_secrets, methods=["POST"]),
     ]
 

@@ -1,10 +1,10 @@
-"""`/v1/realtime/calls`: opens WebRTC calls from an SDP offer, and hangs up."""
+"""`POST /v1/realtime/calls`: opens WebRTC calls from an SDP offer. `call_control.py` has what is done with calls."""
 
 from typing import Any, cast
 
 from starlette.datastructures import UploadFile
 from starlette.requests import ClientDisconnect, Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 
 from streamsrv.access.authentication import client_address, identify
 from streamsrv.access.refusal import Refusal
@@ -14,7 +14,6 @@ from streamsrv.http.request_body import read_body, read_form
 from streamsrv.protocol.errors import ProtocolError, unknown_parameter
 from streamsrv.protocol.json_values import UnreadableJson, read_json
 from streamsrv.service import Service
-from streamsrv.transports.live_calls import LiveCalls
 from streamsrv.transports.webrtc.calls import Calls, webrtc_is_installed
 
 MAX_SDP_BYTES = 128 * 1024
@@ -40,15 +39,6 @@ async def create(request: Request) -> Response:
         return describe(error)
     location = f"{request.scope.get('root_path', '')}/v1/realtime/calls/{call.id}"
     return Response(call.sdp, 201, {"Location": location}, media_type="application/sdp")
-
-
-async def hang_up(request: Request) -> Response:
-    """End a call. An API key may end any call, a client secret only the call that it opened."""
-    service: Service = request.app.state.service
-    calls: LiveCalls = request.app.state.live_calls
-    principal = identify(request, service.authentication.for_call)
-    calls.find(request.path_params["call_id"], principal).hang_up("The call was hung up.")
-    return JSONResponse({})
 
 
 def _check_installed() -> None:

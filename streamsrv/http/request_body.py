@@ -30,16 +30,24 @@ ParsedStruct = TypeVar("ParsedStruct", bound=msgspec.Struct)
 
 async def read_json(request: Request, expected: type[ParsedStruct]) -> ParsedStruct:
     """Read and validate a JSON object; a known field that is null counts as absent. Raises `ProtocolError`."""
+    return convert_object(read_object(await read_body(request, MAX_JSON_BYTES)), expected)
+
+
+def read_object(body: bytes) -> dict[str, Any]:
+    """Return the fields of a JSON object; raises `ProtocolError`."""
     try:
-        value = json_values.read_json(await read_body(request, MAX_JSON_BYTES))
+        value = json_values.read_json(body)
     except json_values.UnreadableJson as error:
         raise ProtocolError("invalid_json", f"The body cannot be read: {error}.") from None
     if not isinstance(value, dict):
         raise ProtocolError("invalid_json", "The body is not a JSON object.")
+    return cast("dict[str, Any]", value)
+
+
+def convert_object(fields: dict[str, Any], expected: type[ParsedStruct]) -> ParsedStruct:
+    """Validate the fields of an object; a known field that is null counts as absent. Raises `ProtocolError`."""
     known = {field.encode_name for field in msgspec.structs.fields(expected)}
-    fields = cast("dict[str, Any]", value).items()
-    given = {name: held for name, held in fields if held is not None or name not in known}
-    return convert(given, expected)
+    return convert({name: held for name, held in fields.items() if held is not None or name not in known}, expected)
 
 
 async def read_body(request: Request, max_bytes: int) -> bytes:
