@@ -5,15 +5,17 @@ import logging
 import os
 import time
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
-
-import httpx2
 
 from streamsrv.ids import new_id
 from streamsrv.transports.telephony.agent import Application
 from streamsrv.transports.telephony.application.incoming_event import UnusableSecret, incoming_event, signed_headers
 from streamsrv.transports.telephony.line import CallFacts
 from streamsrv.web_addresses import is_loopback
+
+if TYPE_CHECKING:
+    import httpx2
 
 logger = logging.getLogger(__name__)
 
@@ -37,6 +39,10 @@ async def deliver(application: Application, call_id: str, facts: CallFacts, is_o
     secret = os.environ.get(application.secret_variable, "")
     if not secret:
         raise NotDelivered(f"The environment variable {application.secret_variable} has no secret for the webhook.")
+    try:
+        import httpx2
+    except ImportError as error:
+        raise NotDelivered("The package httpx2 is missing: pip install 'streamsrv[telephony]'.") from error
     body = incoming_event(call_id, facts, new_id("evt"), int(time.time()))
     webhook_id = new_id("wh")
     trust_env = not is_loopback(urlsplit(application.url).hostname or "")
@@ -57,8 +63,10 @@ async def deliver(application: Application, call_id: str, facts: CallFacts, is_o
                 return
 
 
-async def _attempt(client: httpx2.AsyncClient, url: str, body: bytes, signed: dict[str, str]) -> str | None:
+async def _attempt(client: "httpx2.AsyncClient", url: str, body: bytes, signed: dict[str, str]) -> str | None:
     """Send the webhook once; return what was wrong, or None. The body of the answer is not read."""
+    import httpx2
+
     headers = {"content-type": "application/json", "user-agent": USER_AGENT, **signed}
     try:
         async with asyncio.timeout(TIMEOUT_S), client.stream("POST", url, content=body, headers=headers) as response:
