@@ -3,9 +3,9 @@
 import numpy as np
 from numpy.typing import NDArray
 
+from streamsrv.audio.jitter_buffer import Lost, Released
 from streamsrv.audio.opus import SILENCE, OpusDecoder, OpusError, duration_ticks
 from streamsrv.audio.rates import OPUS_CLOCK_HZ
-from streamsrv.media.jitter_buffer import Lost, Released
 
 MAX_CONCEALED_TICKS = OPUS_CLOCK_HZ * 60 // 1000
 """Longest loss that is concealed, in ticks. The rest becomes silence, because libopus fades out."""

@@ -5,11 +5,11 @@ import logging
 import numpy as np
 from numpy.typing import NDArray
 
+from streamsrv.audio.jitter_buffer import JitterBuffer, Packet, Released
 from streamsrv.audio.opus import duration_ticks
 from streamsrv.audio.rates import OPUS_CLOCK_HZ, SPEECH_RATE_HZ
 from streamsrv.audio.resample import StreamResampler
 from streamsrv.media.concealment import ConcealingDecoder
-from streamsrv.media.jitter_buffer import JitterBuffer, Packet, Released
 from streamsrv.token_bucket import TokenBucket
 
 logger = logging.getLogger(__name__)

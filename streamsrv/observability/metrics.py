@@ -43,6 +43,11 @@ RefusalReason = Literal[
     "timeout", "invalid", "not_found", "unavailable", "stopping", "internal",
 ]  # fmt: skip
 """Why a request or a session was refused."""
+PROVIDERS = ("twilio", "telnyx", "plivo", "vonage", "exotel", "audiosocket")
+"""Those that stream telephone calls."""
+Oddity = Literal["malformed", "unknown", "early", "error", "rate"]
+"""What is wrong with a message: it cannot be read, is of an unknown kind, comes before the start, tells of an error of
+the provider, or its audio has another sample rate than the stream says."""
 ResponseStatus = Literal["completed", "cancelled", "incomplete", "failed"]
 TURN_STAGES = ("turn_ended", "transcript", "first_token", "first_segment", "first_audio", "first_played")
 DIRECTIONS = ("input", "output", "cached")
@@ -79,6 +84,12 @@ class Metrics:
         )
         self.sidebands = self._gauge("sidebands", "Open sideband connections to WebRTC calls")
         self.calls = self._gauge("webrtc_calls", "WebRTC calls, from the offer to the end")
+        self._phone_messages = self._counter(
+            "phone_messages_ignored",
+            "Messages of telephone providers that were ignored, by what is wrong with them",
+            provider=PROVIDERS,
+            reason=get_args(Oddity),
+        )
         self.media_processes = self._gauge("media_processes", "Media processes that run")
         self.media_failures = self._counter("media_process_failures", "Media processes that died with calls")
         self._stages = self._histogram(
@@ -225,6 +236,10 @@ class Metrics:
     def limit_reached(self, scope: str, level: str) -> None:
         """Record that a session, a key or the server has reached a level of its limit of cost."""
         self._limits_reached.labels(scope, level).inc()
+
+    def phone_message_ignored(self, provider: str, reason: Oddity) -> None:
+        """Record a message of a telephone call that was ignored, or only logged."""
+        self._phone_messages.labels(provider, reason).inc()
 
     def expect_route(self, route: str, methods: Iterable[str]) -> None:
         """Create the series of the answered requests of a route."""

@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from streamsrv.audio.jitter_buffer import Lost, Paused
 from streamsrv.audio.opus import SILENCE, OpusEncoder
 from streamsrv.audio.rates import OPUS_FRAME_SAMPLES, PCM_RATE_HZ
 from streamsrv.media.concealment import MAX_CONCEALED_TICKS, ConcealingDecoder
-from streamsrv.media.jitter_buffer import Lost, Paused
 
 
 def voice(frames: int) -> list[bytes]:

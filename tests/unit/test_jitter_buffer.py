@@ -2,7 +2,7 @@
 
 import random
 
-from streamsrv.media.jitter_buffer import MAX_HELD, MAX_WAIT_MS, MIN_WAIT_MS, JitterBuffer, Lost, Packet, Paused
+from streamsrv.audio.jitter_buffer import MAX_HELD, MAX_WAIT_MS, MIN_WAIT_MS, JitterBuffer, Lost, Packet, Paused
 
 TICKS = 960
 

@@ -1,4 +1,4 @@
-"""Reorders RTP packets and reports missing ones. Pure: the caller passes the time in ms.
+"""Reorders numbered packets (RTP, chunks of a telephone call) and reports missing ones. Pure: the caller passes the ms.
 
 The audio goes to a recogniser, not to a loudspeaker, so it need not be released at an even pace. The next packet in
 order is released at once; later packets wait behind a gap for a limited time. Once the gap is skipped, the delay is
@@ -54,11 +54,15 @@ Released = bytes | Lost | Paused
 
 
 class JitterBuffer:
-    """Releases the packets of one stream in order, each once."""
+    """Releases the packets of one stream in order, each once.
 
-    def __init__(self) -> None:
-        self._next: int | None = None  # sequence number
-        self._next_timestamp = 0
+    `first`: the sequence number and the timestamp of the first packet, where the sender numbers from a known start;
+    None: those of the packet that comes first.
+    """
+
+    def __init__(self, first: tuple[int, int] | None = None) -> None:
+        self._next: int | None = first[0] if first is not None else None  # sequence number
+        self._next_timestamp = first[1] if first is not None else 0
         self._held: dict[int, tuple[Packet, float]] = {}  # with the ms of their arrival
         self._skipped: dict[int, float] = {}  # sequence numbers, with the ms at which they were skipped
         self.wait_ms = MIN_WAIT_MS
