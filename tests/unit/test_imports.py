@@ -16,6 +16,7 @@ LAYERS = (
     ("__main__",),
     ("cli",),
     ("testing",),
+    ("calling",),
     ("conformance",),
     ("server", "reload"),
     ("app",),
@@ -58,6 +59,7 @@ NARROWER = {
     "contracts": {"contracts", "inference", "errors", "audio"},
     "media": {"media", "processes", "audio", "token_bucket", "errors"},
     "conformance": {"conformance", "audio"},
+    "calling": {"calling", "conformance", "audio", "protocol"},
 }
 """What some layers may import, where that is less than all that is below them."""
 
@@ -65,7 +67,7 @@ MEDIA_SEEN_BY_THE_SERVER = {"streamsrv.media.messages"}
 """What the server's process may import of the media process, which has aiortc in it."""
 
 PURE = ("core", "protocol", "text", "web_addresses.py", "tools/base.py", "tools/results.py", "captions/room.py",
-        "conformance/order.py", "inference/load.py", "token_bucket.py",
+        "calling/peers", "calling/playback.py", "calling/script.py", "conformance/order.py", "inference/load.py", "token_bucket.py",
         "access/admission.py", "access/budget.py", "access/client_secrets.py", "access/principal.py",
         "engines/llm/messages_api/conversation.py", "engines/llm/messages_api/events.py",
         "engines/llm/messages_api/request.py",
