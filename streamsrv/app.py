@@ -43,6 +43,7 @@ from streamsrv.settings import Settings
 from streamsrv.transports.live_calls import LiveCalls
 from streamsrv.transports.telephony.application.ringing_calls import RingingCalls
 from streamsrv.transports.telephony.tokens import PhoneTokens
+from streamsrv.transports.telephony.phone_calls import serving_phone_calls
 from streamsrv.transports.webrtc.calls import serving_calls
 from streamsrv.transports.websocket import realtime
 
@@ -72,8 +73,14 @@ def build_app(
 
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncGenerator[None]:
-        async with service.background as background, serving_calls(service, app.state.live_calls) as calls:
+        live = app.state.live_calls
+        async with (
+            service.background as background,
+            serving_calls(service, live) as calls,
+            serving_phone_calls(service, live) as phone_calls,
+        ):
             app.state.calls = calls
+            app.state.phone_calls = phone_calls
             background.keep(service.watch, "the measurement of load")
             background.keep(service.watch_models, "the look for what clients may choose")
             if ledger is not None:

@@ -211,19 +211,22 @@ class Service:
         connected: Connected = Connected(),  # noqa: B008 (it cannot be changed)
         call: CallControl | None = None,
         rules: CallRules | None = None,
+        max_minutes: float = 0,
     ) -> SessionDriver:
         """Begin a session over a transport, and return its driver. The caller holds a place for it and runs the driver.
 
         `speaker`: plays the answers, if the transport (not the client) holds playback. `call`, `rules`: the telephone
-        call that the session runs in, and what the operator wants of it.
+        call that the session runs in, and what the operator wants of it. `max_minutes`: the session ends after that at
+        the latest; 0: after the time of every session.
         """
+        limit_ms = max_session_ms(session, self.settings, max_minutes)
         core = SessionCore(
-            begin_now(session, self.settings),
+            begin_now(session, limit_ms),
             new_id=new_id,
             responses_per_minute=self.settings.responses_per_minute,
             speculative=self.settings.speculative,
             holds_playback=speaker is not None,
-            max_session_ms=max_session_ms(session, self.settings),
+            max_session_ms=limit_ms,
             caption_rooms=principal.caption_rooms,
             capabilities=self.capabilities_of(principal),
             manners=_manners(self.settings),

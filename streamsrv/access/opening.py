@@ -51,7 +51,7 @@ class Opening:
                 raise ProtocolError("invalid_value", message, "session.type")
         session = update_session(session, given)
         offer.capabilities.fit(session)
-        return begin_now(session, offer.settings)
+        return begin_now(session, max_session_ms(session, offer.settings))
 
     def requested(self, principal: Principal, query: Mapping[str, str], given: dict[str, Any] | None = None) -> Session:
         """Build the session that a client requests with its secret or its query; fields in `given` override it.
@@ -87,15 +87,15 @@ class Opening:
             self._client_secrets.redeem(principal.grant, int(time.time()))
 
 
-def max_session_ms(session: Session, settings: Settings) -> int:
-    """Return how long the session may last; 0: no limit."""
+def max_session_ms(session: Session, settings: Settings, max_minutes: float = 0) -> int:
+    """Return how long the session may last; 0: no limit. `max_minutes`: its own limit, which may be shorter."""
     is_transcription = session.type == "transcription"
     minutes = settings.max_transcription_minutes if is_transcription else settings.max_session_minutes
-    return round(minutes * 60_000)
+    limits = [limit for limit in (minutes, max_minutes) if limit > 0]
+    return round(min(limits, default=0) * 60_000)
 
 
-def begin_now(session: Session, settings: Settings) -> Session:
-    """Return the session with its `expires_at` set as if it begins now."""
-    limit_ms = max_session_ms(session, settings)
+def begin_now(session: Session, limit_ms: int) -> Session:
+    """Return the session with its `expires_at` set as if it begins now and lasts `limit_ms`; 0: for ever."""
     expires_at: int | UnsetType = int(time.time()) + limit_ms // 1000 if limit_ms else UNSET
     return structs.replace(session, expires_at=expires_at)

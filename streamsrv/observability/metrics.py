@@ -31,10 +31,10 @@ LAG_BUCKETS_S = (0.001, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1.0)
 WAIT_BUCKETS_S = (0.001, 0.005, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0)
 SESSION_BUCKETS_S = (1, 10, 30, 60, 120, 300, 600, 1200, 1800, 3600, 7200)
 
-Transport = Literal["websocket", "webrtc"]
+Transport = Literal["websocket", "webrtc", "telephone"]
 EndReason = Literal[
     "client_left", "connection_lost", "hung_up", "expired", "slow_client", "malformed_events", "event_flood",
-    "media_failed", "internal_error", "server_stopped",
+    "media_failed", "internal_error", "server_stopped", "transferred",
 ]  # fmt: skip
 """Why a session ended."""
 RefusalReason = Literal[
@@ -82,7 +82,7 @@ class Metrics:
         self._durations = self._histogram(
             "session_duration_seconds", "Seconds that sessions lasted", SESSION_BUCKETS_S, transport=get_args(Transport)
         )
-        self.sidebands = self._gauge("sidebands", "Open sideband connections to WebRTC calls")
+        self.sidebands = self._gauge("sidebands", "Open sideband connections to calls")
         self.calls = self._gauge("webrtc_calls", "WebRTC calls, from the offer to the end")
         self._phone_messages = self._counter(
             "phone_messages_ignored",
@@ -90,6 +90,8 @@ class Metrics:
             provider=PROVIDERS,
             reason=get_args(Oddity),
         )
+        self.phone_calls = self._gauge("phone_calls", "Telephone calls that a session answers")
+        self.phone_calls_refused = self._counter("phone_calls_refused", "Telephone calls that were turned away")
         self.media_processes = self._gauge("media_processes", "Media processes that run")
         self.media_failures = self._counter("media_process_failures", "Media processes that died with calls")
         self._stages = self._histogram(

@@ -76,6 +76,7 @@ PURE = ("core", "protocol", "text", "web_addresses.py", "tools/base.py", "tools/
         "transports/telephony/codecs", "transports/telephony/arrival_rate.py", "transports/telephony/caller_audio.py",
         "audio/jitter_buffer.py",
         "media/answer.py", "media/offer.py", "media/playout.py",
+        "transports/telephony/playback.py", "transports/telephony/playback_item.py",
         "media/session_description.py", "media/transport_attributes.py", "processes/back_off.py",
         "processes/environment.py",
         "configuration/words.py", "engines/llm/llama/slots.py", "engines/llm/chat_completions/chunks.py",

@@ -8,7 +8,7 @@ import pytest
 from streamsrv.audio.opus import OpusEncoder
 from streamsrv.media.microphone import MicrophoneStream
 from streamsrv.token_bucket import TokenBucket
-from streamsrv.transports.webrtc.incoming import MAX_AUDIO_SAMPLES, MAX_EVENTS, IncomingQueue
+from streamsrv.transports.incoming import MAX_AUDIO_SAMPLES, MAX_EVENTS, IncomingQueue
 
 BLOCK = np.zeros(512, np.int16)
 

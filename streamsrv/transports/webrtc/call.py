@@ -33,9 +33,9 @@ from streamsrv.runtime.channel import ChannelClosed
 from streamsrv.runtime.driver import SessionDriver
 from streamsrv.runtime.send_queue import SendQueue
 from streamsrv.runtime.speech_encoder import encode_event
+from streamsrv.transports.incoming import IncomingQueue
+from streamsrv.transports.listeners import Listeners
 from streamsrv.transports.live_calls import CallSummary
-from streamsrv.transports.webrtc.incoming import IncomingQueue
-from streamsrv.transports.webrtc.listeners import Listeners
 from streamsrv.transports.webrtc.negotiation import Negotiation
 from streamsrv.transports.webrtc.pool import Line, MediaPool
 from streamsrv.transports.webrtc.speaker import CallSpeaker
