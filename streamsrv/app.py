@@ -42,8 +42,8 @@ from streamsrv.service import Service
 from streamsrv.settings import Settings
 from streamsrv.transports.live_calls import LiveCalls
 from streamsrv.transports.telephony.application.ringing_calls import RingingCalls
-from streamsrv.transports.telephony.tokens import PhoneTokens
 from streamsrv.transports.telephony.phone_calls import serving_phone_calls
+from streamsrv.transports.telephony.tokens import PhoneTokens
 from streamsrv.transports.webrtc.calls import serving_calls
 from streamsrv.transports.websocket import realtime
 

@@ -69,8 +69,7 @@ class FakeLine:
             return
         arrives_s = self._loop.time() + self._delay_s
         self._pieces = [
-            (begins_s, pcm[: max(0, int((arrives_s - begins_s) * self.sample_rate))])
-            for begins_s, pcm in self._pieces
+            (begins_s, pcm[: max(0, int((arrives_s - begins_s) * self.sample_rate))]) for begins_s, pcm in self._pieces
         ]
         self._free_s = min(self._free_s, arrives_s)
         for handle, name in self._marks:

@@ -234,7 +234,7 @@ def test_the_waiting_sound_gives_way_to_speech_at_once(buffers: bool):
         played.speaker.sound(np.zeros(0, np.int16))
         count = len(played.line.heard())
         await asyncio.sleep(1)
-        assert len(played.line.heard()) == count
+        assert len(played.line.heard()) <= count + RATE * FRAME_MS // 1000
 
     playing(work, buffers=buffers)
 

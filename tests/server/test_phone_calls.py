@@ -1,0 +1,231 @@
+"""Whole telephone calls over a fake line, with fake engines, in one event loop."""
+
+import asyncio
+import json
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from fake_line import FakeLine
+from streamsrv.access.principal import LOOPBACK
+from streamsrv.access.refusal import Refusal
+from streamsrv.core.call_rules import CallRules
+from streamsrv.engines.loaded import Engines
+from streamsrv.errors import Unavailable
+from streamsrv.protocol.session_object import Pcm, Pcma, Pcmu
+from streamsrv.service import Service
+from streamsrv.settings import Settings
+from streamsrv.testing.fakes import ScriptedChatModel, fake_engines, open_streams
+from streamsrv.transports.live_calls import LiveCalls
+from streamsrv.transports.telephony.agent import Agent
+from streamsrv.transports.telephony.phone_calls import PhoneCalls, serving_phone_calls
+
+PATIENCE_S = 20
+AGENT = Agent("desk", rules=CallRules(silence_ms=0, waiting_after_ms=0))
+
+
+def tone(duration_ms: int, rate: int = 8000) -> np.ndarray[Any, np.dtype[np.int16]]:
+    """Loud audio: speech to the fake detector."""
+    return (8000 * np.sin(np.arange(rate * duration_ms // 1000) * 2400 / rate)).astype(np.int16)
+
+
+def quiet(duration_ms: int, rate: int = 8000) -> np.ndarray[Any, np.dtype[np.int16]]:
+    return np.zeros(rate * duration_ms // 1000, np.int16)
+
+
+@dataclass
+class Exchange:
+    """Calls that are served, and the events of each."""
+
+    calls: PhoneCalls
+    live: LiveCalls
+    service: Service
+
+    @asynccontextmanager
+    async def ring(self, line: FakeLine, agent: Agent = AGENT) -> AsyncGenerator["Caller"]:
+        """A call that is answered; its caller hangs up at the end of the block."""
+        serving = asyncio.ensure_future(self.calls.serve(line, agent, LOOPBACK))
+        async with asyncio.timeout(PATIENCE_S):
+            while not len(self.live) and not serving.done():
+                await asyncio.sleep(0)
+        caller = Caller(self, line, serving)
+        try:
+            yield caller
+        finally:
+            line.close("The caller hung up.")
+            async with asyncio.timeout(PATIENCE_S):
+                await serving
+
+
+class Caller:
+    def __init__(self, exchange: Exchange, line: FakeLine, serving: "asyncio.Future[None]") -> None:
+        self.line = line
+        self.serving = serving
+        self.call: Any = next(iter(exchange.live), None)
+        self._queue = self.call.attach() if self.call is not None else None
+        self.events: list[dict[str, Any]] = []
+
+    async def until(self, event_type: str) -> dict[str, Any]:
+        """The next event of a type."""
+        async with asyncio.timeout(PATIENCE_S):
+            while True:
+                frame = await self._queue.get()
+                assert frame is not None, f"the call ended before '{event_type}'"
+                self.events.append(json.loads(frame))
+                if self.events[-1]["type"] == event_type:
+                    return self.events[-1]
+
+    async def rest(self) -> list[dict[str, Any]]:
+        """All events until the end of the call."""
+        async with asyncio.timeout(PATIENCE_S):
+            while (frame := await self._queue.get()) is not None:
+                self.events.append(json.loads(frame))
+        return self.events
+
+    async def do(self, event_type: str, **fields: Any) -> None:
+        assert await self.call.take_attached_event(json.dumps({"type": event_type, **fields}))
+
+    def ask(self, transcript_ms: int = 600) -> None:
+        self.line.speak(np.concatenate([tone(transcript_ms), quiet(1500)]))
+
+
+@asynccontextmanager
+async def exchange(engines: Engines, **settings: Any) -> AsyncGenerator[Exchange]:
+    service = Service(Settings(admit_by_load=False, **settings), engines)
+    live = LiveCalls()
+    async with service.background, serving_phone_calls(service, live) as calls:
+        yield Exchange(calls, live, service)
+    assert not len(live)
+    assert not service.sessions
+    assert not open_streams(engines)
+
+
+@pytest.mark.parametrize("buffers", [True, False])
+@pytest.mark.parametrize(
+    ("audio_format", "rate", "wire"),
+    [(Pcmu(), 8000, "audio/pcmu"), (Pcma(), 8000, "audio/pcma"), (Pcm(), 16000, "audio/pcm")],
+)
+async def test_a_question_is_answered_in_the_formats_of_the_line(audio_format, rate: int, wire: str, buffers: bool):
+    async with exchange(fake_engines(ScriptedChatModel("Two."), "how many")) as world:
+        line = FakeLine(buffers=buffers, sample_rate=rate, audio_format=audio_format)
+        async with world.ring(line) as caller:
+            created = await caller.until("session.created")
+            formats = [created["session"]["audio"][side]["format"]["type"] for side in ("input", "output")]
+            assert formats == [wire, wire]
+            line.speak(np.concatenate([tone(600, rate), quiet(1500, rate)]))
+            heard = await caller.until("conversation.item.input_audio_transcription.completed")
+            assert heard["transcript"] == "how many"
+            await caller.until("output_audio_buffer.started")
+            await caller.until("output_audio_buffer.stopped")
+            assert abs(line.heard()).max() > 1000
+            assert 200 <= line.heard_ms <= 300
+            assert not [event for event in caller.events if event["type"] == "response.output_audio.delta"]
+
+
+async def test_a_call_is_found_summed_up_and_hung_up_by_its_id():
+    async with exchange(fake_engines()) as world:
+        line = FakeLine()
+        async with world.ring(line) as caller:
+            found = world.live.find(caller.call.id, LOOPBACK)
+            assert found.id.startswith("rtc_")
+            assert (found.summary.provider, found.summary.agent) == ("fake", "desk")
+            assert found.summary.caller is not None
+            assert "1701234567" not in found.summary.caller
+            found.hang_up("The call was hung up.")
+            await caller.rest()
+            await caller.serving
+            assert line.hung_up.is_set()
+            assert found.reason == "The call was hung up."
+
+
+async def test_a_key_is_an_event():
+    async with exchange(fake_engines()) as world, world.ring(FakeLine()) as caller:
+        caller.line.press("5")
+        event = await caller.until("input_audio_buffer.dtmf_event_received")
+        assert event["event"] == "5"
+
+
+async def test_over_capacity_each_caller_hears_an_announcement_and_is_hung_up():
+    async with exchange(fake_engines(), max_sessions=1) as world, world.ring(FakeLine()):
+        lines = [FakeLine() for _ in range(50)]
+        async with asyncio.timeout(PATIENCE_S):
+            await asyncio.gather(*(world.calls.serve(line, AGENT, LOOPBACK) for line in lines))
+        assert all(line.hung_up.is_set() for line in lines)
+        assert all(abs(line.heard()).max(initial=0) > 1000 for line in lines)
+        assert len(world.live) == 1
+
+
+async def test_a_refused_caller_who_leaves_is_not_waited_for():
+    async with exchange(fake_engines(), max_sessions=1) as world, world.ring(FakeLine()):
+        line = FakeLine()
+        line.close("The caller hung up.")
+        await world.calls.serve(line, AGENT, LOOPBACK)
+        assert line.heard_ms < 500
+
+
+async def test_an_agent_with_a_bad_session_answers_no_call(caplog):
+    async with exchange(fake_engines()) as world:
+        line = FakeLine()
+        line.close("The caller hung up.")
+        await world.calls.serve(line, replace(AGENT, session={"audio": {"output": {"speed": 9}}}), LOOPBACK)
+        assert line.hung_up.is_set()
+        assert "speed" in caplog.text
+
+
+@pytest.mark.parametrize("error", [None, Unavailable("The other telephone does not answer.")])
+async def test_a_referred_call_ends_unless_that_fails(error):
+    async with exchange(fake_engines()) as world, world.ring(FakeLine()) as caller:
+        caller.line.transfer_error = error
+        if error is None:
+            await caller.call.refer("tel:+491")
+            await caller.serving
+            assert caller.call.why_ended() == ("transferred", "The call was transferred.")
+        else:
+            with pytest.raises(Unavailable):
+                await caller.call.refer("tel:+491")
+            assert caller.call.reason is None
+        assert caller.line.transfers == ["tel:+491"]
+
+
+async def test_one_call_is_referred_once_at_a_time():
+    async with exchange(fake_engines()) as world:
+        line = FakeLine()
+        gate = asyncio.Event()
+
+        async def slow(_: str) -> None:
+            await gate.wait()
+
+        line.transfer = slow  # type: ignore[method-assign]
+        async with world.ring(line) as caller:
+            first = asyncio.ensure_future(caller.call.refer("tel:+491"))
+            await asyncio.sleep(0)
+            with pytest.raises(Refusal):
+                await caller.call.refer("tel:+492")
+            gate.set()
+            await first
+
+
+async def test_the_server_ends_all_calls_when_it_stops():
+    async with exchange(fake_engines()) as world:
+        lines = [FakeLine() for _ in range(3)]
+        serving = [asyncio.ensure_future(world.calls.serve(line, AGENT, LOOPBACK)) for line in lines]
+        while len(world.live) < 3:
+            await asyncio.sleep(0)
+        await world.calls.aclose()
+        await asyncio.gather(*serving)
+        assert all(line.hung_up.is_set() for line in lines)
+
+
+async def test_logs_do_not_tell_the_number_of_the_caller(caplog):
+    caplog.set_level("INFO")
+    async with exchange(fake_engines()) as world, world.ring(FakeLine()):
+        pass
+    told = caplog.text + "".join(str(getattr(record, "fields", "")) for record in caplog.records)
+    assert "a telephone call begins" in told
+    assert "the telephone call has ended" in told
+    assert "caller_" in told
+    assert "1701234567" not in told
