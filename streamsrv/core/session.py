@@ -345,7 +345,10 @@ class SessionCore:
     def _update(self, event: client_events.SessionUpdate) -> None:
         held = self.session
         update = update_session(
-            with_transcriber(held, self._named_recognizer), event.session, caption_rooms=self._caption_rooms
+            with_transcriber(held, self._named_recognizer),
+            event.session,
+            caption_rooms=self._caption_rooms,
+            keeps_formats=self._course.is_call,
         )
         updated = self._capabilities.fit(update)
         if self._output.used and updated.voice != held.voice:

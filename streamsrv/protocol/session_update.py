@@ -52,11 +52,16 @@ _MERGED_OBJECTS = (
 
 
 def update_session(
-    session: Session, update: dict[str, Any], *, caption_rooms: Collection[str] | None = None
+    session: Session,
+    update: dict[str, Any],
+    *,
+    caption_rooms: Collection[str] | None = None,
+    keeps_formats: bool = False,
 ) -> Session:
     """Return the session after a `session.update`; raises `ProtocolError` if a field is refused.
 
-    `caption_rooms`: the rooms in which the client may speak; None: all rooms.
+    `caption_rooms`: the rooms in which the client may speak; None: all rooms. `keeps_formats`: whether the audio
+    formats are those of a telephone line; others are accepted, because stock clients always send some, without effect.
     `model`, and `audio.output` of a transcription session are accepted because stock clients always send them, but have
     no effect: the returned session shows its own model and no output.
     """
@@ -71,6 +76,8 @@ def update_session(
     if merged.get("output_modalities") in (["audio", "text"], ["text", "audio"]):
         merged["output_modalities"] = ["audio"]
     updated = _convert(merged, Session, "session")
+    if keeps_formats:
+        updated = with_formats_of(updated, session)
     if (size := len(msgspec.json.encode(updated))) > MAX_SESSION_BYTES:
         raise ProtocolError(
             "invalid_value", f"The session would be {size} bytes; at most {MAX_SESSION_BYTES} are accepted.", "session"
@@ -78,6 +85,17 @@ def update_session(
     if updated.captions is not None and caption_rooms is not None and updated.captions.room not in caption_rooms:
         raise _room_not_allowed(updated.captions.room, caption_rooms)
     return updated
+
+
+def with_formats_of(session: Session, other: Session) -> Session:
+    """Return the session with the audio formats of another one."""
+    hears, speaks = other.audio.input.format, other.audio.output.format
+    audio = msgspec.structs.replace(
+        session.audio,
+        input=msgspec.structs.replace(session.audio.input, format=hears),
+        output=msgspec.structs.replace(session.audio.output, format=speaks),
+    )
+    return msgspec.structs.replace(session, audio=audio)
 
 
 def _room_not_allowed(room: str, allowed: Collection[str]) -> ProtocolError:

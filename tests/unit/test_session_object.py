@@ -4,6 +4,7 @@ import pytest
 
 from streamsrv.protocol.errors import ProtocolError
 from streamsrv.protocol.session_object import (
+    Pcmu,
     SemanticVad,
     ServerVad,
     Session,
@@ -32,6 +33,17 @@ def test_fields_below_audio_merge():
     second = update_session(first, {"audio": {"input": {"turn_detection": {"silence_duration_ms": 200}}}})
     assert second.voice == "marin"
     assert second.audio.input.turn_detection == ServerVad(silence_duration_ms=200)
+
+
+def test_a_telephone_line_keeps_its_formats_and_other_fields_change():
+    line = update_session(SESSION, {"audio": {s: {"format": {"type": "audio/pcmu"}} for s in ("input", "output")}})
+    wanted = {"audio": {s: {"format": {"type": "audio/pcm", "rate": 24000}} for s in ("input", "output")}}
+    wanted["audio"]["output"] |= {"speed": 1.25}
+    updated = update_session(line, wanted, keeps_formats=True)
+    assert (updated.audio.input.format, updated.audio.output.format) == (Pcmu(), Pcmu())
+    assert updated.audio.output.speed == 1.25
+    with pytest.raises(ProtocolError):
+        update_session(line, {"audio": {"input": {"format": {"type": "audio/mp3"}}}}, keeps_formats=True)
 
 
 def test_another_type_of_turn_detection_starts_from_its_own_defaults():

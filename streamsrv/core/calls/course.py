@@ -45,7 +45,8 @@ class CallCourse:
         new_id: Callable[[str], str],
         max_ms: int,
     ) -> None:
-        self._is_call = rules is not None
+        self.is_call = rules is not None
+        """Whether the session runs in a telephone call."""
         rules = rules or CallRules()
         self._rules = rules
         self._conversation = conversation
@@ -162,7 +163,7 @@ class CallCourse:
         return [*effects, *self._sound.watch(now_ms, is_waited_for=is_waited_for)]
 
     def _converses(self, session: Session) -> bool:
-        return self._is_call and session.type == "realtime"
+        return self.is_call and session.type == "realtime"
 
     @property
     def _is_answer_due(self) -> bool:
