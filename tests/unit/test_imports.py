@@ -67,7 +67,8 @@ MEDIA_SEEN_BY_THE_SERVER = {"streamsrv.media.messages"}
 """What the server's process may import of the media process, which has aiortc in it."""
 
 PURE = ("core", "protocol", "text", "web_addresses.py", "tools/base.py", "tools/results.py", "captions/room.py",
-        "calling/peers", "calling/playback.py", "calling/script.py", "conformance/order.py", "inference/load.py", "token_bucket.py",
+        "calling/peers", "calling/playback.py", "calling/script.py", "conformance/order.py", "inference/load.py",
+        "token_bucket.py",
         "access/admission.py", "access/budget.py", "access/client_secrets.py", "access/principal.py",
         "engines/llm/messages_api/conversation.py", "engines/llm/messages_api/events.py",
         "engines/llm/messages_api/request.py",
