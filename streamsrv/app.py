@@ -42,6 +42,8 @@ from streamsrv.service import Service
 from streamsrv.settings import Settings
 from streamsrv.transports.live_calls import LiveCalls
 from streamsrv.transports.telephony.application.ringing_calls import RingingCalls
+from streamsrv.transports.telephony.exchange import PhoneExchange
+from streamsrv.transports.telephony.media_socket import MediaSockets, media
 from streamsrv.transports.telephony.phone_calls import serving_phone_calls
 from streamsrv.transports.telephony.tokens import PhoneTokens
 from streamsrv.transports.webrtc.calls import serving_calls
@@ -81,6 +83,8 @@ def build_app(
         ):
             app.state.calls = calls
             app.state.phone_calls = phone_calls
+            exchange = PhoneExchange(service, app.state.phone_tokens, phone_calls.serve)
+            app.state.media_sockets = MediaSockets(exchange, service.metrics)
             background.keep(service.watch, "the measurement of load")
             background.keep(service.watch_models, "the look for what clients may choose")
             if ledger is not None:
@@ -133,6 +137,7 @@ def _routes(needs_key: Middleware, *, is_whole: bool) -> list[BaseRoute]:
         return [WebSocketRoute("/{path:path}", refuse_websocket), own, *probes]
     return [
         WebSocketRoute("/v1/realtime", realtime),
+        WebSocketRoute("/v1/calls/{provider}/media", media),
         Mount("/v1/streamsrv/captions", routes=caption_routes()),
         *_call_routes(),
         Mount("/v1", routes=rest, middleware=[needs_key]),

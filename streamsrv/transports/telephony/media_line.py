@@ -3,7 +3,6 @@
 import asyncio
 import logging
 import time
-from collections import deque
 from collections.abc import Callable
 from typing import Protocol
 
@@ -14,7 +13,6 @@ from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
 from streamsrv.audio.wire_formats import encode_audio
 from streamsrv.errors import EngineError, Unavailable
 from streamsrv.protocol.audio_formats import Samples
-from streamsrv.signals import Signal
 from streamsrv.transports.telephony.caller_audio import CallerAudio
 from streamsrv.transports.telephony.codec import (
     CodecEvent,
@@ -28,14 +26,13 @@ from streamsrv.transports.telephony.codec import (
     StreamStopped,
     UnknownMessage,
 )
-from streamsrv.transports.telephony.line import CallFacts, DigitHeard, LineAudio, LineClosed, LineEvent, MarkPassed
+from streamsrv.transports.telephony.line import CallFacts, DigitHeard, LineAudio, LineEvent, MarkPassed
+from streamsrv.transports.telephony.line_events import LineEvents
 from streamsrv.transports.telephony.oddities import Oddities
 from streamsrv.transports.telephony.outgoing import OutgoingMessages
 
 logger = logging.getLogger(__name__)
 
-MAX_WAITING_EVENTS = 256
-"""Events that may wait for the session; while there are as many, the socket is not read."""
 MAX_PENDING_MARKS = 1024
 """Marks that may be on their way; older ones count as lost."""
 MAX_MALFORMED = 50
@@ -80,12 +77,9 @@ class MediaLine:
         self._now_ms = now_ms
         self._audio = CallerAudio(started.format, started.sample_rate)
         self._outgoing = OutgoingMessages()
-        self._events: deque[LineEvent] = deque()
-        self._changed = Signal()
-        self._taken = Signal()
+        self._events = LineEvents()
         self._ended = asyncio.Event()
         self._marks: dict[str, None] = {}  # on their way, in order
-        self._reason: str | None = None
         self._close_code = 1000
         self._hangs_up = False
 
@@ -108,15 +102,10 @@ class MediaLine:
     @property
     def reason(self) -> str | None:
         """Why the line has ended, as a sentence; None while it goes on."""
-        return self._reason
+        return self._events.reason
 
     async def receive(self) -> LineEvent:
-        await self._changed.wait_until(lambda: bool(self._events) or self._reason is not None)
-        if not self._events:
-            raise LineClosed(self._reason)
-        event = self._events.popleft()
-        self._taken.notify()
-        return event
+        return await self._events.take()
 
     def send(self, pcm: NDArray[np.int16]) -> None:
         self._put(self._codec.media(encode_audio(pcm, self.format)), is_playback=True)
@@ -131,12 +120,11 @@ class MediaLine:
         """Drop what was not played. All marks pass at once, whether the provider tells of dropped ones or not."""
         self._outgoing.clear()
         self._put(self._codec.clear())
-        self._events.extend(MarkPassed(name) for name in self._marks)
+        self._events.add(*(MarkPassed(name) for name in self._marks))
         self._marks.clear()
-        self._changed.notify()
 
     def hang_up(self) -> None:
-        if self._reason is None:
+        if self.reason is None:
             self._hangs_up = True
             self._put(self._codec.hang_up())
             self.end("The server ended the call.")
@@ -148,11 +136,11 @@ class MediaLine:
 
     def end(self, reason: str, close_code: int = 1000) -> None:
         """End the line; what waits is still sent, and what was received can still be taken."""
-        if self._reason is None:
-            self._reason, self._close_code = reason, close_code
+        if self.reason is None:
+            self._close_code = close_code
+            self._events.end(reason)
             self._outgoing.end()
             self._ended.set()
-            self._changed.notify()
 
     async def run(self) -> None:
         """Carry messages in both directions until the line has ended and the socket is closed."""
@@ -173,8 +161,8 @@ class MediaLine:
                 logger.warning("%s did not end a call: %s", self.facts.provider, error)
 
     async def _read(self) -> None:
-        while self._reason is None:
-            await self._taken.wait_until(lambda: len(self._events) < MAX_WAITING_EVENTS)
+        while self.reason is None:
+            await self._events.room()
             message = await self._next_message()
             if message is None:
                 self._hear(self._audio.expire(self._now_ms()))
@@ -216,7 +204,7 @@ class MediaLine:
             case MarkReceived(name):
                 self._pass(name)
             case DigitReceived(digit):
-                self._add(DigitHeard(digit))
+                self._events.add(DigitHeard(digit))
             case StreamStopped(reason):
                 self._hear(self._audio.expire(float("inf")))
                 self.end(f"The provider ended the stream{f': {reason}' if reason else ''}.")
@@ -230,7 +218,7 @@ class MediaLine:
     def _hear(self, pieces: list[NDArray[np.int16]]) -> None:
         for pcm in pieces:
             if len(pcm):
-                self._add(LineAudio(pcm))
+                self._events.add(LineAudio(pcm))
 
     def _pass(self, name: str) -> None:
         """Pass a mark, and those before it whose messages were lost; marks that nobody waits for mean nothing."""
@@ -238,17 +226,13 @@ class MediaLine:
             return
         while (first := next(iter(self._marks))) != name:
             del self._marks[first]
-            self._add(MarkPassed(first))
+            self._events.add(MarkPassed(first))
         del self._marks[name]
-        self._add(MarkPassed(name))
-
-    def _add(self, event: LineEvent) -> None:
-        self._events.append(event)
-        self._changed.notify()
+        self._events.add(MarkPassed(name))
 
     def _put(self, messages: list[str | bytes], *, is_playback: bool = False) -> None:
         for message in messages:
-            if self._reason is None and not self._outgoing.put(message, is_playback=is_playback):
+            if self.reason is None and not self._outgoing.put(message, is_playback=is_playback):
                 self.end("The provider does not read what it is sent.", POLICY_VIOLATION)
 
     async def _write(self) -> None:
@@ -266,7 +250,7 @@ class MediaLine:
             return
         try:
             async with asyncio.timeout(CLOSE_S):
-                await self._websocket.close(self._close_code, close_reason(self._reason or ""))
+                await self._websocket.close(self._close_code, close_reason(self.reason or ""))
         except (TimeoutError, RuntimeError, WebSocketDisconnect):
             logger.info("%s did not read the close frame", self.facts.provider)
 
