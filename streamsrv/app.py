@@ -20,6 +20,7 @@ from streamsrv.http import (
     chat,
     client_secrets,
     models,
+    phone_webhooks,
     speech,
     status,
     transcriptions,
@@ -46,6 +47,7 @@ from streamsrv.transports.telephony.exchange import PhoneExchange
 from streamsrv.transports.telephony.media_socket import MediaSockets, media
 from streamsrv.transports.telephony.phone_calls import serving_phone_calls
 from streamsrv.transports.telephony.tokens import PhoneTokens
+from streamsrv.transports.telephony.webhooks import Webhooks
 from streamsrv.transports.webrtc.calls import serving_calls
 from streamsrv.transports.websocket import realtime
 
@@ -119,6 +121,7 @@ def build_app(
     app.state.service = service
     app.state.live_calls = LiveCalls()
     app.state.phone_tokens = PhoneTokens(secrets.token_urlsafe)
+    app.state.webhooks = Webhooks(lambda: service.settings, app.state.phone_tokens)
     app.state.ringing_calls = RingingCalls(service.background)
     app.state.exchanges = exchanges
     return app
@@ -140,6 +143,7 @@ def _routes(needs_key: Middleware, *, is_whole: bool) -> list[BaseRoute]:
         WebSocketRoute("/v1/calls/{provider}/media", media),
         Mount("/v1/streamsrv/captions", routes=caption_routes()),
         *_call_routes(),
+        Route("/v1/calls/{provider}", phone_webhooks.call_rings, methods=["GET", "POST"]),
         Mount("/v1", routes=rest, middleware=[needs_key]),
         *probes,
         *page_routes(),

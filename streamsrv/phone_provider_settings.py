@@ -42,6 +42,10 @@ class PhoneProviderSettings(BaseModel):
     api_url: str = ""
     """Address of the provider's REST API; empty: its usual one."""
 
+    def secret(self, field: str, environ: Mapping[str, str]) -> str:
+        """Return the secret that a field names; empty if the field, or the variable, is."""
+        return environ.get(getattr(self, field, ""), "").strip()
+
     def lacks(self, fields: tuple[str, ...]) -> tuple[str, ...]:
         """Return those of the fields that are empty."""
         return tuple(field for field in fields if not getattr(self, field))
@@ -63,6 +67,8 @@ class TwilioSettings(PhoneProviderSettings):
     account: Id = ""
     """The SID of the account (AC...)."""
     auth_token_variable: Variable = ""
+    signing_key_variable: Variable = ""
+    """Names the variable with the secret of the shared key that signs webhooks with HMAC-SHA256, if there is one."""
 
 
 class TelnyxSettings(PhoneProviderSettings):

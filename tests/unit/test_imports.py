@@ -78,6 +78,8 @@ PURE = ("core", "protocol", "text", "web_addresses.py", "tools/base.py", "tools/
         "audio/jitter_buffer.py",
         "media/answer.py", "media/offer.py", "media/playout.py",
         "transports/telephony/playback.py", "transports/telephony/playback_item.py",
+        "transports/telephony/providers/answers.py", "transports/telephony/providers/signatures.py",
+        "transports/telephony/providers/webhook.py",
         "media/session_description.py", "media/transport_attributes.py", "processes/back_off.py",
         "processes/environment.py",
         "configuration/words.py", "engines/llm/llama/slots.py", "engines/llm/chat_completions/chunks.py",

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from streamsrv.access.principal import LOOPBACK
 from streamsrv.phone_settings import PhoneNumberSettings
 from streamsrv.protocol.session_object import Session
 from streamsrv.protocol.session_update import update_session
@@ -95,7 +96,7 @@ def tokens() -> PhoneTokens:
     return PhoneTokens(lambda: f"token-{next(numbers)}")
 
 
-ADMITTED = Admitted(FACTS, Agent("desk"))
+ADMITTED = Admitted(FACTS, Agent("desk"), LOOPBACK)
 
 
 def test_a_token_opens_one_socket_of_its_call():

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from hashlib import sha256
 
+from streamsrv.access.principal import Principal
 from streamsrv.transports.telephony.agent import Agent
 from streamsrv.transports.telephony.line import CallFacts
 
@@ -36,6 +37,8 @@ class Admitted:
 
     facts: CallFacts
     agent: Agent
+    principal: Principal
+    """On whose account the call is."""
 
 
 class PhoneTokens:

@@ -1,0 +1,1 @@
+"""What telephone providers send over HTTP, how it is checked and answered, and their REST APIs."""
