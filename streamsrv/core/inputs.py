@@ -204,6 +204,11 @@ class TransferFailed:
 
 
 @dataclass(frozen=True, slots=True)
+class LineDropped:
+    """The telephone call has ended: the caller says and hears nothing more."""
+
+
+@dataclass(frozen=True, slots=True)
 class TimerFired:
     key: TimerKey
 
@@ -227,5 +232,6 @@ Input = (
     | PlaybackEnded
     | DigitPressed
     | TransferFailed
+    | LineDropped
     | TimerFired
 )

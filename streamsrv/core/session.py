@@ -207,6 +207,9 @@ class SessionCore:
                 self._press(happened)
             case inputs.TransferFailed():
                 self._effects.add(self._course.transfer_failed(happened.message, self._now_ms))
+            case inputs.LineDropped():
+                self._effects.add(self._course.drop_line(self._now_ms))
+                self._carry_out(self._turns.cut_off(self._now_ms))
             case inputs.TimerFired():
                 self._time_out(happened.key)
 

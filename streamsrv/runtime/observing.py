@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from streamsrv.core import effects
+from streamsrv.core.calls.course import CALL_OVER
 from streamsrv.core.session import SessionCore
 from streamsrv.core.turns.input_buffer import chosen_model, recognition_options
 from streamsrv.engines.loaded import Engines
@@ -93,7 +94,8 @@ class SessionObserver:
     def end(self, outcome: Outcome) -> None:
         """The session has ended."""
         transport, seconds = self._connected.transport, time.monotonic() - self._began_s
-        reason, detail = self._connected.why_closed() if outcome is None else (reason_of(outcome), outcome[1])
+        has_left = outcome is None or outcome == CALL_OVER
+        reason, detail = self._connected.why_closed() if has_left else (reason_of(outcome), outcome[1])
         self._metrics.session_ended(transport, reason, seconds)
         if self._trace is not None:
             self._trace.end(reason)

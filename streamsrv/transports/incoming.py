@@ -1,6 +1,7 @@
 """Queues events and audio from a client until its session reads them, within bounds."""
 
 from collections import deque
+from collections.abc import Callable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,7 +21,7 @@ class IncomingQueue:
     """Holds events and audio in their order of arrival."""
 
     def __init__(self) -> None:
-        self._waiting: deque[str | NDArray[np.int16]] = deque()
+        self._waiting: deque[str | NDArray[np.int16] | Callable[[], None]] = deque()
         self._samples = 0
         self._events = 0
         self._event_bytes = 0
@@ -58,6 +59,11 @@ class IncomingQueue:
     def _is_half_empty(self) -> bool:
         return self._events < MAX_EVENTS // 2 and self._event_bytes < MAX_EVENT_BYTES // 4
 
+    def call_after_all(self, then: Callable[[], None]) -> None:
+        """Let `get` call this when all that waits now has been taken and handled."""
+        self._waiting.append(then)
+        self._changed.notify()
+
     def close(self) -> None:
         """Close the queue: `get` returns None from now on."""
         self._closed = True
@@ -66,21 +72,24 @@ class IncomingQueue:
 
     async def get(self) -> str | NDArray[np.int16] | None:
         """Wait for the next event or audio; None once the queue is closed, even if something is left in it."""
-        await self._changed.wait_until(lambda: bool(self._waiting) or self._closed)
-        if self._closed:
-            return None
-        taken = self._waiting.popleft()
-        if isinstance(taken, str):
-            self._events -= 1
-            self._event_bytes -= len(taken)
-            self._taken.notify()
-        else:
-            self._samples -= len(taken)
-        return taken
+        while True:
+            await self._changed.wait_until(lambda: bool(self._waiting) or self._closed)
+            if self._closed:
+                return None
+            taken = self._waiting.popleft()
+            if isinstance(taken, np.ndarray):
+                self._samples -= len(taken)
+                return taken
+            if isinstance(taken, str):
+                self._events -= 1
+                self._event_bytes -= len(taken)
+                self._taken.notify()
+                return taken
+            taken()
 
     def _drop_oldest_audio(self) -> None:
         for index, waiting in enumerate(self._waiting):
-            if not isinstance(waiting, str):
+            if isinstance(waiting, np.ndarray):
                 del self._waiting[index]
                 self._samples -= len(waiting)
                 return

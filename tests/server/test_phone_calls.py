@@ -229,3 +229,65 @@ async def test_logs_do_not_tell_the_number_of_the_caller(caplog):
     assert "the telephone call has ended" in told
     assert "caller_" in told
     assert "1701234567" not in told
+
+
+@pytest.mark.parametrize("hangs_up", ["the caller", "the server"])
+async def test_a_call_that_ends_in_the_middle_of_a_word_has_a_complete_transcript(hangs_up: str):
+    async with exchange(fake_engines(transcript="my number is five")) as world:
+        line = FakeLine()
+        async with world.ring(line) as caller:
+            line.speak(tone(900))
+            await caller.until("input_audio_buffer.speech_started")
+            if hangs_up == "the caller":
+                line.close("The caller hung up.")
+            else:
+                caller.call.hang_up("The call was hung up.")
+            events = await caller.rest()
+        told = {event["type"]: event for event in events}
+        assert told["conversation.item.input_audio_transcription.completed"]["transcript"] == "my number is five"
+        assert "response.created" not in told
+
+
+async def test_a_call_that_ends_during_a_reply_keeps_what_was_heard_of_it():
+    words = "one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen"
+    async with exchange(fake_engines(ScriptedChatModel(words + ".")), max_sessions=1) as world:
+        line = FakeLine()
+        async with world.ring(line) as caller:
+            caller.ask()
+            await caller.until("output_audio_buffer.started")
+            while line.heard_ms < 700:
+                await asyncio.sleep(0.01)
+            line.close("The network failed.")
+            heard_ms = line.heard_ms
+            events = await caller.rest()
+            truncated = next(event for event in events if event["type"] == "conversation.item.truncated")
+            assert truncated["audio_end_ms"] == pytest.approx(heard_ms, abs=150)
+            assert any(event["type"] == "output_audio_buffer.cleared" for event in events)
+            await caller.serving
+            assert caller.call.why_ended() == ("client_left", "The network failed.")
+
+
+async def test_an_interrupted_reply_is_shown_to_the_model_as_far_as_it_was_heard():
+    """The caller's telephone plays 60 ms a character; what it has played when it is cut off is what the model sees."""
+    words = "alpha bravo charlie delta echo foxtrot golf hotel india juliet kilo lima mike november oscar papa."
+    chat = ScriptedChatModel(words, "Fine.")
+    async with exchange(fake_engines(chat, "stop please")) as world:
+        line = FakeLine(delay_s=0.02)
+        async with world.ring(line) as caller:
+            caller.ask()
+            await caller.until("output_audio_buffer.started")
+            while line.heard_ms < 1500:
+                await asyncio.sleep(0.01)
+            speaking = asyncio.ensure_future(line.speak_in_time(np.concatenate([tone(600), quiet(1200)])))
+            truncated = await caller.until("conversation.item.truncated")
+            assert len(line.clears) >= 1
+            assert truncated["audio_end_ms"] == pytest.approx(line.heard_ms, abs=150)
+            await caller.until("response.done")
+            await speaking
+            while len(chat.asked) < 2:
+                await asyncio.sleep(0.01)
+            shown = [message.content for message in chat.asked[-1] if message.role == "assistant"]
+            heard_characters = line.heard_ms / 60
+            assert len(shown) == 1
+            assert words.startswith(shown[0])
+            assert heard_characters - 15 <= len(shown[0]) <= heard_characters + 3

@@ -11,7 +11,7 @@ from streamsrv.core.calls.silence import CallerSilence
 from streamsrv.core.calls.waiting_sound import WaitingSound
 from streamsrv.core.client_items import announced
 from streamsrv.core.conversation import Conversation
-from streamsrv.core.effects import ClearTimer, Effect, SetTimer
+from streamsrv.core.effects import ClearTimer, Close, Effect, SetTimer
 from streamsrv.core.playback.output_buffer import OutputBuffer
 from streamsrv.core.timers import CallEnding, CallerSilent, KeysPause, LeavingDue, TimerKey, WaitingSoundDue
 from streamsrv.core.transcription import Transcriptions
@@ -23,6 +23,8 @@ MAX_NOTICE_MS = 12_000
 """How long before its longest duration a call is ended as soon as nobody speaks; half of the duration at most."""
 CUT_MS = 250
 """How long an entry waits until the transport has told what was heard of the reply that its keys have cut off."""
+CALL_OVER = (1000, "The call has ended.")
+"""The WebSocket close code and reason of a session whose call has ended."""
 SILENCE = "The caller said nothing."
 DURATION = "The call has lasted for as long as it may."
 
@@ -58,6 +60,8 @@ class CallCourse:
         self._new_id = new_id
         self._max_ms = max_ms
         self._notice_ms = min(MAX_NOTICE_MS, max_ms // 2)
+        self._line_dropped = False
+        self._is_closed = False
         self._must_end = False  # as soon as nobody speaks
         self._keypad = Keypad(rules.digits_pause_ms)
         self._leaving = Leaving(rules, responses, output_buffer)
@@ -95,6 +99,19 @@ class CallCourse:
         if is_complete and self._output.is_settled:
             return [*effects, *self._enter(session, now_ms)]
         return [*effects, SetTimer(KeysPause(), CUT_MS if is_complete else self._rules.digits_pause_ms)]
+
+    def drop_line(self, now_ms: int) -> list[Effect]:
+        """The caller is gone: answer nothing more, and close the session once all that was said is written."""
+        self._line_dropped = True
+        self._leaving.is_over = True
+        return self._responses.interrupt(now_ms)
+
+    def _close_if_complete(self) -> list[Effect]:
+        """Close the session when every turn has its transcript, and it is known what was heard of each reply."""
+        if self._is_closed or self._transcriptions.pending or not self._output.is_settled:
+            return []
+        self._is_closed = True
+        return [Close(*CALL_OVER)]
 
     def _enter(self, session: Session, now_ms: int) -> list[Effect]:
         """Give the keys to the language model, as if the caller had said them. Raises `ProtocolError`."""
@@ -155,6 +172,8 @@ class CallCourse:
 
     def watch(self, session: Session, now_ms: int) -> list[Effect]:
         """Follow who is silent; to be called after every input, when what is due was answered."""
+        if self._line_dropped:
+            return self._close_if_complete()
         if not self._converses(session):
             return []
         detects = session.audio.input.turn_detection is not None

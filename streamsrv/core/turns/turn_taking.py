@@ -158,6 +158,12 @@ class TurnTaking:
             return [self._watch_microphone(now_ms)]
         if self._held_at_onset:
             return [*self._forget_click(now_ms)]
+        return self.cut_off(now_ms)
+
+    def cut_off(self, now_ms: int) -> list[TurnDecision]:
+        """End the turn, if there is one, because no more audio comes."""
+        if not self._input.speaking:
+            return []
         effects, audio = self._input.cut_off()
         return [*effects, *self._end(audio, now_ms)]
 

@@ -11,7 +11,7 @@ from streamsrv.access.principal import Principal
 from streamsrv.access.refusal import Refusal
 from streamsrv.audio.rates import SPEECH_RATE_HZ
 from streamsrv.audio.resample import StreamResampler
-from streamsrv.core.inputs import DigitPressed, Input, TransferFailed
+from streamsrv.core.inputs import DigitPressed, Input, LineDropped, TransferFailed
 from streamsrv.errors import EngineError
 from streamsrv.ids import new_id
 from streamsrv.observability.metrics import EndReason
@@ -33,6 +33,8 @@ from streamsrv.transports.telephony.waiting_sound import waiting_sound
 logger = logging.getLogger(__name__)
 
 NO_SOUND = np.zeros(0, np.int16)
+FINISH_S = 3.0
+"""Seconds after the end of a call in which what was said last may get its transcript."""
 TRANSFERRED = "The call was transferred."
 BEING_TRANSFERRED = "The call is being transferred already."
 
@@ -59,6 +61,7 @@ class PhoneCall:
         self._resampler = StreamResampler(line.sample_rate, SPEECH_RATE_HZ)
         self._transfer: asyncio.Task[None] | None = None
         self._is_referred = False
+        self._finishing: asyncio.TimerHandle | None = None
         self._reason: str | None = None
         self._end_reason: EndReason = "hung_up"
         self.speaker = PhoneSpeaker(line, self._tell)
@@ -90,6 +93,8 @@ class PhoneCall:
         finally:
             self.hang_up("The session ended.")
             await _cancel(listening, self._transfer)
+            self._give_up()
+            self._listeners.end()
 
     async def receive(self) -> str | NDArray[np.int16]:
         frame = await self._incoming.get()
@@ -187,12 +192,22 @@ class PhoneCall:
             self.driver.handle(happened)
 
     def _end(self, reason: str, end_reason: EndReason) -> None:
+        """End the call; the session ends when all that was said until then is transcribed."""
         if self._reason is not None:
             return
         self._reason, self._end_reason = reason, end_reason
         self.speaker.close()
+        if self.driver is None:
+            self._incoming.close()
+        else:
+            self._incoming.call_after_all(lambda: self._tell(LineDropped()))
+            self._finishing = asyncio.get_running_loop().call_later(FINISH_S, self._give_up)
+
+    def _give_up(self) -> None:
+        """End the session, even if it is not complete."""
+        if self._finishing is not None:
+            self._finishing.cancel()
         self._incoming.close()
-        self._listeners.end()
 
 
 async def _cancel(*tasks: asyncio.Task[None] | None) -> None:
