@@ -1,10 +1,14 @@
 """Makes random scenarios, from ordinary to extreme. Simple choices come first, so that hypothesis shrinks to them."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from random import Random
 from typing import Any, TypeVar
 
+from msgspec import structs
+
 from streamsrv.core.answers.spoken_message import VOICE_EVENTS
+from streamsrv.core.call_rules import CallRules
 from streamsrv.core.playback.output_buffer import HOLD_EVENTS
 from streamsrv.core.transcription import PARTIAL_EVENTS
 from streamsrv.errors import EngineError, Overloaded, Rejected, Unavailable
@@ -22,6 +26,7 @@ from streamsrv.protocol.session_object import (
 from streamsrv.protocol.tools import FunctionTool
 from streamsrv.testing.faults import Fault
 from streamsrv.testing.scenario import (
+    CallTraits,
     ChatTraits,
     ClientTraits,
     MicrophoneTraits,
@@ -39,6 +44,7 @@ from streamsrv.testing.simulated_user import (
     AtReplyWord,
     Cue,
     Mute,
+    Press,
     Say,
     Send,
     Sound,
@@ -54,6 +60,7 @@ Choice = TypeVar("Choice")
 
 _SAYINGS = ("hello", "what is the time", "tell me a story", "no wait", "I want to go to", "mhm", "one two three four")
 _PAUSES_MS = (200, 400, 600, 900, 1500)
+_LEAVING = (("hang_up", "{}"), ("transfer_call", '{"destination": "sales"}'), ("transfer_call", "{}"))
 _DELAYS_MS = (0, 30, 120, 400)
 _POLICIES: tuple[OnInterruption, ...] = ("truncate", "truncate_current", "flush", "play_on")
 
@@ -104,6 +111,35 @@ def random_scenario(random: Random) -> Scenario:
         turn_model=pick.of((None, TurnModelTraits(), TurnModelTraits(delay_ms=700, errors=0.5))),
         straggling_ms=pick.rarely(0, (50, 500)),
         seed=random.randint(0, 2**32 - 1),
+    )
+
+
+def random_call(random: Random) -> Scenario:
+    """Return a scenario of a telephone call, with random rules, keys, and a model that may hang up or transfer."""
+    scenario = random_scenario(random)
+    pick = _Pick(random)
+    rules = CallRules(
+        greeting=pick.of(("", "welcome garden yellow paper mountain")),
+        transfers=pick.of(({}, {"sales": "+4930123456"})),
+        silence_ms=pick.of((10_000, 0, 3_000)),
+        silence_prompts=pick.of((("still there",), (), ("hello hello", "is anybody there"))),
+        goodbye=pick.of(("goodbye then caller", "")),
+        digits_pause_ms=pick.of((2_000, 500)),
+        waiting_after_ms=pick.of((1_200, 1_200, 400, 0)),
+    )
+    script = list(scenario.script)
+    for _ in range(pick.of((0, 1, 2))):
+        cue: Cue = pick.of((AfterReply(500), AtReplyWord(3), After(300), After(2500)))
+        script.insert(random.randint(0, len(script)), Act(cue, Press(pick.of(("1", "12#", "#", "*77")))))
+    answers = [pick.of(("silver morning letter. apple winter", *_LEAVING)) for _ in range(3)]
+    return replace(
+        scenario,
+        script=tuple(script),
+        microphone=replace(scenario.microphone, packet_frames=1),
+        client=ClientTraits(held_by_transport=True),
+        session=structs.replace(scenario.session, output_modalities=["audio"]),
+        chat=replace(scenario.chat, answers=tuple(answers)) if pick.of((False, True)) else scenario.chat,
+        call=CallTraits(rules, max_ms=pick.of((0, 30_000, 12_000)), transfer_ms=pick.of((500, 5_000, 90_000))),
     )
 
 

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from streamsrv.core.effects import Effect, FeedRecognition, SendAudio, SendEvent
+from streamsrv.core.effects import Close, Effect, FeedRecognition, HangUp, SendAudio, SendEvent
 from streamsrv.core.inputs import AudioAppended, EventReceived, FrameHeard, Input, SpeechOutput
 from streamsrv.testing.player import Cut, PlayedItem
 from streamsrv.testing.scenario import Scenario
@@ -56,6 +56,11 @@ class Record:
         for at_ms, effect in self.effects():
             if isinstance(effect, SendEvent) and (not types or effect.type in types):
                 yield at_ms, effect.event
+
+    @property
+    def is_cut_off(self) -> bool:
+        """Whether the session was ended by the server, and with it all that was in progress."""
+        return any(isinstance(effect, Close | HangUp) for _, effect in self.effects())
 
     def describe(self, from_ms: int = 0, until_ms: int | None = None) -> str:
         """Describe the conversation between two times, one input or effect a line."""

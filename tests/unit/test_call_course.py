@@ -1,17 +1,22 @@
 """The course of telephone calls, in simulated conversations: the greeting, keys, hanging up, transfers and silences."""
 
 from dataclasses import replace
+from random import Random
 from typing import Any
 
 import pytest
 
-from harness import Talk, event, events, of_type
+from harness import Talk, event, events, of_type, types
 from streamsrv.core.call_rules import CallRules
 from streamsrv.core.calls.keypad import MAX_KEYS
-from streamsrv.core.effects import Effect, Generate, HangUp, TransferCall
-from streamsrv.core.inputs import DigitPressed
+from streamsrv.core.calls.leaving import MAX_UNPLAYED_MS
+from streamsrv.core.effects import Effect, Generate, HangUp, SendAudio, SoundWaiting, TransferCall
+from streamsrv.core.inputs import DigitPressed, PlaybackEnded
+from streamsrv.engines.llm.base import Finished, ToolCallDelta
 from streamsrv.protocol.session_object import Audio, AudioInput, SemanticVad, Session
+from streamsrv.protocol.tools import FunctionTool
 from streamsrv.testing.invariants import check
+from streamsrv.testing.random_scenarios import random_call
 from streamsrv.testing.record import Record
 from streamsrv.testing.scenario import CallTraits, ChatTraits, ClientTraits, Scenario
 from streamsrv.testing.simulated_user import Act, After, AfterReply, AtReplyWord, Press, Say, say, words
@@ -188,3 +193,125 @@ def test_goodbye_is_said_before_the_longest_duration_is_over():
     ((ended_ms, ended),) = found(record, HangUp)
     assert ended.reason == "The call has lasted for as long as it may."
     assert ended_ms < 20_000
+
+
+def test_a_caller_who_answers_the_question_is_not_hung_up_on_and_asked_anew_later():
+    record = call(say("yes I am", After(13_000)), Act(After(30_000), Press("1")), answers=("river stone",))
+    assert [what for what, _ in said(record)] == ["greeting", "silence_prompt", "answer", "silence_prompt", "goodbye"]
+
+
+def test_a_caller_who_speaks_while_goodbye_is_said_keeps_the_call():
+    record = call(say("no wait please I am here", AfterReply(23_500)), answers=("river stone",))
+    assert ("answer", "completed") in said(record)
+    assert not found(record, HangUp)
+
+
+def test_goodbye_at_the_longest_duration_cannot_be_interrupted():
+    record = call(say("no wait please I am here", After(15_500)), answers=("river stone",), max_ms=30_000)
+    assert said(record)[-1] == ("goodbye", "completed")
+    assert [effect.reason for _, effect in found(record, HangUp)] == ["The call has lasted for as long as it may."]
+
+
+@pytest.mark.parametrize("after_ms", [0, 300, 800])
+def test_who_interrupts_the_last_words_prevents_hanging_up(after_ms: int):
+    talk = Talk(call=RULES, holds_playback=True)
+    talk.synthesize()
+    talk.now_ms += 5000
+    talk.give(PlaybackEnded("item_1", 1400))
+    talk.says("goodbye then")
+    talk.model("Goodbye, dear caller.", ToolCallDelta(0, "{}", "call_1", "hang_up"), Finished("tool_calls"))
+    talk.synthesize()
+    assert not of_type(talk.all, HangUp)
+    talk.now_ms += after_ms
+    effects = talk.give(DigitPressed("1", 0))
+    response = event(effects, "response.done")["response"]
+    assert response["status"] == "cancelled"
+    (called,) = [item for item in response["output"] if item["type"] == "mcp_call"]
+    assert "goes on" in called["error"]["message"]
+    talk.now_ms += 60_000
+    talk.silence(64)
+    assert not of_type(talk.all, HangUp)
+
+
+def test_hanging_up_waits_for_the_end_of_the_playback_and_not_for_ever():
+    def hanging_up() -> Talk:
+        talk = Talk(call=CallRules(), holds_playback=True)
+        talk.says("goodbye then")
+        talk.model("Goodbye, dear caller.", ToolCallDelta(0, "{}", "call_1", "hang_up"), Finished("tool_calls"))
+        talk.synthesize()
+        return talk
+
+    told, untold = hanging_up(), hanging_up()
+    item_id = next(e["item"]["id"] for e in events(told.all) if e.get("item", {}).get("role") == "assistant")
+    assert "response.done" in types(told.give(PlaybackEnded(item_id, 1050)))
+    assert of_type(told.all, HangUp)
+    untold.now_ms += 1050 + MAX_UNPLAYED_MS - 100
+    untold.silence(32)
+    assert not of_type(untold.all, HangUp)
+    untold.now_ms += 100
+    untold.silence(32)
+    assert of_type(untold.all, HangUp)
+
+
+# --- the waiting sound ------------------------------------------------------------------------------------------------
+
+
+def test_a_caller_who_waits_hears_a_sound_until_the_answer_begins():
+    slow = ChatTraits(answers=("river stone",), first_ms=5000)
+    scenario = Scenario(
+        (say("hello there", AfterReply(300)),),
+        SESSION,
+        client=ClientTraits(held_by_transport=True),
+        chat=slow,
+        call=CallTraits(RULES),
+    )
+    record = simulate(scenario)
+    check(record)
+    (on_ms, on), (off_ms, off) = found(record, SoundWaiting)
+    assert (on.on, off.on) == (True, False)
+    answered_ms = next(at_ms for at_ms, _ in found(record, SendAudio) if at_ms > on_ms)
+    assert off_ms == answered_ms
+
+
+def test_whoever_waits_for_a_function_of_the_application_hears_it_too():
+    talk = Talk(call=CallRules())
+    talk.says("How is the weather?")
+    talk.model(ToolCallDelta(0, "{}", "call_1", "weather"), Finished("tool_calls"))
+    talk.now_ms += 1200
+    talk.silence(320)
+    assert [effect.on for effect in of_type(talk.all, SoundWaiting)] == [True]
+    talk.speech()
+    assert [effect.on for effect in of_type(talk.all, SoundWaiting)] == [True, False]
+
+
+# --- the tools --------------------------------------------------------------------------------------------------------
+
+
+def test_a_function_of_the_client_takes_the_place_of_a_tool_of_its_name():
+    talk = Talk(call=SALES, tools=[FunctionTool("hang_up", "Mine.")])
+    talk.says("goodbye then")
+    offered = {tool.name: tool.description for tool in of_type(talk.all, Generate)[-1].tools}
+    assert sorted(offered) == ["hang_up", "transfer_call"]
+    assert offered["hang_up"] == "Mine."
+    talk.model(ToolCallDelta(0, "{}", "call_1", "hang_up"), Finished("tool_calls"))
+    assert not of_type(talk.all, HangUp)
+
+
+def test_a_session_that_requires_a_tool_does_not_require_that_the_call_is_left():
+    talk = Talk(call=SALES, tool_choice="required")
+    talk.says("hello")
+    assert of_type(talk.all, Generate)[-1].options.tool_choice == "auto"
+
+
+# --- whatever happens -------------------------------------------------------------------------------------------------
+
+
+def test_the_invariants_hold_in_random_calls():
+    for seed in range(80):
+        check(simulate(random_call(Random(seed))))
+
+
+@pytest.mark.slow
+def test_the_invariants_hold_in_many_random_calls():
+    for seed in range(80, 1000):
+        check(simulate(random_call(Random(seed))))

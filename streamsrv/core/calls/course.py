@@ -19,7 +19,7 @@ from streamsrv.core.turns.input_buffer import InputBuffer
 from streamsrv.protocol.items import InputText, MessageItem
 from streamsrv.protocol.session_object import Session
 
-MAX_NOTICE_MS = 12_000
+MAX_NOTICE_MS = 16_000
 """How long before its longest duration a call is ended as soon as nobody speaks; half of the duration at most."""
 CUT_MS = 250
 """How long an entry waits until the transport has told what was heard of the reply that its keys have cut off."""
@@ -178,7 +178,8 @@ class CallCourse:
             return []
         detects = session.audio.input.turn_detection is not None
         effects = self._silence.watch(now_ms, is_busy=self._is_busy or self._leaving.is_leaving or not detects)
-        is_waited_for = self._is_answer_due and not self._input.speaking and not self._leaving.is_hanging_up
+        is_heard = self._input.speaking and self._input.announced  # else it is not certain whether the caller speaks
+        is_waited_for = self._is_answer_due and not is_heard and not self._leaving.is_hanging_up
         return [*effects, *self._sound.watch(now_ms, is_waited_for=is_waited_for)]
 
     def _converses(self, session: Session) -> bool:

@@ -2,6 +2,7 @@
 
 MAX_KEYS = 64
 """The most keys of one entry; of further ones the language model is only told that there were some."""
+KEYS_PRESSED = "The caller pressed"
 COMPLETES = "#"
 """The key that completes an entry."""
 
@@ -37,4 +38,4 @@ class Keypad:
         self._keys, self._has_more, self._taken_ms = "", False, now_ms
         if not has_more and len(keys) > 1:
             keys = keys.removesuffix(COMPLETES)
-        return f"The caller pressed {keys}{' and more keys' if has_more else ''}."
+        return f"{KEYS_PRESSED} {keys}{' and more keys' if has_more else ''}."

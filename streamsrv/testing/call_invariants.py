@@ -1,0 +1,116 @@
+"""Invariants of telephone calls: the line never seems dead, and nothing follows the end of a call."""
+
+from collections.abc import Iterator
+
+from streamsrv.core.calls.course import MAX_NOTICE_MS
+from streamsrv.core.calls.keypad import KEYS_PRESSED
+from streamsrv.core.effects import CallTool, Generate, HangUp, SendAudio, SendEvent, SoundWaiting, Synthesize
+from streamsrv.testing.record import Record
+
+MAX_DEAD_AIR_MS = 1500
+"""The longest time from the end of a caller's turn to the first sound."""
+_ENDS_THE_WAIT = (
+    "response.done",
+    "error",
+    "input_audio_buffer.cleared",
+    "conversation.item.deleted",
+    "conversation.item.input_audio_transcription.failed",
+)
+"""Events after which nobody waits, because there is an answer without sound, or none."""
+
+
+def no_dead_air(record: Record) -> Iterator[tuple[int, str]]:
+    """After a turn with words, or keys, the caller hears something within `MAX_DEAD_AIR_MS`: the answer or a sound.
+
+    Checked for calls with a waiting sound whose session answers every turn aloud, until the end of the longest
+    duration is near: then only goodbye is said.
+    """
+    call, session = record.scenario.call, record.scenario.session
+    if call is None or not call.rules.waiting_after_ms or "audio" not in session.output_modalities:
+        return
+    sounds = _sounds(record)
+    ends = [at_ms for at_ms, event in record.events() if event["type"] in _ENDS_THE_WAIT]
+    ends += [at_ms for at_ms, effect in record.effects() if isinstance(effect, HangUp)]
+    for turn_ms in _turn_ends(record):
+        if call.max_ms and turn_ms >= call.max_ms - min(MAX_NOTICE_MS, call.max_ms // 2):
+            return
+        until_ms = turn_ms + MAX_DEAD_AIR_MS
+        is_quiet = not any(from_ms <= until_ms and to_ms > turn_ms for from_ms, to_ms in sounds)
+        goes_on = not any(turn_ms <= end_ms <= until_ms for end_ms in ends)
+        if is_quiet and goes_on and record.ended_ms > until_ms:
+            yield until_ms, f"nothing was heard since the caller's turn ended at {turn_ms} ms"
+
+
+def _turn_ends(record: Record) -> Iterator[int]:
+    answers = False
+    for at_ms, event in record.events():
+        match event["type"]:
+            case "session.created" | "session.updated":
+                detection = event["session"]["audio"]["input"]["turn_detection"]
+                answers = bool(detection and detection["create_response"])
+            case "input_audio_buffer.committed" if answers and record.recognizable.get(event["item_id"]):
+                yield at_ms
+            case "conversation.item.done" if answers and event["item"].get("role") == "user":
+                if any(part.get("text", "").startswith(KEYS_PRESSED) for part in event["item"]["content"]):
+                    yield at_ms
+            case _:
+                pass
+
+
+def _sounds(record: Record) -> list[tuple[int, int]]:
+    """Return from when to when something was heard of anybody, in ms."""
+    sounds = [(start, start + length) for item in record.played.values() for start, length in item.runs]
+    spoken_ms: int | None = None
+    for at_ms, event in record.events("input_audio_buffer.speech_started", "input_audio_buffer.committed"):
+        if spoken_ms is not None:
+            sounds.append((spoken_ms, at_ms - 1))
+        spoken_ms = at_ms if event["type"].endswith("started") else None
+    sounds += [(at_ms, at_ms + 1) for at_ms, _ in record.events("input_audio_buffer.dtmf_event_received")]
+    since_ms: int | None = None
+    for at_ms, effect in record.effects():
+        if isinstance(effect, SoundWaiting):
+            if since_ms is not None:
+                sounds.append((since_ms, at_ms))
+            since_ms = at_ms if effect.on else None
+    return sounds if since_ms is None else [*sounds, (since_ms, record.ended_ms)]
+
+
+def waiting_sounds_end(record: Record) -> Iterator[tuple[int, str]]:
+    """A waiting sound is turned on and off in turn; it is off when a reply or the caller is heard, and at the end."""
+    is_on = has_ended = False
+    out_of_band = {
+        event["response"]["id"]
+        for _, event in record.events("response.created")
+        if event["response"]["conversation_id"] is None
+    }
+    for step in record.steps:
+        for effect in step.effects:
+            match effect:
+                case SoundWaiting(on=on):
+                    if on is is_on:
+                        yield step.at_ms, f"the waiting sound is turned {'on' if on else 'off'} twice"
+                    is_on = on
+                case HangUp():
+                    has_ended = True
+                case _:
+                    pass
+        is_over = any(isinstance(each, SendEvent) and each.type.endswith("committed") for each in step.effects)
+        if is_on and not is_over and any(_is_heard(effect, out_of_band) for effect in step.effects):
+            yield step.at_ms, "the waiting sound goes on while somebody is heard"
+    if is_on and not has_ended and not record.unfinished:
+        yield record.ended_ms, "the waiting sound never ends"
+
+
+def _is_heard(effect: object, out_of_band: set[str]) -> bool:
+    if isinstance(effect, SendAudio):
+        return len(effect.pcm) > 0 and effect.event_fields["response_id"] not in out_of_band
+    return isinstance(effect, SendEvent) and effect.type == "input_audio_buffer.speech_started"
+
+
+def nothing_follows_hanging_up(record: Record) -> Iterator[tuple[int, str]]:
+    """Once a call was ended, nothing is said, asked for or ended again."""
+    has_ended = False
+    for at_ms, effect in record.effects():
+        if has_ended and isinstance(effect, SendAudio | Generate | Synthesize | CallTool | HangUp):
+            yield at_ms, f"{type(effect).__name__} after the call was ended"
+        has_ended = has_ended or isinstance(effect, HangUp)
