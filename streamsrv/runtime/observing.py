@@ -94,8 +94,10 @@ class SessionObserver:
     def end(self, outcome: Outcome) -> None:
         """The session has ended."""
         transport, seconds = self._connected.transport, time.monotonic() - self._began_s
-        has_left = outcome is None or outcome == CALL_OVER
-        reason, detail = self._connected.why_closed() if has_left else (reason_of(outcome), outcome[1])
+        if outcome is None or outcome == CALL_OVER:
+            reason, detail = self._connected.why_closed()
+        else:
+            reason, detail = reason_of(outcome), outcome[1]
         self._metrics.session_ended(transport, reason, seconds)
         if self._trace is not None:
             self._trace.end(reason)

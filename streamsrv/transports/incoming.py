@@ -2,6 +2,7 @@
 
 from collections import deque
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,11 +18,16 @@ MAX_EVENT_BYTES = 32 * 1024 * 1024
 """Characters of events that may wait; more are refused."""
 
 
+@dataclass(frozen=True, slots=True)
+class _Mark:
+    then: Callable[[], None]
+
+
 class IncomingQueue:
     """Holds events and audio in their order of arrival."""
 
     def __init__(self) -> None:
-        self._waiting: deque[str | NDArray[np.int16] | Callable[[], None]] = deque()
+        self._waiting: deque[str | NDArray[np.int16] | _Mark] = deque()
         self._samples = 0
         self._events = 0
         self._event_bytes = 0
@@ -61,7 +67,7 @@ class IncomingQueue:
 
     def call_after_all(self, then: Callable[[], None]) -> None:
         """Let `get` call this when all that waits now has been taken and handled."""
-        self._waiting.append(then)
+        self._waiting.append(_Mark(then))
         self._changed.notify()
 
     def close(self) -> None:
@@ -77,19 +83,20 @@ class IncomingQueue:
             if self._closed:
                 return None
             taken = self._waiting.popleft()
-            if isinstance(taken, np.ndarray):
-                self._samples -= len(taken)
-                return taken
+            if isinstance(taken, _Mark):
+                taken.then()
+                continue
             if isinstance(taken, str):
                 self._events -= 1
                 self._event_bytes -= len(taken)
                 self._taken.notify()
-                return taken
-            taken()
+            else:
+                self._samples -= len(taken)
+            return taken
 
     def _drop_oldest_audio(self) -> None:
         for index, waiting in enumerate(self._waiting):
-            if isinstance(waiting, np.ndarray):
+            if not isinstance(waiting, str | _Mark):
                 del self._waiting[index]
                 self._samples -= len(waiting)
                 return
