@@ -85,7 +85,7 @@ def build_app(
         ):
             app.state.calls = calls
             app.state.phone_calls = phone_calls
-            exchange = PhoneExchange(service, app.state.phone_tokens, phone_calls.serve)
+            exchange = PhoneExchange(service, app.state.phone_tokens, app.state.webhooks, phone_calls.serve)
             app.state.media_sockets = MediaSockets(exchange, service.metrics)
             background.keep(service.watch, "the measurement of load")
             background.keep(service.watch_models, "the look for what clients may choose")

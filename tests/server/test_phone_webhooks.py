@@ -1,5 +1,6 @@
 """`/v1/calls/{provider}`: the webhooks of telephone providers on a running server."""
 
+import asyncio
 import base64
 import http.client
 import json
@@ -11,10 +12,13 @@ from urllib.parse import parse_qs, urlencode, urlsplit
 
 import pytest
 from twilio.request_validator import RequestValidator
+from websockets.asyncio.client import connect
+from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from serving import RunningServer, serving
 from streamsrv.testing.fakes import fake_engines
 from streamsrv.transports.telephony.tokens import MAX_TOKENS, TOKEN_PARAMETER, Admitted, TokenRefused
+from test_media_codecs import TWILIO_START, changed
 
 PUBLIC = "https://voice.example.org/app"
 CALL = {"CallSid": "CA1", "From": "+15550001", "To": "+4930123", "Direction": "inbound"}
@@ -32,7 +36,7 @@ def server() -> Iterator[RunningServer]:
     with pytest.MonkeyPatch.context() as patch:
         for name, value in SECRETS.items():
             patch.setenv(name, value)
-        agent = {"name": "desk", "numbers": ["+4930123"]}
+        agent = {"name": "desk", "numbers": ["+4930123"], "greeting": "Hello."}
         with serving(fake_engines(), public_url=PUBLIC, phone_number=[agent], phone_provider=PROVIDERS) as running:
             yield running
 
@@ -71,7 +75,7 @@ def by_twilio(server: RunningServer, form: dict[str, str], query: str = "") -> G
 
 def redeem(server: RunningServer, token: str, provider: str, call_id: str) -> Admitted:
     webhooks = server.app.state.webhooks
-    return server.app.state.phone_tokens.redeem(token, provider, call_id, webhooks.clock_s())
+    return server.app.state.phone_tokens.redeem(token, provider, call_id, webhooks.now_s())
 
 
 def test_twilio_is_told_where_to_stream_a_call(server: RunningServer):
@@ -87,6 +91,30 @@ def test_twilio_is_told_where_to_stream_a_call(server: RunningServer):
     assert (admitted.facts.caller, admitted.facts.called, admitted.agent.name) == ("+15550001", "+4930123", "desk")
 
 
+@pytest.mark.parametrize(("sign", "heard"), [("token", True), ("other", False), ("", False)])
+async def test_a_socket_of_twilio_is_signed_and_brings_its_token(server: RunningServer, sign: str, heard: bool):
+    call_id = f"CA-socket-{sign}"
+    parameter = by_twilio(server, CALL | {"CallSid": call_id}).xml.find("./Connect/Stream/Parameter")
+    assert parameter is not None
+    url = "wss://voice.example.org/app/v1/calls/twilio/media"
+    headers = {"X-Twilio-Signature": RequestValidator(sign).compute_signature(url, {})} if sign else {}
+    address = f"ws://127.0.0.1:{server.port}/v1/calls/twilio/media"
+    start = changed(TWILIO_START, "start/callSid", call_id)
+    start = changed(start, "start/customParameters", {TOKEN_PARAMETER: parameter.get("value")})
+    async with asyncio.timeout(20):
+        if sign == "other":
+            with pytest.raises(InvalidStatus, match="403"):
+                await connect(address, additional_headers=headers)
+            return
+        async with connect(address, additional_headers=headers) as socket:
+            await socket.send(json.dumps(start))
+            if heard:
+                assert json.loads(await socket.recv())["event"] == "media"
+                return
+            with pytest.raises(ConnectionClosed, match="not signed"):
+                await socket.recv()
+
+
 def test_a_number_that_nobody_answers_is_rejected(server: RunningServer):
     got = by_twilio(server, CALL | {"CallSid": "CA-nobody", "To": "+1900"})
     reject = got.xml.find("Reject")
@@ -96,7 +124,7 @@ def test_a_number_that_nobody_answers_is_rejected(server: RunningServer):
 
 def test_a_line_is_busy_while_too_many_calls_have_not_come(server: RunningServer):
     tokens = server.app.state.phone_tokens
-    now_s = server.app.state.webhooks.clock_s()
+    now_s = server.app.state.webhooks.now_s()
     got = by_twilio(server, CALL | {"CallSid": "CA-last"})
     token = got.xml.find("./Connect/Stream/Parameter")
     assert token is not None
@@ -120,12 +148,12 @@ def test_a_request_that_is_sent_again_gets_no_second_token(server: RunningServer
     with pytest.raises(TokenRefused):
         redeem(server, token.get("value", ""), "twilio", "CA-twice")
     webhooks = server.app.state.webhooks
-    clock_s = webhooks.clock_s
-    webhooks.clock_s = lambda: clock_s() + 100
+    now_s = webhooks.now_s
+    webhooks.now_s = lambda: now_s() + 100
     try:
         replayed = by_twilio(server, CALL | {"CallSid": "CA-twice"})
     finally:
-        webhooks.clock_s = clock_s
+        webhooks.now_s = now_s
     assert (replayed.status, replayed.error["code"]) == (409, "request_replayed")
 
 

@@ -16,6 +16,7 @@ from streamsrv.transports.telephony.line import CallFacts, Line
 from streamsrv.transports.telephony.media_line import CallActions
 from streamsrv.transports.telephony.media_socket import Answered, StreamRefused
 from streamsrv.transports.telephony.tokens import TOKEN_PARAMETER, PhoneTokens, TokenRefused
+from streamsrv.transports.telephony.webhooks import Webhooks
 
 Serve = Callable[[Line, Agent, Principal], Awaitable[None]]
 
@@ -28,13 +29,15 @@ def telephone_principal(settings: Settings) -> Principal:
 class PhoneExchange:
     """The `Exchange` of a server. `serve`: answers a call, and returns when it has ended."""
 
-    def __init__(self, service: Service, tokens: PhoneTokens, serve: Serve) -> None:
+    def __init__(self, service: Service, tokens: PhoneTokens, webhooks: Webhooks, serve: Serve) -> None:
         self._service = service
         self._tokens = tokens
+        self._webhooks = webhooks
         self._serve = serve
 
     def check_handshake(self, websocket: WebSocket, provider: str) -> None:
-        """Accept every handshake: the token is what counts."""
+        """Check the signature of the handshake, if there is one; raises `Refusal`."""
+        self._webhooks.check_handshake(provider, websocket.headers, websocket.url.query)
 
     def admit(self, websocket: WebSocket, facts: CallFacts) -> Answered:
         """Admit a stream with the token of a webhook; without one, a client that may open a session by itself.
@@ -43,11 +46,15 @@ class PhoneExchange:
         """
         facts = with_query(facts, websocket.query_params)
         if token := facts.parameters.get(TOKEN_PARAMETER):
+            is_signed = "x-twilio-signature" in websocket.headers
+            if self._webhooks.signs_handshakes(facts.provider) and not is_signed:
+                raise StreamRefused("The handshake is not signed by twilio.")
             try:
                 admitted = self._tokens.redeem(token, facts.provider, facts.provider_call_id, time.time())
             except TokenRefused as refused:
                 raise StreamRefused(str(refused)) from refused
-            return Answered(admitted.facts, admitted.agent, telephone_principal(self._service.settings))
+            principal = admitted.principal or telephone_principal(self._service.settings)
+            return Answered(admitted.facts, admitted.agent, principal)
         principal = identify(websocket, self._service.authentication.for_request)
         agent = find_agent(self._service.settings, facts)
         if agent is None:

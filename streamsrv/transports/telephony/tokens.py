@@ -37,8 +37,8 @@ class Admitted:
 
     facts: CallFacts
     agent: Agent
-    principal: Principal
-    """On whose account the call is."""
+    principal: Principal | None = None
+    """On whose account the call is; None: on that of all calls that no API key began."""
 
 
 class PhoneTokens:

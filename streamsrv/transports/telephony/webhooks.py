@@ -7,7 +7,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from hashlib import sha256
 
-from streamsrv.access.principal import KeyLimits, Principal
 from streamsrv.access.refusal import Refusal
 from streamsrv.observability.logging import log_event
 from streamsrv.phone_provider_settings import (
@@ -44,9 +43,6 @@ class Webhooks:
     tokens: PhoneTokens
     environ: Mapping[str, str] = field(default_factory=lambda: os.environ)
     now_s: Callable[[], float] = time.time
-    """Unix time, for the age of signatures."""
-    clock_s: Callable[[], float] = time.monotonic
-    """The time of tokens."""
     _answered: dict[bytes, tuple[float, Answer]] = field(default_factory=dict[bytes, tuple[float, Answer]])
 
     def provider(self, name: str) -> PhoneProviderSettings:
@@ -106,6 +102,27 @@ class Webhooks:
             raise Refusal(503, "phone_provider_not_configured", message) from error
         return provider
 
+    def check_handshake(self, name: str, headers: Mapping[str, str], query: str) -> bool:
+        """Check the signature of a socket's handshake, and return whether there is one; raises `Refusal`.
+
+        Only Twilio signs it. Other sockets are known by their tokens alone.
+        """
+        lower = {header.lower(): value for header, value in headers.items()}
+        if name != "twilio" or "x-twilio-signature" not in lower:
+            return False
+        url = self.media_url(name) + (f"?{query}" if query else "")
+        self.check(name, Webhook("GET", url, lower))
+        return True
+
+    def signs_handshakes(self, name: str) -> bool:
+        """Whether the provider signs the handshakes of its sockets, and this server can check that."""
+        settings = self.settings()
+        return (
+            name == "twilio"
+            and settings.public_url is not None
+            and any(table.name == name and not table.lacks((table.checks_with,)) for table in settings.phone_provider)
+        )
+
     def read(self, name: str, request: Webhook) -> CallFacts:
         """Return which call a checked request is about; raises `ProtocolError`."""
         try:
@@ -124,13 +141,13 @@ class Webhooks:
         if agent is None:
             self._log("nobody answers the number that was called", facts)
             return refuse(facts.provider, "rejected")
-        return self.stream(Admitted(facts, agent, telephone_principal(settings)))
+        return self.stream(Admitted(facts, agent))
 
     def stream(self, admitted: Admitted) -> Answer:
         """Return the answer that streams a call, or that of a busy line if too many calls have not come."""
         facts = admitted.facts
         try:
-            token = self.tokens.issue(admitted, self.clock_s())
+            token = self.tokens.issue(admitted, self.now_s())
         except NoRoomForTokens as error:
             self._log(f"the line is busy: {error}", facts)
             return refuse(facts.provider, "busy")
@@ -141,7 +158,7 @@ class Webhooks:
 
         Raises `Refusal` for a request that is sent again later: somebody replays it.
         """
-        now_s = self.clock_s()
+        now_s = self.now_s()
         while self._answered and (
             len(self._answered) > MAX_REMEMBERED or next(iter(self._answered.values()))[0] + REMEMBERED_S < now_s
         ):
@@ -162,24 +179,6 @@ class Webhooks:
         log_event(logger, logging.WARNING, message, {"provider": facts.provider, "caller": caller})
 
 
-def telephone_principal(settings: Settings) -> Principal:
-    """Return on whose account telephone calls run that no API key began: one for all of them."""
-    return Principal("telephone", limits=KeyLimits(cost_per_session=settings.max_cost_per_session))
-
-
 def whole_url(webhooks: Webhooks, path: str, query: str) -> str:
     """Return the public address of a request, as the provider signs it."""
     return webhooks.url(path) + (f"?{query}" if query else "")
-
-
-def admitted_facts(admitted: Admitted, told: CallFacts) -> CallFacts:
-    """Return what is known of a call by the webhook, which was signed, and by its stream."""
-    signed = admitted.facts
-    return CallFacts(
-        signed.provider,
-        signed.provider_call_id,
-        signed.caller or told.caller,
-        signed.called or told.called,
-        signed.direction,
-        {**told.parameters, **signed.parameters},
-    )
