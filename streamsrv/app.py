@@ -81,7 +81,7 @@ def build_app(
         async with (
             service.background as background,
             serving_calls(service, live) as calls,
-            serving_phone_calls(service, live) as phone_calls,
+            serving_phone_calls(service, live, app.state.ringing_calls) as phone_calls,
         ):
             app.state.calls = calls
             app.state.phone_calls = phone_calls

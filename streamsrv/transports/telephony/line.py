@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal, Protocol
+from typing import Literal, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -99,4 +99,17 @@ class Line(Protocol):
 
     async def transfer(self, destination: str) -> None:
         """Give the call to another telephone; raises `Unavailable` or `Rejected` if that fails and the call goes on."""
+        ...
+
+
+@runtime_checkable
+class UnansweredLine(Protocol):
+    """What a `Line` also has if its call rings in the network until it is answered. Neither method waits."""
+
+    def answer(self) -> None:
+        """Take the call: from now on audio is carried."""
+        ...
+
+    def refuse(self, status_code: int) -> None:
+        """End a call that was not answered, with a status of SIP from 400 on."""
         ...

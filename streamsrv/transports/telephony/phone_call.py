@@ -73,7 +73,8 @@ class PhoneCall:
     @property
     def summary(self) -> CallSummary:
         facts = self.facts
-        return CallSummary(facts.provider, self.began_at, facts.direction, "active", self.agent.name, self.caller)
+        state = "ringing" if self.driver is None else "active"
+        return CallSummary(facts.provider, self.began_at, facts.direction, state, self.agent.name, self.caller)
 
     @property
     def reason(self) -> str | None:

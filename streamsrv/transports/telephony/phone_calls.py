@@ -3,8 +3,9 @@
 import asyncio
 import logging
 import time
-from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, Generator
+from contextlib import asynccontextmanager, contextmanager
+from functools import partial
 from typing import Any, cast
 
 import msgspec
@@ -15,18 +16,31 @@ from streamsrv.ids import new_id
 from streamsrv.observability.logging import log_as, log_event
 from streamsrv.protocol.errors import ProtocolError
 from streamsrv.protocol.session_object import Session
+from streamsrv.protocol.session_update import update_session
 from streamsrv.runtime.observing import Connected
 from streamsrv.service import Service
 from streamsrv.signals import Signal
 from streamsrv.transports.live_calls import LiveCalls
 from streamsrv.transports.telephony.agent import Agent
 from streamsrv.transports.telephony.announcing import Announcer
+from streamsrv.transports.telephony.application.pending_call import (
+    Accepted,
+    CallerLeft,
+    HungUp,
+    Referred,
+    Rejected,
+    Unanswered,
+)
+from streamsrv.transports.telephony.application.ringing_calls import RingingCalls
 from streamsrv.transports.telephony.caller_ids import caller_id
-from streamsrv.transports.telephony.line import Line
+from streamsrv.transports.telephony.line import Line, LineClosed, UnansweredLine
 from streamsrv.transports.telephony.phone_call import PhoneCall
+from streamsrv.transports.telephony.ringing import refuse, ring
 
 logger = logging.getLogger(__name__)
 
+UNAVAILABLE, TEMPORARILY_UNAVAILABLE = 503, 480
+"""Statuses of SIP: the server has no capacity; nobody can take the call now."""
 END_S = 5.0
 """How many seconds sessions may take to end when the server stops."""
 
@@ -34,9 +48,10 @@ END_S = 5.0
 class PhoneCalls:
     """All telephone calls of a server; each is in `live` while it runs."""
 
-    def __init__(self, service: Service, live: LiveCalls) -> None:
+    def __init__(self, service: Service, live: LiveCalls, ringing: RingingCalls | None = None) -> None:
         self._service = service
         self._live = live
+        self._ringing = RingingCalls(service.background) if ringing is None else ringing
         self._announcer = Announcer()
         self._calls: dict[str, PhoneCall] = {}
         self._ended = Signal()
@@ -46,36 +61,90 @@ class PhoneCalls:
         """The number of calls that a session answers."""
         return len(self._calls)
 
-    async def serve(
-        self, line: Line, agent: Agent, principal: Principal, call_id: str = "", session: Session | None = None
-    ) -> None:
+    async def serve(self, line: Line, agent: Agent, principal: Principal, call_id: str = "") -> None:
         """Answer a call, and return when it has ended. The line is closed then.
 
-        `call_id`: the id under which clients know the call already; empty: it gets one. `session`: that which an
-        application has accepted the call with; None: the agent's. A call that there is no
-        capacity for is told to call again, and is hung up.
+        `call_id`: the id under which clients know the call already; empty: it gets one. An application of the agent
+        decides first whether the call is answered. A call that there is no capacity for is told to call again, and is
+        hung up.
         """
         caller = caller_id(line.facts.caller, self._service.settings)
         call = PhoneCall(call_id or new_id("rtc"), line, agent, principal, caller)
         log_as(call=call.id, principal=str(principal))
         self._log_beginning(call)
         try:
-            with await self._service.admit(principal):
-                await self._run(call, session or self.build(line, agent, principal))
+            with await self._service.admit(principal), self._registered(call):
+                session = await self._decide(call, line)
+                if session is not None:
+                    await self._run(call, line, session)
         except Refusal as refusal:
             logger.warning("the call is refused: %s", refusal)
             self._service.metrics.phone_calls_refused.inc()
-            await self._announcer.turn_away(line)
+            await self._turn_away(line)
             call.hang_up("The call was refused.")
         except ProtocolError as error:
             logger.error("the agent '%s' cannot answer: %s", agent.name, error.details.message)
-            await self._announcer.turn_away(line)
+            await self._turn_away(line)
             call.hang_up("The agent cannot answer.")
+        except LineClosed as closed:
+            call.hang_up(str(closed), "client_left")
         except Exception:
             logger.exception("call %s failed", call.id)
         finally:
             call.hang_up("The call failed.", "internal_error")
             self._log_end(call)
+
+    async def _decide(self, call: PhoneCall, line: Line) -> Session | None:
+        """Return the session that answers the call; None: it is not answered.
+
+        Raises `ProtocolError`, and `LineClosed` if the caller hangs up before.
+        """
+        agent = call.agent
+        application = agent.application
+        if application is None:
+            return self.build(line, agent, call.principal)
+        build = partial(self.build, line, agent, call.principal)
+        decision = await ring(
+            line, call.speaker, self._ringing.ask(call.id, call.facts, application, build, call.refer)
+        )
+        match decision:
+            case Accepted(session=session):
+                logger.info("the application accepts the call")
+                return session
+            case Unanswered(why=why) if application.otherwise == "answer":
+                logger.warning("the agent answers by itself: %s", why)
+                return self.build(line, agent, call.principal)
+            case Unanswered(why=why):
+                logger.warning("the call is rejected: %s", why)
+                await refuse(line, TEMPORARILY_UNAVAILABLE)
+                call.hang_up(why)
+            case Rejected(status_code=status_code):
+                await refuse(line, status_code)
+                call.hang_up(f"The application rejected the call with {status_code}.")
+            case HungUp():
+                call.hang_up("The call was hung up.")
+            case Referred() | CallerLeft():
+                pass  # the call has ended
+        return None
+
+    async def _turn_away(self, line: Line) -> None:
+        """End a call that cannot be answered now."""
+        if isinstance(line, UnansweredLine):
+            line.refuse(UNAVAILABLE)
+        else:
+            await self._announcer.turn_away(line)
+
+    @contextmanager
+    def _registered(self, call: PhoneCall) -> Generator[None]:
+        """Let clients find the call within this block."""
+        self._calls[call.id] = call
+        self._live.add(call)
+        try:
+            yield
+        finally:
+            self._live.remove(call)
+            del self._calls[call.id]
+            self._ended.notify()
 
     def hang_up_all(self, reason: str) -> None:
         """End all calls."""
@@ -91,7 +160,7 @@ class PhoneCalls:
         except TimeoutError:
             logger.warning("%d telephone calls have not ended", len(self._calls))
 
-    async def _run(self, call: PhoneCall, session: Session) -> None:
+    async def _run(self, call: PhoneCall, line: Line, session: Session) -> None:
         log_as(call=call.id, session=session.id, principal=str(call.principal))
         driver = self._service.start_session(
             session,
@@ -103,28 +172,30 @@ class PhoneCalls:
             rules=call.agent.rules,
             max_minutes=call.agent.max_minutes,
         )
-        self._calls[call.id] = call
-        self._live.add(call)
-        try:
-            outcome = await call.run(driver)
-            if outcome is not None:
-                call.hang_up(outcome[1])
-        finally:
-            self._live.remove(call)
-            del self._calls[call.id]
-            self._ended.notify()
+        if isinstance(line, UnansweredLine):
+            line.answer()
+        outcome = await call.run(driver)
+        if outcome is not None:
+            call.hang_up(outcome[1])
 
     def build(self, line: Line, agent: Agent, principal: Principal, fields: dict[str, Any] | None = None) -> Session:
-        """Build a session in the audio format of the line; raises `ProtocolError`.
+        """Build the agent's session in the audio formats of the line; raises `ProtocolError`.
 
-        `fields`: those of a session object; None: the agent's.
+        `fields`: those of a session object that have precedence over the agent's, but for the formats.
         """
-        given = dict(agent.session if fields is None else fields)
+        given = dict(agent.session)
+        if fields is not None and fields.get("model") is not None:
+            given["model"] = fields["model"]
         audio = _fields(given.get("audio"))
         audio_format = msgspec.to_builtins(line.format)
         hears: dict[str, Any] = {"transcription": {}, **_fields(audio.get("input")), "format": audio_format}
         given["audio"] = {**audio, "input": hears, "output": {**_fields(audio.get("output")), "format": audio_format}}
-        return self._service.opening.new(principal, given)
+        session = self._service.opening.new(principal, given)
+        if fields is None:
+            return session
+        session = update_session(session, fields, caption_rooms=principal.caption_rooms, keeps_formats=True)
+        self._service.capabilities_of(principal).fit(session)
+        return session
 
     def _log_beginning(self, call: PhoneCall) -> None:
         facts = call.facts
@@ -150,9 +221,11 @@ def _fields(value: object) -> dict[str, Any]:
 
 
 @asynccontextmanager
-async def serving_phone_calls(service: Service, live: LiveCalls) -> AsyncGenerator[PhoneCalls]:
+async def serving_phone_calls(
+    service: Service, live: LiveCalls, ringing: RingingCalls | None = None
+) -> AsyncGenerator[PhoneCalls]:
     """Serve calls within this block, and end them all when it ends."""
-    calls = PhoneCalls(service, live)
+    calls = PhoneCalls(service, live, ringing)
     try:
         yield calls
     finally:

@@ -1,4 +1,4 @@
-"""The quiet sound that a caller hears while an answer takes long, and the tone of a busy line."""
+"""What a caller hears while an answer takes long, while the call rings, and of a busy line."""
 
 from functools import cache
 
@@ -13,7 +13,11 @@ PERIOD_MS = 1400
 """From the beginning of the sound to its next one; what is left of it is silence."""
 BUSY_HZ = (480.0, 620.0)
 """The two tones of a busy line in North America (ITU-T E.180 lists those of all countries)."""
-BUSY_PEAK = 4000
+RINGING_HZ = (440.0, 480.0)
+"""The same of a line that rings, for `RINGING_S` of every `RINGING_PERIOD_S`."""
+RINGING_S = 2
+RINGING_PERIOD_S = 6
+TONE_PEAK = 4000
 
 
 @cache
@@ -32,5 +36,14 @@ def waiting_sound(sample_rate: int) -> NDArray[np.int16]:
 def busy_tone(sample_rate: int) -> NDArray[np.int16]:
     """Return the tone of a busy line, three times half a second."""
     times = np.arange(sample_rate // 2) / sample_rate
-    tone = sum(BUSY_PEAK / 2 * np.sin(2 * np.pi * pitch * times) for pitch in BUSY_HZ)
+    tone = sum(TONE_PEAK / 2 * np.sin(2 * np.pi * pitch * times) for pitch in BUSY_HZ)
     return np.tile(np.concatenate([tone, np.zeros(sample_rate // 2)]), 3).astype(np.int16)
+
+
+@cache
+def ringing_tone(sample_rate: int) -> NDArray[np.int16]:
+    """Return one period of the tone of a line that rings."""
+    times = np.arange(sample_rate * RINGING_S) / sample_rate
+    tone = np.zeros(sample_rate * RINGING_PERIOD_S)
+    tone[: len(times)] = sum(TONE_PEAK / 2 * np.sin(2 * np.pi * pitch * times) for pitch in RINGING_HZ)
+    return tone.astype(np.int16)

@@ -11,6 +11,7 @@ import json
 from collections.abc import Iterator, Mapping
 
 from streamsrv.transports.telephony.line import CallFacts
+from streamsrv.transports.telephony.tokens import TOKEN_PARAMETER
 
 SECRET_PREFIX = "whsec_"
 """A secret that begins so is Base64 after it; any other one is taken as it is."""
@@ -64,7 +65,7 @@ def _kept(parameters: Mapping[str, str]) -> list[tuple[str, str]]:
     return [
         (name[:MAX_VALUE], value[:MAX_VALUE])
         for name, value in parameters.items()
-        if name.lower() not in _SECRET_HEADERS
+        if name.lower() not in _SECRET_HEADERS and name != TOKEN_PARAMETER
     ]
 
 
