@@ -60,8 +60,8 @@ class PhoneNumberSettings(BaseModel):
     speed: Annotated[float, Field(ge=0.25, le=1.5)] = 1.0
     language: Annotated[str, Field(pattern=r"^([a-z]{2,3}(-[A-Za-z0-9]{2,8})*)?$")] = ""
     """ISO 639-1 code of the language in which caller and agent speak; empty: what they speak is looked for."""
-    turn_detection: Literal["server_vad", "semantic_vad"] | None = None
-    """How the end of a turn is found; None: as in every session."""
+    turn_detection: Literal["server_vad", "semantic_vad"] = "semantic_vad"
+    """How turns are found. With `server_vad` any speech is a turn, also the echo of a reply in the caller's handset."""
     tools: tuple[Annotated[str, Field(pattern=LABEL)], ...] = ()
     """Labels of `[[tool_server]]` tables that are not in every session."""
     greeting: Spoken = ""

@@ -72,7 +72,7 @@ PURE = ("core", "protocol", "text", "web_addresses.py", "tools/base.py", "tools/
         "access/admission.py", "access/budget.py", "access/client_secrets.py", "access/principal.py",
         "engines/llm/messages_api/conversation.py", "engines/llm/messages_api/events.py",
         "engines/llm/messages_api/request.py",
-        "audio/dtmf.py", "audio/tones.py",
+        "audio/dtmf.py", "audio/speech_gain.py", "audio/tones.py",
         "access/refusal.py", "transports/telephony/agent.py", "transports/telephony/codec.py",
         "transports/telephony/line.py", "transports/telephony/agents.py", "transports/telephony/tokens.py",
         "transports/telephony/codecs", "transports/telephony/arrival_rate.py", "transports/telephony/caller_audio.py",

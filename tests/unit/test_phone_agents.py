@@ -68,6 +68,14 @@ def test_a_star_answers_everything():
     assert answering(settings_of({"numbers": ["*"]}), "") == "any"
 
 
+def test_turns_are_found_by_what_is_said_unless_the_table_says_otherwise():
+    """Echoes of replies in handsets are speech for a detector, and would be turns with `server_vad`."""
+    for given, expected in (({}, "semantic_vad"), ({"turn_detection": "server_vad"}, "server_vad")):
+        agent = find_agent(settings_of({"numbers": ["*"], **given}), FACTS)
+        assert agent is not None
+        assert agent.session["audio"]["input"]["turn_detection"] == {"type": expected}
+
+
 def test_a_table_becomes_a_session_that_is_accepted():
     table = {
         "numbers": ["*"], "name": "desk", "instructions": "Be brief.", "voice": "default", "speed": 1.2,

@@ -90,17 +90,13 @@ def _session(number: PhoneNumberSettings) -> dict[str, Any]:
     if number.tools:
         session["tools"] = [{"type": "mcp", "server_label": label} for label in number.tools]
     transcription = {"model": number.recognizer, "language": number.language}
-    hears: dict[str, Any] = {}
+    hears: dict[str, Any] = {"turn_detection": {"type": number.turn_detection}}
     if given := {name: value for name, value in transcription.items() if value}:
         hears["transcription"] = given
-    if number.turn_detection is not None:
-        hears["turn_detection"] = {"type": number.turn_detection}
     speaks: dict[str, Any] = {"voice": number.voice} if number.voice else {}
     if number.speed != 1:
         speaks["speed"] = number.speed
-    audio = {name: fields for name, fields in (("input", hears), ("output", speaks)) if fields}
-    if audio:
-        session["audio"] = audio
+    session["audio"] = {"input": hears, "output": speaks} if speaks else {"input": hears}
     if number.language:
         session["streamsrv"] = {"language": number.language}
     return session

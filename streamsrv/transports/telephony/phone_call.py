@@ -11,6 +11,7 @@ from streamsrv.access.principal import Principal
 from streamsrv.access.refusal import Refusal
 from streamsrv.audio.rates import SPEECH_RATE_HZ
 from streamsrv.audio.resample import StreamResampler
+from streamsrv.audio.speech_gain import SpeechGain
 from streamsrv.core.inputs import DigitPressed, Input, LineDropped, TransferFailed
 from streamsrv.errors import EngineError
 from streamsrv.ids import new_id
@@ -59,6 +60,7 @@ class PhoneCall:
         self._incoming = IncomingQueue()
         self._listeners = Listeners()
         self._resampler = StreamResampler(line.sample_rate, SPEECH_RATE_HZ)
+        self._gain = SpeechGain(SPEECH_RATE_HZ)
         self._transfer: asyncio.Task[None] | None = None
         self._is_referred = False
         self._finishing: asyncio.TimerHandle | None = None
@@ -164,7 +166,7 @@ class PhoneCall:
                 with time_slice:
                     match event:
                         case LineAudio(pcm=pcm):
-                            self._incoming.put_audio(self._resampler.process(pcm))
+                            self._incoming.put_audio(self._heard(pcm))
                         case MarkPassed(name=name):
                             self.speaker.pass_mark(name)
                         case DigitHeard(digit=digit):
@@ -175,6 +177,10 @@ class PhoneCall:
         except Exception:
             logger.exception("the line of call %s failed", self.id)
             self.hang_up("The line failed.", "connection_lost")
+
+    def _heard(self, pcm: NDArray[np.int16]) -> NDArray[np.int16]:
+        """Bring the caller's audio to what the models take; a caller who speaks softly is amplified."""
+        return self._gain.process(self._resampler.process(pcm), may_be_echo=self.speaker.is_playing)
 
     async def _transfer_to(self, destination: str) -> None:
         try:

@@ -64,6 +64,11 @@ class PhoneSpeaker:
         self._set_timer()
 
     @property
+    def is_playing(self) -> bool:
+        """Whether the caller hears something, or may hear it in a moment."""
+        return self._playback.is_playing
+
+    @property
     def lost_marks(self) -> int:
         """Marks that did not pass in time."""
         return self._playback.lost_marks

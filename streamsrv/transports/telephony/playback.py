@@ -81,6 +81,11 @@ class Playback:
         self.lost_marks = 0
         """Marks that did not pass in time."""
 
+    @property
+    def is_playing(self) -> bool:
+        """Whether the caller hears something, or may hear it in a moment."""
+        return bool(self._items) or self._sent > self._played
+
     def next_ms(self, now_ms: float) -> float | None:
         """Return when to call `tick`; None: not before another method was called."""
         if self._line.buffers:
