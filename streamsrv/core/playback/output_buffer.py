@@ -72,8 +72,10 @@ class OutputBuffer:
     @property
     def is_settled(self) -> bool:
         """Whether it is known how much was heard of all that was cut off."""
-        cut_off = (item_id for item_id in self._response_ids if item_id in self._ledgers)
-        return not self._held_by_transport or not any(self._ledgers[item_id].stopped for item_id in cut_off)
+        if not self._held_by_transport:
+            return True
+        unended = [self._ledgers[item_id] for item_id in self._response_ids if item_id in self._ledgers]
+        return not any(ledger.stopped and ledger.sent_ms for ledger in unended)
 
     def is_played(self, now_ms: int) -> bool:
         """Whether all audio so far was played: as the transport tells, or else as is estimated."""
