@@ -14,6 +14,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from streamsrv.engines.loaded import Engines
 from streamsrv.http import (
+    audiosocket,
     call_control,
     calls,
     capabilities,
@@ -43,6 +44,7 @@ from streamsrv.service import Service
 from streamsrv.settings import Settings
 from streamsrv.transports.live_calls import LiveCalls
 from streamsrv.transports.telephony.application.ringing_calls import RingingCalls
+from streamsrv.transports.telephony.audiosocket_server import serving_audiosocket
 from streamsrv.transports.telephony.exchange import PhoneExchange
 from streamsrv.transports.telephony.media_socket import MediaSockets, media
 from streamsrv.transports.telephony.phone_calls import serving_phone_calls
@@ -82,6 +84,7 @@ def build_app(
             service.background as background,
             serving_calls(service, live) as calls,
             serving_phone_calls(service, live, app.state.ringing_calls) as phone_calls,
+            serving_audiosocket(service, phone_calls.serve) as app.state.audiosocket,
         ):
             app.state.calls = calls
             app.state.phone_calls = phone_calls
@@ -153,6 +156,7 @@ def _routes(needs_key: Middleware, *, is_whole: bool) -> list[BaseRoute]:
 def _call_routes() -> list[Route]:
     """Return the routes of calls, which authenticate by themselves: a client secret is enough to open a call."""
     return [
+        Route("/v1/calls/audiosocket", audiosocket.announce, methods=["POST"]),
         Route("/v1/realtime/calls", calls.create, methods=["POST"]),
         Route("/v1/realtime/calls/{call_id}", call_control.hang_up, methods=["DELETE"]),
         Route("/v1/realtime/calls/{call_id}/hangup", call_control.hang_up, methods=["POST"]),

@@ -6,6 +6,7 @@
 import re
 from collections import Counter
 from collections.abc import Iterable, Mapping
+from ipaddress import IPv4Network, IPv6Network
 from typing import Annotated, Any, Literal, cast
 
 from pydantic import BaseModel, ConfigDict, Field, SerializeAsAny, ValidationError, field_validator, model_validator
@@ -218,6 +219,18 @@ class PhoneSettings(BaseModel):
         Accepted("[[phone_provider]] tables, with double brackets, in a file; docs/telephony.md"),
     ] = ()
     """`[[phone_provider]]` tables: the providers whose calls come to this server."""
+
+    audiosocket_port: Annotated[int | None, Field(ge=0, le=65535), Accepted("a TCP port; 0 for any free one")] = None
+    """TCP port to which Asterisk connects calls with AudioSocket; None: none, 0: any free one."""
+    audiosocket_host: str = "127.0.0.1"
+    """Address on which AudioSocket is served."""
+    audiosocket_peers: Annotated[
+        tuple[IPv4Network | IPv6Network, ...],
+        Accepted("addresses and networks, separated by commas or as a list, such as 192.168.5.2, fd00::/8"),
+    ] = (IPv4Network("127.0.0.0/8"), IPv6Network("::1/128"))
+    """Addresses and networks that may connect to it. The protocol itself has no authentication."""
+    audiosocket_announced: bool = False
+    """Whether calls connect only with a UUID that an API key has fetched (`POST /v1/calls/audiosocket`)."""
 
     @field_validator("phone_number", mode="before")
     @classmethod

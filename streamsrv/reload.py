@@ -26,6 +26,7 @@ RESTART = frozenset(
         "model_folder", "voice_folder", "inference_threads", "ledger",
         "webrtc_processes", "webrtc_hosts", "webrtc_public_addresses", "webrtc_ports",
         "stun_server", "turn_server", "turn_username", "turn_password",
+        "audiosocket_port", "audiosocket_host",
         "log_format", "tracing", "tracing_words",
     }
 )  # fmt: skip

@@ -288,6 +288,7 @@ class Settings(PhoneSettings, BaseModel):
         "api_keys",
         "allowed_origins",
         "trusted_proxies",
+        "audiosocket_peers",
         "webrtc_hosts",
         "webrtc_public_addresses",
         "tool_urls",

@@ -13,6 +13,7 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 
 from serving import RunningServer, serving
+from streamsrv.access.principal import LOOPBACK
 from streamsrv.core.call_rules import CallRules
 from streamsrv.testing.fakes import fake_engines
 from streamsrv.transports.telephony.agent import Agent
@@ -65,7 +66,7 @@ async def greeting(socket: ClientConnection) -> dict[str, Any]:
 def with_token(server: RunningServer) -> dict[str, Any]:
     known = CallFacts("twilio", "CA1", "+491", "+492")
     agent = Agent("signed", rules=CallRules(greeting="Hello again."))
-    token = server.app.state.phone_tokens.issue(Admitted(known, agent), time.time())
+    token = server.app.state.phone_tokens.issue(Admitted(known, agent, LOOPBACK), time.time())
     return changed(TWILIO_START, "start/customParameters", {TOKEN_PARAMETER: token})
 
 
