@@ -88,6 +88,7 @@ def build_app(
         ):
             app.state.calls = calls
             app.state.phone_calls = phone_calls
+            background.keep(phone_calls.speech.keep, "the synthesis of what telephone agents always say")
             exchange = PhoneExchange(service, app.state.phone_tokens, app.state.webhooks, phone_calls.serve)
             app.state.media_sockets = MediaSockets(exchange, service.metrics)
             background.keep(service.watch, "the measurement of load")

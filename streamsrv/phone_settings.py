@@ -67,6 +67,8 @@ class PhoneNumberSettings(BaseModel):
     """Labels of `[[tool_server]]` tables that are not in every session."""
     greeting: Spoken = ""
     """Said when the call begins."""
+    busy: Spoken = "All lines are busy. Please call again later."
+    """Said to callers for whom there is no capacity, before they are hung up on; empty: they hear a busy tone."""
     may_hang_up: bool = True
     """Whether the language model may end the call."""
     transfers: dict[Annotated[str, Field(pattern=LABEL)], str] = {}
@@ -122,7 +124,7 @@ _ACCEPTED = {
     "may_hang_up": "true or false",
     "record": "true or false",
     "instructions": "a text of at most 200000 characters",
-} | dict.fromkeys(("greeting", "goodbye", "voicemail"), f"a text of at most {MAX_TEXT_CHARS} characters")
+} | dict.fromkeys(("greeting", "busy", "goodbye", "voicemail"), f"a text of at most {MAX_TEXT_CHARS} characters")
 _MAY_BE_SECRET = ("application_secret_variable",)
 
 

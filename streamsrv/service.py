@@ -31,6 +31,7 @@ from streamsrv.engines.loaded import Engines
 from streamsrv.engines.metering.accounts import Accounts, Charge, CostLimits, Payer, SpendingAccount, Standing
 from streamsrv.engines.metering.prices import PriceBook, book_of
 from streamsrv.engines.startup import max_voice_activity_jobs
+from streamsrv.engines.tts.kept_speech import KeepingSynthesizer, KeptSpeech
 from streamsrv.errors import INSUFFICIENT_QUOTA, QuotaSpent
 from streamsrv.ids import new_id
 from streamsrv.inference.load import Load
@@ -43,6 +44,7 @@ from streamsrv.runtime.channel import CallControl, Channel, Speaker
 from streamsrv.runtime.driver import SessionDriver
 from streamsrv.runtime.observing import Connected
 from streamsrv.settings import Settings
+from streamsrv.signals import Signal
 from streamsrv.supervisor import Supervisor
 from streamsrv.text.voice_manners import VoiceManners
 from streamsrv.tools.servers import ToolServers
@@ -90,6 +92,10 @@ class Service:
     capabilities: Capabilities = field(init=False)
     cloned_voices: VoiceLibrary = field(init=False)
     previews: Previews = field(init=False)
+    kept_speech: KeptSpeech = field(init=False)
+    """Speech that sessions need not synthesise again."""
+    changed: Signal = field(default_factory=Signal)
+    """Notified when settings or models have changed."""
     examining: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(1))
     """Held while a recording is decoded and examined: a small file may hold long audio of a high rate."""
     _measured: asyncio.Event = field(default_factory=asyncio.Event)
@@ -143,6 +149,7 @@ class Service:
         self.capabilities = replace(self.capabilities, **_of_tools(settings))
         self.admission.limit(_limits(settings), self.load if settings.admit_by_load else None)
         self.rooms.limit(settings.caption_rooms, keep_ms=_keep_ms(settings))
+        self.changed.notify()
         voice_activity = self.engines.voice_activity  # never less than the sessions need that run
         voice_activity.queue_limit = max(voice_activity.queue_limit, max_voice_activity_jobs(settings))
 
@@ -153,6 +160,7 @@ class Service:
                 self.metrics.watch_breaker(stage, model, partial(engines.breakers.state, stage, model))
         self.engines = engines.observed(self.metrics)
         self.previews = Previews()
+        self.kept_speech = KeptSpeech()
         self.prices = book_of(self.engines.entries, self.settings.model)
         engines.recognizers.take_over()
         capabilities = _capabilities(self.engines, has_tracing=self.tracing is not None)
@@ -298,7 +306,8 @@ class Service:
             return ChargedChatModel(capped, lambda: self.charge(principal))
 
         chat_by_name = {name: limited(chat) for name, chat in self.engines.chat_by_name.items()}
-        return replace(self.engines, chat=limited(router), chat_by_name=chat_by_name)
+        synthesizer = KeepingSynthesizer(self.engines.synthesizer, self.kept_speech)
+        return replace(self.engines, chat=limited(router), chat_by_name=chat_by_name, synthesizer=synthesizer)
 
     def chat_model(self, name: str) -> ChatModel:
         """Return the model of that name for a REST request, which keeps within the limits of the request's account."""

@@ -30,6 +30,8 @@ class Agent:
     session: dict[str, Any] = field(default_factory=dict[str, Any])
     """Fields of the protocol's session object, besides the audio formats, which are those of the line."""
     rules: CallRules = CallRules()  # noqa: RUF009 (it cannot be changed)
+    busy: str = ""
+    """Said to callers for whom there is no capacity; empty: they hear the tone of a busy line."""
     max_minutes: float = 0
     """The longest duration of a call; 0: that of every session."""
     application: Application | None = None

@@ -63,6 +63,7 @@ def agent_of(number: PhoneNumberSettings) -> Agent:
         name=number.agent_name,
         session=_session(number),
         rules=rules,
+        busy=number.busy,
         max_minutes=number.max_minutes,
         application=_application(number),
         records=number.record,

@@ -19,20 +19,19 @@ TONE_RATE_HZ = 8000
 
 
 class Announcer:
-    """Tells callers that there is no capacity for their calls.
-
-    `speech`: what is said, mono, and its rate in Hz; None: callers hear the tone of a busy line.
-    """
+    """Tells callers that there is no capacity for their calls."""
 
     def __init__(self) -> None:
-        self.speech: tuple[NDArray[np.int16], int] | None = None
         self._playing = 0
 
-    async def turn_away(self, line: Line) -> None:
-        """Play the announcement to its end, or until the line is closed."""
+    async def turn_away(self, line: Line, speech: tuple[NDArray[np.int16], int] | None) -> None:
+        """Play the announcement to its end, or until the line is closed.
+
+        `speech`: mono, and its rate in Hz; None: the caller hears the tone of a busy line.
+        """
         if self._playing >= MAX_ANNOUNCEMENTS:
             return
-        pcm, rate = self.speech or (busy_tone(TONE_RATE_HZ), TONE_RATE_HZ)
+        pcm, rate = speech or (busy_tone(TONE_RATE_HZ), TONE_RATE_HZ)
         self._playing += 1
         try:
             await announce(line, pcm, rate)

@@ -22,6 +22,7 @@ from streamsrv.service import Service
 from streamsrv.signals import Signal
 from streamsrv.transports.live_calls import LiveCalls
 from streamsrv.transports.telephony.agent import Agent
+from streamsrv.transports.telephony.agent_speech import AgentSpeech
 from streamsrv.transports.telephony.announcing import Announcer
 from streamsrv.transports.telephony.application.pending_call import (
     Accepted,
@@ -52,6 +53,7 @@ class PhoneCalls:
         self._service = service
         self._live = live
         self._ringing = RingingCalls(service.background) if ringing is None else ringing
+        self.speech = AgentSpeech(service)
         self._announcer = Announcer()
         self._calls: dict[str, PhoneCall] = {}
         self._ended = Signal()
@@ -80,11 +82,11 @@ class PhoneCalls:
         except Refusal as refusal:
             logger.warning("the call is refused: %s", refusal)
             self._service.metrics.phone_calls_refused.inc()
-            await self._turn_away(line)
+            await self._turn_away(line, agent)
             call.hang_up("The call was refused.")
         except ProtocolError as error:
             logger.error("the agent '%s' cannot answer: %s", agent.name, error.details.message)
-            await self._turn_away(line)
+            await self._turn_away(line, agent)
             call.hang_up("The agent cannot answer.")
         except LineClosed as closed:
             call.hang_up(str(closed), "client_left")
@@ -127,12 +129,12 @@ class PhoneCalls:
                 pass  # the call has ended
         return None
 
-    async def _turn_away(self, line: Line) -> None:
+    async def _turn_away(self, line: Line, agent: Agent) -> None:
         """End a call that cannot be answered now."""
         if isinstance(line, UnansweredLine):
             line.refuse(UNAVAILABLE)
         else:
-            await self._announcer.turn_away(line)
+            await self._announcer.turn_away(line, self.speech.busy.get(agent.name))
 
     @contextmanager
     def _registered(self, call: PhoneCall) -> Generator[None]:
