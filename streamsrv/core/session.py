@@ -13,10 +13,10 @@ from streamsrv.core.call_rules import CallRules
 from streamsrv.core.calls.course import CallCourse
 from streamsrv.core.calls.tools import call_tools
 from streamsrv.core.capabilities import Capabilities
-from streamsrv.core.client_items import ClientItems, announced
+from streamsrv.core.client_items import ClientItems
 from streamsrv.core.collector import Collector
 from streamsrv.core.conversation import Conversation, to_messages
-from streamsrv.core.effects import Close, Effect, PrepareModel, RecordTurnEnd, SendEvent, SuppressNoise
+from streamsrv.core.effects import Close, Effect, PrepareModel, SendEvent, SuppressNoise
 from streamsrv.core.latency import TurnLatency
 from streamsrv.core.lifetime import Lifetime
 from streamsrv.core.playback.output_buffer import OutputBuffer
@@ -29,14 +29,10 @@ from streamsrv.core.transcription import Transcriptions
 from streamsrv.core.turns.idle import STILL_THERE, IdleTimer
 from streamsrv.core.turns.input_buffer import CommittedAudio, InputBuffer, chosen_model
 from streamsrv.core.turns.microphone import Microphone
-from streamsrv.core.turns.turn_taking import TurnBegan, TurnChange, TurnDecision, TurnEnded, TurnTaking
-from streamsrv.engines.asr.base import Transcript
+from streamsrv.core.turns.turn_taking import TurnDecision, TurnTaking
+from streamsrv.core.user_turns import UserTurns
 from streamsrv.protocol import client_events
 from streamsrv.protocol.errors import ErrorDetails, ProtocolError
-from streamsrv.protocol.items import (
-    InputAudio,
-    MessageItem,
-)
 from streamsrv.protocol.session_object import Session, session_to_wire, with_transcriber
 from streamsrv.protocol.session_update import update_session
 from streamsrv.text.voice_manners import VoiceManners
@@ -110,6 +106,18 @@ class SessionCore:
             self._due,
             new_id,
             max_session_ms,
+            manners.apology,
+        )
+        self._user_turns = UserTurns(
+            self._conversation,
+            self._input,
+            self._output,
+            self._transcriptions,
+            self._responses,
+            self._turns,
+            self._idle,
+            self._due,
+            self._course,
         )
         self._filler = Filler(self._conversation, self._input, self._responses, self._output, manners)
         self._loading = RecognizerLoading()
@@ -178,9 +186,11 @@ class SessionCore:
             case inputs.EventRefused():
                 self._send_error(happened.error, happened.event_id)
             case inputs.TranscriptReceived():
-                self._take_transcript(happened.item_id, happened.transcript)
+                heard, transcript = happened.item_id, happened.transcript
+                self._effects.add(self._user_turns.take_transcript(heard, transcript, self.session, self._now_ms))
             case inputs.RecognitionFailed():
-                self._fail_transcript(happened.item_id, happened.failure.message)
+                unheard, message = happened.item_id, happened.failure.message
+                self._effects.add(self._user_turns.fail_transcript(unheard, message, self.session, self._now_ms))
             case inputs.RecognizerPrepared():
                 self._effects.add(self._loading.take(happened, self.session))
             case inputs.EndOfTurnPredicted():
@@ -204,7 +214,7 @@ class SessionCore:
                 self._take_report(happened.item_id, happened.audio_ms)
                 self._effects.add(self._output.end(happened.item_id, happened.audio_ms, self._now_ms))
             case inputs.DigitPressed():
-                self._press(happened)
+                self._effects.add(self._user_turns.press(happened, self.session, self._now_ms))
             case inputs.TransferFailed():
                 self._effects.add(self._course.transfer_failed(happened.message, self._now_ms))
             case inputs.LineDropped():
@@ -220,75 +230,10 @@ class SessionCore:
             self._effects.add(self._responses.playback_began(item_id, self._now_ms))
 
     def _carry_out(self, decisions: list[TurnDecision]) -> None:
-        for decision in decisions:
-            if isinstance(decision, TurnBegan | TurnEnded):
-                self._change_turn(decision)
-            else:
-                self._effects.emit(decision)
-
-    def _change_turn(self, change: TurnChange) -> None:
-        match change:
-            case TurnBegan():
-                self._effects.add(self._course.begin_turn())
-                self._responses.begin_turn()
-                self._interrupt()
-            case TurnEnded():
-                turn_ended_ms = change.latency.latencies()["turn_ended_ms"]
-                self._effects.emit(RecordTurnEnd(turn_ended_ms))
-                self._course.end_turn(self._now_ms - turn_ended_ms, self._now_ms)
-                self._due.end_turn(change, self.session)
-                self._commit(change.audio)
-
-    def _interrupt(self) -> None:
-        """The user speaks, or presses a key: stop answering, if the session's options say so."""
-        self._effects.add(self._idle.stop())
-        detection = self.session.audio.input.turn_detection
-        if detection is not None and detection.interrupt_response and not self._course.holds_floor:
-            self._due.interrupt()
-            self._effects.add(self._responses.interrupt(self._now_ms))
-        else:
-            self._effects.add(self._output.resume(self._now_ms))
-
-    def _press(self, pressed: inputs.DigitPressed) -> None:
-        fields = {"event": pressed.digit, "received_at": pressed.at_s}
-        self._effects.send("input_audio_buffer.dtmf_event_received", **fields)
-        self._interrupt()
-        self._effects.add(self._course.press(pressed.digit, self.session, self._now_ms))
+        self._effects.add(self._user_turns.carry_out(decisions, self.session, self._now_ms))
 
     def _commit(self, audio: CommittedAudio) -> None:
-        item = MessageItem(id=audio.item_id, role="user", content=[InputAudio()])
-        self._conversation.check_addition(item)
-        previous_id = self._conversation.add(item)
-        self._effects.send("input_audio_buffer.committed", previous_item_id=previous_id, item_id=item.id)
-        self._effects.add(announced(item, previous_id))
-        self._effects.add(self._transcriptions.commit(audio))
-        if (message := self._transcriptions.early_failure(item.id)) is not None:
-            self._fail_transcript(item.id, message)
-        elif not audio.recognized:
-            self._take_transcript(item.id, Transcript("", is_final=True))
-
-    def _take_transcript(self, item_id: str, transcript: Transcript) -> None:
-        if transcript.is_final and item_id in self._transcriptions.pending:
-            self._effects.add(self._transcriptions.take_final(item_id, transcript))
-            self._settle_transcript(item_id, transcript.text)
-        elif self._input.holds(item_id):
-            self._turns.take(transcript)
-            if not self._turns.is_undecided:
-                self._effects.add(self._transcriptions.take_interim(item_id, transcript))
-                self._effects.add(self._due.speculate(transcript, self.session, self._now_ms))
-
-    def _fail_transcript(self, item_id: str, message: str) -> None:
-        is_pending = item_id in self._transcriptions.pending
-        self._effects.add(self._transcriptions.fail(item_id, message))
-        if is_pending:
-            self._settle_transcript(item_id, "")
-
-    def _settle_transcript(self, item_id: str, text: str) -> None:
-        """The transcript of an item is final, or has failed."""
-        self._conversation.set_transcript(item_id, text)
-        self._course.take_words(text)
-        self._due.settle(item_id, text, self._now_ms)
-        self._start_ready()
+        self._effects.add(self._user_turns.commit(audio, self.session, self._now_ms))
 
     def _respond(self, options: client_events.ResponseOptions, latency: TurnLatency | None = None) -> None:
         try:

@@ -6,12 +6,22 @@ from typing import Any
 
 import pytest
 
-from harness import Talk, event, events, of_type, types
+from harness import Talk, error, event, events, of_type, types
 from streamsrv.core.call_rules import CallRules
 from streamsrv.core.calls.keypad import MAX_KEYS
 from streamsrv.core.calls.leaving import MAX_UNPLAYED_MS
-from streamsrv.core.effects import Effect, Generate, HangUp, SendAudio, SoundWaiting, TransferCall
-from streamsrv.core.inputs import DigitPressed, PlaybackEnded
+from streamsrv.core.effects import (
+    ClearPlayback,
+    Effect,
+    FinishRecognition,
+    Generate,
+    HangUp,
+    SendAudio,
+    SoundWaiting,
+    Synthesize,
+    TransferCall,
+)
+from streamsrv.core.inputs import DigitPressed, Failure, PlaybackEnded, RecognitionFailed
 from streamsrv.engines.llm.base import Finished, ToolCallDelta
 from streamsrv.protocol.session_object import Audio, AudioInput, SemanticVad, Session
 from streamsrv.protocol.tools import FunctionTool
@@ -21,6 +31,7 @@ from streamsrv.testing.record import Record
 from streamsrv.testing.scenario import CallTraits, ChatTraits, ClientTraits, Scenario
 from streamsrv.testing.simulated_user import Act, After, AfterReply, AtReplyWord, Press, Say, say, words
 from streamsrv.testing.simulator import simulate
+from streamsrv.text.voice_manners import VoiceManners
 
 SESSION = Session(id="s", expires_at=0, audio=Audio(input=AudioInput(turn_detection=SemanticVad())))
 RULES = CallRules(greeting="garden yellow paper mountain", goodbye="silver morning letter apple winter")
@@ -133,6 +144,31 @@ def test_a_flood_of_keys_is_one_entry_of_bounded_length():
     effects = pressed(talk, "1" * 500 + "#" + "2#" * 500)
     entries = [sent["item"]["content"][0]["text"] for sent in events(effects) if sent["type"].endswith("item.done")]
     assert entries == [f"The caller pressed {'1' * MAX_KEYS} and more keys."]
+
+
+def test_keys_that_do_not_fit_in_the_conversation_are_an_error_and_still_interrupt(monkeypatch: pytest.MonkeyPatch):
+    talk = Talk(call=RULES, holds_playback=True)
+    talk.synthesize()
+    monkeypatch.setattr("streamsrv.core.conversation.MAX_ITEMS", 1)
+    effects = pressed(talk, "1")
+    assert of_type(effects, ClearPlayback)
+    talk.give(PlaybackEnded("item_1", 0))
+    effects = pressed(talk, "#")
+    assert "is full" in error(effects)["message"]
+    assert not of_type(talk.all, Generate)
+
+
+# --- what cannot be heard ---------------------------------------------------------------------------------------------
+
+
+def test_a_caller_who_could_not_be_understood_is_told():
+    talk = Talk(call=CallRules(), manners=VoiceManners(apology="I am sorry."))
+    talk.speech()
+    talk.silence()
+    item_id = of_type(talk.all, FinishRecognition)[-1].item_id
+    effects = talk.give(RecognitionFailed(item_id, Failure("unavailable", "It is down.")))
+    assert [effect.text for effect in of_type(effects, Synthesize)] == ["I am sorry."]
+    assert not of_type(talk.all, Generate)
 
 
 # --- hanging up by the language model ---------------------------------------------------------------------------------

@@ -60,6 +60,10 @@ class DueAnswers:
         """Whether an answer is to be given."""
         return bool(self._item_ids) or self._responses.owes_answer
 
+    def waits_for(self, item_id: str) -> bool:
+        """Whether this turn is to be answered."""
+        return item_id in self._item_ids
+
     def settle(self, item_id: str, text: str, now_ms: int) -> None:
         """Record that the transcript of an item is final, or has failed and is empty."""
         if item_id == self._turn_id:

@@ -61,7 +61,7 @@ class Response:
         self.is_filler = False
         """Whether it is what is said in a wait, and not an answer."""
         self.said = ""
-        """What it is, if the operator and no language model has worded it: `greeting`, `goodbye`, `silence_prompt`."""
+        """What it is, if the operator and no language model has worded it: `greeting`, `goodbye` and so on."""
         self._filler_ids: list[str] = []  # of items that say something while its tools run
         self._problem = ""  # what is wrong with a function call
         self._finished: Finished | None = None

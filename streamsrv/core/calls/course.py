@@ -32,7 +32,7 @@ DURATION = "The call has lasted for as long as it may."
 class CallCourse:
     """Decides what a session does because it is a telephone call; without `rules` it is none, and nothing is done.
 
-    `max_ms`: the longest duration of the session; 0: any.
+    `max_ms`: the longest duration of the session; 0: any. `apology`: said to callers who could not be understood.
     """
 
     def __init__(
@@ -46,6 +46,7 @@ class CallCourse:
         due: DueAnswers,
         new_id: Callable[[str], str],
         max_ms: int,
+        apology: str = "",
     ) -> None:
         self.is_call = rules is not None
         """Whether the session runs in a telephone call."""
@@ -60,6 +61,7 @@ class CallCourse:
         self._new_id = new_id
         self._max_ms = max_ms
         self._notice_ms = min(MAX_NOTICE_MS, max_ms // 2)
+        self._apology = apology
         self._line_dropped = False
         self._is_closed = False
         self._must_end = False  # as soon as nobody speaks
@@ -136,6 +138,13 @@ class CallCourse:
         if text:
             self._silence.end()
 
+    def apologize(self, session: Session, now_ms: int) -> list[Effect]:
+        """Tell the caller that what they said could not be recognised: they see no error."""
+        can_speak = self._responses.active is None and not self._input.speaking and not self._leaving.is_leaving
+        if not self._converses(session) or not can_speak or not self._apology.strip():
+            return []
+        return self._say(self._apology, "apology", session, now_ms)
+
     def transfer_failed(self, message: str, now_ms: int) -> list[Effect]:
         """Tell the language model that the call could not be transferred."""
         return self._leaving.transfer_failed(message, now_ms)
@@ -145,7 +154,7 @@ class CallCourse:
         match key:
             case KeysPause() if not self._keypad.is_empty:
                 return self._enter(session, now_ms)
-            case CallerSilent():
+            case CallerSilent() if not self._is_busy:
                 return self._break_silence(session, now_ms)
             case LeavingDue():
                 return self._leaving.time_out(now_ms)
