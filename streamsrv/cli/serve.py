@@ -93,6 +93,12 @@ async def _serve(settings: "Settings", read_again: "Callable[[], Configuration]"
     except OSError as error:
         at = f"{settings.host} port {settings.port}"
         fail(f"Cannot listen on {at}: {error.strerror}; choose another with --host and --port.", status=1)
+    try:
+        if settings.audiosocket_port:
+            bind(settings.audiosocket_host, settings.audiosocket_port).close()
+    except OSError as error:
+        at = f"{settings.audiosocket_host} port {settings.audiosocket_port}"
+        fail(f"Cannot listen for AudioSocket on {at}: {error.strerror}; see audiosocket_host and _port.", status=1)
     tracing, ledger = _open_tracing(settings), _open_ledger(settings)
     engines = await _load(settings)
     tell = _teller(settings)

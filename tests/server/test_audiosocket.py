@@ -4,8 +4,11 @@ Asterisk itself is not in Debian 12, so no test has tried it.
 """
 
 import asyncio
+import re
+import tomllib
 from collections.abc import AsyncGenerator, Generator
 from contextlib import asynccontextmanager, contextmanager
+from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -19,6 +22,7 @@ from streamsrv.testing.fakes import fake_engines
 from streamsrv.transports.telephony import audiosocket_server
 
 PATIENCE_S = 20
+DIALPLAN = Path(__file__).resolve().parents[2] / "deploy/asterisk/extensions.conf"
 NUMBERS = [
     {"numbers": ["+492"], "greeting": "Hello, this is the desk.", "name": "desk"},
     {"numbers": ["*"], "providers": ["audiosocket"], "greeting": "Hello.", "name": "any"},
@@ -213,6 +217,21 @@ async def test_only_listed_peers_may_connect():
 def test_peers_that_are_none_are_refused(peers: str):
     with pytest.raises(ValueError, match="audiosocket_peers"):
         Settings(audiosocket_peers=peers)  # pyright: ignore[reportArgumentType]
+
+
+async def test_the_recipe_for_asterisk_says_what_the_server_understands():
+    dialplan, settings = DIALPLAN.read_text(), tomllib.loads(DIALPLAN.with_name("streamsrv.toml").read_text())
+    assert f"STREAMSRV_AUDIOSOCKET=127.0.0.1:{settings['audiosocket_port']}\n" in dialplan
+    [posted] = re.findall(r"CURL\(\$\{STREAMSRV\}(/\S+?),(\S+)\)\}\)", dialplan)
+    path, form = posted
+    fields = re.sub(r"\$\{URIENCODE\(.*?\)\}(?=&|$)", "%2B492", form)
+    with serving(fake_engines(), **settings | {"audiosocket_port": 0}) as server:
+        async with httpx.AsyncClient(timeout=PATIENCE_S, trust_env=False) as client:
+            address = server.http_url.removesuffix("/v1") + path
+            headers = {"content-type": "application/x-www-form-urlencoded", "authorization": "Bearer none"}
+            response = await client.post(address, content=fields, headers=headers)
+        assert len(response.text) == 36, "which is how the dialplan knows a UUID from an error"
+        assert str(UUID(response.text)) == response.text
 
 
 async def test_a_stopped_server_ends_the_calls():
