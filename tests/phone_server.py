@@ -6,6 +6,8 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
 from openai import AsyncOpenAI
 from starlette.applications import Starlette
 
@@ -72,3 +74,14 @@ async def phone_server(engines: Engines, **settings: Any) -> AsyncGenerator[Phon
         async with asyncio.timeout(PATIENCE_S):
             await serving
     assert not open_streams(engines)
+
+
+def question() -> NDArray[np.int16]:
+    """Loud audio, then silence: a turn for the fake detector."""
+    tone = 8000 * np.sin(np.arange(8 * 600) * 0.3)
+    return np.concatenate([tone, np.zeros(8 * 1500)]).astype(np.int16)
+
+
+async def hung_up(line: FakeLine) -> None:
+    async with asyncio.timeout(PATIENCE_S):
+        await line.hung_up.wait()

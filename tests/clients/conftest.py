@@ -1,7 +1,10 @@
 """Servers for stock clients to talk to: one with fakes for every test, one with real engines for all of them."""
 
 import asyncio
+import shutil
+import subprocess
 from collections.abc import Generator
+from pathlib import Path
 from typing import Literal
 
 import pytest
@@ -54,3 +57,17 @@ def real_server() -> Generator[RunningServer]:
     with serving(engines) as running:
         yield running
     asyncio.run(engines.aclose())
+
+
+@pytest.fixture(scope="session")
+def node() -> str:
+    """The Node program, with the packages of the scripts installed; skips where that cannot be had."""
+    program, npm = shutil.which("node"), shutil.which("npm")
+    if program is None or npm is None:
+        pytest.skip("node and npm are not installed")
+    folder = Path(__file__).parent / "js"
+    command = [npm, "install", "--no-audit", "--no-fund", "--no-package-lock", "--loglevel=error"]
+    installed = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=300, check=False)
+    if installed.returncode:
+        pytest.skip(f"npm could not install the packages of {folder.name}: {installed.stderr[-300:]}")
+    return program

@@ -1,7 +1,6 @@
 """The stock `@openai/agents-realtime` package, in Node: the scripts in `js` against a running server."""
 
 import json
-import shutil
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,19 +16,6 @@ from streamsrv.conformance.recorder import Recorder
 from streamsrv.testing.fakes import ScriptedChatModel
 
 FOLDER = Path(__file__).parent / "js"
-
-
-@pytest.fixture(scope="session")
-def node() -> str:
-    """The Node program, with the packages of the scripts installed; skips where that cannot be had."""
-    program, npm = shutil.which("node"), shutil.which("npm")
-    if program is None or npm is None:
-        pytest.skip("node and npm are not installed")
-    command = [npm, "install", "--no-audit", "--no-fund", "--no-package-lock", "--loglevel=error"]
-    installed = subprocess.run(command, cwd=FOLDER, capture_output=True, text=True, timeout=300, check=False)
-    if installed.returncode:
-        pytest.skip(f"npm could not install the packages of {FOLDER.name}: {installed.stderr[-300:]}")
-    return program
 
 
 @dataclass(frozen=True, slots=True)

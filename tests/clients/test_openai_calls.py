@@ -7,12 +7,10 @@ from typing import Any
 
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 from openai import APIStatusError
 
 from call_application import SECRET, SECRET_VARIABLE, CallApplication
-from fake_line import FakeLine
-from phone_server import PhoneServer, phone_server
+from phone_server import PATIENCE_S, PhoneServer, hung_up, phone_server, question
 from streamsrv.core.call_rules import CallRules
 from streamsrv.errors import Rejected, Unavailable
 from streamsrv.testing.fakes import ScriptedChatModel, fake_engines
@@ -20,7 +18,6 @@ from streamsrv.transports.telephony import ringing
 from streamsrv.transports.telephony.agent import Agent, Application
 from streamsrv.transports.telephony.application import delivery
 
-PATIENCE_S = 20
 NO_TELEPHONES = (
     "+14155550123", "http://example.com", "sip:", "sip:a@", "tel:", "sip:a@b\r\nX: 1", "sip:a b@c", "sip:<a@b>", ""
 )  # fmt: skip
@@ -56,22 +53,11 @@ def with_application(agent: Agent, **fields: Any) -> Agent:
     return replace(agent, application=replace(agent.application, **fields))
 
 
-def question() -> NDArray[np.int16]:
-    """Loud audio, then silence: a turn for the fake detector."""
-    tone = 8000 * np.sin(np.arange(8 * 600) * 0.3)
-    return np.concatenate([tone, np.zeros(8 * 1500)]).astype(np.int16)
-
-
 async def until(connection: Any, event_type: str) -> Any:
     async with asyncio.timeout(PATIENCE_S):
         while (event := await connection.recv()).type != event_type:
             assert event.type != "error", event
     return event
-
-
-async def hung_up(line: FakeLine) -> None:
-    async with asyncio.timeout(PATIENCE_S):
-        await line.hung_up.wait()
 
 
 async def test_the_application_accepts_a_call_and_joins_it(
