@@ -1,6 +1,5 @@
 """Builds the ASGI application from all parts of the server."""
 
-import secrets
 from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
@@ -21,6 +20,7 @@ from streamsrv.http import (
     chat,
     client_secrets,
     models,
+    outbound_calls,
     phone_webhooks,
     speech,
     status,
@@ -47,9 +47,8 @@ from streamsrv.transports.telephony.application.ringing_calls import RingingCall
 from streamsrv.transports.telephony.audiosocket_server import serving_audiosocket
 from streamsrv.transports.telephony.exchange import PhoneExchange
 from streamsrv.transports.telephony.media_socket import MediaSockets, media
+from streamsrv.transports.telephony.parts import add_telephony
 from streamsrv.transports.telephony.phone_calls import serving_phone_calls
-from streamsrv.transports.telephony.tokens import PhoneTokens
-from streamsrv.transports.telephony.webhooks import Webhooks
 from streamsrv.transports.webrtc.calls import serving_calls
 from streamsrv.transports.websocket import realtime
 
@@ -89,7 +88,9 @@ def build_app(
             app.state.calls = calls
             app.state.phone_calls = phone_calls
             background.keep(phone_calls.speech.keep, "the synthesis of what telephone agents always say")
-            exchange = PhoneExchange(service, app.state.phone_tokens, app.state.webhooks, phone_calls.serve)
+            exchange = PhoneExchange(
+                service, app.state.phone_tokens, app.state.webhooks, app.state.provider_apis, phone_calls.serve
+            )
             app.state.media_sockets = MediaSockets(exchange, service.metrics)
             background.keep(service.watch, "the measurement of load")
             background.keep(service.watch_models, "the look for what clients may choose")
@@ -124,8 +125,7 @@ def build_app(
     )
     app.state.service = service
     app.state.live_calls = LiveCalls()
-    app.state.phone_tokens = PhoneTokens(secrets.token_urlsafe)
-    app.state.webhooks = Webhooks(lambda: service.settings, app.state.phone_tokens)
+    add_telephony(app, service)
     app.state.ringing_calls = RingingCalls(service.background)
     app.state.exchanges = exchanges
     return app
@@ -148,6 +148,7 @@ def _routes(needs_key: Middleware, *, is_whole: bool) -> list[BaseRoute]:
         Mount("/v1/streamsrv/captions", routes=caption_routes()),
         *_call_routes(),
         Route("/v1/calls/{provider}", phone_webhooks.call_rings, methods=["GET", "POST"]),
+        Route("/v1/calls/{provider}/status", phone_webhooks.status, methods=["GET", "POST"]),
         Mount("/v1", routes=rest, middleware=[needs_key]),
         *probes,
         *page_routes(),
@@ -180,6 +181,7 @@ def _rest_routes() -> list[Route]:
         Route("/audio/voices/{name:path}", voices.delete, methods=["DELETE"]),
         Route("/audio/transcriptions", transcriptions.transcriptions, methods=["POST"]),
         Route("/audio/translations", transcriptions.translations, methods=["POST"]),
+        Route("/calls", outbound_calls.begin, methods=["POST"]),
         Route("/chat/completions", chat.completions, methods=["POST"]),
         Route("/streamsrv/capabilities", capabilities.capabilities),
         Route("/streamsrv/calls", call_control.calls),

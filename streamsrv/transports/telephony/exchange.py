@@ -15,6 +15,7 @@ from streamsrv.transports.telephony.codecs.facts import call_facts
 from streamsrv.transports.telephony.line import CallFacts, Line
 from streamsrv.transports.telephony.media_line import CallActions
 from streamsrv.transports.telephony.media_socket import Answered, StreamRefused
+from streamsrv.transports.telephony.provider_apis import ProviderApis
 from streamsrv.transports.telephony.tokens import TOKEN_PARAMETER, PhoneTokens, TokenRefused
 from streamsrv.transports.telephony.webhooks import Webhooks
 
@@ -29,10 +30,13 @@ def telephone_principal(settings: Settings) -> Principal:
 class PhoneExchange:
     """The `Exchange` of a server. `serve`: answers a call, and returns when it has ended."""
 
-    def __init__(self, service: Service, tokens: PhoneTokens, webhooks: Webhooks, serve: Serve) -> None:
+    def __init__(
+        self, service: Service, tokens: PhoneTokens, webhooks: Webhooks, apis: ProviderApis, serve: Serve
+    ) -> None:
         self._service = service
         self._tokens = tokens
         self._webhooks = webhooks
+        self._apis = apis
         self._serve = serve
 
     def check_handshake(self, websocket: WebSocket, provider: str) -> None:
@@ -62,8 +66,8 @@ class PhoneExchange:
         return Answered(facts, agent, principal)
 
     def actions_of(self, provider: str) -> CallActions | None:
-        """Return nothing: no REST API is known."""
-        return None
+        """Return the provider's REST API; None: the settings do not have what it needs."""
+        return self._apis.of(provider)
 
     async def serve(self, line: Line, agent: Agent, principal: Principal) -> None:
         """Answer a call, and return when it has ended."""

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from hashlib import sha256
+from typing import TypeVar
 
 from streamsrv.access.refusal import Refusal
 from streamsrv.observability.logging import log_event
@@ -27,6 +28,8 @@ from streamsrv.transports.telephony.providers.webhook import BadWebhook, Webhook
 from streamsrv.transports.telephony.tokens import TOKEN_LIFETIME_S, Admitted, NoRoomForTokens, PhoneTokens
 
 logger = logging.getLogger(__name__)
+
+Read = TypeVar("Read")
 
 PATH = "/v1/calls"
 REMEMBERED_S = 3600.0
@@ -125,8 +128,12 @@ class Webhooks:
 
     def read(self, name: str, request: Webhook) -> CallFacts:
         """Return which call a checked request is about; raises `ProtocolError`."""
+        return self.understand(lambda: read_call(name, request))
+
+    def understand(self, read: Callable[[], Read]) -> Read:
+        """Return what `read` returns; raises `ProtocolError` for what it cannot read."""
         try:
-            return read_call(name, request)
+            return read()
         except BadWebhook as error:
             raise ProtocolError("invalid_value", str(error)) from None
 

@@ -93,7 +93,7 @@ def _sip_headers(fields: Mapping[str, str]) -> dict[str, str]:
 
 def connect(facts: CallFacts, media_url: str, token: str) -> Answer:
     """Return the answer that streams a call to `media_url` (wss://) with a one-time token."""
-    with_token = f"{media_url}?{urlencode({TOKEN_PARAMETER: token})}"
+    with_token = stream_address(media_url, token)
     match facts.provider:
         case "twilio":  # a URL with a query is refused
             parameter = f"<Parameter name={quoteattr(TOKEN_PARAMETER)} value={quoteattr(token)}/>"
@@ -115,6 +115,11 @@ def connect(facts: CallFacts, media_url: str, token: str) -> Answer:
             return _json([{"action": "connect", "endpoint": [endpoint]}])
         case _:
             return _json({"url": with_token})
+
+
+def stream_address(media_url: str, token: str) -> str:
+    """Return the address of a media socket that carries a token."""
+    return f"{media_url}?{urlencode({TOKEN_PARAMETER: token})}"
 
 
 def refuse(provider: str, why: Refusal) -> Answer:
