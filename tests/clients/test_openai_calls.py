@@ -1,6 +1,7 @@
 """OpenAI's call API with the stock `openai` package: an application decides about telephone calls and joins them."""
 
 import asyncio
+import json
 from collections.abc import AsyncGenerator
 from dataclasses import replace
 from typing import Any
@@ -8,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 from openai import APIStatusError
+from websockets.asyncio.client import connect
 
 from call_application import SECRET, SECRET_VARIABLE, CallApplication
 from phone_server import PATIENCE_S, PhoneServer, hung_up, phone_server, question
@@ -21,6 +23,7 @@ from streamsrv.transports.telephony.application import delivery
 NO_TELEPHONES = (
     "+14155550123", "http://example.com", "sip:", "sip:a@", "tel:", "sip:a@b\r\nX: 1", "sip:a b@c", "sip:<a@b>", ""
 )  # fmt: skip
+MULAW = {"encoding": "audio/x-mulaw", "sampleRate": 8000, "channels": 1}
 QUIET_RULES = CallRules(silence_ms=0, waiting_after_ms=0)
 
 
@@ -319,3 +322,33 @@ async def test_the_running_calls_are_listed_without_the_numbers_of_callers(
         async with server.client.realtime.connect(call_id=call_id) as sideband:
             await until(sideband, "session.created")
         assert (await listed())[0]["state"] == "active"
+
+
+async def test_a_call_over_the_socket_of_a_provider_to_a_number_of_the_settings(
+    chat: ScriptedChatModel, application: CallApplication
+) -> None:
+    number = {"numbers": ["+4930*"], "name": "desk", "silence_ms": 0, "application": application.url}
+    tables = [{**number, "application_secret_variable": SECRET_VARIABLE}]
+    parameters = {"from": "+491701234567", "to": "+4930123456", "shop": "7"}
+    start = {"streamSid": "MZ1", "callSid": "CA1", "accountSid": "AC1", "tracks": ["inbound"]}
+    start |= {"customParameters": parameters, "mediaFormat": MULAW}
+    async with phone_server(fake_engines(chat), phone_number=tables) as server:
+        calls = server.client.realtime.calls
+        async with connect(f"ws://127.0.0.1:{server.port}/v1/calls/twilio/media") as provider:
+            await provider.send(json.dumps({"event": "connected", "protocol": "Call", "version": "1.0.0"}))
+            await provider.send(json.dumps({"event": "start", "streamSid": "MZ1", "start": start}))
+            call_id = await application.next_call()
+            headers = {header.name: header.value for header in application.events[0].data.sip_headers}
+            assert (headers["Call-ID"], headers["shop"]) == ("CA1", "7")
+            async with asyncio.timeout(PATIENCE_S):
+                assert json.loads(await provider.recv())["event"] == "media", "it rings"
+            with pytest.raises(APIStatusError) as refused:
+                await calls.refer(call_id, target_uri="tel:+14155550123")
+            assert refused.value.status_code in (400, 502), "no REST API is configured"
+            await calls.accept(call_id, type="realtime")
+            async with server.client.realtime.connect(call_id=call_id) as sideband:
+                created = await until(sideband, "session.created")
+                assert created.session.audio.input.format.type == "audio/pcmu"
+            await calls.hangup(call_id)
+            async with asyncio.timeout(PATIENCE_S):
+                await provider.wait_closed()
