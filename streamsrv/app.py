@@ -1,5 +1,6 @@
 """Builds the ASGI application from all parts of the server."""
 
+import asyncio
 from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
@@ -22,6 +23,7 @@ from streamsrv.http import (
     models,
     outbound_calls,
     phone_webhooks,
+    recordings,
     speech,
     status,
     transcriptions,
@@ -49,6 +51,7 @@ from streamsrv.transports.telephony.exchange import PhoneExchange
 from streamsrv.transports.telephony.media_socket import MediaSockets, media
 from streamsrv.transports.telephony.parts import add_telephony
 from streamsrv.transports.telephony.phone_calls import serving_phone_calls
+from streamsrv.transports.telephony.recordings import remove_unfinished
 from streamsrv.transports.webrtc.calls import serving_calls
 from streamsrv.transports.websocket import realtime
 
@@ -88,6 +91,8 @@ def build_app(
             app.state.calls = calls
             app.state.phone_calls = phone_calls
             background.keep(phone_calls.speech.keep, "the synthesis of what telephone agents always say")
+            if settings.recording_folder is not None:
+                await asyncio.to_thread(remove_unfinished, settings.recording_folder)
             exchange = PhoneExchange(
                 service, app.state.phone_tokens, app.state.webhooks, app.state.provider_apis, phone_calls.serve
             )
@@ -185,6 +190,9 @@ def _rest_routes() -> list[Route]:
         Route("/chat/completions", chat.completions, methods=["POST"]),
         Route("/streamsrv/capabilities", capabilities.capabilities),
         Route("/streamsrv/calls", call_control.calls),
+        Route("/streamsrv/recordings", recordings.recordings, methods=["GET"]),
+        Route("/streamsrv/recordings/{call_id}", recordings.recording, methods=["GET"]),
+        Route("/streamsrv/recordings/{call_id}", recordings.delete, methods=["DELETE"]),
         Route("/realtime/client_secrets", client_secrets.client_secrets, methods=["POST"]),
     ]
 

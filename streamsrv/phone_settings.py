@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, SerializeAsAny, ValidationErr
 from pydantic_core import ErrorDetails, PydanticCustomError
 
 from streamsrv.phone_provider_settings import PhoneProviderSettings, ProviderName, read_phone_providers
-from streamsrv.setting_values import MAX_MINUTES, Accepted
+from streamsrv.setting_values import MAX_MINUTES, Accepted, Folder
 from streamsrv.tool_settings import LABEL, VARIABLE
 from streamsrv.web_addresses import is_unencrypted, url_problem, without_passwords
 
@@ -222,6 +222,8 @@ class PhoneSettings(BaseModel):
     ] = ()
     """`[[phone_provider]]` tables: the providers whose calls come to this server."""
 
+    recording_folder: Annotated[Folder | None, Accepted("a folder")] = None
+    """Where telephone calls are recorded whose `[[phone_number]]` table has `record = true`; None: nowhere."""
     audiosocket_port: Annotated[int | None, Field(ge=0, le=65535), Accepted("a TCP port; 0 for any free one")] = None
     """TCP port to which Asterisk connects calls with AudioSocket; None: none, 0: any free one."""
     audiosocket_host: str = "127.0.0.1"
@@ -256,6 +258,13 @@ class PhoneSettings(BaseModel):
         if is_unencrypted(url):
             raise ValueError(f"{url!r} is not encrypted, and providers connect only with https")
         return url.rstrip("/")
+
+    @model_validator(mode="after")
+    def _recordings_have_a_folder(self) -> "PhoneSettings":
+        for number in self.phone_number:
+            if number.record and self.recording_folder is None:
+                raise ValueError(f"phone_number: {number.agent_name!r}: record = true needs recording_folder")
+        return self
 
     @model_validator(mode="after")
     def _tools_of_agents_are_known(self) -> "PhoneSettings":

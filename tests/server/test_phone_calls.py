@@ -5,6 +5,7 @@ import json
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -26,6 +27,7 @@ from streamsrv.transports.live_calls import LiveCalls
 from streamsrv.transports.telephony.agent import Agent
 from streamsrv.transports.telephony.agents import agent_of
 from streamsrv.transports.telephony.phone_calls import PhoneCalls, serving_phone_calls
+from streamsrv.transports.telephony.recordings import audio_of, list_recordings
 
 PATIENCE_S = 20
 AGENT = Agent("desk", rules=CallRules(silence_ms=0, waiting_after_ms=0))
@@ -388,3 +390,21 @@ async def test_a_voice_that_fails_leaves_the_tone_of_a_busy_line(caplog):
             line.close("The caller hung up.")
             await serving
         keeping.cancel()
+
+
+async def test_a_call_is_recorded_only_if_its_agent_records(tmp_path: Path):
+    greeting = {**NUMBER, "greeting": "Hello.", "record": True}
+    async with exchange(fake_engines(), phone_number=[greeting], recording_folder=tmp_path) as world:
+        agent = agent_of(world.service.settings.phone_number[0])
+        for records in (False, True):
+            line = FakeLine()
+            async with world.ring(line, replace(agent, records=records)) as caller:
+                await caller.until("output_audio_buffer.started")
+                await line.speak_in_time(tone(300))
+                call_id = caller.call.id
+        await world.calls.aclose()
+        (found,) = list_recordings(tmp_path)
+        assert (found.id, found.agent, found.provider, found.is_complete) == (call_id, "desk", "fake", True)
+        assert found.seconds == pytest.approx(0.4, abs=0.3)
+        samples = np.frombuffer(audio_of(tmp_path, call_id).read_bytes()[44:], "<i2").reshape(-1, 2)
+        assert (abs(samples).max(axis=0) > 1000).all()

@@ -29,6 +29,7 @@ from streamsrv.transports.live_calls import CallSummary
 from streamsrv.transports.telephony.agent import Agent
 from streamsrv.transports.telephony.line import CallFacts, DigitHeard, Line, LineAudio, LineClosed, MarkPassed
 from streamsrv.transports.telephony.phone_speaker import PhoneSpeaker
+from streamsrv.transports.telephony.recording import CallRecording
 from streamsrv.transports.telephony.waiting_sound import waiting_sound
 
 logger = logging.getLogger(__name__)
@@ -66,7 +67,9 @@ class PhoneCall:
         self._finishing: asyncio.TimerHandle | None = None
         self._reason: str | None = None
         self._end_reason: EndReason = "hung_up"
-        self.speaker = PhoneSpeaker(line, self._tell)
+        self.recording: CallRecording | None = None
+        """Gets what caller and agent say; None: the call is not recorded."""
+        self.speaker = PhoneSpeaker(line, self._tell, self._hear_agent)
 
     @property
     def facts(self) -> CallFacts:
@@ -166,6 +169,8 @@ class PhoneCall:
                 with time_slice:
                     match event:
                         case LineAudio(pcm=pcm):
+                            if self.recording is not None:
+                                self.recording.hear_caller(pcm)
                             self._incoming.put_audio(self._heard(pcm))
                         case MarkPassed(name=name):
                             self.speaker.pass_mark(name)
@@ -194,6 +199,10 @@ class PhoneCall:
         else:
             self._end(TRANSFERRED, "transferred")
 
+    def _hear_agent(self, pcm: NDArray[np.int16]) -> None:
+        if self.recording is not None:
+            self.recording.hear_agent(pcm)
+
     def _tell(self, happened: Input) -> None:
         if self.driver is not None:
             self.driver.handle(happened)
@@ -204,6 +213,8 @@ class PhoneCall:
             return
         self._reason, self._end_reason = reason, end_reason
         self.speaker.close()
+        if self.recording is not None:
+            self.recording.stop()
         if self.driver is None:
             self._incoming.close()
         else:

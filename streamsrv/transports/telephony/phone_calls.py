@@ -36,6 +36,7 @@ from streamsrv.transports.telephony.application.ringing_calls import RingingCall
 from streamsrv.transports.telephony.caller_ids import caller_id
 from streamsrv.transports.telephony.line import Line, LineClosed, UnansweredLine
 from streamsrv.transports.telephony.phone_call import PhoneCall
+from streamsrv.transports.telephony.recording import CallRecording, RecordingFacts
 from streamsrv.transports.telephony.ringing import refuse, ring
 
 logger = logging.getLogger(__name__)
@@ -56,6 +57,7 @@ class PhoneCalls:
         self.speech = AgentSpeech(service)
         self._announcer = Announcer()
         self._calls: dict[str, PhoneCall] = {}
+        self._recordings: set[asyncio.Task[None]] = set()
         self._ended = Signal()
         service.metrics.phone_calls.set_function(lambda: len(self._calls))
 
@@ -161,6 +163,8 @@ class PhoneCalls:
                 await self._ended.wait_until(lambda: not self._calls)
         except TimeoutError:
             logger.warning("%d telephone calls have not ended", len(self._calls))
+        if self._recordings:
+            await asyncio.wait(self._recordings, timeout=END_S)
 
     async def _run(self, call: PhoneCall, line: Line, session: Session) -> None:
         log_as(call=call.id, session=session.id, principal=str(call.principal))
@@ -176,9 +180,23 @@ class PhoneCalls:
         )
         if isinstance(line, UnansweredLine):
             line.answer()
+        self._record(call, line)
         outcome = await call.run(driver)
         if outcome is not None:
             call.hang_up(outcome[1])
+
+    def _record(self, call: PhoneCall, line: Line) -> None:
+        """Begin to record the call, if its agent does."""
+        folder, facts = self._service.settings.recording_folder, call.facts
+        if folder is None or not call.agent.records:
+            return
+        told = RecordingFacts(
+            call.id, int(call.began_at), facts.provider, facts.direction, call.agent.name, call.caller
+        )
+        call.recording = CallRecording(folder, told, line.sample_rate)
+        task = self._service.background.spawn(call.recording.run(), f"the recording of call {call.id}")
+        self._recordings.add(task)
+        task.add_done_callback(self._recordings.discard)
 
     def build(self, line: Line, agent: Agent, principal: Principal, fields: dict[str, Any] | None = None) -> Session:
         """Build the agent's session in the audio formats of the line; raises `ProtocolError`.
