@@ -89,6 +89,16 @@ async def test_a_stream_of_vonage_gets_frames_of_20_ms(server: RunningServer):
     await server.without_sessions()
 
 
+async def test_streams_of_vonage_without_names_are_calls_of_their_own(server: RunningServer):
+    start = changed(STARTS["vonage"] | {"called": "492"}, "call_id", ...)
+    async with stream(server, start, "vonage") as first, stream(server, start, "vonage") as second:
+        for socket in (second, first):
+            assert await socket.recv()
+        names = {call.facts.provider_call_id for call in server.app.state.live_calls}
+        assert len(names) == 2
+    await server.without_sessions()
+
+
 async def test_a_number_that_nobody_answers_is_refused(server: RunningServer):
     start = changed(TWILIO_START, "start/customParameters/to", "+493")
     async with stream(server, start) as socket:

@@ -246,6 +246,11 @@ def test_vonage_names_the_call_in_its_headers_wherever_they_stand():
     assert (start.facts.provider_call_id, start.sample_rate) == ("u1", 8000)
 
 
+def test_a_stream_of_vonage_without_a_header_has_no_name():
+    [start] = CODECS["vonage"]().read('{"event": "websocket:connected", "content-type": "audio/l16;rate=24000"}')
+    assert start == StreamStarted(CallFacts("vonage", ""), Pcm(), 24000)
+
+
 def test_a_call_of_exotel():
     codec = CODECS["exotel"]()
     assert codec.read('{"event": "connected"}') == []
@@ -373,7 +378,6 @@ def test_what_is_no_key_is_refused(provider: str, digit: Any):
         ("vonage", "content-type", "audio/l16"),
         ("vonage", "content-type", "audio/l16;rate=" + "9" * 5000),
         ("vonage", "content-type", "audio/opus;rate=16000"),
-        ("vonage", "call_id", ...),
         ("vonage", "headers", "x"),
     ],
 )  # fmt: skip

@@ -2,11 +2,13 @@
 
 import time
 from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import replace
 
 from starlette.websockets import WebSocket
 
 from streamsrv.access.authentication import identify
 from streamsrv.access.principal import KeyLimits, Principal
+from streamsrv.ids import new_id
 from streamsrv.service import Service
 from streamsrv.settings import Settings
 from streamsrv.transports.telephony.agent import Agent
@@ -63,6 +65,8 @@ class PhoneExchange:
         agent = find_agent(self._service.settings, facts)
         if agent is None:
             raise StreamRefused("No [[phone_number]] table answers the number that was called.")
+        if not facts.provider_call_id:  # the stream was not opened by the answer to a webhook
+            facts = replace(facts, provider_call_id=new_id("call"))
         return Answered(facts, agent, principal)
 
     def actions_of(self, provider: str) -> CallActions | None:

@@ -246,8 +246,9 @@ class MediaLine:
             self.end("The provider closed the connection.")
 
     async def _close(self) -> None:
-        if self._websocket.application_state is not WebSocketState.CONNECTED:
-            return
+        states = {self._websocket.application_state, self._websocket.client_state}
+        if states != {WebSocketState.CONNECTED}:
+            return  # the provider has closed it
         try:
             async with asyncio.timeout(CLOSE_S):
                 await self._websocket.close(self._close_code, close_reason(self.reason or ""))

@@ -35,7 +35,7 @@ from streamsrv.transports.telephony.codecs.frames import FrameCutter
 
 FRAME_MS = 20
 CALL_ID = ("call_id", "call_uuid", "uuid", "conversation_uuid")
-"""Headers that may name the call, the first that is there."""
+"""Headers that may name the call, the first that is there. Without one the call has no name."""
 
 
 class VonageCodec:
@@ -98,10 +98,6 @@ class VonageCodec:
             )
         audio, sample_rate = audio_format(encoding.strip(), int(rate), "content-type")
         call_id = optional_text(found, *CALL_ID)
-        if not call_id:
-            raise MalformedMessage(
-                f"no header of the NCCO names the call; {' or '.join(CALL_ID)} may", ends_stream=True
-            )
         self._cutter = FrameCutter(_frame_bytes(sample_rate))
         return StreamStarted(call_facts("vonage", call_id, found), audio, sample_rate)
 
