@@ -28,6 +28,7 @@ OTHER_EXTRAS = {
     "ledger": ("sqlalchemy", "alembic", "aiosqlite", "genai_prices"),
     "postgresql": ("asyncpg",),
     "mcp": ("mcp",),
+    "telephony": ("cryptography", "httpx2"),
 }
 """The extras that no model needs, and the modules that they provide."""
 MIN_MEMORY_BYTES = 1_000_000_000
@@ -82,6 +83,7 @@ def doctor(
             *check_local_models(local, selection),
             *check_keys(catalogue),
             *check_local_servers(servers),
+            *check_telephony(settings),
         ]
     _print(findings)
     trials = check_by_running(settings) if load else []
@@ -101,6 +103,17 @@ def _print(findings: "list[Finding]") -> None:
     for finding in findings:
         state = Text(f"{finding.state:8}", styles[finding.state])
         console.print(state + Text(f"{finding.subject:{width}}  {finding.detail}"))
+
+
+def check_telephony(settings: "Settings") -> list[Finding]:
+    """Report what telephone calls lack; nothing where the settings have none."""
+    from streamsrv.transports.telephony.lacking import what_calls_lack
+
+    lacking = what_calls_lack(settings, os.environ)
+    ready = [Finding("ok", "telephone", "calls: " + ", ".join(table.name for table in settings.phone_provider))]
+    if lacking:
+        return [Finding("note", subject, detail) for subject, detail in lacking]
+    return ready if settings.phone_provider else []
 
 
 def check_machine(here: "Machine") -> list[Finding]:

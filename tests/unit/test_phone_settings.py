@@ -7,6 +7,7 @@ import pytest
 from streamsrv.configuration.reading import Configuration, ConfigurationError, read_configuration
 from streamsrv.configuration.showing import to_rows
 from streamsrv.phone_provider_settings import may_call
+from streamsrv.transports.telephony.lacking import what_calls_lack
 
 NUMBER = '[[phone_number]]\nnumbers = ["+4930123"]\n'
 TWILIO = '[[phone_provider]]\nname = "twilio"\naccount = "AC1"\nauth_token_variable = "TWILIO_AUTH_TOKEN"\n'
@@ -100,3 +101,14 @@ def test_only_allowed_numbers_may_be_called(tmp_path: Path, number: str, allowed
     text = f'{TWILIO}outbound = true\noutbound_to = ["+49*", "+43123"]\noutbound_from = ["+4930123"]\n'
     (provider,) = read(tmp_path, text).settings.phone_provider
     assert may_call(provider, number) is allowed
+
+
+def test_what_calls_lack_is_told(tmp_path: Path):
+    settings = read(tmp_path, TWILIO).settings
+    told = dict.fromkeys(detail for _, detail in what_calls_lack(settings, {}))
+    assert [detail for detail in told if "public_url" in detail]
+    assert [detail for detail in told if "TWILIO_AUTH_TOKEN (auth_token_variable) is not set" in detail]
+    assert [detail for detail in told if "[[phone_number]]" in detail]
+    whole = read(tmp_path, f'public_url = "https://v.example"\n{NUMBER}{TWILIO}').settings
+    assert what_calls_lack(whole, {"TWILIO_AUTH_TOKEN": "x"}) == []
+    assert what_calls_lack(read(tmp_path, "").settings, {}) == []
