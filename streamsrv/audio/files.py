@@ -105,16 +105,16 @@ def rate_of(file: BinaryIO) -> int:
 
 
 def write_wav(path: Path | str, pcm: NDArray[np.int16], sample_rate: int) -> None:
-    """Write mono int16 PCM as a WAV file. Raises `OSError`."""
+    """Write int16 PCM, mono or `(samples, channels)`, as a WAV file. Raises `OSError`."""
     # In memory first: a writer of `wave` that fails complains once more when it is deleted.
     Path(path).write_bytes(wav(pcm, sample_rate))
 
 
 def wav(pcm: NDArray[np.int16], sample_rate: int) -> bytes:
-    """Return mono int16 PCM as the bytes of a WAV file."""
+    """Return int16 PCM, mono or `(samples, channels)`, as the bytes of a WAV file."""
     whole = io.BytesIO()
     with wave.open(whole, "wb") as file:
-        file.setnchannels(1)
+        file.setnchannels(1 if pcm.ndim == 1 else pcm.shape[1])
         file.setsampwidth(2)
         file.setframerate(sample_rate)
         file.writeframes(pcm.astype("<i2").tobytes())

@@ -4,12 +4,13 @@ import asyncio
 from collections import deque
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from streamsrv.audio.pcm import level_dbfs
+from streamsrv.audio.resample import StreamResampler
 from streamsrv.calling.impairment import Impairment, Path
 from streamsrv.calling.peers.base import Clear, HangUp, Mark, Message, Peer, Play, Violation
 from streamsrv.calling.playback import Overfilled, Playback
@@ -29,6 +30,8 @@ class CallPlan:
 
     url: str
     turns: Sequence[Turn] = ()
+    sample_rate: int = 0
+    """Of the audio of the turns, in Hz; 0: that of the peer."""
     headers: Mapping[str, str] = field(default_factory=dict[str, str])
     manners: Manners = Manners()  # noqa: RUF009 (it cannot be changed)
     impairment: Impairment = Impairment()  # noqa: RUF009 (it cannot be changed)
@@ -93,7 +96,7 @@ class _Call:
     def __init__(self, peer: Peer, plan: CallPlan, wire: Wire) -> None:
         self._peer, self._plan, self._wire = peer, plan, wire
         self._playback = Playback(peer.sample_rate, clear_passes_marks=peer.clear_passes_marks)
-        self._script = Script(plan.turns, peer.sample_rate, STEP_MS, plan.manners)
+        self._script = Script(_at_rate(plan, peer.sample_rate), peer.sample_rate, STEP_MS, plan.manners)
         self._path = Path(plan.impairment, peer.chunk_ms, peer.keeps_order)
         self._report = CallReport(peer.provider, peer.sample_rate)
         self._clock = asyncio.get_running_loop().time
@@ -248,6 +251,15 @@ class _Call:
         sounds = np.flatnonzero(np.abs(report.agent) > SOUND_PEAK)
         report.first_sound_ms = int(sounds[0]) * 1000 // rate if len(sounds) else None
         return report
+
+
+def _at_rate(plan: CallPlan, sample_rate: int) -> list[Turn]:
+    if plan.sample_rate in (0, sample_rate):
+        return list(plan.turns)
+    return [
+        replace(turn, pcm=StreamResampler(plan.sample_rate, sample_rate).process(turn.pcm, last=True))
+        for turn in plan.turns
+    ]
 
 
 SOUND_PEAK = 100

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from streamsrv.cli import config, conformance, doctor, healthcheck, models, pull, say, serve, talk, transcribe
+from streamsrv.cli import call, config, conformance, doctor, healthcheck, models, pull, say, serve, talk, transcribe
 from streamsrv.cli.first_process import run_in_child_of_first_process
 
 app = typer.Typer(
@@ -37,6 +37,7 @@ def _options(  # pyright: ignore[reportUnusedFunction]
 # The order here is the order of `streamsrv --help`.
 app.command("serve")(serve.serve)
 app.command("talk")(talk.talk)
+app.command("call", cls=call.OrderedCommand)(call.call)
 app.command("transcribe")(transcribe.transcribe)
 app.command("say")(say.say)
 app.command("conformance")(conformance.conformance)

@@ -1,5 +1,6 @@
 """`streamsrv say`: speaks a text into a file, without a server."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -42,7 +43,7 @@ def say(
     check_output(output)
     reports: list[str] = []
     try:
-        pcm, sample_rate = asyncio.run(_say(text, voice, speed, language, settings, reports.append))
+        (pcm,), sample_rate = asyncio.run(speak([text], voice, speed, language, settings, reports.append))
     except (CatalogueError, ProtocolError) as error:
         fail("\n".join([str(error), *(report for report in reports if report.startswith(NO_SPARE_VOICE))]))
     except EngineError as error:
@@ -53,10 +54,10 @@ def say(
     typer.echo(f"{output}: {len(pcm) / sample_rate:.1f} s of speech")
 
 
-async def _say(
-    text: str, voice: str, speed: float, language: str | None, settings: "Settings", report: "Report"
-) -> "tuple[NDArray[np.int16], int]":
-    """Return mono audio of the whole text, and its sample rate in Hz.
+async def speak(
+    texts: Sequence[str], voice: str, speed: float, language: str | None, settings: "Settings", report: "Report"
+) -> "tuple[list[NDArray[np.int16]], int]":
+    """Return mono audio of each text, and its sample rate in Hz.
 
     `report` is told how the loading goes. Raises `ProtocolError` for what the voices do not support, with the option as
     its parameter.
@@ -80,14 +81,17 @@ async def _say(
     given = can.language(language, "--language")
     among = frozenset[str]() if given else can.spoken_languages
     expected = ExpectedLanguage(given or can.language_of(options.voice), among, is_known=given is not None)
-    segmenter = SpokenSegmenter(ReplyLanguage(expected))
-    pieces = [np.zeros(0, np.int16)]
-    for segment in [*segmenter.feed(text), *segmenter.finish()]:
-        if segment.spoken:
-            pieces += [chunk.pcm async for chunk in synthesizer.stream(segment.spoken, segment.options(options))]
+    spoken: list[NDArray[np.int16]] = []
+    for text in texts:
+        segmenter = SpokenSegmenter(ReplyLanguage(expected))
+        pieces = [np.zeros(0, np.int16)]
+        for segment in [*segmenter.feed(text), *segmenter.finish()]:
+            if segment.spoken:
+                pieces += [chunk.pcm async for chunk in synthesizer.stream(segment.spoken, segment.options(options))]
+        spoken.append(np.concatenate(pieces))
     await synthesizer.aclose()
     loader.scheduler.close()
-    return np.concatenate(pieces), synthesizer.sample_rate
+    return spoken, synthesizer.sample_rate
 
 
 def _capabilities(synthesizer: "Synthesizer") -> "Capabilities":
