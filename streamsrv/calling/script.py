@@ -12,6 +12,10 @@ SOUND_DBFS = -50.0
 """Level from which anything at all is heard."""
 
 
+SILENCED_MS = 400
+"""Silence after which an agent who was interrupted counts as silent: within what he says there are pauses, too."""
+
+
 @dataclass(frozen=True, slots=True)
 class Turn:
     """What the caller says and then presses. `pcm`: mono at the rate of the line."""
@@ -70,6 +74,7 @@ class Script:
         self._speaking: Turn | None = None
         self._speech_since_ms: int | None = None  # of the agent, since the last turn of the caller ended
         self._speech_until_ms = 0
+        self._sound_until_ms = 0
         self._waits_since_ms = 0
         self._silent_since_ms = 0
         self.spoken: list[Spoken] = []
@@ -84,7 +89,7 @@ class Script:
         self._listen(now_ms, level_dbfs)
         if self._speaking is None:
             if self._is_due(now_ms, audio_waits):
-                self._begin(now_ms)
+                self._begin(now_ms, audio_waits)
             elif not self._turns:
                 self.is_over = self._is_answered(now_ms, audio_waits)
         return self._speak(now_ms)
@@ -94,9 +99,13 @@ class Script:
         speaks, sounds = level_dbfs >= SPEECH_DBFS, level_dbfs >= SOUND_DBFS
         if speaks:
             self._speech_until_ms = now_ms
+        if sounds:
+            self._sound_until_ms = now_ms
         spoken = self.spoken[-1] if self.spoken else None
-        if spoken is not None and spoken.interrupts and spoken.silenced_ms is None and not sounds:
-            spoken.silenced_ms = heard_ms
+        if spoken is not None and spoken.interrupts and spoken.silenced_ms is None:
+            silent_from_ms = max(self._sound_until_ms, spoken.started_ms)
+            if now_ms >= silent_from_ms + SILENCED_MS:
+                spoken.silenced_ms = silent_from_ms
         if self._speaking is not None:
             return
         if spoken is not None and spoken.first_speech_ms is None and spoken.ended_ms is not None:
@@ -128,10 +137,11 @@ class Script:
             return now_ms >= self._waits_since_ms + self._manners.patience_ms
         return not audio_waits and now_ms >= self._speech_until_ms + self._manners.pause_ms
 
-    def _begin(self, now_ms: int) -> None:
+    def _begin(self, now_ms: int, audio_waits: bool) -> None:
         turn = self._turns.pop(0)
         self._speaking, self._said, self._keys, self._next_key_ms = turn, 0, turn.digits, now_ms
-        interrupts = turn.barge_in_after_ms is not None and now_ms - self._step_ms < self._speech_until_ms
+        is_heard = audio_waits or now_ms - self._step_ms < self._speech_until_ms
+        interrupts = turn.barge_in_after_ms is not None and is_heard
         self.spoken.append(Spoken(turn.text, turn.digits, now_ms, interrupts=interrupts))
 
     def _speak(self, now_ms: int) -> tuple[NDArray[np.int16], str]:

@@ -9,7 +9,7 @@ import typer.core
 
 from streamsrv.cli.call_words import Asked, heard_words, turns_of
 from streamsrv.cli.files import check_output, write_output
-from streamsrv.cli.options import Assignments, ConfigFile, fail, open_configuration
+from streamsrv.cli.options import Assignments, ConfigFile, Key, fail, open_configuration
 
 if TYPE_CHECKING:
     from streamsrv.calling.call import CallPlan, CallReport
@@ -34,8 +34,8 @@ def call(
     url: Annotated[
         str,
         typer.Argument(
-            help="Address of the server, whose webhook is asked; or of its media socket (ws://, tcp:// for "
-            "AudioSocket), which is then called without a webhook."
+            help="Address of the server, or of its media socket (ws://, or tcp:// for AudioSocket). With --secret, the "
+            "server's webhook is asked first."
         ),
     ] = "http://127.0.0.1:8000",
     provider: Annotated[str, typer.Option(help="twilio, telnyx, plivo, vonage, exotel or audiosocket.")] = "twilio",
@@ -56,6 +56,7 @@ def call(
             "(Vonage), user:password (Exotel).",
         ),
     ] = "",
+    key: Key = "",
     account: Annotated[str, typer.Option(help="Account at the provider.")] = "",
     public_url: Annotated[
         str, typer.Option(help="public_url of the server's settings.", show_default="the address of the server")
@@ -101,18 +102,19 @@ def call(
 
     if provider not in PEERS:
         fail(f"--provider {provider}: accepted are {', '.join(PEERS)}")
-    straight = _is_straight(url, provider)
-    identity = new_identity(provider, caller, called, account, **_parameters(parameter, straight))
+    socket = _socket(url, provider, bool(secret))
+    identity = new_identity(provider, caller, called, account, **_parameters(parameter, socket))
     if output is not None:
         check_output(output)
     settings = open_configuration(config, assignments, tells_warnings=False).settings
     given = {"say": say, "audio": audio, "digits": digits, "barge_in_after": barge_in_after}
     turns = turns_of(_in_order(context.meta["order"], given), SPEECH_RATE_HZ, settings, voice)
+    headers = {"Authorization": f"Bearer {key}"} if key else {}
     manners = Manners(patience_ms=round(1000 * patience))
     impairment = Impairment(loss, jitter, repeated, reordered, seed)
-    plan = CallPlan(url, turns, SPEECH_RATE_HZ, {}, manners, impairment, max_seconds, drop_after)
+    plan = CallPlan(socket, turns, SPEECH_RATE_HZ, headers, manners, impairment, max_seconds, drop_after)
     try:
-        report = asyncio.run(_call(straight, provider, identity, url, plan, secret, public_url))
+        report = asyncio.run(_call(provider, identity, url, plan, secret, public_url))
     except (CallFailed, NotAnswered) as error:
         fail(str(error), status=1)
     words, note = _words(report, settings) if transcribe else (None, "")
@@ -128,34 +130,37 @@ def call(
 
 
 async def _call(
-    straight: bool, provider: str, identity: "Identity", url: str, plan: "CallPlan", secret: str, public_url: str
+    provider: str, identity: "Identity", url: str, plan: "CallPlan", secret: str, public_url: str
 ) -> "CallReport":
     from streamsrv.calling.dialling import dial, stream_straight
 
-    if straight:
+    if plan.url:
         return await stream_straight(provider, identity, plan)
     return await dial(provider, identity, url, plan, secret, public_url)
 
 
-def _is_straight(url: str, provider: str) -> bool:
-    """Whether the URL is that of a socket; exit with an error if it is none, or not one of the provider."""
+def _socket(url: str, provider: str, has_secret: bool) -> str:
+    """Return the address of the media socket; empty if the webhook tells it. Exit with an error for a wrong URL."""
     from urllib.parse import urlsplit
 
+    accepted = ("tcp",) if provider == "audiosocket" else ("http", "https", "ws", "wss")
+    examples = "tcp://host:port" if provider == "audiosocket" else "http(s)://host:port or ws(s)://host:port/path"
+    wrong = f"'{url}' is not an address that {provider} calls: give {examples}"
     try:
         parts = urlsplit(url)
         port = parts.port
     except ValueError:
-        fail(f"'{url}' is no URL")
-    accepted = ("tcp",) if provider == "audiosocket" else ("http", "https", "ws", "wss")
+        fail(wrong)
     if parts.scheme not in accepted or not parts.hostname or (parts.scheme == "tcp" and not port):
-        examples = "tcp://host:port" if provider == "audiosocket" else "http(s)://host:port or ws(s)://host/path"
-        fail(f"'{url}' is not an address that {provider} calls: give {examples}")
-    return parts.scheme not in ("http", "https")
+        fail(wrong)
+    if parts.scheme in ("ws", "wss", "tcp"):
+        return url
+    return "" if has_secret else f"{url.rstrip('/').replace('http', 'ws', 1)}/v1/calls/{provider}/media"
 
 
-def _parameters(given: list[str] | None, straight: bool) -> dict[str, str]:
-    if given and not straight:
-        fail("--parameter is for a media socket (ws://); the answer of a webhook has the parameters")
+def _parameters(given: list[str] | None, socket: str) -> dict[str, str]:
+    if given and not socket:
+        fail("--parameter is for calls without --secret: the answer of the webhook has the parameters")
     pairs = [one.partition("=") for one in given or ()]
     for name, equals, _ in pairs:
         if not name or not equals:

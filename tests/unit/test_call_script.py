@@ -58,11 +58,22 @@ def test_the_caller_interrupts_when_he_was_told_to():
     call = Conversation(Turn(voice(40), barge_in_after_ms=100))
     call.hears(SILENCE, 20)
     call.hears(SPEECH, 300)
-    call.hears(SILENCE, 100)
+    call.hears(SILENCE, 440)
     assert call.spoke[0] == 100
     turn = call.script.spoken[0]
     assert turn.interrupts
     assert turn.silenced_ms == 300
+
+
+def test_a_pause_within_what_the_agent_says_is_not_the_end_of_it():
+    call = Conversation(Turn(voice(40), barge_in_after_ms=100))
+    call.hears(SPEECH, 100)
+    call.hears(SILENCE, 100, audio_waits=True)
+    call.hears(SPEECH, 100)
+    call.hears(SILENCE, 440)
+    turn = call.script.spoken[0]
+    assert turn.interrupts
+    assert turn.silenced_ms == 280
 
 
 def test_sound_speech_and_silence_after_a_turn_are_measured():
