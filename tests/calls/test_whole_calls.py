@@ -136,8 +136,8 @@ async def test_keys_reach_the_language_model_and_bad_networks_do_not_keep_caller
     bad = Impairment(loss=0.03, jitter_ms=40, repeated=0.05, reordered=0.05, seed=3)
     heard, pressed = len(chat.asked), Turn(digits="42#")
     reports = await gathered(
-        *(called(server, name, Turn(tone(800)), impairment=bad, max_s=3) for name in ("twilio", "telnyx")),
-        *(called(server, name, pressed, max_s=3) for name in PROVIDERS),
+        *(called(server, name, Turn(tone(800)), impairment=bad) for name in ("twilio", "telnyx")),
+        *(called(server, name, pressed) for name in PROVIDERS),
     )
     for report in reports:
         assert report.violations == []
