@@ -36,6 +36,11 @@ def advice(configuration: Configuration, environ: Mapping[str, str]) -> list[str
     if "*" in settings.allowed_origins and len(settings.allowed_origins) > 1:
         where = configuration.origin("allowed_origins")
         lines.append(f"{where}: allowed_origins has '*', so its other origins have no effect")
+    for number in settings.phone_number:
+        name = number.application_secret_variable
+        if name and not environ.get(name):
+            where = configuration.origin("phone_number")
+            lines.append(f"{where}: {number.agent_name!r}: {name} has no secret, so its application cannot be asked")
     if environ.get("STREAMSRV_KEY") and not settings.api_keys:
         lines.append("variable STREAMSRV_KEY is the key of a client; the keys of this server are STREAMSRV_API_KEYS")
     return lines

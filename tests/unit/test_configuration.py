@@ -396,6 +396,18 @@ def test_the_key_of_a_client_is_not_taken_for_one_of_the_server():
 # --- what is shown ----------------------------------------------------------------------------------------------------
 
 
+def test_an_application_of_calls_without_a_secret_is_told():
+    text = """
+    [[phone_number]]
+    numbers = ["*"]
+    application = "https://example.org/webhook"
+    application_secret_variable = "DESK_SECRET"
+    """
+    (line,) = advice(read(text), {})
+    assert "DESK_SECRET has no secret" in line
+    assert advice(read(text), {"DESK_SECRET": "whsec_AAAA"}) == []
+
+
 def test_what_is_shown_has_every_setting_and_no_secret(workplace: Path):
     text = (
         MODEL + 'options = { model = "m", base_url = "https://ada:s3cret@host/v1?key=s3cret", api_key = "s3cret", '
