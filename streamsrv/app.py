@@ -52,6 +52,7 @@ from streamsrv.transports.telephony.media_socket import MediaSockets, media
 from streamsrv.transports.telephony.parts import add_telephony
 from streamsrv.transports.telephony.phone_calls import serving_phone_calls
 from streamsrv.transports.telephony.recordings import remove_unfinished
+from streamsrv.transports.telephony.sip.endpoint import serving_sip
 from streamsrv.transports.webrtc.calls import serving_calls
 from streamsrv.transports.websocket import realtime
 
@@ -87,6 +88,7 @@ def build_app(
             serving_calls(service, live) as calls,
             serving_phone_calls(service, live, app.state.ringing_calls) as phone_calls,
             serving_audiosocket(service, phone_calls.serve) as app.state.audiosocket,
+            serving_sip(service, phone_calls) as app.state.sip_endpoint,
         ):
             app.state.calls = calls
             app.state.phone_calls = phone_calls

@@ -14,6 +14,7 @@ from pydantic_core import ErrorDetails, PydanticCustomError
 
 from streamsrv.phone_provider_settings import PhoneProviderSettings, ProviderName, read_phone_providers
 from streamsrv.setting_values import MAX_MINUTES, Accepted, Folder
+from streamsrv.sip_settings import SipEndpointSettings, read_sip_endpoints
 from streamsrv.tool_settings import LABEL, VARIABLE
 from streamsrv.web_addresses import is_unencrypted, url_problem, without_passwords
 
@@ -221,6 +222,11 @@ class PhoneSettings(BaseModel):
         Accepted("[[phone_provider]] tables, with double brackets, in a file; docs/telephony.md"),
     ] = ()
     """`[[phone_provider]]` tables: the providers whose calls come to this server."""
+    sip_endpoint: Annotated[
+        tuple[SipEndpointSettings, ...],
+        Accepted("one [[sip_endpoint]] table, with double brackets, in a file; docs/telephony.md"),
+    ] = ()
+    """A `[[sip_endpoint]]` table: where calls over SIP are taken; empty: there are none."""
 
     recording_folder: Annotated[Folder | None, Accepted("a folder")] = None
     """Where telephone calls are recorded whose `[[phone_number]]` table has `record = true`; None: nowhere."""
@@ -245,6 +251,11 @@ class PhoneSettings(BaseModel):
     @classmethod
     def _read_phone_providers(cls, value: object) -> object:
         return read_phone_providers(value)
+
+    @field_validator("sip_endpoint", mode="before")
+    @classmethod
+    def _read_sip_endpoints(cls, value: object) -> object:
+        return read_sip_endpoints(value)
 
     @field_validator("public_url")
     @classmethod

@@ -18,12 +18,13 @@ FILE_VARIABLE = "STREAMSRV_CONFIG"
 OTHER_VARIABLES = (FILE_VARIABLE, "STREAMSRV_HUB", "STREAMSRV_KEY")
 """Variables of commands and tests that are no settings. `STREAMSRV_KEY` is the key of a client (`talk`)."""
 TESTS_PREFIX = "STREAMSRV_TESTS_"
-FILE_ONLY = ("model", "tool_server", "phone_number", "phone_provider")
+FILE_ONLY = ("model", "tool_server", "phone_number", "phone_provider", "sip_endpoint")
 """The settings that only a file can give, because they are lists of tables."""
 _TABLES = {
     "tool_server": "servers of tools",
     "phone_number": "those who answer telephone calls",
     "phone_provider": "providers of telephone calls",
+    "sip_endpoint": "addresses for SIP",
 }
 
 _FROM_KUBERNETES = re.compile(

@@ -33,7 +33,7 @@ LAYERS = (
     ("configuration",),
     ("tools",),
     ("engines",),
-    ("media",),
+    ("media", "sip"),
     ("processes",),
     ("text",),
     ("contracts",),
@@ -44,6 +44,7 @@ LAYERS = (
     ("errors", "ids", "settings", "signals", "supervisor", "telemetry", "token_bucket"),
     ("phone_settings",),
     ("phone_provider_settings",),
+    ("sip_settings",),
     (
         "tool_settings",
         "setting_values",
@@ -58,6 +59,7 @@ NARROWER = {
     "text": {"text", "contracts"},
     "contracts": {"contracts", "inference", "errors", "audio"},
     "media": {"media", "processes", "audio", "token_bucket", "errors"},
+    "sip": {"sip", "processes", "audio", "signals"},
     "conformance": {"conformance", "audio"},
     "calling": {"calling", "conformance", "audio", "protocol"},
 }
@@ -85,7 +87,7 @@ PURE = ("core", "protocol", "text", "web_addresses.py", "tools/base.py", "tools/
         "transports/telephony/providers/webhook.py", "transports/telephony/providers/reports.py",
         "transports/telephony/providers/rest_requests.py",
         "media/session_description.py", "media/transport_attributes.py", "processes/back_off.py",
-        "processes/environment.py",
+        "processes/environment.py", "sip/addresses.py", "sip/playout.py",
         "configuration/words.py", "engines/llm/llama/slots.py", "engines/llm/chat_completions/chunks.py",
         "engines/llm/context/answerable.py",
         "engines/llm/context/tokens.py", "engines/llm/context/truncation.py", "engines/llm/context/turns.py",

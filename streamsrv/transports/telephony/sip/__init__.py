@@ -1,0 +1,1 @@
+"""Telephone calls over SIP: the server's end; `streamsrv.sip` is the process that holds the stack."""

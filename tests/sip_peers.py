@@ -1,0 +1,96 @@
+"""Debian's baresip and sipp as the telephones that call a server."""
+
+import asyncio
+import shutil
+import socket
+import wave
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+HOST = "127.0.0.1"
+RATE_HZ = 8000
+PATIENCE_S = 30
+WITHOUT_SIPP = "needs sipp (Debian, Ubuntu: apt-get install sip-tester)"
+WITHOUT_BARESIP = "needs baresip (Debian, Ubuntu: apt-get install baresip-core)"
+
+
+def has_sipp() -> bool:
+    return shutil.which("sipp") is not None
+
+
+def has_baresip() -> bool:
+    return shutil.which("baresip") is not None and _modules() is not None
+
+
+def _modules() -> Path | None:
+    return next(iter([*Path("/usr/lib").glob("baresip/modules"), *Path("/usr/lib").glob("*/baresip/modules")]), None)
+
+
+def free_port() -> int:
+    """Return a port that is free for UDP and TCP now; the next one is, too."""
+    while True:
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as first:
+            first.bind((HOST, 0))
+            port: int = first.getsockname()[1]
+            try:
+                for kind, number in (
+                    (socket.SOCK_STREAM, port),
+                    (socket.SOCK_DGRAM, port + 1),
+                    (socket.SOCK_STREAM, port + 1),
+                ):
+                    with socket.socket(socket.AF_INET, kind) as other:
+                        other.bind((HOST, number))
+            except OSError:
+                continue
+        return port
+
+
+async def run_sipp(port: int, *arguments: str) -> tuple[int, str]:
+    """Run sipp against a port; return its exit status (0: all calls succeeded) and its output."""
+    command = ("sipp", f"{HOST}:{port}", "-i", HOST, "-nostdin", "-timeout", str(PATIENCE_S), *arguments)
+    process = await asyncio.create_subprocess_exec(
+        *command, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT
+    )
+    output, _ = await process.communicate()
+    return process.returncode or 0, output.decode(errors="replace")
+
+
+class Baresip:
+    """A softphone. Its microphone is a file, and what it hears becomes a file in `folder`."""
+
+    def __init__(self, folder: Path, microphone: NDArray[np.int16], account: str = "", config: str = "") -> None:
+        self.folder = folder
+        self._port = free_port()
+        _write(folder / "microphone.wav", microphone)
+        modules = "".join(f"module {name}.so\n" for name in ("stdio", "g711", "g722", "aufile", "sndfile", "srtp"))
+        (folder / "config").write_text(
+            f"poll_method epoll\nsip_listen {HOST}:{self._port}\nnet_interface {HOST}\n"
+            f"audio_source aufile,{folder}/microphone.wav\naudio_player aufile,{folder}/speaker.wav\n"
+            f"snd_path {folder}\nmodule_path {_modules()}\n{modules}module_app account.so\nmodule_app menu.so\n{config}"
+        )
+        (folder / "accounts").write_text(f"<sip:caller@{HOST}:{self._port};transport=udp>;regint=0{account}\n")
+        (folder / "contacts").write_text("")
+
+    async def call(self, address: str, duration_s: float) -> str:
+        """Call, and hang up after some time; return what the program has said."""
+        process = await asyncio.create_subprocess_exec(
+            "baresip", "-f", str(self.folder), "-e", f"/dial {address}", "-t", str(int(duration_s)),
+            stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT, stdin=asyncio.subprocess.DEVNULL,
+        )  # fmt: skip
+        output, _ = await process.communicate()
+        return output.decode(errors="replace")
+
+    def heard(self) -> NDArray[np.int16]:
+        """Return what the caller has heard, at its rate."""
+        with wave.open(str(next(self.folder.glob("dump-*-dec.wav")))) as file:
+            return np.frombuffer(file.readframes(file.getnframes()), np.int16)
+
+
+def _write(path: Path, pcm: NDArray[np.int16]) -> None:
+    with wave.open(str(path), "wb") as file:
+        file.setnchannels(1)
+        file.setsampwidth(2)
+        file.setframerate(RATE_HZ)
+        file.writeframes(pcm.tobytes())
