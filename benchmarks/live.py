@@ -24,6 +24,13 @@ RATE = 24_000
 @contextlib.contextmanager
 def server(*flags: str, **environment: str) -> Generator[str]:
     """Start a server with the embedded models and additional environment variables; yield its Realtime URL."""
+    with server_process(*flags, **environment) as (url, _):
+        yield url
+
+
+@contextlib.contextmanager
+def server_process(*flags: str, **environment: str) -> Generator[tuple[str, int]]:
+    """Do the same as `server`; yield the Realtime URL and the id of the process."""
     command = [sys.executable, "-m", "streamsrv", "serve", "--port", "0", "--chat", "smollm2-135m", *flags]
     process = subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, env=os.environ | environment
@@ -31,7 +38,7 @@ def server(*flags: str, **environment: str) -> Generator[str]:
     try:
         for line in process.stdout or ():
             if found := re.search(r"ws://\S+?(?=\))", line):
-                yield found[0]
+                yield found[0], process.pid
                 return
         raise SystemExit("the server did not start")
     finally:

@@ -5,7 +5,7 @@ from numpy.typing import NDArray
 
 from streamsrv.audio.pcm import FULL_SCALE, level_dbfs
 
-TARGET_DB = -24.0
+TARGET_DB = -21.0
 """Level (dBFS) of the loud parts of speech to which softer speech is amplified; louder speech is not changed."""
 MAX_GAIN_DB = 24.0
 MAX_NOISE_DB = -46.0
@@ -17,7 +17,7 @@ MIN_SPEECH_DB = -62.0
 _FRAME_MS = 20
 _NOISE_RISE_DB = 0.06
 """Fastest rise of the noise's level, in dB per frame: so slow that it does not follow a sentence."""
-_LEVEL_FALL_DB = 0.05
+_LEVEL_FALL_DB = 0.02
 """Fall of the speech's level, in dB per frame of softer speech: only the loud parts of speech tell its level."""
 _UP_DB, _DOWN_DB = 0.8, 6.0
 """Fastest change of the gain, in dB per frame."""

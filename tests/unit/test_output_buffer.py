@@ -95,6 +95,19 @@ def test_a_reply_does_not_stutter_from_clicks():
     assert controls(talk.all) == 3 * [HoldPlayback, ResumePlayback]
 
 
+def test_a_reply_does_not_stutter_from_sounds_that_go_on_after_the_hold():
+    """In a telephone call, so does an echo, for as long as the network takes to fall silent."""
+    talk = answering()
+    report(talk, 1)
+    for _ in range(5):
+        talk.now_ms += 300
+        talk.speech(640)
+        talk.silence(128)
+        hear(talk, "Mhm.")
+        talk.silence(640)
+    assert controls(talk.all) == 3 * [HoldPlayback, ResumePlayback]
+
+
 def test_a_microphone_that_falls_silent_after_a_click_lets_the_answer_go_on():
     talk = answering()
     report(talk, 1000)

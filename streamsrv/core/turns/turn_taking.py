@@ -291,9 +291,10 @@ class TurnTaking:
         if verdict is Verdict.INTERRUPTED:
             return self._begin()
         if verdict is Verdict.DISREGARDED:
-            if overlap.since_hold_ms is not None and overlap.since_hold_ms <= ECHO_OUTLASTS_HOLD_MS:
+            if overlap.since_hold_ms is not None:
                 self._false_holds += 1
-                self._loudness.end_echo()
+                if overlap.since_hold_ms <= ECHO_OUTLASTS_HOLD_MS:
+                    self._loudness.end_echo()
             dropped = [*self.drop_candidate(now_ms), *self._input.discard()]
             return [*dropped, ClearTimer(MicrophoneTimeout())]
         return []
