@@ -4,7 +4,18 @@ from collections.abc import Iterator
 
 from streamsrv.core.calls.course import MAX_NOTICE_MS
 from streamsrv.core.calls.keypad import KEYS_PRESSED
-from streamsrv.core.effects import CallTool, Generate, HangUp, SendAudio, SendEvent, SoundWaiting, Synthesize
+from streamsrv.core.effects import (
+    CallTool,
+    ClearPlayback,
+    Generate,
+    HangUp,
+    HoldPlayback,
+    ResumePlayback,
+    SendAudio,
+    SendEvent,
+    SoundWaiting,
+    Synthesize,
+)
 from streamsrv.testing.record import Record
 
 MAX_DEAD_AIR_MS = 1500
@@ -77,7 +88,7 @@ def _sounds(record: Record) -> list[tuple[int, int]]:
 
 def waiting_sounds_end(record: Record) -> Iterator[tuple[int, str]]:
     """A waiting sound is turned on and off in turn; it is off when a reply or the caller is heard, and at the end."""
-    is_on = has_ended = False
+    is_on = is_held = has_ended = False
     out_of_band = {
         event["response"]["id"]
         for _, event in record.events("response.created")
@@ -92,10 +103,14 @@ def waiting_sounds_end(record: Record) -> Iterator[tuple[int, str]]:
                     is_on = on
                 case HangUp():
                     has_ended = True
+                case HoldPlayback():
+                    is_held = True
+                case ResumePlayback() | ClearPlayback():
+                    is_held = False
                 case _:
                     pass
         is_over = any(isinstance(each, SendEvent) and each.type.endswith("committed") for each in step.effects)
-        if is_on and not is_over and any(_is_heard(effect, out_of_band) for effect in step.effects):
+        if is_on and not is_held and not is_over and any(_is_heard(effect, out_of_band) for effect in step.effects):
             yield step.at_ms, "the waiting sound goes on while somebody is heard"
     if is_on and not has_ended and not record.unfinished:
         yield record.ended_ms, "the waiting sound never ends"

@@ -122,7 +122,7 @@ def random_call(random: Random) -> Scenario:
         greeting=pick.of(("", "welcome garden yellow paper mountain")),
         transfers=pick.of(({}, {"sales": "+4930123456"})),
         silence_ms=pick.of((10_000, 0, 3_000)),
-        silence_prompts=pick.of((("still there",), (), ("hello hello", "is anybody there"))),
+        silence_prompts=pick.of((("still there",), (), ("candle dinner", "is anybody there"))),
         goodbye=pick.of(("goodbye then caller", "")),
         digits_pause_ms=pick.of((2_000, 500)),
         waiting_after_ms=pick.of((1_200, 1_200, 400, 0)),

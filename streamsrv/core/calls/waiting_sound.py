@@ -33,8 +33,8 @@ class WaitingSound:
         if not is_waited_for:
             self._quiet_since_ms, self._not_before_ms = None, 0
             return [*self._clear_timer(), *self._fall_silent()]
-        if self._output.is_playing(now_ms):
-            self._quiet_since_ms, self._not_before_ms = max(now_ms, self._output.play_until_ms), 0
+        if self._output.play_until_ms > now_ms:  # a playback without audio may be held all the same
+            self._quiet_since_ms, self._not_before_ms = self._output.play_until_ms, 0
             return [*self._fall_silent(), *self._look_at(self._quiet_since_ms + self._after_ms, now_ms)]
         if self._quiet_since_ms is None:
             self._quiet_since_ms = now_ms
