@@ -51,9 +51,8 @@ def configuration(stack: Any, listen: Listen) -> Any:
     )
 
 
-def account(listen: Listen) -> str:
+def account(listen: Listen, transport: str) -> str:
     """Return the address of whoever is called without a registration."""
-    transport = listen.transports[0]
     return f"<sip:{USER}@{_host(listen)};transport={transport}>;regint=0;catchall=yes{_media(listen)}"
 
 

@@ -18,6 +18,7 @@ AHEAD_S = 0.06
 """Seconds of audio that the stack gets ahead of time, so that a late tick is not heard."""
 MAX_READ_S = 1
 NARROW_RATE_HZ = 8000
+KEYS = frozenset("0123456789*#ABCD")
 
 
 class SipCall:
@@ -38,7 +39,6 @@ class SipCall:
         self.has_ended = False
         self.reason = ""
         stack_call.on(self._happened)
-        stack_call.on_dtmf(self._pressed)
 
     def on_end(self, forget: Callable[[], object]) -> None:
         """Call `forget` when the call has ended."""
@@ -121,10 +121,9 @@ class SipCall:
             self._listening = StreamResampler(stack_rate, self.sample_rate)
             self._speaking = StreamResampler(self.sample_rate, stack_rate)
 
-    def _pressed(self, key: Any) -> None:
-        self._send(Digit(self.number, key.digit))
-
     def _happened(self, event: Any) -> None:
+        if event.event is self._stack.Event.CALL_DTMF_START and event.text and event.text in KEYS:
+            self._send(Digit(self.number, event.text))  # of SIP INFO the stack reports no end
         if event.event is self._stack.Event.CALL_CLOSED and not self.has_ended:
             self.has_ended = True
             self.reason = event.text or "The caller hung up."

@@ -109,8 +109,10 @@ class Worker:
             self._runtime = self._stack.Runtime()
             self._runtime.on_dead = lambda: self._fail("the stack has ended")
             await self._runtime.start(configuration(self._stack, listen))
-            agent = await self._stack.UserAgent.create(self._runtime, account(listen), transfer_policy="reject")
-            agent.on_incoming(self._comes)
+            for transport in listen.transports:  # an agent takes only the calls of its own
+                address = account(listen, transport)
+                agent = await self._stack.UserAgent.create(self._runtime, address, transfer_policy="reject")
+                agent.on_incoming(self._comes)
             self._link.send(Listening())
             if listen.registrar is not None:
                 self._spawn(self._register(listen))

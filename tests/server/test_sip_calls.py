@@ -130,3 +130,34 @@ async def test_packets_that_are_no_sip_change_nothing() -> None:
         status, output = await run_sipp(port, "-sn", "uac", "-s", "100", "-m", "1", "-d", "100")
         assert status == 0, output
         assert endpoint.pid == before
+
+
+@pytest.mark.slow
+@needs_baresip
+async def test_a_softphone_hears_the_greeting_encrypted(tmp_path: Path) -> None:
+    async with sip_server(srtp="required") as (server, endpoint, port):
+        phone = Baresip(tmp_path, np.zeros(8000, np.int16), ";mediaenc=srtp-mand")
+        calling = asyncio.ensure_future(phone.call(f"sip:100@{HOST}:{port}", 2))
+        await until(lambda: len(server.app.state.live_calls) == 1)
+        said = await calling
+        assert "Call established" in said, said
+        assert np.abs(phone.heard().astype(np.int32)).max() > 1000
+        await until(lambda: not len(endpoint))
+
+
+@pytest.mark.slow
+@needs_baresip
+async def test_a_softphone_that_does_not_encrypt_is_rejected_where_that_is_required(tmp_path: Path) -> None:
+    async with sip_server(srtp="required") as (_, endpoint, port):
+        said = await Baresip(tmp_path, np.zeros(8000, np.int16)).call(f"sip:100@{HOST}:{port}", 2)
+        assert "Call established" not in said, said
+        await until(lambda: not len(endpoint))
+
+
+@pytest.mark.slow
+@needs_sipp
+async def test_calls_over_tcp_are_answered() -> None:
+    async with sip_server() as (_, endpoint, port):
+        status, output = await run_sipp(port, "-sn", "uac", "-s", "100", "-m", "4", "-d", "200", "-t", "t1")
+        assert status == 0, output
+        await until(lambda: not len(endpoint))
