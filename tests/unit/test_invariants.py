@@ -8,17 +8,20 @@ from typing import Any
 import numpy as np
 import pytest
 
+from streamsrv.core.call_rules import CallRules
 from streamsrv.core.effects import (
     ClearTimer,
     DropRecognition,
     Effect,
     FinishRecognition,
     Generate,
+    HangUp,
     OpenRecognition,
     ResumePlayback,
     SendAudio,
     SendEvent,
     SetTimer,
+    SoundWaiting,
 )
 from streamsrv.core.inputs import Input, RecognitionFailed, TimerFired
 from streamsrv.core.timers import ResponseTimeout
@@ -26,7 +29,7 @@ from streamsrv.protocol.client_events import ItemTruncate
 from streamsrv.protocol.session_object import Audio, AudioInput, SemanticVad, Session, Transcription
 from streamsrv.testing.faults import Fault
 from streamsrv.testing.invariants import INVARIANTS, InvariantBroken, check, find_violations
-from streamsrv.testing.scenario import ClientTraits, RecognizerTraits, Scenario
+from streamsrv.testing.scenario import CallTraits, ChatTraits, ClientTraits, RecognizerTraits, Scenario
 from streamsrv.testing.simulated_recognizer import UnexpectedEffect
 from streamsrv.testing.simulated_user import AfterReply, AtReplyWord, say
 from streamsrv.testing.simulator import MakeCore, make_core, simulate
@@ -42,6 +45,12 @@ HELD = Scenario(
     (say("what is the time"), say("mhm", AtReplyWord(3))),
     session=Session(id="s", expires_at=0, audio=Audio(input=AudioInput(turn_detection=SemanticVad()))),
     client=ClientTraits(held_by_transport=True),
+)
+CALL = replace(
+    HELD,
+    script=(say("what is the time"), say("thanks goodbye", AfterReply(500))),
+    chat=ChatTraits(answers=("silver morning letter", ("hang_up", "{}")), first_ms=4000),
+    call=CallTraits(CallRules(greeting="welcome")),
 )
 NEVER_HEARD = replace(INTERRUPTED, recognizer=RecognizerTraits(faults=(Fault(stuck=True),)))
 
@@ -222,6 +231,21 @@ def sends_audio_early() -> Bug:
     return bug
 
 
+def speaks_after_hanging_up() -> Bug:
+    """Sends the last audio once more when it has hung up."""
+    last: list[Effect] = []
+
+    def bug(effects: list[Effect]) -> Iterator[Effect]:
+        for effect in effects:
+            yield effect
+            if isinstance(effect, SendAudio):
+                last[:] = [effect]
+            if isinstance(effect, HangUp):
+                yield from last
+
+    return bug
+
+
 BUGS: dict[str, tuple[Callable[[], Bug], str]] = {
     "no response.done": (without(lambda e: is_event(e, "response.done")), "every_response_is_done_once"),
     "response.done twice": (twice(lambda e: is_event(e, "response.done")), "every_response_is_done_once"),
@@ -261,6 +285,14 @@ BUGS: dict[str, tuple[Callable[[], Bug], str]] = {
     "event ids used twice": (with_field("response.done", "event_id", "event_1"), "event_ids_are_unique"),
     "playback never resumes": (without(lambda e: isinstance(e, ResumePlayback)), "playback_events_match_playback"),
     "first words clipped": (hears_too_late, "no_spoken_word_is_lost"),
+    "no waiting sound": (without(lambda e: isinstance(e, SoundWaiting)), "no_dead_air"),
+    "a waiting sound that stays": (
+        without(lambda e: isinstance(e, SoundWaiting) and not e.on),
+        "waiting_sounds_end",
+    ),
+    "a waiting sound begun twice": (twice(lambda e: isinstance(e, SoundWaiting)), "waiting_sounds_end"),
+    "audio after hanging up": (speaks_after_hanging_up, "nothing_follows_hanging_up"),
+    "hanging up twice": (twice(lambda e: isinstance(e, HangUp)), "nothing_follows_hanging_up"),
 }
 
 
@@ -272,7 +304,7 @@ def broken_by(scenario: Scenario, make: MakeCore) -> set[str]:
 @pytest.mark.parametrize("name", BUGS)
 def test_a_deliberate_bug_is_caught(name: str):
     bug, invariant = BUGS[name]
-    assert invariant in broken_by(INTERRUPTED, broken(bug)) | broken_by(HELD, broken(bug))
+    assert any(invariant in broken_by(scenario, broken(bug)) for scenario in (INTERRUPTED, HELD, CALL))
 
 
 def test_every_invariant_catches_a_bug():
@@ -280,7 +312,7 @@ def test_every_invariant_catches_a_bug():
     assert {invariant.__name__ for invariant in INVARIANTS} == caught
 
 
-@pytest.mark.parametrize("scenario", [INTERRUPTED, NEVER_HEARD])
+@pytest.mark.parametrize("scenario", [INTERRUPTED, CALL, NEVER_HEARD])
 def test_the_sound_core_breaks_no_invariant_in_these_conversations(scenario: Scenario):
     check(simulate(scenario))
 
