@@ -14,7 +14,7 @@ from openai_talk import talking
 from serving import serving
 from streamsrv.server import bind
 from streamsrv.testing.fakes import ScriptedChatModel, fake_engines
-from test_agents_js import node, play  # noqa: F401
+from test_agents_js import play  # noqa: F401
 
 SLOW_FUNCTION = '''
 import threading
