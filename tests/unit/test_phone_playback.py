@@ -240,6 +240,50 @@ def test_the_waiting_sound_gives_way_to_speech_at_once(buffers: bool):
 
 
 @LINES
+def test_the_waiting_sound_is_heard_while_playback_is_held(buffers: bool):
+    sound = np.full(RATE * 200 // 1000, -7, np.int16)
+
+    async def work(played: Played) -> None:
+        said = played.say("a", 600)
+        await asyncio.sleep(0.3)
+        played.speaker.hold()
+        at = len(played.line.heard())
+        played.speaker.sound(sound)
+        await asyncio.sleep(1)
+        assert np.count_nonzero(played.line.heard()[at:] == -7) >= 0.95 * RATE
+        played.speaker.resume()
+        await asyncio.sleep(0.5)
+        heard = played.line.heard()
+        heard = heard[heard > 0]
+        assert set(np.diff(heard)) <= {0, 1, 2}  # the clocks of line and speaker differ by a sample at most
+        assert abs(heard[-1] - said[-1]) <= 1
+        assert played.ends == [("a", 600)]
+
+    playing(work, buffers=buffers)
+
+
+@LINES
+def test_the_waiting_sound_is_heard_between_two_parts_of_an_item(buffers: bool):
+    sound = np.full(RATE * 200 // 1000, -7, np.int16)
+
+    async def work(played: Played) -> None:
+        said = played.say("a", 300, finished=False)
+        await asyncio.sleep(0.5)
+        at = len(played.line.heard())
+        played.speaker.sound(sound)
+        await asyncio.sleep(1)
+        assert np.count_nonzero(played.line.heard()[at:] == -7) >= 0.95 * RATE
+        rest = played.say("a", 300)
+        played.speaker.sound(np.zeros(0, np.int16))
+        await asyncio.sleep(0.5)
+        heard = played.line.heard()
+        assert np.array_equal(heard[heard > 0], np.concatenate([said, rest]))
+        assert played.ends == [("a", 600)]
+
+    playing(work, buffers=buffers)
+
+
+@LINES
 def test_a_closed_speaker_reports_what_was_heard_until_then(buffers: bool):
     async def work(played: Played) -> None:
         played.say("a", 2000)

@@ -45,6 +45,11 @@ class LiveResponses:
         """The response of the conversation, if there is one."""
         return next((response for response in self if response.plan.in_conversation), None)
 
+    @property
+    def heard(self) -> list[Response]:
+        """The responses that have sent audio."""
+        return [each for each in self if isinstance(each.message, SpokenMessage) and each.message.ledger.sent_ms]
+
     def named(self, response_id: str) -> Response | None:
         """Return the response with this id."""
         return next((response for response in self if response.plan.id == response_id), None)

@@ -296,6 +296,8 @@ class Responses:
             self._effects.emit(RecordInterruption())
         if self.active is not None:
             self._cancel(self.active, "turn_detected", now_ms)
+        if self._output.can_hold and self._output.is_playing(now_ms):
+            self._cancel_begun("turn_detected", now_ms)
         self._effects.add(self._output.interrupt(now_ms))
         self._effects.add([RecordTurn(each) for each in self._unplayed.give_up()])
         return self._effects.take()
@@ -305,7 +307,8 @@ class Responses:
         self._output.check_clearable()
         if self.active is not None and isinstance(self.active.message, SpokenMessage):
             self._cancel(self.active, "client_cancelled", now_ms)
-        self._effects.add(self._output.interrupt(now_ms))
+        self._cancel_begun("client_cancelled", now_ms)
+        self._effects.add(self._output.interrupt(now_ms, clears_all=True))
         return self._effects.take()
 
     def playback_began(self, item_id: str, now_ms: int) -> list[Effect]:
@@ -391,6 +394,11 @@ class Responses:
     def _cancel(self, response: Response, reason: str, now_ms: int) -> None:
         response.close("cancelled", reason=reason)
         self._forget_if_done(response, now_ms)
+
+    def _cancel_begun(self, reason: str, now_ms: int) -> None:
+        """Cancel the responses whose audio so far is about to be dropped: the rest alone means nothing."""
+        for response in self._live.heard:
+            self._cancel(response, reason, now_ms)
 
     def _forget_if_done(self, response: Response, now_ms: int) -> None:
         message = response.message

@@ -33,6 +33,7 @@ class OutputBuffer:
         self._held_by_client = False
         self._ledgers: dict[str, PlaybackLedger] = {}
         self._response_ids: dict[str, str] = {}  # by item, until its playback has ended
+        self._out_of_band: set[str] = set()  # items that are not in the conversation
         self._playing: list[str] = []  # items to trim when the user speaks up, in the order in which they are played
         self._started: set[str] = set()  # responses that the transport has begun to play
         self._in_progress: set[str] = set()  # responses that may have more to play
@@ -109,7 +110,9 @@ class OutputBuffer:
         self._ledgers[item_id] = message.ledger
         self._response_ids[item_id] = response_id
         self._in_progress.add(response_id)
-        if in_conversation:
+        if not in_conversation:
+            self._out_of_band.add(item_id)
+        else:
             message.ledger.play_after(self.play_until_ms)
             if self._is_held:
                 message.ledger.hold(now_ms)
@@ -145,16 +148,19 @@ class OutputBuffer:
             self._ledgers[item_id].resume(now_ms)
         return self._control(ResumePlayback(), "streamsrv.playback.resume")
 
-    def interrupt(self, now_ms: int) -> list[Effect]:
-        """Stop playback, and trim the items that were played to the words that were heard."""
-        was_playing = self.is_playing(now_ms)
+    def interrupt(self, now_ms: int, *, clears_all: bool = False) -> list[Effect]:
+        """Stop playback, and trim the items that were played to the words that were heard.
+
+        What is out-of-band is dropped only with the conversation's items, or if `clears_all`.
+        """
+        is_cleared = self.is_playing(now_ms) or (clears_all and bool(self._started))
         playing, self._playing = self._playing, []
         for item_id in playing:
             ledger = self._ledgers[item_id]
             if ledger.truncated_ms is None:
                 self._trim_to_heard(item_id, ledger.played_ms(now_ms))
             ledger.stop(now_ms)
-        return self._clear() if was_playing else []
+        return self._clear(now_ms) if is_cleared else []
 
     def check_clearable(self) -> None:
         """Raise `ProtocolError` if the client (not the server) holds playback."""
@@ -207,7 +213,7 @@ class OutputBuffer:
         effects: list[Effect] = []
         ledger = self._ledgers.get(item_id)
         is_cut_off = ledger is not None and ledger.stopped and ledger.truncated_ms is None
-        if ledger is not None and is_cut_off and item_id not in self._deleted:
+        if ledger is not None and is_cut_off and item_id not in self._deleted | self._out_of_band:
             effects += self.truncate(item_id, min(audio_ms, ledger.sent_ms), now_ms)
         return [*effects, *self._tell_stopped(response_id)]
 
@@ -242,8 +248,10 @@ class OutputBuffer:
         if item_id in self._ledgers and item_id not in self._deleted:
             self._conversation.set_transcript(item_id, self._ledgers[item_id].heard_text(audio_ms))
 
-    def _clear(self) -> list[Effect]:
+    def _clear(self, now_ms: int) -> list[Effect]:
         self._is_held = False
+        for item_id in self._out_of_band.intersection(self._response_ids) if self.can_hold else ():
+            self._ledgers[item_id].stop(now_ms)
         started, self._started = sorted(self._started), set[str]()
         cleared = [send_event("output_audio_buffer.cleared", response_id=response_id) for response_id in started]
         return [*self._control(ClearPlayback(), "streamsrv.playback.clear"), *cleared]

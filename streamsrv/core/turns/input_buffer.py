@@ -148,10 +148,15 @@ class InputBuffer:
         self._detector.wait(limit_ms)
 
     def announce(self) -> list[Effect]:
-        """Tell the client of the turn that began, unless it has been told."""
+        """Tell the client of the turn that began, unless it has been told.
+
+        It has been told of an earlier turn in the same audio if turn detection was turned off in it, and on again.
+        """
         if self._unannounced is None:
             return []
         started_ms, self._unannounced = self._unannounced.at_ms, None
+        if self._announced:
+            return []
         self._announced = True
         item_id = self.assign_item_id()
         return [send_event("input_audio_buffer.speech_started", audio_start_ms=started_ms, item_id=item_id)]

@@ -69,6 +69,7 @@ class Playback:
         self._reports: deque[Report] = deque()
         self._held = False
         self._sound = NOTHING  # what is played while nothing else is; empty: nothing
+        self._is_sounding = False  # whether what was sent last is the waiting sound
         self._sound_sent = 0
         self._sound_played = 0
         self._sent = 0  # samples sent since the line was cleared; marks from before that mean nothing
@@ -94,7 +95,6 @@ class Playback:
 
     def play(self, item_id: str, pcm: NDArray[np.int16], sample_rate: int, now_ms: float) -> None:
         """Queue audio of an item, mono at `sample_rate` Hz."""
-        self._end_sound(now_ms)
         item = self._find(item_id)
         if item is None:
             item = PlaybackItem(item_id, self._rate, self._frame)
@@ -109,13 +109,13 @@ class Playback:
             self.tick(now_ms)
 
     def hold(self, now_ms: float) -> None:
-        """Pause playback at once, and report its position."""
+        """Pause playback at once, and report its position. A waiting sound is heard all the same."""
         self._advance(now_ms)
         if not self._held:
             self._held = True
             self._take_back()
         self._reports.extend(PlaybackReported(item.item_id, item.played_ms) for item in self._items if item.played)
-        self._tell()
+        self.tick(now_ms)
 
     def resume(self, now_ms: float) -> None:
         """Continue playback at the sample where `hold` paused it."""
@@ -151,11 +151,10 @@ class Playback:
     def tick(self, now_ms: float) -> None:
         """Send what is due, and report what was played."""
         self._advance(now_ms)
-        if not self._held:
-            if self._line.buffers:
-                self._send_ahead(now_ms)
-            else:
-                self._send_due(now_ms)
+        if self._line.buffers:
+            self._send_ahead(now_ms)
+        else:
+            self._send_due(now_ms)
         self._end_items()
         self._tell()
 
@@ -193,11 +192,11 @@ class Playback:
 
     @property
     def _ahead(self) -> int:
-        return self._rate * (AHEAD_MS if self._items else SOUND_AHEAD_MS) // 1000
+        return self._rate * (SOUND_AHEAD_MS if self._next_item() is None else AHEAD_MS) // 1000
 
     def _next_item(self) -> PlaybackItem | None:
-        """Return the first item that is not sent, if it has a frame to send."""
-        for item in self._items:
+        """Return the first item that is not sent, if it has a frame to send now."""
+        for item in self._items if not self._held else ():
             if item.has_frame():
                 return item
             if not item.is_sent:
@@ -205,16 +204,22 @@ class Playback:
         return None
 
     def _has_frame(self) -> bool:
-        if self._held:
-            return False
-        return self._next_item() is not None if self._items else len(self._sound) > 0
+        return self._next_item() is not None or (len(self._sound) > 0 and self._is_quiet)
+
+    @property
+    def _is_quiet(self) -> bool:
+        """Whether nothing of the items is to be heard now."""
+        return self._next_item() is None and not any(item.unplayed for item in self._items)
 
     def _take(self, samples: int) -> NDArray[np.int16]:
-        """Take the next whole frames, at most `samples`, of the items, or of the waiting sound if there are none."""
+        """Take the next whole frames, at most `samples`, of the items, or of the waiting sound if they are silent."""
         if (item := self._next_item()) is not None:
+            self._drop_sound()
+            self._is_sounding = False
             return item.take(samples)
-        if self._items:
+        if not self._is_quiet:
             return NOTHING
+        self._is_sounding = True
         start = self._sound_sent % len(self._sound) if len(self._sound) else 0
         taken = self._sound[start : start + samples]
         self._sound_sent += len(taken)
@@ -236,7 +241,7 @@ class Playback:
         """Count what was sent before `position` as played."""
         moved = max(0, position - self._played)
         self._played += moved
-        if moved and not self._items:
+        if moved and self._is_sounding:
             self._hear_sound(moved)
         for item in self._items:
             if not (samples := min(moved, item.unplayed)):
@@ -273,9 +278,12 @@ class Playback:
             self._hear(self._sound[places])
 
     def _end_sound(self, now_ms: float) -> None:
+        self._advance(now_ms)
+        self._drop_sound()
+
+    def _drop_sound(self) -> None:
         """Drop what was sent ahead of the waiting sound."""
-        if not self._items and self._sent > self._played:
-            self._advance(now_ms)
+        if self._is_sounding and self._sent > self._played:
             self._take_back()
 
     def _take_back(self) -> None:
