@@ -96,7 +96,12 @@ def build_app(
             if settings.recording_folder is not None:
                 await asyncio.to_thread(remove_unfinished, settings.recording_folder)
             exchange = PhoneExchange(
-                service, app.state.phone_tokens, app.state.webhooks, app.state.provider_apis, phone_calls.serve
+                service,
+                app.state.phone_tokens,
+                app.state.webhooks,
+                app.state.provider_apis,
+                phone_calls.serve,
+                app.state.outbound_calls.is_unwanted,
             )
             app.state.media_sockets = MediaSockets(exchange, service.metrics)
             background.keep(service.watch, "the measurement of load")

@@ -1,6 +1,7 @@
 """A fake telephone line: the network and the caller's telephone in the event loop of the test."""
 
 import asyncio
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,8 +27,9 @@ class FakeLine:
         sample_rate: int = 8000,
         audio_format: AudioFormat = Pcmu(),  # noqa: B008 (it cannot be changed)
         marks: bool = True,
+        direction: Literal["inbound", "outbound"] = "inbound",
     ) -> None:
-        self.facts = CallFacts("fake", "call-1", "+491701234567", "+4930123456")
+        self.facts = CallFacts("fake", "call-1", "+491701234567", "+4930123456", direction)
         self.format = audio_format
         self.sample_rate = sample_rate
         self.buffers = buffers

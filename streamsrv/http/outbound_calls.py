@@ -38,6 +38,7 @@ async def begin(request: Request) -> Response:
     except EngineError as error:
         return describe(error)
     answer = {
+        "id": call.id,
         "object": "streamsrv.outbound_call",
         "provider": call.provider,
         "provider_call_id": call.call_id,

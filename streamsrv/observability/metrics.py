@@ -35,6 +35,7 @@ Transport = Literal["websocket", "webrtc", "telephone"]
 EndReason = Literal[
     "client_left", "connection_lost", "hung_up", "expired", "slow_client", "malformed_events", "event_flood",
     "media_failed", "internal_error", "server_stopped", "transferred",
+    "machine_answered",
 ]  # fmt: skip
 """Why a session ended."""
 RefusalReason = Literal[

@@ -85,7 +85,13 @@ class LiveCalls:
         self._calls[call.id] = call
 
     def remove(self, call: LiveCall) -> None:
-        self._calls.pop(call.id, None)
+        """Forget a call, unless another one has taken its id."""
+        if self._calls.get(call.id) is call:
+            del self._calls[call.id]
+
+    def get(self, call_id: str) -> LiveCall | None:
+        """Return a current call."""
+        return self._calls.get(call_id)
 
     def find(self, call_id: str, principal: Principal) -> LiveCall:
         """Return a current call that the client may control; raises `Refusal`."""

@@ -38,3 +38,6 @@ class Agent:
     """Is asked (`realtime.call.incoming`) to accept, reject or refer the call; None: the agent answers it at once."""
     records: bool = False
     """Whether the call is recorded; the operator has seen to the consent."""
+    voicemail: str | None = ""
+    """Said to an answering machine that takes an outbound call; empty: the call ends. None: this agent is the one who
+    says it."""

@@ -69,7 +69,8 @@ class AgentSpeech:
     async def _prepare_agent(self, agent: Agent, kept: KeptSpeech, busy: dict[str, Speech]) -> list[SpeechKey]:
         session = self._service.opening.new(ANSWERING, agent.session)
         keys: list[SpeechKey] = []
-        for text in (agent.rules.greeting, agent.busy, *agent.rules.silence_prompts, agent.rules.goodbye):
+        rules = agent.rules
+        for text in (rules.greeting, agent.busy, *rules.silence_prompts, rules.goodbye, agent.voicemail or ""):
             found, pcm = await prepare_text(text, session, self._service, kept, ANSWERING)
             keys += found
             if text == agent.busy and len(pcm):

@@ -1,5 +1,6 @@
 """Finds who answers a telephone call, in the `[[phone_number]]` tables of the settings. Pure."""
 
+from dataclasses import replace
 from typing import Any
 
 from streamsrv.core.call_rules import CallRules
@@ -67,7 +68,27 @@ def agent_of(number: PhoneNumberSettings) -> Agent:
         max_minutes=number.max_minutes,
         application=_application(number),
         records=number.record,
+        voicemail=number.voicemail,
     )
+
+
+def voicemail_agent(agent: Agent) -> Agent:
+    """Return who leaves the agent's message on an answering machine: says it without listening, and ends the call.
+
+    It is not recorded: the recording of the call has what was said before.
+    """
+    deaf: dict[str, Any] = {"type": "server_vad", "create_response": False, "interrupt_response": False}
+    audio: dict[str, Any] = agent.session.get("audio", {})
+    session = {**agent.session, "audio": {**audio, "input": {**audio.get("input", {}), "turn_detection": deaf}}}
+    rules = CallRules(
+        greeting=agent.voicemail or "",
+        may_hang_up=False,
+        silence_ms=1000,
+        silence_prompts=(),
+        goodbye="",
+        waiting_after_ms=0,
+    )
+    return replace(agent, session=session, rules=rules, application=None, records=False, voicemail=None)
 
 
 def _application(number: PhoneNumberSettings) -> Application | None:

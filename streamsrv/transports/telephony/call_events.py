@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from streamsrv.errors import EngineError
 from streamsrv.observability.logging import log_event
+from streamsrv.observability.metrics import EndReason
 from streamsrv.phone_settings import DESTINATION
 from streamsrv.settings import Settings
 from streamsrv.supervisor import Supervisor
@@ -67,7 +68,10 @@ class CallEvents:
         if (call := self._outbound.find(key)) is None:
             self._log("an outbound call that is not known is ended", facts)
             return hang_up_answer(provider)
-        call.call_id = call.call_id or facts.provider_call_id
+        if call.is_unwanted:
+            return hang_up_answer(provider)
+        call.call_id, call.is_answered = facts.provider_call_id, True
+        facts = replace(facts, call_id=call.id)
         agent = call.voicemail_agent if VOICEMAIL in query else call.agent
         admitted = Admitted(facts, agent, call.principal)
         return self._webhooks.once(request, facts, lambda: self._webhooks.stream(admitted))
@@ -81,17 +85,31 @@ class CallEvents:
     def _take(self, provider: str, report: Report, call: OutboundCall | None) -> None:
         call = call or self._outbound.named(provider, report.call_id)
         if report.has_ended:
-            if call is not None:
+            # Vonage reports the ends of a call's streams, too, by ids of their own.
+            if call is not None and (not call.is_answered or call.call_id == report.call_id):
                 self._outbound.forget(call)
             self._hang_up(provider, report.call_id, "The provider reports that the call has ended.")
         elif report.answered_by == "fax":
-            self._hang_up(provider, report.call_id, "A fax machine has answered.")
+            self._end(provider, report.call_id, call, "A fax machine has answered.")
         elif report.answered_by == "machine" and call is not None and not call.is_left_a_message:
             if not call.voicemail:
-                self._hang_up(provider, report.call_id, "An answering machine has answered.")
-            elif report.may_speak:
+                self._end(provider, report.call_id, call, "An answering machine has answered.")
+            elif report.may_speak and not call.is_unwanted:
                 call.is_left_a_message = True
-                self._background.spawn(self._leave_message(call, report.call_id), "a message for an answering machine")
+                self._speak_to_machine(call, report.call_id)
+
+    def _speak_to_machine(self, call: OutboundCall, call_id: str) -> None:
+        """Have the message said in the stream of the call, or in another one if it has not begun."""
+        if not any(live.leave_message() for live in self._found(call.provider, call_id)):
+            self._background.spawn(self._leave_message(call, call_id), "a message for an answering machine")
+
+    def _end(self, provider: str, call_id: str, call: OutboundCall | None, reason: str) -> None:
+        """End a call that a machine has answered; one that was not streamed yet is ended in the network."""
+        if self._found(provider, call_id):
+            self._hang_up(provider, call_id, reason, "machine_answered")
+        elif call is not None:
+            call.call_id = call_id
+            self._outbound.end(call, reason)
 
     async def _leave_message(self, call: OutboundCall, call_id: str) -> None:
         """Have another stream begin in the call, whose agent says the message."""
@@ -102,7 +120,7 @@ class CallEvents:
             if call.provider == "telnyx":
                 assert isinstance(api.requests, TelnyxRequests)
                 await api.send(api.requests.stop_stream(call_id), may_be_gone=True)
-                facts = CallFacts("telnyx", call_id, call.from_, call.to, "outbound")
+                facts = CallFacts("telnyx", call_id, call.from_, call.to, "outbound", call_id=call.id)
                 url = self._stream_url(Admitted(facts, call.voicemail_agent, call.principal))
                 await api.send(api.requests.answer(call_id, url, is_answered=True))
                 return
@@ -110,15 +128,17 @@ class CallEvents:
             await api.go_on(call_id, url)
         except (EngineError, NoRoomForTokens) as error:
             logger.warning("no message is left at an answering machine: %s", error)
-            self._hang_up(call.provider, call_id, "An answering machine has answered.")
+            self._end(call.provider, call_id, call, "An answering machine has answered.")
 
-    def _hang_up(self, provider: str, call_id: str, reason: str) -> None:
-        for call in self._live:
-            if isinstance(call, PhoneCall) and (call.facts.provider, call.facts.provider_call_id) == (
-                provider,
-                call_id,
-            ):
-                call.hang_up(reason)
+    def _found(self, provider: str, call_id: str) -> list[PhoneCall]:
+        """Return the call that runs under the provider's name of it, if there is one."""
+        named = provider, call_id
+        calls = (call for call in self._live if isinstance(call, PhoneCall))
+        return [call for call in calls if (call.facts.provider, call.facts.provider_call_id) == named]
+
+    def _hang_up(self, provider: str, call_id: str, reason: str, end_reason: EndReason = "hung_up") -> None:
+        for call in self._found(provider, call_id):
+            call.hang_up(reason, end_reason)
 
     def _call_control(self, request: Webhook) -> Answer:
         """Take an event of Telnyx's Call Control, which is obeyed by commands of the REST API."""
@@ -130,8 +150,12 @@ class CallEvents:
         if event == "call.initiated" and facts.direction == "inbound":
             return self._webhooks.once(request, facts, lambda: self._answer_by_command(facts))
         if event == "call.answered" and call is not None:
-            call.call_id = facts.provider_call_id
-            admitted = Admitted(replace(facts, direction="outbound"), call.agent, call.principal)
+            if call.is_unwanted:
+                self._command(TelnyxRequests("").hang_up(facts.provider_call_id))
+                return TAKEN
+            call.call_id, call.is_answered = facts.provider_call_id, True
+            facts = replace(facts, direction="outbound", call_id=call.id)
+            admitted = Admitted(facts, call.agent, call.principal)
             return self._webhooks.once(request, facts, lambda: self._stream_by_command(admitted, is_answered=True))
         report = self._webhooks.understand(lambda: read_report("telnyx", request))
         self._take("telnyx", report, call)

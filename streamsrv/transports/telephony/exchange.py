@@ -30,16 +30,26 @@ def telephone_principal(settings: Settings) -> Principal:
 
 
 class PhoneExchange:
-    """The `Exchange` of a server. `serve`: answers a call, and returns when it has ended."""
+    """The `Exchange` of a server.
+
+    `serve`: answers a call, and returns when it has ended. `is_unwanted`: whether the outbound call of an id is to end.
+    """
 
     def __init__(
-        self, service: Service, tokens: PhoneTokens, webhooks: Webhooks, apis: ProviderApis, serve: Serve
+        self,
+        service: Service,
+        tokens: PhoneTokens,
+        webhooks: Webhooks,
+        apis: ProviderApis,
+        serve: Serve,
+        is_unwanted: Callable[[str], bool] = lambda _: False,
     ) -> None:
         self._service = service
         self._tokens = tokens
         self._webhooks = webhooks
         self._apis = apis
         self._serve = serve
+        self._is_unwanted = is_unwanted
 
     def check_handshake(self, websocket: WebSocket, provider: str) -> None:
         """Check the signature of the handshake, if there is one; raises `Refusal`."""
@@ -59,6 +69,8 @@ class PhoneExchange:
                 admitted = self._tokens.redeem(token, facts.provider, facts.provider_call_id, time.time())
             except TokenRefused as refused:
                 raise StreamRefused(str(refused)) from refused
+            if self._is_unwanted(admitted.facts.call_id):
+                raise StreamRefused("The call was ended before its stream began.")
             principal = admitted.principal or telephone_principal(self._service.settings)
             return Answered(admitted.facts, admitted.agent, principal)
         principal = identify(websocket, self._service.authentication.for_request)

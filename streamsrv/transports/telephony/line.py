@@ -27,6 +27,8 @@ class CallFacts:
     direction: Literal["inbound", "outbound"] = "inbound"
     parameters: Mapping[str, str] = field(default_factory=dict[str, str])
     """The provider's custom parameters, or the headers of a SIP INVITE."""
+    call_id: str = ""
+    """The id (`rtc_...`) under which clients know the call already; empty: it gets one when it begins."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -252,8 +252,10 @@ class MediaLine:
         try:
             async with asyncio.timeout(CLOSE_S):
                 await self._websocket.close(self._close_code, close_reason(self.reason or ""))
-        except (TimeoutError, RuntimeError, WebSocketDisconnect):
+        except TimeoutError:
             logger.info("%s did not read the close frame", self.facts.provider)
+        except (RuntimeError, WebSocketDisconnect):
+            pass  # the provider has closed it meanwhile
 
 
 def close_reason(sentence: str) -> str:

@@ -1,25 +1,34 @@
 """Calls that this server begins, until they have ended."""
 
+import logging
 import re
 import secrets
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
-from typing import Any
+from dataclasses import dataclass, field
+from functools import partial
 
 from streamsrv.access.principal import Principal
 from streamsrv.access.refusal import Refusal
-from streamsrv.core.call_rules import CallRules
+from streamsrv.errors import EngineError
+from streamsrv.ids import new_id
 from streamsrv.phone_provider_settings import PhoneProviderSettings, may_call
 from streamsrv.phone_settings import DESTINATION, PhoneNumberSettings
 from streamsrv.protocol.errors import ProtocolError
 from streamsrv.settings import Settings
+from streamsrv.supervisor import Supervisor
 from streamsrv.token_bucket import TokenBucket
+from streamsrv.transports.live_calls import LiveCalls
 from streamsrv.transports.telephony.agent import Agent
-from streamsrv.transports.telephony.agents import agent_of
+from streamsrv.transports.telephony.agents import agent_of, voicemail_agent
+from streamsrv.transports.telephony.caller_ids import caller_id
+from streamsrv.transports.telephony.dialled_call import DialledCall
+from streamsrv.transports.telephony.line import CallFacts
 from streamsrv.transports.telephony.provider_apis import ProviderApis
 from streamsrv.transports.telephony.providers.rest_requests import Outgoing
 from streamsrv.transports.telephony.webhooks import Webhooks
+
+logger = logging.getLogger(__name__)
 
 MAX_OUTBOUND = 1000
 """Calls that are known at once."""
@@ -41,28 +50,25 @@ class OutboundCall:
     principal: Principal
     voicemail: str
     began_s: float
+    dialled: DialledCall
+    """What clients find under the call's id until it is answered."""
     call_id: str = ""
     """The provider's name of it; empty until it is known."""
+    is_answered: bool = False
+    """Whether the provider has asked what to do with the call, so that `call_id` is what reports name."""
     is_left_a_message: bool = False
+    is_unwanted: bool = False
+    """Whether the call is to end, although its stream may still come."""
+
+    @property
+    def id(self) -> str:
+        """The id under which clients know the call."""
+        return self.dialled.id
 
     @property
     def voicemail_agent(self) -> Agent:
-        """Return who leaves the message: says it without listening, and ends the call."""
-        deaf: dict[str, Any] = {"type": "server_vad", "create_response": False, "interrupt_response": False}
-        audio: dict[str, Any] = self.agent.session.get("audio", {})
-        session = {
-            **self.agent.session,
-            "audio": {**audio, "input": {**audio.get("input", {}), "turn_detection": deaf}},
-        }
-        rules = CallRules(
-            greeting=self.voicemail,
-            may_hang_up=False,
-            silence_ms=1000,
-            silence_prompts=(),
-            goodbye="",
-            waiting_after_ms=0,
-        )
-        return replace(self.agent, session=session, rules=rules, application=None)
+        """Return who leaves the message."""
+        return voicemail_agent(self.agent)
 
 
 class OutboundCalls:
@@ -73,11 +79,15 @@ class OutboundCalls:
         settings: Callable[[], Settings],
         webhooks: Webhooks,
         apis: ProviderApis,
+        live: LiveCalls,
+        background: Supervisor,
         clock_s: Callable[[], float] = time.monotonic,
     ) -> None:
         self._settings = settings
         self._webhooks = webhooks
         self._apis = apis
+        self._live = live
+        self._background = background
         self._clock_s = clock_s
         self._calls: dict[str, OutboundCall] = {}
         self._budgets: dict[str, tuple[int, TokenBucket]] = {}
@@ -97,6 +107,33 @@ class OutboundCalls:
     def forget(self, call: OutboundCall) -> None:
         """Forget a call that has ended."""
         self._calls.pop(call.key, None)
+        self._leave(call, "The call has ended.")
+
+    def is_unwanted(self, call_id: str) -> bool:
+        """Whether the call of this id (`rtc_...`) is to end, so that its stream is not served."""
+        return any(call.is_unwanted for call in self._calls.values() if call.id == call_id)
+
+    def end(self, call: OutboundCall, reason: str) -> None:
+        """End a call whose stream has not begun, in the network, too. It stays known until the provider reports it."""
+        if call.is_unwanted:
+            return
+        call.is_unwanted = True
+        self._leave(call, reason)
+        if call.call_id:
+            self._background.spawn(self._hang_up(call), "the end of an outbound call")
+
+    def _leave(self, call: OutboundCall, reason: str) -> None:
+        """Clients do not find the call any more, unless its stream has begun."""
+        call.dialled.end(reason)
+        self._live.remove(call.dialled)
+
+    async def _hang_up(self, call: OutboundCall) -> None:
+        api = self._apis.of(call.provider)
+        try:
+            if api is not None:
+                await api.hang_up(CallFacts(call.provider, call.call_id, call.from_, call.to, "outbound"))
+        except EngineError as error:
+            logger.warning("%s did not end a call: %s", call.provider, error)
 
     async def begin(self, to: str, from_: str, agent: str, provider: str, principal: Principal) -> OutboundCall:
         """Begin a call; raises `ProtocolError`, `Refusal`, `Unavailable` or `Rejected`."""
@@ -116,8 +153,12 @@ class OutboundCalls:
         if api is None:
             raise Refusal(503, "phone_provider_not_configured", f"The REST API of {table.name} is not configured.")
         key = secrets.token_urlsafe(18)
-        call = OutboundCall(key, table.name, to, from_, agent_of(number), principal, number.voicemail, self._clock_s())
+        answers, now_s = agent_of(number), self._clock_s()
+        caller, end = caller_id(from_, self._settings()), partial(self._end, key)
+        dialled = DialledCall(new_id("rtc"), table.name, answers.name, principal, caller, end)
+        call = OutboundCall(key, table.name, to, from_, answers, principal, number.voicemail, now_s, dialled)
         self._calls[key] = call
+        self._live.add(dialled)
         answer_url = f"{self._webhooks.url(f'/{table.name}')}?{QUERY}={key}"
         status_url = f"{self._webhooks.url(f'/{table.name}/status')}?{QUERY}={key}"
         try:
@@ -128,6 +169,10 @@ class OutboundCalls:
             self.forget(call)
             raise
         return call
+
+    def _end(self, key: str, reason: str) -> None:
+        if (call := self.find(key)) is not None:
+            self.end(call, reason)
 
     def _provider(self, name: str) -> PhoneProviderSettings:
         able = [table for table in self._settings().phone_provider if table.outbound]

@@ -17,9 +17,10 @@ def add_telephony(app: Starlette, service: Service) -> None:
     tokens = PhoneTokens(secrets.token_urlsafe)
     webhooks = Webhooks(lambda: service.settings, tokens)
     apis = ProviderApis(lambda: service.settings, lambda provider: f"{webhooks.url(f'/{provider}')}?{DIAL}=")
-    outbound = OutboundCalls(lambda: service.settings, webhooks, apis)
+    live = app.state.live_calls
+    outbound = OutboundCalls(lambda: service.settings, webhooks, apis, live, service.background)
     app.state.phone_tokens = tokens
     app.state.webhooks = webhooks
     app.state.provider_apis = apis
     app.state.outbound_calls = outbound
-    app.state.call_events = CallEvents(webhooks, apis, outbound, app.state.live_calls, service.background)
+    app.state.call_events = CallEvents(webhooks, apis, outbound, live, service.background)

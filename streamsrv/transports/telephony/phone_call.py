@@ -12,6 +12,7 @@ from streamsrv.access.refusal import Refusal
 from streamsrv.audio.rates import SPEECH_RATE_HZ
 from streamsrv.audio.resample import StreamResampler
 from streamsrv.audio.speech_gain import SpeechGain
+from streamsrv.audio.tones import Tone
 from streamsrv.core.inputs import DigitPressed, Input, LineDropped, TransferFailed
 from streamsrv.errors import EngineError
 from streamsrv.ids import new_id
@@ -27,6 +28,7 @@ from streamsrv.transports.incoming import IncomingQueue
 from streamsrv.transports.listeners import Listeners
 from streamsrv.transports.live_calls import CallSummary
 from streamsrv.transports.telephony.agent import Agent
+from streamsrv.transports.telephony.callee_tones import MEANINGS, CalleeTones
 from streamsrv.transports.telephony.line import CallFacts, DigitHeard, Line, LineAudio, LineClosed, MarkPassed
 from streamsrv.transports.telephony.phone_speaker import PhoneSpeaker
 from streamsrv.transports.telephony.recording import CallRecording
@@ -46,7 +48,18 @@ class PhoneCall:
 
     has_microphone = True
 
-    def __init__(self, call_id: str, line: Line, agent: Agent, principal: Principal, caller: str) -> None:
+    def __init__(
+        self,
+        call_id: str,
+        line: Line,
+        agent: Agent,
+        principal: Principal,
+        caller: str,
+        *,
+        tones: CalleeTones | None = None,
+        joined: tuple[IncomingQueue, Listeners] | None = None,
+    ) -> None:
+        """`tones`: finds those of machines, which may end the call. `joined`: clients that wait for the call."""
         self.id = call_id
         self.caller = caller
         """Stands for the caller's number in logs."""
@@ -58,8 +71,10 @@ class PhoneCall:
         self.driver: SessionDriver | None = None
         """Runs the session; None until it begins."""
         self._line = line
-        self._incoming = IncomingQueue()
-        self._listeners = Listeners()
+        self._incoming, self._listeners = joined or (IncomingQueue(), Listeners())
+        self.tones = tones
+        self.leaves_message = False
+        """Whether the call has ended for the agent, and the line is for its message to an answering machine."""
         self._resampler = StreamResampler(line.sample_rate, SPEECH_RATE_HZ)
         self._gain = SpeechGain(SPEECH_RATE_HZ)
         self._transfer: asyncio.Task[None] | None = None
@@ -69,7 +84,8 @@ class PhoneCall:
         self._end_reason: EndReason = "hung_up"
         self.recording: CallRecording | None = None
         """Gets what caller and agent say; None: the call is not recorded."""
-        self.speaker = PhoneSpeaker(line, self._tell, self._hear_agent)
+        # Marks of the call before, on the same line, may still pass while a message is left.
+        self.speaker = PhoneSpeaker(line, self._tell, self._hear_agent, "p" if agent.voicemail is not None else "m")
 
     @property
     def facts(self) -> CallFacts:
@@ -134,6 +150,15 @@ class PhoneCall:
             self._line.hang_up()
             self._end(reason, end_reason)
 
+    def leave_message(self) -> bool:
+        """End the call but not its line, on which an answering machine listens; return False if that is impossible."""
+        if self._reason is not None or self.driver is None or not self.agent.voicemail:
+            return False
+        self.leaves_message = True
+        self._end("An answering machine has answered, and gets a message.", "machine_answered")
+        self._give_up()
+        return True
+
     def transfer(self, destination: str) -> None:
         """Give the call to another telephone. The call ends, or the session gets `TransferFailed`."""
         if self._is_transferring:
@@ -171,6 +196,7 @@ class PhoneCall:
                         case LineAudio(pcm=pcm):
                             if self.recording is not None:
                                 self.recording.hear_caller(pcm)
+                            self._look_for_machine(pcm)
                             self._incoming.put_audio(self._heard(pcm))
                         case MarkPassed(name=name):
                             self.speaker.pass_mark(name)
@@ -182,6 +208,13 @@ class PhoneCall:
         except Exception:
             logger.exception("the line of call %s failed", self.id)
             self.hang_up("The line failed.", "connection_lost")
+
+    def _look_for_machine(self, pcm: NDArray[np.int16]) -> None:
+        tone = self.tones.hear(pcm) if self.tones is not None else None
+        says_message = self.agent.voicemail is None
+        if tone is None or (tone is Tone.BEEP and (says_message or self.leave_message())):
+            return
+        self.hang_up(MEANINGS[tone], "machine_answered")
 
     def _heard(self, pcm: NDArray[np.int16]) -> NDArray[np.int16]:
         """Bring the caller's audio to what the models take; a caller who speaks softly is amplified."""
@@ -217,6 +250,7 @@ class PhoneCall:
             self.recording.stop()
         if self.driver is None:
             self._incoming.close()
+            self._listeners.end()
         else:
             self._incoming.call_after_all(lambda: self._tell(LineDropped()))
             self._finishing = asyncio.get_running_loop().call_later(FINISH_S, self._give_up)

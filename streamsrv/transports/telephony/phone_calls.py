@@ -10,6 +10,7 @@ from typing import Any, cast
 
 import msgspec
 
+from streamsrv.access.admission import Place
 from streamsrv.access.principal import Principal
 from streamsrv.access.refusal import Refusal
 from streamsrv.ids import new_id
@@ -23,6 +24,7 @@ from streamsrv.signals import Signal
 from streamsrv.transports.live_calls import LiveCalls
 from streamsrv.transports.telephony.agent import Agent
 from streamsrv.transports.telephony.agent_speech import AgentSpeech
+from streamsrv.transports.telephony.agents import voicemail_agent
 from streamsrv.transports.telephony.announcing import Announcer
 from streamsrv.transports.telephony.application.pending_call import (
     Accepted,
@@ -33,7 +35,9 @@ from streamsrv.transports.telephony.application.pending_call import (
     Unanswered,
 )
 from streamsrv.transports.telephony.application.ringing_calls import RingingCalls
+from streamsrv.transports.telephony.callee_tones import CalleeTones
 from streamsrv.transports.telephony.caller_ids import caller_id
+from streamsrv.transports.telephony.dialled_call import DialledCall
 from streamsrv.transports.telephony.line import Line, LineClosed, UnansweredLine
 from streamsrv.transports.telephony.phone_call import PhoneCall
 from streamsrv.transports.telephony.recording import CallRecording, RecordingFacts
@@ -56,7 +60,7 @@ class PhoneCalls:
         self._ringing = RingingCalls(service.background) if ringing is None else ringing
         self.speech = AgentSpeech(service)
         self._announcer = Announcer()
-        self._calls: dict[str, PhoneCall] = {}
+        self._calls: set[PhoneCall] = set()
         self._recordings: set[asyncio.Task[None]] = set()
         self._ended = Signal()
         service.metrics.phone_calls.set_function(lambda: len(self._calls))
@@ -72,15 +76,14 @@ class PhoneCalls:
         decides first whether the call is answered. A call that there is no capacity for is told to call again, and is
         hung up.
         """
-        caller = caller_id(line.facts.caller, self._service.settings)
-        call = PhoneCall(call_id or new_id("rtc"), line, agent, principal, caller)
+        call = self._new_call(call_id or line.facts.call_id, line, agent, principal)
         log_as(call=call.id, principal=str(principal))
         self._log_beginning(call)
         try:
-            with await self._service.admit(principal), self._registered(call):
-                session = await self._decide(call, line)
-                if session is not None:
-                    await self._run(call, line, session)
+            with await self._admit(call, line):
+                await self._answer(call, line)
+                if call.leaves_message:
+                    await self._leave_message(call, line)
         except Refusal as refusal:
             logger.warning("the call is refused: %s", refusal)
             self._service.metrics.phone_calls_refused.inc()
@@ -97,6 +100,47 @@ class PhoneCalls:
         finally:
             call.hang_up("The call failed.", "internal_error")
             self._log_end(call)
+
+    def _new_call(self, call_id: str, line: Line, agent: Agent, principal: Principal) -> PhoneCall:
+        """Return the call of a line. Clients that have joined it while it was dialled stay joined."""
+        caller = caller_id(line.facts.caller, self._service.settings)
+        tones = CalleeTones(line.sample_rate) if self._looks_for_machines(line) else None
+        dialled = self._live.get(call_id)
+        if not isinstance(dialled, DialledCall) or dialled.reason is not None or dialled.answered_by is not None:
+            call_id = call_id or new_id("rtc")
+            return PhoneCall(call_id, line, agent, principal, caller, tones=tones)
+        joined = dialled.incoming, dialled.listeners
+        call = PhoneCall(call_id, line, agent, principal, caller, tones=tones, joined=joined)
+        dialled.answered_by = call
+        return call
+
+    async def _admit(self, call: PhoneCall, line: Line) -> Place:
+        """Take a place; the line rings while the load of the calls before is measured. Raises `LineClosed`, too."""
+        if not self._service.admission.is_measuring(call.principal):
+            return await self._service.admit(call.principal)
+        return await ring(line, call.speaker, self._service.admit(call.principal))
+
+    async def _answer(self, call: PhoneCall, line: Line) -> None:
+        """Let the agent answer; returns when the call has ended."""
+        with self._registered(call):
+            session = await self._decide(call, line)
+            if session is not None:
+                await self._run(call, line, session)
+
+    async def _leave_message(self, call: PhoneCall, line: Line) -> None:
+        """Say the agent's message to the answering machine on the line of a call that has ended."""
+        logger.info("an answering machine gets a message")
+        message = PhoneCall(call.id, line, voicemail_agent(call.agent), call.principal, call.caller, tones=call.tones)
+        try:
+            await self._answer(message, line)
+        finally:
+            message.hang_up("The call failed.", "internal_error")
+
+    def _looks_for_machines(self, line: Line) -> bool:
+        """Whether tones may end a call: one that this server began, unless the settings say no."""
+        tables = self._service.settings.phone_provider
+        told_not_to = any(not table.detect_machines for table in tables if table.name == line.facts.provider)
+        return line.facts.direction == "outbound" and not told_not_to
 
     async def _decide(self, call: PhoneCall, line: Line) -> Session | None:
         """Return the session that answers the call; None: it is not answered.
@@ -141,18 +185,18 @@ class PhoneCalls:
     @contextmanager
     def _registered(self, call: PhoneCall) -> Generator[None]:
         """Let clients find the call within this block."""
-        self._calls[call.id] = call
+        self._calls.add(call)
         self._live.add(call)
         try:
             yield
         finally:
             self._live.remove(call)
-            del self._calls[call.id]
+            self._calls.discard(call)
             self._ended.notify()
 
     def hang_up_all(self, reason: str) -> None:
         """End all calls."""
-        for call in list(self._calls.values()):
+        for call in list(self._calls):
             call.hang_up(reason, "server_stopped")
 
     async def aclose(self) -> None:

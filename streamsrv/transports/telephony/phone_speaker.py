@@ -10,16 +10,17 @@ from streamsrv.transports.telephony.playback import Playback, PlaybackLine, Repo
 
 
 class PhoneSpeaker:
-    """A `Speaker` over a line. `report` and `heard` as in `Playback`."""
+    """A `Speaker` over a line. `report`, `heard` and `marks` as in `Playback`."""
 
     def __init__(
         self,
         line: PlaybackLine,
         report: Callable[[Report], None],
         heard: Callable[[NDArray[np.int16]], None] | None = None,
+        marks: str = "p",
     ) -> None:
         self._loop = asyncio.get_running_loop()
-        self._playback = Playback(line, report, heard)
+        self._playback = Playback(line, report, heard, marks)
         self._timer: asyncio.TimerHandle | None = None
         self._is_closed = False
 

@@ -51,7 +51,8 @@ class PlaybackLine(Protocol):
 class Playback:
     """Plays items one after the other. A hold goes on at the same sample.
 
-    `report` is told the progress; `heard`, if given, gets the audio that the caller has heard, in order.
+    `report` is told the progress; `heard`, if given, gets the audio that the caller has heard, in order. The names of
+    marks begin with `marks`.
     """
 
     def __init__(
@@ -59,6 +60,7 @@ class Playback:
         line: PlaybackLine,
         report: Callable[[Report], None],
         heard: Callable[[NDArray[np.int16]], None] | None = None,
+        marks: str = "p",
     ) -> None:
         self._line = line
         self._report = report
@@ -77,6 +79,7 @@ class Playback:
         self._marks: deque[tuple[str, int]] = deque()  # marks that have not passed, with their places in `_sent`
         self._marked = 0  # the place of the last mark
         self._mark_number = 0
+        self._mark_prefix = marks
         self._anchor = (0, 0.0)  # a place in `_sent`, and when it was played
         self._due_ms = 0.0  # when the next frame is due, on a line that does not buffer
         self.lost_marks = 0
@@ -185,7 +188,7 @@ class Playback:
 
     def _mark(self) -> None:
         self._mark_number += 1
-        name = f"p{self._mark_number}"
+        name = f"{self._mark_prefix}{self._mark_number}"
         self._marks.append((name, self._sent))
         self._marked = self._sent
         self._line.mark(name)

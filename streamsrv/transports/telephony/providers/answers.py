@@ -99,7 +99,7 @@ def connect(facts: CallFacts, media_url: str, token: str) -> Answer:
             parameter = f"<Parameter name={quoteattr(TOKEN_PARAMETER)} value={quoteattr(token)}/>"
             return _xml(f"<Connect><Stream url={quoteattr(media_url)}>{parameter}</Stream></Connect>")
         case "telnyx":
-            both = 'track="inbound_track" bidirectionalMode="rtp" bidirectionalCodec="PCMU"'
+            both = 'track="inbound_track" codec="PCMU" bidirectionalMode="rtp" bidirectionalCodec="PCMU"'
             return _xml(f"<Connect><Stream url={quoteattr(with_token)} {both}/></Connect>")
         case "plivo":
             kind = 'bidirectional="true" keepCallAlive="true" contentType="audio/x-mulaw;rate=8000"'

@@ -130,6 +130,7 @@ class TelnyxRequests:
         stream = {
             "stream_url": stream_url,
             "stream_track": "inbound_track",
+            "stream_codec": "PCMU",
             "stream_bidirectional_mode": "rtp",
             "stream_bidirectional_codec": "PCMU",
         }
@@ -222,7 +223,7 @@ class VonageRequests:
             "ringing_timer": RING_S,
         }
         if call.detects_machines:
-            fields["advanced_machine_detection"] = {"behavior": "continue", "mode": "detect_beep", "beep_timeout": 45}
+            fields["advanced_machine_detection"] = {"behavior": "continue", "mode": "default", "beep_timeout": 45}
         return RestRequest("POST", "/calls", json=fields)
 
     def call_id(self, answer: Any) -> str:
