@@ -5,7 +5,7 @@ scale, as in the network's digital audio. All noise is drawn with a fixed seed.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
@@ -59,9 +59,6 @@ class Line:
             if random.random() < self.loss:
                 carried[start : start + TELEPHONE_RATE_HZ // 50] = 0
         return carried
-
-    def with_speech_at(self, level_db: float) -> "Line":
-        return replace(self, speech_db=level_db)
 
 
 def narrow(pcm: Pcm) -> Pcm:

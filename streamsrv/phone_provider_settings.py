@@ -140,6 +140,8 @@ _ACCEPTED = {
     "application": "an id of letters, digits, - and _",
 }
 
+_OF_OUTBOUND = ("outbound_to", "outbound_from", "outbound_per_minute", "detect_machines")
+
 
 def read_phone_providers(tables: object) -> tuple[PhoneProviderSettings, ...]:
     """Return the checked tables; raises `ValueError` that names the table, the field and its value."""
@@ -159,7 +161,7 @@ def _read(table: Mapping[str, Any]) -> PhoneProviderSettings:
     kind = _KINDS.get(called)
     if kind is None:
         given = "is missing" if "name" not in table else "is no provider"
-        raise ValueError(f"{called!r}: name: {given}; accepted: {_ACCEPTED['name']}")
+        raise ValueError(f"{called!r}: name: {given}; the providers are {_ACCEPTED['name']}")
     try:
         provider = kind.model_validate(table)
     except ValidationError as error:
@@ -170,7 +172,7 @@ def _read(table: Mapping[str, Any]) -> PhoneProviderSettings:
             accepted = "the name of an environment variable"
         # A field that is not known, or ought to name a variable, may have been given a secret.
         may_be_secret = detail["type"] == "extra_forbidden" or field.endswith(("_variable", "_key"))
-        value = "" if may_be_secret else f" {str(table[field])[:60]!r}"
+        value = "" if may_be_secret else f" {repr(table[field])[:60]}"
         raise ValueError(f"{called!r}: {field}:{value} is not accepted, but {accepted}") from None
     if provider.api_url and (problem := url_problem(provider.api_url)):
         raise ValueError(f"{called!r}: api_url: {without_passwords(provider.api_url)!r} {problem}")
@@ -178,9 +180,7 @@ def _read(table: Mapping[str, Any]) -> PhoneProviderSettings:
         raise ValueError(f"{called!r}: api_url: {provider.api_url!r} would carry the key unencrypted; use https")
     if provider.outbound and (missing := provider.lacks(("outbound_to", "outbound_from", *kind.controls_with))):
         raise ValueError(f"{called!r}: outbound: needs {' and '.join(missing)}")
-    if not provider.outbound and (
-        vain := [name for name in ("outbound_to", "outbound_from") if getattr(provider, name)]
-    ):
+    if not provider.outbound and (vain := [name for name in _OF_OUTBOUND if name in provider.model_fields_set]):
         raise ValueError(f"{called!r}: {vain[0]} has no effect without outbound = true")
     if any(number.endswith("*") for number in provider.outbound_from):
         raise ValueError(f"{called!r}: outbound_from: has a *; it lists whole numbers")

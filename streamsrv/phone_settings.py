@@ -153,8 +153,12 @@ def _twice(names: Iterable[str]) -> str:
     return next((name for name, count in Counter(names).items() if count > 1), "")
 
 
+def _first(numbers: object) -> object:
+    return cast("list[object]", numbers)[0] if isinstance(numbers, list | tuple) and numbers else numbers
+
+
 def _read(table: Mapping[str, Any]) -> PhoneNumberSettings:
-    called = str(table.get("name") or table.get("numbers") or "(without numbers)")[:64]
+    called = str(table.get("name") or _first(table.get("numbers")) or "(without numbers)")[:64]
     try:
         number = PhoneNumberSettings.model_validate(table)
     except ValidationError as error:
@@ -187,7 +191,7 @@ def _describe(called: str, detail: ErrorDetails, table: Mapping[str, Any]) -> st
     accepted = _ACCEPTED.get(field, "a text" if field in PhoneNumberSettings.model_fields else f"the fields {known}")
     # A field that is not known, or ought to name a variable, may have been given a secret.
     may_be_secret = detail["type"] == "extra_forbidden" or field in _MAY_BE_SECRET
-    value = "" if may_be_secret else f" {str(table[field])[:60]!r}"
+    value = "" if may_be_secret else f" {repr(table[field])[:60]}"
     return f"{called!r}: {field}:{value} is not accepted, but {accepted}"
 
 
@@ -274,7 +278,8 @@ class PhoneSettings(BaseModel):
     def _recordings_have_a_folder(self) -> "PhoneSettings":
         for number in self.phone_number:
             if number.record and self.recording_folder is None:
-                raise ValueError(f"phone_number: {number.agent_name!r}: record = true needs recording_folder")
+                facts = {"agent": number.agent_name, "setting": "phone_number"}
+                raise PydanticCustomError("no_folder", "'{agent}': record: needs recording_folder", facts)
         return self
 
     @model_validator(mode="after")

@@ -8,7 +8,7 @@ import time
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from streamsrv.access.admission import Admission, Limits, Place
 from streamsrv.access.authentication import Authentication
@@ -17,16 +17,13 @@ from streamsrv.access.client_secrets import ClientSecrets
 from streamsrv.access.opening import Offer, Opening, begin_now, max_session_ms
 from streamsrv.access.principal import Principal
 from streamsrv.access.refusal import Refusal
-from streamsrv.audio import noise_suppression, opus
 from streamsrv.captions.rooms import Rooms
 from streamsrv.core.call_rules import CallRules
-from streamsrv.core.capabilities import Capabilities, ChatFacts
+from streamsrv.core.capabilities import Capabilities
 from streamsrv.core.session import SessionCore
-from streamsrv.core.toolbox import OperatorServer
 from streamsrv.engines.llm.base import ChatModel
 from streamsrv.engines.llm.capped import CappedChatModel
 from streamsrv.engines.llm.charged import ChargedChatModel
-from streamsrv.engines.llm.failover.chat_model import FallbackChatModel
 from streamsrv.engines.loaded import Engines
 from streamsrv.engines.metering.accounts import Accounts, Charge, CostLimits, Payer, SpendingAccount, Standing
 from streamsrv.engines.metering.prices import PriceBook, book_of
@@ -43,6 +40,7 @@ from streamsrv.protocol.session_object import Session
 from streamsrv.runtime.channel import CallControl, Channel, Speaker
 from streamsrv.runtime.driver import SessionDriver
 from streamsrv.runtime.observing import Connected
+from streamsrv.server_capabilities import of_tools, of_voices, server_capabilities
 from streamsrv.settings import Settings
 from streamsrv.signals import Signal
 from streamsrv.supervisor import Supervisor
@@ -146,7 +144,7 @@ class Service:
             self.background.spawn(self.tools.report(), "the look at the tool servers")
         if engines is not self.engines:
             self._use(engines)
-        self.capabilities = replace(self.capabilities, **_of_tools(settings))
+        self.capabilities = replace(self.capabilities, **of_tools(settings))
         self.admission.limit(_limits(settings), self.load if settings.admit_by_load else None)
         self.rooms.limit(settings.caption_rooms, keep_ms=_keep_ms(settings))
         self.changed.notify()
@@ -163,8 +161,8 @@ class Service:
         self.kept_speech = KeptSpeech()
         self.prices = book_of(self.engines.entries, self.settings.model)
         engines.recognizers.take_over()
-        capabilities = _capabilities(self.engines, has_tracing=self.tracing is not None)
-        self.capabilities = replace(capabilities, **_of_tools(self.settings))
+        capabilities = server_capabilities(self.engines, has_tracing=self.tracing is not None)
+        self.capabilities = replace(capabilities, **of_tools(self.settings))
 
     def _offer(self, principal: Principal) -> Offer:
         return Offer(self.settings, self.engines.chat.name, self.capabilities_of(principal))
@@ -323,7 +321,7 @@ class Service:
 
     def renew_voices(self) -> None:
         """Let clients choose the voices of a synthesiser that could not be reached before."""
-        self.capabilities = replace(self.capabilities, **_of_voices(self.engines))
+        self.capabilities = replace(self.capabilities, **of_voices(self.engines))
 
     async def watch(self) -> None:
         """Measure the load of this process and its helper processes until cancelled."""
@@ -366,60 +364,6 @@ def _manners(settings: Settings) -> VoiceManners:
 
 def _keep_ms(settings: Settings) -> int:
     return round(settings.caption_keep_minutes * 60_000)
-
-
-def _of_tools(settings: Settings) -> dict[str, Any]:
-    """Return the capabilities that the settings of tools give."""
-    servers = tuple(
-        OperatorServer(server.label, server.require_approval == "always", server.in_every_session)
-        for server in settings.tool_server
-    )
-    return {"tool_servers": servers, "tool_urls": settings.tool_urls}
-
-
-def _capabilities(engines: Engines, *, has_tracing: bool) -> Capabilities:
-    codecs = {"audio/pcm", "audio/pcmu", "audio/pcma"} | ({"audio/opus"} if opus.is_available() else set[str]())
-    recognizers, library = engines.recognizers, engines.recognizers.library
-    return Capabilities(
-        formats=frozenset(codecs),
-        **_of_voices(engines),
-        recognizers=recognizers.facts,
-        chains=recognizers.chains,
-        retired=library.retired if library is not None else {},
-        other_models=library.other_models if library is not None else {},
-        chats=_chats(engines),
-        default_chat=engines.chat.name,
-        has_tracing=has_tracing,
-        suppresses_noise=noise_suppression.is_installed(),
-        seeing_models=engines.seeing_models,
-    )
-
-
-def _of_voices(engines: Engines) -> dict[str, Any]:
-    """Return the capabilities that the synthesisers give."""
-    synthesizer = engines.synthesizer
-    voices = synthesizer.voices
-    return {
-        "voices": tuple(voice.name for voice in voices),
-        "voice_aliases": engines.voice_aliases,
-        "voice_languages": {voice.name: voice.languages for voice in voices},
-        "min_speed": synthesizer.min_speed,
-        "max_speed": synthesizer.max_speed,
-        "clones_voices": synthesizer.clones_voices,
-    }
-
-
-def _chats(engines: Engines) -> dict[str, ChatFacts]:
-    """Return what is known of the language models that a client may name, also by the names of retired ones."""
-    chats = {engines.chat.name: engines.chat, **engines.chat_by_name}
-    found = {name: _chat_facts(chat, is_pinned=chat is not engines.chat) for name, chat in chats.items()}
-    successors = {old: found[new] for old, new in engines.successors.items() if new in found}
-    return successors | found
-
-
-def _chat_facts(chat: ChatModel, *, is_pinned: bool) -> ChatFacts:
-    models = chat.models if isinstance(chat, FallbackChatModel) and not is_pinned else [chat]
-    return ChatFacts(any(model.abilities.is_local for model in models), is_pinned)
 
 
 def _cores() -> int:

@@ -62,13 +62,13 @@ class SipEndpointSettings(BaseModel):
             raise ValueError("certificate: is missing, and transports has tls")
         if self.verify_clients and not self.ca_file:
             raise ValueError("ca_file: is missing, and verify_clients needs it")
-        for field in ("certificate", "verify_clients"):
-            if getattr(self, field) and "tls" not in self.transports:
+        for field in ("certificate", "ca_file", "verify_clients"):
+            if field in self.model_fields_set and "tls" not in self.transports:
                 raise ValueError(f"{field}: has no effect without tls in transports")
         if self.registrar and not self.user:
             raise ValueError("user: is missing, and registrar needs it")
-        for field in ("user", "auth_user", "password_variable"):
-            if getattr(self, field) and not self.registrar:
+        for field in ("user", "auth_user", "password_variable", "registration_seconds"):
+            if field in self.model_fields_set and not self.registrar:
                 raise ValueError(f"{field}: has no effect without registrar")
         return self
 
@@ -114,6 +114,6 @@ def _read(table: Mapping[str, Any]) -> SipEndpointSettings:
         field = str(detail["loc"][0])
         # A field that is not known, or ought to name a variable, may have been given a secret.
         is_known = field in SipEndpointSettings.model_fields
-        value = f" {str(table[field])[:60]!r}" if is_known and not field.endswith("_variable") else ""
+        value = f" {repr(table[field])[:60]}" if is_known and not field.endswith("_variable") else ""
         accepted = detail["msg"] if is_known else f"the fields {', '.join(SipEndpointSettings.model_fields)}"
         raise ValueError(f"{field}:{value} is not accepted: {accepted}") from None

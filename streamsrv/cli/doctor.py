@@ -29,6 +29,7 @@ OTHER_EXTRAS = {
     "postgresql": ("asyncpg",),
     "mcp": ("mcp",),
     "telephony": ("cryptography", "httpx2"),
+    "sip": ("baresip",),
 }
 """The extras that no model needs, and the modules that they provide."""
 MIN_MEMORY_BYTES = 1_000_000_000

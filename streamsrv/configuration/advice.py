@@ -22,7 +22,7 @@ def advice(configuration: Configuration, environ: Mapping[str, str]) -> list[str
     reasons = {**_without_turn_server(settings), **_without_keys(settings), **_without_rooms(settings)}
     reasons |= {**_beyond_totals(settings), **_without_another_model(settings)}
     reasons |= {**_without_recognition(settings), **_without_speech(settings), **_without_limits_of_cost(settings)}
-    reasons |= _beside_a_single_model(settings)
+    reasons |= {**_beside_a_single_model(settings), **_without_telephone_calls(settings)}
     lines = [
         f"{configuration.origin(name)}: {name} {what}"
         for name, what in reasons.items()
@@ -36,14 +36,37 @@ def advice(configuration: Configuration, environ: Mapping[str, str]) -> list[str
     if "*" in settings.allowed_origins and len(settings.allowed_origins) > 1:
         where = configuration.origin("allowed_origins")
         lines.append(f"{where}: allowed_origins has '*', so its other origins have no effect")
-    for number in settings.phone_number:
-        name = number.application_secret_variable
-        if name and not environ.get(name):
-            where = configuration.origin("phone_number")
-            lines.append(f"{where}: {number.agent_name!r}: {name} has no secret, so its application cannot be asked")
+    lines += _of_telephone_agents(configuration, environ)
     if environ.get("STREAMSRV_KEY") and not settings.api_keys:
         lines.append("variable STREAMSRV_KEY is the key of a client; the keys of this server are STREAMSRV_API_KEYS")
     return lines
+
+
+def _of_telephone_agents(configuration: Configuration, environ: Mapping[str, str]) -> list[str]:
+    """Return a line for each field of a `[[phone_number]]` table that has no effect, or lacks a secret."""
+    settings = configuration.settings
+    begins_calls = any(provider.outbound for provider in settings.phone_provider)
+    lines: list[str] = []
+    for number in settings.phone_number:
+        where = f"{configuration.origin('phone_number')}: {number.agent_name!r}"
+        name = number.application_secret_variable
+        if name and not environ.get(name):
+            lines.append(f"{where}: {name} has no secret, so its application cannot be asked")
+        if number.voicemail and not begins_calls:
+            lines.append(f"{where}: voicemail has no effect: no [[phone_provider]] table has outbound = true")
+    return lines
+
+
+def _without_telephone_calls(settings: Settings) -> dict[str, str]:
+    reasons: dict[str, str] = {}
+    if settings.audiosocket_port is None:
+        names = ("audiosocket_host", "audiosocket_peers", "audiosocket_announced")
+        reasons |= dict.fromkeys(names, "has no effect without audiosocket_port")
+    if not settings.phone_provider:
+        reasons["public_url"] = "has no effect without a [[phone_provider]] table"
+    if not any(number.record for number in settings.phone_number):
+        reasons["recording_folder"] = "has no effect: no [[phone_number]] table has record = true"
+    return reasons
 
 
 def _retired_models(configuration: Configuration) -> list[str]:

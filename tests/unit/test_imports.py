@@ -23,6 +23,7 @@ LAYERS = (
     ("http",),
     ("transports",),
     ("service",),
+    ("server_capabilities",),
     ("access",),
     ("runtime",),
     ("voices",),

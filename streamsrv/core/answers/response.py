@@ -7,9 +7,10 @@ from typing import Any, Literal
 import msgspec
 
 from streamsrv.core.answers.answered_by import answered_by_to_wire
-from streamsrv.core.answers.output_items import FunctionCall, OutputItems, ResponsePlan, WrittenMessage
+from streamsrv.core.answers.output_items import OutputItems, ResponsePlan, WrittenMessage
 from streamsrv.core.answers.reply_language import ExpectedLanguage
-from streamsrv.core.answers.server_calls import CallToApprove, ServerCall, UnaskedCall
+from streamsrv.core.answers.response_calls import ResponseCalls
+from streamsrv.core.answers.server_calls import ServerCall
 from streamsrv.core.answers.spoken_message import SpokenMessage
 from streamsrv.core.answers.spoken_segments import SpokenSegment
 from streamsrv.core.answers.usage import total, usage_to_wire
@@ -55,7 +56,7 @@ class Response:
         """What the client asked for."""
         self.offer = Offer()
         """What the model may call."""
-        self._calls: dict[int, FunctionCall | ServerCall | CallToApprove | UnaskedCall] = {}
+        self._calls = ResponseCalls(self._items)
         self._usage: Usage | None = None
         self._earlier_usage: Usage | None = None  # of the request before, if the model was asked again
         self.is_filler = False
@@ -118,22 +119,18 @@ class Response:
     @property
     def called(self) -> frozenset[str]:
         """The ids of the function calls on which the client acts."""
-        calls = (call for call in self._calls.values() if isinstance(call, FunctionCall))
-        return frozenset(call.call_id for call in calls if call.is_complete)
+        return self._calls.of_client
 
     def begin_again(self, generation: int) -> None:
         """Give up what the model has answered so far: it is asked again, and `generation` names what comes now."""
-        for call in self._calls.values():
-            call.abandon()
-        self._calls.clear()
+        self._calls.begin_again()
         self._items.generation = generation
         self._generations.append(generation)
         self._earlier_usage = self._usage
 
     def is_useless(self, finished: Finished) -> bool:
         """Whether the model, which has now finished, said nothing and called no function that can be acted on."""
-        callable_ = any(not call.problem for call in self._calls.values())
-        return finished.reason in COMPLETE and self.message is None and not callable_
+        return finished.reason in COMPLETE and self.message is None and not self._calls.can_be_made
 
     @property
     def done(self) -> bool:
@@ -155,7 +152,7 @@ class Response:
             case Text():
                 self._take_text(delta.text)
             case ToolCallDelta():
-                self._take_call(delta)
+                self._calls.take(delta, self.offer)
             case Usage():
                 self._usage = total(self._earlier_usage, delta)
             case Finished():
@@ -212,9 +209,7 @@ class Response:
             self.close("failed", error=error if self._error is None else self._error)
             return
         self._error = error
-        for call in self._calls.values():
-            if not call.closed:
-                call.abandon()
+        self._calls.abandon()
         self._apologize()
         self._finished = Finished("stop")
         self.go_on(now_ms)
@@ -239,9 +234,7 @@ class Response:
         """End the response now: close the open items, in order, and send `response.done`."""
         if self.message is not None and not self.message.closed:
             self.message.close("completed" if status == "completed" else "incomplete")
-        for call in self._calls.values():
-            if not call.closed:
-                call.abandon()
+        self._calls.abandon()
         self.status = status
         details: dict[str, Any] = {"type": status}
         if reason:
@@ -299,28 +292,15 @@ class Response:
                 self.message = WrittenMessage(self._items)
         self.message.take_text(text)
 
-    def _take_call(self, delta: ToolCallDelta) -> None:
-        if delta.index in self._calls:
-            self._calls[delta.index].take(delta)
-        elif not self.offer.may_call:
-            self._calls[delta.index] = UnaskedCall(delta)
-        elif (tool := self.offer.server_tools.get(delta.name)) is None:
-            self._calls[delta.index] = FunctionCall(self._items, delta)
-        elif tool.needs_approval:
-            self._calls[delta.index] = CallToApprove(self._items, tool, delta)
-        else:
-            self._calls[delta.index] = ServerCall(self._items, tool, delta)
-
     @property
     def server_calls(self) -> list[ServerCall]:
         """The calls of tools that this server runs."""
-        return [call for call in self._calls.values() if isinstance(call, ServerCall)]
+        return self._calls.of_server
 
     @property
     def requests(self) -> dict[str, tuple[ServerTool, McpApprovalRequestItem]]:
         """The tools whose calls the client has to approve and the items that ask for it, by their ids."""
-        calls = (call for call in self._calls.values() if isinstance(call, CallToApprove))
-        return {call.item.id: (call.tool, call.item) for call in calls if call.item is not None}
+        return self._calls.requests
 
     @property
     def stage(self) -> Literal["chat", "synthesizer"]:
@@ -332,7 +312,7 @@ class Response:
     def awaits_only_tools(self) -> bool:
         """Whether the model has finished, and nothing is missing but results of tools that this server runs."""
         is_said = self.message is None or self.message.complete
-        return self._finished is not None and is_said and any(call.is_running for call in self.server_calls)
+        return self._finished is not None and is_said and self._calls.is_any_running
 
     @property
     def leaves_call(self) -> bool:
@@ -342,9 +322,7 @@ class Response:
     @property
     def is_to_be_followed(self) -> bool:
         """Whether the model is to be shown the results of tools, and the client need not act before that."""
-        if self.status != "completed" or not self.server_calls:
-            return False
-        return all(isinstance(call, ServerCall) for call in self._calls.values())
+        return self.status == "completed" and self._calls.are_all_of_server
 
     @property
     def runs_approved_calls(self) -> bool:
@@ -356,27 +334,17 @@ class Response:
         self._runs_approved = True
         self._finished = Finished("tool_calls")
         self._last_progress_ms = now_ms
-        first = ToolCallDelta(0, request.arguments)
-        call = ServerCall(self._items, tool, first, approval_id=request.id)
-        self._calls[len(self._calls)] = call
-        call.complete()
+        self._calls.run(tool, request)
 
     def take_result(self, returned: ToolReturned, now_ms: int) -> None:
         """Take the result of one of its calls."""
-        for call in self.server_calls:
-            if call.item.id == returned.call_id and call.is_running:
-                call.settle(returned)
+        self._calls.settle(returned)
         self.go_on(now_ms)
 
     def _finish(self, finished: Finished) -> None:
         self._finished = finished
-        for call in self._calls.values():
-            if finished.reason in COMPLETE and not call.problem:
-                call.complete()
-            else:
-                is_harmless = isinstance(call, UnaskedCall) and self.message is not None  # the words are the answer
-                self._problem = self._problem or ("" if is_harmless else call.problem)
-                call.abandon()
+        is_complete, has_words = finished.reason in COMPLETE, self.message is not None
+        self._problem = self._calls.finish(is_complete=is_complete, has_words=has_words)
         if self.message is not None:
             self.message.finish_text()
         elif finished.reason not in COMPLETE and self._can_apologize:
@@ -385,7 +353,7 @@ class Response:
     def _close_when_complete(self) -> None:
         if self._finished is None or (self.message is not None and not self.message.complete):
             return
-        if any(call.is_running for call in self.server_calls):
+        if self._calls.is_any_running:
             if self.message is not None and not self.message.closed:
                 self.message.close("completed")  # players play an item when those before it are complete
             return

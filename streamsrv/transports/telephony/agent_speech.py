@@ -55,6 +55,7 @@ class AgentSpeech:
         busy: dict[str, Speech] = {}
         is_complete = True
         for agent in agents:
+            self._check_model(agent)
             try:
                 keys += await self._prepare_agent(agent, kept, busy)
             except ProtocolError as error:
@@ -65,6 +66,13 @@ class AgentSpeech:
         kept.drop_others(keys)
         self.busy = busy
         return is_complete
+
+    def _check_model(self, agent: Agent) -> None:
+        """Tell the operator of a language model that the server does not have: the default one answers for it."""
+        model, known = agent.session.get("model"), self._service.capabilities.chats
+        if model and model not in known:
+            lacking = "the agent '%s' names the language model '%s', which is not loaded: %s answers; loaded are %s"
+            logger.error(lacking, agent.name, model, self._service.engines.chat.name, ", ".join(known))
 
     async def _prepare_agent(self, agent: Agent, kept: KeptSpeech, busy: dict[str, Speech]) -> list[SpeechKey]:
         session = self._service.opening.new(ANSWERING, agent.session)

@@ -25,11 +25,6 @@ def find_agent(settings: PhoneSettings, facts: CallFacts) -> Agent | None:
     return None if best is None else agent_of(best[2])
 
 
-def agent_named(settings: PhoneSettings, name: str) -> Agent | None:
-    """Return the agent of a name, which talks to the callee of an outbound call."""
-    return next((agent_of(number) for number in settings.phone_number if number.agent_name == name), None)
-
-
 def _rank(pattern: str, called: str) -> int:
     """Return how well a pattern names the number that was called; 0: not at all."""
     wanted, number = plain_number(pattern), plain_number(called)

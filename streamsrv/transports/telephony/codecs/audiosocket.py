@@ -26,7 +26,6 @@ RATE_OF_KIND = {
 KIND_OF_RATE = {rate: kind for kind, rate in RATE_OF_KIND.items()}
 FRAME_MS = 20
 """Audio in one message, as Asterisk itself sends."""
-MAX_PAYLOAD_BYTES = 0xFFFF
 _HEADER_BYTES = 3
 _ERRORS = {0x01: "the caller has hung up", 0x02: "a frame could not be forwarded", 0x04: "memory could not be had"}
 """What the error codes of Asterisk mean."""
