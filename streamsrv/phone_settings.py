@@ -154,7 +154,8 @@ def _twice(names: Iterable[str]) -> str:
 
 
 def _first(numbers: object) -> object:
-    return cast("list[object]", numbers)[0] if isinstance(numbers, list | tuple) and numbers else numbers
+    listed = cast("list[object]", numbers) if isinstance(numbers, list) else []
+    return listed[0] if listed else numbers
 
 
 def _read(table: Mapping[str, Any]) -> PhoneNumberSettings:

@@ -7,6 +7,7 @@ import urllib.error
 import urllib.request
 import uuid
 from dataclasses import replace
+from http import HTTPStatus
 
 from streamsrv.calling.call import CallPlan, CallReport, place_call
 from streamsrv.calling.peers import PEERS
@@ -35,15 +36,22 @@ async def ring(provider: str, call: Identity, server: str, secret: str = "", pub
     `public_url`: the address that signatures are made for, if it is another one. Raises `CallFailed` if the server
     cannot be reached or refuses, and `NotAnswered` if it does not want the call.
     """
+    told_public_url = bool(public_url)
     server, public_url = server.rstrip("/"), (public_url or server).rstrip("/")
     try:
         request = webhook(provider, call, public_url, secret, int(time.time()), secrets.token_hex(10))
     except ImportError as error:
-        raise CallFailed("The package cryptography is missing: pip install 'streamsrv[webrtc]'.") from error
+        raise CallFailed("The package cryptography is missing: pip install 'streamsrv[telephony]'.") from error
     except ValueError as error:
         raise CallFailed(f"The secret is no key of {provider}: {error}") from error
     status, body = await asyncio.to_thread(_ask, server, request)
-    stream = read_answer(provider, call, status, body)
+    try:
+        stream = read_answer(provider, call, status, body)
+    except NotAnswered as error:
+        if status != HTTPStatus.FORBIDDEN or not secret or told_public_url:
+            raise
+        hint = f"It was signed for {server}: if the server's settings have another public_url, give that one, too."
+        raise NotAnswered(f"{error} {hint}") from error
     public_socket = public_url.replace("http", "ws", 1)
     if not stream.url.startswith(("ws://", "wss://")):
         raise NotAnswered(f"The address {stream.url!r} of the stream is not one of a WebSocket.")

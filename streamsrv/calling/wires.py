@@ -98,7 +98,7 @@ class _WebSocket:
 def _told(closed: ConnectionClosed) -> str:
     if closed.rcvd is None:
         return "The connection broke."
-    reason = f": {closed.rcvd.reason}" if closed.rcvd.reason else ""
+    reason = f": {closed.rcvd.reason.rstrip('.')}" if closed.rcvd.reason else ""
     return f"The server closed the connection with {closed.rcvd.code}{reason}."
 
 

@@ -30,8 +30,9 @@ def _turn(turn: "Spoken") -> dict[str, Any]:
 
 def as_text(report: "CallReport", words: Sequence[str] | None) -> str:
     """Return what was said, and a table of times."""
-    lines = [_line(0 if report.first_sound_ms is None else report.first_sound_ms, "agent", _said(words, 0))]
+    lines: list[str] = []
     if report.first_sound_ms is not None:
+        lines.append(_line(report.first_sound_ms, "agent", _said(words, 0)))
         lines.append(_note(f"first sound {report.first_sound_ms} ms after the call began"))
     for number, turn in enumerate(report.turns, start=1):
         said = " ".join(filter(None, [turn.text, f"[keys {turn.digits}]" if turn.digits else ""]))
