@@ -155,7 +155,7 @@ def _twice(names: Iterable[str]) -> str:
 
 def _first(numbers: object) -> object:
     listed = cast("list[object]", numbers) if isinstance(numbers, list) else []
-    return listed[0] if listed else numbers
+    return listed[0] if listed else cast("object", numbers)
 
 
 def _read(table: Mapping[str, Any]) -> PhoneNumberSettings:
