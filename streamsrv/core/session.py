@@ -342,6 +342,8 @@ class SessionCore:
     def _create_response(self, options: client_events.ResponseOptions, latency: TurnLatency | None = None) -> None:
         if self.session.type != "realtime":
             raise ProtocolError("invalid_value", "A transcription session gives no responses.", "type")
+        if self._course.is_over:
+            raise ProtocolError("invalid_value", "The call has ended: nothing is answered any more.", "type")
         self._effects.add(self._responses.create(options, self.session, self._now_ms, latency))
         if options.conversation != "none":
             self._due.answered()
@@ -357,6 +359,8 @@ class SessionCore:
 
     def _time_out(self, key: timers.TimerKey) -> None:
         match key:
+            case timers.IdleTimeout() if self._course.is_over:
+                pass
             case timers.IdleTimeout() if self._idle.is_user_silent(self._now_ms):
                 self._prompt_silent_user()
             case timers.IdleTimeout():

@@ -133,7 +133,8 @@ class UserTurns:
             self._turns.take(transcript)
             if not self._turns.is_undecided:
                 self._effects.add(self._transcriptions.take_interim(item_id, transcript))
-                self._effects.add(self._due.speculate(transcript, session, now_ms))
+                if not self._course.is_over:
+                    self._effects.add(self._due.speculate(transcript, session, now_ms))
 
     def _fail_transcript(self, item_id: str, message: str, session: Session, now_ms: int) -> None:
         is_pending, was_due = item_id in self._transcriptions.pending, self._due.waits_for(item_id)

@@ -5,7 +5,7 @@ from typing import Any
 
 from streamsrv.core.answers.responses import STALL_MS
 from streamsrv.core.effects import Effect, HangUp, SendAudio, SendEvent, TransferCall
-from streamsrv.core.inputs import EventReceived, EventRefused, ModelOutput, SegmentSpoken, SpeechOutput
+from streamsrv.core.inputs import EventReceived, EventRefused, LineDropped, ModelOutput, SegmentSpoken, SpeechOutput
 from streamsrv.testing.record import Record, Step
 
 TIME_TO_ACT_MS = 1000
@@ -33,7 +33,8 @@ def every_turn_is_answered(record: Record) -> Iterator[tuple[int, str]]:
             pending.waiting_since_ms = step.at_ms
         for effect in step.effects:
             pending.take(effect, step)
-        if any(isinstance(effect, HangUp | TransferCall) for effect in step.effects):
+        is_left = any(isinstance(effect, HangUp | TransferCall) for effect in step.effects)
+        if is_left or isinstance(step.happened, LineDropped):
             return
     if pending.item_id is not None:
         yield record.ended_ms, f"the turn {pending.item_id} was never answered"

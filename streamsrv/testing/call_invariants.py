@@ -2,11 +2,13 @@
 
 from collections.abc import Iterator
 
-from streamsrv.core.calls.course import MAX_NOTICE_MS
+from streamsrv.core.calls.course import CALL_OVER, MAX_NOTICE_MS
 from streamsrv.core.calls.keypad import KEYS_PRESSED
 from streamsrv.core.effects import (
     CallTool,
     ClearPlayback,
+    Close,
+    FinishRecognition,
     Generate,
     HangUp,
     HoldPlayback,
@@ -16,6 +18,7 @@ from streamsrv.core.effects import (
     SoundWaiting,
     Synthesize,
 )
+from streamsrv.core.inputs import RecognitionFailed, TranscriptReceived
 from streamsrv.testing.record import Record
 
 MAX_DEAD_AIR_MS = 1500
@@ -42,6 +45,7 @@ def no_dead_air(record: Record) -> Iterator[tuple[int, str]]:
     sounds = _sounds(record)
     ends = [at_ms for at_ms, event in record.events() if event["type"] in _ENDS_THE_WAIT]
     ends += [at_ms for at_ms, effect in record.effects() if isinstance(effect, HangUp)]
+    ends += [record.dropped_ms] if record.dropped_ms is not None else []
     for turn_ms in _turn_ends(record):
         if call.max_ms and turn_ms >= call.max_ms - min(MAX_NOTICE_MS, call.max_ms // 2):
             return
@@ -101,7 +105,7 @@ def waiting_sounds_end(record: Record) -> Iterator[tuple[int, str]]:
                     if on is is_on:
                         yield step.at_ms, f"the waiting sound is turned {'on' if on else 'off'} twice"
                     is_on = on
-                case HangUp():
+                case HangUp() | Close():
                     has_ended = True
                 case HoldPlayback():
                     is_held = True
@@ -129,3 +133,30 @@ def nothing_follows_hanging_up(record: Record) -> Iterator[tuple[int, str]]:
         if has_ended and isinstance(effect, SendAudio | Generate | Synthesize | CallTool | HangUp):
             yield at_ms, f"{type(effect).__name__} after the call was ended"
         has_ended = has_ended or isinstance(effect, HangUp)
+
+
+def a_dropped_line_ends_the_session(record: Record) -> Iterator[tuple[int, str]]:
+    """Once the line has dropped nothing is said or asked for; the session closes when each turn has a transcript."""
+    if (dropped_ms := record.dropped_ms) is None:
+        return
+    waiting: set[str] = set()
+    closed: Close | None = None
+    for at_ms, effect in record.effects():
+        match effect:
+            case SendAudio() | Generate() | Synthesize() | CallTool() | HangUp() if at_ms > dropped_ms:
+                yield at_ms, f"{type(effect).__name__} after the line had dropped"
+            case FinishRecognition():
+                waiting.add(effect.item_id)
+            case Close():
+                closed = effect
+            case _:
+                pass
+    for step in record.steps:
+        if isinstance(step.happened, TranscriptReceived | RecognitionFailed):
+            is_final = isinstance(step.happened, RecognitionFailed) or step.happened.transcript.is_final
+            waiting -= {step.happened.item_id} if is_final else set()
+    deleted = {event["item_id"] for _, event in record.events("conversation.item.deleted")}
+    if waiting - deleted and closed is not None and closed.code == CALL_OVER[0]:
+        yield record.ended_ms, f"the session ended before {sorted(waiting - deleted)} had a transcript"
+    if closed is None:
+        yield record.ended_ms, "the session goes on although the line has dropped"

@@ -24,7 +24,12 @@ from streamsrv.core.inputs import TimerFired
 from streamsrv.core.timers import ResponseTimeout, SpeechDue, TimerKey
 from streamsrv.core.turns.barge_in import BACKCHANNELS
 from streamsrv.testing.answer_invariant import every_turn_is_answered
-from streamsrv.testing.call_invariants import no_dead_air, nothing_follows_hanging_up, waiting_sounds_end
+from streamsrv.testing.call_invariants import (
+    a_dropped_line_ends_the_session,
+    no_dead_air,
+    nothing_follows_hanging_up,
+    waiting_sounds_end,
+)
 from streamsrv.testing.compact import compact
 from streamsrv.testing.context_invariant import context_is_what_was_heard
 from streamsrv.testing.record import Record
@@ -333,6 +338,7 @@ INVARIANTS: tuple[Invariant, ...] = (
     no_dead_air,
     waiting_sounds_end,
     nothing_follows_hanging_up,
+    a_dropped_line_ends_the_session,
 )
 
 

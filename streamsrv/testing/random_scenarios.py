@@ -43,6 +43,7 @@ from streamsrv.testing.simulated_user import (
     AfterReply,
     AtReplyWord,
     Cue,
+    LineDrops,
     Mute,
     Press,
     Say,
@@ -131,6 +132,8 @@ def random_call(random: Random) -> Scenario:
     for _ in range(pick.of((0, 1, 2))):
         cue: Cue = pick.of((AfterReply(500), AtReplyWord(3), After(300), After(2500)))
         script.insert(random.randint(0, len(script)), Act(cue, Press(pick.of(("1", "12#", "#", "*77")))))
+    if pick.of((False, False, True)):
+        script.append(Act(pick.of((After(0), After(300), AtReplyWord(1), AtReplyWord(3))), LineDrops()))
     answers = [pick.of(("silver morning letter. apple winter", *_LEAVING)) for _ in range(3)]
     return replace(
         scenario,
@@ -139,7 +142,7 @@ def random_call(random: Random) -> Scenario:
         client=ClientTraits(held_by_transport=True),
         session=structs.replace(scenario.session, output_modalities=["audio"]),
         chat=replace(scenario.chat, answers=tuple(answers)) if pick.of((False, True)) else scenario.chat,
-        call=CallTraits(rules, max_ms=pick.of((0, 30_000, 12_000)), transfer_ms=pick.of((500, 5_000, 90_000))),
+        call=CallTraits(rules, max_ms=pick.of((0, 30_000, 12_000)), transfer_ms=pick.of((500, 5_000, 90_000, None))),
     )
 
 

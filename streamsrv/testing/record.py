@@ -4,8 +4,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from streamsrv.core.effects import Close, Effect, FeedRecognition, HangUp, SendAudio, SendEvent
-from streamsrv.core.inputs import AudioAppended, EventReceived, FrameHeard, Input, SpeechOutput
+from streamsrv.core.effects import Close, Effect, FeedRecognition, SendAudio, SendEvent
+from streamsrv.core.inputs import AudioAppended, EventReceived, FrameHeard, Input, LineDropped, SpeechOutput
 from streamsrv.testing.player import Cut, PlayedItem
 from streamsrv.testing.scenario import Scenario
 
@@ -59,8 +59,14 @@ class Record:
 
     @property
     def is_cut_off(self) -> bool:
-        """Whether the session was ended by the server, and with it all that was in progress."""
-        return any(isinstance(effect, Close | HangUp) for _, effect in self.effects())
+        """Whether the server ended the session, and with it all that was in progress, while the line was there."""
+        is_closed = any(isinstance(effect, Close) for _, effect in self.effects())
+        return is_closed and self.dropped_ms is None
+
+    @property
+    def dropped_ms(self) -> int | None:
+        """When the core was told that the telephone line has dropped; None: it was not."""
+        return next((step.at_ms for step in self.steps if isinstance(step.happened, LineDropped)), None)
 
     def describe(self, from_ms: int = 0, until_ms: int | None = None) -> str:
         """Describe the conversation between two times, one input or effect a line."""

@@ -128,7 +128,7 @@ class CallTraits:
     max_ms: int = 0
     """The longest duration; 0: any."""
     transfer_ms: int | None = 1000
-    """Time until a transfer fails; None: it succeeds, and the session ends."""
+    """Time until a transfer fails; None: it succeeds, and the line drops."""
 
 
 @dataclass(frozen=True, slots=True)

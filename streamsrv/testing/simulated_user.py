@@ -104,11 +104,16 @@ class Press:
 
 
 @dataclass(frozen=True, slots=True)
+class LineDrops:
+    """The telephone line drops: the server hears nothing more, and what it plays is not heard."""
+
+
+@dataclass(frozen=True, slots=True)
 class Act:
     """One line of a script. `patience_ms`: how long the user waits in silence for a reply."""
 
     when: Cue
-    what: Say | Mute | Send | Press
+    what: Say | Mute | Send | Press | LineDrops
     patience_ms: int = 8_000
 
 
@@ -173,6 +178,8 @@ class SimulatedUser:
         """Client events that the application sends next; the simulator removes each when it sends it."""
         self.keys = ""
         """Keys that are pressed next; the simulator removes each when it tells the server."""
+        self.is_gone = False
+        """Whether the telephone line has dropped."""
         self.said: list[str] = []
         """Words said so far."""
 
@@ -185,11 +192,17 @@ class SimulatedUser:
         """Whether an act still has sounds to play."""
         return bool(self._frames)
 
+    def leave(self) -> None:
+        """Do and say nothing more, because the telephone line has dropped."""
+        self.is_gone = True
+        self._acts.clear()
+        self._frames.clear()
+
     def next_frame(self, until_ms: int) -> MicrophoneFrame | None:
         """Return the frame that ends at `until_ms`; None while the microphone is muted."""
         if not self._frames and until_ms > self._muted_until_ms:
             self._start_due_acts(until_ms)
-        if until_ms <= self._muted_until_ms:
+        if self.is_gone or until_ms <= self._muted_until_ms:
             return None
         if not self._frames:
             return QUIET
@@ -216,6 +229,8 @@ class SimulatedUser:
                     self.events.append(act.what.event)
                 case Press():
                     self.keys += act.what.keys
+                case LineDrops():
+                    self.leave()
 
     def _end_act(self, now_ms: int) -> None:
         self._act_ended_ms = now_ms

@@ -14,6 +14,7 @@ from streamsrv.core.inputs import (
     EndOfTurnPredicted,
     FrameHeard,
     Input,
+    LineDropped,
     PlaybackEnded,
     PlaybackReported,
     TimerFired,
@@ -112,7 +113,7 @@ class Simulator:
         self._captured_ms = self._received_ms = 0
         self._script_ended_ms = 0
         self._echoed_words = 0
-        self._handling = self._closed = self._finished = False
+        self._handling = self._closed = self._finished = self._dropped = False
         self.record = Record(scenario)
         self._actions: dict[type, Callable[[Any], None]] = {
             effects.SendEvent: self._send_event,
@@ -205,6 +206,10 @@ class Simulator:
         keys, self._user.keys = self._user.keys, ""
         for key in keys:
             self._uplink.send(partial(self.give, DigitPressed(key, self._time.now_ms // 1000)))
+        if self._user.is_gone and not self._dropped:
+            self._dropped = True
+            self._loudspeaker.hold()
+            self._uplink.send(lambda: self.give(LineDropped()))
         self._finish_if_silent()
         self._time.after(packet_frames * FRAME_MS, self._capture)
 
@@ -319,12 +324,12 @@ class Simulator:
         assert self._scenario.call is not None
         after_ms = self._scenario.call.transfer_ms
         if after_ms is None:
-            self._closed = True
+            self._user.leave()
         else:
             self._time.after(after_ms, lambda: self.give(TransferFailed("Nobody answered.")))
 
     def _hang_up(self, _: effects.HangUp) -> None:
-        self._closed = self._finished = True
+        self._user.leave()
 
     def _close(self, effect: effects.Close) -> None:
         self._closed = True

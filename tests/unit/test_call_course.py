@@ -49,8 +49,7 @@ def call(*script: Act, answers: tuple[Any, ...] = (), rules: CallRules = RULES, 
         call=CallTraits(rules, **traits),
     )
     record = simulate(scenario)
-    if traits.get("transfer_ms", 0) is not None:
-        check(record)
+    check(record)
     return record
 
 

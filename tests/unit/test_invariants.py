@@ -11,6 +11,7 @@ import pytest
 from streamsrv.core.call_rules import CallRules
 from streamsrv.core.effects import (
     ClearTimer,
+    Close,
     DropRecognition,
     Effect,
     FinishRecognition,
@@ -31,7 +32,7 @@ from streamsrv.testing.faults import Fault
 from streamsrv.testing.invariants import INVARIANTS, InvariantBroken, check, find_violations
 from streamsrv.testing.scenario import CallTraits, ChatTraits, ClientTraits, RecognizerTraits, Scenario
 from streamsrv.testing.simulated_recognizer import UnexpectedEffect
-from streamsrv.testing.simulated_user import AfterReply, AtReplyWord, say
+from streamsrv.testing.simulated_user import Act, After, AfterReply, AtReplyWord, LineDrops, say
 from streamsrv.testing.simulator import MakeCore, make_core, simulate
 
 Bug = Callable[[list[Effect]], Iterator[Effect]]
@@ -52,6 +53,7 @@ CALL = replace(
     chat=ChatTraits(answers=("silver morning letter", ("hang_up", "{}")), first_ms=4000),
     call=CallTraits(CallRules(greeting="welcome")),
 )
+DROPPED = replace(CALL, script=(say("what is the time"), say("tell me", AtReplyWord(1)), Act(After(0), LineDrops())))
 NEVER_HEARD = replace(INTERRUPTED, recognizer=RecognizerTraits(faults=(Fault(stuck=True),)))
 
 
@@ -246,6 +248,26 @@ def speaks_after_hanging_up() -> Bug:
     return bug
 
 
+def never_closes() -> Bug:
+    """Keeps the session open."""
+    return lambda effects: (effect for effect in effects if not isinstance(effect, Close))
+
+
+def closes_at_once() -> Bug:
+    """Closes the session when the last turn has ended, before it is transcribed."""
+    turns = 0
+
+    def bug(effects: list[Effect]) -> Iterator[Effect]:
+        nonlocal turns
+        for effect in effects:
+            yield effect
+            turns += is_event(effect, "input_audio_buffer.committed")
+            if turns == 2 and is_event(effect, "conversation.item.done"):
+                yield Close(1000, "")
+
+    return bug
+
+
 BUGS: dict[str, tuple[Callable[[], Bug], str]] = {
     "no response.done": (without(lambda e: is_event(e, "response.done")), "every_response_is_done_once"),
     "response.done twice": (twice(lambda e: is_event(e, "response.done")), "every_response_is_done_once"),
@@ -292,6 +314,8 @@ BUGS: dict[str, tuple[Callable[[], Bug], str]] = {
     ),
     "a waiting sound begun twice": (twice(lambda e: isinstance(e, SoundWaiting)), "waiting_sounds_end"),
     "audio after hanging up": (speaks_after_hanging_up, "nothing_follows_hanging_up"),
+    "a session that outlives its call": (never_closes, "a_dropped_line_ends_the_session"),
+    "a call whose last words are lost": (closes_at_once, "a_dropped_line_ends_the_session"),
     "hanging up twice": (twice(lambda e: isinstance(e, HangUp)), "nothing_follows_hanging_up"),
 }
 
@@ -304,7 +328,7 @@ def broken_by(scenario: Scenario, make: MakeCore) -> set[str]:
 @pytest.mark.parametrize("name", BUGS)
 def test_a_deliberate_bug_is_caught(name: str):
     bug, invariant = BUGS[name]
-    assert any(invariant in broken_by(scenario, broken(bug)) for scenario in (INTERRUPTED, HELD, CALL))
+    assert any(invariant in broken_by(scenario, broken(bug)) for scenario in (INTERRUPTED, HELD, CALL, DROPPED))
 
 
 def test_every_invariant_catches_a_bug():
@@ -312,7 +336,7 @@ def test_every_invariant_catches_a_bug():
     assert {invariant.__name__ for invariant in INVARIANTS} == caught
 
 
-@pytest.mark.parametrize("scenario", [INTERRUPTED, CALL, NEVER_HEARD])
+@pytest.mark.parametrize("scenario", [INTERRUPTED, CALL, DROPPED, NEVER_HEARD])
 def test_the_sound_core_breaks_no_invariant_in_these_conversations(scenario: Scenario):
     check(simulate(scenario))
 

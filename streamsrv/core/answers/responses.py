@@ -302,6 +302,14 @@ class Responses:
         self._effects.add([RecordTurn(each) for each in self._unplayed.give_up()])
         return self._effects.take()
 
+    def cancel_all(self, now_ms: int) -> list[Effect]:
+        """Stop answering, also outside of the conversation, because the call is over."""
+        for response in self._live:
+            self._cancel(response, "turn_detected", now_ms)
+        self._discard_speculation()
+        self._effects.add([RecordTurn(each) for each in self._unplayed.give_up()])
+        return self._effects.take()
+
     def clear_output(self, now_ms: int) -> list[Effect]:
         """Clear the output buffer and cancel the spoken response in progress. Raises `ProtocolError`."""
         self._output.check_clearable()

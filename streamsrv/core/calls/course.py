@@ -105,8 +105,11 @@ class CallCourse:
     def drop_line(self, now_ms: int) -> list[Effect]:
         """The caller is gone: answer nothing more, and close the session once all that was said is written."""
         self._line_dropped = True
-        self._leaving.is_over = True
-        return self._responses.interrupt(now_ms)
+        return [
+            *self._leaving.drop_line(now_ms),
+            *self._responses.cancel_all(now_ms),
+            *self._output.interrupt(now_ms, clears_all=True),
+        ]
 
     def _close_if_complete(self) -> list[Effect]:
         """Close the session when every turn has its transcript, and it is known what was heard of each reply."""
@@ -151,6 +154,8 @@ class CallCourse:
 
     def time_out(self, key: TimerKey, session: Session, now_ms: int) -> list[Effect]:
         """A timer fired. Raises `ProtocolError`."""
+        if self.is_over:
+            return []
         match key:
             case KeysPause() if not self._keypad.is_empty:
                 return self._enter(session, now_ms)

@@ -18,6 +18,8 @@ MAX_UNPLAYED_MS = 5_000
 """How long after the expected end of what was said the call is left, although the playback has not ended."""
 LOOK_MS = 100
 """How often the end of the playback is looked for, where nothing tells it."""
+HANDED_OVER = "The call is over here: it was transferred, or the caller hung up meanwhile."
+CALLER_LEFT = "The caller hung up."
 MAX_TRANSFER_MS = 60_000
 """How long a transfer may take until it counts as failed."""
 BY_TOOL = "The agent hung up."
@@ -75,7 +77,7 @@ class Leaving:
             return []
         effects = self._responses.interrupt(now_ms) if is_final else []
         if not self._rules.goodbye.strip():
-            return [*effects, *self._hang_up(reason)]
+            return [*effects, *self._hang_up(reason, now_ms)]
         response, said = self._responses.announce(self._rules.goodbye, "goodbye", session, now_ms)
         self._departure = _Departure(response, reason, is_final=is_final)
         return [*effects, *said]
@@ -94,6 +96,15 @@ class Leaving:
             return []
         return [*self._stay(), *self._fail(departure.call, message, now_ms)]
 
+    def drop_line(self, now_ms: int) -> list[Effect]:
+        """The caller is gone: finish the call of the tool by which the server was about to leave."""
+        departure, self.is_over = self._departure, True
+        effects = self._stay()
+        if departure is not None and departure.call is not None:
+            told = HANDED_OVER if departure.is_transferring else CALLER_LEFT
+            effects += self._responses.take_result(ToolReturned(departure.call.item.id, told), now_ms)
+        return effects
+
     def watch(self, now_ms: int) -> list[Effect]:
         """Leave if it is time; to be called after every input."""
         if self.is_over:
@@ -104,7 +115,7 @@ class Leaving:
             return effects
         if self._is_prevented(departure):
             effects += self._stay()
-            return [*effects, *self._hang_up(departure.reason)] if departure.is_final else effects
+            return [*effects, *self._hang_up(departure.reason, now_ms)] if departure.is_final else effects
         if not departure.is_transferring and self._is_said(departure):
             effects += self._wait(departure, now_ms)
         return effects
@@ -174,7 +185,7 @@ class Leaving:
         effects: list[Effect] = []
         if call is not None:
             effects += self._responses.take_result(ToolReturned(call.item.id, "The call was ended."), now_ms)
-        return [*effects, *self._hang_up(departure.reason)]
+        return [*effects, *self._hang_up(departure.reason, now_ms)]
 
     def _fail(self, call: ServerCall, message: str, now_ms: int) -> list[Effect]:
         return self._responses.take_result(ToolReturned(call.item.id, "", ToolFailure(message)), now_ms)
@@ -184,6 +195,6 @@ class Leaving:
         was_timed, self._is_timed = self._is_timed, False
         return [ClearTimer(LeavingDue())] if was_timed else []
 
-    def _hang_up(self, reason: str) -> list[Effect]:
+    def _hang_up(self, reason: str, now_ms: int) -> list[Effect]:
         self.is_over = True
-        return [*self._stay(), HangUp(reason)]
+        return [*self._stay(), *self._responses.cancel_all(now_ms), HangUp(reason)]
