@@ -23,7 +23,7 @@ MAX_NUMBER_CHARS = 256
 MAX_TEXT_CHARS = 2000
 """Characters of a text that is spoken as it is."""
 MAX_WAIT_MS = 600_000
-DESTINATION = r"^(\+?[0-9]{1,32}|tel:\+?[0-9]{1,32}|sips?:[^\s<>\"'&]{1,240})$"
+DESTINATION = r"^(\+?[0-9]{1,32}|tel:\+?[0-9]{1,32}|sips?:[^\s<>\"'&\x00-\x1f\x7f]{1,240})$"
 """Pattern of a number, `tel:` or `sip:` URI to which a call can be made or transferred."""
 _SEPARATORS = re.compile(r"[ ()/.-]")
 

@@ -57,4 +57,7 @@ async def _read(request: Request) -> Announcement:
         fields = parse_qsl(body.decode(), keep_blank_values=True, max_num_fields=MAX_FIELDS, errors="strict")
     except ValueError as error:
         raise invalid(f"{len(body)} bytes", "body", f"it is no form such as called=%2B492 ({error})") from None
-    return convert(dict(fields), Announcement)
+    given = dict(fields)
+    if len(given) < len(fields):
+        raise invalid(f"{len(fields)} fields", "body", "each field is given once")
+    return convert(given, Announcement)

@@ -96,9 +96,9 @@ class LiveCalls:
     def find(self, call_id: str, principal: Principal) -> LiveCall:
         """Return a current call that the client may control; raises `Refusal`."""
         call = self._calls.get(call_id)
-        if call is None or not principal.may_reach(call.principal):
-            message = f"There is no call '{call_id}'."
+        if call is None or call.reason is not None or not principal.may_reach(call.principal):
+            message = f"There is no call '{call_id[:64]}'."
             if principal.secret_id is not None:
-                message = f"This client secret did not open a call '{call_id}', or the call has ended."
+                message = f"This client secret did not open a call '{call_id[:64]}', or the call has ended."
             raise Refusal(404, "call_not_found", message, "call_id")
         return call

@@ -126,6 +126,14 @@ async def test_a_rejected_caller_hears_a_busy_line(
                 await asyncio.sleep(0.02)
         spectrum = abs(np.fft.rfft(line.heard()[-8 * 200 :]))
         assert {480, 620} == {round(5 * peak) for peak in np.argsort(spectrum)[-2:]}
+        with pytest.raises(APIStatusError) as refused:
+            await server.client.realtime.calls.refer(call_id, target_uri="tel:+1")
+        assert (refused.value.status_code, refused.value.code) == (409, "call_not_referable")
+        await server.client.realtime.calls.hangup(call_id)
+        for late in (server.client.realtime.calls.hangup, server.client.realtime.calls.accept):
+            with pytest.raises(APIStatusError) as refused:
+                await late(call_id, **({"type": "realtime"} if late.__name__ == "accept" else {}))
+            assert refused.value.status_code == 404
 
 
 async def test_a_call_that_rings_can_be_hung_up(

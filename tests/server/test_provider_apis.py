@@ -90,6 +90,8 @@ async def test_a_call_that_has_ended_needs_no_end(fake: FakeProviderApi, status:
         ("twilio", "+4930555", "<Dial><Number>+4930555</Number></Dial>"),
         ("twilio", "sip:desk@pbx.example", "<Dial><Sip>sip:desk@pbx.example</Sip></Dial>"),
         ("telnyx", "tel:+4930555", '"to":"+4930555"'),
+        ("telnyx", "TEL:+49-(30).555", '"to":"+4930555"'),
+        ("twilio", "SIP:desk@pbx.example", "<Dial><Sip>sip:desk@pbx.example</Sip></Dial>"),
         ("plivo", "+4930555", f"https://v.example/?dial={b'+4930555'.hex()}"),
         ("vonage", "+4930555", '"number":"4930555"'),
         ("vonage", "sip:desk@pbx.example", '"uri":"sip:desk@pbx.example"'),
@@ -102,7 +104,7 @@ async def test_a_call_is_transferred(fake: FakeProviderApi, name: str, destinati
     assert words in text
 
 
-@pytest.mark.parametrize("destination", ["", "nobody", "sip:a<b>@c", "+49&x", "sip:a b@c"])
+@pytest.mark.parametrize("destination", ["", "nobody", "sip:a<b>@c", "+49&x", "sip:a b@c", "sip:a\x01@b", "tel:-"])
 async def test_a_call_is_transferred_only_to_a_telephone(fake: FakeProviderApi, destination: str):
     with pytest.raises(Rejected, match="is not a number"):
         await api(fake, "twilio").transfer(facts("twilio"), destination)

@@ -87,7 +87,7 @@ PURE = ("core", "protocol", "text", "web_addresses.py", "tools/base.py", "tools/
         "transports/telephony/playback.py", "transports/telephony/playback_item.py",
         "transports/telephony/providers/answers.py", "transports/telephony/providers/signatures.py",
         "transports/telephony/providers/webhook.py", "transports/telephony/providers/reports.py",
-        "transports/telephony/providers/rest_requests.py",
+        "transports/telephony/masking.py", "transports/telephony/providers/rest_requests.py",
         "media/session_description.py", "media/transport_attributes.py", "processes/back_off.py",
         "processes/environment.py", "sip/addresses.py", "sip/playout.py",
         "configuration/words.py", "engines/llm/llama/slots.py", "engines/llm/chat_completions/chunks.py",

@@ -15,7 +15,6 @@ from streamsrv.transports.telephony.agent import Agent
 from streamsrv.transports.telephony.agents import find_agent
 from streamsrv.transports.telephony.codecs.facts import call_facts
 from streamsrv.transports.telephony.line import CallFacts, Line
-from streamsrv.transports.telephony.media_line import CallActions
 from streamsrv.transports.telephony.media_socket import Answered, StreamRefused
 from streamsrv.transports.telephony.provider_apis import ProviderApis
 from streamsrv.transports.telephony.tokens import TOKEN_PARAMETER, PhoneTokens, TokenRefused
@@ -58,7 +57,8 @@ class PhoneExchange:
     def admit(self, websocket: WebSocket, facts: CallFacts) -> Answered:
         """Admit a stream with the token of a webhook; without one, a client that may open a session by itself.
 
-        The latter is for tests and simulators: it has an API key, or is on this machine where no keys are needed.
+        The latter is for tests and simulators: it has an API key, or is on this machine where no keys are needed. It
+        may name any call, so nothing is done with that call at the provider.
         """
         facts = with_query(facts, websocket.query_params)
         if token := facts.parameters.get(TOKEN_PARAMETER):
@@ -72,7 +72,7 @@ class PhoneExchange:
             if self._is_unwanted(admitted.facts.call_id):
                 raise StreamRefused("The call was ended before its stream began.")
             principal = admitted.principal or telephone_principal(self._service.settings)
-            return Answered(admitted.facts, admitted.agent, principal)
+            return Answered(admitted.facts, admitted.agent, principal, self._apis.of(facts.provider))
         principal = identify(websocket, self._service.authentication.for_request)
         agent = find_agent(self._service.settings, facts)
         if agent is None:
@@ -80,10 +80,6 @@ class PhoneExchange:
         if not facts.provider_call_id:  # the stream was not opened by the answer to a webhook
             facts = replace(facts, provider_call_id=new_id("call"))
         return Answered(facts, agent, principal)
-
-    def actions_of(self, provider: str) -> CallActions | None:
-        """Return the provider's REST API; None: the settings do not have what it needs."""
-        return self._apis.of(provider)
 
     async def serve(self, line: Line, agent: Agent, principal: Principal) -> None:
         """Answer a call, and return when it has ended."""

@@ -28,6 +28,7 @@ from streamsrv.transports.telephony.codec import (
 )
 from streamsrv.transports.telephony.line import CallFacts, DigitHeard, LineAudio, LineEvent, MarkPassed
 from streamsrv.transports.telephony.line_events import LineEvents
+from streamsrv.transports.telephony.masking import masked
 from streamsrv.transports.telephony.oddities import Oddities
 from streamsrv.transports.telephony.outgoing import OutgoingMessages
 
@@ -131,7 +132,9 @@ class MediaLine:
 
     async def transfer(self, destination: str) -> None:
         if self._actions is None:
-            raise Unavailable(f"Calls of {self.facts.provider} cannot be transferred: its REST API is not configured.")
+            provider = self.facts.provider
+            why = f"the REST API of {provider} is not configured, or the stream was opened without a token"
+            raise Unavailable(f"The call cannot be transferred: {why}.")
         await self._actions.transfer(self.facts, destination)
 
     def end(self, reason: str, close_code: int = 1000) -> None:
@@ -189,7 +192,7 @@ class MediaLine:
         if message["type"] == "websocket.disconnect":
             self._hear(self._audio.expire(float("inf")))
             code, reason = message.get("code", 1005), message.get("reason") or ""
-            self.end(f"The provider closed the connection with {code}{f': {reason}' if reason else ''}.")
+            self.end(f"The provider closed the connection with {code}{f': {masked(reason)}' if reason else ''}.")
             return None
         text = message.get("text")
         return text if text is not None else message.get("bytes") or b""
@@ -207,7 +210,7 @@ class MediaLine:
                 self._events.add(DigitHeard(digit))
             case StreamStopped(reason):
                 self._hear(self._audio.expire(float("inf")))
-                self.end(f"The provider ended the stream{f': {reason}' if reason else ''}.")
+                self.end(f"The provider ended the stream{f': {masked(reason)}' if reason else ''}.")
             case ErrorReported(text):
                 self._oddities.reported(text)
             case UnknownMessage(kind):

@@ -2,7 +2,6 @@
 
 import asyncio
 import logging
-import time
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Protocol
@@ -26,7 +25,8 @@ START_S = 10.0
 MAX_EARLY = 500
 """Messages that may come before the one that starts the stream: 10 s of audio."""
 MAX_UNSTARTED = 64
-"""Sockets at once that have not said which call they stream: they are not authenticated yet."""
+"""Sockets at once that have not said which call they stream: they are not authenticated yet. One more closes the oldest
+of them, because a provider says it at once, and sockets that say nothing must not keep out its calls."""
 
 
 class StreamRefused(Exception):
@@ -35,11 +35,15 @@ class StreamRefused(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Answered:
-    """A stream that may be served: what is known of its call, who talks to the caller, and on whose account."""
+    """A stream that may be served: what is known of its call, who talks to the caller, and on whose account.
+
+    `actions`: what can be done with the call; None: nothing, or nobody but the client says that it is the provider's.
+    """
 
     facts: CallFacts
     agent: Agent
     principal: Principal
+    actions: CallActions | None = None
 
 
 class Exchange(Protocol):
@@ -51,10 +55,6 @@ class Exchange(Protocol):
 
     def admit(self, websocket: WebSocket, facts: CallFacts) -> Answered:
         """Check and use up the token of a stream; raises `StreamRefused` or `Refusal`."""
-        ...
-
-    def actions_of(self, provider: str) -> CallActions | None:
-        """Return what can be done with calls of a provider; None: its REST API is not configured."""
         ...
 
     async def serve(self, line: Line, agent: Agent, principal: Principal) -> None:
@@ -69,7 +69,7 @@ class MediaSockets:
         self._exchange = exchange
         self._metrics = metrics
         self._lines: dict[tuple[str, str], MediaLine] = {}
-        self._unstarted = 0
+        self._unstarted: dict[asyncio.Timeout, None] = {}  # the oldest first
 
     async def serve(self, websocket: WebSocket, provider: str) -> None:
         """Serve one socket until it is closed; raises `Refusal` before the upgrade."""
@@ -77,23 +77,36 @@ class MediaSockets:
             message = f"No calls are streamed by '{provider}'; {', '.join(CODECS)} do that."
             raise Refusal(404, "provider_not_found", message, "provider")
         self._exchange.check_handshake(websocket, provider)
-        if self._unstarted >= MAX_UNSTARTED:
-            raise Refusal(503, "too_many_streams", "Too many streams have not started yet.", retry_after_s=1)
         await websocket.accept()
         codec = CODECS[provider]()
         oddities = Oddities(provider, lambda oddity: self._metrics.phone_message_ignored(provider, oddity))
-        self._unstarted += 1
         try:
-            started = await _started(websocket, codec, oddities)
+            started = await self._started(websocket, codec, oddities)
         except StreamRefused as refused:
             await _refuse(websocket, provider, str(refused))
             return
         except WebSocketDisconnect:
             logger.info("%s closed a connection before its stream had started", provider)
             return
-        finally:
-            self._unstarted -= 1
         await self._answer(websocket, codec, started, oddities)
+
+    async def _started(self, websocket: WebSocket, codec: MediaCodec, oddities: Oddities) -> StreamStarted:
+        """Return the message that starts a stream; raises `StreamRefused` or `WebSocketDisconnect`."""
+        patience = asyncio.timeout(START_S)
+        try:
+            async with patience:
+                if len(self._unstarted) >= MAX_UNSTARTED:
+                    oldest = next(iter(self._unstarted))
+                    del self._unstarted[oldest]
+                    oldest.reschedule(asyncio.get_running_loop().time())
+                self._unstarted[patience] = None
+                return await _first_start(websocket, codec, oddities)
+        except TimeoutError:
+            if patience not in self._unstarted:
+                raise StreamRefused("Too many streams have not started yet.") from None
+            raise StreamRefused(f"No message has started the stream for {START_S:g} s.") from None
+        finally:
+            self._unstarted.pop(patience, None)
 
     async def _answer(
         self, websocket: WebSocket, codec: MediaCodec, started: StreamStarted, oddities: Oddities
@@ -105,7 +118,7 @@ class MediaSockets:
             await _refuse(websocket, provider, str(refused))
             return
         started = StreamStarted(answered.facts, started.format, started.sample_rate)
-        line = MediaLine(websocket, codec, started, oddities, self._exchange.actions_of(provider))
+        line = MediaLine(websocket, codec, started, oddities, answered.actions)
         key = provider, answered.facts.provider_call_id
         if (earlier := self._lines.get(key)) is not None:
             earlier.end("The provider has opened another connection for this call.")
@@ -122,15 +135,9 @@ class MediaSockets:
                 del self._lines[key]
 
 
-async def _started(websocket: WebSocket, codec: MediaCodec, oddities: Oddities) -> StreamStarted:
-    """Return the message that starts a stream; raises `StreamRefused` or `WebSocketDisconnect`."""
-    until_s = time.monotonic() + START_S
+async def _first_start(websocket: WebSocket, codec: MediaCodec, oddities: Oddities) -> StreamStarted:
     for _ in range(MAX_EARLY):
-        try:
-            async with asyncio.timeout(max(0.0, until_s - time.monotonic())):
-                message = await websocket.receive()
-        except TimeoutError:
-            raise StreamRefused(f"No message has started the stream for {START_S:g} s.") from None
+        message = await websocket.receive()
         if message["type"] == "websocket.disconnect":
             raise WebSocketDisconnect
         text = message.get("text")

@@ -5,6 +5,7 @@ from collections.abc import Callable
 
 from streamsrv.observability.logging import log_event
 from streamsrv.observability.metrics import Oddity
+from streamsrv.transports.telephony.masking import masked
 
 logger = logging.getLogger(__name__)
 
@@ -29,7 +30,7 @@ class Oddities:
 
     def unknown(self, kind: str) -> None:
         """A message is of a kind that is not known."""
-        self._note("unknown", kind, logging.INFO, f"sent a message of the unknown kind {kind!a}")
+        self._note("unknown", kind, logging.INFO, f"sent a message of the unknown kind {masked(kind)!a}")
 
     def early(self) -> None:
         """Something came before the stream had started."""
@@ -37,7 +38,7 @@ class Oddities:
 
     def reported(self, text: str) -> None:
         """The provider tells of an error."""
-        self._note("error", text, logging.WARNING, f"reports an error: {text!a}")
+        self._note("error", text, logging.WARNING, f"reports an error: {masked(text)!a}")
 
     def wrong_rate(self, real_hz: int, claimed_hz: int) -> None:
         """The audio does not have the rate that the stream says."""

@@ -79,6 +79,8 @@ class PhoneCall:
         self._gain = SpeechGain(SPEECH_RATE_HZ)
         self._transfer: asyncio.Task[None] | None = None
         self._is_referred = False
+        self.is_refused = False
+        """Whether the caller is being told that nobody takes the call."""
         self._finishing: asyncio.TimerHandle | None = None
         self._reason: str | None = None
         self._end_reason: EndReason = "hung_up"
@@ -168,6 +170,8 @@ class PhoneCall:
 
     async def refer(self, target: str) -> None:
         """Give the call to another telephone, then end it. Raises `Refusal`, `Unavailable` and `Rejected`."""
+        if self.is_refused:
+            raise Refusal(409, "call_not_referable", f"The call '{self.id}' has been rejected.", "call_id")
         if self._is_transferring:
             raise Refusal(409, "call_not_referable", BEING_TRANSFERRED, "call_id")
         self._is_referred = True

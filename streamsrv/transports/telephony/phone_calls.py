@@ -164,9 +164,11 @@ class PhoneCalls:
                 return self.build(line, agent, call.principal)
             case Unanswered(why=why):
                 logger.warning("the call is rejected: %s", why)
+                call.is_refused = True
                 await refuse(line, TEMPORARILY_UNAVAILABLE)
                 call.hang_up(why)
             case Rejected(status_code=status_code):
+                call.is_refused = True
                 await refuse(line, status_code)
                 call.hang_up(f"The application rejected the call with {status_code}.")
             case HungUp():

@@ -61,6 +61,11 @@ class ProviderApi:
 
     async def transfer(self, facts: CallFacts, destination: str) -> None:
         """Give a call to another telephone: a number, `tel:` or `sip:` URI."""
+        scheme, colon, number = destination.partition(":")
+        if scheme.lower() == "tel":
+            destination = f"tel:{re.sub(r'[().-]', '', number)}"  # RFC 3966: separators that mean nothing
+        elif colon:
+            destination = f"{scheme.lower()}:{number}"
         if not re.fullmatch(DESTINATION, destination):
             raise Rejected(f"{destination[:64]!r} is not a number, tel: or sip: address.")
         url = f"{self._dial_url}{destination.encode().hex()}"

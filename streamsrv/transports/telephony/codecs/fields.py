@@ -10,6 +10,7 @@ import msgspec
 from streamsrv.protocol.audio_formats import Samples
 from streamsrv.protocol.session_object import Pcm, Pcma, Pcmu
 from streamsrv.transports.telephony.codec import MalformedMessage
+from streamsrv.transports.telephony.masking import masked
 
 MAX_MESSAGE_BYTES = 512 * 1024
 """Longest message that is read: more than 10 s of audio in base64, where providers send 20 to 100 ms."""
@@ -44,8 +45,8 @@ def parse(message: str | bytes) -> Fields:
 
 
 def shown(value: object) -> str:
-    """Return a value as an error names it: short, on one line."""
-    text = ascii(value)
+    """Return a value as an error names it: short, on one line, without telephone numbers and tokens."""
+    text = masked(ascii(value))
     return text if len(text) <= 80 else f"{text[:77]}..."
 
 

@@ -12,7 +12,7 @@ from xml.sax.saxutils import quoteattr
 import msgspec
 
 from streamsrv.transports.telephony.line import CallFacts
-from streamsrv.transports.telephony.providers.webhook import BadWebhook, Webhook
+from streamsrv.transports.telephony.providers.webhook import BadWebhook, Webhook, checked_name
 from streamsrv.transports.telephony.tokens import TOKEN_PARAMETER
 
 MAX_PARAMETERS = 50
@@ -43,7 +43,7 @@ def read_call(provider: str, request: Webhook) -> CallFacts:
     outbound = fields.get("Direction", "").startswith("outbound") or "outbound" in dict(request.query)
     return CallFacts(
         provider,
-        request.required(*call_id),
+        request.call_name(*call_id),
         caller=_first(fields, caller),
         called=_first(fields, called),
         direction="outbound" if outbound else "inbound",
@@ -69,7 +69,7 @@ def _call_control(request: Webhook) -> CallFacts:
     fields = {str(name): value for name, value in payload.items() if isinstance(value, str)}  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType]
     return CallFacts(
         "telnyx",
-        fields["call_control_id"][:256],
+        checked_name(fields["call_control_id"], "data.payload.call_control_id"),
         caller=fields.get("from", "")[:256],
         called=fields.get("to", "")[:256],
         direction="outbound" if fields.get("direction") == "outgoing" else "inbound",

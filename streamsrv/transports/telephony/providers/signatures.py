@@ -32,6 +32,8 @@ def check_twilio(request: Webhook, auth_token: str, signing_key: str = "") -> No
     key = (signing_key if algorithm == "HMAC_SHA256" and signing_key else auth_token).encode()
     fields = request.form
     hashes = [value for name, value in request.query if name == "bodySHA256"]
+    if request.is_json and request.body and not hashes:
+        raise BadSignature("The body is JSON, and the URL has no bodySHA256 that signs it.")
     if hashes and not fields and not _is_same(sha256(request.body).hexdigest(), hashes[0].lower()):
         raise BadSignature("The hash of the body is not that of bodySHA256.")
     text = "".join(f"{name}{value}" for name, value in sorted(set(fields)))
@@ -75,6 +77,8 @@ def check_telnyx(request: Webhook, public_key: str, now_s: float) -> None:
 def check_plivo(request: Webhook, auth_token: str) -> None:
     """Check `X-Plivo-Signature-V3`, which may list several signatures."""
     given, nonce = _header(request, "x-plivo-signature-v3"), _header(request, "x-plivo-signature-v3-nonce")
+    if request.is_json and request.body:
+        raise BadSignature("The body is JSON, which the signature does not cover; accepted is a form.")
     base = request.url.partition("?")[0]
     query, form = _grouped(request.query), _grouped(request.form if request.method == "POST" else ())
     text = base

@@ -9,6 +9,8 @@ from streamsrv.protocol.json_values import UnreadableJson, read_json
 
 MAX_FIELDS = 200
 """Fields of the longest form or query."""
+MAX_NAME_CHARS = 256
+"""Characters of the name of a call."""
 Pairs = tuple[tuple[str, str], ...]
 
 
@@ -62,15 +64,22 @@ class Webhook:
         given = {name: str(value) for name, value in self.json.items() if isinstance(value, str | int | float | bool)}
         return dict(self.query) | dict(self.form) | given
 
-    def required(self, *names: str) -> str:
-        """Return the first of these fields that is there; raises `BadWebhook`."""
+    def call_name(self, *names: str) -> str:
+        """Return the provider's name of the call, which the first of these fields has; raises `BadWebhook`."""
         fields = self.fields
-        found = next((fields[name] for name in names if fields.get(name)), "")
-        if not found:
-            raise BadWebhook(f"The field '{names[0]}' is missing.")
-        if len(found) > 256:
-            raise BadWebhook(f"The field '{names[0]}' has {len(found)} characters; accepted are 256.")
-        return found
+        name = next((name for name in names if fields.get(name)), names[0])
+        return checked_name(fields.get(name, ""), name)
+
+
+def checked_name(call: str, field: str) -> str:
+    """Return a provider's name of a call, which becomes one part of a path; raises `BadWebhook`."""
+    if not call:
+        raise BadWebhook(f"The field '{field}' is missing.")
+    if len(call) > MAX_NAME_CHARS:
+        raise BadWebhook(f"The field '{field}' has {len(call)} characters; accepted are {MAX_NAME_CHARS}.")
+    if call in (".", "..") or not (call.isascii() and call.isprintable()):
+        raise BadWebhook(f"The field '{field}' is {call[:64]!a}; accepted is a name of printable ASCII characters.")
+    return call
 
 
 def _pairs(text: str) -> Pairs:
