@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from harness import Talk, error, of_type
+from harness import Talk, error, events, of_type
 from streamsrv.core.call_rules import CallRules
 from streamsrv.core.calls.course import CALL_OVER
 from streamsrv.core.calls.leaving import CALLER_LEFT, HANDED_OVER
@@ -70,11 +70,8 @@ def test_a_caller_who_hangs_up_while_the_last_words_are_said_leaves_a_tool_with_
     talk.model("Goodbye, dear caller.", ToolCallDelta(0, "{}", "call_1", "hang_up"), Finished("tool_calls"))
     talk.synthesize()
     effects = talk.give(LineDropped())
-    (item,) = [
-        sent.fields["item"]
-        for sent in effects
-        if getattr(sent, "type", "") == "response.output_item.done" and sent.fields["item"]["type"] == "mcp_call"
-    ]
+    items = [sent["item"] for sent in events(effects) if sent["type"] == "response.output_item.done"]
+    (item,) = [item for item in items if item["type"] == "mcp_call"]
     assert (item["output"], item["error"]) == (CALLER_LEFT, None)
     assert not of_type(effects, HangUp)
 
