@@ -101,7 +101,7 @@ async def refer(request: Request, call: LiveCall, ringing: RingingCall | None) -
 @_of_call
 async def hang_up(request: Request, call: LiveCall, ringing: RingingCall | None) -> None:
     """End a call, also one that rings."""
-    if ringing is not None:
+    if ringing is not None and not ringing.is_decided:
         ringing.hang_up()
     else:
         call.hang_up("The call was hung up.")

@@ -144,6 +144,16 @@ async def test_a_call_that_rings_can_be_hung_up(
         await hung_up(line)
 
 
+async def test_a_call_that_is_hung_up_while_it_is_accepted_ends(
+    server: PhoneServer, application: CallApplication, agent: Agent
+) -> None:
+    calls = server.client.realtime.calls
+    async with server.ring(agent) as line:
+        call_id = await application.next_call()
+        await asyncio.gather(calls.accept(call_id, type="realtime"), calls.hangup(call_id), return_exceptions=True)
+        await hung_up(line)
+
+
 @pytest.mark.parametrize("accepted", [False, True])
 async def test_a_call_is_referred_before_and_after_it_is_accepted(
     server: PhoneServer, application: CallApplication, agent: Agent, accepted: bool

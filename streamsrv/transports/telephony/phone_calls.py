@@ -124,7 +124,7 @@ class PhoneCalls:
         """Let the agent answer; returns when the call has ended."""
         with self._registered(call):
             session = await self._decide(call, line)
-            if session is not None:
+            if session is not None and call.reason is None:  # nobody has ended it since it was accepted
                 await self._run(call, line, session)
 
     async def _leave_message(self, call: PhoneCall, line: Line) -> None:
