@@ -4,6 +4,8 @@ import asyncio
 import shutil
 import socket
 import wave
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
 import numpy as np
@@ -81,6 +83,26 @@ class Baresip:
         )  # fmt: skip
         output, _ = await process.communicate()
         return output.decode(errors="replace")
+
+    @asynccontextmanager
+    async def calling(self, address: str) -> AsyncGenerator[asyncio.StreamWriter]:
+        """Call within this block, which gets the keyboard: digits are the keys of the telephone, x holds, X resumes."""
+        with (self.folder / "said").open("wb") as said:
+            process = await asyncio.create_subprocess_exec(
+                "baresip", "-f", str(self.folder), "-e", f"/dial {address}",
+                stdout=said, stderr=said, stdin=asyncio.subprocess.PIPE,
+            )  # fmt: skip
+        assert process.stdin is not None
+        try:
+            yield process.stdin
+        finally:
+            with suppress(ProcessLookupError):
+                process.terminate()
+            await process.wait()
+
+    def said(self) -> str:
+        """Return what the program has said in `calling`."""
+        return (self.folder / "said").read_text(errors="replace")
 
     def heard(self) -> NDArray[np.int16]:
         """Return what the caller has heard, at its rate."""
