@@ -36,9 +36,7 @@ class SipEndpointSettings(BaseModel):
     certificate: FilePath = ""
     """PEM file with the certificate and its key, for TLS."""
     ca_file: FilePath = ""
-    """PEM file with the authorities that sign the certificates of peers."""
-    verify_clients: bool = False
-    """Whether peers that connect by TLS must have a certificate of `ca_file`."""
+    """PEM file with the authorities that the certificate of a registrar is checked against."""
     registrar: Annotated[str, Field(pattern=r"^(sips?:[A-Za-z0-9.:\[\]-]{1,200})?$")] = ""
     """Where the server registers, so that calls come to it: `sip:HOST` or `sip:HOST:PORT`."""
     user: Line = ""
@@ -60,11 +58,11 @@ class SipEndpointSettings(BaseModel):
             raise ValueError(f"rtp_ports: {self.rtp_ports!r} has fewer than two ports for each of max_calls")
         if "tls" in self.transports and not self.certificate:
             raise ValueError("certificate: is missing, and transports has tls")
-        if self.verify_clients and not self.ca_file:
-            raise ValueError("ca_file: is missing, and verify_clients needs it")
-        for field in ("certificate", "ca_file", "verify_clients"):
+        for field in ("certificate", "ca_file"):
             if field in self.model_fields_set and "tls" not in self.transports:
                 raise ValueError(f"{field}: has no effect without tls in transports")
+        if self.registrar and self.transports[0] == "tls" and not self.ca_file:
+            raise ValueError("ca_file: is missing, and a registrar over tls, the first of transports, needs it")
         if self.registrar and not self.user:
             raise ValueError("user: is missing, and registrar needs it")
         for field in ("user", "auth_user", "password_variable", "registration_seconds"):

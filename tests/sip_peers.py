@@ -62,7 +62,7 @@ async def run_sipp(port: int, *arguments: str) -> tuple[int, str]:
 class Baresip:
     """A softphone. Its microphone is a file, and what it hears becomes a file in `folder`."""
 
-    def __init__(self, folder: Path, microphone: NDArray[np.int16], account: str = "", config: str = "") -> None:
+    def __init__(self, folder: Path, microphone: NDArray[np.int16], account: str = "", transport: str = "udp") -> None:
         self.folder = folder
         self._port = free_port()
         _write(folder / "microphone.wav", microphone)
@@ -70,9 +70,9 @@ class Baresip:
         (folder / "config").write_text(
             f"poll_method epoll\nsip_listen {HOST}:{self._port}\nnet_interface {HOST}\n"
             f"audio_source aufile,{folder}/microphone.wav\naudio_player aufile,{folder}/speaker.wav\n"
-            f"snd_path {folder}\nmodule_path {_modules()}\n{modules}module_app account.so\nmodule_app menu.so\n{config}"
+            f"snd_path {folder}\nmodule_path {_modules()}\n{modules}module_app account.so\nmodule_app menu.so\n"
         )
-        (folder / "accounts").write_text(f"<sip:caller@{HOST}:{self._port};transport=udp>;regint=0{account}\n")
+        (folder / "accounts").write_text(f"<sip:caller@{HOST}:{self._port};transport={transport}>;regint=0{account}\n")
         (folder / "contacts").write_text("")
 
     async def call(self, address: str, duration_s: float) -> str:
@@ -104,10 +104,20 @@ class Baresip:
         """Return what the program has said in `calling`."""
         return (self.folder / "said").read_text(errors="replace")
 
+    async def until(self, text: str) -> None:
+        """Wait until the program has said this in `calling`."""
+        async with asyncio.timeout(PATIENCE_S):
+            while text not in self.said():
+                await asyncio.sleep(0.01)
+
     def heard(self) -> NDArray[np.int16]:
-        """Return what the caller has heard, at its rate."""
-        with wave.open(str(next(self.folder.glob("dump-*-dec.wav")))) as file:
-            return np.frombuffer(file.readframes(file.getnframes()), np.int16)
+        """Return what the caller has heard, at its rate; each change of the call's session begins another file."""
+        return np.concatenate([_read(path) for path in sorted(self.folder.glob("dump-*-dec.wav"))])
+
+
+def _read(path: Path) -> NDArray[np.int16]:
+    with wave.open(str(path)) as file:
+        return np.frombuffer(file.readframes(file.getnframes()), np.int16)
 
 
 def _write(path: Path, pcm: NDArray[np.int16]) -> None:

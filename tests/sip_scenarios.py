@@ -30,7 +30,7 @@ def pause(ms: int) -> str:
 
 
 def _send(text: str, *, again: bool = True) -> str:
-    return f'<send{" retrans=" + chr(34) + "500" + chr(34) if again else ""}><![CDATA[\n{text}\n]]></send>'
+    return f"<send{' retrans=' + chr(34) + '500' + chr(34) if again else ''}><![CDATA[\n{text}\n]]></send>"
 
 
 def _request(method: str, number: int, headers: str = "", body: str = "") -> str:
@@ -68,22 +68,28 @@ def bye(number: int) -> str:
     return _request("BYE", number) + '<recv response="200"/>'
 
 
+def _check(pattern: str, where: str) -> str:
+    return f'<action><ereg regexp="{pattern}" {where} check_it="true" assign_to="1"/></action>'
+
+
+_USED = '<nop><action><log message="[$1]"/></action></nop>'
+"""Sipp wants each variable to be used."""
+
+
+def _receive(method: str, check: str, status: str) -> str:
+    reply = _send(_REPLY.format(status=status, headers=""), again=False)
+    return f'<recv request="{method}">{check}</recv>{_USED if check else ""}{reply}'
+
+
 def expect(method: str, status: str = "200 OK", *, header: str = "") -> str:
     """Expect a request of the server, with a header that matches `Name: pattern`, and answer it."""
     name, _, pattern = header.partition(": ")
-    check = f'<action><ereg regexp="{pattern}" search_in="hdr" header="{name}:" check_it="true" assign_to="1"/></action>'
-    used = '<nop><action><log message="[$1]"/></action></nop>' if header else ""
-    return f'<recv request="{method}">{check if header else ""}</recv>{used}' + _send(
-        _REPLY.format(status=status, headers=""), again=False
-    )
+    return _receive(method, _check(pattern, f'search_in="hdr" header="{name}:"') if header else "", status)
 
 
 def expect_outcome(status: str) -> str:
     """Expect the outcome of a REFER to the server."""
-    check = f'<action><ereg regexp="SIP/2.0 {status}" search_in="body" check_it="true" assign_to="1"/></action>'
-    used = '<nop><action><log message="[$1]"/></action></nop>'
-    reply = _send(_REPLY.format(status="200 OK", headers=""), again=False)
-    return f'<recv request="NOTIFY">{check}</recv>{used}{reply}'
+    return _receive("NOTIFY", _check(f"SIP/2.0 {status}", 'search_in="body"'), "200 OK")
 
 
 def notify(number: int, status: str) -> str:

@@ -85,6 +85,7 @@ def doctor(
             *check_keys(catalogue),
             *check_local_servers(servers),
             *check_telephony(settings),
+            *check_sip_endpoint(settings),
         ]
     _print(findings)
     trials = check_by_running(settings) if load else []
@@ -115,6 +116,29 @@ def check_telephony(settings: "Settings") -> list[Finding]:
     if lacking:
         return [Finding("note", subject, detail) for subject, detail in lacking]
     return ready if settings.phone_provider else []
+
+
+def check_sip_endpoint(settings: "Settings") -> list[Finding]:
+    """Check whether calls over SIP could be taken; nothing is said where the settings have no `[[sip_endpoint]]`."""
+    from streamsrv.errors import EngineError
+    from streamsrv.transports.telephony.sip.needs import check_sip, check_sip_ports
+
+    if not settings.sip_endpoint:
+        return []
+    (endpoint,) = settings.sip_endpoint
+    try:
+        check_sip(endpoint)
+    except EngineError as error:
+        return [Finding("failed", "SIP", str(error))]
+    findings: list[Finding] = []
+    try:
+        check_sip_ports(endpoint)
+    except EngineError as error:
+        findings.append(Finding("note", "SIP", str(error)))  # the server may be running
+    if not settings.phone_number:
+        findings.append(Finding("note", "SIP", "no [[phone_number]] table says who answers"))
+    where = f"{endpoint.address} port {endpoint.port} ({', '.join(endpoint.transports)})"
+    return findings or [Finding("ok", "SIP", f"calls are taken at {where}")]
 
 
 def check_machine(here: "Machine") -> list[Finding]:

@@ -99,6 +99,7 @@ async def _serve(settings: "Settings", read_again: "Callable[[], Configuration]"
     except OSError as error:
         at = f"{settings.audiosocket_host} port {settings.audiosocket_port}"
         fail(f"Cannot listen for AudioSocket on {at}: {error.strerror}; see audiosocket_host and _port.", status=1)
+    _check_sip(settings)
     tracing, ledger = _open_tracing(settings), _open_ledger(settings)
     engines = await _load(settings)
     tell = _teller(settings)
@@ -117,6 +118,18 @@ async def _serve(settings: "Settings", read_again: "Callable[[], Configuration]"
             await server.serve(sockets=[listener])
     finally:
         await service.engines.aclose()
+
+
+def _check_sip(settings: "Settings") -> None:
+    from streamsrv.errors import EngineError
+    from streamsrv.transports.telephony.sip.needs import check_sip, check_sip_ports
+
+    try:
+        for endpoint in settings.sip_endpoint:
+            check_sip(endpoint)
+            check_sip_ports(endpoint)
+    except EngineError as error:
+        fail(f"Cannot start: {error}", status=1)
 
 
 def _open_tracing(settings: "Settings") -> "Tracing | None":

@@ -39,8 +39,6 @@ def configuration(stack: Any, listen: Listen) -> Any:
         lines.append(f"sip_certificate {listen.certificate}")
     if listen.ca_file:
         lines.append(f"sip_cafile {listen.ca_file}")
-    if listen.checks_clients:
-        lines.append("sip_verify_client yes")
     wildcard = listen.address in ("0.0.0.0", "::")
     return stack.Config(
         net_interface=None if wildcard else listen.address,

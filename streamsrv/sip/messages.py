@@ -28,7 +28,7 @@ class Listen(Struct, array_like=True, tag=True):
     """The first message to the SIP process: where it listens, and for whom.
 
     `peers`: networks whose calls are taken. `certificate`: a PEM file with certificate and key, for TLS. `ca_file`: a
-    PEM file with the authorities that certificates of peers are checked against. `srtp`: `off`, `optional` or
+    PEM file with the authorities that the registrar's certificate is checked against. `srtp`: `off`, `optional` or
     `required`. `codecs`: in the order of preference. `ports`: the first and the last UDP port of RTP.
     """
 
@@ -42,7 +42,6 @@ class Listen(Struct, array_like=True, tag=True):
     srtp: str = "off"
     certificate: str = ""
     ca_file: str = ""
-    checks_clients: bool = False
     registrar: Registrar | None = None
 
 
@@ -103,6 +102,12 @@ class Digit(SipMessage):
     digit: str
 
 
+class Held(SipMessage):
+    """The peer holds the call, or, `held=False`, has resumed it."""
+
+    held: bool
+
+
 class Transfer(SipMessage):
     """Give the call to another telephone (REFER). The reply is `Transferred`, and after a failure the call goes on."""
 
@@ -138,6 +143,7 @@ FRAMING: Framing[AnyMessage] = Framing(
     | Passed
     | Clear
     | Digit
+    | Held
     | Transfer
     | Transferred
     | HangUp

@@ -9,7 +9,7 @@ import numpy as np
 
 from streamsrv.audio.resample import StreamResampler
 from streamsrv.sip.addresses import address_to_refer
-from streamsrv.sip.messages import Digit, Ended, Heard, Passed, SipMessage, Transferred
+from streamsrv.sip.messages import Digit, Ended, Heard, Held, Passed, SipMessage, Transferred
 from streamsrv.sip.playout import Playout
 
 logger = logging.getLogger(__name__)
@@ -124,6 +124,8 @@ class SipCall:
     def _happened(self, event: Any) -> None:
         if event.event is self._stack.Event.CALL_DTMF_START and event.text and event.text in KEYS:
             self._send(Digit(self.number, event.text))  # of SIP INFO the stack reports no end
+        if event.event in (self._stack.Event.CALL_HOLD, self._stack.Event.CALL_RESUME):
+            self._send(Held(self.number, event.event is self._stack.Event.CALL_HOLD))
         if event.event is self._stack.Event.CALL_CLOSED and not self.has_ended:
             self.has_ended = True
             self.reason = event.text or "The caller hung up."

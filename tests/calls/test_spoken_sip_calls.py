@@ -78,8 +78,7 @@ async def test_a_softphone_asks_and_what_it_hears_is_the_greeting_and_the_answer
                     await asyncio.sleep(0.05)
                 said = await conversation(url, calls[0]["id"])
                 await client.realtime.calls.hangup(calls[0]["id"])
-                while "terminated" not in phone.said():
-                    await asyncio.sleep(0.05)
+                await phone.until("terminated")
             recorded = next(folder.glob("dump-*-dec.wav"))
             heard = await client.audio.transcriptions.create(file=recorded, model="moonshine-tiny")
     assert count_word_errors(WORDS, said["question"]).rate <= 0.2, said

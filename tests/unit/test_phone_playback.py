@@ -118,6 +118,28 @@ def test_a_hold_goes_on_at_the_same_sample(buffers: bool, at_s: float):
 
 
 @LINES
+@pytest.mark.parametrize("at_s", [0.0, 0.31, 0.777])
+def test_nothing_counts_as_heard_while_the_other_side_holds_the_call(buffers: bool, at_s: float):
+    async def work(played: Played) -> None:
+        said = played.say("a", 1000)
+        await asyncio.sleep(at_s)
+        played.speaker.hold_line(True)
+        held = len(played.heard)
+        played.speaker.hold()  # speech that turns out to be none
+        played.speaker.resume()
+        played.say("b", 500)
+        await asyncio.sleep(60)
+        assert len(played.heard) == held
+        assert played.ends == []
+        played.speaker.hold_line(False)
+        await asyncio.sleep(2)
+        assert played.ends == [("a", 1000), ("b", 500)]
+        assert np.array_equal(played.heard[: len(said)], said)
+
+    playing(work, buffers=buffers)
+
+
+@LINES
 @pytest.mark.parametrize("at_s", [0.0, 0.013, 0.25, 0.999])
 def test_clear_reports_what_was_heard_within_a_frame(buffers: bool, at_s: float):
     async def work(played: Played) -> None:

@@ -52,7 +52,14 @@ class DigitHeard:
     digit: str
 
 
-LineEvent = LineAudio | MarkPassed | DigitHeard
+@dataclass(frozen=True, slots=True)
+class LineHeld:
+    """The caller's side holds the call (nothing is heard until it is resumed), or, `held=False`, has resumed it."""
+
+    held: bool
+
+
+LineEvent = LineAudio | MarkPassed | DigitHeard | LineHeld
 
 
 class Line(Protocol):

@@ -29,7 +29,15 @@ from streamsrv.transports.listeners import Listeners
 from streamsrv.transports.live_calls import CallSummary
 from streamsrv.transports.telephony.agent import Agent
 from streamsrv.transports.telephony.callee_tones import MEANINGS, CalleeTones
-from streamsrv.transports.telephony.line import CallFacts, DigitHeard, Line, LineAudio, LineClosed, MarkPassed
+from streamsrv.transports.telephony.line import (
+    CallFacts,
+    DigitHeard,
+    Line,
+    LineAudio,
+    LineClosed,
+    LineHeld,
+    MarkPassed,
+)
 from streamsrv.transports.telephony.phone_speaker import PhoneSpeaker
 from streamsrv.transports.telephony.recording import CallRecording
 from streamsrv.transports.telephony.waiting_sound import waiting_sound
@@ -204,6 +212,8 @@ class PhoneCall:
                             self._incoming.put_audio(self._heard(pcm))
                         case MarkPassed(name=name):
                             self.speaker.pass_mark(name)
+                        case LineHeld(held=held):
+                            self.speaker.hold_line(held)
                         case DigitHeard(digit=digit):
                             self._tell(DigitPressed(digit, int(time.time())))
                 await time_slice.give_way()

@@ -57,6 +57,11 @@ class PhoneSpeaker:
         self._playback.pass_mark(name, self._now_ms)
         self._set_timer()
 
+    def hold_line(self, held: bool) -> None:
+        """The other side holds the call, or has resumed it."""
+        self._playback.hold_line(held, self._now_ms)
+        self._set_timer()
+
     def close(self) -> None:
         """Stop for good, because the line is gone: what was not played by now is never played."""
         self._is_closed = True

@@ -70,6 +70,7 @@ class Playback:
         self._items: deque[PlaybackItem] = deque()
         self._reports: deque[Report] = deque()
         self._held = False
+        self._line_held = False
         self._sound = NOTHING  # what is played while nothing else is; empty: nothing
         self._is_sounding = False  # whether what was sent last is the waiting sound
         self._sound_sent = 0
@@ -125,6 +126,14 @@ class Playback:
         self._held = False
         self.tick(now_ms)
 
+    def hold_line(self, held: bool, now_ms: float) -> None:
+        """The other side holds the call, or has resumed it: what it has not heard is played after that."""
+        self._advance(now_ms)
+        if held and not self._line_held:
+            self._take_back()
+        self._line_held = held
+        self.tick(now_ms)
+
     def clear(self, now_ms: float) -> None:
         """Drop the audio that was not played, end a hold, and report where each item was cut off."""
         self._advance(now_ms)
@@ -154,10 +163,11 @@ class Playback:
     def tick(self, now_ms: float) -> None:
         """Send what is due, and report what was played."""
         self._advance(now_ms)
-        if self._line.buffers:
-            self._send_ahead(now_ms)
-        else:
-            self._send_due(now_ms)
+        if not self._line_held:
+            if self._line.buffers:
+                self._send_ahead(now_ms)
+            else:
+                self._send_due(now_ms)
         self._end_items()
         self._tell()
 
@@ -207,6 +217,8 @@ class Playback:
         return None
 
     def _has_frame(self) -> bool:
+        if self._line_held:
+            return False
         return self._next_item() is not None or (len(self._sound) > 0 and self._is_quiet)
 
     @property

@@ -5,7 +5,6 @@ import os
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager
 
-from streamsrv.engines.readiness.needs import is_installed
 from streamsrv.errors import Unavailable
 from streamsrv.processes.kept_process import KeptProcess
 from streamsrv.service import Service
@@ -27,6 +26,7 @@ from streamsrv.transports.telephony.caller_ids import caller_id
 from streamsrv.transports.telephony.exchange import telephone_principal
 from streamsrv.transports.telephony.line import CallFacts
 from streamsrv.transports.telephony.phone_calls import PhoneCalls
+from streamsrv.transports.telephony.sip.needs import check_sip
 from streamsrv.transports.telephony.sip.sip_line import SipLine
 
 logger = logging.getLogger(__name__)
@@ -34,15 +34,6 @@ logger = logging.getLogger(__name__)
 MODULE = "streamsrv.sip.worker"
 NAME = "sip"
 """The name of the SIP process in log, errors and metrics."""
-EXTRA = "pip install 'streamsrv[sip]'"
-
-
-def check_sip(settings: SipEndpointSettings, environ: Mapping[str, str] = os.environ) -> None:
-    """Raise `Unavailable` if something is missing that SIP needs."""
-    if not is_installed("baresip"):
-        raise Unavailable(f"sip_endpoint needs a package that is not installed: {EXTRA}")
-    if (variable := settings.password_variable) and not environ.get(variable):
-        raise Unavailable(f"sip_endpoint: password_variable: the environment variable {variable} is not set")
 
 
 def listen_message(settings: SipEndpointSettings, environ: Mapping[str, str] = os.environ) -> Listen:
@@ -64,7 +55,6 @@ def listen_message(settings: SipEndpointSettings, environ: Mapping[str, str] = o
         srtp=settings.srtp,
         certificate=settings.certificate,
         ca_file=settings.ca_file,
-        checks_clients=settings.verify_clients,
         registrar=registrar,
     )
 

@@ -15,6 +15,7 @@ from streamsrv.sip.messages import (
     Ended,
     HangUp,
     Heard,
+    Held,
     Mark,
     Passed,
     Play,
@@ -22,7 +23,7 @@ from streamsrv.sip.messages import (
     Transfer,
     Transferred,
 )
-from streamsrv.transports.telephony.line import CallFacts, DigitHeard, LineAudio, LineEvent, MarkPassed
+from streamsrv.transports.telephony.line import CallFacts, DigitHeard, LineAudio, LineEvent, LineHeld, MarkPassed
 from streamsrv.transports.telephony.line_events import LineEvents
 
 NARROW_RATE_HZ = 8000
@@ -113,6 +114,8 @@ class SipLine:
                 self._events.add(MarkPassed(name))
             case Digit(digit=digit):
                 self._events.add(DigitHeard(digit))
+            case Held(held=held):
+                self._events.add(LineHeld(held))
             case Transferred(problem=problem):
                 self._end_transfer(problem)
             case Ended(reason=reason):
