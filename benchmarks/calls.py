@@ -179,12 +179,12 @@ def barge_in(caller: Caller, options: argparse.Namespace) -> dict[str, Any]:
     return {"interrupted": f"{len(delays)} of {len(asked)}", "silent_ms": percentiles(delays)}
 
 
-def silent_from_ms(report: CallReport, from_ms: float) -> float | None:
+def silent_from_ms(report: CallReport, from_ms: float, pause_ms: int = PAUSE_MS) -> float | None:
     """Return when the agent fell silent for `PAUSE_MS` or longer, at or after a time; pauses of speech are shorter."""
     frame = report.sample_rate // 50
     frames = report.agent[: len(report.agent) // frame * frame].reshape(-1, frame)
     quiet = [level_dbfs(each) < SOUND_DBFS for each in frames]
-    first, length = int(from_ms // 20), PAUSE_MS // 20
+    first, length = int(from_ms // 20), pause_ms // 20
     return next((at * 20.0 for at in range(first, len(quiet) - length) if all(quiet[at : at + length])), None)
 
 
@@ -196,7 +196,11 @@ def echo(caller: Caller, options: argparse.Namespace) -> dict[str, Any]:
     found: dict[str, Any] = {"without_ms": whole}
     for echo_db in ECHOES_DB:
         report = asyncio.run(caller.call("long", listens, echo_db=echo_db))
-        found[f"{echo_db:.0f} dB"] = {"played_ms": report.played_ms, "clears": len(report.clears)}
+        found[f"{echo_db:.0f} dB"] = {
+            "played_ms": report.played_ms,
+            "took_ms": silent_from_ms(report, report.first_sound_ms or 0.0, 2 * PAUSE_MS),
+            "clears": len(report.clears),
+        }
         print(f"  {echo_db:.0f} dB: {found[f'{echo_db:.0f} dB']}", flush=True)
     return found
 

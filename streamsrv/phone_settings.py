@@ -82,7 +82,7 @@ class PhoneNumberSettings(BaseModel):
     """Said before the call ends because of silence or its longest duration."""
     digits_pause_ms: Annotated[int, Field(ge=100, le=60_000)] = 2_000
     """The pause after which pressed keys are given to the language model; `#` gives them at once."""
-    waiting_after_ms: Annotated[int, Field(ge=0, le=60_000)] = 1_200
+    waiting_after_ms: Annotated[int, Field(ge=0, le=60_000)] = 1_000
     """How long a caller waits for an answer before a quiet sound is played; 0: there is no such sound."""
     max_minutes: Annotated[float, Field(ge=0, le=MAX_MINUTES)] = 0
     """The longest duration of a call; 0: `max_session_minutes`."""

@@ -22,5 +22,5 @@ class CallRules:
     """Said before the call is ended because of silence or its longest duration."""
     digits_pause_ms: int = 2_000
     """The pause after which pressed keys are given to the language model; `#` gives them at once."""
-    waiting_after_ms: int = 1_200
-    """How long the caller waits for an answer before a quiet sound is played; 0: there is no such sound."""
+    waiting_after_ms: int = 1_000
+    """How long after their last word the caller waits for an answer before a quiet sound is played; 0: there is no such sound."""

@@ -12,6 +12,7 @@ from streamsrv.core.effects import (
     Generate,
     HangUp,
     HoldPlayback,
+    RecordTurnEnd,
     ResumePlayback,
     SendAudio,
     SendEvent,
@@ -21,8 +22,8 @@ from streamsrv.core.effects import (
 from streamsrv.core.inputs import RecognitionFailed, TranscriptReceived
 from streamsrv.testing.record import Record
 
-MAX_DEAD_AIR_MS = 1500
-"""The longest time from the end of a caller's turn to the first sound."""
+MAX_DEAD_AIR_MS = 1200
+"""The longest time from a caller's last speech to the first sound, or to the end of the turn where that comes later."""
 _ENDS_THE_WAIT = (
     "response.done",
     "error",
@@ -36,6 +37,8 @@ _ENDS_THE_WAIT = (
 def no_dead_air(record: Record) -> Iterator[tuple[int, str]]:
     """After a turn with words, or keys, the caller hears something within `MAX_DEAD_AIR_MS`: the answer or a sound.
 
+    If the pause that ends the turn is longer than that, the sound comes with the end of the turn.
+
     Checked for calls with a waiting sound whose session answers every turn aloud, until the end of the longest
     duration is near: then only goodbye is said.
     """
@@ -46,28 +49,34 @@ def no_dead_air(record: Record) -> Iterator[tuple[int, str]]:
     ends = [at_ms for at_ms, event in record.events() if event["type"] in _ENDS_THE_WAIT]
     ends += [at_ms for at_ms, effect in record.effects() if isinstance(effect, HangUp)]
     ends += [record.dropped_ms] if record.dropped_ms is not None else []
-    for turn_ms in _turn_ends(record):
+    for turn_ms, spoken_ms in _turn_ends(record):
         if call.max_ms and turn_ms >= call.max_ms - min(MAX_NOTICE_MS, call.max_ms // 2):
             return
-        until_ms = turn_ms + MAX_DEAD_AIR_MS
+        until_ms = max(spoken_ms + max(MAX_DEAD_AIR_MS, call.rules.waiting_after_ms), turn_ms)
         is_quiet = not any(from_ms <= until_ms and to_ms > turn_ms for from_ms, to_ms in sounds)
         goes_on = not any(turn_ms <= end_ms <= until_ms for end_ms in ends)
         if is_quiet and goes_on and record.ended_ms > until_ms:
-            yield until_ms, f"nothing was heard since the caller's turn ended at {turn_ms} ms"
+            yield until_ms, f"nothing was heard since the caller's last speech at {spoken_ms} ms"
 
 
-def _turn_ends(record: Record) -> Iterator[int]:
-    answers = False
-    for at_ms, event in record.events():
+def _turn_ends(record: Record) -> Iterator[tuple[int, int]]:
+    """Yield when each turn that is to be answered has ended, and when its last speech was heard."""
+    answers, spoken_ms = False, 0
+    for at_ms, effect in record.effects():
+        if isinstance(effect, RecordTurnEnd):
+            spoken_ms = at_ms - effect.waited_ms
+        if not isinstance(effect, SendEvent):
+            continue
+        event = effect.event
         match event["type"]:
             case "session.created" | "session.updated":
                 detection = event["session"]["audio"]["input"]["turn_detection"]
                 answers = bool(detection and detection["create_response"])
             case "input_audio_buffer.committed" if answers and record.recognizable.get(event["item_id"]):
-                yield at_ms
+                yield at_ms, spoken_ms
             case "conversation.item.done" if answers and event["item"].get("role") == "user":
                 if any(part.get("text", "").startswith(KEYS_PRESSED) for part in event["item"]["content"]):
-                    yield at_ms
+                    yield at_ms, at_ms
             case _:
                 pass
 

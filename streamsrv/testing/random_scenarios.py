@@ -126,7 +126,7 @@ def random_call(random: Random) -> Scenario:
         silence_prompts=pick.of((("still there",), (), ("candle dinner", "is anybody there"))),
         goodbye=pick.of(("goodbye then caller", "")),
         digits_pause_ms=pick.of((2_000, 500)),
-        waiting_after_ms=pick.of((1_200, 1_200, 400, 0)),
+        waiting_after_ms=pick.of((1_000, 1_000, 400, 0)),
     )
     script = list(scenario.script)
     for _ in range(pick.of((0, 1, 2))):

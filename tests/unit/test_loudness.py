@@ -42,3 +42,22 @@ def test_frames_that_were_not_measured_do_not_count():
     loudness.hear(None)
     loudness.end_turn()
     assert speak(loudness, -20).quieter_db is None
+
+
+def test_an_echo_is_no_louder_than_it_was_beside_its_reply():
+    loudness = Loudness()
+    assert not loudness.is_echo(-50, -20)  # nothing is known
+    speak(loudness, -50)
+    loudness.end_echo(reply_db=-20)
+    assert loudness.is_echo(-46, -20)
+    assert not loudness.is_echo(-40, -20)
+    assert not loudness.is_echo(-46, -30)  # a softer reply has a softer echo
+    assert not loudness.is_echo(-50, None)  # nothing is played
+
+
+def test_the_level_of_an_echo_is_not_learnt_from_what_is_as_loud_as_the_user():
+    loudness = speak(Loudness(), -34)
+    loudness.end_turn()
+    speak(loudness, -36)
+    loudness.end_echo(reply_db=-20)
+    assert not loudness.knows_echo

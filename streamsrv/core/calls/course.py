@@ -125,7 +125,8 @@ class CallCourse:
         self._conversation.check_addition(item)
         previous_id = self._conversation.add(item)
         self._due.ask(item.id, session)
-        self._sound.end_turn(now_ms, now_ms)
+        if not self._sound.is_awaited:
+            self._sound.end_turn(now_ms, now_ms)
         return [ClearTimer(KeysPause()), *announced(item, previous_id)]
 
     def begin_turn(self) -> list[Effect]:

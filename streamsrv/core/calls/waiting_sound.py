@@ -6,6 +6,9 @@ from streamsrv.core.timers import WaitingSoundDue
 
 MIN_WAIT_MS = 300
 """After the end of a turn an answer mostly begins at once: the sound does not come before it."""
+MAX_QUIET_MS = 1_200
+"""Time from the end of the speech from which `MIN_WAIT_MS` is not waited for any more: the pause that ended the turn was
+long. It leaves 300 ms of the 1.5 s that are promised for the way of the audio to and from the caller."""
 MAX_SOUND_MS = 60_000
 """An answer that has not begun after this much of the sound is not waited for any more."""
 
@@ -21,10 +24,15 @@ class WaitingSound:
         self._timer_ms: int | None = None  # when the timer fires
         self._is_on = False
 
+    @property
+    def is_awaited(self) -> bool:
+        """Whether the caller waits for an answer already."""
+        return self._quiet_since_ms is not None
+
     def end_turn(self, speech_ended_ms: int, now_ms: int) -> None:
         """The caller is done, and waits since the end of the speech."""
         self._quiet_since_ms = speech_ended_ms
-        self._not_before_ms = now_ms + MIN_WAIT_MS
+        self._not_before_ms = min(now_ms + MIN_WAIT_MS, speech_ended_ms + MAX_QUIET_MS)
 
     def watch(self, now_ms: int, *, is_waited_for: bool) -> list[Effect]:
         """Follow what the caller hears; to be called after every input. `is_waited_for`: an answer is to come."""

@@ -1,5 +1,6 @@
 """Measures the loudness of audio frame by frame, and compares it. Pure."""
 
+import math
 from array import array
 from collections.abc import Sequence
 
@@ -8,6 +9,7 @@ from numpy.typing import NDArray
 
 ENVELOPE_MS = 32
 """Length of a frame, the same as of the microphone's frames."""
+_FULL_SCALE_DB = 20 * math.log10(32_768)
 
 
 class Envelope:
@@ -33,6 +35,11 @@ class Envelope:
     def between(self, first_ms: int, last_ms: int) -> NDArray[np.float64]:
         """Return the levels of the frames from `first_ms` to `last_ms` of the stream, as far as there are any."""
         return np.array(self._levels_db[max(0, first_ms) // ENVELOPE_MS : max(0, last_ms) // ENVELOPE_MS], np.float64)
+
+
+def level_dbfs_of(level_db: float) -> float:
+    """Return a level of an envelope in dB of full scale."""
+    return level_db - _FULL_SCALE_DB
 
 
 MIN_COMPARED = 10

@@ -2,10 +2,12 @@
 
 from collections.abc import Sequence
 
+import numpy as np
+
 from streamsrv.core.answers.spoken_message import SpokenMessage
 from streamsrv.core.conversation import Conversation
 from streamsrv.core.effects import ClearPlayback, Effect, HoldPlayback, ResumePlayback, send_event
-from streamsrv.core.playback.envelope import ENVELOPE_MS, resemblance
+from streamsrv.core.playback.envelope import ENVELOPE_MS, level_dbfs_of, resemblance
 from streamsrv.core.playback.ledger import PlaybackLedger
 from streamsrv.protocol.errors import ProtocolError
 from streamsrv.protocol.session_object import Session
@@ -101,6 +103,11 @@ class OutputBuffer:
         duration_ms = len(heard_db) * ENVELOPE_MS + ECHO_DELAY_MS
         found = (resemblance(heard_db, ledger.levels_before(until_ms, duration_ms)) for ledger in self._audible)
         return max((correlation for correlation in found if correlation is not None), default=None)
+
+    def level_db(self, until_ms: int) -> float | None:
+        """Return the level (dB of full scale) of the loudest frame played in the last second before then (wall ms)."""
+        levels = [ledger.levels_before(until_ms, ECHO_DELAY_MS) for ledger in self._audible]
+        return max((level_dbfs_of(float(np.max(each))) for each in levels if len(each)), default=None)
 
     def add(self, message: SpokenMessage, *, response_id: str, in_conversation: bool, now_ms: int) -> None:
         """Add a spoken item; a second call for the same item does nothing."""

@@ -98,6 +98,17 @@ class TurnDetector:
         self._onset_ms = 0
         self._earliest_ms = self._heard_ms
 
+    def begin_anew(self) -> None:
+        """End the turn as if it had not been one: a turn that now begins is padded with audio of it."""
+        earliest_ms = self._earliest_ms
+        self.end_turn()
+        self._earliest_ms = earliest_ms
+        self.speech = False
+
+    @property
+    def threshold(self) -> float:
+        return self._options.threshold
+
     def _between_turns(self, began_ms: int) -> SpeechStarted | None:
         if not self.speech:
             self._onset_ms = 0

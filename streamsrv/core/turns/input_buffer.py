@@ -168,6 +168,18 @@ class InputBuffer:
         self._forget_item()
         return dropped
 
+    def begin_anew(self) -> list[Effect]:
+        """Drop speech before the next frame, which may begin a turn with what was heard just before it."""
+        self._detector.begin_anew()
+        dropped = self._drop_recognition()
+        self._forget_item()
+        return dropped
+
+    @property
+    def threshold(self) -> float:
+        """The probability from which a frame counts as speech."""
+        return self._detector.threshold
+
     def commit(self) -> tuple[list[Effect], CommittedAudio]:
         """Commit all audio in the buffer as one item; raises `ProtocolError` if there is less than `MIN_COMMIT_MS`."""
         buffered_ms = self._received_ms - self._buffer_start_ms

@@ -1,9 +1,15 @@
 """Tracks the loudness of the user and of the replies' echo, to distinguish them. Pure."""
 
+from streamsrv.core.turns.barge_in import ECHO_QUIETER_DB
+
 _TURN_WEIGHT = 0.5
 """Weight of the last turn in the user's usual level, because people move and microphones adapt."""
 _FRAME_WEIGHT = 0.1
 """Weight of the last frame in the current level."""
+ECHO_MARGIN_DB = 6.0
+"""How much louder than the known echo a frame is that is not of the echo: what is heard of an echo first is soft."""
+MIN_ECHO_LOSS_DB = 10.0
+"""How much softer than the reply an echo is at least; a louder sound is the user's, or a noise."""
 
 
 class Loudness:
@@ -12,6 +18,7 @@ class Loudness:
     def __init__(self) -> None:
         self._usual_db: float | None = None
         self._echo_db: float | None = None  # the loudest frame, because mostly the soft beginning of an echo is heard
+        self._echo_loss_db: float | None = None  # the least by which a frame of an echo was softer than the reply
         self._now_db: float | None = None
         self._peak_db: float | None = None
         self._sum_db = 0.0
@@ -37,6 +44,17 @@ class Loudness:
         """How much louder this speech is now than earlier echoes; None if either is unknown."""
         return None if self._echo_db is None or self._now_db is None else self._now_db - self._echo_db
 
+    @property
+    def knows_echo(self) -> bool:
+        """Whether it is known how loud the echo of a reply is."""
+        return self._echo_loss_db is not None
+
+    def is_echo(self, level_db: float | None, reply_db: float | None) -> bool:
+        """Whether a frame is no louder than the known echo of a reply whose loudest frame of late has `reply_db`."""
+        if level_db is None or reply_db is None or self._echo_loss_db is None:
+            return False
+        return level_db <= reply_db - self._echo_loss_db + ECHO_MARGIN_DB
+
     def end_turn(self) -> None:
         """Count the speech as the user's."""
         if self._frames:
@@ -44,11 +62,21 @@ class Loudness:
             self._usual_db = level_db if self._usual_db is None else _mixed(self._usual_db, level_db, _TURN_WEIGHT)
         self.discard()
 
-    def end_echo(self) -> None:
-        """Count the speech as an echo of the reply."""
+    def end_echo(self, reply_db: float | None = None) -> None:
+        """Count the speech as an echo of a reply, whose loudest frame of late has `reply_db`.
+
+        How much softer the echo is than the reply is not learnt from speech as loud as the user's.
+        """
         peaks_db = [peak_db for peak_db in (self._echo_db, self._peak_db) if peak_db is not None]
         self._echo_db = max(peaks_db, default=None)
+        is_loud = self._usual_db is not None and (self.quieter_db or 0.0) < ECHO_QUIETER_DB
+        if reply_db is not None and self._peak_db is not None and not is_loud:
+            self._learn_loss(reply_db - self._peak_db)
         self.discard()
+
+    def _learn_loss(self, loss_db: float) -> None:
+        if loss_db >= MIN_ECHO_LOSS_DB:
+            self._echo_loss_db = loss_db if self._echo_loss_db is None else min(self._echo_loss_db, loss_db)
 
     def discard(self) -> None:
         """Do not count the speech, because it was a backchannel or a noise."""

@@ -81,6 +81,7 @@ class TurnTaking:
         self._levels_db: deque[float | None] = deque(maxlen=MAX_COMPARED_FRAMES)
         self._speech_at_hold_ms: int | None = None  # how much of it came before the reply was held
         self._false_holds = 0  # since the last turn
+        self._is_soft = False  # whether all of the speech so far was no louder than the echo
         self._evidence = Evidence()  # on whether the pause that is going on is the end of the turn
         self._pause = 0  # the number of the last pause that was shown to the end-of-turn model
         self._pause_ms = 0
@@ -104,17 +105,23 @@ class TurnTaking:
         return [*self._pace_frames(frame.until_ms, now_ms), *decided]
 
     def _hear(self, frame: FrameHeard, now_ms: int) -> list[TurnDecision]:
-        effects, change = self._input.hear(frame.probability, frame.until_ms)
-        self._levels_db.append(frame.level_db)
         heard_ms = now_ms - (self._input.received_ms - frame.until_ms)  # when it was recorded, had it come at once
+        is_echo = self._loudness.is_echo(frame.level_db, self._reply_db(heard_ms))
+        effects = [] if is_echo else self._let_join_in(frame, now_ms)
+        before = self._input.speaking or self._input.beginning
+        heard, change = self._input.hear(frame.probability, frame.until_ms)
+        effects += heard
+        if self._input.speech:
+            self._is_soft = is_echo and (self._is_soft or not before)
+        self._levels_db.append(frame.level_db)
         if self._input.speech:
             self._last_speech_ms = now_ms
             self._loudness.hear(frame.level_db)
         effects += self._follow_pause()
         if self._input.beginning or isinstance(change, SpeechStarted):
-            effects += self._hold(now_ms)
+            effects += [] if is_echo else self._hold(now_ms)
         elif self._held_at_onset:
-            effects += self._forget_click(now_ms)
+            effects += self._forget_click(now_ms, heard_ms)
         match change:
             case SpeechStarted():
                 return [*effects, *self._start(now_ms, heard_ms)]
@@ -157,7 +164,7 @@ class TurnTaking:
         if self._microphone.muted_in_ms(now_ms):
             return [self._watch_microphone(now_ms)]
         if self._held_at_onset:
-            return [*self._forget_click(now_ms)]
+            return [*self._forget_click(now_ms, now_ms)]
         return self.cut_off(now_ms)
 
     def cut_off(self, now_ms: int) -> list[TurnDecision]:
@@ -205,17 +212,42 @@ class TurnTaking:
 
     def _hold(self, now_ms: int) -> list[Effect]:
         """Hold the reply at the first frame of what may be an interruption: that is cheap, and undone after a click."""
-        detection = self._options.turn_detection
-        may_interrupt = isinstance(detection, SemanticVad) and detection.interrupt_response
-        may_hold = self._output.can_hold and self._false_holds < MAX_FALSE_HOLDS
-        if self._speech_at_hold_ms is not None or not may_interrupt or not may_hold or not self._is_answering(now_ms):
+        if self._speech_at_hold_ms is not None or not self._may_hold(now_ms):
             return []
         self._speech_at_hold_ms = self._input.speech_ms
         return [*self._output.hold(now_ms), self._watch_microphone(now_ms)]
 
-    def _forget_click(self, now_ms: int) -> list[Effect]:
+    def _may_hold(self, now_ms: int) -> bool:
+        detection = self._options.turn_detection
+        may_interrupt = isinstance(detection, SemanticVad) and detection.interrupt_response
+        may_hold = self._output.can_hold and self._false_holds < MAX_FALSE_HOLDS
+        return may_interrupt and may_hold and self._is_answering(now_ms)
+
+    def _let_join_in(self, frame: FrameHeard, now_ms: int) -> list[Effect]:
+        """Begin the candidate anew with a frame that is louder than the echo which it was so far: somebody joins in."""
+        is_loud = frame.level_db is not None and frame.probability >= self._input.threshold
+        was_echo = self._candidate is not None and self._speech_at_hold_ms is None and self._loudness.knows_echo
+        if not is_loud or not was_echo or not self._may_hold(now_ms):
+            return []
+        self._candidate = None
+        self._loudness.discard()
+        return [*self._input.begin_anew(), ClearTimer(MicrophoneTimeout())]
+
+    @property
+    def _over_echo_db(self) -> float | None:
+        """How much louder than the echo the candidate is; None: the reply is held to find that out, or it is unknown."""
+        if self._false_holds >= MAX_FALSE_HOLDS:
+            return self._loudness.over_echo_db
+        return 0.0 if self._is_soft and self._speech_at_hold_ms is None else None
+
+    def _reply_db(self, heard_ms: int) -> float | None:
+        """The level of the loudest part of the reply whose echo may be heard now."""
+        return self._output.level_db(heard_ms) if self._output.may_echo(heard_ms) else None
+
+    def _forget_click(self, now_ms: int, heard_ms: int) -> list[Effect]:
         """The reply was held for a frame that did not begin a turn."""
         self._false_holds += 1
+        self._loudness.end_echo(self._reply_db(heard_ms))
         return [*self.drop_candidate(now_ms), ClearTimer(MicrophoneTimeout())]
 
     def _pace_frames(self, until_ms: int, now_ms: int) -> list[Effect]:
@@ -284,7 +316,7 @@ class TurnTaking:
             since_hold_ms=None if before_ms is None else speech_ms - before_ms,
             stable=heard.stable,
             resembles=self._resembles_reply(heard_ms),
-            over_echo_db=self._loudness.over_echo_db if self._false_holds >= MAX_FALSE_HOLDS else None,
+            over_echo_db=self._over_echo_db,
             began_after=self._output.play_until_ms <= self._candidate_began_ms - BEGAN_AFTER_MS,
         )
         verdict = classify(overlap)
@@ -294,7 +326,7 @@ class TurnTaking:
             if overlap.since_hold_ms is not None:
                 self._false_holds += 1
                 if overlap.since_hold_ms <= ECHO_OUTLASTS_HOLD_MS:
-                    self._loudness.end_echo()
+                    self._loudness.end_echo(self._reply_db(heard_ms))
             dropped = [*self.drop_candidate(now_ms), *self._input.discard()]
             return [*dropped, ClearTimer(MicrophoneTimeout())]
         return []
