@@ -23,4 +23,4 @@ class CallRules:
     digits_pause_ms: int = 2_000
     """The pause after which pressed keys are given to the language model; `#` gives them at once."""
     waiting_after_ms: int = 1_000
-    """How long after their last word the caller waits for an answer before a quiet sound is played; 0: there is no such sound."""
+    """How long after their last word callers wait for an answer before a quiet sound is played; 0: there is none."""

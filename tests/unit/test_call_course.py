@@ -22,6 +22,7 @@ from streamsrv.core.effects import (
     TransferCall,
 )
 from streamsrv.core.inputs import DigitPressed, Failure, PlaybackEnded, RecognitionFailed
+from streamsrv.core.timers import KeysPause, WaitingSoundDue
 from streamsrv.engines.llm.base import Finished, ToolCallDelta
 from streamsrv.protocol.session_object import Audio, AudioInput, SemanticVad, Session
 from streamsrv.protocol.tools import FunctionTool
@@ -317,6 +318,17 @@ def test_whoever_waits_for_a_function_of_the_application_hears_it_too():
     assert [effect.on for effect in of_type(talk.all, SoundWaiting)] == [True]
     talk.speech()
     assert [effect.on for effect in of_type(talk.all, SoundWaiting)] == [True, False]
+
+
+def test_keys_do_not_make_the_wait_for_an_answer_longer():
+    talk = Talk(call=CallRules())
+    pressed(talk, "1")
+    talk.says("hello")
+    talk.now_ms += 200
+    talk.fire(KeysPause())
+    assert not of_type(talk.all, SoundWaiting)
+    talk.now_ms += 300
+    assert [effect.on for effect in of_type(talk.fire(WaitingSoundDue()), SoundWaiting)] == [True]
 
 
 # --- the tools --------------------------------------------------------------------------------------------------------

@@ -61,3 +61,12 @@ def test_the_level_of_an_echo_is_not_learnt_from_what_is_as_loud_as_the_user():
     speak(loudness, -36)
     loudness.end_echo(reply_db=-20)
     assert not loudness.knows_echo
+
+
+def test_what_was_taken_for_an_echo_is_forgotten_if_the_user_turns_out_to_be_as_soft():
+    loudness = speak(Loudness(), -40)
+    loudness.end_echo(reply_db=-20)
+    assert loudness.knows_echo
+    speak(loudness, -38)
+    loudness.end_turn()
+    assert not loudness.knows_echo

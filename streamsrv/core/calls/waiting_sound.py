@@ -7,8 +7,8 @@ from streamsrv.core.timers import WaitingSoundDue
 MIN_WAIT_MS = 300
 """After the end of a turn an answer mostly begins at once: the sound does not come before it."""
 MAX_QUIET_MS = 1_200
-"""Time from the end of the speech from which `MIN_WAIT_MS` is not waited for any more: the pause that ended the turn was
-long. It leaves 300 ms of the 1.5 s that are promised for the way of the audio to and from the caller."""
+"""Time from the end of the speech from which `MIN_WAIT_MS` is not waited for any more: the pause that ended the turn
+was long. It leaves 300 ms of the 1.5 s that are promised for the way of the audio to and from the caller."""
 MAX_SOUND_MS = 60_000
 """An answer that has not begun after this much of the sound is not waited for any more."""
 

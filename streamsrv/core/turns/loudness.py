@@ -19,6 +19,7 @@ class Loudness:
         self._usual_db: float | None = None
         self._echo_db: float | None = None  # the loudest frame, because mostly the soft beginning of an echo is heard
         self._echo_loss_db: float | None = None  # the least by which a frame of an echo was softer than the reply
+        self._learnt_db: float | None = None  # the level of that frame
         self._now_db: float | None = None
         self._peak_db: float | None = None
         self._sum_db = 0.0
@@ -60,6 +61,8 @@ class Loudness:
         if self._frames:
             level_db = self._sum_db / self._frames
             self._usual_db = level_db if self._usual_db is None else _mixed(self._usual_db, level_db, _TURN_WEIGHT)
+            if self._learnt_db is not None and self._usual_db - self._learnt_db < ECHO_QUIETER_DB:
+                self._echo_loss_db = self._learnt_db = None  # it may have been this user, who said "mm-hmm"
         self.discard()
 
     def end_echo(self, reply_db: float | None = None) -> None:
@@ -71,12 +74,12 @@ class Loudness:
         self._echo_db = max(peaks_db, default=None)
         is_loud = self._usual_db is not None and (self.quieter_db or 0.0) < ECHO_QUIETER_DB
         if reply_db is not None and self._peak_db is not None and not is_loud:
-            self._learn_loss(reply_db - self._peak_db)
+            self._learn_loss(reply_db - self._peak_db, self._peak_db)
         self.discard()
 
-    def _learn_loss(self, loss_db: float) -> None:
-        if loss_db >= MIN_ECHO_LOSS_DB:
-            self._echo_loss_db = loss_db if self._echo_loss_db is None else min(self._echo_loss_db, loss_db)
+    def _learn_loss(self, loss_db: float, level_db: float) -> None:
+        if loss_db >= MIN_ECHO_LOSS_DB and (self._echo_loss_db is None or loss_db < self._echo_loss_db):
+            self._echo_loss_db, self._learnt_db = loss_db, level_db
 
     def discard(self) -> None:
         """Do not count the speech, because it was a backchannel or a noise."""

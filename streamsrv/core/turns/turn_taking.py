@@ -235,7 +235,7 @@ class TurnTaking:
 
     @property
     def _over_echo_db(self) -> float | None:
-        """How much louder than the echo the candidate is; None: the reply is held to find that out, or it is unknown."""
+        """How much louder than the echo the candidate is; None: the reply is held to find out, or it is unknown."""
         if self._false_holds >= MAX_FALSE_HOLDS:
             return self._loudness.over_echo_db
         return 0.0 if self._is_soft and self._speech_at_hold_ms is None else None
