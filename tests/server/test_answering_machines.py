@@ -12,6 +12,8 @@ from websockets.asyncio.client import connect
 from fake_line import FakeLine
 from fake_provider_api import FakeProviderApi
 from serving import RunningServer
+from streamsrv.access.admission import Admission
+from streamsrv.access.principal import LOOPBACK
 from streamsrv.calling.call import CallPlan, CallReport, place_call
 from streamsrv.calling.peers.base import Identity
 from streamsrv.calling.ringing import read_answer
@@ -123,12 +125,12 @@ async def test_tones_mean_nothing_where_machines_are_not_to_be_detected():
             assert caller.call.reason is None
 
 
-async def streamed(server: RunningServer, url: str) -> CallReport:
+async def streamed(server: RunningServer, url: str, manners: Manners = PATIENT) -> CallReport:
     """Let the callee answer: the provider asks the webhook, and streams the call until the server ends it."""
     twiml = await asyncio.to_thread(by_twilio, server, url, REQUEST)
     stream = read_answer("twilio", IDENTITY, 200, twiml.decode())
     local = stream.url.replace(PUBLIC.replace("http", "ws", 1), f"ws://127.0.0.1:{server.port}")
-    plan = CallPlan(local, headers=sign_twilio("token", stream.url), manners=PATIENT, max_s=PATIENCE_S)
+    plan = CallPlan(local, headers=sign_twilio("token", stream.url), manners=manners, max_s=PATIENCE_S)
     return await place_call(stream.peer, plan)
 
 
@@ -236,3 +238,35 @@ async def test_a_call_that_nobody_has_answered_is_listed_and_hung_up_by_its_id(
 def control(server: RunningServer, call_id: str, act: str, body: str = "") -> int:
     path = f"/v1/realtime/calls/{call_id}/{act}"
     return send(server, path, body, authorization="Bearer secret", content_type="application/json")[0]
+
+
+async def test_a_caller_hears_ringing_while_the_load_is_measured(monkeypatch: pytest.MonkeyPatch):
+    measured = asyncio.Event()
+    monkeypatch.setattr(Admission, "is_measuring", lambda *_: not measured.is_set())
+    async with exchange(fake_engines()) as world:
+        line = FakeLine()
+        monkeypatch.setattr(world.service, "_measured", measured)
+        serving = asyncio.ensure_future(world.calls.serve(line, AGENT, LOOPBACK))
+        async with asyncio.timeout(PATIENCE_S):
+            while not line.sends:
+                await asyncio.sleep(0)
+            assert not len(world.live)
+            measured.set()
+            while not len(world.live):
+                await asyncio.sleep(0)
+        line.close("The caller hung up.")
+        await serving
+
+
+async def test_a_callee_who_hangs_up_is_not_logged_as_one_who_does_not_read(
+    pair: tuple[RunningServer, FakeProviderApi], caplog: pytest.LogCaptureFixture
+):
+    caplog.set_level("INFO")
+    server, fake = pair
+    _, asked = await begun(server, fake, "desk")
+    report = await streamed(server, asked["Url"], Manners(pause_ms=100, greeting_ms=5000, patience_ms=5000))
+    assert report.ended_by == "caller"
+    async with asyncio.timeout(PATIENCE_S):
+        while "the telephone call has ended" not in caplog.text:
+            await asyncio.sleep(0.01)
+    assert "close frame" not in caplog.text
