@@ -133,6 +133,6 @@ def _describe(call: LiveCall) -> dict[str, Any]:
 def _check_rings(call: LiveCall, ringing: RingingCall | None) -> RingingCall:
     """Return the call as one that rings; raises `Refusal`."""
     if ringing is None:
-        message = f"The call '{call.id}' does not ring: it has been answered or rejected."
+        message = f"The call '{call.id}' does not ring here: it was answered or rejected, or is made by this server."
         raise Refusal(409, "call_not_ringing", message, "call_id")
     return ringing

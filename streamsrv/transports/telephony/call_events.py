@@ -14,6 +14,7 @@ from streamsrv.transports.live_calls import LiveCalls
 from streamsrv.transports.telephony.agents import find_agent
 from streamsrv.transports.telephony.caller_ids import caller_id
 from streamsrv.transports.telephony.line import CallFacts
+from streamsrv.transports.telephony.masking import masked
 from streamsrv.transports.telephony.outbound import QUERY, OutboundCall, OutboundCalls
 from streamsrv.transports.telephony.phone_call import PhoneCall
 from streamsrv.transports.telephony.provider_apis import ProviderApis
@@ -127,7 +128,7 @@ class CallEvents:
             url = f"{self._webhooks.url(f'/{call.provider}')}?{QUERY}={call.key}&{VOICEMAIL}=1"
             await api.go_on(call_id, url)
         except (EngineError, NoRoomForTokens) as error:
-            logger.warning("no message is left at an answering machine: %s", error)
+            logger.warning("no message is left at an answering machine: %s", masked(str(error)))
             self._end(call.provider, call_id, call, "An answering machine has answered.")
 
     def _found(self, provider: str, call_id: str) -> list[PhoneCall]:
@@ -192,7 +193,7 @@ class CallEvents:
                     raise EngineError("Call Control needs api_key_variable in the [[phone_provider]] table of telnyx.")
                 await api.send(request)
             except EngineError as error:
-                logger.warning("a command for a call of telnyx has failed: %s", error)
+                logger.warning("a command for a call of telnyx has failed: %s", masked(str(error)))
 
         self._background.spawn(send(), "a command for a telephone call")
 

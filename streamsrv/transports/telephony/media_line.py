@@ -161,7 +161,7 @@ class MediaLine:
             try:
                 await self._actions.hang_up(self.facts)
             except EngineError as error:
-                logger.warning("%s did not end a call: %s", self.facts.provider, error)
+                logger.warning("%s did not end a call: %s", self.facts.provider, masked(str(error)))
 
     async def _read(self) -> None:
         while self.reason is None:

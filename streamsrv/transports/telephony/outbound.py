@@ -24,6 +24,7 @@ from streamsrv.transports.telephony.agents import agent_of, voicemail_agent
 from streamsrv.transports.telephony.caller_ids import caller_id
 from streamsrv.transports.telephony.dialled_call import DialledCall
 from streamsrv.transports.telephony.line import CallFacts
+from streamsrv.transports.telephony.masking import masked
 from streamsrv.transports.telephony.provider_apis import ProviderApis
 from streamsrv.transports.telephony.providers.rest_requests import Outgoing
 from streamsrv.transports.telephony.webhooks import Webhooks
@@ -133,7 +134,7 @@ class OutboundCalls:
             if api is not None:
                 await api.hang_up(CallFacts(call.provider, call.call_id, call.from_, call.to, "outbound"))
         except EngineError as error:
-            logger.warning("%s did not end a call: %s", call.provider, error)
+            logger.warning("%s did not end a call: %s", call.provider, masked(str(error)))
 
     async def begin(self, to: str, from_: str, agent: str, provider: str, principal: Principal) -> OutboundCall:
         """Begin a call; raises `ProtocolError`, `Refusal`, `Unavailable` or `Rejected`."""

@@ -38,6 +38,7 @@ from streamsrv.transports.telephony.line import (
     LineHeld,
     MarkPassed,
 )
+from streamsrv.transports.telephony.masking import masked
 from streamsrv.transports.telephony.phone_speaker import PhoneSpeaker
 from streamsrv.transports.telephony.recording import CallRecording
 from streamsrv.transports.telephony.waiting_sound import waiting_sound
@@ -238,7 +239,7 @@ class PhoneCall:
         try:
             await self._line.transfer(destination)
         except EngineError as error:
-            logger.warning("call %s could not be transferred: %s", self.id, error)
+            logger.warning("call %s could not be transferred: %s", self.id, masked(str(error)))
             self._tell(TransferFailed(str(error)))
         except Exception:
             logger.exception("call %s could not be transferred", self.id)

@@ -21,6 +21,7 @@ from streamsrv.settings import Settings
 from streamsrv.transports.telephony.agents import find_agent
 from streamsrv.transports.telephony.caller_ids import caller_id
 from streamsrv.transports.telephony.line import CallFacts
+from streamsrv.transports.telephony.masking import masked
 from streamsrv.transports.telephony.providers import signatures
 from streamsrv.transports.telephony.providers.answers import Answer, connect, read_call, refuse
 from streamsrv.transports.telephony.providers.signatures import BadSignature
@@ -96,7 +97,7 @@ class Webhooks:
                 case _:
                     signatures.check_vonage(request, secret, getattr(provider, "account", ""), self.now_s())
         except BadSignature as error:
-            logger.warning("a request is not of %s: %s", name, error)
+            logger.warning("a request is not of %s: %s", name, masked(str(error)))
             raise Refusal(403, "invalid_signature", f"The request is not signed by {name}: {error}") from None
         except BadWebhook as error:
             raise ProtocolError("invalid_value", str(error)) from None
