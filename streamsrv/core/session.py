@@ -93,7 +93,9 @@ class SessionCore:
             new_id,
         )
         self._microphone = Microphone(is_call=holds_playback)
-        self._turns = TurnTaking(self._input, self._responses, self._output, self._microphone)
+        self._turns = TurnTaking(
+            self._input, self._responses, self._output, self._microphone, is_telephone=call is not None
+        )
         self._idle = IdleTimer(self._input, self._responses, self._output)
         self._due = DueAnswers(self._input, self._transcriptions, self._responses, self._idle, speculative=speculative)
         self._course = CallCourse(

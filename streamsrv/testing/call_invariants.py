@@ -1,5 +1,6 @@
 """Invariants of telephone calls: the line never seems dead, and nothing follows the end of a call."""
 
+import math
 from collections.abc import Iterator
 
 from streamsrv.core.calls.course import CALL_OVER, MAX_NOTICE_MS
@@ -48,14 +49,15 @@ def no_dead_air(record: Record) -> Iterator[tuple[int, str]]:
     sounds = _sounds(record)
     ends = [at_ms for at_ms, event in record.events() if event["type"] in _ENDS_THE_WAIT]
     ends += [at_ms for at_ms, effect in record.effects() if isinstance(effect, HangUp)]
-    ends += [record.dropped_ms] if record.dropped_ms is not None else []
+    network = record.scenario.network
+    left_ms = math.inf if record.dropped_ms is None else record.dropped_ms - network.delay_ms - network.jitter_ms
     for turn_ms, spoken_ms in _turn_ends(record):
         if call.max_ms and turn_ms >= call.max_ms - min(MAX_NOTICE_MS, call.max_ms // 2):
             return
         until_ms = max(spoken_ms + max(MAX_DEAD_AIR_MS, call.rules.waiting_after_ms), turn_ms)
         is_quiet = not any(from_ms <= until_ms and to_ms > turn_ms for from_ms, to_ms in sounds)
         goes_on = not any(turn_ms <= end_ms <= until_ms for end_ms in ends)
-        if is_quiet and goes_on and record.ended_ms > until_ms:
+        if is_quiet and goes_on and until_ms < min(record.ended_ms, left_ms):
             yield until_ms, f"nothing was heard since the caller's last speech at {spoken_ms} ms"
 
 

@@ -222,3 +222,22 @@ def test_where_there_is_an_echo_who_is_louder_interrupts():
 @given(st.builds(Overlap, speech_ms=st.integers(0, 3000), pause_ms=st.integers(0, 3000)))
 def test_every_case_has_a_verdict(overlap: Overlap):
     assert isinstance(classify(overlap), Verdict)
+
+
+@pytest.mark.parametrize(
+    ("below_reply_db", "expected"),
+    [(2.0, Verdict.INTERRUPTED), (20.0, Verdict.DISREGARDED), (None, Verdict.DISREGARDED)],
+)
+def test_a_short_word_over_the_first_reply_of_a_telephone_call_is_an_echo_only_if_it_is_soft(
+    below_reply_db: float | None, expected: Verdict
+):
+    overlap = Overlap(
+        text="hello",
+        at_pause=True,
+        speech_ms=320,
+        pause_ms=300,
+        playing=PLAYING,
+        since_hold_ms=288,
+        below_reply_db=below_reply_db,
+    )
+    assert classify(overlap) is expected

@@ -37,6 +37,8 @@ ECHO_SHARE_SO_FAR = 0.5
 """The same share while more words may follow, because the recogniser still changes them."""
 QUIET_ECHO_SHARE = 0.4
 """The same share for speech that is known to be as quiet as an echo."""
+MIN_ECHO_LOSS_DB = 10.0
+"""How much softer than the reply an echo is at least; a louder sound is the user's, or a noise."""
 ECHO_QUIETER_DB = 6.0
 """An echo is this much quieter than the user. One or two words that were just played are the user's if it is not."""
 ECHO_WORDS_LATE_MS = 1000
@@ -87,6 +89,8 @@ class Overlap:
     """How much quieter the speech is than the user's turns so far; None: there were none."""
     since_hold_ms: int | None = None
     """Length of the speech after the reply was held; None: the reply was not held."""
+    below_reply_db: float | None = None
+    """In a telephone call, how much softer the speech is than the reply at its loudest; None: not known, or no call."""
     over_echo_db: float | None = None
     """How much louder the speech is than the loudest echo of this reply; None: no echo is known."""
     stable: str = ""
@@ -217,5 +221,7 @@ def _is_known_loud(overlap: Overlap) -> bool:
 
 
 def _is_quiet(overlap: Overlap) -> bool:
-    """Whether the speech is as quiet as an echo, or the loudness of the user is unknown."""
-    return overlap.quieter_db is None or overlap.quieter_db >= ECHO_QUIETER_DB
+    """Whether the speech is as quiet as an echo, or not known to be louder."""
+    if overlap.quieter_db is not None:
+        return overlap.quieter_db >= ECHO_QUIETER_DB
+    return overlap.below_reply_db is None or overlap.below_reply_db >= MIN_ECHO_LOSS_DB

@@ -1,6 +1,6 @@
 """Tracks the loudness of the user and of the replies' echo, to distinguish them. Pure."""
 
-from streamsrv.core.turns.barge_in import ECHO_QUIETER_DB
+from streamsrv.core.turns.barge_in import ECHO_QUIETER_DB, MIN_ECHO_LOSS_DB
 
 _TURN_WEIGHT = 0.5
 """Weight of the last turn in the user's usual level, because people move and microphones adapt."""
@@ -8,8 +8,6 @@ _FRAME_WEIGHT = 0.1
 """Weight of the last frame in the current level."""
 ECHO_MARGIN_DB = 6.0
 """How much louder than the known echo a frame is that is not of the echo: what is heard of an echo first is soft."""
-MIN_ECHO_LOSS_DB = 10.0
-"""How much softer than the reply an echo is at least; a louder sound is the user's, or a noise."""
 
 
 class Loudness:
@@ -39,6 +37,10 @@ class Loudness:
         if self._usual_db is None or not self._frames:
             return None
         return self._usual_db - self._sum_db / self._frames
+
+    def below_db(self, reply_db: float | None) -> float | None:
+        """Return how much softer this speech is at its loudest than a reply of this level; None: one is unknown."""
+        return None if reply_db is None or self._peak_db is None else reply_db - self._peak_db
 
     @property
     def over_echo_db(self) -> float | None:

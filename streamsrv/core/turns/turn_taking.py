@@ -67,9 +67,12 @@ class TurnTaking:
         responses: Responses,
         output_buffer: OutputBuffer,
         microphone: Microphone,
+        *,
+        is_telephone: bool = False,
     ) -> None:
         self._input = input_buffer
         self._microphone = microphone
+        self._is_telephone = is_telephone  # so an echo is softer than the reply: no loudspeaker is near the microphone
         self._responses = responses
         self._output = output_buffer
         self._loudness = Loudness()
@@ -316,6 +319,7 @@ class TurnTaking:
             since_hold_ms=None if before_ms is None else speech_ms - before_ms,
             stable=heard.stable,
             resembles=self._resembles_reply(heard_ms),
+            below_reply_db=self._loudness.below_db(self._reply_db(heard_ms)) if self._is_telephone else None,
             over_echo_db=self._over_echo_db,
             began_after=self._output.play_until_ms <= self._candidate_began_ms - BEGAN_AFTER_MS,
         )
