@@ -62,7 +62,7 @@ name = "long"
 greeting = "{GREETING}"
 silence_ms = 0
 """
-BARGE_IN_MS = 1500
+BARGE_IN_MS = 2500
 ECHO_DELAY = 5
 """Chunks of 20 ms from a sample that is played to its echo."""
 ECHOES_DB = (-20.0, -30.0, -40.0)
@@ -171,6 +171,9 @@ def barge_in(caller: Caller, options: argparse.Namespace) -> dict[str, Any]:
         report = asyncio.run(caller.call("long", [Turn(pcm, entry["text"], barge_in_after_ms=BARGE_IN_MS)]))
         spoke_ms = report.turns[0].started_ms + 1000 * min(onset_s, 0.2)
         silent_ms = silent_from_ms(report, spoke_ms)
+        if silent_ms is not None and silent_ms <= spoke_ms:
+            print(f"  the greeting had a pause: {entry['id']}")
+            continue
         if silent_ms is None or silent_ms - spoke_ms > len(pcm) / 8:
             print(f"  not interrupted: {entry['id']}")
             continue
