@@ -220,7 +220,7 @@ def test_peers_that_are_none_are_refused(peers: str):
 
 
 async def test_the_recipe_for_asterisk_says_what_the_server_understands():
-    dialplan, settings = DIALPLAN.read_text(), tomllib.loads(DIALPLAN.with_name("streamsrv.toml").read_text())
+    dialplan, settings = DIALPLAN.read_text(), tomllib.loads(DIALPLAN.with_name("settings.toml").read_text())
     assert f"STREAMSRV_AUDIOSOCKET=127.0.0.1:{settings['audiosocket_port']}\n" in dialplan
     [posted] = re.findall(r"CURL\(\$\{STREAMSRV\}(/\S+?),(\S+)\)\}\)", dialplan)
     path, form = posted
