@@ -47,8 +47,7 @@ class SessionDriver:
     """Runs one session from its first event to its last.
 
     With a `speaker` the transport plays the answers, and no audio is sent in events. `call`: the telephone call that
-    the session runs in. An exception in the core or in a
-    task of the session ends this session and no other.
+    the session runs in. An exception in the core or in a task of the session ends this session and no other.
     """
 
     def __init__(
