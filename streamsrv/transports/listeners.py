@@ -1,6 +1,10 @@
 """Sends a session's events to further connections, such as the application's sideband."""
 
+from streamsrv.ids import new_id
+from streamsrv.protocol.session_object import session_to_wire
+from streamsrv.runtime.driver import SessionDriver
 from streamsrv.runtime.send_queue import SendQueue
+from streamsrv.runtime.speech_encoder import encode_event
 
 
 class Listeners:
@@ -9,9 +13,17 @@ class Listeners:
     def __init__(self) -> None:
         self._queues: list[SendQueue] = []
 
-    def attach(self, queue: SendQueue) -> None:
-        """Put every event from now on into `queue`, which ends with the call or when it is full."""
+    def join(self, driver: SessionDriver | None = None) -> SendQueue:
+        """Return a queue that gets every event from now on, and ends with the call or when it is full.
+
+        `driver`: that of the session, if it has begun; its session object comes first.
+        """
+        queue = SendQueue()
+        if driver is not None:
+            session = session_to_wire(driver.session)
+            queue.put(encode_event({"type": "session.created", "event_id": new_id("event"), "session": session}))
         self._queues.append(queue)
+        return queue
 
     def detach(self, queue: SendQueue) -> None:
         if queue in self._queues:

@@ -52,9 +52,7 @@ class DialledCall:
         self._hang_up(reason)
 
     def attach(self) -> SendQueue:
-        queue = SendQueue()
-        self.listeners.attach(queue)
-        return queue
+        return self.listeners.join()
 
     def detach(self, queue: SendQueue) -> None:
         self.listeners.detach(queue)

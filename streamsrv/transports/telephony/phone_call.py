@@ -15,15 +15,12 @@ from streamsrv.audio.speech_gain import SpeechGain
 from streamsrv.audio.tones import Tone
 from streamsrv.core.inputs import DigitPressed, Input, LineDropped, TransferFailed
 from streamsrv.errors import EngineError
-from streamsrv.ids import new_id
 from streamsrv.observability.metrics import EndReason
-from streamsrv.protocol.session_object import session_to_wire
 from streamsrv.runtime.channel import ChannelClosed
 from streamsrv.runtime.driver import SessionDriver
 from streamsrv.runtime.ending import Outcome
 from streamsrv.runtime.fairness import TimeSlice
 from streamsrv.runtime.send_queue import SendQueue
-from streamsrv.runtime.speech_encoder import encode_event
 from streamsrv.transports.incoming import IncomingQueue
 from streamsrv.transports.listeners import Listeners
 from streamsrv.transports.live_calls import CallSummary
@@ -140,12 +137,7 @@ class PhoneCall:
 
     def attach(self) -> SendQueue:
         """Join the session: return a queue that gets every event from now on, and ends with the call."""
-        queue = SendQueue()
-        if self.driver is not None:
-            session = session_to_wire(self.driver.session)
-            queue.put(encode_event({"type": "session.created", "event_id": new_id("event"), "session": session}))
-        self._listeners.attach(queue)
-        return queue
+        return self._listeners.join(self.driver)
 
     def detach(self, queue: SendQueue) -> None:
         """Stop giving events to the queue; the session goes on."""

@@ -28,7 +28,6 @@ from streamsrv.media.messages import (
     Refused,
 )
 from streamsrv.protocol.errors import ProtocolError
-from streamsrv.protocol.session_object import session_to_wire
 from streamsrv.runtime.channel import ChannelClosed
 from streamsrv.runtime.driver import SessionDriver
 from streamsrv.runtime.send_queue import SendQueue
@@ -109,12 +108,7 @@ class Call:
 
     def attach(self) -> SendQueue:
         """Join the session: return a queue that gets every event from now on, and ends with the call."""
-        queue = SendQueue()
-        if self.driver is not None:
-            session = session_to_wire(self.driver.session)
-            queue.put(encode_event({"type": "session.created", "event_id": new_id("event"), "session": session}))
-        self._listeners.attach(queue)
-        return queue
+        return self._listeners.join(self.driver)
 
     def detach(self, queue: SendQueue) -> None:
         """Stop giving events to the queue; the session goes on."""
