@@ -94,14 +94,9 @@ class Worker:
             del self._peers[call]
 
     def _send(self, message: CallMessage) -> None:
-        waiting = self._link.waiting_bytes
-        if waiting > MAX_WAITING_BYTES // 2 and isinstance(message, Microphone):
-            return
-        if waiting > MAX_WAITING_BYTES:
+        if not self._link.send_within(message, MAX_WAITING_BYTES, is_audio=isinstance(message, Microphone)):
             logger.error("the server's process does not read; stopping")
             self._stopped.set()
-            return
-        self._link.send(message)
 
 
 def _offer(hosts: list[str]) -> None:

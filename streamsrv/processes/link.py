@@ -45,6 +45,19 @@ class Link(asyncio.Protocol, Generic[T]):
         if self._transport is not None and not self._transport.is_closing():
             self._transport.write(self._framing.encode(message))
 
+    def send_within(self, message: T | Status, bound_bytes: int, *, is_audio: bool) -> bool:
+        """Send a message unless more than `bound_bytes` wait; return whether the other process still reads.
+
+        Audio is dropped once half of that waits.
+        """
+        waiting = self.waiting_bytes
+        if waiting > bound_bytes // 2 and is_audio:
+            return True
+        if waiting > bound_bytes:
+            return False
+        self.send(message)
+        return True
+
     def close(self) -> None:
         if self._transport is not None:
             self._transport.close()

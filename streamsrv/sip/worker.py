@@ -184,14 +184,9 @@ class Worker:
             await asyncio.sleep(due_s - loop.time())
 
     def _send(self, message: SipMessage) -> None:
-        waiting = self._link.waiting_bytes
-        if waiting > MAX_WAITING_BYTES // 2 and isinstance(message, Heard):
-            return
-        if waiting > MAX_WAITING_BYTES:
+        if not self._link.send_within(message, MAX_WAITING_BYTES, is_audio=isinstance(message, Heard)):
             logger.error("the server's process does not read; stopping")
             self._stopped.set()
-            return
-        self._link.send(message)
 
     def _spawn(self, work: Any) -> None:
         task: asyncio.Task[None] = asyncio.ensure_future(work)
