@@ -119,6 +119,15 @@ class PredictEndOfTurn:
 
 
 @dataclass(frozen=True, slots=True)
+class JudgeWords:
+    """Ask the model that judges words, if there is one, whether a turn ends after them; answered by `WordsJudged`."""
+
+    item_id: str
+    text: str
+    language: str | None
+
+
+@dataclass(frozen=True, slots=True)
 class DropRecognition:
     item_id: str
 
@@ -320,6 +329,7 @@ Effect = (
     | FeedRecognition
     | FinishRecognition
     | PredictEndOfTurn
+    | JudgeWords
     | DropRecognition
     | RecognizeClip
     | PrepareRecognizer

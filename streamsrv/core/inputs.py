@@ -14,6 +14,7 @@ from streamsrv.core.timers import TimerKey
 from streamsrv.engines.asr.base import Transcript
 from streamsrv.engines.llm.base import Delta
 from streamsrv.engines.tts.base import SpokenBy, SpokenWord
+from streamsrv.engines.turn.base import WordsEnding
 from streamsrv.errors import INSUFFICIENT_QUOTA, PROVIDER_UNAUTHORIZED, EngineError, Overloaded, Rejected, Unavailable
 from streamsrv.protocol.client_events import ClientEvent
 from streamsrv.protocol.errors import ErrorDetails
@@ -114,11 +115,20 @@ class RecognizerPrepared:
 
 @dataclass(frozen=True, slots=True)
 class EndOfTurnPredicted:
-    """The end-of-turn model's result for a pause: the probability (0..1) that the user is done."""
+    """The end-of-turn model's result for a pause: how done the user sounds (0..1), see `Calibrated.evidence`."""
 
     item_id: str
     pause: int
-    probability: float
+    voice: float
+
+
+@dataclass(frozen=True, slots=True)
+class WordsJudged:
+    """How likely a turn ends after the words `text`."""
+
+    item_id: str
+    text: str
+    ending: WordsEnding
 
 
 @dataclass(frozen=True, slots=True)
@@ -222,6 +232,7 @@ Input = (
     | RecognitionFailed
     | RecognizerPrepared
     | EndOfTurnPredicted
+    | WordsJudged
     | ModelOutput
     | SpeechOutput
     | SegmentSpoken

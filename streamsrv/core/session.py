@@ -196,7 +196,9 @@ class SessionCore:
             case inputs.RecognizerPrepared():
                 self._effects.add(self._loading.take(happened, self.session))
             case inputs.EndOfTurnPredicted():
-                self._turns.take_end_of_turn(happened.pause, happened.probability)
+                self._turns.take_end_of_turn(happened.pause, happened.voice)
+            case inputs.WordsJudged():
+                self._turns.take_judgement(happened.text, happened.ending)
             case inputs.ModelOutput():
                 self._effects.add(self._responses.take(happened.generation, happened.delta, self._now_ms))
             case inputs.SpeechOutput():

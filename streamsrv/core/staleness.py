@@ -13,7 +13,7 @@ def is_stale(
     match happened:
         case inputs.ModelOutput() | inputs.SpeechOutput() | inputs.SegmentSpoken() | inputs.GenerationFailed():
             return happened.generation not in responses
-        case inputs.EndOfTurnPredicted():
+        case inputs.EndOfTurnPredicted() | inputs.WordsJudged():
             return not input_buffer.holds(happened.item_id)
         case inputs.TranscriptReceived() | inputs.RecognitionFailed():
             return happened.item_id not in transcriptions.pending and not input_buffer.holds(happened.item_id)

@@ -130,7 +130,7 @@ class UserTurns:
             self._effects.add(self._transcriptions.take_final(item_id, transcript))
             self._settle(item_id, transcript.text, now_ms)
         elif self._input.holds(item_id):
-            self._turns.take(transcript)
+            self._effects.add(self._turns.take(transcript))
             if not self._turns.is_undecided:
                 self._effects.add(self._transcriptions.take_interim(item_id, transcript))
                 if not self._course.is_over:

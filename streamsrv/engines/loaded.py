@@ -15,6 +15,7 @@ from streamsrv.engines.llm.routing.latency import FirstTokens
 from streamsrv.engines.observer import (
     IGNORED,
     LOUDNESS,
+    SOUND,
     WORDS,
     EngineObserver,
     ObservedChatModel,
@@ -24,7 +25,7 @@ from streamsrv.engines.recognizers import Recognizers
 from streamsrv.engines.tts.base import Synthesizer
 from streamsrv.engines.tts.failover.synthesizer import FallbackSynthesizer
 from streamsrv.engines.tts.failover.voice_choice import openai_aliases
-from streamsrv.engines.turn.base import TurnModel
+from streamsrv.engines.turn.base import TurnModel, WordsTurnModel
 from streamsrv.engines.vad.base import Vad
 from streamsrv.inference.occupancy import Occupancy
 from streamsrv.inference.scheduler import Scheduler
@@ -57,6 +58,8 @@ class Engines:
     """The chat models that serve requests for retired ones, by the names of those."""
     turn: TurnModel | None = None
     """Predicts from the sound of the speech whether the speaker is done; None: not used."""
+    turn_words: WordsTurnModel | None = None
+    """Judges from the words whether the speaker is done; None: not used."""
     loaded: tuple[LoadedModel, ...] = ()
     """All models that were loaded for these engines, each once."""
     breakers: Breakers = field(default_factory=lambda: Breakers(time.monotonic))
@@ -112,6 +115,8 @@ class Engines:
             found["recognizer", name] = to
         if self.turn is not None:
             found["turn", self.turn.name] = (WORDS,)
+        if self.turn_words is not None:
+            found["turn", self.turn_words.name] = (SOUND,)
         for chat in (*self.chat_by_name.values(), self.chat):
             models = chat.models if isinstance(chat, FallbackChatModel) else (chat,)
             is_routed = chat.name not in [model.name for model in models]

@@ -19,7 +19,9 @@ FailureReason = Literal["unavailable", "unauthorized", "rejected", "overloaded"]
 LOUDNESS = "loudness"
 """Name of what replaces a voice-activity detector."""
 WORDS = "words"
-"""Name of what replaces an end-of-turn model."""
+"""Name of what replaces an end-of-turn model that hears."""
+SOUND = "sound"
+"""Name of what replaces one that judges words."""
 
 
 class EngineObserver(Protocol):

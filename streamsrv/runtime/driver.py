@@ -259,6 +259,7 @@ def _hearing_actions(hearing: Hearing) -> Actions:
         effects.FeedRecognition: hearing.feed,
         effects.FinishRecognition: hearing.finish,
         effects.PredictEndOfTurn: hearing.predict_end_of_turn,
+        effects.JudgeWords: hearing.judge_words,
         effects.DropRecognition: hearing.drop,
         effects.RecognizeClip: hearing.recognize_clip,
         effects.PrepareRecognizer: hearing.prepare,

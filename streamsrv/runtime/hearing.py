@@ -15,6 +15,7 @@ from streamsrv.core.effects import (
     DropRecognition,
     FeedRecognition,
     FinishRecognition,
+    JudgeWords,
     OpenRecognition,
     PredictEndOfTurn,
     PrepareRecognizer,
@@ -27,13 +28,14 @@ from streamsrv.core.inputs import (
     EndOfTurnPredicted,
     FrameHeard,
     Input,
+    WordsJudged,
 )
 from streamsrv.engines.boundary import engine_call
 from streamsrv.engines.loaded import Engines
 from streamsrv.engines.metering.accounts import SpendingAccount, free_account
 from streamsrv.engines.metering.base import Consumption, Unit
-from streamsrv.engines.observer import WORDS, failure_reason
-from streamsrv.engines.turn.base import TurnModel
+from streamsrv.engines.observer import SOUND, WORDS, failure_reason
+from streamsrv.engines.turn.base import TurnModel, WordsTurnModel
 from streamsrv.engines.vad.base import FRAME_MS
 from streamsrv.engines.vad.fallback import FallbackVadStream
 from streamsrv.engines.vad.gated import hear
@@ -210,7 +212,25 @@ class Hearing:
             if not isinstance(error, Overloaded):
                 logger.warning("%s failed; the words alone decide whether the turn has ended: %s", model.name, error)
         else:
-            self._report(EndOfTurnPredicted(effect.item_id, effect.pause, probability))
+            self._report(EndOfTurnPredicted(effect.item_id, effect.pause, model.evidence(probability)))
+
+    def judge_words(self, effect: JudgeWords) -> None:
+        model = self._engines.turn_words
+        if model is not None and effect.language in model.languages:
+            self._spawn(self._judge_words(effect, model))
+
+    async def _judge_words(self, effect: JudgeWords, model: WordsTurnModel) -> None:
+        self._engines.observer.called("turn", model.name)
+        try:
+            with engine_call("end-of-turn model"):
+                ending = await model.ending(effect.text)
+        except EngineError as error:
+            self._engines.observer.failed("turn", model.name, failure_reason(error))
+            self._engines.observer.fell_back("turn", model.name, SOUND)
+            if not isinstance(error, Overloaded):
+                logger.warning("%s failed; the sound alone decides whether the turn has ended: %s", model.name, error)
+        else:
+            self._report(WordsJudged(effect.item_id, effect.text, ending))
 
     def recognize_clip(self, effect: RecognizeClip) -> None:
         clip = self._clips[effect.item_id] = self._spawn(self._hear_clip(effect))

@@ -21,6 +21,7 @@ from streamsrv.core.inputs import (
     ToolReturned,
     ToolsListed,
     TransferFailed,
+    WordsJudged,
 )
 from streamsrv.core.session import SessionCore
 from streamsrv.core.timers import (
@@ -32,6 +33,7 @@ from streamsrv.core.timers import (
     TimerKey,
     WaitingSoundDue,
 )
+from streamsrv.engines.turn.base import WordsEnding
 from streamsrv.engines.vad.base import FRAME_MS
 from streamsrv.testing.compact import compact
 from streamsrv.testing.record import Record
@@ -128,6 +130,7 @@ class Simulator:
             effects.FeedRecognition: self._recognizer.feed,
             effects.FinishRecognition: self._recognizer.finish,
             effects.PredictEndOfTurn: self._predict_end_of_turn,
+            effects.JudgeWords: self._judge_words,
             effects.DropRecognition: self._recognizer.drop,
             effects.RecognizeClip: self._recognizer.recognize_clip,
             effects.PrepareRecognizer: self._note,
@@ -287,6 +290,16 @@ class Simulator:
                 effect.item_id, effect.pause, traits.certainty if done else 1 - traits.certainty
             )
             self._time.after(traits.delay_ms, lambda: self.give(predicted))
+
+    def _judge_words(self, effect: effects.JudgeWords) -> None:
+        traits = self._scenario.turn_model
+        if traits is not None:
+            done = not self._user.in_act
+            if self._random.random() < traits.errors:
+                done = not done
+            likely = traits.certainty if done else 1 - traits.certainty
+            judged = WordsJudged(effect.item_id, effect.text, WordsEnding(likely, likely))
+            self._time.after(traits.delay_ms, lambda: self.give(judged))
 
     def _list_tools(self, effect: effects.ListTools) -> None:
         """Tell the tools of the scenario, which all servers have."""

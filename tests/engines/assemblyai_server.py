@@ -24,8 +24,6 @@ from websockets.exceptions import ConnectionClosed
 from websockets.http11 import Request, Response
 
 from streamsrv.audio.pcm import level_dbfs
-from streamsrv.core.turns.endpointing import COMPLETE, MUST_GO_ON
-from streamsrv.core.turns.sentence_endings import ending_of
 from streamsrv.engines.asr.base import RecognitionOptions, RecognitionStream, Recognizer, Transcript
 from streamsrv.engines.asr.windows.utterance import estimate_words
 from streamsrv.engines.asr.windows.window import Span
@@ -358,8 +356,7 @@ def confidence_of(transcript: Transcript) -> float:
     """How sure the server is that the speaker is done, from the words."""
     if not transcript.at_pause:
         return 0.01
-    ending = ending_of(transcript.text)
-    return 0.9 if ending in COMPLETE else 0.05 if ending in MUST_GO_ON else 0.3
+    return 0.9 if transcript.text.endswith(("?", "!")) else 0.05 if transcript.text.endswith(",") else 0.3
 
 
 def check_parameters(given: Mapping[str, str]) -> dict[str, Any]:

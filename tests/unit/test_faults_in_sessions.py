@@ -77,6 +77,9 @@ class TrappedTurnModel:
     def __init__(self, trap: Trap) -> None:
         self._trap = trap
 
+    def evidence(self, probability: float) -> float:
+        return probability
+
     def probability(self, pcm: NDArray[np.int16]) -> float:
         self._trap.at("turn", is_loud(pcm))
         return float("nan") if self._trap.place == "turn.nan" else 0.9

@@ -25,6 +25,9 @@ class FakeTurnModel:
     def __init__(self) -> None:
         self.heard: list[NDArray[np.int16]] = []
 
+    def evidence(self, probability: float) -> float:
+        return probability
+
     def probability(self, pcm: NDArray[np.int16]) -> float:
         self.heard.append(pcm)
         return 0.75

@@ -1,38 +1,30 @@
 """Decides how long a pause must last to end the turn, from the words and the sound of the speech. Pure.
 
-After "the weather in" a pause is a search for words; after "what time is it?" it is the end of the turn. Each ending of
-a text has limits, between which the end-of-turn model decides, or the recogniser if it judges that, or both together.
-An earlier pause in the turn is a lower bound.
-`benchmarks/turn_taking.py` measures the result on pauses inside recorded speech, and `benchmarks/fit_pauses.py` how
-well numbers chosen on some speakers work for others.
+One formula of three pieces of evidence: how likely a language model finds it that the words end here, as recognised and
+without marks, and how done the voice sounds to an end-of-turn model. It has no rules of a language.
+`benchmarks/turn_taking.py` measures the result on pauses inside recorded speech, and how well coefficients that were
+fitted on some speakers work for others.
 """
 
+import math
 from dataclasses import dataclass
 from typing import Literal
 
-from streamsrv.core.turns.sentence_endings import Ending, ending_of
+from streamsrv.engines.turn.base import WordsEnding
 
 Eagerness = Literal["low", "medium", "high", "auto"]
 
-COMPLETE = (Ending.ANSWER, Ending.QUESTION, Ending.COMMAND)
-MAY_GO_ON = (Ending.UNMARKED, Ending.FRAGMENT, Ending.CALL)
-ITEMS = (Ending.LISTING, Ending.NUMBER, Ending.SPELLING)
-MUST_GO_ON = (Ending.CLAUSE, Ending.DEPENDENT, Ending.OPEN, Ending.HESITATION)
-
-LIMITS_MS: dict[Ending, tuple[int, int, int]] = {
-    **dict.fromkeys(COMPLETE, (600, 400, 240)),
-    Ending.STATEMENT: (1000, 650, 550),
-    Ending.UNKNOWN: (1000, 1000, 500),
-    **dict.fromkeys(MAY_GO_ON, (1200, 1200, 400)),
-    **dict.fromkeys(ITEMS, (1500, 1500, 1500)),
-    **dict.fromkeys(MUST_GO_ON, (1500, 1500, 750)),
-}
-"""The limits at medium eagerness, by the end-of-turn model's probability that the speaker is done: 0, 0.5 (or no
-model) and 1, interpolated in between. If words and voice disagree, the limit is in between, except in a list, where
-each item may sound like the last. docs/measurements.md tells how the limits were chosen."""
-MAX_FOR_EARLIER_PAUSE_MS = 700
-"""An earlier pause in the turn raises the limit to its own length, but not beyond this: a speaker who went on after
-such a pause may do so again."""
+BASE_MS = 803.0
+"""The limit at medium eagerness if the evidence speaks neither for the end nor against it."""
+MAX_SCORE = 0.588
+"""Evidence beyond this, either way, changes nothing more: the limit is between 446 and 1446 ms."""
+INTERCEPT, VOICE, AS_RECOGNIZED, PLAIN = 0.412, 1.149, 0.0883, 0.0704
+"""Coefficients of the score, fitted on one set of recorded speech; docs/measurements.md has the results on others."""
+NO_VOICE = 0.31
+"""Evidence of the voice where no model hears it."""
+NO_WORDS = 0.001
+"""Probability of an end where no model judges the words."""
+MIN_PROBABILITY = 1e-7
 MAX_WAIT_MS = {"low": 8_000, "medium": 4_000, "auto": 4_000, "high": 2_000}
 """The longest waits of `semantic_vad` in OpenAI's API reference; the limits are scaled in the same proportion."""
 MIN_MS = 150
@@ -48,21 +40,30 @@ class Evidence:
     """The newest transcript of this turn."""
     at_pause: bool = False
     """The text covers all speech before the pause (`Transcript.at_pause`); else its last words may be missing."""
-    language: str | None = "en"
-    """ISO 639-1 code of the text."""
-    turn_probability: float | None = None
-    """The end-of-turn model's probability (0..1) that the speaker is done, if there is a model."""
+    words: WordsEnding | None = None
+    """How likely this text is the end of the turn; None: it is not judged, or not yet."""
+    voice: float | None = None
+    """How done the speaker sounds (0..1) to the end-of-turn model (`Calibrated.evidence`), if there is one."""
     recognizer_probability: float | None = None
     """The recogniser's own probability (0..1) that the speaker is done, if it judges that: `Transcript.end_of_turn`."""
-    longest_pause_ms: int = 0
-    """The longest pause that this turn has had before this one."""
 
 
-def pause_limit_ms(evidence: Evidence, eagerness: Eagerness = "auto") -> int:
-    """Return how long this pause must last to end the turn. Call again when the evidence changes."""
-    limit = max(_limit_ms(evidence), min(evidence.longest_pause_ms, MAX_FOR_EARLIER_PAUSE_MS))
+def pause_limit_ms(evidence: Evidence, eagerness: Eagerness = "auto", pace: float = 1.0) -> int:
+    """Return how long this pause must last to end the turn. Call again when the evidence changes.
+
+    `pace` is the factor of this speaker: above 1 for one whose pauses inside turns are long.
+    """
+    score = min(max(done_score(evidence), -MAX_SCORE), MAX_SCORE)
     longest = MAX_WAIT_MS[eagerness]
-    return round(min(max(limit * longest / MAX_WAIT_MS["medium"], MIN_MS), longest))
+    limit = BASE_MS * math.exp(-score) * pace * longest / MAX_WAIT_MS["medium"]
+    return round(min(max(limit, MIN_MS), longest))
+
+
+def done_score(evidence: Evidence) -> float:
+    """Return how much speaks for the end of the turn: above 0 more than against it."""
+    words = evidence.words or WordsEnding(NO_WORDS, NO_WORDS)
+    judged = AS_RECOGNIZED * _logit(words.as_recognized) + PLAIN * _logit(words.plain)
+    return INTERCEPT + VOICE * _voice(evidence) + judged
 
 
 def ends_caption(speech_ms: int, pause_ms: int) -> bool:
@@ -70,23 +71,12 @@ def ends_caption(speech_ms: int, pause_ms: int) -> bool:
     return any(speech_ms >= spoken_ms and pause_ms >= limit_ms for spoken_ms, limit_ms in CAPTION_PAUSES_MS)
 
 
-def _limit_ms(evidence: Evidence) -> float:
-    ending = ending_of(evidence.text) if evidence.language == "en" else Ending.UNKNOWN
-    if not evidence.at_pause and ending in (*COMPLETE, Ending.STATEMENT):
-        ending = Ending.UNKNOWN
-    not_done, undecided, done = LIMITS_MS[ending]
-    towards_done = 2 * _probability(evidence, ending) - 1
-    return undecided + abs(towards_done) * ((done if towards_done > 0 else not_done) - undecided)
+def _voice(evidence: Evidence) -> float:
+    """The mean of those who judge the voice."""
+    judges = [value for value in (evidence.voice, evidence.recognizer_probability) if value is not None]
+    return sum(judges) / len(judges) if judges else NO_VOICE
 
 
-def _probability(evidence: Evidence, ending: Ending) -> float:
-    """Return the probability that the speaker is done: the mean of those who judge it, 0.5 if nobody does.
-
-    Where the words must go on, a confident recogniser does not make the wait shorter: it has seen the same words.
-    """
-    model, recognizer = evidence.turn_probability, evidence.recognizer_probability
-    if recognizer is None:
-        return 0.5 if model is None else model
-    if ending in MUST_GO_ON:
-        return min(recognizer, 0.5 if model is None else model)
-    return recognizer if model is None else (model + recognizer) / 2
+def _logit(probability: float) -> float:
+    likely = min(max(probability, MIN_PROBABILITY), 1 - MIN_PROBABILITY)
+    return math.log(likely / (1 - likely))

@@ -4,7 +4,7 @@ from collections import deque
 from dataclasses import dataclass, replace
 
 from streamsrv.core.answers.responses import Responses
-from streamsrv.core.effects import ClearTimer, Effect, PredictEndOfTurn, SetFramePacing, SetTimer
+from streamsrv.core.effects import ClearTimer, Effect, JudgeWords, PredictEndOfTurn, SetFramePacing, SetTimer
 from streamsrv.core.inputs import FrameHeard
 from streamsrv.core.latency import TurnLatency
 from streamsrv.core.playback.output_buffer import OutputBuffer
@@ -17,6 +17,7 @@ from streamsrv.core.turns.input_buffer import CommittedAudio, InputBuffer
 from streamsrv.core.turns.loudness import Loudness
 from streamsrv.core.turns.microphone import Microphone
 from streamsrv.engines.asr.base import Transcript
+from streamsrv.engines.turn.base import WordsEnding
 from streamsrv.engines.vad.base import FRAME_MS
 from streamsrv.protocol.session_object import AudioInput, SemanticVad, Session
 
@@ -133,24 +134,35 @@ class TurnTaking:
             case None:
                 return [*effects, *self._classify_candidate(now_ms, heard_ms)]
 
-    def take(self, transcript: Transcript) -> None:
-        """Take what was recognised of the turn so far."""
+    def take(self, transcript: Transcript) -> list[Effect]:
+        """Take what was recognised of the turn so far; have its words judged in a pause."""
         if self._candidate is not None:
             self._candidate = transcript
+        is_judged = self._evidence.words is not None and transcript.text == self._evidence.text
         heard = replace(
             self._evidence,
             text=transcript.text,
             at_pause=transcript.at_pause,
-            language=self._input.recognition_options.translated_to or transcript.language or self._language,
+            words=self._evidence.words if is_judged else None,
             # Before the recogniser has heard the pause, its judgement is one on the words before.
             recognizer_probability=transcript.end_of_turn if transcript.at_pause else None,
         )
         self._consider(heard)
+        is_semantic = isinstance(self._options.turn_detection, SemanticVad)
+        if is_judged or not (is_semantic and self._input.pausing and transcript.at_pause and transcript.text):
+            return []
+        language = self._input.recognition_options.translated_to or transcript.language or self._language
+        return [JudgeWords(self._input.assign_item_id(), transcript.text, language)]
 
-    def take_end_of_turn(self, pause: int, probability: float) -> None:
-        """Take what the end-of-turn model says, unless it is of an earlier pause."""
+    def take_end_of_turn(self, pause: int, voice: float) -> None:
+        """Take how done the user sounds to the end-of-turn model, unless it is of an earlier pause."""
         if pause == self._pause and self._input.pausing:
-            self._consider(replace(self._evidence, turn_probability=probability))
+            self._consider(replace(self._evidence, voice=voice))
+
+    def take_judgement(self, text: str, ending: WordsEnding) -> None:
+        """Take how likely the turn ends after these words, unless there are other words by now."""
+        if text == self._evidence.text and self._evidence.at_pause:
+            self._consider(replace(self._evidence, words=ending))
 
     def drop_candidate(self, now_ms: int) -> list[Effect]:
         """The candidate was taken out of the buffer, or turn detection was turned off."""
@@ -186,10 +198,7 @@ class TurnTaking:
         before_ms = self._pause_ms
         self._pause_ms = self._input.pause_ms if self._input.speaking else 0
         if self._pause_ms == 0 and before_ms:
-            longest_ms = max(self._evidence.longest_pause_ms, before_ms)
-            self._evidence = Evidence(
-                self._evidence.text, language=self._evidence.language, longest_pause_ms=longest_ms
-            )
+            self._evidence = Evidence(self._evidence.text)
         elif before_ms < MIN_PREDICTION_PAUSE_MS <= self._pause_ms and isinstance(
             self._options.turn_detection, SemanticVad
         ):

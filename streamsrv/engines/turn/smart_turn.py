@@ -36,6 +36,10 @@ class SmartTurn:
         except Exception as error:
             raise Unavailable(f"{name} could not be loaded: {error}") from error
 
+    def evidence(self, probability: float) -> float:
+        """Return nearly 0 but for probabilities near 1: between .02 and .98 they say next to nothing."""
+        return max(0.0, 2 * probability - 1) ** 6
+
     def probability(self, pcm: NDArray[np.int16]) -> float:
         """Return the probability (0..1) that the speaker is done; shorter audio is padded with silence in front."""
         samples = to_float(pcm[-_INPUT_SAMPLES:])
