@@ -3,10 +3,18 @@
 import numpy as np
 
 from harness import RATE, Talk, event, of_type, types
-from streamsrv.core.effects import Generate, OpenRecognition, Synthesize
-from streamsrv.core.inputs import AudioAppended, FrameHeard, SegmentSpoken, SpeechOutput, TranscriptReceived
+from streamsrv.core.effects import Generate, JudgeWords, OpenRecognition, Synthesize
+from streamsrv.core.inputs import (
+    AudioAppended,
+    FrameHeard,
+    SegmentSpoken,
+    SpeechOutput,
+    TranscriptReceived,
+    WordsJudged,
+)
 from streamsrv.engines.asr.base import Transcript
 from streamsrv.engines.llm.base import Finished
+from streamsrv.engines.turn.base import WordsEnding
 
 SEMANTIC = {"input": {"turn_detection": {"type": "semantic_vad"}}}
 REPLY = "The first one is called Bella Roma and it opens at six. The second is a sushi bar on Market Street."
@@ -73,6 +81,8 @@ def test_a_turn_over_a_reply_ends_as_soon_as_its_words_are_known_to_be_the_users
     talk.speech(960)
     talk.silence(704)
     hear(talk, "What time is it?", at_pause=True)
+    asked = of_type(talk.all, JudgeWords)[-1]
+    talk.give(WordsJudged(asked.item_id, asked.text, WordsEnding(0.9, 0.9)))
     ended = talk.silence(96)
     assert "input_audio_buffer.speech_stopped" in types(ended), "the pause was long enough for a question"
 

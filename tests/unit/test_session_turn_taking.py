@@ -4,17 +4,20 @@ from harness import Talk, event, of_type, types
 from streamsrv.core.effects import (
     DropRecognition,
     Generate,
+    JudgeWords,
     OpenRecognition,
     PredictEndOfTurn,
     SetTimer,
     StopGeneration,
 )
-from streamsrv.core.inputs import EndOfTurnPredicted, TranscriptReceived
+from streamsrv.core.inputs import EndOfTurnPredicted, TranscriptReceived, WordsJudged
 from streamsrv.core.timers import MicrophoneTimeout
 from streamsrv.engines.asr.base import Transcript
 from streamsrv.engines.llm.base import Finished
+from streamsrv.engines.turn.base import WordsEnding
 
 SEMANTIC = {"input": {"turn_detection": {"type": "semantic_vad"}}}
+DONE, OPEN = WordsEnding(0.9, 0.9), WordsEnding(0.0, 0.0)
 
 
 def listening_to_an_answer() -> Talk:
@@ -131,24 +134,34 @@ def semantic() -> Talk:
     return talk
 
 
-def test_a_question_ends_the_turn_sooner_than_an_open_phrase():
+def judge(talk: Talk, ending: WordsEnding) -> list:
+    """Judge the words of which that was asked last."""
+    asked = of_type(talk.all, JudgeWords)[-1]
+    return talk.give(WordsJudged(asked.item_id, asked.text, ending))
+
+
+def pause_after(ending: WordsEnding | None) -> int:
+    """How long a pause after words that are judged so lasts; None: they are not judged."""
     talk = semantic()
     talk.speech()
-    talk.silence(192)
+    talk.silence(128)
     hear(talk, "What time is it?")
-    assert "input_audio_buffer.speech_stopped" in types(talk.silence(416))
-    talk = semantic()
-    talk.speech()
-    talk.silence(192)
-    hear(talk, "What is the weather in the")
-    assert "input_audio_buffer.speech_stopped" not in types(talk.silence(960))
-    assert "input_audio_buffer.speech_stopped" in types(talk.silence(2000))
+    if ending is not None:
+        judge(talk, ending)
+    return ends_after_ms(talk)
 
 
-def pause_after(
-    text: str, *, session: str | None = None, heard: str | None = None, translate: str | None = None
-) -> int:
-    """How long a pause after these words lasts, in a `session` of this language, if the recogniser `heard` this one."""
+def test_words_that_end_a_turn_end_it_sooner_than_others():
+    assert pause_after(DONE) <= 480
+    assert pause_after(DONE) < pause_after(None) < pause_after(OPEN) <= 1504
+
+
+def test_marks_of_the_recogniser_alone_do_not_make_an_end():
+    assert pause_after(DONE) < pause_after(WordsEnding(as_recognized=0.9, plain=0.001)) < pause_after(OPEN)
+
+
+def asked_language(*, session: str | None = None, heard: str | None = None, translate: str | None = None) -> str | None:
+    """The language in which words are judged, in a `session` of this language, if the recogniser `heard` this one."""
     talk = semantic()
     captions = {"captions": {"room": "main", "translate": translate}}
     talk.update(streamsrv=captions, audio={"input": {"transcription": {}}})
@@ -157,22 +170,43 @@ def pause_after(
     talk.speech()
     talk.silence(128)
     item_id = of_type(talk.all, OpenRecognition)[-1].item_id
-    talk.give(TranscriptReceived(item_id, Transcript("", text, at_pause=True, language=heard)))
-    return ends_after_ms(talk)
+    talk.give(TranscriptReceived(item_id, Transcript("", "What time is it?", at_pause=True, language=heard)))
+    return of_type(talk.all, JudgeWords)[-1].language
 
 
-def test_the_rules_for_english_words_are_for_english_only():
-    english, unknown = pause_after("What time is it?"), pause_after("")
-    assert english < unknown
-    assert pause_after("What time is it?", session="en") == english
-    assert pause_after("What time is it?", session="de", heard="en") == english
-    assert pause_after("What time is it?", session="de") == unknown
-    assert pause_after("What time is it?", heard="de") == unknown
+def test_words_are_judged_in_the_language_that_was_heard_or_that_of_the_session():
+    assert asked_language(session="en") == "en"
+    assert asked_language(session="de", heard="en") == "en"
+    assert asked_language(session="de") == "de"
+    assert asked_language(heard="de") == "de"
 
 
-def test_the_rules_for_english_words_are_for_a_translation_into_english():
-    spoken = pause_after("What time is it?", session="de", heard="de")
-    assert pause_after("What time is it?", session="de", heard="de", translate="en") < spoken
+def test_a_translation_is_judged_in_its_own_language():
+    assert asked_language(session="de", heard="de", translate="en") == "en"
+
+
+def test_words_are_judged_once_in_a_pause_and_not_before():
+    talk = semantic()
+    talk.speech()
+    hear(talk, "What time", at_pause=False)
+    talk.silence(128)
+    hear(talk, "What time", at_pause=False)
+    assert not of_type(talk.all, JudgeWords)
+    hear(talk, "What time is it?")
+    judge(talk, DONE)
+    hear(talk, "What time is it?")
+    assert [asked.text for asked in of_type(talk.all, JudgeWords)] == ["What time is it?"]
+
+
+def test_a_judgement_of_words_that_have_changed_is_dropped():
+    talk = semantic()
+    talk.speech()
+    talk.silence(128)
+    hear(talk, "What time is it?")
+    hear(talk, "What time is it in")
+    asked = of_type(talk.all, JudgeWords)[0]
+    talk.give(WordsJudged(asked.item_id, asked.text, DONE))
+    assert "input_audio_buffer.speech_stopped" not in types(talk.silence(640))
 
 
 def test_evidence_of_one_pause_does_not_end_a_later_one():
@@ -180,25 +214,28 @@ def test_evidence_of_one_pause_does_not_end_a_later_one():
     talk.speech()
     talk.silence(192)
     hear(talk, "Stop.")
+    judge(talk, DONE)
     talk.speech()
     assert "input_audio_buffer.speech_stopped" not in types(talk.silence(640))
 
 
 def test_the_end_of_turn_model_is_asked_once_in_each_pause_and_shortens_or_lengthens_it():
-    def ends_within(ms: int, text: str, probability: float) -> bool:
+    def ends_within(ms: int, ending: WordsEnding, voice: float) -> bool:
         talk = semantic()
         talk.speech()
         talk.silence(224)
         asked = of_type(talk.all, PredictEndOfTurn)
         assert len(asked) == 1
-        hear(talk, text)
-        talk.give(EndOfTurnPredicted(asked[0].item_id, asked[0].pause, probability))
+        hear(talk, "I would like a pizza")
+        judge(talk, ending)
+        talk.give(EndOfTurnPredicted(asked[0].item_id, asked[0].pause, voice))
         return "input_audio_buffer.speech_stopped" in types(talk.silence(ms))
 
-    assert ends_within(352, "I would like a pizza", 0.99)
-    assert not ends_within(352, "I would like a pizza", 0.5)
-    assert ends_within(480, "I would like a pizza.", 0.5)
-    assert not ends_within(480, "I would like a pizza.", 0.01)
+    unsure = WordsEnding(0.02, 0.02)
+    assert ends_within(352, unsure, 1.0)
+    assert not ends_within(352, unsure, 0.31)
+    assert ends_within(640, unsure, 0.31)
+    assert not ends_within(640, unsure, 0.0)
 
 
 def test_a_judgement_of_an_earlier_pause_is_dropped():
@@ -231,32 +268,34 @@ def ends_after_ms(talk: Talk) -> int:
     raise AssertionError("the turn did not end")
 
 
-def judged(text: str, end_of_turn: float | None, *, at_pause: bool = True) -> int:
+def judged(ending: WordsEnding, end_of_turn: float | None, *, at_pause: bool = True) -> int:
     """The length of a pause in which the recogniser judges whether the speaker is done."""
-    talk = Talk()
-    talk.update(audio=SEMANTIC)
+    talk = semantic()
     talk.speech()
     talk.silence(128)
     item_id = of_type(talk.all, OpenRecognition)[-1].item_id
-    talk.give(TranscriptReceived(item_id, Transcript(text, at_pause=at_pause, end_of_turn=end_of_turn)))
+    words = Transcript("What time is it", at_pause=at_pause, end_of_turn=end_of_turn)
+    talk.give(TranscriptReceived(item_id, words))
+    if at_pause:
+        judge(talk, ending)
     return ends_after_ms(talk)
 
 
 def test_the_end_of_turn_of_a_recogniser_shortens_or_lengthens_the_pause():
-    assert judged("What time is it?", 0.99) < judged("What time is it?", None) < judged("What time is it?", 0.01)
+    unsure = WordsEnding(0.02, 0.02)
+    assert judged(unsure, 0.99) < judged(unsure, None) < judged(unsure, 0.01)
 
 
 def test_a_recogniser_that_is_wrongly_sure_does_not_cut_a_speaker_in_a_clause():
-    assert judged("the weather in", 1.0) == judged("the weather in", None) >= 1472
+    assert judged(OPEN, 1.0) >= 1000
 
 
 def test_what_a_recogniser_says_before_it_has_heard_the_pause_is_no_judgement_of_it():
-    assert judged("What time is it", 0.99, at_pause=False) == judged("What time is it", None, at_pause=False)
+    assert judged(OPEN, 0.99, at_pause=False) == judged(OPEN, None, at_pause=False)
 
 
 def test_a_judgement_of_a_recogniser_ends_with_its_pause():
-    talk = Talk()
-    talk.update(audio=SEMANTIC)
+    talk = semantic()
     talk.speech()
     talk.silence(128)
     item_id = of_type(talk.all, OpenRecognition)[-1].item_id
@@ -264,4 +303,5 @@ def test_a_judgement_of_a_recogniser_ends_with_its_pause():
     talk.speech(320)
     talk.silence(128)
     talk.give(TranscriptReceived(item_id, Transcript("What time is it? In", at_pause=True)))
-    assert ends_after_ms(talk) >= 1472
+    judge(talk, OPEN)
+    assert ends_after_ms(talk) >= 1440

@@ -240,7 +240,7 @@ def test_an_end_of_turn_model_knows_whether_more_is_coming():
     sounds = (*words("please"), pause(400), *words("count"))
     scenario = replace(COUNT, script=(Act(After(0), Say(sounds)),), session=session(SemanticVad()))
     told = sound(replace(scenario, turn_model=TurnModelTraits(certainty=0.75))).describe()
-    assert told.index("probability=0.25") < told.index("probability=0.75")
+    assert told.index("voice=0.25") < told.index("voice=0.75")
     assert "EndOfTurnPredicted" not in sound(scenario).describe()
 
 
