@@ -106,7 +106,7 @@ class UserTurns:
         match change:
             case TurnBegan():
                 self._effects.add(self._course.begin_turn())
-                self._responses.begin_turn()
+                self._responses.speculations.begin_turn()
                 self._interrupt(session, now_ms)
             case TurnEnded():
                 turn_ended_ms = change.latency.latencies()["turn_ended_ms"]

@@ -93,7 +93,7 @@ def test_whitespace_before_the_answer_does_not_make_its_first_segment_spoken_twi
 def test_a_first_segment_that_differs_from_the_requested_one_ends_no_session():
     talk = pausing()
     talk.model("It is noon. ", "Time to eat.", Finished("stop"))
-    talk.core._responses._speculation.deltas[0] = Text("It is late. ")  # type: ignore[union-attr]
+    talk.core._responses.speculations._current.deltas[0] = Text("It is late. ")  # type: ignore[union-attr]
     speak(talk)
     talk.silence()
     talk.transcript("What is the time?")

@@ -99,13 +99,13 @@ class DueAnswers:
         idle = self._responses.active is None and not self._transcriptions.pending
         may_be_done = transcript.at_pause and self._input.pausing and bool(transcript.text)
         if self._speculative and _answers_turns(session) and idle and may_be_done:
-            return self._responses.speculate(transcript.text, session, now_ms)
+            return self._responses.speculations.begin(transcript.text, session, now_ms)
         return []
 
     def discard_stale_speculation(self) -> list[Effect]:
         """Discard a stale speculation: the user went on, or the turn was answered otherwise."""
-        if self._responses.speculating and not self._input.pausing and not self._item_ids:
-            return self._responses.discard_speculation()
+        if self._responses.speculations.is_any and not self._input.pausing and not self._item_ids:
+            return self._responses.speculations.discard()
         return []
 
 

@@ -9,14 +9,13 @@ from streamsrv.core.answers.live_responses import LiveResponses
 from streamsrv.core.answers.output_items import ResponsePlan
 from streamsrv.core.answers.requests import (
     already_active,
-    expected_language,
     plan_response,
     request_of,
     resolve_items,
-    spoken_as,
 )
 from streamsrv.core.answers.response import Response
-from streamsrv.core.answers.speculation import MAX_SPECULATIONS, Speculation
+from streamsrv.core.answers.speculation import Speculation
+from streamsrv.core.answers.speculations import Speculations
 from streamsrv.core.answers.spoken_message import SpokenMessage
 from streamsrv.core.answers.spoken_segments import SpokenSegment
 from streamsrv.core.answers.tool_wait import ToolWait
@@ -40,7 +39,7 @@ from streamsrv.core.timers import ResponseTimeout
 from streamsrv.core.toolbox import ServerTool, Toolbox
 from streamsrv.engines.llm.base import Delta, Finished, Text
 from streamsrv.protocol.client_events import ResponseOptions
-from streamsrv.protocol.items import InputText, McpApprovalRequestItem, MessageItem
+from streamsrv.protocol.items import McpApprovalRequestItem
 from streamsrv.protocol.session_object import Session
 from streamsrv.text.voice_manners import VoiceManners
 
@@ -75,8 +74,7 @@ class Responses:
         self._generation = 0
         self._live = LiveResponses()
         self._unplayed = UnplayedTurns()
-        self._speculation: Speculation | None = None
-        self._speculations = 0  # in this turn of the user
+        self.speculations = Speculations(conversation, rate_limit, capabilities, manners, toolbox, self.next_generation)
         self._functions_wait: ToolWait | None = None  # None: another response came, or none has called a function
         self.owes_answer = False
         """Whether a response was refused that the client wanted for results which the one in progress does not know."""
@@ -85,7 +83,7 @@ class Responses:
         """The number of the conversation's responses that have ended."""
 
     def __contains__(self, generation: int) -> bool:
-        return generation in self._live or self._is_speculative(generation)
+        return generation in self._live or generation in self.speculations
 
     @property
     def active(self) -> Response | None:
@@ -104,10 +102,6 @@ class Responses:
         """Whether the conversation's response in progress has not sent audio yet."""
         active = self.active
         return active is not None and not (isinstance(active.message, SpokenMessage) and active.message.ledger.sent_ms)
-
-    @property
-    def speculating(self) -> bool:
-        return self._speculation is not None
 
     def create(
         self, options: ResponseOptions, session: Session, now_ms: int, latency: TurnLatency | None = None
@@ -138,7 +132,7 @@ class Responses:
             if request.waits_for(pending, self._conversation) or self._toolbox.is_awaited(request.tools):
                 continue
             del self._live.waiting[generation]
-            speculation, response = self._speculation, self._live[generation]
+            response = self._live[generation]
             in_conversation = response.plan.in_conversation
             response.offer = request.offer(self._toolbox, in_conversation=in_conversation)
             question = request.to_generate(generation, self._conversation, response.offer)
@@ -146,7 +140,8 @@ class Responses:
             self._live.asked[generation] = question
             if request.items is None:
                 self._conversation.new_results = 0
-            if speculation is not None and speculation.answers(question, response.plan.spoken_as):
+            if (speculation := self.speculations.take_over(question, response.plan.spoken_as, now_ms)) is not None:
+                self._effects.emit(RecordSpeculation(speculation.tokens, used=True))
                 self._continue(speculation, response, now_ms)
             else:
                 self._effects.emit(question)
@@ -185,38 +180,10 @@ class Responses:
         self._take(response, Finished("stop"), now_ms)
         return response, self._effects.take()
 
-    def begin_turn(self) -> None:
-        """Begin a user turn: reset the count of its speculations."""
-        self._speculations = 0
-
-    def speculate(self, text: str, session: Session, now_ms: int) -> list[Effect]:
-        """Begin a speculative answer to these words, unless a limit is reached."""
-        item = MessageItem(role="user", content=[InputText(text)])
-        options = ResponseOptions()
-        request = request_of(options, session, [*self._conversation.items, item], self._manners)
-        offer = self._toolbox.offer(request.tools, in_conversation=True)
-        question = request.to_generate(self._generation + 1, self._conversation, offer)
-        speech = spoken_as(options, session, self._capabilities)
-        if self._speculation is not None and self._speculation.answers(question, speech):
-            return []
-        self._discard_speculation()
-        if self._speculations >= MAX_SPECULATIONS or not self._rate_limit.take_spare(now_ms):
-            return self._effects.take()
-        self._speculations += 1
-        expected = expected_language(options, session, self._capabilities).after(question.messages)
-        self._speculation = Speculation(replace(question, generation=self.next_generation()), speech, expected)
-        self._effects.emit(self._speculation.asked)
-        return self._effects.take()
-
-    def discard_speculation(self) -> list[Effect]:
-        """Stop the speculative generation, if there is one."""
-        self._discard_speculation()
-        return self._effects.take()
-
     def take(self, generation: int, delta: Delta, now_ms: int) -> list[Effect]:
         """Take a delta of the model."""
-        if self._speculation is not None and self._is_speculative(generation):
-            return self._speculation.take(delta, now_ms)
+        if generation in self.speculations:
+            return self.speculations.take(delta, now_ms)
         self._take(self._live[generation], delta, now_ms)
         return self._effects.take()
 
@@ -229,16 +196,16 @@ class Responses:
 
     def take_speech(self, speech: SpeechOutput, now_ms: int) -> list[Effect]:
         """Take audio of the segment that is being synthesised."""
-        if self._speculation is not None and self._is_speculative(speech.generation):
-            self._speculation.audio.append(speech)
+        if speech.generation in self.speculations:
+            self.speculations.take_speech(speech)
         else:
             self._live[speech.generation].take_speech(speech, now_ms)
         return self._effects.take()
 
     def end_segment(self, generation: int, now_ms: int) -> list[Effect]:
         """End the segment that was synthesised."""
-        if self._speculation is not None and self._is_speculative(generation):
-            self._speculation.spoken = True
+        if generation in self.speculations:
+            self.speculations.end_segment()
         else:
             self._live[generation].end_segment(now_ms)
             self._forget_if_done(self._live[generation], now_ms)
@@ -275,10 +242,8 @@ class Responses:
 
     def fail(self, failed: GenerationFailed, now_ms: int) -> list[Effect]:
         """Take the failure of a stage, which failed for good."""
-        if self._speculation is not None and self._is_speculative(failed.generation):
-            if not self._speculation.outlives(failed):
-                self._discard_speculation()  # the response will ask again
-            return self._effects.take()
+        if failed.generation in self.speculations:
+            return self.speculations.fail(failed)
         response = self._live[failed.generation]
         response.take_failure(failed, now_ms)
         self._play(response, now_ms)
@@ -306,7 +271,7 @@ class Responses:
         """Stop answering, also outside of the conversation, because the call is over."""
         for response in self._live:
             self._cancel(response, "turn_detected", now_ms)
-        self._discard_speculation()
+        self._effects.add(self.speculations.discard())
         self._effects.add([RecordTurn(each) for each in self._unplayed.give_up()])
         return self._effects.take()
 
@@ -342,25 +307,14 @@ class Responses:
         self._effects.emit(SetTimer(ResponseTimeout(generation), STALL_MS))
         return self._live.add(response)
 
-    def _is_speculative(self, generation: int) -> bool:
-        return self._speculation is not None and self._speculation.generation == generation
-
     def next_generation(self) -> int:
         """Return a new number for what the model or the synthesiser makes."""
         self._generation += 1
         return self._generation
 
-    def _discard_speculation(self) -> None:
-        if self._speculation is not None:
-            self._effects.add(self._speculation.discarded())
-        self._speculation = None
-
     def _continue(self, speculation: Speculation, response: Response, now_ms: int) -> None:
         """Give the response the output of the speculation so far, and its generation."""
-        self._speculation = None
-        self._rate_limit.give_back(now_ms)  # the response was counted, too
         generation = speculation.generation
-        self._effects.emit(RecordSpeculation(speculation.tokens, used=True))
         self._effects.emit(ClearTimer(ResponseTimeout(response.generation)))
         self._live.move(response, generation)
         requested, language = speculation.is_speech_requested, speculation.language

@@ -16,8 +16,6 @@ from streamsrv.core.latency import TurnLatency
 from streamsrv.engines.llm.base import Delta, Finished, Message, Text, Usage
 from streamsrv.engines.tts.base import SpeechOptions
 
-MAX_SPECULATIONS = 3
-"""Speculative answers in one turn: each is a request to the model, and later ones are rarely used."""
 _NOT_WORDS = re.compile(r"[^\w\s]")
 
 
