@@ -2,23 +2,33 @@
 
 import argparse
 import time
+from collections.abc import Callable
 from random import Random
 
+from streamsrv.testing.early_ends import early_end_scenario
 from streamsrv.testing.invariants import InvariantBroken, check
-from streamsrv.testing.random_scenarios import random_scenario
+from streamsrv.testing.random_scenarios import random_call, random_scenario
 from streamsrv.testing.scenario import Scenario
 from streamsrv.testing.shrinking import shrink
 from streamsrv.testing.simulator import simulate
+
+FAMILIES: dict[str, Callable[[Random], Scenario]] = {
+    "any": random_scenario,
+    "calls": random_call,
+    "early-ends": early_end_scenario,
+}
+"""Makers of random conversations: anything, telephone calls, turns that are ended too early."""
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m streamsrv.testing", description=__doc__)
     parser.add_argument("conversations", type=int, nargs="?", default=1000)
     parser.add_argument("--seed", type=int, default=0, help="seed of the first conversation; each later one adds 1")
+    parser.add_argument("--family", choices=FAMILIES, default="any", help="which conversations (default: any)")
     arguments = parser.parse_args()
     started, virtual_ms = time.perf_counter(), 0
     for seed in range(arguments.seed, arguments.seed + arguments.conversations):
-        scenario = random_scenario(Random(seed))
+        scenario = FAMILIES[arguments.family](Random(seed))
         try:
             record = simulate(scenario)
             check(record)

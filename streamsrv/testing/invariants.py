@@ -32,6 +32,7 @@ from streamsrv.testing.call_invariants import (
 )
 from streamsrv.testing.compact import compact
 from streamsrv.testing.context_invariant import context_is_what_was_heard
+from streamsrv.testing.early_end_invariants import no_turn_is_answered_twice
 from streamsrv.testing.record import Record
 from streamsrv.testing.speech_invariants import audio_is_whole, look_ahead_is_bounded, no_answer_is_lost
 
@@ -339,6 +340,7 @@ INVARIANTS: tuple[Invariant, ...] = (
     waiting_sounds_end,
     nothing_follows_hanging_up,
     a_dropped_line_ends_the_session,
+    no_turn_is_answered_twice,
 )
 
 

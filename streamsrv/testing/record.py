@@ -8,6 +8,7 @@ from streamsrv.core.effects import Close, Effect, FeedRecognition, SendAudio, Se
 from streamsrv.core.inputs import AudioAppended, EventReceived, FrameHeard, Input, LineDropped, SpeechOutput
 from streamsrv.testing.player import Cut, PlayedItem
 from streamsrv.testing.scenario import Scenario
+from streamsrv.testing.simulated_user import MicrophoneFrame
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,6 +18,16 @@ class Step:
     at_ms: int
     happened: Input | None
     effects: list[Effect]
+
+
+@dataclass(slots=True)
+class Utterance:
+    """Speech of the user without a pause, as it reached the server. Echoes are no part of it."""
+
+    began_ms: int
+    """When its first frame came."""
+    ended_ms: int
+    words: list[str] = field(default_factory=list[str])
 
 
 @dataclass(slots=True)
@@ -30,6 +41,8 @@ class Record:
     steps: list[Step] = field(default_factory=list[Step])
     said: list[str] = field(default_factory=list[str])
     """Every word that the user said into the microphone."""
+    utterances: list[Utterance] = field(default_factory=list[Utterance])
+    """What the user said, as it reached the server, from pause to pause."""
     recognizable: dict[str, list[str]] = field(default_factory=dict[str, list[str]])
     """The words in the audio of each recognition, by item id."""
     played: dict[str, PlayedItem] = field(default_factory=dict[str, PlayedItem])
@@ -39,11 +52,23 @@ class Record:
     unfinished: list[str] = field(default_factory=list[str])
     """What was still active long after the end of the script."""
     ended_ms: int = 0
+    _is_said: bool = False
 
     def add(self, at_ms: int, happened: Input | None, effects: list[Effect]) -> None:
         is_audio = isinstance(happened, FrameHeard | AudioAppended)
         if not is_audio or any(not isinstance(effect, FeedRecognition) for effect in effects):
             self.steps.append(Step(at_ms, happened, effects))
+
+    def hear(self, at_ms: int, frame: MicrophoneFrame) -> None:
+        """Add a frame of the microphone that reached the server."""
+        if not frame.is_said:
+            self._is_said = False
+            return
+        if not self._is_said:
+            self.utterances.append(Utterance(at_ms, at_ms))
+        self._is_said = True
+        self.utterances[-1].ended_ms = at_ms
+        self.utterances[-1].words += [frame.text] if frame.text else []
 
     def effects(self) -> Iterator[tuple[int, Effect]]:
         """Yield all effects in order, each with its time."""

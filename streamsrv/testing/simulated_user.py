@@ -1,7 +1,7 @@
 """A simulated user who plays a script, frame by frame. Pure: time is that of the microphone."""
 
 from collections import deque
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 from streamsrv.engines.vad.base import FRAME_MS
@@ -158,6 +158,8 @@ class MicrophoneFrame:
     text: str = ""
     word_ms: int = 0
     level_db: float = SPEECH_DB
+    is_said: bool = False
+    """Whether the user makes a sound in it that counts as speech; an echo does not make it so."""
 
 
 QUIET = MicrophoneFrame(0.01)
@@ -261,7 +263,7 @@ class SimulatedUser:
 
 def _frames(sound: Sound) -> list[MicrophoneFrame]:
     count = max(1, round(sound.duration_ms / FRAME_MS))
-    frames = [MicrophoneFrame(sound.probability)] * count
+    frames = [MicrophoneFrame(sound.probability, is_said=sound.probability >= 0.5)] * count
     if sound.text:
-        frames[-1] = MicrophoneFrame(sound.probability, sound.text, count * FRAME_MS)
+        frames[-1] = replace(frames[-1], text=sound.text, word_ms=count * FRAME_MS)
     return frames

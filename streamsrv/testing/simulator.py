@@ -222,6 +222,7 @@ class Simulator:
         until_ms = self._received_ms - len(frames) * FRAME_MS
         for frame in frames:
             until_ms += FRAME_MS
+            self.record.hear(self._time.now_ms, frame)
             self._recognizer.begin_frame(frame, until_ms)
             self.give(FrameHeard(frame.probability, until_ms, frame.level_db))
             self._recognizer.end_frame()
@@ -236,7 +237,8 @@ class Simulator:
             text = " ".join([*heard[self._echoed_words :], *text.split()])
             self._echoed_words = len(heard)
         level_db = ECHO_DB if frame.probability < traits.echo else frame.level_db
-        return MicrophoneFrame(max(frame.probability, traits.echo), text, frame.word_ms or FRAME_MS, level_db)
+        probability = max(frame.probability, traits.echo)
+        return MicrophoneFrame(probability, text, frame.word_ms or FRAME_MS, level_db, frame.is_said)
 
     def _finish_if_silent(self) -> None:
         if not self._user.finished:

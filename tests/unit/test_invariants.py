@@ -26,6 +26,7 @@ from streamsrv.core.effects import (
 )
 from streamsrv.core.inputs import Input, RecognitionFailed, TimerFired
 from streamsrv.core.timers import ResponseTimeout
+from streamsrv.engines.llm.base import Message
 from streamsrv.protocol.client_events import ItemTruncate
 from streamsrv.protocol.session_object import Audio, AudioInput, SemanticVad, Session, Transcription
 from streamsrv.testing.faults import Fault
@@ -224,6 +225,20 @@ def forgets_the_end_of_answers() -> Bug:
     return bug
 
 
+def answers_again() -> Bug:
+    """Leaves out of each request the user's words that were not in the first one."""
+    first: list[Message] = []
+
+    def bug(effects: list[Effect]) -> Iterator[Effect]:
+        for effect in effects:
+            if isinstance(effect, Generate):
+                first[:] = first or [message for message in effect.messages if message.role == "user"]
+                effect = replace(effect, messages=tuple(first))
+            yield effect
+
+    return bug
+
+
 def sends_audio_early() -> Bug:
     """Sends forty times as much audio at once."""
 
@@ -316,6 +331,7 @@ BUGS: dict[str, tuple[Callable[[], Bug], str]] = {
     "audio after hanging up": (speaks_after_hanging_up, "nothing_follows_hanging_up"),
     "a session that outlives its call": (never_closes, "a_dropped_line_ends_the_session"),
     "a call whose last words are lost": (closes_at_once, "a_dropped_line_ends_the_session"),
+    "the same words answered twice": (answers_again, "no_turn_is_answered_twice"),
     "hanging up twice": (twice(lambda e: isinstance(e, HangUp)), "nothing_follows_hanging_up"),
 }
 

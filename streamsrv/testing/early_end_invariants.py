@@ -1,0 +1,210 @@
+"""Invariants of turns that were ended too early: the user goes on, and both halves become one turn with one answer."""
+
+from collections import defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from streamsrv.core.effects import Generate, SendEvent
+from streamsrv.core.turns.barge_in import BACKCHANNELS
+from streamsrv.engines.llm.base import Message
+from streamsrv.protocol.session_object import SemanticVad
+from streamsrv.testing.player import PlayedItem
+from streamsrv.testing.record import Record
+from streamsrv.testing.simulated_user import Press, Send
+
+GOES_ON_MS = 1000
+"""A user who speaks so long after the end of a turn has not been done."""
+SILENT_AFTER_MS = 100
+"""Longest time from the first speech of a user who goes on to the silence of the reply, without the network's."""
+ONSET_MS = 64
+"""Speech that is needed to notice that a user goes on: near the limit, either decision is right."""
+
+
+@dataclass(slots=True)
+class Reply:
+    """A response of the conversation, as its events tell it."""
+
+    response_id: str
+    created_ms: int
+    text: str = ""
+    item_ids: list[str] = field(default_factory=list[str])
+    request: tuple[Message, ...] = ()
+    """The last request to the language model for it."""
+
+
+@dataclass(slots=True)
+class EarlyEnd:
+    """An end of a turn after which the user went on in time. `word`: the number of the first word after it."""
+
+    ended_ms: int
+    resumed_ms: int
+    word: int
+    false_replies: list[Reply]
+
+
+def both_halves_are_one_turn(record: Record) -> Iterator[tuple[int, str]]:
+    """Each request holds the user's words once and in order, both halves of a turn in one message.
+
+    The request of a response holds all words of the turns before it. Backchannels do not count.
+    """
+    if not _is_checked(record):
+        return
+    said = [word for utterance in record.utterances for word in _kept(utterance.words)]
+    ends = early_ends(record)
+    for at_ms, effect in record.effects():
+        if not isinstance(effect, Generate):
+            continue
+        turns = [_kept(message.content.split()) for message in effect.messages if message.role == "user"]
+        heard = [word for turn in turns for word in turn]
+        if heard != said[: len(heard)]:
+            yield at_ms, f"the request holds the user's words {heard}, {said} were said"
+            continue
+        begins = {sum(map(len, turns[:index])) for index in range(len(turns))}
+        for end in ends:
+            if end.word in begins and end.word < len(heard) and at_ms > end.resumed_ms:
+                yield at_ms, f"the request splits the turn that was ended early at {end.ended_ms} ms: {turns}"
+    for reply in replies(record):
+        if reply.request:
+            yield from _lacks_words(record, reply)
+
+
+def _lacks_words(record: Record, reply: Reply) -> Iterator[tuple[int, str]]:
+    committed = [
+        word
+        for at_ms, event in record.events("input_audio_buffer.committed")
+        if at_ms <= reply.created_ms
+        for word in _kept(record.recognizable.get(event["item_id"], []))
+    ]
+    heard = _words_of(reply.request)
+    if len(heard) < len(committed):
+        yield reply.created_ms, f"{reply.response_id} answers {heard}, {committed} were said in turns before it"
+
+
+def no_half_turn_is_answered(record: Record) -> Iterator[tuple[int, str]]:
+    """No request that holds what the user went on with holds words of the reply to the first half."""
+    if not _is_checked(record):
+        return
+    ends = early_ends(record)
+    for at_ms, effect in record.effects():
+        if not isinstance(effect, Generate):
+            continue
+        heard = len(_words_of(effect.messages))
+        false_texts = [
+            reply.text.split() for end in ends if heard > end.word for reply in end.false_replies if reply.text
+        ]
+        for message in effect.messages:
+            words = message.content.split()
+            if message.role == "assistant" and words and any(text[: len(words)] == words for text in false_texts):
+                yield at_ms, f"the request holds words of a false reply: {message.content!r}"
+
+
+def false_replies_fall_silent(record: Record) -> Iterator[tuple[int, str]]:
+    """Nothing of the reply to the first half is heard `SILENT_AFTER_MS` after the user has gone on.
+
+    The way of the event to the client comes on top. Not checked of clients that play on.
+    """
+    client, network = record.scenario.client, record.scenario.network
+    if not _is_checked(record) or client.on_interruption == "play_on":
+        return
+    way_ms = 0 if client.held_by_transport else network.delay_ms + network.jitter_ms
+    for end in early_ends(record):
+        limit_ms = end.resumed_ms + SILENT_AFTER_MS + way_ms
+        for reply in end.false_replies:
+            for item_id in reply.item_ids:
+                item = record.played.get(item_id, PlayedItem())
+                late_ms = item.played_ms(record.ended_ms) - item.played_ms(limit_ms)
+                if late_ms > 0:
+                    yield limit_ms, f"{late_ms} ms of the false reply {item_id} are heard after {limit_ms} ms"
+
+
+def no_turn_is_answered_twice(record: Record) -> Iterator[tuple[int, str]]:
+    """No words of two replies to the same words are heard: what was spoken of an answer is not spoken again.
+
+    Not checked where the reply stops for a sound without words, because a client cannot hold it.
+    """
+    if not _is_checked(record):
+        return
+    answered: defaultdict[tuple[str, ...], list[str]] = defaultdict(list)
+    for reply in replies(record):
+        played = [record.played.get(item_id, PlayedItem()) for item_id in reply.item_ids]
+        if not reply.request or not any(item.words_until(item.played_ms(record.ended_ms)) for item in played):
+            continue
+        key = tuple(message.content for message in reply.request if message.role in ("user", "tool"))
+        answered[key].append(reply.response_id)
+        if len(answered[key]) > 1:
+            yield reply.created_ms, f"the same words are answered by {answered[key]}"
+
+
+def early_ends(record: Record) -> list[EarlyEnd]:
+    """Return the ends of turns after which the user went on with words within `GOES_ON_MS`."""
+    known = replies(record)
+    ends = [
+        at_ms
+        for at_ms, event in record.events("input_audio_buffer.committed")
+        if _kept(record.recognizable.get(event["item_id"], []))
+    ]
+    packet_ms = record.scenario.microphone.packet_frames * 32
+    latest_ms = GOES_ON_MS - ONSET_MS - packet_ms - record.scenario.network.jitter_ms
+    found: list[EarlyEnd] = []
+    word = 0
+    for utterance in record.utterances:
+        before = [at_ms for at_ms in ends if at_ms <= utterance.began_ms]
+        words = _kept(utterance.words)
+        if before and words and word and utterance.began_ms - before[-1] <= latest_ms:
+            until_ms = next((at_ms for at_ms in ends if at_ms > utterance.began_ms), record.ended_ms)
+            false = [reply for reply in known if before[-1] <= reply.created_ms < until_ms]
+            found.append(EarlyEnd(before[-1], utterance.began_ms, word, false))
+        word += len(words)
+    return found
+
+
+def replies(record: Record) -> list[Reply]:
+    """Return the responses of the conversation in the order of their creation."""
+    found: dict[str, Reply] = {}
+    asked: dict[int, tuple[Message, ...]] = {}
+    for at_ms, effect in record.effects():
+        if isinstance(effect, Generate):
+            asked[effect.generation] = effect.messages
+        elif isinstance(effect, SendEvent):
+            _follow(found, asked, at_ms, effect)
+    return list(found.values())
+
+
+def _follow(found: dict[str, Reply], asked: dict[int, tuple[Message, ...]], at_ms: int, effect: SendEvent) -> None:
+    event: dict[str, Any] = effect.event
+    match event["type"]:
+        case "response.created" if event["response"]["conversation_id"] is not None:
+            response_id = event["response"]["id"]
+            found[response_id] = Reply(response_id, at_ms)
+        case "response.output_item.added" if event["response_id"] in found:
+            found[event["response_id"]].item_ids.append(event["item"]["id"])
+        case "response.output_text.delta" | "response.output_audio_transcript.delta":
+            if event["response_id"] in found:
+                found[event["response_id"]].text += event["delta"]
+        case "response.done" if event["response"]["id"] in found:
+            requests = [asked[generation] for generation in effect.generations if generation in asked]
+            found[event["response"]["id"]].request = requests[-1] if requests else ()
+        case _:
+            pass
+
+
+def _is_checked(record: Record) -> bool:
+    """Whether every turn is answered, and all of the user's words are known, and no others."""
+    scenario = record.scenario
+    detection = scenario.session.audio.input.turn_detection
+    is_semantic = isinstance(detection, SemanticVad) and detection.create_response and detection.interrupt_response
+    is_steered = any(isinstance(act.what, Send | Press) for act in scenario.script)
+    recognizer = scenario.recognizer
+    is_understood = not (recognizer.mishears or recognizer.faults or scenario.microphone.echo_is_understood)
+    return is_semantic and is_understood and not is_steered and not scenario.network.loss
+
+
+def _kept(words: list[str]) -> list[str]:
+    """Return the words that are not dropped as backchannels."""
+    return [word for word in words if word.casefold() not in BACKCHANNELS]
+
+
+def _words_of(messages: tuple[Message, ...]) -> list[str]:
+    """Return the user's words in a request."""
+    return [word for message in messages if message.role == "user" for word in _kept(message.content.split())]
