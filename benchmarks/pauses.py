@@ -12,6 +12,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from room_tone import at_level, level, looped, quiet_stretches
 from streamsrv.audio.files import read_audio
 from streamsrv.audio.rates import SPEECH_RATE_HZ
 from streamsrv.core.turns.endpointing import Evidence
@@ -19,7 +20,7 @@ from streamsrv.engines.asr.base import RecognitionOptions, Transcript
 from streamsrv.engines.asr.windows.incremental import Decode, IncrementalRecognizer
 from streamsrv.engines.catalogue import load_catalogue
 from streamsrv.engines.loading import LoadContext, load_engine
-from streamsrv.engines.turn.base import TurnModel
+from streamsrv.engines.turn.base import TurnModel, WordsEnding, WordsTurnModel
 from streamsrv.engines.vad.base import FRAME_MS, VAD_FRAME_SAMPLES, Vad
 from streamsrv.engines.weights.store import ModelStore
 from streamsrv.inference.scheduler import Priority
@@ -34,6 +35,8 @@ ONSET_MS = 64
 CLICK_MS = 256
 """A final burst of sound up to this long is a click or a breath, because no recording ends in such a short word."""
 LEAD_MS = 300
+ROOM_TONE_MS = 512
+"""Of the recording's own room tone, as much is looped."""
 
 Frames = NDArray[np.int16]
 Label = Literal["inside", "end", "unfinished"]
@@ -49,33 +52,47 @@ class Pause:
     group: str
     language: str
     label: Label
+    begin_ms: int
+    """Where in the recording the pause begins."""
     pause_ms: int
     longest_pause_ms: int
     text: str = ""
     text_ready_ms: float = 0.0
+    words: tuple[float, float] | None = None
+    """The probabilities of an end after the text as recognised and without marks; None: they are not judged."""
+    words_ready_ms: float = 0.0
     probability: float = 0.0
-    probability_ready_ms: float = 0.0
+    voice: float = 0.0
+    """What the probability of the end-of-turn model says, 0..1."""
+    voice_ready_ms: float = 0.0
     in_sentence: bool | None = None
     """Whether the transcript of the whole recording has no sentence end at this pause."""
 
-    def evidence(self, *, text: bool, model: bool) -> Evidence:
+    def evidence(self, *, words: bool, voice: bool) -> Evidence:
         return Evidence(
-            text=self.text if text else "",
+            text=self.text,
             at_pause=True,
-            language=self.language,
-            turn_probability=self.probability if model else None,
-            longest_pause_ms=self.longest_pause_ms if text else 0,
+            words=WordsEnding(*self.words) if words and self.words else None,
+            voice=self.voice if voice else None,
         )
+
+    def ready_ms(self, *, words: bool, voice: bool) -> float:
+        """Return when all of this evidence is known, in ms from the beginning of the pause."""
+        return max(self.words_ready_ms if words and self.words else 0.0, self.voice_ready_ms if voice else 0.0)
 
 
 class Listener:
     """Processes recordings as a server does: voice activity, streaming recognition, the end-of-turn model in pauses."""
 
-    def __init__(self, recognizer: str, model_at_ms: int) -> None:
+    def __init__(self, recognizer: str, words: str | None, model_at_ms: int, room_tone: Frames | None) -> None:
         self.scheduler = MeasuredScheduler()
+        self._room_tone = room_tone
+        self.borrowed = 0
+        """How many recordings ended in the room tone of another."""
         self._vad: Vad = self._load("silero")
         self._recognizer: IncrementalRecognizer = self._load(recognizer)
         self._model: TurnModel = self._load("smart-turn")
+        self._words: WordsTurnModel | None = self._load(words) if words else None
         self._model_at = model_at_ms // FRAME_MS
 
     def _load(self, name: str) -> Any:
@@ -84,7 +101,7 @@ class Listener:
 
     async def hear(self, entry: dict[str, Any], folder: Path) -> list[Pause]:
         """Return all labelled pauses of one recording."""
-        frames = with_silence(read_audio(folder / entry["audio"], SPEECH_RATE_HZ))
+        frames = self._with_room_tone(read_audio(folder / entry["audio"], SPEECH_RATE_HZ))
         speech = speech_frames(self._vad.open().probabilities(frames))
         runs = speech_runs(speech)
         speakers = read_rttm(folder / entry["rttm"]) if "rttm" in entry else []
@@ -110,6 +127,7 @@ class Listener:
         pauses: list[Pause] = []
         for begin, end in zip(begins, ends, strict=True):
             text, text_ready_ms = texts.get(begin, ("", 0.0))
+            words, words_ms = await self._judge(text)
             probability, model_ms = self._probability(frames[start : begin + self._model_at])
             pauses.append(
                 Pause(
@@ -118,12 +136,16 @@ class Listener:
                     group=group_of(entry),
                     language=entry["language"],
                     label="inside" if end < len(frames) else label or "end",
+                    begin_ms=begin * FRAME_MS,
                     pause_ms=(end - begin) * FRAME_MS,
                     longest_pause_ms=max((pause.pause_ms for pause in pauses), default=0),
                     text=text,
                     text_ready_ms=text_ready_ms,
+                    words=words,
+                    words_ready_ms=text_ready_ms + words_ms,
                     probability=probability,
-                    probability_ready_ms=self._model_at * FRAME_MS + model_ms,
+                    voice=self._model.evidence(probability),
+                    voice_ready_ms=self._model_at * FRAME_MS + model_ms,
                 )
             )
         return pauses if label else pauses[:-1]
@@ -132,6 +154,29 @@ class Listener:
         started = time.thread_time()
         probability = self._model.probability(frames.reshape(-1))
         return probability, (time.thread_time() - started) * 1000
+
+    async def _judge(self, text: str) -> tuple[tuple[float, float] | None, float]:
+        """Return how likely the words end here, if there are any and a model, and the ms of CPU that this took."""
+        if not (text and self._words):
+            return None, 0.0
+        started = time.process_time()
+        ending = await self._words.ending(text)
+        return (ending.as_recognized, ending.plain), (time.process_time() - started) * 1000
+
+    def _with_room_tone(self, pcm: NDArray[np.int16]) -> Frames:
+        """Return the recording in frames, followed by a second of its own room tone, or of another's as loud as its
+        quietest parts."""
+        whole = pcm[: len(pcm) // VAD_FRAME_SAMPLES * VAD_FRAME_SAMPLES]
+        frames = whole.reshape(-1, VAD_FRAME_SAMPLES)
+        samples = SPEECH_RATE_HZ // VAD_FRAME_SAMPLES * VAD_FRAME_SAMPLES
+        stretches = quiet_stretches(whole, list(self._vad.open().probabilities(frames)), ROOM_TONE_MS)
+        if not stretches and self._room_tone is not None:
+            quietest = float(np.percentile([level(frame) for frame in frames], 5))
+            stretches = [at_level(self._room_tone, quietest)]
+            self.borrowed += 1
+        elif not stretches:
+            raise SystemExit("A recording has no room tone, and the manifest has no entry of the kind silence.")
+        return np.concatenate([frames, looped(stretches, samples).reshape(-1, VAD_FRAME_SAMPLES)])
 
     async def _texts(
         self, frames: Frames, speech: Sequence[bool], start: int, begins: list[int]
@@ -169,15 +214,6 @@ class Listener:
         window = Decode(frames.reshape(-1), RecognitionOptions(language="en"), Priority.FINAL)
         whole = split_words((await self._recognizer.decode(window)).text)
         return [replace(pause, in_sentence=is_in_sentence(pause.text, whole)) for pause in pauses]
-
-
-def with_silence(pcm: NDArray[np.int16]) -> Frames:
-    """Return the recording in frames, followed by a second of noise as loud as its quietest parts."""
-    frames = pcm[: len(pcm) // VAD_FRAME_SAMPLES * VAD_FRAME_SAMPLES].reshape(-1, VAD_FRAME_SAMPLES)
-    level = np.percentile(np.sqrt(np.mean(np.square(frames.astype(np.float64)), axis=1)), 5)
-    second = (SPEECH_RATE_HZ // VAD_FRAME_SAMPLES, VAD_FRAME_SAMPLES)
-    noise = np.random.default_rng(0).standard_normal(second) * max(level, 1)
-    return np.concatenate([frames, noise.astype(np.int16)])
 
 
 def speech_frames(probabilities: Iterable[float]) -> list[bool]:
@@ -235,12 +271,17 @@ def is_in_sentence(text: str, whole: Sequence[str]) -> bool:
     return length == 0 or whole[length - 1][-1] not in ".?!"
 
 
-async def observe(entries: Iterable[dict[str, Any]], folder: Path, recognizer: str, model_at_ms: int) -> list[Pause]:
+async def observe(
+    entries: Sequence[dict[str, Any]], folder: Path, recognizer: str, words: str | None, model_at_ms: int
+) -> list[Pause]:
     """Return the pauses of all recordings of a manifest with known speakers."""
-    listener = Listener(recognizer, model_at_ms)
+    silent = [entry for entry in entries if entry["kind"] == "silence"]
+    tone = read_audio(folder / silent[0]["audio"], SPEECH_RATE_HZ)[:SPEECH_RATE_HZ] if silent else None
+    listener = Listener(recognizer, words, model_at_ms, tone)
     pauses: list[Pause] = []
     for entry in entries:
         if entry["language"] != "zxx" and (entry.get("speakers_n", 1) == 1 or "rttm" in entry):
             found = await listener.hear(entry, folder)
             pauses += [pause for pause in found if end_label(entry) != "unfinished" or pause.label == "unfinished"]
+    print(f"{listener.borrowed} recordings have no room tone of their own.")
     return pauses

@@ -1,15 +1,21 @@
 """Compares end-of-turn rules on pauses inside recorded speech and on the ends of recorded turns.
 
-    .venv/bin/python benchmarks/turn_taking.py ../shared/speech/manifest.jsonl [--json out.json]
+    .venv/bin/python benchmarks/turn_taking.py ../shared/speech/manifest.jsonl --words MODEL [--json out.json]
 
 A rule that ends the turn in a pause of 200 ms or more inside the turn cuts the speaker off. At the end of the turn, its
-wait is the delay. The rules are a fixed silence, and `pause_limit_ms` with the recogniser's text in that pause, with
-the end-of-turn model, and with both. To compare them at the same rate of cut-offs, all waits of a rule are scaled by
-one factor. No rule decides before its evidence is computed (CPU time). Time is that of the audio.
+wait is the delay. The rules are a fixed silence, and `pause_limit_ms` with the words' likely end, with the voice, and
+with both. No rule decides before its evidence is computed (CPU time). Time is that of the audio. Figures:
 
-The limits and word tables in `streamsrv/core/turns` were chosen on all of these speakers. The spread over random halves
-of the speakers shows how much a figure depends on the speakers; `fit_pauses.py` measures limits that are chosen on one
-half on the other.
+- cut-offs, p50, mean and p95 of the delay with the limits as shipped, and the AUC of the limits (0.5: no better than
+  chance). "Silence only" is the silence that has as many cut-offs as both kinds of evidence together.
+- The mean delay at other shares of cut-offs, for which all limits of a rule are scaled by one factor.
+- The same for limits that were fitted without the speaker in question (`fit_pauses.py`): coefficients and bounds.
+  The coefficients as shipped were fitted on these speakers; try them on other recordings, with another manifest.
+- 95 % bootstrap intervals by speaker, also of the difference of mean delays at equal cut-offs.
+
+A speaker with more pauses, or ends, than the mean of all speakers counts as one with the mean. A recording goes on in
+its own room tone: half a second of its quietest stretches, looped with cross-fades; where the speech leaves none, in
+the room tone of a recording of the kind `silence`, as loud as the quietest twentieth of the frames.
 
 The manifest has one JSON object a line: `audio`, `id`, `speaker`, `kind`, `language` and, where they apply,
 `speakers_n` with `rttm`, `subset`, `turn_complete`. Left out: recordings of several speakers without `rttm`; ends of
@@ -21,8 +27,7 @@ import argparse
 import asyncio
 import json
 import sys
-from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -30,170 +35,114 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from fit_pauses import Formula
 from pauses import Pause, observe
-from streamsrv.core.turns.endpointing import Eagerness, pause_limit_ms
-from streamsrv.core.turns.sentence_endings import ending_of
+from streamsrv.core.turns.endpointing import pause_limit_ms
+from turn_figures import CURVE, Group, Waits, difference
 
-ANSWERED_MS = 1000
-"""Longest wait after an unfinished sentence that counts as an answer to it."""
+KNOWN = {"words only": (True, False), "voice only": (False, True), "words and voice": (True, True)}
+BEST = "words and voice"
+SILENCE = "silence only"
+MIN_SPEAKERS = 10
+"""Fewer give no fit."""
 
-Rule = Callable[[Pause], tuple[float, float]]
-"""Returns how long a pause must last and when the rule knows that, both in ms."""
-
-
-def rule(*, text: bool, model: bool, eagerness: Eagerness = "auto") -> Rule:
-    def wait(pause: Pause) -> tuple[float, float]:
-        ready_ms = max(pause.text_ready_ms * text, pause.probability_ready_ms * model)
-        return pause_limit_ms(pause.evidence(text=text, model=model), eagerness), ready_ms
-
-    return wait
+Floats = NDArray[np.float64]
 
 
-RULES: dict[str, Rule] = {
-    "silence only": lambda pause: (300.0, 0.0),
-    "text": rule(text=True, model=False),
-    "text + Smart Turn": rule(text=True, model=True),
-    "Smart Turn only": rule(text=False, model=True),
-}
+def as_shipped(group: Group, *, words: bool, voice: bool) -> Waits:
+    limits = [float(pause_limit_ms(pause.evidence(words=words, voice=voice))) for pause in group.pauses]
+    return Waits(group, np.array(limits), np.array([p.ready_ms(words=words, voice=voice) for p in group.pauses]))
 
 
-class Waits:
-    """The waits of one rule at some pauses."""
-
-    def __init__(self, wait: Rule, pauses: Sequence[Pause]) -> None:
-        self._inside = np.array(
-            [(*wait(pause), pause.pause_ms) for pause in pauses if pause.label == "inside"]
-        ).reshape(-1, 3)
-        self._ends = np.array([wait(pause) for pause in pauses if pause.label == "end"]).reshape(-1, 2)
-        self._unfinished = np.array([wait(pause) for pause in pauses if pause.label == "unfinished"]).reshape(-1, 2)
-
-    def scale_at(self, cut_offs: float) -> float:
-        """Return the smallest factor of all waits with at most this share of cut-offs."""
-        limits, _, lengths = self._inside.T
-        return float(np.sort(lengths / limits)[::-1][int(cut_offs * len(lengths))]) * 1.0001
-
-    def delays(self, scale: float = 1.0) -> NDArray[np.float64]:
-        return np.maximum(self._ends[:, 0] * scale, self._ends[:, 1])
-
-    def cut_offs(self, scale: float = 1.0) -> float:
-        limits, ready, lengths = self._inside.T
-        return float(np.mean(np.maximum(limits * scale, ready) < lengths))
-
-    def answered(self) -> float | None:
-        """Return the share of unfinished sentences with an unscaled wait below `ANSWERED_MS`."""
-        return float(np.mean(self._unfinished[:, 0] < ANSWERED_MS)) if len(self._unfinished) else None
+def held_out(group: Group, *, words: bool, voice: bool) -> Waits:
+    formula = Formula(group.pauses, words=words, voice=voice)
+    return Waits(group, formula.held_out(group), formula.ready)
 
 
-def ratios_to_silence(wait: Rule, pauses: Sequence[Pause], cut_offs: float) -> tuple[float, float]:
-    """Return median and 95th percentile of the delay, relative to silence alone at the same share of cut-offs."""
-    ours, silence = Waits(wait, pauses), Waits(RULES["silence only"], pauses)
-    delays = np.quantile(ours.delays(ours.scale_at(cut_offs)), (0.5, 0.95))
-    median, tail = delays / np.quantile(silence.delays(silence.scale_at(cut_offs)), (0.5, 0.95))
-    return float(median), float(tail)
-
-
-def spread(wait: Rule, pauses: Sequence[Pause], cut_offs: float, draws: int = 100) -> list[float]:
-    """Return the 10th and 90th percentile of the ratio of the median over random halves of the speakers."""
-    speakers, random = sorted({pause.speaker for pause in pauses}), np.random.default_rng(0)
-    ratios: list[float] = []
-    for _ in range(draws):
-        half = set(random.permutation(speakers)[: (len(speakers) + 1) // 2])
-        heard = [pause for pause in pauses if pause.speaker in half]
-        if {"inside", "end"} <= {pause.label for pause in heard}:
-            ratios.append(ratios_to_silence(wait, heard, cut_offs)[0])
-    return [round(float(value), 2) for value in np.quantile(ratios, (0.1, 0.9))]
-
-
-def figures(wait: Rule, pauses: Sequence[Pause]) -> dict[str, Any]:
-    """Return all figures of one rule at some pauses, in ms."""
-    waits = Waits(wait, pauses)
-    found: dict[str, Any] = {"cut_offs": round(waits.cut_offs(), 3)}
-    found["delay_p50"], found["delay_p95"] = (round(float(ms)) for ms in np.quantile(waits.delays(), (0.5, 0.95)))
-    found["cut_offs_at_300"] = round(waits.cut_offs(300 / float(np.median(waits.delays()))), 3)
-    for percent in (5, 10, 20):
-        delays = waits.delays(waits.scale_at(percent / 100))
-        found[f"p50_at_{percent}"], found[f"p95_at_{percent}"] = (
-            round(float(ms)) for ms in np.quantile(delays, (0.5, 0.95))
-        )
-        found[f"ratio_at_{percent}"], found[f"p95_ratio_at_{percent}"] = (
-            round(ratio, 2) for ratio in ratios_to_silence(wait, pauses, percent / 100)
-        )
-    found["spread_at_5"] = spread(wait, pauses, 0.05)
-    found["unfinished_answered"] = waits.answered()
-    return found
-
-
-def summarize(pauses: Sequence[Pause]) -> dict[str, Any]:
-    english = [pause for pause in pauses if pause.language == "en"]
-    groups = {"read": [p for p in english if p.group == "read"]}
-    groups["conversational"] = [p for p in english if p.group == "conversational"]
-    groups["read and conversational"] = english
-    groups["only pauses inside a sentence"] = [p for p in english if p.label != "inside" or p.in_sentence]
-    result: dict[str, Any] = {"English": {name: compare(group, RULES) for name, group in groups.items()}}
-    others = {name: RULES[name] for name in ("silence only", "Smart Turn only")}
-    result["other languages"] = {"all": compare([p for p in pauses if p.language != "en"], others)}
-    eager: dict[str, Rule] = {e: rule(text=True, model=True, eagerness=e) for e in ("low", "medium", "high")}
-    result["eagerness"] = {"read and conversational": compare(english, eager)}
-    result["endings"] = {
-        group: Counter(f"{ending_of(p.text).value}: {p.label}" for p in english if p.group == group)
-        for group in ("read", "conversational")
-    }
-    return result
-
-
-def compare(pauses: Sequence[Pause], rules: dict[str, Rule]) -> dict[str, Any]:
-    labels = Counter(pause.label for pause in pauses)
+def compare(pauses: Sequence[Pause], others: dict[str, dict[str, float]], *, words: bool = True) -> dict[str, Any]:
+    """Return the figures of all rules. `others`: limits of further rules, by the key of each pause."""
+    group = Group(pauses)
+    known = {name: has for name, has in KNOWN.items() if words or not has[0]}
+    rules = {name: as_shipped(group, words=has[0], voice=has[1]) for name, has in known.items()}
+    best = BEST if words else "voice only"
+    cut_offs = rules[best].cut_offs(group.once())
+    silence = Waits(group, np.full(len(pauses), 1000.0), np.zeros(len(pauses)))
+    silence.limits *= silence.scale_at(cut_offs, group.once())
+    rules = {SILENCE: silence, **rules}
+    for name, limits in others.items() if words else ():
+        ready = np.array([max(pause.text_ready_ms, pause.voice_ready_ms) for pause in pauses])
+        rules[name] = Waits(group, np.array([limits[key_of(pause)] for pause in pauses]), ready)
+    if len(group.speakers) >= MIN_SPEAKERS:
+        for name, has in known.items():
+            rules[f"{name}, held out"] = held_out(group, words=has[0], voice=has[1])
+    ours = [best] + ([f"{best}, held out"] if len(group.speakers) >= MIN_SPEAKERS else [])
     return {
-        "pauses": labels["inside"],
-        "ends": labels["end"],
-        **{name: figures(r, pauses) for name, r in rules.items()},
+        "pauses": int(group.inside.sum()),
+        "ends": int(group.end.sum()),
+        "speakers": len(group.speakers),
+        "rules": {name: waits.figures() for name, waits in rules.items()},
+        "difference at equal cut-offs": {
+            f"{mine} - {name}": difference(rules[mine], waits, cut_offs)
+            for mine in ours
+            for name, waits in rules.items()
+            if name not in ours
+        },
     }
 
 
-COLUMNS = (
-    ("cut off", 9, "cut_offs"),
-    ("p50", 6, "delay_p50"),
-    ("p95", 6, "delay_p95"),
-    ("@300", 7, "cut_offs_at_300"),
-    ("p50@5%", 9, "p50_at_5"),
-    ("p95@5%", 8, "p95_at_5"),
-    ("ratio", 7, "ratio_at_5"),
-    ("halves", 11, "spread_at_5"),
-    ("p95", 6, "p95_ratio_at_5"),
-    ("ratio@10%", 11, "ratio_at_10"),
-    ("p95", 6, "p95_ratio_at_10"),
-    ("ratio@20%", 11, "ratio_at_20"),
-    ("p95", 6, "p95_ratio_at_20"),
-    ("unfinished", 12, "unfinished_answered"),
-)
+def key_of(pause: Pause) -> str:
+    return f"{pause.recording} {pause.begin_ms}"
+
+
+def summarize(pauses: Sequence[Pause], others: dict[str, dict[str, float]]) -> dict[str, Any]:
+    english = [pause for pause in pauses if pause.language == "en"]
+    groups = {
+        "English": english,
+        "English, conversations and commands": [pause for pause in english if pause.group == "conversational"],
+        "English, read": [pause for pause in english if pause.group == "read"],
+        "other languages": [pause for pause in pauses if pause.language != "en"],
+    }
+    return {
+        title: compare(group, others, words=any(pause.words for pause in group))
+        for title, group in groups.items()
+        if {"inside", "end"} <= {pause.label for pause in group}
+    }
 
 
 def print_table(result: dict[str, Any]) -> None:
-    print("p50, p95: ms from the last speech to the end of the turn; cut off: share of the pauses inside turns.")
-    print(
-        "@300: cut off when all waits are scaled to a median of 300 ms. @5%, @10%, @20%: scaled to that share cut off;"
-    )
-    print("ratios there are to silence alone. unfinished: share of unfinished sentences answered within a second.")
-    print(f"{'':<20}" + "".join(f"{name:>{width}}" for name, width, _ in COLUMNS))
-    for title, groups in result.items():
-        for group, rows in groups.items() if title != "endings" else ():
-            print(f"\n{title}: {group} ({rows.pop('pauses')} pauses, {rows.pop('ends')} ends)")
-            for name, row in rows.items():
-                print(f"{name:<20}" + "".join(f"{cell(row[key]):>{width}}" for _, width, key in COLUMNS))
+    print("p50, mean, p95: ms from the last speech to the end of the turn; cut off: share of the pauses inside turns.")
+    print("mean@5%: the mean with limits scaled to this share of cut-offs. In brackets: 95 % intervals by speaker.")
+    for title, found in result.items():
+        print(f"\n{title}: {found['pauses']} pauses, {found['ends']} ends, {found['speakers']} speakers")
+        print(f"{'':<28}" + "".join(f"{name:>17}" for name in ("cut off", "p50", "mean", "p95", "AUC")))
+        for name, row in found["rules"].items():
+            print(f"{name:<28}" + "".join(f"{cell(row[key]):>17}" for key in ("cut_offs", "p50", "mean", "p95", "auc")))
+        print(f"{'':<28}" + "".join(f"{f'mean@{share:.0%}':>18}" for share in CURVE) + f"{'unfinished':>12}")
+        for name, row in found["rules"].items():
+            answered = row["unfinished_answered"]
+            shown = "".join(f"{cell(row[f'mean_at_{share:.0%}']):>18}" for share in CURVE)
+            print(f"{name:<28}" + shown + ("" if answered is None else f"{answered:>12.2f}"))
+        for name, row in found["difference at equal cut-offs"].items():
+            print(f"{name}: {cell(row)} ms")
 
 
-def cell(value: float | list[float] | None) -> str:
-    if isinstance(value, list):
-        return "-".join(f"{bound:.2f}" for bound in value)
-    return "" if value is None else f"{value:.2f}" if isinstance(value, float) else str(value)
+def cell(row: dict[str, Any]) -> str:
+    value, (low, high) = row["value"], row["interval"]
+    if low >= -1 and high <= 1:
+        return f"{value:.3f} ({low:.2f}-{high:.2f})"
+    return f"{value:.0f} ({low:.0f} to {high:.0f})" if low < 0 else f"{value:.0f} ({low:.0f}-{high:.0f})"
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("manifest", type=Path)
     parser.add_argument("--recognizer", default="moonshine-tiny", help="a recogniser that decodes windows")
+    parser.add_argument("--words", metavar="MODEL", help="judges the words; without it, voice and silence only")
     parser.add_argument("--model-at-ms", type=int, default=64, help="how far into a pause the end-of-turn model runs")
     parser.add_argument("--observations", type=Path, help="read the observations from this file, or write them to it")
+    parser.add_argument(
+        "--limits", type=Path, help="a file of further rules: name -> recording and begin of the pause in ms -> limit"
+    )
     parser.add_argument("--json", type=Path, help="also write the figures to this file")
     arguments = parser.parse_args()
     if not arguments.manifest.exists():
@@ -203,10 +152,14 @@ def main() -> None:
         pauses = [Pause(**pause) for pause in json.loads(file.read_text(encoding="utf-8"))]
     else:
         entries = [json.loads(line) for line in arguments.manifest.read_text(encoding="utf-8").splitlines()]
-        pauses = asyncio.run(observe(entries, arguments.manifest.parent, arguments.recognizer, arguments.model_at_ms))
+        listening = observe(
+            entries, arguments.manifest.parent, arguments.recognizer, arguments.words, arguments.model_at_ms
+        )
+        pauses = asyncio.run(listening)
         if file:
             file.write_text(json.dumps([asdict(pause) for pause in pauses], indent=1), encoding="utf-8")
-    result = summarize(pauses)
+    others = json.loads(arguments.limits.read_text(encoding="utf-8")) if arguments.limits else {}
+    result = summarize(pauses, others)
     if arguments.json:
         arguments.json.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
     print_table(result)

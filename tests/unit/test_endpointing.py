@@ -38,6 +38,10 @@ def test_the_score_and_the_limit_of_known_evidence():
     assert limit(words=WordsEnding(0.01, 0.001), voice=0.5) == 731
 
 
+def test_without_any_evidence_the_limit_is_a_fixed_silence():
+    assert limit() == 914
+
+
 def test_beyond_a_bound_more_evidence_changes_nothing():
     assert limit(words=WordsEnding(1, 1), voice=1.0) == limit(words=WordsEnding(0.9, 0.9), voice=1.0) == 446
     assert limit(words=WordsEnding(0, 0), voice=0.0) == limit(words=WordsEnding(1e-6, 1e-6), voice=0.0) == 1446

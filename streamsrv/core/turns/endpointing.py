@@ -24,6 +24,8 @@ NO_VOICE = 0.31
 """Evidence of the voice where no model hears it."""
 NO_WORDS = 0.001
 """Probability of an end where no model judges the words."""
+NOTHING_KNOWN = -0.13
+"""The score where nobody judges words or voice: a silence of 914 ms."""
 MIN_PROBABILITY = 1e-7
 MAX_WAIT_MS = {"low": 8_000, "medium": 4_000, "auto": 4_000, "high": 2_000}
 """The longest waits of `semantic_vad` in OpenAI's API reference; the limits are scaled in the same proportion."""
@@ -61,6 +63,8 @@ def pause_limit_ms(evidence: Evidence, eagerness: Eagerness = "auto", pace: floa
 
 def done_score(evidence: Evidence) -> float:
     """Return how much speaks for the end of the turn: above 0 more than against it."""
+    if evidence.words is None and evidence.voice is None and evidence.recognizer_probability is None:
+        return NOTHING_KNOWN
     words = evidence.words or WordsEnding(NO_WORDS, NO_WORDS)
     judged = AS_RECOGNIZED * _logit(words.as_recognized) + PLAIN * _logit(words.plain)
     return INTERCEPT + VOICE * _voice(evidence) + judged
