@@ -3,8 +3,8 @@
     .venv/bin/python benchmarks/turn_taking.py ../shared/speech/manifest.jsonl --words MODEL [--json out.json]
 
 A rule that ends the turn in a pause of 200 ms or more inside the turn cuts the speaker off. At the end of the turn, its
-wait is the delay. The rules are a fixed silence, and `pause_limit_ms` with the words' likely end, with the voice, and
-with both. No rule decides before its evidence is computed (CPU time). Time is that of the audio. Figures:
+wait is the delay. The rules are a fixed silence, and `pause_limit_ms` with the words' likely end, with the voice, with
+both and with neither. No rule decides before its evidence is computed (CPU time). Time is that of the audio. Figures:
 
 - cut-offs, p50, mean and p95 of the delay with the limits as shipped, and the AUC of the limits (0.5: no better than
   chance). "Silence only" is the silence that has as many cut-offs as both kinds of evidence together.
@@ -40,7 +40,13 @@ from pauses import Pause, observe
 from streamsrv.core.turns.endpointing import pause_limit_ms
 from turn_figures import CURVE, Group, Waits, difference
 
-KNOWN = {"words only": (True, False), "voice only": (False, True), "words and voice": (True, True)}
+KNOWN = {
+    "neither": (False, False),
+    "words only": (True, False),
+    "voice only": (False, True),
+    "words and voice": (True, True),
+}
+"""Whether words and voice are judged."""
 BEST = "words and voice"
 SILENCE = "silence only"
 MIN_SPEAKERS = 10
@@ -73,7 +79,7 @@ def compare(pauses: Sequence[Pause], others: dict[str, dict[str, float]], *, wor
         ready = np.array([max(pause.text_ready_ms, pause.voice_ready_ms) for pause in pauses])
         rules[name] = Waits(group, np.array([limits[key_of(pause)] for pause in pauses]), ready)
     if len(group.speakers) >= MIN_SPEAKERS:
-        for name, has in known.items():
+        for name, has in list(known.items())[1:]:
             rules[f"{name}, held out"] = held_out(group, words=has[0], voice=has[1])
     ours = [best] + ([f"{best}, held out"] if len(group.speakers) >= MIN_SPEAKERS else [])
     return {
