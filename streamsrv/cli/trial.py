@@ -68,6 +68,8 @@ def _runs(engines: Engines) -> list[tuple[str, Callable[[], Awaitable[str]]]]:
         runs.append((f"run {engines.vad.name}", lambda: _hear(engines)))
     if engines.turn is not None:
         runs.append((f"run {engines.turn.name}", lambda: _predict(engines)))
+    if engines.turn_stream is not None:
+        runs.append((f"run {engines.turn_stream.name}", lambda: _score(engines)))
     for recognizer in engines.recognizers.loaded:
         if recognizer.name != ABSENT:
             runs.append((f"run {recognizer.name}", lambda each=recognizer: _recognize(engines, each)))
@@ -107,6 +109,14 @@ async def _predict(engines: Engines) -> str:
     assert engines.turn is not None
     probability = await asyncio.to_thread(engines.turn.probability, _recording())
     return f"end of turn with probability {probability:.2f}"
+
+
+async def _score(engines: Engines) -> str:
+    assert engines.turn_stream is not None
+    scores = await asyncio.to_thread(engines.turn_stream.open().feed, _recording())
+    if not scores:
+        raise Unavailable(f"gave no score of a recording of {WORDS!r}.")
+    return f"end of turn with probability {scores[-1].end:.2f}, after {len(scores)} scores"
 
 
 async def _recognize(engines: Engines, recognizer: Recognizer) -> str:

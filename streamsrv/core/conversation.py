@@ -34,6 +34,8 @@ MAX_ITEMS = 10_000
 """Items one conversation may hold."""
 MAX_IMAGE_CHARACTERS = 32_000_000
 """Characters in the URLs of the pictures in one conversation."""
+MAX_AGENT_WORDS = 60
+"""Words of the agent that an end-of-turn model is told before the user's turn."""
 MAX_CHARACTERS = 4_000_000
 """Text that a client may put into one conversation: more than any model reads."""
 
@@ -68,6 +70,15 @@ class Conversation:
     def items(self) -> list[Item]:
         """All items in order."""
         return [self._items[item_id] for item_id in self._order]
+
+    @property
+    def last_words_of_agent(self) -> str:
+        """The last `MAX_AGENT_WORDS` words of what the agent said last, as far as they were heard."""
+        for item_id in reversed(self._order):
+            item = self._items[item_id]
+            if isinstance(item, MessageItem) and item.role == "assistant" and (text := _text(item)):
+                return " ".join(text.split()[-MAX_AGENT_WORDS:])
+        return ""
 
     def add(self, item: Item, previous_id: str | None = None) -> str | None:
         """Insert after `previous_id` (None: at the end; `root`: at the start); return the item before it, if any."""

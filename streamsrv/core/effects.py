@@ -128,6 +128,22 @@ class JudgeWords:
 
 
 @dataclass(frozen=True, slots=True)
+class FollowTurn:
+    """Let the end-of-turn model, if it is a streaming one, hear the user's turn from now on; see `TurnScored`.
+
+    The speech begins at `from_ms` of the session's input audio. `agent`: the last words of the agent before it.
+    """
+
+    from_ms: int
+    agent: str
+
+
+@dataclass(frozen=True, slots=True)
+class LeaveTurn:
+    """The turn that the streaming end-of-turn model hears is over."""
+
+
+@dataclass(frozen=True, slots=True)
 class DropRecognition:
     item_id: str
 
@@ -330,6 +346,8 @@ Effect = (
     | FinishRecognition
     | PredictEndOfTurn
     | JudgeWords
+    | FollowTurn
+    | LeaveTurn
     | DropRecognition
     | RecognizeClip
     | PrepareRecognizer

@@ -123,6 +123,18 @@ class EndOfTurnPredicted:
 
 
 @dataclass(frozen=True, slots=True)
+class TurnScored:
+    """The newest score of a streaming end-of-turn model, for the turn that goes on."""
+
+    until_ms: int
+    """How much of the session's input audio it has heard."""
+    voice: float
+    """How done the user sounds (0..1), see `Calibrated.evidence`."""
+    backchannel: float | None = None
+    """The probability (0..1) that the speech is a backchannel; None: not judged."""
+
+
+@dataclass(frozen=True, slots=True)
 class WordsJudged:
     """How likely a turn ends after the words `text`."""
 
@@ -232,6 +244,7 @@ Input = (
     | RecognitionFailed
     | RecognizerPrepared
     | EndOfTurnPredicted
+    | TurnScored
     | WordsJudged
     | ModelOutput
     | SpeechOutput

@@ -94,7 +94,12 @@ class SessionCore:
         )
         self._microphone = Microphone(is_call=holds_playback)
         self._turns = TurnTaking(
-            self._input, self._responses, self._output, self._microphone, is_telephone=call is not None
+            self._conversation,
+            self._input,
+            self._responses,
+            self._output,
+            self._microphone,
+            is_telephone=call is not None,
         )
         self._idle = IdleTimer(self._input, self._responses, self._output)
         self._due = DueAnswers(self._input, self._transcriptions, self._responses, self._idle, speculative=speculative)
@@ -195,10 +200,8 @@ class SessionCore:
                 self._effects.add(self._user_turns.fail_transcript(unheard, message, self.session, self._now_ms))
             case inputs.RecognizerPrepared():
                 self._effects.add(self._loading.take(happened, self.session))
-            case inputs.EndOfTurnPredicted():
-                self._turns.take_end_of_turn(happened.pause, happened.voice)
-            case inputs.WordsJudged():
-                self._turns.take_judgement(happened.text, happened.ending)
+            case inputs.EndOfTurnPredicted() | inputs.TurnScored() | inputs.WordsJudged():
+                self._turns.take_judgement(happened)
             case inputs.ModelOutput():
                 self._effects.add(self._responses.take(happened.generation, happened.delta, self._now_ms))
             case inputs.SpeechOutput():

@@ -25,7 +25,7 @@ from streamsrv.engines.recognizers import Recognizers
 from streamsrv.engines.tts.base import Synthesizer
 from streamsrv.engines.tts.failover.synthesizer import FallbackSynthesizer
 from streamsrv.engines.tts.failover.voice_choice import openai_aliases
-from streamsrv.engines.turn.base import TurnModel, WordsTurnModel
+from streamsrv.engines.turn.base import StreamingTurnModel, TurnModel, WordsTurnModel
 from streamsrv.engines.vad.base import Vad
 from streamsrv.inference.occupancy import Occupancy
 from streamsrv.inference.scheduler import Scheduler
@@ -58,6 +58,8 @@ class Engines:
     """The chat models that serve requests for retired ones, by the names of those."""
     turn: TurnModel | None = None
     """Predicts from the sound of the speech whether the speaker is done; None: not used."""
+    turn_stream: StreamingTurnModel | None = None
+    """Does that all the time, in place of `turn`; None: not used."""
     turn_words: WordsTurnModel | None = None
     """Judges from the words whether the speaker is done; None: not used."""
     loaded: tuple[LoadedModel, ...] = ()
@@ -113,8 +115,9 @@ class Engines:
             found["synthesizer", name] = (*speaking[position + 1 :], *speaking[:position])
         for name, to in self.recognizers.substitutes.items():
             found["recognizer", name] = to
-        if self.turn is not None:
-            found["turn", self.turn.name] = (WORDS,)
+        for turn in (self.turn, self.turn_stream):
+            if turn is not None:
+                found["turn", turn.name] = (WORDS,)
         if self.turn_words is not None:
             found["turn", self.turn_words.name] = (SOUND,)
         for chat in (*self.chat_by_name.values(), self.chat):

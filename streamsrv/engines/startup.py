@@ -31,7 +31,7 @@ from streamsrv.engines.single import single_engines
 from streamsrv.engines.tts.base import Synthesizer
 from streamsrv.engines.tts.failover.synthesizer import FallbackSynthesizer
 from streamsrv.engines.tts.languages import load_languages
-from streamsrv.engines.turn.base import TurnModel
+from streamsrv.engines.turn.base import StreamingTurnModel, TurnModel, is_streaming
 from streamsrv.errors import EngineError, Unavailable
 from streamsrv.inference.scheduler import Scheduler
 from streamsrv.settings import Settings
@@ -105,7 +105,8 @@ async def _load_with(loader: ModelLoader, settings: Settings, report: Report, be
         voice_activity=_voice_activity(settings, before),
         chat_by_name=by_name,
         successors={name: entry.successor for name, entry in loader.catalogue.items() if entry.successor},
-        turn=turn_model,
+        turn=None if turn_model is None or is_streaming(turn_model) else turn_model,
+        turn_stream=turn_model if turn_model is not None and is_streaming(turn_model) else None,
         loaded=tuple(loader.loaded),
         breakers=loader.breakers,
         first_tokens=loader.first_tokens,
@@ -183,7 +184,9 @@ async def load_synthesizer(loader: ModelLoader, settings: Settings, report: Repo
     return synthesizer
 
 
-async def _load_turn_model(loader: ModelLoader, selection: Selection, report: Report) -> TurnModel | None:
+async def _load_turn_model(
+    loader: ModelLoader, selection: Selection, report: Report
+) -> TurnModel | StreamingTurnModel | None:
     if selection.turn is None:
         return None
     if not selection.turn_is_optional:

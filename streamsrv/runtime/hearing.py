@@ -15,7 +15,9 @@ from streamsrv.core.effects import (
     DropRecognition,
     FeedRecognition,
     FinishRecognition,
+    FollowTurn,
     JudgeWords,
+    LeaveTurn,
     OpenRecognition,
     PredictEndOfTurn,
     PrepareRecognizer,
@@ -47,6 +49,7 @@ from streamsrv.runtime.intake import Intake
 from streamsrv.runtime.preparation import Preparation
 from streamsrv.runtime.recognitions import Recognitions
 from streamsrv.runtime.tasks import Spawn
+from streamsrv.runtime.turn_scores import TurnScores
 
 logger = logging.getLogger(__name__)
 
@@ -97,6 +100,7 @@ class Hearing:
         self._frame: NDArray[np.int16] = np.zeros(0, np.int16)
         self._recent: deque[tuple[int, NDArray[np.int16], bool]] = deque(maxlen=RECENT_FRAMES)
         self._recognitions = Recognitions(spawn, report_result or report)
+        self._scores = _turn_scores(engines, spawn, report_result or report)
         self._preparation = Preparation(engines.recognizers, spawn, report)
         self._clips: dict[str, asyncio.Task[None]] = {}
         self._one_clip = asyncio.Semaphore(1)  # so that a session has two detector jobs at most, and clips no rivals
@@ -152,6 +156,8 @@ class Hearing:
                 self._heard_ms += FRAME_MS
                 level_db = max(level_dbfs(frame), MIN_LEVEL_DB) if probability >= MIN_SPEECH_PROBABILITY else None
                 self._report(FrameHeard(probability, self._heard_ms, level_db))
+                if self._scores is not None:
+                    self._scores.hear(self._heard_ms, frame)
                 self._recent.append((self._heard_ms, frame, probability >= MIN_SPEECH_PROBABILITY))
 
     async def _probabilities(self, vad: FallbackVadStream, frames: NDArray[np.int16]) -> list[float]:
@@ -214,6 +220,14 @@ class Hearing:
         else:
             self._report(EndOfTurnPredicted(effect.item_id, effect.pause, model.evidence(probability)))
 
+    def follow_turn(self, effect: FollowTurn) -> None:
+        if self._scores is not None:
+            self._scores.begin([(until_ms, frame) for until_ms, frame, _ in self._recent], effect.from_ms, effect.agent)
+
+    def leave_turn(self, _: LeaveTurn) -> None:
+        if self._scores is not None:
+            self._scores.end()
+
     def judge_words(self, effect: JudgeWords) -> None:
         model = self._engines.turn_words
         if model is not None and effect.language in model.languages:
@@ -260,6 +274,16 @@ class Hearing:
             batch = frames[start : start + FRAMES_AT_ONCE]
             for frame, probability in zip(batch, await self._probabilities(vad, batch), strict=True):
                 self._recognitions.push(item_id, frame, speech=probability >= MIN_SPEECH_PROBABILITY)
+
+
+def _turn_scores(engines: Engines, spawn: Spawn, report: Callable[[Input], None]) -> TurnScores | None:
+    """Return the scores of the streaming end-of-turn model, if there is one.
+
+    It runs where voice activity does, after it: no decode or synthesis delays it, and a step of it takes little time.
+    """
+    if engines.turn_stream is None:
+        return None
+    return TurnScores(engines.turn_stream, engines.voice_activity, spawn, report, engines.observer)
 
 
 def _pieces(audio: bytes, audio_format: AudioFormat) -> Iterable[bytes]:

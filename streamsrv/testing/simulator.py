@@ -131,6 +131,8 @@ class Simulator:
             effects.FinishRecognition: self._recognizer.finish,
             effects.PredictEndOfTurn: self._predict_end_of_turn,
             effects.JudgeWords: self._judge_words,
+            effects.FollowTurn: self._note,
+            effects.LeaveTurn: self._note,
             effects.DropRecognition: self._recognizer.drop,
             effects.RecognizeClip: self._recognizer.recognize_clip,
             effects.PrepareRecognizer: self._note,

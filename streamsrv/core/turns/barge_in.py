@@ -57,6 +57,11 @@ ECHO_OUTLASTS_HOLD_MS = 450
 """Longest time that an echo goes on after playback is held (buffers and the room delay it). A person goes on longer."""
 OVER_ECHO_DB = 3.0
 """How much louder speech over an echo is than the loudest part of the echo."""
+LIKELY_BACKCHANNEL, CERTAIN_FLOOR = 0.7, 0.1
+"""Probability of a backchannel, by a model that hears, from which speech is one; and up to which the speaker certainly
+takes the floor."""
+MAX_BACKCHANNEL_WORDS = 3
+"""Most words of speech that is a backchannel because a model finds it likely."""
 ECHO_OVER_MS = 250
 """Silence after which an echo has ended."""
 
@@ -97,6 +102,8 @@ class Overlap:
     """The beginning of `text` that the recogniser no longer changes."""
     resembles: float | None = None
     """How closely the loudness of the speech follows the reply's (1: exactly)."""
+    backchannel: float | None = None
+    """Probability (0..1) that the speech is a backchannel, by a model that hears; None: there is no such model."""
     began_after: bool = False
     """Whether the speech began after the reply had been played to its end."""
 
@@ -134,12 +141,14 @@ def _classify_words(overlap: Overlap) -> Verdict:
     words, speech_ms, pause_ms = words_of(overlap.text), overlap.speech_ms, overlap.pause_ms
     if _is_echo(overlap):
         return Verdict.DISREGARDED if _is_whole(overlap) else Verdict.UNDECIDED
-    if words and (overlap.is_over or not _is_backchannel(words, speech_ms)):
+    if words and (overlap.is_over or not (_is_backchannel(words, speech_ms) or _sounds_like_backchannel(overlap))):
+        return Verdict.INTERRUPTED
+    if not words and speech_ms >= NOISE_MS and _takes_floor(overlap):
         return Verdict.INTERRUPTED
     if pause_ms and overlap.at_pause:
         return Verdict.DISREGARDED
     is_late = pause_ms >= WORDS_DUE_MS and not overlap.is_over  # else a slow recogniser may lose an answer
-    if is_late and not words and speech_ms < NOISE_MS:
+    if is_late and not words and (speech_ms < NOISE_MS or _sounds_like_backchannel(overlap)):
         return Verdict.DISREGARDED
     return Verdict.INTERRUPTED if speech_ms >= CERTAIN_MS else Verdict.UNDECIDED
 
@@ -206,6 +215,17 @@ def _is_backchannel(words: list[str], speech_ms: int) -> bool:
     if len(words) == 1 and len(words[0]) < MIN_TELLING_LETTERS and speech_ms < NOISE_MS:
         return True
     return speech_ms <= MAX_HUM_MS and all(_HUM.fullmatch(word) for word in others)
+
+
+def _sounds_like_backchannel(overlap: Overlap) -> bool:
+    """Whether a model finds a backchannel likely, and its words, if they are known, are few and none that stops."""
+    words = words_of(overlap.text)
+    is_likely = overlap.backchannel is not None and overlap.backchannel >= LIKELY_BACKCHANNEL
+    return is_likely and len(words) <= MAX_BACKCHANNEL_WORDS and STOPS.isdisjoint(words)
+
+
+def _takes_floor(overlap: Overlap) -> bool:
+    return overlap.backchannel is not None and overlap.backchannel <= CERTAIN_FLOOR
 
 
 def _is_known_quiet(overlap: Overlap) -> bool:

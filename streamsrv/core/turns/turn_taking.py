@@ -4,8 +4,9 @@ from collections import deque
 from dataclasses import dataclass, replace
 
 from streamsrv.core.answers.responses import Responses
+from streamsrv.core.conversation import Conversation
 from streamsrv.core.effects import ClearTimer, Effect, JudgeWords, PredictEndOfTurn, SetFramePacing, SetTimer
-from streamsrv.core.inputs import FrameHeard
+from streamsrv.core.inputs import EndOfTurnPredicted, FrameHeard, TurnScored, WordsJudged
 from streamsrv.core.latency import TurnLatency
 from streamsrv.core.playback.output_buffer import OutputBuffer
 from streamsrv.core.recognition import recognition_options
@@ -13,11 +14,11 @@ from streamsrv.core.timers import MicrophoneTimeout
 from streamsrv.core.turns.barge_in import ECHO_OUTLASTS_HOLD_MS, Overlap, Verdict, classify
 from streamsrv.core.turns.detector import SpeechStarted
 from streamsrv.core.turns.endpointing import Evidence, ends_caption, pause_limit_ms
+from streamsrv.core.turns.followed_turn import FollowedTurn
 from streamsrv.core.turns.input_buffer import CommittedAudio, InputBuffer
 from streamsrv.core.turns.loudness import Loudness
 from streamsrv.core.turns.microphone import Microphone
 from streamsrv.engines.asr.base import Transcript
-from streamsrv.engines.turn.base import WordsEnding
 from streamsrv.engines.vad.base import FRAME_MS
 from streamsrv.protocol.session_object import AudioInput, SemanticVad, Session
 
@@ -64,6 +65,7 @@ class TurnTaking:
 
     def __init__(
         self,
+        conversation: Conversation,
         input_buffer: InputBuffer,
         responses: Responses,
         output_buffer: OutputBuffer,
@@ -89,6 +91,8 @@ class TurnTaking:
         self._evidence = Evidence()  # on whether the pause that is going on is the end of the turn
         self._pause = 0  # the number of the last pause that was shown to the end-of-turn model
         self._pause_ms = 0
+        self._followed = FollowedTurn(conversation)
+        self._heard_ms = 0
         self._immediate = True
         self._eventful_ms = 0  # the last frame with speech in it, or near an answer
         self._last_speech_ms = 0  # wall time
@@ -105,7 +109,10 @@ class TurnTaking:
 
     def hear(self, frame: FrameHeard, now_ms: int) -> list[TurnDecision]:
         """Take a frame; return its effects, then what changed."""
+        self._heard_ms = frame.until_ms
         decided = self._hear(frame, now_ms)
+        is_turn = self._input.speaking and isinstance(self._options.turn_detection, SemanticVad)
+        decided += self._followed.follow(is_turn, frame.until_ms - self._input.pause_ms - self._input.speech_ms)
         return [*self._pace_frames(frame.until_ms, now_ms), *decided]
 
     def _hear(self, frame: FrameHeard, now_ms: int) -> list[TurnDecision]:
@@ -154,15 +161,20 @@ class TurnTaking:
         language = self._input.recognition_options.translated_to or transcript.language or self._language
         return [JudgeWords(self._input.assign_item_id(), transcript.text, language)]
 
-    def take_end_of_turn(self, pause: int, voice: float) -> None:
-        """Take how done the user sounds to the end-of-turn model, unless it is of an earlier pause."""
-        if pause == self._pause and self._input.pausing:
-            self._consider(replace(self._evidence, voice=voice))
-
-    def take_judgement(self, text: str, ending: WordsEnding) -> None:
-        """Take how likely the turn ends after these words, unless there are other words by now."""
-        if text == self._evidence.text and self._evidence.at_pause:
-            self._consider(replace(self._evidence, words=ending))
+    def take_judgement(self, judged: EndOfTurnPredicted | TurnScored | WordsJudged) -> None:
+        """Take what a model says of the pause, unless it says it of an earlier pause or of other words."""
+        match judged:
+            case EndOfTurnPredicted(_, pause, voice) if pause == self._pause and self._input.pausing:
+                self._consider(replace(self._evidence, voice=voice))
+            case TurnScored():
+                heard_ms = self._heard_ms - self._input.pause_ms + MIN_PREDICTION_PAUSE_MS
+                voice = self._followed.voice(judged, heard_ms if self._input.pausing else None)
+                if voice is not None:
+                    self._consider(replace(self._evidence, voice=voice))
+            case WordsJudged(_, text, ending) if text == self._evidence.text and self._evidence.at_pause:
+                self._consider(replace(self._evidence, words=ending))
+            case _:
+                pass
 
     def drop_candidate(self, now_ms: int) -> list[Effect]:
         """The candidate was taken out of the buffer, or turn detection was turned off."""
@@ -330,6 +342,7 @@ class TurnTaking:
             resembles=self._resembles_reply(heard_ms),
             below_reply_db=self._loudness.below_db(self._reply_db(heard_ms)) if self._is_telephone else None,
             over_echo_db=self._over_echo_db,
+            backchannel=self._followed.backchannel,
             began_after=self._output.play_until_ms <= self._candidate_began_ms - BEGAN_AFTER_MS,
         )
         verdict = classify(overlap)

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, TypeGuard
 
 import numpy as np
 from numpy.typing import NDArray
@@ -38,7 +38,7 @@ class TurnScore:
     """What a streaming model says of one moment."""
 
     until_ms: int
-    """The audio that it has heard, from the beginning of the stream."""
+    """The audio that it had heard, since the stream was opened or reset."""
     end: float
     """The probability (0..1) that the speaker is done."""
     backchannel: float | None = None
@@ -53,20 +53,30 @@ class TurnStream(Protocol):
         ...
 
     def told(self, agent: str) -> None:
-        """Take the last words of the agent before the user's turn, if the model makes use of them."""
+        """Take the last words of the agent before the user's turn; models that make no use of them ignore them."""
         ...
 
     def reset(self) -> None:
-        """Forget what was heard; `until_ms` goes on."""
+        """Forget what was heard and told."""
         ...
 
 
 class StreamingTurnModel(Calibrated, Protocol):
-    """A loaded model that judges every few frames, shared by all sessions."""
+    """A loaded model that judges every few frames, shared by all sessions. Its streams are used on several threads."""
+
+    step_ms: float
+    """How much audio it takes at a time: a stream gives no score before it has got so much more."""
+    context_ms: int
+    """How much audio from before the user's speech a stream is given first."""
 
     def open(self) -> TurnStream:
         """Return the state of one session."""
         ...
+
+
+def is_streaming(model: TurnModel | StreamingTurnModel) -> TypeGuard[StreamingTurnModel]:
+    """Whether a model that hears judges every few frames, and not pauses only."""
+    return hasattr(model, "open")
 
 
 @dataclass(frozen=True, slots=True)
