@@ -277,13 +277,10 @@ class Hearing:
 
 
 def _turn_scores(engines: Engines, spawn: Spawn, report: Callable[[Input], None]) -> TurnScores | None:
-    """Return the scores of the streaming end-of-turn model, if there is one.
-
-    It runs where voice activity does, after it: no decode or synthesis delays it, and a step of it takes little time.
-    """
+    """Return the scores of the streaming end-of-turn model, if there is one; a slow one must not delay a frame."""
     if engines.turn_stream is None:
         return None
-    return TurnScores(engines.turn_stream, engines.voice_activity, spawn, report, engines.observer)
+    return TurnScores(engines.turn_stream, engines.scheduler, spawn, report, engines.observer)
 
 
 def _pieces(audio: bytes, audio_format: AudioFormat) -> Iterable[bytes]:
