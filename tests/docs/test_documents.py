@@ -19,6 +19,7 @@ from websockets.sync.client import connect
 
 import streamsrv.testing
 from blocks import DOCUMENTS, ROOT, Block, all_blocks, blocks_of
+from streamsrv.configuration.reading import read_configuration
 from streamsrv.engines.catalogue import DEFAULT_MODELS, load_catalogue
 from streamsrv.engines.readiness.needs import needs
 from streamsrv.engines.weights.store import ModelStore
@@ -110,9 +111,10 @@ def test_shell_commands_succeed(block: Block, run: Callable[..., None], server: 
 
 
 @_run_blocks("toml")
-def test_toml_is_a_valid_streamsrv_toml(block: Block, run: Callable[..., None], tmp_path: Path) -> None:
-    (tmp_path / "streamsrv.toml").write_text(block.text)
-    run(block, [sys.executable, "-m", "streamsrv", "models"])
+def test_toml_is_a_valid_streamsrv_toml(block: Block, tmp_path: Path) -> None:
+    file = tmp_path / "streamsrv.toml"
+    file.write_text(block.text)
+    assert not read_configuration(file=file, environ={"KEY": "any"}).warnings
 
 
 @_run_blocks("json")
