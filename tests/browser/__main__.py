@@ -1,10 +1,12 @@
-"""Run the browser tests: `python tests/browser [pytest arguments]`.
+"""Run the browser tests: `python tests/browser [-n PROCESSES] [pytest arguments]`.
 
 They run in a network namespace that has nothing but loopback, where this user may make one: a browser and a WebRTC
-server then offer each other no address of the outside.
+server then offer each other no address of the outside. Each process has one of its own, because tests cut it off.
 """
 
+import argparse
 import os
+import shlex
 import shutil
 import subprocess
 import sys
@@ -22,16 +24,23 @@ def main() -> int:
     if not CHROMIUM.exists():
         print(f"Browser tests not run: there is no {CHROMIUM} (Debian: apt-get install chromium pulseaudio).")
         return 0
-    arguments = sys.argv[1:]
+    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    parser.add_argument("-n", dest="processes", type=int, default=1)
+    options, arguments = parser.parse_known_args()
     if not any(Path(argument.partition("::")[0]).exists() for argument in arguments):
         arguments.append(str(TESTS))
-    command = [sys.executable, "-m", "pytest", *arguments]
+    python = [sys.executable]
     environment = dict(os.environ)
     if namespace_allowed():
-        command = [*NAMESPACE, *LOOPBACK_ONLY, *command]
+        python = [*NAMESPACE, *LOOPBACK_ONLY, sys.executable]
         environment[OURS] = "1"
     else:
         print("Browser tests run in the ordinary network: this user cannot make a network namespace.")
+    if options.processes > 1:
+        workers = f"--tx={options.processes}*popen//python={shlex.join(python)}"
+        command = [sys.executable, "-m", "pytest", workers, "--dist=loadfile", *arguments]
+    else:
+        command = [*python, "-m", "pytest", *arguments]
     result = subprocess.run(command, env=environment, check=False).returncode
     return 0 if result == NO_TESTS_COLLECTED else result
 

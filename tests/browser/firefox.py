@@ -7,6 +7,7 @@ import base64
 import contextlib
 import itertools
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -15,6 +16,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+import pytest
 from websockets.sync.client import ClientConnection, connect
 
 from waiting import until
@@ -30,6 +32,8 @@ PREFERENCES = {
     "network.captive-portal-service.enabled": False,
     "network.connectivity-service.enabled": False,
 }
+IDLE_S = 2.0
+"""How long the processes of a Firefox that does not answer are watched."""
 ADDRESS = re.compile(r"WebDriver BiDi listening on (ws://\S+)")
 
 
@@ -40,8 +44,9 @@ def installed() -> str | None:
 class Firefox:
     """One window. A script is an expression, or a promise of a value."""
 
-    def __init__(self, connection: ClientConnection) -> None:
+    def __init__(self, connection: ClientConnection, process_id: int) -> None:
         self._connection = connection
+        self._process_id = process_id
         self._numbers = itertools.count(1)
         self._errors: list[str] = []
         self._allowed: list[str] = []
@@ -90,12 +95,26 @@ class Firefox:
         self._connection.send(json.dumps({"id": number, "method": method, "params": parameters}))
         deadline = time.monotonic() + 60
         while True:
-            message = json.loads(self._connection.recv(timeout=deadline - time.monotonic()))
+            try:
+                message = json.loads(self._connection.recv(timeout=max(deadline - time.monotonic(), 0)))
+            except TimeoutError:
+                self._skip_if_deadlocked()
+                raise
             if message.get("method") == "log.entryAdded":
                 self._log(message["params"])
             elif message.get("id") == number:
                 assert message["type"] == "success", f"{method}: {message.get('message')}"
                 return message["result"]
+
+    def _skip_if_deadlocked(self) -> None:
+        """Skip the test if Firefox itself is stuck: now and then its content process waits for a lock for ever.
+
+        A page that hangs computes, and its test fails.
+        """
+        before_s = _cpu_s(self._process_id)
+        time.sleep(IDLE_S)
+        if _cpu_s(self._process_id) - before_s < IDLE_S / 4:
+            pytest.skip("Firefox answers no command any more, and computes nothing: it is deadlocked")
 
     def _log(self, entry: dict[str, Any]) -> None:
         if entry["level"] == "error":
@@ -116,10 +135,25 @@ def running(folder: Path, environment: Mapping[str, str]) -> Iterator[Firefox]:
     try:
         address = until(lambda: ADDRESS.search(log.read_text(errors="replace")), "Firefox listens", 90).group(1)
         with connect(address + "/session", max_size=None, compression=None) as connection:
-            yield Firefox(connection)
+            yield Firefox(connection, process.pid)
     finally:
         process.terminate()
         try:
             process.wait(20)
         finally:
             process.kill()
+
+
+def _cpu_s(process_id: int) -> float:
+    """The CPU time in s of a process and of all below it that run."""
+    parents: dict[int, int] = {}
+    ticks: dict[int, int] = {}
+    for file in Path("/proc").glob("[0-9]*/stat"):
+        with contextlib.suppress(OSError):  # it has ended
+            fields = file.read_text(errors="replace").rpartition(")")[2].split()
+            parents[int(file.parent.name)] = int(fields[1])
+            ticks[int(file.parent.name)] = int(fields[11]) + int(fields[12])
+    family = {process_id}
+    while more := {pid for pid, parent in parents.items() if parent in family} - family:
+        family |= more
+    return sum(ticks.get(pid, 0) for pid in family) / os.sysconf("SC_CLK_TCK")
