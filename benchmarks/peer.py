@@ -1,11 +1,13 @@
 """Runs other software for comparison: its environment, its server process, and the wire format of pipecat."""
 
 import contextlib
+import json
 import re
 import subprocess
 import sys
 from collections.abc import Generator
 from pathlib import Path
+from typing import Any
 
 from platformdirs import user_cache_path
 
@@ -57,9 +59,38 @@ def audio_message(audio: bytes) -> bytes:
     return b"\x12" + _varint(len(inner)) + inner
 
 
-def is_audio(message: bytes) -> bool:
-    """Return whether a message of its server is audio that is not silent."""
-    return message[:1] == b"\x12" and any(message[-200:-8])
+def audio_of(message: bytes) -> bytes:
+    """Return the audio in a message of its server; empty if it is none."""
+    return _fields(_fields(message).get(2, b"")).get(3, b"")
+
+
+def message_of(message: bytes) -> dict[str, Any] | None:
+    """Return the application's message in a message of its server; None if it is something else."""
+    told = _fields(message).get(4)
+    return None if told is None else json.loads(_fields(told)[1])
+
+
+def _fields(message: bytes) -> dict[int, bytes]:
+    """Return the fields of a protobuf message that are bytes, by number."""
+    found: dict[int, bytes] = {}
+    at = 0
+    while at < len(message):
+        tag, at = _number(message, at)
+        number, at = _number(message, at)  # the value, or the length of what follows
+        if tag & 7 == 2:
+            found[tag >> 3] = message[at : at + number]
+            at += number
+    return found
+
+
+def _number(message: bytes, at: int) -> tuple[int, int]:
+    """Return the varint at a place, and the place after it."""
+    shift = value = 0
+    while True:
+        value |= (message[at] & 0x7F) << shift
+        shift, at = shift + 7, at + 1
+        if message[at - 1] < 0x80:
+            return value, at
 
 
 def _varint(number: int) -> bytes:
