@@ -188,14 +188,20 @@ def measure(spoken: Sequence[Utterance], variants: Sequence[str]) -> tuple[list[
     """Return all turns, and what else the machine did; the systems take turns, so that both have the same load."""
     turns: list[Turn] = []
     with server_process() as (url, pid), bot(url) if "pipecat" in variants else contextlib.nullcontext() as peers:
+        taking_part = [variant for variant in variants if variant != "pipecat" or peers]
+
+        def speak_once(utterance: Utterance, variant: str) -> Turn:
+            if variant == "pipecat" and peers:
+                return asyncio.run(speak_to_peer(peers[0], utterance))
+            return asyncio.run(speak(url, utterance, variant))
+
+        for variant in taking_part:  # the first session of a process loads what it needs, and is not counted
+            speak_once(spoken[0], variant)
         own = [os.getpid(), pid, *([peers[1]] if peers else [])]
         other, before = OtherWork(own), os.getloadavg()[0]
         for utterance in spoken:
-            for variant in variants:
-                if variant != "pipecat":
-                    turns.append(asyncio.run(speak(url, utterance, variant)))
-                elif peers:
-                    turns.append(asyncio.run(speak_to_peer(peers[0], utterance)))
+            for variant in taking_part:
+                turns.append(speak_once(utterance, variant))
                 show(turns[-1])
         load = {"load_before": round(before, 2), "load_after": round(os.getloadavg()[0], 2)}
         return turns, load | {"cores_of_other_work": round(other.cores, 2)}
