@@ -142,7 +142,7 @@ def after_the_decision(turns: Sequence[Turn]) -> dict[str, list[int]]:
     found = {
         name: spread_of([turn.stages[name] - turn.stages["turn_ended_ms"] for turn in ended if name in turn.stages])
         for name in names
-        if name not in ("turn_ended_ms", "pause_limit_ms")
+        if name != "turn_ended_ms"
     }
     at_client = [(turn.first_sound_ms or 0.0) - max(turn.ended_ms) for turn in ended]
     return found | ({"first_sound_at_the_client_ms": spread_of(at_client)} if at_client else {})

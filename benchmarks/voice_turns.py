@@ -181,8 +181,8 @@ class StreamsrvHearing(Hearing):
 
     def _take_own(self, own: dict[str, Any], number: int) -> None:
         latency = own.get("latency", {})
-        if "pause_limit_ms" in latency:
-            self.pause_limits_ms.append(latency["pause_limit_ms"])
+        if "turn" in own:
+            self.pause_limits_ms.append(own["turn"]["limit_ms"])
         if number in self._numbers(false=False):
             self.stages = latency
 
