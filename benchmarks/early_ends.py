@@ -120,12 +120,14 @@ def _heard_ms(record: Record, reply: Reply) -> int:
     return sum(item.played_ms(record.ended_ms) for item in items)
 
 
-def figures(found: Sequence[Cost]) -> dict[str, Any]:
+def figures(found: Sequence[Cost], pauses: int) -> dict[str, Any]:
+    """Return the figures of the early ends among so many pauses inside turns."""
     heard = np.array([cost.heard_ms for cost in found])
     return {
         "early ends": len(found),
         "heard (ms, mean)": round(float(heard.mean())),
         "heard (ms, p95)": round(float(np.quantile(heard, 0.95))),
+        "heard over all pauses (ms, mean)": round(float(heard.sum() / pauses)),
         "words lost": sum(cost.words_lost for cost in found),
         "halves answered": sum(cost.half_answered for cost in found),
         "said twice": sum(cost.said_twice for cost in found),
@@ -165,7 +167,8 @@ def main() -> None:
     if not arguments.observations.exists():
         sys.exit(f"Skipped: there are no observations {arguments.observations}.")
     pauses = read(arguments.observations)
-    by_transport = {name: figures(list(costs(pauses, client))) for name, client in TRANSPORTS.items()}
+    inside = sum(each.label == "inside" for each in pauses)
+    by_transport = {name: figures(list(costs(pauses, client)), inside) for name, client in TRANSPORTS.items()}
     by_hold = {f"{hold_ms} ms": held_back(pauses, hold_ms) for hold_ms in HOLDS_MS}
     _print_table(by_transport)
     print()
