@@ -16,19 +16,28 @@ same.
 import argparse
 import json
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from streamsrv.core.effects import Generate
 from streamsrv.core.playback.output_buffer import HOLD_EVENTS
 from streamsrv.core.turns import turn_taking
 from streamsrv.core.turns.endpointing import Evidence, pause_limit_ms
 from streamsrv.engines.turn.base import WordsEnding
-from streamsrv.protocol.session_object import Audio, AudioInput, SemanticVad, Session, StreamsrvOptions, Transcription
+from streamsrv.protocol.session_object import (
+    Audio,
+    AudioInput,
+    Extension,
+    SemanticVad,
+    Session,
+    StreamsrvOptions,
+    Transcription,
+)
 from streamsrv.testing.early_end_invariants import Reply, no_turn_is_answered_twice, replies
 from streamsrv.testing.player import PlayedItem
 from streamsrv.testing.record import Record
@@ -84,12 +93,16 @@ def _evidence(entry: dict[str, Any]) -> Evidence:
 def costs(pauses: Sequence[Observed], client: ClientTraits) -> Iterator[Cost]:
     """Yield the cost of each pause that ends the turn early."""
     for number, each in enumerate(each for each in pauses if each.label == "inside" and each.pause_ms > each.limit_ms):
-        turn_taking.pause_limit_ms = lambda *_, limit_ms=each.limit_ms, **__: limit_ms
+        turn_taking.pause_limit_ms = _always(each.limit_ms)
         yield _cost(simulate(_conversation(each, client, number)))
 
 
+def _always(limit_ms: int) -> Callable[..., int]:
+    return lambda *evidence, **options: limit_ms
+
+
 def _conversation(observed: Observed, client: ClientTraits, seed: int) -> Scenario:
-    events = [HOLD_EVENTS] if client.holds_playback else []
+    events: list[Extension] = [HOLD_EVENTS] if client.holds_playback else []
     audio = Audio(input=AudioInput(transcription=Transcription(), turn_detection=SemanticVad()))
     return Scenario(
         script=(Act(After(0), Say((*words(FIRST), pause(observed.pause_ms), *words(SECOND)))),),
@@ -136,16 +149,18 @@ def figures(found: Sequence[Cost], pauses: int) -> dict[str, Any]:
 
 def held_back(pauses: Sequence[Observed], hold_ms: int) -> dict[str, Any]:
     """Return what is heard of false replies if their first sound is held back, at the same mean time to the first."""
-    inside = np.array([(each.pause_ms, each.limit_ms) for each in pauses if each.label == "inside"])
-    ends = np.array([each.limit_ms for each in pauses if each.label == "end"])
+    inside: NDArray[np.float64] = np.array(
+        [(each.pause_ms, each.limit_ms) for each in pauses if each.label == "inside"]
+    )
+    ends: NDArray[np.float64] = np.array([each.limit_ms for each in pauses if each.label == "end"])
     more_ms = max(hold_ms, READY_MS)
     scale = (ends.mean() + READY_MS - more_ms) / ends.mean()
-    heard = np.maximum(inside[:, 0] - inside[:, 1] * scale - more_ms, 0.0)
+    heard: NDArray[np.float64] = np.maximum(paused - limits * scale - more_ms, 0.0)
     return {
         "held back (ms)": hold_ms,
         "first sound (ms, p50)": round(float(np.median(ends) * scale + more_ms)),
         "first sound (ms, p95)": round(float(np.quantile(ends, 0.95) * scale + more_ms)),
-        "turns ended early (%)": round(100 * float(np.mean(inside[:, 0] > inside[:, 1] * scale)), 1),
+        "turns ended early (%)": round(100 * float(np.mean(paused > limits * scale)), 1),
         "false replies heard (%)": round(100 * float(np.mean(heard > 0)), 1),
         "heard of each (ms, mean)": round(float(np.mean(heard[heard > 0])) + NOTICED_MS),
     }

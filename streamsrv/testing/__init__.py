@@ -3,6 +3,7 @@
 from streamsrv.testing.answer_invariant import every_turn_is_answered
 from streamsrv.testing.clocks import ManualClock, WallClock
 from streamsrv.testing.context_invariant import context_is_what_was_heard
+from streamsrv.testing.early_end_invariants import no_turn_is_answered_twice
 from streamsrv.testing.fakes import (
     LoudnessVad,
     ScriptedChatModel,
@@ -98,6 +99,7 @@ __all__ = [
     "look_ahead_is_bounded",
     "no_answer_is_lost",
     "no_spoken_word_is_lost",
+    "no_turn_is_answered_twice",
     "noise",
     "open_streams",
     "pause",
