@@ -149,9 +149,8 @@ def figures(found: Sequence[Cost], pauses: int) -> dict[str, Any]:
 
 def held_back(pauses: Sequence[Observed], hold_ms: int) -> dict[str, Any]:
     """Return what is heard of false replies if their first sound is held back, at the same mean time to the first."""
-    inside: NDArray[np.float64] = np.array(
-        [(each.pause_ms, each.limit_ms) for each in pauses if each.label == "inside"]
-    )
+    paused: NDArray[np.float64] = np.array([each.pause_ms for each in pauses if each.label == "inside"])
+    limits: NDArray[np.float64] = np.array([each.limit_ms for each in pauses if each.label == "inside"])
     ends: NDArray[np.float64] = np.array([each.limit_ms for each in pauses if each.label == "end"])
     more_ms = max(hold_ms, READY_MS)
     scale = (ends.mean() + READY_MS - more_ms) / ends.mean()
