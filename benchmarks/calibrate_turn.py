@@ -133,7 +133,7 @@ def main() -> None:
     )
     lines = arguments.manifest.read_text(encoding="utf-8").splitlines()
     pauses: list[Scored] = []
-    for entry in map(json.loads, filter(None, lines)):
+    for entry in [json.loads(line) for line in lines if line]:
         if entry["language"] != "zxx" and (entry.get("speakers_n", 1) == 1 or "rttm" in entry):
             pauses += calibration.hear(entry, arguments.manifest.parent)
     scheduler.close()
