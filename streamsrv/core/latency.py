@@ -1,10 +1,41 @@
 """When the stages of a spoken turn happened. Pure: wall time comes in as ms of the driver's clock."""
 
-from typing import Literal
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from streamsrv.engines.turn.base import WordsEnding
 
 Stage = Literal[
     "speech_ended", "turn_ended", "transcript", "first_token", "first_segment", "first_audio", "first_played"
 ]
+
+
+@dataclass(frozen=True, slots=True)
+class EndingPause:
+    """Why the last pause of a turn was long enough to end it."""
+
+    limit_ms: int
+    """How long it had to last."""
+    pace: float
+    """The factor of this speaker in that (`SpeakerPace`)."""
+    voice: float | None = None
+    """How done the speaker sounded (0..1); None: no model heard it in time."""
+    words: WordsEnding | None = None
+    """How likely the turn ends after its words; None: no model judged them in time."""
+    recognizer_probability: float | None = None
+    """The recogniser's own probability (0..1) that the speaker is done, if it judges that."""
+
+    def to_wire(self) -> dict[str, Any]:
+        """Return it as in `response.streamsrv.turn`; what nothing judged is left out."""
+        fields: dict[str, Any] = {"limit_ms": self.limit_ms, "pace": round(self.pace, 3)}
+        if self.voice is not None:
+            fields["voice"] = round(self.voice, 4)
+        if self.words is not None:
+            as_recognized, plain = (float(f"{value:.3g}") for value in (self.words.as_recognized, self.words.plain))
+            fields["words"] = {"as_recognized": as_recognized, "plain": plain}
+        if self.recognizer_probability is not None:
+            fields["recognizer"] = round(self.recognizer_probability, 4)
+        return fields
 
 
 class TurnLatency:
@@ -14,7 +45,9 @@ class TurnLatency:
     before stages that logically precede it.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, ending: EndingPause | None = None) -> None:
+        self.ending = ending
+        """The pause that ended the turn; None: something else did, or there was no turn."""
         self._at_ms: dict[Stage, int] = {}
 
     def mark(self, stage: Stage, now_ms: int) -> None:

@@ -265,7 +265,7 @@ class Response:
         }
 
     def _own_fields(self) -> dict[str, Any]:
-        """Return streamsrv's own fields: the latency of each stage, which model answered, and why that one."""
+        """Return streamsrv's own fields: the latency of each stage, what ended the turn, which model answered, and why that one."""
         fields: dict[str, Any] = {"filler": True} if self.is_filler else {}
         if self.said:
             fields["said"] = self.said
@@ -273,6 +273,8 @@ class Response:
             fields["filler_items"] = self._filler_ids
         if latencies := self.latency.latencies():
             fields["latency"] = latencies
+        if self.latency.ending is not None:
+            fields["turn"] = self.latency.ending.to_wire()
         if self._answered_by is not None:
             fields |= answered_by_to_wire(self._answered_by)
         if isinstance(self.message, SpokenMessage):

@@ -7,7 +7,7 @@ from streamsrv.core.answers.responses import Responses
 from streamsrv.core.conversation import Conversation
 from streamsrv.core.effects import ClearTimer, Effect, JudgeWords, PredictEndOfTurn, SetFramePacing, SetTimer
 from streamsrv.core.inputs import EndOfTurnPredicted, FrameHeard, TurnScored, WordsJudged
-from streamsrv.core.latency import TurnLatency
+from streamsrv.core.latency import EndingPause, TurnLatency
 from streamsrv.core.playback.output_buffer import OutputBuffer
 from streamsrv.core.recognition import recognition_options
 from streamsrv.core.timers import MicrophoneTimeout
@@ -18,6 +18,7 @@ from streamsrv.core.turns.followed_turn import FollowedTurn
 from streamsrv.core.turns.input_buffer import CommittedAudio, InputBuffer
 from streamsrv.core.turns.loudness import Loudness
 from streamsrv.core.turns.microphone import Microphone
+from streamsrv.core.turns.speaker_pace import SpeakerPace
 from streamsrv.engines.asr.base import Transcript
 from streamsrv.engines.vad.base import FRAME_MS
 from streamsrv.protocol.session_object import AudioInput, SemanticVad, Session
@@ -83,7 +84,7 @@ class TurnTaking:
         self._language = "en"  # of transcripts whose recogniser does not tell it
         self._captioned = False  # turns must not last minutes, as viewers get final text when they end
         self._candidate: Transcript | None = None  # what was recognised of speech that may be an interruption
-        self._candidate_began_ms = 0  # wall time
+        self._began_ms = 0  # when the turn or the candidate began; wall time
         self._levels_db: deque[float | None] = deque(maxlen=MAX_COMPARED_FRAMES)
         self._speech_at_hold_ms: int | None = None  # how much of it came before the reply was held
         self._false_holds = 0  # since the last turn
@@ -93,6 +94,8 @@ class TurnTaking:
         self._pause_ms = 0
         self._followed = FollowedTurn(conversation)
         self._heard_ms = 0
+        self._limit_ms: int | None = None  # of that pause; None: that of the client's options
+        self._pace = SpeakerPace()
         self._immediate = True
         self._eventful_ms = 0  # the last frame with speech in it, or near an answer
         self._last_speech_ms = 0  # wall time
@@ -199,6 +202,7 @@ class TurnTaking:
         if not self._input.speaking:
             return []
         effects, audio = self._input.cut_off()
+        self._limit_ms = None  # no pause was long enough
         return [*effects, *self._end(audio, now_ms)]
 
     def _watch_microphone(self, now_ms: int) -> SetTimer:
@@ -209,12 +213,15 @@ class TurnTaking:
         effects: list[Effect] = []
         before_ms = self._pause_ms
         self._pause_ms = self._input.pause_ms if self._input.speaking else 0
-        if self._pause_ms == 0 and before_ms:
-            self._evidence = Evidence(self._evidence.text)
+        if self._input.speaking:
+            self._pace.follow(self._pause_ms, before_ms, speaks=not self._input.pausing)
+        if self._pause_ms == 0 and before_ms and self._input.speaking:
+            self._evidence, self._limit_ms = Evidence(self._evidence.text), None
         elif before_ms < MIN_PREDICTION_PAUSE_MS <= self._pause_ms and isinstance(
             self._options.turn_detection, SemanticVad
         ):
             self._pause += 1
+            self._consider(self._evidence)
             item_id = self._input.assign_item_id()
             effects.append(PredictEndOfTurn(item_id, self._input.heard_from_ms, self._pause))
         if self._captioned and self._pause_ms and ends_caption(self._input.speech_ms, self._pause_ms):
@@ -226,8 +233,9 @@ class TurnTaking:
         self._evidence = evidence
         detection = self._options.turn_detection
         if isinstance(detection, SemanticVad) and self._input.pausing:
-            limit_ms = pause_limit_ms(evidence, detection.eagerness)
-            self._input.wait(limit_ms if self._candidate is None else max(limit_ms, CANDIDATE_PAUSE_MS))
+            limit_ms = pause_limit_ms(evidence, detection.eagerness, self._pace.factor)
+            self._limit_ms = limit_ms if self._candidate is None else max(limit_ms, CANDIDATE_PAUSE_MS)
+            self._input.wait(self._limit_ms)
 
     @property
     def _held_at_onset(self) -> bool:
@@ -297,11 +305,11 @@ class TurnTaking:
 
     def _start(self, now_ms: int, heard_ms: int) -> list[TurnDecision]:
         """The first speech of what is a turn, or may become one."""
-        self._evidence = Evidence()
+        self._evidence, self._limit_ms = Evidence(), None
+        self._began_ms = heard_ms - self._input.speech_ms
         timer = self._watch_microphone(now_ms)
         if isinstance(self._options.turn_detection, SemanticVad) and self._may_overlap(heard_ms):
             self._candidate = Transcript("")
-            self._candidate_began_ms = heard_ms - self._input.speech_ms
             return [timer]
         return [timer, *self._begin()]
 
@@ -311,12 +319,16 @@ class TurnTaking:
         if was_candidate:
             self._consider(self._evidence)
         self._false_holds = 0
+        self._pace.begin_turn(self._began_ms)
         return [*self._input.announce(), TurnBegan()]
 
     def _end(self, audio: CommittedAudio, now_ms: int) -> list[TurnDecision]:
         began = self._begin() if self._candidate is not None else []
         self._loudness.end_turn()
-        latency = TurnLatency()
+        limit_ms, heard = self._limit_ms, self._evidence
+        judged = (heard.voice, heard.words, heard.recognizer_probability)
+        latency = TurnLatency(None if limit_ms is None else EndingPause(limit_ms, self._pace.factor, *judged))
+        self._pace.end_turn(self._input.speech_ms, self._last_speech_ms, now_ms)
         latency.mark("speech_ended", self._last_speech_ms)
         latency.mark("turn_ended", now_ms)
         return [ClearTimer(MicrophoneTimeout()), *began, TurnEnded(audio, latency)]
@@ -334,7 +346,7 @@ class TurnTaking:
             at_pause=heard.at_pause,
             speech_ms=speech_ms,
             pause_ms=self._input.pause_ms,
-            playing=self._output.words_played(self._candidate_began_ms - ECHO_MS, heard_ms),
+            playing=self._output.words_played(self._began_ms - ECHO_MS, heard_ms),
             is_over=not self._is_answering(now_ms),
             quieter_db=self._loudness.quieter_db,
             since_hold_ms=None if before_ms is None else speech_ms - before_ms,
@@ -343,7 +355,7 @@ class TurnTaking:
             below_reply_db=self._loudness.below_db(self._reply_db(heard_ms)) if self._is_telephone else None,
             over_echo_db=self._over_echo_db,
             backchannel=self._followed.backchannel,
-            began_after=self._output.play_until_ms <= self._candidate_began_ms - BEGAN_AFTER_MS,
+            began_after=self._output.play_until_ms <= self._began_ms - BEGAN_AFTER_MS,
         )
         verdict = classify(overlap)
         if verdict is Verdict.INTERRUPTED:
