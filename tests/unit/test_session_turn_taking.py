@@ -12,6 +12,7 @@ from streamsrv.core.effects import (
 )
 from streamsrv.core.inputs import EndOfTurnPredicted, TranscriptReceived, WordsJudged
 from streamsrv.core.timers import MicrophoneTimeout
+from streamsrv.core.turns.endpointing import Evidence, pause_limit_ms
 from streamsrv.engines.asr.base import Transcript
 from streamsrv.engines.llm.base import Finished
 from streamsrv.engines.turn.base import WordsEnding
@@ -305,3 +306,53 @@ def test_a_judgement_of_a_recogniser_ends_with_its_pause():
     talk.give(TranscriptReceived(item_id, Transcript("What time is it? In", at_pause=True)))
     judge(talk, OPEN)
     assert ends_after_ms(talk) >= 1440
+
+
+def semantic_talk() -> Talk:
+    talk = Talk()
+    talk.update(audio=SEMANTIC)
+    return talk
+
+
+def answer_to(talk: Talk, text: str) -> dict:
+    """Give the turn that has ended its words and an answer; return the answer as the client sees it."""
+    talk.transcript(text)
+    talk.model("Yes.", Finished("stop"))
+    return event(talk.synthesize(), "response.done")["response"]
+
+
+def test_an_answer_tells_why_the_pause_before_it_was_long_enough():
+    talk = semantic_talk()
+    talk.speech(640)
+    predicted = of_type(talk.silence(96), PredictEndOfTurn)[-1]
+    hear(talk, "What time is it?")
+    talk.give(WordsJudged(predicted.item_id, "What time is it?", DONE))
+    talk.give(EndOfTurnPredicted(predicted.item_id, predicted.pause, 0.9))
+    talk.silence(1600)
+    assert answer_to(talk, "What time is it?")["streamsrv"]["turn"] == {
+        "limit_ms": pause_limit_ms(Evidence(words=DONE, voice=0.9)),
+        "pace": 1.0,
+        "voice": 0.9,
+        "words": {"as_recognized": 0.9, "plain": 0.9},
+    }
+
+
+def test_who_pauses_long_inside_turns_is_waited_for_longer_also_after_an_update():
+    talk = semantic_talk()
+    usual_ms = pause_limit_ms(Evidence())
+    for _ in range(8):
+        talk.speech(640)
+        talk.silence(usual_ms - 64)
+    talk.speech(640)
+    talk.update(audio=SEMANTIC)
+    talk.silence(2000)
+    turn = answer_to(talk, "Well then.")["streamsrv"]["turn"]
+    assert turn["pace"] > 1.15
+    assert turn["limit_ms"] == pause_limit_ms(Evidence(), pace=turn["pace"])
+
+
+def test_with_server_vad_nothing_is_told_of_pauses():
+    talk = Talk()
+    talk.speech(640)
+    talk.silence(1000)
+    assert "turn" not in answer_to(talk, "Hello.")["streamsrv"]

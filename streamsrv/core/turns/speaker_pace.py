@@ -2,7 +2,7 @@
 
 It sees three things: pauses after which the speaker went on, turns that the speaker resumed shortly after their end, and
 turns without a pause. Each is compared with a usual pause. The mean is shrunk towards that of unknown speakers, so one
-odd pause does little, and old pauses count less than new ones. `benchmarks/speaker_pace.py` measures what it gains.
+odd pause does little, and old pauses count less than new ones. 
 """
 
 import math
