@@ -5,9 +5,7 @@ from hypothesis import strategies as st
 
 from streamsrv.core.turns.speaker_pace import MAX_PACE, MIN_PACE, USUAL_PAUSE_MS, SpeakerPace
 
-
-LATE_MS = 60_000
-"""Between two turns."""
+LATE_MS = 60_000  # between two turns
 
 
 class Speaker:

@@ -265,7 +265,7 @@ class Response:
         }
 
     def _own_fields(self) -> dict[str, Any]:
-        """Return streamsrv's own fields: the latency of each stage, what ended the turn, which model answered, and why that one."""
+        """Return streamsrv's own fields: each stage's latency, what ended the turn, which model answered, and why."""
         fields: dict[str, Any] = {"filler": True} if self.is_filler else {}
         if self.said:
             fields["said"] = self.said

@@ -1,8 +1,8 @@
 """Follows how long one speaker pauses inside turns, as a factor of how long a pause must last to end a turn. Pure.
 
-It sees three things: pauses after which the speaker went on, turns that the speaker resumed shortly after their end, and
-turns without a pause. Each is compared with a usual pause. The mean is shrunk towards that of unknown speakers, so one
-odd pause does little, and old pauses count less than new ones. 
+It sees three things: pauses after which the speaker went on, turns that were resumed shortly after their end, and turns
+without a pause. Each is compared with a usual pause. The mean is shrunk towards that of unknown speakers, so one
+odd pause does little, and old pauses count less than new ones.
 """
 
 import math
