@@ -49,6 +49,7 @@ MODELS = (
     "synthesizer_by_language",
     "synthesizer_patience_ms",
     "turn",
+    "turn_words",
 )
 """The settings that say which models run."""
 

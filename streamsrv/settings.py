@@ -142,6 +142,9 @@ class Settings(PhoneSettings, BaseModel):
     turn: ModelName = "auto"
     """The end-of-turn model for the pauses of `semantic_vad`: a catalogue name, `auto` (Smart Turn if its weights are
     there), or `none`."""
+    turn_words: ModelName = "auto"
+    """The model that judges the words of a turn in the pauses of `semantic_vad`: a catalogue name, `auto` (the embedded
+    language model if its weights are there), or `none` (the sound alone decides)."""
     only: Annotated[str | None, Field(pattern=r"^tts:[^\s:]+$"), Accepted("tts:NAME, with a synthesiser's name")] = None
     """Run one model alone, for other servers, as `tts:xtts`; None: a whole server."""
     model: Annotated[tuple[dict[str, Any], ...], Accepted("[[model]] tables, with double brackets, in a file")] = ()

@@ -70,6 +70,8 @@ def _runs(engines: Engines) -> list[tuple[str, Callable[[], Awaitable[str]]]]:
         runs.append((f"run {engines.turn.name}", lambda: _predict(engines)))
     if engines.turn_stream is not None:
         runs.append((f"run {engines.turn_stream.name}", lambda: _score(engines)))
+    if engines.turn_words is not None:
+        runs.append((f"run {engines.turn_words.name}", lambda: _judge(engines)))
     for recognizer in engines.recognizers.loaded:
         if recognizer.name != ABSENT:
             runs.append((f"run {recognizer.name}", lambda each=recognizer: _recognize(engines, each)))
@@ -117,6 +119,12 @@ async def _score(engines: Engines) -> str:
     if not scores:
         raise Unavailable(f"gave no score of a recording of {WORDS!r}.")
     return f"end of turn with probability {scores[-1].end:.2f}, after {len(scores)} scores"
+
+
+async def _judge(engines: Engines) -> str:
+    assert engines.turn_words is not None
+    ending = await engines.turn_words.ending(QUESTION)
+    return f"end of turn after {QUESTION!r} with probability {ending.as_recognized:.2f}"
 
 
 async def _recognize(engines: Engines, recognizer: Recognizer) -> str:

@@ -10,8 +10,8 @@ from streamsrv.engines.selection import AUTO
 from streamsrv.settings import Settings
 
 MODELS_OF_A_WHOLE_SERVER = (
-    "vad", "turn", "recognizer", "recognizer_by_language", "recognizer_memory", "chat", "chat_policy", "chat_rule",
-    "chat_urls", "chat_fallback", "chat_patience_ms", "synthesizer", "synthesizer_by_language",
+    "vad", "turn", "turn_words", "recognizer", "recognizer_by_language", "recognizer_memory", "chat", "chat_policy",
+    "chat_rule", "chat_urls", "chat_fallback", "chat_patience_ms", "synthesizer", "synthesizer_by_language",
 )  # fmt: skip
 """Settings of models that a server with a single model does not load."""
 
@@ -72,7 +72,8 @@ def _without_telephone_calls(settings: Settings) -> dict[str, str]:
 def _retired_models(configuration: Configuration) -> list[str]:
     """Return a line for each model of the settings that another one serves now."""
     settings = configuration.settings
-    chosen: dict[str, tuple[str, ...]] = {name: (getattr(settings, name),) for name in ("vad", "turn", "chat_fallback")}
+    single = ("vad", "turn", "turn_words", "chat_fallback")
+    chosen: dict[str, tuple[str, ...]] = {name: (getattr(settings, name),) for name in single}
     chosen = {"chat": settings.chat} | chosen
     chosen |= {"recognizer": settings.recognizer, "synthesizer": settings.synthesizer}
     for setting in ("recognizer_by_language", "synthesizer_by_language"):

@@ -37,6 +37,7 @@ MODEL_SETTINGS: Mapping[str, tuple[Kind, tuple[str, ...]]] = {
     "synthesizer": ("synthesizer", ("auto", ABSENT)),
     "synthesizer_by_language": ("synthesizer", ()),
     "turn": ("turn", ("auto", ABSENT)),
+    "turn_words": ("turn", ("auto", ABSENT)),
 }
 """The settings that name models, with their kind and what else they accept."""
 

@@ -36,8 +36,8 @@ DEFAULT_MODELS: Mapping[Kind, str] = {
 }
 """The models that run when nothing is configured: small, English, without an API key."""
 
-OPTIONAL_MODELS: Mapping[Kind, str] = {"turn": "smart-turn"}
-"""The models that also run if their weights are there; a server starts without them."""
+OPTIONAL_MODELS: Mapping[str, str] = {"turn": "smart-turn", "turn_words": "smollm2-words"}
+"""By setting, the models that also run if their weights are there; a server starts without them."""
 
 
 class CatalogueError(ValueError):
@@ -100,6 +100,7 @@ _PATTERNS: Mapping[str, str] = {
     "engine": "lower-case letters, digits and '_', with a letter at the beginning",
     "sha256": "64 lower-case hexadecimal digits",
     "currency": "three capital letters",
+    "weights_of": "the name of a model",
     "licence_to_accept": "letters, digits, '.', '+' and '-'",
 }
 """In words, what the fields accept whose type is a pattern."""
@@ -145,10 +146,11 @@ def load_catalogue(tables: Sequence[Mapping[str, Any]] = (), where: str = "") ->
             entries.append(entry)
         except CatalogueError as error:
             problems.append(_located(where, str(error)))
-    problems += [_located(where, problem) for problem in _wrong_successors(entries)]
+    problems += [_located(where, problem) for problem in (*_wrong_successors(entries), *_wrong_weights(entries))]
     if problems:
         raise CatalogueError("\n".join(problems))
-    return Catalogue(entries)
+    weights = {entry.name: entry.weights for entry in entries}
+    return Catalogue(replace(e, weights=weights[e.weights_of]) if e.weights_of else e for e in entries)
 
 
 def _shipped() -> list[Mapping[str, Any]]:
@@ -189,6 +191,17 @@ def _wrong_successors(entries: Sequence[ModelEntry]) -> Iterator[str]:
         if successor is None or successor.kind != entry.kind or successor.successor:
             accepted = f"a {entry.kind} without a successor"
             yield f"model {entry.name!r}: successor: {entry.successor!r}; accepted: the name of {accepted}"
+
+
+def _wrong_weights(entries: Sequence[ModelEntry]) -> Iterator[str]:
+    """Yield what is wrong with `weights_of`: each names a model with weights of its own, and has none itself."""
+    owners = {entry.name for entry in entries if entry.weights and not entry.weights_of}
+    for entry in entries:
+        if entry.weights_of and entry.weights:
+            yield f"model {entry.name!r}: weights_of: {entry.weights_of!r}; accepted: nothing beside [[model.weights]]"
+        elif entry.weights_of and entry.weights_of not in owners:
+            accepted = "the name of a model with [[model.weights]]"
+            yield f"model {entry.name!r}: weights_of: {entry.weights_of!r}; accepted: {accepted}"
 
 
 def _is_engine(module: str) -> bool:

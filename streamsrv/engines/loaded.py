@@ -173,6 +173,8 @@ class Engines:
 
     async def aclose(self) -> None:
         """Free the models. Call it when no session runs."""
+        if self.turn_words is not None:
+            await self.turn_words.aclose()
         for engine in {
             id(e): e for e in (self.recognizers, self.chat, self.synthesizer, *self.chat_by_name.values())
         }.values():

@@ -47,7 +47,8 @@ class LoadContext:
 def load_engine(entry: ModelEntry, context: LoadContext) -> Any:
     """Import the entry's engine module and load the model. Blocks: call it on a worker thread.
 
-    Returns a `Recognizer`, `ChatModel`, `Synthesizer`, `Vad`, `TurnModel` or `StreamingTurnModel`, by the entry's kind.
+    Returns a `Recognizer`, `ChatModel`, `Synthesizer`, `Vad`, `TurnModel`, `StreamingTurnModel` or `WordsTurnModel`, by
+    the entry's kind.
     Raises `EngineError` with one line that names the model and the cause, whatever the engine's packages raise.
     """
     module = import_engine(entry)

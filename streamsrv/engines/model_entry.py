@@ -155,9 +155,13 @@ class ModelEntry:
     """The model that serves requests for this one, because its provider has retired it, or this is an old name."""
     options: Mapping[str, Any] = field(default_factory=dict[str, Any])
     """Keyword options of the engine, documented in its module."""
+    judges: Literal["sound", "words"] = "sound"
+    """What an end-of-turn model goes by: the setting `turn` takes one of sound, `turn_words` one of words."""
     weights: tuple[WeightFile, ...] = ()
     sources: tuple[Source, ...] = ()
     """Where those files of `weights` come from that name no sources."""
+    weights_of: Annotated[str, Field(pattern=r"^([A-Za-z0-9][A-Za-z0-9._-]*)?$")] = ""
+    """The model whose weights it uses, from the same files; it has none of its own then."""
     requires: tuple[str, ...] = ()
     """Python modules that the engine needs."""
     extra: str = ""
@@ -170,6 +174,11 @@ class ModelEntry:
     """Whether the model also runs without that key, because servers of one's own need none."""
     needs_url: bool = False
     """Whether the setting `chat_urls` must say where the model is served, because it has no address of its own."""
+
+    @property
+    def folder(self) -> str:
+        """The folder of its weights in the model folder."""
+        return self.weights_of or self.name
 
     @property
     def size(self) -> int:

@@ -106,7 +106,7 @@ class RecognizerLibrary:
 
     def _state(self, entry: ModelEntry) -> Hashable:
         """What decides whether the entry is ready: its packages, its files, its key."""
-        files = [_stat(self._store.folder / entry.name / file.name) for file in entry.weights]
+        files = [_stat(self._store.folder / entry.folder / file.name) for file in entry.weights]
         has_key = not entry.key_variable or bool(os.environ.get(entry.key_variable))
         return (tuple(map(is_installed, entry.requires)), tuple(files), has_key)
 

@@ -30,6 +30,9 @@ class Selection:
     spare_synthesizer: ModelEntry | None
     """Speaks where no other synthesiser can; a server starts without it."""
     turn: ModelEntry | None
+    """The end-of-turn model that hears."""
+    turn_words: ModelEntry | None
+    """The end-of-turn model that judges words."""
     chat: Choice
     """The first of the language models that answer, and why it was chosen."""
     chat_candidates: Sequence[ModelEntry]
@@ -40,12 +43,14 @@ class Selection:
     chat_fallback: ModelEntry | None
     """Answers when the chosen model cannot; None also if that is the fallback itself."""
     turn_is_optional: bool
+    turn_words_is_optional: bool
     fallback_is_optional: bool
 
     @property
     def required(self) -> list[ModelEntry]:
         """The models without which the server does not start."""
         optional = [self.turn] * self.turn_is_optional + [self.chat_fallback] * self.fallback_is_optional
+        optional += [self.turn_words] * self.turn_words_is_optional
         optional.append(self.spare_synthesizer)
         return [entry for entry in self._all if entry not in optional]
 
@@ -60,7 +65,7 @@ class Selection:
         recognizers = (entry for chain in self.recognizers.values() for entry in chain)
         chats = (*self.chat_candidates, *self.ruled_chats, self.chat_fallback)
         synthesizers = (entry for chain in self.synthesizers.values() for entry in chain)
-        others = (*synthesizers, self.spare_synthesizer, self.turn, *chats)
+        others = (*synthesizers, self.spare_synthesizer, self.turn, self.turn_words, *chats)
         return list({entry.name: entry for entry in (self.vad, *recognizers, *others) if entry is not None}.values())
 
 
@@ -89,13 +94,15 @@ def select_models(
         recognizers=select_recognizers(settings, catalogue),
         synthesizers=select_synthesizers(settings, catalogue),
         spare_synthesizer=spare_synthesizer(settings, catalogue),
-        turn=_or_default(catalogue, "turn", settings.turn, OPTIONAL_MODELS.get("turn", ABSENT), "turn"),
+        turn=_turn_model(catalogue, "turn", settings.turn),
+        turn_words=_turn_model(catalogue, "turn_words", settings.turn_words),
         chat=choice,
         chat_candidates=candidates,
         chat_rules=rules,
         ruled_chats=[entry for entry in ruled.values() if entry not in candidates],
         chat_fallback=None if fallback in candidates else fallback,
         turn_is_optional=settings.turn == AUTO,
+        turn_words_is_optional=settings.turn_words == AUTO,
         fallback_is_optional=settings.chat_fallback == AUTO,
     )
 
@@ -158,6 +165,22 @@ def language_problem(code: str, entry: ModelEntry | None = None) -> str:
     if entry is not None and entry.languages and code not in entry.languages:
         return f"{code}: {entry.name!r} does not know this language; it knows {', '.join(entry.languages)}"
     return ""
+
+
+def turn_problem(setting: str, entry: ModelEntry) -> str:
+    """Return why an end-of-turn model cannot be that of a setting, `turn` or `turn_words`; empty if it can."""
+    if (entry.judges == "words") == (setting == "turn_words"):
+        return ""
+    other = "turn_words" if entry.judges == "words" else "turn"
+    wanted = "words" if setting == "turn_words" else "sound"
+    return f"{entry.name!r} judges {entry.judges}, so it belongs to {other}; accepted: a model that judges {wanted}"
+
+
+def _turn_model(catalogue: Catalogue, setting: str, name: str) -> ModelEntry | None:
+    entry = _or_default(catalogue, setting, name, OPTIONAL_MODELS.get(setting, ABSENT), "turn")
+    if entry is not None and (problem := turn_problem(setting, entry)):
+        raise CatalogueError(f"{setting}: {problem}")
+    return entry
 
 
 def _or_default(catalogue: Catalogue, setting: str, name: str, default: str, kind: Kind) -> ModelEntry | None:

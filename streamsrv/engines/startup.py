@@ -31,7 +31,7 @@ from streamsrv.engines.single import single_engines
 from streamsrv.engines.tts.base import Synthesizer
 from streamsrv.engines.tts.failover.synthesizer import FallbackSynthesizer
 from streamsrv.engines.tts.languages import load_languages
-from streamsrv.engines.turn.base import StreamingTurnModel, TurnModel, is_streaming
+from streamsrv.engines.turn.base import is_streaming
 from streamsrv.errors import EngineError, Unavailable
 from streamsrv.inference.scheduler import Scheduler
 from streamsrv.settings import Settings
@@ -40,13 +40,14 @@ from streamsrv.text.voice_manners import VoiceManners
 logger = logging.getLogger(__name__)
 
 NO_TURN_MODEL = "the words alone decide whether a turn has ended"
+NO_WORDS_MODEL = "the sound alone decides whether a turn has ended"
 NO_STAND_IN = "no language model stands in"
 NO_SPARE_VOICE = "no other voice stands in"
 NO_LOCAL_CHAT = (
     "chat_policy is 'local', but no language model runs on this machine: name one in chat or chat_fallback "
     "(streamsrv models lists them), or use another policy"
 )
-LIMITS = (NO_TURN_MODEL, NO_STAND_IN, NO_SPARE_VOICE)
+LIMITS = (NO_TURN_MODEL, NO_WORDS_MODEL, NO_STAND_IN, NO_SPARE_VOICE)
 """How the reports begin that tell what a server does without."""
 
 
@@ -86,16 +87,17 @@ async def _load_with(loader: ModelLoader, settings: Settings, report: Report, be
         report(f"Of {names} one answers each request, by the policy '{settings.chat_policy}'.")
     for obstacle in problems([*selection.chat_candidates, *selection.ruled_chats], local.machine):
         report(f"WARNING: {obstacle}.")
-    turn = [selection.turn] if selection.turn is not None and selection.turn_is_optional else []
+    turn = [entry for entry in selection.optional if entry.kind == "turn"]
     await loader.require(selection.required, also=turn)
     loading = (
         loader.load_entry(selection.vad),
         _load_recognizers(loader, selection, settings, before),
         load_synthesizer(loader, settings, report),
-        _load_turn_model(loader, selection, report),
+        _load_turn_model(loader, selection.turn, selection, report, NO_TURN_MODEL),
+        _load_turn_model(loader, selection.turn_words, selection, report, NO_WORDS_MODEL),
         _load_chat_models(loader, selection, settings, report),
     )
-    vad, recognizers, synthesizer, turn_model, (chat, by_name) = await _all_or_none(*loading)
+    vad, recognizers, synthesizer, turn_model, turn_words, (chat, by_name) = await _all_or_none(*loading)
     return Engines(
         vad=vad,
         recognizers=recognizers,
@@ -107,6 +109,7 @@ async def _load_with(loader: ModelLoader, settings: Settings, report: Report, be
         successors={name: entry.successor for name, entry in loader.catalogue.items() if entry.successor},
         turn=None if turn_model is None or is_streaming(turn_model) else turn_model,
         turn_stream=turn_model if turn_model is not None and is_streaming(turn_model) else None,
+        turn_words=turn_words,
         loaded=tuple(loader.loaded),
         breakers=loader.breakers,
         first_tokens=loader.first_tokens,
@@ -185,16 +188,17 @@ async def load_synthesizer(loader: ModelLoader, settings: Settings, report: Repo
 
 
 async def _load_turn_model(
-    loader: ModelLoader, selection: Selection, report: Report
-) -> TurnModel | StreamingTurnModel | None:
-    if selection.turn is None:
+    loader: ModelLoader, entry: ModelEntry | None, selection: Selection, report: Report, without: str
+) -> Any:
+    """Load an end-of-turn model; report `without`, and return None, if the server does without it."""
+    if entry is None:
         return None
-    if not selection.turn_is_optional:
-        return await loader.load_entry(selection.turn)
     try:
-        return await loader.load_entry(selection.turn)
+        return await loader.load_entry(entry)
     except EngineError as error:
-        report(f"{NO_TURN_MODEL}: {error}")
+        if entry not in selection.optional:
+            raise
+        report(f"{without}: {error}")
         return None
 
 

@@ -102,6 +102,7 @@ class Hearing:
         self._recognitions = Recognitions(spawn, report_result or report)
         self._scores = _turn_scores(engines, spawn, report_result or report)
         self._preparation = Preparation(engines.recognizers, spawn, report)
+        self._judging: asyncio.Task[None] | None = None
         self._clips: dict[str, asyncio.Task[None]] = {}
         self._one_clip = asyncio.Semaphore(1)  # so that a session has two detector jobs at most, and clips no rivals
 
@@ -186,11 +187,15 @@ class Hearing:
 
     def feed(self, effect: FeedRecognition) -> None:
         self._recognitions.push(effect.item_id, self._frame, speech=effect.speech)
+        if effect.speech:
+            self._stop_judging()
 
     def finish(self, effect: FinishRecognition) -> None:
+        self._stop_judging()
         self._recognitions.finish(effect.item_id)
 
     def drop(self, effect: DropRecognition) -> None:
+        self._stop_judging()
         self._recognitions.drop(effect.item_id)
         if (clip := self._clips.pop(effect.item_id, None)) is not None:
             clip.cancel()
@@ -229,9 +234,16 @@ class Hearing:
             self._scores.end()
 
     def judge_words(self, effect: JudgeWords) -> None:
+        self._stop_judging()
         model = self._engines.turn_words
         if model is not None and effect.language in model.languages:
-            self._spawn(self._judge_words(effect, model))
+            self._judging = self._spawn(self._judge_words(effect, model))
+
+    def _stop_judging(self) -> None:
+        """Drop the judgement of a pause that is over, or of words that have changed."""
+        if self._judging is not None:
+            self._judging.cancel()
+            self._judging = None
 
     async def _judge_words(self, effect: JudgeWords, model: WordsTurnModel) -> None:
         self._engines.observer.called("turn", model.name)

@@ -104,11 +104,16 @@ async def test_without_an_end_of_turn_model_the_server_starts_and_says_so(monkey
 
 async def test_models_that_have_not_changed_are_not_loaded_again():
     first = await load_engines(
-        Settings(chat="smollm2-135m", recognizer="none", synthesizer="none", turn="none", vad="webrtc"), lambda _: None
+        Settings(
+            chat="smollm2-135m", recognizer="none", synthesizer="none", turn="none", turn_words="none", vad="webrtc"
+        ),
+        lambda _: None,
     )
     said: list[str] = []
     second = await load_engines(
-        Settings(chat="smollm2-135m", recognizer="none", synthesizer="none", turn="none"), said.append, first
+        Settings(chat="smollm2-135m", recognizer="none", synthesizer="none", turn="none", turn_words="none"),
+        said.append,
+        first,
     )
     try:
         chats = [[held.model for held in each.loaded if held.entries[0].kind == "chat"] for each in (first, second)]
@@ -119,3 +124,43 @@ async def test_models_that_have_not_changed_are_not_loaded_again():
         assert not any("smollm2" in line and "ready" in line for line in said)
     finally:
         await second.aclose()
+
+
+async def test_a_remote_chat_model_keeps_the_model_that_judges_words(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("DEEPSEEK_API_KEY", "sk-none")
+    monkeypatch.setattr("streamsrv.engines.llm.openai_compatible.OpenAICompatibleChatModel.warm_up", _nothing)
+    alone = {"recognizer": "none", "synthesizer": "none", "turn": "none", "chat_fallback": "none"}
+    engines = await load_engines(Settings(**alone), lambda _: None)
+    try:
+        assert engines.turn_words is not None
+        assert (await engines.turn_words.ending("What time is it?")).as_recognized > 0.5
+        without = await load_engines(Settings(turn_words="none", **alone), lambda _: None, engines)
+        assert without.turn_words is None
+    finally:
+        await engines.aclose()
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"turn_words": "smart-turn"}, "turn_words: 'smart-turn' judges sound, so it belongs to turn"),
+        ({"turn": "smollm2-words"}, "turn: 'smollm2-words' judges words, so it belongs to turn_words"),
+        ({"turn_words": "silero"}, "turn_words: 'silero' is not a turn"),
+    ],
+)
+async def test_an_end_of_turn_model_of_the_wrong_sort_is_refused(settings: dict[str, str], message: str):
+    with pytest.raises(CatalogueError, match=message):
+        await load_engines(Settings(**settings), lambda _: None)
+
+
+async def test_without_a_model_that_judges_words_the_server_starts_and_says_so(monkeypatch: pytest.MonkeyPatch):
+    model = {"name": "out-of-reach", "kind": "turn", "engine": "next_token", "judges": "words"}
+    monkeypatch.setattr("streamsrv.engines.selection.OPTIONAL_MODELS", {"turn_words": "out-of-reach"})
+    said: list[str] = []
+    model |= {"requires": ["no_such_module"], "languages": ["en"], "options": {"end_tokens": ["<end>"]}}
+    engines = await load_engines(Settings(chat="smollm2-135m", model=(model,)), said.append)
+    try:
+        assert engines.turn_words is None
+        assert any("the sound alone decides" in line and "out-of-reach" in line for line in said)
+    finally:
+        await engines.aclose()

@@ -254,6 +254,7 @@ chat = "keyless"
 chat_fallback = "none"
 synthesizer = "none"
 turn = "none"
+turn_words = "none"
 
 [[model]]
 name = "loud"

@@ -71,7 +71,7 @@ class ModelStore:
 
         Raises `UnreadableWeights`.
         """
-        return [file for file in entry.weights if not is_verified(self.folder / entry.name / file.path, file)]
+        return [file for file in entry.weights if not is_verified(self.folder / entry.folder / file.path, file)]
 
     @contextmanager
     def pulling(self) -> Generator[None]:
@@ -103,7 +103,7 @@ class ModelStore:
         """
         if missing := self.missing(entry):
             raise MissingWeights(entry, missing)
-        return {file.name: self.folder / entry.name / file.path for file in entry.weights}
+        return {file.name: self.folder / entry.folder / file.path for file in entry.weights}
 
     def check_space(self, entries: Iterable[ModelEntry]) -> None:
         """Check that the missing weights of all entries fit on the disk; raises `FetchFailed` with the sizes.
@@ -118,7 +118,7 @@ class ModelStore:
 
     def fetch(self, entry: ModelEntry, progress: Progress | None = None) -> dict[str, Path]:
         """Get missing files from their sources, then return all as `locate` does. Blocks; raises `FetchFailed`."""
-        return fetch_files(entry.weights, self.folder / entry.name, progress)
+        return fetch_files(entry.weights, self.folder / entry.folder, progress)
 
 
 def check_space(models: Iterable[Sequence[WeightFile]], folder: Path) -> None:

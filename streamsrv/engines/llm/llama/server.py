@@ -9,13 +9,17 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from streamsrv.engines.llm.base import Message
 from streamsrv.engines.llm.chat_completions.chunks import Chunk
+from streamsrv.engines.llm.llama.refusals import engine_error
 from streamsrv.engines.llm.llama.saved_states import saved_states
 from streamsrv.errors import Unavailable
 
 _MIN_REUSED_TOKENS = 8
 """Minimum run of prompt tokens that is shifted and kept when earlier turns leave the context. Reading them again would
 take longer."""
+NEXT_TOKENS = 1000
+"""How many of the likeliest next tokens are told."""
 _TIMEOUT_S = 60.0
 _QUIET = -1
 
@@ -27,7 +31,16 @@ class LlamaCppServer:
     be loaded.
     """
 
-    def __init__(self, name: str, path: Path, *, slots: int, context_tokens: int, threads: int = 1) -> None:
+    def __init__(
+        self,
+        name: str,
+        path: Path,
+        *,
+        slots: int,
+        context_tokens: int,
+        threads: int = 1,
+        min_reused_tokens: int = _MIN_REUSED_TOKENS,
+    ) -> None:
         xllamacpp: Any = import_module("xllamacpp")
         try:
             self._states = saved_states()
@@ -40,7 +53,7 @@ class LlamaCppServer:
         parameters.n_parallel = slots
         parameters.cpuparams.n_threads = parameters.cpuparams_batch.n_threads = threads
         parameters.cache_ram_mib = 0  # for requests that name no slot
-        parameters.n_cache_reuse = _MIN_REUSED_TOKENS
+        parameters.n_cache_reuse = min_reused_tokens
         parameters.slot_save_path = self._states.folder
         parameters.verbosity = _QUIET
         parameters.ui = False
@@ -92,6 +105,32 @@ class LlamaCppServer:
         """Return how many tokens each text has. Raises `OSError`."""
         answers = (self._request("count tokens", "POST", "/tokenize", {"content": text}) for text in texts)
         return [len(answer["tokens"]) for answer in answers]
+
+    def token_ids(self, text: str) -> list[int]:
+        """Return the tokens of a text, in which special tokens may be written. Raises `OSError`."""
+        fields = {"content": text, "add_special": False, "parse_special": True}
+        return self._request("find tokens", "POST", "/tokenize", fields)["tokens"]
+
+    def prompt(self, messages: Sequence[Message]) -> str:
+        """Return what the model reads of a conversation, as its chat template writes it. Raises `OSError`."""
+        request = {"messages": [{"role": message.role, "content": message.content} for message in messages]}
+        return self._request("write a prompt", "POST", "/apply-template", request)["prompt"]
+
+    def next_tokens(self, prompt: str, slot: int) -> list[tuple[int, float]]:
+        """Return the likeliest next tokens after a prompt, with the natural logarithms of their probabilities.
+
+        None are told if the likeliest is a part of a character. Raises `EngineError`.
+        """
+        request = {"prompt": prompt, "n_predict": 1, "n_probs": NEXT_TOKENS, "cache_prompt": True, "id_slot": slot}
+        answers: list[Any] = []
+        self._server.handle_completions(request, answers.append)
+        for answer in answers:
+            if error := answer.get("error"):
+                raise engine_error(error)
+            if told := answer["choices"][0].get("logprobs"):
+                likeliest: list[Any] = told["content"][0]["top_logprobs"]
+                return [(int(token["id"]), float(token["logprob"])) for token in likeliest]
+        return []  # it tells nothing of a token that is only a part of a character
 
     def close(self) -> None:
         """Free the model; nothing may be running."""
