@@ -132,7 +132,8 @@ def load_catalogue(tables: Sequence[Mapping[str, Any]] = (), where: str = "") ->
     merged with the known ones; with another engine, it replaces the model. Raises `CatalogueError` with a line for each
     table that is wrong.
     """
-    merged = _by_name(_shipped(), "the catalogue of this package")
+    shipped = _by_name(_shipped(), "the catalogue of this package")
+    merged = dict(shipped)
     engines = {kind: _engines(merged.values(), kind) for kind in PACKAGES}
     for name, table in _by_name(tables, where).items():
         merged[name] = _override(merged.get(name, {}), table)
@@ -146,10 +147,11 @@ def load_catalogue(tables: Sequence[Mapping[str, Any]] = (), where: str = "") ->
             entries.append(entry)
         except CatalogueError as error:
             problems.append(_located(where, str(error)))
-    problems += [_located(where, problem) for problem in (*_wrong_successors(entries), *_wrong_weights(entries))]
+    weights = _shared_weights(entries, shipped)
+    wrong = (*_wrong_successors(entries), *_wrong_weights(entries, weights))
+    problems += [_located(where, problem) for problem in wrong]
     if problems:
         raise CatalogueError("\n".join(problems))
-    weights = {entry.name: entry.weights for entry in entries}
     return Catalogue(replace(e, weights=weights[e.weights_of]) if e.weights_of else e for e in entries)
 
 
@@ -193,13 +195,24 @@ def _wrong_successors(entries: Sequence[ModelEntry]) -> Iterator[str]:
             yield f"model {entry.name!r}: successor: {entry.successor!r}; accepted: the name of {accepted}"
 
 
-def _wrong_weights(entries: Sequence[ModelEntry]) -> Iterator[str]:
+def _shared_weights(
+    entries: Sequence[ModelEntry], shipped: Mapping[str, Mapping[str, Any]]
+) -> Mapping[str, tuple[WeightFile, ...]]:
+    """Return the weights of the models that others name in `weights_of`, by name.
+
+    Where the settings put another model without weights in the place of one of this package, they are still its.
+    """
+    own = {entry.name: entry.weights for entry in entries if entry.weights and not entry.weights_of}
+    named = {entry.weights_of for entry in entries if entry.weights_of}
+    return {name: own[name] if name in own else _validate(shipped[name]).weights for name in named & {*own, *shipped}}
+
+
+def _wrong_weights(entries: Sequence[ModelEntry], weights: Mapping[str, tuple[WeightFile, ...]]) -> Iterator[str]:
     """Yield what is wrong with `weights_of`: each names a model with weights of its own, and has none itself."""
-    owners = {entry.name for entry in entries if entry.weights and not entry.weights_of}
     for entry in entries:
         if entry.weights_of and entry.weights:
             yield f"model {entry.name!r}: weights_of: {entry.weights_of!r}; accepted: nothing beside [[model.weights]]"
-        elif entry.weights_of and entry.weights_of not in owners:
+        elif entry.weights_of and not weights.get(entry.weights_of):
             accepted = "the name of a model with [[model.weights]]"
             yield f"model {entry.name!r}: weights_of: {entry.weights_of!r}; accepted: {accepted}"
 

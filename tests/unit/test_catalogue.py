@@ -260,3 +260,35 @@ def test_a_model_of_another_kind_is_not_found():
     assert catalogue.find("silero").kind == "vad"
     with pytest.raises(CatalogueError, match="'silero' is not a chat"):
         catalogue.find("silero", "chat")
+
+
+def words_model(**fields: object) -> dict[str, object]:
+    return {"name": "mine", "kind": "turn", "engine": "next_token", "judges": "words", "languages": ["en"], **fields}
+
+
+def test_a_model_may_use_the_weights_of_another_from_the_same_files():
+    catalogue = load_catalogue([words_model(weights_of="qwen3-0.6b")])
+    assert catalogue["mine"].weights == catalogue["qwen3-0.6b"].weights
+    assert (catalogue["mine"].folder, catalogue["qwen3-0.6b"].folder) == ("qwen3-0.6b", "qwen3-0.6b")
+
+
+def test_weights_are_shared_also_where_another_model_takes_the_place_of_their_owner():
+    replaced = {"name": "smollm2-135m", "kind": "chat", "engine": "openai_compatible"}
+    assert load_catalogue([replaced])["smollm2-words"].weights == load_catalogue()["smollm2-135m"].weights
+
+
+@pytest.mark.parametrize(
+    ("fields", "accepted"),
+    [
+        ({"weights_of": "no-such-model"}, "the name of a model with"),
+        ({"weights_of": "gpt-4o-mini"}, "the name of a model with"),
+        ({"weights_of": "smollm2-words"}, "the name of a model with"),
+        (
+            {"weights_of": "qwen3-0.6b", "weights": [{"name": "a.gguf", "size": 1, "sha256": "0" * 64}]},
+            "nothing beside",
+        ),
+    ],
+)
+def test_weights_that_cannot_be_shared_are_refused(fields: dict[str, object], accepted: str):
+    with pytest.raises(CatalogueError, match=f"'mine': weights_of: .*; accepted: {accepted}"):
+        load_catalogue([words_model(**fields)])
