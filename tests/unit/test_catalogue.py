@@ -262,6 +262,9 @@ def test_a_model_of_another_kind_is_not_found():
         catalogue.find("silero", "chat")
 
 
+OWN_FILE = {"name": "a.gguf", "size": 1, "sha256": "0" * 64}
+
+
 def words_model(**fields: object) -> dict[str, object]:
     return {"name": "mine", "kind": "turn", "engine": "next_token", "judges": "words", "languages": ["en"], **fields}
 
