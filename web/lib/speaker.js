@@ -9,6 +9,12 @@ import { Emitter } from "./emitter.js";
  */
 
 /**
+ * Firefox takes two locks for `outputLatency`, in the other order than its audio callback while a worklet renders: now
+ * and then a page that reads it hangs for ever. Without it some 50 ms more count as heard than was.
+ */
+const READ_MAY_DEADLOCK = navigator.userAgent.includes("Firefox/");
+
+/**
  * Plays the replies of a session in order, and counts what was played. Whatever it is told takes effect with the next
  * render quantum (128 samples).
  *
@@ -32,7 +38,8 @@ export class Speaker extends Emitter {
 
   /** Ms between the sample that is rendered and the one that is heard. */
   get latencyMs() {
-    return (this.#context.outputLatency || this.#context.baseLatency || 0) * 1000;
+    const outputS = READ_MAY_DEADLOCK ? 0 : this.#context.outputLatency;
+    return (outputS || this.#context.baseLatency || 0) * 1000;
   }
 
   /**
