@@ -2,6 +2,7 @@
 
     python benchmarks/language_models.py speed [MODEL ...]     # those that are pulled; or a file.gguf
     python benchmarks/language_models.py overhead              # over the bare openai package, to the first token
+    python benchmarks/language_models.py words                 # of the model that judges the words of pauses
     python benchmarks/language_models.py cost                  # from the prices of the catalogue
 
 Times mean something on a quiet machine only, so the load is printed, too; `overhead` also prints CPU time, which
@@ -23,13 +24,14 @@ import openai
 
 from apart import peak_bytes
 from streamsrv.engines.breaker import Breakers
-from streamsrv.engines.catalogue import ModelEntry, load_catalogue
+from streamsrv.engines.catalogue import OPTIONAL_MODELS, ModelEntry, load_catalogue
 from streamsrv.engines.llm.base import ChatModel, ChatOptions, Message, Text, Usage
 from streamsrv.engines.llm.failover.chat_model import FallbackChatModel
 from streamsrv.engines.loading import LoadContext, load_engine
 from streamsrv.engines.readiness.local_models import is_local, tokens_per_s
 from streamsrv.engines.readiness.machine import machine
 from streamsrv.engines.readiness.needs import needs
+from streamsrv.engines.turn.base import WordsTurnModel
 from streamsrv.engines.weights.store import ModelStore
 from streamsrv.inference.scheduler import Scheduler
 
@@ -38,6 +40,12 @@ TOKENS = 48
 REQUESTS = 150
 PAUSE_S = 0.03
 INSTRUCTIONS = Message("system", "You are a helpful voice assistant. Answer in one or two short sentences.")
+NEW_WORDS = (4, 8, 16, 32)
+SPOKEN = (
+    "I was walking home from the market on Tuesday when it began to rain and the man who sells apples gave me an old "
+    "umbrella because he said that nobody should get wet before dinner so I thanked him and asked where his shop is in "
+    "the winter and he told me about a yard behind the station with green doors and a small brown dog"
+)
 QUESTIONS = ("What is the capital of France?", "Why do birds sing?", "Tell me about the sea.", "What is a lamp?")
 TASKS = {
     "a question and its answer": (400, 60),
@@ -50,7 +58,7 @@ TASKS = {
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", choices=("speed", "overhead", "cost"))
+    parser.add_argument("what", choices=("speed", "overhead", "words", "cost"))
     parser.add_argument("models", nargs="*")
     given = parser.parse_args()
     print(f"# {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}")
@@ -60,6 +68,8 @@ def main() -> None:
                 asyncio.run(_speed(entry, path, size))
         case "overhead":
             asyncio.run(_overhead())
+        case "words":
+            asyncio.run(_words(given.models or [OPTIONAL_MODELS["turn_words"]]))
         case _:
             _cost()
 
@@ -118,6 +128,65 @@ async def _tokens(model: ChatModel, messages: Sequence[Message]) -> AsyncGenerat
         async for delta in deltas:
             if isinstance(delta, Text):
                 yield time.monotonic()
+
+
+# --- words ------------------------------------------------------------------------------------------------------------
+
+
+async def _words(names: Sequence[str]) -> None:
+    """Print what a judgement of the words of a pause takes, by the words that are new since the pause before."""
+    for name in names:
+        entry, before, scheduler = load_catalogue().find(name, "turn"), _own_bytes(), Scheduler(1)
+        started = time.monotonic()
+        files = ModelStore().locate(entry)
+        model: WordsTurnModel = await asyncio.to_thread(load_engine, entry, LoadContext(scheduler, files))
+        await model.warm_up()  # type: ignore[attr-defined]
+        ready_s = time.monotonic() - started
+        own, mapped = (_own_bytes() - before) / 1e6, entry.size / 1e6
+        print(
+            f"{name}: ready in {ready_s:.1f} s, {own:.0f} MB of its own, {mapped:.0f} MB of weights mapped from a file"
+        )
+        for count in NEW_WORDS:
+            taken = [await _timed(model, _utterance(run, count), "") for run in range(RUNS)]
+            wall_ms, cpu_ms = zip(*taken, strict=True)
+            print(f"  {count} words of a new turn: {_middle(wall_ms)} ms, {_middle(cpu_ms)} ms of CPU time")
+        text, step = _utterance(RUNS, 60), 5
+        later = [await _timed(model, *_grown(text, have, step)) for have in range(10, 55, step)]
+        wall_ms, cpu_ms = zip(*later, strict=True)
+        print(f"  {step} more words of a turn: {_middle(wall_ms)} ms, {_middle(cpu_ms)} ms of CPU time")
+        await model.aclose()
+        scheduler.close()
+
+
+def _own_bytes() -> int:
+    """The memory of this process that is in no file: without mapped weights, which the system holds once."""
+    rollup = Path("/proc/self/smaps_rollup").read_text()
+    return next(int(line.split()[1]) * 1024 for line in rollup.splitlines() if line.startswith("Anonymous:"))
+
+
+def _utterance(number: int, count: int) -> str:
+    """An utterance whose beginning is in no other."""
+    words = SPOKEN.split()
+    rotated = [words[(number * 7 + place) % len(words)] for place in range(count)]
+    return f"{' '.join([f'N{number}', *rotated[1:]])}."
+
+
+def _grown(text: str, have: int, step: int) -> tuple[str, str]:
+    words = text.split()
+    return " ".join(words[: have + step]) + ".", " ".join(words[:have]) + "."
+
+
+async def _timed(model: WordsTurnModel, text: str, before: str) -> tuple[float, float]:
+    """The time and the CPU time (ms) of judging `text`, after `before` was judged in an earlier pause."""
+    if before:
+        await model.ending(before)
+    wall, cpu = time.monotonic(), time.process_time()
+    await model.ending(text)
+    return (time.monotonic() - wall) * 1000, (time.process_time() - cpu) * 1000
+
+
+def _middle(values: Sequence[float]) -> str:
+    return f"{statistics.median(values):.0f} (best {min(values):.0f})"
 
 
 # --- overhead ---------------------------------------------------------------------------------------------------------

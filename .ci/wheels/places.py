@@ -107,8 +107,10 @@ def _copy(python: Path, scratch: Path, account: Account) -> Path:
 def copy_default_weights(folder: Path) -> None:
     """Copy the weights of the default models from the model folder, which the account may not read."""
     catalogue, store = load_catalogue(), ModelStore()
-    for name in (*DEFAULT_MODELS.values(), *OPTIONAL_MODELS.values()):
+    names = (*DEFAULT_MODELS.values(), *OPTIONAL_MODELS.values())
+    for name in names:
         if store.missing(catalogue[name]):
             sys.exit(f"The weights of {name} are missing: run `streamsrv pull` first.")
-        if catalogue[name].weights:
-            shutil.copytree(store.folder / name, folder / name)
+    folders = {catalogue[name].folder for name in names if catalogue[name].weights}
+    for each in folders:
+        shutil.copytree(store.folder / each, folder / each)

@@ -250,6 +250,8 @@ class Hearing:
         try:
             with engine_call("end-of-turn model"):
                 ending = await model.ending(effect.text)
+                if not (0 <= ending.as_recognized <= 1 and 0 <= ending.plain <= 1):
+                    raise ValueError(f"{ending} has no probabilities")
         except EngineError as error:
             self._engines.observer.failed("turn", model.name, failure_reason(error))
             self._engines.observer.fell_back("turn", model.name, SOUND)

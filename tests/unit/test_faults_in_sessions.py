@@ -28,6 +28,7 @@ from streamsrv.engines.asr.base import RecognitionOptions, Transcript
 from streamsrv.engines.llm.base import ChatOptions, Delta, Message, Tool
 from streamsrv.engines.loaded import Engines
 from streamsrv.engines.tts.base import SpeechChunk, SpeechOptions
+from streamsrv.engines.turn.base import WordsEnding
 from streamsrv.testing.fakes import (
     LoudnessVad,
     ScriptedChatModel,
@@ -69,6 +70,21 @@ class TrappedVad(LoudnessVad):
     def probabilities(self, frames: NDArray[np.int16]) -> list[float]:
         self._trap.at("vad", is_loud(frames))
         return super().probabilities(frames)[: 0 if self._trap.place == "vad.short" and is_loud(frames) else None]
+
+
+class TrappedWordsModel:
+    name = "trapped-words-model"
+    languages = frozenset({"en"})
+
+    def __init__(self, trap: Trap) -> None:
+        self._trap = trap
+
+    async def ending(self, text: str) -> WordsEnding:
+        self._trap.at("words", True)
+        likely = float("nan") if self._trap.place == "words.nan" else 0.9
+        return WordsEnding(likely, likely)
+
+    async def aclose(self) -> None: ...
 
 
 class TrappedTurnModel:
@@ -163,7 +179,8 @@ def trapped(place: str, error: BaseException | None = None) -> Engines:
     engines = fake_engines(
         TrappedChatModel(trap), recognizer=TrappedRecognizer(trap), synthesizer=TrappedSynthesizer(trap)
     )
-    return replace(engines, vad=TrappedVad(trap), turn=TrappedTurnModel(trap))
+    judges = {"turn": TrappedTurnModel(trap), "turn_words": TrappedWordsModel(trap)}
+    return replace(engines, vad=TrappedVad(trap), **judges)
 
 
 def configure(session: Driven, *, poisoned: bool) -> None:
@@ -197,7 +214,7 @@ def faults(*places: str, cancelled: Sequence[str] = ()) -> Any:
 
 
 @faults(
-    *("vad.open", "vad", "vad.short", "turn", "turn.nan", "chat.prepare", "recognizer.close"),
+    *("vad.open", "vad", "vad.short", "turn", "turn.nan", "words", "words.nan", "chat.prepare", "recognizer.close"),
     cancelled=("chat.prepare", "recognizer.close"),
 )
 async def test_a_stage_that_can_be_done_without_is_done_without(place: str, error: BaseException):

@@ -9,9 +9,17 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from streamsrv.core.effects import PredictEndOfTurn, SetFramePacing
-from streamsrv.core.inputs import EndOfTurnPredicted, FrameHeard, Input
+from streamsrv.core.effects import (
+    DropRecognition,
+    FeedRecognition,
+    FinishRecognition,
+    JudgeWords,
+    PredictEndOfTurn,
+    SetFramePacing,
+)
+from streamsrv.core.inputs import EndOfTurnPredicted, FrameHeard, Input, WordsJudged
 from streamsrv.engines.loaded import Engines
+from streamsrv.engines.turn.base import WordsEnding
 from streamsrv.inference.scheduler import Priority
 from streamsrv.runtime.hearing import Hearing
 from streamsrv.testing.fakes import fake_engines
@@ -137,3 +145,89 @@ async def test_a_prediction_that_could_not_start_in_time_is_dropped(
         release.set()
         await busy
     assert model.heard == []
+
+
+class HeldWordsModel:
+    """A fake model that judges words, until it is released or nobody awaits it any more."""
+
+    name = "held-words-model"
+    languages = frozenset({"en"})
+
+    def __init__(self) -> None:
+        self.release = asyncio.Event()
+        self.asked: list[str] = []
+        self.given_up: list[str] = []
+
+    async def ending(self, text: str) -> WordsEnding:
+        self.asked.append(text)
+        try:
+            await self.release.wait()
+        except asyncio.CancelledError:
+            self.given_up.append(text)
+            raise
+        return WordsEnding(0.75, 0.5)
+
+    async def aclose(self) -> None: ...
+
+
+class Judging:
+    """A `Hearing` with a model that judges words."""
+
+    def __init__(self, engines: Engines) -> None:
+        self.model = HeldWordsModel()
+        self.reported: list[Input] = []
+        self.tasks: list[asyncio.Task[None]] = []
+        self.hearing = Hearing(replace(engines, turn_words=self.model), self._spawn, self.reported.append)
+
+    def _spawn(self, coroutine) -> "asyncio.Task[None]":
+        self.tasks.append(asyncio.ensure_future(coroutine))
+        return self.tasks[-1]
+
+    async def end(self) -> list[Input]:
+        """What is reported once the model is released."""
+        await asyncio.sleep(0)
+        self.model.release.set()
+        async with asyncio.timeout(10):
+            await asyncio.gather(*self.tasks, return_exceptions=True)
+        return self.reported
+
+
+async def test_words_are_judged_and_the_judgement_names_them(engines: Engines):
+    judging = Judging(engines)
+    judging.hearing.judge_words(JudgeWords("item", "What time is it?", "en"))
+    assert await judging.end() == [WordsJudged("item", "What time is it?", WordsEnding(0.75, 0.5))]
+
+
+@pytest.mark.parametrize("language", ["de", None])
+async def test_words_of_another_language_or_an_unknown_one_are_not_judged(engines: Engines, language: str | None):
+    judging = Judging(engines)
+    judging.hearing.judge_words(JudgeWords("item", "Wie spät ist es?", language))
+    assert await judging.end() == []
+    assert judging.model.asked == []
+
+
+@pytest.mark.parametrize(
+    "over",
+    [
+        lambda hearing: hearing.feed(FeedRecognition("item", speech=True)),
+        lambda hearing: hearing.finish(FinishRecognition("item")),
+        lambda hearing: hearing.drop(DropRecognition("item")),
+    ],
+    ids=["more speech", "the end of the turn", "a turn that was none"],
+)
+async def test_the_words_of_a_pause_that_is_over_are_not_judged_any_more(engines: Engines, over):
+    judging = Judging(engines)
+    judging.hearing.judge_words(JudgeWords("item", "What time", "en"))
+    await asyncio.sleep(0)
+    judging.hearing.feed(FeedRecognition("item", speech=False))
+    over(judging.hearing)
+    assert await judging.end() == []
+    assert judging.model.given_up == ["What time"]
+
+
+async def test_only_the_newest_words_of_a_pause_are_judged(engines: Engines):
+    judging = Judging(engines)
+    judging.hearing.judge_words(JudgeWords("item", "What time", "en"))
+    await asyncio.sleep(0)
+    judging.hearing.judge_words(JudgeWords("item", "What time is it?", "en"))
+    assert [report.text for report in await judging.end() if isinstance(report, WordsJudged)] == ["What time is it?"]
