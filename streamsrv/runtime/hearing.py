@@ -236,7 +236,7 @@ class Hearing:
     def judge_words(self, effect: JudgeWords) -> None:
         self._stop_judging()
         model = self._engines.turn_words
-        if model is not None and effect.language in model.languages:
+        if model is not None and _knows(model, effect.language):
             self._judging = self._spawn(self._judge_words(effect, model))
 
     def _stop_judging(self) -> None:
@@ -302,3 +302,8 @@ def _pieces(audio: bytes, audio_format: AudioFormat) -> Iterable[bytes]:
     if len(audio) <= piece_bytes or isinstance(audio_format, Opus):
         return (audio,)
     return (audio[start : start + piece_bytes] for start in range(0, len(audio), piece_bytes))
+
+
+def _knows(model: WordsTurnModel, language: str | None) -> bool:
+    """Whether a model judges words of this language; where it is not known, one of several languages does."""
+    return len(model.languages) > 1 if language is None else language in model.languages

@@ -3,7 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -65,7 +65,7 @@ class Recognitions:
             self._fail(item_id, error)
             return
         connected.streams += 1
-        following = self._spawn(self._follow(item_id, stream))
+        following = self._spawn(self._follow(item_id, stream, _only_language(recognizer)))
         opened = self._opened[item_id] = _Opened(connected, stream, following)
         following.add_done_callback(lambda _: self._ended(item_id, opened))
         self._leave_replaced()
@@ -136,12 +136,14 @@ class Recognitions:
             self.drop(item_id)
             self._fail(item_id, error)
 
-    async def _follow(self, item_id: str, stream: RecognitionStream) -> None:
+    async def _follow(self, item_id: str, stream: RecognitionStream, only_language: str | None) -> None:
         is_final = False
         try:
             with engine_call(STAGE):
                 async for transcript in stream:
                     is_final = is_final or transcript.is_final
+                    if transcript.language is None and only_language is not None:
+                        transcript = replace(transcript, language=only_language)
                     self._report(TranscriptReceived(item_id, transcript))
             if not is_final:
                 raise Unavailable("The speech recogniser ended its stream without a final transcript.")
@@ -166,6 +168,12 @@ class Recognitions:
         self._closing[task] = recognizer.name
         task.add_done_callback(self._closing.pop)
         return task
+
+
+def _only_language(recognizer: Recognizer) -> str | None:
+    """Return the language that a recogniser writes, if it knows no other one: some do not tell it."""
+    known = recognizer.abilities.languages
+    return next(iter(known)) if len(known) == 1 else None
 
 
 async def _close(ended: RecognitionStream | RecognitionSession) -> None:

@@ -6,11 +6,12 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from streamsrv.core.effects import Generate, SendEvent
-from streamsrv.core.turns.barge_in import BACKCHANNELS
+from streamsrv.core.turns.overlap_words import overlap_words
 from streamsrv.engines.llm.base import Message
 from streamsrv.protocol.session_object import SemanticVad
 from streamsrv.testing.player import PlayedItem
 from streamsrv.testing.record import Record
+from streamsrv.testing.simulated_recognizer import SIMULATED_LANGUAGE
 from streamsrv.testing.simulated_user import Press, Send
 
 GOES_ON_MS = 1000
@@ -202,7 +203,7 @@ def _is_checked(record: Record) -> bool:
 
 def _kept(words: list[str]) -> list[str]:
     """Return the words that are not dropped as backchannels."""
-    return [word for word in words if word.casefold() not in BACKCHANNELS]
+    return [word for word in words if word.casefold() not in overlap_words(SIMULATED_LANGUAGE).backchannels]
 
 
 def _words_of(messages: tuple[Message, ...]) -> list[str]:

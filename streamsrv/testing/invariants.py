@@ -22,7 +22,7 @@ from streamsrv.core.effects import (
 )
 from streamsrv.core.inputs import TimerFired
 from streamsrv.core.timers import ResponseTimeout, SpeechDue, TimerKey
-from streamsrv.core.turns.barge_in import BACKCHANNELS
+from streamsrv.core.turns.overlap_words import overlap_words
 from streamsrv.testing.answer_invariant import every_turn_is_answered
 from streamsrv.testing.call_invariants import (
     a_dropped_line_ends_the_session,
@@ -34,6 +34,7 @@ from streamsrv.testing.compact import compact
 from streamsrv.testing.context_invariant import context_is_what_was_heard
 from streamsrv.testing.early_end_invariants import no_turn_is_answered_twice
 from streamsrv.testing.record import Record
+from streamsrv.testing.simulated_recognizer import SIMULATED_LANGUAGE
 from streamsrv.testing.speech_invariants import audio_is_whole, look_ahead_is_bounded, no_answer_is_lost
 
 Invariant = Callable[[Record], Iterator[tuple[int, str]]]
@@ -280,8 +281,9 @@ def no_spoken_word_is_lost(record: Record) -> Iterator[tuple[int, str]]:
     if recognized != record.said:
         yield record.ended_ms, f"{record.said} was said, {recognized} could be recognised"
     committed = {event["item_id"] for _, event in record.events("input_audio_buffer.committed")}
+    backchannels = overlap_words(SIMULATED_LANGUAGE).backchannels
     for item_id, words in record.recognizable.items():
-        if item_id not in committed and not BACKCHANNELS.issuperset(word.casefold() for word in words):
+        if item_id not in committed and not backchannels.issuperset(word.casefold() for word in words):
             yield record.ended_ms, f"{words} ({item_id}) was dropped"
 
 

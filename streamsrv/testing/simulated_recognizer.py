@@ -19,6 +19,9 @@ from streamsrv.testing.virtual_time import VirtualTime
 RECENT_FRAMES = 6000 // FRAME_MS
 """Recent frames that are kept for the pre-roll of a recognition."""
 
+SIMULATED_LANGUAGE = "en"
+"""The language that everybody speaks."""
+
 Give = Callable[[Input], None]
 
 
@@ -70,7 +73,7 @@ class SimulatedRecognition:
         self.open = False
         late = RecognitionFailed(self._item_id, Failure("unavailable", "The speech recogniser did not answer in time."))
         self._time.after(self._traits.deadline_ms + clip_ms, lambda: self._deliver_failure(late))
-        final = Transcript(" ".join(self.words), is_final=True)
+        final = Transcript(" ".join(self.words), language=SIMULATED_LANGUAGE, is_final=True)
         self._time.after(self._traits.final_ms, lambda: self._result(final))
 
     def stop(self) -> None:
@@ -100,7 +103,7 @@ class SimulatedRecognition:
         tentative = self.words[stable:]
         if tentative and self._traits.mishears:
             tentative[-1] = f"un{tentative[-1]}"
-        return Transcript(" ".join(self.words[:stable]), " ".join(tentative))
+        return Transcript(" ".join(self.words[:stable]), " ".join(tentative), language=SIMULATED_LANGUAGE)
 
     def _result(self, transcript: Transcript) -> None:
         if self._fault.strikes(self._given):

@@ -23,6 +23,7 @@ def verdict(
     resembles: float | None = None,
     began_after: bool = False,
     playing: str = PLAYING,
+    language: str | None = "en",
 ) -> Verdict:
     overlap = Overlap(
         text=text,
@@ -37,6 +38,7 @@ def verdict(
         stable=stable,
         resembles=resembles,
         began_after=began_after,
+        language=language,
     )
     return classify(overlap)
 
@@ -219,6 +221,83 @@ def test_where_there_is_an_echo_who_is_louder_interrupts():
     assert verdict("Stop it", over_echo_db=1) is Verdict.INTERRUPTED
 
 
+def whole(text: str, language: str | None, **traits: object) -> Verdict:
+    return verdict(text, at_pause=True, pause_ms=96, language=language, **traits)  # pyright: ignore[reportArgumentType]
+
+
+@pytest.mark.parametrize(
+    ("text", "language"),
+    [
+        ("Mama.", "de"),  # "mama" is a misheard hum in English only
+        ("Die Mama", "de"),
+        ("You", "nl"),
+        ("Sure", "fr"),
+        ("Well", "de"),
+        ("Um", "pt"),  # the article or the number
+        ("No.", "it"),
+        ("Hold", "hu"),  # the moon
+        ("Cool", None),
+        ("Yeah, yeah.", None),
+        ("はい、待って", "ja"),
+        ("不对", "zh"),
+    ],
+)
+def test_english_words_that_mean_go_on_mean_nothing_in_another_language(text: str, language: str | None):
+    assert whole(text, language) is Verdict.INTERRUPTED
+
+
+@pytest.mark.parametrize(
+    ("text", "language"),
+    [
+        ("Ja, genau.", "de"),
+        ("Ach so.", "de"),
+        ("Oui, d'accord.", "fr"),
+        ("Vale.", "es"),
+        ("No tak.", "pl"),
+        ("Ага.", "ru"),
+        ("なるほど。", "ja"),
+        ("嗯嗯", "zh"),
+        ("네, 그렇군요.", "ko"),
+        ("हाँ जी", "hi"),
+    ],
+)
+def test_each_language_has_its_own_backchannels(text: str, language: str):
+    assert whole(text, language) is Verdict.DISREGARDED
+    assert whole(text, "hu") is Verdict.INTERRUPTED, "they are words of that language alone"
+
+
+@pytest.mark.parametrize("language", ["en", "de", "hu", None])
+def test_a_hum_is_no_word_of_any_language(language: str | None):
+    assert whole("Mhm.", language) is Verdict.DISREGARDED
+
+
+@pytest.mark.parametrize(
+    ("text", "language"), [("Stopp!", "de"), ("No.", "es"), ("停", "zh"), ("やめて", "ja"), ("Нет", "ru")]
+)
+def test_stop_words_are_heard_in_the_midst_of_an_echo(text: str, language: str):
+    held = {"since_hold_ms": 200, "playing": "Bla bla."}
+    assert whole(text, language, **held) is Verdict.INTERRUPTED
+
+
+@pytest.mark.parametrize(("text", "language"), [("Hold", "hu"), ("Pause", None), ("Hey", "nl"), ("No", "pl")])
+def test_english_stop_words_are_no_calls_in_another_language(text: str, language: str | None):
+    held = {"since_hold_ms": 200, "playing": "Bla bla.", "pause_ms": 320}
+    assert verdict(text, at_pause=True, language=language, **held) is Verdict.DISREGARDED  # pyright: ignore[reportArgumentType]
+
+
+def test_one_character_of_a_syllabic_script_tells_more_than_a_letter():
+    assert whole("But", "en", speech_ms=160) is Verdict.DISREGARDED
+    assert whole("巴黎", "zh", speech_ms=160) is Verdict.INTERRUPTED
+
+
+def test_numbers_of_an_echo_are_compared_as_the_language_says_them():
+    said = {"playing": "Das kostet 25 Euro."}
+    assert whole("das kostet fünfundzwanzig Euro", "de", **said) is Verdict.DISREGARDED
+    assert whole("fünfundzwanzig", "de", playing="25") is Verdict.DISREGARDED
+    assert whole("fünfundzwanzig", "en", playing="25") is Verdict.INTERRUPTED
+    assert whole("das kostet 25 Euro", None, **said) is Verdict.DISREGARDED, "as it is written"
+
+
 @given(st.builds(Overlap, speech_ms=st.integers(0, 3000), pause_ms=st.integers(0, 3000)))
 def test_every_case_has_a_verdict(overlap: Overlap):
     assert isinstance(classify(overlap), Verdict)
@@ -239,5 +318,6 @@ def test_a_short_word_over_the_first_reply_of_a_telephone_call_is_an_echo_only_i
         playing=PLAYING,
         since_hold_ms=288,
         below_reply_db=below_reply_db,
+        language="en",
     )
     assert classify(overlap) is expected

@@ -319,3 +319,33 @@ async def test_a_recogniser_that_is_chosen_again_goes_on_with_its_session():
     await _texts([])
     await recognitions.aclose()
     assert (first.sessions, second.sessions) == (0, 0)
+
+
+class SilentOnLanguage(ScriptedRecognizer):
+    """A fake that does not tell the language of its transcripts."""
+
+    def __init__(self, *languages: str) -> None:
+        super().__init__("no")
+        self._languages = frozenset(languages)
+
+    @property
+    def abilities(self) -> Abilities:
+        return Abilities(languages=self._languages)
+
+
+@pytest.mark.parametrize(("languages", "told"), [(("it",), "it"), (("it", "es"), None), ((), None)])
+async def test_the_only_language_of_a_recogniser_is_that_of_its_transcripts(
+    languages: tuple[str, ...], told: str | None
+):
+    reported: list[Input] = []
+    recognitions = Recognitions(asyncio.ensure_future, reported.append)
+    recognitions.open("item", SilentOnLanguage(*languages), ANY)
+    recognitions.finish("item")
+    while not reported:
+        await asyncio.sleep(0)
+    await recognitions.aclose()
+    match reported:
+        case [*_, TranscriptReceived(transcript=transcript)]:
+            assert transcript.language == told
+        case _:
+            raise AssertionError(reported)

@@ -46,7 +46,7 @@ def audio(words: int) -> np.ndarray:
 
 def hear(talk: Talk, text: str, *, at_pause: bool = False) -> None:
     item_id = of_type(talk.all, OpenRecognition)[-1].item_id
-    talk.give(TranscriptReceived(item_id, Transcript("", text, at_pause=at_pause)))
+    talk.give(TranscriptReceived(item_id, Transcript("", text, language="en", at_pause=at_pause)))
 
 
 def turned(talk: Talk) -> bool:

@@ -35,7 +35,7 @@ def listening_to_an_answer() -> Talk:
 
 def hear(talk: Talk, text: str, *, at_pause: bool = True) -> list:
     item_id = of_type(talk.all, OpenRecognition)[-1].item_id
-    return talk.give(TranscriptReceived(item_id, Transcript("", text, at_pause=at_pause)))
+    return talk.give(TranscriptReceived(item_id, Transcript("", text, language="en", at_pause=at_pause)))
 
 
 def test_a_backchannel_leaves_the_answer_alone_and_the_client_never_learns_of_it():

@@ -1,28 +1,15 @@
 """Classifies speech while a reply plays as an interruption, a backchannel, a noise or an echo. Pure."""
 
-import re
 from dataclasses import dataclass
 from enum import Enum, auto
 
 from streamsrv.core.turns.echo import echo_share, words_of
+from streamsrv.core.turns.overlap_words import HUM, overlap_words
 
-BACKCHANNELS = frozenset(
-    """ah aha alright cool exactly gotcha hm hmm huh indeed kay m mhm mm mmhm mmm mhmm nice oh ok okay ooh right sure
-    true uh uhhuh um well wow yea yeah yep yes yup""".split()
-)
-"""Backchannels: words that mean "go on" if nothing else is said."""
-BACKCHANNEL_PHRASES = frozenset(("i see", "got it", "go on"))
-"""Backchannels of several words, alone or among `BACKCHANNELS`."""
-
-_HUM = re.compile("(?=.*[mhu])[aehimouy']{1,5}")
-"""Matches the words that a recogniser makes of "mm-hmm": "Mum", "Mom", "Ma'am", "You", "Him"."""
 MAX_HUM_MS = 900
-"""Longest speech that is a hum if its words match `_HUM`."""
+"""Longest speech that is a hum if its words match `OverlapWords.misheard_hum`."""
 MAX_HUM_WORDS = 2
-"""Most words that are a hum if they match `_HUM`."""
-
-STOPS = frozenset("cancel enough hey hold no pause quiet silence stop wait".split())
-"""Words that tell the assistant to stop."""
+"""Most words that are a hum if they match that."""
 CERTAIN_MS = 900
 """Speech that lasts this long is not a backchannel, whatever its words are."""
 CERTAIN_NO_ECHO_MS = 1500
@@ -53,6 +40,8 @@ MAX_ECHO_UNTOLD_MS = 4000
 """Length of speech from which its words are always enough to tell whether it is an echo."""
 MIN_TELLING_LETTERS = 5
 """Letters of a single word that tells something: a shorter one may be the first syllable of any word."""
+LETTERS_OF_A_SYLLABLE = 3
+"""Letters that count for one character of a script that writes syllables or words: Chinese, Japanese, Korean."""
 ECHO_OUTLASTS_HOLD_MS = 450
 """Longest time that an echo goes on after playback is held (buffers and the room delay it). A person goes on longer."""
 OVER_ECHO_DB = 3.0
@@ -102,6 +91,8 @@ class Overlap:
     """The beginning of `text` that the recogniser no longer changes."""
     resembles: float | None = None
     """How closely the loudness of the speech follows the reply's (1: exactly)."""
+    language: str | None = None
+    """The language of `text`, an ISO 639-1 code; None: it is not known."""
     backchannel: float | None = None
     """Probability (0..1) that the speech is a backchannel, by a model that hears; None: there is no such model."""
     began_after: bool = False
@@ -127,11 +118,11 @@ def _is_echo(overlap: Overlap) -> bool:
         return False
     if len(words) <= 2 and _is_known_loud(overlap):
         return False
-    if overlap.at_pause and STOPS.issuperset(words) and not _is_known_quiet(overlap):
+    if overlap.at_pause and overlap_words(overlap.language).stops.issuperset(words) and not _is_known_quiet(overlap):
         return False
-    shares = [echo_share(overlap.text, overlap.playing)]
+    shares = [echo_share(overlap.text, overlap.playing, overlap.language)]
     if not _is_whole(overlap):  # the last word may be cut off
-        shares.append(echo_share(overlap.text.rpartition(" ")[0], overlap.playing))
+        shares.append(echo_share(overlap.text.rpartition(" ")[0], overlap.playing, overlap.language))
     if _is_known_quiet(overlap):
         return max(shares) >= QUIET_ECHO_SHARE
     return max(shares) >= (ECHO_SHARE if _is_whole(overlap) else ECHO_SHARE_SO_FAR)
@@ -141,7 +132,7 @@ def _classify_words(overlap: Overlap) -> Verdict:
     words, speech_ms, pause_ms = words_of(overlap.text), overlap.speech_ms, overlap.pause_ms
     if _is_echo(overlap):
         return Verdict.DISREGARDED if _is_whole(overlap) else Verdict.UNDECIDED
-    if words and (overlap.is_over or not (_is_backchannel(words, speech_ms) or _sounds_like_backchannel(overlap))):
+    if words and (overlap.is_over or not (_is_backchannel(words, overlap) or _sounds_like_backchannel(overlap))):
         return Verdict.INTERRUPTED
     if not words and speech_ms >= NOISE_MS and _takes_floor(overlap):
         return Verdict.INTERRUPTED
@@ -166,24 +157,25 @@ def _may_become_echo(overlap: Overlap) -> bool:
     enough = LOUD_ECHO_RESEMBLES if _is_known_loud(overlap) else ECHO_RESEMBLES
     if overlap.resembles is not None and overlap.resembles >= enough:
         stable = overlap.stable
-        return len(words_of(stable)) < 2 or echo_share(stable, overlap.playing) >= ECHO_SHARE_SO_FAR
+        return len(words_of(stable)) < 2 or echo_share(stable, overlap.playing, overlap.language) >= ECHO_SHARE_SO_FAR
     if _is_known_loud(overlap) or overlap.speech_ms >= CERTAIN_NO_ECHO_MS:
         return False
-    return not words or (len(words) == 1 and len(words[0]) < MIN_TELLING_LETTERS and words[0] not in BACKCHANNELS)
+    return not words or (_is_syllable(words) and not _goes_on(words[0], overlap.language))
 
 
 def _goes_on_in_other_words(overlap: Overlap) -> bool:
     """Whether the user talks over the echo: other words follow its words, and its loudness differs from the reply's."""
     last = overlap.text.split()[-TAIL_WORDS - 1 : -1]
     sounds_different = overlap.resembles is not None and overlap.resembles < TAIL_RESEMBLES
-    return (
-        sounds_different and len(last) == TAIL_WORDS and echo_share(" ".join(last), overlap.playing) < QUIET_ECHO_SHARE
-    )
+    if not sounds_different or len(last) < TAIL_WORDS:
+        return False
+    return echo_share(" ".join(last), overlap.playing, overlap.language) < QUIET_ECHO_SHARE
 
 
 def _calls(overlap: Overlap) -> bool:
     """Whether the speech tells the assistant to stop, in a word that the reply does not contain."""
-    return not STOPS.intersection(words_of(overlap.text)).issubset(words_of(overlap.playing))
+    stops = overlap_words(overlap.language).stops
+    return not stops.intersection(words_of(overlap.text)).issubset(words_of(overlap.playing))
 
 
 def _is_whole(overlap: Overlap) -> bool:
@@ -206,22 +198,36 @@ def _may_be_echo(overlap: Overlap) -> bool:
     return _is_quiet(overlap) and not _calls(overlap)
 
 
-def _is_backchannel(words: list[str], speech_ms: int) -> bool:
-    others = [word for word in words if word not in BACKCHANNELS]
-    if not others or " ".join(others) in BACKCHANNEL_PHRASES:
+def _is_backchannel(words: list[str], overlap: Overlap) -> bool:
+    known = overlap_words(overlap.language)
+    others = [word for word in words if not _goes_on(word, overlap.language)]
+    if not others or " ".join(others) in known.phrases or " ".join(words) in known.phrases:
         return True
-    if len(words) > MAX_HUM_WORDS or not STOPS.isdisjoint(words):
+    if len(words) > MAX_HUM_WORDS or not known.stops.isdisjoint(words):
         return False
-    if len(words) == 1 and len(words[0]) < MIN_TELLING_LETTERS and speech_ms < NOISE_MS:
+    if _is_syllable(words) and overlap.speech_ms < NOISE_MS:
         return True
-    return speech_ms <= MAX_HUM_MS and all(_HUM.fullmatch(word) for word in others)
+    misheard = known.misheard_hum
+    is_hum = misheard is not None and all(misheard.fullmatch(word) for word in others)
+    return is_hum and overlap.speech_ms <= MAX_HUM_MS
+
+
+def _goes_on(word: str, language: str | None) -> bool:
+    """Whether a word means "go on"."""
+    return word in overlap_words(language).backchannels or HUM.fullmatch(word) is not None
+
+
+def _is_syllable(words: list[str]) -> bool:
+    """Whether the words are a single one that is too short to tell anything."""
+    letters = sum(LETTERS_OF_A_SYLLABLE if letter >= "\u2e80" else 1 for letter in words[0]) if len(words) == 1 else 0
+    return 0 < letters < MIN_TELLING_LETTERS
 
 
 def _sounds_like_backchannel(overlap: Overlap) -> bool:
     """Whether a model finds a backchannel likely, and its words, if they are known, are few and none that stops."""
     words = words_of(overlap.text)
     is_likely = overlap.backchannel is not None and overlap.backchannel >= LIKELY_BACKCHANNEL
-    return is_likely and len(words) <= MAX_BACKCHANNEL_WORDS and STOPS.isdisjoint(words)
+    return is_likely and len(words) <= MAX_BACKCHANNEL_WORDS and overlap_words(overlap.language).stops.isdisjoint(words)
 
 
 def _takes_floor(overlap: Overlap) -> bool:

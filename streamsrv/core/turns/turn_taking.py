@@ -81,7 +81,7 @@ class TurnTaking:
         self._output = output_buffer
         self._loudness = Loudness()
         self._options = AudioInput()
-        self._language = "en"  # of transcripts whose recogniser does not tell it
+        self._language: str | None = None  # of transcripts whose recogniser does not tell it; None: not known
         self._captioned = False  # turns must not last minutes, as viewers get final text when they end
         self._candidate: Transcript | None = None  # what was recognised of speech that may be an interruption
         self._began_ms = 0  # when the turn or the candidate began; wall time
@@ -102,7 +102,7 @@ class TurnTaking:
 
     def configure(self, session: Session) -> None:
         self._options = session.audio.input
-        self._language = recognition_options(session).language or "en"
+        self._language = recognition_options(session).language
         self._captioned = session.captions is not None and session.type == "transcription"
 
     @property
@@ -161,8 +161,10 @@ class TurnTaking:
         is_semantic = isinstance(self._options.turn_detection, SemanticVad)
         if is_judged or not (is_semantic and self._input.pausing and transcript.at_pause and transcript.text):
             return []
-        language = self._input.recognition_options.translated_to or transcript.language or self._language
-        return [JudgeWords(self._input.assign_item_id(), transcript.text, language)]
+        return [JudgeWords(self._input.assign_item_id(), transcript.text, self._language_of(transcript))]
+
+    def _language_of(self, transcript: Transcript) -> str | None:
+        return self._input.recognition_options.translated_to or transcript.language or self._language
 
     def take_judgement(self, judged: EndOfTurnPredicted | TurnScored | WordsJudged) -> None:
         """Take what a model says of the pause, unless it says it of an earlier pause or of other words."""
@@ -351,6 +353,7 @@ class TurnTaking:
             quieter_db=self._loudness.quieter_db,
             since_hold_ms=None if before_ms is None else speech_ms - before_ms,
             stable=heard.stable,
+            language=self._language_of(heard),
             resembles=self._resembles_reply(heard_ms),
             below_reply_db=self._loudness.below_db(self._reply_db(heard_ms)) if self._is_telephone else None,
             over_echo_db=self._over_echo_db,
