@@ -1,6 +1,6 @@
 """Invariants of turns that were ended too early: the user goes on, and both halves become one turn with one answer."""
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -8,6 +8,7 @@ from typing import Any
 from streamsrv.core.effects import Generate, SendEvent
 from streamsrv.core.turns.overlap_words import overlap_words
 from streamsrv.engines.llm.base import Message
+from streamsrv.engines.vad.base import FRAME_MS
 from streamsrv.protocol.session_object import SemanticVad
 from streamsrv.testing.player import PlayedItem
 from streamsrv.testing.record import Record
@@ -18,6 +19,8 @@ GOES_ON_MS = 1000
 """A user who speaks so long after the end of a turn has not been done."""
 SILENT_AFTER_MS = 100
 """Longest time from the first speech of a user who goes on to the silence of the reply, without the network's."""
+ECHO_HEARD = 0.5
+"""Speech probability from which an echo is taken for speech."""
 ONSET_MS = 64
 """Speech that is needed to notice that a user goes on: near the limit, either decision is right."""
 
@@ -30,6 +33,8 @@ class Reply:
     created_ms: int
     text: str = ""
     item_ids: list[str] = field(default_factory=list[str])
+    calls_tools: bool = False
+    done_ms: int | None = None
     request: tuple[Message, ...] = ()
     """The last request to the language model for it."""
 
@@ -87,12 +92,17 @@ def no_half_turn_is_answered(record: Record) -> Iterator[tuple[int, str]]:
     if not _is_checked(record):
         return
     ends = early_ends(record)
+    texts = Counter(reply.text for reply in replies(record))
     for at_ms, effect in record.effects():
         if not isinstance(effect, Generate):
             continue
         heard = len(_words_of(effect.messages))
         false_texts = [
-            reply.text.split() for end in ends if heard > end.word for reply in end.false_replies if reply.text
+            reply.text.split()
+            for end in ends
+            if heard > end.word
+            for reply in end.false_replies
+            if reply.text and texts[reply.text] == 1  # else a true reply has the same words
         ]
         for message in effect.messages:
             words = message.content.split()
@@ -103,12 +113,16 @@ def no_half_turn_is_answered(record: Record) -> Iterator[tuple[int, str]]:
 def false_replies_fall_silent(record: Record) -> Iterator[tuple[int, str]]:
     """Nothing of the reply to the first half is heard `SILENT_AFTER_MS` after the user has gone on.
 
-    The way of the event to the client comes on top. Not checked of clients that play on.
+    The way of the event to the client, and the rest of a packet, come on top. Not checked of clients that play on, nor
+    where an echo is taken for speech: a reply that it made stutter is not held again.
     """
     client, network = record.scenario.client, record.scenario.network
     if not _is_checked(record) or client.on_interruption == "play_on":
         return
-    way_ms = 0 if client.held_by_transport else network.delay_ms + network.jitter_ms
+    if record.scenario.microphone.echo >= ECHO_HEARD:
+        return
+    way_ms = (record.scenario.microphone.packet_frames - 1) * FRAME_MS
+    way_ms += 0 if client.held_by_transport else network.delay_ms + network.jitter_ms
     for end in early_ends(record):
         limit_ms = end.resumed_ms + SILENT_AFTER_MS + way_ms
         for reply in end.false_replies:
@@ -133,19 +147,30 @@ def no_turn_is_answered_twice(record: Record) -> Iterator[tuple[int, str]]:
             continue
         key = tuple(message.content for message in reply.request if message.role in ("user", "tool"))
         answered[key].append(reply.response_id)
-        if len(answered[key]) > 1:
+        if len(answered[key]) > 1 and not _follows_sound(record, reply):
             yield reply.created_ms, f"the same words are answered by {answered[key]}"
 
 
+def _follows_sound(record: Record, reply: Reply) -> bool:
+    """Whether the last that the user uttered before a reply had no words, and the client cannot hold playback."""
+    client = record.scenario.client
+    before = [utterance for utterance in record.utterances if utterance.ended_ms <= reply.created_ms]
+    return bool(before and not before[-1].words) and not (client.holds_playback or client.held_by_transport)
+
+
 def early_ends(record: Record) -> list[EarlyEnd]:
-    """Return the ends of turns after which the user went on with words within `GOES_ON_MS`."""
+    """Return the ends of turns after which the user went on with words within `GOES_ON_MS`.
+
+    Left out: those whose reply was heard to its end by then, or had called a tool, as that cannot be undone; and those
+    during a response that was created before, for the result of a tool.
+    """
     known = replies(record)
     ends = [
         at_ms
         for at_ms, event in record.events("input_audio_buffer.committed")
         if _kept(record.recognizable.get(event["item_id"], []))
     ]
-    packet_ms = record.scenario.microphone.packet_frames * 32
+    packet_ms = record.scenario.microphone.packet_frames * FRAME_MS
     latest_ms = GOES_ON_MS - ONSET_MS - packet_ms - record.scenario.network.jitter_ms
     found: list[EarlyEnd] = []
     word = 0
@@ -155,9 +180,23 @@ def early_ends(record: Record) -> list[EarlyEnd]:
         if before and words and word and utterance.began_ms - before[-1] <= latest_ms:
             until_ms = next((at_ms for at_ms in ends if at_ms > utterance.began_ms), record.ended_ms)
             false = [reply for reply in known if before[-1] <= reply.created_ms < until_ms]
-            found.append(EarlyEnd(before[-1], utterance.began_ms, word, false))
+            is_answering = any(
+                reply.created_ms < before[-1] and (reply.done_ms is None or reply.done_ms >= before[-1])
+                for reply in known
+            )
+            if not is_answering and not any(_stands(record, reply, utterance.began_ms) for reply in false):
+                found.append(EarlyEnd(before[-1], utterance.began_ms, word, false))
         word += len(words)
     return found
+
+
+def _stands(record: Record, reply: Reply, resumed_ms: int) -> bool:
+    """Whether a reply cannot be undone when the user goes on; near the end of its playback, either is right."""
+    client, network = record.scenario.client, record.scenario.network
+    error_ms = SILENT_AFTER_MS + client.buffer_ms + 2 * (network.delay_ms + network.jitter_ms)
+    played = [record.played[item_id] for item_id in reply.item_ids if item_id in record.played]
+    is_over = bool(played) and all(item.played_ms(resumed_ms + error_ms) >= item.received_ms for item in played)
+    return reply.calls_tools or (is_over and not any(item.cut for item in played))
 
 
 def replies(record: Record) -> list[Reply]:
@@ -180,12 +219,14 @@ def _follow(found: dict[str, Reply], asked: dict[int, tuple[Message, ...]], at_m
             found[response_id] = Reply(response_id, at_ms)
         case "response.output_item.added" if event["response_id"] in found:
             found[event["response_id"]].item_ids.append(event["item"]["id"])
+            found[event["response_id"]].calls_tools |= event["item"]["type"] != "message"
         case "response.output_text.delta" | "response.output_audio_transcript.delta":
             if event["response_id"] in found:
                 found[event["response_id"]].text += event["delta"]
         case "response.done" if event["response"]["id"] in found:
             requests = [asked[generation] for generation in effect.generations if generation in asked]
             found[event["response"]["id"]].request = requests[-1] if requests else ()
+            found[event["response"]["id"]].done_ms = at_ms
         case _:
             pass
 

@@ -61,12 +61,13 @@ def early_end_scenario(random: Random) -> Scenario:
     client = _client(random)
     holds = client.held_by_transport or client.holds_playback
     is_call = client.held_by_transport and random.random() < 0.4
+    echo = random.choice((0.0, 0.0, 0.0, 0.3, 0.7)) if holds and not is_call else 0.0
     scenario = Scenario(
-        script=_script(random),
+        script=_script(random, 3 if echo else 1),  # one or two words over a loud echo may be taken for it
         session=_session(random, client),
         microphone=MicrophoneTraits(
             packet_frames=1 if is_call else random.choice((1, 1, 2, 5)),
-            echo=random.choice((0.0, 0.0, 0.0, 0.3, 0.7)) if holds and not is_call else 0.0,
+            echo=echo,
         ),
         network=NetworkTraits(delay_ms=random.choice((0, 30, 120)), jitter_ms=random.choice((0, 0, 20))),
         client=client,
@@ -91,28 +92,30 @@ def early_end_scenario(random: Random) -> Scenario:
     if not is_call:
         return scenario
     rules = CallRules(greeting=random.choice(("", "welcome")), waiting_after_ms=random.choice((1000, 0)))
-    return replace(scenario, call=CallTraits(rules))
+    first, *rest = scenario.script
+    greeted = replace(first, when=AfterReply(300)) if rules.greeting else first
+    return replace(scenario, script=(greeted, *rest), call=CallTraits(rules))
 
 
-def _script(random: Random) -> tuple[Act, ...]:
+def _script(random: Random, min_words: int) -> tuple[Act, ...]:
     left: list[str] = list(SAID)
     acts: list[Act] = []
     for number in range(random.randint(1, MAX_TURNS)):
         cue: Cue = random.choice((AfterReply(500), AfterReply(500), AtReplyWord(2))) if number else After(0)
-        acts.append(Act(cue, Say(_turn(random, left))))
+        acts.append(Act(cue, Say(_turn(random, left, min_words))))
         if random.random() < 0.25:
             acts.append(Act(After(random.randint(450, 1800)), Say(_interjection(random))))
     return tuple(acts)
 
 
-def _turn(random: Random, left: list[str]) -> tuple[Sound, ...]:
-    """Return a turn of one to three parts; its words are taken from `left`."""
+def _turn(random: Random, left: list[str], min_words: int) -> tuple[Sound, ...]:
+    """Return a turn of one to three parts, each of up to three words; the words are taken from `left`."""
     sounds: list[Sound] = []
     for part in range(random.choice((1, 2, 2, 2, 3))):
         if part:
             sounds.append(pause(random.randrange(*PAUSES_MS, FRAME_MS)))
             sounds += [hesitation()] if random.random() < 0.15 else []
-        count = random.randint(1, 3)
+        count = random.randint(min_words, 3)
         said, left[:] = left[:count], left[count:]
         sounds += words(" ".join(said), random.choice((256, 320)))
     return tuple(sounds)

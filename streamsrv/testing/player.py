@@ -54,12 +54,17 @@ class Player:
         item.received_ms += duration_ms
         if item.cut or not duration_ms:
             return
-        start_ms = self.busy_until_ms if self.busy_until_ms > now_ms else now_ms + self._buffer_ms
+        idle_until_ms = now_ms if self._held_since_ms is None else self._held_since_ms + FOREVER_MS
+        start_ms = self.busy_until_ms if self.busy_until_ms > idle_until_ms else idle_until_ms + self._buffer_ms
         self.busy_until_ms = start_ms + duration_ms
         if item.runs and sum(item.runs[-1]) == start_ms:
             item.runs[-1] = (item.runs[-1][0], item.runs[-1][1] + duration_ms)
         else:
             item.runs.append((start_ms, duration_ms))
+
+    def sounds(self, now_ms: int) -> bool:
+        """Return whether audio is played now, and not held."""
+        return self.busy_until_ms > now_ms and self._held_since_ms is None
 
     def hold(self, now_ms: int) -> None:
         """Pause playback."""

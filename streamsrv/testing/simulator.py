@@ -231,7 +231,7 @@ class Simulator:
 
     def _with_echo(self, frame: MicrophoneFrame) -> MicrophoneFrame:
         traits = self._scenario.microphone
-        if not traits.echo or not self._client.audible:
+        if not traits.echo or not self._client.player.sounds(self._time.now_ms):
             return frame
         text = frame.text
         if traits.echo_is_understood:

@@ -202,6 +202,10 @@ def test_what_falls_silent_when_we_do_was_our_echo_whatever_its_words():
     assert verdict("This took", since_hold_ms=200, pause_ms=320, quieter_db=10) is Verdict.DISREGARDED
 
 
+def test_a_reply_that_was_held_before_its_first_sound_has_no_echo():
+    assert verdict("tiger", since_hold_ms=200, pause_ms=320, playing="") is Verdict.INTERRUPTED
+
+
 @pytest.mark.parametrize(
     ("text", "traits"),
     [

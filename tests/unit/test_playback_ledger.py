@@ -104,6 +104,16 @@ def test_an_item_that_begins_during_a_hold_begins_when_it_ends():
     assert ledger.play_until_ms == 3500
 
 
+def test_no_words_may_have_been_played_of_an_item_that_was_held_before_its_first_sound():
+    ledger = PlaybackLedger()
+    ledger.hold(1000)
+    ledger.begin_segment("one")
+    ledger.send(500, 1200)
+    assert ledger.text_between(0, 1500, margin_ms=1000) == ""
+    ledger.resume(3000)
+    assert ledger.text_between(0, 3000, margin_ms=1000) == "one"
+
+
 def test_an_item_behind_one_that_is_held_waits_for_it():
     first, second = spoken(now_ms=0), PlaybackLedger()
     second.play_after(first.play_until_ms)

@@ -160,3 +160,14 @@ def test_flushed_audio_is_not_played():
     assert player.busy_until_ms == 350
     player.play("next", 100, [], now_ms=400)
     assert player.items["next"].played_ms(450) == 50
+
+
+def test_what_comes_while_playback_is_held_is_played_when_it_goes_on():
+    player = Player(0)
+    player.hold(100)
+    player.play("item", 500, [500], 200)
+    assert not player.sounds(300)
+    assert player.items["item"].played_ms(1000) == 0
+    player.resume(1000)
+    assert player.sounds(1100)
+    assert player.items["item"].played_ms(1200) == 200

@@ -194,6 +194,8 @@ class PlaybackLedger:
 
     def text_between(self, from_ms: int, until_ms: int, margin_ms: int) -> str:
         """Return the words that may have been played between these wall times, with an error of up to `margin_ms`."""
+        if self._held_since_ms is not None and self._position(self._at(until_ms)) == 0:
+            return ""  # held before its first sound
         first_ms = self._position(self._at(from_ms) - margin_ms)
         last_ms = self._position(self._at(until_ms) + margin_ms)
         texts = [word.text for word in self.words if word.end_ms > first_ms and word.start_ms < last_ms]

@@ -189,6 +189,8 @@ def _may_be_echo(overlap: Overlap) -> bool:
     If the reply is no longer held because of its echo, speech that is not louder than the echo counts as echo.
     Speech as loud as the user, or a stop word that the reply does not contain, is not an echo.
     """
+    if not overlap.playing:
+        return False
     if overlap.since_hold_ms is None:
         is_like_echo = overlap.over_echo_db is not None and overlap.over_echo_db < OVER_ECHO_DB
     else:
