@@ -207,3 +207,16 @@ def test_an_address_without_an_end_is_cut(unclosed: str):
     answer = unclosed * 3000
     assert "".join(texts(answer)) == answer
     assert max(map(len, texts(answer))) <= MAX_ADDRESS + 2 * LONG_CHARACTERS
+
+
+def first_of(text: str, language: str) -> str:
+    return next((segment.text for segment in Segmenter(language).feed(text)), "")
+
+
+def test_english_words_begin_phrases_and_sentences_in_english_only():
+    text = "El edificio mide unos 5 ft. No es muy alto, dicen. "
+    assert first_of(text, "en") == "El edificio mide unos 5 ft. "
+    assert first_of(text, "es") == "El edificio mide unos 5 ft. No es muy alto, "
+    phrase = "Der alte Mann wohnte dort ganz allein in "
+    assert first_of(phrase, "en") == "Der alte Mann wohnte dort ganz allein "
+    assert first_of(phrase, "de") == ""

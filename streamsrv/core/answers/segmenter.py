@@ -32,6 +32,7 @@ def _words(text: str) -> frozenset[str]:
     return frozenset(text.split())
 
 
+_ENGLISH = "en"
 _PHRASE_STARTS = _words(
     """about after although and as at because before but by during for from if in into like of on or since so than that
     though through to until when where whether which while who with without"""
@@ -39,7 +40,7 @@ _PHRASE_STARTS = _words(
 _CLINGING = _PHRASE_STARTS | _words(
     "a an the my your his her its our their this these those no not very hundred thousand million billion"
 )
-"""Words that belong to the next one: speech must not pause after them."""
+"""English words that belong to the next one: speech must not pause after them."""
 _SENTENCE_STARTS = _words(
     """a also an and as at but everyone for he her here his how however i if in it its let meanwhile my no now on one
     our please she so some that the their then there these they this those today we what when where which while who why
@@ -118,12 +119,14 @@ class _Pending:
 
 
 class Segmenter:
-    """Cuts one answer. The cuts depend on the text alone, not on how it was divided into deltas.
+    """Cuts one answer. The cuts depend on the text and `language`, not on how the text was divided into deltas.
 
-    The text of all segments joined is the text fed, to the character.
+    The text of all segments joined is the text fed, to the character. `language`: that in which the answer begins (ISO
+    639-1 code); words that begin phrases and sentences are known of English only.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, language: str = _ENGLISH) -> None:
+        self._is_in_english = language == _ENGLISH
         self._segments: list[Segment] = []
         self._pending = _Pending()
         self._word = ""
@@ -217,10 +220,12 @@ class Segmenter:
                 self._cut_sentence()
         elif _may_abbreviate(pending.last):
             is_short = self._is_first and pending.words < FIRST_CLAUSE_WORDS
-            starts_sentence = word[0].isupper() and bare_word in _SENTENCE_STARTS and not _may_abbreviate(word)
+            starts_sentence = (
+                word[0].isupper() and self._is_english(bare_word, _SENTENCE_STARTS) and not _may_abbreviate(word)
+            )
             if starts_sentence and not is_short and not _is_title(pending.last):
                 self._cut(ends_sentence=True)
-        elif self._is_first and pending.words >= FIRST_PHRASE_WORDS and bare_word in _PHRASE_STARTS:
+        elif self._is_first and pending.words >= FIRST_PHRASE_WORDS and self._is_english(bare_word, _PHRASE_STARTS):
             self._cut_phrase(word)
 
     def _may_cut(self, following: str) -> bool:
@@ -246,8 +251,12 @@ class Segmenter:
     def _cut_phrase(self, following: str) -> None:
         """Cut where there is no mark, unless the words on both sides belong together."""
         last = self._pending.last
-        if not (_may_abbreviate(last) or last.lower() in _CLINGING or _has_number(last) or _has_number(following)):
+        clings = _may_abbreviate(last) or self._is_english(last.lower(), _CLINGING)
+        if not (clings or _has_number(last) or _has_number(following)):
             self._cut()
+
+    def _is_english(self, word: str, words: frozenset[str]) -> bool:
+        return self._is_in_english and word in words
 
     def _cut(self, at: int | None = None, ends_sentence: bool = False) -> None:
         pending = self._pending

@@ -55,9 +55,9 @@ class SpokenSegmenter:
     """
 
     def __init__(self, language: ReplyLanguage | str, speed: float = 1.0) -> None:
-        self._segmenter = Segmenter()
         self._max_spoken = round(MAX_SPOKEN * min(1.0, speed))
         self._language = ReplyLanguage(ExpectedLanguage(language)) if isinstance(language, str) else language
+        self._segmenter = Segmenter(self._language.current)
         self._in_number = False  # what was cut last goes on with digits
 
     def feed(self, text: str) -> list[SpokenSegment]:
