@@ -172,13 +172,7 @@ class CaptionOptions(Struct, frozen=True, forbid_unknown_fields=True, omit_defau
 
 
 Extension = Literal[
-    "transcription.partial",
-    "words.timed",
-    "playback.hold",
-    "session.expiring",
-    "recognizer.loading",
-    "voice.failed",
-    "turn.resumed",
+    "transcription.partial", "words.timed", "playback.hold", "session.expiring", "recognizer.loading", "voice.failed"
 ]
 """Features beyond the protocol that a client can request."""
 
