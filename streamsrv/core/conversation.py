@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Callable, Iterable
 
-from streamsrv.core.history import valid_history
+from streamsrv.core.history import joined, valid_history
 from streamsrv.engines.llm.base import Image, Message, ProviderData, ToolCall
 from streamsrv.protocol.errors import ProtocolError
 from streamsrv.protocol.items import (
@@ -60,6 +60,8 @@ class Conversation:
         self.new_results = 0
         """Results of function calls that were added since this was last set to 0."""
         self._turns: dict[str, str] = {}  # by item: the response that made it
+        self._parts: dict[str, str] = {}  # by item of the user that goes on with an earlier one: the first of them
+        self._next_part = ("", "")  # the same of the item that the audio in the buffer will become
         self._provider_data: dict[str, ProviderData] = {}  # by item, see `ToolCall`; clients never see it
         self._messages: dict[str, Message | None] = {}  # of items that are not in progress, as `message_of` gives them
 
@@ -85,6 +87,8 @@ class Conversation:
         if item.id in self._items:
             raise duplicate_item(item.id)
         index = self._index_after(previous_id)
+        if item.id == self._next_part[0]:
+            self._parts[item.id] = self._next_part[1]
         self._order.insert(index, item.id)
         self._items[item.id] = item
         if isinstance(item, FunctionCallItem):
@@ -139,6 +143,7 @@ class Conversation:
         self._messages.pop(item_id, None)
         self._provider_data.pop(item_id, None)
         self._turns.pop(item_id, None)
+        self._parts.pop(item_id, None)
         self._characters -= self._lengths.pop(item_id)
         self._image_characters -= image_length(item)
 
@@ -158,6 +163,21 @@ class Conversation:
     def hide(self, item_id: str) -> None:
         """Do not show an item to the language model."""
         self._hidden.add(item_id)
+
+    def continue_turn(self, item_id: str, earlier_id: str) -> None:
+        """Show the model the next item of the user as the rest of an earlier one: both are parts of one message."""
+        self._next_part = (item_id, self._parts.get(earlier_id, earlier_id))
+
+    def part_of(self, item: Item) -> str:
+        """The first of the items that are shown as one message with this one, even if that was deleted."""
+        item_id, first_id = self._next_part
+        return first_id if item.id == item_id else self._parts.get(item.id, item.id)
+
+    def shown_after(self, item_id: str) -> list[MessageItem]:
+        """The messages after an item that the language model is shown."""
+        later = self._order[self._order.index(item_id) + 1 :] if item_id in self._items else []
+        items = [self._items[each] for each in later if each not in self._hidden]
+        return [item for item in items if isinstance(item, MessageItem)]
 
     def keep_provider_data(self, item_id: str, more: ProviderData) -> None:
         """Add to what a provider wants back with a function call; unknown items are ignored."""
@@ -187,6 +207,10 @@ class Conversation:
         if item.id not in self._messages:
             self._messages[item.id] = message_of(item, self._provider_data.get(item.id))
         return self._messages[item.id]
+
+    def messages(self, instructions: str, items: Iterable[Item]) -> tuple[Message, ...]:
+        """The messages for a language model, as `to_messages` gives them, of these items of the conversation."""
+        return to_messages(instructions, items, self.message, self.turn_of, self.part_of)
 
     def _note(self, item: Item) -> None:
         """Update what is derived from the content of an item."""
@@ -226,22 +250,31 @@ def to_messages(
     items: Iterable[Item],
     shown: Callable[[Item], Message | None] | None = None,
     turn_of: Callable[[Item], str | None] | None = None,
+    part_of: Callable[[Item], str] | None = None,
 ) -> tuple[Message, ...]:
     """The messages for a language model: the instructions, then those of the items, as a `valid_history`.
 
     A function call that was cut off, and has no result, is left out. `shown` gives the message of an item:
-    `message_of`, or the method of a conversation, which caches; `turn_of` the answer that it belongs to.
+    `message_of`, or the method of a conversation, which caches; `turn_of` the answer that it belongs to; `part_of` the
+    first of the user's items that become one message with it, in the place of that one.
     """
     show = shown or message_of
     messages: list[Message | None] = []
     results: list[Message | None] = []  # of the calls of one answer, which stay together
     turn: str | None = None
+    places: dict[str, int] = {}  # of the user's messages, by their first item
     for item in _acting(items):
         if not isinstance(item, McpCallItem) or turn_of is None or turn_of(item) != turn:
             messages += results
             results = []
         turn = turn_of(item) if turn_of is not None else None
-        messages.append(show(item))
+        message = show(item)
+        if part_of is not None and message is not None and message.role == "user":
+            place = places.setdefault(part_of(item), len(messages))
+            if place < len(messages) and (before := messages[place]) is not None:
+                messages[place] = joined(before, message)
+                continue
+        messages.append(message)
         results.append(result_of(item))
     system = [Message("system", instructions)] if instructions else []
     return (*system, *valid_history([message for message in (*messages, *results) if message is not None]))

@@ -320,6 +320,15 @@ class RecordTurnEnd:
 
 
 @dataclass(frozen=True, slots=True)
+class RecordEarlyTurnEnd:
+    """The user went on with a turn whose end had been found, after a pause of `pause_ms`."""
+
+    pause_ms: int
+    is_answered: bool
+    """Whether the answer to the first part had begun."""
+
+
+@dataclass(frozen=True, slots=True)
 class RecordInterruption:
     """The user interrupted a reply that was being made or played."""
 
@@ -369,6 +378,7 @@ Effect = (
     | RecordTurn
     | RecordSpeculation
     | RecordTurnEnd
+    | RecordEarlyTurnEnd
     | RecordInterruption
     | Close
 )

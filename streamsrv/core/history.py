@@ -2,6 +2,7 @@
 
 from collections import defaultdict, deque
 from collections.abc import Sequence
+from dataclasses import replace
 
 from streamsrv.engines.llm.base import Message, ToolCall
 
@@ -45,6 +46,15 @@ def valid_history(messages: Sequence[Message]) -> list[Message]:
             run.append((call, result))
     end_run()
     return history
+
+
+def joined(one: Message, other: Message) -> Message:
+    """Return one message of the user's turn and of what was said after its end was found too early.
+
+    The full stop at the end of the first part goes: the recogniser made it of the pause.
+    """
+    said = one.content.rstrip().removesuffix("…").rstrip(".")
+    return replace(one, content=f"{said} {other.content}".strip(), images=(*one.images, *other.images))
 
 
 def _is_said(message: Message) -> bool:

@@ -45,7 +45,9 @@ class TurnLatency:
     before stages that logically precede it.
     """
 
-    def __init__(self, ending: EndingPause | None = None) -> None:
+    def __init__(self, turn_id: str = "", ending: EndingPause | None = None) -> None:
+        self.turn_id = turn_id
+        """The item that the turn became; empty: what is answered was no turn of speech."""
         self.ending = ending
         """The pause that ended the turn; None: something else did, or there was no turn."""
         self._at_ms: dict[Stage, int] = {}

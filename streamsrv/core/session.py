@@ -15,7 +15,7 @@ from streamsrv.core.calls.tools import call_tools
 from streamsrv.core.capabilities import Capabilities
 from streamsrv.core.client_items import ClientItems
 from streamsrv.core.collector import Collector
-from streamsrv.core.conversation import Conversation, to_messages
+from streamsrv.core.conversation import Conversation
 from streamsrv.core.effects import Close, Effect, PrepareModel, SendEvent, SuppressNoise
 from streamsrv.core.latency import TurnLatency
 from streamsrv.core.lifetime import Lifetime
@@ -335,7 +335,7 @@ class SessionCore:
     def _prepare_model(self) -> None:
         if self.session.type == "realtime":
             instructions = instructions_of(self.session, self._manners)
-            self._effects.emit(PrepareModel(to_messages(instructions, self._conversation.items)))
+            self._effects.emit(PrepareModel(self._conversation.messages(instructions, self._conversation.items)))
 
     def _delete(self, item_id: str) -> None:
         self._conversation.delete(item_id)

@@ -3,11 +3,13 @@
 from collections.abc import Iterable
 
 from streamsrv.core.answers.due_answers import DueAnswers
+from streamsrv.core.answers.response import Response
 from streamsrv.core.answers.responses import Responses
 from streamsrv.core.calls.course import CallCourse
 from streamsrv.core.client_items import announced
 from streamsrv.core.collector import Collector
 from streamsrv.core.conversation import Conversation
+from streamsrv.core.early_ends import EarlyEnds
 from streamsrv.core.effects import Effect, RecordTurnEnd
 from streamsrv.core.inputs import DigitPressed
 from streamsrv.core.playback.output_buffer import OutputBuffer
@@ -45,6 +47,7 @@ class UserTurns:
         self._idle = idle
         self._due = due
         self._course = course
+        self._early_ends = EarlyEnds(conversation, input_buffer, responses)
         self._effects = Collector()
 
     def carry_out(self, decisions: Iterable[TurnDecision], session: Session, now_ms: int) -> list[Effect]:
@@ -105,9 +108,7 @@ class UserTurns:
     def _change_turn(self, change: TurnChange, session: Session, now_ms: int) -> None:
         match change:
             case TurnBegan():
-                self._effects.add(self._course.begin_turn())
-                self._responses.speculations.begin_turn()
-                self._interrupt(session, now_ms)
+                self._begin_turn(change, session, now_ms)
             case TurnEnded():
                 turn_ended_ms = change.latency.latencies()["turn_ended_ms"]
                 self._effects.emit(RecordTurnEnd(turn_ended_ms))
@@ -115,13 +116,30 @@ class UserTurns:
                 self._due.end_turn(change, session)
                 self._commit(change.audio, session, now_ms)
 
-    def _interrupt(self, session: Session, now_ms: int) -> None:
+    def _begin_turn(self, began: TurnBegan, session: Session, now_ms: int) -> None:
+        self._effects.add(self._course.begin_turn())
+        reply = None
+        if began.resumes is None or not self._early_ends.is_one(began.resumes, self._may_interrupt(session), now_ms):
+            self._responses.speculations.begin_turn()
+        else:
+            self._effects.add(self._early_ends.undo(began.resumes, session))
+            reply = self._responses.reply_to(began.resumes.item_id)
+        self._interrupt(session, now_ms, reply)
+        if began.heard.text and not self._course.is_over:
+            self._effects.add(self._due.speculate(began.heard, session, now_ms))
+
+    def _may_interrupt(self, session: Session) -> bool:
+        detection = session.audio.input.turn_detection
+        return detection is not None and detection.interrupt_response and not self._course.holds_floor
+
+    def _interrupt(self, session: Session, now_ms: int, false_reply: Response | None = None) -> None:
         """Stop answering, if the session's options say so."""
         self._effects.add(self._idle.stop())
-        detection = session.audio.input.turn_detection
-        if detection is not None and detection.interrupt_response and not self._course.holds_floor:
+        if self._may_interrupt(session):
             self._due.interrupt()
-            self._effects.add(self._responses.interrupt(now_ms))
+            if false_reply is not None:
+                self._due.resume_turn()
+            self._effects.add(self._responses.interrupt(now_ms, false_reply))
         else:
             self._effects.add(self._output.resume(now_ms))
 

@@ -105,6 +105,11 @@ class Metrics:
             "responses", "Responses of sessions that are done, by status", status=get_args(ResponseStatus)
         )
         self.interruptions = self._counter("interruptions", "Replies that the user interrupted by speaking (barge-in)")
+        self._early_turn_ends = self._counter(
+            "early_turn_ends",
+            "Turns with which the user went on after their end was found, by whether an answer had begun",
+            answered=("yes", "no"),
+        )
         self._speculation = self._counter(
             "speculation_tokens",
             "Tokens of answers that began before the end of the turn, by whether the answer was used",
@@ -265,6 +270,10 @@ class Metrics:
     def response(self, status: ResponseStatus) -> None:
         """Record a response that is done."""
         self._responses.labels(status).inc()
+
+    def early_turn_end(self, *, answered: bool) -> None:
+        """Count a turn with which the user went on."""
+        self._early_turn_ends.labels(answered="yes" if answered else "no").inc()
 
     def speculation(self, tokens: int, *, used: bool) -> None:
         """Record the tokens of a speculative answer that was committed (`used`) or discarded."""

@@ -172,7 +172,13 @@ class CaptionOptions(Struct, frozen=True, forbid_unknown_fields=True, omit_defau
 
 
 Extension = Literal[
-    "transcription.partial", "words.timed", "playback.hold", "session.expiring", "recognizer.loading", "voice.failed"
+    "transcription.partial",
+    "words.timed",
+    "playback.hold",
+    "session.expiring",
+    "recognizer.loading",
+    "voice.failed",
+    "turn.resumed",
 ]
 """Features beyond the protocol that a client can request."""
 

@@ -71,6 +71,7 @@ class SessionObserver:
             effects.RecordTurn: self._record_turn,
             effects.RecordSpeculation: self._record_speculation,
             effects.RecordInterruption: self._record_interruption,
+            effects.RecordEarlyTurnEnd: self._record_early_end,
             effects.RecordTurnEnd: lambda _: None,
         }
 
@@ -139,6 +140,11 @@ class SessionObserver:
 
     def _record_speculation(self, effect: effects.RecordSpeculation) -> None:
         self._metrics.speculation(effect.tokens, used=effect.used)
+
+    def _record_early_end(self, effect: effects.RecordEarlyTurnEnd) -> None:
+        self._metrics.early_turn_end(answered=effect.is_answered)
+        pauses = {"pause_ms": effect.pause_ms, "answered": effect.is_answered}
+        log_event(logger, logging.INFO, "the user went on with a turn that seemed to have ended", pauses)
 
     def _record_interruption(self, _: effects.RecordInterruption) -> None:
         self._interruptions += 1

@@ -153,6 +153,7 @@ class Simulator:
             effects.SoundWaiting: self._note,
             effects.RecordTurn: self._note,
             effects.RecordSpeculation: self._note,
+            effects.RecordEarlyTurnEnd: self._note,
             effects.RecordInterruption: self._note,
             effects.RecordTurnEnd: self._note,
             effects.Close: self._close,

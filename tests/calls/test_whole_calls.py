@@ -38,7 +38,7 @@ from streamsrv.testing.fakes import ScriptedChatModel, fake_engines
 LONG, SHORT = "The answer is forty two and that is rather long.", "Yes."
 MS_PER_CHARACTER = 60
 """How fast the fake voice speaks."""
-INTERRUPTED_AFTER_MS = 600
+INTERRUPTED_AFTER_MS = 1500
 
 
 class LongThenShort(ScriptedChatModel):

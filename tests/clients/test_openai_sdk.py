@@ -42,7 +42,7 @@ async def test_speech_during_the_answer_cancels_it(server: RunningServer, chat: 
     async with talking(server) as talk:
         await talk.say(turn())
         heard = await talk.until("response.output_audio.delta")
-        await talk.say(loud())
+        await talk.say(np.concatenate([silence(1100), loud()]))  # later than a user who goes on
         await talk.until("input_audio_buffer.speech_started")
         cut = (await talk.until("response.done")).response
         assert (cut.status, cut.status_details.reason) == ("cancelled", "turn_detected")
@@ -57,6 +57,24 @@ async def test_speech_during_the_answer_cancels_it(server: RunningServer, chat: 
         ("assistant", "One two"),
         ("user", "hello"),
     ]
+
+
+@pytest.mark.usefixtures("first_answer_held")
+async def test_speech_right_after_a_turn_goes_on_with_it_and_the_client_may_truncate_the_answer(
+    server: RunningServer, chat: ScriptedChatModel
+) -> None:
+    chat.answers += ["One two three, four five. Six seven.", "Sorry."]
+    async with talking(server) as talk:
+        await talk.say(turn())
+        heard = await talk.until("response.output_audio.delta")
+        await talk.say(loud())
+        cut = (await talk.until("response.done")).response
+        assert (cut.status, cut.status_details.reason) == ("cancelled", "turn_detected")
+        await talk.connection.conversation.item.truncate(item_id=heard.item_id, content_index=0, audio_end_ms=500)
+        assert (await talk.until("conversation.item.truncated")).audio_end_ms == 500
+        await talk.say(silence())
+        assert (await talk.until("response.done")).response.status == "completed"
+    assert [(message.role, message.content) for message in chat.asked[1][1:]] == [("user", "hello hello")]
 
 
 async def test_an_answer_that_was_sent_can_still_be_cut_short(server: RunningServer, chat: ScriptedChatModel) -> None:

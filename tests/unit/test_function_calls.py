@@ -133,7 +133,7 @@ def test_the_model_is_not_shown_a_call_that_was_cut_off():
     talk.speech()
     talk.silence()
     talk.transcript("In Rome.")
-    assert history(talk) == [Message("user", "How is the weather?"), Message("user", "In Rome.")]
+    assert history(talk) == [Message("user", "How is the weather? In Rome.")]
 
 
 def test_a_result_for_a_call_that_was_cut_off_shows_both():

@@ -21,6 +21,7 @@ def called(**session: Any) -> Talk:
     talk = Talk(**session)
     talk.says("How is the weather?")
     talk.model(*CALLS)
+    talk.silence(1056)  # longer than a pause inside a turn
     talk.says("And who are you?")
     return talk
 

@@ -29,6 +29,7 @@ def answering(*, holds_playback: bool = True, **session: object) -> Talk:
     talk.speech()
     talk.silence(1600)
     talk.transcript("Count.")
+    talk.silence(1056)  # longer than a pause inside a turn
     talk.model("One two three four. Five six seven eight.", Finished("stop"))
     talk.synthesize(ms_per_character=100)
     return talk

@@ -18,6 +18,7 @@ def asked(**session: object) -> Talk:
     audio = AudioInput(transcription=Transcription(), turn_detection=ServerVad(idle_timeout_ms=5000))
     talk = Talk(audio=Audio(input=audio), **session)
     talk.says("Hello.")
+    talk.silence(1056)  # longer than a pause inside a turn
     talk.answers(f"{79 * 'a'}.")
     return talk
 

@@ -28,6 +28,7 @@ def listening_to_an_answer() -> Talk:
     talk.speech()
     talk.silence(1600)
     talk.transcript("Count.")
+    talk.silence(1056)  # longer than a pause inside a turn
     talk.model("One two three four. Five six seven eight.")
     talk.synthesize(ms_per_character=100)
     return talk

@@ -91,7 +91,7 @@ def test_the_same_scenario_is_the_same_conversation():
 
 @pytest.mark.parametrize("on_interruption", ["truncate", "truncate_current", "flush", "play_on"])
 def test_an_interrupted_client_follows_its_policy(on_interruption: Any):
-    script = (say("please count"), say("stop it", AtReplyWord(3)))
+    script = (say("please count"), say("stop it", AtReplyWord(5)))
     record = sound(replace(COUNT, script=script, client=ClientTraits(on_interruption)))
     truncations = events(record, "conversation.item.truncated")
     assert len(truncations) == on_interruption.startswith("truncate")
@@ -166,7 +166,9 @@ def test_clicks_start_no_turn_and_a_cough_gets_no_answer():
 
 
 def test_a_backchannel_does_not_stop_a_reply_under_semantic_vad():
-    record = sound(replace(COUNT, script=(say("please count"), backchannel()), session=session(SemanticVad())))
+    record = sound(
+        replace(COUNT, script=(say("please count"), backchannel(when=AtReplyWord(6))), session=session(SemanticVad()))
+    )
     assert statuses(record) == ["completed"]
 
 

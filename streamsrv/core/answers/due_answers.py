@@ -36,12 +36,21 @@ class DueAnswers:
         self._turn_id = ""  # the item that the user's last turn became
         self.latency = TurnLatency()
         """The latencies of the user's last turn."""
+        self._is_repeated = False  # the turn is answered again, because the user seemed to go on, without words so far
         self.interrupted_unheard = False
         """Record that an answer was interrupted before it was heard, so that even a noise is answered."""
 
     def interrupt(self) -> None:
         """Interrupt the answer in progress, if there is one."""
         self.interrupted_unheard |= self._responses.is_active_unheard
+
+    def resume_turn(self) -> None:
+        """The turn that was being answered goes on: it is to be answered again, even if what follows is a noise.
+
+        That is done once, lest the echo of each answer begins the next one.
+        """
+        self.interrupted_unheard = self.interrupted_unheard or not self._is_repeated
+        self._is_repeated = True
 
     def end_turn(self, turn: TurnEnded, session: Session) -> None:
         """Record that the user's turn has ended; it is answered if the session's options say so."""
@@ -66,6 +75,7 @@ class DueAnswers:
 
     def settle(self, item_id: str, text: str, now_ms: int) -> None:
         """Record that the transcript of an item is final, or has failed and is empty."""
+        self._is_repeated = self._is_repeated and not text
         if item_id == self._turn_id:
             self.latency.mark("transcript", now_ms)
         if item_id in self._item_ids and not text and not self.interrupted_unheard:
@@ -99,7 +109,7 @@ class DueAnswers:
         idle = self._responses.active is None and not self._transcriptions.pending
         may_be_done = transcript.at_pause and self._input.pausing and bool(transcript.text)
         if self._speculative and _answers_turns(session) and idle and may_be_done:
-            return self._responses.speculations.begin(transcript.text, session, now_ms)
+            return self._responses.speculations.begin(transcript.text, self._input.assign_item_id(), session, now_ms)
         return []
 
     def discard_stale_speculation(self) -> list[Effect]:

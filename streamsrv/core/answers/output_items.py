@@ -14,6 +14,7 @@ from streamsrv.protocol.items import (
     NO_ARGUMENTS,
     FunctionCallItem,
     Item,
+    McpCallItem,
     MessageItem,
     OutputAudio,
     OutputText,
@@ -22,6 +23,11 @@ from streamsrv.protocol.items import (
     unreadable_arguments,
 )
 from streamsrv.protocol.session_object import AudioFormat, MaxOutputTokens
+
+STAYS = "The telephone call goes on, because the caller spoke before this was done."
+NOT_MADE = "The call was not made: it was cut off, or its arguments are no JSON object."
+UNMADE = (STAYS, NOT_MADE)
+"""What a call of a tool of this server has as its error if nothing was done for it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,6 +94,13 @@ class OutputItems:
     def hide(self, item: Item) -> None:
         """Do not show an item to the language model."""
         self._conversation.hide(item.id)
+
+    def hide_ineffective(self) -> None:
+        """Do not show the language model the messages, and the calls that no tool has run."""
+        for item in self._items:
+            is_ineffective = isinstance(item, McpCallItem) and item.error is not None and item.error.message in UNMADE
+            if item.id in self._conversation and (isinstance(item, MessageItem) or is_ineffective):
+                self.hide(item)
 
     def keep_provider_data(self, index: int, more: ProviderData) -> None:
         """Keep what the provider wants back with a function call; see `ToolCall`."""

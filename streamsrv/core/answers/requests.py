@@ -9,7 +9,7 @@ from streamsrv.core.answers.output_items import ResponsePlan
 from streamsrv.core.answers.reply_language import ExpectedLanguage
 from streamsrv.core.answers.spoken_message import VOICE_EVENTS, WORD_EVENTS
 from streamsrv.core.capabilities import Capabilities
-from streamsrv.core.conversation import Conversation, to_messages, unknown_call
+from streamsrv.core.conversation import Conversation, unknown_call
 from streamsrv.core.effects import Generate
 from streamsrv.core.toolbox import Offer, Toolbox
 from streamsrv.engines.llm.base import ChatOptions, Effort, Routing, Tool, Truncation
@@ -55,7 +55,7 @@ class ModelRequest:
         """Return the effect that asks the model, without the items in progress; it may call what it is offered."""
         items = conversation.items if self.items is None else self.items
         said = [item for item in items if item.status != "in_progress"]
-        messages = to_messages(self.instructions, said, conversation.message, conversation.turn_of)
+        messages = conversation.messages(self.instructions, said)
         functions, choice = _chosen(offer, self.tool_choice)
         return Generate(generation, messages, functions, replace(self.options, tool_choice=choice))
 

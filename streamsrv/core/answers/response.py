@@ -61,6 +61,8 @@ class Response:
         self._earlier_usage: Usage | None = None  # of the request before, if the model was asked again
         self.is_filler = False
         """Whether it is what is said in a wait, and not an answer."""
+        self.turn_resumed = False
+        """Whether the user went on with the turn that it answers, so that the language model is not shown it."""
         self.said = ""
         """What it is, if the operator and no language model has worded it: `greeting`, `goodbye` and so on."""
         self._filler_ids: list[str] = []  # of items that say something while its tools run
@@ -72,6 +74,14 @@ class Response:
         self._error: dict[str, str] | None = None  # of a response that says that it has failed
         self._voice_error: dict[str, str] | None = None  # why the rest of the answer is only written
         effects.send("response.created", response=self.to_wire())
+
+    def undo(self) -> None:
+        """The user goes on with the turn that it answers: its times are those of no turn."""
+        self.turn_resumed, self.latency = True, TurnLatency()
+
+    def hide(self) -> None:
+        """Show the language model nothing of it but the calls that may have had an effect."""
+        self._items.hide_ineffective()
 
     def expect(self, language: ExpectedLanguage) -> None:
         """Expect that the answer begins in this language; call it before any output is taken."""
@@ -267,6 +277,8 @@ class Response:
     def _own_fields(self) -> dict[str, Any]:
         """Return streamsrv's own fields: each stage's latency, what ended the turn, which model answered, and why."""
         fields: dict[str, Any] = {"filler": True} if self.is_filler else {}
+        if self.turn_resumed:
+            fields["turn_resumed"] = True
         if self.said:
             fields["said"] = self.said
         if self._filler_ids:

@@ -78,6 +78,7 @@ class Responses:
         self._functions_wait: ToolWait | None = None  # None: another response came, or none has called a function
         self.owes_answer = False
         """Whether a response was refused that the client wanted for results which the one in progress does not know."""
+        self._last: Response | None = None  # that a model answers in the conversation
         self._ended: list[Response] = []
         self.ended_count = 0
         """The number of the conversation's responses that have ended."""
@@ -104,7 +105,12 @@ class Responses:
         return active is not None and not (isinstance(active.message, SpokenMessage) and active.message.ledger.sent_ms)
 
     def create(
-        self, options: ResponseOptions, session: Session, now_ms: int, latency: TurnLatency | None = None
+        self,
+        options: ResponseOptions,
+        session: Session,
+        now_ms: int,
+        latency: TurnLatency | None = None,
+        turn_id: str = "",
     ) -> list[Effect]:
         """Start a response; its generation waits for `start_ready`. Raises `ProtocolError`."""
         in_conversation = options.conversation != "none"
@@ -123,7 +129,7 @@ class Responses:
         response.options = options
         self._live.waiting[generation] = request_of(options, session, items, self._manners)
         if in_conversation:
-            self._functions_wait, self.owes_answer = None, False
+            self._functions_wait, self.owes_answer, self._last = None, False, response
         return self._effects.take()
 
     def start_ready(self, pending: Collection[str], now_ms: int) -> list[Effect]:
@@ -255,16 +261,24 @@ class Responses:
         self._cancel(self._live.to_cancel(response_id), "client_cancelled", now_ms)
         return self._effects.take()
 
-    def interrupt(self, now_ms: int) -> list[Effect]:
-        """Stop answering, because the user interrupts. The conversation keeps only the words that were heard."""
-        if self.active is not None or self._output.is_playing(now_ms):
+    def reply_to(self, item_id: str) -> Response | None:
+        """Return the last response, in progress or not, if it answers the user's turn of this item."""
+        return self._last if self._last is not None and self._last.latency.turn_id == item_id else None
+
+    def interrupt(self, now_ms: int, false_reply: Response | None = None) -> list[Effect]:
+        """Stop answering: the user interrupts. The model is shown only what was heard, nothing of `false_reply`."""
+        if false_reply is not None:
+            false_reply.undo()
+        elif self.active is not None or self._output.is_playing(now_ms):
             self._effects.emit(RecordInterruption())
         if self.active is not None:
             self._cancel(self.active, "turn_detected", now_ms)
         if self._output.can_hold and self._output.is_playing(now_ms):
             self._cancel_begun("turn_detected", now_ms)
         self._effects.add(self._output.interrupt(now_ms))
-        self._effects.add([RecordTurn(each) for each in self._unplayed.give_up()])
+        self._effects.add([RecordTurn(each) for each in self._unplayed.give_up() if false_reply is None])
+        if false_reply is not None:
+            false_reply.hide()
         return self._effects.take()
 
     def cancel_all(self, now_ms: int) -> list[Effect]:

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from streamsrv.core.answers.output_items import OutputItems
+from streamsrv.core.answers.output_items import NOT_MADE, STAYS, OutputItems
 from streamsrv.core.effects import CallTool, CancelTool
 from streamsrv.core.inputs import ToolReturned
 from streamsrv.core.toolbox import ServerTool
@@ -17,8 +17,6 @@ from streamsrv.protocol.items import (
 from streamsrv.protocol.tools import MAX_FUNCTION_NAME
 
 CANCELLED = "The call was cancelled before it had a result."
-STAYS = "The telephone call goes on, because the caller spoke before this was done."
-NOT_MADE = "The call was not made: it was cut off, or its arguments are no JSON object."
 
 
 class ServerCall:

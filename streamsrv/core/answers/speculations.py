@@ -58,9 +58,9 @@ class Speculations:
         """Begin a user turn: reset the count of its speculations."""
         self._count = 0
 
-    def begin(self, text: str, session: Session, now_ms: int) -> list[Effect]:
-        """Begin a speculative answer to these words, unless a limit is reached."""
-        item = MessageItem(role="user", content=[InputText(text)])
+    def begin(self, text: str, item_id: str, session: Session, now_ms: int) -> list[Effect]:
+        """Begin a speculative answer to these words, which become this item, unless a limit is reached."""
+        item = MessageItem(id=item_id, role="user", content=[InputText(text)])
         options = ResponseOptions()
         request = request_of(options, session, [*self._conversation.items, item], self._manners)
         offer = self._toolbox.offer(request.tools, in_conversation=True)
@@ -87,6 +87,7 @@ class Speculations:
         if current is None or not current.answers(question, speech):
             return None
         self._current = None
+        self._count -= 1  # it is none any more, also if the user goes on with this turn
         self._rate_limit.give_back(now_ms)  # the response was counted, too
         return current
 

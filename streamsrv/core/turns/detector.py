@@ -42,8 +42,10 @@ class TurnDetector:
         self._heard_ms = 0
         self._earliest_ms = 0
         self._onset_ms = 0
-        self._first_speech_ms = 0
-        self._last_speech_ms = 0
+        self.first_speech_ms = 0
+        """Where the first speech of the turn, or of what may begin one, begins."""
+        self.last_speech_ms = 0
+        """Where the last speech ends."""
         self._resumed_ms = 0
         self.speaking = False
         """Whether the user is in a turn."""
@@ -56,7 +58,7 @@ class TurnDetector:
         margin = ONSET_MARGIN if self.speech and not self.speaking else 0.0
         self.speech = probability >= self._options.threshold - margin
         if self.speech:
-            self._last_speech_ms = until_ms
+            self.last_speech_ms = until_ms
             self._limit_ms = self._options.silence_ms
             self._resumed_ms += until_ms - began_ms
         else:
@@ -66,12 +68,12 @@ class TurnDetector:
     @property
     def speech_ms(self) -> int:
         """The time from the first to the last speech of the turn."""
-        return self._last_speech_ms - self._first_speech_ms
+        return self.last_speech_ms - self.first_speech_ms
 
     @property
     def pause_ms(self) -> int:
         """The silence since the last speech."""
-        return self._heard_ms - self._last_speech_ms
+        return self._heard_ms - self.last_speech_ms
 
     @property
     def beginning(self) -> bool:
@@ -114,16 +116,16 @@ class TurnDetector:
             self._onset_ms = 0
             return None
         if not self._onset_ms:
-            self._first_speech_ms = began_ms
+            self.first_speech_ms = began_ms
         self._onset_ms += self._heard_ms - began_ms
         if self._onset_ms < self._options.onset_ms:
             return None
         self.speaking = True
-        start_ms = max(self._first_speech_ms - self._options.prefix_padding_ms, self._earliest_ms)
+        start_ms = max(self.first_speech_ms - self._options.prefix_padding_ms, self._earliest_ms)
         return SpeechStarted(start_ms)
 
     def _in_turn(self) -> SpeechStopped | None:
-        if self._heard_ms - self._last_speech_ms < max(self._limit_ms, 1):
+        if self._heard_ms - self.last_speech_ms < max(self._limit_ms, 1):
             return None
         self.end_turn()
         return SpeechStopped(self._heard_ms)

@@ -113,6 +113,16 @@ class InputBuffer:
         return self._detector.speech_ms
 
     @property
+    def speech_began_ms(self) -> int:
+        """Where the turn's first speech begins in the session's audio."""
+        return self._detector.first_speech_ms
+
+    @property
+    def last_speech_ms(self) -> int:
+        """Where the last speech ends in the session's audio."""
+        return self._detector.last_speech_ms
+
+    @property
     def pause_ms(self) -> int:
         """The silence since the turn's last speech."""
         return self._detector.pause_ms

@@ -18,6 +18,7 @@ from streamsrv.core.turns.followed_turn import FollowedTurn
 from streamsrv.core.turns.input_buffer import CommittedAudio, InputBuffer
 from streamsrv.core.turns.loudness import Loudness
 from streamsrv.core.turns.microphone import Microphone
+from streamsrv.core.turns.resuming import Resuming, Resumption
 from streamsrv.core.turns.speaker_pace import SpeakerPace
 from streamsrv.engines.asr.base import Transcript
 from streamsrv.engines.vad.base import FRAME_MS
@@ -41,7 +42,11 @@ MIN_PREDICTION_PAUSE_MS = 64
 
 @dataclass(frozen=True, slots=True)
 class TurnBegan:
-    """The user has the floor."""
+    """The user has the floor. `heard`: what was recognised before that was certain."""
+
+    resumes: Resumption | None = None
+    """The turn with which the user goes on, because its end was found too early."""
+    heard: Transcript = Transcript("")  # noqa: RUF009 (it cannot be changed)
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +85,7 @@ class TurnTaking:
         self._responses = responses
         self._output = output_buffer
         self._loudness = Loudness()
+        self._resuming = Resuming()
         self._options = AudioInput()
         self._language: str | None = None  # of transcripts whose recogniser does not tell it; None: not known
         self._captioned = False  # turns must not last minutes, as viewers get final text when they end
@@ -148,6 +154,7 @@ class TurnTaking:
         """Take what was recognised of the turn so far; have its words judged in a pause."""
         if self._candidate is not None:
             self._candidate = transcript
+        self._resuming.take_words(self._input.item_id, transcript)
         is_judged = self._evidence.words is not None and transcript.text == self._evidence.text
         heard = replace(
             self._evidence,
@@ -183,6 +190,10 @@ class TurnTaking:
 
     def drop_candidate(self, now_ms: int) -> list[Effect]:
         """The candidate was taken out of the buffer, or turn detection was turned off."""
+        self._resuming.forget()
+        return self._drop_candidate(now_ms)
+
+    def _drop_candidate(self, now_ms: int) -> list[Effect]:
         if self._candidate is None and not self._held_at_onset:
             return []
         self._candidate = self._speech_at_hold_ms = None
@@ -282,7 +293,7 @@ class TurnTaking:
         """The reply was held for a frame that did not begin a turn."""
         self._false_holds += 1
         self._loudness.end_echo(self._reply_db(heard_ms))
-        return [*self.drop_candidate(now_ms), ClearTimer(MicrophoneTimeout())]
+        return [*self._drop_candidate(now_ms), ClearTimer(MicrophoneTimeout())]
 
     def _pace_frames(self, until_ms: int, now_ms: int) -> list[Effect]:
         """Let frames be processed a few together while none can end a pause or interrupt an answer."""
@@ -298,6 +309,17 @@ class TurnTaking:
         """How much the speech of the candidate sounds like the reply; None: it is not known yet."""
         frames = min(self._input.speech_ms // FRAME_MS, len(self._levels_db))
         return self._output.resemblance(list(self._levels_db)[len(self._levels_db) - frames :], heard_ms)
+
+    def _goes_on(self, now_ms: int, heard_ms: int) -> bool:
+        """Whether the candidate resumes the last turn, and stops a reply that cannot be held until words decide."""
+        detection = self._options.turn_detection
+        may_interrupt = isinstance(detection, SemanticVad) and detection.interrupt_response
+        if not may_interrupt or self._output.can_hold or self._input.pause_ms or not self._is_answering(now_ms):
+            return False
+        is_played = self._reply_db(heard_ms) is not None
+        playing = self._output.words_played(self._began_ms - ECHO_MS, heard_ms) if is_played else None
+        quieter_db = None if self._is_soft else self._loudness.quieter_db
+        return self._resuming.interrupts(self._input, self._began_ms, playing, quieter_db)
 
     def _is_answering(self, now_ms: int) -> bool:
         return self._responses.active is not None or self._output.is_playing(now_ms)
@@ -316,21 +338,24 @@ class TurnTaking:
         return [timer, *self._begin()]
 
     def _begin(self) -> list[TurnDecision]:
-        was_candidate = self._candidate is not None
+        was_candidate, heard = self._candidate is not None, self._candidate or Transcript("")
         self._candidate = self._speech_at_hold_ms = None
         if was_candidate:
             self._consider(self._evidence)
         self._false_holds = 0
         self._pace.begin_turn(self._began_ms)
-        return [*self._input.announce(), TurnBegan()]
+        resumes = self._resuming.resumption(self._input.speech_began_ms, self._began_ms)
+        return [*self._input.announce(), TurnBegan(resumes, heard)]
 
     def _end(self, audio: CommittedAudio, now_ms: int) -> list[TurnDecision]:
         began = self._begin() if self._candidate is not None else []
+        self._resuming.end_turn(audio, self._input.last_speech_ms, now_ms)
         self._loudness.end_turn()
-        limit_ms, heard = self._limit_ms, self._evidence
-        judged = (heard.voice, heard.words, heard.recognizer_probability)
-        latency = TurnLatency(None if limit_ms is None else EndingPause(limit_ms, self._pace.factor, *judged))
+        limit_ms, evidence = self._limit_ms, self._evidence
+        judged = (evidence.voice, evidence.words, evidence.recognizer_probability)
+        ending = None if limit_ms is None else EndingPause(limit_ms, self._pace.factor, *judged)
         self._pace.end_turn(self._input.speech_ms, self._last_speech_ms, now_ms)
+        latency = TurnLatency(audio.item_id, ending)
         latency.mark("speech_ended", self._last_speech_ms)
         latency.mark("turn_ended", now_ms)
         return [ClearTimer(MicrophoneTimeout()), *began, TurnEnded(audio, latency)]
@@ -340,6 +365,8 @@ class TurnTaking:
         heard = self._candidate
         if heard is None:
             return []
+        if self._goes_on(now_ms, heard_ms):
+            return self._begin()
         if self._pause_ms:
             self._consider(self._evidence)
         before_ms, speech_ms = self._speech_at_hold_ms, self._input.speech_ms
@@ -368,6 +395,5 @@ class TurnTaking:
                 self._false_holds += 1
                 if overlap.since_hold_ms <= ECHO_OUTLASTS_HOLD_MS:
                     self._loudness.end_echo(self._reply_db(heard_ms))
-            dropped = [*self.drop_candidate(now_ms), *self._input.discard()]
-            return [*dropped, ClearTimer(MicrophoneTimeout())]
+            return [*self._drop_candidate(now_ms), *self._input.discard(), ClearTimer(MicrophoneTimeout())]
         return []
