@@ -57,6 +57,7 @@ def overlap(text: str = "", *, backchannel: float | None, speech_ms: int = 400, 
     return classify(
         Overlap(
             text=text,
+            language="en",
             at_pause=False,
             speech_ms=speech_ms,
             pause_ms=pause_ms,
