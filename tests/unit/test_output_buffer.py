@@ -46,7 +46,10 @@ def report(talk: Talk, audio_ms: int) -> list:
 def hear(talk: Talk, text: str) -> list:
     """All words of a pause, and the frame after them."""
     item_id = of_type(talk.all, OpenRecognition)[-1].item_id
-    return [*talk.give(TranscriptReceived(item_id, Transcript("", text, language="en", at_pause=True))), *talk.silence(32)]
+    return [
+        *talk.give(TranscriptReceived(item_id, Transcript("", text, language="en", at_pause=True))),
+        *talk.silence(32),
+    ]
 
 
 def controls(effects: list) -> list[type]:
