@@ -34,6 +34,7 @@ class Tracer:
             effects.StopGeneration: lambda effect: self._trace.generation_ended(effect.generation),
             effects.RecordTurnEnd: lambda effect: self._trace.turn_ended(effect.waited_ms),
             effects.RecordInterruption: lambda _: self._trace.interrupted(),
+            effects.RecordEarlyTurnEnd: lambda effect: self._trace.interrupted() if effect.is_answered else None,
         }
         return {**actions, **{kind: _both(note, actions[kind]) for kind, note in notes.items()}}
 

@@ -136,7 +136,7 @@ def false_replies_fall_silent(record: Record) -> Iterator[tuple[int, str]]:
 def no_turn_is_answered_twice(record: Record) -> Iterator[tuple[int, str]]:
     """No words of two replies to the same words are heard: what was spoken of an answer is not spoken again.
 
-    Not checked where the reply stops for a sound without words, because a client cannot hold it.
+    Not checked where the reply stops for a sound or an echo without words, because a client cannot hold it.
     """
     if not _is_checked(record):
         return
@@ -152,10 +152,11 @@ def no_turn_is_answered_twice(record: Record) -> Iterator[tuple[int, str]]:
 
 
 def _follows_sound(record: Record, reply: Reply) -> bool:
-    """Whether the last that the user uttered before a reply had no words, and the client cannot hold playback."""
+    """Whether a sound or an echo without words may have come before a reply, and the client cannot hold playback."""
     client = record.scenario.client
     before = [utterance for utterance in record.utterances if utterance.ended_ms <= reply.created_ms]
-    return bool(before and not before[-1].words) and not (client.holds_playback or client.held_by_transport)
+    is_sound = bool(before and not before[-1].words) or record.scenario.microphone.echo > 0
+    return is_sound and not (client.holds_playback or client.held_by_transport)
 
 
 def early_ends(record: Record) -> list[EarlyEnd]:
