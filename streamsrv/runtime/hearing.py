@@ -218,10 +218,7 @@ class Hearing:
                 if not 0 <= probability <= 1:
                     raise ValueError(f"{probability} is not a probability")
         except EngineError as error:
-            self._engines.observer.failed("turn", model.name, failure_reason(error))
-            self._engines.observer.fell_back("turn", model.name, WORDS)
-            if not isinstance(error, Overloaded):
-                logger.warning("%s failed; the words alone decide whether the turn has ended: %s", model.name, error)
+            self._do_without(model.name, WORDS, error)
         else:
             self._report(EndOfTurnPredicted(effect.item_id, effect.pause, model.evidence(probability)))
 
@@ -253,12 +250,18 @@ class Hearing:
                 if not (0 <= ending.as_recognized <= 1 and 0 <= ending.plain <= 1):
                     raise ValueError(f"{ending} has no probabilities")
         except EngineError as error:
-            self._engines.observer.failed("turn", model.name, failure_reason(error))
-            self._engines.observer.fell_back("turn", model.name, SOUND)
-            if not isinstance(error, Overloaded):
-                logger.warning("%s failed; the sound alone decides whether the turn has ended: %s", model.name, error)
+            self._do_without(model.name, SOUND, error)
         else:
             self._report(WordsJudged(effect.item_id, effect.text, ending))
+
+    def _do_without(self, model: str, instead: str, error: EngineError) -> None:
+        """An end-of-turn model has not judged a pause; `instead` names what decides without it."""
+        self._engines.observer.failed("turn", model, failure_reason(error))
+        self._engines.observer.fell_back("turn", model, instead)
+        if not isinstance(error, Overloaded):
+            logger.warning(
+                "%s failed; whether the turn has ended is decided by the %s alone: %s", model, instead, error
+            )
 
     def recognize_clip(self, effect: RecognizeClip) -> None:
         clip = self._clips[effect.item_id] = self._spawn(self._hear_clip(effect))

@@ -14,7 +14,6 @@ from streamsrv.protocol.items import (
     NO_ARGUMENTS,
     FunctionCallItem,
     Item,
-    McpCallItem,
     MessageItem,
     OutputAudio,
     OutputText,
@@ -23,11 +22,6 @@ from streamsrv.protocol.items import (
     unreadable_arguments,
 )
 from streamsrv.protocol.session_object import AudioFormat, MaxOutputTokens
-
-STAYS = "The telephone call goes on, because the caller spoke before this was done."
-NOT_MADE = "The call was not made: it was cut off, or its arguments are no JSON object."
-UNMADE = (STAYS, NOT_MADE)
-"""What a call of a tool of this server has as its error if nothing was done for it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,6 +68,7 @@ class OutputItems:
         self.new_id = new_id
         self._conversation = conversation
         self._items: list[Item] = []
+        self._ineffective: set[str] = set()  # ids of calls for which nothing was done
         self._shown: list[dict[str, Any]] = []  # as last announced: the conversation may trim what was heard later
         self._previous: list[str | None] = []
 
@@ -95,11 +90,15 @@ class OutputItems:
         """Do not show an item to the language model."""
         self._conversation.hide(item.id)
 
+    def note_ineffective(self, item: Item) -> None:
+        """A call has ended, and nothing was done for it."""
+        self._ineffective.add(item.id)
+
     def hide_ineffective(self) -> None:
-        """Do not show the language model the messages, and the calls that no tool has run."""
+        """Do not show the language model the messages, and the calls for which nothing was done."""
         for item in self._items:
-            is_ineffective = isinstance(item, McpCallItem) and item.error is not None and item.error.message in UNMADE
-            if item.id in self._conversation and (isinstance(item, MessageItem) or is_ineffective):
+            is_ineffective = isinstance(item, MessageItem) or item.id in self._ineffective
+            if is_ineffective and item.id in self._conversation:
                 self.hide(item)
 
     def keep_provider_data(self, index: int, more: ProviderData) -> None:

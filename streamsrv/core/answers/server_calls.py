@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from streamsrv.core.answers.output_items import NOT_MADE, STAYS, OutputItems
+from streamsrv.core.answers.output_items import OutputItems
 from streamsrv.core.effects import CallTool, CancelTool
 from streamsrv.core.inputs import ToolReturned
 from streamsrv.core.toolbox import ServerTool
@@ -17,6 +17,8 @@ from streamsrv.protocol.items import (
 from streamsrv.protocol.tools import MAX_FUNCTION_NAME
 
 CANCELLED = "The call was cancelled before it had a result."
+STAYS = "The telephone call goes on, because the caller spoke before this was done."
+NOT_MADE = "The call was not made: it was cut off, or its arguments are no JSON object."
 
 
 class ServerCall:
@@ -85,6 +87,8 @@ class ServerCall:
         cancelled = STAYS if self.is_of_call else CANCELLED
         if self.is_running and not self.is_of_call:
             self._items.effects.emit(CancelTool(self.item.id))
+        else:
+            self._items.note_ineffective(self.item)
         self.item.error = McpError("tool_execution_error", cancelled if self.is_running else NOT_MADE)
         self._finish("failed")
 

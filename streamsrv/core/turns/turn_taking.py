@@ -120,7 +120,7 @@ class TurnTaking:
         """Take a frame; return its effects, then what changed."""
         self._heard_ms = frame.until_ms
         decided = self._hear(frame, now_ms)
-        is_turn = self._input.speaking and isinstance(self._options.turn_detection, SemanticVad)
+        is_turn = self._input.speaking and self._is_semantic
         decided += self._followed.follow(is_turn, frame.until_ms - self._input.pause_ms - self._input.speech_ms)
         return [*self._pace_frames(frame.until_ms, now_ms), *decided]
 
@@ -165,8 +165,7 @@ class TurnTaking:
             recognizer_probability=transcript.end_of_turn if transcript.at_pause else None,
         )
         self._consider(heard)
-        is_semantic = isinstance(self._options.turn_detection, SemanticVad)
-        if is_judged or not (is_semantic and self._input.pausing and transcript.at_pause and transcript.text):
+        if is_judged or not (self._is_semantic and self._input.pausing and transcript.at_pause and transcript.text):
             return []
         return [JudgeWords(self._input.assign_item_id(), transcript.text, self._language_of(transcript))]
 
@@ -180,8 +179,7 @@ class TurnTaking:
                 self._consider(replace(self._evidence, voice=voice))
             case TurnScored():
                 heard_ms = self._heard_ms - self._input.pause_ms + MIN_PREDICTION_PAUSE_MS
-                voice = self._followed.voice(judged, heard_ms if self._input.pausing else None)
-                if voice is not None:
+                if (voice := self._followed.voice(judged, heard_ms if self._input.pausing else None)) is not None:
                     self._consider(replace(self._evidence, voice=voice))
             case WordsJudged(_, text, ending) if text == self._evidence.text and self._evidence.at_pause:
                 self._consider(replace(self._evidence, words=ending))
@@ -230,9 +228,7 @@ class TurnTaking:
             self._pace.follow(self._pause_ms, before_ms, speaks=not self._input.pausing)
         if self._pause_ms == 0 and before_ms and self._input.speaking:
             self._evidence, self._limit_ms = Evidence(self._evidence.text), None
-        elif before_ms < MIN_PREDICTION_PAUSE_MS <= self._pause_ms and isinstance(
-            self._options.turn_detection, SemanticVad
-        ):
+        elif before_ms < MIN_PREDICTION_PAUSE_MS <= self._pause_ms and self._is_semantic:
             self._pause += 1
             self._consider(self._evidence)
             item_id = self._input.assign_item_id()
@@ -251,6 +247,15 @@ class TurnTaking:
             self._input.wait(self._limit_ms)
 
     @property
+    def _is_semantic(self) -> bool:
+        return isinstance(self._options.turn_detection, SemanticVad)
+
+    @property
+    def _may_interrupt(self) -> bool:
+        detection = self._options.turn_detection
+        return isinstance(detection, SemanticVad) and detection.interrupt_response
+
+    @property
     def _held_at_onset(self) -> bool:
         """Whether the reply is held for a frame that may be the first of a turn."""
         return self._speech_at_hold_ms is not None and self._candidate is None
@@ -263,10 +268,8 @@ class TurnTaking:
         return [*self._output.hold(now_ms), self._watch_microphone(now_ms)]
 
     def _may_hold(self, now_ms: int) -> bool:
-        detection = self._options.turn_detection
-        may_interrupt = isinstance(detection, SemanticVad) and detection.interrupt_response
         may_hold = self._output.can_hold and self._false_holds < MAX_FALSE_HOLDS
-        return may_interrupt and may_hold and self._is_answering(now_ms)
+        return self._may_interrupt and may_hold and self._is_answering(now_ms)
 
     def _let_join_in(self, frame: FrameHeard, now_ms: int) -> list[Effect]:
         """Begin the candidate anew with a frame that is louder than the echo which it was so far: somebody joins in."""
@@ -312,9 +315,7 @@ class TurnTaking:
 
     def _goes_on(self, now_ms: int, heard_ms: int) -> bool:
         """Whether the candidate resumes the last turn, and stops a reply that cannot be held until words decide."""
-        detection = self._options.turn_detection
-        may_interrupt = isinstance(detection, SemanticVad) and detection.interrupt_response
-        if not may_interrupt or self._output.can_hold or self._input.pause_ms or not self._is_answering(now_ms):
+        if not self._may_interrupt or self._output.can_hold or self._input.pause_ms or not self._is_answering(now_ms):
             return False
         is_played = self._reply_db(heard_ms) is not None
         playing = self._output.words_played(self._began_ms - ECHO_MS, heard_ms) if is_played else None
@@ -332,7 +333,7 @@ class TurnTaking:
         self._evidence, self._limit_ms = Evidence(), None
         self._began_ms = heard_ms - self._input.speech_ms
         timer = self._watch_microphone(now_ms)
-        if isinstance(self._options.turn_detection, SemanticVad) and self._may_overlap(heard_ms):
+        if self._is_semantic and self._may_overlap(heard_ms):
             self._candidate = Transcript("")
             return [timer]
         return [timer, *self._begin()]
