@@ -114,7 +114,7 @@ async def test_a_conversation_is_counted():
         async with wire(f"{server.realtime_url}?model=unheard-of", additional_headers=KEY) as client:
             await client.append(tone(1000) + quiet(1000))
             await client.until("response.done")
-            await client.append(tone(2000))  # while the answer is played
+            await client.append(quiet(1500) + tone(2000))  # a turn of its own, while the answer is played
             await client.until("input_audio_buffer.speech_started")
         await server.without_sessions()
         exposed = await asyncio.to_thread(text, server)

@@ -231,15 +231,20 @@ def test_a_turn_is_answered_again_after_one_noise_and_not_after_each():
     assert len(of_type(talk.all, Generate)) == 2
 
 
-def test_a_loud_echo_that_stopped_a_reply_stops_no_other():
+def test_a_click_does_not_resume_a_turn_and_speech_does():
     resuming, audio = Resuming(), InputBuffer(Session(id="s", expires_at=0), counting_ids())
     resuming.end_turn(CommittedAudio("item_0", 0, 0, True, RecognitionOptions()), 0, 0)
+    interrupts: list[bool] = []
     for until_ms in (32, 64, 96):
         audio.append(until_ms)
         audio.hear(0.9, until_ms)
-    assert not resuming.interrupts(audio, 0, "The weather in Paris", None), "its loudness is not known"
-    assert not resuming.interrupts(audio, 0, "The weather in Paris", 8.0), "it is as soft as an echo"
-    assert resuming.interrupts(audio, 0, "The weather in Paris", 1.0)
-    resuming.take_words(audio.item_id, Transcript("the weather in"))
-    assert not resuming.interrupts(audio, 0, "It is fine", 1.0)
-    assert resuming.interrupts(audio, 0, None, None), "no reply was played that it may echo"
+        interrupts.append(resuming.interrupts(audio, 0))
+    assert interrupts == [False, False, True]
+
+
+def test_a_reply_that_plays_is_interrupted_by_words_as_its_echo_may_be_as_loud_as_the_user():
+    talk = Talk()
+    talk.update(**{"type": "realtime", **SEMANTIC})
+    cut_off(talk)
+    talk.silence(96)
+    assert not events(talk.speech(320))

@@ -154,7 +154,6 @@ class TurnTaking:
         """Take what was recognised of the turn so far; have its words judged in a pause."""
         if self._candidate is not None:
             self._candidate = transcript
-        self._resuming.take_words(self._input.item_id, transcript)
         is_judged = self._evidence.words is not None and transcript.text == self._evidence.text
         heard = replace(
             self._evidence,
@@ -314,13 +313,13 @@ class TurnTaking:
         return self._output.resemblance(list(self._levels_db)[len(self._levels_db) - frames :], heard_ms)
 
     def _goes_on(self, now_ms: int, heard_ms: int) -> bool:
-        """Whether the candidate resumes the last turn, and stops a reply that cannot be held until words decide."""
+        """Whether the candidate resumes the last turn, and stops a reply that cannot be held until words decide.
+
+        Once some of the reply was played, its echo may be as loud as the user, so that only words tell them apart.
+        """
         if not self._may_interrupt or self._output.can_hold or self._input.pause_ms or not self._is_answering(now_ms):
             return False
-        is_played = self._reply_db(heard_ms) is not None
-        playing = self._output.words_played(self._began_ms - ECHO_MS, heard_ms) if is_played else None
-        quieter_db = None if self._is_soft else self._loudness.quieter_db
-        return self._resuming.interrupts(self._input, self._began_ms, playing, quieter_db)
+        return self._reply_db(heard_ms) is None and self._resuming.interrupts(self._input, self._began_ms)
 
     def _is_answering(self, now_ms: int) -> bool:
         return self._responses.active is not None or self._output.is_playing(now_ms)
