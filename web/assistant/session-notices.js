@@ -1,0 +1,93 @@
+/** Shows what goes wrong in a session, each time with a way on, and takes it back once it is right again. */
+
+import { Notices } from "./notices.js";
+
+/** @typedef {import("../lib/problems.js").Problem} Problem */
+/** @typedef {import("../lib/transcript.js").ServerEvent} ServerEvent */
+
+/**
+ * @typedef {object} Ways  on, after a problem
+ * @property {() => void} start  the session again, as it was started
+ * @property {() => void} askForKey
+ */
+
+const RECOVERED = ["reconnecting", "gave_up", "unreachable", "audio_lost", "server_full", "key_required"];
+
+export class SessionNotices {
+  #notices = new Notices();
+  #session;
+  #ways;
+  /** @type {ReturnType<typeof setInterval> | undefined} */
+  #countdown;
+
+  /**
+   * @param {import("../lib/voice-session.js").VoiceSession} session
+   * @param {Ways} ways
+   */
+  constructor(session, ways) {
+    this.#session = session;
+    this.#ways = ways;
+    session.on("connection", (state) => this.#connectionChanged(state));
+    session.on("event", (event) => this.#recognizerChanged(event));
+    session.on("problem", (problem) => this.#show(problem));
+  }
+
+  hideAll() {
+    this.#notices.hideAll();
+  }
+
+  /** @param {import("../lib/connection.js").State} state */
+  #connectionChanged({ status, retryInMs, reason }) {
+    clearInterval(this.#countdown);
+    if (status === "open") this.#notices.hide(...RECOVERED);
+    if (status !== "reconnecting") return this.#notices.hide("reconnecting");
+    const until = Date.now() + retryInMs;
+    const show = () => {
+      const seconds = Math.max(0, Math.ceil((until - Date.now()) / 1000));
+      const when = seconds ? `Reconnecting in ${seconds} s. ${reason}` : `Reconnecting. ${reason}`;
+      this.#notices.show("reconnecting", "The connection was lost.", when);
+    };
+    show();
+    this.#countdown = setInterval(show, 1000);
+  }
+
+  /** @param {ServerEvent} event */
+  #recognizerChanged({ type, model, error }) {
+    if (!type.startsWith("streamsrv.recognizer.")) return;
+    this.#notices.hide("loading");
+    if (type === "streamsrv.recognizer.loading") {
+      const message = `The speech recogniser ${model} is being loaded.`;
+      this.#notices.show("loading", message, "What you say meanwhile appears afterwards.");
+    } else if (type === "streamsrv.recognizer.failed") {
+      this.#notices.show("loading", `The speech recogniser ${model} could not be loaded.`, error?.message ?? "");
+    }
+  }
+
+  /** @param {Problem} problem */
+  #show(problem) {
+    if (problem.code === "key_required") return this.#ways.askForKey();
+    if (problem.code === "sound_blocked") {
+      document.addEventListener("pointerdown", () => this.#playSound(), { once: true });
+    }
+    this.#notices.show(problem.code, problem.message, problem.advice, this.#wayOn(problem));
+  }
+
+  /**
+   * @param {Problem} problem
+   * @returns {import("./notices.js").Action | undefined}
+   */
+  #wayOn({ code }) {
+    const session = this.#session;
+    if (code.startsWith("microphone_")) return { label: "Try again", run: () => session.openMicrophone() };
+    if (code === "sound_blocked") return { label: "Play sound", run: () => this.#playSound() };
+    if (code === "unreachable" || code === "gave_up")
+      return { label: "Try again", run: () => (session.active ? session.retry() : this.#ways.start()) };
+    if (code === "server_full") return { label: "Try again", run: () => this.#ways.start() };
+    return undefined;
+  }
+
+  async #playSound() {
+    this.#notices.hide("sound_blocked"); // it comes again if sound stays blocked
+    await this.#session.unlock();
+  }
+}
