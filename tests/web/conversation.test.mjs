@@ -9,8 +9,8 @@ class FakeLink extends Emitter {
   open = true;
   answering = false;
   sent = [];
-  send({ type, item }) {
-    this.sent.push(item ? item.content[0].text : type);
+  send({ type, item, item_id }) {
+    this.sent.push(item ? item.content[0].text : item_id ? `delete ${item_id}` : type);
   }
   requestAnswer() {
     this.answering = true;
@@ -80,6 +80,58 @@ test("an answer that failed is asked for again, and its message goes", () => {
   assert.equal(talked.transcript.messages.length, 2);
   talked.retry("r");
   assert.deepEqual([shown(), link.sent.at(-1)], [["Why?"], "answer?"]);
+});
+
+/** A reply of the server, complete. */
+function reply(talked, id, text) {
+  talked.take({ type: "response.output_item.added", response_id: `r-${id}`, item: { id, type: "message" } });
+  talked.take({ type: "response.output_text.delta", item_id: id, delta: text });
+  talked.take({ type: "response.done", response: { id: `r-${id}`, status: "completed", output: [{ id, type: "message" }] } });
+}
+
+test("another answer is asked for in place of a finished one, which the server forgets", () => {
+  const { link, talked, shown, answered } = conversation();
+  talked.ask("Why?");
+  reply(talked, "a", "Because.");
+  answered();
+  link.sent = [];
+  talked.retry("a");
+  assert.deepEqual([shown(), link.sent], [["Why?"], ["delete a", "answer?"]]);
+});
+
+test("a message that is asked in other words takes all that came after it away", () => {
+  const { link, talked, shown, answered } = conversation();
+  for (const [id, text] of [["u1", "First."], ["u2", "Second."]]) {
+    talked.ask(text, { id });
+    reply(talked, `a${id}`, "So.");
+    answered();
+  }
+  link.sent = [];
+  talked.edit("u1", "Other.");
+  assert.deepEqual(shown(), ["Other."]);
+  assert.deepEqual(link.sent, ["delete u1", "delete au1", "delete u2", "delete au2", "Other.", "answer?"]);
+});
+
+test("an answer that is interrupted by other words is over before they are asked, and is removed whole", () => {
+  const { link, talked, shown, answered } = conversation();
+  talked.ask("First.", { id: "u" });
+  link.sent = [];
+  talked.edit("u", "Other.");
+  assert.deepEqual([shown(), link.sent], [["Other."], []]);
+  reply(talked, "late", "Too la");
+  answered();
+  assert.deepEqual([shown(), link.sent], [["Other."], ["delete u", "delete late", "Other.", "answer?"]]);
+});
+
+test("a session that begins after items were removed is not told to forget them", () => {
+  const { link, talked } = conversation();
+  talked.ask("First.", { id: "u" });
+  Object.assign(link, { open: false, answering: false, sent: [] });
+  talked.edit("u", "Other.");
+  talked.interrupted(false, false);
+  link.open = true;
+  talked.next();
+  assert.deepEqual(link.sent, ["Other.", "answer?"]);
 });
 
 test("an answer that the server began by itself is waited for", () => {

@@ -220,3 +220,52 @@ test("an answer of a server that says nothing about it has no such line", () => 
   transcript.take({ type: "response.done", response: { ...done("completed").response, streamsrv: { model: "m" } } });
   assert.deepEqual(transcript.messages[0].answer, { model: "m" });
 });
+
+test("a conversation that was saved as JSON is shown again, and the next session is told of it", () => {
+  const words = timed(["One", 0, 200], ["two", 200, 400]);
+  const transcript = after(completed("Count."), added, spoken("One two"), words);
+  transcript.played(at(150));
+  transcript.putPending("w", "And then?", false);
+  const again = new Transcript(() => 0);
+  again.restore(JSON.parse(JSON.stringify(transcript.saved())));
+  assert.deepEqual(
+    again.messages.map(({ text, lit, status }) => [text, lit, status]),
+    [["Count.", 0, "done"], ["One two", 3, "cut"], ["And then?", 0, "pending"]],
+  );
+  assert.deepEqual(again.replay().map(({ item }) => item.content[0].text), ["Count.", "One"]);
+  assert.equal(again.pending?.id, "w");
+});
+
+test("what comes late of an answer that was removed is not shown", () => {
+  const transcript = after(completed("Count."), added, spoken("One"));
+  assert.deepEqual(transcript.cutAfter("u"), ["a"]);
+  transcript.take(spoken(" two"));
+  transcript.take(done("cancelled"));
+  assert.deepEqual(transcript.messages.map(({ id }) => id), ["u"]);
+});
+
+test("what a tool did for an answer goes with it", () => {
+  const call = { type: "conversation.item.added", item: { id: "f", type: "function_call" } };
+  const transcript = after(completed("Count."), call, added, spoken("One"));
+  assert.deepEqual(transcript.messages.map(({ id }) => id), ["u", "a"]);
+  assert.equal(transcript.before("a")?.id, "u");
+  assert.deepEqual(transcript.cutAfter("u"), ["f", "a"]);
+});
+
+test("messages that wait stay when an answer is removed, and go when the message before them is changed", () => {
+  const transcript = after(completed("Count."), added, spoken("One"));
+  transcript.putPending("w", "And then?", false);
+  transcript.cutAfter("u");
+  assert.deepEqual(transcript.messages.map(({ id }) => id), ["u", "w"]);
+  assert.deepEqual(transcript.cutAfter(null, { pending: true }), ["u"]);
+  assert.deepEqual(transcript.messages, []);
+});
+
+test("a reply says whether the connection cut it, or the user", () => {
+  const lost = after(completed("Count."), added, spoken("One"));
+  lost.connectionLost();
+  assert.equal(lost.messages[1].lost, true);
+  const ended = after(completed("Count."), added, spoken("One"));
+  ended.ended();
+  assert.deepEqual([ended.messages[1].status, ended.messages[1].lost], ["cut", undefined]);
+});

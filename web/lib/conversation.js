@@ -14,6 +14,10 @@ import { Transcript } from "./transcript.js";
 export class Conversation extends Emitter {
   #link;
   #needsAnswer = false; // the end of the conversation has no answer yet
+  /** @type {string | null | undefined} the message after which all is removed; null: all messages; undefined: nothing is */
+  #cutAfter = undefined;
+  /** @type {Set<string>} items that were removed here, and not at the server yet */
+  #gone = new Set();
   transcript = new Transcript(() => Date.now());
 
   /** @param {import("./server-link.js").ServerLink} link */
@@ -59,14 +63,25 @@ export class Conversation extends Emitter {
   }
 
   /**
-   * Request a failed answer again.
+   * Request another answer in place of one, which is removed with all that came after it.
    *
    * @param {string} id  of its message
    */
   retry(id) {
-    this.transcript.remove(id);
+    this.#cut(id);
     this.changed();
     this.owe();
+  }
+
+  /**
+   * Ask something else in place of a message of the user, which is removed with all that came after it.
+   *
+   * @param {string} id  of the message
+   * @param {string} text
+   */
+  edit(id, text) {
+    this.#cut(id, { pending: true });
+    this.ask(text);
   }
 
   /** Cancel the request for an answer. */
@@ -77,6 +92,7 @@ export class Conversation extends Emitter {
   /** Send the request that is due, if it can be sent now. */
   next() {
     if (!this.#link.open || this.#link.answering) return;
+    this.#removeCut();
     if (!this.#needsAnswer) {
       const message = this.transcript.takePending();
       if (message === null) return;
@@ -85,6 +101,26 @@ export class Conversation extends Emitter {
     this.#needsAnswer = false;
     this.#link.requestAnswer();
     this.changed();
+  }
+
+  /**
+   * Remove a message and those after it.
+   *
+   * @param {string} id
+   * @param {{pending?: boolean}} [which]
+   */
+  #cut(id, which) {
+    const before = this.transcript.before(id)?.id ?? null;
+    this.#cutAfter = before;
+    for (const item_id of this.transcript.cutAfter(before, which)) this.#gone.add(item_id);
+  }
+
+  /** Tell the server what was removed, and remove what an interrupted answer has added meanwhile. */
+  #removeCut() {
+    if (this.#cutAfter !== undefined) this.transcript.cutAfter(this.#cutAfter).forEach((id) => this.#gone.add(id));
+    this.#cutAfter = undefined;
+    for (const item_id of this.#gone) this.#link.send({ type: "conversation.item.delete", item_id });
+    this.#gone.clear();
   }
 
   /** @param {import("./transcript.js").ServerEvent} event */
@@ -99,6 +135,7 @@ export class Conversation extends Emitter {
    * @param {boolean} answering  an answer was in progress
    */
   interrupted(heardAgain, answering) {
+    this.#gone.clear(); // the next session never hears of them
     const unanswered = this.transcript.connectionLost(heardAgain);
     if (unanswered || answering) this.owe();
     this.changed();
@@ -107,14 +144,18 @@ export class Conversation extends Emitter {
   /** Handle the end of the session by the user; waiting messages stay. */
   end() {
     this.forget();
-    this.transcript.connectionLost();
+    this.transcript.ended();
     this.changed();
   }
 
-  /** Forget everything. */
-  clear() {
+  /**
+   * Forget everything, and continue with these messages.
+   *
+   * @param {readonly import("./transcript.js").Message[]} messages
+   */
+  restore(messages) {
     this.forget();
-    this.transcript.clear();
+    this.transcript.restore(messages);
     this.changed();
   }
 

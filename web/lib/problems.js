@@ -17,6 +17,18 @@ export class Problem extends Error {
   }
 }
 
+/** What a client may ask for just too late: what it wanted is so already. */
+const HARMLESS = ["response_cancel_not_active", "item_delete_invalid_item_id", "item_truncate_invalid_item_id"];
+
+/**
+ * Whether nothing is wrong after an error of the server: the response has ended, or the item is gone.
+ *
+ * @param {{code: string | null}} error
+ */
+export function isHarmless({ code }) {
+  return code !== null && HARMLESS.includes(code);
+}
+
 /**
  * @param {unknown} error  anything that was thrown
  * @returns {Problem}

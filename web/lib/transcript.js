@@ -1,5 +1,7 @@
 /** The conversation as it stands on the screen, from the events of the server. It outlives connections. Pure. */
 
+import { isBeingSpoken, settled } from "./saved-message.js";
+import { HANDLERS } from "./transcript-events.js";
 import { WordPlacer } from "./words.js";
 
 /** @typedef {{type: string, [field: string]: any}} ServerEvent */
@@ -25,6 +27,7 @@ import { WordPlacer } from "./words.js";
  * @property {Answer} [answer]  who answered
  * @property {string} [responseId]
  * @property {Record<string, number>} [latency]  ms from the end of speech to each stage
+ * @property {boolean} [lost]  it was cut by the loss of the connection, not by the user
  * @property {number} at  when it began: ms since 1970
  */
 
@@ -37,15 +40,18 @@ import { WordPlacer } from "./words.js";
  */
 /** @typedef {{usd: number, estimated?: boolean, unpriced?: boolean}} Cost  `unpriced`: a part of it has no known price */
 /**
- * @typedef {Message & {words: WordPlacer, truncated: boolean, voiced?: number}} Entry  `voiced`: characters that have audio,
- *   where the server's voice failed
+ * @typedef {Message & {words: WordPlacer, truncated: boolean, voiced?: number, hidden?: boolean}} Entry  `voiced`: characters
+ *   that have audio, where the server's voice failed; `hidden`: an item of the server that is no message
  */
 
-const REPLAYED_CHARACTERS = 12_000; // of a conversation that is given to a new session, newest first
+const MAX_REPLAYED_CHARACTERS = 12_000; // of a conversation that is given to a new session, newest first
+const MAX_REMOVED = 1000; // ids of which late events are ignored
 
 export class Transcript {
   /** @type {Entry[]} */
   #entries = [];
+  /** @type {Set<string>} items and responses that the user removed: what still comes of them is not shown */
+  #removed = new Set();
   #now;
 
   /** @param {() => number} now  ms since 1970 */
@@ -64,7 +70,7 @@ export class Transcript {
    */
   take(event) {
     const handler = HANDLERS[event.type];
-    if (handler === undefined) return false;
+    if (handler === undefined || this.#removed.has(event.item_id ?? event.item?.id ?? event.response?.id)) return false;
     handler(this, event);
     return true;
   }
@@ -176,17 +182,71 @@ export class Transcript {
     const last = this.#entries.findLast(({ status }) => status !== "pending");
     const unanswered = last?.status === "recognising" && `${last.text}${last.tentative}`.trim() !== "";
     if (heardAgain) this.#entries = this.#entries.filter(({ status }) => status !== "hearing");
-    for (const entry of this.#entries) {
-      if (entry.status === "hearing" || entry.status === "recognising") {
-        entry.text = `${entry.text} ${entry.tentative}`.trim();
-        entry.tentative = "";
-        entry.status = entry.text ? "done" : "failed";
-        if (!entry.text) entry.error = "The connection was lost before this was recognised.";
-      } else if (entry.status === "in_progress" || (entry.status === "done" && isBeingSpoken(entry))) {
-        entry.status = "cut";
-      }
-    }
+    this.#settle(true);
     return unanswered;
+  }
+
+  /** The user ended the session, and with it items in progress. Their text so far stays. */
+  ended() {
+    this.#settle(false);
+  }
+
+  /** @param {boolean} lost  the connection was */
+  #settle(lost) {
+    this.#entries = this.#entries.filter(({ hidden }) => !hidden); // the next session does not know them
+    for (const entry of this.#entries) {
+      const now = settled(entry);
+      const cut = now?.status === "cut" && entry.status !== "cut";
+      if (now) Object.assign(entry, now, lost && cut ? { lost } : {});
+      else if (entry.role === "assistant") entry.status = "cut";
+      else Object.assign(entry, { status: "failed", error: "The connection was lost before this was recognised." });
+    }
+  }
+
+  /**
+   * The conversation as plain data, for `restore`.
+   *
+   * @returns {Message[]}
+   */
+  saved() {
+    return this.messages.flatMap((message) => settled(message) ?? []);
+  }
+
+  /**
+   * Show a saved conversation in place of this one. The next session is told of it.
+   *
+   * @param {readonly Message[]} messages
+   */
+  restore(messages) {
+    this.clear();
+    this.#entries = messages.map((message) => ({ ...message, tentative: "", words: new WordPlacer(), truncated: message.status === "cut" }));
+  }
+
+  /**
+   * The message before another one: where a conversation is taken up again. Null: there is none.
+   *
+   * @param {string} id
+   * @returns {Message | null}
+   */
+  before(id) {
+    const index = this.messages.findIndex((message) => message.id === id);
+    return this.messages[index - 1] ?? null;
+  }
+
+  /**
+   * Remove all that comes after a message. What the server still says of it is ignored.
+   *
+   * @param {string | null} id  null: remove everything
+   * @param {{pending?: boolean}} [which]  pending: also messages that wait
+   * @returns {string[]} ids that the server may know
+   */
+  cutAfter(id, { pending = false } = {}) {
+    const index = id === null ? -1 : this.#entries.findIndex((entry) => entry.id === id);
+    const later = this.#entries.slice(index + 1);
+    const gone = later.filter(({ status }) => pending || status !== "pending");
+    this.#entries = [...this.#entries.slice(0, index + 1), ...later.filter((entry) => !gone.includes(entry))];
+    for (const { id: item, responseId } of gone) this.#remember(item, responseId);
+    return gone.filter(({ status }) => status !== "pending").map((entry) => entry.id);
   }
 
   /**
@@ -203,7 +263,7 @@ export class Transcript {
       const text = (entry.status === "cut" && entry.spoken ? entry.text.slice(0, entry.lit) : entry.text).trim();
       if (!text || entry.status === "failed" || entry.status === "pending") continue;
       characters += text.length;
-      if (characters > REPLAYED_CHARACTERS) break;
+      if (characters > MAX_REPLAYED_CHARACTERS) break;
       events.unshift(asItem(entry, text));
     }
     return events;
@@ -212,6 +272,7 @@ export class Transcript {
   /** Forget everything. */
   clear() {
     this.#entries = [];
+    this.#removed.clear();
   }
 
   /**
@@ -259,6 +320,15 @@ export class Transcript {
     entry.truncated = true;
   }
 
+  /** @param {...(string | undefined)} ids */
+  #remember(...ids) {
+    for (const id of ids) if (id) this.#removed.add(id);
+    for (const oldest of this.#removed) {
+      if (this.#removed.size <= MAX_REMOVED) break;
+      this.#removed.delete(oldest);
+    }
+  }
+
   /** @param {string} id */
   #find(id) {
     return this.#entries.find((entry) => entry.id === id);
@@ -281,89 +351,4 @@ export class Transcript {
 function asItem({ id, role }, text) {
   const content = [{ type: role === "user" ? "input_text" : "output_text", text }];
   return { type: "conversation.item.create", item: { id, type: "message", role, content } };
-}
-
-/**
- * Whether a message is spoken and not finished.
- *
- * @param {Entry} entry
- */
-function isBeingSpoken({ role, spoken, lit, text }) {
-  return role === "assistant" && spoken && lit < text.trimEnd().length;
-}
-
-/** @type {Record<string, (transcript: Transcript, event: ServerEvent) => void>} */
-const HANDLERS = {
-  "input_audio_buffer.speech_started"(transcript, event) {
-    transcript.entry(event.item_id, "user", true).status = "hearing";
-  },
-  "input_audio_buffer.committed"(transcript, event) {
-    const entry = transcript.entry(event.item_id, "user", true);
-    if (entry.status === "hearing") entry.status = "recognising";
-  },
-  "streamsrv.transcription.partial"(transcript, event) {
-    const entry = transcript.entry(event.item_id, "user", true);
-    entry.text = event.stable;
-    entry.tentative = event.unstable;
-  },
-  "conversation.item.input_audio_transcription.completed"(transcript, event) {
-    if (!event.transcript.trim()) return transcript.remove(event.item_id);
-    const entry = transcript.entry(event.item_id, "user", true);
-    Object.assign(entry, { text: event.transcript.trim(), tentative: "", status: "done" });
-    const { model, fallback } = event.streamsrv ?? {};
-    if (fallback) entry.fallback = { model, ...fallback };
-  },
-  "conversation.item.input_audio_transcription.failed"(transcript, event) {
-    const entry = transcript.entry(event.item_id, "user", true);
-    const error = event.error?.message ?? "This could not be recognised.";
-    Object.assign(entry, { text: `${entry.text} ${entry.tentative}`.trim(), tentative: "", status: "failed", error });
-  },
-  "conversation.item.deleted"(transcript, event) {
-    transcript.remove(event.item_id);
-  },
-  "conversation.item.truncated"(transcript, event) {
-    transcript.truncate(event.item_id, event.audio_end_ms);
-  },
-  "response.output_item.added"(transcript, event) {
-    if (event.item.type !== "message") return;
-    transcript.entry(event.item.id, "assistant", false).responseId = event.response_id;
-  },
-  "response.output_audio_transcript.delta"(transcript, event) {
-    const entry = transcript.entry(event.item_id, "assistant", true);
-    entry.spoken = true;
-    entry.text += event.delta;
-  },
-  "response.output_text.delta"(transcript, event) {
-    transcript.entry(event.item_id, "assistant", false).text += event.delta;
-  },
-  "streamsrv.words.timed"(transcript, event) {
-    const entry = transcript.entry(event.item_id, "assistant", true);
-    entry.words.place(entry.text, event.words);
-  },
-  "streamsrv.voice.failed"(transcript, event) {
-    const entry = transcript.entry(event.item_id, "assistant", true);
-    entry.voiced = entry.text.length - event.unspoken.length;
-  },
-  "response.done"(transcript, event) {
-    const { id, status, status_details: details, output, streamsrv } = event.response;
-    for (const item of output) {
-      if (item.type !== "message") continue;
-      const entry = transcript.entry(item.id, "assistant", false);
-      if (entry.status === "in_progress") entry.status = status === "completed" ? "done" : "cut";
-      if (streamsrv?.fallback) entry.fallback = { model: streamsrv.model, ...streamsrv.fallback };
-      if (streamsrv?.model) entry.answer = answerOf(streamsrv);
-    }
-    if (status !== "failed") return;
-    const said = output.find((/** @type {any} */ item) => item.type === "message");
-    const entry = transcript.entry(said?.id ?? id, "assistant", false);
-    Object.assign(entry, { status: "failed", error: details?.error?.message ?? "The answer failed.", responseId: id });
-  },
-};
-
-/**
- * @param {{model: string, routing?: {reason: string}, cost?: Cost}} told  what `response.done` says
- * @returns {Answer}
- */
-function answerOf({ model, routing, cost }) {
-  return { model, ...(routing ? { why: routing.reason } : {}), ...(cost ? { cost } : {}) };
 }

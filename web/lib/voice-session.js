@@ -4,7 +4,7 @@ import { BrowserStages } from "./browser-stages.js";
 import { Conversation } from "./conversation.js";
 import { Emitter } from "./emitter.js";
 import { PathFinder } from "./path-finder.js";
-import { asProblem, serverProblem, soundBlocked, withoutServer } from "./problems.js";
+import { asProblem, isHarmless, serverProblem, soundBlocked, withoutServer } from "./problems.js";
 import { RecognizerWish } from "./recognizer-choice.js";
 import { ServerLink } from "./server-link.js";
 import { ServerSearch } from "./server-search.js";
@@ -116,19 +116,28 @@ export class VoiceSession extends Emitter {
     await unlocked.catch((error) => this.emit("problem", asProblem(error)));
   }
 
-  /**
-   * Send a written turn. Starts a session without a microphone if there is none.
-   *
-   * @param {string} text
-   */
+  /** @param {string} text  a written turn; starts a session without a microphone if there is none */
   say(text) {
     this.#ask(text);
     this.start({ microphone: false });
   }
 
-  /** @param {string} id  of an answer that failed: ask for it again */
+  /** @param {string} id  of an answer: ask for another one in its place */
   retryAnswer(id) {
+    this.#stopReply();
     this.#conversation.retry(id);
+    this.start({ microphone: false });
+  }
+
+  /**
+   * Ask something else in place of a message of the user. What came after it is forgotten.
+   *
+   * @param {string} id
+   * @param {string} text
+   */
+  edit(id, text) {
+    this.#stopReply();
+    this.#conversation.edit(id, text);
     this.start({ microphone: false });
   }
 
@@ -150,11 +159,7 @@ export class VoiceSession extends Emitter {
     this.#speech.setMuted(muted);
   }
 
-  /**
-   * Change options; what a running session cannot change begins a new one, with the same conversation.
-   *
-   * @param {Partial<VoiceSessionOptions>} changes
-   */
+  /** @param {Partial<VoiceSessionOptions>} changes  what a running session cannot change begins a new one */
   configure(changes) {
     const before = this.#options;
     this.#options = { ...before, ...changes };
@@ -192,7 +197,7 @@ export class VoiceSession extends Emitter {
 
   /** Forget the conversation. */
   reset() {
-    this.#conversation.clear();
+    this.#conversation.restore([]);
     if (this.#link.open) this.#connect().catch((error) => this.#failed(error)); // else the next session knows nothing
   }
 
@@ -361,6 +366,10 @@ export class VoiceSession extends Emitter {
     this.#conversation.ask(text, how);
   }
 
+  #stopReply() {
+    if (this.#tracker.sounding || this.#link.answering) this.interrupt();
+  }
+
   /** @param {ServerEvent} event */
   #take(event) {
     this.#conversation.take(event);
@@ -390,7 +399,7 @@ export class VoiceSession extends Emitter {
 
   /** @param {{code: string | null, message: string, type?: string, param?: string | null}} error */
   #serverError(error) {
-    if (error.code === "response_cancel_not_active") return; // the response ended meanwhile: nothing is wrong
+    if (isHarmless(error)) return;
     // The server began to answer by itself at the same moment: it is asked again after that.
     if (error.code === "conversation_already_has_active_response") return this.#conversation.owe({ later: true });
     if (this.#wish.refusedBy(error)) this.#update();
