@@ -11,7 +11,7 @@ from pages import Pages
 from server_process import ServerProcess
 from sound_card import SoundCard
 
-HOLDING = re.compile("Listening. Release")
+HOLDING = re.compile("Listening – release")
 NO_MICROPHONE = ["clipboard-read"]
 """A list with something in it: Playwright takes an empty one for none."""
 
@@ -82,7 +82,7 @@ def test_start_talking_unmutes(assistant: Assistant, sound_card: SoundCard, reco
     page = assistant.page
     assistant.start()
     page.get_by_role("button", name="Mute the microphone").first.click()
-    expect(assistant.activity).to_contain_text("microphone is off")
+    expect(assistant.activity).to_contain_text("Microphone off")
     page.get_by_role("button", name="End the conversation").click()
     assistant.start()
     sound_card.say(recordings / "is_the_front_door_locked.flac")

@@ -66,6 +66,7 @@ session.on("messages", (all) => {
 });
 session.on("activity", (activity) => {
   talk.show(activity);
+  announcer.activityChanged(activity, session.options.mode, talk.text);
   const active = activity !== "idle";
   byId("end", HTMLButtonElement).hidden = !active;
   showMute();

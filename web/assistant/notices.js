@@ -18,9 +18,13 @@ export class Notices {
    * @param {Action} [action]
    */
   show(code, message, advice = "", action) {
-    const text = make("p", "", make("strong", "", message), advice ? ` ${advice}` : "");
+    const text = make("p", "", make("strong", "", message), advice ? ` ${advice}` : "", makeCount());
     const known = this.#shown.get(code);
-    if (known && !action) return known.firstElementChild?.replaceWith(text);
+    const said = known?.firstElementChild;
+    if (known && !action) {
+      if (withoutCount(said) !== withoutCount(text)) said?.replaceWith(text); // the same words would be announced again
+      return;
+    }
     this.hide(code);
     const notice = make("div", "notice", text);
     if (action) {
@@ -35,6 +39,17 @@ export class Notices {
     notice.append(this.#dismiss(code));
     this.#shown.set(code, notice);
     this.#place.append(notice);
+  }
+
+  /**
+   * Show how long something takes from now. It is not announced: a screen reader would read the notice each second.
+   *
+   * @param {string} code  of a notice that is shown
+   * @param {string} text
+   */
+  count(code, text) {
+    const place = this.#shown.get(code)?.querySelector(".count");
+    if (place) place.textContent = text;
   }
 
   /** @param {...string} codes */
@@ -61,4 +76,15 @@ export class Notices {
     button.addEventListener("click", () => this.hide(code));
     return button;
   }
+}
+
+function makeCount() {
+  const count = make("span", "count");
+  count.setAttribute("aria-hidden", "true");
+  return count;
+}
+
+/** @param {Element | null | undefined} text */
+function withoutCount(text) {
+  return [...(text?.childNodes ?? [])].map((part) => (part instanceof HTMLSpanElement ? "" : part.textContent)).join("");
 }

@@ -28,6 +28,7 @@ export class SessionNotices {
     this.#session = session;
     this.#ways = ways;
     session.on("connection", (state) => this.#connectionChanged(state));
+    session.on("activity", (activity) => activity === "idle" && this.#notices.hide("reconnecting"));
     session.on("event", (event) => this.#recognizerChanged(event));
     session.on("problem", (problem) => this.#show(problem));
   }
@@ -40,15 +41,17 @@ export class SessionNotices {
   #connectionChanged({ status, retryInMs, reason }) {
     clearInterval(this.#countdown);
     if (status === "open") this.#notices.hide(...RECOVERED);
+    if (status === "connecting") return this.#notices.count("reconnecting", "…");
     if (status !== "reconnecting") return this.#notices.hide("reconnecting");
     const until = Date.now() + retryInMs;
-    const show = () => {
+    const count = () => {
       const seconds = Math.max(0, Math.ceil((until - Date.now()) / 1000));
-      const when = seconds ? `Reconnecting in ${seconds} s. ${reason}` : `Reconnecting. ${reason}`;
-      this.#notices.show("reconnecting", "The connection was lost.", when);
+      this.#notices.count("reconnecting", seconds ? ` in ${seconds} s…` : "…");
     };
-    show();
-    this.#countdown = setInterval(show, 1000);
+    const why = reason.startsWith("The connection was") ? "" : reason; // says no more than the notice does
+    this.#notices.show("reconnecting", "Connection lost.", `${why} Reconnecting`.trim());
+    count();
+    this.#countdown = setInterval(count, 1000);
   }
 
   /** @param {ServerEvent} event */

@@ -1,31 +1,9 @@
 /** The talk button: its look, its label and its action. */
 
 import { byId } from "./elements.js";
+import { stateWords } from "./state-words.js";
 
 /** @typedef {import("../lib/activity.js").Activity} Activity */
-/** @typedef {import("../lib/session-options.js").Mode} Mode */
-
-/** @type {Record<Activity, {label: string, text: string}>} */
-const HANDS_FREE = {
-  idle: { label: "Start talking", text: "Press to talk" },
-  connecting: { label: "Connecting", text: "Connecting…" },
-  listening: { label: "Mute the microphone", text: "Listening" },
-  hearing: { label: "Mute the microphone", text: "Hearing you…" },
-  thinking: { label: "Stop the reply", text: "Thinking…" },
-  speaking: { label: "Stop the reply", text: "Speaking. Talk or press to interrupt." },
-  held: { label: "Stop the reply", text: "Paused. Go ahead." },
-  paused: { label: "Unmute the microphone", text: "The microphone is off. Press to talk, or type." },
-  reconnecting: { label: "Try to connect now", text: "Reconnecting…" },
-};
-/** @type {Record<Activity, {label: string, text: string}>} */
-const PUSH_TO_TALK = {
-  ...HANDS_FREE,
-  idle: { label: "Hold to talk", text: "Hold the button, or the space bar, and talk" },
-  paused: { label: "Hold to talk", text: "Hold the button, or the space bar, and talk" },
-  listening: { label: "Hold to talk", text: "Listening. Release when you are done." },
-  hearing: { label: "Release when you are done", text: "Listening. Release when you are done." },
-  speaking: { label: "Hold to interrupt and talk", text: "Speaking. Hold to interrupt." },
-};
 
 const SPACE_HAS_A_MEANING =
   "input:not([name=mode]), textarea, select, button:focus-visible, summary, dialog, [popover]:popover-open";
@@ -63,13 +41,18 @@ export class TalkControl {
 
   /** @param {Activity} activity */
   show(activity) {
-    const { label, text } = (this.#pushes ? PUSH_TO_TALK : HANDS_FREE)[activity];
+    const { mode } = this.#session.options;
+    const { label, text } = stateWords(activity, mode, this.#session.path.recognition);
     this.#button.dataset.activity = activity;
-    this.#button.dataset.mode = this.#session.options.mode;
+    this.#button.dataset.mode = mode;
     this.#label.textContent = label;
-    const typing = activity === "paused" && this.#session.path.recognition === "none";
-    this.#text.textContent = typing ? "Speech recognition is not available. Type a message." : text;
+    this.#text.textContent = text;
     this.#button.setAttribute("aria-busy", String(activity === "connecting"));
+  }
+
+  /** What is said below the button. */
+  get text() {
+    return this.#text.textContent ?? "";
   }
 
   /** The mode or the path changed: the same activity may mean something else. */
