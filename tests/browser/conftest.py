@@ -164,12 +164,15 @@ def network() -> Iterator[Network]:
 
 @pytest.fixture
 def pages(chromium: Browser, request: pytest.FixtureRequest, pictures: Path) -> Iterator[Pages]:
-    """Opens pages for this test. An error on their console fails it; of a failed test, a picture is kept."""
+    """Opens pages for this test. An error on their console fails it. Of a failed test, a picture is kept, and
+    its report tells what the pages showed and the servers logged."""
     opened = Pages(chromium)
     yield opened
     if getattr(request.node, "failed", False):
         for number, page in enumerate(opened.all()):
             page.screenshot(path=pictures / f"failed-{request.node.name}-{number}.png")
+            print(f"Page {number} shows:\n{page.locator('body').inner_text()}")
+        print(*ServerProcess.logs(), sep="\n")
     opened.close()
     assert not opened.errors(), "errors on the console"
 

@@ -5,16 +5,28 @@ import re
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
+from typing import ClassVar
 
 from waiting import until
 
 ROOT = Path(__file__).parents[2]
+LOG_LINES = 60
 LISTENING = re.compile(r"Listening on (http://\S+)")
 
 
 class ServerProcess:
     """`streamsrv serve` with the embedded models; `settings` as in streamsrv/settings.py."""
+
+    running: ClassVar[list["ServerProcess"]] = []
+
+    @classmethod
+    def logs(cls) -> Iterator[str]:
+        """The last lines of the log of every server that runs."""
+        for server in cls.running:
+            lines = server.log().splitlines()[-LOG_LINES:]
+            yield "\n".join([f"Log of {server.url}:", *lines])
 
     def __init__(self, folder: Path, **settings: object) -> None:
         self._log = folder / "server.log"
@@ -30,6 +42,7 @@ class ServerProcess:
             command = [sys.executable, "-m", "streamsrv", "serve"]
             folder = self._log.parent  # which has no settings file
             self._process = subprocess.Popen(command, cwd=folder, env=environment, stdout=log, stderr=subprocess.STDOUT)
+        self.running.append(self)
         self.url = until(self._listening, "the server listens", 120)
         self._settings["port"] = int(self.url.rpartition(":")[2])
 
@@ -52,6 +65,7 @@ class ServerProcess:
 
     def _end(self, how: signal.Signals) -> None:
         if self._process is not None:
+            self.running.remove(self)
             self._process.send_signal(how)
             try:
                 self._process.wait(30)

@@ -52,7 +52,7 @@ export class Dialer {
     for (const name of [...this.#transports]) {
       const transport = this.#create(name);
       try {
-        await transport.connect();
+        await transport.connect({ only: name === this.#transports.at(-1) });
         signal.throwIfAborted();
         await this.#setUp(transport);
         signal.throwIfAborted();

@@ -2,7 +2,8 @@ import { CatchUp } from "./catch-up.js";
 import { Emitter } from "./emitter.js";
 import { Problem } from "./problems.js";
 
-const CONNECT_MS = 6000;
+const CONNECT_MS = 6000; // longest wait for the media path, where another transport can be tried
+const ONLY_CONNECT_MS = 20_000; // where none can
 const GATHERING_MS = 1000; // the offer is sent with the candidates found by then; later ones rarely matter
 const DISCONNECTED_MS = 4000; // a lost path may recover by itself within this time
 
@@ -52,8 +53,11 @@ export class WebRtcTransport extends Emitter {
     this.#channel.onmessage = ({ data }) => this.emit("event", JSON.parse(data));
   }
 
-  /** @returns {Promise<void>} rejects with a `Problem` */
-  async connect() {
+  /**
+   * @param {{only?: boolean}} [how]  `only`: no other transport can be tried
+   * @returns {Promise<void>} rejects with a `Problem`
+   */
+  async connect({ only = false } = {}) {
     await this.#peer.setLocalDescription();
     await this.#gathered();
     const offer = {
@@ -64,7 +68,7 @@ export class WebRtcTransport extends Emitter {
     const response = await this.#server.fetch(`v1/realtime/calls?${new URLSearchParams(this.#query)}`, offer);
     this.#callPath = response.headers.get("Location")?.replace(/^\//, "") ?? "";
     await this.#peer.setRemoteDescription({ type: "answer", sdp: await response.text() });
-    await this.#opened();
+    await this.#opened(only ? ONLY_CONNECT_MS : CONNECT_MS);
     this.#watch();
   }
 
@@ -182,15 +186,18 @@ export class WebRtcTransport extends Emitter {
     });
   }
 
-  /** @returns {Promise<void>} */
-  #opened() {
+  /**
+   * @param {number} ms  longest wait
+   * @returns {Promise<void>}
+   */
+  #opened(ms) {
     return new Promise((resolve, reject) => {
       const fail = (/** @type {string} */ why) => {
         clearTimeout(timer);
         this.close();
         reject(new Problem("webrtc_failed", why));
       };
-      const timer = setTimeout(() => fail("no media path was found in time"), CONNECT_MS);
+      const timer = setTimeout(() => fail("no media path was found in time"), ms);
       this.#channel.onopen = () => {
         clearTimeout(timer);
         resolve();
