@@ -1,6 +1,7 @@
 """A fake window decoder that hears words written into the samples, and the audio to say them."""
 
 import threading
+from collections.abc import Callable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,12 +26,16 @@ def text(first: int, last: int) -> str:
 
 
 class FakeDecoder:
-    """Hears the word "w<n>" where samples have the value n. `gate` holds decodes back; `entered` counts those begun."""
+    """Hears the word "w<n>" where samples have the value n. `gate` holds decodes back; `entered` counts those begun.
+
+    If it `stops`, a decode that is held back ends once it is abandoned.
+    """
 
     max_window_ms = 30_000
     abilities = Abilities(prompt=True)
 
-    def __init__(self, error: Exception | None = None) -> None:
+    def __init__(self, error: Exception | None = None, *, stops: bool = False) -> None:
+        self.stops = stops
         self.heard: list[str] = []
         self.gate = threading.Event()
         self.gate.set()
@@ -38,10 +43,14 @@ class FakeDecoder:
         self.options: list[RecognitionOptions] = []
         self._error = error
 
-    def decode(self, samples: NDArray[np.float32], options: RecognitionOptions) -> Hypothesis:
+    def decode(
+        self, samples: NDArray[np.float32], options: RecognitionOptions, is_abandoned: Callable[[], bool]
+    ) -> Hypothesis:
         self.entered.release()
         self.options.append(options)
-        self.gate.wait()
+        while not self.gate.wait(0.005):
+            if self.stops and is_abandoned():
+                return Hypothesis("")
         if self._error:
             raise self._error
         values = np.rint(samples[samples > 0] * 32768).astype(int)

@@ -1,6 +1,7 @@
 """Streaming over a decoder of whole windows: its life on the event loop, with a fake decoder."""
 
 import asyncio
+from collections.abc import Callable
 from contextlib import aclosing
 from dataclasses import replace
 
@@ -307,8 +308,10 @@ async def test_options_reach_the_decoder_and_warm_up_decodes(recognizer, decoder
 class Polyglot(FakeDecoder):
     """Detects another language in each window, and is certain from the third one on."""
 
-    def decode(self, samples: NDArray[np.float32], options: RecognitionOptions) -> Hypothesis:
-        heard = super().decode(samples, options)
+    def decode(
+        self, samples: NDArray[np.float32], options: RecognitionOptions, is_abandoned: Callable[[], bool]
+    ) -> Hypothesis:
+        heard = super().decode(samples, options, is_abandoned)
         count = len(self.options)
         return replace(heard, language=options.language or f"l{count}", is_sure_of_language=count >= 3)
 
@@ -330,8 +333,10 @@ async def test_a_language_that_was_detected_with_certainty_holds_for_the_rest_of
 class LoopGuarded(FakeDecoder):
     """Like real decoders, takes a word that it hears again after a pause for a loop of its own."""
 
-    def decode(self, samples: NDArray[np.float32], options: RecognitionOptions) -> Hypothesis:
-        heard = super().decode(samples, options)
+    def decode(
+        self, samples: NDArray[np.float32], options: RecognitionOptions, is_abandoned: Callable[[], bool]
+    ) -> Hypothesis:
+        heard = super().decode(samples, options, is_abandoned)
         begins = np.flatnonzero(np.diff(np.r_[0, samples > 0]) > 0)
         return replace(heard, is_cut=len(begins) > len(heard.text.split()))
 
@@ -355,3 +360,60 @@ async def test_a_loop_without_a_pause_stays_cut(scheduler):
             stream.push(silence(32), speech=False)
         stream.finish()
         assert await final_of(stream) == "w7"
+
+
+@pytest.fixture
+def stopping(scheduler: Scheduler):
+    decoder = FakeDecoder(stops=True)
+    yield decoder
+    decoder.gate.set()
+
+
+async def test_a_partial_decode_gives_way_to_a_pause(scheduler, stopping):
+    stopping.gate.clear()
+    async with open_stream(IncrementalRecognizer(ThreadedDecoder(stopping, scheduler), "fake")) as stream:
+        stream.push(spoken(1, 640), speech=True)
+        await entered(stopping)
+        stream.push(spoken(2), speech=True)
+        stream.push(silence(96), speech=False)
+        await entered(stopping)  # the first decode is still held back
+        stopping.gate.set()
+        assert (await anext(stream)).text == "w1 w2"
+    assert stopping.heard == ["w1 w2"]
+
+
+async def test_a_partial_decode_of_all_words_is_not_stopped_by_the_pause(scheduler, stopping):
+    stopping.gate.clear()
+    async with open_stream(IncrementalRecognizer(ThreadedDecoder(stopping, scheduler), "fake")) as stream:
+        stream.push(spoken(1, 640), speech=True)
+        await entered(stopping)
+        stream.push(silence(96), speech=False)
+        stopping.gate.set()
+        assert (await anext(stream)).text == "w1"
+    assert stopping.heard[0] == "w1"
+
+
+async def test_who_pauses_often_gets_partial_transcripts_too(scheduler, stopping):
+    stopping.gate.clear()
+    async with open_stream(IncrementalRecognizer(ThreadedDecoder(stopping, scheduler), "fake")) as stream:
+        stream.push(spoken(1, 640), speech=True)
+        await entered(stopping)
+        for number in (2, 3):
+            stream.push(spoken(number, 640), speech=True)
+            stream.push(silence(96), speech=False)
+            await let_tasks_run()
+        await entered(stopping)
+        stopping.gate.set()
+        assert (await anext(stream)).text == "w1 w2"
+
+
+async def test_a_decoder_that_cannot_stop_is_waited_for(recognizer, decoder):
+    decoder.gate.clear()
+    async with open_stream(recognizer) as stream:
+        stream.push(spoken(1, 640), speech=True)
+        await entered(decoder)
+        stream.push(spoken(2), speech=True)
+        stream.push(silence(96), speech=False)
+        await let_tasks_run()
+        decoder.gate.set()
+        assert (await anext(stream)).text == "w1"

@@ -112,9 +112,10 @@ async def test_the_task_of_a_stream_that_was_dropped_at_once_is_not_left_waiting
 
     class SilentDecoder:
         max_window_ms = 30_000
+        stops = False
         abilities = Abilities(prompt=True)
 
-        def decode(self, samples, options) -> Hypothesis:
+        def decode(self, samples, options, is_abandoned) -> Hypothesis:
             return Hypothesis("")
 
     scheduler = Scheduler(1)

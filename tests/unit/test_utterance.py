@@ -23,7 +23,9 @@ def hear(utterance: Utterance, *frames: tuple[NDArray[np.int16], bool]) -> list[
             while utterance.window.due:
                 snapshot = utterance.window.take()
                 samples = snapshot.samples.astype(np.float32) / 32768
-                transcripts.append(utterance.accept(snapshot, decoder.decode(samples, RecognitionOptions())))
+                transcripts.append(
+                    utterance.accept(snapshot, decoder.decode(samples, RecognitionOptions(), lambda: False))
+                )
     return transcripts
 
 
@@ -77,6 +79,18 @@ def test_the_final_transcript_takes_the_newest_hypothesis_over_older_stable_text
     assert utterance.final() == Transcript(
         "ice cream for ice", words=utterance.final().words, is_final=True, at_pause=True
     )
+
+
+def test_the_text_at_a_pause_is_the_final_one_and_not_the_stable_words_of_older_hypotheses():
+    utterance = Utterance()
+    for heard in ("removed and tied", "removed and tired"):
+        utterance.push(spoken(1, 512), speech=True)
+        utterance.accept(utterance.window.take(), Hypothesis(heard))
+    utterance.push(spoken(1, 512), speech=True)
+    utterance.push(silence(96), speech=False)
+    transcript = utterance.accept(utterance.window.take(), Hypothesis("removed entire without spilling"))
+    assert transcript.stable.startswith("removed and")
+    assert transcript.text == utterance.final().text == "removed entire without spilling"
 
 
 def test_a_transcript_decoded_in_a_pause_says_that_it_covers_all_speech():

@@ -59,11 +59,13 @@ class Transcript:
     """Of a final transcript, the name of the recogniser that gave it; None: it is the one that was asked."""
     instead_of: ReplacedRecognizer | None = None
     """Of a final transcript, the recogniser that was replaced, if one was."""
+    expected: str | None = None
+    """Of a transcript at a pause, the final text if nothing more is said; None: `stable` and `tentative` are."""
 
     @property
     def text(self) -> str:
-        """Stable and tentative text joined by a space."""
-        return f"{self.stable} {self.tentative}".strip()
+        """The text as it is known best: `expected`, else stable and tentative text joined by a space."""
+        return f"{self.stable} {self.tentative}".strip() if self.expected is None else self.expected
 
 
 @dataclass(frozen=True, slots=True)

@@ -83,13 +83,15 @@ class Found:
     @property
     def is_speech(self) -> bool:
         """Whether the text was said, and not made up from noise."""
-        return float(np.mean(self.logprobs)) >= (_MIN_MEAN_LOGPROB_OF_LOOP if self.is_loop else _MIN_MEAN_LOGPROB)
+        least = _MIN_MEAN_LOGPROB_OF_LOOP if self.is_loop else _MIN_MEAN_LOGPROB
+        return bool(self.logprobs) and float(np.mean(self.logprobs)) >= least
 
 
 class MoonshineDecoder:
     """Decodes windows of English speech. Thread-safe: calls share the sessions, and each has its own cache."""
 
     max_window_ms = 30_000
+    stops = True
     abilities = Abilities(languages=frozenset({"en"}), logprobs=True)
 
     def __init__(self, encoder: Path, decoder: Path, tokenizer: Path) -> None:
@@ -106,24 +108,26 @@ class MoonshineDecoder:
         first = [value.name for value in self._decoder.get_outputs()]
         self._outputs = (first, [name for name in first if ".encoder." not in name])
 
-    def decode(self, samples: NDArray[np.float32], options: RecognitionOptions) -> Hypothesis:
+    def decode(
+        self, samples: NDArray[np.float32], options: RecognitionOptions, is_abandoned: Callable[[], bool]
+    ) -> Hypothesis:
         """Recognise mono English speech at 16 kHz in -1..1; gives the log-probabilities of its tokens if asked."""
         if len(samples) < _MIN_SAMPLES:
             samples = np.pad(samples, (0, _MIN_SAMPLES - len(samples)))
-        found = self._search(samples)
+        found = self._search(samples, is_abandoned)
         if not found.is_speech:
             return Hypothesis("", language="en", is_cut=found.is_cut)
         logprobs = tuple(map(self._logprob, found.kept, found.logprobs)) if options.logprobs else ()
         return Hypothesis(self._text(found.kept), language="en", is_cut=found.is_cut, logprobs=logprobs)
 
-    def _search(self, samples: NDArray[np.float32]) -> "Found":
-        """Search greedily, up to the end of the text, a loop, or the limit."""
+    def _search(self, samples: NDArray[np.float32], is_abandoned: Callable[[], bool]) -> "Found":
+        """Search greedily, up to the end of the text, a loop, or the limit, while the result is wanted."""
         feed = self._encode(samples)
         limit = int(len(samples) / SPEECH_RATE_HZ * _TOKENS_PER_SECOND) + 2
         tokens: list[int] = []
         logprobs: list[float] = []
         token, outputs = _START, self._outputs[0]
-        while len(tokens) < limit:
+        while len(tokens) < limit and not is_abandoned():
             feed["input_ids"] = np.array([[token]], np.int64)
             logits, *cache = self._decoder.run(outputs, feed)
             likely: NDArray[np.float32] = logits[0, -1]

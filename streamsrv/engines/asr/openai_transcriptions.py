@@ -95,6 +95,7 @@ class TranscriptionsClient:
     """An `AsyncWindowDecoder` over one HTTP client, whose connections all sessions share."""
 
     max_window_ms = 24_000
+    stops = False  # a request that is closed is paid for all the same
 
     def __init__(self, name: str, options: TranscriptionsOptions, api_key: str) -> None:
         self.name = name

@@ -58,10 +58,10 @@ class Seam:
                 all_words = split_words(transcript.text)
                 end = self._find_interim(all_words)
                 rest = "" if end is None else join_words(all_words[end:])
-                return replace(transcript, stable=self._shown, tentative=rest, words=())
+                return replace(transcript, stable=self._shown, tentative=rest, words=(), expected=None)
             self._begin = end
         stable = join_words((self._shown, *words[self._begin :]))
-        return replace(transcript, stable=stable, words=())
+        return replace(transcript, stable=stable, words=(), expected=None)
 
     def final(self, transcript: Transcript) -> Transcript:
         """Return the final transcript: the shown words, and what the replacement heard after them.

@@ -1,5 +1,6 @@
 """Decodes whole windows of speech with a model that does not stream, on sherpa-onnx."""
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -19,14 +20,19 @@ class SherpaDecoder:
     """A `WindowDecoder` over a `sherpa_onnx.OfflineRecognizer`, which is thread-safe."""
 
     max_window_ms = 28_000
+    stops = False
 
     def __init__(self, native: Any, abilities: Abilities, token_ms: float) -> None:
         self.abilities = abilities
         self._native = native
         self._token_ms = token_ms
 
-    def decode(self, samples: NDArray[np.float32], options: RecognitionOptions) -> Hypothesis:
-        """Recognise mono audio at 16 kHz in -1..1."""
+    def decode(
+        self, samples: NDArray[np.float32], options: RecognitionOptions, is_abandoned: Callable[[], bool]
+    ) -> Hypothesis:
+        """Recognise mono audio at 16 kHz in -1..1. The native call cannot be stopped."""
+        if is_abandoned():
+            return Hypothesis("")
         if len(samples) < _MIN_SAMPLES:
             samples = np.pad(samples, (0, _MIN_SAMPLES - len(samples)))
         stream = self._native.create_stream("/".join(options.keywords) if options.keywords else None)

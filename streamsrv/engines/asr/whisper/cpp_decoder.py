@@ -52,6 +52,7 @@ class CppDecoder:
     """An `AsyncWindowDecoder` over some contexts of one model. A decode that nobody awaits any more is aborted."""
 
     max_window_ms = 28_000
+    stops = True
 
     def __init__(self, path: Path, facts: GgmlFacts, settings: CppSettings, scheduler: Scheduler) -> None:
         self._settings = settings

@@ -31,6 +31,8 @@ class BatchedDecoder:
     A window that cannot be decoded fails alone. With a `max_batch` of 1, windows are decoded side by side instead.
     """
 
+    stops = False
+
     def __init__(self, model: BatchModel, scheduler: Scheduler, gather_ms: int = 15) -> None:
         self.max_window_ms = model.max_window_ms
         self.abilities = model.abilities

@@ -1,8 +1,9 @@
 """Makes streaming recognisers from decoders of whole windows (Moonshine, the Whisper family)."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, replace
+from threading import Event
 from typing import Protocol
 
 import numpy as np
@@ -29,8 +30,12 @@ class WindowDecoder(Protocol):
     max_window_ms: int
     """The longest audio that the decoder takes."""
     abilities: Abilities
+    stops: bool
+    """Whether `decode` returns soon, with any hypothesis, once `is_abandoned`."""
 
-    def decode(self, samples: NDArray[np.float32], options: RecognitionOptions) -> Hypothesis:
+    def decode(
+        self, samples: NDArray[np.float32], options: RecognitionOptions, is_abandoned: Callable[[], bool]
+    ) -> Hypothesis:
         """Recognise mono audio at 16 kHz in -1..1. Blocks. Called on several worker threads at once."""
         ...
 
@@ -55,6 +60,8 @@ class AsyncWindowDecoder(Protocol):
 
     max_window_ms: int
     abilities: Abilities
+    stops: bool
+    """Whether a cancelled decode soon frees what it uses, at no further cost."""
 
     async def decode(self, window: Decode) -> Hypothesis:
         """Recognise a window. Sets its `started`. Raises `EngineError`, or any exception of a broken engine."""
@@ -67,14 +74,20 @@ class ThreadedDecoder:
     def __init__(self, decoder: WindowDecoder, scheduler: Scheduler) -> None:
         self.max_window_ms = decoder.max_window_ms
         self.abilities = decoder.abilities
+        self.stops = decoder.stops
         self._decoder = decoder
         self._scheduler = scheduler
 
     async def decode(self, window: Decode) -> Hypothesis:
         """Recognise a window on a worker thread, by its priority."""
-        return await self._scheduler.run(window.priority, lambda: self._decode(window))
+        abandoned = Event()
+        try:
+            return await self._scheduler.run(window.priority, lambda: self._decode(window, abandoned.is_set))
+        except asyncio.CancelledError:
+            abandoned.set()
+            raise
 
-    def _decode(self, window: Decode) -> Hypothesis:
+    def _decode(self, window: Decode, is_abandoned: Callable[[], bool]) -> Hypothesis:
         """Decode on this thread.
 
         If a loop was cut from the text, the speaker may really have repeated the words. Then each part between the
@@ -82,10 +95,10 @@ class ThreadedDecoder:
         """
         window.started = True
         samples = to_float(window.samples)
-        whole = self._decoder.decode(samples, window.options)
-        if not (whole.is_cut and window.pauses):
+        whole = self._decoder.decode(samples, window.options, is_abandoned)
+        if is_abandoned() or not (whole.is_cut and window.pauses):
             return whole
-        parts = [self._decoder.decode(part, window.options) for part in np.split(samples, window.pauses)]
+        parts = [self._decoder.decode(part, window.options, is_abandoned) for part in np.split(samples, window.pauses)]
         return whole.of_parts(parts, window.pauses)
 
 
@@ -96,6 +109,7 @@ class IncrementalRecognizer:
         self.name = name
         self.abilities = decoder.abilities
         self.max_window_ms = decoder.max_window_ms
+        self.stops = decoder.stops
         self._decoder = decoder
         self._limits = (limits or WindowLimits()).within(decoder.max_window_ms)
 
@@ -126,11 +140,15 @@ class IncrementalRecognizer:
 
 @dataclass(slots=True)
 class _Running:
-    """The decode that a stream awaits. `scope` lets `finish` end the wait without cancelling the stream's task."""
+    """The decode that a stream awaits."""
 
     snapshot: WindowSnapshot
     window: Decode
     scope: asyncio.Timeout
+
+    def stop(self) -> None:
+        """End the wait for it, without cancelling the stream's task; the stream then decodes what is due."""
+        self.scope.reschedule(0)
 
 
 class IncrementalStream:
@@ -141,6 +159,7 @@ class IncrementalStream:
         self._utterance = utterance
         self._options = options
         self._running: _Running | None = None
+        self._gave_way = False
         self._finishing = False
         self._wake = asyncio.Event()
         self._transcripts = LatestTranscript()
@@ -159,6 +178,7 @@ class IncrementalStream:
             self._task.cancel()
         elif self._utterance.window.due:
             self._wake.set()
+            self._give_way_to_pause()
 
     def finish(self) -> None:
         """End the audio: the final transcript comes at once if all words are known, else after one decode."""
@@ -169,7 +189,7 @@ class IncrementalStream:
         if (running := self._running) is not None:
             is_useful = running.snapshot.is_head or self._utterance.window.would_settle(running.snapshot)
             if not (is_useful and running.window.started):
-                running.scope.reschedule(0)  # end the wait: a decode at final priority follows
+                running.stop()  # a decode at final priority follows
 
     async def aclose(self) -> None:
         """Drop the stream. A decode that has started runs to its end, and its result is ignored."""
@@ -182,6 +202,19 @@ class IncrementalStream:
 
     async def __anext__(self) -> Transcript:
         return await anext(self._transcripts)
+
+    def _give_way_to_pause(self) -> None:
+        """Stop a decode that began before the pause and lacks its last words: what was said so far is wanted at once.
+
+        Not twice in a row, so that somebody who pauses often gets partial transcripts, too.
+        """
+        running = self._running
+        if running is None or self._gave_way or not (self._recognizer.stops and self._utterance.window.in_pause):
+            return
+        is_useful = running.snapshot.is_head or self._utterance.window.would_settle(running.snapshot)
+        if not is_useful:
+            self._gave_way = True
+            running.stop()
 
     async def _work(self) -> None:
         window = self._utterance.window
@@ -206,6 +239,7 @@ class IncrementalStream:
                     raise
                 return  # the partial result was shed; the next audio tries again
             if hypothesis is not None:
+                self._gave_way = False
                 self._transcripts.put(self._utterance.accept(snapshot, hypothesis))
                 self._keep_language(hypothesis)
 
@@ -215,7 +249,7 @@ class IncrementalStream:
             self._options = replace(self._options, language=hypothesis.language)
 
     async def _decode(self, snapshot: WindowSnapshot) -> Hypothesis | None:
-        """Return the hypothesis, or None if `finish` wants a newer or more urgent decode."""
+        """Return the hypothesis, or None if a newer or more urgent decode is wanted."""
         priority = Priority.FINAL if self._finishing else Priority.PARTIAL
         is_complete = self._finishing or snapshot.ends_in_pause or snapshot.is_head
         window = Decode(snapshot.samples, self._options, priority, snapshot.pauses, is_complete)

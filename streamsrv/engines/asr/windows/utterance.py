@@ -106,7 +106,8 @@ class Utterance:
 
     def _transcript(self, *, at_pause: bool) -> Transcript:
         tentative = join_words(self._agreement.tentative)
-        return Transcript(self._stable, tentative, language=self._language, at_pause=at_pause)
+        expected = join_words((self._frozen, *self._newest)) if at_pause else None
+        return Transcript(self._stable, tentative, language=self._language, at_pause=at_pause, expected=expected)
 
 
 def estimate_words(words: Sequence[str], speech: Sequence[Span]) -> tuple[Word, ...]:

@@ -151,8 +151,13 @@ class RecognitionWindow:
             return True
         new = self._speech - self._taken_speech
         if self._pause:
-            return self._in_pause and not (self._taken_complete and new == 0)
+            return self.in_pause and not (self._taken_complete and new == 0)
         return new >= max(self._limits.step_ms * _PER_MS, len(self._audio) * self._limits.step_share)
+
+    @property
+    def in_pause(self) -> bool:
+        """Whether the last word is over."""
+        return self._pause >= self._limits.pause_ms * _PER_MS
 
     @property
     def settled(self) -> bool:
@@ -169,7 +174,7 @@ class RecognitionWindow:
         is_head = self._is_too_long
         if is_head:
             samples = samples[: _quietest(samples)]
-        self._taken_speech, self._taken_complete = self._speech, self._in_pause and not is_head
+        self._taken_speech, self._taken_complete = self._speech, self.in_pause and not is_head
         pauses, runs = self._pauses(len(samples)), tuple(self._runs)
         return WindowSnapshot(samples, self._speech, self._taken_complete, is_head, pauses, runs)
 
@@ -223,10 +228,6 @@ class RecognitionWindow:
     @property
     def _is_too_long(self) -> bool:
         return len(self._audio) > self._limits.max_ms * _PER_MS
-
-    @property
-    def _in_pause(self) -> bool:
-        return self._pause >= self._limits.pause_ms * _PER_MS
 
     def _push_speech(self, pcm: NDArray[np.int16]) -> None:
         self._audio.extend(self._silence)
