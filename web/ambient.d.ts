@@ -1,4 +1,5 @@
-// What the DOM library of TypeScript lacks: the scope of audio worklets, the class that recognises speech, and what Opus is for.
+// What the DOM library of TypeScript lacks: the scope of audio worklets, the class that recognises speech, what Opus is for, and where
+// a context plays.
 
 interface OpusEncoderConfig {
   application?: "voip" | "audio" | "lowdelay";
@@ -12,6 +13,10 @@ declare function registerProcessor(
   name: string,
   processor: new (options: AudioWorkletNodeOptions) => AudioWorkletProcessor,
 ): void;
+
+interface AudioContext {
+  setSinkId(sinkId: string): Promise<void>;
+}
 
 interface SpeechRecognition extends EventTarget {
   lang: string;

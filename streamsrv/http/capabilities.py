@@ -24,8 +24,8 @@ RECOGNIZER_FACTS = (
 async def capabilities(request: Request) -> Response:
     """Return what each stage has; null for a stage that this server does not have.
 
-    `{recognizer: name, recognizers: [{name, languages, ...}], translator: name, synthesizer: {name, voices},
-    synthesizers: [{name, voices, languages}],
+    `{recognizer: name, recognizers: [{name, languages, ...}], translator: name,
+    synthesizer: {name, voices, min_speed, max_speed}, synthesizers: [{name, voices, languages}],
     chat: {default, models}, transports}`. A recogniser is as in `GET /v1/models`; `lacks` tells why one cannot be
     chosen yet. `translator` translates captions of sessions that name no recogniser.
     """
@@ -34,13 +34,19 @@ async def capabilities(request: Request) -> Response:
     has_webrtc = webrtc_is_installed()
     if has_webrtc:
         request.app.state.calls.prepare()  # start it now: a client that asks for capabilities is about to call
-    synthesizer = {"name": engines.synthesizer.name, "voices": [voice.name for voice in engines.synthesizer.voices]}
+    speaker = engines.synthesizer
+    synthesizer = {
+        "name": speaker.name,
+        "voices": [voice.name for voice in speaker.voices],
+        "min_speed": speaker.min_speed,
+        "max_speed": speaker.max_speed,
+    }
     return JSONResponse(
         {
             "recognizer": None if engines.recognizer.name == ABSENT else engines.recognizer.name,
             "recognizers": [{key: facts.get(key) for key in RECOGNIZER_FACTS} for facts in recognizer_facts(engines)],
             "translator": service.capabilities.translator,
-            "synthesizer": None if engines.synthesizer.name == ABSENT else synthesizer,
+            "synthesizer": None if speaker.name == ABSENT else synthesizer,
             "synthesizers": [
                 {
                     "name": each.name,

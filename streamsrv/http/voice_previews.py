@@ -1,4 +1,4 @@
-"""`GET /v1/audio/voices/{id}/preview`: a sentence in a voice, as MP3. `?language=` chooses the language."""
+"""`GET /v1/audio/voices/{id}/preview`: a sentence in a voice, as MP3. `?language=` and `?speed=` say how."""
 
 import asyncio
 from collections.abc import AsyncGenerator
@@ -36,24 +36,28 @@ KEEP_S = 3600
 class Asked:
     voice: str
     language: str
+    speed: float
     capabilities: Capabilities
 
 
 @asynccontextmanager
 async def _read(request: Request, settings: Settings) -> AsyncGenerator[Asked]:
     service: Service = request.app.state.service
-    check_query(request, "language")
+    check_query(request, "language", "speed")
     capabilities = service.capabilities_of(request.state.principal)
     found = named_voice(request)
     voice = capabilities.voice(found["id"], "voice")
     spoken = found["streamsrv"]["languages"]
-    yield Asked(voice, _language(request.query_params.get("language"), spoken), capabilities)
+    speed = _speed(request.query_params.get("speed", "1"), capabilities)
+    yield Asked(voice, _language(request.query_params.get("language"), spoken), speed, capabilities)
 
 
 async def _answer(asked: Asked, service: Service, account: SpendingAccount) -> Response:
-    options = replace(asked.capabilities.speech(asked.voice, 1.0), language=asked.language, account=account)
+    options = replace(asked.capabilities.speech(asked.voice, asked.speed), language=asked.language, account=account)
     synthesizer = service.engines.synthesizer
-    preview = await service.previews.get((asked.voice, asked.language), lambda: _speak(synthesizer, options))
+    preview = await service.previews.get(
+        (asked.voice, asked.language, asked.speed), lambda: _speak(synthesizer, options)
+    )
     if options.reference is not None and asked.voice not in asked.capabilities.clones:  # it was deleted meanwhile
         service.previews.forget(asked.voice)
         raise no_such_voice(asked.voice)
@@ -70,6 +74,16 @@ def _language(asked: str | None, spoken: list[str]) -> str:
         known = ", ".join(f"'{code}'" for code in spoken) or "ISO 639-1 codes"
         raise invalid(asked, "language", f"accepted are {known}")
     return language
+
+
+def _speed(asked: str, capabilities: Capabilities) -> float:
+    """Return the factor on the pace of the voice."""
+    try:
+        speed = float(asked)
+    except ValueError:
+        raise invalid(asked, "speed", "accepted is a number, such as 1.2") from None
+    capabilities.check_speed(speed, "speed")
+    return speed
 
 
 async def _speak(synthesizer: Synthesizer, options: SpeechOptions) -> bytes:

@@ -40,8 +40,8 @@ SENTENCES: Mapping[str, str] = {
 }
 """What a voice says in a preview, by ISO 639-1 code."""
 
-Key = tuple[str, str]
-"""The id of a voice, and an ISO 639-1 code."""
+Key = tuple[str, str, float]
+"""The id of a voice, an ISO 639-1 code, and the factor on the voice's pace."""
 
 
 def preview_text(language: str) -> str:

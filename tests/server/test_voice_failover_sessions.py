@@ -70,7 +70,8 @@ async def test_all_synthesisers_are_listed_with_their_voices():
         "first",
         "second",
     }
-    assert capabilities["synthesizer"] == {"name": "first", "voices": ["first-voice", "second-voice"]}
+    voices = {"name": "first", "voices": ["first-voice", "second-voice"]}
+    assert capabilities["synthesizer"] == {**voices, "min_speed": 0.25, "max_speed": 4.0}
     assert capabilities["synthesizers"] == [
         {"name": "first", "voices": ["first-voice"], "languages": []},
         {"name": "second", "voices": ["second-voice"], "languages": []},

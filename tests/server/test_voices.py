@@ -348,6 +348,8 @@ async def test_a_preview_is_a_sentence_in_the_voice_which_is_made_once(server: R
     assert fake.spoken[-1].reference.id == voice
     german = await ask(server, "GET", "/audio/voices/tone/preview?language=German", headers=bearer())
     assert (german.status, fake.spoken[-1].language) == (200, "de")
+    fast = await ask(server, "GET", "/audio/voices/tone/preview?speed=1.5", headers=bearer())
+    assert (fast.status, fake.spoken[-1].speed) == (200, 1.5)
     await ask(server, "DELETE", f"/audio/voices/{voice}", headers=bearer())
     assert (await ask(server, "GET", f"/audio/voices/{voice}/preview", headers=bearer())).status == 404
 
@@ -360,6 +362,9 @@ async def test_a_preview_is_a_sentence_in_the_voice_which_is_made_once(server: R
         ("tone/preview?language=klingon", 400, "language"),
         ("bell/preview?language=klingon", 400, "language"),
         ("tone/preview?pitch=1", 400, "pitch"),
+        ("tone/preview?speed=fast", 400, "speed"),
+        ("tone/preview?speed=nan", 400, "speed"),
+        ("tone/preview?speed=9", 400, "speed"),
         ("?pitch=1", 400, "pitch"),
     ],
 )

@@ -154,13 +154,20 @@ test("another connection, model, voice or codec needs another session, and nothi
   for (const [name, value] of Object.entries(changes)) {
     assert.ok(needsNewSession(DEFAULT_OPTIONS, { ...DEFAULT_OPTIONS, [name]: value }), name);
   }
-  const others = { mode: "push-to-talk", instructions: "Be brief.", spoken: false, deviceId: "d", language: "de" };
+  const others = { mode: "push-to-talk", instructions: "Be brief.", spoken: false, deviceId: "d", language: "de", speed: 1.5, volume: 0 };
   assert.ok(!needsNewSession(DEFAULT_OPTIONS, { ...DEFAULT_OPTIONS, ...others }));
 });
 
 test("a session that the browser speech recognition for has no turn detection", () => {
   const session = sessionObject(DEFAULT_OPTIONS, { recognition: "browser", voice: "server" });
   assert.equal(session.audio.input.turn_detection, null);
+});
+
+test("the pace of the voice is told each time, so that it can be set back", () => {
+  for (const speed of [0.5, 1]) {
+    const session = sessionObject({ ...DEFAULT_OPTIONS, speed }, { recognition: "server", voice: "server" });
+    assert.deepEqual(session.audio.output, { speed });
+  }
 });
 
 test("a session that the browser speaks for asks for text", () => {

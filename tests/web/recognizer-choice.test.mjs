@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { languageChoices, recognizerChoices, recognizerHint, RecognizerWish } from "../../web/lib/recognizer-choice.js";
+import { languageChoices, languageHint, recognizerChoices, recognizerHint, RecognizerWish } from "../../web/lib/recognizer-choice.js";
 import { DEFAULT_OPTIONS } from "../../web/lib/session-options.js";
 
 const recognizer = (name, languages, changes = {}) => ({ name, languages, detects_language: false, lacks: null, ...changes });
@@ -51,6 +51,26 @@ test("a server that does not tell its recognisers offers only its choice", () =>
   const wish = new RecognizerWish();
   wish.make({ recognizer: "", speechLanguage: "" }, old);
   assert.deepEqual(wish.transcription, { model: null, language: null });
+});
+
+test("the page says which languages it understands", () => {
+  assert.equal(languageHint(SERVER, "moonshine-tiny"), "moonshine-tiny recognises English only.");
+  assert.equal(languageHint(SERVER, "whisper-base"), "whisper-base recognises English, French and German.");
+  assert.equal(languageHint(SERVER, ""), "This server recognises any language.");
+  const english = { ...SERVER, recognizers: SERVER.recognizers.slice(0, 2) };
+  assert.equal(languageHint(english, ""), "This server recognises English only.");
+  const many = recognizer("many", ["de", "en", "fr", "es", "it", "nl", "pl"]);
+  assert.equal(languageHint({ ...SERVER, recognizers: [many] }, ""), "This server recognises 7 languages.");
+  assert.equal(languageHint({ ...SERVER, recognizer: null }, ""), "");
+});
+
+test("a voice is asked only for a pace that it has", () => {
+  const wish = new RecognizerWish();
+  const path = { recognition: "server", voice: "server" };
+  const asked = (speed) => wish.sessionObject({ ...DEFAULT_OPTIONS, speed }, path).audio.output.speed;
+  assert.equal(asked(1.5), 1.5, "nothing is known yet");
+  wish.make({ recognizer: "", speechLanguage: "" }, { ...SERVER, synthesizer: { name: "x", voices: [], min_speed: 0.9, max_speed: 1.1 } });
+  assert.deepEqual([0.5, 1, 1.5].map(asked), [0.9, 1, 1.1]);
 });
 
 test("what the user chose goes into the session", () => {

@@ -55,7 +55,7 @@ function conversation() {
   const transcript = new Transcript(() => 0);
   link.on("event", (event) => transcript.take(event));
   link.on("progress", (how) => transcript.played(how));
-  const browser = new BrowserStages(() => "en-US", transcript);
+  const browser = new BrowserStages(() => ({ language: "en-US", speed: 1, volume: 1 }), transcript);
   browser.follow(link);
   const problems = [];
   browser.on("problem", ({ problem }) => problems.push(problem.code));

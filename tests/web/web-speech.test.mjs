@@ -71,7 +71,7 @@ test("nothing is heard after it was stopped", () => {
 });
 
 function voice() {
-  const speaking = new BrowserVoice(() => "en-US");
+  const speaking = new BrowserVoice(() => ({ language: "en-US", speed: 1.5, volume: 0.5 }));
   const seen = { speaking: [], drained: [], cut: [], problem: [] };
   for (const type of Object.keys(seen)) speaking.on(type, (detail) => seen[type].push(detail));
   return { speaking, seen };
@@ -86,6 +86,11 @@ test("streamed text is spoken sentence by sentence", () => {
   fakeSpeech.spoken[0].onstart();
   fakeSpeech.spoken[0].onend();
   assert.deepEqual(texts(), ["One.", "Two."]);
+});
+
+test("the browser's voice has the pace and the volume that the user chose", () => {
+  voice().speaking.feed("a", "One. Two. Th");
+  assert.deepEqual([fakeSpeech.spoken[0].rate, fakeSpeech.spoken[0].volume], [1.5, 0.5]);
 });
 
 test("a reply has been spoken when its last sentence has", () => {

@@ -1,4 +1,5 @@
 import { Emitter } from "./emitter.js";
+import { contextOutput, Loudspeaker } from "./loudspeaker.js";
 import { SAMPLE_RATE } from "./pcm.js";
 import { Problem, unreachable } from "./problems.js";
 
@@ -14,11 +15,20 @@ export class AudioEngine extends Emitter {
   #context = /** @type {AudioContext | null} */ (null);
   #modules = /** @type {Promise<void> | null} */ (null);
   #loaded = false;
+  #output = /** @type {{node: GainNode, at: import("./loudspeaker.js").Output} | null} */ (null);
+  /** Where this and everything else of the page sounds. */
+  loudspeaker = new Loudspeaker();
 
   /** The context; throws before `unlock`. */
   get context() {
     if (this.#context === null) throw new Error("unlock() was not called");
     return this.#context;
+  }
+
+  /** Where what is to be heard goes; throws before `unlock`. */
+  get output() {
+    if (this.#output === null) throw new Error("unlock() was not called");
+    return this.#output.node;
   }
 
   /** Whether the context exists and its worklets are loaded. */
@@ -48,6 +58,7 @@ export class AudioEngine extends Emitter {
       }
       this.#context = new AudioContext({ sampleRate: SAMPLE_RATE, latencyHint: "interactive" });
       this.#context.onstatechange = () => this.emit("running", this.running);
+      this.#connectOutput(this.#context);
     }
     const context = this.#context;
     const resumed = context.resume().catch(() => {}); // of a context that was closed meanwhile
@@ -63,9 +74,19 @@ export class AudioEngine extends Emitter {
     await Promise.race([resumed, new Promise((resolve) => setTimeout(resolve, 500))]);
   }
 
+  /** @param {AudioContext} context */
+  #connectOutput(context) {
+    const node = context.createGain();
+    node.connect(context.destination);
+    this.#output = { node, at: contextOutput(context, node) };
+    void this.loudspeaker.add(this.#output.at);
+  }
+
   /** Free the sound device. */
   async close() {
     const context = this.#context;
+    if (this.#output) this.loudspeaker.remove(this.#output.at);
+    this.#output = null;
     this.#context = null;
     this.#modules = null;
     this.#loaded = false;

@@ -30,14 +30,14 @@ export class BrowserStages extends Emitter {
   #utterance = "";
 
   /**
-   * @param {() => string} language  BCP 47
+   * @param {() => import("./browser-voice.js").Manner} manner  how it speaks, and which language it hears
    * @param {import("./transcript.js").Transcript} transcript
    */
-  constructor(language, transcript) {
+  constructor(manner, transcript) {
     super();
     this.#transcript = transcript;
-    this.#recognizer = new BrowserRecognizer(language);
-    this.#voice = new BrowserVoice(language);
+    this.#recognizer = new BrowserRecognizer(() => manner().language);
+    this.#voice = new BrowserVoice(manner);
     this.#recognizer.on("partial", (text) => this.#heard(text, false));
     this.#recognizer.on("final", (text) => this.#heard(text, true));
     this.#recognizer.on("problem", (problem) => {

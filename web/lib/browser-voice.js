@@ -11,6 +11,8 @@ const SLOWEST_MS_PER_CHARACTER = 200;
  * @property {string} text
  */
 
+/** @typedef {{language: string, speed: number, volume: number}} Manner  `language`: BCP 47 */
+
 /**
  * The browser's own voice: speaks streamed text sentence by sentence. Events: `speaking` (whether there is sound),
  * `spoken` (`{itemId, text}`: a sentence starts), `drained` and `cut` (item id: all of it was spoken, or it was
@@ -21,7 +23,7 @@ const SLOWEST_MS_PER_CHARACTER = 200;
 export class BrowserVoice extends Emitter {
   static supported = typeof speechSynthesis !== "undefined";
 
-  #language;
+  #manner;
   #splitter = new SentenceSplitter();
   /** @type {Utterance[]} */
   #waiting = []; // bounded by the length of a reply: the next reply clears it
@@ -34,10 +36,10 @@ export class BrowserVoice extends Emitter {
   /** @type {ReturnType<typeof setTimeout> | undefined} */
   #timer;
 
-  /** @param {() => string} language  BCP 47 */
-  constructor(language) {
+  /** @param {() => Manner} manner  how it speaks */
+  constructor(manner) {
     super();
-    this.#language = language;
+    this.#manner = manner;
   }
 
   /**
@@ -86,13 +88,15 @@ export class BrowserVoice extends Emitter {
     const next = this.#waiting.shift();
     if (!next) return;
     const utterance = new SpeechSynthesisUtterance(next.text);
-    const usual = this.#language();
+    const { language: usual, speed, volume } = this.#manner();
+    utterance.rate = speed;
+    utterance.volume = volume;
     utterance.lang = !this.#itemLanguage || usual.startsWith(this.#itemLanguage) ? usual : this.#itemLanguage;
     this.#current = utterance;
     utterance.onstart = () => {
       clearTimeout(this.#timer);
       // Some browsers lose the end of an utterance.
-      this.#timer = setTimeout(() => this.#ended(), 2000 + next.text.length * SLOWEST_MS_PER_CHARACTER);
+      this.#timer = setTimeout(() => this.#ended(), 2000 + (next.text.length * SLOWEST_MS_PER_CHARACTER) / speed);
       this.emit("speaking", true);
       this.emit("spoken", next);
     };

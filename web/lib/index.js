@@ -4,6 +4,7 @@ export { AudioEngine } from "./audio-engine.js";
 export { Capture } from "./capture.js";
 export { Connection } from "./connection.js";
 export { Emitter } from "./emitter.js";
+export { listLoudspeakers } from "./loudspeaker.js";
 export { listMicrophones, onDevicesChanged, openMicrophone } from "./microphone.js";
 export { SAMPLE_RATE } from "./pcm.js";
 export { Problem } from "./problems.js";

@@ -5,7 +5,7 @@
  * @property {string | null} recognizer  the default one
  * @property {ServerRecognizer[]} [recognizers]  those that a session may name
  * @property {string | null} [translator]  the one that translates into English where none is named
- * @property {{name: string, voices: string[]} | null} synthesizer
+ * @property {{name: string, voices: string[], min_speed?: number, max_speed?: number} | null} synthesizer
  * @property {{default: string, models: string[]}} chat
  * @property {string[]} transports
  */

@@ -14,6 +14,8 @@ import { sessionObject } from "./session-options.js";
 
 /** @typedef {{value: string, text: string, unusable: boolean}} Choice */
 
+const NAMED_LANGUAGES = 6; // more are counted
+
 /**
  * Return the recognisers that can be shown: the server's choice, the usable ones, then the others with what they lack.
  *
@@ -47,6 +49,24 @@ export function languageChoices({ recognizers = [] }, name) {
 }
 
 /**
+ * Return which languages the chosen recogniser knows, in a sentence; empty: there is no recogniser.
+ *
+ * @param {Capabilities} capabilities
+ * @param {string} name  of the recogniser; empty: the server chooses, and can choose among all usable ones
+ */
+export function languageHint({ recognizer, recognizers = [] }, name) {
+  if (recognizer === null) return "";
+  const asked = recognizers.filter((each) => !each.lacks && (name === "" || each.name === name));
+  const who = name || "This server";
+  if (asked.length === 0) return "";
+  if (asked.some(({ languages }) => languages.length === 0)) return `${who} recognises any language.`;
+  const names = [...new Set(asked.flatMap(({ languages }) => languages))].map(languageName).sort();
+  if (names.length === 1) return `${who} recognises ${names[0]} only.`;
+  if (names.length > NAMED_LANGUAGES) return `${who} recognises ${names.length} languages.`;
+  return `${who} recognises ${names.slice(0, -1).join(", ")} and ${names.at(-1)}.`;
+}
+
+/**
  * Return what the chosen recogniser is good for, in a sentence or two; empty: nobody has stated it.
  *
  * @param {Capabilities} capabilities
@@ -62,6 +82,9 @@ export function recognizerHint({ recognizer, recognizers = [] }, name) {
 export class RecognizerWish {
   #voice = "";
   #refusedVoice = "";
+  /** Of the server's voices, in speed. */
+  #slowest = 0;
+  #fastest = Infinity;
   #tell;
 
   /** @type {{model: string | null, language: string | null}} of the session object; null: the server chooses */
@@ -80,6 +103,8 @@ export class RecognizerWish {
    * @returns {Problem[]}
    */
   make({ recognizer, speechLanguage }, capabilities) {
+    this.#slowest = capabilities?.synthesizer?.min_speed ?? 0;
+    this.#fastest = capabilities?.synthesizer?.max_speed ?? Infinity;
     const offered = capabilities?.recognizers ?? [];
     const chosen = offered.find(({ name }) => name === recognizer);
     const isUsable = chosen !== undefined && !chosen.lacks;
@@ -102,7 +127,8 @@ export class RecognizerWish {
    */
   sessionObject(options, path) {
     this.#voice = options.voice === this.#refusedVoice ? "" : options.voice;
-    return sessionObject({ ...options, voice: this.#voice }, path, this.transcription);
+    const speed = Math.min(this.#fastest, Math.max(this.#slowest, options.speed));
+    return sessionObject({ ...options, speed, voice: this.#voice }, path, this.transcription);
   }
 
   /**

@@ -15,6 +15,9 @@
  * @property {string} speechLanguage  ISO 639-1 code of the language that is spoken; empty: the recogniser finds out
  * @property {string} instructions  system prompt; empty: the server's
  * @property {boolean} spoken  whether replies are spoken
+ * @property {number} speed  of the voice, as a factor on its own pace; a reply keeps the one with which it began
+ * @property {number} volume  0 to 1
+ * @property {string} loudspeaker  its device; empty: the system's default, which the browser's own voice always uses
  * @property {string} deviceId  of the microphone; empty: the default one
  * @property {string} language  BCP 47, for the browser's own recogniser and voice
  * @property {BrowserRecognition} browserRecognition  whether the browser may recognise speech if the server cannot
@@ -32,6 +35,9 @@ export const DEFAULT_OPTIONS = {
   speechLanguage: "",
   instructions: "",
   spoken: true,
+  speed: 1,
+  volume: 1,
+  loudspeaker: "",
   deviceId: "",
   language: "en-US",
   browserRecognition: "ask",
@@ -63,7 +69,7 @@ export function sessionObject(options, { recognition, voice }, transcription = {
     ...(options.instructions ? { instructions: options.instructions } : {}),
     audio: {
       input: { transcription, turn_detection: listens ? { type: "semantic_vad" } : null },
-      ...(options.voice ? { output: { voice: options.voice } } : {}),
+      output: { speed: options.speed, ...(options.voice ? { voice: options.voice } : {}) },
     },
     streamsrv: { events: EVENTS },
   };

@@ -29,7 +29,7 @@ export class Speaker extends Emitter {
     super();
     this.#context = audio.context;
     this.#node = new AudioWorkletNode(this.#context, "playout", { numberOfInputs: 0, outputChannelCount: [1] });
-    this.#node.connect(this.#context.destination);
+    this.#node.connect(audio.output);
     this.#node.port.onmessage = ({ data }) => {
       const ms = Math.floor((data.samples * 1000) / this.#context.sampleRate);
       this.emit("progress", { itemId: data.itemId, ms, ended: data.ended, complete: data.complete });

@@ -66,6 +66,7 @@ export class VoiceInput extends Emitter {
     capture.on("level", (level) => this.emit("level", this.#gate ? level : 0));
     capture.on("ended", () => this.#unplugged());
     this.setGate(this.#gate);
+    void this.#audio.loudspeaker.check(); // the browser names the devices now
     this.emit("stream", stream);
   }
 

@@ -52,9 +52,10 @@ export class VoiceSession extends Emitter {
     this.#link = new ServerLink(server, this.#audio);
     this.#search = new ServerSearch(server);
     this.#conversation = new Conversation(this.#link);
-    this.#browser = new BrowserStages(() => this.#options.language, this.#conversation.transcript);
+    this.#browser = new BrowserStages(() => this.#options, this.#conversation.transcript);
     this.#speech = new SpeechInput(() => this.#circumstances, this.#audio, this.#link, this.#browser);
     this.#audio.on("running", (running) => this.active && !running && this.emit("problem", soundBlocked()));
+    void this.#audio.loudspeaker.choose(this.#options);
     this.#follow();
     this.#followLink();
     this.#followBrowser();
@@ -64,6 +65,11 @@ export class VoiceSession extends Emitter {
   /** @returns {Readonly<VoiceSessionOptions>} */
   get options() {
     return this.#options;
+  }
+
+  /** Where its sound is played; a page may play its own there. */
+  get audio() {
+    return this.#audio;
   }
 
   get messages() {
@@ -87,6 +93,7 @@ export class VoiceSession extends Emitter {
   async prepare() {
     const server = await this.#server.capabilities().catch(() => null);
     if (server && !this.active) this.#finder.learn({ server });
+    return server;
   }
 
   /**
@@ -163,6 +170,7 @@ export class VoiceSession extends Emitter {
   configure(changes) {
     const before = this.#options;
     this.#options = { ...before, ...changes };
+    void this.#audio.loudspeaker.choose(this.#options);
     if ("recognizer" in changes || "speechLanguage" in changes) this.#wish.make(this.#options, this.#finder.server);
     if (changes.browserRecognition) this.#learnRecognizer();
     if (!this.active) return;
@@ -269,6 +277,7 @@ export class VoiceSession extends Emitter {
     this.forward(this.#speech, "level", "problem", "consent");
     this.forward(this.#tracker, "activity");
     this.forward(this.#finder, "path");
+    this.forward(this.#audio.loudspeaker, "problem");
     this.#finder.on("path", () => this.#speech.arrange());
     this.#link.on("doing", (change) => this.#tracker.change(change));
     this.#speech.on("doing", (change) => this.#tracker.change(change));

@@ -1,5 +1,6 @@
 import { CatchUp } from "./catch-up.js";
 import { Emitter } from "./emitter.js";
+import { elementOutput } from "./loudspeaker.js";
 import { Problem } from "./problems.js";
 
 const CONNECT_MS = 6000; // longest wait for the media path, where another transport can be tried
@@ -31,6 +32,7 @@ export class WebRtcTransport extends Emitter {
   /** @type {MediaStream | null} the microphone */
   #stream = null;
   #speaker = new Audio();
+  #output = elementOutput(this.#speaker);
   #callPath = "";
   #closed = false;
 
@@ -44,6 +46,7 @@ export class WebRtcTransport extends Emitter {
     this.#server = server;
     this.#query = query;
     this.#audio = audio;
+    void audio?.loudspeaker.add(this.#output);
     this.#peer.addTransceiver("audio", { direction: "sendrecv" });
     this.#peer.ontrack = ({ track: remote }) => {
       this.#speaker.srcObject = new MediaStream([remote]);
@@ -166,6 +169,7 @@ export class WebRtcTransport extends Emitter {
     this.#dropCatchUp();
     void this.#send(null);
     this.#speaker.srcObject = null;
+    this.#audio?.loudspeaker.remove(this.#output);
     this.#hangUp().finally(() => this.#peer.close());
   }
 
