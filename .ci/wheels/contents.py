@@ -11,6 +11,7 @@ IN_THE_WHEEL = (
     "streamsrv/conformance/is_the_front_door_locked.flac",
     "streamsrv/web/index.html",
     "streamsrv/web/lib/index.js",
+    "streamsrv/web/style/theme.css",
     "streamsrv/web/assistant/main.js",
     "streamsrv/web/captions/viewer.html",
 )

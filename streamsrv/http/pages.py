@@ -15,7 +15,7 @@ _PACKAGE = Path(__file__).parent.parent
 WEB_FOLDER = next((folder for folder in (_PACKAGE / "web", _PACKAGE.parent / "web") if folder.is_dir()), None)
 """Folder of the pages: in the installed package, or in the checkout; None if neither has it."""
 
-FOLDERS = ("lib", "assistant", "captions")
+FOLDERS = ("lib", "style", "assistant", "captions")
 """Folders of `WEB_FOLDER` that are served."""
 
 CONTENT_SECURITY_POLICY = "; ".join(

@@ -54,9 +54,18 @@ def test_who_answered_and_what_failed_is_accessible(
 
 def test_the_theme_can_be_changed_and_is_kept(server: ServerProcess, pages: Pages) -> None:
     page = pages.open(server.url, color_scheme="light")
-    page.get_by_role("button", name="Switch between dark and light").click()
+    background = "getComputedStyle(document.body).backgroundColor"
+    light = page.evaluate(background)
+    page.get_by_role("button", name="More").click()
+    page.get_by_label("Dark").check()
+    page.get_by_label("Large").check()
     page.reload()
-    assert page.evaluate("getComputedStyle(document.documentElement).colorScheme") == "dark"
+    assert page.evaluate(background) != light
+    page.get_by_role("button", name="More").click()
+    expect(page.get_by_label("Large")).to_be_checked()
+    page.get_by_label("System").check()
+    page.reload()
+    assert page.evaluate(background) == light
 
 
 def test_everything_on_the_assistant_page_is_reached_with_the_tab_key(server: ServerProcess, pages: Pages) -> None:

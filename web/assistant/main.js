@@ -1,7 +1,7 @@
 /** The assistant page: a voice session with its views and controls. */
 
 import { Server, VoiceSession } from "../lib/index.js";
-import { keep } from "../lib/storage.js";
+import { showThemeChoice } from "../style/theme-choice.js";
 import { Announcer } from "./announcer.js";
 import { Composer } from "./composer.js";
 import { ConsentDialog } from "./consent-dialog.js";
@@ -105,11 +105,7 @@ for (const input of document.querySelectorAll('input[name="mode"]')) {
   });
 }
 
-byId("theme", HTMLButtonElement).addEventListener("click", () => {
-  const dark = getComputedStyle(document.documentElement).colorScheme === "dark";
-  document.documentElement.dataset.theme = dark ? "light" : "dark";
-  keep("localStorage", "streamsrv.theme", dark ? "light" : "dark");
-});
+showThemeChoice(byId("theme-choice", HTMLElement), { textSize: true });
 
 document.addEventListener("keydown", (event) => {
   if (event.key === "Escape" && !document.querySelector("dialog[open], :popover-open")) session.interrupt();

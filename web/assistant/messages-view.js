@@ -114,7 +114,9 @@ export class MessagesView {
  */
 function content(message) {
   const who = make("span", "hidden", message.role === "user" ? "You: " : "Assistant: ");
+  who.dir = "ltr"; // it does not decide the direction of the words
   const words = make("p", "words", who, ...(message.role === "user" ? userWords(message) : replyWords(message)));
+  words.dir = "auto";
   const notes = [];
   if (message.error) notes.push(make("p", "aside error", message.error));
   else if (message.status === "cut") notes.push(make("p", "aside", "Interrupted"));
@@ -139,9 +141,9 @@ function userWords({ text, tentative, status }) {
 /** @param {Message} message */
 function replyWords({ text, lit, spoken, status }) {
   if (!spoken) return [make("span", "said", text)];
-  const said = make("span", "said", text.slice(0, lit));
-  const rest = text.slice(lit);
-  if (!rest.trim()) return [make("span", "said", text)];
+  const rest = text.slice(lit).trimStart(); // the space before the first unheard word is not struck through
+  if (!rest) return [make("span", "said", text)];
+  const said = make("span", "said", text.slice(0, text.length - rest.length));
   // Screen readers get the whole reply while it is spoken, and learn which part of a cut reply was not heard.
   return status === "cut" ? [said, make("s", "unheard", rest)] : [said, make("span", "unsaid", rest)];
 }

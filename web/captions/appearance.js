@@ -1,10 +1,10 @@
 import { keep } from "../lib/storage.js";
+import { showThemeChoice } from "../style/theme-choice.js";
 import { byId } from "./elements.js";
 
 const SCALES = [0.5, 0.65, 0.8, 1, 1.25, 1.5, 2, 2.5, 3];
-const THEMES = ["", "light", "dark", "contrast"];
 
-/** The controls of text size and colours. Choices are stored in this browser; `theme.js` applies them at the start. */
+/** The controls of text size and theme. The choices are stored in this browser, and apply from the start the next time. */
 export function controlAppearance() {
   const root = document.documentElement;
   const smaller = byId("smaller", HTMLButtonElement);
@@ -23,12 +23,5 @@ export function controlAppearance() {
   smaller.addEventListener("click", () => resize(-1));
   larger.addEventListener("click", () => resize(1));
   resize(0);
-
-  const theme = byId("theme", HTMLSelectElement);
-  theme.value = THEMES.includes(root.dataset.theme ?? "") ? (root.dataset.theme ?? "") : "";
-  theme.addEventListener("change", () => {
-    if (theme.value) root.dataset.theme = theme.value;
-    else delete root.dataset.theme;
-    keep("localStorage", "streamsrv.captions.theme", theme.value);
-  });
+  showThemeChoice(byId("theme-choice", HTMLElement));
 }

@@ -58,6 +58,7 @@ export class CaptionView {
     this.#paragraphs = this.#text.paragraphs.length;
     const shown = this.#text.paragraphs[this.#paragraphs - 1];
     const paragraph = document.createElement("p");
+    paragraph.dir = "auto";
     if (shown?.restarted) paragraph.className = "restarted";
     if (shown?.speaker) paragraph.append(labelled("strong", "speaker", shown.speaker), " ");
     if (shown?.translatedTo) {
@@ -76,6 +77,7 @@ export class CaptionView {
 function labelled(tag, className, text) {
   const element = document.createElement(tag);
   element.className = className;
+  element.dir = "auto"; // of its own: it does not decide the direction of the paragraph
   element.textContent = text;
   return element;
 }

@@ -1,6 +1,7 @@
 /** The page of a caption room's speaker. */
 
 import { AudioEngine, listMicrophones, onDevicesChanged, Problem } from "../lib/index.js";
+import { showThemeChoice } from "../style/theme-choice.js";
 import { CaptionText } from "./caption-text.js";
 import { CaptionView } from "./caption-view.js";
 import { byId } from "./elements.js";
@@ -34,6 +35,7 @@ let feed = new CaptionFeed(server(), room);
 
 document.title = `${room}: speak`;
 byId("room", HTMLElement).textContent = room;
+showThemeChoice(byId("theme-choice", HTMLElement));
 showStatus("idle");
 showLinks();
 showSource();
