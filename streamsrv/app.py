@@ -106,6 +106,9 @@ def build_app(
             app.state.media_sockets = MediaSockets(exchange, service.metrics)
             background.keep(service.watch, "the measurement of load")
             background.keep(service.watch_models, "the look for what clients may choose")
+            if (keeper := service.rooms.keeper) is not None:
+                await service.rooms.restore()
+                background.keep(keeper.run, "the keeping of caption rooms")
             if ledger is not None:
                 await ledger.start()
                 background.keep(ledger.run, "the ledger")
@@ -113,6 +116,8 @@ def build_app(
                 background.spawn(service.tools.report(), "the look at the tool servers")
             yield
         await service.tools.aclose()
+        if service.rooms.keeper is not None:
+            await service.rooms.keeper.aclose()
         if ledger is not None:
             await ledger.aclose()
         if tracing is not None:

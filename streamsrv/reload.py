@@ -23,7 +23,7 @@ from streamsrv.supervisor import Supervisor
 RESTART = frozenset(
     {
         "host", "port", "root_path", "only", "trusted_proxies", "secret_key",
-        "model_folder", "voice_folder", "inference_threads", "ledger",
+        "model_folder", "voice_folder", "caption_folder", "inference_threads", "ledger",
         "webrtc_processes", "webrtc_hosts", "webrtc_public_addresses", "webrtc_ports", "sip_endpoint",
         "stun_server", "turn_server", "turn_username", "turn_password",
         "audiosocket_port", "audiosocket_host",

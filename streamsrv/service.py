@@ -128,6 +128,7 @@ class Service:
             settings.caption_rooms,
             keep_ms=_keep_ms(settings),
             new_key=lambda: secrets.token_hex(4),
+            folder=settings.caption_folder,
         )
         self.engines.scheduler.observe(self.metrics)
         self.engines.voice_activity.observe(self.metrics)
@@ -173,8 +174,9 @@ class Service:
 
     @property
     def problems(self) -> list[str]:
-        """A sentence for each model and each database that fails now."""
-        return self.engines.problems + (self.ledger.problems if self.ledger is not None else [])
+        """A sentence for each model, each database and each folder that fails now."""
+        kept = [self.rooms.keeper.problem] if self.rooms.keeper is not None and self.rooms.keeper.problem else []
+        return self.engines.problems + (self.ledger.problems if self.ledger is not None else []) + kept
 
     @property
     def sessions(self) -> int:

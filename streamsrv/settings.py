@@ -219,6 +219,9 @@ class Settings(PhoneSettings, BaseModel):
     """Caption rooms at once."""
     caption_viewers: CountOrZero = 1000
     """Viewers of all caption rooms together; one more gets 503."""
+    caption_folder: Annotated[Folder | None, Accepted("a folder")] = None
+    """Folder in which the texts of caption rooms outlive a restart, readable by the server's user only; None: they are
+    in memory only."""
     caption_keep_minutes: Minutes = 30
     """Minutes for which a room and its text are kept after its last speaker has left."""
     captions_public: bool = False

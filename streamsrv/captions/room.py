@@ -5,22 +5,23 @@ have been replaced, gets every final text from the history, and does not delay o
 """
 
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
-import msgspec
-
+from streamsrv.captions.edits import corrected, edited
+from streamsrv.captions.events import event, final_event, marked, room_event
 from streamsrv.engines.asr.base import RecognizedUtterance, Word
 from streamsrv.engines.asr.windows.utterance import estimate_words
 from streamsrv.engines.asr.windows.window import Span
+from streamsrv.text.replacements import Edit, Replacement, Replacements, applied
 from streamsrv.text.subtitles import Cue, cues_of
 from streamsrv.text.words import join_words, split_words
 
 MAX_FINAL_TEXTS = 2000
 """Most final texts that a room keeps; then it drops the oldest."""
-
-
+RESTART_GAP = 1_000_000_000
+"""By how much the numbers of events go on after a restart: more than can have been lost with it."""
 MAX_DRIFT_MS = 3000
 """Longest time by which a speaker's audio may be behind the clock before the next item is placed by the clock again.
 Audio falls behind when a muted client sends none, and by the duration of one piece if it comes in long pieces."""
@@ -43,6 +44,18 @@ class Caption:
     utterance: RecognizedUtterance
     message: bytes
     """The server-sent event, one object that all viewers share."""
+    is_corrected: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class KeptCaption:
+    """A final text as a file keeps it; the room makes a `Caption` of it."""
+
+    number: int
+    item_id: str
+    speaker: str
+    utterance: RecognizedUtterance
+    is_corrected: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,10 +78,14 @@ class _Tentative:
 @dataclass(slots=True)
 class _Speaker:
     name: str
-    earliest_ms: int
-    """End of the last final text in the room when the speaker entered; the speaker's texts start later."""
+    earliest_ms: int | None
+    """End of the last final text in the room when the speaker entered; the speaker's texts start later. None: the room
+    has been cleared since, and what starts before its beginning is dropped."""
     offset_ms: int | None = None
     """Offset from the audio time of the speaker's session to the room's time; None before the first text."""
+    is_paused: bool = False
+    is_recording: bool = False
+    """Whether it is a recording, whose times the clock does not change."""
 
 
 class Room:
@@ -80,9 +97,12 @@ class Room:
 
     def __init__(self, name: str, key: str) -> None:
         self.name = name
+        self.key = key
         self.title = ""
+        self.is_kept = False
+        """Whether the texts are on a disk, so that they outlive a restart."""
         self.empty_since_ms = 0
-        self._key = key
+        self.replacements = Replacements()
         self._speakers: dict[str, _Speaker] = {}
         self._history: deque[Caption] = deque(maxlen=MAX_FINAL_TEXTS)
         self._tentative: dict[str, _Tentative] = {}
@@ -91,20 +111,95 @@ class Room:
         self._latest_end_ms = 0
         self._update_status()
 
+    def restore(self, captions: Iterable[KeptCaption], began_ms: int | None, now_ms: int) -> None:
+        """Take the texts of this room from before a restart; `began_ms`: when its time began, on the clock of now.
+
+        Numbers go on after a gap, because a viewer may have seen newer texts than those that were kept.
+        """
+        for kept in captions:
+            self._number = max(self._number, kept.number)
+            self._append(kept.number, kept.item_id, kept.speaker, kept.utterance, is_corrected=kept.is_corrected)
+        self._began_ms, self.empty_since_ms = began_ms, now_ms
+        self._number += RESTART_GAP
+        self._update_status()
+
     @property
     def speakers(self) -> int:
         return len(self._speakers)
 
     @property
-    def status(self) -> dict[str, Any]:
-        """Return the room as JSON; `live` is the number of connected speakers."""
-        return {"room": self.name, "key": self._key, "title": self.title, "live": self.speakers}
+    def began_ms(self) -> int | None:
+        """When the room's time began, on the caller's clock; None before the first audio."""
+        return self._began_ms
 
-    def enter(self, speaker_id: str, name: str = "", title: str = "") -> None:
-        """Add a speaker, or change their name; an empty `title` keeps the room's title."""
-        self._speakers.setdefault(speaker_id, _Speaker(name, self._latest_end_ms)).name = name
+    @property
+    def has_recording(self) -> bool:
+        """Whether one of the speakers is a recording."""
+        return any(speaker.is_recording for speaker in self._speakers.values())
+
+    @property
+    def status(self) -> dict[str, Any]:
+        """Return the room as JSON; `live`: the number of connected speakers, `paused`: how many of them have paused."""
+        paused = sum(speaker.is_paused for speaker in self._speakers.values())
+        return {
+            "room": self.name,
+            "key": self.key,
+            "title": self.title,
+            "live": self.speakers,
+            "paused": paused,
+            "kept": self.is_kept,
+        }
+
+    def has_speaker(self, speaker_id: str) -> bool:
+        return speaker_id in self._speakers
+
+    def enter(self, speaker_id: str, name: str = "", title: str = "", *, is_paused: bool = False) -> None:
+        """Add a speaker, or change what is known of one; an empty `title` keeps the room's title."""
+        speaker = self._speakers.setdefault(speaker_id, _Speaker(name, self._latest_end_ms))
+        speaker.name, speaker.is_paused = name, is_paused
         self.title = title or self.title
         self._update_status()
+
+    def enter_recording(self, speaker_id: str, now_ms: int, name: str = "", title: str = "") -> int:
+        """Add a recording as a speaker; return where it begins in the room's time, in ms: after all earlier texts."""
+        if self._began_ms is None:
+            self._began_ms = now_ms
+        self.enter(speaker_id, name, title)
+        speaker = self._speakers[speaker_id]
+        speaker.is_recording = True
+        speaker.offset_ms = max(now_ms - self._began_ms, self._latest_end_ms)
+        return speaker.offset_ms
+
+    def replace_words(self, entries: Iterable[Replacement]) -> None:
+        """Use this replacement list for the texts of all speakers from now on."""
+        self.replacements = Replacements(entries)
+
+    def keep(self, is_kept: bool) -> None:
+        """Say whether the texts are on a disk."""
+        if is_kept != self.is_kept:
+            self.is_kept = is_kept
+            self._update_status()
+
+    def clear(self, key: str, now_ms: int) -> None:
+        """Remove all texts, those that are being spoken, too; the room goes on under another key, its time at 0."""
+        self.key = key
+        self._history.clear()
+        self._tentative.clear()
+        self._latest_end_ms = 0
+        self._began_ms = None if self._began_ms is None else now_ms
+        for speaker in self._speakers.values():
+            speaker.earliest_ms = None
+            speaker.offset_ms = speaker.offset_ms if speaker.is_recording else None
+        self._update_status()
+
+    def correct(self, item_id: str, text: str) -> Caption | None:
+        """Replace the text of a final caption in its place; return it, or None if there is none of this id."""
+        known = next((caption for caption in reversed(self._history) if caption.item_id == item_id), None)
+        if known is None:
+            return None
+        self._history.remove(known)
+        number, utterance = self._next(), corrected(known.utterance, text)
+        return self._append(number, item_id, known.speaker, utterance, is_corrected=True)
 
     def leave(self, speaker_id: str, now_ms: int) -> None:
         """Remove a speaker; the speaker's tentative texts become final."""
@@ -132,6 +227,9 @@ class Room:
         """
         offset_ms = self._offset_ms(speaker_id, item_id, audio_ms, now_ms)
         start_ms, end_ms = start_ms + offset_ms, audio_ms + offset_ms
+        if start_ms < 0:
+            return
+        stable, tentative = self._replaced(stable, tentative)
         fields = {
             "item_id": item_id,
             "speaker": self._speakers[speaker_id].name,
@@ -142,7 +240,7 @@ class Room:
         }
         number = self._next()
         text = join_words((stable, tentative))
-        message = _event("partial", fields)
+        message = event("partial", fields)
         shown = _Tentative(speaker_id, offset_ms, start_ms, end_ms, text, translated_to, number, message)
         self._tentative[item_id] = shown
 
@@ -152,7 +250,9 @@ class Room:
         """Make the text of an item final. An empty text removes the item; None keeps the tentative text."""
         shown = self._tentative.get(item_id)
         if utterance is not None and (utterance.text or shown is not None):
-            self._keep(speaker_id, item_id, _moved(utterance, self._offset_ms(speaker_id, item_id, audio_ms, now_ms)))
+            moved = _moved(utterance, self._offset_ms(speaker_id, item_id, audio_ms, now_ms))
+            if moved.start_ms >= 0 or shown is not None:
+                self._keep(speaker_id, item_id, edited(moved, self.replacements.edits(moved.text)))
         elif shown is not None:
             self._keep(speaker_id, item_id, shown.utterance())
 
@@ -161,20 +261,24 @@ class Room:
 
         A returning viewer passes `Cursor(final)`, because its tentative texts may be out of date.
         """
-        finals: list[bytes] = []
-        for caption in reversed(self._history):
-            if caption.number <= cursor.final:
-                break
-            finals.append(caption.message)
         news = [self._status] if self._status_number > cursor.live else []
-        news += reversed(finals)
+        news += [caption.message for caption in self.finals_after(cursor.final)]
         news += [shown.message for shown in self._tentative.values() if shown.number > cursor.live]
         return news, Cursor(self._history[-1].number if self._history else 0, self._number)
+
+    def finals_after(self, number: int) -> list[Caption]:
+        """Return the kept final texts with a greater number, empty ones and corrections included, in their order."""
+        found: list[Caption] = []
+        for caption in reversed(self._history):
+            if caption.number <= number:
+                break
+            found.append(caption)
+        return found[::-1]
 
     def cursor_of(self, event_id: str) -> Cursor:
         """Return the cursor of a viewer whose last event had this id. An id of another room gives the start."""
         key, _, number = event_id.rpartition("-")
-        is_ours = key == self._key and number.isascii() and number.isdigit() and len(number) < 16
+        is_ours = key == self.key and number.isascii() and number.isdigit() and len(number) < 16
         return Cursor(final=int(number)) if is_ours else Cursor()
 
     @property
@@ -206,26 +310,35 @@ class Room:
             self._began_ms = now_ms - audio_ms
         by_clock_ms = now_ms - audio_ms - self._began_ms
         if speaker.offset_ms is None:
-            speaker.offset_ms = max(by_clock_ms, speaker.earliest_ms)
-        elif by_clock_ms > speaker.offset_ms + MAX_DRIFT_MS:
+            earliest_ms = speaker.earliest_ms
+            speaker.offset_ms = by_clock_ms if earliest_ms is None else max(by_clock_ms, earliest_ms)
+        elif not speaker.is_recording and by_clock_ms > speaker.offset_ms + MAX_DRIFT_MS:
             speaker.offset_ms = by_clock_ms
         return speaker.offset_ms
 
     def _keep(self, speaker_id: str, item_id: str, utterance: RecognizedUtterance) -> None:
-        number, name = self._next(), self._speakers[speaker_id].name
-        fields = {
-            "item_id": item_id,
-            "speaker": name,
-            "start": utterance.start_ms / 1000,
-            "end": utterance.end_ms / 1000,
-            "text": utterance.text,
-            "lines": [_line(cue) for cue in cues_of([utterance])] if utterance.text else [],
-            **marked(utterance.translated_to),
-        }
-        message = _event("final", fields, f"{self._key}-{number}")
         self._tentative.pop(item_id, None)
-        self._history.append(Caption(number, item_id, name, utterance, message))
+        self._append(self._next(), item_id, self._speakers[speaker_id].name, utterance)
+
+    def _append(
+        self, number: int, item_id: str, name: str, utterance: RecognizedUtterance, *, is_corrected: bool = False
+    ) -> Caption:
+        message = final_event(f"{self.key}-{number}", item_id, name, utterance, is_corrected=is_corrected)
+        caption = Caption(number, item_id, name, utterance, message, is_corrected)
+        self._history.append(caption)
         self._latest_end_ms = max(self._latest_end_ms, utterance.end_ms)
+        return caption
+
+    def _replaced(self, stable: str, tentative: str) -> tuple[str, str]:
+        """Return both parts with the words of the list replaced; a match in both parts belongs to the second."""
+        text, cut = join_words((stable, tentative)), len(join_words((stable,)))
+        edits = self.replacements.edits(text)
+        if not edits:
+            return stable, tentative
+        cut = min((edit.start for edit in edits if edit.start < cut < edit.end), default=cut)
+        moved = [Edit(edit.start - cut, edit.end - cut, edit.text) for edit in edits if edit.start >= cut]
+        kept = [edit for edit in edits if edit.start < cut]
+        return applied(text[:cut], kept).strip(), applied(text[cut:], moved).strip()
 
     def _update_status(self) -> None:
         self._status_number, self._status = self._next(), room_event(self.status)
@@ -233,16 +346,6 @@ class Room:
     def _next(self) -> int:
         self._number += 1
         return self._number
-
-
-def marked(translated_to: str | None) -> dict[str, str]:
-    """Return the field that marks a translation, for events and files."""
-    return {} if translated_to is None else {"translated_to": translated_to}
-
-
-def room_event(status: dict[str, Any]) -> bytes:
-    """Return the server-sent event with the state of a room."""
-    return _event("room", status)
 
 
 def _moved(utterance: RecognizedUtterance, by_ms: int) -> RecognizedUtterance:
@@ -253,13 +356,3 @@ def _moved(utterance: RecognizedUtterance, by_ms: int) -> RecognizedUtterance:
 
 def _moved_word(word: Word, by_ms: int) -> Word:
     return replace(word, start_ms=word.start_ms + by_ms, end_ms=word.end_ms + by_ms)
-
-
-def _line(cue: Cue) -> dict[str, Any]:
-    return {"start": cue.start_ms / 1000, "end": cue.end_ms / 1000, "text": cue.text}
-
-
-def _event(kind: str, fields: dict[str, Any], event_id: str | None = None) -> bytes:
-    """Return a server-sent event (WHATWG HTML, section 9.2). JSON has no line breaks, so one data line suffices."""
-    head = f"event: {kind}\n" + (f"id: {event_id}\n" if event_id else "")
-    return head.encode() + b"data: " + msgspec.json.encode(fields) + b"\n\n"

@@ -109,7 +109,7 @@ def _without_rooms(settings: Settings) -> dict[str, str]:
     if settings.caption_rooms and settings.caption_viewers:
         return {}
     zero = "caption_viewers" if settings.caption_rooms else "caption_rooms"
-    others = {"caption_viewers", "caption_keep_minutes", "captions_public"} - {zero}
+    others = {"caption_viewers", "caption_folder", "caption_keep_minutes", "captions_public"} - {zero}
     return dict.fromkeys(sorted(others), f"has no effect while {zero} is 0")
 
 

@@ -10,6 +10,7 @@ from functools import partial
 
 from msgspec import structs
 
+from streamsrv.core.caption_list import check_replacements
 from streamsrv.core.recognition import (
     Path,
     check_abilities,
@@ -115,6 +116,7 @@ class Capabilities:
             raise ProtocolError("invalid_value", message, "session.tracing")
         if not self.has_tracing:
             session = structs.replace(session, tracing=None)  # stock clients always send `auto`, and end at an error
+        check_replacements(session.captions)
         self.check_routing(session.routing, session.model, "session.streamsrv.routing")
         session = session.speaking(self.language(session.spoken_language, "session.streamsrv.language"))
         hears, speaks = session.audio.input, session.audio.output

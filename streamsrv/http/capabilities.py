@@ -14,6 +14,8 @@ RECOGNIZER_FACTS = (
     "languages",
     "detects_language",
     "translates",
+    "prompt",
+    "keywords",
     "best_for",
     "not_for",
     "lacks",

@@ -1,6 +1,7 @@
 """`/v1/streamsrv/captions/{room}`: the captions of a room, live as server-sent events and as files.
 
-A speaker is a session whose `streamsrv.captions` names the room. Viewers need no session.
+A speaker is a session whose `streamsrv.captions` names the room. Viewers need no session. `caption_changes.py` has what
+speakers may do besides.
 """
 
 from collections.abc import AsyncGenerator, Callable
@@ -13,9 +14,12 @@ from starlette.routing import Route
 
 from streamsrv.access.authentication import identify
 from streamsrv.access.refusal import Refusal
-from streamsrv.captions.room import Caption, Room, marked
+from streamsrv.captions.room import Room
+from streamsrv.http import caption_changes, caption_file, qr_code
+from streamsrv.http.caption_changes import caption_to_wire, check_speaker, find_room, status_of
 from streamsrv.http.errors import error_response
 from streamsrv.http.streaming import STREAM_HEADERS
+from streamsrv.protocol.errors import invalid
 from streamsrv.service import Service
 from streamsrv.text.subtitles import SRT_TYPE, spoken, srt, vtt
 
@@ -24,8 +28,12 @@ def caption_routes() -> list[Route]:
     """Return the routes below `/v1/streamsrv/captions`. They check access themselves, because it may be public."""
     return [
         Route("/{room:room}", _guarded(_status)),
-        Route("/{room:room}/events", _guarded(_events)),
+        Route("/{room:room}/events", _events),
         Route("/{room:room}/captions.{format}", _guarded(_file)),
+        Route("/{room:room}/qr.svg", qr_code.viewers_page),
+        Route("/{room:room}/corrections", caption_changes.correct, methods=["POST"]),
+        Route("/{room:room}/clear", caption_changes.clear, methods=["POST"]),
+        Route("/{room:room}/file", caption_file.CaptionFiles(), methods=["POST"]),
     ]
 
 
@@ -38,30 +46,32 @@ def _guarded(answer: Callable[[str, Request, Service], Response]) -> Callable[[R
     return endpoint
 
 
-def _find(name: str, service: Service) -> Room:
-    opened = service.rooms.find(name)
-    if opened is None:
-        message = f"The caption room '{name}' does not exist: nobody has spoken in it in the last minutes."
-        raise Refusal(404, "caption_room_not_found", message, "room")
-    return opened.room
-
-
 def _status(name: str, request: Request, service: Service) -> Response:
-    return JSONResponse(_find(name, service).status)
+    return JSONResponse(status_of(find_room(name, service)))
 
 
-def _events(name: str, request: Request, service: Service) -> Response:
+async def _events(request: Request) -> Response:
     """Stream `room`, `final` and `partial` events; `Last-Event-ID` or `?last_event_id=` resumes after a final event.
 
-    If the room does not exist yet, the stream waits for it.
+    If the room does not exist yet, the stream waits for it. With `?speaker=1` it also has `viewers` events, for those
+    who may speak there, and does not count as a viewer's.
     """
+    service: Service = request.app.state.service
+    name: str = request.path_params["room"]
+    asked = request.query_params.get("speaker")
+    if asked not in (None, "1"):
+        raise invalid(asked, "speaker", "accepted is 1")
+    if asked:
+        check_speaker(request, service)
+    else:
+        identify(request, service.authentication.for_caption_reader)
     if service.rooms.viewers >= service.settings.caption_viewers:
         message = f"This server has its maximum of {service.settings.caption_viewers} caption viewers."
         return error_response(
             503, message, code="viewer_limit_reached", type="server_error", headers={"Retry-After": "10"}
         )
     last_event_id = request.headers.get("last-event-id") or request.query_params.get("last_event_id", "")
-    events = _counted(service.rooms.watch(name, last_event_id), service)
+    events = _counted(service.rooms.watch(name, last_event_id, as_speaker=bool(asked)), service)
     return StreamingResponse(events, media_type="text/event-stream", headers=STREAM_HEADERS)
 
 
@@ -79,7 +89,7 @@ def _file(name: str, request: Request, service: Service) -> Response:
     wanted: str = request.path_params["format"]
     if wanted not in _FORMATS:
         raise Refusal(404, "not_found", f"Invalid format '{wanted}': accepted are {', '.join(_FORMATS)}.", "format")
-    response = _FORMATS[wanted](_find(name, service))
+    response = _FORMATS[wanted](find_room(name, service).room)
     response.headers["Cache-Control"] = "no-cache"
     return response
 
@@ -97,22 +107,7 @@ def _text(room: Room) -> Response:
 
 
 def _json(room: Room) -> Response:
-    return JSONResponse({**room.status, "captions": [_caption(caption) for caption in room.captions]})
-
-
-def _caption(caption: Caption) -> dict[str, Any]:
-    """Return a caption as JSON; times are in seconds."""
-    said = caption.utterance
-    words = [{"word": word.text, "start": word.start_ms / 1000, "end": word.end_ms / 1000} for word in said.words]
-    return {
-        "item_id": caption.item_id,
-        "speaker": caption.speaker,
-        "start": said.start_ms / 1000,
-        "end": said.end_ms / 1000,
-        "text": said.text,
-        "words": words,
-        **marked(said.translated_to),
-    }
+    return JSONResponse({**room.status, "captions": [caption_to_wire(caption) for caption in room.captions]})
 
 
 _FORMATS: dict[str, Callable[[Room], Response]] = {"vtt": _vtt, "srt": _srt, "txt": _text, "json": _json}

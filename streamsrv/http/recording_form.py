@@ -153,7 +153,7 @@ def reader_of(fields: type[Fields]) -> Callable[[Request, Settings], AbstractAsy
         form = await read_form(request, settings.max_upload_bytes)
         try:
             yield Upload(
-                convert(_text_fields(form), fields, strict=False), file_of(form, "file"), settings.max_audio_seconds
+                convert(text_fields(form), fields, strict=False), file_of(form, "file"), settings.max_audio_seconds
             )
         finally:
             await form.close()
@@ -161,7 +161,7 @@ def reader_of(fields: type[Fields]) -> Callable[[Request, Settings], AbstractAsy
     return read
 
 
-def _text_fields(form: FormData) -> dict[str, Any]:
+def text_fields(form: FormData) -> dict[str, Any]:
     """Return the text fields for validation: empty fields are left out, repeated ones and parts are put together."""
     fields: dict[str, Any] = {}
     for name, value in form.multi_items():

@@ -159,16 +159,36 @@ ROOM_NAME = r"^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$"
 """Pattern of the name of a caption room: part of a URL, and easy to read out."""
 
 
+MAX_REPLACEMENTS = 200
+"""Entries of the replacement list of a caption room."""
+Title = Annotated[str, Meta(max_length=200)]
+SpeakerName = Annotated[str, Meta(max_length=80, pattern=r"^[^\x00-\x1f]*$")]
+_ONE_LINE = r"^[^\x00-\x1f\x7f-\x9f]*$"
+
+
+class CaptionReplacement(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """Words that captions show in place of others; `from` is found as whole words."""
+
+    source: Annotated[str, Meta(min_length=1, max_length=80, pattern=_ONE_LINE)] = field(name="from")
+    to: Annotated[str, Meta(max_length=200, pattern=_ONE_LINE)]
+    match_case: bool = False
+    """Whether capital letters must be as they are in `from`."""
+
+
 class CaptionOptions(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """Extension: the caption room that shows the transcripts of this session."""
 
     room: Annotated[str, Meta(pattern=ROOM_NAME)]
-    title: Annotated[str, Meta(max_length=200)] = ""
+    title: Title = ""
     """Title of the event, for the viewers."""
-    speaker: Annotated[str, Meta(max_length=80, pattern=r"^[^\x00-\x1f]*$")] = ""
+    speaker: SpeakerName = ""
     """Name of the speaker, for a room with several speakers."""
     translate: Literal["en"] | None = None
     """Recognise the speech of this session in a translation into this language, and not as it was spoken."""
+    paused: bool = False
+    """Whether the viewers are told that the speaker has paused; the client sends no audio meanwhile."""
+    replacements: Annotated[list[CaptionReplacement], Meta(max_length=MAX_REPLACEMENTS)] | UnsetType = UNSET
+    """The replacement list of the room, for all of its speakers; UNSET: the room's list stays."""
 
 
 Extension = Literal[

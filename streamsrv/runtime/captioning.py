@@ -2,9 +2,13 @@
 
 from collections.abc import Callable
 
+from msgspec import UnsetType
+
 from streamsrv.captions.rooms import OpenRoom, Rooms
 from streamsrv.core.effects import EnterRoom, SettleCaption, ShowCaption
 from streamsrv.protocol.errors import ProtocolError
+from streamsrv.protocol.session_object import CaptionReplacement
+from streamsrv.text.replacements import Replacement
 
 
 class Captioning:
@@ -31,8 +35,10 @@ class Captioning:
             self.leave()
         if opened is not None and options is not None:
             self._entered = opened
-            opened.room.enter(self._speaker_id, options.speaker, options.title)
-            opened.news.notify()
+            if not isinstance(options.replacements, UnsetType):
+                opened.room.replace_words(map(_entry, options.replacements))
+            opened.room.enter(self._speaker_id, options.speaker, options.title, is_paused=options.paused)
+            opened.changed()
 
     def show(self, effect: ShowCaption) -> None:
         if self._entered is not None:
@@ -46,17 +52,21 @@ class Captioning:
                 now_ms=self._rooms.clock_ms(),
                 translated_to=effect.translated_to,
             )
-            self._entered.news.notify()
+            self._entered.changed()
 
     def settle(self, effect: SettleCaption) -> None:
         if self._entered is not None:
             item_id, utterance, audio_ms = effect.item_id, effect.utterance, effect.audio_ms
             self._entered.room.settle(self._speaker_id, item_id, utterance, audio_ms, self._rooms.clock_ms())
-            self._entered.news.notify()
+            self._entered.changed()
 
     def leave(self) -> None:
         """Leave the room, if the session is in one."""
         if self._entered is not None:
             self._entered.room.leave(self._speaker_id, self._rooms.clock_ms())
-            self._entered.news.notify()
+            self._entered.changed()
             self._entered = None
+
+
+def _entry(given: CaptionReplacement) -> Replacement:
+    return Replacement(given.source, given.to, given.match_case)

@@ -53,7 +53,8 @@ def test_a_late_viewer_sees_what_was_said_and_what_is_being_said():
     stage.settle("a", "It was the best of times.")
     stage.show("b", "it was", "the worst", start_ms=3000)
     messages, _ = stage.room.since(Cursor())
-    assert parsed(messages)[0] == ("room", {"room": "main", "key": "k1", "title": "", "live": 1})
+    status = {"room": "main", "key": "k1", "title": "", "live": 1, "paused": 0, "kept": False}
+    assert parsed(messages)[0] == ("room", status)
     assert texts(messages) == ["It was the best of times.", "it was|the worst"]
 
 

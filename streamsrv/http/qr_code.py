@@ -1,0 +1,41 @@
+"""`GET /v1/streamsrv/captions/{room}/qr.svg`: the address of the viewers' page of a room, as a picture.
+
+It tells nothing that the client did not send, so it needs no key.
+"""
+
+import asyncio
+import io
+import re
+from functools import lru_cache
+
+import segno
+from starlette.requests import Request
+from starlette.responses import Response
+
+from streamsrv.access.refusal import Refusal
+
+_HOST = re.compile(r"(?:[A-Za-z0-9.-]{1,253}|\[[0-9A-Fa-f:.]{2,45}\])(?::[0-9]{1,5})?")
+_HEADERS = {
+    "Cache-Control": "no-cache",
+    "Content-Security-Policy": "default-src 'none'",
+    "X-Content-Type-Options": "nosniff",
+}
+
+
+async def viewers_page(request: Request) -> Response:
+    """Return an SVG. The address is that under which the client has reached this server; the room need not exist."""
+    host = request.headers.get("host", "")
+    if not _HOST.fullmatch(host):
+        raise Refusal(400, "invalid_value", "The header 'Host' is no address.", "host")
+    root = request.scope.get("app_root_path", request.scope.get("root_path", ""))
+    address = f"{request.url.scheme}://{host}{root}/captions/{request.path_params['room']}"
+    return Response(await asyncio.to_thread(svg_of, address), media_type="image/svg+xml", headers=_HEADERS)
+
+
+@lru_cache(maxsize=64)
+def svg_of(address: str) -> bytes:
+    """Return a QR code as SVG, without a size: black on white, with the quiet zone that readers need."""
+    svg = io.BytesIO()
+    code = segno.make_qr(address, error="m")
+    code.save(svg, kind="svg", border=4, light="white", omitsize=True, svgclass=None, lineclass=None)
+    return svg.getvalue()
