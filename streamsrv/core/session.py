@@ -26,10 +26,11 @@ from streamsrv.core.recognizer_loading import RecognizerLoading
 from streamsrv.core.staleness import is_stale
 from streamsrv.core.toolbox import Toolbox
 from streamsrv.core.transcription import Transcriptions
+from streamsrv.core.turns.decisions import TurnDecision
 from streamsrv.core.turns.idle import STILL_THERE, IdleTimer
 from streamsrv.core.turns.input_buffer import CommittedAudio, InputBuffer, chosen_model
 from streamsrv.core.turns.microphone import Microphone
-from streamsrv.core.turns.turn_taking import TurnDecision, TurnTaking
+from streamsrv.core.turns.turn_taking import TurnTaking
 from streamsrv.core.user_turns import UserTurns
 from streamsrv.protocol import client_events
 from streamsrv.protocol.errors import ErrorDetails, ProtocolError

@@ -14,9 +14,10 @@ from streamsrv.core.effects import Effect, RecordTurnEnd
 from streamsrv.core.inputs import DigitPressed
 from streamsrv.core.playback.output_buffer import OutputBuffer
 from streamsrv.core.transcription import Transcriptions
+from streamsrv.core.turns.decisions import TurnBegan, TurnChange, TurnDecision, TurnEnded
 from streamsrv.core.turns.idle import IdleTimer
 from streamsrv.core.turns.input_buffer import CommittedAudio, InputBuffer
-from streamsrv.core.turns.turn_taking import TurnBegan, TurnChange, TurnDecision, TurnEnded, TurnTaking
+from streamsrv.core.turns.turn_taking import TurnTaking
 from streamsrv.engines.asr.base import Transcript
 from streamsrv.protocol.errors import ProtocolError
 from streamsrv.protocol.items import InputAudio, MessageItem

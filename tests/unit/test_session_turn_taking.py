@@ -1,5 +1,7 @@
 """Turns of a session: interruptions that are classified first, and microphones that go silent."""
 
+import pytest
+
 from harness import Talk, event, of_type, types
 from streamsrv.core.effects import (
     DropRecognition,
@@ -198,6 +200,16 @@ def test_words_are_judged_once_in_a_pause_and_not_before():
     judge(talk, DONE)
     hear(talk, "What time is it?")
     assert [asked.text for asked in of_type(talk.all, JudgeWords)] == ["What time is it?"]
+
+
+@pytest.mark.parametrize(("late_ms", "asks"), [(64, 1), (832, 0)])
+def test_words_that_come_when_the_pause_is_nearly_over_are_not_judged(late_ms, asks):
+    """Without evidence a pause lasts 914 ms: a judgement would come too late, and delay the reply."""
+    talk = semantic()
+    talk.speech()
+    talk.silence(late_ms)
+    hear(talk, "What time is it?")
+    assert len(of_type(talk.all, JudgeWords)) == asks
 
 
 def test_a_judgement_of_words_that_have_changed_is_dropped():

@@ -4,9 +4,9 @@ from streamsrv.core.answers.responses import Responses
 from streamsrv.core.effects import Effect
 from streamsrv.core.latency import TurnLatency
 from streamsrv.core.transcription import Transcriptions
+from streamsrv.core.turns.decisions import TurnEnded
 from streamsrv.core.turns.idle import IdleTimer
 from streamsrv.core.turns.input_buffer import InputBuffer
-from streamsrv.core.turns.turn_taking import TurnEnded
 from streamsrv.engines.asr.base import Transcript
 from streamsrv.protocol.session_object import Session
 

@@ -1,7 +1,7 @@
 """Turn taking: who speaks, from voice activity, words and what is being played. Pure."""
 
 from collections import deque
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from streamsrv.core.answers.responses import Responses
 from streamsrv.core.conversation import Conversation
@@ -12,13 +12,14 @@ from streamsrv.core.playback.output_buffer import OutputBuffer
 from streamsrv.core.recognition import recognition_options
 from streamsrv.core.timers import MicrophoneTimeout
 from streamsrv.core.turns.barge_in import ECHO_OUTLASTS_HOLD_MS, Overlap, Verdict, classify
+from streamsrv.core.turns.decisions import TurnBegan, TurnDecision, TurnEnded
 from streamsrv.core.turns.detector import SpeechStarted
 from streamsrv.core.turns.endpointing import Evidence, ends_caption, pause_limit_ms
 from streamsrv.core.turns.followed_turn import FollowedTurn
 from streamsrv.core.turns.input_buffer import CommittedAudio, InputBuffer
 from streamsrv.core.turns.loudness import Loudness
 from streamsrv.core.turns.microphone import Microphone
-from streamsrv.core.turns.resuming import Resuming, Resumption
+from streamsrv.core.turns.resuming import Resuming
 from streamsrv.core.turns.speaker_pace import SpeakerPace
 from streamsrv.engines.asr.base import Transcript
 from streamsrv.engines.vad.base import FRAME_MS
@@ -36,29 +37,10 @@ CANDIDATE_PAUSE_MS = 2000
 """Speech over a reply ends a turn after no shorter pause, while its words are not known."""
 MAX_COMPARED_FRAMES = 64
 """Frames of speech whose levels are compared with the reply's: two seconds."""
+MIN_JUDGING_MS = 100
+"""Shortest rest of a pause in which words are judged: that takes about as long, and its CPU time delays the reply."""
 MIN_PREDICTION_PAUSE_MS = 64
 """The end-of-turn model is asked in a pause of this length; longer pauses do not improve its result."""
-
-
-@dataclass(frozen=True, slots=True)
-class TurnBegan:
-    """The user has the floor. `heard`: what was recognised before that was certain."""
-
-    resumes: Resumption | None = None
-    """The turn with which the user goes on, because its end was found too early."""
-    heard: Transcript = Transcript("")  # noqa: RUF009 (it cannot be changed)
-
-
-@dataclass(frozen=True, slots=True)
-class TurnEnded:
-    """The user is done; `latency` begins with the end of the speech."""
-
-    audio: CommittedAudio
-    latency: TurnLatency
-
-
-TurnChange = TurnBegan | TurnEnded
-TurnDecision = Effect | TurnChange
 
 
 class TurnTaking:
@@ -166,6 +148,8 @@ class TurnTaking:
         self._consider(heard)
         if is_judged or not (self._is_semantic and self._input.pausing and transcript.at_pause and transcript.text):
             return []
+        if self._limit_ms is not None and self._limit_ms - self._input.pause_ms < MIN_JUDGING_MS:
+            return []  # the turn ends before the answer, which would only delay the reply
         return [JudgeWords(self._input.assign_item_id(), transcript.text, self._language_of(transcript))]
 
     def _language_of(self, transcript: Transcript) -> str | None:
