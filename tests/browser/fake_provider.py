@@ -9,7 +9,7 @@ from typing import Any
 
 
 class FakeProvider:
-    """`error`: the status and the message of every answer; None: each answers `answer`."""
+    """`error`: the status and the message of every answer; None: each answers `answer`. `requests`: their bodies."""
 
     def __init__(self, url: str) -> None:
         self.url = url
@@ -18,6 +18,7 @@ class FakeProvider:
     def reset(self) -> None:
         self.error: tuple[int, str] | None = None
         self.answer = "Hello there."
+        self.requests: list[dict[str, Any]] = []
 
     def reply(self) -> tuple[int, bytes]:
         if self.error is not None:
@@ -35,7 +36,7 @@ def fake_provider() -> Iterator[FakeProvider]:
             self._answer(200, json.dumps({"object": "list", "data": [{"id": "remote", "object": "model"}]}).encode())
 
         def do_POST(self) -> None:
-            self.rfile.read(int(self.headers["Content-Length"]))
+            provider.requests.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
             self._answer(*provider.reply())
 
         def _answer(self, status: int, body: bytes) -> None:

@@ -44,7 +44,7 @@ function speechInput() {
   const browser = Object.assign(new Emitter(), { hear() {} });
   const options = { mode: "hands-free", deviceId: "", browserRecognition: "denied" };
   const circumstances = () => ({ active: true, recognition: "server", echoes: false, options });
-  return new SpeechInput(circumstances, { unlocked: true, unlock: async () => {} }, link, browser);
+  return new SpeechInput(circumstances, { unlocked: true, unlock: async () => {} }, link, browser, { learn() {} });
 }
 
 test("a microphone that was refused is asked for again only when the user asks to be heard", async () => {

@@ -82,7 +82,9 @@ test("without a server and without recognition nothing works, and it says so", (
 });
 
 /** @param {PathFinder} finder */
-const failTwice = (finder) => [finder.recognised("down."), finder.recognised("down.")];
+const RECOGNISED = { type: "conversation.item.input_audio_transcription.completed" };
+const FAILED = { type: "conversation.item.input_audio_transcription.failed", error: { message: "down." } };
+const failTwice = (finder) => [finder.take(FAILED), finder.take(FAILED)];
 
 test("one failed recognition changes nothing, two in a row do", () => {
   const finder = new PathFinder(best);
@@ -92,7 +94,7 @@ test("one failed recognition changes nothing, two in a row do", () => {
 
 test("a recognition that works forgives one that failed", () => {
   const finder = new PathFinder(best);
-  finder.recognised("down.");
-  finder.recognised("");
-  assert.equal(finder.recognised("down."), false);
+  finder.take(FAILED);
+  finder.take(RECOGNISED);
+  assert.equal(finder.take(FAILED), false);
 });

@@ -7,6 +7,8 @@ import { Composer } from "./composer.js";
 import { ConsentDialog } from "./consent-dialog.js";
 import { DownloadMenu } from "./download-menu.js";
 import { byId } from "./elements.js";
+import { History } from "./history.js";
+import { HistoryControls } from "./history-controls.js";
 import { KeyDialog } from "./key-dialog.js";
 import { MessagesView } from "./messages-view.js";
 import { PathView } from "./path-view.js";
@@ -33,6 +35,8 @@ new Composer(write);
 new DownloadMenu(session);
 new SettingsDialog(session, server);
 new ConsentDialog(session);
+const history = new History(session);
+new HistoryControls(history);
 
 /** @type {Partial<Record<import("../lib/activity.js").Activity, string>>} */
 const TITLES = { listening: "Listening", hearing: "Listening", speaking: "Speaking", reconnecting: "Reconnecting" };
@@ -89,9 +93,9 @@ byId("mute", HTMLButtonElement).addEventListener("click", () => {
   session.setMuted(!session.muted);
   showMute();
 });
-byId("new", HTMLButtonElement).addEventListener("click", () => session.reset());
 byId("host", HTMLElement).textContent = server.url.host;
 session.prepare();
+history.restore();
 
 for (const input of document.querySelectorAll('input[name="mode"]')) {
   const radio = /** @type {HTMLInputElement} */ (input);

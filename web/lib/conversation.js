@@ -155,6 +155,8 @@ export class Conversation extends Emitter {
    */
   restore(messages) {
     this.forget();
+    this.#cutAfter = undefined;
+    this.#gone.clear(); // the next session never hears of them
     this.transcript.restore(messages);
     this.changed();
   }

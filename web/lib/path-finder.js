@@ -41,13 +41,16 @@ export class PathFinder extends Emitter {
   /**
    * Note a transcript of the server's recogniser, or its failure.
    *
-   * @param {string} failure  empty: no failure
-   * @returns {boolean} whether the browser takes over
+   * @param {import("./transcript.js").ServerEvent} event
+   * @returns {boolean} whether the server's recogniser is given up
    */
-  recognised(failure) {
-    this.#failures = failure ? this.#failures + 1 : 0;
+  take({ type, error }) {
+    if (type === "conversation.item.input_audio_transcription.completed") this.#failures = 0;
+    if (type !== "conversation.item.input_audio_transcription.failed") return false;
+    this.#failures += 1;
     if (this.#failures !== FAILURES_LIMIT) return false;
-    this.learn({ hearingFailed: `The server's recogniser failed (${failure.replace(/\.$/, "")})` });
+    const why = (error?.message ?? "no reason given").replace(/\.$/, "");
+    this.learn({ hearingFailed: `The server's recogniser failed (${why})` });
     return true;
   }
 }

@@ -58,6 +58,11 @@ export class ServerLink extends Emitter {
     return this.#connection?.ready ?? false;
   }
 
+  /** Whether there is a connection, or one is being opened. */
+  get begun() {
+    return this.#connection !== null;
+  }
+
   /** Whether a response was asked for, or is not done. */
   get answering() {
     return this.#requested !== "" || this.#responses.size > 0;

@@ -27,6 +27,7 @@ export class SpeechInput extends Emitter {
   #circumstances;
   #link;
   #browser;
+  #finder;
   #input;
   #button;
   #wanted = false;
@@ -41,15 +42,20 @@ export class SpeechInput extends Emitter {
    * @param {import("./audio-engine.js").AudioEngine} audio
    * @param {import("./server-link.js").ServerLink} link
    * @param {import("./browser-stages.js").BrowserStages} browser
+   * @param {import("./path-finder.js").PathFinder} finder  learns whether the browser's recogniser is used, or could be
    */
-  constructor(circumstances, audio, link, browser) {
+  constructor(circumstances, audio, link, browser, finder) {
     super();
     this.#circumstances = circumstances;
     this.#link = link;
     this.#browser = browser;
+    this.#finder = finder;
     this.#button = new PushToTalk(link);
     this.#input = new VoiceInput(audio);
-    browser.on("problem", ({ browserHears }) => (this.#recognizerFailed ||= browserHears === false));
+    browser.on("problem", ({ browserHears }) => {
+      this.#recognizerFailed ||= browserHears === false;
+      this.learnRecognizer();
+    });
     this.#input.on("pcm", (pcm) => {
       this.#button.heard();
       link.appendAudio(pcm);
@@ -123,21 +129,17 @@ export class SpeechInput extends Emitter {
     await this.#opened;
   }
 
-  /**
-   * What the path depends on.
-   *
-   * @param {import("./session-options.js").BrowserRecognition} permission
-   */
-  browserFacts(permission) {
-    return {
-      browserHears: this.#recognizerWorks && permission === "allowed",
-      browserCouldHear: this.#recognizerWorks,
-    };
+  /** Whether the browser's recogniser is used, or could be. */
+  learnRecognizer() {
+    const works = this.#recognizerWorks;
+    const allowed = this.#circumstances().options.browserRecognition === "allowed";
+    this.#finder.learn({ browserHears: works && allowed, browserCouldHear: works });
   }
 
   /** The user wants to be heard, and tries again what failed. */
   forgive() {
     this.#recognizerFailed = false;
+    this.learnRecognizer();
     this.want(true);
   }
 

@@ -5,9 +5,9 @@ import { Conversation } from "./conversation.js";
 import { Emitter } from "./emitter.js";
 import { PathFinder } from "./path-finder.js";
 import { asProblem, isHarmless, serverProblem, soundBlocked, withoutServer } from "./problems.js";
-import { RecognizerWish } from "./recognizer-choice.js";
 import { ServerLink } from "./server-link.js";
 import { ServerSearch } from "./server-search.js";
+import { SessionOpening } from "./session-opening.js";
 import { DEFAULT_OPTIONS, needsNewSession } from "./session-options.js";
 import { SpeechInput } from "./speech-input.js";
 
@@ -37,7 +37,7 @@ export class VoiceSession extends Emitter {
   #search;
   #browser;
   #conversation;
-  #wish = new RecognizerWish((problem) => this.emit("problem", problem));
+  #opening;
   #finder = new PathFinder({ server: null, browserHears: false, browserSpeaks: BrowserStages.speaks });
   #tracker = new ActivityTracker();
 
@@ -53,13 +53,20 @@ export class VoiceSession extends Emitter {
     this.#search = new ServerSearch(server);
     this.#conversation = new Conversation(this.#link);
     this.#browser = new BrowserStages(() => this.#options, this.#conversation.transcript);
-    this.#speech = new SpeechInput(() => this.#circumstances, this.#audio, this.#link, this.#browser);
+    this.#opening = new SessionOpening(this.#link, this.#finder, {
+      options: () => this.#options,
+      replay: () => this.#conversation.transcript.replay(),
+      stream: () => this.#speech.stream,
+      quiet: () => !this.#tracker.busy && !this.#speech.pressed && !this.#conversation.waiting,
+      tell: (problem) => this.emit("problem", problem),
+    });
+    this.#speech = new SpeechInput(() => this.#circumstances, this.#audio, this.#link, this.#browser, this.#finder);
     this.#audio.on("running", (running) => this.active && !running && this.emit("problem", soundBlocked()));
     void this.#audio.loudspeaker.choose(this.#options);
     this.#follow();
     this.#followLink();
     this.#followBrowser();
-    this.#learnRecognizer();
+    this.#speech.learnRecognizer();
   }
 
   /** @returns {Readonly<VoiceSessionOptions>} */
@@ -171,21 +178,20 @@ export class VoiceSession extends Emitter {
     const before = this.#options;
     this.#options = { ...before, ...changes };
     void this.#audio.loudspeaker.choose(this.#options);
-    if ("recognizer" in changes || "speechLanguage" in changes) this.#wish.make(this.#options, this.#finder.server);
-    if (changes.browserRecognition) this.#learnRecognizer();
+    if ("recognizer" in changes || "speechLanguage" in changes) this.#opening.wish();
+    if (changes.browserRecognition) this.#speech.learnRecognizer();
     if (!this.active) return;
     if (changes.browserRecognition === "allowed") this.#speech.listen();
     if (this.#alone) return;
     if (this.#options.deviceId !== before.deviceId && this.#speech.stream) this.#speech.open(this.#options.deviceId);
     if (needsNewSession(before, this.#options) && this.#finder.server) this.#connect().catch((error) => this.#failed(error));
-    else this.#update();
+    else this.#opening.update();
     this.#speech.arrange();
   }
 
   /** Open the microphone (again), after a problem with it. */
   async openMicrophone() {
     this.#speech.forgive();
-    this.#learnRecognizer();
     await this.#speech.listen(true);
   }
 
@@ -203,10 +209,17 @@ export class VoiceSession extends Emitter {
     else this.#link.retryNow();
   }
 
-  /** Forget the conversation. */
-  reset() {
-    this.#conversation.restore([]);
-    if (this.#link.open) this.#connect().catch((error) => this.#failed(error)); // else the next session knows nothing
+  /**
+   * Continue with another conversation. The server gets it with a new session; nothing is connected that was not.
+   *
+   * @param {readonly import("./transcript.js").Message[]} [messages]  of an earlier one; default: none
+   */
+  begin(messages = []) {
+    this.#conversation.restore(messages);
+    const { connection } = this.#tracker.doing;
+    if (connection === "reconnecting") this.#link.retryNow(); // an attempt that is under way has told the one before
+    else if (this.#link.begun) this.#connect().catch((error) => this.#failed(error));
+    else this.#quiet();
   }
 
   /** End the session. The conversation stays, and a later `start` continues it. */
@@ -243,7 +256,7 @@ export class VoiceSession extends Emitter {
       await this.#audio.unlock();
       if (expected === "server" && this.#recognition !== "server") this.#speech.shut();
       await this.#speech.listen();
-      this.#wish.make(this.#options, capabilities).forEach((problem) => this.emit("problem", problem));
+      this.#opening.wish().forEach((problem) => this.emit("problem", problem));
       await this.#connect();
       if (!this.#audio.running) this.emit("problem", soundBlocked());
     } catch (error) {
@@ -254,22 +267,7 @@ export class VoiceSession extends Emitter {
   async #connect() {
     if (!this.active) return;
     this.#quiet();
-    const { model, transports, audioCodec } = this.#options;
-    await this.#link.connect({
-      query: model ? { model } : {},
-      session: () => this.#wish.sessionObject(this.#options, this.path),
-      refused: (error) => this.#wish.refusedBy(error),
-      replay: () => this.#conversation.transcript.replay(),
-      transports: transports.filter((name) => this.#finder.server?.transports.includes(name)),
-      audioCodec,
-      stream: () => this.#speech.stream,
-      quiet: () => !this.#tracker.busy && !this.#speech.pressed && !this.#conversation.waiting,
-    });
-  }
-
-  /** Tell the server what the session should be now. */
-  #update() {
-    this.#link.send({ type: "session.update", session: this.#wish.sessionObject(this.#options, this.path) });
+    await this.#opening.open();
   }
 
   #follow() {
@@ -293,7 +291,7 @@ export class VoiceSession extends Emitter {
     link.on("status", (status) => this.#statusChanged(status));
     link.on("replacing", ({ heardAgain }) => this.#interrupted(heardAgain));
     link.on("replaced", () => {
-      this.#update(); // it may have been changed meanwhile
+      this.#opening.update(); // it may have been changed meanwhile
       this.#conversation.next();
     });
     link.on("event", (event) => this.#take(event));
@@ -342,11 +340,6 @@ export class VoiceSession extends Emitter {
     this.#tracker.quiet();
   }
 
-  /** Whether the browser's recogniser is used, or could be. */
-  #learnRecognizer() {
-    this.#finder.learn(this.#speech.browserFacts(this.#options.browserRecognition));
-  }
-
   #followBrowser() {
     const browser = this.#browser;
     browser.on("changed", () => this.#conversation.changed());
@@ -362,7 +355,6 @@ export class VoiceSession extends Emitter {
     browser.on("problem", ({ problem, ...fact }) => {
       this.emit("problem", problem);
       this.#finder.learn(fact);
-      this.#learnRecognizer();
     });
   }
 
@@ -386,23 +378,12 @@ export class VoiceSession extends Emitter {
     if (this.path.voice === "browser" && this.#options.spoken) this.#browser.speak(event);
     const turn = this.#speech.turnSettled(event);
     if (turn === "taken" && this.#options.mode === "push-to-talk") this.#conversation.owe();
-    switch (event.type) {
-      case "conversation.item.input_audio_transcription.completed":
-        this.#finder.recognised("");
-        break;
-      case "conversation.item.input_audio_transcription.failed":
-        if (this.#finder.recognised(event.error?.message ?? "no reason given")) {
-          this.#update();
-          this.#speech.listen();
-        }
-        break;
-      case "response.done":
-        this.#conversation.next();
-        break;
-      case "error":
-        this.#serverError(event.error);
-        break;
+    if (this.#finder.take(event)) {
+      this.#opening.update();
+      this.#speech.listen();
     }
+    if (event.type === "response.done") this.#conversation.next();
+    if (event.type === "error") this.#serverError(event.error);
     this.emit("event", event);
   }
 
@@ -411,7 +392,7 @@ export class VoiceSession extends Emitter {
     if (isHarmless(error)) return;
     // The server began to answer by itself at the same moment: it is asked again after that.
     if (error.code === "conversation_already_has_active_response") return this.#conversation.owe({ later: true });
-    if (this.#wish.refusedBy(error)) this.#update();
+    if (this.#opening.refusedBy(error)) this.#opening.update();
     else this.emit("problem", serverProblem(error));
     this.#conversation.next();
   }
