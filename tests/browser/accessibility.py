@@ -1,20 +1,57 @@
-"""What every page must be: accessible, and no wider than the screen."""
+"""What every page must be: accessible in every theme, and usable on every screen."""
 
-import itertools
 from pathlib import Path
 
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page
 
-SIZES = {"phone": (320, 640), "desktop": (1280, 800)}
+DESKTOP = (1280, 800)
+SIZES = {"phone": (320, 640), "landscape": (640, 360), "zoom-200": (640, 400), "zoom-400": (320, 256)}
+"""Screens in CSS pixels: a phone, a phone on its side, and a desktop of 1280 x 800 or 1280 x 1024 whose page is zoomed."""
+
+MIN_LINES = 3
+"""Lines of text that the conversation or the captions show on the smallest of these screens."""
+
+# Where a page has a part that scrolls, what has room in it; and which controls outside such parts reach over an edge.
+_FAULTS = """minLines => {
+  const faults = [];
+  const { scrollWidth, clientWidth } = document.documentElement;
+  if (scrollWidth > clientWidth) faults.push(`the page is ${scrollWidth - clientWidth} px too wide`);
+  const scrolls = element => /auto|scroll/.test(getComputedStyle(element).overflowY);
+  const within = element => element && (scrolls(element) ? element : within(element.parentElement));
+  const main = document.querySelector("main");
+  const dialog = document.querySelector("dialog[open]");
+  if (!dialog && scrolls(main) && main.clientHeight < minLines * parseFloat(getComputedStyle(main).lineHeight))
+    faults.push(`${main.clientHeight} px are too low for ${minLines} lines`);
+  for (const control of (dialog ?? document).querySelectorAll("a, button, input, select, textarea, summary")) {
+    if (!control.checkVisibility({ visibilityProperty: true, opacityProperty: true })) continue;
+    const { left, right, top, bottom, width } = control.getBoundingClientRect();
+    const frame = within(control.parentElement);
+    const cut = frame ? left < frame.getBoundingClientRect().left - 1 || right > frame.getBoundingClientRect().right + 1
+      : left < 0 || right > innerWidth || (document.body.scrollHeight <= innerHeight && (top < -1 || bottom > innerHeight + 1));
+    if (cut && width > 1) faults.push(`cut off: ${control.outerHTML.slice(0, 120)}`);
+  }
+  return faults;
+}"""
 
 
 def assert_accessible_and_fitting(page: Page, pictures: Path, name: str) -> None:
-    """Axe objects to nothing, and nothing is wider than the screen, in both themes and on a phone and a desktop."""
-    for theme, (size, (width, height)) in itertools.product(("light", "dark"), SIZES.items()):
-        page.emulate_media(color_scheme=theme, reduced_motion="reduce")  # no colour between two themes
-        page.set_viewport_size({"width": width, "height": height})
-        page.screenshot(path=pictures / f"{name}-{theme}-{size}.png")
+    """Axe objects to nothing in any theme. On every screen nothing is too wide or cut off, and the text has room."""
+    page.emulate_media(reduced_motion="reduce")  # no colour between two themes
+    for theme, size in (("light", SIZES["phone"]), ("dark", DESKTOP), ("contrast", DESKTOP)):
+        _resize(page, size)
+        page.emulate_media(color_scheme="light" if theme == "light" else "dark")
+        page.evaluate("theme => document.documentElement.dataset.theme = theme", theme)
+        page.screenshot(path=pictures / f"{name}-{theme}.png")
         results = Axe().run(page)
-        assert results.violations_count == 0, f"{theme}, {size}: {results.generate_report()}"
-        assert page.evaluate("document.documentElement.scrollWidth") <= width, f"wider than a {size}"
+        assert results.violations_count == 0, f"{theme}: {results.generate_report()}"
+    page.evaluate("delete document.documentElement.dataset.theme")
+    for screen, size in SIZES.items():
+        _resize(page, size)
+        page.screenshot(path=pictures / f"{name}-{screen}.png")
+        faults = page.evaluate(_FAULTS, MIN_LINES)
+        assert not faults, f"{name} on {screen}: {faults}"
+
+
+def _resize(page: Page, size: tuple[int, int]) -> None:
+    page.set_viewport_size({"width": size[0], "height": size[1]})

@@ -68,6 +68,24 @@ def test_the_theme_can_be_changed_and_is_kept(server: ServerProcess, pages: Page
     assert page.evaluate(background) == light
 
 
+def test_a_message_is_readable_from_right_to_left_in_forced_colours_and_printed(
+    server: ServerProcess, pages: Pages, pictures: Path
+) -> None:
+    assistant = Assistant(pages.open(server.url, forced_colors="active"))
+    assistant.write("ما هو echo؟")
+    page, question = assistant.page, assistant.questions.last
+    assert question.evaluate("element => getComputedStyle(element).direction") == "rtl"
+    seen = "element => { const s = getComputedStyle(element); return [s.backgroundColor, s.borderTopColor]; }"
+    assert question.evaluate(seen)[1] != page.locator("main").evaluate(seen)[0]  # its frame is seen
+    chosen, other = page.locator(".modes span").all()
+    assert chosen.evaluate(seen)[0] != other.evaluate(seen)[0]
+    page.screenshot(path=pictures / "forced-colours.png")
+    page.emulate_media(media="print", forced_colors="none")
+    expect(question).to_be_visible()
+    expect(assistant.talk).to_be_hidden()
+    assert page.locator("main").evaluate("main => getComputedStyle(main).overflowY") == "visible"
+
+
 def test_everything_on_the_assistant_page_is_reached_with_the_tab_key(server: ServerProcess, pages: Pages) -> None:
     page = pages.open(server.url)
     names = page.get_by_role("button").evaluate_all("all => all.filter(each => each.checkVisibility()).length")
