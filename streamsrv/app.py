@@ -33,11 +33,11 @@ from streamsrv.http import (
     voices,
 )
 from streamsrv.http.captions import caption_routes
-from streamsrv.http.errors import http_exception, protocol_error
+from streamsrv.http.errors import protocol_error
 from streamsrv.http.exchange import Exchanges, TrackExchanges
 from streamsrv.http.identity import Authenticated, RequestIds
 from streamsrv.http.observed import ObserveRequests, route_templates
-from streamsrv.http.pages import page_routes
+from streamsrv.http.pages import page_exception, page_routes
 from streamsrv.http.root_path import RootPath
 from streamsrv.http.single import refuse_websocket, single_exception, single_routes
 from streamsrv.observability.tracing import Tracing, open_tracing
@@ -59,7 +59,7 @@ from streamsrv.transports.websocket import realtime
 if TYPE_CHECKING:
     from streamsrv.ledger.ledger import Ledger
 
-EXCEPTION_HANDLERS: dict[Any, Any] = {HTTPException: http_exception, ProtocolError: protocol_error}
+EXCEPTION_HANDLERS: dict[Any, Any] = {HTTPException: page_exception, ProtocolError: protocol_error}
 """Error handlers by exception type; loosely typed, as Starlette has no type for one of requests and WebSockets."""
 EXCEPTION_HANDLERS_OF_ONE = EXCEPTION_HANDLERS | {HTTPException: single_exception}
 """The same for a server that runs one model alone."""

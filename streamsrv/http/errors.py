@@ -157,7 +157,7 @@ async def protocol_error(connection: HTTPConnection, error: Exception) -> Respon
     return response
 
 
-async def http_exception(request: Request, exception: Exception) -> Response:
+async def http_exception(request: Request, exception: Exception) -> ErrorResponse:
     """Return Starlette's own errors (unknown path, wrong method) in the same shape."""
     assert isinstance(exception, HTTPException)
     phrase = HTTPStatus(exception.status_code).phrase

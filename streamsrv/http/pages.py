@@ -1,22 +1,26 @@
-"""Serves the browser client: the files of `web/`. They contain no secret, so they need no key."""
+"""Serves the browser client: the files of `web/`. They contain no secret, so they need no key.
 
-import mimetypes
+A document is asked for again each time, which is cheap because of its ETag, so an old page never meets a new server.
+All that it loads has the version of the files in its address, and browsers keep it. The addresses without a version are
+for pages of other origins.
+"""
+
+from collections.abc import Awaitable, Callable
+from functools import cache
 from pathlib import Path
 
 from starlette.convertors import StringConvertor, register_url_convertor
-from starlette.responses import PlainTextResponse
-from starlette.routing import BaseRoute, Mount, Route
-from starlette.staticfiles import StaticFiles
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, Response
+from starlette.routing import BaseRoute, Route
 
+from streamsrv.http.errors import REFUSED, http_exception
+from streamsrv.http.page_site import PageSite
+from streamsrv.http.page_version import ASSETS
+from streamsrv.http.static_content import respond
+from streamsrv.http.web_folder import DOCUMENTS, FOLDERS, WEB_FOLDER
 from streamsrv.protocol.session_object import ROOM_NAME
-
-_PACKAGE = Path(__file__).parent.parent
-WEB_FOLDER = next((folder for folder in (_PACKAGE / "web", _PACKAGE.parent / "web") if folder.is_dir()), None)
-"""Folder of the pages: in the installed package, or in the checkout; None if neither has it."""
-
-FOLDERS = ("lib", "style", "assistant", "captions")
-"""Folders of `WEB_FOLDER` that are served."""
 
 CONTENT_SECURITY_POLICY = "; ".join(
     [
@@ -32,22 +36,23 @@ CONTENT_SECURITY_POLICY = "; ".join(
     ]
 )
 
-HEADERS = {
+UNCHANGED = {"x-content-type-options": "nosniff", "cache-control": "no-cache"}
+"""Headers of what has no version in its address: browsers ask each time whether it has changed."""
+IMMUTABLE = {"x-content-type-options": "nosniff", "cache-control": "public, max-age=31536000, immutable"}
+"""Headers of what has a version in its address. Worklets have the policies of the document; there is no worker."""
+DOCUMENT = {
+    **UNCHANGED,
     "content-security-policy": CONTENT_SECURITY_POLICY,
-    "x-content-type-options": "nosniff",
     "referrer-policy": "no-referrer",
     "permissions-policy": "microphone=(self), display-capture=(self), camera=(), geolocation=()",
-    # Browsers revalidate each time (cheap because of the ETag), so that an old page never meets a new server.
-    "cache-control": "no-cache",
 }
+"""Headers of documents."""
 
 ROBOTS = "User-agent: *\nDisallow: /\n"
 """A voice server has nothing for a search engine."""
+NOT_FOUND = "assistant/not-found.html"
 
-# The tables of the operating system may lack the types of scripts, and browsers refuse scripts without their type.
-mimetypes.add_type("text/javascript", ".js")
-mimetypes.add_type("image/svg+xml", ".svg")
-mimetypes.add_type("image/vnd.microsoft.icon", ".ico")
+Endpoint = Callable[[Request], Awaitable[Response]]
 
 
 class RoomConvertor(StringConvertor):
@@ -56,34 +61,35 @@ class RoomConvertor(StringConvertor):
     regex = ROOM_NAME.strip("^$")
 
 
+class FileConvertor(StringConvertor):
+    """Path convertor for files, whose names have a dot and thus are no names of rooms."""
+
+    regex = r"[^.]*\.[^/]*"
+
+
 register_url_convertor("room", RoomConvertor())
+register_url_convertor("file", FileConvertor())
 
 
-class PageHeaders:
-    """ASGI middleware that adds `HEADERS` to every response of a page."""
-
-    def __init__(self, app: ASGIApp) -> None:
-        self._app = app
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        async def send_with_headers(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                added = [(name.encode(), value.encode()) for name, value in HEADERS.items()]
-                message = {**message, "headers": [*message.get("headers", []), *added]}
-            await send(message)
-
-        await self._app(scope, receive, send_with_headers)
+@cache
+def _site(folder: Path) -> PageSite:
+    return PageSite(folder)
 
 
-def page(path: Path) -> ASGIApp:
-    """Return an application that serves one file for any path."""
-    files = StaticFiles(directory=path.parent)
+def page(path: Path) -> Endpoint:
+    """Return an endpoint that serves one file of `WEB_FOLDER`, whatever the path of the request."""
+    assert WEB_FOLDER is not None
+    name = path.relative_to(WEB_FOLDER).as_posix()
+    is_document = path.suffix == ".html"
+    assert is_document == (name in DOCUMENTS), f"{name} is not in DOCUMENTS"
 
-    async def answer(scope: Scope, receive: Receive, send: Send) -> None:
-        response = await files.get_response(path.name, scope)
-        await response(scope, receive, send)
+    async def document(request: Request) -> Response:
+        return await _document(request, name)
 
-    return PageHeaders(answer)
+    async def file(request: Request) -> Response:
+        return await _file(request, name)
+
+    return document if is_document else file
 
 
 def page_routes() -> list[BaseRoute]:
@@ -91,19 +97,69 @@ def page_routes() -> list[BaseRoute]:
     robots = Route("/robots.txt", PlainTextResponse(ROBOTS))
     if WEB_FOLDER is None:
         return [robots]
-    files = [
-        Mount(f"/{name}", PageHeaders(StaticFiles(directory=WEB_FOLDER / name)))
-        for name in FOLDERS
-        if (WEB_FOLDER / name).is_dir()
+    return [
+        Route("/", page(WEB_FOLDER / "index.html")),
+        Route("/favicon.ico", page(WEB_FOLDER / "assistant" / "favicon.ico")),
+        robots,
+        *_caption_pages(WEB_FOLDER / "captions"),
+        Route(f"/{ASSETS}/{{version}}/{{page}}/{{path:path}}", _asset),
+        *(Route(f"/{name}/{{path:file}}", _plain_file(name)) for name in FOLDERS),
     ]
-    icon = Route("/favicon.ico", page(WEB_FOLDER / "assistant" / "favicon.ico"))
-    return [Route("/", page(WEB_FOLDER / "index.html")), icon, robots, *_caption_pages(WEB_FOLDER / "captions"), *files]
 
 
 def _caption_pages(folder: Path) -> list[BaseRoute]:
-    """Return the routes below `/captions/`. File names have a dot and room names do not, so they cannot collide."""
+    """Return the routes below `/captions/`."""
     return [
         Route("/captions/", page(folder / "index.html")),
         Route("/captions/{room:room}", page(folder / "viewer.html")),
         Route("/captions/{room:room}/speak", page(folder / "speak.html")),
     ]
+
+
+async def page_exception(request: Request, exception: Exception) -> Response:
+    """Return the error for what Starlette refuses; a browser that goes to an address without a page gets a page."""
+    assert isinstance(exception, HTTPException)
+    refusal = await http_exception(request, exception)
+    path = _path(request)
+    if exception.status_code != 404 or path.startswith("/v1/") or WEB_FOLDER is None:
+        return refusal
+    if request.method not in ("GET", "HEAD") or "text/html" not in request.headers.get("accept", ""):
+        return refusal
+    request.scope[REFUSED] = refusal.refused
+    return await _document(request, NOT_FOUND, status=404)
+
+
+async def _document(request: Request, name: str, status: int = 200) -> Response:
+    assert WEB_FOLDER is not None
+    content = await _site(WEB_FOLDER).document(name, _path(request).count("/") - 1)
+    return respond(request, content, DOCUMENT, status)
+
+
+def _path(request: Request) -> str:
+    """Return the path of a request below the server's root."""
+    scope = request.scope
+    return scope["path"].removeprefix(scope.get("app_root_path", scope.get("root_path", "")))
+
+
+def _plain_file(folder: str) -> Endpoint:
+    async def endpoint(request: Request) -> Response:
+        return await _file(request, f"{folder}/{request.path_params['path']}")
+
+    return endpoint
+
+
+async def _file(request: Request, name: str) -> Response:
+    assert WEB_FOLDER is not None
+    content = await _site(WEB_FOLDER).file(name)
+    if content is None:
+        raise HTTPException(404)
+    return respond(request, content, UNCHANGED)
+
+
+async def _asset(request: Request) -> Response:
+    """Answer with an asset of the version that is there now; of another one there is nothing."""
+    assert WEB_FOLDER is not None
+    content = await _site(WEB_FOLDER).asset(**request.path_params)
+    if content is None:
+        raise HTTPException(404, headers={"cache-control": "no-store"})
+    return respond(request, content, IMMUTABLE)

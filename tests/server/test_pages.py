@@ -1,19 +1,30 @@
 """The browser client as the server hands it out."""
 
+import re
+import shutil
 import tomllib
 from collections.abc import Generator
 from pathlib import Path
+from urllib.parse import urljoin, urlsplit
 
 import pytest
 from starlette.testclient import TestClient
 
 from streamsrv.app import build_app
 from streamsrv.engines.absent import AbsentRecognizer, AbsentSynthesizer
-from streamsrv.http.pages import FOLDERS
+from streamsrv.http.page_version import PageVersion
+from streamsrv.http.web_folder import FOLDERS, served_files
 from streamsrv.settings import Settings
 from streamsrv.testing.fakes import fake_engines
 
 LOOPBACK = "http://127.0.0.1"
+WEB = Path(__file__).parents[2] / "web"
+
+
+def addresses(client: TestClient, page: str) -> list[str]:
+    """Return the addresses of what a page loads, as paths of the server."""
+    found = re.findall(r'<(?:link|script)\b[^>]*\b(?:href|src)="([^"]*)"', client.get(page).text)
+    return [urljoin(page, address) for address in found]
 
 
 @pytest.fixture
@@ -41,19 +52,93 @@ def test_scripts_have_the_type_that_browsers_insist_on(client: TestClient) -> No
     assert client.get("/lib/index.js").headers["content-type"].startswith("text/javascript")
 
 
-@pytest.mark.parametrize("path", ["/", "/lib/index.js"])
-def test_pages_load_nothing_from_elsewhere(client: TestClient, path: str) -> None:
-    headers = client.get(path).headers
+def test_documents_load_nothing_from_elsewhere(client: TestClient) -> None:
+    headers = client.get("/").headers
     assert "script-src 'self'" in headers["content-security-policy"]
+    assert "microphone=(self)" in headers["permissions-policy"]
     assert headers["x-content-type-options"] == "nosniff"
 
 
+def test_only_documents_carry_policies(client: TestClient) -> None:
+    for address in ("/lib/index.js", *addresses(client, "/")):
+        headers = client.get(address).headers
+        assert headers["x-content-type-options"] == "nosniff", address
+        assert "content-security-policy" not in headers, address
+
+
 @pytest.mark.parametrize("path", ["/", "/lib/index.js"])
-def test_an_unchanged_page_is_not_sent_again(client: TestClient, path: str) -> None:
+def test_an_unchanged_file_is_not_sent_again(client: TestClient, path: str) -> None:
     first = client.get(path)
     assert first.headers["cache-control"] == "no-cache"
-    again = client.get(path, headers={"if-none-match": first.headers["etag"]})
+    again = client.get(path, headers={"if-none-match": f'W/"other", {first.headers["etag"]}'})
     assert (again.status_code, again.content) == (304, b"")
+    assert again.headers["etag"] == first.headers["etag"]
+
+
+@pytest.mark.parametrize(
+    ("accepted", "coding"),
+    [("gzip, deflate, br", "gzip"), ("br, *;q=0.1", "gzip"), ("gzip;q=0", None), ("br", None), ("", None)],
+)
+def test_a_file_is_compressed_for_those_that_accept_it(client: TestClient, accepted: str, coding: str | None) -> None:
+    response = client.get("/lib/index.js", headers={"accept-encoding": accepted})
+    assert response.headers.get("content-encoding") == coding
+    assert response.headers["vary"] == "Accept-Encoding"
+    assert response.text == (WEB / "lib" / "index.js").read_text()
+
+
+def test_what_differs_has_another_tag(client: TestClient) -> None:
+    tags = [client.get("/", headers={"accept-encoding": coding}).headers["etag"] for coding in ("gzip", "identity")]
+    assert tags[0] != tags[1]
+
+
+def test_the_head_of_a_file_is_that_of_the_file(client: TestClient) -> None:
+    whole, head = client.get("/lib/index.js"), client.head("/lib/index.js")
+    assert head.headers["content-length"] == whole.headers["content-length"]
+    assert head.content == b""
+
+
+def test_a_range_gets_the_whole_file(client: TestClient) -> None:
+    response = client.get("/lib/index.js", headers={"range": "bytes=0-9"})
+    assert (response.status_code, response.text) == (200, (WEB / "lib" / "index.js").read_text())
+
+
+@pytest.mark.parametrize("path", ["/", "/captions/", "/captions/hall", "/captions/hall/speak"])
+def test_a_page_needs_few_requests_whose_answers_are_kept(client: TestClient, path: str) -> None:
+    found = addresses(client, path)
+    assert {".css", ".js"} <= {Path(address).suffix for address in found}
+    assert len(found) <= 6
+    for address in found:
+        response = client.get(address)
+        assert response.status_code == 200, address
+        assert response.headers["cache-control"] == "public, max-age=31536000, immutable"
+
+
+def test_another_version_has_nothing(client: TestClient) -> None:
+    script = next(address for address in addresses(client, "/") if address.endswith("main.js"))
+    version = script.split("/")[2]
+    response = client.get(script.replace(version, "0" * len(version)))
+    assert (response.status_code, response.headers["cache-control"]) == (404, "no-store")
+
+
+def test_a_page_gets_only_what_it_names(client: TestClient) -> None:
+    script = next(address for address in addresses(client, "/") if address.endswith("main.js"))
+    of_page = script.removesuffix("assistant/main.js")
+    assert client.get(f"{of_page}lib/playout-worklet.js").status_code == 200
+    assert client.get(f"{script}.map").json()["version"] == 3
+    for other in ("captions/viewer.js", "index.html", "lib/nothing.js", "../../../pyproject.toml", "%2e%2e/index.html"):
+        assert client.get(of_page + other).status_code == 404, other
+    assert client.get(script.replace("assistant-main", "no-page")).status_code == 404
+
+
+def test_a_changed_file_makes_another_version(tmp_path: Path) -> None:
+    web = tmp_path / "web"
+    shutil.copytree(WEB, web, ignore=shutil.ignore_patterns("node_modules"))
+    before = PageVersion(web, served_files(web))
+    path = web / "lib" / "emitter.js"
+    path.write_text(path.read_text() + "\n")
+    after = PageVersion(web, served_files(web))
+    assert before.name != after.name
+    assert before.document("index.html", 0).body != after.document("index.html", 0).body
 
 
 def test_pages_need_no_key_but_what_they_call_does() -> None:
@@ -73,6 +158,28 @@ def test_what_is_served_is_in_the_wheel() -> None:
     included = project["tool"]["hatch"]["build"]["targets"]["wheel"]["force-include"]
     web = {path for path in included if path.startswith("web/")}
     assert {f"web/{name}" for name in (*FOLDERS, "index.html")} == web
+
+
+@pytest.mark.parametrize("path", ["/captions/hall/", "/captions/hall/speak/"])
+def test_a_slash_at_the_end_of_a_pages_address_does_no_harm(client: TestClient, path: str) -> None:
+    response = client.get(path, follow_redirects=False)
+    assert (response.status_code, urlsplit(response.headers["location"]).path) == (307, path.rstrip("/"))
+
+
+@pytest.mark.parametrize("path", ["/nothing", "/captions/two words", "/a/b/c/d/e/f/nothing.html"])
+def test_a_browser_gets_a_page_for_an_address_without_one(client: TestClient, path: str) -> None:
+    response = client.get(path, headers={"accept": "text/html,application/xhtml+xml;q=0.9,*/*;q=0.8"})
+    assert (response.status_code, response.headers["content-type"]) == (404, "text/html; charset=utf-8")
+    assert "script-src 'self'" in response.headers["content-security-policy"]
+    found = re.findall(r'(?:href|src)="([^"]*)"', response.text)
+    assert [urljoin(path, each) for each in found[-2:]] == ["/", "/captions/"]
+    assert all(client.get(urljoin(path, each)).status_code == 200 for each in found)
+
+
+@pytest.mark.parametrize(("path", "accept"), [("/nothing", "*/*"), ("/v1/nothing", "text/html")])
+def test_a_program_gets_the_error_as_json(client: TestClient, path: str, accept: str) -> None:
+    response = client.get(path, headers={"accept": accept})
+    assert (response.status_code, response.json()["error"]["code"]) == (404, "not_found")
 
 
 def test_capabilities_name_every_stage(client: TestClient) -> None:

@@ -97,6 +97,10 @@ export class AudioEngine extends Emitter {
 
 /** @param {AudioContext} context */
 async function loadWorklets(context) {
-  const files = ["./capture-worklet.js", "./catch-up-worklet.js", "./playout-worklet.js"];
-  await Promise.all(files.map((file) => context.audioWorklet.addModule(new URL(file, import.meta.url))));
+  const files = [
+    new URL("./capture-worklet.js", import.meta.url),
+    new URL("./catch-up-worklet.js", import.meta.url),
+    new URL("./playout-worklet.js", import.meta.url),
+  ];
+  await Promise.all(files.map((file) => context.audioWorklet.addModule(file)));
 }
