@@ -20,7 +20,7 @@ def test_the_page_is_accessible_and_fits(server: ServerProcess, pages: Pages, pi
 def test_a_conversation_and_the_settings_are_accessible(server: ServerProcess, pages: Pages, pictures: Path) -> None:
     assistant = Assistant(pages.open(server.url, permissions=["clipboard-read"]))
     assistant.talk.click()
-    expect(assistant.notice("This page may not use the microphone.")).to_be_visible()
+    expect(assistant.notice("Microphone access is blocked.")).to_be_visible()
     assistant.write("Say hello.")
     expect(assistant.replies.last).to_contain_text(re.compile(r"Assistant: \w"))
     assert_accessible_and_fitting(assistant.page, pictures, "conversation")

@@ -186,7 +186,7 @@ def test_a_denied_microphone_is_explained(server: ServerProcess, pages: Pages):
         "() => { navigator.mediaDevices.getUserMedia = async () => { throw new DOMException('', 'NotAllowedError') } }"
     )
     page.get_by_role("button", name="Start captions").click()
-    expect(page.get_by_role("alert")).to_contain_text("This page may not use the microphone.")
+    expect(page.get_by_role("alert")).to_contain_text("Microphone access is blocked.")
     expect(page.get_by_role("button", name="Start captions")).to_be_enabled()
 
 

@@ -45,7 +45,7 @@ def test_a_microphone_that_is_denied_is_explained_and_one_can_write(
 ) -> None:
     assistant = Assistant(pages.open(server.url, script="counted_microphone.js", permissions=NO_MICROPHONE))
     assistant.talk.click()
-    notice = assistant.notice("This page may not use the microphone.")
+    notice = assistant.notice("Microphone access is blocked.")
     expect(notice).to_contain_text("Allow it in the address bar")
     ask(assistant, speaker)
     assert assistant.page.evaluate("microphoneRequests") == ["microphone"], "asked for once"

@@ -46,6 +46,8 @@ def test_a_conversation_survives_a_reload_and_is_found_opened_and_deleted(
     rows = page.locator("#history-list li")
     expect(rows).to_have_count(2)
     assert_accessible_and_fitting(page, pictures, "history")
+    page.set_viewport_size({"width": 320, "height": 640})
+    expect(page.get_by_role("button", name="Delete “Something else.”")).to_be_in_viewport(ratio=1)
     page.get_by_label("Search conversations").fill("TUNNELS")
     expect(rows).to_have_count(1)
     rows.locator(".past").click()

@@ -50,7 +50,7 @@ def test_writing_opens_no_microphone_while_the_server_is_away_and_when_it_is_bac
 ) -> None:
     assistant = open_counted(pages, server)
     pages.allow("ERR_CONNECTION_REFUSED")
-    notice = assistant.notice("The server cannot be reached")
+    notice = assistant.notice("The server can't be reached")
     with unreachable_server(assistant.page.context):
         assistant.write("Say hello.")
         expect(notice).to_be_visible()
@@ -66,7 +66,11 @@ def test_writing_opens_no_microphone_when_the_server_asks_for_a_key(shared_serve
     pages.allow("401")
     assistant = open_counted(pages, server)
     assistant.write("Say hello.")
-    assistant.page.get_by_label("Key", exact=True).fill("sk-local-1")
+    key = assistant.page.get_by_label("Key", exact=True)
+    key.fill("sk-wrong")
+    key.press("Enter")
+    expect(assistant.page.get_by_role("dialog")).to_contain_text("That key wasn't accepted.")
+    assistant.page.keyboard.type("sk-local-1")  # in place of the wrong one, which is selected
     assistant.page.get_by_role("button", name="Connect", exact=True).click()
     expect_answer(assistant)
     assert requests(assistant.page) == []
@@ -161,17 +165,24 @@ def test_without_a_server_the_browser_s_recogniser_is_asked_for_too(server: Serv
 def test_the_page_works_where_site_data_is_blocked(server: ServerProcess, pages: Pages) -> None:
     context = pages.context()
     context.add_init_script(
-        """for (const name of ["localStorage", "sessionStorage"]) {
+        """for (const name of ["localStorage", "sessionStorage", "indexedDB"]) {
              Object.defineProperty(window, name, { get() { throw new DOMException("denied", "SecurityError"); } });
            }"""
     )
     page = context.new_page()
     page.goto(server.url)
     assistant = Assistant(page)
-    page.get_by_role("button", name=re.compile("Switch between dark and light|Switch to")).click()
+    page.get_by_role("button", name="More").click()
+    page.get_by_label("Dark").check()
+    page.keyboard.press("Escape")
     assistant.choose_connection("WebSocket")
     assistant.write("Say hello.")
     expect_answer(assistant)
+    page.get_by_role("button", name="Past conversations").click()
+    expect(page.get_by_role("dialog")).to_contain_text("This browser keeps nothing for this page")
+    page.get_by_role("dialog").get_by_role("button", name="Close").click()
+    page.get_by_role("button", name="New conversation").click()
+    expect(assistant.questions).to_have_count(0)
     viewer = context.new_page()
     viewer.goto(f"{server.url}/captions/blocked")
     expect(viewer.get_by_text("Waiting for the speaker")).to_be_visible()

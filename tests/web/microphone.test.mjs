@@ -35,7 +35,7 @@ for (const [sound, audio] of Object.entries({ "waits for a tap": blockedSound, "
     input.on("problem", ({ message }) => problems.push(message));
     void input.open("");
     await settled();
-    assert.deepEqual(problems, ["This page may not use the microphone."]);
+    assert.deepEqual(problems, ["Microphone access is blocked."]);
   });
 }
 

@@ -71,10 +71,10 @@ test("a recogniser that fails is replaced, with its reason", () => {
   assert.match(path.reasons[0], /overloaded/);
 });
 
-test("without a server the browser writes captions, and says that nobody answers", () => {
+test("without a server the browser writes captions, and says that nothing answers", () => {
   const path = choosePath({ ...best, server: null });
   assert.deepEqual([path.transport, path.recognition, path.voice], ["none", "browser", "none"]);
-  assert.match(path.reasons[0], /nobody answers/);
+  assert.match(path.reasons[0], /nothing answers/);
 });
 
 test("without a server and without recognition nothing works, and it says so", () => {

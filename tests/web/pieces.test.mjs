@@ -6,7 +6,7 @@ import { AudioBacklog } from "../../web/lib/audio-backlog.js";
 import { Backoff } from "../../web/lib/backoff.js";
 import { LatencyTracker } from "../../web/lib/latency.js";
 import { fromBase64, level, toBase64, toInt16 } from "../../web/lib/pcm.js";
-import { httpProblem, microphoneProblem, serverProblem } from "../../web/lib/problems.js";
+import { asProblem, httpProblem, microphoneProblem, serverProblem } from "../../web/lib/problems.js";
 import { SentenceSplitter } from "../../web/lib/sentences.js";
 import { DEFAULT_OPTIONS, needsNewSession, sessionObject } from "../../web/lib/session-options.js";
 
@@ -124,8 +124,17 @@ test("a refused key asks for one", () => {
   assert.equal(httpProblem(401, undefined).code, "key_required");
 });
 
-test("the server's own words reach the user", () => {
-  assert.equal(httpProblem(503, { message: "No room." }).message, "No room.");
+test("what the server says is for who looks closer; the user is told what happened and what to do", () => {
+  for (const status of [400, 401, 403, 404, 429, 500, 503]) {
+    const { message, advice, detail } = httpProblem(status, { message: "Invalid 'x': no." });
+    assert.doesNotMatch(message + advice, /Invalid/);
+    assert.equal(detail, "Invalid 'x': no.");
+  }
+});
+
+test("what cannot be understood at all is told without the program's own words", () => {
+  const { message, detail } = asProblem(new TypeError("x is undefined"));
+  assert.deepEqual([message, detail], ["Something went wrong in this page.", "TypeError: x is undefined"]);
 });
 
 test("a server without a port for one more call is not full: a WebSocket needs none", () => {
@@ -139,8 +148,16 @@ test("what the server says of a request of the page is not shown", () => {
   assert.doesNotMatch(message + advice, /resp_1|response in progress/);
 });
 
-test("what the server says of its own failure is shown", () => {
-  assert.equal(serverProblem({ code: null, message: "The model is gone.", type: "server_error" }).message, "The model is gone.");
+test("what the server says of its own failure is for who looks closer", () => {
+  const { message, detail } = serverProblem({ code: null, message: "The model is gone.", type: "server_error" });
+  assert.deepEqual([message, detail], ["The server has a problem.", "The model is gone."]);
+});
+
+test("a setting that the server refuses is named, and can be changed", () => {
+  const raw = "Invalid value for 'session.instructions': too long.";
+  const problem = serverProblem({ code: "invalid_value", message: raw, type: "invalid_request_error", param: "session.instructions" });
+  assert.match(problem.message, /these instructions/);
+  assert.match(problem.advice, /settings/);
 });
 
 test("a turn in which nothing was heard is told in plain words", () => {

@@ -47,7 +47,7 @@ export class HistoryControls {
       await this.#dialog.open();
     } catch {
       const advice = "Try again when the server can be reached.";
-      this.#notices.show("no-history", "Past conversations could not be loaded.", advice);
+      this.#notices.show("no-history", "Past conversations couldn't be loaded.", advice);
     }
   }
 }

@@ -22,9 +22,16 @@ export class KeyDialog {
   }
 
   open() {
-    byId("key-problem", HTMLElement).textContent = this.#server.key
-      ? "That key was not accepted. Check it and try again."
-      : "Ask whoever runs it for one.";
-    this.#dialog.showModal();
+    const { key } = this.#server;
+    const problem = byId("key-problem", HTMLElement);
+    const input = byId("key", HTMLInputElement);
+    problem.textContent = key
+      ? "That key wasn't accepted. Check it and try again."
+      : "This server needs an API key. Ask its administrator for one.";
+    problem.classList.toggle("error", key !== "");
+    input.setAttribute("aria-invalid", String(key !== ""));
+    input.value = key;
+    if (!this.#dialog.open) this.#dialog.showModal();
+    input.select();
   }
 }

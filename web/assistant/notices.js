@@ -16,12 +16,13 @@ export class Notices {
    * @param {string} message
    * @param {string} [advice]
    * @param {Action} [action]
+   * @param {string} [detail]  for who looks closer: shown when it is opened
    */
-  show(code, message, advice = "", action) {
+  show(code, message, advice = "", action, detail = "") {
     const text = make("p", "", make("strong", "", message), advice ? ` ${advice}` : "", makeCount());
     const known = this.#shown.get(code);
     const said = known?.firstElementChild;
-    if (known && !action) {
+    if (known && !action && !detail) {
       if (withoutCount(said) !== withoutCount(text)) said?.replaceWith(text); // the same words would be announced again
       return;
     }
@@ -37,6 +38,7 @@ export class Notices {
       notice.append(button);
     }
     notice.append(this.#dismiss(code));
+    if (detail) notice.append(make("details", "detail", make("summary", "", "Details"), make("p", "", detail)));
     this.#shown.set(code, notice);
     this.#place.append(notice);
   }

@@ -62,7 +62,8 @@ export class SessionNotices {
       const message = `The speech recogniser ${model} is being loaded.`;
       this.#notices.show("loading", message, "What you say meanwhile appears afterwards.");
     } else if (type === "streamsrv.recognizer.failed") {
-      this.#notices.show("loading", `The speech recogniser ${model} could not be loaded.`, error?.message ?? "");
+      const message = `The speech recogniser ${model} couldn't be loaded.`;
+      this.#notices.show("loading", message, "Choose another one in the settings.", undefined, error?.message);
     }
   }
 
@@ -72,7 +73,8 @@ export class SessionNotices {
     if (problem.code === "sound_blocked") {
       document.addEventListener("pointerdown", () => this.#playSound(), { once: true });
     }
-    this.#notices.show(problem.code, problem.message, problem.advice, this.#wayOn(problem));
+    const { code, message, advice, detail } = problem;
+    this.#notices.show(code, message, advice, this.#wayOn(problem), detail);
   }
 
   /**

@@ -131,7 +131,7 @@ export class BrowserVoice extends Emitter {
     this.emit("drained", itemId);
     this.emit(
       "problem",
-      new Problem("voice_failed", `The browser's voice does not work here (${error}).`, "Replies are shown as text."),
+      new Problem("voice_failed", "The browser's voice doesn't work here.", "Replies are shown as text.", error),
     );
   }
 

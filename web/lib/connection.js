@@ -334,7 +334,7 @@ export class Connection extends Emitter {
     if (delay === null) {
       this.emit(
         "problem",
-        new Problem("gave_up", `The connection could not be restored: ${reason}`, "Press the button to try again."),
+        new Problem("gave_up", "The connection couldn't be restored.", "Press the button to try again.", reason),
       );
       return this.close();
     }

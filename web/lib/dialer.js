@@ -1,4 +1,4 @@
-import { asProblem, Problem, unreachable } from "./problems.js";
+import { asProblem, Problem, serverProblem, unreachable } from "./problems.js";
 import { WebRtcTransport } from "./webrtc-transport.js";
 import { WebSocketTransport } from "./websocket-transport.js";
 
@@ -109,7 +109,7 @@ export class Dialer {
           for (const replayed of this.#options.replay?.() ?? []) transport.send(replayed);
           settled(resolve);
         } else if (event.type === "error") {
-          fail(new Problem(event.error.code ?? "session_refused", event.error.message));
+          fail(serverProblem(event.error));
         }
       });
     });

@@ -92,9 +92,9 @@ function stage(failure, browserCan) {
 function withoutServer(facts, reasons) {
   const recognition = facts.browserHears ? "browser" : "none";
   const said = facts.browserHears
-    ? "The server cannot be reached: the browser alone writes down what you say, and nobody answers."
-    : `The server cannot be reached: ${whoHears(facts)}`;
-  const line = facts.browserHears ? "Offline: browser transcription only" : "Not connected";
+    ? "The server can't be reached: the browser alone transcribes what you say, and nothing answers."
+    : `The server can't be reached: ${whoHears(facts)}`;
+  const line = facts.browserHears ? "Offline – browser transcription only" : "Not connected";
   const none = /** @type {const} */ ({ transport: "none", connection: "none", voice: "none" });
   return { ...none, recognition, summary: line, reasons: [...reasons, said] };
 }

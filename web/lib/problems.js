@@ -8,12 +8,14 @@ export class Problem extends Error {
    * @param {string} code  for programs
    * @param {string} message  what happened
    * @param {string} [advice]  what to do about it
+   * @param {string} [detail]  for who looks closer: what the program at fault said
    */
-  constructor(code, message, advice = "") {
+  constructor(code, message, advice = "", detail = "") {
     super(message);
     this.name = "Problem";
     this.code = code;
     this.advice = advice;
+    this.detail = detail;
   }
 }
 
@@ -34,7 +36,7 @@ export function isHarmless({ code }) {
  * @returns {Problem}
  */
 export function asProblem(error) {
-  return error instanceof Problem ? error : new Problem("failed", `Something went wrong: ${error}`);
+  return error instanceof Problem ? error : new Problem("failed", "Something went wrong in this page.", "If it doesn't work now, reload it.", String(error));
 }
 
 /**
@@ -49,22 +51,22 @@ export function microphoneProblem(errorName) {
     case "SecurityError":
       return new Problem(
         "microphone_denied",
-        "This page may not use the microphone.",
-        "Allow it in the address bar (the microphone or lock symbol), then press the button again. Or type.",
+        "Microphone access is blocked.",
+        "Allow it in the address bar, then try again – or just type.",
       );
     case "NotFoundError":
     case "OverconstrainedError":
       return new Problem(
         "microphone_missing",
         "No microphone was found.",
-        "Plug one in, or choose another one in the settings. You can type meanwhile.",
+        "Plug one in, or choose another in the settings. You can type meanwhile.",
       );
     case "NotReadableError":
     case "AbortError":
       return new Problem(
         "microphone_busy",
-        "The microphone could not be opened.",
-        "Another program may be using it. Close that, then press the button again.",
+        "The microphone couldn't be opened.",
+        "Another program may be using it. Close that, then try again.",
       );
     case "InsecureContext":
       return new Problem(
@@ -75,8 +77,9 @@ export function microphoneProblem(errorName) {
     default:
       return new Problem(
         "microphone_failed",
-        `The microphone failed (${errorName}).`,
-        "Press the button to try again.",
+        "The microphone doesn't work.",
+        "Try again, or choose another in the settings. You can type meanwhile.",
+        errorName,
       );
   }
 }
@@ -134,7 +137,7 @@ export function recognitionProblem(error) {
     case "network":
       return new Problem(
         "recognition_offline",
-        "The browser's speech recognition could not reach its service.",
+        "The browser's speech recognition can't reach its service.",
         "It works over the internet in most browsers. You can type instead.",
       );
     case "not-allowed":
@@ -145,14 +148,15 @@ export function recognitionProblem(error) {
     case "language-not-supported":
       return new Problem(
         "recognition_language",
-        "The browser does not recognise this language.",
+        "The browser doesn't recognise this language.",
         "You can type instead.",
       );
     default:
       return new Problem(
         "recognition_failed",
-        `The browser's speech recognition does not work here (${error}).`,
+        "The browser's speech recognition doesn't work here.",
         "You can type instead.",
+        error,
       );
   }
 }
@@ -166,7 +170,7 @@ export function recognitionProblem(error) {
  */
 export function serverVoiceFailed(why, browserSpeaks) {
   const advice = browserSpeaks ? "Your browser's voice speaks the rest of the answer." : "The rest of the answer is shown.";
-  return new Problem("server_voice_failed", `The server's voice failed (${why.replace(/\.$/, "")}).`, advice);
+  return new Problem("server_voice_failed", "The server's voice failed.", advice, why);
 }
 
 /** The page may not play sound yet. */
@@ -188,18 +192,20 @@ const NO_PORT = "media_ports_in_use"; // refuses WebRTC only: a WebSocket needs 
  * @returns {Problem}
  */
 export function httpProblem(status, error) {
-  const said = error?.message ?? `The server answered with status ${status}.`;
-  if (status === 401) return new Problem("key_required", said, "Enter a key of this server.");
-  if (status === 403) return new Problem("refused", said, "Ask whoever runs this server.");
-  if (status === 503 && error?.code !== NO_PORT) return new Problem("server_full", said, "Try again in a moment.");
-  return new Problem(error?.code ?? "server_error", said);
+  const said = error?.message ?? `Status ${status}.`;
+  if (status === 401) return new Problem("key_required", "This server needs an API key.", "Ask its administrator for one.", said);
+  if (status === 403) return new Problem("refused", "The server refuses this page.", "Ask its administrator.", said);
+  const code = error?.code ?? "server_error";
+  if (status === 429) return new Problem(code, "The limit for this key or address is reached.", "Try again later.", said);
+  if (status === 503 && code !== NO_PORT) return new Problem("server_full", "The server is busy.", "Try again in a moment.", said);
+  return new Problem(code, "The server couldn't do this.", "", said);
 }
 
 /** The server does not answer. */
 export function unreachable() {
   return new Problem(
     "unreachable",
-    "The server cannot be reached.",
+    "The server can't be reached.",
     "Check that it runs and that this device is online.",
   );
 }
@@ -216,7 +222,7 @@ export function withoutServer(recognition) {
   return new Problem(
     code,
     message,
-    "Until it is back, your browser writes down what you say, but nothing answers.",
+    "Your browser can transcribe what you say, but nothing will answer until the server is back.",
   );
 }
 
@@ -225,17 +231,30 @@ export function nothingHeard() {
   return new Problem("nothing_heard", "I didn't hear anything.", "Hold the button while you talk.");
 }
 
+/** What the user chose and the server may refuse, by the beginning of the parameter's name. */
+const REFUSED = {
+  "session.instructions": "The server doesn't accept these instructions.",
+  "session.audio.input.transcription": "The server can't use the chosen speech recogniser or language.",
+  "session.audio.output": "The server can't use the chosen voice.",
+  "session.model": "The server can't use the chosen language model.",
+};
+
 /**
- * Return the problem of an error event of the server.
+ * Return the problem of an error event of the server. What the server says is for programs: the user knows nothing of the
+ * requests that the page makes.
  *
- * @param {{code: string | null, message: string, type?: string}} error
+ * @param {{code: string | null, message: string, type?: string, param?: string | null}} error
  * @returns {Problem}
  */
-export function serverProblem({ code, message, type }) {
+export function serverProblem({ code, message, type, param }) {
   if (code === "input_audio_buffer_commit_empty") return nothingHeard();
-  // The user knows nothing of requests that the page makes by itself.
-  if (type === "invalid_request_error") {
-    return new Problem("misunderstanding", "The server did not accept a request of this page.", "Reload the page.");
+  if (type === "rate_limit_error") {
+    return new Problem("rate_limit_exceeded", "The server needs a pause.", "Try again in a moment.", message);
   }
-  return new Problem(code ?? "server_error", message);
+  const refused = Object.entries(REFUSED).find(([name]) => param?.startsWith(name));
+  if (refused) return new Problem("setting_refused", refused[1], "Change it in the settings.", message);
+  if (type === "invalid_request_error") {
+    return new Problem("misunderstanding", "The server did not accept a request of this page.", "Reload the page.", message);
+  }
+  return new Problem(code ?? "server_error", "The server has a problem.", "Try again in a moment.", message);
 }

@@ -77,6 +77,11 @@ export class SpeechInput extends Emitter {
     return this.#input.stream;
   }
 
+  /** Whether the user has asked to be heard. */
+  get wanted() {
+    return this.#wanted;
+  }
+
   get muted() {
     return this.#muted;
   }

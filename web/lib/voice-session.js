@@ -10,6 +10,7 @@ import { ServerSearch } from "./server-search.js";
 import { SessionOpening } from "./session-opening.js";
 import { DEFAULT_OPTIONS, needsNewSession } from "./session-options.js";
 import { SpeechInput } from "./speech-input.js";
+import { Turns } from "./turns.js";
 
 /** @typedef {import("./transcript.js").ServerEvent} ServerEvent */
 /** @typedef {import("./session-options.js").VoiceSessionOptions} VoiceSessionOptions */
@@ -37,6 +38,7 @@ export class VoiceSession extends Emitter {
   #search;
   #browser;
   #conversation;
+  #turns;
   #opening;
   #finder = new PathFinder({ server: null, browserHears: false, browserSpeaks: BrowserStages.speaks });
   #tracker = new ActivityTracker();
@@ -53,6 +55,7 @@ export class VoiceSession extends Emitter {
     this.#search = new ServerSearch(server);
     this.#conversation = new Conversation(this.#link);
     this.#browser = new BrowserStages(() => this.#options, this.#conversation.transcript);
+    this.#turns = new Turns(this.#conversation, this.#link, this.#browser, this.#tracker);
     this.#opening = new SessionOpening(this.#link, this.#finder, {
       options: () => this.#options,
       replay: () => this.#conversation.transcript.replay(),
@@ -90,6 +93,16 @@ export class VoiceSession extends Emitter {
   /** Whether it was started and not closed. */
   get active() {
     return this.#tracker.doing.connection !== "idle";
+  }
+
+  /** Whether the user has asked to be heard since the start; not by typing. */
+  get talks() {
+    return this.#speech.wanted;
+  }
+
+  /** Whether what is said now is heard: in push-to-talk, while the button is held. */
+  get listens() {
+    return this.#tracker.doing.listening && !this.#tracker.doing.speaking;
   }
 
   get muted() {
@@ -132,14 +145,13 @@ export class VoiceSession extends Emitter {
 
   /** @param {string} text  a written turn; starts a session without a microphone if there is none */
   say(text) {
-    this.#ask(text);
+    this.#turns.ask(text);
     this.start({ microphone: false });
   }
 
   /** @param {string} id  of an answer: ask for another one in its place */
   retryAnswer(id) {
-    this.#stopReply();
-    this.#conversation.retry(id);
+    this.#turns.retry(id);
     this.start({ microphone: false });
   }
 
@@ -150,8 +162,7 @@ export class VoiceSession extends Emitter {
    * @param {string} text
    */
   edit(id, text) {
-    this.#stopReply();
-    this.#conversation.edit(id, text);
+    this.#turns.edit(id, text);
     this.start({ microphone: false });
   }
 
@@ -197,10 +208,7 @@ export class VoiceSession extends Emitter {
 
   /** Stop the reply. */
   interrupt() {
-    this.#conversation.forget();
-    this.#link.interrupt();
-    this.#browser.cancel();
-    this.#tracker.change({ answering: false });
+    this.#turns.interrupt();
   }
 
   /** Try to connect now, instead of waiting for the next attempt. */
@@ -345,7 +353,7 @@ export class VoiceSession extends Emitter {
     browser.on("changed", () => this.#conversation.changed());
     browser.on("hearing", (hearing) => this.#tracker.change({ hearing }));
     browser.on("asked", ({ id, text }) => {
-      if (!this.#alone) this.#ask(text, { id, spoken: true }); // else nobody is there to answer
+      if (!this.#alone) this.#turns.ask(text, { id, spoken: true }); // else nobody is there to answer
     });
     browser.follow(this.#link);
     browser.on("speaking", (speaking) => {
@@ -355,20 +363,8 @@ export class VoiceSession extends Emitter {
     browser.on("problem", ({ problem, ...fact }) => {
       this.emit("problem", problem);
       this.#finder.learn(fact);
+      if (fact.browserHears === false && this.#alone) this.emit("problem", withoutServer(this.path.recognition));
     });
-  }
-
-  /**
-   * @param {string} text
-   * @param {{id?: string, spoken?: boolean}} [how]
-   */
-  #ask(text, how) {
-    if (this.#tracker.sounding || this.#link.replying) this.interrupt();
-    this.#conversation.ask(text, how);
-  }
-
-  #stopReply() {
-    if (this.#tracker.sounding || this.#link.answering) this.interrupt();
   }
 
   /** @param {ServerEvent} event */
