@@ -7,7 +7,7 @@ from playwright.sync_api import Page
 
 DESKTOP = (1280, 800)
 SIZES = {"phone": (320, 640), "landscape": (640, 360), "zoom-200": (640, 400), "zoom-400": (320, 256)}
-"""Screens in CSS pixels: a phone, a phone on its side, and a desktop of 1280 x 800 or 1280 x 1024 whose page is zoomed."""
+"""Screens in CSS pixels: a phone, a phone on its side, and a desktop whose page is zoomed to 200 % and 400 %."""
 
 MIN_LINES = 3
 """Lines of text that the conversation or the captions show on the smallest of these screens."""
@@ -26,9 +26,10 @@ _FAULTS = """minLines => {
   for (const control of (dialog ?? document).querySelectorAll("a, button, input, select, textarea, summary")) {
     if (!control.checkVisibility({ visibilityProperty: true, opacityProperty: true })) continue;
     const { left, right, top, bottom, width } = control.getBoundingClientRect();
-    const frame = within(control.parentElement);
-    const cut = frame ? left < frame.getBoundingClientRect().left - 1 || right > frame.getBoundingClientRect().right + 1
-      : left < 0 || right > innerWidth || (document.body.scrollHeight <= innerHeight && (top < -1 || bottom > innerHeight + 1));
+    const frame = within(control.parentElement)?.getBoundingClientRect();
+    const { left: from, right: to } = frame ?? { left: 0, right: innerWidth };
+    const isReached = frame || document.body.scrollHeight > innerHeight; // by scrolling down
+    const cut = left < from - 1 || right > to + 1 || (!isReached && (top < -1 || bottom > innerHeight + 1));
     if (cut && width > 1) faults.push(`cut off: ${control.outerHTML.slice(0, 120)}`);
   }
   return faults;
