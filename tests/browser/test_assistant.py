@@ -207,7 +207,7 @@ def test_the_conversation_can_be_downloaded(assistant: Assistant) -> None:
     assistant.write("Say hello.")
     expect(assistant.replies.last).to_contain_text(re.compile(r"Assistant: \w"))
     for choice, ending in (("Text", "txt"), ("Markdown", "md"), ("JSON", "json")):
-        assistant.page.get_by_role("button", name="Download the conversation").click()
+        assistant.page.get_by_role("button", name="More").click()
         with assistant.page.expect_download() as download:
             assistant.page.get_by_role("button", name=choice, exact=True).click()
         assert download.value.suggested_filename.endswith(f".{ending}")

@@ -1,4 +1,4 @@
-/** The menu that saves the conversation as a file. */
+/** The part of the menu that saves the conversation as a file. */
 
 import { conversationFile, FORMATS } from "./conversation-file.js";
 import { byId } from "./elements.js";
@@ -6,11 +6,11 @@ import { byId } from "./elements.js";
 /** @typedef {import("./conversation-file.js").Format} Format */
 
 export class DownloadMenu {
-  #menu = byId("download-menu", HTMLElement);
+  #menu = byId("more-menu", HTMLElement);
 
   /** @param {import("../lib/voice-session.js").VoiceSession} session */
   constructor(session) {
-    this.#menu.addEventListener("click", ({ target }) => {
+    byId("download", HTMLElement).addEventListener("click", ({ target }) => {
       const format = target instanceof HTMLElement ? target.dataset.format : undefined;
       if (!format) return;
       this.#save(conversationFile(session.messages, /** @type {Format} */ (format)), /** @type {Format} */ (format));

@@ -66,7 +66,7 @@ session.on("path", (chosen) => {
 session.on("messages", (all) => {
   messages.show(all);
   announcer.follow(all);
-  for (const id of ["download", "new"]) byId(id, HTMLButtonElement).hidden = all.length === 0;
+  for (const id of ["download", "new"]) byId(id, HTMLElement).hidden = all.length === 0;
 });
 session.on("activity", (activity) => {
   talk.show(activity);
