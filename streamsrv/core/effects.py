@@ -207,7 +207,7 @@ class SettleCaption:
 
 @dataclass(frozen=True, slots=True)
 class PrepareModel:
-    """Let the language model read the messages that all requests of this session begin with."""
+    """Let the language model read messages that later requests of this session begin with."""
 
     messages: tuple[Message, ...]
 

@@ -118,6 +118,23 @@ def test_conversations_spread_over_the_slots_and_stay_there():
             assert give(slots, last_turns(talk_of(name, turns), 2, ROOMY)) == homes[name]
 
 
+def test_a_message_that_grows_or_changes_stays_in_its_slot():
+    slots = SlotTable(3)
+    give(slots, [SYSTEM])
+    slots.share_latest()
+    home = give(slots, [SYSTEM, user("Could you tell me what the")])
+    assert give(slots, [SYSTEM, user("Could you tell me what the weather will be like")]) == home
+    assert give(slots, [SYSTEM, user("Could you tell me what the whether")]) == home
+
+
+def test_other_messages_that_begin_with_the_same_words_get_other_slots():
+    slots = SlotTable(3)
+    give(slots, [SYSTEM])
+    slots.share_latest()
+    asked = ("What is the time in Lisbon?", "What is the capital of Spain?", "What?")
+    assert len({give(slots, [SYSTEM, user(text)]) for text in asked}) == 3
+
+
 def test_a_new_conversation_takes_the_slot_that_was_unused_for_longest():
     slots = SlotTable(2)
     give(slots, talk_of("a", 1))

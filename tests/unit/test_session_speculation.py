@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from harness import RATE, Talk, event, of_type, types
-from streamsrv.core.effects import Generate, OpenRecognition, SendAudio, StopGeneration, Synthesize
+from streamsrv.core.effects import Generate, OpenRecognition, PrepareModel, SendAudio, StopGeneration, Synthesize
 from streamsrv.core.inputs import Failure, GenerationFailed, SegmentSpoken, SpeechOutput, TranscriptReceived
 from streamsrv.engines.asr.base import Transcript
 from streamsrv.engines.llm.base import Finished, Reasoning, Text, ToolCallDelta, Usage
@@ -243,3 +243,38 @@ def test_without_budget_for_a_guess_the_answer_waits_for_the_end_of_the_turn():
     assert not of_type(talk.all, Generate)
     talk.silence()
     assert of_type(talk.transcript("What is the time?"), Generate)
+
+
+def hear_stable(talk: Talk, stable: str, tentative: str = "") -> list:
+    item_id = of_type(talk.all, OpenRecognition)[-1].item_id
+    return of_type(talk.give(TranscriptReceived(item_id, Transcript(stable, tentative))), PrepareModel)
+
+
+def test_the_model_reads_long_turns_while_the_user_speaks():
+    talk = Talk()
+    talk.speech()
+    words = [f"w{number}" for number in range(20)]
+    assert not hear_stable(talk, " ".join(words[:7]), "what may change is not counted")
+    read = hear_stable(talk, " ".join(words[:8]))
+    assert [message.content for message in read[0].messages] == [" ".join(words[:8])]
+    assert not hear_stable(talk, " ".join(words[:15]))
+    assert hear_stable(talk, " ".join(words[:16]))
+
+
+def test_nothing_is_read_ahead_of_a_turn_that_the_client_ends_or_with_tools_in_the_prompt():
+    words = " ".join(["word"] * 10)
+    tool = {"type": "function", "name": "weather", "description": "", "parameters": {"type": "object"}}
+    for options in ({"tools": [tool]}, {"audio": {"input": {"turn_detection": {"create_response": False}}}}):
+        talk = Talk()
+        talk.update(**options)
+        talk.speech()
+        assert not hear_stable(talk, words)
+
+
+def test_each_turn_is_read_from_its_own_beginning():
+    talk = Talk()
+    for _ in range(2):
+        talk.speech()
+        assert hear_stable(talk, " ".join(["word"] * 9))
+        talk.silence()
+        talk.transcript("")

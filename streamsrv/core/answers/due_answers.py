@@ -10,6 +10,9 @@ from streamsrv.core.turns.input_buffer import InputBuffer
 from streamsrv.engines.asr.base import Transcript
 from streamsrv.protocol.session_object import Session
 
+READ_AHEAD_WORDS = 8
+"""Words of a turn that the language model reads at once while the user speaks. Fewer at a time cost more in all."""
+
 
 class DueAnswers:
     """Tracks the user's turns that are not answered yet.
@@ -36,6 +39,7 @@ class DueAnswers:
         self._turn_id = ""  # the item that the user's last turn became
         self.latency = TurnLatency()
         """The latencies of the user's last turn."""
+        self._read_ahead = ("", 0)  # the item whose words the model has read, and how many
         self._is_repeated = False  # the turn is answered again, because the user seemed to go on, without words so far
         self.interrupted_unheard = False
         """Record that an answer was interrupted before it was heard, so that even a noise is answered."""
@@ -105,12 +109,22 @@ class DueAnswers:
         self._item_ids.discard(item_id)
 
     def speculate(self, transcript: Transcript, session: Session, now_ms: int) -> list[Effect]:
-        """Begin a speculative answer to the words so far, if the user pauses and may be done."""
+        """Begin a speculative answer to the words so far, if the user pauses and may be done; else have them read."""
         idle = self._responses.active is None and not self._transcriptions.pending
-        may_be_done = transcript.at_pause and self._input.pausing and bool(transcript.text)
-        if self._speculative and _answers_turns(session) and idle and may_be_done:
+        if not (self._speculative and _answers_turns(session) and idle and transcript.text):
+            return []
+        if transcript.at_pause and self._input.pausing:
             return self._responses.speculations.begin(transcript.text, self._input.assign_item_id(), session, now_ms)
-        return []
+        return self._read(transcript.stable, session)
+
+    def _read(self, stable: str, session: Session) -> list[Effect]:
+        """Have the model read words that do not change any more, `READ_AHEAD_WORDS` and more at a time."""
+        item_id, words = self._input.assign_item_id(), len(stable.split())
+        read_id, read = self._read_ahead
+        if words < READ_AHEAD_WORDS + (read if read_id == item_id else 0):
+            return []
+        self._read_ahead = (item_id, words)
+        return self._responses.speculations.read_ahead(stable, item_id, session)
 
     def discard_stale_speculation(self) -> list[Effect]:
         """Discard a stale speculation: the user went on, or the turn was answered otherwise."""

@@ -7,7 +7,7 @@ from streamsrv.core.answers.requests import expected_language, request_of, spoke
 from streamsrv.core.answers.speculation import Speculation
 from streamsrv.core.capabilities import Capabilities
 from streamsrv.core.conversation import Conversation
-from streamsrv.core.effects import Effect, Generate
+from streamsrv.core.effects import Effect, Generate, PrepareModel
 from streamsrv.core.inputs import GenerationFailed, SpeechOutput
 from streamsrv.core.rate_limit import RateLimit
 from streamsrv.core.toolbox import Toolbox
@@ -60,11 +60,8 @@ class Speculations:
 
     def begin(self, text: str, item_id: str, session: Session, now_ms: int) -> list[Effect]:
         """Begin a speculative answer to these words, which become this item, unless a limit is reached."""
-        item = MessageItem(id=item_id, role="user", content=[InputText(text)])
         options = ResponseOptions()
-        request = request_of(options, session, [*self._conversation.items, item], self._manners)
-        offer = self._toolbox.offer(request.tools, in_conversation=True)
-        question = request.to_generate(0, self._conversation, offer)
+        question = self._question(text, item_id, session)
         speech = spoken_as(options, session, self._capabilities)
         if self._current is not None and self._current.answers(question, speech):
             return []
@@ -75,6 +72,21 @@ class Speculations:
         expected = expected_language(options, session, self._capabilities).after(question.messages)
         self._current = Speculation(replace(question, generation=self._next_generation()), speech, expected)
         return [*discarded, self._current.asked]
+
+    def read_ahead(self, text: str, item_id: str, session: Session) -> list[Effect]:
+        """Have the model read these words of a turn that goes on, so that less is left to read at its end.
+
+        With tools a prompt has more than its messages, so nothing is read then.
+        """
+        question = self._question(text, item_id, session)
+        return [] if question.tools else [PrepareModel(question.messages)]
+
+    def _question(self, text: str, item_id: str, session: Session) -> Generate:
+        """What is asked if the user's turn consists of these words."""
+        item = MessageItem(id=item_id, role="user", content=[InputText(text)])
+        request = request_of(ResponseOptions(), session, [*self._conversation.items, item], self._manners)
+        offer = self._toolbox.offer(request.tools, in_conversation=True)
+        return request.to_generate(0, self._conversation, offer)
 
     def discard(self) -> list[Effect]:
         """Stop the speculative answer, if there is one."""

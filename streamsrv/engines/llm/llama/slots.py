@@ -3,10 +3,13 @@
 import itertools
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import takewhile
 
 from streamsrv.engines.llm.base import Message
 
 Prompt = tuple[Message, ...]
+MIN_SAME_CHARACTERS = 16
+"""Fewer characters at the beginning of two messages do not make them the same message."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,23 +88,38 @@ class SlotTable:
         return SlotAssignment(slot, save, restore, delete)
 
 
-def _latest_of(prompt: Prompt, states: Iterable[tuple[int, Prompt]]) -> tuple[tuple[bool, int], int] | None:
+def _latest_of(prompt: Prompt, states: Iterable[tuple[int, Prompt]]) -> tuple[tuple[bool, int, int], int] | None:
     """Return the state that shares most with the prompt, after how much that is; None if the prompt continues none."""
     continued = [(amount, number) for number, read in states if (amount := _continued(read, prompt)) is not None]
     return max(continued, key=lambda state: state[0], default=None)
 
 
-def _continued(read: Prompt, prompt: Prompt) -> tuple[bool, int] | None:
-    """Whether the prompt continues the instructions of `read`, and how many of its messages; None if it does not.
+def _continued(read: Prompt, prompt: Prompt) -> tuple[bool, int, int] | None:
+    """How much of `read` the prompt continues; None: nothing.
 
-    A prompt may have dropped old turns, and the transcript of the last user message may have changed.
+    Whether its instructions, how many of its messages before the last, and how many characters of that one: a prompt
+    may have dropped old turns, and the transcript of the last user message may have grown or changed.
     """
     said, now = _spoken(read)[:-1], _spoken(prompt)
     same_instructions = read[: len(read) - len(_spoken(read))] == prompt[: len(prompt) - len(now)]
     for start in range(len(said)):
         if said[start:] == now[: len(said) - start]:
-            return same_instructions, len(said) - start
-    return (True, 0) if same_instructions and not said else None
+            return same_instructions, len(said) - start, _same(_spoken(read)[-1], now[len(said) - start :])
+    if not same_instructions or said:
+        return None
+    return True, 0, _same(read[-1], now) if _spoken(read) else 0
+
+
+def _same(last: Message, now: Prompt) -> int:
+    """How many characters at the beginning of the last message that was read stand in the next message now.
+
+    0 if it is less than half of them, because conversations begin with the same few words.
+    """
+    if not now or now[0].role != last.role:
+        return 0
+    pairs = zip(last.content, now[0].content, strict=False)
+    same = sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], pairs))
+    return same if same >= max(len(last.content) / 2, MIN_SAME_CHARACTERS) else 0
 
 
 def _spoken(prompt: Prompt) -> Prompt:
