@@ -128,6 +128,14 @@ class JudgeWords:
 
 
 @dataclass(frozen=True, slots=True)
+class ReadWords:
+    """Let the model that judges words, if there is one, read these, with which the words of the next pause begin."""
+
+    text: str
+    language: str | None
+
+
+@dataclass(frozen=True, slots=True)
 class FollowTurn:
     """Let the end-of-turn model, if it is a streaming one, hear the user's turn from now on; see `TurnScored`.
 
@@ -355,6 +363,7 @@ Effect = (
     | FinishRecognition
     | PredictEndOfTurn
     | JudgeWords
+    | ReadWords
     | FollowTurn
     | LeaveTurn
     | DropRecognition

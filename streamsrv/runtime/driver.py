@@ -260,6 +260,7 @@ def _hearing_actions(hearing: Hearing) -> Actions:
         effects.FinishRecognition: hearing.finish,
         effects.PredictEndOfTurn: hearing.predict_end_of_turn,
         effects.JudgeWords: hearing.judge_words,
+        effects.ReadWords: hearing.read_words,
         effects.FollowTurn: hearing.follow_turn,
         effects.LeaveTurn: hearing.leave_turn,
         effects.DropRecognition: hearing.drop,

@@ -21,6 +21,7 @@ from streamsrv.core.effects import (
     OpenRecognition,
     PredictEndOfTurn,
     PrepareRecognizer,
+    ReadWords,
     RecognizeClip,
     SetFramePacing,
     SuppressNoise,
@@ -103,6 +104,7 @@ class Hearing:
         self._scores = _turn_scores(engines, spawn, report_result or report)
         self._preparation = Preparation(engines.recognizers, spawn, report)
         self._judging: asyncio.Task[None] | None = None
+        self._reading: asyncio.Task[None] | None = None
         self._clips: dict[str, asyncio.Task[None]] = {}
         self._one_clip = asyncio.Semaphore(1)  # so that a session has two detector jobs at most, and clips no rivals
 
@@ -234,7 +236,23 @@ class Hearing:
         self._stop_judging()
         model = self._engines.turn_words
         if model is not None and _knows(model, effect.language):
+            if self._reading is not None:
+                self._reading.cancel()
             self._judging = self._spawn(self._judge_words(effect, model))
+
+    def read_words(self, effect: ReadWords) -> None:
+        """Have them read, unless words are being read or judged already."""
+        model = self._engines.turn_words
+        is_busy = any(task is not None and not task.done() for task in (self._judging, self._reading))
+        if model is not None and not is_busy and _knows(model, effect.language):
+            self._reading = self._spawn(self._read_words(effect, model))
+
+    async def _read_words(self, effect: ReadWords, model: WordsTurnModel) -> None:
+        try:
+            with engine_call("end-of-turn model"):
+                await model.ending(effect.text)
+        except EngineError as error:
+            logger.debug("words were not read ahead: %s", error)
 
     def _stop_judging(self) -> None:
         """Drop the judgement of a pause that is over, or of words that have changed."""

@@ -131,6 +131,7 @@ class Simulator:
             effects.FinishRecognition: self._recognizer.finish,
             effects.PredictEndOfTurn: self._predict_end_of_turn,
             effects.JudgeWords: self._judge_words,
+            effects.ReadWords: self._note,
             effects.FollowTurn: self._note,
             effects.LeaveTurn: self._note,
             effects.DropRecognition: self._recognizer.drop,

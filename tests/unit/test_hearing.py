@@ -15,6 +15,7 @@ from streamsrv.core.effects import (
     FinishRecognition,
     JudgeWords,
     PredictEndOfTurn,
+    ReadWords,
     SetFramePacing,
 )
 from streamsrv.core.inputs import EndOfTurnPredicted, FrameHeard, Input, WordsJudged
@@ -231,3 +232,23 @@ async def test_only_the_newest_words_of_a_pause_are_judged(engines: Engines):
     await asyncio.sleep(0)
     judging.hearing.judge_words(JudgeWords("item", "What time is it?", "en"))
     assert [report.text for report in await judging.end() if isinstance(report, WordsJudged)] == ["What time is it?"]
+
+
+async def test_words_are_read_ahead_and_nothing_is_reported(engines: Engines):
+    judging = Judging(engines)
+    judging.hearing.read_words(ReadWords("What time is it in the", "en"))
+    judging.hearing.read_words(ReadWords("Wie spät ist es denn", "de"))
+    assert await judging.end() == []
+    assert judging.model.asked == ["What time is it in the"]
+
+
+async def test_reading_ahead_gives_way_to_a_judgement_and_speech_does_not_stop_it(engines: Engines):
+    judging = Judging(engines)
+    judging.hearing.read_words(ReadWords("What time is it in the", "en"))
+    await asyncio.sleep(0)
+    judging.hearing.feed(FeedRecognition("item", speech=True))
+    assert judging.model.given_up == []
+    judging.hearing.judge_words(JudgeWords("item", "What time is it in the end?", "en"))
+    judging.hearing.read_words(ReadWords("What time is it in the end of", "en"))
+    assert await judging.end() == [WordsJudged("item", "What time is it in the end?", WordsEnding(0.75, 0.5))]
+    assert judging.model.given_up == ["What time is it in the"]

@@ -9,6 +9,7 @@ from streamsrv.core.effects import (
     JudgeWords,
     OpenRecognition,
     PredictEndOfTurn,
+    ReadWords,
     SetTimer,
     StopGeneration,
 )
@@ -210,6 +211,25 @@ def test_words_that_come_when_the_pause_is_nearly_over_are_not_judged(late_ms, a
     talk.silence(late_ms)
     hear(talk, "What time is it?")
     assert len(of_type(talk.all, JudgeWords)) == asks
+
+
+def test_the_words_of_a_long_turn_are_read_before_its_pauses():
+    talk = semantic()
+    talk.speech()
+    item_id = of_type(talk.all, OpenRecognition)[-1].item_id
+    words = [f"w{number}" for number in range(16)]
+    for count in range(1, 17):
+        talk.give(TranscriptReceived(item_id, Transcript(" ".join(words[:count]), "or so", language="en")))
+    read = of_type(talk.all, ReadWords)
+    assert read == [ReadWords(" ".join(words[:8]), "en"), ReadWords(" ".join(words), "en")]
+
+
+def test_nothing_is_read_where_words_are_not_judged():
+    talk = Talk()
+    talk.speech()
+    item_id = of_type(talk.all, OpenRecognition)[-1].item_id
+    talk.give(TranscriptReceived(item_id, Transcript(" ".join(["word"] * 20))))
+    assert not of_type(talk.all, ReadWords)
 
 
 def test_a_judgement_of_words_that_have_changed_is_dropped():

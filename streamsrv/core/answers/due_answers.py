@@ -3,15 +3,13 @@
 from streamsrv.core.answers.responses import Responses
 from streamsrv.core.effects import Effect
 from streamsrv.core.latency import TurnLatency
+from streamsrv.core.reading_ahead import ReadingAhead
 from streamsrv.core.transcription import Transcriptions
 from streamsrv.core.turns.decisions import TurnEnded
 from streamsrv.core.turns.idle import IdleTimer
 from streamsrv.core.turns.input_buffer import InputBuffer
 from streamsrv.engines.asr.base import Transcript
 from streamsrv.protocol.session_object import Session
-
-READ_AHEAD_WORDS = 8
-"""Words of a turn that the language model reads at once while the user speaks. Fewer at a time cost more in all."""
 
 
 class DueAnswers:
@@ -39,7 +37,7 @@ class DueAnswers:
         self._turn_id = ""  # the item that the user's last turn became
         self.latency = TurnLatency()
         """The latencies of the user's last turn."""
-        self._read_ahead = ("", 0)  # the item whose words the model has read, and how many
+        self._reading = ReadingAhead()
         self._is_repeated = False  # the turn is answered again, because the user seemed to go on, without words so far
         self.interrupted_unheard = False
         """Record that an answer was interrupted before it was heard, so that even a noise is answered."""
@@ -118,12 +116,10 @@ class DueAnswers:
         return self._read(transcript.stable, session)
 
     def _read(self, stable: str, session: Session) -> list[Effect]:
-        """Have the model read words that do not change any more, `READ_AHEAD_WORDS` and more at a time."""
-        item_id, words = self._input.assign_item_id(), len(stable.split())
-        read_id, read = self._read_ahead
-        if words < READ_AHEAD_WORDS + (read if read_id == item_id else 0):
+        """Have the model read words that do not change any more."""
+        item_id = self._input.assign_item_id()
+        if not self._reading.is_due(item_id, stable):
             return []
-        self._read_ahead = (item_id, words)
         return self._responses.speculations.read_ahead(stable, item_id, session)
 
     def discard_stale_speculation(self) -> list[Effect]:

@@ -5,10 +5,11 @@ from dataclasses import replace
 
 from streamsrv.core.answers.responses import Responses
 from streamsrv.core.conversation import Conversation
-from streamsrv.core.effects import ClearTimer, Effect, JudgeWords, PredictEndOfTurn, SetFramePacing, SetTimer
+from streamsrv.core.effects import ClearTimer, Effect, JudgeWords, PredictEndOfTurn, ReadWords, SetFramePacing, SetTimer
 from streamsrv.core.inputs import EndOfTurnPredicted, FrameHeard, TurnScored, WordsJudged
 from streamsrv.core.latency import EndingPause, TurnLatency
 from streamsrv.core.playback.output_buffer import OutputBuffer
+from streamsrv.core.reading_ahead import ReadingAhead
 from streamsrv.core.recognition import recognition_options
 from streamsrv.core.timers import MicrophoneTimeout
 from streamsrv.core.turns.barge_in import ECHO_OUTLASTS_HOLD_MS, Overlap, Verdict, classify
@@ -81,6 +82,7 @@ class TurnTaking:
         self._pause = 0  # the number of the last pause that was shown to the end-of-turn model
         self._pause_ms = 0
         self._followed = FollowedTurn(conversation)
+        self._reading = ReadingAhead()
         self._heard_ms = 0
         self._limit_ms: int | None = None  # of that pause; None: that of the client's options
         self._pace = SpeakerPace()
@@ -133,7 +135,7 @@ class TurnTaking:
                 return [*effects, *self._classify_candidate(now_ms, heard_ms)]
 
     def take(self, transcript: Transcript) -> list[Effect]:
-        """Take what was recognised of the turn so far; have its words judged in a pause."""
+        """Take what was recognised of the turn so far; have its words read, and in a pause judged."""
         if self._candidate is not None:
             self._candidate = transcript
         is_judged = self._evidence.words is not None and transcript.text == self._evidence.text
@@ -146,11 +148,18 @@ class TurnTaking:
             recognizer_probability=transcript.end_of_turn if transcript.at_pause else None,
         )
         self._consider(heard)
-        if is_judged or not (self._is_semantic and self._input.pausing and transcript.at_pause and transcript.text):
+        if is_judged or not (self._is_semantic and transcript.text):
             return []
+        if not (self._input.pausing and transcript.at_pause):
+            return self._read_ahead(transcript)
         if self._limit_ms is not None and self._limit_ms - self._input.pause_ms < MIN_JUDGING_MS:
             return []  # the turn ends before the answer, which would only delay the reply
         return [JudgeWords(self._input.assign_item_id(), transcript.text, self._language_of(transcript))]
+
+    def _read_ahead(self, transcript: Transcript) -> list[Effect]:
+        if self._candidate is not None or not self._reading.is_due(self._input.assign_item_id(), transcript.stable):
+            return []
+        return [ReadWords(transcript.stable, self._language_of(transcript))]
 
     def _language_of(self, transcript: Transcript) -> str | None:
         return self._input.recognition_options.translated_to or transcript.language or self._language
