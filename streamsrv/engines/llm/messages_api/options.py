@@ -14,7 +14,7 @@ class AnthropicOptions:
     """What a model takes differs from model to model: one that gets a field it does not take answers 400."""
 
     model: str
-    """The provider's name of the model, or its alias: `claude-sonnet-4-5`."""
+    """The provider's name of the model, or its alias: `claude-sonnet-5-5`."""
     base_url: Annotated[str, Field(pattern=r"^(https?://[^/\s]+.*)?$")] = ""
     """Address of the API, without its version; empty: `ANTHROPIC_BASE_URL`, or else Anthropic's own."""
     max_output_tokens: Annotated[int, Field(ge=1)] = 4096
