@@ -21,7 +21,7 @@ class Assistant:
         expect(self.activity).to_have_text("Listening")
 
     def write(self, text: str) -> None:
-        self.page.get_by_label("Write a message").fill(text)
+        self.page.get_by_label("Type a message").fill(text)
         self.page.get_by_role("button", name="Send").click()
 
     def let_the_browser_recognise(self) -> None:
@@ -59,4 +59,4 @@ class Assistant:
 
     def said_of(self, reply: Locator) -> str:
         """The words of a reply that are shown as spoken."""
-        return reply.locator(".said").inner_text()
+        return "".join(reply.locator(".said").all_inner_texts())

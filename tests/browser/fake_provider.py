@@ -1,5 +1,6 @@
 """A fake of a remote language model's server (Chat Completions): answers, refuses, or fails, as the test says."""
 
+import contextlib
 import json
 import threading
 from collections.abc import Iterator
@@ -9,7 +10,10 @@ from typing import Any
 
 
 class FakeProvider:
-    """`error`: the status and the message of every answer; None: each answers `answer`. `requests`: their bodies."""
+    """`error`: the status and the message of every answer; None: each is `answer`, and `more` once `go_on` is set.
+
+    `requests`: their bodies.
+    """
 
     def __init__(self, url: str) -> None:
         self.url = url
@@ -18,15 +22,33 @@ class FakeProvider:
     def reset(self) -> None:
         self.error: tuple[int, str] | None = None
         self.answer = "Hello there."
+        self.more = ""
+        self.go_on = threading.Event()
         self.requests: list[dict[str, Any]] = []
 
-    def reply(self) -> tuple[int, bytes]:
-        if self.error is not None:
-            status, message = self.error
-            return status, json.dumps({"error": {"message": message, "type": "error", "code": None}}).encode()
-        delta = {"choices": [{"index": 0, "delta": {"content": self.answer}, "finish_reason": None}]}
-        end = {"choices": [{"index": 0, "delta": {}, "finish_reason": "stop"}]}
-        return 200, b"".join(f"data: {json.dumps(chunk)}\n\n".encode() for chunk in (delta, end)) + b"data: [DONE]\n\n"
+    @property
+    def asked(self) -> list[str]:
+        """What was said in the last request, without the system's prompt."""
+        said = [message["content"] for message in self.requests[-1]["messages"] if message["role"] != "system"]
+        return [each if isinstance(each, str) else each[0]["text"] for each in said]
+
+    def refusal(self) -> tuple[int, bytes] | None:
+        if self.error is None:
+            return None
+        status, message = self.error
+        return status, json.dumps({"error": {"message": message, "type": "error", "code": None}}).encode()
+
+    def reply(self) -> Iterator[bytes]:
+        more = self.more
+        yield _event({"delta": {"content": self.answer}, "finish_reason": None})
+        if more:
+            self.go_on.wait(60)
+            yield _event({"delta": {"content": more}, "finish_reason": None})
+        yield _event({"delta": {}, "finish_reason": "stop"}) + b"data: [DONE]\n\n"
+
+
+def _event(choice: dict[str, Any]) -> bytes:
+    return f"data: {json.dumps({'choices': [{'index': 0, **choice}]})}\n\n".encode()
 
 
 @contextmanager
@@ -37,11 +59,19 @@ def fake_provider() -> Iterator[FakeProvider]:
 
         def do_POST(self) -> None:
             provider.requests.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
-            self._answer(*provider.reply())
+            if refusal := provider.refusal():
+                self._answer(*refusal)
+                return
+            self.send_response(200)
+            self.send_header("Content-Type", "text/event-stream")
+            self.end_headers()
+            with contextlib.suppress(ConnectionError):  # the reply was interrupted
+                for piece in provider.reply():
+                    self.wfile.write(piece)
 
         def _answer(self, status: int, body: bytes) -> None:
             self.send_response(status)
-            self.send_header("Content-Type", "text/event-stream" if body.startswith(b"data:") else "application/json")
+            self.send_header("Content-Type", "application/json")
             self.send_header("Content-Length", str(len(body)))
             self.end_headers()
             self.wfile.write(body)

@@ -41,8 +41,8 @@ def test_the_space_bar_talks_right_after_push_to_talk_was_chosen(assistant: Assi
 def test_the_space_bar_writes_where_one_writes(assistant: Assistant) -> None:
     page = assistant.page
     page.get_by_text("Push to talk").click()
-    page.get_by_label("Write a message").press_sequentially("a b")
-    expect(page.get_by_label("Write a message")).to_have_value("a b")
+    page.get_by_label("Type a message").press_sequentially("a b")
+    expect(page.get_by_label("Type a message")).to_have_value("a b")
     expect(assistant.path).to_have_text("Not connected")
 
 

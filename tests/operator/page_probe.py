@@ -27,7 +27,7 @@ def main(url: str, key: str) -> dict[str, Any]:
         page.get_by_role("button", name="Settings").click()
         page.get_by_label("Connection").select_option("websocket")
         page.get_by_role("dialog").get_by_role("button", name="Close").click()
-        page.get_by_label("Write a message").fill("Hello!")
+        page.get_by_label("Type a message").fill("Hello!")
         page.get_by_role("button", name="Send").click()
         reply = page.locator("#messages li.assistant .words")
         expect(reply).to_contain_text("right")

@@ -1,19 +1,26 @@
-/** The part of the menu that saves the conversation as a file. */
+/** The part of the menu that saves the conversation as a file, or copies it. */
 
+import { copyFrom } from "./clipboard.js";
 import { conversationFile, FORMATS } from "./conversation-file.js";
 import { byId } from "./elements.js";
 
 /** @typedef {import("./conversation-file.js").Format} Format */
+/** @typedef {import("./conversation-file.js").Origin} Origin */
 
 export class DownloadMenu {
   #menu = byId("more-menu", HTMLElement);
 
-  /** @param {import("../lib/voice-session.js").VoiceSession} session */
-  constructor(session) {
+  /**
+   * @param {import("../lib/voice-session.js").VoiceSession} session
+   * @param {() => Origin} origin
+   */
+  constructor(session, origin) {
     byId("download", HTMLElement).addEventListener("click", ({ target }) => {
-      const format = target instanceof HTMLElement ? target.dataset.format : undefined;
-      if (!format) return;
-      this.#save(conversationFile(session.messages, /** @type {Format} */ (format)), /** @type {Format} */ (format));
+      const choice = target instanceof HTMLButtonElement ? target.dataset.format : undefined;
+      if (!(target instanceof HTMLButtonElement) || !choice) return;
+      if (choice === "copy") return void copyFrom(target, conversationFile(session.messages, "markdown", origin()));
+      const format = /** @type {Format} */ (choice);
+      this.#save(conversationFile(session.messages, format, origin()), format);
       this.#menu.hidePopover();
     });
   }

@@ -11,6 +11,7 @@ import { History } from "./history.js";
 import { HistoryControls } from "./history-controls.js";
 import { KeyDialog } from "./key-dialog.js";
 import { MessagesView } from "./messages-view.js";
+import { ModelName } from "./model-name.js";
 import { PathView } from "./path-view.js";
 import { keepPreferences, readKey, readPreferences } from "./preferences.js";
 import { SessionNotices } from "./session-notices.js";
@@ -26,13 +27,19 @@ const session = new VoiceSession(server, readPreferences());
 const restart = () => start({ microphone: talks });
 const keyDialog = new KeyDialog(server, restart);
 const notices = new SessionNotices(session, { start: restart, askForKey: () => keyDialog.open() });
-const messages = new MessagesView((id) => session.retryAnswer(id));
+const messages = new MessagesView({
+  retry: (id) => session.retryAnswer(id),
+  edit: (id, text) => session.edit(id, text),
+  play,
+  canPlay: () => session.path.voice === "server",
+});
+const model = new ModelName(session);
 const path = new PathView();
 const announcer = new Announcer();
 const awake = new StayAwake();
 const talk = new TalkControl(session, () => start());
 new Composer(write);
-new DownloadMenu(session);
+new DownloadMenu(session, () => ({ server: server.url.host, model: model.name }));
 new SettingsDialog(session, server);
 new ConsentDialog(session);
 const history = new History(session);
@@ -40,6 +47,16 @@ new HistoryControls(history);
 
 /** @type {Partial<Record<import("../lib/activity.js").Activity, string>>} */
 const TITLES = { listening: "Listening", hearing: "Listening", speaking: "Speaking", reconnecting: "Reconnecting" };
+
+/** @type {Promise<import("./replay.js").Replay> | undefined} loaded when a reply is first played again */
+let replay;
+
+/** @param {import("../lib/transcript.js").Message} message */
+async function play(message) {
+  void session.audio.unlock(); // inside the tap
+  replay ??= import("./replay.js").then(({ Replay }) => new Replay(session, server, (id) => messages.showPlaying(id)));
+  await (await replay).toggle(message);
+}
 
 /** @param {{microphone?: boolean}} [options] */
 function start({ microphone = true } = {}) {
@@ -60,7 +77,8 @@ function write(text) {
 // What the session says
 
 session.on("path", (chosen) => {
-  if (session.active) path.show(chosen);
+  if (session.active) path.show(chosen, model.name);
+  messages.refresh();
   talk.refresh();
 });
 session.on("messages", (all) => {
@@ -94,7 +112,7 @@ byId("mute", HTMLButtonElement).addEventListener("click", () => {
   showMute();
 });
 byId("host", HTMLElement).textContent = server.url.host;
-session.prepare();
+session.prepare().then((capabilities) => model.learn(capabilities));
 history.restore();
 
 for (const input of document.querySelectorAll('input[name="mode"]')) {

@@ -1,31 +1,49 @@
-/** Draws the conversation. Updates only changed messages, because a reply changes many times a second. */
+/** Draws the conversation, and follows its end unless the reader looks at something else. */
 
-import { answerView } from "./answer-view.js";
-import { byId, make } from "./elements.js";
-import { latencyView } from "./latency-view.js";
+import { copyFrom } from "./clipboard.js";
+import { byId } from "./elements.js";
+import { messageEditor } from "./message-editor.js";
+import { MessageView } from "./message-view.js";
 
 /** @typedef {import("../lib/transcript.js").Message} Message */
+
+/**
+ * @typedef {object} Actions  what can be done with messages
+ * @property {(id: string) => void} retry  ask for another answer in place of this one
+ * @property {(id: string, text: string) => void} edit  ask this in place of a message
+ * @property {(message: Message) => void} play  play an answer aloud, or stop that
+ * @property {() => boolean} canPlay
+ */
 
 const NEAR_END = 80; // px: a reader this close to the end stays at the end
 
 export class MessagesView {
-  #retry;
+  #actions;
   #scroller = byId("conversation", HTMLElement);
   #list = byId("messages", HTMLOListElement);
   #empty = byId("empty", HTMLElement);
   #latest = byId("latest", HTMLButtonElement);
-  /** @type {Map<string, {element: HTMLElement, drawn: string, latency: boolean, answered: boolean}>} */
-  #drawn = new Map();
+  /** @type {Map<string, MessageView>} */
+  #views = new Map();
   /** @type {readonly Message[]} */
   #messages = [];
+  #playing = "";
   #scheduled = false;
   #follows = true;
+  #reads = false; // what was opened, and has not scrolled since
 
-  /** @param {(id: string) => void} retry  requests the failed answer of a message again */
-  constructor(retry) {
-    this.#retry = retry;
+  /** @param {Actions} actions */
+  constructor(actions) {
+    this.#actions = actions;
     this.#scroller.addEventListener("scroll", () => this.#scrolled(), { passive: true });
     this.#latest.addEventListener("click", () => this.#toEnd());
+    for (const type of ["wheel", "touchmove", "keydown", "pointerdown"]) {
+      this.#scroller.addEventListener(type, () => (this.#reads = false), { passive: true });
+    }
+    this.#list.addEventListener("click", (event) => this.#clicked(event));
+    // What is opened stays in sight; a `toggle` event does not bubble.
+    this.#list.addEventListener("toggle", ({ target }) => this.#opened(target), { capture: true });
+    new ResizeObserver(() => this.#follows && this.#toEnd()).observe(this.#scroller);
   }
 
   /** @param {readonly Message[]} messages */
@@ -34,6 +52,17 @@ export class MessagesView {
     const isWritten = last?.role === "user" && !last.spoken;
     if (isWritten && last.id !== this.#messages.at(-1)?.id) this.#follows = true; // scroll to the message that the user wrote
     this.#messages = messages;
+    this.refresh();
+  }
+
+  /** @param {string} id  of the answer that is played aloud; empty: none is */
+  showPlaying(id) {
+    this.#playing = id;
+    this.refresh();
+  }
+
+  /** Draw the messages as they are now, with the next frame. */
+  refresh() {
     if (this.#scheduled) return;
     this.#scheduled = true;
     requestAnimationFrame(() => this.#draw());
@@ -42,115 +71,94 @@ export class MessagesView {
   #draw() {
     this.#scheduled = false;
     const ids = new Set(this.#messages.map(({ id }) => id));
-    for (const [id, { element }] of this.#drawn) {
+    for (const [id, { element }] of this.#views) {
       if (ids.has(id)) continue;
       element.remove();
-      this.#drawn.delete(id);
+      this.#views.delete(id);
     }
-    this.#messages.forEach((message, index) => this.#drawMessage(message, index));
+    const plays = this.#actions.canPlay();
+    this.#messages.forEach((message, index) => this.#drawMessage(message, index, plays));
     this.#empty.hidden = this.#messages.length > 0;
     this.#list.hidden = this.#messages.length === 0;
     if (this.#follows) this.#toEnd();
-    else this.#latest.hidden = false;
+    else this.#latest.hidden = this.#nearEnd;
   }
 
   /**
    * @param {Message} message
    * @param {number} index
+   * @param {boolean} plays
    */
-  #drawMessage(message, index) {
-    const { id, status, text, tentative, spoken, lit, error, fallback, answer, latency } = message;
-    const last = index === this.#messages.length - 1;
-    let entry = this.#drawn.get(id);
-    if (!entry) {
-      entry = { element: make("li", `message ${message.role}`), drawn: "", latency: false, answered: false };
-      entry.element.append(make("div", "content"));
-      this.#drawn.set(id, entry);
+  #drawMessage(message, index, plays) {
+    let view = this.#views.get(message.id);
+    if (!view) {
+      view = new MessageView(message);
+      this.#views.set(message.id, view);
     }
-    if (this.#list.children[index] !== entry.element)
-      this.#list.insertBefore(entry.element, this.#list.children[index] ?? null);
-    const now = JSON.stringify([status, text, tentative, spoken, lit, error, fallback, last]);
-    if (entry.drawn !== now) {
-      entry.drawn = now;
-      entry.element.dataset.status = status;
-      entry.element.firstElementChild?.replaceChildren(...content(message));
-      if (last && status === "failed" && message.role === "assistant") {
-        entry.element.firstElementChild?.append(this.#retryButton(id));
-      }
-    }
-    if (answer && !entry.answered) {
-      entry.answered = true;
-      entry.element.append(answerView(answer));
-    }
-    if (latency && !entry.latency) {
-      entry.latency = true;
-      entry.element.append(latencyView(latency));
+    const there = this.#list.children[index];
+    if (there !== view.element) this.#list.insertBefore(view.element, there ?? null);
+    view.show(message, { last: index === this.#messages.length - 1, plays, playing: this.#playing });
+  }
+
+  /** @param {MouseEvent} event */
+  #clicked({ target }) {
+    const button = target instanceof Element ? target.closest("button") : null;
+    const id = /** @type {HTMLElement | null | undefined} */ (button?.closest("li.message"))?.dataset.id;
+    const message = this.#messages.find((each) => each.id === id);
+    if (!button || !message) return;
+    switch (button.dataset.action) {
+      case "copy":
+        return void copyFrom(button, message.text);
+      case "copy-code":
+        return void copyFrom(button, button.closest(".code")?.querySelector("code")?.textContent ?? "");
+      case "retry":
+      case "again":
+        return this.#actions.retry(message.id);
+      case "play":
+        return this.#actions.play(message);
+      case "edit":
+        return this.#edit(message);
     }
   }
 
-  /** @param {string} id */
-  #retryButton(id) {
-    const button = make("button", "secondary retry", "Retry");
-    button.type = "button";
-    button.addEventListener("click", () => this.#retry(id));
-    return button;
+  /** @param {Message} message */
+  #edit({ id, text }) {
+    const view = this.#views.get(id);
+    const end = () => {
+      view?.replaceWords(null);
+      byId("text", HTMLTextAreaElement).focus();
+    };
+    const send = (/** @type {string} */ changed) => {
+      end();
+      this.#actions.edit(id, changed);
+    };
+    view?.replaceWords(messageEditor(text, { send, cancel: end }));
+  }
+
+  /** @param {EventTarget | null} target */
+  #opened(target) {
+    if (!(target instanceof HTMLDetailsElement) || !target.open) return;
+    this.#follows = false;
+    this.#reads = true;
+    requestAnimationFrame(() => {
+      target.scrollIntoView({ block: "nearest" });
+      this.#latest.hidden = this.#nearEnd;
+    });
+  }
+
+  get #nearEnd() {
+    const { scrollTop, scrollHeight, clientHeight } = this.#scroller;
+    return scrollHeight - scrollTop - clientHeight < NEAR_END;
   }
 
   #scrolled() {
-    const { scrollTop, scrollHeight, clientHeight } = this.#scroller;
-    this.#follows = scrollHeight - scrollTop - clientHeight < NEAR_END;
+    this.#follows = this.#nearEnd && !this.#reads;
     if (this.#follows) this.#latest.hidden = true;
   }
 
   #toEnd() {
+    this.#reads = false;
     this.#latest.hidden = true;
     this.#scroller.scrollTop = this.#scroller.scrollHeight;
   }
-}
-
-/**
- * @param {Message} message
- * @returns {HTMLElement[]}
- */
-function content(message) {
-  const who = make("span", "hidden", message.role === "user" ? "You: " : "Assistant: ");
-  who.dir = "ltr"; // it does not decide the direction of the words
-  const words = make("p", "words", who, ...(message.role === "user" ? userWords(message) : replyWords(message)));
-  words.dir = "auto";
-  const notes = [];
-  if (message.error) notes.push(make("p", "aside error", message.error));
-  else if (message.status === "cut") notes.push(make("p", "aside", "Interrupted"));
-  if (message.fallback) {
-    const { model, reason } = message.fallback;
-    const did = message.role === "user" ? "Recognised" : "Answered";
-    notes.push(make("p", "aside fallback", `${did} by ${model}: ${reason}`));
-  }
-  return message.text || message.tentative || !message.error ? [words, ...notes] : notes;
-}
-
-/** @param {Message} message */
-function userWords({ text, tentative, status }) {
-  const parts = [];
-  if (text) parts.push(make("span", "", text));
-  if (text && tentative) parts.push(" ");
-  if (tentative) parts.push(make("span", "tentative", tentative));
-  if (parts.length === 0 && status !== "failed") parts.push(waiting());
-  return parts;
-}
-
-/** @param {Message} message */
-function replyWords({ text, lit, spoken, status }) {
-  if (!spoken) return [make("span", "said", text)];
-  const rest = text.slice(lit).trimStart(); // the space before the first unheard word is not struck through
-  if (!rest) return [make("span", "said", text)];
-  const said = make("span", "said", text.slice(0, text.length - rest.length));
-  // Screen readers get the whole reply while it is spoken, and learn which part of a cut reply was not heard.
-  return status === "cut" ? [said, make("s", "unheard", rest)] : [said, make("span", "unsaid", rest)];
-}
-
-function waiting() {
-  const dots = make("span", "waiting", make("i", ""), make("i", ""), make("i", ""));
-  dots.setAttribute("role", "img");
-  dots.setAttribute("aria-label", "Listening");
-  return dots;
 }

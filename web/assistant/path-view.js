@@ -16,13 +16,17 @@ export class PathView {
     this.hide();
   }
 
-  /** @param {Path} path */
-  show(path) {
+  /**
+   * @param {Path} path
+   * @param {string} model  that answers; empty: not known
+   */
+  show(path, model) {
     this.#summary.textContent = path.summary;
     this.#chip.dataset.state = path.transport === "none" ? "alone" : path.reasons.length > 0 ? "less" : "best";
     const rows = {
       Connection: path.connection,
       "Speech recognition": WHO[path.recognition],
+      ...(model ? { "Language model": model } : {}),
       Voice: WHO[path.voice],
     };
     this.#stages.replaceChildren(

@@ -11,6 +11,7 @@ const HANDS_FREE = {
   listening: { label: "Mute the microphone", text: "Listening" },
   hearing: { label: "Mute the microphone", text: "Hearing you…" },
   thinking: { label: "Stop the reply", text: "Thinking…" },
+  replying: { label: "Stop the reply", text: "Replying…" },
   speaking: { label: "Stop the reply", text: "Speaking – talk or tap to interrupt" },
   held: { label: "Stop the reply", text: "Paused – go ahead" },
   paused: { label: "Unmute the microphone", text: "Microphone off – tap to talk, or type" },

@@ -7,6 +7,7 @@ import { stateWords } from "./state-words.js";
 
 const SPACE_HAS_A_MEANING =
   "input:not([name=mode]), textarea, select, button:focus-visible, summary, dialog, [popover]:popover-open";
+const STOPPED_BY_CLICK = ["speaking", "thinking", "replying", "held"];
 
 export class TalkControl {
   #button = byId("talk", HTMLButtonElement);
@@ -95,7 +96,7 @@ export class TalkControl {
       if (event.detail === 0) return this.#button.dataset.pressed ? this.#up() : this.#press();
       return;
     }
-    if (activity === "speaking" || activity === "thinking" || activity === "held") session.interrupt();
+    if (STOPPED_BY_CLICK.includes(activity ?? "")) session.interrupt();
     else session.setMuted(activity !== "paused");
   }
 

@@ -6,8 +6,8 @@ import { Emitter } from "./emitter.js";
  * `paused`: connected, but nothing is heard (muted, push-to-talk, or no microphone); `held`: the reply is silent while the
  * server decides whether it was interrupted
  *
- * @typedef {"idle" | "connecting" | "listening" | "hearing" | "thinking" | "speaking" | "held" | "paused" |
- *   "reconnecting"} Activity
+ * @typedef {"idle" | "connecting" | "listening" | "hearing" | "thinking" | "replying" | "speaking" | "held" |
+ *   "paused" | "reconnecting"} Activity
  */
 
 /**
@@ -16,6 +16,7 @@ import { Emitter } from "./emitter.js";
  * @property {boolean} listening  microphone audio goes to the recogniser
  * @property {boolean} hearing  the user speaks
  * @property {boolean} answering  a turn ended and its answer is not complete
+ * @property {boolean} [replying]  words of that answer have come
  * @property {boolean} playing  audio of the server
  * @property {boolean} speaking  the browser's own voice
  * @property {boolean} held
@@ -30,7 +31,7 @@ export function activity(doing) {
   if (doing.held) return "held";
   if (doing.hearing) return "hearing";
   if (doing.playing || doing.speaking) return "speaking";
-  if (doing.answering) return "thinking";
+  if (doing.answering) return doing.replying ? "replying" : "thinking";
   return doing.listening ? "listening" : "paused";
 }
 
@@ -47,7 +48,9 @@ export function changeBy(event) {
     case "input_audio_buffer.speech_stopped":
       return { hearing: false };
     case "response.created":
-      return { answering: true };
+      return { answering: true, replying: false };
+    case "response.output_text.delta":
+      return { replying: true };
     default:
       return {};
   }
