@@ -28,7 +28,7 @@ const TAGS = {
   link: "a",
   break: "br",
 };
-const WITH_DIRECTION = ["paragraph", "heading", "list", "item", "quote", "cell"];
+const WITH_DIRECTION = ["list", "quote"]; // others follow the message, and each line its own script
 
 export class MarkdownView {
   #root;
@@ -138,7 +138,9 @@ function drawCode(language, kind) {
  */
 function drawTable(kind) {
   const body = make("tbody", "");
-  const scroller = make("div", "table", make("table", "", body));
+  const table = make("table", "", body);
+  table.dir = "auto";
+  const scroller = make("div", "table", table);
   Object.assign(scroller, { tabIndex: 0, role: "group", ariaLabel: "Table" });
   return { kind, element: scroller, within: body, children: [] };
 }

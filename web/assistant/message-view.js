@@ -25,7 +25,10 @@ export class MessageView {
   /** @param {Message} message */
   constructor({ id, role, spoken }) {
     const user = role === "user";
-    this.#words.append(make("span", "hidden", user ? "You: " : "Assistant: "));
+    const who = make("span", "hidden", user ? "You: " : "Assistant: ");
+    who.dir = "ltr"; // it does not decide the direction of the words
+    this.#words.append(who);
+    this.#words.dir = "auto";
     this.#text = user && spoken ? new SpokenWords(this.#words) : new MarkdownView(this.#words);
     this.#tools = new MessageTools(role);
     this.content = make("div", "content", this.#words, this.#notes);

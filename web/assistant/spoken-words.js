@@ -11,9 +11,7 @@ export class SpokenWords {
 
   /** @param {HTMLElement} element */
   constructor(element) {
-    const words = make("p", "", make("span", "", this.#certain), this.#mayChange, this.#waiting);
-    words.dir = "auto";
-    element.append(words);
+    element.append(make("p", "", make("span", "", this.#certain), this.#mayChange, this.#waiting));
   }
 
   /** @param {import("../lib/transcript.js").Message} message */
