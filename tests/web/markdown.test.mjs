@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { parseMarkdown } from "../../web/assistant/markdown.js";
+import { parseMarkdown, plainText } from "../../web/assistant/markdown.js";
 
 /** The tree as short markup, with the source's own characters as text. */
 function read(source, reading) {
@@ -114,6 +114,10 @@ test("what a user typed keeps its lines; only code and links are marked up", () 
   const typed = { codeOnly: true };
   assert.equal(read("# no\n- a **b**\n  `c` https://e.org", typed), "<paragraph># no\n- a **b**\n  <inline-code>c</> <link https://e.org/>https://e.org</></>");
   assert.equal(read("look:\n```\nx\n```", typed), "<paragraph>look:</><code>x</>");
+});
+
+test("a screen reader is told the text without its marks", () => {
+  assert.equal(plainText("**Note:** see [docs](https://e.org)\n\n- a\n- `b`\n\n| c | d |\n|---|---|"), "Note: see docs\na\nb\nc\nd");
 });
 
 test("every character is drawn once and in order, or is a mark", () => {

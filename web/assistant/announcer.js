@@ -4,6 +4,7 @@
  */
 
 import { byId } from "./elements.js";
+import { plainText } from "./markdown.js";
 import { stateAnnouncement } from "./state-words.js";
 
 /** @typedef {import("../lib/activity.js").Activity} Activity */
@@ -27,7 +28,7 @@ export class Announcer {
       if (this.#announced.has(id) || !text || (status !== "done" && status !== "cut")) continue;
       this.#announced.add(id);
       if (role === "user" && spoken) this.#messages.textContent = `You said: ${text}`;
-      else if (role === "assistant" && !spoken) this.#messages.textContent = `Assistant: ${text}`;
+      else if (role === "assistant" && !spoken) this.#messages.textContent = `Assistant: ${plainText(text)}`;
     }
   }
 

@@ -30,6 +30,9 @@ import { readBlocks, readLines } from "./markdown-blocks.js";
  * @property {boolean} [codeOnly]  only code and links are marked up, and all else is as it was typed
  */
 
+/** @type {Branch["type"][]} that have blocks in them */
+const BLOCKS = ["quote", "list", "item", "table", "row"];
+
 /**
  * @param {string} source
  * @param {Reading} [reading]
@@ -39,6 +42,21 @@ export function parseMarkdown(source, reading = {}) {
   const blocks = readBlocks(source, readLines(source), reading);
   numberHeadings(blocks, []);
   return blocks;
+}
+
+/**
+ * Return the text without its marks, as it is read aloud.
+ *
+ * @param {string} source
+ * @returns {string}
+ */
+export function plainText(source) {
+  /** @type {(node: Node) => string} */
+  const text = (node) => {
+    if (node.type === "text") return source.slice(node.from, node.to);
+    return node.children.map(text).join(BLOCKS.includes(node.type) ? "\n" : "");
+  };
+  return parseMarkdown(source).map(text).join("\n");
 }
 
 /**

@@ -113,26 +113,30 @@ export class MessagesView {
         return void copyFrom(button, button.closest(".code")?.querySelector("code")?.textContent ?? "");
       case "retry":
       case "again":
+        this.#scroller.focus({ preventScroll: true }); // the button goes with the answer
         return this.#actions.retry(message.id);
       case "play":
         return this.#actions.play(message);
       case "edit":
-        return this.#edit(message);
+        return this.#edit(message, button);
     }
   }
 
-  /** @param {Message} message */
-  #edit({ id, text }) {
+  /**
+   * @param {Message} message
+   * @param {HTMLButtonElement} button  that was pressed
+   */
+  #edit({ id, text }, button) {
     const view = this.#views.get(id);
-    const end = () => {
+    const cancel = () => {
       view?.replaceWords(null);
-      byId("text", HTMLTextAreaElement).focus();
+      button.focus();
     };
     const send = (/** @type {string} */ changed) => {
-      end();
+      this.#scroller.focus({ preventScroll: true });
       this.#actions.edit(id, changed);
     };
-    view?.replaceWords(messageEditor(text, { send, cancel: end }));
+    view?.replaceWords(messageEditor(text, { send, cancel }));
   }
 
   /** @param {EventTarget | null} target */
