@@ -76,7 +76,7 @@ export class MessageView {
     const { role, status, text, spoken, lit } = message;
     const whole = role === "user" || !spoken || lit >= text.trimEnd().length;
     const reading = role === "user" ? { codeOnly: true } : { open: status === "in_progress" };
-    this.#text.show(text, reading, { lit: whole ? Infinity : lit, cut: status === "cut" || status === "failed" });
+    this.#text.show(text, reading, { lit: whole ? Infinity : lit, cut: status === "cut" });
   }
 
   /**
