@@ -53,11 +53,11 @@ export class MessageView {
     this.#tools.show(message, offers);
     if (answer && !this.#answered) {
       this.#answered = true;
-      this.element.append(answerView(answer));
+      this.#tools.element.before(answerView(answer));
     }
     if (latency && !this.#timed) {
       this.#timed = true;
-      this.element.append(latencyView(latency));
+      this.#tools.element.before(latencyView(latency));
     }
   }
 
