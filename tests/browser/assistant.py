@@ -59,4 +59,4 @@ class Assistant:
 
     def said_of(self, reply: Locator) -> str:
         """The words of a reply that are shown as spoken."""
-        return "".join(reply.locator(".said").all_inner_texts())
+        return " ".join(reply.locator(".said").all_inner_texts())
