@@ -84,6 +84,21 @@ def test_an_answer_is_asked_for_again_and_a_message_in_other_words(
     expect(assistant.notice("")).to_have_count(0)
 
 
+def test_a_reply_can_be_selected_while_it_is_spoken(
+    server_with_provider: ServerProcess, provider: FakeProvider, pages: Pages, speaker: Recording
+) -> None:
+    assistant = Assistant(pages.open(server_with_provider.url))
+    provider.answer = "One, **two**, three, four, five, six, seven, eight, nine, ten."
+    assistant.write("Count.")
+    speaker.wait_for_sound(300)
+    reply = assistant.replies.last
+    expect(reply.locator(".unsaid").last).to_be_visible()
+    reply.locator("p").select_text()
+    expect(reply.locator(".unsaid")).to_have_count(0)
+    said = "One, two, three, four, five, six, seven, eight, nine, ten."
+    assert assistant.page.evaluate("getSelection().toString()").strip() == said
+
+
 def test_a_message_that_is_too_long_is_not_cut(assistant: Assistant) -> None:
     field = assistant.page.get_by_label("Type a message")
     field.fill("x" * 8001)

@@ -36,13 +36,13 @@ export class TextBox {
 
   /** Make the field as high as its text, up to what its style allows. */
   fit() {
-    const { style } = this.#field;
+    const { style, value } = this.#field;
     style.height = "auto";
-    style.height = `${this.#field.scrollHeight}px`;
-    const { length } = this.#field.value;
+    const frame = this.#field.offsetHeight - this.#field.clientHeight;
+    style.height = `${this.#field.scrollHeight + frame}px`;
     this.#field.ariaInvalid = String(this.#tooLong);
     this.#note.hidden = !this.#tooLong;
-    this.#note.textContent = this.#tooLong ? `Too long to send: ${length} of ${MAX_CHARACTERS} characters` : "";
+    this.#note.textContent = this.#tooLong ? `Too long to send: ${value.length} of ${MAX_CHARACTERS} characters` : "";
   }
 
   get #tooLong() {
