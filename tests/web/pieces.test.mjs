@@ -7,7 +7,7 @@ import { Backoff } from "../../web/lib/backoff.js";
 import { LatencyTracker } from "../../web/lib/latency.js";
 import { fromBase64, level, toBase64, toInt16 } from "../../web/lib/pcm.js";
 import { asProblem, httpProblem, microphoneProblem, serverProblem } from "../../web/lib/problems.js";
-import { SentenceSplitter } from "../../web/lib/sentences.js";
+import { SentenceSplitter, withoutMarks } from "../../web/lib/sentences.js";
 import { DEFAULT_OPTIONS, needsNewSession, sessionObject } from "../../web/lib/session-options.js";
 
 test("waits grow, and end", () => {
@@ -64,6 +64,12 @@ test("sentences come as soon as they are certain", () => {
 
 test("abbreviations, initials and decimals end no sentence", () => {
   assert.deepEqual(sentences("Dr. Smith has 3", ".5 cats. J. S. Bach has none."), ["Dr. Smith has 3.5 cats.", "J. S. Bach has none."]);
+});
+
+test("a voice is given words without the marks of Markdown", () => {
+  assert.equal(withoutMarks("**Note:** see [the docs](https://e.org) and `code`."), "Note: see the docs and code.");
+  assert.equal(withoutMarks("- *one* item"), "one item");
+  for (const text of ["2*3 is snake_case.", "Five * three.", "```"]) assert.equal(withoutMarks(text), text);
 });
 
 test("a closing quotation mark belongs to its sentence", () => {

@@ -1,6 +1,6 @@
 import { Emitter } from "./emitter.js";
 import { Problem } from "./problems.js";
-import { SentenceSplitter } from "./sentences.js";
+import { SentenceSplitter, withoutMarks } from "./sentences.js";
 
 const START_MS = 5000; // an utterance that has not started by then never starts
 const SLOWEST_MS_PER_CHARACTER = 200;
@@ -87,7 +87,7 @@ export class BrowserVoice extends Emitter {
   #next() {
     const next = this.#waiting.shift();
     if (!next) return;
-    const utterance = new SpeechSynthesisUtterance(next.text);
+    const utterance = new SpeechSynthesisUtterance(withoutMarks(next.text));
     const { language: usual, speed, volume } = this.#manner();
     utterance.rate = speed;
     utterance.volume = volume;

@@ -42,3 +42,19 @@ export class SentenceSplitter {
     return clause || this.#text.lastIndexOf(" ", MAX_CHARACTERS) + 1 || MAX_CHARACTERS;
   }
 }
+
+/**
+ * Return what a voice is given for a sentence: its words without the marks of Markdown, which it would read out. A sentence
+ * of nothing but marks stays as it is.
+ *
+ * @param {string} sentence
+ * @returns {string}
+ */
+export function withoutMarks(sentence) {
+  const words = sentence
+    .replace(/!?\[([^\]\n]*)\]\([^)\s]*\)/g, "$1") // links
+    .replace(/^\s*(?:#{1,6}|>|[-*+])\s+/, "")
+    .replace(/(?<![\p{L}\p{N}])[*_~]{1,3}(?=\S)|(?<=\S)[*_~]{1,3}(?![\p{L}\p{N}])|`+/gu, "")
+    .trim();
+  return words || sentence;
+}
