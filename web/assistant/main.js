@@ -1,6 +1,7 @@
 /** The assistant page: a voice session with its views and controls. */
 
 import { Server, VoiceSession } from "../lib/index.js";
+import { languageHint } from "../lib/recognizer-choice.js";
 import { showThemeChoice } from "../style/theme-choice.js";
 import { Announcer } from "./announcer.js";
 import { Composer } from "./composer.js";
@@ -9,13 +10,14 @@ import { DownloadMenu } from "./download-menu.js";
 import { byId } from "./elements.js";
 import { History } from "./history.js";
 import { HistoryControls } from "./history-controls.js";
+import { followKeys } from "./keyboard.js";
 import { KeyDialog } from "./key-dialog.js";
 import { MessagesView } from "./messages-view.js";
 import { ModelName } from "./model-name.js";
+import { OccasionalParts } from "./occasional-parts.js";
 import { PathView } from "./path-view.js";
 import { keepPreferences, readKey, readPreferences } from "./preferences.js";
 import { SessionNotices } from "./session-notices.js";
-import { SettingsDialog } from "./settings-dialog.js";
 import { StayAwake } from "./stay-awake.js";
 import { TalkControl } from "./talk-control.js";
 
@@ -40,10 +42,10 @@ const awake = new StayAwake();
 const talk = new TalkControl(session, () => start());
 new Composer(write);
 new DownloadMenu(session, () => ({ server: server.url.host, model: model.name }));
-new SettingsDialog(session, server);
 new ConsentDialog(session);
 const history = new History(session);
 new HistoryControls(history);
+const parts = new OccasionalParts(session, server, () => notices.partMissing());
 
 /** @type {Partial<Record<import("../lib/activity.js").Activity, string>>} */
 const TITLES = { listening: "Listening", hearing: "Listening", speaking: "Speaking", reconnecting: "Reconnecting" };
@@ -88,6 +90,7 @@ session.on("messages", (all) => {
 });
 session.on("activity", (activity) => {
   talk.show(activity);
+  if (activity !== "idle") parts.accompany(() => talk.activity, toggleMute);
   announcer.activityChanged(activity, session.options.mode, talk.text);
   const active = activity !== "idle";
   byId("end", HTMLButtonElement).hidden = !active;
@@ -98,6 +101,11 @@ session.on("activity", (activity) => {
   document.title = active ? `${TITLES[activity] ?? "Connected"} · streamsrv` : "streamsrv";
 });
 
+function toggleMute() {
+  session.setMuted(!session.muted);
+  showMute();
+}
+
 function showMute() {
   const button = byId("mute", HTMLButtonElement);
   button.hidden = !session.active || session.options.mode !== "hands-free";
@@ -107,12 +115,12 @@ function showMute() {
 // What the user does
 
 byId("end", HTMLButtonElement).addEventListener("click", () => session.close());
-byId("mute", HTMLButtonElement).addEventListener("click", () => {
-  session.setMuted(!session.muted);
-  showMute();
-});
+byId("mute", HTMLButtonElement).addEventListener("click", () => toggleMute());
 byId("host", HTMLElement).textContent = server.url.host;
-session.prepare().then((capabilities) => model.learn(capabilities));
+session.prepare().then((capabilities) => {
+  model.learn(capabilities);
+  byId("understood", HTMLElement).textContent = capabilities ? languageHint(capabilities, session.options.recognizer) : "";
+});
 history.restore();
 
 for (const input of document.querySelectorAll('input[name="mode"]')) {
@@ -129,8 +137,20 @@ for (const input of document.querySelectorAll('input[name="mode"]')) {
 
 showThemeChoice(byId("theme-choice", HTMLElement), { textSize: true });
 
-document.addEventListener("keydown", (event) => {
-  if (event.key === "Escape" && !document.querySelector("dialog[open], :popover-open")) session.interrupt();
+/** @param {string} id  of a button, which is pressed if it is shown */
+function press(id) {
+  const button = byId(id, HTMLButtonElement);
+  if (!button.hidden) button.click();
+}
+
+followKeys({
+  interrupt: () => session.interrupt(),
+  talk: () => talk.begin(),
+  mute: () => press("mute"),
+  hangUp: () => press("end"),
+  new: () => press("new"),
+  write: () => document.getElementById("text")?.focus(),
+  help: () => parts.openKeyboardHelp(),
 });
 
 const dock = /** @type {HTMLElement} */ (document.querySelector(".dock"));

@@ -37,6 +37,11 @@ export class SessionNotices {
     this.#notices.hideAll();
   }
 
+  /** A part of the page that is loaded when it is needed did not come. */
+  partMissing() {
+    this.#notices.show("part_missing", "This part of the page could not be loaded.", "Check the connection and try again.");
+  }
+
   /** @param {import("../lib/connection.js").State} state */
   #connectionChanged({ status, retryInMs, reason }) {
     clearInterval(this.#countdown);

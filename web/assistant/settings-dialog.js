@@ -1,21 +1,24 @@
 /** The settings dialog. Changes apply at once. */
 
-import { listMicrophones, onDevicesChanged } from "../lib/index.js";
 import { showChoices } from "../lib/choices.js";
-import { languageChoices, recognizerChoices, recognizerHint } from "../lib/recognizer-choice.js";
-import { voiceChoices } from "../lib/voice-choice.js";
+import { loadStyle } from "../lib/load-style.js";
+import { onDevicesChanged } from "../lib/microphone.js";
 import { byId } from "./elements.js";
+import { HearingSettings } from "./hearing-settings.js";
+import { keepPageOptions, readPageOptions } from "./page-options.js";
 import { keepKey, keepPreferences } from "./preferences.js";
+import { VoiceSettings } from "./voice-settings.js";
 
 /** @typedef {import("../lib/session-options.js").VoiceSessionOptions} VoiceSessionOptions */
+/** @typedef {HTMLInputElement | HTMLSelectElement | HTMLTextAreaElement} Control */
 
 export class SettingsDialog {
   #dialog = byId("settings", HTMLDialogElement);
-  #form;
+  #form = byId("settings-form", HTMLFormElement);
   #session;
   #server;
-  /** @type {import("../lib/path.js").Capabilities | null} of the server, when they are known */
-  #capabilities = null;
+  #voice;
+  #hearing;
 
   /**
    * @param {import("../lib/voice-session.js").VoiceSession} session
@@ -24,127 +27,102 @@ export class SettingsDialog {
   constructor(session, server) {
     this.#session = session;
     this.#server = server;
-    const form = this.#dialog.querySelector("form");
-    if (!form) throw new Error("#settings has no form");
-    this.#form = form;
-    byId("open-settings", HTMLButtonElement).addEventListener("click", () => this.open());
+    this.#voice = new VoiceSettings(session, server);
+    this.#hearing = new HearingSettings(session);
     this.#dialog.addEventListener("click", (event) => event.target === this.#dialog && this.#dialog.close());
-    form.addEventListener("change", (event) => this.#changed(/** @type {HTMLElement} */ (event.target)));
-    onDevicesChanged(() => this.#fillMicrophones());
+    this.#dialog.addEventListener("close", () => this.#voice.stop());
+    this.#form.addEventListener("change", ({ target }) => this.#changed(/** @type {Control} */ (target)));
+    onDevicesChanged(() => this.#fillDevices());
   }
 
-  open() {
-    this.#fill();
-    this.#dialog.showModal();
+  async open() {
+    this.#show();
+    await loadStyle(new URL("./settings-dialog.css", import.meta.url));
+    if (!this.#dialog.open) this.#dialog.showModal();
+    await this.#fill();
   }
 
-  #fill() {
-    const { instructions, spoken, language, transports, audioCodec, model, voice, recognizer, speechLanguage } =
-      this.#session.options;
-    this.#control("browserRecognition").value = this.#session.options.browserRecognition;
-    this.#control("instructions").value = instructions;
-    this.#control("language").value = language;
-    this.#control("transport").value = transports.length === 1 ? (transports[0] ?? "") : "";
-    this.#control("audioCodec").value = audioCodec;
+  /** Show what is chosen. */
+  #show() {
+    const { options } = this.#session;
+    for (const name of /** @type {const} */ (["browserRecognition", "instructions", "language", "audioCodec"])) {
+      this.#control(name).value = options[name];
+    }
+    this.#control("transport").value = options.transports.length === 1 ? (options.transports[0] ?? "") : "";
     this.#control("key").value = this.#server.key;
-    const check = this.#control("spoken");
-    if (check instanceof HTMLInputElement) check.checked = spoken;
-    this.#fillMicrophones();
-    this.#choices("model", [["", "Server default"]], model);
-    this.#choices("voice", [["", "Server default"]], voice);
-    this.#choices("recognizer", [["", "Server default"]], recognizer);
-    this.#choices("speechLanguage", [["", "Not set"]], speechLanguage);
-    this.#fillModels();
+    this.#check("spoken", options.spoken);
+    const page = readPageOptions();
+    for (const name of /** @type {const} */ (["sounds", "turnSound"])) this.#check(name, page[name]);
+    showChoices(byId("setting-model", HTMLSelectElement), [{ value: "", text: "Server default" }], options.model);
+    this.#voice.show();
+    this.#hearing.show();
   }
 
-  async #fillModels() {
-    const { model, voice } = this.#session.options;
+  /** Show what else can be chosen. */
+  async #fill() {
     try {
       const [capabilities, voices] = await Promise.all([
         this.#server.capabilities(),
         this.#server.voices().catch(() => []),
       ]);
       const { chat } = capabilities;
-      this.#choices("model", [["", `Default (${chat.default})`], ...same(chat.models)], model);
-      showChoices(this.#select("voice"), voiceChoices(capabilities, voices), voice);
-      this.#capabilities = capabilities;
-      this.#fillRecognizers();
+      const models = chat.models.map((name) => ({ value: name, text: name }));
+      const choices = [{ value: "", text: `Default (${chat.default})` }, ...models];
+      showChoices(byId("setting-model", HTMLSelectElement), choices, this.#session.options.model);
+      this.#voice.fill(capabilities, voices);
+      this.#hearing.fill(capabilities);
     } catch {
       // Only the default can be chosen; starting a conversation shows what is wrong with the server.
     }
   }
 
-  #fillRecognizers() {
-    if (this.#capabilities === null) return;
-    const { recognizer, speechLanguage } = this.#session.options;
-    showChoices(this.#select("recognizer"), recognizerChoices(this.#capabilities), recognizer);
-    byId("recognizer-hint", HTMLElement).textContent = recognizerHint(this.#capabilities, recognizer);
-    showChoices(this.#select("speechLanguage"), languageChoices(this.#capabilities, recognizer), speechLanguage);
+  #fillDevices() {
+    void this.#hearing.fillMicrophones();
+    void this.#voice.fillLoudspeakers();
   }
 
-  async #fillMicrophones() {
-    const microphones = await listMicrophones();
-    const named = microphones.map(
-      ({ deviceId, label }, i) => /** @type {const} */ ([deviceId, label || `Microphone ${i + 1}`]),
-    );
-    this.#choices("deviceId", [["", "System default"], ...named], this.#session.options.deviceId);
-  }
-
-  /**
-   * @param {string} name
-   * @param {readonly (readonly [string, string])[]} choices  value and text
-   * @param {string} chosen
-   */
-  #choices(name, choices, chosen) {
-    showChoices(
-      this.#select(name),
-      choices.map(([value, text]) => ({ value, text })),
-      chosen,
-    );
-  }
-
-  /** @param {HTMLElement} target */
-  #changed(target) {
-    const control = /** @type {HTMLInputElement} */ (target);
+  /** @param {Control} control */
+  #changed(control) {
     if (control.name === "key") {
       this.#server.key = control.value;
       return keepKey(control.value);
     }
+    const value = valueOf(control);
+    if (control.name === "sounds" || control.name === "turnSound") return keepPageOptions({ [control.name]: value });
     /** @type {Partial<VoiceSessionOptions>} */
-    const change =
-      control.name === "transport"
-        ? {
-            transports: control.value
-              ? [/** @type {"webrtc" | "websocket"} */ (control.value)]
-              : ["webrtc", "websocket"],
-          }
-        : { [control.name]: control.type === "checkbox" ? control.checked : control.value };
-    if (control.name === "recognizer" && this.#capabilities) {
-      const known = languageChoices(this.#capabilities, control.value);
-      if (!known.some(({ value }) => value === this.#session.options.speechLanguage)) change.speechLanguage = "";
-    }
+    const change = control.name === "transport" ? { transports: transports(control.value) } : { [control.name]: value };
+    if (control.name === "recognizer" && !this.#hearing.keepsLanguage(control.value)) change.speechLanguage = "";
     keepPreferences(change);
     this.#session.configure(change);
-    this.#fillRecognizers();
+    this.#hearing.fill();
   }
 
-  /** @param {string} name */
-  #select(name) {
-    return /** @type {HTMLSelectElement} */ (this.#control(name));
+  /**
+   * @param {string} name
+   * @param {boolean} checked
+   */
+  #check(name, checked) {
+    const control = this.#control(name);
+    if (control instanceof HTMLInputElement) control.checked = checked;
   }
 
   /** @param {string} name */
   #control(name) {
-    return /** @type {HTMLInputElement | HTMLSelectElement | HTMLTextAreaElement} */ (
-      this.#form.elements.namedItem(name)
-    );
+    return /** @type {Control} */ (this.#form.elements.namedItem(name));
   }
 }
 
+/** @param {Control} control */
+function valueOf(control) {
+  if (!(control instanceof HTMLInputElement)) return control.value;
+  if (control.type === "checkbox") return control.checked;
+  return control.type === "range" ? control.valueAsNumber : control.value;
+}
+
 /**
- * @param {string[]} names
- * @returns {[string, string][]}
+ * @param {string} name  of the only one; empty: all
+ * @returns {import("../lib/connection.js").TransportName[]}
  */
-function same(names) {
-  return names.map((name) => [name, name]);
+function transports(name) {
+  return name === "webrtc" || name === "websocket" ? [name] : ["webrtc", "websocket"];
 }

@@ -1,6 +1,7 @@
 /** The talk button: its look, its label and its action. */
 
 import { byId } from "./elements.js";
+import { readPageOptions } from "./page-options.js";
 import { stateWords } from "./state-words.js";
 
 /** @typedef {import("../lib/activity.js").Activity} Activity */
@@ -51,6 +52,11 @@ export class TalkControl {
     this.#button.setAttribute("aria-busy", String(activity === "connecting"));
   }
 
+  /** What is shown. */
+  get activity() {
+    return /** @type {Activity} */ (this.#button.dataset.activity);
+  }
+
   /** What is said below the button. */
   get text() {
     return this.#text.textContent ?? "";
@@ -58,7 +64,12 @@ export class TalkControl {
 
   /** The mode or the path changed: the same activity may mean something else. */
   refresh() {
-    this.show(/** @type {Activity} */ (this.#button.dataset.activity));
+    this.show(this.activity);
+  }
+
+  /** Do what the button does, if that lets the user talk. */
+  begin() {
+    if (this.activity === "idle" || (this.activity === "paused" && !this.#pushes)) this.#button.click();
   }
 
   get #pushes() {
@@ -111,7 +122,7 @@ export class TalkControl {
     const target = event.target instanceof Element ? event.target : document.body;
     if (event.key === "Enter" && event.repeat && target === this.#button) event.preventDefault(); // one press, one click
     if (event.key !== " " || !this.#pushes) return;
-    if (target !== this.#button && target.closest(SPACE_HAS_A_MEANING)) return;
+    if (target !== this.#button && (target.closest(SPACE_HAS_A_MEANING) || !readPageOptions().shortcuts)) return;
     event.preventDefault();
     if (event.repeat) return;
     if (down) this.#press();

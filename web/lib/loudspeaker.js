@@ -33,12 +33,17 @@ export class Loudspeaker extends Emitter {
    * @param {{loudspeaker: string, volume: number}} options
    */
   async choose({ loudspeaker, volume }) {
-    this.#volume = Math.min(1, Math.max(0, volume));
-    for (const output of this.#outputs) output.setVolume(this.#volume);
+    this.setVolume(volume);
     if (loudspeaker === this.#deviceId) return;
     this.#deviceId = loudspeaker;
     this.#isMissing = this.#isTold = false;
     await this.#send(...this.#outputs);
+  }
+
+  /** @param {number} volume  0 to 1 */
+  setVolume(volume) {
+    this.#volume = Math.min(1, Math.max(0, volume));
+    for (const output of this.#outputs) output.setVolume(this.#volume);
   }
 
   /** @param {Output} output */
