@@ -53,15 +53,17 @@ test("a server that does not tell its recognisers offers only its choice", () =>
   assert.deepEqual(wish.transcription, { model: null, language: null });
 });
 
-test("the page says which languages it understands", () => {
-  assert.equal(languageHint(SERVER, "moonshine-tiny"), "moonshine-tiny recognises English only.");
-  assert.equal(languageHint(SERVER, "whisper-base"), "whisper-base recognises English, French and German.");
-  assert.equal(languageHint(SERVER, ""), "This server recognises any language.");
-  const english = { ...SERVER, recognizers: SERVER.recognizers.slice(0, 2) };
-  assert.equal(languageHint(english, ""), "This server recognises English only.");
+test("the page says which languages can be spoken as things are", () => {
+  const hint = (recognizer, speechLanguage = "", server = SERVER) => languageHint(server, { recognizer, speechLanguage }, " in Settings");
+  assert.equal(hint("moonshine-tiny"), "moonshine-tiny recognises English only.");
+  assert.equal(hint("whisper-base"), "English, French and German are recognised.");
+  assert.equal(hint("at-home"), "Any language is recognised.");
+  assert.equal(hint(""), "English is recognised, unless you choose another language in Settings.");
+  assert.equal(hint("", "de"), "German is recognised.");
+  assert.equal(hint("", "", { ...SERVER, recognizers: SERVER.recognizers.slice(0, 2) }), "This server recognises English only.");
   const many = recognizer("many", ["de", "en", "fr", "es", "it", "nl", "pl"]);
-  assert.equal(languageHint({ ...SERVER, recognizers: [many] }, ""), "This server recognises 7 languages.");
-  assert.equal(languageHint({ ...SERVER, recognizer: null }, ""), "");
+  assert.equal(hint("many", "", { ...SERVER, recognizers: [many] }), "7 languages are recognised.");
+  assert.equal(hint("", "", { ...SERVER, recognizer: null }), "");
 });
 
 test("a voice is asked only for a pace that it has", () => {

@@ -36,7 +36,7 @@ export class HearingSettings {
     showChoices(this.#recognizer, recognizerChoices(this.#capabilities), recognizer);
     byId("recognizer-hint", HTMLElement).textContent = recognizerHint(this.#capabilities, recognizer);
     showChoices(this.#language, languageChoices(this.#capabilities, recognizer), speechLanguage);
-    byId("language-hint", HTMLElement).textContent = languageHint(this.#capabilities, recognizer);
+    byId("language-hint", HTMLElement).textContent = languageHint(this.#capabilities, { recognizer, speechLanguage });
   }
 
   /**

@@ -119,7 +119,7 @@ byId("mute", HTMLButtonElement).addEventListener("click", () => toggleMute());
 byId("host", HTMLElement).textContent = server.url.host;
 session.prepare().then((capabilities) => {
   model.learn(capabilities);
-  byId("understood", HTMLElement).textContent = capabilities ? languageHint(capabilities, session.options.recognizer) : "";
+  byId("understood", HTMLElement).textContent = capabilities ? languageHint(capabilities, session.options, " in Settings") : "";
 });
 history.restore();
 

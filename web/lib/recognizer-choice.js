@@ -49,21 +49,30 @@ export function languageChoices({ recognizers = [] }, name) {
 }
 
 /**
- * Return which languages the chosen recogniser knows, in a sentence; empty: there is no recogniser.
+ * Return in a sentence which languages can be spoken as things are; empty: there is no recogniser.
  *
  * @param {Capabilities} capabilities
- * @param {string} name  of the recogniser; empty: the server chooses, and can choose among all usable ones
+ * @param {Wish} wish
+ * @param {string} [where]  another language can be chosen
  */
-export function languageHint({ recognizer, recognizers = [] }, name) {
-  if (recognizer === null) return "";
-  const asked = recognizers.filter((each) => !each.lacks && (name === "" || each.name === name));
-  const who = name || "This server";
-  if (asked.length === 0) return "";
-  if (asked.some(({ languages }) => languages.length === 0)) return `${who} recognises any language.`;
-  const names = [...new Set(asked.flatMap(({ languages }) => languages))].map(languageName).sort();
-  if (names.length === 1) return `${who} recognises ${names[0]} only.`;
-  if (names.length > NAMED_LANGUAGES) return `${who} recognises ${names.length} languages.`;
-  return `${who} recognises ${names.slice(0, -1).join(", ")} and ${names.at(-1)}.`;
+export function languageHint({ recognizer, recognizers = [] }, { recognizer: name, speechLanguage }, where = "") {
+  const usable = recognizers.filter(({ lacks }) => !lacks);
+  const used = usable.find((each) => each.name === (name || recognizer));
+  if (recognizer === null || used === undefined) return "";
+  if (speechLanguage) return `${languageName(speechLanguage)} is recognised.`;
+  const [only] = used.languages;
+  if (used.languages.length !== 1 || only === undefined) return `${knownLanguages(used.languages)} recognised.`;
+  const others = name ? [] : usable.filter(({ languages }) => languages.length !== 1 || languages[0] !== only);
+  if (others.length === 0) return `${name || "This server"} recognises ${languageName(only)} only.`;
+  return `${languageName(only)} is recognised, unless you choose another language${where}.`;
+}
+
+/** @param {string[]} codes  empty: every one */
+function knownLanguages(codes) {
+  if (codes.length === 0) return "Any language is";
+  if (codes.length > NAMED_LANGUAGES) return `${codes.length} languages are`;
+  const names = codes.map(languageName).sort();
+  return `${names.slice(0, -1).join(", ")} and ${names.at(-1)} are`;
 }
 
 /**
