@@ -30,6 +30,7 @@ CONTENT_SECURITY_POLICY = "; ".join(
         "img-src 'self' data:",
         "media-src 'self' blob:",
         "connect-src 'self'",
+        "manifest-src 'self'",
         "base-uri 'none'",
         "form-action 'none'",
         "frame-ancestors 'self'",
@@ -100,6 +101,7 @@ def page_routes() -> list[BaseRoute]:
     return [
         Route("/", page(WEB_FOLDER / "index.html")),
         Route("/favicon.ico", page(WEB_FOLDER / "assistant" / "favicon.ico")),
+        Route("/manifest.webmanifest", page(WEB_FOLDER / "assistant" / "manifest.webmanifest")),
         robots,
         *_caption_pages(WEB_FOLDER / "captions"),
         Route(f"/{ASSETS}/{{version}}/{{page}}/{{path:path}}", _asset),

@@ -2,6 +2,7 @@
 
 import re
 import shutil
+import struct
 import tomllib
 from collections.abc import Generator
 from pathlib import Path
@@ -46,6 +47,19 @@ def test_what_browsers_and_crawlers_ask_for_unasked_is_there(client: TestClient)
     robots = client.get("/robots.txt")
     assert robots.headers["content-type"].startswith("text/plain")
     assert robots.text == "User-agent: *\nDisallow: /\n"
+
+
+def test_the_assistant_can_be_installed(client: TestClient) -> None:
+    address = "/manifest.webmanifest"
+    assert address in addresses(client, "/")
+    manifest = client.get(address)
+    assert manifest.headers["content-type"] == "application/manifest+json"
+    assert {icon["purpose"] for icon in manifest.json()["icons"] if "purpose" in icon} == {"maskable"}
+    for icon in manifest.json()["icons"]:
+        picture = client.get(urljoin(address, icon["src"]))
+        width, height = struct.unpack(">II", picture.content[16:24])  # of a PNG
+        assert (picture.headers["content-type"], f"{width}x{height}") == ("image/png", icon["sizes"])
+    assert client.get(urljoin(address, manifest.json()["start_url"])).status_code == 200
 
 
 def test_scripts_have_the_type_that_browsers_insist_on(client: TestClient) -> None:
@@ -104,7 +118,8 @@ def test_a_range_gets_the_whole_file(client: TestClient) -> None:
 
 @pytest.mark.parametrize("path", ["/", "/captions/", "/captions/hall", "/captions/hall/speak"])
 def test_a_page_needs_few_requests_whose_answers_are_kept(client: TestClient, path: str) -> None:
-    found = addresses(client, path)
+    # A browser asks for the manifest after all else.
+    found = [address for address in addresses(client, path) if not address.endswith(".webmanifest")]
     assert {".css", ".js"} <= {Path(address).suffix for address in found}
     assert len(found) <= 6
     for address in found:
