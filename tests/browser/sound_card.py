@@ -150,13 +150,23 @@ class SoundCard:
             self._control("unload-module", module)
 
     @contextlib.contextmanager
-    def recording(self) -> Iterator[Recording]:
-        """Record what the speaker plays."""
-        path = self._folder / "speaker.s16"
+    def headset(self) -> Iterator[None]:
+        """A second loudspeaker, called "headset", while the block runs."""
+        module = self._control("load-module", *_sink("headset").split())
+        assert module, "PulseAudio makes no headset"
+        try:
+            yield
+        finally:
+            self._control("unload-module", module)
+
+    @contextlib.contextmanager
+    def recording(self, sink: str = "speaker") -> Iterator[Recording]:
+        """Record what a loudspeaker plays."""
+        path = self._folder / f"{sink}.s16"
         path.unlink(missing_ok=True)
-        command = ["parec", "--device=speaker.monitor", f"--rate={RATE}", "--channels=1", "--format=s16le", "--raw"]
-        with path.open("wb") as sink:
-            process = subprocess.Popen([*command, "--latency-msec=50"], env=self.environment, stdout=sink)
+        command = ["parec", f"--device={sink}.monitor", f"--rate={RATE}", "--channels=1", "--format=s16le", "--raw"]
+        with path.open("wb") as file:
+            process = subprocess.Popen([*command, "--latency-msec=50"], env=self.environment, stdout=file)
         try:
             until(lambda: path.stat().st_size > 0, "the recording begins", 20)
             yield Recording(path)
