@@ -78,11 +78,14 @@ class _Tentative:
 @dataclass(slots=True)
 class _Speaker:
     name: str
-    earliest_ms: int | None
-    """End of the last final text in the room when the speaker entered; the speaker's texts start later. None: the room
-    has been cleared since, and what starts before its beginning is dropped."""
+    earliest_ms: int
+    """Least offset: the end of the last final text in the room when the speaker entered."""
     offset_ms: int | None = None
     """Offset from the audio time of the speaker's session to the room's time; None before the first text."""
+    heard_ms: int = 0
+    """Length of the session's audio when a text last came."""
+    cleared_ms: int = 0
+    """Position in the session's audio at which the room was cleared; what starts before it is dropped."""
     is_paused: bool = False
     is_recording: bool = False
     """Whether it is a recording, whose times the clock does not change."""
@@ -188,8 +191,9 @@ class Room:
         self._latest_end_ms = 0
         self._began_ms = None if self._began_ms is None else now_ms
         for speaker in self._speakers.values():
-            speaker.earliest_ms = None
-            speaker.offset_ms = speaker.offset_ms if speaker.is_recording else None
+            speaker.cleared_ms = speaker.heard_ms
+            if not speaker.is_recording:
+                speaker.earliest_ms, speaker.offset_ms = -speaker.cleared_ms, None
         self._update_status()
 
     def correct(self, item_id: str, text: str) -> Caption | None:
@@ -225,10 +229,10 @@ class Room:
 
         `start_ms` is the start of the item, `audio_ms` the audio received so far. Both count from the session's start.
         """
+        if self._is_cleared(speaker_id, start_ms, audio_ms):
+            return
         offset_ms = self._offset_ms(speaker_id, item_id, audio_ms, now_ms)
         start_ms, end_ms = start_ms + offset_ms, audio_ms + offset_ms
-        if start_ms < 0:
-            return
         stable, tentative = self._replaced(stable, tentative)
         fields = {
             "item_id": item_id,
@@ -250,9 +254,10 @@ class Room:
         """Make the text of an item final. An empty text removes the item; None keeps the tentative text."""
         shown = self._tentative.get(item_id)
         if utterance is not None and (utterance.text or shown is not None):
+            if shown is None and self._is_cleared(speaker_id, utterance.start_ms, audio_ms):
+                return
             moved = _moved(utterance, self._offset_ms(speaker_id, item_id, audio_ms, now_ms))
-            if moved.start_ms >= 0 or shown is not None:
-                self._keep(speaker_id, item_id, edited(moved, self.replacements.edits(moved.text)))
+            self._keep(speaker_id, item_id, edited(moved, self.replacements.edits(moved.text)))
         elif shown is not None:
             self._keep(speaker_id, item_id, shown.utterance())
 
@@ -297,6 +302,12 @@ class Room:
             for cue in cues_of([caption.utterance]):
                 yield replace(cue, speaker=caption.speaker, translated=caption.utterance.translated_to is not None)
 
+    def _is_cleared(self, speaker_id: str, start_ms: int, audio_ms: int) -> bool:
+        """Whether a text began before the room was cleared. Times are those of the session's audio."""
+        speaker = self._speakers[speaker_id]
+        speaker.heard_ms = max(speaker.heard_ms, audio_ms)
+        return start_ms < speaker.cleared_ms
+
     def _offset_ms(self, speaker_id: str, item_id: str, audio_ms: int, now_ms: int) -> int:
         """Return the start of a speaker's session audio in the room's time, as if it had come without pauses.
 
@@ -310,8 +321,7 @@ class Room:
             self._began_ms = now_ms - audio_ms
         by_clock_ms = now_ms - audio_ms - self._began_ms
         if speaker.offset_ms is None:
-            earliest_ms = speaker.earliest_ms
-            speaker.offset_ms = by_clock_ms if earliest_ms is None else max(by_clock_ms, earliest_ms)
+            speaker.offset_ms = max(by_clock_ms, speaker.earliest_ms)
         elif not speaker.is_recording and by_clock_ms > speaker.offset_ms + MAX_DRIFT_MS:
             speaker.offset_ms = by_clock_ms
         return speaker.offset_ms

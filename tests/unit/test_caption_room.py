@@ -245,7 +245,10 @@ def test_viewers_learn_who_speaks_and_whether_anybody_does():
     assert room.cues[0].speaker == "Ann"
 
 
-@given(st.lists(st.tuples(st.sampled_from("show settle leave read".split()), st.integers(0, 3)), max_size=40))
+STEPS = "show settle leave read correct clear".split()
+
+
+@given(st.lists(st.tuples(st.sampled_from(STEPS), st.integers(0, 3)), max_size=40))
 def test_however_it_reads_a_viewer_ends_with_what_the_room_has(steps: list[tuple[str, int]]):
     """A viewer that keeps what it is told by item, as the page does, ends with the same text as one who comes last."""
     stage = Stage()
@@ -258,6 +261,10 @@ def test_however_it_reads_a_viewer_ends_with_what_the_room_has(steps: list[tuple
         elif step == "leave":
             stage.room.leave("ann", 0)
             stage.room.enter("ann")
+        elif step == "correct":
+            stage.room.correct(f"{item}", f"Correction {number}.")
+        elif step == "clear":
+            stage.room.clear(f"k{number}", stage.now_ms)
         else:
             news, cursor = stage.room.since(cursor)
             told += news
@@ -267,8 +274,11 @@ def test_however_it_reads_a_viewer_ends_with_what_the_room_has(steps: list[tuple
 
 def by_item(messages: list[bytes]) -> dict[str, str]:
     shown: dict[str, str] = {}
+    key = ""
     for kind, data in parsed(messages):
-        if kind != "room":
+        if kind == "room":
+            shown, key = (shown if data["key"] == key else {}), data["key"]
+        else:
             shown[data["item_id"]] = data["text"] if kind == "final" else data["stable"]
     return shown
 
