@@ -14,6 +14,7 @@ IN_THE_WHEEL = (
     "streamsrv/web/style/theme.css",
     "streamsrv/web/assistant/main.js",
     "streamsrv/web/captions/viewer.html",
+    "streamsrv/web/playground/index.html",
 )
 IN_THE_SDIST = ("LICENSE", "README.md", "pyproject.toml", "web/index.html", "fixtures/is_the_front_door_locked.flac")
 IN_NEITHER = re.compile(

@@ -94,7 +94,7 @@ def page(path: Path) -> Endpoint:
 
 
 def page_routes() -> list[BaseRoute]:
-    """Return the routes of the assistant, the captions and their files; without `web/` there is no page."""
+    """Return the routes of the pages and their files; without `web/` there is none."""
     robots = Route("/robots.txt", PlainTextResponse(ROBOTS))
     if WEB_FOLDER is None:
         return [robots]
@@ -104,6 +104,7 @@ def page_routes() -> list[BaseRoute]:
         Route("/manifest.webmanifest", page(WEB_FOLDER / "assistant" / "manifest.webmanifest")),
         robots,
         *_caption_pages(WEB_FOLDER / "captions"),
+        Route("/playground/", page(WEB_FOLDER / "playground" / "index.html")),
         Route(f"/{ASSETS}/{{version}}/{{page}}/{{path:path}}", _asset),
         *(Route(f"/{name}/{{path:file}}", _plain_file(name)) for name in FOLDERS),
     ]

@@ -6,7 +6,7 @@ _PACKAGE = Path(__file__).parent.parent
 WEB_FOLDER = next((folder for folder in (_PACKAGE / "web", _PACKAGE.parent / "web") if folder.is_dir()), None)
 """Folder of the pages: in the installed package, or in the checkout; None if neither has it."""
 
-FOLDERS = ("lib", "style", "assistant", "captions")
+FOLDERS = ("lib", "style", "assistant", "captions", "playground")
 """Folders of `WEB_FOLDER` that are served."""
 DOCUMENTS = {
     "index.html": 0,
@@ -14,6 +14,7 @@ DOCUMENTS = {
     "captions/index.html": 1,
     "captions/viewer.html": 1,
     "captions/speak.html": 2,
+    "playground/index.html": 1,
 }
 """The pages, and how many folders their addresses are below the server's root."""
 

@@ -12,7 +12,7 @@ from typing import Any
 class FakeProvider:
     """`error`: the status and the message of every answer; None: each is `answer`, and `more` once `go_on` is set.
 
-    `requests`: their bodies.
+    `requests`: their bodies. `calls`: names and arguments of functions; each answer calls the first one that is left.
     """
 
     def __init__(self, url: str) -> None:
@@ -25,6 +25,7 @@ class FakeProvider:
         self.more = ""
         self.go_on = threading.Event()
         self.requests: list[dict[str, Any]] = []
+        self.calls: list[tuple[str, str]] = []
 
     @property
     def asked(self) -> list[str]:
@@ -40,11 +41,18 @@ class FakeProvider:
 
     def reply(self) -> Iterator[bytes]:
         more = self.more
-        yield _event({"delta": {"content": self.answer}, "finish_reason": None})
+        yield _event({"delta": self._delta(), "finish_reason": None})
         if more:
             self.go_on.wait(60)
             yield _event({"delta": {"content": more}, "finish_reason": None})
         yield _event({"delta": {}, "finish_reason": "stop"}) + b"data: [DONE]\n\n"
+
+    def _delta(self) -> dict[str, Any]:
+        if not self.calls:
+            return {"content": self.answer}
+        name, arguments = self.calls.pop(0)
+        function = {"name": name, "arguments": arguments}
+        return {"tool_calls": [{"index": 0, "id": "call_1", "type": "function", "function": function}]}
 
 
 def _event(choice: dict[str, Any]) -> bytes:

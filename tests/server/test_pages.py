@@ -40,6 +40,11 @@ def test_the_assistant_is_at_the_root(client: TestClient) -> None:
     assert response.headers["content-type"].startswith("text/html")
 
 
+def test_the_playground_is_found_without_a_slash_at_the_end(client: TestClient) -> None:
+    response = client.get("/playground")
+    assert (response.status_code, response.url.path) == (200, "/playground/")
+
+
 def test_what_browsers_and_crawlers_ask_for_unasked_is_there(client: TestClient) -> None:
     icon = client.get("/favicon.ico")
     assert (icon.status_code, icon.headers["content-type"]) == (200, "image/vnd.microsoft.icon")

@@ -17,6 +17,7 @@ import { UtteranceAudio } from "./utterance-audio.js";
 /** @typedef {import("./websocket-transport.js").AudioCodec} AudioCodec */
 /** @typedef {{name: TransportName, codec: AudioCodec, reasons: string[]}} Chosen  `reasons`: why no better transport is used */
 /** @typedef {import("./dialer.js").Dialled} Dialled */
+/** @typedef {(side: "client" | "server", event: ServerEvent | ClientEvent, text: string) => void} Watch  `side`: who sent it */
 /** @typedef {"connecting" | "open" | "reconnecting" | "closed"} Status */
 
 /**
@@ -39,6 +40,7 @@ import { UtteranceAudio } from "./utterance-audio.js";
  * @property {() => MediaStream | null} [stream]  the stream that WebRTC sends
  * @property {import("./audio-engine.js").AudioEngine} [audio]  if given, WebRTC also sends the speech from before the call
  * @property {() => boolean} [quiet]  whether a session that is about to end may be replaced now
+ * @property {Watch} [watch]  is told of every event on the wire, as its JSON
  * @property {boolean} [splits]  at the end of a session, split an utterance in progress instead of sending it again
  */
 

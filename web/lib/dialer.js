@@ -51,6 +51,7 @@ export class Dialer {
     let problem = unreachable();
     for (const name of [...this.#transports]) {
       const transport = this.#create(name);
+      transport.watch = this.#options.watch ?? null;
       try {
         await transport.connect({ only: name === this.#transports.at(-1) });
         signal.throwIfAborted();

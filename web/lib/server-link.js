@@ -78,6 +78,12 @@ export class ServerLink extends Emitter {
     return this.#connection?.transport?.carriesAudio ?? false;
   }
 
+  /** The sound of the server, where it comes as a track of its own. */
+  get remote() {
+    const transport = this.#connection?.transport;
+    return transport instanceof WebRtcTransport ? transport.remote : null;
+  }
+
   /**
    * Connect in place of the earlier connection, and send the speech from meanwhile. Throws a `Problem`.
    *

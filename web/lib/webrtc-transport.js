@@ -21,6 +21,10 @@ export class WebRtcTransport extends Emitter {
   /** @type {import("./websocket-transport.js").AudioCodec} */
   codec = "opus";
   noOpus = "";
+  /** @type {import("./connection.js").Watch | null} */
+  watch = null;
+  /** @type {MediaStream | null} the sound of the server */
+  remote = null;
 
   #server;
   #query;
@@ -49,11 +53,15 @@ export class WebRtcTransport extends Emitter {
     void audio?.loudspeaker.add(this.#output);
     this.#peer.addTransceiver("audio", { direction: "sendrecv" });
     this.#peer.ontrack = ({ track: remote }) => {
-      this.#speaker.srcObject = new MediaStream([remote]);
+      this.remote = this.#speaker.srcObject = new MediaStream([remote]);
       void this.#play();
     };
     this.#channel = this.#peer.createDataChannel("oai-events");
-    this.#channel.onmessage = ({ data }) => this.emit("event", JSON.parse(data));
+    this.#channel.onmessage = ({ data }) => {
+      const event = JSON.parse(data);
+      this.watch?.("server", event, data);
+      this.emit("event", event);
+    };
   }
 
   /**
@@ -75,9 +83,12 @@ export class WebRtcTransport extends Emitter {
     this.#watch();
   }
 
-  /** @param {object} event */
+  /** @param {import("./connection.js").ClientEvent} event */
   send(event) {
-    if (this.#channel.readyState === "open") this.#channel.send(JSON.stringify(event));
+    if (this.#channel.readyState !== "open") return;
+    const text = JSON.stringify(event);
+    this.#channel.send(text);
+    this.watch?.("client", event, text);
   }
 
   /**

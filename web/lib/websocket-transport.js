@@ -29,6 +29,8 @@ export class WebSocketTransport extends Emitter {
   codec = "pcm";
   /** Why it is not Opus, if that was wanted. */
   noOpus = "";
+  /** @type {import("./connection.js").Watch | null} */
+  watch = null;
 
   #server;
   #query;
@@ -81,7 +83,9 @@ export class WebSocketTransport extends Emitter {
       };
       socket.onmessage = ({ data }) => {
         this.#liveness.heard();
-        this.#take(JSON.parse(data));
+        const event = JSON.parse(data);
+        this.watch?.("server", event, data);
+        this.#take(event);
       };
     });
     this.#checks = setInterval(() => this.#check(), CHECK_MS);
@@ -105,12 +109,14 @@ export class WebSocketTransport extends Emitter {
     });
   }
 
-  /** @param {object} event */
+  /** @param {import("./connection.js").ClientEvent} event */
   #write(event) {
     const socket = this.#socket;
     if (socket?.readyState !== WebSocket.OPEN) return;
-    if (socket.bufferedAmount > STALLED_BYTES + this.#burst) this.#lost("The network is too slow.");
-    else socket.send(JSON.stringify(event));
+    if (socket.bufferedAmount > STALLED_BYTES + this.#burst) return this.#lost("The network is too slow.");
+    const text = JSON.stringify(event);
+    socket.send(text);
+    this.watch?.("client", event, text);
   }
 
   /** @param {Int16Array<ArrayBuffer>[]} blocks  what was said before there was a connection, in blocks of 20 ms */
