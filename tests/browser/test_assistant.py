@@ -53,7 +53,7 @@ def test_the_latency_of_a_turn_is_drawn(
     assistant.start()
     sound_card.say(recordings / "is_the_front_door_locked.flac")
     speaker.wait_for_sound(500)
-    assistant.page.get_by_text("until you heard the first sound").click()
+    assistant.page.get_by_text("First sound after").click()
     chart = assistant.page.get_by_role("img", name="Seconds after your last word")
     expect(chart).to_have_accessible_name(re.compile("First sound played after"))
     expect(chart.locator("rect")).to_have_count(6)

@@ -19,8 +19,8 @@ const BAR = 12;
 export function latencyView(latency) {
   const chart = bars(latency);
   const total = totalMs(chart);
-  const heard = latency.played_ms === undefined ? "until the first sound was sent" : "until you heard the first sound";
-  const summary = make("summary", "", strip(chart, total), `${inSeconds(total)} ${heard}`);
+  const reached = latency.played_ms === undefined ? "First audio sent" : "First sound";
+  const summary = make("summary", "", strip(chart, total), `${reached} after ${inSeconds(total)}`);
   const details = make("details", "latency", summary);
   // Drawn when first opened, because its width is known only then and its text must not be scaled.
   const draw = () => details.children[1] ?? details.append(waterfall(chart, total, details.clientWidth - PADDING));
