@@ -1,12 +1,14 @@
 /** Reads the blocks of Markdown: paragraphs, headings, code, lists, quotes, tables and rules. Pure. */
 
 import { readInline } from "./markdown-inline.js";
+import { indentation, isBlank, isSpace, lineAt, stripped, textStart, trimmedEnd } from "./markdown-lines.js";
+import { isTable, readTable } from "./markdown-tables.js";
 
 /** @typedef {import("./markdown.js").Node} Node */
 /** @typedef {import("./markdown.js").Branch} Branch */
 /** @typedef {import("./markdown.js").Reading} Reading */
 
-/** @typedef {{from: number, to: number, end: number}} Line  `to`: without its line break; `end`: where the next one begins */
+/** @typedef {import("./markdown-lines.js").Line} Line */
 /** @typedef {{block: Branch, next: number}} Read  a block, and the index of the line after it */
 /** @typedef {{indent: number, width: number, start: number | undefined}} Marker  `width`: characters up to the item's text */
 
@@ -15,23 +17,6 @@ const MAX_DEPTH = 6; // of lists and quotes in one another; what is deeper is te
 
 /** @type {((source: string, lines: Line[], at: number, reading: Reading, depth: number) => Read | null)[]} */
 const READERS = [readFence, readHeading, readRule, readQuote, readList, readTable];
-
-/**
- * @param {string} source
- * @returns {Line[]}
- */
-export function readLines(source) {
-  const lines = [];
-  for (let from = 0; from < source.length; ) {
-    const newline = source.indexOf("\n", from);
-    const end = newline < 0 ? source.length : newline + 1;
-    let to = newline < 0 ? end : newline;
-    if (to > from && source[to - 1] === "\r") to -= 1;
-    lines.push({ from, to, end });
-    from = end;
-  }
-  return lines;
-}
 
 /**
  * @param {string} source
@@ -172,80 +157,6 @@ function itemLines(source, lines, at, marker, reading, depth) {
   return { lines: within, next: more || next === lines.length ? next : next - blanks };
 }
 
-/** @type {(source: string, lines: Line[], at: number, reading: Reading) => Read | null} */
-function readTable(source, lines, at, reading) {
-  if (!isTable(source, lines, at)) return null;
-  const aligned = cells(source, lineAt(lines, at + 1)).map(({ from, to }) => alignment(source, from, to));
-  const rows = [tableRow(source, lineAt(lines, at), aligned, true, reading)];
-  let next = at + 2;
-  while (next < lines.length && hasBar(source, lineAt(lines, next))) {
-    rows.push(tableRow(source, lineAt(lines, next), aligned, false, reading));
-    next += 1;
-  }
-  return { block: { type: "table", children: rows }, next };
-}
-
-/** @type {(source: string, line: Line, aligned: (Branch["align"])[], head: boolean, reading: Reading) => Branch} */
-function tableRow(source, line, aligned, head, reading) {
-  const children = cells(source, line).map(({ from, to }, index) => {
-    const align = aligned[index];
-    const text = readInline(source, [{ from, to, end: to }], { ...reading, open: false });
-    return /** @type {Branch} */ ({ type: "cell", head, ...(align ? { align } : {}), children: text });
-  });
-  return { type: "row", children };
-}
-
-// Lines
-
-/**
- * @param {Line[]} lines
- * @param {number} at  one of them
- */
-function lineAt(lines, at) {
-  return /** @type {Line} */ (lines[at]);
-}
-
-/** @param {string | undefined} character */
-function isSpace(character) {
-  return character === " " || character === "\t";
-}
-
-/** @type {(source: string, line: Line) => boolean} */
-function isBlank(source, { from, to }) {
-  return textStart(source, from, to) === to;
-}
-
-/**
- * Where the space at the beginning ends, of which at most so many characters count.
- *
- * @type {(source: string, from: number, to: number, most?: number) => number}
- */
-function textStart(source, from, to, most = Infinity) {
-  const until = Math.min(to, from + most);
-  while (from < until && isSpace(source[from])) from += 1;
-  return from;
-}
-
-/**
- * The line without the space at its beginning, at most so many characters of it.
- *
- * @type {(source: string, line: Line, most?: number) => Line}
- */
-function stripped(source, { from, to, end }, most) {
-  return { from: textStart(source, from, to, most), to, end };
-}
-
-/** @type {(source: string, from: number, to: number) => number} */
-function trimmedEnd(source, from, to) {
-  while (to > from && isSpace(source[to - 1])) to -= 1;
-  return to;
-}
-
-/** @type {(source: string, line: Line) => number} */
-function indentation(source, line) {
-  return textStart(source, line.from, line.to) - line.from;
-}
-
 /** @type {(source: string, from: number, to: number, character: string) => number} */
 function runEnd(source, from, to, character) {
   while (from < to && source[from] === character) from += 1;
@@ -322,52 +233,6 @@ function sibling(source, line, marker) {
   const next = listMarker(source, line);
   const same = next !== null && (next.start === undefined) === (marker.start === undefined);
   return same && next.indent < marker.indent + 2 ? next : null;
-}
-
-// Tables
-
-/** @type {(source: string, line: Line) => boolean} */
-function hasBar(source, line) {
-  return source.slice(line.from, line.to).includes("|");
-}
-
-/** @type {(source: string, lines: Line[], at: number) => boolean} */
-function isTable(source, lines, at) {
-  const head = lineAt(lines, at);
-  const below = lines[at + 1];
-  if (!below || !"|-:".includes(source[textStart(source, below.from, below.to)] ?? " ")) return false;
-  if (!hasBar(source, head) || !isDelimiterRow(source, below)) return false;
-  return cells(source, head).length === cells(source, below).length;
-}
-
-/** @type {(source: string, line: Line) => boolean} */
-function isDelimiterRow(source, line) {
-  for (let at = line.from; at < line.to; at += 1) if (!"|-: \t".includes(source[at] ?? "")) return false;
-  return hasBar(source, line) && cells(source, line).every(({ from, to }) => /^:?-+:?$/.test(source.slice(from, to)));
-}
-
-/** @type {(source: string, from: number, to: number) => Branch["align"]} */
-function alignment(source, from, to) {
-  const left = source[from] === ":";
-  const right = source[to - 1] === ":";
-  if (left && right) return "center";
-  return right ? "right" : left ? "left" : undefined;
-}
-
-/** @type {(source: string, line: Line) => {from: number, to: number}[]} */
-function cells(source, line) {
-  const end = trimmedEnd(source, line.from, line.to);
-  let from = textStart(source, line.from, end);
-  if (source[from] === "|") from += 1;
-  const found = [];
-  for (let at = from; at <= end; at += 1) {
-    const ends = at === end || (source[at] === "|" && source[at - 1] !== "\\");
-    if (!ends || (at === end && at <= from && found.length > 0)) continue;
-    const start = textStart(source, from, at);
-    found.push({ from: start, to: trimmedEnd(source, start, at) });
-    from = at + 1;
-  }
-  return found;
 }
 
 /** @type {(lines: Line[]) => Node[]} */

@@ -7,7 +7,7 @@ import { readDestination, readUrl, safeUrl } from "./markdown-links.js";
 /** @typedef {import("./markdown.js").Leaf} Leaf */
 /** @typedef {import("./markdown.js").Branch} Branch */
 /** @typedef {import("./markdown.js").Reading} Reading */
-/** @typedef {import("./markdown-blocks.js").Line} Line */
+/** @typedef {import("./markdown-lines.js").Line} Line */
 
 /**
  * A piece of a block's text, from `from` to `to`.

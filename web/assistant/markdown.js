@@ -3,7 +3,8 @@
  * the text, whatever it is. There is no HTML in it, and links lead to http, https and mailto only.
  */
 
-import { readBlocks, readLines } from "./markdown-blocks.js";
+import { readBlocks } from "./markdown-blocks.js";
+import { readLines } from "./markdown-lines.js";
 
 /**
  * @typedef {{type: "text", from: number, to: number}} Leaf  a part of the source that is drawn as it is
