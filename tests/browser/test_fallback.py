@@ -124,7 +124,11 @@ def test_without_a_server_the_browser_alone_writes_down_what_is_said(own_server:
     assistant.page.wait_for_function(LISTENS)
     assistant.page.evaluate(HEAR_FINALLY, "Is the front door locked?")
     expect(assistant.questions.last).to_contain_text("Is the front door locked?")
-    expect(assistant.reasons()).to_contain_text("nobody answers")
+    expect(assistant.reasons()).to_contain_text("nothing answers")
+    assistant.page.keyboard.press("Escape")
+    assistant.page.evaluate("ScriptedSpeechRecognitionDouble.fail('audio-capture')")
+    expect(assistant.activity).to_have_text("Not connected – tap to try again")
+    assert "transcribe" not in assistant.page.locator("#notices").inner_text()
 
 
 @pytest.mark.slow  # it starts a server twice

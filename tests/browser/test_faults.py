@@ -110,6 +110,7 @@ def test_a_server_that_was_restarted_is_found_again_with_the_conversation(
     ask(assistant, speaker)
     assistant.page.evaluate(LISTEN_TO_NOTICES)
     server.kill()
+    expect(assistant.path).to_have_text("Reconnecting…")
     expect(assistant.notice("Connection lost.")).to_be_visible()
     assistant.write("Are you there?")
     server.start()

@@ -55,6 +55,8 @@ def test_writing_opens_no_microphone_while_the_server_is_away_and_when_it_is_bac
         assistant.write("Say hello.")
         expect(notice).to_be_visible()
         expect(assistant.questions).to_have_count(1)
+        expect(assistant.activity).to_have_text("Not connected – tap to try again")
+        expect(assistant.page.locator("#mute")).to_be_hidden()
         assert requests(assistant.page) == []
     notice.get_by_role("button", name="Try again").click()
     expect_answer(assistant)
@@ -96,6 +98,8 @@ def test_settings_and_modes_open_no_microphone(server: ServerProcess, pages: Pag
     page = assistant.page
     assistant.write("Say hello.")
     expect_answer(assistant)
+    expect(page.locator("#mute")).to_be_hidden()
+    expect(assistant.activity).to_have_text(re.compile("^(Speaking – tap to interrupt|Microphone off – tap to talk)"))
     page.get_by_text("Push to talk").click()
     assistant.write("Say hello again.")
     page.get_by_text("Hands-free").click()

@@ -78,10 +78,11 @@ function write(text) {
 
 // What the session says
 
-session.on("path", (chosen) => {
-  if (session.active) path.show(chosen, model.name);
+session.on("path", () => {
+  path.show(session.path, model.name);
   messages.refresh();
   talk.refresh();
+  showMute();
 });
 session.on("messages", (all) => {
   messages.show(all);
@@ -95,7 +96,7 @@ session.on("activity", (activity) => {
   const active = activity !== "idle";
   byId("end", HTMLButtonElement).hidden = !active;
   showMute();
-  if (!active) path.hide();
+  path.showActivity(activity);
   awake.keep(active);
   // The title is visible while the page is hidden.
   document.title = active ? `${TITLES[activity] ?? "Connected"} · streamsrv` : "streamsrv";
@@ -104,11 +105,12 @@ session.on("activity", (activity) => {
 function toggleMute() {
   session.setMuted(!session.muted);
   showMute();
+  talk.refresh();
 }
 
 function showMute() {
   const button = byId("mute", HTMLButtonElement);
-  button.hidden = !session.active || session.options.mode !== "hands-free";
+  button.hidden = session.microphone === "off" || session.options.mode !== "hands-free" || session.path.recognition === "none";
   button.setAttribute("aria-pressed", String(session.muted));
 }
 

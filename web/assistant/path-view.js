@@ -4,6 +4,17 @@ import { byId, make } from "./elements.js";
 
 /** @typedef {import("../lib/path.js").Path} Path */
 
+/** @typedef {import("../lib/activity.js").Activity} Activity */
+/** @typedef {{summary: string, connection: string, state: "none" | "alone"}} None  what is shown without a connection */
+
+/** @type {None} */
+const NONE = { summary: "Not connected", connection: "not connected yet", state: "none" };
+/** @type {Partial<Record<Activity, None>>} */
+const NOT_CONNECTED = {
+  idle: NONE,
+  connecting: { summary: "Connecting…", connection: "being made", state: "none" },
+  reconnecting: { summary: "Reconnecting…", connection: "lost, trying again", state: "alone" },
+};
 const WHO = { server: "the server", browser: "this browser", none: "not available" };
 
 export class PathView {
@@ -12,8 +23,14 @@ export class PathView {
   #stages = byId("path-stages", HTMLElement);
   #reasons = byId("path-reasons", HTMLElement);
 
+  /** @type {Path | null} */
+  #path = null;
+  #model = "";
+  /** @type {Activity} */
+  #activity = "idle";
+
   constructor() {
-    this.hide();
+    this.#draw();
   }
 
   /**
@@ -21,12 +38,31 @@ export class PathView {
    * @param {string} model  that answers; empty: not known
    */
   show(path, model) {
+    this.#path = path;
+    this.#model = model;
+    this.#draw();
+  }
+
+  /** @param {Activity} activity */
+  showActivity(activity) {
+    this.#activity = activity;
+    this.#draw();
+  }
+
+  #draw() {
+    const state = NOT_CONNECTED[this.#activity];
+    if (state || this.#path === null) this.#showNone(state ?? NONE);
+    else this.#showPath(this.#path);
+  }
+
+  /** @param {Path} path */
+  #showPath(path) {
     this.#summary.textContent = path.summary;
     this.#chip.dataset.state = path.transport === "none" ? "alone" : path.reasons.length > 0 ? "less" : "best";
     const rows = {
       Connection: path.connection,
       "Speech recognition": WHO[path.recognition],
-      ...(model ? { "Language model": model } : {}),
+      ...(this.#model ? { "Language model": this.#model } : {}),
       Voice: WHO[path.voice],
     };
     this.#stages.replaceChildren(
@@ -35,11 +71,11 @@ export class PathView {
     this.#reasons.replaceChildren(...path.reasons.map((reason) => make("li", "", reason)));
   }
 
-  /** There is no connection. */
-  hide() {
-    this.#summary.textContent = "Not connected";
-    this.#chip.dataset.state = "none";
-    this.#stages.replaceChildren(make("dt", "", "Connection"), make("dd", "", "not connected yet"));
+  /** @param {None} none */
+  #showNone({ summary, connection, state }) {
+    this.#summary.textContent = summary;
+    this.#chip.dataset.state = state;
+    this.#stages.replaceChildren(make("dt", "", "Connection"), make("dd", "", connection));
     this.#reasons.replaceChildren();
   }
 }

@@ -26,17 +26,32 @@ const PUSH_TO_TALK = {
   hearing: { label: "Release when you are done", text: "Listening – release when you're done" },
   speaking: { label: "Hold to interrupt and talk", text: "Speaking – hold to interrupt" },
 };
-const ONLY_TYPING = "Speech recognition isn't available – type a message";
+const ONLY_TYPING = { label: "Start talking", text: "Speech recognition isn't available – type a message" };
+const OFFLINE = { label: "Try to connect now", text: "Not connected – tap to try again" };
 
 /**
  * @param {Activity} activity
  * @param {Mode} mode
- * @param {import("../lib/path.js").Stage} recognition
+ * @param {Pick<import("../lib/path.js").Path, "recognition" | "transport">} path
+ * @param {boolean} listens  whether what is said now is heard
  * @returns {Words}
  */
-export function stateWords(activity, mode, recognition) {
+export function stateWords(activity, mode, path, listens) {
+  if (isOffline(activity, path)) return OFFLINE;
+  if (activity === "paused" && path.recognition === "none") return ONLY_TYPING;
   const words = (mode === "push-to-talk" ? PUSH_TO_TALK : HANDS_FREE)[activity];
-  return activity === "paused" && recognition === "none" ? { ...words, text: ONLY_TYPING } : words;
+  const deaf = activity === "speaking" && mode === "hands-free" && !listens;
+  return deaf ? { ...words, text: "Speaking – tap to interrupt" } : words;
+}
+
+/**
+ * Whether there is no server, and nothing that works without one.
+ *
+ * @param {Activity} activity
+ * @param {Pick<import("../lib/path.js").Path, "recognition" | "transport">} path
+ */
+export function isOffline(activity, { recognition, transport }) {
+  return activity === "paused" && recognition === "none" && transport === "none";
 }
 
 /** @type {readonly Activity[]} */

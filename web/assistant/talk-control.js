@@ -2,7 +2,7 @@
 
 import { byId } from "./elements.js";
 import { readPageOptions } from "./page-options.js";
-import { stateWords } from "./state-words.js";
+import { isOffline, stateWords } from "./state-words.js";
 
 /** @typedef {import("../lib/activity.js").Activity} Activity */
 
@@ -43,8 +43,9 @@ export class TalkControl {
 
   /** @param {Activity} activity */
   show(activity) {
-    const { mode } = this.#session.options;
-    const { label, text } = stateWords(activity, mode, this.#session.path.recognition);
+    const { options, path, listens } = this.#session;
+    const { mode } = options;
+    const { label, text } = stateWords(activity, mode, path, listens);
     this.#button.dataset.activity = activity;
     this.#button.dataset.mode = mode;
     this.#label.textContent = label;
@@ -72,13 +73,17 @@ export class TalkControl {
     if (this.activity === "idle" || (this.activity === "paused" && !this.#pushes)) this.#button.click();
   }
 
+  get #offline() {
+    return isOffline(this.activity, this.#session.path);
+  }
+
   get #pushes() {
     return this.#session.options.mode === "push-to-talk";
   }
 
   /** @param {PointerEvent} event */
   #down(event) {
-    if (!this.#pushes || event.button !== 0) return;
+    if (!this.#pushes || event.button !== 0 || this.#offline) return;
     this.#button.setPointerCapture(event.pointerId);
     this.#press();
   }
@@ -101,7 +106,7 @@ export class TalkControl {
     if (this.#pushes) void session.unlock(); // a release counts as a tap where a touch does not
     const activity = this.#button.dataset.activity;
     if (activity === "connecting") return; // the second press of a double click
-    if (activity === "reconnecting") return session.retry();
+    if (activity === "reconnecting" || this.#offline) return session.retry();
     if (this.#pushes) {
       // Assistive technology clicks without a pointer and cannot hold: a click starts or ends a turn.
       if (event.detail === 0) return this.#button.dataset.pressed ? this.#up() : this.#press();

@@ -95,9 +95,10 @@ export class VoiceSession extends Emitter {
     return this.#tracker.doing.connection !== "idle";
   }
 
-  /** Whether the user has asked to be heard since the start; not by typing. */
-  get talks() {
-    return this.#speech.wanted;
+  /** @returns {"on" | "muted" | "off"} `off`: the user has not asked to be heard, or cannot be */
+  get microphone() {
+    if (this.#tracker.doing.listening) return "on";
+    return this.#speech.wanted && this.#speech.muted ? "muted" : "off";
   }
 
   /** Whether what is said now is heard: in push-to-talk, while the button is held. */
