@@ -4,6 +4,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from streamsrv.engines.absent import ABSENT
+from streamsrv.engines.elsewhere import models_elsewhere
 from streamsrv.http.models import recognizer_facts
 from streamsrv.service import Service
 from streamsrv.transports.webrtc.calls import webrtc_is_installed
@@ -28,8 +29,10 @@ async def capabilities(request: Request) -> Response:
 
     `{recognizer: name, recognizers: [{name, languages, ...}], translator: name,
     synthesizer: {name, voices, min_speed, max_speed}, synthesizers: [{name, voices, languages}],
-    chat: {default, models}, transports}`. A recogniser is as in `GET /v1/models`; `lacks` tells why one cannot be
-    chosen yet. `translator` translates captions of sessions that name no recogniser.
+    chat: {default, models}, elsewhere: names, transports}`. `elsewhere` names the models that this machine does not
+    run, or whose stand-ins it does not run: what users say and write goes there. A recogniser is as in
+    `GET /v1/models`; `lacks` tells why one cannot be chosen yet. `translator` translates captions of sessions that name
+    no recogniser.
     """
     service: Service = request.app.state.service
     engines = service.engines
@@ -62,6 +65,7 @@ async def capabilities(request: Request) -> Response:
                 "default": engines.chat.name,
                 "models": list(dict.fromkeys([engines.chat.name, *engines.chat_by_name])),
             },
+            "elsewhere": models_elsewhere(engines),
             "transports": ["webrtc", "websocket"] if has_webrtc else ["websocket"],
         }
     )

@@ -120,6 +120,12 @@ def test_one_model_is_as_in_the_list(client: TestClient):
     assert client.get("/v1/models/silero").status_code == 404  # no request names it
 
 
+def test_the_pages_learn_what_goes_to_another_machine(client: TestClient):
+    elsewhere = client.get("/v1/streamsrv/capabilities").json()["elsewhere"]
+    assert {"at-home", "with-a-key"} <= set(elsewhere)
+    assert not {"scripted-recognizer", "whisper-small"} & set(elsewhere)
+
+
 def test_the_pages_learn_which_recognisers_can_be_chosen(client: TestClient):
     recognizers = {each["name"]: each for each in client.get("/v1/streamsrv/capabilities").json()["recognizers"]}
     assert recognizers["scripted-recognizer"]["lacks"] is None
