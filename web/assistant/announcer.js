@@ -32,6 +32,11 @@ export class Announcer {
     }
   }
 
+  /** @param {readonly Message[]} messages  of an earlier conversation: they are no news */
+  skip(messages) {
+    for (const { id } of messages) this.#announced.add(id);
+  }
+
   /**
    * @param {Activity} now
    * @param {import("../lib/session-options.js").Mode} mode

@@ -17,8 +17,8 @@ const CURRENT = "streamsrv.conversation"; // in sessionStorage: the conversation
  * kept ones back. Each page has a record of its own: a conversation that it continues replaces the earlier record with its
  * first message, so that two tabs never overwrite each other.
  *
- * @extends {Emitter<{lack: import("./conversation-store.js").Lack, current: null}>}  `lack`: why a conversation is not kept
- *   that was to be; `current`: another conversation is on the page
+ * @extends {Emitter<{lack: import("./conversation-store.js").Lack, current: readonly Message[]}>}  `lack`: why a conversation is not kept
+ *   that was to be; `current`: the messages of another conversation, which goes on the page
  */
 export class History extends Emitter {
   #session;
@@ -181,7 +181,7 @@ export class History extends Emitter {
     this.#deleted = deleted;
     this.#finished = finished(messages);
     keep("sessionStorage", CURRENT, id || (continued?.id ?? ""));
-    this.emit("current", null);
+    this.emit("current", messages);
     this.#session.begin(messages);
     this.#changed = false;
   }

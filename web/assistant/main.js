@@ -45,6 +45,7 @@ new DownloadMenu(session, () => ({ server: server.url.host, model: model.name })
 new ConsentDialog(session);
 const history = new History(session);
 new HistoryControls(history);
+history.on("current", (earlier) => announcer.skip(earlier));
 const parts = new OccasionalParts(session, server, () => notices.partMissing());
 
 /** @type {Partial<Record<import("../lib/activity.js").Activity, string>>} */
@@ -79,7 +80,8 @@ function write(text) {
 // What the session says
 
 session.on("path", () => {
-  path.show(session.path, model.name);
+  path.show(session.path, model.stages);
+  model.refresh();
   messages.refresh();
   talk.refresh();
   showMute();
@@ -120,7 +122,7 @@ byId("end", HTMLButtonElement).addEventListener("click", () => session.close());
 byId("mute", HTMLButtonElement).addEventListener("click", () => toggleMute());
 byId("host", HTMLElement).textContent = server.url.host;
 session.prepare().then((capabilities) => {
-  model.learn(capabilities);
+  model.refresh();
   byId("understood", HTMLElement).textContent = capabilities ? languageHint(capabilities, session.options, " in Settings") : "";
 });
 history.restore();

@@ -15,7 +15,6 @@ const NOT_CONNECTED = {
   connecting: { summary: "Connecting…", connection: "being made", state: "none" },
   reconnecting: { summary: "Reconnecting…", connection: "lost, trying again", state: "alone" },
 };
-const WHO = { server: "the server", browser: "this browser", none: "not available" };
 
 export class PathView {
   #chip = byId("path", HTMLButtonElement);
@@ -25,7 +24,8 @@ export class PathView {
 
   /** @type {Path | null} */
   #path = null;
-  #model = "";
+  /** @type {Record<string, string>} */
+  #performers = {};
   /** @type {Activity} */
   #activity = "idle";
 
@@ -35,11 +35,11 @@ export class PathView {
 
   /**
    * @param {Path} path
-   * @param {string} model  that answers; empty: not known
+   * @param {Record<string, string>} stages  who performs each
    */
-  show(path, model) {
+  show(path, stages) {
     this.#path = path;
-    this.#model = model;
+    this.#performers = stages;
     this.#draw();
   }
 
@@ -59,12 +59,7 @@ export class PathView {
   #showPath(path) {
     this.#summary.textContent = path.summary;
     this.#chip.dataset.state = path.transport === "none" ? "alone" : path.reasons.length > 0 ? "less" : "best";
-    const rows = {
-      Connection: path.connection,
-      "Speech recognition": WHO[path.recognition],
-      ...(this.#model ? { "Language model": this.#model } : {}),
-      Voice: WHO[path.voice],
-    };
+    const rows = { Connection: path.connection, ...this.#performers };
     this.#stages.replaceChildren(
       ...Object.entries(rows).flatMap(([name, value]) => [make("dt", "", name), make("dd", "", value)]),
     );

@@ -7,6 +7,8 @@
  * @property {string | null} [translator]  the one that translates into English where none is named
  * @property {{name: string, voices: string[], min_speed?: number, max_speed?: number} | null} synthesizer
  * @property {{default: string, models: string[]}} chat
+ * @property {{name: string, voices: string[]}[]} [synthesizers]
+ * @property {string[]} [elsewhere]  models that another machine may serve: what users say and write goes there
  * @property {string[]} transports
  */
 

@@ -90,6 +90,11 @@ export class VoiceSession extends Emitter {
     return this.#finder.path;
   }
 
+  /** Of the server; null: not known, or it cannot be reached. */
+  get capabilities() {
+    return this.#finder.server;
+  }
+
   /** Whether it was started and not closed. */
   get active() {
     return this.#tracker.doing.connection !== "idle";
@@ -218,15 +223,10 @@ export class VoiceSession extends Emitter {
     else this.#link.retryNow();
   }
 
-  /**
-   * Continue with another conversation. The server gets it with a new session; nothing is connected that was not.
-   *
-   * @param {readonly import("./transcript.js").Message[]} [messages]  of an earlier one; default: none
-   */
+  /** @param {readonly import("./transcript.js").Message[]} [messages]  of another conversation, which goes on from here */
   begin(messages = []) {
     this.#conversation.restore(messages);
-    const { connection } = this.#tracker.doing;
-    if (connection === "reconnecting") this.#link.retryNow(); // an attempt that is under way has told the one before
+    if (this.#tracker.doing.connection === "reconnecting") this.#link.retryNow(); // an attempt that is under way has told the one before
     else if (this.#link.begun) this.#connect().catch((error) => this.#failed(error));
     else this.#quiet();
   }
