@@ -5,6 +5,7 @@ from pathlib import Path
 
 from playwright.sync_api import Page, expect
 
+from accessibility import assert_accessible_and_fitting
 from assistant import Assistant
 from pages import Pages
 from server_process import ServerProcess
@@ -34,6 +35,7 @@ def test_keys_do_what_their_help_says_and_the_microphone_is_tested_before_talkin
     assistant = Assistant(page)
     page.keyboard.press("?")
     expect(page.get_by_role("dialog", name="Keyboard shortcuts")).to_be_visible()
+    assert_accessible_and_fitting(page, pictures, "keyboard-help")
     page.keyboard.press("t")  # a dialog covers the page
     page.keyboard.press("Escape")
     page.keyboard.press("/")
@@ -48,7 +50,7 @@ def test_keys_do_what_their_help_says_and_the_microphone_is_tested_before_talkin
     expect(check.get_by_label("Microphone").locator("option", has_text="microphone")).to_be_attached()
     with sound_card.saying(recordings / "is_the_front_door_locked.flac"):
         expect(check.get_by_role("status")).to_have_text("Your microphone works.")
-    page.screenshot(path=pictures / "microphone-check.png")
+    assert_accessible_and_fitting(page, pictures, "microphone-check")
     page.keyboard.press("Escape")
 
     page.locator("body").click(position={"x": 5, "y": 300})

@@ -83,7 +83,7 @@ def test_start_talking_unmutes(assistant: Assistant, sound_card: SoundCard, reco
     assistant.start()
     page.get_by_role("button", name="Mute the microphone").first.click()
     expect(assistant.activity).to_contain_text("Microphone off")
-    page.get_by_role("button", name="End the conversation").click()
+    page.get_by_role("button", name="Hang up").click()
     assistant.start()
     sound_card.say(recordings / "is_the_front_door_locked.flac")
     expect(assistant.questions.last).to_contain_text(re.compile("door", re.I))

@@ -81,7 +81,7 @@ export class VoiceSettings {
   }
 
   #showValues() {
-    byId("speed-value", HTMLOutputElement).value = `${Number(this.#speed.value).toFixed(2).replace(/0$/, "")}×`;
+    byId("speed-value", HTMLOutputElement).value = `${this.#speed.value}×`;
     byId("volume-value", HTMLOutputElement).value = `${Math.round(this.#volume.valueAsNumber * 100)} %`;
   }
 }
