@@ -212,6 +212,7 @@ def test_capabilities_name_every_stage(client: TestClient) -> None:
         "synthesizer": {"name": "tone", "voices": ["tone", "bell"], "min_speed": 0.25, "max_speed": 4.0},
         "synthesizers": [{"name": "tone", "languages": [], "voices": ["tone", "bell"]}],
         "chat": {"default": "scripted-model", "models": ["scripted-model"]},
+        "elsewhere": ["scripted-model"],  # it does not state where it runs
     }
 
 
