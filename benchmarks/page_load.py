@@ -4,7 +4,7 @@ A page can be used when a press of a button does what the button is for: the tal
 session, and the viewer of captions makes its text larger. The script presses until that is so. Chromium's own emulation
 delays every response and limits the bytes per second; on a slow processor everything takes four times as long.
 
-Run: `python benchmarks/page_load.py [--runs 5] [--json FILE]`, on a machine that does nothing else.
+Run: `python benchmarks/page_load.py [--runs 5] [--network NAME] [--json FILE]`, on a machine that does nothing else.
 """
 
 import argparse
@@ -101,13 +101,13 @@ def median(loads: list[Load]) -> Load:
     )
 
 
-async def measure(root: str, runs: int) -> list[dict[str, Any]]:
+async def measure(root: str, networks: list[Network], runs: int) -> list[dict[str, Any]]:
     rows: list[dict[str, Any]] = []
     async with async_playwright() as playwright:
         browser = await playwright.chromium.launch(executable_path=CHROMIUM, args=list(ARGUMENTS))
         await cold_and_warm(browser, root, "#talk", NETWORKS[0])  # the server has made everything once
         for name, (path, button) in PAGES.items():
-            for network in NETWORKS:
+            for network in networks:
                 loads = [await cold_and_warm(browser, root + path, button, network) for _ in range(runs)]
                 cold, warm = median([pair[0] for pair in loads]), median([pair[1] for pair in loads])
                 rows.append({"page": name, "network": network.name, "cold": asdict(cold), "warm": asdict(warm)})
@@ -124,10 +124,12 @@ async def measure(root: str, runs: int) -> list[dict[str, Any]]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--runs", type=int, default=5, help="loads of each kind; the median counts (default 5)")
+    parser.add_argument("--network", choices=[network.name for network in NETWORKS], help="default: all")
     parser.add_argument("--json", type=Path, help="file for the figures")
     arguments = parser.parse_args()
+    networks = [network for network in NETWORKS if arguments.network in (None, network.name)]
     with server(*LIGHT) as realtime:
-        rows = asyncio.run(measure(f"http://{urlsplit(realtime).netloc}/", arguments.runs))
+        rows = asyncio.run(measure(f"http://{urlsplit(realtime).netloc}/", networks, arguments.runs))
     if arguments.json:
         arguments.json.write_text(json.dumps({"machine": machine(), "runs": arguments.runs, "loads": rows}, indent=1))
 
