@@ -23,10 +23,9 @@ def test_what_is_pressed_and_sent_early_is_done_later(server: ServerProcess, pag
         page.locator("#text").fill("Are you there?")
         page.keyboard.press("Enter")
         expect(page.locator("#write")).to_have_attribute("aria-busy", "true")
-    expect(assistant.questions).to_have_text(["Are you there?"])
+    expect(assistant.questions).to_contain_text(["Are you there?"])
     expect(page.locator("#mute")).to_be_visible()
     expect(page.locator("#text")).to_have_value("")
-    assert page.locator("[aria-busy=true]").count() == 0 or assistant.activity.inner_text() == "Connecting…"
 
 
 def test_a_press_that_is_long_past_opens_no_microphone(server: ServerProcess, pages: Pages) -> None:
