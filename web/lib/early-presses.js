@@ -22,6 +22,15 @@
     if (control === talk()) showTalk("connecting", "Connecting…");
   };
 
+  /** @param {KeyboardEvent} event  Enter sends what is in a field of several lines, too */
+  const keyed = (event) => {
+    const field = event.target;
+    if (event.key !== "Enter" || event.shiftKey || event.isComposing || !(field instanceof HTMLTextAreaElement)) return;
+    if (field.enterKeyHint !== "send" || !field.form) return;
+    event.preventDefault();
+    field.form.requestSubmit();
+  };
+
   /** @param {SubmitEvent} event */
   const submitted = (event) => {
     const form = event.target;
@@ -48,10 +57,12 @@
   const isFresh = (at) => performance.now() - at < MAX_TALK_MS && navigator.userActivation?.isActive !== false;
 
   document.addEventListener("click", clicked, true);
+  document.addEventListener("keydown", keyed, true);
   document.addEventListener("submit", submitted, true);
   // Browsers run the modules of a document before this event.
   document.addEventListener("DOMContentLoaded", () => {
     document.removeEventListener("click", clicked, true);
+    document.removeEventListener("keydown", keyed, true);
     document.removeEventListener("submit", submitted, true);
     // Without its modules, the page does not connect.
     if (idle && talk()?.getAttribute("aria-busy") === "true") showTalk("idle", idle);
