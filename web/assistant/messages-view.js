@@ -43,7 +43,7 @@ export class MessagesView {
     this.#list.addEventListener("click", (event) => this.#clicked(event));
     // What is opened stays in sight; a `toggle` event does not bubble.
     this.#list.addEventListener("toggle", ({ target }) => this.#opened(target), { capture: true });
-    new ResizeObserver(() => this.#follows && this.#toEnd()).observe(this.#scroller);
+    new ResizeObserver(() => this.#follows && this.#messages.length > 0 && this.#toEnd()).observe(this.#scroller);
   }
 
   /** @param {readonly Message[]} messages */
@@ -80,7 +80,8 @@ export class MessagesView {
     this.#messages.forEach((message, index) => this.#drawMessage(message, index, plays));
     this.#empty.hidden = this.#messages.length > 0;
     this.#list.hidden = this.#messages.length === 0;
-    if (this.#follows) this.#toEnd();
+    if (this.#messages.length === 0) this.#latest.hidden = true;
+    else if (this.#follows) this.#toEnd();
     else this.#latest.hidden = this.#nearEnd;
   }
 
