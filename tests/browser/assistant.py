@@ -38,7 +38,7 @@ class Assistant:
         """In the settings: `WebRTC`, `WebSocket` or `WebSocket with Opus`, and no other."""
         transport, _, codec = connection.partition(" with ")
         self.page.get_by_role("button", name="Settings").click()
-        self.page.get_by_label("Connection").select_option(f"{transport} only")
+        self.page.get_by_role("dialog").get_by_label("Connection").select_option(f"{transport} only")
         self.page.get_by_label("Audio over WebSocket").select_option("opus" if codec else "pcm")
         self.page.get_by_role("dialog").get_by_role("button", name="Close").click()
 
