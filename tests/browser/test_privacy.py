@@ -1,11 +1,12 @@
 """When the microphone is opened, and who gets what it hears."""
 
+import json
 import re
 from collections.abc import Callable
 from typing import Any
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, WebSocketRoute, expect
 
 from assistant import Assistant
 from pages import FOLDER, Pages, unreachable_server
@@ -133,6 +134,31 @@ def test_the_browser_s_recogniser_is_asked_for_before_it_is_used_and_the_answer_
     assistant.talk.click()
     expect(assistant.activity).to_have_text("Listening")
     assert requests(page) == ["recogniser"], "asked for once"
+
+
+def test_a_recogniser_that_is_lost_in_the_middle_closes_the_microphone_and_the_browser_s_is_asked_for(
+    server: ServerProcess, pages: Pages
+) -> None:
+    context = pages.context()
+    context.add_init_script(path=FOLDER / COUNTED)
+    sockets: list[WebSocketRoute] = []
+
+    def through(socket: WebSocketRoute) -> None:
+        socket.connect_to_server()
+        sockets.append(socket)
+
+    context.route_web_socket(re.compile("/v1/realtime"), through)
+    page = context.new_page()
+    page.goto(server.url)
+    assistant = Assistant(page)
+    assistant.choose_connection("WebSocket")
+    assistant.start()
+    failed = {"type": "conversation.item.input_audio_transcription.failed", "error": {"message": "It is gone."}}
+    for item_id in ("item_1", "item_2"):
+        sockets[-1].send(json.dumps(failed | {"event_id": "event_1", "item_id": item_id, "content_index": 0}))
+    expect(page.get_by_role("dialog")).to_contain_text("company that makes your browser")
+    assert page.evaluate("microphoneStreams.every(stream => stream.getTracks().every(t => t.readyState === 'ended'))")
+    assert requests(page) == ["microphone"]
 
 
 def test_who_refuses_the_browser_s_recogniser_types_and_can_change_that_in_the_settings(

@@ -25,7 +25,7 @@ def main(url: str, key: str) -> dict[str, Any]:
         watch(page, problems, sockets)
         page.goto(url)
         page.get_by_role("button", name="Settings").click()
-        page.get_by_label("Connection").select_option("websocket")
+        page.get_by_role("dialog").get_by_label("Connection").select_option("websocket")
         page.get_by_role("dialog").get_by_role("button", name="Close").click()
         page.get_by_label("Type a message").fill("Hello!")
         page.get_by_role("button", name="Send").click()

@@ -196,6 +196,7 @@ export class SpeechInput extends Emitter {
   /** Let speech in, or not, by what is wanted now. */
   arrange() {
     const { active, recognition, echoes, options } = this.#circumstances();
+    if (recognition !== "server" && this.stream !== null) this.shut(); // nobody needs it
     const pushes = options.mode === "push-to-talk";
     const wanted = active && this.#wanted && !this.#muted && (!pushes || this.pressed);
     this.#input.setGate(wanted && recognition === "server" && !echoes);
