@@ -56,6 +56,22 @@ test("a browser without WebRTC says why WebSocket is used", async () => {
   connection.close();
 });
 
+test("every event on the wire is seen, in order, also those before the session is open", async () => {
+  const seen = [];
+  const watch = (side, event, text) => seen.push([side, event.type, JSON.parse(text).type === event.type]);
+  const { connection } = await opened({ watch });
+  connection.send({ type: "response.create" });
+  FakeWebSocket.last.receive({ type: "response.created" });
+  assert.deepEqual(seen, [
+    ["server", "session.created", true],
+    ["client", "session.update", true],
+    ["server", "session.updated", true],
+    ["client", "response.create", true],
+    ["server", "response.created", true],
+  ]);
+  connection.close();
+});
+
 test("a lost connection is opened again, with the same session and what was said before", async () => {
   const said = { type: "conversation.item.create", item: { id: "u" } };
   const { connection, seen } = await opened({ replay: () => [said] });
