@@ -36,6 +36,7 @@ export const GROUPS = [
       { path: "output_modalities", label: "Replies", kind: "choice", choices: [{ value: "audio", label: "spoken" }, { value: "text", label: "text only" }] },
       { path: "instructions", label: "Instructions", kind: "lines" },
       { path: "max_output_tokens", label: "Most output tokens", kind: "text", hint: "1 to 4096, or inf" },
+      { path: "tool_choice", label: "Tool choice", kind: "choice", choices: choices("auto", "none", "required") },
       { path: "reasoning.effort", label: "Reasoning effort", kind: "choice", choices: [{ value: "", label: "the model's own" }, ...choices("none", "minimal", "low", "medium", "high", "xhigh")] },
       { path: "streamsrv.routing.policy", label: "Choice of the model", kind: "choice", choices: [{ value: "", label: "the server's" }, ...choices("balanced", "cheapest", "fastest", "best", "local")] },
     ],
@@ -102,7 +103,7 @@ export function shown({ path, kind }, session) {
   if (kind === "check") return value ?? true;
   if (path === "output_modalities") return value?.[0] ?? "audio";
   if (kind === "list") return (value ?? []).join(", ");
-  if (typeof value === "object" && value !== null) return String(value.id ?? "");
+  if (typeof value === "object" && value !== null) return String(value.id ?? value.name ?? "");
   return value === undefined || value === null ? "" : String(value);
 }
 
