@@ -46,7 +46,6 @@ export class EventList {
   /** Nothing is chosen any more. */
   release() {
     this.#chosen = 0;
-    this.#box.removeAttribute("aria-activedescendant");
     this.#draw();
   }
 
@@ -56,14 +55,21 @@ export class EventList {
 
   #draw() {
     const first = Math.max(0, Math.floor(this.#box.scrollTop / ROW) - BEYOND);
-    const visible = this.#entries.slice(first, first + Math.ceil(this.#box.clientHeight / ROW) + 2 * BEYOND);
-    const numbers = new Set(visible.map(({ number }) => number));
+    const count = Math.ceil(this.#box.clientHeight / ROW) + 2 * BEYOND;
+    const drawn = this.#entries.slice(first, first + count).map((entry, i) => ({ entry, index: first + i }));
+    const chosen = this.#entries.findIndex(({ number }) => number === this.#chosen);
+    const entry = this.#entries[chosen];
+    // The chosen row stays in the document wherever the list is scrolled to: a screen reader is told of it by its id.
+    if (entry && !drawn.some(({ index }) => index === chosen)) drawn.push({ entry, index: chosen });
+    const numbers = new Set(drawn.map(({ entry: { number } }) => number));
     for (const [number, { row }] of this.#rows) {
       if (numbers.has(number)) continue;
       row.remove();
       this.#rows.delete(number);
     }
-    visible.forEach((entry, i) => this.#place(entry, first + i));
+    for (const each of drawn) this.#place(each.entry, each.index);
+    if (entry) this.#box.setAttribute("aria-activedescendant", `event-${entry.number}`);
+    else this.#box.removeAttribute("aria-activedescendant");
   }
 
   /**
@@ -107,7 +113,6 @@ export class EventList {
     this.#chosen = entry.number;
     this.#choose(entry);
     this.#draw();
-    this.#box.setAttribute("aria-activedescendant", `event-${entry.number}`);
   }
 }
 
