@@ -30,7 +30,10 @@ export class ToolsPanel {
   take(event) {
     const before = this.#answers.waiting.length;
     for (const each of this.#answers.take(event)) this.#session.send(each);
-    if (this.#answers.waiting.length !== before) this.#drawCalls();
+    if (this.#answers.waiting.length === before) return;
+    this.#drawCalls();
+    const panel = byId("calls", HTMLElement).parentElement;
+    if (panel) panel.scrollTop = 0; // where the calls are
   }
 
   #save() {
