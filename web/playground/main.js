@@ -4,6 +4,7 @@ import { byId } from "../assistant/elements.js";
 import { keepKey, readKey } from "../assistant/preferences.js";
 import { Server } from "../lib/index.js";
 import { asProblem } from "../lib/problems.js";
+import { showThemeChoice } from "../style/theme-choice.js";
 import { AnswersPanel } from "./answers-panel.js";
 import { CodePanel } from "./code-panel.js";
 import { ConversationPanel } from "./conversation-panel.js";
@@ -32,6 +33,7 @@ const sessionPanel = new SessionPanel(session);
 const tools = new ToolsPanel(session);
 const bar = new StatusBar(session, connect);
 const code = new CodePanel(() => ({ url: server.url.href, model: bar.choice.model, session: asRequest(session.session) }));
+showThemeChoice(byId("theme-choice", HTMLElement));
 new Tabs(byId("tab-events", HTMLElement).parentElement ?? document.body, () => {
   logPanel.changed();
   answers.changed();
