@@ -102,7 +102,7 @@ def test_a_message_is_readable_from_right_to_left_in_forced_colours_and_printed(
     expect(question).to_be_visible()
     expect(assistant.talk).to_be_hidden()
     assert page.locator("main").evaluate("main => getComputedStyle(main).overflowY") == "visible"
-    assert page.evaluate("getComputedStyle(document.body).display") == "block"  # a grid of the window's height is one page
+    assert page.evaluate("getComputedStyle(document.body).display") == "block"  # a grid has the height of one page
 
 
 def test_everything_on_the_assistant_page_is_reached_with_the_tab_key(server: ServerProcess, pages: Pages) -> None:
