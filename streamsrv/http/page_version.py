@@ -59,10 +59,10 @@ class PageVersion:
             return content_of(path, self._script(document.entry, script, is_map=path != script).encode())
         return None if path.endswith(".js") and path not in document.scripts else self.file(path)
 
-    def scripts(self, page: str) -> frozenset[str]:
+    def scripts(self, page: str) -> list[str]:
         """Return the paths of the modules that a page may ask for; raises `UnsupportedModule`."""
         document = self._pages.get(page)
-        return frozenset() if document is None or document.entry is None else self._graph.loadable(document.entry)
+        return [] if document is None or document.entry is None else [*self._graph.scripts(document.entry)]
 
     def _script(self, entry: str, path: str, *, is_map: bool) -> str:
         bundle = self._graph.bundle(path, entry)

@@ -8,7 +8,6 @@ import json
 import posixpath
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cached_property
 
 from streamsrv.http.script_module import Names, Place, ScriptModule, UnsupportedModule, read_module
 from streamsrv.http.source_map import MappedSource, source_map
@@ -33,6 +32,7 @@ class ModuleGraph:
         self._files = files
         self._depth = depth
         self._modules: dict[str, ScriptModule] = {}
+        self._scripts: dict[str, dict[str, bool]] = {}
 
     def bundle(self, path: str, entry: str) -> Bundle:
         """Return what is served as the module `path` to the page whose entry module is `entry`.
@@ -69,25 +69,24 @@ class ModuleGraph:
         visit(path, ())
         return list(done)
 
-    @cached_property
-    def standalone(self) -> frozenset[str]:
-        """The scripts that run outside the page: what a module names by its address and does not import."""
-        scripts = [path for path in self._files if path.endswith(".js")]
-        return frozenset(place.path for path in scripts for place in self.module(path).files if place.path in scripts)
+    def scripts(self, entry: str) -> dict[str, bool]:
+        """Return the scripts that a page with this entry module may ask for; raises `UnsupportedModule`.
 
-    def loadable(self, entry: str) -> frozenset[str]:
-        """Return the scripts that a page with this entry module may ask for; raises `UnsupportedModule`."""
-        found: set[str] = set()
-        wanted = [entry]
+        The values: whether it runs outside the page, because a module names its address and does not import it.
+        """
+        if entry in self._scripts:
+            return self._scripts[entry]
+        found: dict[str, bool] = {}
+        wanted = {entry: False}
         while wanted:
-            script = wanted.pop()
-            if script in found:
-                continue
-            found.add(script)
+            script, is_outside = wanted.popitem()
+            found[script] = is_outside
             for module in map(self.module, self.order(script)):
-                named = [*module.on_demand, *(file for file in module.files if file.path in self.standalone)]
-                wanted += [place.path for place in named]
-        return frozenset(found)
+                named = {place.path: False for place in module.on_demand}
+                named |= {place.path: True for place in module.files if place.path.endswith(".js")}
+                wanted |= {path: outside for path, outside in named.items() if path not in found}
+        self._scripts[entry] = found
+        return found
 
 
 class _Writer:
@@ -98,7 +97,7 @@ class _Writer:
         self._path = path
         self._folder = posixpath.dirname(path)
         self._to_root = "../" * (depth + path.count("/"))
-        self._extends = entry if path != entry and path not in graph.standalone else None
+        self._extends = entry if path != entry and not graph.scripts(entry).get(path) else None
         """The entry module, if what it brings along is there already."""
 
     def bundle(self) -> Bundle:

@@ -122,7 +122,7 @@ def test_a_page_has_one_instance_of_a_module(tmp_path: Path) -> None:
     scripts = {name: modules.bundle(name, "main.js").text for name in ("main.js", "late.js", "problem.js", "other.js")}
     assert run(scripts, tmp_path) == "other\ntrue 1 once\n"
     assert modules.bundle("problem.js", "main.js").text.count("class Problem") == 0
-    assert modules.loadable("main.js") == {"main.js", "late.js"}
+    assert modules.scripts("main.js") == {"main.js": False, "late.js": False}
 
 
 def test_addresses_are_those_of_the_files() -> None:
