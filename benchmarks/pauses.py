@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from room_tone import at_level, level, looped, quiet_stretches
 from streamsrv.audio.files import read_audio
 from streamsrv.audio.rates import SPEECH_RATE_HZ
+from streamsrv.core.reading_ahead import WORDS_AT_ONCE
 from streamsrv.core.turns.endpointing import Evidence
 from streamsrv.engines.asr.base import RecognitionOptions, Transcript
 from streamsrv.engines.asr.windows.incremental import Decode, IncrementalRecognizer
@@ -34,6 +35,8 @@ SPEECH = 0.5
 ONSET_MS = 64
 CLICK_MS = 256
 """A final burst of sound up to this long is a click or a breath, because no recording ends in such a short word."""
+TENTATIVE_WORDS = 3
+"""Newest words before a pause that may still change, so that nobody has read them."""
 LEAD_MS = 300
 ROOM_TONE_MS = 512
 """Of the recording's own room tone, as much is looped."""
@@ -156,9 +159,15 @@ class Listener:
         return probability, (time.thread_time() - started) * 1000
 
     async def _judge(self, text: str) -> tuple[tuple[float, float] | None, float]:
-        """Return how likely the words end here, if there are any and a model, and the ms of CPU that this took."""
+        """Return how likely the words end here, if there are any and a model, and the ms of CPU that this took.
+
+        What a server has read while the user spoke is read first, and not counted.
+        """
         if not (text and self._words):
             return None, 0.0
+        words = text.split()
+        if count := max(len(words) - TENTATIVE_WORDS, 0) // WORDS_AT_ONCE * WORDS_AT_ONCE:
+            await self._words.ending(" ".join(words[:count]))
         started = time.process_time()
         ending = await self._words.ending(text)
         return (ending.as_recognized, ending.plain), (time.process_time() - started) * 1000
