@@ -360,3 +360,12 @@ async def test_without_a_folder_nothing_is_kept():
     await rooms.restore()
     assert rooms.keeper is None
     assert rooms.open("main").room.status["kept"] is False
+
+
+async def test_of_a_folder_with_very_many_files_only_some_are_read(tmp_path, monkeypatch):
+    monkeypatch.setattr(room_files, "MAX_FOLDER_ENTRIES", 3)
+    for number in range(10):
+        record = {"kind": "room", "name": f"room{number}", "key": f"{number:08x}", "title": "", "began_at": None}
+        room_files.path_of(tmp_path, f"{number:08x}").write_text(json.dumps(record))
+    async with server(tmp_path, max_rooms=100) as first:
+        assert first.rooms.count <= 3
