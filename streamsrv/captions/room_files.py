@@ -17,7 +17,7 @@ from typing import Annotated
 
 import msgspec
 
-from streamsrv.captions.room import MAX_FINAL_TEXTS, Caption, KeptCaption
+from streamsrv.captions.room import Caption, KeptCaption
 from streamsrv.engines.asr.base import RecognizedUtterance, Word
 from streamsrv.protocol.session_object import ROOM_NAME
 
@@ -165,14 +165,13 @@ def _read(path: Path, keep_ms: int) -> KeptRoom | None:
         if isinstance(record, RoomRecord):
             room = record
         else:
-            captions.pop(record.item_id, None)
             captions[record.item_id] = _caption_of(record)
     key = _NAME.fullmatch(path.name)
     if room is None or key is None or room.key != key[1]:
         logger.warning("the caption room in %s cannot be read: it has no line about its room", path)
         return None
-    newest = sorted(captions.values(), key=lambda caption: caption.number)[-MAX_FINAL_TEXTS:]
-    return KeptRoom(room, newest, changed_at)
+    in_order = sorted(captions.values(), key=lambda caption: caption.number)
+    return KeptRoom(room, in_order, changed_at)
 
 
 def _lines(record: RoomRecord, captions: Iterable[Caption]) -> bytes:

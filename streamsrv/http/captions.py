@@ -30,7 +30,7 @@ def caption_routes() -> list[Route]:
         Route("/{room:room}", _guarded(_status)),
         Route("/{room:room}/events", _events),
         Route("/{room:room}/captions.{format}", _guarded(_file)),
-        Route("/{room:room}/qr.svg", qr_code.viewers_page),
+        Route("/{room:room}/qr.svg", qr_code.QrCodes().answer),
         Route("/{room:room}/corrections", caption_changes.correct, methods=["POST"]),
         Route("/{room:room}/clear", caption_changes.clear, methods=["POST"]),
         Route("/{room:room}/file", caption_file.CaptionFiles(), methods=["POST"]),

@@ -22,14 +22,22 @@ _HEADERS = {
 }
 
 
-async def viewers_page(request: Request) -> Response:
-    """Return an SVG. The address is that under which the client has reached this server; the room need not exist."""
-    host = request.headers.get("host", "")
-    if not _HOST.fullmatch(host):
-        raise Refusal(400, "invalid_value", "The header 'Host' is no address.", "host")
-    root = request.scope.get("app_root_path", request.scope.get("root_path", ""))
-    address = f"{request.url.scheme}://{host}{root}/captions/{request.path_params['room']}"
-    return Response(await asyncio.to_thread(svg_of, address), media_type="image/svg+xml", headers=_HEADERS)
+class QrCodes:
+    """The endpoint. It draws one code at a time, because anybody may ask."""
+
+    def __init__(self) -> None:
+        self._drawing = asyncio.Semaphore(1)
+
+    async def answer(self, request: Request) -> Response:
+        """Return an SVG. The address is the one under which the client has reached this server; no room need exist."""
+        host = request.headers.get("host", "")
+        if not _HOST.fullmatch(host):
+            raise Refusal(400, "invalid_value", "The header 'Host' is no address.", "host")
+        root = request.scope.get("app_root_path", request.scope.get("root_path", ""))
+        address = f"{request.url.scheme}://{host}{root}/captions/{request.path_params['room']}"
+        async with self._drawing:
+            svg = await asyncio.to_thread(svg_of, address)
+        return Response(svg, media_type="image/svg+xml", headers=_HEADERS)
 
 
 @lru_cache(maxsize=64)

@@ -11,6 +11,7 @@ from rest import Answer, ask, post_json
 from serving import RunningServer, serving
 from streamsrv.captions import rooms
 from streamsrv.captions.rooms import MAX_CHANGES
+from streamsrv.http import qr_code
 from streamsrv.testing.fakes import fake_engines
 from wire import PATIENCE_S, wire
 
@@ -298,3 +299,29 @@ async def test_pages_are_told_which_recognisers_take_keywords(locked):
     answer = await ask(locked, "GET", "/streamsrv/capabilities", b"", AUTHORIZED)
     facts = {each["name"]: (each["keywords"], each["prompt"]) for each in answer.json["recognizers"]}
     assert facts == {"fake-able": (True, True)}
+
+
+async def test_qr_codes_are_drawn_one_at_a_time(server, monkeypatch):
+    drawing, most = 0, 0
+
+    def draw(address: str) -> bytes:
+        nonlocal drawing, most
+        drawing += 1
+        most = max(most, drawing)
+        svg = svg_of(address)
+        drawing -= 1
+        return svg
+
+    svg_of = qr_code.svg_of
+    monkeypatch.setattr(qr_code, "svg_of", draw)
+    await asyncio.gather(*(ask(server, "GET", f"{ROOM}/qr{number}/qr.svg") for number in range(20)))
+    assert most == 1
+
+
+async def test_the_address_in_a_qr_code(monkeypatch):
+    seen = []
+    monkeypatch.setattr(qr_code, "svg_of", lambda address: seen.append(address) or b"<svg/>")
+    with serving(fake_engines(), root_path="/voice") as server:
+        await ask(server, "GET", f"{ROOM}/hall/qr.svg", b"", {"Host": "captions.example:8443"}, below="/voice/v1")
+        await ask(server, "GET", f"{ROOM}/hall/qr.svg?next=//evil", b"", {"Host": "[::1]:80"})
+    assert seen == ["http://captions.example:8443/voice/captions/hall", "http://[::1]:80/voice/captions/hall"]

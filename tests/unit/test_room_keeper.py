@@ -12,7 +12,7 @@ import pytest
 
 from streamsrv.captions import keeper as keeping
 from streamsrv.captions import room_files
-from streamsrv.captions.room import MAX_FINAL_TEXTS, RESTART_GAP, Cursor
+from streamsrv.captions.room import MAX_FINAL_TEXTS, Cursor
 from streamsrv.captions.rooms import OpenRoom, Rooms
 from test_caption_room import parsed, said
 
@@ -80,7 +80,7 @@ async def test_a_room_is_the_same_after_a_restart(tmp_path):
         last_id = before[-1].decode().split("\n")[1].removeprefix("id: ")
         news, _ = opened.room.since(opened.room.cursor_of(last_id))
         assert [data["text"] for kind, data in parsed(news) if kind == "final"] == ["Four."]
-        assert opened.room.captions[-1].number > cursor.final + RESTART_GAP, "no number is used twice"
+        assert opened.room.captions[-1].number > cursor.final + 1_000_000, "no number is used twice"
         assert opened.room.captions[-1].utterance.start_ms >= opened.room.captions[-2].utterance.end_ms
     async with server(tmp_path / "rooms") as third:
         assert texts(third.rooms.find("main")) == ["One and two.", "Three.", "Four."]
@@ -181,7 +181,8 @@ async def test_lines_that_cannot_be_read_are_left_out(tmp_path):
 
 async def test_links_folders_and_other_files_are_not_touched(tmp_path):
     outside = tmp_path / "outside"
-    outside.write_text("mine")
+    content = json.dumps({"kind": "room", "name": "linked", "key": "0000000a", "title": "", "began_at": None})
+    outside.write_text(content)
     folder = tmp_path / "rooms"
     folder.mkdir()
     (folder / "room-0000000a.jsonl").symlink_to(outside)
@@ -190,8 +191,9 @@ async def test_links_folders_and_other_files_are_not_touched(tmp_path):
     (folder / "notes.txt").write_text("mine")
     (folder / "room-0000000d.new").write_text("half")
     async with server(folder) as first:
+        assert first.rooms.count == 0
         first.say("One.")
-    assert outside.read_text() == (folder / "notes.txt").read_text() == "mine"
+    assert (outside.read_text(), (folder / "notes.txt").read_text()) == (content, "mine")
     assert not (folder / "room-0000000d.new").exists()
 
 
@@ -307,6 +309,24 @@ async def test_a_disk_that_fails_is_told_and_all_is_written_when_it_works_again(
         first.say("Three.")
         await first.keeper.flush()
         assert (first.keeper.problem, opened.room.is_kept) == ("", True)
+    async with server(tmp_path) as second:
+        assert texts(second.rooms.find("main")) == ["One.", "Two.", "Three."]
+
+
+async def test_a_line_that_a_full_disk_has_cut_loses_no_other(tmp_path, monkeypatch):
+    def cut(path: Path, *_: object) -> int:
+        with path.open("ab") as file:
+            file.write(b'{"kind":"caption","num')
+        raise OSError(28, "No space left on device")
+
+    async with server(tmp_path) as first:
+        first.say("One.")
+        await first.keeper.flush()
+        with monkeypatch.context() as broken:
+            broken.setattr(room_files, "append", cut)
+            first.say("Two.")
+            await first.keeper.flush()
+        first.say("Three.")
     async with server(tmp_path) as second:
         assert texts(second.rooms.find("main")) == ["One.", "Two.", "Three."]
 
