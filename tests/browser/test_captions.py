@@ -30,6 +30,13 @@ def speak(pages: Pages, server: ServerProcess, room: str, **options: object) -> 
     return page
 
 
+def caption_file(page: Page, recording: Path, pace: str = "As fast as possible") -> None:
+    page.get_by_label("File").check()
+    page.locator("#file").set_input_files(recording)
+    page.get_by_label(pace).check()
+    page.get_by_role("button", name="Start captions").click()
+
+
 def text(page: Page) -> Locator:
     return page.locator("#text")
 
@@ -83,13 +90,17 @@ def test_nothing_said_is_lost_when_the_server_is_restarted(
     server = own_server()
     pages.allow("Failed to load resource|WebSocket connection")
     viewer = watch(pages, server, "restart")
-    speak(pages, server, "restart")
+    speaker = speak(pages, server, "restart")
     sound_card.say(recordings / "block_books.flac")
     said = final_text(viewer)
     server.kill()
-    expect(viewer.get_by_text("Connection lost, reconnecting")).to_be_visible()
+    expect(viewer.get_by_text("Connection lost", exact=True)).to_be_visible()
+    expect(viewer.get_by_role("button", name="Try now")).to_be_visible()
+    expect(speaker.get_by_role("alert")).to_contain_text("What you say now is lost.")
     server.start()
     expect(viewer.get_by_text("Live", exact=True)).to_be_visible(timeout=TRANSCRIPT_MS)
+    expect(viewer.get_by_role("button", name="Try now")).to_be_hidden()
+    expect(speaker.get_by_role("alert")).to_be_empty()
     sound_card.say(recordings / "lock_the_front_door.flac")
     expect(text(viewer)).to_contain_text(re.compile("door", re.IGNORECASE), timeout=TRANSCRIPT_MS)
     expect(text(viewer)).to_contain_text(said)
@@ -97,11 +108,12 @@ def test_nothing_said_is_lost_when_the_server_is_restarted(
 
 def test_a_file_is_captioned(server: ServerProcess, pages: Pages, recordings: Path):
     page = pages.open(f"{server.url}/captions/file/speak")
-    page.get_by_label("File").check()
-    page.locator("#file").set_input_files(recordings / "block_books.flac")
-    page.get_by_role("button", name="Start captions").click()
+    caption_file(page, recordings / "block_books.flac", pace="While it plays")
+    expect(page.locator("#player")).to_be_visible()
     expect(text(page)).to_contain_text(BOOKS, timeout=TRANSCRIPT_MS)
     expect(page.get_by_role("button", name="Start captions")).to_be_enabled(timeout=TRANSCRIPT_MS)
+    page.get_by_label("Microphone", exact=True).first.check()
+    expect(page.locator("#player")).to_be_hidden()
 
 
 def test_a_speaker_with_a_key_speaks_by_a_secret_of_its_room(shared_server, pages: Pages, recordings: Path):
@@ -110,9 +122,9 @@ def test_a_speaker_with_a_key_speaks_by_a_secret_of_its_room(shared_server, page
     page = pages.open(f"{server.url}/captions/file/speak")
     page.evaluate("sessionStorage.setItem('streamsrv.key', 'sk-local-1')")
     page.reload()
-    page.get_by_label("File").check()
-    page.locator("#file").set_input_files(recordings / "is_the_front_door_locked.flac")
-    page.get_by_role("button", name="Start captions").click()
+    expect(page.get_by_text("Viewers need a key of this server")).to_be_visible()
+    expect(page.get_by_text("Overlay for OBS").first).to_be_hidden()
+    caption_file(page, recordings / "is_the_front_door_locked.flac", pace="While it plays")
     expect(text(page)).to_contain_text(re.compile("front door", re.IGNORECASE), timeout=TRANSCRIPT_MS)
 
 
@@ -122,7 +134,7 @@ def test_the_sound_of_another_tab_is_captioned(server: ServerProcess, pages: Pag
     tab = pages.open("about:blank")
     tab.set_content(f"<title>{SHARED_TITLE}</title><audio controls src='data:audio/flac;base64,{recording}'></audio>")
     page = pages.open(f"{server.url}/captions/tab/speak")
-    page.get_by_label("Tab", exact=True).check()
+    page.get_by_label("Browser tab").check()
     page.get_by_role("button", name="Start captions").click()
     expect(page.get_by_role("button", name="Stop captions")).to_be_visible()
     tab.locator("audio").evaluate("player => player.play()")
@@ -159,6 +171,101 @@ def test_scrolling_back_stops_following_until_the_reader_wants_to(server: Server
     assert below < 50
 
 
+def test_a_speaker_directs_the_room(server: ServerProcess, pages: Pages, recordings: Path, pictures: Path):
+    viewer = watch(pages, server, "directed")
+    expect(viewer.get_by_role("button", name="download the captions")).to_be_disabled()
+    page = pages.open(f"{server.url}/captions/directed/speak")
+    page.get_by_text("Words", exact=True).click()
+    page.get_by_label("Replacements").fill("printed book = printed volume\nnonsense")
+    expect(page.get_by_text('"nonsense" has no "=".')).to_be_visible()
+    page.get_by_role("button", name="QR code").click()
+    page.wait_for_function("document.querySelector('#code-image').naturalWidth > 0")
+    page.screenshot(path=pictures / "captions-code.png")
+    page.keyboard.press("Escape")
+
+    page.get_by_role("button", name="Start captions").click()
+    expect(page.get_by_text("1 viewer", exact=True)).to_be_visible()
+    page.get_by_label("Title for the viewers").press_sequentially("The keynote")  # and it keeps the focus
+    expect(viewer.get_by_role("heading", name="The keynote")).to_be_visible()
+    page.get_by_role("button", name="Pause").click()
+    expect(viewer.get_by_text("Paused", exact=True)).to_be_visible()
+    page.get_by_role("button", name="Stop captions").click()
+    expect(page.get_by_role("button", name="Start captions")).to_be_enabled()
+
+    caption_file(page, recordings / "block_books.flac")
+    expect(page.get_by_text("Done: 1 caption.")).to_be_visible(timeout=TRANSCRIPT_MS)
+    expect(text(viewer)).to_contain_text("true printed volume")
+    caption = page.get_by_title("Correct this caption")
+    caption.focus()
+    page.keyboard.press("Enter")
+    field = page.get_by_label("Correct this caption")
+    field.fill("No.")
+    page.keyboard.press("Escape")
+    expect(field).to_be_hidden()
+    page.keyboard.press("Enter")
+    page.screenshot(path=pictures / "captions-correction.png")
+    field.fill("Produced the block books.")
+    page.keyboard.press("Enter")
+    expect(text(viewer)).to_have_text(re.compile(r"Produced the block books\.\s*$"))
+    expect(viewer.get_by_role("log")).to_contain_text("Corrected: Produced the block books.")
+    expect(caption).to_be_focused()
+
+    page.get_by_role("button", name="Clear…").click()
+    page.get_by_role("button", name="Clear", exact=True).click()
+    expect(viewer.get_by_text("Nothing has been said yet")).to_be_visible()
+    expect(page.get_by_role("button", name="download the captions")).to_be_disabled()
+    page.reload()
+    expect(page.get_by_label("Title for the viewers")).to_have_value("The keynote")
+
+
+def test_captions_are_searched_copied_and_set_as_readers_like_and_overlays_designed(
+    server: ServerProcess, spoken: str, pages: Pages, pictures: Path
+):
+    page = watch(pages, server, spoken, permissions=["clipboard-read", "clipboard-write"])
+    expect(text(page)).to_contain_text(BOOKS)
+    page.get_by_role("button", name="Search").click()
+    page.keyboard.type("BOOK")
+    expect(page.get_by_role("status").filter(has_text="2 of 2")).to_be_visible()
+    assert page.evaluate("CSS.highlights.get('found').size") == 2
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("status").filter(has_text="1 of 2")).to_be_visible()
+    page.keyboard.press("Escape")
+    page.get_by_role("button", name="Reading options").click()
+    page.get_by_label("Show times").check()
+    page.get_by_label("Letter spacing").select_option("Wide")
+    expect(text(page)).to_contain_text("0:00")
+    page.keyboard.press("Escape")
+    page.reload()
+    expect(page.locator(".time").first).to_be_visible()
+    page.get_by_role("button", name="download the captions").click()
+    page.get_by_role("button", name="Copy the text").click()
+    page.wait_for_function("async () => (await navigator.clipboard.readText()).includes('predecessors')")
+
+    page.set_viewport_size(DESKTOP)
+    page.goto(f"{server.url}/captions/{spoken}/speak")
+    page.get_by_role("button", name="Design…").click()
+    page.get_by_label("Size (px)").fill("40")
+    page.get_by_label("Position").select_option("Top")
+    page.get_by_label("Text colour").fill("#ffe14d")
+    page.get_by_label("Lines").fill("11")
+    expect(page.get_by_text('"lines=11" is not accepted: 1 to 10.')).to_be_visible()
+    page.get_by_label("Lines").fill("3")
+    page.screenshot(path=pictures / "captions-overlay-builder.png")
+    address = page.get_by_label("Address of the overlay").input_value()
+    warnings: list[str] = []
+    overlay = pages.context(viewport=DESKTOP).new_page()
+    overlay.on("console", lambda message: warnings.append(message.text))
+    overlay.goto(f"{address}&colour=red")
+    expect(text(overlay)).to_contain_text(BOOKS)
+    assert text(overlay).evaluate("e => [getComputedStyle(e).fontSize, getComputedStyle(e).color]") == [
+        "40px",
+        "rgb(255, 225, 77)",
+    ]
+    assert overlay.locator("main").bounding_box()["y"] < 100  # type: ignore[index]
+    assert len(warnings) == 1
+    assert '"colour" is unknown' in warnings[0]
+
+
 def test_an_overlay_is_the_last_lines_on_nothing(server: ServerProcess, spoken: str, pages: Pages, pictures: Path):
     page = watch(pages, server, spoken, "?overlay=1&lines=1", viewport=DESKTOP)
     expect(text(page)).to_contain_text(BOOKS)
@@ -178,6 +285,8 @@ def test_a_reader_without_a_key_is_asked_for_it(shared_server, pages: Pages):
     page.get_by_label("Server key").fill("sk-local-1")
     page.get_by_role("button", name="View captions").click()
     expect(page.get_by_text("Waiting for the speaker")).to_be_visible()
+    overlay = watch(pages, server, "locked", "?overlay=1")
+    expect(overlay.get_by_text("This server asks for a key, which an overlay can't give.")).to_be_visible()
 
 
 def test_a_denied_microphone_is_explained(server: ServerProcess, pages: Pages):
@@ -192,20 +301,32 @@ def test_a_denied_microphone_is_explained(server: ServerProcess, pages: Pages):
 
 def test_the_way_from_the_first_page_to_a_room(server: ServerProcess, pages: Pages):
     page = pages.open(f"{server.url}/captions/")
-    page.get_by_label("Name of the room").fill("town-hall")
+    page.get_by_label("Name of the room").fill("town hall")
     page.get_by_role("button", name="View captions").click()
     expect(page).to_have_url(f"{server.url}/captions/town-hall")
 
 
-@pytest.mark.parametrize("path", ["", "speak", "viewer"])
-def test_pages_are_accessible(server: ServerProcess, spoken: str, pages: Pages, pictures: Path, path: str):
-    url = {"": "/captions/", "speak": f"/captions/{spoken}/speak", "viewer": f"/captions/{spoken}"}[path]
-    page = pages.open(server.url + url)
-    if path:
+@pytest.mark.parametrize("state", ["rooms", "speaker", "correcting", "designing", "viewer", "searching"])
+def test_pages_are_accessible(server: ServerProcess, spoken: str, pages: Pages, pictures: Path, state: str):
+    speaker = f"{spoken}/speak"
+    path = {"rooms": "", "speaker": speaker, "correcting": speaker, "designing": speaker}.get(state, spoken)
+    page = pages.open(f"{server.url}/captions/{path}")
+    if state != "rooms":
         expect(text(page)).to_contain_text(BOOKS)
         # Tentative words too:
         page.locator(".tentative").first.evaluate("(element) => { element.textContent = 'and so on' }")
-    assert_accessible_and_fitting(page, pictures, f"captions-{path or 'rooms'}")
+    if state == "correcting":
+        page.get_by_text("Words", exact=True).click()
+        page.get_by_label("Replacements").fill("nonsense")
+        page.get_by_title("Correct this caption").press("Enter")
+    elif state == "designing":
+        page.get_by_role("button", name="Design…").click()
+        page.get_by_label("Lines").fill("11")
+    elif state == "searching":
+        page.get_by_role("button", name="Search").click()
+        page.keyboard.type("book")
+        page.get_by_role("button", name="Reading options").click()
+    assert_accessible_and_fitting(page, pictures, f"captions-{state}")
 
 
 @pytest.fixture(scope="module")
@@ -213,9 +334,7 @@ def spoken(server: ServerProcess, chromium, recordings: Path) -> str:
     """The name of a room in which the recording of the block books was said."""
     made = Pages(chromium)
     page = made.open(f"{server.url}/captions/books/speak")
-    page.get_by_label("File").check()
-    page.locator("#file").set_input_files(recordings / "block_books.flac")
-    page.get_by_role("button", name="Start captions").click()
-    expect(page.get_by_role("button", name="Start captions")).to_be_enabled(timeout=TRANSCRIPT_MS)
+    caption_file(page, recordings / "block_books.flac")
+    expect(page.get_by_text("Done: 1 caption.")).to_be_visible(timeout=TRANSCRIPT_MS)
     made.close()
     return "books"

@@ -97,5 +97,5 @@ def test_a_speaker_chooses_the_recogniser_of_the_captions(
     expect(page.locator("#text")).to_contain_text("front door")
     assert sessions(pages)[0] == {"model": CHOSEN}
     recognizer.select_option("")
-    expect(page.locator("#notice")).to_be_empty()
+    expect(page.locator("#notices")).to_be_empty()
     page.get_by_role("button", name="Stop captions").click()

@@ -98,9 +98,11 @@ test("words of scripts without spaces are joined without one", () => {
 });
 
 test("viewers are told whether somebody speaks", () => {
-  const told = (status, live, key) => statusText(status, { live, key }).text;
+  const told = (status, live, key, paused = 0) => statusText(status, { live, paused, key }).text;
   assert.equal(told("open", 1, "k"), "Live");
+  assert.equal(told("open", 2, "k", 1), "Live");
+  assert.equal(told("open", 1, "k", 1), "Paused");
   assert.equal(told("open", 0, "k"), "The speaker has left");
   assert.equal(told("open", 0, ""), "Waiting for the speaker");
-  assert.equal(told("reconnecting", 1, "k"), "Connection lost, reconnecting");
+  assert.equal(told("reconnecting", 1, "k"), "Connection lost");
 });

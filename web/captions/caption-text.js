@@ -64,6 +64,27 @@ export class CaptionText {
   }
 
   /**
+   * @param {string} id  of an item
+   * @returns {string | null} its text, if that is final
+   */
+  finalText(id) {
+    const utterance = this.#utterances.get(id);
+    return utterance?.final ? utterance.stable : null;
+  }
+
+  /** Whether there is a final text with words. */
+  get hasFinal() {
+    return this.paragraphs.some(({ utterances }) => utterances.some(({ final, stable }) => final && stable !== ""));
+  }
+
+  /** Forget every text: the room was cleared. */
+  clear() {
+    this.paragraphs = [];
+    this.#utterances.clear();
+    this.#restarted = false;
+  }
+
+  /**
    * The room started again after a restart of the server: shown texts stay and become final.
    *
    * @returns {Utterance[]} what changed by that

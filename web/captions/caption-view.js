@@ -1,7 +1,11 @@
-import { gapBetween } from "./caption-text.js";
+import { gapBetween, textOf } from "./caption-text.js";
+import { clockText } from "./clock-text.js";
+import { make } from "./elements.js";
 
 /** @typedef {import("./caption-text.js").Utterance} Utterance */
 /** @typedef {{element: HTMLElement, stable: Text, tentative: HTMLElement}} Shown */
+
+const CORRECTED_MS = 1500; // how long a correction is marked
 
 /**
  * Draws a `CaptionText`. Stable and tentative words differ in colour alone, so that a word which becomes stable does not
@@ -13,6 +17,7 @@ export class CaptionView {
   /** @type {Map<Utterance, Shown>} */
   #shown = new Map();
   #paragraphs = 0;
+  #paragraph = make("p", "");
 
   /**
    * @param {import("./caption-text.js").CaptionText} text
@@ -36,19 +41,54 @@ export class CaptionView {
   }
 
   /**
+   * Mark for a moment that a text was corrected.
+   *
+   * @param {Utterance} utterance
+   */
+  markCorrected(utterance) {
+    const element = this.#shown.get(utterance)?.element;
+    if (!element) return;
+    element.dataset.corrected = "";
+    setTimeout(() => delete element.dataset.corrected, CORRECTED_MS);
+  }
+
+  /** Remove every text, after the text was cleared. */
+  clear() {
+    this.#container.replaceChildren();
+    this.#shown.clear();
+    this.#paragraphs = 0;
+  }
+
+  /**
+   * @param {Element} element  in the text
+   * @returns {Utterance | null} what it shows
+   */
+  utteranceOf(element) {
+    const shown = element.closest(".utterance");
+    for (const [utterance, each] of this.#shown) if (each.element === shown) return utterance;
+    return null;
+  }
+
+  /** @returns {string} what is shown, paragraph by paragraph */
+  get plainText() {
+    const lines = [];
+    for (const { speaker, translatedTo, utterances } of this.#text.paragraphs) {
+      const words = utterances.map(textOf).filter(Boolean).join(" ");
+      if (words) lines.push(`${speaker ? `${speaker}: ` : ""}${translatedTo ? "[translated] " : ""}${words}`);
+    }
+    return lines.join("\n\n");
+  }
+
+  /**
    * @param {Utterance} utterance
    * @returns {Shown}
    */
   #add(utterance) {
     if (this.#text.paragraphs.length > this.#paragraphs) this.#addParagraph();
-    const paragraph = /** @type {HTMLElement} */ (this.#container.lastElementChild);
-    const element = document.createElement("span");
-    element.className = "utterance";
     const stable = document.createTextNode("");
-    const tentative = document.createElement("span");
-    tentative.className = "tentative";
-    element.append(stable, tentative);
-    paragraph.append(element, " ");
+    const tentative = make("span", "tentative");
+    const element = make("span", "utterance", stable, tentative);
+    this.#paragraph.append(element, " ");
     const shown = { element, stable, tentative };
     this.#shown.set(utterance, shown);
     return shown;
@@ -57,28 +97,27 @@ export class CaptionView {
   #addParagraph() {
     this.#paragraphs = this.#text.paragraphs.length;
     const shown = this.#text.paragraphs[this.#paragraphs - 1];
-    const paragraph = document.createElement("p");
+    const paragraph = make("p", shown?.restarted ? "restarted" : "");
     paragraph.dir = "auto";
-    if (shown?.restarted) paragraph.className = "restarted";
-    if (shown?.speaker) paragraph.append(labelled("strong", "speaker", shown.speaker), " ");
+    paragraph.append(make("span", "time", clockText(shown?.utterances[0]?.start ?? 0)), " ");
+    if (shown?.speaker) paragraph.append(label("strong", "speaker", shown.speaker), " ");
     if (shown?.translatedTo) {
       paragraph.lang = shown.translatedTo;
-      paragraph.append(labelled("span", "translated", "Translated"), " ");
+      paragraph.append(label("span", "translated", "Translated"), " ");
     }
+    this.#paragraph = paragraph;
     this.#container.append(paragraph);
   }
 }
 
 /**
- * @param {string} tag
+ * @param {"strong" | "span"} tag
  * @param {string} className
- * @param {string} text
+ * @param {string} text  whose direction is not that of the captions
  */
-function labelled(tag, className, text) {
-  const element = document.createElement(tag);
-  element.className = className;
-  element.dir = "auto"; // of its own: it does not decide the direction of the paragraph
-  element.textContent = text;
+function label(tag, className, text) {
+  const element = make(tag, className, text);
+  element.dir = "auto";
   return element;
 }
 

@@ -8,5 +8,5 @@
     // Site data is blocked: keep the normal size.
   }
   if (scale >= 0.5 && scale <= 3) root.style.setProperty("--scale", String(scale));
-  if (new URLSearchParams(location.search).get("overlay") === "1") root.dataset.overlay = "";
+  if (new URLSearchParams(location.search).has("overlay")) root.dataset.overlay = "";
 }

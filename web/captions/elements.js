@@ -1,4 +1,4 @@
-/** Finds elements with checked types. */
+/** Finds and creates elements with checked types. */
 
 /**
  * @template {Element} Kind
@@ -9,5 +9,19 @@
 export function byId(id, kind) {
   const element = document.getElementById(id);
   if (!(element instanceof kind)) throw new Error(`#${id} is not a ${kind.name}`);
+  return element;
+}
+
+/**
+ * @template {keyof HTMLElementTagNameMap} Tag
+ * @param {Tag} tag
+ * @param {string} className
+ * @param {...(Node | string)} children
+ * @returns {HTMLElementTagNameMap[Tag]}
+ */
+export function make(tag, className, ...children) {
+  const element = document.createElement(tag);
+  element.className = className;
+  element.append(...children);
   return element;
 }

@@ -8,7 +8,9 @@ import { byId } from "./elements.js";
 
 const NAME = "streamsrv.captions.hearing";
 
-/** @extends {Emitter<{change: import("./speaking.js").Hearing, problem: import("../lib/problems.js").Problem}>} */
+/** @typedef {Omit<import("./speaking.js").Hearing, "keywords">} Chosen */
+
+/** @extends {Emitter<{change: Chosen, problem: import("../lib/problems.js").Problem}>} */
 export class HearingChoice extends Emitter {
   #recognizer = byId("recognizer", HTMLSelectElement);
   #language = byId("speech-language", HTMLSelectElement);
@@ -23,7 +25,7 @@ export class HearingChoice extends Emitter {
     this.#language.addEventListener("change", () => this.#changed());
   }
 
-  /** @returns {import("./speaking.js").Hearing} what a session is told */
+  /** @returns {Chosen} what a session is told */
   get hearing() {
     return this.#wish.transcription;
   }

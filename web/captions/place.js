@@ -24,6 +24,11 @@ export function server() {
   return new Server(new URL("../", import.meta.url), key);
 }
 
+/** @returns {boolean} whether a key was entered in this tab */
+export function keyIsKept() {
+  return key !== "";
+}
+
 /** @param {string} entered */
 export function keepKey(entered) {
   key = entered;

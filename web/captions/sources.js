@@ -7,6 +7,7 @@ import { microphoneLost } from "../lib/problems.js";
  * @typedef {object} Source
  * @property {MediaStream} stream
  * @property {() => void} close
+ * @property {(held: boolean) => void} [hold]  stop for a while what can be stopped
  * @property {Promise<Problem | null>} ended  resolves at the end of the audio; with a problem if the end was unexpected
  */
 
@@ -15,8 +16,24 @@ import { microphoneLost } from "../lib/problems.js";
  * @returns {Promise<Source>} throws a `Problem`
  */
 export async function fromMicrophone(deviceId) {
-  const stream = await openMicrophone({ deviceId });
-  return { ...streamSource(stream), ended: endOf(stream).then(microphoneLost) };
+  const stream = await openMicrophone({ deviceId }).catch((error) => {
+    throw withAdvice(error);
+  });
+  return { ...streamSource(stream), ended: endOf(stream).then(() => withAdvice(microphoneLost())) };
+}
+
+/** @type {Record<string, string>} what to do here, where one cannot type instead */
+const ADVICE = {
+  microphone_denied: "Allow it in the address bar (the microphone or lock symbol), then start again.",
+  microphone_missing: "Plug one in, or choose another source.",
+  microphone_failed: "Try again, or choose another microphone.",
+  microphone_lost: "Plug it in again or choose another one, then start again.",
+  insecure_page: "Open this page over https, or on this machine as http://127.0.0.1.",
+};
+
+/** @param {Problem} problem  of a microphone */
+function withAdvice({ code, message, advice }) {
+  return new Problem(code, message, ADVICE[code] ?? advice);
 }
 
 /**
@@ -66,13 +83,14 @@ export async function fromPlayer(context, player) {
     node.disconnect(destination);
     throw new Problem("unplayable", "This file cannot be played here.", "Choose another one; wav, mp3 and mp4 work everywhere.");
   }
+  const hold = (/** @type {boolean} */ held) => (held ? player.pause() : void player.play());
   const close = () => {
     player.pause();
     node.disconnect(destination);
   };
   /** @type {Promise<null>} */
   const ended = new Promise((resolve) => player.addEventListener("ended", () => resolve(null), { once: true }));
-  return { stream: destination.stream, close, ended };
+  return { stream: destination.stream, close, hold, ended };
 }
 
 /** @type {WeakMap<HTMLMediaElement, MediaElementAudioSourceNode>} */

@@ -1,19 +1,35 @@
 import { Capture, Connection, Emitter, Problem } from "../lib/index.js";
 import { refusesWish } from "../lib/recognizer-choice.js";
 
-/** @typedef {{room: string, title: string, speaker: string, translate: "en" | null}} Captions */
-/** @typedef {{model: string | null, language: string | null}} Hearing  the recogniser and the language; null: the server's choice */
-/** @typedef {"idle" | "connecting" | "live" | "reconnecting" | "finishing"} SpeakingStatus */
+/**
+ * @typedef {object} Captions  as in the session object
+ * @property {string} room
+ * @property {string} title
+ * @property {string} speaker
+ * @property {"en" | null} translate
+ * @property {import("./word-lists.js").Replacement[]} [replacements]  absent: the room's own stay
+ *
+ * @typedef {object} Hearing
+ * @property {string | null} model  the recogniser; null: the server's choice
+ * @property {string | null} language  null: the server's choice
+ * @property {string[]} keywords  the vocabulary
+ *
+ * @typedef {"idle" | "connecting" | "live" | "reconnecting" | "finishing"} SpeakingStatus
+ */
 
 const SILENCE_MS = 700; // a shorter pause does not end a sentence
 const LAST_WORDS_MS = 6000; // longest wait for the transcript of the last sentence
+const TAIL_MS = 1000; // of silence that is sent after a pause began, so that the sentence ends
+const BLOCK_MS = 20; // of audio
+const BACKOFF = { maxDelayMs: 2000, giveUpMs: 3_600_000 }; // captions that come late are missed
+const KEYWORDS = "session.audio.input.transcription.keywords";
 const PREFIX = "conversation.item.input_audio_transcription";
 
 /**
  * Speaks in a caption room: sends the audio of a source over a connection that is restored after a loss.
  *
- * @extends {Emitter<{status: SpeakingStatus, level: number, loading: string, problem: Problem}>}  `loading`: the recogniser
- *   that is being loaded; empty: it is ready
+ * @extends {Emitter<{status: {status: SpeakingStatus, retryInMs: number}, level: number, loading: string, problem: Problem}>}
+ *   `loading`: the recogniser that is being loaded; empty: it is ready
  */
 export class Speaking extends Emitter {
   #source;
@@ -24,6 +40,9 @@ export class Speaking extends Emitter {
   /** @type {SpeakingStatus} */
   #status = "idle";
   #released = false;
+  #muted = false;
+  #paused = false;
+  #tailMs = 0;
 
   /**
    * @param {import("../lib/index.js").AudioEngine} audio  unlocked
@@ -50,26 +69,33 @@ export class Speaking extends Emitter {
             turn_detection: { type: "server_vad", silence_duration_ms: SILENCE_MS },
           },
         },
-        streamsrv: { captions: this.#captions, events: ["session.expiring", "recognizer.loading"] },
+        streamsrv: { captions: this.#told, events: ["session.expiring", "recognizer.loading"] },
       }),
+      refused: (error) => this.#goWithout(error),
+      backoff: BACKOFF,
       splits: true,
     });
   }
 
+  /** What the server is told of the captions. */
+  get #told() {
+    return this.#paused ? { ...this.#captions, paused: true } : this.#captions;
+  }
+
   /** Connect. Throws a `Problem` if the server cannot be reached. */
   async start() {
-    this.#capture.on("pcm", (pcm) => this.#connection.appendAudio(pcm));
-    this.#capture.on("level", (level) => this.emit("level", level));
+    this.#capture.on("pcm", (pcm) => this.#send(pcm));
+    this.#capture.on("level", (level) => this.emit("level", this.#muted || this.#paused ? 0 : level));
     this.#connection.on("problem", (problem) => this.emit("problem", problem));
     this.#connection.on("event", (event) => this.#take(event));
     this.#connection.on("replaced", () => {
       this.configure(this.#captions); // they may have changed meanwhile
       this.hear(this.#hearing);
     });
-    this.#connection.on("status", ({ status }) => {
+    this.#connection.on("status", ({ status, retryInMs }) => {
       if (this.#status === "finishing" && status !== "closed") return;
       if (status === "open") this.#tell("live");
-      else if (status === "reconnecting") this.#tell("reconnecting");
+      else if (status === "reconnecting") this.#tell("reconnecting", retryInMs);
       else if (status === "closed" && this.#status !== "idle") this.#end();
     });
     this.#tell("connecting");
@@ -86,23 +112,41 @@ export class Speaking extends Emitter {
   }
 
   /**
-   * Change the title, the name of the speaker, or whether the next words are translated.
+   * Change the title, the name of the speaker, what replaces what, or whether the next words are translated.
    *
    * @param {Captions} captions
    */
   configure(captions) {
     this.#captions = captions;
-    this.#connection.send({ type: "session.update", session: { streamsrv: { captions } } });
+    this.#connection.send({ type: "session.update", session: { streamsrv: { captions: this.#told } } });
   }
 
   /**
-   * Change the recogniser or the language.
+   * Change the recogniser, the language or the vocabulary.
    *
    * @param {Hearing} hearing
    */
   hear(hearing) {
     this.#hearing = hearing;
     this.#connection.send({ type: "session.update", session: { audio: { input: { transcription: hearing } } } });
+  }
+
+  /** @param {boolean} muted  nothing of the source is captioned meanwhile */
+  setMuted(muted) {
+    this.#muted = muted;
+  }
+
+  /** @param {boolean} paused  as muted, and the viewers are told */
+  setPaused(paused) {
+    this.#paused = paused;
+    this.#tailMs = TAIL_MS;
+    this.#source.hold?.(paused);
+    this.configure(this.#captions);
+  }
+
+  /** Try again at once, instead of waiting for the next attempt. */
+  retryNow() {
+    this.#connection.retryNow();
   }
 
   /** Stop after the transcript of the last words. */
@@ -137,10 +181,33 @@ export class Speaking extends Emitter {
     if (event.type === "streamsrv.recognizer.loading") this.emit("loading", event.model);
     if (event.type === "streamsrv.recognizer.ready") this.emit("loading", "");
     if (event.type === "streamsrv.recognizer.failed") this.emit("problem", new Problem("failed", event.error.message));
-    if (event.type === "error" && refusesWish(event.error)) this.hear({ model: null, language: null });
+    if (event.type === "error" && this.#goWithout(event.error)) this.hear(this.#hearing);
     if (event.type === `${PREFIX}.failed` || (event.type === "error" && this.#status !== "finishing")) {
       this.emit("problem", new Problem(event.error.code ?? "failed", event.error.message));
     }
+  }
+
+  /** @param {Int16Array<ArrayBuffer>} pcm  20 ms */
+  #send(pcm) {
+    if (this.#paused) {
+      if (this.#tailMs <= 0) return;
+      this.#tailMs -= BLOCK_MS;
+    }
+    this.#connection.appendAudio(this.#muted || this.#paused ? new Int16Array(pcm.length) : pcm);
+  }
+
+  /**
+   * Wish no more for what the server refuses: the vocabulary, or the recogniser and the language.
+   *
+   * @param {{param?: string | null}} error  of the server
+   * @returns {boolean} whether there is now less to refuse
+   */
+  #goWithout(error) {
+    if (!refusesWish(error)) return false;
+    const { model, language, keywords } = this.#hearing;
+    if (error.param?.startsWith(KEYWORDS)) this.#hearing = { model, language, keywords: [] };
+    else this.#hearing = { model: null, language: null, keywords };
+    return error.param?.startsWith(KEYWORDS) ? keywords.length > 0 : model !== null || language !== null;
   }
 
   #end() {
@@ -157,9 +224,12 @@ export class Speaking extends Emitter {
     this.#source.close();
   }
 
-  /** @param {SpeakingStatus} status */
-  #tell(status) {
+  /**
+   * @param {SpeakingStatus} status
+   * @param {number} [retryInMs]
+   */
+  #tell(status, retryInMs = 0) {
     this.#status = status;
-    this.emit("status", status);
+    this.emit("status", { status, retryInMs });
   }
 }

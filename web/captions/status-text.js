@@ -6,12 +6,13 @@
 
 /**
  * @param {import("./feed.js").FeedStatus} status
- * @param {{live: number, key: string}} room  as the server last reported
+ * @param {{live: number, paused: number, key: string}} room  as the server last reported
  * @returns {StatusText}
  */
 export function statusText(status, room) {
   switch (status) {
     case "open":
+      if (room.live > 0 && room.paused >= room.live) return { state: "quiet", text: "Paused" };
       if (room.live > 0) return { state: "live", text: "Live" };
       return { state: "quiet", text: room.key ? "The speaker has left" : "Waiting for the speaker" };
     case "connecting":
@@ -19,7 +20,7 @@ export function statusText(status, room) {
     case "refused":
       return { state: "trouble", text: "No access" };
     case "reconnecting":
-      return { state: "trouble", text: "Connection lost, reconnecting" };
+      return { state: "trouble", text: "Connection lost" };
     case "closed":
       return { state: "quiet", text: "Closed" };
   }

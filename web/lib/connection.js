@@ -41,6 +41,7 @@ import { UtteranceAudio } from "./utterance-audio.js";
  * @property {import("./audio-engine.js").AudioEngine} [audio]  if given, WebRTC also sends the speech from before the call
  * @property {() => boolean} [quiet]  whether a session that is about to end may be replaced now
  * @property {Watch} [watch]  is told of every event on the wire, as its JSON
+ * @property {import("./backoff.js").BackoffOptions} [backoff]  when to try again after a loss
  * @property {boolean} [splits]  at the end of a session, split an utterance in progress instead of sending it again
  */
 
@@ -66,7 +67,7 @@ const LAST_WORDS_MS = 6000; // longest wait for the transcript of the last utter
 export class Connection extends Emitter {
   #dialer;
   #options;
-  #backoff = new Backoff();
+  #backoff;
   #backlog;
   #utterance = new UtteranceAudio();
   #renewal = new Renewal(
@@ -95,6 +96,7 @@ export class Connection extends Emitter {
   constructor(server, options, backlog = new AudioBacklog()) {
     super();
     this.#options = options;
+    this.#backoff = new Backoff(options.backoff);
     this.#backlog = backlog;
     this.#dialer = new Dialer(server, options);
   }
@@ -334,10 +336,8 @@ export class Connection extends Emitter {
   #wait(reason, heardAgain = false) {
     const delay = this.#backoff.next(Math.random());
     if (delay === null) {
-      this.emit(
-        "problem",
-        new Problem("gave_up", "The connection couldn't be restored.", "Press the button to try again.", reason),
-      );
+      const advice = "Press the button to try again.";
+      this.emit("problem", new Problem("gave_up", "The connection couldn't be restored.", advice, reason));
       return this.close();
     }
     this.#setStatus("reconnecting", delay, reason, heardAgain);

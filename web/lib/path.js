@@ -17,6 +17,7 @@
  * @property {string} name
  * @property {string[]} languages  ISO 639-1 codes; empty: every one
  * @property {boolean} detects_language  whether it finds out which of them is spoken
+ * @property {boolean} [keywords]  whether it takes a vocabulary
  * @property {string | null} [best_for]
  * @property {string | null} [not_for]
  * @property {string | null} lacks  what whoever runs the server can do to make it usable; null: it is usable

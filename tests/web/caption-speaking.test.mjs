@@ -1,0 +1,126 @@
+/** A speaker of captions: mute, pause, and what a server refuses. The browser and the server are named fakes. */
+
+import assert from "node:assert/strict";
+import { afterEach, beforeEach, mock, test } from "node:test";
+
+import { FakeWebSocket } from "./fake-browser.mjs";
+
+globalThis.document = { addEventListener() {} };
+globalThis.navigator = { userAgent: "" };
+const { Speaking } = await import("../../web/captions/speaking.js");
+
+class FakeServer {
+  subprotocols = async () => ["realtime"];
+  realtimeUrl = () => new URL("ws://server/v1/realtime");
+  diagnose = async () => null;
+}
+
+/** A node of Web Audio that is connected to nothing. */
+class FakeNode {
+  gain = { value: 1 };
+  connect(next) {
+    return next;
+  }
+  disconnect() {}
+}
+
+/** The worklet that captures: a test is what it hears. */
+class FakeWorklet extends FakeNode {
+  static last;
+  port = { postMessage() {} };
+  constructor() {
+    super();
+    FakeWorklet.last = this;
+  }
+}
+globalThis.AudioWorkletNode = FakeWorklet;
+
+const context = { sampleRate: 24_000, createMediaStreamSource: () => new FakeNode(), createGain: () => new FakeNode() };
+const stream = { getAudioTracks: () => [], getTracks: () => [] };
+const captions = { room: "hall", title: "", speaker: "Ann", translate: null };
+const LOUD = new Int16Array(480).fill(9000); // 20 ms
+
+/** What is sent of audio: whether each block was silent. */
+const audio = () =>
+  FakeWebSocket.last.sent
+    .filter(({ type }) => type === "input_audio_buffer.append")
+    .map(({ audio }) => Buffer.from(audio, "base64").every((byte) => byte === 0));
+const updates = () => FakeWebSocket.last.sent.filter(({ type }) => type === "session.update").map(({ session }) => session);
+
+async function settled() {
+  for (let task = 0; task < 20; task += 1) await new Promise((resolve) => setImmediate(resolve));
+}
+
+let speaking;
+let levels;
+let held;
+let worklet;
+
+async function begin(hearing = {}) {
+  held = [];
+  levels = [];
+  const source = { stream, close() {}, hold: (isHeld) => held.push(isHeld), ended: new Promise(() => {}) };
+  speaking = new Speaking({ context }, new FakeServer(), source, captions, { model: null, language: null, keywords: [], ...hearing });
+  worklet = FakeWorklet.last;
+  speaking.on("level", (level) => levels.push(level));
+  const started = speaking.start();
+  await settled();
+  await started;
+}
+
+const say = (blocks) => {
+  for (let block = 0; block < blocks; block += 1) worklet.port.onmessage({ data: LOUD });
+};
+
+beforeEach(() => {
+  mock.timers.enable({ apis: ["setTimeout", "setInterval"] });
+  FakeWebSocket.reset();
+});
+afterEach(() => mock.timers.reset());
+
+test("who is muted sends silence, and shows no level", async () => {
+  await begin();
+  say(2);
+  speaking.setMuted(true);
+  say(2);
+  speaking.setMuted(false);
+  say(1);
+  assert.deepEqual(audio(), [false, false, true, true, false]);
+  assert.deepEqual(levels.map((level) => level > 0), [true, true, false, false, true]);
+});
+
+test("a pause is told to the room, ends the sentence, and then sends nothing", async () => {
+  await begin();
+  say(1);
+  speaking.setPaused(true);
+  say(100);
+  assert.deepEqual(audio(), [false, ...Array(50).fill(true)], "a second of silence");
+  assert.deepEqual(updates().at(-1).streamsrv.captions, { ...captions, paused: true });
+  speaking.configure({ ...captions, title: "The keynote" });
+  assert.equal(updates().at(-1).streamsrv.captions.paused, true, "a new title does not end the pause");
+  speaking.setPaused(false);
+  say(1);
+  assert.equal(audio().at(-1), false);
+  assert.equal("paused" in updates().at(-1).streamsrv.captions, false);
+  assert.deepEqual(held, [true, false]);
+});
+
+const refuse = (param) => FakeWebSocket.last.receive({ type: "error", error: { code: "invalid_value", message: "No.", param } });
+
+test("a recogniser that takes no vocabulary is used without it", async () => {
+  await begin({ model: "one", keywords: ["streamsrv"] });
+  const problems = [];
+  speaking.on("problem", (problem) => problems.push(problem.message));
+  refuse("session.audio.input.transcription.keywords");
+  assert.deepEqual(updates().at(-1).audio.input.transcription, { model: "one", language: null, keywords: [] });
+  assert.deepEqual(problems, ["No."]);
+});
+
+test("a recogniser that the server does not have is not asked for again", async () => {
+  await begin({ model: "gone", keywords: ["streamsrv"] });
+  refuse("session.audio.input.transcription.model");
+  assert.deepEqual(updates().at(-1).audio.input.transcription, { model: null, language: null, keywords: ["streamsrv"] });
+  const told = updates().length;
+  refuse("session.audio.input.transcription.model");
+  assert.equal(updates().length, told, "there is nothing more to leave out");
+});
