@@ -56,9 +56,12 @@ let replay;
 
 /** @param {import("../lib/transcript.js").Message} message */
 async function play(message) {
-  void session.audio.unlock(); // inside the tap
+  session.audio.unlock().catch(() => {}); // inside the tap; why it failed is told when the reply is played
   replay ??= import("./replay.js").then(({ Replay }) => new Replay(session, server, (id) => messages.showPlaying(id)));
-  await (await replay).toggle(message);
+  const player = await replay.catch(() => null);
+  if (player) return player.toggle(message);
+  replay = undefined; // the server does not answer: another press tries again
+  notices.partMissing();
 }
 
 /** @param {{microphone?: boolean}} [options] */
