@@ -15,8 +15,8 @@ from waiting import until
 
 RATE = 24_000
 """Hz of recordings of the speaker."""
-SINKS = ("speaker", "mouth")
-"""What the browser plays into, and what tests speak into."""
+SINKS = ("speaker", "mouth", "headset")
+"""What the browser plays into, what tests speak into, and a second loudspeaker."""
 LOUD = 300
 """RMS of 16-bit samples above which a block has sound in it; the null sink itself is digital silence."""
 BLOCK_MS = 20
@@ -69,7 +69,7 @@ class Recording:
 
 
 class SoundCard:
-    """PulseAudio with two null sinks. `environment` makes a child process use them as its microphone and speaker."""
+    """PulseAudio with null sinks. `environment` makes a child process use them as its microphone and speaker."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -144,16 +144,6 @@ class SoundCard:
         inputs = json.loads(self._control("--format=json", "list", "sink-inputs") or "[]")
         echo = next(each for each in inputs if each["properties"].get("media.name") == "echo")
         self._control("set-sink-input-volume", str(echo["index"]), "-12dB")
-        try:
-            yield
-        finally:
-            self._control("unload-module", module)
-
-    @contextlib.contextmanager
-    def headset(self) -> Iterator[None]:
-        """A second loudspeaker, called "headset", while the block runs."""
-        module = self._control("load-module", *_sink("headset").split())
-        assert module, "PulseAudio makes no headset"
         try:
             yield
         finally:
