@@ -46,7 +46,7 @@ export class HistoryControls {
       }
       await this.#dialog.open();
     } catch {
-      const advice = "Try again when the server can be reached.";
+      const advice = "Try again when the server can be reached, or reload the page.";
       this.#notices.show("no-history", "Past conversations couldn't be loaded.", advice);
     }
   }

@@ -15,6 +15,7 @@ import { KeyDialog } from "./key-dialog.js";
 import { MessagesView } from "./messages-view.js";
 import { ModelName } from "./model-name.js";
 import { OccasionalParts } from "./occasional-parts.js";
+import { onDemand } from "./on-demand.js";
 import { PathView } from "./path-view.js";
 import { keepPreferences, readKey, readPreferences } from "./preferences.js";
 import { SessionNotices } from "./session-notices.js";
@@ -51,17 +52,15 @@ const parts = new OccasionalParts(session, server, () => notices.partMissing());
 /** @type {Partial<Record<import("../lib/activity.js").Activity, string>>} */
 const TITLES = { listening: "Listening", hearing: "Listening", speaking: "Speaking", reconnecting: "Reconnecting" };
 
-/** @type {Promise<import("./replay.js").Replay> | undefined} loaded when a reply is first played again */
-let replay;
+const replay = onDemand(
+  async () => new (await import("./replay.js")).Replay(session, server, (id) => messages.showPlaying(id)),
+  () => notices.partMissing(),
+);
 
 /** @param {import("../lib/transcript.js").Message} message */
 async function play(message) {
   session.audio.unlock().catch(() => {}); // inside the tap; why it failed is told when the reply is played
-  replay ??= import("./replay.js").then(({ Replay }) => new Replay(session, server, (id) => messages.showPlaying(id)));
-  const player = await replay.catch(() => null);
-  if (player) return player.toggle(message);
-  replay = undefined; // the server does not answer: another press tries again
-  notices.partMissing();
+  await replay((player) => player.toggle(message));
 }
 
 /** @param {{microphone?: boolean}} [options] */

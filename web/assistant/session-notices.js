@@ -39,7 +39,8 @@ export class SessionNotices {
 
   /** A part of the page that is loaded when it is needed did not come. */
   partMissing() {
-    this.#notices.show("part_missing", "This part of the page could not be loaded.", "Check the connection and try again.");
+    const advice = "Check the connection and try again, or reload the page."; // a newer server has other files
+    this.#notices.show("part_missing", "This part of the page couldn't be loaded.", advice);
   }
 
   /** @param {import("../lib/connection.js").State} state */
