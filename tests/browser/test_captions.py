@@ -12,6 +12,7 @@ from chromium import SHARED_TITLE
 from pages import Pages
 from server_process import ServerProcess
 from sound_card import SoundCard
+from waiting import until
 
 BOOKS = re.compile("which were the immediate predecessors", re.IGNORECASE)
 TRANSCRIPT_MS = 30_000
@@ -179,7 +180,8 @@ def test_a_speaker_directs_the_room(server: ServerProcess, pages: Pages, recordi
     page.get_by_label("Replacements").fill("printed book = printed volume\nnonsense")
     expect(page.get_by_text('"nonsense" has no "=".')).to_be_visible()
     page.get_by_role("button", name="QR code").click()
-    page.wait_for_function("document.querySelector('#code-image').naturalWidth > 0")
+    code = page.locator("#code-image")
+    until(lambda: code.evaluate("image => image.naturalWidth > 0"), "the QR code is drawn")
     page.screenshot(path=pictures / "captions-code.png")
     page.keyboard.press("Escape")
 
@@ -239,7 +241,7 @@ def test_captions_are_searched_copied_and_set_as_readers_like_and_overlays_desig
     expect(page.locator(".time").first).to_be_visible()
     page.get_by_role("button", name="download the captions").click()
     page.get_by_role("button", name="Copy the text").click()
-    page.wait_for_function("async () => (await navigator.clipboard.readText()).includes('predecessors')")
+    until(lambda: "predecessors" in page.evaluate("navigator.clipboard.readText()"), "the text is copied")
 
     page.set_viewport_size(DESKTOP)
     page.goto(f"{server.url}/captions/{spoken}/speak")
