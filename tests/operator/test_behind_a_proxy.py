@@ -315,7 +315,8 @@ async def test_the_page_and_its_scripts_are_served(front: Front):
         answer = await front.ask("GET", path)
         assert answer.status == 200
         assert answer.headers["content-type"].startswith(kind)
-        assert "content-security-policy" in answer.headers
+        assert answer.headers["x-content-type-options"] == "nosniff"
+        assert ("content-security-policy" in answer.headers) == (kind == "text/html"), "documents alone need it"
 
 
 async def test_the_reason_of_a_close_arrives(proxy_name: str, tmp_path, certificate: Certificate):
