@@ -100,6 +100,7 @@ def test_five_tasks_are_done_with_the_keyboard_alone(
     page.keyboard.type("keyboard")
     page.keyboard.press("Enter")
     page.wait_for_url("**/captions/keyboard/speak")
+    expect(page.locator("#room")).to_have_text("keyboard")  # a file cannot be chosen before the page is ready
     tab_to(page, "Microphone")
     page.keyboard.press("ArrowRight")
     page.keyboard.press("ArrowRight")
