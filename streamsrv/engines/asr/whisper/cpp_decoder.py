@@ -1,11 +1,9 @@
 """Recognises windows of speech with whisper.cpp, on the worker threads of a scheduler."""
 
-import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from queue import SimpleQueue
-from threading import Event
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,7 +16,7 @@ from streamsrv.engines.asr.whisper.ggml_files import GgmlFacts
 from streamsrv.engines.asr.whisper.languages import restricted, spoken_languages, to_ours, to_whisper
 from streamsrv.engines.asr.whisper.lengths import MAX_S, TESTED_WIDTHS, max_tokens, padded_s
 from streamsrv.engines.asr.whisper.timing import Piece, logprobs_of
-from streamsrv.engines.asr.windows.incremental import Decode, Hypothesis
+from streamsrv.engines.asr.windows.incremental import Decode, Hypothesis, decode_on_thread
 from streamsrv.engines.asr.windows.loops import cut_loop
 from streamsrv.errors import Unavailable
 from streamsrv.inference.scheduler import Scheduler
@@ -80,12 +78,7 @@ class CppDecoder:
 
     async def decode(self, window: Decode) -> Hypothesis:
         """Recognise a window on a worker thread, by its priority."""
-        abandoned = Event()
-        try:
-            return await self._scheduler.run(window.priority, lambda: self._decode(window, abandoned.is_set))
-        except asyncio.CancelledError:
-            abandoned.set()
-            raise
+        return await decode_on_thread(self._scheduler, window, self._decode)
 
     def _decode(self, window: Decode, is_abandoned: Callable[[], bool]) -> Hypothesis:
         """Decode on this thread.

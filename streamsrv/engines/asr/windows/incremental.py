@@ -18,7 +18,15 @@ from streamsrv.engines.asr.windows.window import WindowLimits, WindowSnapshot
 from streamsrv.errors import EngineError, Overloaded, Unavailable
 from streamsrv.inference.scheduler import Priority, Scheduler
 
-__all__ = ["AsyncWindowDecoder", "Decode", "Hypothesis", "IncrementalRecognizer", "ThreadedDecoder", "WindowDecoder"]
+__all__ = [
+    "AsyncWindowDecoder",
+    "Decode",
+    "Hypothesis",
+    "IncrementalRecognizer",
+    "ThreadedDecoder",
+    "WindowDecoder",
+    "decode_on_thread",
+]
 
 MAX_BACKLOG_MS = 600_000
 """Audio that may wait for a decoder that cannot keep up. A stream with more fails with `Overloaded`."""
@@ -68,6 +76,18 @@ class AsyncWindowDecoder(Protocol):
         ...
 
 
+async def decode_on_thread(
+    scheduler: Scheduler, window: Decode, decode: Callable[[Decode, Callable[[], bool]], Hypothesis]
+) -> Hypothesis:
+    """Run `decode(window, is_abandoned)` on a worker thread, by the priority of the window."""
+    abandoned = Event()
+    try:
+        return await scheduler.run(window.priority, lambda: decode(window, abandoned.is_set))
+    except asyncio.CancelledError:
+        abandoned.set()
+        raise
+
+
 class ThreadedDecoder:
     """Runs a `WindowDecoder` on the worker threads of a scheduler."""
 
@@ -80,12 +100,7 @@ class ThreadedDecoder:
 
     async def decode(self, window: Decode) -> Hypothesis:
         """Recognise a window on a worker thread, by its priority."""
-        abandoned = Event()
-        try:
-            return await self._scheduler.run(window.priority, lambda: self._decode(window, abandoned.is_set))
-        except asyncio.CancelledError:
-            abandoned.set()
-            raise
+        return await decode_on_thread(self._scheduler, window, self._decode)
 
     def _decode(self, window: Decode, is_abandoned: Callable[[], bool]) -> Hypothesis:
         """Decode on this thread.
@@ -186,10 +201,8 @@ class IncrementalStream:
             return
         self._finishing = True
         self._wake.set()
-        if (running := self._running) is not None:
-            is_useful = running.snapshot.is_head or self._utterance.window.would_settle(running.snapshot)
-            if not (is_useful and running.window.started):
-                running.stop()  # a decode at final priority follows
+        if (running := self._running) is not None and not (self._settles(running) and running.window.started):
+            running.stop()  # a decode at final priority follows
 
     async def aclose(self) -> None:
         """Drop the stream. A decode that has started runs to its end, and its result is ignored."""
@@ -211,10 +224,13 @@ class IncrementalStream:
         running = self._running
         if running is None or self._gave_way or not (self._recognizer.stops and self._utterance.window.in_pause):
             return
-        is_useful = running.snapshot.is_head or self._utterance.window.would_settle(running.snapshot)
-        if not is_useful:
+        if not self._settles(running):
             self._gave_way = True
             running.stop()
+
+    def _settles(self, running: _Running) -> bool:
+        """Whether the result of a decode will be final text: of a head, or of all words so far."""
+        return running.snapshot.is_head or self._utterance.window.would_settle(running.snapshot)
 
     async def _work(self) -> None:
         window = self._utterance.window
