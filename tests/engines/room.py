@@ -71,6 +71,19 @@ def load_real_engines() -> RealEngines:
     return RealEngines(vad, recognizer, synthesizer, scheduler)
 
 
+class JobCount:
+    """Counts what the worker thread has done."""
+
+    ended = 0
+
+    def job_started(self, priority: Priority, waited_s: float) -> None:
+        del priority, waited_s
+        self.ended += 1
+
+    def job_shed(self, priority: Priority) -> None:
+        del priority
+
+
 class Room:
     """One session. `echo_db`: how much softer the reply is at the microphone; None: it is not heard.
 
@@ -79,6 +92,8 @@ class Room:
 
     def __init__(self, real: RealEngines, reply: str, *, echo_db: float | None, holds: bool = False) -> None:
         self._real = real
+        self._jobs = JobCount()
+        real.scheduler.observe(self._jobs)
         self._reply = reply
         self._gain = 0.0 if echo_db is None else 10 ** (echo_db / 20)
         self._holds = holds
@@ -148,11 +163,14 @@ class Room:
         return task
 
     async def _settle(self) -> None:
-        """Until the recogniser has decoded what it wants to."""
-        for _ in range(3):
+        """Until the recogniser has decoded, and the voice spoken, what they want to: twice only the probe has run."""
+        quiet_rounds = 0
+        while quiet_rounds < 2:
+            before = self._jobs.ended
             await self._real.scheduler.run(Priority.PARTIAL, lambda: None)
             for _ in range(5):
                 await asyncio.sleep(0)
+            quiet_rounds = quiet_rounds + 1 if self._jobs.ended == before + 1 else 0
 
     def _play(self) -> NDArray[np.int16]:
         """What the loudspeaker plays in this frame."""

@@ -3,7 +3,7 @@
 import asyncio
 import base64
 import json
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -344,6 +344,38 @@ def test_of_too_many_sockets_that_say_nothing_the_oldest_is_closed(monkeypatch: 
         assert silent.closed() == (1008, "Too many streams have not started yet.")
         second.send(**TWILIO_START)
         assert second.stop()[0] == 1000
+
+
+class SilentSocket:
+    """A socket on which nothing comes. Keeps the reason it was closed with."""
+
+    reason: str | None = None
+    headers: Mapping[str, str] = {}
+
+    async def accept(self) -> None:
+        pass
+
+    async def receive(self) -> dict[str, Any]:
+        await asyncio.Event().wait()
+        raise AssertionError
+
+    async def close(self, code: int, reason: str) -> None:
+        del code
+        self.reason = reason
+
+
+async def test_a_socket_that_is_timing_out_does_not_end_the_one_that_replaces_it(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(media_socket, "MAX_UNSTARTED", 1)
+    monkeypatch.setattr(media_socket, "START_S", 0.0)
+    exchange = MediaSockets(FakeExchange(), Metrics())
+    first, second = SilentSocket(), SilentSocket()
+    waiting = asyncio.ensure_future(exchange.serve(first, "twilio"))  # type: ignore[arg-type]
+    for _ in range(2):
+        await asyncio.sleep(0)  # until its time is up; its task has not run since
+    await exchange.serve(second, "twilio")  # type: ignore[arg-type]
+    await waiting
+    assert first.reason is not None
+    assert second.reason is not None
 
 
 def test_a_transfer_without_the_providers_api_is_told():

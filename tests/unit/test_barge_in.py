@@ -155,7 +155,7 @@ def test_who_speaks_after_the_reply_may_repeat_its_words():
     assert late is Verdict.DISREGARDED
 
 
-@pytest.mark.parametrize("text", ["Mum.", "Mom", "Mama", "Ma'am", "Um, mum", "You", "Him.", "Well.", "Aha mum"])
+@pytest.mark.parametrize("text", ["Mum.", "Mom", "Mama", "Ma'am", "Um, mum", "You", "Him.", "Her.", "Well.", "Aha mum"])
 def test_a_murmur_that_is_misheard_as_a_word_does_not_interrupt(text: str):
     assert verdict(text, speech_ms=500) is Verdict.UNDECIDED
     assert verdict(text, speech_ms=500, at_pause=True, pause_ms=96) is Verdict.DISREGARDED

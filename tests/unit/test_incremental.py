@@ -417,3 +417,16 @@ async def test_a_decoder_that_cannot_stop_is_waited_for(recognizer, decoder):
         await let_tasks_run()
         decoder.gate.set()
         assert (await anext(stream)).text == "w1"
+
+
+async def test_a_stream_may_finish_while_its_decode_gives_way(scheduler, stopping):
+    stopping.gate.clear()
+    async with open_stream(IncrementalRecognizer(ThreadedDecoder(stopping, scheduler), "fake")) as stream:
+        stream.push(spoken(1, 640), speech=True)
+        await entered(stopping)
+        stream.push(spoken(2), speech=True)
+        stream.push(silence(96), speech=False)
+        await asyncio.sleep(0)  # the wait is ending, and the stream's task has not run
+        stream.finish()
+        stopping.gate.set()
+        assert await final_of(stream) == "w1 w2"

@@ -38,7 +38,7 @@ OVERLAP_WORDS = {
         sure true uh uhhuh um well wow yea yeah yep yes yup""",
         "cancel enough hey hold no pause quiet silence stop wait",
         "i see|got it|go on",
-        "(?=.*[mhu])[aehimouy']{1,5}",  # "Mum", "Mom", "Ma'am", "You", "Him"
+        "(?=.*[mhu])[aehimouy']{1,5}|her",  # "Mum", "Mom", "Ma'am", "You", "Him"
     ),
     "de": _words(
         "ach ah aha äh ähm alles doch echt eben genau gut ja jaja jawohl klar oh ok okay richtig schön so stimmt wow",

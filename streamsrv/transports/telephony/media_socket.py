@@ -98,7 +98,8 @@ class MediaSockets:
                 if len(self._unstarted) >= MAX_UNSTARTED:
                     oldest = next(iter(self._unstarted))
                     del self._unstarted[oldest]
-                    oldest.reschedule(asyncio.get_running_loop().time())
+                    if not oldest.expired():
+                        oldest.reschedule(asyncio.get_running_loop().time())
                 self._unstarted[patience] = None
                 return await _first_start(websocket, codec, oddities)
         except TimeoutError:

@@ -1,7 +1,6 @@
 """Streams speech through the Kaldi recognisers of one Vosk model. Utterances share them, one after the other."""
 
 import asyncio
-import contextlib
 import threading
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
@@ -13,6 +12,7 @@ from numpy.typing import NDArray
 
 from streamsrv.audio.rates import SPEECH_RATE_HZ
 from streamsrv.engines.asr.base import Abilities, RecognitionOptions, StatelessSession, Transcript
+from streamsrv.engines.asr.interruptible import InterruptibleWait
 from streamsrv.engines.asr.kaldi.segments import Heard, Segments, read_partial, read_result
 from streamsrv.engines.asr.latest import LatestTranscript
 from streamsrv.engines.asr.speech_feed import SpeechFeed, StepGrid
@@ -201,14 +201,6 @@ class VoskRecognizer:
             raise Unavailable(f"{self.name} failed: {error}") from error
 
 
-@dataclass(slots=True)
-class _Running:
-    """The step that a stream awaits. `scope` lets `finish` end the wait without cancelling the stream's task."""
-
-    step: _Step
-    scope: asyncio.Timeout
-
-
 class VoskStream:
     """Recognises one utterance: a task decodes the audio in order, and the newest unread transcript is kept."""
 
@@ -217,7 +209,8 @@ class VoskStream:
         self._utterance = utterance
         self._feed = SpeechFeed(ANY_STEP, pause_ms=LOOK_AHEAD_MS, emission_ms=0)
         self._segments = Segments(language, self._feed.position_ms)
-        self._running: _Running | None = None
+        self._running: _Step | None = None
+        self._wait = InterruptibleWait()
         self._finishing = False
         self._wake = asyncio.Event()
         self._transcripts = LatestTranscript()
@@ -243,8 +236,8 @@ class VoskStream:
         self._finishing = True
         self._feed.finish()
         self._wake.set()
-        if (running := self._running) is not None and running.step.drop():
-            running.scope.reschedule(0)  # end the wait: the step follows at final priority
+        if self._running is not None and self._running.drop():
+            self._wait.interrupt()  # the step follows at final priority
 
     async def aclose(self) -> None:
         """Drop the stream. A step that has begun runs to its end, and its result is ignored."""
@@ -308,11 +301,9 @@ class VoskStream:
         return None
 
     async def _hear(self, step: _Step) -> Heard | None:
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(None) as scope:
-                self._running = _Running(step, scope)
-                try:
-                    return await self._recognizer.hear(Priority.FINAL if self._finishing else Priority.PARTIAL, step)
-                finally:
-                    self._running = None
-        return None
+        priority = Priority.FINAL if self._finishing else Priority.PARTIAL
+        self._running = step
+        try:
+            return await self._wait.result_of(self._recognizer.hear(priority, step))
+        finally:
+            self._running = None

@@ -1,7 +1,6 @@
 """Streams speech through a cache-aware transducer on sherpa-onnx. Steps of several streams are decoded in one batch."""
 
 import asyncio
-import contextlib
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, replace
 from typing import Any
@@ -12,6 +11,7 @@ from numpy.typing import NDArray
 from streamsrv.audio.pcm import to_float
 from streamsrv.audio.rates import SPEECH_RATE_HZ
 from streamsrv.engines.asr.base import Abilities, RecognitionOptions, StatelessSession, Transcript
+from streamsrv.engines.asr.interruptible import InterruptibleWait
 from streamsrv.engines.asr.latest import LatestTranscript
 from streamsrv.engines.asr.speech_feed import SpeechFeed, StepGrid
 from streamsrv.engines.asr.tokens import Token, TokenTranscripts, read_tokens
@@ -144,14 +144,6 @@ class BatchDecoder:
             return [error for _ in steps]
 
 
-@dataclass(slots=True)
-class _Running:
-    """The step that a stream awaits. `scope` lets `finish` end the wait without cancelling the stream's task."""
-
-    step: Step
-    scope: asyncio.Timeout
-
-
 class SherpaStream:
     """Recognises one utterance: a task decodes the steps in order, and the newest unread transcript is kept."""
 
@@ -166,7 +158,8 @@ class SherpaStream:
         self._segment = Segment(model, options, 0)
         self._segment_begin = 0
         self._left: Step | None = None  # a step that was taken and not decoded
-        self._running: _Running | None = None
+        self._running: Step | None = None
+        self._wait = InterruptibleWait()
         self._finishing = False
         self._wake = asyncio.Event()
         self._transcripts = LatestTranscript()
@@ -192,14 +185,14 @@ class SherpaStream:
         self._finishing = True
         self._feed.finish()
         self._wake.set()
-        if (running := self._running) is not None and running.step.drop():
-            running.scope.reschedule(0)  # end the wait: the step follows at final priority
+        if self._running is not None and self._running.drop():
+            self._wait.interrupt()  # the step follows at final priority
 
     async def aclose(self) -> None:
         """Drop the stream. A step that has begun runs to its end, and its result is ignored."""
         self._transcripts.drop()
         if self._running is not None:
-            self._running.step.drop()
+            self._running.drop()
         self._task.cancel()
         await asyncio.gather(self._task, return_exceptions=True)
 
@@ -254,14 +247,11 @@ class SherpaStream:
     async def _decode(self, step: Step) -> tuple[Token, ...] | None:
         """Return the tokens of the segment, or None if `finish` wants the step at a higher priority."""
         priority = Priority.FINAL if self._finishing else Priority.PARTIAL
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(None) as scope:
-                self._running = _Running(step, scope)
-                try:
-                    return await self._recognizer.decode(priority, step)
-                finally:
-                    self._running = None
-        return None
+        self._running = step
+        try:
+            return await self._wait.result_of(self._recognizer.decode(priority, step))
+        finally:
+            self._running = None
 
     def _begin_segment(self) -> None:
         self._tokens.close_segment()

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from streamsrv.audio.pcm import to_float
 from streamsrv.audio.rates import SPEECH_RATE_HZ
 from streamsrv.engines.asr.base import Abilities, RecognitionOptions, StatelessSession, Transcript
+from streamsrv.engines.asr.interruptible import InterruptibleWait
 from streamsrv.engines.asr.latest import LatestTranscript
 from streamsrv.engines.asr.windows.utterance import Hypothesis, Utterance
 from streamsrv.engines.asr.windows.window import WindowLimits, WindowSnapshot
@@ -159,11 +160,6 @@ class _Running:
 
     snapshot: WindowSnapshot
     window: Decode
-    scope: asyncio.Timeout
-
-    def stop(self) -> None:
-        """End the wait for it, without cancelling the stream's task; the stream then decodes what is due."""
-        self.scope.reschedule(0)
 
 
 class IncrementalStream:
@@ -174,6 +170,7 @@ class IncrementalStream:
         self._utterance = utterance
         self._options = options
         self._running: _Running | None = None
+        self._wait = InterruptibleWait()
         self._gave_way = False
         self._finishing = False
         self._wake = asyncio.Event()
@@ -202,7 +199,7 @@ class IncrementalStream:
         self._finishing = True
         self._wake.set()
         if (running := self._running) is not None and not (self._settles(running) and running.window.started):
-            running.stop()  # a decode at final priority follows
+            self._wait.interrupt()  # a decode at final priority follows
 
     async def aclose(self) -> None:
         """Drop the stream. A decode that has started runs to its end, and its result is ignored."""
@@ -226,7 +223,7 @@ class IncrementalStream:
             return
         if not self._settles(running):
             self._gave_way = True
-            running.stop()
+            self._wait.interrupt()
 
     def _settles(self, running: _Running) -> bool:
         """Whether the result of a decode will be final text: of a head, or of all words so far."""
@@ -269,11 +266,8 @@ class IncrementalStream:
         priority = Priority.FINAL if self._finishing else Priority.PARTIAL
         is_complete = self._finishing or snapshot.ends_in_pause or snapshot.is_head
         window = Decode(snapshot.samples, self._options, priority, snapshot.pauses, is_complete)
+        self._running = _Running(snapshot, window)
         try:
-            async with asyncio.timeout(None) as scope:
-                self._running = _Running(snapshot, window, scope)
-                return await self._recognizer.decode(window)
-        except TimeoutError:
-            return None
+            return await self._wait.result_of(self._recognizer.decode(window))
         finally:
             self._running = None

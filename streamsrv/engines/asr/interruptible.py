@@ -1,0 +1,31 @@
+"""A wait for a decode that newer audio may end."""
+
+import asyncio
+import contextlib
+from collections.abc import Awaitable
+from typing import TypeVar
+
+T = TypeVar("T")
+
+
+class InterruptibleWait:
+    """Lets one task await one thing at a time, and others end that wait without cancelling the task."""
+
+    def __init__(self) -> None:
+        self._scope: asyncio.Timeout | None = None
+
+    async def result_of(self, decode: Awaitable[T]) -> T | None:
+        """Return what `decode` gives, or None once it was cancelled by `interrupt`. Raises what `decode` raises."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(None) as scope:
+                self._scope = scope
+                try:
+                    return await decode
+                finally:
+                    self._scope = None
+        return None
+
+    def interrupt(self) -> None:
+        """End the wait, if there is one; harmless when it has been told so already."""
+        if self._scope is not None and not self._scope.expired():
+            self._scope.reschedule(0)
