@@ -1,8 +1,8 @@
-"""Builds the sdist and the wheel, checks what is in them, and tries the wheel on each Python: `python .ci/wheels`.
+"""Builds the sdist and the wheel, checks what is in them, and tries the wheel: `python .ci/wheels [PYTHON VERSION...]`.
 
 Each trial is an environment of its own in a temporary folder, made and used by another user than root, without the
-source tree. Python 3.11 gets every extra, the others what `make serve` installs. A Python that is not there is skipped,
-and that is said.
+source tree. Python 3.11 gets every extra, the others what `make serve` installs. Without versions, all are tried. A
+Python that is not there is skipped, and that is said.
 """
 
 import os
@@ -20,6 +20,9 @@ EXTRAS = {"3.11": "all", "3.12": "server", "3.13": "server"}
 
 
 def main() -> None:
+    versions = sys.argv[1:] or list(EXTRAS)
+    if unknown := set(versions) - set(EXTRAS):
+        sys.exit(f"No Python {', '.join(sorted(unknown))} is tried; {', '.join(EXTRAS)} are.")
     with tempfile.TemporaryDirectory(prefix="streamsrv-wheels-", ignore_cleanup_errors=True) as folder:
         scratch = Path(folder)
         scratch.chmod(0o755)
@@ -27,8 +30,8 @@ def main() -> None:
         account = Account.for_trials(scratch)
         copy_default_weights(scratch / "weights")
         (scratch / "trial.py").write_bytes(Path(__file__).with_name("trial.py").read_bytes())
-        for version, extras in EXTRAS.items():
-            try_wheel(version, extras, wheel, account, scratch)
+        for version in versions:
+            try_wheel(version, EXTRAS[version], wheel, account, scratch)
 
 
 def build(dist: Path) -> Path:
