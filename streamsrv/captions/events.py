@@ -8,11 +8,6 @@ from streamsrv.engines.asr.base import RecognizedUtterance
 from streamsrv.text.subtitles import Cue, cues_of
 
 
-def room_event(status: dict[str, Any]) -> bytes:
-    """Return the event with the state of a room."""
-    return event("room", status)
-
-
 def final_event(
     event_id: str, item_id: str, speaker: str, utterance: RecognizedUtterance, *, is_corrected: bool
 ) -> bytes:

@@ -5,12 +5,12 @@ have been replaced, gets every final text from the history, and does not delay o
 """
 
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 from streamsrv.captions.edits import corrected, edited
-from streamsrv.captions.events import event, final_event, marked, room_event
+from streamsrv.captions.events import event, final_event, marked
 from streamsrv.engines.asr.base import RecognizedUtterance, Word
 from streamsrv.engines.asr.windows.utterance import estimate_words
 from streamsrv.engines.asr.windows.window import Span
@@ -22,6 +22,8 @@ MAX_FINAL_TEXTS = 2000
 """Most final texts that a room keeps; then it drops the oldest."""
 RESTART_GAP = 1_000_000_000
 """By how much the numbers of events go on after a restart: more than can have been lost with it."""
+MAX_CLEARED = 50
+"""Keys of a cleared room that are told to viewers; then the oldest are forgotten."""
 MAX_DRIFT_MS = 3000
 """Longest time by which a speaker's audio may be behind the clock before the next item is placed by the clock again.
 Audio falls behind when a muted client sends none, and by the duration of one piece if it comes in long pieces."""
@@ -96,11 +98,13 @@ class Room:
 
     The room's time follows the clock: it starts with the audio of the first speaker and continues without speech or
     audio. `key` distinguishes this room from an earlier one of the same name, also before a restart of the server.
+    `cleared` are the keys of this name under which texts were cleared.
     """
 
-    def __init__(self, name: str, key: str) -> None:
+    def __init__(self, name: str, key: str, cleared: Sequence[str] = ()) -> None:
         self.name = name
         self.key = key
+        self.cleared = tuple(cleared)
         self.title = ""
         self.is_kept = False
         """Whether the texts are on a disk, so that they outlive a restart."""
@@ -153,6 +157,11 @@ class Room:
             "kept": self.is_kept,
         }
 
+    @property
+    def status_event(self) -> bytes:
+        """Return the event of the status; a viewer drops what it has from a key that is in `cleared`."""
+        return event("room", {**self.status, "cleared": self.cleared})
+
     def has_speaker(self, speaker_id: str) -> bool:
         return speaker_id in self._speakers
 
@@ -185,6 +194,7 @@ class Room:
 
     def clear(self, key: str, now_ms: int) -> None:
         """Remove all texts, those that are being spoken, too; the room goes on under another key, its time at 0."""
+        self.cleared = (*self.cleared, self.key)[-MAX_CLEARED:]
         self.key = key
         self._history.clear()
         self._tentative.clear()
@@ -351,7 +361,7 @@ class Room:
         return applied(text[:cut], kept).strip(), applied(text[cut:], moved).strip()
 
     def _update_status(self) -> None:
-        self._status_number, self._status = self._next(), room_event(self.status)
+        self._status_number, self._status = self._next(), self.status_event
 
     def _next(self) -> int:
         self._number += 1

@@ -7,7 +7,7 @@ from contextlib import aclosing
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from streamsrv.captions.events import event, room_event
+from streamsrv.captions.events import event
 from streamsrv.captions.keeper import RoomKeeper
 from streamsrv.captions.room import Cursor, Room
 from streamsrv.protocol.errors import ProtocolError
@@ -19,6 +19,8 @@ the connection works."""
 HEARTBEAT = b":\n\n"
 COUNT_S = 1.0
 """Least seconds between two events with the number of viewers."""
+MAX_CLEARED_ROOMS = 1000
+"""Names of rooms that have ended, of which it is known what was cleared; then the oldest is forgotten."""
 MAX_CHANGES = 10
 """Corrections and clears of a room at once; `CHANGES_PER_S` more are accepted each second."""
 CHANGES_PER_S = 2.0
@@ -120,6 +122,8 @@ class Rooms:
         self._keep_ms = keep_ms
         self._new_key = new_key
         self._rooms: dict[str, OpenRoom] = {}
+        self._cleared: dict[str, tuple[str, ...]] = {}
+        """The keys that were cleared in rooms that have ended: a viewer may come back only then."""
         self._opened = Broadcast()
         self._stopping = False
 
@@ -155,7 +159,7 @@ class Rooms:
             if len(self._rooms) >= self._max_rooms:
                 message = f"All {self._max_rooms} caption rooms of this server are in use: '{name}' cannot be opened."
                 raise ProtocolError("caption_room_limit_reached", message, param)
-            self._add(Room(name, self._new_key()))
+            self._add(Room(name, self._new_key(), self._cleared.pop(name, ())))
         return self._rooms[name]
 
     def clear(self, opened: OpenRoom) -> None:
@@ -190,7 +194,7 @@ class Rooms:
                     async for message in news:
                         yield message
                 continue
-            yield room_event(Room(name, "").status)
+            yield Room(name, "", self._cleared.get(name, ())).status_event
             while self.find(name) is None and not self._stopping:
                 if not await self._opened.wait(HEARTBEAT_S):
                     yield HEARTBEAT
@@ -207,5 +211,12 @@ class Rooms:
             if opened.room.speakers == 0 and self.clock_ms() - opened.room.empty_since_ms > self._keep_ms:
                 del self._rooms[name]
                 opened.close()
+                self._remember(opened.room)
                 if self.keeper is not None:
                     self.keeper.forget(opened.room)
+
+    def _remember(self, ended: Room) -> None:
+        if ended.cleared:
+            self._cleared[ended.name] = ended.cleared
+            if len(self._cleared) > MAX_CLEARED_ROOMS:
+                del self._cleared[next(iter(self._cleared))]

@@ -113,7 +113,7 @@ async def test_clear_removes_what_was_said_and_what_is_being_said(server):
         after = await reader.until("final")
         assert after["start"] < before["end"] + 5, "the room's time begins again"
         async with viewer(server, "clear", {"Last-Event-ID": reader.ids[0]}) as returning:
-            assert (await returning.until("room"))["key"] == cleared["key"]
+            assert await returning.until("room") == {**cleared, "cleared": [key]}
             assert await returning.until("final") == after
 
 

@@ -148,7 +148,7 @@ async def test_a_room_that_does_not_exist(server):
 async def test_a_viewer_may_come_before_the_speaker(server):
     async with viewer(server, "early") as early:
         assert (await early.until("room")) == {
-            "room": "early", "key": "", "title": "", "live": 0, "paused": 0, "kept": False,
+            "room": "early", "key": "", "title": "", "live": 0, "paused": 0, "kept": False, "cleared": [],
         }  # fmt: skip
         async with speaking(server, "early") as client:
             assert (await early.until("room"))["live"] == 1

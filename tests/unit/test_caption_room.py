@@ -53,7 +53,7 @@ def test_a_late_viewer_sees_what_was_said_and_what_is_being_said():
     stage.settle("a", "It was the best of times.")
     stage.show("b", "it was", "the worst", start_ms=3000)
     messages, _ = stage.room.since(Cursor())
-    status = {"room": "main", "key": "k1", "title": "", "live": 1, "paused": 0, "kept": False}
+    status = {"room": "main", "key": "k1", "title": "", "live": 1, "paused": 0, "kept": False, "cleared": []}
     assert parsed(messages)[0] == ("room", status)
     assert texts(messages) == ["It was the best of times.", "it was|the worst"]
 

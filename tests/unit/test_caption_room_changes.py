@@ -1,8 +1,12 @@
 """What speakers do to the text of a caption room: corrections, replacements, clears, recordings."""
 
-from streamsrv.captions.room import MAX_FINAL_TEXTS, Cursor, Room
+import asyncio
+from contextlib import aclosing
+
+from streamsrv.captions.room import MAX_CLEARED, MAX_FINAL_TEXTS, Cursor, Room
+from streamsrv.captions.rooms import COUNT_S, MAX_CLEARED_ROOMS, Rooms
 from streamsrv.text.replacements import Replacement
-from test_caption_room import Stage, parsed, starts, texts
+from test_caption_room import Clock, Keys, Stage, parsed, starts, texts
 
 
 def finals(room: Room) -> list[str]:
@@ -128,3 +132,68 @@ def test_what_was_shown_and_is_kept_has_the_replaced_words():
     stage.show("a", "bob", "says")
     stage.room.leave("ann", stage.now_ms)
     assert finals(stage.room) == ["Bob says"]
+
+
+def test_a_viewer_that_was_away_is_told_under_which_keys_texts_were_cleared():
+    stage = Stage()
+    stage.settle("a", "Secret.")
+    stage.room.clear("k2", stage.now_ms)
+    stage.room.clear("k3", stage.now_ms)
+    (kind, status), *_ = parsed(stage.room.since(Cursor())[0])
+    assert (kind, status["key"], status["cleared"]) == ("room", "k3", ["k1", "k2"])
+
+
+def test_the_keys_of_a_room_that_is_cleared_again_and_again_take_no_more_memory():
+    room = Room("main", "k0")
+    for number in range(MAX_CLEARED + 5):
+        room.clear(f"k{number + 1}", 0)
+    assert (room.cleared[0], room.cleared[-1], len(room.cleared)) == ("k5", f"k{MAX_CLEARED + 4}", MAX_CLEARED)
+
+
+async def status_of(rooms: Rooms, name: str) -> dict:
+    """What a viewer who comes now is told first."""
+    async with aclosing(rooms.watch(name)) as news:
+        return parsed([await anext(news)])[0][1]
+
+
+async def test_what_was_cleared_in_a_room_that_has_ended_is_told_and_in_the_next_of_its_name():
+    clock = Clock()
+    rooms = Rooms(1, keep_ms=1000, new_key=Keys(), clock_ms=clock)
+    rooms.clear(rooms.open("main"))
+    clock.now_ms = 2000
+    ended = await status_of(rooms, "main")
+    assert (ended["key"], ended["cleared"]) == ("", ["k1"])
+    rooms.open("main").room.enter("ann")
+    reopened = await status_of(rooms, "main")
+    assert (reopened["key"], reopened["cleared"]) == ("k3", ["k1"])
+
+
+async def test_rooms_that_were_cleared_and_have_ended_take_no_more_memory():
+    clock = Clock()
+    rooms = Rooms(1, keep_ms=0, new_key=Keys(), clock_ms=clock)
+    for number in range(MAX_CLEARED_ROOMS + 1):
+        rooms.clear(rooms.open(f"room{number}"))
+        clock.now_ms += 1
+    assert rooms.count == 0
+    assert (await status_of(rooms, "room0"))["cleared"] == []
+    assert len((await status_of(rooms, "room1"))["cleared"]) == 1
+
+
+async def test_the_number_of_viewers_is_told_once_a_second_at_most(monkeypatch):
+    loop, passed_s = asyncio.get_running_loop(), 0.0
+    monkeypatch.setattr(loop, "time", lambda: 1000 + passed_s)
+    opened = Rooms(1, keep_ms=1000, new_key=Keys()).open("main")
+    async with aclosing(opened.watch_as_speaker(Cursor())) as news:
+
+        async def told() -> list[tuple[str, dict]]:
+            opened.room.enter("ann")  # an event that is due at once
+            return parsed([message + b"\n\n" for message in (await anext(news)).split(b"\n\n") if message])
+
+        assert (await told())[1:] == [("viewers", {"viewers": 0})]
+        opened.viewers = 5
+        passed_s = COUNT_S - 0.01
+        assert [kind for kind, _ in await told()] == ["room"]
+        passed_s = COUNT_S
+        assert (await told())[1:] == [("viewers", {"viewers": 5})]
+        passed_s += COUNT_S
+        assert [kind for kind, _ in await told()] == ["room"], "it has not changed"

@@ -5,7 +5,7 @@ import json
 import os
 import stat
 import time
-from contextlib import aclosing, asynccontextmanager
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
@@ -286,49 +286,6 @@ async def test_a_second_server_does_not_write_to_the_same_folder(tmp_path, caplo
             assert not opened.room.is_kept
             await second.keeper.flush()
         assert len(files(tmp_path)) == 1
-
-
-async def test_a_disk_that_fails_is_told_and_all_is_written_when_it_works_again(tmp_path, monkeypatch, caplog):
-    def full(*_: object) -> int:
-        raise OSError(28, "No space left on device")
-
-    async with server(tmp_path) as first:
-        opened = first.say("One.")
-        await first.keeper.flush()
-        with monkeypatch.context() as broken:
-            broken.setattr(room_files, "append", full)
-            broken.setattr(room_files, "write", full)
-            first.say("Two.")
-            async with aclosing(opened.watch(opened.room.since(Cursor())[1])) as news:
-                waiting = asyncio.ensure_future(anext(news))
-                await asyncio.sleep(0)
-                await first.keeper.flush()
-                assert parsed([await waiting])[0][1]["kept"] is False
-            assert "No space left on device" in first.keeper.problem
-            assert not first.say("Hello.", room="new").room.is_kept
-        first.say("Three.")
-        await first.keeper.flush()
-        assert (first.keeper.problem, opened.room.is_kept) == ("", True)
-    async with server(tmp_path) as second:
-        assert texts(second.rooms.find("main")) == ["One.", "Two.", "Three."]
-
-
-async def test_a_line_that_a_full_disk_has_cut_loses_no_other(tmp_path, monkeypatch):
-    def cut(path: Path, *_: object) -> int:
-        with path.open("ab") as file:
-            file.write(b'{"kind":"caption","num')
-        raise OSError(28, "No space left on device")
-
-    async with server(tmp_path) as first:
-        first.say("One.")
-        await first.keeper.flush()
-        with monkeypatch.context() as broken:
-            broken.setattr(room_files, "append", cut)
-            first.say("Two.")
-            await first.keeper.flush()
-        first.say("Three.")
-    async with server(tmp_path) as second:
-        assert texts(second.rooms.find("main")) == ["One.", "Two.", "Three."]
 
 
 async def test_a_folder_that_cannot_be_made_stops_nothing(tmp_path):

@@ -83,6 +83,20 @@ test("a feed resumes after the last final text", async () => {
   assert.deepEqual(server.last.headers, { "Last-Event-ID": "k-7" });
 });
 
+test("a viewer that was away while its room was cleared is told when it comes back", async () => {
+  const changes = [];
+  feed.on("room", ({ change }) => changes.push(change));
+  server.last.push('event: room\ndata: {"room":"hall","key":"k","kept":false,"cleared":[]}\n\n');
+  await settle();
+  await loseFor(3);
+  server.problem = null;
+  feed.retryNow();
+  await settle();
+  server.last.push('event: room\ndata: {"room":"hall","key":"m","kept":false,"cleared":["k","l"]}\n\n');
+  await settle();
+  assert.deepEqual(changes, ["", "cleared"]);
+});
+
 for (const [name, comesBack] of [
   ["the network is back", () => listeners.get("online")()],
   ["the reader is back", () => listeners.get("visibilitychange")()],

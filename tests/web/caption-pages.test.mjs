@@ -120,19 +120,23 @@ test("times are written as on a clock", () => {
   assert.deepEqual([0, 59.9, 65, 3600, 3845].map(clockText), ["0:00", "0:59", "1:05", "1:00:00", "1:04:05"]);
 });
 
-test("a room was cleared if its key changes while one looks on, or although it outlives a restart", () => {
+test("a room was cleared if its server says so, or if its key changes although it outlives a restart", () => {
   const keys = new RoomKeys();
-  assert.equal(keys.follow({ key: "" }), "");
-  assert.equal(keys.follow({ key: "a" }), "");
-  assert.equal(keys.follow({ key: "b" }), "cleared");
-  keys.reconnect();
-  assert.equal(keys.follow({ key: "b" }), "");
-  keys.reconnect();
-  assert.equal(keys.follow({ key: "c" }), "restarted");
-  keys.reconnect();
-  assert.equal(keys.follow({ key: "c", kept: true }), "");
-  keys.reconnect();
-  assert.equal(keys.follow({ key: "d", kept: true }), "cleared");
+  assert.equal(keys.follow({ key: "", cleared: [] }), "");
+  assert.equal(keys.follow({ key: "a", cleared: [] }), "");
+  assert.equal(keys.follow({ key: "c", cleared: ["a", "b"] }), "cleared");
+  assert.equal(keys.follow({ key: "c", cleared: ["a", "b"] }), "");
+  assert.equal(keys.follow({ key: "d", cleared: ["a", "b"] }), "restarted");
+  assert.equal(keys.follow({ key: "d", cleared: [], kept: true }), "");
+  assert.equal(keys.follow({ key: "e", cleared: [], kept: true }), "cleared");
+});
+
+test("a room that was cleared and has ended is cleared for a viewer that comes back only then, once", () => {
+  const keys = new RoomKeys();
+  keys.follow({ key: "a", cleared: [] });
+  assert.equal(keys.follow({ key: "", cleared: ["a"] }), "cleared");
+  assert.equal(keys.follow({ key: "", cleared: ["a"] }), "");
+  assert.equal(keys.follow({ key: "b", cleared: ["a"] }), "");
 });
 
 test("a room that was deleted and opened again is another one", () => {

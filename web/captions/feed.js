@@ -12,6 +12,7 @@ import { RoomKeys } from "./room-keys.js";
  * @property {number} live  how many speakers are connected
  * @property {number} paused  how many of them have paused
  * @property {boolean} kept  whether the texts outlive a restart of the server
+ * @property {string[]} cleared  the keys under which texts were cleared
  * @typedef {import("./caption-text.js").PartialEvent} PartialEvent
  * @typedef {import("./caption-text.js").FinalEvent} FinalEvent
  *
@@ -120,7 +121,6 @@ export class CaptionFeed extends Emitter {
       silence = setTimeout(() => connection.abort(), SILENCE_MS);
       this.#atOnce = false;
       this.#catchingUp = true;
-      this.#keys.reconnect();
       this.#tell("open");
       const text = body.pipeThrough(new TextDecoderStream());
       for await (const piece of pieces(text)) {

@@ -6,25 +6,19 @@
  */
 export class RoomKeys {
   #key = "";
-  #isLive = false;
   #isKept = false;
 
-  /** The connection is a new one: what happened before it, it does not tell. */
-  reconnect() {
-    this.#isLive = false;
-  }
-
   /**
-   * @param {{key: string, kept: boolean}} room  as the server reports it; `kept`: its texts outlive a restart
+   * @param {{key: string, kept: boolean, cleared?: string[]}} room  as the server reports it; `kept`: its texts outlive a
+   *   restart; `cleared`: the keys under which texts were cleared
    * @returns {Change}
    */
-  follow({ key, kept }) {
-    const isAnother = this.#key !== "" && key !== "" && key !== this.#key;
-    const noRestart = this.#isLive || this.#isKept;
-    this.#isLive = key !== ""; // a room that was deleted is reported without a key
-    this.#isKept = kept && key !== "";
-    this.#key = key || this.#key;
-    if (!isAnother) return "";
-    return noRestart ? "cleared" : "restarted";
+  follow({ key, kept, cleared = [] }) {
+    const before = this.#key;
+    const isCleared = cleared.includes(before) || (this.#isKept && key !== "" && key !== before);
+    this.#isKept = kept && key !== ""; // a room that has ended is reported without a key
+    this.#key = key || (isCleared ? "" : before);
+    if (isCleared) return "cleared";
+    return before !== "" && key !== "" && key !== before ? "restarted" : "";
   }
 }
