@@ -58,7 +58,11 @@ def turns(room: Room) -> int:
 
 @pytest.mark.parametrize("holds", [False, True], ids=["stock", "transport"])
 @pytest.mark.parametrize("echo_db", [-10, -30])
-@pytest.mark.parametrize("reply", REPLIES, ids=[reply.split()[0] for reply in REPLIES])
+@pytest.mark.parametrize(
+    "reply",
+    [*REPLIES[:2], *(pytest.param(reply, marks=pytest.mark.slow) for reply in REPLIES[2:])],
+    ids=[reply.split()[0] for reply in REPLIES],
+)
 async def test_the_echo_of_a_reply_neither_interrupts_nor_is_answered(
     real: RealEngines, reply: str, echo_db: float, holds: bool
 ):

@@ -14,7 +14,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from test_recognizers import SPEECH_DBFS, Speech, english, frames, korean
+from test_recognizers import SLOW, SPEECH_DBFS, Speech, english, frames, korean
 
 from streamsrv.audio.pcm import level_dbfs
 from streamsrv.audio.rates import SPEECH_RATE_HZ
@@ -79,7 +79,13 @@ def loader() -> Iterator[EngineLoader]:
     scheduler.close()
 
 
-@pytest.fixture(scope="module", params=[entry.name for entry in CATALOGUE.entries("recognizer")])
+@pytest.fixture(
+    scope="module",
+    params=[
+        pytest.param(entry.name, marks=[pytest.mark.slow] if entry.name in SLOW else [])
+        for entry in CATALOGUE.entries("recognizer")
+    ],
+)
 def recognizer(request: pytest.FixtureRequest, loader: EngineLoader) -> Recognizer:
     entry = CATALOGUE[request.param]
     if lacking := loader.needs(entry):

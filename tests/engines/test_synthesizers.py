@@ -268,7 +268,9 @@ async def test_a_cancelled_wait_does_not_harm_the_next_stream(synthesizer: Synth
     assert_same_speech(await speak(synthesizer, SENTENCES[0]), expected)
 
 
-@pytest.mark.parametrize("speed", [0.25, 0.5, 1.3, 2.0, 4.0])
+@pytest.mark.parametrize(
+    "speed", [0.25, 1.3, 4.0, *(pytest.param(speed, marks=pytest.mark.slow) for speed in (0.5, 2.0))]
+)
 async def test_every_speed_is_done_in_short_chunks(
     synthesizer: Synthesizer, entry: ModelEntry, natural: NDArray[np.int16], speed: float
 ):

@@ -303,7 +303,7 @@ def test_doctor_does_not_fail_over_an_optional_model(tmp_path: Path, monkeypatch
     assert any(line.startswith("note") and "model far" in line for line in result.stdout.splitlines())
 
 
-@pytest.mark.usefixtures("only_packaged")
+@pytest.mark.usefixtures("only_packaged", "without_imports")
 def test_doctor_says_whether_a_key_is_set_and_never_its_value(monkeypatch: pytest.MonkeyPatch):
     without = run("doctor").stdout
     monkeypatch.setenv("FAKE_API_KEY", "secret")
