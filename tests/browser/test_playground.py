@@ -26,12 +26,17 @@ def test_a_turn_with_a_tool_is_seen_filtered_and_downloaded_and_the_session_is_c
 ) -> None:
     page = pages.open(f"{server_with_provider.url}/playground", viewport={"width": 1280, "height": 800})
     events = page.get_by_role("listbox", name="Events").get_by_role("option")
+    page.get_by_label("Most output tokens").fill("7")
+    page.get_by_role("button", name="Apply").click()
+    page.get_by_role("button", name="Undo changes").click()
+    expect(page.get_by_text("This is sent when you connect.")).to_have_count(0)
     page.get_by_label("Replies", exact=True).select_option("text only")
     page.get_by_role("button", name="Apply").click()
     connect(page)
     expect(page.get_by_label("Write a message")).to_be_enabled()
     sent = [event for event in pages.events if event["type"] == "session.update"]
     assert sent[0]["session"]["output_modalities"] == ["text"]
+    assert "max_output_tokens" not in sent[0]["session"]
 
     # A tool with a made-up answer
     open_tab(page, "Tools")
@@ -74,6 +79,15 @@ def test_a_turn_with_a_tool_is_seen_filtered_and_downloaded_and_the_session_is_c
     page.get_by_role("button", name="Apply").click()
     expect(page.locator("#session-differences")).to_have_text('max_output_tokens: "inf" → 100')
     expect(page.locator("#field-max_output_tokens-problem")).to_be_empty()
+
+    # The program is that of the present session
+    open_tab(page, "Code")
+    program = page.get_by_label("The program")
+    expect(program).to_contain_text('"max_output_tokens": 100')
+    expect(program).to_contain_text('model="gpt-realtime"')
+    page.get_by_role("button", name="Disconnect").click()
+    page.get_by_label("Language model").select_option("smollm2-135m")
+    expect(program).to_contain_text('model="smollm2-135m"')
 
     # The figures of both answers
     open_tab(page, "Answers")

@@ -195,9 +195,11 @@ def test_without_a_server_the_browser_s_recogniser_is_asked_for_too(server: Serv
 def test_the_page_works_where_site_data_is_blocked(server: ServerProcess, pages: Pages) -> None:
     context = pages.context()
     context.add_init_script(
-        """for (const name of ["localStorage", "sessionStorage", "indexedDB"]) {
-             Object.defineProperty(window, name, { get() { throw new DOMException("denied", "SecurityError"); } });
-           }"""
+        """const refuse = () => { throw new DOMException("denied", "SecurityError"); };
+           for (const name of ["localStorage", "sessionStorage", "indexedDB"]) {
+             Object.defineProperty(window, name, { get: refuse });
+           }
+           window.BroadcastChannel = class { constructor() { refuse(); } };"""  # as in Firefox
     )
     page = context.new_page()
     page.goto(server.url)

@@ -100,6 +100,7 @@ test("what an answer cost is written as an amount, or that it is not known", () 
   assert.equal(inDollars({ usd: 0.000046, estimated: true }), "about $0.000046");
   assert.equal(inDollars({ usd: 0.25 }), "$0.25");
   assert.equal(inDollars({ usd: 0 }), "free");
+  assert.equal(inDollars({ usd: 0, estimated: true }), "free");
   assert.equal(inDollars({ usd: 0, unpriced: true }), "price not known");
   assert.equal(inDollars({ usd: 0.01, unpriced: true }), "more than $0.01");
   assert.equal(inDollars({ usd: 1e-9 }), "less than $0.000001");

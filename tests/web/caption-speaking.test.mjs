@@ -8,6 +8,7 @@ import { FakeWebSocket } from "./fake-browser.mjs";
 globalThis.document = { addEventListener() {} };
 globalThis.navigator = { userAgent: "" };
 const { Speaking } = await import("../../web/captions/speaking.js");
+const { fromTab } = await import("../../web/captions/sources.js");
 
 class FakeServer {
   subprotocols = async () => ["realtime"];
@@ -123,4 +124,15 @@ test("a recogniser that the server does not have is not asked for again", async 
   const told = updates().length;
   refuse("session.audio.input.transcription.model");
   assert.equal(updates().length, told, "there is nothing more to leave out");
+});
+
+test("a browser that can share no sound is told so, not to share it once more", async () => {
+  const stopped = [];
+  const stream = { getAudioTracks: () => [], getTracks: () => [{ stop: () => stopped.push("picture") }] };
+  const mediaDevices = { getDisplayMedia: async () => stream, getSupportedConstraints: () => ({ echoCancellation: true }) };
+  globalThis.navigator.mediaDevices = mediaDevices;
+  await assert.rejects(fromTab(), { code: "no_tab_audio" }); // as Firefox
+  mediaDevices.getSupportedConstraints = () => ({ suppressLocalAudioPlayback: true });
+  await assert.rejects(fromTab(), { code: "tab_silent" }); // as Chrome
+  assert.deepEqual(stopped, ["picture", "picture"]);
 });

@@ -229,6 +229,11 @@ test("where site data is blocked the conversation works and is not kept", async 
     };
     Object.defineProperty(globalThis, name, { get, configurable: true });
   }
+  globalThis.BroadcastChannel = class {
+    constructor() {
+      throw new DOMException("denied", "SecurityError"); // as in Firefox
+    }
+  };
   globalThis.addEventListener = () => {};
   const session = new FakeSession();
   const history = new History(session);

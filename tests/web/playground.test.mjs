@@ -7,6 +7,8 @@ import { EventLog, Matches, toJsonLines } from "../../web/playground/event-log.j
 import { familyOf, inBytes, inClock, keyFields } from "../../web/playground/event-summary.js";
 import { differences, merged, notGranted, withValue } from "../../web/playground/json-paths.js";
 import { FIELDS, asRequest, fieldOf, shown, withEntry } from "../../web/playground/session-fields.js";
+import { rightEdge } from "../../web/playground/sound-view.js";
+import { Tabs } from "../../web/playground/tabs.js";
 import { Timeline } from "../../web/playground/timeline.js";
 import { ToolAnswers, asTools, readMock } from "../../web/playground/tool-mocks.js";
 import { MAX_TURNS, TurnMetrics, endingInWords, waitMs } from "../../web/playground/turn-metrics.js";
@@ -298,4 +300,37 @@ test("the session is written as a program that needs to report no playback", () 
   assert.doesNotMatch(python, /playback.hold/);
   assert.ok(python.includes('"instructions": "Say \\"hi\\".\\n",\n    "audio": {"input": {"turn_detection": None}},'), python);
   assert.match(inJavaScript(present), /wss:\/\/voice.example\/v1\/realtime\?model=m%201/);
+});
+
+test("a copied program says what went wrong", () => {
+  const present = { url: "https://voice.example/", model: "", session: {} };
+  assert.match(inPython(present), /print\(event.type, event.error.message if event.type == "error" else ""\)/);
+  const javascript = inJavaScript(present);
+  assert.match(javascript, /console.log\(event.type, event.error\?.message \?\? ""\);/);
+  assert.match(javascript, /socket.onerror = .*\n  console.error\(`No session at \$\{socket.url\}/);
+});
+
+test("the sound is followed unless something earlier is to be seen, and then it stays there", () => {
+  assert.equal(rightEdge(8_500, 10_000, 15_000), null, "all of it is in sight");
+  assert.equal(rightEdge(0, 10_000, 15_000), null);
+  assert.equal(rightEdge(0, 40_000, 15_000), 15_000);
+  assert.equal(rightEdge(30_000, 40_000, 15_000), 30_000);
+  assert.equal(rightEdge(40_001, 40_000, 15_000), null);
+  assert.equal(rightEdge(0, 700_000, 15_000), 115_000, "ten minutes are kept");
+});
+
+test("arrow keys move between tabs, but with Alt they are the browser's", () => {
+  const tab = (name) => {
+    const attributes = { "aria-controls": name };
+    return Object.assign(new EventTarget(), { getAttribute: (key) => attributes[key], setAttribute: () => {}, focus: () => {} });
+  };
+  const tabs = [tab("session"), tab("tools")];
+  const shown = [];
+  globalThis.document ??= { getElementById: () => null };
+  new Tabs({ querySelectorAll: () => tabs }, (panel) => shown.push(panel));
+  const press = (keys) => tabs[0].dispatchEvent(Object.assign(new Event("keydown"), { ctrlKey: false, altKey: false, metaKey: false, ...keys }));
+  press({ key: "ArrowRight", altKey: true });
+  assert.deepEqual(shown, []);
+  press({ key: "ArrowRight" });
+  assert.deepEqual(shown, ["tools"]);
 });

@@ -1,35 +1,9 @@
 /** Copies text. */
 
+import { copyText } from "../lib/copy-text.js";
 import { byId } from "./elements.js";
 
 const SHOWN_MS = 1500;
-
-/**
- * @param {string} text
- * @returns {Promise<boolean>} whether it is in the clipboard
- */
-export async function copyText(text) {
-  try {
-    await navigator.clipboard.writeText(text);
-    return true;
-  } catch {
-    return copySelected(text); // pages that are not secure have no clipboard, but this
-  }
-}
-
-/** @param {string} text */
-function copySelected(text) {
-  const before = document.activeElement;
-  const field = document.createElement("textarea");
-  field.className = "hidden";
-  field.value = text;
-  (document.querySelector("dialog[open]") ?? document.body).append(field); // elsewhere nothing can be selected
-  field.select();
-  const copied = document.execCommand("copy");
-  field.remove();
-  if (before instanceof HTMLElement) before.focus({ preventScroll: true });
-  return copied;
-}
 
 /**
  * Copy a text, and say on the button that it was.

@@ -6,7 +6,7 @@
  */
 export function inDollars({ usd, estimated, unpriced }) {
   if (unpriced) return usd > 0 ? `more than ${amount(usd)}` : "price not known";
-  return `${estimated ? "about " : ""}${amount(usd)}`;
+  return `${estimated && usd > 0 ? "about " : ""}${amount(usd)}`;
 }
 
 /** @param {number} usd */

@@ -220,9 +220,8 @@ export class History extends Emitter {
 
   #join() {
     void this.#store.open();
-    if (this.#tabs !== null || !globalThis.BroadcastChannel) return;
-    this.#tabs = new BroadcastChannel(CHOICE);
-    this.#tabs.onmessage = ({ data }) => this.#hear(data);
+    this.#tabs ??= channel();
+    if (this.#tabs) this.#tabs.onmessage = ({ data }) => this.#hear(data);
   }
 
   /** @param {News} news */
@@ -232,5 +231,14 @@ export class History extends Emitter {
       this.#deleted = true;
       this.#forget();
     }
+  }
+}
+
+/** @returns {BroadcastChannel | null} to the other tabs; null: there is none */
+function channel() {
+  try {
+    return new BroadcastChannel(CHOICE);
+  } catch {
+    return null; // Firefox refuses it where site data is blocked: nothing is kept that other tabs could show
   }
 }

@@ -1,3 +1,4 @@
+import { isPlainKey } from "../lib/plain-key.js";
 import { asProblem } from "../lib/problems.js";
 import { byId, make } from "./elements.js";
 import { correct } from "./room-requests.js";
@@ -55,7 +56,7 @@ export class CaptionEditor {
   /** @param {KeyboardEvent} event */
   #press(event) {
     const element = finalAt(event.target);
-    if (!element) return;
+    if (!element || !isPlainKey(event)) return;
     const step = STEPS[/** @type {keyof typeof STEPS} */ (event.key)];
     if (event.key === "Enter" || event.key === " ") this.#open(element);
     else if (step) this.#go(element, step);

@@ -1,3 +1,4 @@
+import { copyText } from "../lib/copy-text.js";
 import { Problem } from "../lib/problems.js";
 import { download } from "./downloads.js";
 import { byId } from "./elements.js";
@@ -51,11 +52,8 @@ export class DownloadMenu {
 
   async #copy() {
     this.#notices.hide(CODE);
-    try {
-      await navigator.clipboard.writeText(this.#text());
-    } catch {
-      this.#notices.show(new Problem(CODE, "Couldn't copy.", "Select the text and copy it instead."));
-    }
+    if (await copyText(this.#text())) return;
+    this.#notices.show(new Problem(CODE, "Couldn't copy.", "Select the text and copy it instead."));
   }
 }
 

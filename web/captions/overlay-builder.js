@@ -1,5 +1,6 @@
 /** The dialog in which an overlay is designed: its fields, a preview, and the address for OBS. Loaded at its first use. */
 
+import { copyText } from "../lib/copy-text.js";
 import { loadStyle } from "../lib/load-style.js";
 import { keep, readKept } from "../lib/storage.js";
 import { byId, make } from "./elements.js";
@@ -101,10 +102,7 @@ export class OverlayBuilder {
   /** @param {Event} event */
   async #copy({ currentTarget }) {
     const button = /** @type {HTMLButtonElement} */ (currentTarget);
-    await navigator.clipboard.writeText(this.#address.value).then(
-      () => (button.textContent = "Copied"),
-      () => (button.textContent = "Couldn't copy"),
-    );
+    button.textContent = (await copyText(this.#address.value)) ? "Copied" : "Couldn't copy";
     setTimeout(() => (button.textContent = "Copy"), 2000);
   }
 }

@@ -1,3 +1,4 @@
+import { copyText } from "../lib/copy-text.js";
 import { byId } from "./elements.js";
 import { viewerUrl } from "./place.js";
 
@@ -58,10 +59,7 @@ export function showLink(id, url) {
   if (!isNew) return;
   const button = byId(`${id}-copy`, HTMLButtonElement);
   button.addEventListener("click", async () => {
-    await navigator.clipboard.writeText(link.href).then(
-      () => (button.textContent = "Copied"),
-      () => (button.textContent = "Couldn't copy"),
-    );
+    button.textContent = (await copyText(link.href)) ? "Copied" : "Couldn't copy";
     setTimeout(() => (button.textContent = "Copy"), 2000);
   });
 }

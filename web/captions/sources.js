@@ -43,7 +43,7 @@ function withAdvice({ code, message, advice }) {
  */
 export async function fromTab() {
   if (!navigator.mediaDevices?.getDisplayMedia) {
-    throw new Problem("no_tab_audio", "This browser cannot share the sound of a tab.", "Use Chrome or Edge on a computer.");
+    throw withoutTabs();
   }
   let stream;
   try {
@@ -55,6 +55,7 @@ export async function fromTab() {
   }
   if (stream.getAudioTracks().length === 0) {
     for (const track of stream.getTracks()) track.stop();
+    if (!sharesSound()) throw withoutTabs();
     throw new Problem(
       "tab_silent",
       "The tab was shared without its sound.",
@@ -62,6 +63,15 @@ export async function fromTab() {
     );
   }
   return { ...streamSource(stream), ended: endOf(stream).then(() => null) };
+}
+
+function withoutTabs() {
+  return new Problem("no_tab_audio", "This browser can't share the sound of a tab.", "Use Chrome or Edge on a computer.");
+}
+
+/** Whether the browser can share sound at all. Firefox and Safari share pictures only, and do not say so. */
+function sharesSound() {
+  return "suppressLocalAudioPlayback" in navigator.mediaDevices.getSupportedConstraints();
 }
 
 /**

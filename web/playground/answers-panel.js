@@ -37,7 +37,7 @@ export class AnswersPanel {
 function inWords({ count, input, cached, output, usd, medianMs }) {
   const parts = [`${count} ${count === 1 ? "answer" : "answers"}`];
   if (medianMs !== null) parts.push(`median wait ${(medianMs / 1000).toFixed(2)} s`);
-  parts.push(`${input} tokens in (${cached} cached), ${output} out`);
+  if (input || output) parts.push(`${input} tokens in (${cached} cached), ${output} out`);
   if (usd !== null) parts.push(inDollars({ usd }));
   return `${parts.join(" · ")}`;
 }

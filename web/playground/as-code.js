@@ -23,8 +23,9 @@ async def main():
         await connection.conversation.item.create(item={"type": "message", "role": "user", "content": content})
         await connection.response.create()
         async for event in connection:
-            print(event.type)
+            print(event.type, event.error.message if event.type == "error" else "")
             if event.type == "response.done":
+                print(event.response.status)
                 return
 
 
@@ -53,8 +54,14 @@ socket.onopen = () => {
 };
 socket.onmessage = ({ data }) => {
   const event = JSON.parse(data);
-  console.log(event.type);
-  if (event.type === "response.done") socket.close();
+  console.log(event.type, event.error?.message ?? "");
+  if (event.type !== "response.done") return;
+  console.log(event.response.status);
+  socket.close();
+};
+socket.onerror = () => {
+  console.error(\`No session at \${socket.url}: the server can't be reached, or it needs a key.\`);
+  process.exitCode = 1;
 };
 `;
 }

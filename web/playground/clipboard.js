@@ -1,13 +1,14 @@
 /** Gets text out of the page. */
 
+import { copyText } from "../lib/copy-text.js";
+
 /**
  * @param {HTMLButtonElement} button  says for a moment whether it worked
  * @param {string} text
  */
 export async function copy(button, text) {
   const name = (button.dataset.name ??= button.textContent ?? "");
-  const copied = await navigator.clipboard.writeText(text).then(() => true, () => false);
-  button.textContent = copied ? "Copied" : "Couldn't copy";
+  button.textContent = (await copyText(text)) ? "Copied" : "Couldn't copy";
   setTimeout(() => (button.textContent = name), 2000);
 }
 

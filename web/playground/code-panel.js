@@ -15,6 +15,11 @@ export class CodePanel {
     button.addEventListener("click", () => copy(button, byId("code-text", HTMLElement).textContent ?? ""));
   }
 
+  /** What the program has in it has changed. */
+  changed() {
+    if (!byId("code", HTMLElement).hidden) this.show();
+  }
+
   show() {
     const write = this.#language.value === "python" ? inPython : inJavaScript;
     byId("code-text", HTMLElement).textContent = write(this.#present());

@@ -1,4 +1,5 @@
 import { byId, make } from "../assistant/elements.js";
+import { isPlainKey } from "../lib/plain-key.js";
 import { inBytes, inClock } from "./event-summary.js";
 
 /** @typedef {import("./event-log.js").Entry} Entry */
@@ -93,6 +94,7 @@ export class EventList {
 
   /** @param {KeyboardEvent} event */
   #key(event) {
+    if (!isPlainKey(event)) return;
     const page = Math.max(1, Math.floor(this.#box.clientHeight / ROW) - 1);
     const last = this.#entries.length - 1;
     const at = this.#entries.findIndex(({ number }) => number === this.#chosen);

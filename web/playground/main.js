@@ -11,7 +11,6 @@ import { ConversationPanel } from "./conversation-panel.js";
 import { EventLog } from "./event-log.js";
 import { LogPanel } from "./log-panel.js";
 import { PlaygroundSession } from "./playground-session.js";
-import { asRequest } from "./session-fields.js";
 import { SessionPanel } from "./session-panel.js";
 import { SoundPanel } from "./sound-panel.js";
 import { StatusBar } from "./status-bar.js";
@@ -32,7 +31,7 @@ const sound = new SoundPanel();
 const sessionPanel = new SessionPanel(session);
 const tools = new ToolsPanel(session);
 const bar = new StatusBar(session, connect);
-const code = new CodePanel(() => ({ url: server.url.href, model: bar.choice.model, session: asRequest(session.session) }));
+const code = new CodePanel(() => ({ url: server.url.href, model: bar.choice.model, session: session.wanted }));
 showThemeChoice(byId("theme-choice", HTMLElement));
 new Tabs(byId("tab-events", HTMLElement).parentElement ?? document.body, () => {
   logPanel.changed();
@@ -67,6 +66,8 @@ session.on("status", ({ status }) => {
   if (status === "closed") sound.stop();
   else sound.start();
 });
+session.on("session", () => code.changed());
+byId("model", HTMLSelectElement).addEventListener("change", () => code.changed());
 session.on("heard", (pcm) => sound.heard(pcm));
 session.on("remote", (pcm) => sound.remote(pcm));
 session.on("progress", (played) => {

@@ -76,6 +76,11 @@ export class PlaygroundSession extends Emitter {
     return this.#session ?? FIRST_SESSION;
   }
 
+  /** The session object that the next connection asks for. */
+  get wanted() {
+    return [...this.#updates.values()].reduce(merged, asRequest(this.session));
+  }
+
   /**
    * Call it inside a tap. Throws a `Problem`.
    *
@@ -88,7 +93,7 @@ export class PlaygroundSession extends Emitter {
       await this.#link.connect({
         query: model ? { model } : {},
         transports: [transport],
-        session: () => [...this.#updates.values()].reduce(merged, asRequest(this.session)),
+        session: () => this.wanted,
         stream: () => this.#voice.stream,
         watch: (side, event, text) => this.#seen(side, event, text),
       });
@@ -125,6 +130,11 @@ export class PlaygroundSession extends Emitter {
     const event_id = `playground_${++this.#ids}`;
     this.send({ type: "session.update", event_id, session: { type: this.session.type ?? "realtime", ...update } });
     return event_id;
+  }
+
+  /** @param {string} asker  its update is not sent at the next connection */
+  withdraw(asker) {
+    this.#updates.delete(asker);
   }
 
   async openMicrophone() {

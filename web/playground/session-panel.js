@@ -37,6 +37,9 @@ export class SessionPanel {
     });
     this.#json.addEventListener("input", () => this.#read());
     byId("session-reset", HTMLButtonElement).addEventListener("click", () => {
+      session.withdraw("session");
+      if (this.#own !== null) this.#answer.textContent = "";
+      this.#own = null;
       this.#update = {};
       this.#refuse(null, "");
       this.#write();

@@ -1,15 +1,16 @@
 import { byId, make } from "../assistant/elements.js";
 import { fromBase64 } from "../lib/pcm.js";
-import { BLOCK_MS, Envelope, MAX_MINUTES, ReplyPeaks, peak } from "./envelope.js";
+import { isPlainKey } from "../lib/plain-key.js";
+import { BLOCK_MS, Envelope, ReplyPeaks, peak } from "./envelope.js";
 import { inClock } from "./event-summary.js";
 import { eachFrame } from "./frames.js";
 import { coloursOf, drawSound } from "./sound-drawing.js";
+import { MAX_SPAN_MS, count, rightEdge } from "./sound-view.js";
 import { Timeline } from "./timeline.js";
 
 /** @typedef {import("../lib/transcript.js").ServerEvent} ServerEvent */
 
 const MIN_SPAN_MS = 2000;
-const MAX_SPAN_MS = MAX_MINUTES * 60_000;
 const MAX_WORDS = 200; // newest rows of the text
 const STALE_MS = 250; // the picture moves on while nothing is heard, too
 
@@ -119,7 +120,7 @@ export class SoundPanel {
     const { spans, marks } = this.#timeline;
     const replies = spans.filter(({ kind }) => kind === "reply").length;
     const interruptions = marks.filter(({ kind }) => kind === "interrupted").length;
-    const told = `${spans.length - replies} utterances, ${replies} replies, ${interruptions} interruptions`;
+    const told = [count(spans.length - replies, "utterance"), count(replies, "reply", "replies"), count(interruptions, "interruption")].join(", ");
     const until = this.#rightMs === null ? "up to now" : `from ${inClock(view.fromMs)} to ${inClock(view.toMs)}`;
     const name = this.#beganAt ? `Sound ${until}: ${told} so far. The text below has their times.` : "Nothing was heard yet";
     if (this.#canvas.getAttribute("aria-label") !== name) this.#canvas.setAttribute("aria-label", name);
@@ -144,14 +145,14 @@ export class SoundPanel {
 
   /** @param {number | null} rightMs  null: the present */
   #move(rightMs) {
-    const oldest = Math.max(0, this.#nowMs - MAX_SPAN_MS) + this.#spanMs;
-    this.#rightMs = rightMs === null || rightMs >= this.#nowMs ? null : Math.max(oldest, rightMs);
+    this.#rightMs = rightMs === null ? null : rightEdge(rightMs, this.#nowMs, this.#spanMs);
     byId("sound-live", HTMLButtonElement).setAttribute("aria-pressed", String(this.#rightMs === null));
     this.#changed();
   }
 
   /** @param {KeyboardEvent} event */
   #key(event) {
+    if (!isPlainKey(event)) return;
     const right = this.#rightMs ?? this.#nowMs;
     const step = this.#spanMs / 10;
     /** @type {Record<string, () => void>} */

@@ -1,3 +1,5 @@
+import { isPlainKey } from "../lib/plain-key.js";
+
 /** Shows one panel of several: arrow keys, Home and End move between the tabs. */
 export class Tabs {
   #tabs;
@@ -10,9 +12,10 @@ export class Tabs {
     this.#tabs = /** @type {HTMLElement[]} */ ([...list.querySelectorAll('[role="tab"]')]);
     for (const [index, tab] of this.#tabs.entries()) {
       tab.addEventListener("click", () => this.#show(tab, shown));
-      tab.addEventListener("keydown", ({ key }) => {
+      tab.addEventListener("keydown", (event) => {
+        if (!isPlainKey(event)) return;
         const last = this.#tabs.length - 1;
-        const to = { ArrowRight: index === last ? 0 : index + 1, ArrowLeft: index === 0 ? last : index - 1, Home: 0, End: last }[key];
+        const to = { ArrowRight: index === last ? 0 : index + 1, ArrowLeft: index === 0 ? last : index - 1, Home: 0, End: last }[event.key];
         if (to === undefined) return;
         const next = /** @type {HTMLElement} */ (this.#tabs[to]);
         next.focus();
