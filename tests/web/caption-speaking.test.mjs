@@ -3,12 +3,16 @@
 import assert from "node:assert/strict";
 import { afterEach, beforeEach, mock, test } from "node:test";
 
+import { httpProblem } from "../../web/lib/problems.js";
+import { Server } from "../../web/lib/server.js";
 import { FakeWebSocket } from "./fake-browser.mjs";
 
 globalThis.document = { addEventListener() {} };
 globalThis.navigator = { userAgent: "" };
+globalThis.location = { href: "http://server/captions/hall/speak", pathname: "/captions/hall/speak" };
 const { Speaking } = await import("../../web/captions/speaking.js");
 const { fromTab } = await import("../../web/captions/sources.js");
+const { FileJob } = await import("../../web/captions/file-job.js");
 
 class FakeServer {
   subprotocols = async () => ["realtime"];
@@ -114,7 +118,7 @@ test("a recogniser that takes no vocabulary is used without it", async () => {
   speaking.on("problem", (problem) => problems.push(problem.message));
   refuse("session.audio.input.transcription.keywords");
   assert.deepEqual(updates().at(-1).audio.input.transcription, { model: "one", language: null, keywords: [] });
-  assert.deepEqual(problems, ["No."]);
+  assert.deepEqual(problems, ["The server can't use this vocabulary."]);
 });
 
 test("a recogniser that the server does not have is not asked for again", async () => {
@@ -136,3 +140,39 @@ test("a browser that can share no sound is told so, not to share it once more", 
   await assert.rejects(fromTab(), { code: "tab_silent" }); // as Chrome
   assert.deepEqual(stopped, ["picture", "picture"]);
 });
+
+test("no words of the protocol are shown to a speaker; they are for who looks closer", async () => {
+  await begin();
+  const problems = [];
+  speaking.on("problem", (problem) => problems.push(problem));
+  const error = { code: "boom", message: "boom: invalid value for 'session.x'", type: "server_error" };
+  FakeWebSocket.last.receive({ type: "error", error });
+  FakeWebSocket.last.receive({ type: "conversation.item.input_audio_transcription.failed", error });
+  FakeWebSocket.last.receive({ type: "streamsrv.recognizer.failed", model: "one", error });
+  FakeWebSocket.last.receive({ type: "error", error: { ...error, code: "caption_room_limit_reached", type: "invalid_request_error" } });
+  assert.deepEqual(problems.map(({ message }) => message), [
+    "The server has a problem.",
+    "A sentence couldn't be recognised.",
+    "The speech recogniser couldn't be loaded.",
+    "All caption rooms of this server are in use.",
+  ]);
+  assert.ok(problems.every(({ advice, detail }) => advice && !advice.includes("boom") && detail.includes("boom")));
+});
+
+for (const [what, answer, told] of [
+  ["at once", () => Promise.reject(httpProblem(409, { code: "caption_file_in_progress", message: "raw" })), "Another file is being captioned in this room."],
+  ["while it is captioned", () => Promise.resolve({ body: sent({ error: { code: null, message: "raw", type: "server_error" } }) }), "The server has a problem."],
+]) {
+  test(`a file that the server refuses ${what} is told in plain words`, async (context) => {
+    context.mock.method(Server.prototype, "fetch", answer);
+    const wish = { title: "", speaker: "", translate: null, model: null, language: null, keywords: [] };
+    await assert.rejects(new FileJob("hall").run(new File(["x"], "x.wav"), wish), (problem) => {
+      assert.deepEqual([problem.message, problem.detail], [told, "raw"]);
+      return true;
+    });
+  });
+}
+
+function sent(event) {
+  return new Blob([`data: ${JSON.stringify(event)}\n\n`]).stream();
+}

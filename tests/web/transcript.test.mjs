@@ -48,7 +48,8 @@ test("a turn without words leaves nothing on the screen", () => {
 test("a failed recognition keeps the words so far and says why", () => {
   const failed = { type: "conversation.item.input_audio_transcription.failed", item_id: "u", error: { message: "No." } };
   const [message] = after(started, partial("turn on", "the"), failed).messages;
-  assert.deepEqual([message.text, message.status, message.error], ["turn on the", "failed", "No."]);
+  assert.deepEqual([message.text, message.status], ["turn on the", "failed"]);
+  assert.deepEqual([message.error, message.detail], ["This couldn't be recognised.", "No."]);
 });
 
 test("words are lit when they begin to be heard", () => {
@@ -89,7 +90,8 @@ test("a failed answer says why, even without a word", () => {
   const details = { error: { message: "The model is down." } };
   const event = done("failed", details);
   event.response.output = [];
-  assert.equal(after(event).messages[0].error, "The model is down.");
+  const [{ error, detail }] = after(event).messages;
+  assert.deepEqual([error, detail], ["The reply failed.", "The model is down."]);
 });
 
 test("what was said survives a lost connection", () => {

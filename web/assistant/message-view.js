@@ -83,13 +83,14 @@ export class MessageView {
    * @param {Message} message
    * @param {boolean} last
    */
-  #note({ role, status, error, lost, fallback }, last) {
+  #note({ role, status, error, detail, lost, fallback }, last) {
     const retries = last && status === "failed" && role === "assistant";
-    const now = JSON.stringify([status === "cut", error, lost, fallback, retries]);
+    const now = JSON.stringify([status === "cut", error, detail, lost, fallback, retries]);
     if (now === this.#noted) return;
     this.#noted = now;
     this.#notes.replaceChildren();
     if (error) this.#notes.append(make("p", "aside error", error));
+    if (error && detail) this.#notes.append(make("details", "answered", make("summary", "", "Details"), make("p", "aside", detail)));
     else if (status === "cut") this.#notes.append(make("p", "aside", lost ? "Cut off: the connection was lost" : "Interrupted"));
     if (fallback) {
       const did = role === "user" ? "Recognised" : "Answered";

@@ -1,5 +1,5 @@
 import { isPlainKey } from "../lib/plain-key.js";
-import { asProblem } from "../lib/problems.js";
+import { notDone } from "./caption-problems.js";
 import { byId, make } from "./elements.js";
 import { correct } from "./room-requests.js";
 
@@ -134,8 +134,7 @@ export class CaptionEditor {
       await correct(this.#room, id, text);
       close();
     } catch (error) {
-      const { message } = asProblem(error);
-      this.#notices.show({ code: "correction_failed", message: "The correction was not saved.", advice: message });
+      this.#notices.show(notDone("correction_failed", "The correction was not saved.", error));
       save.disabled = false;
     }
   }

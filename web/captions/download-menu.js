@@ -1,5 +1,6 @@
 import { copyText } from "../lib/copy-text.js";
 import { Problem } from "../lib/problems.js";
+import { notDone } from "./caption-problems.js";
 import { download } from "./downloads.js";
 import { byId } from "./elements.js";
 import { server } from "./place.js";
@@ -45,8 +46,7 @@ export class DownloadMenu {
     try {
       await download(server(), this.#room, format);
     } catch (error) {
-      const reason = error instanceof Problem ? (REASONS[error.code] ?? error.message) : String(error);
-      this.#notices.show(new Problem(CODE, "The download failed.", reason));
+      this.#notices.show(notDone(CODE, "The download failed.", error));
     }
   }
 
@@ -56,6 +56,3 @@ export class DownloadMenu {
     this.#notices.show(new Problem(CODE, "Couldn't copy.", "Select the text and copy it instead."));
   }
 }
-
-/** @type {Record<string, string>} */
-const REASONS = { caption_room_not_found: "There are no captions to download yet." };

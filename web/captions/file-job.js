@@ -1,4 +1,5 @@
 import { Emitter, Problem } from "../lib/index.js";
+import { captionProblem, requestProblem } from "./caption-problems.js";
 import { EventStream } from "./event-stream.js";
 import { server } from "./place.js";
 
@@ -29,7 +30,7 @@ export class FileJob extends Emitter {
       return await this.#follow(file, wish);
     } catch (error) {
       if (this.#cancelled.signal.aborted) return null;
-      throw error instanceof Problem ? error : connectionLost();
+      throw error instanceof Problem ? requestProblem(error) : connectionLost();
     }
   }
 
@@ -53,7 +54,7 @@ export class FileJob extends Emitter {
       if (done) throw connectionLost();
       for (const { data } of stream.push(value)) {
         const event = JSON.parse(data);
-        if (event.error) throw new Problem(event.error.code ?? "file_failed", event.error.message);
+        if (event.error) throw captionProblem(event.error);
         if (event.type === "captions.file.started") this.emit("progress", { seconds: 0, duration: event.duration });
         if (event.type === "captions.file.progress") this.emit("progress", event);
         if (event.type === "captions.file.done") return event.captions;

@@ -22,7 +22,7 @@ export class KeyForm {
     if (refusal === null) return;
     const asks = refusal.code === "key_required";
     byId("key-entry", HTMLElement).hidden = !asks;
-    this.#refusal.textContent = asks ? wordsOfKey() : refusal.message;
+    this.#refusal.textContent = asks ? wordsOfKey() : `${refusal.message} ${refusal.advice}`.trim();
     if (!asks) return;
     this.#key.focus();
     this.#key.select();

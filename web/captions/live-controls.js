@@ -1,4 +1,4 @@
-import { asProblem } from "../lib/problems.js";
+import { notDone } from "./caption-problems.js";
 import { byId } from "./elements.js";
 import { clear } from "./room-requests.js";
 
@@ -48,7 +48,7 @@ export function controlClearing(room, notices) {
     try {
       await clear(room);
     } catch (error) {
-      notices.show({ code: "clear_failed", message: "The captions were not cleared.", advice: asProblem(error).message });
+      notices.show(notDone("clear_failed", "The captions were not cleared.", error));
     }
   });
 }

@@ -6,8 +6,8 @@ export class Notices {
   /** @type {Map<string, HTMLElement>} */
   #shown = new Map();
 
-  /** @param {{code: string, message: string, advice: string}} problem  replaces a notice with the same code */
-  show({ code, message, advice }) {
+  /** @param {{code: string, message: string, advice: string, detail: string}} problem  replaces a notice with the same code */
+  show({ code, message, advice, detail }) {
     this.hide(code);
     const text = make("p", "", make("strong", "", message), advice ? ` ${advice}` : "");
     const dismiss = make("button", "icon dismiss", "×");
@@ -15,6 +15,7 @@ export class Notices {
     dismiss.setAttribute("aria-label", "Dismiss");
     dismiss.addEventListener("click", () => this.hide(code));
     const notice = make("div", "problem", text, dismiss);
+    if (detail) notice.append(make("details", "detail", make("summary", "", "Details"), make("p", "", detail)));
     this.#shown.set(code, notice);
     this.#place.append(notice);
   }

@@ -1,5 +1,6 @@
-import { Capture, Connection, Emitter, Problem } from "../lib/index.js";
+import { Capture, Connection, Emitter } from "../lib/index.js";
 import { refusesWish } from "../lib/recognizer-choice.js";
+import { captionProblem, notRecognized, recognizerFailed } from "./caption-problems.js";
 
 /**
  * @typedef {object} Captions  as in the session object
@@ -28,7 +29,7 @@ const PREFIX = "conversation.item.input_audio_transcription";
 /**
  * Speaks in a caption room: sends the audio of a source over a connection that is restored after a loss.
  *
- * @extends {Emitter<{status: {status: SpeakingStatus, retryInMs: number}, level: number, loading: string, problem: Problem}>}
+ * @extends {Emitter<{status: {status: SpeakingStatus, retryInMs: number}, level: number, loading: string, problem: import("../lib/index.js").Problem}>}
  *   `loading`: the recogniser that is being loaded; empty: it is ready
  */
 export class Speaking extends Emitter {
@@ -180,11 +181,10 @@ export class Speaking extends Emitter {
   #take(event) {
     if (event.type === "streamsrv.recognizer.loading") this.emit("loading", event.model);
     if (event.type === "streamsrv.recognizer.ready") this.emit("loading", "");
-    if (event.type === "streamsrv.recognizer.failed") this.emit("problem", new Problem("failed", event.error.message));
+    if (event.type === "streamsrv.recognizer.failed") this.emit("problem", recognizerFailed(event.error));
     if (event.type === "error" && this.#goWithout(event.error)) this.hear(this.#hearing);
-    if (event.type === `${PREFIX}.failed` || (event.type === "error" && this.#status !== "finishing")) {
-      this.emit("problem", new Problem(event.error.code ?? "failed", event.error.message));
-    }
+    if (event.type === `${PREFIX}.failed`) this.emit("problem", notRecognized(event.error));
+    if (event.type === "error" && this.#status !== "finishing") this.emit("problem", captionProblem(event.error));
   }
 
   /** @param {Int16Array<ArrayBuffer>} pcm  20 ms */

@@ -28,8 +28,8 @@ export const HANDLERS = {
   },
   "conversation.item.input_audio_transcription.failed"(transcript, event) {
     const entry = transcript.entry(event.item_id, "user", true);
-    const error = event.error?.message ?? "This could not be recognised.";
-    Object.assign(entry, { text: `${entry.text} ${entry.tentative}`.trim(), tentative: "", status: "failed", error });
+    const failed = { status: "failed", error: "This couldn't be recognised.", detail: event.error?.message };
+    Object.assign(entry, { text: `${entry.text} ${entry.tentative}`.trim(), tentative: "", ...failed });
   },
   "conversation.item.deleted"(transcript, event) {
     transcript.remove(event.item_id);
@@ -72,7 +72,8 @@ export const HANDLERS = {
     if (status !== "failed") return;
     const said = output.find((/** @type {any} */ item) => item.type === "message");
     const entry = transcript.entry(said?.id ?? id, "assistant", false);
-    Object.assign(entry, { status: "failed", error: details?.error?.message ?? "The answer failed.", responseId: id });
+    const failed = { status: "failed", error: "The reply failed.", detail: details?.error?.message };
+    Object.assign(entry, { ...failed, responseId: id });
   },
 };
 

@@ -22,7 +22,8 @@ import { WordPlacer } from "./words.js";
  * @property {string} tentative  text that follows it and may change
  * @property {boolean} spoken  spoken, not written
  * @property {number} lit  characters of a spoken reply that were spoken so far
- * @property {string} [error]  why it failed
+ * @property {string} [error]  that it failed, for the user
+ * @property {string} [detail]  why, for who looks closer: what the server said
  * @property {Fallback} [fallback]  another model answered instead of the requested one
  * @property {Answer} [answer]  who answered
  * @property {string} [responseId]
