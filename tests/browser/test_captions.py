@@ -123,7 +123,7 @@ def test_a_speaker_with_a_key_speaks_by_a_secret_of_its_room(shared_server, page
     page = pages.open(f"{server.url}/captions/file/speak")
     page.evaluate("sessionStorage.setItem('streamsrv.key', 'sk-local-1')")
     page.reload()
-    expect(page.get_by_text("Viewers need a key of this server")).to_be_visible()
+    expect(page.get_by_text("Viewers need an API key of this server")).to_be_visible()
     expect(page.get_by_text("Overlay for OBS").first).to_be_hidden()
     caption_file(page, recordings / "is_the_front_door_locked.flac", pace="While it plays")
     expect(text(page)).to_contain_text(re.compile("front door", re.IGNORECASE), timeout=TRANSCRIPT_MS)
@@ -284,11 +284,11 @@ def test_a_reader_without_a_key_is_asked_for_it(shared_server, pages: Pages):
     server = shared_server(api_keys="sk-local-1")
     page = watch(pages, server, "locked")
     expect(page.get_by_role("heading", name="These captions are not public")).to_be_visible()
-    page.get_by_label("Server key").fill("sk-local-1")
+    page.get_by_label("Server API key").fill("sk-local-1")
     page.get_by_role("button", name="View captions").click()
     expect(page.get_by_text("Waiting for the speaker")).to_be_visible()
     overlay = watch(pages, server, "locked", "?overlay=1")
-    expect(overlay.get_by_text("This server asks for a key, which an overlay can't give.")).to_be_visible()
+    expect(overlay.get_by_text("This server needs an API key, which an overlay can't give.")).to_be_visible()
 
 
 def test_a_denied_microphone_is_explained(server: ServerProcess, pages: Pages):

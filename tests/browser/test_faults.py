@@ -16,7 +16,7 @@ from sound_card import Recording, SoundCard
 
 StartServer = Callable[..., ServerProcess]
 
-BLOCKED = "does not let this page play sound"
+BLOCKED = "doesn't let this page play sound"
 NO_MICROPHONE = ["clipboard-read"]
 """A list with something in it: Playwright takes an empty one for none."""
 

@@ -73,5 +73,5 @@ def test_a_conversation_survives_a_reload_and_is_found_opened_and_deleted(
     expect(questions).to_have_count(1)
     page.reload()
     open_history(page)
-    expect(page.get_by_role("dialog")).to_contain_text("None yet.")
+    expect(page.get_by_role("dialog")).to_contain_text("No conversations yet.")
     expect(questions).to_have_count(0)

@@ -26,14 +26,14 @@ def test_a_turn_with_a_tool_is_seen_filtered_and_downloaded_and_the_session_is_c
 ) -> None:
     page = pages.open(f"{server_with_provider.url}/playground", viewport={"width": 1280, "height": 800})
     events = page.get_by_role("listbox", name="Events").get_by_role("option")
-    page.get_by_label("Most output tokens").fill("7")
+    page.get_by_label("Maximum output tokens").fill("7")
     page.get_by_role("button", name="Apply").click()
     page.get_by_role("button", name="Undo changes").click()
     expect(page.get_by_text("This is sent when you connect.")).to_have_count(0)
-    page.get_by_label("Replies", exact=True).select_option("text only")
+    page.get_by_label("Reply as", exact=True).select_option("text only")
     page.get_by_role("button", name="Apply").click()
     connect(page)
-    expect(page.get_by_label("Write a message")).to_be_enabled()
+    expect(page.get_by_label("Type a message")).to_be_enabled()
     sent = [event for event in pages.events if event["type"] == "session.update"]
     assert sent[0]["session"]["output_modalities"] == ["text"]
     assert "max_output_tokens" not in sent[0]["session"]
@@ -43,7 +43,7 @@ def test_a_turn_with_a_tool_is_seen_filtered_and_downloaded_and_the_session_is_c
     page.get_by_role("button", name="Save tool").click()
     provider.calls = [("get_weather", '{"city": "Paris"}')]
     provider.answer = "It is 21 degrees."
-    page.get_by_label("Write a message").fill("How warm is it in Paris?")
+    page.get_by_label("Type a message").fill("How warm is it in Paris?")
     page.keyboard.press("Enter")
     expect(page.get_by_role("list", name="Messages")).to_contain_text("It is 21 degrees.")
     outputs = [event["item"] for event in pages.events if event.get("item", {}).get("type") == "function_call_output"]
@@ -68,14 +68,14 @@ def test_a_turn_with_a_tool_is_seen_filtered_and_downloaded_and_the_session_is_c
 
     # A change that the server refuses, at its field; and one that it accepts
     open_tab(page, "Session")
-    page.get_by_label("Most output tokens").fill("0")
+    page.get_by_label("Maximum output tokens").fill("0")
     page.get_by_role("button", name="Apply").click()
-    expect(page.get_by_label("Most output tokens")).to_have_attribute("aria-invalid", "true")
+    expect(page.get_by_label("Maximum output tokens")).to_have_attribute("aria-invalid", "true")
     expect(page.locator("#field-max_output_tokens-problem")).to_contain_text("'session.max_output_tokens'")
     assert_accessible_and_fitting(page, pictures, "playground-events")
     page.set_viewport_size({"width": 1280, "height": 800})
     page.get_by_role("button", name="Close").click()
-    page.get_by_label("Most output tokens").fill("100")
+    page.get_by_label("Maximum output tokens").fill("100")
     page.get_by_role("button", name="Apply").click()
     expect(page.locator("#session-differences")).to_have_text('max_output_tokens: "inf" → 100')
     expect(page.locator("#field-max_output_tokens-problem")).to_be_empty()
@@ -90,8 +90,8 @@ def test_a_turn_with_a_tool_is_seen_filtered_and_downloaded_and_the_session_is_c
     expect(program).to_contain_text('model="smollm2-135m"')
 
     # The figures of both answers
-    open_tab(page, "Answers")
-    expect(page.get_by_role("region", name="All answers").locator("tbody tr")).to_have_count(2)
+    open_tab(page, "Replies")
+    expect(page.get_by_role("region", name="All replies").locator("tbody tr")).to_have_count(2)
     expect(page.locator("#chart svg rect").first).to_be_attached()
     open_tab(page, "Tools")
     assert_accessible_and_fitting(page, pictures, "playground-answers")
@@ -119,5 +119,5 @@ def test_both_sides_of_a_spoken_turn_are_drawn(
     }"""
     assert page.get_by_label("Sound up to now").evaluate(coloured) > 0.5
     page.screenshot(path=pictures / "playground-sound.png")
-    open_tab(page, "Answers")
-    expect(page.get_by_role("region", name="All answers")).to_contain_text("server, from the end of speech")
+    open_tab(page, "Replies")
+    expect(page.get_by_role("region", name="All replies")).to_contain_text("server, from the end of speech")

@@ -74,7 +74,7 @@ def test_a_recogniser_that_is_gone_is_said_and_the_servers_own_takes_its_place(s
     page.reload()
     assistant = Assistant(page)
     assistant.start()
-    expect(assistant.notice("The speech recogniser no-such-model cannot be used")).to_be_visible()
+    expect(assistant.notice("The speech recogniser no-such-model can't be used")).to_be_visible()
     recognizer, _ = open_settings(page)
     expect(recognizer).to_have_value("no-such-model")
     recognizer.select_option("")

@@ -153,7 +153,7 @@ test("no words of the protocol are shown to a speaker; they are for who looks cl
   assert.deepEqual(problems.map(({ message }) => message), [
     "The server has a problem.",
     "A sentence couldn't be recognised.",
-    "The speech recogniser couldn't be loaded.",
+    "The speech recogniser one couldn't be loaded.",
     "All caption rooms of this server are in use.",
   ]);
   assert.ok(problems.every(({ advice, detail }) => advice && !advice.includes("boom") && detail.includes("boom")));

@@ -94,7 +94,7 @@ test("a recogniser that cannot be used is named with the reason, and the server 
   assert.deepEqual(said("whisper-small"), [
     [
       "recogniser_unavailable",
-      "The speech recogniser whisper-small cannot be used: streamsrv pull whisper-small (486.2 MB).",
+      "The speech recogniser whisper-small can't be used: streamsrv pull whisper-small (486.2 MB).",
       "moonshine-tiny is used instead. You can choose another one in the settings.",
     ],
   ]);
@@ -105,7 +105,7 @@ test("a recogniser that cannot be used is named with the reason, and the server 
 test("a language that nothing knows is named", () => {
   const wish = new RecognizerWish();
   const [problem] = wish.make({ recognizer: "whisper-base", speechLanguage: "ko" }, SERVER);
-  assert.equal(problem.message, "The speech recogniser whisper-base does not know Korean.");
+  assert.equal(problem.message, "The speech recogniser whisper-base doesn't know Korean.");
   assert.deepEqual(wish.transcription, { model: "whisper-base", language: null });
   assert.deepEqual(wish.make({ recognizer: "at-home", speechLanguage: "ko" }, SERVER), []);
 });

@@ -31,6 +31,6 @@ test("the page tells to which models the server sends words on, and does not gue
 
 test("a model is named with the place where it runs", () => {
   assert.equal(placed("moonshine", server), "moonshine, on the server");
-  assert.equal(placed("auto", server), "auto, to which the server sends this on");
+  assert.equal(placed("auto", server), "auto, which the server passes this on to");
   assert.equal(placed("auto", { ...server, elsewhere: undefined }), "auto");
 });

@@ -49,7 +49,7 @@ export class HistoryDialog {
     this.#keeps.checked = this.#history.keeps;
     this.#keeps.disabled = this.#history.lack === "unavailable";
     const { lack, keeps } = this.#history;
-    const none = wanted ? "No conversation has these words." : "None yet.";
+    const none = wanted ? "No conversation has these words." : "No conversations yet.";
     this.#told.textContent = keeps && lack ? LACKS[lack] : found.length === 0 ? none : "";
   }
 

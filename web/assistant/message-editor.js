@@ -13,7 +13,7 @@ export function messageEditor(text, { send, cancel }) {
   Object.assign(field, { value: text, rows: 1, ariaLabel: "Edit the message", dir: "auto" });
   const note = make("p", "aside error");
   note.setAttribute("role", "status");
-  const hint = make("p", "aside", "What came after this message is removed.");
+  const hint = make("p", "aside", "Everything after this message is removed.");
   const back = make("button", "secondary", "Cancel");
   back.type = "button";
   back.addEventListener("click", cancel);

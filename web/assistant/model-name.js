@@ -3,7 +3,7 @@
 import { modelsUsed, placed, sentOnTo } from "../lib/whereabouts.js";
 import { byId, make } from "./elements.js";
 
-const WHO = { server: "the server", browser: "this browser, often by a service of its maker", none: "not available" };
+const WHO = { server: "the server", browser: "this browser, which often uses a service of its maker", none: "not available" };
 
 export class ModelName {
   #session;

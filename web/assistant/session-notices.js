@@ -65,7 +65,7 @@ export class SessionNotices {
     if (!type.startsWith("streamsrv.recognizer.")) return;
     this.#notices.hide("loading");
     if (type === "streamsrv.recognizer.loading") {
-      const message = `The speech recogniser ${model} is being loaded.`;
+      const message = `Loading the speech recogniser ${model}.`;
       this.#notices.show("loading", message, "What you say meanwhile appears afterwards.");
     } else if (type === "streamsrv.recognizer.failed") {
       const message = `The speech recogniser ${model} couldn't be loaded.`;

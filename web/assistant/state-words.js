@@ -23,7 +23,7 @@ const PUSH_TO_TALK = {
   idle: { label: "Hold to talk", text: "Hold the button, or the space bar, and talk" },
   paused: { label: "Hold to talk", text: "Hold the button, or the space bar, and talk" },
   listening: { label: "Hold to talk", text: "Listening – release when you're done" },
-  hearing: { label: "Release when you are done", text: "Listening – release when you're done" },
+  hearing: { label: "Release when you're done", text: "Listening – release when you're done" },
   speaking: { label: "Hold to interrupt and talk", text: "Speaking – hold to interrupt" },
 };
 const ONLY_TYPING = { label: "Start talking", text: "Speech recognition isn't available – type a message" };

@@ -3,7 +3,7 @@
 const STAGES = /** @type {const} */ ([
   ["turn_ended_ms", "End of turn detected"],
   ["transcript_ms", "Last words recognised"],
-  ["first_token_ms", "First word of the answer"],
+  ["first_token_ms", "First word of the reply"],
   ["first_segment_ms", "First phrase ready"],
   ["first_audio_ms", "First audio sent"],
   ["played_ms", "First sound played"],

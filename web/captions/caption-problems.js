@@ -42,10 +42,11 @@ export function notRecognized({ message }) {
 /**
  * The recogniser that the server was to load is not there.
  *
+ * @param {string} model
  * @param {ServerError} error
  */
-export function recognizerFailed({ message }) {
-  return new Problem("recogniser_failed", "The speech recogniser couldn't be loaded.", "Choose another one on this page.", message);
+export function recognizerFailed(model, { message }) {
+  return new Problem("recogniser_failed", `The speech recogniser ${model} couldn't be loaded.`, "Choose another one on this page.", message);
 }
 
 /**

@@ -32,7 +32,7 @@ export class Overlay {
     if (problem === null) return;
     const why =
       problem.code === "key_required"
-        ? "This server asks for a key, which an overlay can't give. Whoever runs the server can set captions_public = true."
+        ? "This server needs an API key, which an overlay can't give. Its administrator can set captions_public = true."
         : problem.message;
     if (place.textContent !== why) console.warn(`The overlay is blank: ${why}`);
     place.textContent = why;

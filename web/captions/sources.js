@@ -51,7 +51,7 @@ export async function fromTab() {
     const audio = { echoCancellation: false, noiseSuppression: false, autoGainControl: false };
     stream = await navigator.mediaDevices.getDisplayMedia({ video: true, audio });
   } catch {
-    throw new Problem("tab_denied", "No tab was shared.", "Press start again and choose one.");
+    throw new Problem("tab_denied", "No tab was shared.", "Press “Start captions” again and choose one.");
   }
   if (stream.getAudioTracks().length === 0) {
     for (const track of stream.getTracks()) track.stop();
@@ -59,7 +59,7 @@ export async function fromTab() {
     throw new Problem(
       "tab_silent",
       "The tab was shared without its sound.",
-      "Press start again, choose a tab, and switch on “Also share tab audio”.",
+      "Press “Start captions” again, choose a tab, and switch on “Also share tab audio”.",
     );
   }
   return { ...streamSource(stream), ended: endOf(stream).then(() => null) };
@@ -91,7 +91,7 @@ export async function fromPlayer(context, player) {
     await player.play();
   } catch {
     node.disconnect(destination);
-    throw new Problem("unplayable", "This file cannot be played here.", "Choose another one; wav, mp3 and mp4 work everywhere.");
+    throw new Problem("unplayable", "This file can't be played here.", "Choose another one; WAV, MP3 and MP4 work everywhere.");
   }
   const hold = (/** @type {boolean} */ held) => (held ? player.pause() : void player.play());
   const close = () => {

@@ -31,7 +31,7 @@ const SILENT = {
   tab: "Nothing is heard. Is the tab playing, and was its audio shared?",
   file: "Nothing is heard in this part of the recording.",
 };
-const NO_RECOGNISER = new Problem("no_recogniser", "This server has no speech recogniser, so it can't caption.");
+const NO_RECOGNISER = new Problem("no_recogniser", "This server has no speech recogniser, so it can't caption.", "Ask its administrator for one.");
 
 const room = roomName();
 const notices = new Notices();

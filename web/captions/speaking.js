@@ -181,7 +181,7 @@ export class Speaking extends Emitter {
   #take(event) {
     if (event.type === "streamsrv.recognizer.loading") this.emit("loading", event.model);
     if (event.type === "streamsrv.recognizer.ready") this.emit("loading", "");
-    if (event.type === "streamsrv.recognizer.failed") this.emit("problem", recognizerFailed(event.error));
+    if (event.type === "streamsrv.recognizer.failed") this.emit("problem", recognizerFailed(event.model, event.error));
     if (event.type === "error" && this.#goWithout(event.error)) this.hear(this.#hearing);
     if (event.type === `${PREFIX}.failed`) this.emit("problem", notRecognized(event.error));
     if (event.type === "error" && this.#status !== "finishing") this.emit("problem", captionProblem(event.error));

@@ -5,10 +5,10 @@ import { byId } from "./elements.js";
 /** @type {Record<import("./captioning.js").CaptioningStatus, Words>} */
 const WORDS = {
   idle: { button: "Start captions", chip: "Not live", state: "quiet" },
-  connecting: { button: "Connecting…", chip: "Connecting", state: "quiet" },
+  connecting: { button: "Connecting…", chip: "Connecting…", state: "quiet" },
   live: { button: "Stop captions", chip: "Live", state: "live" },
   reconnecting: { button: "Stop captions", chip: "Connection lost", state: "trouble" },
-  finishing: { button: "Finishing…", chip: "Finishing", state: "quiet" },
+  finishing: { button: "Finishing…", chip: "Finishing…", state: "quiet" },
   file: { button: "Cancel", chip: "Captioning the file", state: "live" },
 };
 

@@ -16,7 +16,7 @@ export function statusText(status, room) {
       if (room.live > 0) return { state: "live", text: "Live" };
       return { state: "quiet", text: room.key ? "The speaker has left" : "Waiting for the speaker" };
     case "connecting":
-      return { state: "quiet", text: "Connecting" };
+      return { state: "quiet", text: "Connecting…" };
     case "refused":
       return { state: "trouble", text: "No access" };
     case "reconnecting":

@@ -52,7 +52,7 @@ export class AudioEngine extends Emitter {
       if (typeof AudioWorkletNode === "undefined") {
         throw new Problem(
           "no_audio_worklet",
-          "This page cannot use sound.",
+          "This page can't use sound.",
           "Open it over https, or in a newer browser.",
         );
       }

@@ -100,7 +100,7 @@ export class Dialer {
         settle();
       };
       const fail = (/** @type {Problem} */ problem) => settled(() => reject(problem));
-      const timer = setTimeout(() => fail(new Problem("no_session", "The server does not answer.")), READY_MS);
+      const timer = setTimeout(() => fail(new Problem("no_session", "The server doesn't answer.")), READY_MS);
       const removeClose = transport.on("close", (reason) => fail(new Problem("closed", reason)));
       const removeEvent = transport.on("event", (event) => {
         const again = event.type === "error" && this.#options.refused?.(event.error);

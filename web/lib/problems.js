@@ -36,7 +36,7 @@ export function isHarmless({ code }) {
  * @returns {Problem}
  */
 export function asProblem(error) {
-  return error instanceof Problem ? error : new Problem("failed", "Something went wrong in this page.", "If it doesn't work now, reload it.", String(error));
+  return error instanceof Problem ? error : new Problem("failed", "Something went wrong in this page.", "If something doesn't work now, reload the page.", String(error));
 }
 
 /**
@@ -93,7 +93,7 @@ export function microphoneProblem(errorName) {
  */
 export function otherRecognizer(chosen, why, used) {
   const advice = `${used} is used instead. You can choose another one in the settings.`;
-  return new Problem("recogniser_unavailable", `The speech recogniser ${chosen} cannot be used: ${why}.`, advice);
+  return new Problem("recogniser_unavailable", `The speech recogniser ${chosen} can't be used: ${why}.`, advice);
 }
 
 /**
@@ -114,7 +114,7 @@ export function otherVoice(chosen) {
  */
 export function unknownLanguage(language, used) {
   const advice = "Choose another recogniser or another language in the settings.";
-  return new Problem("language_unknown", `The speech recogniser ${used} does not know ${language}.`, advice);
+  return new Problem("language_unknown", `The speech recogniser ${used} doesn't know ${language}.`, advice);
 }
 
 /** The microphone that was in use is gone. */
@@ -169,7 +169,7 @@ export function recognitionProblem(error) {
  * @returns {Problem}
  */
 export function serverVoiceFailed(why, browserSpeaks) {
-  const advice = browserSpeaks ? "Your browser's voice speaks the rest of the answer." : "The rest of the answer is shown.";
+  const advice = browserSpeaks ? "Your browser's voice speaks the rest of the reply." : "The rest of the reply is shown.";
   return new Problem("server_voice_failed", "The server's voice failed.", advice, why);
 }
 
@@ -177,7 +177,7 @@ export function serverVoiceFailed(why, browserSpeaks) {
 export function soundBlocked() {
   return new Problem(
     "sound_blocked",
-    "The browser does not let this page play sound yet.",
+    "The browser doesn't let this page play sound yet.",
     "Tap anywhere on the page.",
   );
 }
@@ -198,7 +198,7 @@ export function httpProblem(status, error) {
   const code = error?.code ?? "server_error";
   if (status === 429) return new Problem(code, "The limit for this key or address is reached.", "Try again later.", said);
   if (status === 503 && code !== NO_PORT) return new Problem("server_full", "The server is busy.", "Try again in a moment.", said);
-  return new Problem(code, "The server couldn't do this.", "", said);
+  return new Problem(code, "The server couldn't do this.", "Try again, or reload the page.", said);
 }
 
 /** The server does not answer. */
@@ -254,7 +254,7 @@ export function serverProblem({ code, message, type, param }) {
   const refused = Object.entries(REFUSED).find(([name]) => param?.startsWith(name));
   if (refused) return new Problem("setting_refused", refused[1], "Change it in the settings.", message);
   if (type === "invalid_request_error") {
-    return new Problem("misunderstanding", "The server did not accept a request of this page.", "Reload the page.", message);
+    return new Problem("misunderstanding", "The server didn't accept a request from this page.", "Reload the page, then try again.", message);
   }
   return new Problem(code ?? "server_error", "The server has a problem.", "Try again in a moment.", message);
 }

@@ -183,7 +183,7 @@ export class WebSocketTransport extends Emitter {
   #check() {
     const state = this.#liveness.check(performance.now());
     if (state === "ask") this.send({ type: "session.update", session: {} });
-    else if (state === "lost") this.#lost("The server does not answer any more.");
+    else if (state === "lost") this.#lost("The server has stopped answering.");
   }
 
   /**

@@ -33,7 +33,7 @@ export function modelsUsed({ recognizer, recognizers = [], chat, synthesizer, sy
  */
 export function placed(name, { elsewhere }) {
   if (elsewhere === undefined) return name;
-  return elsewhere.includes(name) ? `${name}, to which the server sends this on` : `${name}, on the server`;
+  return elsewhere.includes(name) ? `${name}, which the server passes this on to` : `${name}, on the server`;
 }
 
 /**

@@ -8,7 +8,7 @@ import { endingInWords, waitMs } from "./turn-metrics.js";
 
 const MAX_SHOWN = 60; // newest answers in the chart and the table
 
-const COLUMNS = ["Answer", "Status", "Waited", "Measured by", "Stages", "End of turn", "Tokens in (cached) / out", "Cost", "Model"];
+const COLUMNS = ["Reply", "Status", "Waited", "Measured by", "Stages", "End of turn", "Tokens in (cached) / out", "Cost", "Model"];
 
 /** The answers in numbers: a chart of their latencies, a table of everything, and the sums. */
 export class AnswersPanel {
@@ -23,7 +23,7 @@ export class AnswersPanel {
 
   #draw() {
     const { turns, totals } = this.#metrics;
-    byId("totals", HTMLElement).textContent = totals.count === 0 ? "No answers yet." : inWords(totals);
+    byId("totals", HTMLElement).textContent = totals.count === 0 ? "No replies yet." : inWords(totals);
     if (byId("answers", HTMLElement).hidden) return;
     const shown = turns.slice(-MAX_SHOWN);
     byId("chart", HTMLElement).replaceChildren(...(shown.some((turn) => waitMs(turn) > 0) ? latencyChart(shown) : []));
@@ -35,7 +35,7 @@ export class AnswersPanel {
 
 /** @param {import("./turn-metrics.js").Totals} totals */
 function inWords({ count, input, cached, output, usd, medianMs }) {
-  const parts = [`${count} ${count === 1 ? "answer" : "answers"}`];
+  const parts = [`${count} ${count === 1 ? "reply" : "replies"}`];
   if (medianMs !== null) parts.push(`median wait ${(medianMs / 1000).toFixed(2)} s`);
   if (input || output) parts.push(`${input} tokens in (${cached} cached), ${output} out`);
   if (usd !== null) parts.push(inDollars({ usd }));

@@ -45,13 +45,13 @@ export function latencyChart(turns) {
     });
     return [...stack, number];
   });
-  const name = `Seconds until each of ${turns.length} answers was heard. The table below has the figures.`;
+  const name = `Seconds until each of ${turns.length} replies was heard. The table below has the figures.`;
   const size = { width, height: HEIGHT, viewBox: `0 0 ${width} ${HEIGHT}` };
   const chart = makeSvg("svg", { class: "latencies", role: "img", "aria-label": name, ...size }, ...grid, ...drawn);
   const box = make("div", "wide", chart);
   box.tabIndex = 0;
   box.setAttribute("role", "region");
-  box.setAttribute("aria-label", "Latency of the answers");
+  box.setAttribute("aria-label", "Latency of the replies");
   const passed = new Map(columns.flatMap(({ parts }) => parts.map(({ stage, label }) => [stage, label])));
   const legend = [...passed].sort(([a], [b]) => a - b).map(([stage, label]) => make("span", `stage stage-${stage}`, label));
   return [box, make("p", "stages hint", ...legend)];

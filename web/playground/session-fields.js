@@ -31,14 +31,14 @@ export const TYPED = new Set([DETECTION, REDUCTION]);
 /** @type {{title: string, fields: Field[]}[]} */
 export const GROUPS = [
   {
-    title: "Answers",
+    title: "Replies",
     fields: [
-      { path: "output_modalities", label: "Replies", kind: "choice", choices: [{ value: "audio", label: "spoken" }, { value: "text", label: "text only" }] },
+      { path: "output_modalities", label: "Reply as", kind: "choice", choices: [{ value: "audio", label: "speech" }, { value: "text", label: "text only" }] },
       { path: "instructions", label: "Instructions", kind: "lines" },
-      { path: "max_output_tokens", label: "Most output tokens", kind: "text", hint: "1 to 4096, or inf" },
+      { path: "max_output_tokens", label: "Maximum output tokens", kind: "text", hint: "1 to 4096, or inf" },
       { path: "tool_choice", label: "Tool choice", kind: "choice", choices: choices("auto", "none", "required") },
       { path: "reasoning.effort", label: "Reasoning effort", kind: "choice", choices: [{ value: "", label: "the model's own" }, ...choices("none", "minimal", "low", "medium", "high", "xhigh")] },
-      { path: "streamsrv.routing.policy", label: "Choice of the model", kind: "choice", choices: [{ value: "", label: "the server's" }, ...choices("balanced", "cheapest", "fastest", "best", "local")] },
+      { path: "streamsrv.routing.policy", label: "How the model is chosen", kind: "choice", choices: [{ value: "", label: "the server's" }, ...choices("balanced", "cheapest", "fastest", "best", "local")] },
     ],
   },
   {
@@ -65,10 +65,10 @@ export const GROUPS = [
   {
     title: "Transcription",
     fields: [
-      { path: `${TRANSCRIPTION}.model`, label: "Recogniser", kind: "choice" },
-      { path: `${TRANSCRIPTION}.language`, label: "Language", kind: "text", hint: "A code such as en. Empty: the recogniser finds out" },
+      { path: `${TRANSCRIPTION}.model`, label: "Speech recogniser", kind: "choice" },
+      { path: `${TRANSCRIPTION}.language`, label: "Language", kind: "text", hint: "A code such as en. Empty: it is detected" },
       { path: `${TRANSCRIPTION}.prompt`, label: "Prompt", kind: "lines" },
-      { path: `${TRANSCRIPTION}.keywords`, label: "Keywords", kind: "list", hint: "With commas between them" },
+      { path: `${TRANSCRIPTION}.keywords`, label: "Keywords", kind: "list", hint: "Separated by commas" },
     ],
   },
   {

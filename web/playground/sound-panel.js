@@ -122,7 +122,7 @@ export class SoundPanel {
     const interruptions = marks.filter(({ kind }) => kind === "interrupted").length;
     const told = [count(spans.length - replies, "utterance"), count(replies, "reply", "replies"), count(interruptions, "interruption")].join(", ");
     const until = this.#rightMs === null ? "up to now" : `from ${inClock(view.fromMs)} to ${inClock(view.toMs)}`;
-    const name = this.#beganAt ? `Sound ${until}: ${told} so far. The text below has their times.` : "Nothing was heard yet";
+    const name = this.#beganAt ? `Sound ${until}: ${told} so far. The text below has their times.` : "Nothing has been heard yet";
     if (this.#canvas.getAttribute("aria-label") !== name) this.#canvas.setAttribute("aria-label", name);
     byId("sound-position", HTMLElement).textContent = this.#playing;
     if (this.#words.open) this.#write();

@@ -4,7 +4,7 @@ import { Problem } from "../lib/problems.js";
 /** @typedef {import("./playground-session.js").PlaygroundSession} PlaygroundSession */
 
 /** @type {Record<import("../lib/connection.js").Status, string>} */
-const NAMES = { connecting: "Connecting", open: "Connected", reconnecting: "Reconnecting", closed: "Not connected" };
+const NAMES = { connecting: "Connecting…", open: "Connected", reconnecting: "Reconnecting…", closed: "Not connected" };
 
 /** The bar at the top: connects, opens the microphone, interrupts, and says what is wrong. */
 export class StatusBar {
@@ -86,7 +86,7 @@ export class StatusBar {
     this.#connect.classList.toggle("secondary", status !== "closed");
     for (const id of ["transport", "model", "key"]) byId(id, HTMLElement).toggleAttribute("disabled", status !== "closed");
     this.#microphone.disabled = byId("interrupt", HTMLButtonElement).disabled = !open;
-    if (status === "reconnecting") this.tell(new Problem("lost", `The connection was lost: ${reason}`, "The next session begins without this conversation."));
+    if (status === "reconnecting") this.tell(new Problem("lost", `Connection lost. ${withoutRepeat(reason)}`.trim(), "The next session begins without this conversation."));
     else if (open) this.#notice.hidden = true;
     this.#showEndTurn();
   }
@@ -96,4 +96,12 @@ export class StatusBar {
     const heard = this.#microphone.getAttribute("aria-pressed") === "true";
     byId("end-turn", HTMLButtonElement).hidden = !(this.#session.open && manual && heard);
   }
+}
+
+/**
+ * @param {string} reason  why a connection was lost
+ * @returns {string} empty if it says only that it was
+ */
+function withoutRepeat(reason) {
+  return reason.startsWith("The connection was") ? "" : reason;
 }
