@@ -4,15 +4,17 @@ import assert from "node:assert/strict";
 import { afterEach, beforeEach, mock, test } from "node:test";
 
 import { Dialer } from "../../web/lib/dialer.js";
+import { WebRtcTransport } from "../../web/lib/webrtc-transport.js";
 
-/** A peer connection whose data channel never opens. */
+/** A peer connection whose data channel never opens, unless `opens`. */
 class FakePeerConnection {
+  static opens = false;
   iceGatheringState = "complete";
   connectionState = "connecting";
   localDescription = { sdp: "v=0" };
   addTransceiver() {}
   createDataChannel() {
-    return { readyState: "connecting" };
+    return (FakePeerConnection.channel = { readyState: FakePeerConnection.opens ? "open" : "connecting" });
   }
   async setLocalDescription() {}
   async setRemoteDescription() {}
@@ -80,3 +82,27 @@ test("a media path is waited for longer where no other transport can be tried", 
   await settle();
   assert.equal(dialled.settled, "webrtc_failed");
 });
+
+for (const [who, endedBefore, asked] of [
+  ["the page", false, ["DELETE v1/realtime/calls/rtc_1"]],
+  ["the server", true, []],
+]) {
+  test(`a call that ${who} ends is ${asked.length ? "" : "not "}ended with a request`, async () => {
+    FakePeerConnection.opens = true;
+    const requests = [];
+    const calls = {
+      fetch: async (path, { method }) => {
+        requests.push(`${method} ${path}`);
+        return { headers: new Headers({ Location: "/v1/realtime/calls/rtc_1" }), text: async () => "v=0" };
+      },
+    };
+    const call = new WebRtcTransport(calls, {}, null);
+    await call.connect();
+    FakePeerConnection.opens = false;
+    requests.length = 0;
+    if (endedBefore) FakePeerConnection.channel.onclose();
+    call.close();
+    await settle();
+    assert.deepEqual(requests, asked);
+  });
+}
