@@ -90,7 +90,7 @@ export class MessageView {
     this.#noted = now;
     this.#notes.replaceChildren();
     if (error) this.#notes.append(make("p", "aside error", error));
-    if (error && detail) this.#notes.append(make("details", "answered", make("summary", "", "Details"), make("p", "aside", detail)));
+    if (error && detail) this.#notes.append(make("details", "aside answered", make("summary", "", "Details"), make("p", "aside", detail)));
     else if (status === "cut") this.#notes.append(make("p", "aside", lost ? "Cut off: the connection was lost" : "Interrupted"));
     if (fallback) {
       const did = role === "user" ? "Recognised" : "Answered";
