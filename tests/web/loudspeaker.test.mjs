@@ -15,7 +15,7 @@ globalThis.HTMLMediaElement = class {
 globalThis.AudioContext = class {
   setSinkId() {}
 };
-const { listLoudspeakers, Loudspeaker } = await import("../../web/lib/loudspeaker.js");
+const { listLoudspeakers, Loudspeaker, playToEnd } = await import("../../web/lib/loudspeaker.js");
 
 /** Something that sounds, on the devices there are. */
 class FakeOutput {
@@ -87,4 +87,17 @@ test("a loudspeaker that the browser refuses until a microphone is allowed is us
   devices = ["default", "headset"];
   await loudspeaker.check();
   assert.deepEqual([where(), problems], [["headset", "headset"], []]);
+});
+
+test("what the browser begins to play and then cannot is told in plain words", async () => {
+  const element = { play: async () => {} };
+  const played = playToEnd(element, new AbortController().signal);
+  element.onerror(new Event("error")); // as in Firefox without a loudspeaker
+  await assert.rejects(played, { code: "unplayable", message: "Your browser couldn't play it. Is a loudspeaker connected?" });
+  const refused = { play: async () => Promise.reject(new DOMException("no", "NotSupportedError")) };
+  await assert.rejects(playToEnd(refused, new AbortController().signal), { code: "unplayable" });
+  const stop = new AbortController();
+  const stopped = playToEnd({ play: async () => {} }, stop.signal);
+  stop.abort();
+  await stopped;
 });

@@ -5,7 +5,7 @@
 
 import { showChoices } from "../lib/choices.js";
 import { loadStyle } from "../lib/load-style.js";
-import { elementOutput } from "../lib/loudspeaker.js";
+import { elementOutput, playToEnd } from "../lib/loudspeaker.js";
 import { listMicrophones, openMicrophone } from "../lib/microphone.js";
 import { asProblem } from "../lib/problems.js";
 import { byId } from "./elements.js";
@@ -139,12 +139,7 @@ export class MicrophoneCheck {
     const output = elementOutput(audio);
     try {
       await loudspeaker.add(output);
-      await new Promise((resolve, reject) => {
-        signal.addEventListener("abort", resolve);
-        audio.onended = resolve;
-        audio.onerror = () => reject(new Error("The browser cannot play it."));
-        audio.play().catch(reject);
-      });
+      if (!signal.aborted) await playToEnd(audio, signal);
     } finally {
       audio.pause();
       loudspeaker.remove(output);

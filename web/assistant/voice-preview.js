@@ -1,6 +1,6 @@
 /** Plays a sentence in a voice, so that it can be chosen by ear. */
 
-import { elementOutput } from "../lib/loudspeaker.js";
+import { elementOutput, playToEnd } from "../lib/loudspeaker.js";
 import { asProblem } from "../lib/problems.js";
 
 export class VoicePreview {
@@ -65,13 +65,7 @@ export class VoicePreview {
     const output = elementOutput(audio);
     try {
       await this.#loudspeaker.add(output);
-      const ended = new Promise((resolve, reject) => {
-        audio.onended = resolve;
-        audio.onerror = () => reject(new Error("The browser cannot play it."));
-        signal.addEventListener("abort", resolve);
-      });
-      if (!signal.aborted) await audio.play();
-      await ended;
+      if (!signal.aborted) await playToEnd(audio, signal);
     } finally {
       audio.pause();
       this.#loudspeaker.remove(output);

@@ -113,6 +113,23 @@ export function elementOutput(element) {
 }
 
 /**
+ * Play an element to its end. Rejects with a `Problem`; Firefox begins, and then fails, where there is no loudspeaker.
+ *
+ * @param {HTMLMediaElement} element
+ * @param {AbortSignal} signal  ends the wait
+ * @returns {Promise<void>}
+ */
+export function playToEnd(element, signal) {
+  return new Promise((resolve, reject) => {
+    const failed = () => reject(new Problem("unplayable", "Your browser couldn't play it. Is a loudspeaker connected?", ""));
+    signal.addEventListener("abort", () => resolve());
+    element.onended = () => resolve();
+    element.onerror = failed;
+    element.play().catch(failed);
+  });
+}
+
+/**
  * @param {AudioContext} context
  * @param {GainNode} gain  through which all of its sound goes
  * @returns {Output}
