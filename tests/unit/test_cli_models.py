@@ -84,6 +84,12 @@ def test_help_lists_the_commands():
 # --- models -----------------------------------------------------------------------------------------------------------
 
 
+@pytest.fixture
+def without_imports(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No package of an engine is tried, which takes seconds."""
+    monkeypatch.setattr("streamsrv.engines.readiness.survey.find_problems", lambda _: {})
+
+
 def test_models_says_what_each_model_lacks():
     rows = states()
     assert rows["packaged"]["missing"] == [{"what": "weights", "remedy": "streamsrv pull packaged (7 bytes)"}]
@@ -98,28 +104,25 @@ def test_models_says_what_each_model_lacks():
     }
 
 
+@pytest.mark.usefixtures("without_imports")
 def test_models_names_the_extra_of_a_missing_package(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr("streamsrv.engines.readiness.needs.is_installed", lambda module: module != "openai")
     assert {"what": "package", "remedy": "pip install 'streamsrv[openai]'"} in states()["gpt-4o-mini"]["missing"]
 
 
+@pytest.mark.usefixtures("without_imports")
 def test_models_calls_a_remote_model_with_its_key_ready(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("FAKE_API_KEY", "secret")
     assert states()["remote"]["ready"] is True
 
 
+@pytest.mark.usefixtures("without_imports")
 def test_models_prints_a_table():
     result = run("models")
     lines = [" ".join(line.split()) for line in result.stdout.splitlines()]
     assert "packaged 7 bytes weights: streamsrv pull packaged (7 bytes)" in lines
     assert "remote key: set FAKE_API_KEY" in lines
     assert any(line.startswith("whisper-small 100 486 MB 700 MB ") for line in lines)
-
-
-@pytest.fixture
-def without_imports(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No package of an engine is tried, which takes seconds."""
-    monkeypatch.setattr("streamsrv.engines.readiness.survey.find_problems", lambda _: {})
 
 
 @pytest.mark.usefixtures("without_imports")
@@ -293,7 +296,7 @@ def test_doctor_fails_while_a_model_of_the_settings_lacks_something():
     assert "failed" not in after.stdout
 
 
-@pytest.mark.usefixtures("only_packaged")
+@pytest.mark.usefixtures("only_packaged", "without_imports")
 def test_doctor_does_not_fail_over_an_optional_model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr("streamsrv.engines.selection.OPTIONAL_MODELS", {"turn": "far"})
     (tmp_path / "streamsrv.toml").write_text((DOCTOR + CONFIG).replace('turn = "none"', 'turn = "auto"'))
