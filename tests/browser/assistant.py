@@ -1,6 +1,11 @@
 """The assistant page as its user sees it."""
 
+import re
+
 from playwright.sync_api import Locator, Page, expect
+
+FRONT_DOOR = re.compile(r"\b(is|the|front|door|locked)\b", re.I)
+"""`is_the_front_door_locked.flac` was heard. On a busy machine the browser loses some of it, and words are misheard."""
 
 
 class Assistant:

@@ -18,7 +18,10 @@ from firefox import Firefox
 from network import Network
 from pages import Pages
 from server_process import ROOT, ServerProcess
+from serving import serving
 from sound_card import Recording, SoundCard
+from streamsrv.engines.loaded import Engines
+from streamsrv.testing.fakes import fake_engines
 
 FIXTURES = ROOT / "fixtures"
 
@@ -26,27 +29,7 @@ forget_settings()
 expect.set_options(timeout=60_000)  # nothing here is a matter of speed
 
 
-@pytest.fixture(scope="session")
-def shared_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., ServerProcess]]:
-    """A running server with these settings, the same for all tests that ask for it: they leave it as they found it."""
-    started: dict[tuple[tuple[str, object], ...], ServerProcess] = {}
-
-    def get(**settings: object) -> ServerProcess:
-        key = tuple(sorted(settings.items()))
-        if key not in started:
-            started[key] = ServerProcess(tmp_path_factory.mktemp("server"), **settings)
-            started[key].start()
-        return started[key]
-
-    yield get
-    for process in started.values():
-        process.stop()
-
-
-@pytest.fixture(scope="session")
-def server(shared_server: Callable[..., ServerProcess]) -> ServerProcess:
-    """The shared server without settings of its own."""
-    return shared_server()
+Serve = Callable[..., str]
 
 
 @pytest.fixture(scope="session")
@@ -57,18 +40,41 @@ def running_provider() -> Iterator[FakeProvider]:
 
 @pytest.fixture
 def provider(running_provider: FakeProvider) -> FakeProvider:
-    """The language model's server that `server_with_provider` asks; it answers until the test says otherwise."""
+    """The language model's server that `server` asks; it answers until the test says otherwise."""
     running_provider.reset()
     return running_provider
 
 
 @pytest.fixture(scope="session")
-def server_with_provider(shared_server: Callable[..., ServerProcess], running_provider: FakeProvider) -> ServerProcess:
-    """A shared server whose language model is remote, with the embedded one as its fallback."""
+def running_server(tmp_path_factory: pytest.TempPathFactory, running_provider: FakeProvider) -> Iterator[ServerProcess]:
+    """One server for all tests of a process, for a start takes long. They leave it as they found it."""
     with pytest.MonkeyPatch.context() as environment:
         environment.setenv("OPENAI_BASE_URL", running_provider.url)
         environment.setenv("OPENAI_MODEL", "remote")
-        return shared_server(chat="auto")
+        process = ServerProcess(tmp_path_factory.mktemp("server"), chat="auto")
+        process.start()
+    yield process
+    process.stop()
+
+
+@pytest.fixture
+def server(running_server: ServerProcess, provider: FakeProvider) -> ServerProcess:
+    """A server with the embedded models. `provider` answers, or if that fails, the embedded language model."""
+    return running_server
+
+
+@pytest.fixture
+def light_server() -> Iterator[Serve]:
+    """Starts servers of fakes, for tests that need other settings or stages; gives the address of each.
+
+    A server with models takes seconds of the processor to start, and this one none.
+    """
+    with contextlib.ExitStack() as running:
+
+        def start(engines: Engines | None = None, **settings: object) -> str:
+            return running.enter_context(serving(engines or fake_engines(), **settings)).http_url.removesuffix("/v1")
+
+        yield start
 
 
 @pytest.fixture
@@ -181,6 +187,12 @@ def pages(chromium: Browser, request: pytest.FixtureRequest, pictures: Path) -> 
 def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of screenshots, which pytest names in its report and keeps for the last three runs."""
     return tmp_path_factory.mktemp("pictures")
+
+
+@pytest.fixture(params=["light", *(pytest.param(theme, marks=pytest.mark.slow) for theme in ("dark", "contrast"))])
+def theme(request: pytest.FixtureRequest) -> str:
+    """A theme in which a page must be accessible."""
+    return request.param
 
 
 @pytest.fixture(scope="session")

@@ -1,7 +1,6 @@
 """The assistant page: nothing that axe objects to, in both themes; nothing wider than a phone; usable by keyboard."""
 
 import re
-from collections.abc import Callable
 from pathlib import Path
 
 from playwright.sync_api import expect
@@ -13,49 +12,51 @@ from pages import Pages
 from server_process import ServerProcess
 
 
-def test_the_page_is_accessible_and_fits(server: ServerProcess, pages: Pages, pictures: Path) -> None:
-    assert_accessible_and_fitting(pages.open(server.url), pictures, "assistant")
+def test_the_page_is_accessible_and_fits_and_the_tab_key_reaches_everything(
+    server: ServerProcess, pages: Pages, pictures: Path, theme: str
+) -> None:
+    page = pages.open(server.url)
+    names = page.get_by_role("button").evaluate_all("all => all.filter(each => each.checkVisibility()).length")
+    reached = set()
+    for _ in range(40):
+        page.keyboard.press("Tab")
+        reached.add(page.evaluate("document.activeElement.outerHTML.slice(0, 200)"))
+    assert sum("<button" in each for each in reached) == names
+    assert any("<textarea" in each or 'id="text"' in each for each in reached)
+    assert_accessible_and_fitting(page, pictures, "assistant", theme)
 
 
-def test_a_conversation_and_the_settings_are_accessible(server: ServerProcess, pages: Pages, pictures: Path) -> None:
+def test_a_conversation_and_the_settings_are_accessible(
+    server: ServerProcess, pages: Pages, pictures: Path, theme: str
+) -> None:
     assistant = Assistant(pages.open(server.url, permissions=["clipboard-read"]))
     assistant.talk.click()
     expect(assistant.notice("Microphone access is blocked.")).to_be_visible()
     assistant.write("Say hello.")
     expect(assistant.replies.last).to_contain_text(re.compile(r"Assistant: \w"))
-    assert_accessible_and_fitting(assistant.page, pictures, "conversation")
+    assert_accessible_and_fitting(assistant.page, pictures, "conversation", theme)
     assistant.page.get_by_role("button", name="Settings").click()
     expect(assistant.page.get_by_label("Language model").locator("option")).not_to_have_count(1)
-    assert_accessible_and_fitting(assistant.page, pictures, "settings")
-
-
-def test_the_question_for_the_browser_s_recogniser_is_accessible(
-    shared_server: Callable[..., ServerProcess], pages: Pages, pictures: Path
-) -> None:
-    server = shared_server(recognizer="none")
-    page = pages.open(server.url, script="scripted_speech_recognition_double.js")
-    page.locator("#talk").click()
-    expect(page.get_by_role("dialog")).to_be_visible()
-    assert_accessible_and_fitting(page, pictures, "consent")
+    assert_accessible_and_fitting(assistant.page, pictures, "settings", theme)
 
 
 def test_who_answered_and_what_failed_is_accessible(
-    server_with_provider: ServerProcess, provider: FakeProvider, pages: Pages, pictures: Path
+    server: ServerProcess, provider: FakeProvider, pages: Pages, pictures: Path, theme: str
 ) -> None:
-    assistant = Assistant(pages.open(server_with_provider.url))
+    assistant = Assistant(pages.open(server.url))
     provider.error = (429, "You exceeded your current quota.")
     assistant.write("Say hello.")
     expect(assistant.page.locator(".fallback")).to_be_visible()
     provider.error = (400, "Your prompt was flagged.")
     assistant.write("Say hello again.")
     expect(assistant.page.get_by_role("button", name="Retry")).to_be_visible()
-    assert_accessible_and_fitting(assistant.page, pictures, "fallback")
+    assert_accessible_and_fitting(assistant.page, pictures, "fallback", theme)
 
 
 def test_code_tables_text_from_right_to_left_and_the_editor_are_accessible(
-    server_with_provider: ServerProcess, provider: FakeProvider, pages: Pages, pictures: Path
+    server: ServerProcess, provider: FakeProvider, pages: Pages, pictures: Path, theme: str
 ) -> None:
-    assistant = Assistant(pages.open(server_with_provider.url))
+    assistant = Assistant(pages.open(server.url))
     assistant.reply_in_text()
     provider.answer = "مرحبا **بك** في echo.\n\n- واحد\n- اثنان"
     assistant.write("قل مرحبا")
@@ -67,7 +68,7 @@ def test_code_tables_text_from_right_to_left_and_the_editor_are_accessible(
     expect(assistant.replies.last.get_by_role("cell").last).to_be_visible()
     expect(assistant.page.get_by_role("button", name="Ask again")).to_be_visible()
     assistant.page.get_by_role("button", name="Edit").first.click()
-    assert_accessible_and_fitting(assistant.page, pictures, "markdown")
+    assert_accessible_and_fitting(assistant.page, pictures, "markdown", theme)
 
 
 def test_the_theme_can_be_changed_and_is_kept(server: ServerProcess, pages: Pages) -> None:
@@ -103,14 +104,3 @@ def test_a_message_is_readable_from_right_to_left_in_forced_colours_and_printed(
     expect(assistant.talk).to_be_hidden()
     assert page.locator("main").evaluate("main => getComputedStyle(main).overflowY") == "visible"
     assert page.evaluate("getComputedStyle(document.body).display") == "block"  # a grid has the height of one page
-
-
-def test_everything_on_the_assistant_page_is_reached_with_the_tab_key(server: ServerProcess, pages: Pages) -> None:
-    page = pages.open(server.url)
-    names = page.get_by_role("button").evaluate_all("all => all.filter(each => each.checkVisibility()).length")
-    reached = set()
-    for _ in range(40):
-        page.keyboard.press("Tab")
-        reached.add(page.evaluate("document.activeElement.outerHTML.slice(0, 200)"))
-    assert sum("<button" in each for each in reached) == names
-    assert any("<textarea" in each or 'id="text"' in each for each in reached)

@@ -2,6 +2,7 @@
 
 import re
 
+import pytest
 from playwright.sync_api import expect
 
 from assistant import Assistant
@@ -37,6 +38,7 @@ def test_messages_that_are_written_while_connecting_keep_their_order_and_are_all
     expect(assistant.notice("")).to_have_count(0)
 
 
+@pytest.mark.slow  # as the test before it, with a connection
 def test_messages_in_quick_succession_are_all_answered(server: ServerProcess, pages: Pages) -> None:
     assistant = Assistant(pages.open(server.url))
     assistant.write("Say hello.")
@@ -49,9 +51,9 @@ def test_messages_in_quick_succession_are_all_answered(server: ServerProcess, pa
 
 
 def test_a_reply_of_the_model_that_stands_in_says_so_and_why(
-    server_with_provider: ServerProcess, provider: FakeProvider, pages: Pages
+    server: ServerProcess, provider: FakeProvider, pages: Pages
 ) -> None:
-    assistant = Assistant(pages.open(server_with_provider.url))
+    assistant = Assistant(pages.open(server.url))
     assistant.write("Say hello.")
     expect(assistant.replies.last).to_contain_text("Hello there.")
     expect(assistant.page.locator(".fallback")).to_have_count(0)
@@ -62,9 +64,9 @@ def test_a_reply_of_the_model_that_stands_in_says_so_and_why(
 
 
 def test_an_answer_that_failed_can_be_asked_for_again(
-    server_with_provider: ServerProcess, provider: FakeProvider, pages: Pages
+    server: ServerProcess, provider: FakeProvider, pages: Pages
 ) -> None:
-    assistant = Assistant(pages.open(server_with_provider.url))
+    assistant = Assistant(pages.open(server.url))
     provider.error = (400, "Your prompt was flagged.")
     assistant.write("Say hello.")
     retry = assistant.page.get_by_role("button", name="Retry")
@@ -76,10 +78,8 @@ def test_an_answer_that_failed_can_be_asked_for_again(
     expect(assistant.questions).to_have_count(1)
 
 
-def test_one_s_own_message_is_scrolled_to(
-    server_with_provider: ServerProcess, provider: FakeProvider, pages: Pages
-) -> None:
-    assistant = Assistant(pages.open(server_with_provider.url, viewport={"width": 700, "height": 500}))
+def test_one_s_own_message_is_scrolled_to(server: ServerProcess, provider: FakeProvider, pages: Pages) -> None:
+    assistant = Assistant(pages.open(server.url, viewport={"width": 700, "height": 500}))
     page = assistant.page
     provider.answer = "A sentence of some length that takes its place. " * 30
     assistant.write("Tell me something long.")
@@ -92,9 +92,9 @@ def test_one_s_own_message_is_scrolled_to(
 
 
 def test_a_long_conversation_does_not_make_the_document_longer(
-    server_with_provider: ServerProcess, provider: FakeProvider, pages: Pages
+    server: ServerProcess, provider: FakeProvider, pages: Pages
 ) -> None:
-    assistant = Assistant(pages.open(server_with_provider.url, viewport={"width": 360, "height": 640}))
+    assistant = Assistant(pages.open(server.url, viewport={"width": 360, "height": 640}))
     provider.answer = "A sentence of some length that takes its place. " * 30
     for count in (1, 2):
         assistant.write("Tell me something long.")

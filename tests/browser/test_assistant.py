@@ -10,7 +10,8 @@ import pytest
 from openai import OpenAI
 from playwright.sync_api import expect
 
-from assistant import Assistant
+from assistant import FRONT_DOOR, Assistant
+from fake_provider import FakeProvider
 from opus_wire import audio
 from pages import Pages
 from server_process import ServerProcess
@@ -25,44 +26,43 @@ WEBSOCKETS = ["WebSocket", "WebSocket with Opus"]
 TRANSPORTS = ["WebRTC", "WebSocket", pytest.param("WebSocket with Opus", marks=pytest.mark.slow)]
 
 
+STORY = (
+    "Once there was a lighthouse on a rock far out in the sea. Every evening an old man climbed its stairs and lit "
+    "the lamp. One night a storm came up, and no ship could see the shore. The old man held his lantern out of the "
+    "window until the morning. Then all the ships came safely into the harbour, and the people sang for him."
+)
+
+
 @pytest.fixture
 def assistant(server: ServerProcess, pages: Pages) -> Assistant:
     return Assistant(pages.open(server.url))
 
 
 @pytest.mark.parametrize("transport", TRANSPORTS)
-def test_a_spoken_question_gets_a_spoken_answer(
+def test_a_spoken_question_gets_a_spoken_answer_whose_latency_is_drawn(
     assistant: Assistant, transport: str, sound_card: SoundCard, speaker: Recording, recordings: Path, pictures: Path
 ) -> None:
     assistant.choose_connection(transport)
     assistant.start()
     expect(assistant.path).to_have_text(transport)
     sound_card.say(recordings / "is_the_front_door_locked.flac")
-    expect(assistant.questions.last).to_contain_text(re.compile("front door", re.I))
+    expect(assistant.questions.last).to_contain_text(FRONT_DOOR)
     speaker.wait_for_sound(500)
     speaker.wait_for_quiet()
     reply = assistant.replies.last
     expect(reply.locator(".unsaid")).to_have_count(0)
     assert len(assistant.said_of(reply).split()) >= 2
-    assistant.page.screenshot(path=pictures / "answered.png")
-
-
-def test_the_latency_of_a_turn_is_drawn(
-    assistant: Assistant, sound_card: SoundCard, speaker: Recording, recordings: Path, pictures: Path
-) -> None:
-    assistant.start()
-    sound_card.say(recordings / "is_the_front_door_locked.flac")
-    speaker.wait_for_sound(500)
     assistant.page.get_by_text("First sound after").click()
     chart = assistant.page.get_by_role("img", name="Seconds after your last word")
     expect(chart).to_have_accessible_name(re.compile("First sound played after"))
     expect(chart.locator("rect")).to_have_count(6)
-    assistant.page.screenshot(path=pictures / "waterfall.png")
+    assistant.page.screenshot(path=pictures / "answered.png")
 
 
 @pytest.mark.parametrize("transport", ["WebRTC", *(pytest.param(name, marks=pytest.mark.slow) for name in WEBSOCKETS)])
 def test_talking_interrupts_and_leaves_the_words_that_were_heard(
     server: ServerProcess,
+    provider: FakeProvider,
     pages: Pages,
     transport: str,
     sound_card: SoundCard,
@@ -70,6 +70,7 @@ def test_talking_interrupts_and_leaves_the_words_that_were_heard(
     recordings: Path,
     pictures: Path,
 ) -> None:
+    provider.answer = STORY
     assistant = Assistant(pages.open(server.url, script="unprocessed_microphone.js"))
     assistant.choose_connection(transport)
     assistant.start()
@@ -80,7 +81,7 @@ def test_talking_interrupts_and_leaves_the_words_that_were_heard(
     expect(cut.locator("s.unheard").first).to_contain_text(re.compile(r"\w"))
     played = speaker.sound_so_far(pictures / f"interrupted-{transport}.wav")  # before the next reply
     said.wait(20)
-    expect(assistant.questions.last).to_contain_text(re.compile("door", re.I))
+    expect(assistant.questions.last).to_contain_text(re.compile("lock|front|door", re.I))
     assistant.page.screenshot(path=pictures / f"interrupted-{transport}.png")
     shown = words(assistant.said_of(cut))
     heard = words(transcribe(server, played))
@@ -89,10 +90,11 @@ def test_talking_interrupts_and_leaves_the_words_that_were_heard(
     assert SequenceMatcher(None, heard, shown).ratio() > 0.6, f"shown {shown}, heard {heard}"
 
 
-@pytest.mark.parametrize("transport", WEBSOCKETS)
+@pytest.mark.parametrize("transport", [pytest.param("WebSocket", marks=pytest.mark.slow), "WebSocket with Opus"])
 def test_an_interrupted_reply_keeps_exactly_the_words_that_were_played(
-    server: ServerProcess, pages: Pages, transport: str, speaker: Recording
+    server: ServerProcess, provider: FakeProvider, pages: Pages, transport: str, speaker: Recording
 ) -> None:
+    provider.answer = STORY
     assistant = Assistant(pages.open(server.url))
     assistant.choose_connection(transport)
     assistant.start()
@@ -112,6 +114,7 @@ def test_an_interrupted_reply_keeps_exactly_the_words_that_were_played(
     timed = [word for event in events("streamsrv.words.timed") for word in event["words"]]
     played = [word["word"] for word in timed if (word["start_ms"] + word["end_ms"]) / 2 <= played_ms]
     kept = r"\W+".join(words(" ".join(played)))
+    speaker.wait_for_quiet(1000)
     until(lambda: re.fullmatch(rf"\W*{kept}\W*", assistant.said_of(cut), re.I), f"the page to show {kept}")
 
 
@@ -122,7 +125,7 @@ def test_opus_over_websocket_is_opus_both_ways_and_as_long_as_what_is_said(
     assistant.choose_connection("WebSocket with Opus")
     assistant.start()
     sound_card.say(recordings / "is_the_front_door_locked.flac")
-    expect(assistant.questions.last).to_contain_text(re.compile("front door", re.I))
+    expect(assistant.questions.last).to_contain_text(FRONT_DOOR)
     speaker.wait_for_sound(300)
     expect(assistant.activity).to_have_text("Listening")
     said = [base64.b64decode(event["audio"]) for event in pages.events if event["type"] == "input_audio_buffer.append"]
@@ -148,6 +151,7 @@ def test_without_webcodecs_the_websocket_carries_pcm_and_the_page_says_why(
     speaker.wait_for_sound(200)
 
 
+@pytest.mark.slow  # test_talk_button.py opens the microphone later, too
 def test_a_written_question_first_and_the_microphone_later(
     assistant: Assistant, sound_card: SoundCard, speaker: Recording, recordings: Path
 ) -> None:
@@ -157,9 +161,10 @@ def test_a_written_question_first_and_the_microphone_later(
     assistant.talk.click()
     expect(assistant.activity).to_have_text("Listening")
     sound_card.say(recordings / "is_the_front_door_locked.flac")
-    expect(assistant.questions.last).to_contain_text(re.compile("front door", re.I))
+    expect(assistant.questions.last).to_contain_text(FRONT_DOOR)
 
 
+@pytest.mark.slow  # test_first_words.py holds the button, and the test after this one the space bar
 @pytest.mark.parametrize("transport", TRANSPORTS)
 def test_push_to_talk_hears_while_the_button_is_held(
     assistant: Assistant, transport: str, sound_card: SoundCard, speaker: Recording, recordings: Path
@@ -173,15 +178,15 @@ def test_push_to_talk_hears_while_the_button_is_held(
     page.mouse.down()
     sound_card.say(recordings / "is_the_front_door_locked.flac")
     page.mouse.up()
-    expect(assistant.questions.last).to_contain_text(re.compile("front door", re.I))
+    expect(assistant.questions.last).to_contain_text(FRONT_DOOR)
     speaker.wait_for_sound(300)
 
 
 def test_the_space_bar_is_the_button(
     assistant: Assistant, sound_card: SoundCard, speaker: Recording, recordings: Path
 ) -> None:
-    """From the address bar to an answer, with nothing but the keyboard."""
     page = assistant.page
+    assistant.choose_connection("WebSocket")
     page.get_by_label("Push to talk").check()
     assistant.talk.focus()
     page.keyboard.press("Enter")
@@ -189,11 +194,13 @@ def test_the_space_bar_is_the_button(
     page.keyboard.down("Space")
     sound_card.say(recordings / "is_the_front_door_locked.flac")
     page.keyboard.up("Space")
-    expect(assistant.questions.last).to_contain_text(re.compile("front door", re.I))
+    expect(assistant.questions.last).to_contain_text(FRONT_DOOR)
     speaker.wait_for_sound(300)
 
 
-def test_stop_silences_the_reply(assistant: Assistant, speaker: Recording) -> None:
+@pytest.mark.slow  # an interrupted reply ends in the same way
+def test_stop_silences_the_reply(assistant: Assistant, provider: FakeProvider, speaker: Recording) -> None:
+    provider.answer = STORY
     assistant.start()
     assistant.write(LONG_STORY)
     speaker.wait_for_sound(1000)

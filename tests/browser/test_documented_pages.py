@@ -10,9 +10,10 @@ import pytest
 
 from blocks import Block, all_blocks
 from pages import Pages
-from server_process import ServerProcess
 from sound_card import SoundCard
+from streamsrv.testing.fakes import fake_engines
 
+Serve = Callable[..., str]
 BLOCKS = [block for block in all_blocks() if block.language == "html" and not block.not_run]
 ADDRESS = "http://127.0.0.1:8000"
 CONNECTED = re.compile(r"^open\b|WebRTC|WebSocket")
@@ -48,18 +49,13 @@ def stranger() -> Iterator[Stranger]:
     running.server.server_close()
 
 
-@pytest.fixture
-def server(stranger: Stranger, shared_server: Callable[..., ServerProcess]) -> ServerProcess:
-    """A server that knows the stranger's origin."""
-    return shared_server(allowed_origins=stranger.origin)
-
-
 @pytest.mark.parametrize("block", BLOCKS, ids=map(str, BLOCKS))
 def test_a_page_works_where_it_is_pasted(
-    block: Block, server: ServerProcess, stranger: Stranger, pages: Pages, sound_card: SoundCard, recordings: Path
+    block: Block, light_server: Serve, stranger: Stranger, pages: Pages, sound_card: SoundCard, recordings: Path
 ) -> None:
     assert ADDRESS in block.text, f"{block} does not say where the server is"
-    stranger.page = block.text.replace(ADDRESS, server.url)
+    server = light_server(fake_engines(transcript="Is the front door locked?"), allowed_origins=stranger.origin)
+    stranger.page = block.text.replace(ADDRESS, server)
     page = pages.open(stranger.origin, script="known_microphone.js")
     with page.expect_console_message(lambda message: CONNECTED.search(message.text) is not None):
         page.get_by_role("button").first.click()
@@ -70,9 +66,9 @@ def test_a_page_works_where_it_is_pasted(
 
 @pytest.mark.parametrize("block", BLOCKS[:1], ids=map(str, BLOCKS[:1]))
 def test_a_page_of_an_unknown_origin_is_refused_by_the_browser(
-    block: Block, shared_server: Callable[..., ServerProcess], stranger: Stranger, pages: Pages
+    block: Block, light_server: Serve, stranger: Stranger, pages: Pages
 ) -> None:
-    stranger.page = block.text.replace(ADDRESS, shared_server().url)
+    stranger.page = block.text.replace(ADDRESS, light_server())
     pages.allow("CORS|ERR_FAILED")
     page = pages.context().new_page()
     with page.expect_console_message(lambda message: "CORS" in message.text):

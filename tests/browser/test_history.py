@@ -17,9 +17,9 @@ def open_history(page: Page) -> None:
 
 
 def test_a_conversation_survives_a_reload_and_is_found_opened_and_deleted(
-    server_with_provider: ServerProcess, provider: FakeProvider, pages: Pages, pictures: Path
+    server: ServerProcess, provider: FakeProvider, pages: Pages, pictures: Path, theme: str
 ) -> None:
-    assistant = Assistant(pages.open(server_with_provider.url))
+    assistant = Assistant(pages.open(server.url))
     page, questions = assistant.page, assistant.questions
     assistant.reply_in_text()
     assistant.write("Tell me about bridges.")
@@ -45,7 +45,7 @@ def test_a_conversation_survives_a_reload_and_is_found_opened_and_deleted(
     open_history(page)
     rows = page.locator("#history-list li")
     expect(rows).to_have_count(2)
-    assert_accessible_and_fitting(page, pictures, "history")
+    assert_accessible_and_fitting(page, pictures, "history", theme)
     page.set_viewport_size({"width": 320, "height": 640})
     expect(page.get_by_role("button", name="Delete “Something else.”")).to_be_in_viewport(ratio=1)
     page.get_by_label("Search conversations").fill("TUNNELS")
@@ -62,7 +62,7 @@ def test_a_conversation_survives_a_reload_and_is_found_opened_and_deleted(
     expect(rows).to_have_count(2)
     page.get_by_label("Keep conversations in this browser").uncheck()
     question = page.get_by_role("dialog", name="Stop keeping conversations, and delete the 2 that are kept?")
-    assert_accessible_and_fitting(page, pictures, "history-question")
+    assert_accessible_and_fitting(page, pictures, "history-question", theme)
     question.get_by_role("button", name="Cancel").click()
     expect(page.get_by_label("Keep conversations in this browser")).to_be_checked()
     page.get_by_label("Keep conversations in this browser").uncheck()

@@ -27,7 +27,8 @@ def failing_server() -> Iterator[RunningServer]:
 
 
 @pytest.mark.parametrize(
-    "connection", ["WebRTC", "WebSocket", pytest.param("WebSocket with Opus", marks=pytest.mark.slow)]
+    "connection",
+    ["WebSocket", *(pytest.param(name, marks=pytest.mark.slow) for name in ("WebRTC", "WebSocket with Opus"))],
 )
 def test_the_browser_speaks_the_rest_once_the_audio_was_played(
     failing_server: RunningServer, pages: Pages, connection: str

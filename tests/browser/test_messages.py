@@ -13,8 +13,8 @@ CLIPBOARD = ["microphone", "clipboard-read", "clipboard-write"]
 
 
 @pytest.fixture
-def assistant(server_with_provider: ServerProcess, pages: Pages) -> Assistant:
-    opened = Assistant(pages.open(server_with_provider.url, permissions=CLIPBOARD))
+def assistant(server: ServerProcess, pages: Pages) -> Assistant:
+    opened = Assistant(pages.open(server.url, permissions=CLIPBOARD))
     expect(opened.page.locator("#model")).to_have_text("remote")
     opened.reply_in_text()
     return opened
@@ -85,9 +85,9 @@ def test_an_answer_is_asked_for_again_and_a_message_in_other_words(
 
 
 def test_a_reply_can_be_selected_while_it_is_spoken(
-    server_with_provider: ServerProcess, provider: FakeProvider, pages: Pages, speaker: Recording
+    server: ServerProcess, provider: FakeProvider, pages: Pages, speaker: Recording
 ) -> None:
-    assistant = Assistant(pages.open(server_with_provider.url))
+    assistant = Assistant(pages.open(server.url))
     provider.answer = "One, **two**, three, four, five, six, seven, eight, nine, ten."
     assistant.write("Count.")
     speaker.wait_for_sound(300)

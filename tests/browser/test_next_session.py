@@ -14,6 +14,7 @@ from sound_card import Recording, SoundCard
 from waiting import until
 
 StartServer = Callable[..., ServerProcess]
+Serve = Callable[..., str]
 SHORT_MINUTES = 0.2
 
 REMEMBER_NOTICES = """() => {
@@ -27,9 +28,8 @@ def noticed(page: Page) -> list[str]:
     return [text for text in page.evaluate("window.noticed") if text.strip()]
 
 
-def test_a_session_that_ends_is_followed_by_the_next_without_a_word(own_server: StartServer, pages: Pages) -> None:
-    server = own_server(max_session_minutes=0.15, admit_by_load=False)
-    assistant = Assistant(pages.open(server.url))
+def test_a_session_that_ends_is_followed_by_the_next_without_a_word(light_server: Serve, pages: Pages) -> None:
+    assistant = Assistant(pages.open(light_server(max_session_minutes=0.1)))
     page = assistant.page
     page.evaluate(REMEMBER_NOTICES)
     assistant.choose_connection("WebSocket")

@@ -22,9 +22,9 @@ def open_tab(page: Page, name: str) -> None:
 
 
 def test_a_turn_with_a_tool_is_seen_filtered_and_downloaded_and_the_session_is_changed(
-    server_with_provider: ServerProcess, provider: FakeProvider, pages: Pages, pictures: Path
+    server: ServerProcess, provider: FakeProvider, pages: Pages, pictures: Path, theme: str
 ) -> None:
-    page = pages.open(f"{server_with_provider.url}/playground", viewport={"width": 1280, "height": 800})
+    page = pages.open(f"{server.url}/playground", viewport={"width": 1280, "height": 800})
     events = page.get_by_role("listbox", name="Events").get_by_role("option")
     page.get_by_label("Maximum output tokens").fill("7")
     page.get_by_role("button", name="Apply").click()
@@ -72,7 +72,7 @@ def test_a_turn_with_a_tool_is_seen_filtered_and_downloaded_and_the_session_is_c
     page.get_by_role("button", name="Apply").click()
     expect(page.get_by_label("Maximum output tokens")).to_have_attribute("aria-invalid", "true")
     expect(page.locator("#field-max_output_tokens-problem")).to_contain_text("'session.max_output_tokens'")
-    assert_accessible_and_fitting(page, pictures, "playground-events")
+    assert_accessible_and_fitting(page, pictures, "playground-events", theme)
     page.set_viewport_size({"width": 1280, "height": 800})
     page.get_by_role("button", name="Close").click()
     page.get_by_label("Maximum output tokens").fill("100")
@@ -94,7 +94,7 @@ def test_a_turn_with_a_tool_is_seen_filtered_and_downloaded_and_the_session_is_c
     expect(page.get_by_role("region", name="All replies").locator("tbody tr")).to_have_count(2)
     expect(page.locator("#chart svg rect").first).to_be_attached()
     open_tab(page, "Tools")
-    assert_accessible_and_fitting(page, pictures, "playground-answers")
+    assert_accessible_and_fitting(page, pictures, "playground-answers", theme)
 
 
 def test_both_sides_of_a_spoken_turn_are_drawn(

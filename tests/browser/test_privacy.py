@@ -3,26 +3,36 @@
 import json
 import re
 from collections.abc import Callable
-from typing import Any
+from pathlib import Path
 
 import pytest
 from playwright.sync_api import Page, WebSocketRoute, expect
 
+from accessibility import assert_accessible_and_fitting
 from assistant import Assistant
 from pages import FOLDER, Pages, unreachable_server
 from server_process import ServerProcess
+from streamsrv.engines.absent import AbsentRecognizer
+from streamsrv.testing.fakes import fake_engines
 from waiting import until
 
 StartServer = Callable[..., ServerProcess]
+Serve = Callable[..., str]
 COUNTED = "counted_microphone.js"
+
+
+@pytest.fixture
+def deaf_server(light_server: Serve) -> str:
+    """The address of a server that cannot recognise speech."""
+    return light_server(fake_engines(recognizer=AbsentRecognizer()))
 
 
 def requests(page: Page) -> list[str]:
     return page.evaluate("microphoneRequests")
 
 
-def open_counted(pages: Pages, server: ServerProcess, **options: Any) -> Assistant:
-    return Assistant(pages.open(server.url, script=COUNTED, **options))
+def open_counted(pages: Pages, url: str) -> Assistant:
+    return Assistant(pages.open(url, script=COUNTED))
 
 
 def expect_answer(assistant: Assistant, count: int = 1) -> None:
@@ -30,15 +40,14 @@ def expect_answer(assistant: Assistant, count: int = 1) -> None:
     expect(assistant.replies.last).to_contain_text(re.compile(r"Assistant: \w"))
 
 
-@pytest.mark.parametrize("preference", ["ask", "allowed"])
+@pytest.mark.parametrize("preference", [pytest.param("ask", marks=pytest.mark.slow), "allowed"])
 def test_writing_opens_no_microphone_where_the_server_cannot_hear(
-    shared_server: StartServer, pages: Pages, preference: str
+    deaf_server: str, pages: Pages, preference: str
 ) -> None:
-    server = shared_server(recognizer="none")
     page = pages.context().new_page()
     page.add_init_script(path=FOLDER / COUNTED)
     page.add_init_script(f"""localStorage.setItem("streamsrv.assistant", '{{"browserRecognition": "{preference}"}}')""")
-    page.goto(server.url)
+    page.goto(deaf_server)
     assistant = Assistant(page)
     assistant.write("Say hello.")
     expect_answer(assistant)
@@ -49,7 +58,7 @@ def test_writing_opens_no_microphone_where_the_server_cannot_hear(
 def test_writing_opens_no_microphone_while_the_server_is_away_and_when_it_is_back(
     server: ServerProcess, pages: Pages
 ) -> None:
-    assistant = open_counted(pages, server)
+    assistant = open_counted(pages, server.url)
     pages.allow("ERR_CONNECTION_REFUSED")
     notice = assistant.notice("The server can't be reached")
     with unreachable_server(assistant.page.context):
@@ -64,8 +73,8 @@ def test_writing_opens_no_microphone_while_the_server_is_away_and_when_it_is_bac
     assert requests(assistant.page) == []
 
 
-def test_writing_opens_no_microphone_when_the_server_asks_for_a_key(shared_server: StartServer, pages: Pages) -> None:
-    server = shared_server(api_keys="sk-local-1")
+def test_writing_opens_no_microphone_when_the_server_asks_for_a_key(light_server: Serve, pages: Pages) -> None:
+    server = light_server(api_keys="sk-local-1")
     pages.allow("401")
     assistant = open_counted(pages, server)
     assistant.write("Say hello.")
@@ -83,7 +92,7 @@ def test_writing_opens_no_microphone_when_the_server_asks_for_a_key(shared_serve
 def test_writing_opens_no_microphone_after_a_lost_connection(own_server: StartServer, pages: Pages) -> None:
     server = own_server()
     pages.allow("ERR_CONNECTION|WebSocket connection|Failed to load resource")
-    assistant = open_counted(pages, server)
+    assistant = open_counted(pages, server.url)
     assistant.write("Say hello.")
     expect_answer(assistant)
     server.kill()
@@ -95,7 +104,7 @@ def test_writing_opens_no_microphone_after_a_lost_connection(own_server: StartSe
 
 
 def test_settings_and_modes_open_no_microphone(server: ServerProcess, pages: Pages) -> None:
-    assistant = open_counted(pages, server)
+    assistant = open_counted(pages, server.url)
     page = assistant.page
     assistant.write("Say hello.")
     expect_answer(assistant)
@@ -118,14 +127,14 @@ def test_settings_and_modes_open_no_microphone(server: ServerProcess, pages: Pag
 
 
 def test_the_browser_s_recogniser_is_asked_for_before_it_is_used_and_the_answer_is_kept(
-    shared_server: StartServer, pages: Pages
+    deaf_server: str, pages: Pages, pictures: Path, theme: str
 ) -> None:
-    server = shared_server(recognizer="none")
-    assistant = open_counted(pages, server)
+    assistant = open_counted(pages, deaf_server)
     page = assistant.page
     assistant.talk.click()
     dialog = page.get_by_role("dialog")
     expect(dialog).to_contain_text("goes to the company that makes your browser")
+    assert_accessible_and_fitting(page, pictures, "consent", theme)
     assert requests(page) == []
     dialog.get_by_role("button", name="Use the browser's recognition").click()
     expect(assistant.activity).to_have_text("Listening")
@@ -162,10 +171,9 @@ def test_a_recogniser_that_is_lost_in_the_middle_closes_the_microphone_and_the_b
 
 
 def test_who_refuses_the_browser_s_recogniser_types_and_can_change_that_in_the_settings(
-    shared_server: StartServer, pages: Pages
+    deaf_server: str, pages: Pages
 ) -> None:
-    server = shared_server(recognizer="none")
-    assistant = open_counted(pages, server)
+    assistant = open_counted(pages, deaf_server)
     page = assistant.page
     assistant.talk.click()
     page.get_by_role("button", name="Only type").click()
@@ -183,8 +191,9 @@ def test_who_refuses_the_browser_s_recogniser_types_and_can_change_that_in_the_s
     assert requests(page) == ["recogniser"]
 
 
+@pytest.mark.slow  # test_fallback.py asks for it, too, without a server
 def test_without_a_server_the_browser_s_recogniser_is_asked_for_too(server: ServerProcess, pages: Pages) -> None:
-    assistant = open_counted(pages, server)
+    assistant = open_counted(pages, server.url)
     pages.allow("ERR_CONNECTION_REFUSED")
     with unreachable_server(assistant.page.context):
         assistant.talk.click()
