@@ -92,6 +92,7 @@ def test_a_reply_can_be_selected_while_it_is_spoken(
     assistant.write("Count.")
     speaker.wait_for_sound(300)
     reply = assistant.replies.last
+    expect(reply).to_contain_text("ten.")  # its text comes with its audio, in pieces
     expect(reply.locator(".unsaid").last).to_be_visible()
     reply.locator("p").select_text()
     expect(reply.locator(".unsaid")).to_have_count(0)
