@@ -16,7 +16,7 @@ serve: $(VENV)/serve.stamp
 test: $(VENV)/test.stamp
 	@$(BIN)/streamsrv pull
 	@$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile $(ARGS)
-	@$(BIN)/python tests/browser -n $(WORKERS) $(ARGS)
+	@$(BIN)/python tests/browser -n 2 $(ARGS)
 
 check: $(VENV)/test.stamp
 	$(BIN)/ruff check .

@@ -176,6 +176,7 @@ def test_a_tab_that_is_closed_frees_its_place(light_server: Serve, pages: Pages,
     until_listening(second)
 
 
+@pytest.mark.slow  # to the server it is a tab that is closed
 def test_a_browser_that_crashes_frees_its_place(light_server: Serve, pages: Pages) -> None:
     server = light_server(max_sessions=1)
     pages.allow("503|WebSocket connection")

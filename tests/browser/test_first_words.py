@@ -43,6 +43,7 @@ def test_what_is_said_before_there_is_a_connection_is_recognised_from_its_first_
     speaker.wait_for_sound(300)
 
 
+@pytest.mark.slow  # the test before it has the words before a connection
 @pytest.mark.parametrize("transport", ONLY_WEBRTC)
 def test_what_is_said_across_the_moment_of_connecting_is_one_question(
     server: ServerProcess, pages: Pages, transport: str, sound_card: SoundCard, recordings: Path

@@ -135,7 +135,9 @@ def test_a_busy_port_is_found_before_the_models_load(folder: Path, server_url: s
     assert "Loading" not in done.stdout
 
 
-@pytest.mark.parametrize("name", ["is_the_front_door_locked", "lock_the_front_door"])
+@pytest.mark.parametrize(
+    "name", ["is_the_front_door_locked", pytest.param("lock_the_front_door", marks=pytest.mark.slow)]
+)
 def test_talking_ends_when_the_conversation_does(name: str, folder: Path, server_url: str):
     """Both end in background noise, in which the server may answer before the file is sent; none waits for patience."""
     address = server_url.replace("ws:", "http:").replace("/realtime", "")

@@ -64,6 +64,7 @@ def test_nothing_that_was_said_is_left_by_a_server_that_was_killed(tmp_path: Pat
     check_that_nothing_is_left(server)
 
 
+@pytest.mark.slow
 def test_a_closed_terminal_ends_the_server_in_good_order(tmp_path: Path):
     ours, theirs = pty.openpty()
     command = [sys.executable, "-c", _IN_TERMINAL, os.ttyname(theirs)]

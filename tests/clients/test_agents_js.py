@@ -112,6 +112,7 @@ def test_the_application_interrupts_the_answer(play: Any, server: RunningServer,
     assert played.done() == [("cancelled", "client_cancelled")]
 
 
+@pytest.mark.slow
 def test_real_speech_and_real_engines(play: Any, real_server: RunningServer) -> None:
     played = play("voice.mjs", real_server, best_of_times())
     (_, _, heard), (_, _, said) = played.history()

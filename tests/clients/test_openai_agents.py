@@ -129,6 +129,7 @@ async def test_speech_interrupts_the_answer(
     assert "conversation.item.truncated" in [event["type"] for event in app.recorder.events]
 
 
+@pytest.mark.slow
 async def test_real_speech_and_real_engines(real_server: RunningServer) -> None:
     async with running(real_server) as app:
         await app.session.send_audio(best_of_times().tobytes())

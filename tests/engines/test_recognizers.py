@@ -78,8 +78,8 @@ def through_realtime(local: Recognizer, context: LoadContext) -> Iterator[Recogn
 REMOTES = {remote.__name__: remote for remote in (through_assemblyai, through_rest, through_realtime)}
 
 
-SLOW = {"moonshine-base", "two-speed-whisper", "whisper-base", "whisper-cpp-base"}
-"""Models that take long on a small CPU, and whose engine another model tries, too."""
+SLOW = {"moonshine-base", "through_realtime", "through_rest", "two-speed-whisper", "whisper-base", "whisper-cpp-base"}
+"""They take long on a small CPU, and another model or other tests try their engine, too."""
 NAMES = [*(entry.name for entry in CATALOGUE.entries("recognizer")), *REMOTES]
 
 

@@ -85,6 +85,7 @@ async def test_a_discovered_model_whose_key_is_refused_is_told_and_stood_in_for(
         await engines.aclose()
 
 
+@pytest.mark.slow
 async def test_without_a_stand_in_a_refused_key_stops_the_start(
     provider: ScriptedProvider, monkeypatch: pytest.MonkeyPatch
 ):
@@ -94,6 +95,7 @@ async def test_without_a_stand_in_a_refused_key_stops_the_start(
         await load_engines(settings(chat_fallback="none"), lambda _: None)
 
 
+@pytest.mark.slow
 async def test_an_address_that_is_no_provider_is_told_in_one_line(backup: ScriptedProvider):
     said: list[str] = []
     engines = await load_engines(
@@ -130,6 +132,7 @@ async def test_without_a_stand_in_a_key_that_is_refused_later_is_the_error_of_th
         await engines.aclose()
 
 
+@pytest.mark.slow
 async def test_a_recogniser_whose_key_is_refused_stops_the_start(backup: ScriptedProvider):
     no_recognizer: Any = None  # the server refuses the key before it needs one
     server = AssemblyAIServer(no_recognizer)

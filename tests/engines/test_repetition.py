@@ -69,7 +69,7 @@ async def test_a_commit_has_every_round(server: RunningServer, name: str, times:
 
 
 @pytest.mark.parametrize("pause_ms", [400, 1000])
-@pytest.mark.parametrize("append_ms", [20, 5000])
+@pytest.mark.parametrize("append_ms", [20, pytest.param(5000, marks=pytest.mark.slow)])
 async def test_pauses_and_the_length_of_appends_change_nothing(server: RunningServer, pause_ms: int, append_ms: int):
     async with wire(server.realtime_url) as client:
         await client.send("session.update", session={"type": "realtime", **WITHOUT_TURNS})

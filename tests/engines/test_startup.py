@@ -79,6 +79,7 @@ async def test_an_unknown_model_is_refused():
         await load_engines(Settings(recognizer="no-such-model"), lambda _: None)
 
 
+@pytest.mark.slow
 async def test_an_end_of_turn_model_runs_where_its_weights_are():
     if lacking := needs(load_catalogue()["smart-turn"], ModelStore()):
         pytest.skip(f"smart-turn is not ready: {lacking[0]}")
@@ -126,6 +127,7 @@ async def test_models_that_have_not_changed_are_not_loaded_again():
         await second.aclose()
 
 
+@pytest.mark.slow
 async def test_a_remote_chat_model_keeps_the_model_that_judges_words(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("DEEPSEEK_API_KEY", "sk-none")
     monkeypatch.setattr("streamsrv.engines.llm.openai_compatible.OpenAICompatibleChatModel.warm_up", _nothing)
@@ -153,6 +155,7 @@ async def test_an_end_of_turn_model_of_the_wrong_sort_is_refused(settings: dict[
         await load_engines(Settings(**settings), lambda _: None)
 
 
+@pytest.mark.slow
 async def test_without_a_model_that_judges_words_the_server_starts_and_says_so(monkeypatch: pytest.MonkeyPatch):
     model = {"name": "out-of-reach", "kind": "turn", "engine": "next_token", "judges": "words"}
     monkeypatch.setattr("streamsrv.engines.selection.OPTIONAL_MODELS", {"turn_words": "out-of-reach"})

@@ -7,6 +7,7 @@ import asyncio
 from collections.abc import AsyncGenerator, Generator
 from contextlib import aclosing, contextmanager
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -73,7 +74,12 @@ def test_it_is_ready(entry: ModelEntry):
     pytest.skip(f"{entry.name} is not ready: {'; '.join(map(str, needs(entry, ModelStore())))}")
 
 
-@pytest.fixture(scope="module", params=[*READY, BEHIND_A_SERVER], ids=lambda entry: entry.name)
+def tried(entry: ModelEntry) -> Any:
+    """The real voice of Piper takes longest; `test_piper.py` tries the same code with a tiny one."""
+    return pytest.param(entry, marks=pytest.mark.slow) if entry.engine == "piper" else entry
+
+
+@pytest.fixture(scope="module", params=[*map(tried, READY), BEHIND_A_SERVER], ids=lambda entry: entry.name)
 def entry(request: pytest.FixtureRequest, scheduler: Scheduler) -> Generator[ModelEntry]:
     if request.param is not BEHIND_A_SERVER:
         yield request.param

@@ -86,6 +86,7 @@ async def test_the_probabilities_are_those_of_a_server_that_reads_the_whole_prom
     assert (await model.ending(text)).as_recognized == pytest.approx(direct, rel=0.15)
 
 
+@pytest.mark.slow
 async def test_texts_that_begin_like_an_earlier_one_go_on_from_it_with_the_same_result():
     model = load_engine(ENTRY, context())
     fresh = load_engine(ENTRY, context())
