@@ -10,7 +10,7 @@ import { FIELDS, asRequest, fieldOf, shown, withEntry } from "../../web/playgrou
 import { rightEdge } from "../../web/playground/sound-view.js";
 import { Tabs } from "../../web/playground/tabs.js";
 import { Timeline } from "../../web/playground/timeline.js";
-import { ToolAnswers, asTools, readMock } from "../../web/playground/tool-mocks.js";
+import { ToolAnswers, readMock } from "../../web/playground/tool-mocks.js";
 import { MAX_TURNS, TurnMetrics, endingInWords, waitMs } from "../../web/playground/turn-metrics.js";
 
 const EVERYTHING = { text: "", side: "", family: "" };
@@ -273,22 +273,29 @@ test("the model answers when the last call that waits for the user has its resul
 
 test("a tool of an MCP server waits for the user's approval", () => {
   const tools = new ToolAnswers();
-  tools.take(done({ output: [{ type: "mcp_approval_request", id: "q", name: "roll", arguments: "{}" }] }));
+  tools.take(done({ output: [{ type: "mcp_approval_request", id: "q", server_label: "dice", name: "roll", arguments: "{}" }] }));
+  assert.deepEqual(tools.waiting, [{ kind: "approval", id: "q", server: "dice", name: "roll", arguments: "{}" }]);
   const item = { type: "mcp_approval_response", approval_request_id: "q", approve: true };
   assert.deepEqual(tools.approve("q", true), [{ type: "conversation.item.create", item }]);
 });
 
-test("a tool is checked before it is sent, and others of the session stay", () => {
+test("a tool is checked before it is sent", () => {
   const entered = { name: "weather", description: "d", parameters: '{"type": "object"}', output: "{}", asks: false };
   assert.equal(readMock({ ...entered, name: "no spaces" }).field, "name");
   assert.equal(readMock({ ...entered, parameters: "[]" }).field, "parameters");
   assert.equal(readMock({ ...entered, output: "sunny" }).field, "output");
   const { mock } = readMock({ ...entered, output: "sunny", asks: true });
   assert.equal(mock.output, null);
-  assert.deepEqual(asTools([mock], [{ type: "mcp", server_label: "dice" }, { type: "function", name: "old" }]), [
-    { type: "function", name: "weather", description: "d", parameters: { type: "object" } },
-    { type: "mcp", server_label: "dice" },
-  ]);
+});
+
+test("a mock takes its own place among the tools of the session", () => {
+  const tools = new ToolAnswers();
+  const others = [{ type: "mcp", server_label: "dice" }, { type: "function", name: "mine" }];
+  const weather = { type: "function", name: "weather", description: "d", parameters: { type: "object" } };
+  tools.put({ name: "weather", description: "d", parameters: { type: "object" }, output: null });
+  assert.deepEqual(tools.toolsIn([...others, { type: "function", name: "weather" }]), [weather, ...others]);
+  tools.remove("weather");
+  assert.deepEqual(tools.toolsIn([weather, ...others]), others);
 });
 
 test("the session is written as a program that needs to report no playback", () => {

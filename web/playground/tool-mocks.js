@@ -3,7 +3,7 @@
 /** @typedef {{name: string, description: string, parameters: Record<string, any>, output: string | null}} Mock  `output` null: ask me */
 /** @typedef {import("../lib/transcript.js").ServerEvent} ServerEvent */
 /** @typedef {import("../lib/connection.js").ClientEvent} ClientEvent */
-/** @typedef {{kind: "call" | "approval", id: string, name: string, arguments: string}} Waiting */
+/** @typedef {{kind: "call" | "approval", id: string, name: string, arguments: string, server: string}} Waiting  `server`: the MCP server, or "" */
 
 const MAX_WAITING = 100;
 
@@ -39,20 +39,12 @@ export function asJson(text) {
   }
 }
 
-/**
- * @param {readonly Mock[]} mocks
- * @param {readonly any[]} others  tools of the session
- * @returns {any[]} `session.tools`: the mocks, and the others that are not functions
- */
-export function asTools(mocks, others) {
-  const functions = mocks.map(({ name, description, parameters }) => ({ type: "function", name, description, parameters }));
-  return [...functions, ...others.filter(({ type }) => type !== "function")];
-}
-
 /** Answers calls: at once where there is a mock, else when the user has. */
 export class ToolAnswers {
   /** @type {Map<string, Mock>} */
   #mocks = new Map();
+  /** @type {Set<string>} the names of all mocks that there have been */
+  #names = new Set();
   /** @type {Map<string, Waiting>} */
   #waiting = new Map();
 
@@ -69,11 +61,21 @@ export class ToolAnswers {
   /** @param {Mock} mock  it takes the place of one with the same name */
   put(mock) {
     this.#mocks.set(mock.name, mock);
+    this.#names.add(mock.name);
   }
 
   /** @param {string} name */
   remove(name) {
     this.#mocks.delete(name);
+  }
+
+  /**
+   * @param {readonly any[]} present  `session.tools`
+   * @returns {any[]} `session.tools` with the mocks in place of those before; tools that are no mocks stay
+   */
+  toolsIn(present) {
+    const functions = this.mocks.map(({ name, description, parameters }) => ({ type: "function", name, description, parameters }));
+    return [...functions, ...present.filter(({ type, name }) => type !== "function" || !this.#names.has(name))];
   }
 
   /**
@@ -130,7 +132,7 @@ export class ToolAnswers {
 
 /** @param {any} item */
 function named(item) {
-  return { name: String(item.name), arguments: String(item.arguments ?? "") };
+  return { name: String(item.name), arguments: String(item.arguments ?? ""), server: String(item.server_label ?? "") };
 }
 
 /**

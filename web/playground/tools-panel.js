@@ -1,5 +1,5 @@
 import { byId, make } from "../assistant/elements.js";
-import { ToolAnswers, asJson, asTools, readMock } from "./tool-mocks.js";
+import { ToolAnswers, asJson, readMock } from "./tool-mocks.js";
 
 const EXAMPLE = {
   name: "get_weather",
@@ -56,7 +56,7 @@ export class ToolsPanel {
   }
 
   #tell() {
-    this.#session.update("tools", { tools: asTools(this.#answers.mocks, this.#session.session.tools ?? []) });
+    this.#session.update("tools", { tools: this.#answers.toolsIn(this.#session.session.tools ?? []) });
     this.#draw();
   }
 
@@ -119,7 +119,7 @@ export class ToolsPanel {
   }
 
   /** @param {import("./tool-mocks.js").Waiting} call */
-  #approval({ id, name, arguments: given }) {
+  #approval({ id, name, arguments: given, server }) {
     const answer = (/** @type {string} */ text, /** @type {boolean} */ approve) => {
       const button = make("button", approve ? "primary" : "secondary", text);
       button.type = "button";
@@ -129,7 +129,7 @@ export class ToolsPanel {
       });
       return button;
     };
-    const question = make("p", "", "May the server call ", make("code", "", `${name}(${given})`), "?");
+    const question = make("p", "", "May ", make("code", "", `${name}(${given})`), ` of the MCP server “${server}” be called?`);
     return make("div", "call", question, make("div", "actions", answer("Deny", false), answer("Allow", true)));
   }
 }
