@@ -1,6 +1,7 @@
 """Servers for stock clients to talk to: one with fakes for every test, one with real engines for all of them."""
 
 import asyncio
+import fcntl
 import shutil
 import subprocess
 from collections.abc import Generator
@@ -67,7 +68,9 @@ def node() -> str:
         pytest.skip("node and npm are not installed")
     folder = Path(__file__).parent / "js"
     command = [npm, "install", "--no-audit", "--no-fund", "--no-package-lock", "--loglevel=error"]
-    installed = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=300, check=False)
+    with (folder / "package.json").open() as package:
+        fcntl.flock(package, fcntl.LOCK_EX)  # another process of pytest may install them, too
+        installed = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=300, check=False)
     if installed.returncode:
         pytest.skip(f"npm could not install the packages of {folder.name}: {installed.stderr[-300:]}")
     return program

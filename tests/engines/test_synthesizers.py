@@ -253,7 +253,11 @@ async def test_streams_at_the_same_time_do_not_change_each_other(synthesizer: Sy
         assert_same_speech(audio, expected)
 
 
-async def test_closing_the_stream_early_ends_the_work(synthesizer: Synthesizer, scheduler: CountingScheduler):
+async def test_closing_the_stream_early_ends_the_work(
+    synthesizer: Synthesizer, entry: ModelEntry, scheduler: CountingScheduler
+):
+    if entry.hardware == "remote":
+        pytest.skip("a server learns later that its client has gone; test_openai_speech.py waits for that")
     stream = synthesizer.stream(LONG, SpeechOptions())
     assert (await anext(stream)).pcm.size
     await stream.aclose()
