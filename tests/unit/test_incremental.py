@@ -369,13 +369,18 @@ def stopping(scheduler: Scheduler):
     decoder.gate.set()
 
 
+async def pause_during_a_decode(stream: IncrementalStream, decoder: FakeDecoder) -> None:
+    """Say "w1 w2" and pause, while "w1" is decoded."""
+    stream.push(spoken(1, 640), speech=True)
+    await entered(decoder)
+    stream.push(spoken(2), speech=True)
+    stream.push(silence(96), speech=False)
+
+
 async def test_a_partial_decode_gives_way_to_a_pause(scheduler, stopping):
     stopping.gate.clear()
     async with open_stream(IncrementalRecognizer(ThreadedDecoder(stopping, scheduler), "fake")) as stream:
-        stream.push(spoken(1, 640), speech=True)
-        await entered(stopping)
-        stream.push(spoken(2), speech=True)
-        stream.push(silence(96), speech=False)
+        await pause_during_a_decode(stream, stopping)
         await entered(stopping)  # the first decode is still held back
         stopping.gate.set()
         assert (await anext(stream)).text == "w1 w2"
@@ -410,10 +415,7 @@ async def test_who_pauses_often_gets_partial_transcripts_too(scheduler, stopping
 async def test_a_decoder_that_cannot_stop_is_waited_for(recognizer, decoder):
     decoder.gate.clear()
     async with open_stream(recognizer) as stream:
-        stream.push(spoken(1, 640), speech=True)
-        await entered(decoder)
-        stream.push(spoken(2), speech=True)
-        stream.push(silence(96), speech=False)
+        await pause_during_a_decode(stream, decoder)
         await let_tasks_run()
         decoder.gate.set()
         assert (await anext(stream)).text == "w1"
@@ -422,10 +424,7 @@ async def test_a_decoder_that_cannot_stop_is_waited_for(recognizer, decoder):
 async def test_a_stream_may_finish_while_its_decode_gives_way(scheduler, stopping):
     stopping.gate.clear()
     async with open_stream(IncrementalRecognizer(ThreadedDecoder(stopping, scheduler), "fake")) as stream:
-        stream.push(spoken(1, 640), speech=True)
-        await entered(stopping)
-        stream.push(spoken(2), speech=True)
-        stream.push(silence(96), speech=False)
+        await pause_during_a_decode(stream, stopping)
         await asyncio.sleep(0)  # the wait is ending, and the stream's task has not run
         stream.finish()
         stopping.gate.set()

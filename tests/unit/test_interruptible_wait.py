@@ -18,11 +18,12 @@ async def test_it_gives_the_result():
     assert await InterruptibleWait().result_of(after(reached)) == "decoded"
 
 
-async def test_an_error_is_raised():
+@pytest.mark.parametrize("error", [ValueError, TimeoutError])
+async def test_an_error_is_raised(error):
     async def fail() -> None:
-        raise ValueError("broken")
+        raise error("broken")
 
-    with pytest.raises(ValueError, match="broken"):
+    with pytest.raises(error, match="broken"):
         await InterruptibleWait().result_of(fail())
 
 

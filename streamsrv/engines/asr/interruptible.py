@@ -1,7 +1,6 @@
 """A wait for a decode that newer audio may end."""
 
 import asyncio
-import contextlib
 from collections.abc import Awaitable
 from typing import TypeVar
 
@@ -16,14 +15,16 @@ class InterruptibleWait:
 
     async def result_of(self, decode: Awaitable[T]) -> T | None:
         """Return what `decode` gives, or None once it was cancelled by `interrupt`. Raises what `decode` raises."""
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(None) as scope:
-                self._scope = scope
-                try:
-                    return await decode
-                finally:
-                    self._scope = None
-        return None
+        scope = self._scope = asyncio.timeout(None)
+        try:
+            async with scope:
+                return await decode
+        except TimeoutError:
+            if not scope.expired():  # it is the decode's own
+                raise
+            return None
+        finally:
+            self._scope = None
 
     def interrupt(self) -> None:
         """End the wait, if there is one; harmless when it has been told so already."""
