@@ -1,5 +1,6 @@
 """A fake window decoder that hears words written into the samples, and the audio to say them."""
 
+import asyncio
 import threading
 from collections.abc import Callable
 
@@ -57,3 +58,14 @@ class FakeDecoder:
         text = " ".join(f"w{value}" for value in dict.fromkeys(values.tolist()))
         self.heard.append(text)
         return Hypothesis(text, language="xx")
+
+
+async def entered(decoder: FakeDecoder) -> None:
+    """Wait until a worker thread is inside the decoder."""
+    await asyncio.to_thread(decoder.entered.acquire)
+
+
+async def let_tasks_run() -> None:
+    """Give every task that can go on its turns of the event loop."""
+    for _ in range(10):
+        await asyncio.sleep(0)

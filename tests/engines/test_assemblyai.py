@@ -399,6 +399,7 @@ async def test_a_session_that_is_closed_leaves_nothing_behind(connect: Connect, 
     tasks = asyncio.all_tasks()
     async with aclosing(connect().connect()) as session, aclosing(session.open(RecognitionOptions())) as stream:
         stream.push(beckett)
-        await anext(aiter(stream))
+        async with asyncio.timeout(60):
+            await anext(aiter(stream))
     left = {task.get_name() for task in asyncio.all_tasks() - tasks}
     assert not any("remote" in name for name in left), left

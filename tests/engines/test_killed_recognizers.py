@@ -14,10 +14,8 @@ from itertools import pairwise
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from test_recognizers import SLOW, SPEECH_DBFS, Speech, english, frames, korean
+from test_recognizers import SLOW, Speech, english, korean, pieces, transcripts_of
 
-from streamsrv.audio.pcm import level_dbfs
-from streamsrv.audio.rates import SPEECH_RATE_HZ
 from streamsrv.engines.asr.base import RecognitionOptions, RecognitionStream, Recognizer, StatelessSession, Transcript
 from streamsrv.engines.asr.failover.recognizer import FallbackRecognizer
 from streamsrv.engines.catalogue import load_catalogue
@@ -36,14 +34,14 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 
 class Watched:
-    """`recognizer`, whose streams die after `seconds` of audio, and whose final transcripts are in `finals`."""
+    """`recognizer`, whose streams die after so many `samples` of audio, and whose final transcripts are in `finals`."""
 
-    def __init__(self, recognizer: Recognizer, seconds: float = math.inf) -> None:
+    def __init__(self, recognizer: Recognizer, samples: float = math.inf) -> None:
         self.name = recognizer.name
         self.abilities = recognizer.abilities
         self.warm_up = recognizer.warm_up
         self.aclose = recognizer.aclose
-        self.samples_left = seconds * SPEECH_RATE_HZ
+        self.samples_left = samples
         self.finals: list[Transcript] = []
         self._recognizer = recognizer
 
@@ -108,20 +106,6 @@ def stand_in(recognizer: Recognizer, speech: Speech, loader: EngineLoader) -> Re
     pytest.skip(f"no other recogniser than {recognizer.name} is ready to take its place")
 
 
-async def speak(stream: RecognitionStream, pcm: NDArray[np.int16]) -> list[Transcript]:
-    """Push in pieces and wait for a transcript after each, as a listener in real time would see one; return all."""
-    heard: list[Transcript] = []
-    pieces = list(frames(pcm, [PIECE_S * SPEECH_RATE_HZ]))
-    for piece in pieces:
-        for frame in frames(piece):
-            stream.push(frame, speech=level_dbfs(frame) > SPEECH_DBFS)
-            await asyncio.sleep(0)
-        if piece is not pieces[-1]:
-            heard.append(await anext(aiter(stream)))
-    stream.finish()
-    return heard + [transcript async for transcript in stream]
-
-
 def letters(text: str) -> list[str]:
     """Korean is spaced in several ways, so its letters are counted, not its words."""
     return [*"".join(filter(str.isalnum, text))]
@@ -130,19 +114,20 @@ def letters(text: str) -> list[str]:
 @pytest.mark.parametrize("length", ["short", pytest.param("long", marks=pytest.mark.slow)])
 async def test_no_word_is_lost_or_doubled(recognizer: Recognizer, stand_in: Recognizer, speech: Speech, length: str):
     pcm, text = (speech.short, speech.short_text) if length == "short" else (speech.long, speech.long_text)
-    killed_after = int(0.7 * len(pcm) / (PIECE_S * SPEECH_RATE_HZ))  # pieces
-    first, second = Watched(recognizer, killed_after * PIECE_S), Watched(stand_in)
+    parts = [*pieces(pcm, PIECE_S)]
+    killed_after = int(0.7 * len(parts))
+    first, second = Watched(recognizer, sum(map(len, parts[:killed_after]))), Watched(stand_in)
     chain, options = FallbackRecognizer([first, second]), RecognitionOptions(language=speech.language)
     async with asyncio.timeout(300), aclosing(chain.connect()) as session, aclosing(session.open(options)) as stream:
-        *interim, final = await speak(stream, pcm)
+        *interim, final = [transcript async for transcript in transcripts_of(stream, pcm, PIECE_S)]
     shown, alone = interim[killed_after - 1].stable, second.finals[0].text
     words = letters if speech.language == "ko" else normalized_words
 
     def errors(heard: str) -> int:
         return prefix_distances(words(text), words(heard))[-1]
 
-    pieces = split_words(alone)
-    cuts = [join_words((shown, *pieces[cut:])) for cut in range(len(pieces) + 1)]
+    rest = split_words(alone)
+    cuts = [join_words((shown, *rest[cut:])) for cut in range(len(rest) + 1)]
     assert errors(final.text) <= min(map(errors, cuts)), (shown, alone, final.text)
     assert all(after.startswith(before) for before, after in pairwise([each.stable for each in interim]))
     assert final.text.startswith(shown) or final.text == alone

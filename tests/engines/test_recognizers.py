@@ -5,6 +5,7 @@ Audio is pushed faster than real time. Where a test needs partial results it wai
 
 import asyncio
 import threading
+from collections import deque
 from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Iterator
 from contextlib import aclosing, asynccontextmanager, contextmanager
 from dataclasses import dataclass, replace
@@ -185,13 +186,29 @@ async def opened(recognizer: Recognizer, speech: Speech, **options: Any) -> Asyn
         yield stream
 
 
-async def transcripts_of(stream: RecognitionStream, pcm: NDArray[np.int16]) -> AsyncIterator[Transcript]:
-    """Push `pcm`, waiting for a transcript after every three seconds of it as a listener in real time would see one."""
-    pieces = list(frames(pcm, [3 * SPEECH_RATE_HZ]))
-    for piece in pieces[:-1]:
+def pieces(pcm: NDArray[np.int16], seconds: int) -> Iterator[NDArray[np.int16]]:
+    """Cut `pcm` after every `seconds`, where it is clearly speech or clearly a pause.
+
+    In the first moments of a pause a recogniser may wait for more audio, which a microphone gives.
+    """
+    begin, newest = 0, deque[bool](maxlen=5)
+    for end in range(512, len(pcm), 512):
+        newest.append(level_dbfs(pcm[end - 512 : end]) > SPEECH_DBFS)
+        if end - begin >= seconds * SPEECH_RATE_HZ and len(set(newest)) == 1:
+            yield pcm[begin:end]
+            begin = end
+    yield pcm[begin:]
+
+
+async def transcripts_of(
+    stream: RecognitionStream, pcm: NDArray[np.int16], piece_s: int = 3
+) -> AsyncIterator[Transcript]:
+    """Push `pcm`, waiting for a transcript after every piece of it as a listener in real time would see one."""
+    *begin, last = pieces(pcm, piece_s)
+    for piece in begin:
         await push_all(stream, piece)
         yield await anext(aiter(stream))
-    await push_all(stream, pieces[-1])
+    await push_all(stream, last)
     stream.finish()
     async for transcript in stream:
         yield transcript

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from fake_decoder import WORD_MS, FakeDecoder, silence, spoken, text
+from fake_decoder import WORD_MS, FakeDecoder, entered, let_tasks_run, silence, spoken, text
 from streamsrv.engines.asr.base import RecognitionOptions, Transcript, Word
 from streamsrv.engines.asr.windows import incremental
 from streamsrv.engines.asr.windows.incremental import (
@@ -45,17 +45,6 @@ def recognizer(decoder: FakeDecoder, scheduler: Scheduler) -> IncrementalRecogni
 
 def open_stream(recognizer: IncrementalRecognizer) -> "aclosing[IncrementalStream]":
     return aclosing(recognizer.open(RecognitionOptions()))
-
-
-async def entered(decoder: FakeDecoder) -> None:
-    """Wait until a worker thread is inside the decoder."""
-    await asyncio.to_thread(decoder.entered.acquire)
-
-
-async def let_tasks_run() -> None:
-    """Give every task that can go on its turns of the event loop."""
-    for _ in range(10):
-        await asyncio.sleep(0)
 
 
 async def transcripts_of(stream: IncrementalStream) -> list[Transcript]:
@@ -360,72 +349,3 @@ async def test_a_loop_without_a_pause_stays_cut(scheduler):
             stream.push(silence(32), speech=False)
         stream.finish()
         assert await final_of(stream) == "w7"
-
-
-@pytest.fixture
-def stopping(scheduler: Scheduler):
-    decoder = FakeDecoder(stops=True)
-    yield decoder
-    decoder.gate.set()
-
-
-async def pause_during_a_decode(stream: IncrementalStream, decoder: FakeDecoder) -> None:
-    """Say "w1 w2" and pause, while "w1" is decoded."""
-    stream.push(spoken(1, 640), speech=True)
-    await entered(decoder)
-    stream.push(spoken(2), speech=True)
-    stream.push(silence(96), speech=False)
-
-
-async def test_a_partial_decode_gives_way_to_a_pause(scheduler, stopping):
-    stopping.gate.clear()
-    async with open_stream(IncrementalRecognizer(ThreadedDecoder(stopping, scheduler), "fake")) as stream:
-        await pause_during_a_decode(stream, stopping)
-        await entered(stopping)  # the first decode is still held back
-        stopping.gate.set()
-        assert (await anext(stream)).text == "w1 w2"
-    assert stopping.heard == ["w1 w2"]
-
-
-async def test_a_partial_decode_of_all_words_is_not_stopped_by_the_pause(scheduler, stopping):
-    stopping.gate.clear()
-    async with open_stream(IncrementalRecognizer(ThreadedDecoder(stopping, scheduler), "fake")) as stream:
-        stream.push(spoken(1, 640), speech=True)
-        await entered(stopping)
-        stream.push(silence(96), speech=False)
-        stopping.gate.set()
-        assert (await anext(stream)).text == "w1"
-    assert stopping.heard[0] == "w1"
-
-
-async def test_who_pauses_often_gets_partial_transcripts_too(scheduler, stopping):
-    stopping.gate.clear()
-    async with open_stream(IncrementalRecognizer(ThreadedDecoder(stopping, scheduler), "fake")) as stream:
-        stream.push(spoken(1, 640), speech=True)
-        await entered(stopping)
-        for number in (2, 3):
-            stream.push(spoken(number, 640), speech=True)
-            stream.push(silence(96), speech=False)
-            await let_tasks_run()
-        await entered(stopping)
-        stopping.gate.set()
-        assert (await anext(stream)).text == "w1 w2"
-
-
-async def test_a_decoder_that_cannot_stop_is_waited_for(recognizer, decoder):
-    decoder.gate.clear()
-    async with open_stream(recognizer) as stream:
-        await pause_during_a_decode(stream, decoder)
-        await let_tasks_run()
-        decoder.gate.set()
-        assert (await anext(stream)).text == "w1"
-
-
-async def test_a_stream_may_finish_while_its_decode_gives_way(scheduler, stopping):
-    stopping.gate.clear()
-    async with open_stream(IncrementalRecognizer(ThreadedDecoder(stopping, scheduler), "fake")) as stream:
-        await pause_during_a_decode(stream, stopping)
-        await asyncio.sleep(0)  # the wait is ending, and the stream's task has not run
-        stream.finish()
-        stopping.gate.set()
-        assert await final_of(stream) == "w1 w2"

@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+from fake_decoder import let_tasks_run
 from streamsrv.engines.asr.base import Abilities, RecognitionOptions, StatelessSession, Transcript
 from streamsrv.engines.asr.failover import merging
 from streamsrv.engines.asr.failover.merging import MAX_ALIGNED_WORDS, MAX_DRIFT_WORDS, continuation
@@ -111,11 +112,6 @@ def speak(stream: TwoSpeedStream, ms: int = 1000, pause_ms: int = PAUSE_MS) -> N
     push(stream, ms, speech=True)
     if pause_ms:
         push(stream, pause_ms, speech=False)
-
-
-async def let_tasks_run() -> None:
-    for _ in range(10):
-        await asyncio.sleep(0)
 
 
 async def heard(stream: TwoSpeedStream) -> Transcript:

@@ -243,7 +243,8 @@ class IncrementalStream:
 
     async def _decode_due(self) -> None:
         window = self._utterance.window
-        while window.due or (self._finishing and not window.settled):
+        # The pause that a decode gave way to may be over by now, with too little new speech for another to be due.
+        while window.due or self._gave_way or (self._finishing and not window.settled):
             snapshot = window.take()
             try:
                 hypothesis = await self._decode(snapshot)
