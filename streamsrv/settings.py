@@ -3,7 +3,7 @@
 import os
 from collections import Counter
 from collections.abc import Mapping
-from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
+from ipaddress import IPv4Network, IPv6Network
 from typing import Annotated, Any, Literal, cast
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationInfo, field_validator, model_validator
@@ -13,7 +13,6 @@ from streamsrv.phone_settings import PhoneSettings
 from streamsrv.setting_values import (
     MAX_MINUTES,
     MAX_PORT,
-    MIN_MEDIA_PORT,
     Accepted,
     Count,
     CountOrZero,
@@ -29,12 +28,12 @@ from streamsrv.setting_values import (
     base_types,
     is_no_character,
     origin_problem,
-    port_range,
     split_chain,
     split_pairs,
 )
 from streamsrv.tool_settings import ToolServerSettings, read_tool_servers
 from streamsrv.web_addresses import is_loopback, url_problem, without_passwords
+from streamsrv.webrtc_settings import WebRtcSettings
 
 INSTRUCTIONS = "You are a helpful, friendly voice assistant."
 PREFACE = (
@@ -46,7 +45,7 @@ FILLERS = ("One moment, please.", "This takes a little longer.")
 APOLOGY = "I am sorry, I cannot answer right now. Please try again."
 
 
-class Settings(PhoneSettings, BaseModel):
+class Settings(WebRtcSettings, PhoneSettings, BaseModel):
     """The settings of an operator, checked as far as they can be without the catalogue of models.
 
     An empty text means none for a setting that may be None, so that a variable or a flag can unset what a file sets.
@@ -239,35 +238,6 @@ class Settings(PhoneSettings, BaseModel):
     inference_threads: Workers = os.cpu_count() or 2
     """Worker threads that run recognition and synthesis."""
 
-    webrtc_processes: Workers = os.cpu_count() or 2
-    """Most processes for the media of WebRTC calls; the first one starts when a call is expected."""
-    webrtc_hosts: Annotated[
-        tuple[IPv4Address | IPv6Address, ...], Accepted("IPv4 or IPv6 addresses, separated by commas or as a list")
-    ] = ()
-    """Addresses offered to WebRTC clients; empty: those of all interfaces, and loopback if `host` is loopback."""
-    webrtc_public_addresses: Annotated[
-        tuple[IPv4Address | IPv6Address, ...], Accepted("IPv4 or IPv6 addresses, separated by commas or as a list")
-    ] = ()
-    """Addresses under which clients reach the same UDP ports through NAT (published ports of a container, the public
-    address of a cloud machine); offered besides the machine's own."""
-    webrtc_ports: Annotated[
-        str | None,
-        Accepted(f"first-last, such as 50000-50100, from {MIN_MEDIA_PORT} to {MAX_PORT}, the lower one first"),
-    ] = None
-    """UDP ports of WebRTC media, as `first-last` (`50000-50100`): one for each call; None: any free port."""
-    stun_server: Annotated[
-        str | None, Field(pattern=r"^stun:[^\s:?/]+(:\d+)?$"), Accepted("stun:host or stun:host:port")
-    ] = None
-    """`stun:host:port`, to find the server's own address behind NAT; None: no STUN server is used."""
-    turn_server: Annotated[
-        str | None,
-        Field(pattern=r"^turns?:[^\s:?/]+(:\d+)?(\?transport=(udp|tcp))?$"),
-        Accepted("turn:host or turn:host:port, also turns:, also with ?transport=udp or ?transport=tcp at the end"),
-    ] = None
-    """`turn:host:port?transport=udp`, a relay for clients that cannot reach the server; None: no relay."""
-    turn_username: Annotated[str | None, Accepted("a text")] = None
-    turn_password: Annotated[SecretStr | None, Accepted("a text")] = None
-
     log_level: Literal["debug", "info", "warning", "error", "critical"] = "info"
     """The least important messages that are logged."""
     log_format: Literal["text", "json"] = "text"
@@ -385,13 +355,6 @@ class Settings(PhoneSettings, BaseModel):
     @classmethod
     def _lower(cls, value: object) -> object:
         return value.lower() if isinstance(value, str) else value
-
-    @field_validator("webrtc_ports")
-    @classmethod
-    def _is_port_range(cls, value: str | None) -> str | None:
-        if value is not None:
-            port_range(value)
-        return value
 
     @model_validator(mode="after")
     def _loopback_without_keys(self) -> "Settings":

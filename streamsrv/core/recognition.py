@@ -3,7 +3,6 @@
 The functions that check raise `ProtocolError`. A `Path` gives the place of an option in the client's object.
 """
 
-import math
 import re
 from collections.abc import Callable, Sequence
 
@@ -11,7 +10,7 @@ from msgspec import structs
 
 from streamsrv.engines.asr.base import Abilities, RecognitionOptions, Task
 from streamsrv.protocol.errors import MAX_QUOTED, ProtocolError, invalid
-from streamsrv.protocol.session_object import LOGPROBS, AudioInput, NoiseReduction, Session, Transcription
+from streamsrv.protocol.session_object import LOGPROBS, AudioInput, Session, Transcription
 from streamsrv.text.languages import normalize_language
 
 MAX_KEYWORDS = 100
@@ -19,8 +18,6 @@ MAX_KEYWORD = 50
 """Characters in a keyword. AssemblyAI takes no longer ones, and every recogniser takes the same."""
 MAX_LANGUAGES = 20
 
-_LEVELS = {"near_field": 2, "far_field": 1}
-"""Levels of `audio.noise_suppression` at full strength. More spoils speech (`benchmarks/noise_suppression.py`)."""
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 _CONTROL_IN_TEXT = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]")
 """The same without tabs and line breaks."""
@@ -64,11 +61,6 @@ def engine_options(asked: Transcription, task: Task = "transcribe", *, logprobs:
 def chosen_model(options: AudioInput) -> str:
     """Return the name of the session's recogniser; empty: the default one."""
     return (options.transcription.model or "") if options.transcription is not None else ""
-
-
-def suppression_level(asked: NoiseReduction | None) -> int:
-    """Return the level of `audio.noise_suppression` that a session asks for; 0: none."""
-    return 0 if asked is None else math.ceil(_LEVELS[asked.type] * asked.strength)
 
 
 def well_formed(asked: Transcription, path: Path) -> Transcription:

@@ -16,19 +16,19 @@ from streamsrv.core.capabilities import Capabilities
 from streamsrv.core.client_items import ClientItems
 from streamsrv.core.collector import Collector
 from streamsrv.core.conversation import Conversation
-from streamsrv.core.effects import Close, Effect, PrepareModel, SendEvent, SuppressNoise
+from streamsrv.core.effects import Close, Effect, PrepareModel, SendEvent
 from streamsrv.core.latency import TurnLatency
 from streamsrv.core.lifetime import Lifetime
+from streamsrv.core.noise_suppression import NoiseSuppression
 from streamsrv.core.playback.output_buffer import OutputBuffer
 from streamsrv.core.rate_limit import RateLimit
-from streamsrv.core.recognition import suppression_level
 from streamsrv.core.recognizer_loading import RecognizerLoading
 from streamsrv.core.staleness import is_stale
 from streamsrv.core.toolbox import Toolbox
 from streamsrv.core.transcription import Transcriptions
 from streamsrv.core.turns.decisions import TurnDecision
 from streamsrv.core.turns.idle import STILL_THERE, IdleTimer
-from streamsrv.core.turns.input_buffer import CommittedAudio, InputBuffer, chosen_model
+from streamsrv.core.turns.input_buffer import InputBuffer, chosen_model
 from streamsrv.core.turns.microphone import Microphone
 from streamsrv.core.turns.turn_taking import TurnTaking
 from streamsrv.core.user_turns import UserTurns
@@ -129,6 +129,7 @@ class SessionCore:
         )
         self._filler = Filler(self._conversation, self._input, self._responses, self._output, manners)
         self._loading = RecognizerLoading()
+        self._noise = NoiseSuppression()
         self._configure()
         self._lifetime = Lifetime(max_session_ms)
         self._caption_rooms = caption_rooms
@@ -141,8 +142,7 @@ class SessionCore:
         self._effects.add(self._lifetime.start())
         self._effects.add(self._transcriptions.start())
         self._effects.add(self._loading.configure(self.session))
-        if level := suppression_level(self.session.audio.input.noise_reduction):
-            self._effects.emit(SuppressNoise(level))
+        self._effects.add(self._noise.configure(self.session))
         self._prepare_model()
         self._effects.add(self._toolbox.start(self.session))
         self._effects.add(self._course.start(self.session, now_ms))
@@ -240,9 +240,6 @@ class SessionCore:
     def _carry_out(self, decisions: list[TurnDecision]) -> None:
         self._effects.add(self._user_turns.carry_out(decisions, self.session, self._now_ms))
 
-    def _commit(self, audio: CommittedAudio) -> None:
-        self._effects.add(self._user_turns.commit(audio, self.session, self._now_ms))
-
     def _respond(self, options: client_events.ResponseOptions, latency: TurnLatency | None = None) -> None:
         try:
             self._create_response(options, latency)
@@ -264,7 +261,7 @@ class SessionCore:
                 finished, audio = self._input.commit()
                 self._effects.add(finished)
                 self._effects.add(self._turns.drop_candidate(self._now_ms))
-                self._commit(audio)
+                self._effects.add(self._user_turns.commit(audio, self.session, self._now_ms))
             case client_events.AudioClear():
                 self._clear_input()
             case client_events.ItemCreate():
@@ -315,9 +312,7 @@ class SessionCore:
         if self.session.audio.input.turn_detection is None:
             self._effects.add(self._turns.drop_candidate(self._now_ms))
         self._configure()
-        level = suppression_level(updated.audio.input.noise_reduction)
-        if level != suppression_level(held.audio.input.noise_reduction):
-            self._effects.emit(SuppressNoise(level))
+        self._effects.add(self._noise.configure(updated))
         if instructions_of(updated, self._manners) != instructions_of(held, self._manners):
             self._prepare_model()
         self._effects.send("session.updated", session=session_to_wire(self.session))
@@ -401,5 +396,5 @@ class SessionCore:
         self._effects.add(finished)
         span = {"audio_start_ms": audio.start_ms, "audio_end_ms": audio.start_ms + audio.duration_ms}
         self._effects.send("input_audio_buffer.timeout_triggered", item_id=audio.item_id, **span)
-        self._commit(audio)
+        self._effects.add(self._user_turns.commit(audio, self.session, self._now_ms))
         self._respond(client_events.ResponseOptions(instructions=f"{self.session.instructions}\n{STILL_THERE}"))

@@ -43,7 +43,7 @@ LAYERS = (
     ("protocol",),
     ("logging",),
     ("errors", "ids", "settings", "signals", "supervisor", "telemetry", "token_bucket"),
-    ("phone_settings",),
+    ("phone_settings", "webrtc_settings"),
     ("phone_provider_settings",),
     ("sip_settings",),
     (
