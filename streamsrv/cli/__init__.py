@@ -7,6 +7,7 @@ import typer
 
 from streamsrv.cli import call, config, conformance, doctor, healthcheck, models, pull, say, serve, talk, transcribe
 from streamsrv.cli.first_process import run_in_child_of_first_process
+from streamsrv.cli.standard_streams import open_missing_standard_streams
 
 app = typer.Typer(
     name="streamsrv",
@@ -50,6 +51,7 @@ app.command("healthcheck")(healthcheck.healthcheck)
 
 def main() -> None:
     """Entry point of the installed command."""
+    open_missing_standard_streams()
     run_in_child_of_first_process()
     try:
         app()
