@@ -15,8 +15,9 @@ def engine_call(stage: str) -> Generator[None]:
     """Call an engine inside this block, which raises only `EngineError`, or `CancelledError` if its task is cancelled.
 
     An `EngineError` passes unchanged. Any other exception is a fault of the engine: it is logged with its traceback and
-    becomes `Unavailable`. So does the cancellation of a future that the engine awaits. `stage` names the engine in the
-    log and in the error, such as "speech recogniser".
+    becomes `Unavailable`. So are the cancellation of a future that the engine awaits, `SystemExit`, which would end the
+    server, and the panic of a library in Rust, which is no `Exception`. `stage` names the engine in the log and in the
+    error, such as "speech recogniser".
     """
     try:
         yield
@@ -27,7 +28,9 @@ def engine_call(stage: str) -> Generator[None]:
         if task is None or task.cancelling():
             raise
         raise _failed(stage, error) from error
-    except Exception as error:
+    except (GeneratorExit, KeyboardInterrupt):  # these do not come from the engine
+        raise
+    except BaseException as error:
         raise _failed(stage, error) from error
 
 

@@ -2,11 +2,13 @@
 
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from streamsrv.engines.absent import ABSENT
 from streamsrv.engines.asr.base import Recognizer
+from streamsrv.engines.boundary import engine_call
 from streamsrv.engines.breaker import Breakers, problem
 from streamsrv.engines.catalogue import Kind, ModelEntry
 from streamsrv.engines.llm.base import ChatModel
@@ -27,6 +29,7 @@ from streamsrv.engines.tts.failover.synthesizer import FallbackSynthesizer
 from streamsrv.engines.tts.failover.voice_choice import openai_aliases
 from streamsrv.engines.turn.base import StreamingTurnModel, TurnModel, WordsTurnModel
 from streamsrv.engines.vad.base import Vad
+from streamsrv.errors import EngineError
 from streamsrv.inference.occupancy import Occupancy
 from streamsrv.inference.scheduler import Scheduler
 
@@ -172,13 +175,13 @@ class Engines:
         return list(dict.fromkeys(found))
 
     async def aclose(self) -> None:
-        """Free the models. Call it when no session runs."""
-        if self.turn_words is not None:
-            await self.turn_words.aclose()
+        """Free the models, all that can be freed. Call it when no session runs."""
+        words = () if self.turn_words is None else (self.turn_words,)
         for engine in {
-            id(e): e for e in (self.recognizers, self.chat, self.synthesizer, *self.chat_by_name.values())
+            id(e): e for e in (*words, self.recognizers, self.chat, self.synthesizer, *self.chat_by_name.values())
         }.values():
-            await engine.aclose()
+            with suppress(EngineError), engine_call(f"end of {type(engine).__name__}"):
+                await engine.aclose()
         self.scheduler.close()
         self.voice_activity.close()
 

@@ -1,8 +1,10 @@
 """Loads the engine of a catalogue entry. Engine modules are imported only when they are needed."""
 
+import asyncio
 import logging
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Generator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
@@ -52,19 +54,29 @@ def load_engine(entry: ModelEntry, context: LoadContext) -> Any:
     Raises `EngineError` with one line that names the model and the cause, whatever the engine's packages raise.
     """
     module = import_engine(entry)
+    with failures_told(entry, "loaded"):
+        try:
+            return module.load(entry, context)
+        except ImportError as error:
+            raise Unavailable(f"{entry.name}: {explain_import(error, entry.requires)}") from error
+        except (KeyError, StopIteration) as error:
+            if context.files:
+                raise Unavailable(f"{entry.name} could not be loaded: no weight file {error}") from error
+            lacking = f"{entry.name} has no [[model.weights]], which the engine {entry.engine} needs"
+            raise Unavailable(lacking) from error
+
+
+@contextmanager
+def failures_told(entry: ModelEntry, done: str) -> Generator[None]:
+    """Turn whatever an engine raises at its start into `Unavailable` with one line; `done` is such as "loaded"."""
     try:
-        return module.load(entry, context)
-    except (EngineError, CatalogueError):
+        yield
+    except (EngineError, CatalogueError, asyncio.CancelledError, KeyboardInterrupt):
         raise
-    except ImportError as error:
-        raise Unavailable(f"{entry.name}: {explain_import(error, entry.requires)}") from error
-    except (KeyError, StopIteration) as error:
-        if context.files:
-            raise Unavailable(f"{entry.name} could not be loaded: no weight file {error}") from error
-        raise Unavailable(f"{entry.name} has no [[model.weights]], which the engine {entry.engine} needs") from error
-    except Exception as error:
+    except BaseException as error:  # a library may call sys.exit, and the panic of one in Rust is no `Exception`
         reason = " ".join(str(error).split())
-        raise Unavailable(f"{entry.name} could not be loaded: {type(error).__name__}: {reason}") from error
+        told = f"{entry.name} could not be {done}: {type(error).__name__}"
+        raise Unavailable(f"{told}: {reason}" if reason else told) from error
 
 
 def import_engine(entry: ModelEntry) -> Any:
@@ -72,7 +84,7 @@ def import_engine(entry: ModelEntry) -> Any:
     name = f"{PACKAGES[entry.kind]}.{entry.engine}"
     try:
         module = import_module(name)
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         if isinstance(error, ModuleNotFoundError) and error.name == name:
             raise CatalogueError(f"{entry.name}: engine: {entry.engine!r} is not an engine") from error
         raise Unavailable(f"{entry.name}: {explain_import(error, entry.requires)}") from error

@@ -5,16 +5,17 @@ import logging
 import os
 import time
 from collections.abc import Generator, Iterable, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
+from streamsrv.engines.boundary import engine_call
 from streamsrv.engines.breaker import Breakers
 from streamsrv.engines.catalogue import DEFAULT_MODELS, Catalogue, Kind, ModelEntry, load_catalogue, with_urls
 from streamsrv.engines.licences import with_accepted_licences
 from streamsrv.engines.llm.context.fitted import FittedChatModel
 from streamsrv.engines.llm.routing.latency import FirstTokens
 from streamsrv.engines.loaded import Engines, LoadedModel
-from streamsrv.engines.loading import EngineLoader, Report, with_parts
+from streamsrv.engines.loading import EngineLoader, Report, failures_told, with_parts
 from streamsrv.engines.readiness.local_models import LocalModels, find_local_models
 from streamsrv.engines.readiness.machine import machine
 from streamsrv.engines.readiness.needs import Need
@@ -24,7 +25,7 @@ from streamsrv.engines.recognizer_library import RecognizerLibrary
 from streamsrv.engines.recognizer_pool import RecognizerPool
 from streamsrv.engines.tts.shaping.synthesizer import ShapedSynthesizer
 from streamsrv.engines.weights.store import ModelStore, UnreadableWeights
-from streamsrv.errors import Unavailable
+from streamsrv.errors import EngineError, Unavailable
 from streamsrv.inference.scheduler import Scheduler
 from streamsrv.settings import Settings
 
@@ -95,7 +96,7 @@ class ModelLoader:
         started = time.monotonic()
         engine = await self.load_cold(entry)
         if hasattr(engine, "warm_up"):
-            with _named_refusal(entry):
+            with _named_refusal(entry), failures_told(entry, "warmed up"):
                 await engine.warm_up(*warm_with)
         self._report(f"{entry.kind:<12} {entry.name} ready in {time.monotonic() - started:.1f} s")
         return engine
@@ -152,10 +153,11 @@ class ModelLoader:
 
 
 async def close_models(models: Iterable[LoadedModel]) -> None:
-    """Free models that nothing uses any more."""
+    """Free models that nothing uses any more. One that cannot be freed keeps no other one from it."""
     for held in models:
         if hasattr(held.model, "aclose"):
-            await held.model.aclose()
+            with suppress(EngineError), engine_call(f"end of {held.entries[0].name}"):
+                await held.model.aclose()
 
 
 @contextmanager

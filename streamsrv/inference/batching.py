@@ -117,11 +117,23 @@ def _compute_apart(compute: Callable[[list[Item]], Sequence[Result]], items: lis
         results = compute(items)
         if len(results) != len(items):
             raise ValueError(f"{len(results)} results for {len(items)} items")
-    except Exception as error:
+    except BaseException as error:
         if len(items) == 1:
-            return [_Failed(error)]
+            return [_Failed(raisable(error))]
         return [result for item in items for result in _compute_apart(compute, [item])]
     return results
+
+
+def raisable(error: BaseException) -> Exception:
+    """Return the exception, wrapped if a future cannot raise it: other types would end the task or never wake it.
+
+    Threads that run engines catch all types: they must go on, and the panic of a library in Rust is no `Exception`.
+    """
+    if isinstance(error, Exception) and not isinstance(error, StopIteration):
+        return error
+    wrapped = RuntimeError(f"{type(error).__name__}: {error}")
+    wrapped.__cause__ = error
+    return wrapped
 
 
 def _deliver(results: "list[asyncio.Future[Result]]", computed: "asyncio.Future[Sequence[Result | _Failed]]") -> None:

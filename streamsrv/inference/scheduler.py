@@ -12,7 +12,7 @@ from enum import IntEnum
 from typing import Any, Protocol, TypeVar
 
 from streamsrv.errors import Overloaded
-from streamsrv.inference.batching import Batch, BatchLimits
+from streamsrv.inference.batching import Batch, BatchLimits, raisable
 
 Result = TypeVar("Result")
 Item = TypeVar("Item")
@@ -199,8 +199,8 @@ class Scheduler:
         while (job := self._next()) is not None:
             try:
                 value, error = job.call(), None
-            except BaseException as exception:  # the thread must go on, and a Rust panic is not an `Exception`
-                value, error = None, _raisable(exception)
+            except BaseException as exception:
+                value, error = None, raisable(exception)
             _on_loop(job, self._settle, job, value, error)
 
     def _next(self) -> _Job | None:
@@ -229,15 +229,6 @@ class Scheduler:
             _fail(job, error)
         elif not job.result.done():
             job.result.set_result(value)
-
-
-def _raisable(error: BaseException) -> Exception:
-    """Return the exception, wrapped if a future cannot raise it: other types would end the task or never wake it."""
-    if isinstance(error, Exception) and not isinstance(error, StopIteration):
-        return error
-    wrapped = RuntimeError(f"{type(error).__name__}: {error}")
-    wrapped.__cause__ = error
-    return wrapped
 
 
 def _fail(job: _Job, error: Exception) -> None:

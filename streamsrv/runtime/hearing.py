@@ -219,10 +219,11 @@ class Hearing:
                 )
                 if not 0 <= probability <= 1:
                     raise ValueError(f"{probability} is not a probability")
+                evidence = model.evidence(probability)
         except EngineError as error:
             self._do_without(model.name, WORDS, error)
         else:
-            self._report(EndOfTurnPredicted(effect.item_id, effect.pause, model.evidence(probability)))
+            self._report(EndOfTurnPredicted(effect.item_id, effect.pause, evidence))
 
     def follow_turn(self, effect: FollowTurn) -> None:
         if self._scores is not None:

@@ -10,13 +10,14 @@ from streamsrv.audio.rates import SPEECH_RATE_HZ
 from streamsrv.core.inputs import Input, TurnScored
 from streamsrv.engines.boundary import engine_call
 from streamsrv.engines.observer import WORDS, EngineObserver, failure_reason
-from streamsrv.engines.turn.base import StreamingTurnModel, TurnScore
+from streamsrv.engines.turn.base import StreamingTurnModel, TurnScore, TurnStream
 from streamsrv.errors import EngineError, Overloaded
 from streamsrv.inference.scheduler import Priority, Scheduler
 from streamsrv.runtime.tasks import Spawn
 
 logger = logging.getLogger(__name__)
 
+STAGE = "end-of-turn model"
 MAX_BEHIND_MS = 1000
 """Audio that may wait for the model. If it is later than that, it skips what waits and begins anew."""
 
@@ -45,7 +46,6 @@ class TurnScores:
         self._spawn = spawn
         self._report = report
         self._observer = observer
-        self._stream = model.open()
         self._turn = 0  # counts what the stream begins with, so that scores of something earlier are dropped
         self._follows = self._failed = self._running = False
         self._has_skipped = False  # in this turn
@@ -54,6 +54,12 @@ class TurnScores:
         self._waiting_samples = 0
         self._fed_samples = 0
         self._began_ms = 0
+        self._stream: TurnStream | None = None
+        try:
+            with engine_call(STAGE):
+                self._stream = model.open()
+        except EngineError as error:
+            self._fail(error)
 
     def begin(self, recent: Sequence[Frame], from_ms: int, agent: str) -> None:
         """A turn began at `from_ms`; `recent` are the frames before the one that is being heard."""
@@ -112,35 +118,35 @@ class TurnScores:
         self._waiting.clear()
         self._waiting_samples = 0
         try:
-            with engine_call("end-of-turn model"):
-                scores = await self._scheduler.run(Priority.FINAL, lambda: self._feed(agent, samples))
+            with engine_call(STAGE):
+                score = await self._scheduler.run(Priority.FINAL, lambda: self._feed(agent, samples))
+                voice = 0.0 if score is None else self._model.evidence(score.end)
         except Overloaded:
             self._skip()
         except EngineError as error:
             self._fail(error)
         else:
-            if scores and turn == self._turn:
-                self._report_newest(scores[-1])
+            if score is not None and turn == self._turn:
+                self._report(TurnScored(self._began_ms + score.until_ms, voice, score.backchannel))
         finally:
             self._running = False
         if self._follows:
             self._run_if_due()
 
-    def _feed(self, agent: str | None, samples: NDArray[np.int16]) -> Sequence[TurnScore]:
+    def _feed(self, agent: str | None, samples: NDArray[np.int16]) -> TurnScore | None:
+        """Give the stream audio, and return the newest score, if there is one."""
+        assert self._stream is not None  # nothing is fed to a stream that could not be opened
         if agent is not None:
             self._stream.reset()
             if agent:
                 self._stream.told(agent)
         scores = self._stream.feed(samples)
-        for score in scores[-1:]:
-            for probability in (score.end, score.backchannel):
-                if probability is not None and not 0 <= probability <= 1:
-                    raise ValueError(f"{probability} is not a probability")
-        return scores
-
-    def _report_newest(self, score: TurnScore) -> None:
-        voice = self._model.evidence(score.end)
-        self._report(TurnScored(self._began_ms + score.until_ms, voice, score.backchannel))
+        if not scores:
+            return None
+        for probability in (scores[-1].end, scores[-1].backchannel):
+            if probability is not None and not 0 <= probability <= 1:
+                raise ValueError(f"{probability} is not a probability")
+        return scores[-1]
 
     def _fail(self, error: EngineError) -> None:
         self._failed, self._follows = True, False

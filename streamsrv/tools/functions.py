@@ -132,7 +132,7 @@ def _load(label: str, name: str) -> Callable[..., Any]:
             found = next(iter(points)).load()
     except ToolFailed:
         raise
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise ToolFailed(f"Tool server '{label}': {name} cannot be imported: {error}") from error
     if not inspect.isroutine(found):
         raise ToolFailed(f"Tool server '{label}': {name} is no function.")

@@ -46,6 +46,9 @@ class FallbackVadStream:
                     heard = await call(self._stream)
                     if len(heard) != len(frames):
                         raise ValueError(f"{len(heard)} probabilities for {len(frames)} frames")
+                    for probability in heard:
+                        if not 0 <= probability <= 1:
+                            raise ValueError(f"{probability} is not a probability")
             except Overloaded:
                 raise
             except EngineError as error:
