@@ -33,6 +33,7 @@ from tiny_nemo_checks import (
 )
 
 from streamsrv.audio.rates import SPEECH_RATE_HZ
+from streamsrv.engines.asr import decoding_stream
 from streamsrv.engines.asr.base import RecognitionOptions
 from streamsrv.engines.asr.nemo_onnx import load
 from streamsrv.engines.asr.sherpa import streaming as sherpa_streaming
@@ -195,7 +196,7 @@ async def test_the_end_makes_a_waiting_step_urgent():
 
 
 async def test_a_decoder_that_is_too_slow_overloads_the_stream(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(sherpa_streaming, "MAX_BACKLOG_MS", 3000)
+    monkeypatch.setattr(decoding_stream, "MAX_BACKLOG_MS", 3000)
     scheduler = Scheduler(0)
     async with opened(loaded(scheduler, STREAMING)) as stream:
         stream.push(spoken(BOOKS, BOOKS))

@@ -10,8 +10,8 @@ import pytest
 from numpy.typing import NDArray
 
 from fake_decoder import WORD_MS, FakeDecoder, entered, let_tasks_run, silence, spoken, text
+from streamsrv.engines.asr import decoding_stream
 from streamsrv.engines.asr.base import RecognitionOptions, Transcript, Word
-from streamsrv.engines.asr.windows import incremental
 from streamsrv.engines.asr.windows.incremental import (
     Hypothesis,
     IncrementalRecognizer,
@@ -217,7 +217,7 @@ async def test_a_final_that_finds_no_place_is_an_error(decoder):
 
 
 async def test_a_stream_that_falls_too_far_behind_fails(recognizer, decoder, monkeypatch):
-    monkeypatch.setattr(incremental, "MAX_BACKLOG_MS", 20_000)
+    monkeypatch.setattr(decoding_stream, "MAX_BACKLOG_MS", 20_000)
     decoder.gate.clear()
     async with open_stream(recognizer) as stream:
         for _ in range(21):

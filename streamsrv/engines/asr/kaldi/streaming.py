@@ -1,8 +1,6 @@
 """Streams speech through the Kaldi recognisers of one Vosk model. Utterances share them, one after the other."""
 
-import asyncio
 import threading
-from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,11 +10,9 @@ from numpy.typing import NDArray
 
 from streamsrv.audio.rates import SPEECH_RATE_HZ
 from streamsrv.engines.asr.base import Abilities, RecognitionOptions, StatelessSession, Transcript
-from streamsrv.engines.asr.interruptible import InterruptibleWait
+from streamsrv.engines.asr.decoding_stream import DecodingStream
 from streamsrv.engines.asr.kaldi.segments import Heard, Segments, read_partial, read_result
-from streamsrv.engines.asr.latest import LatestTranscript
 from streamsrv.engines.asr.speech_feed import SpeechFeed, StepGrid
-from streamsrv.engines.asr.windows.incremental import MAX_BACKLOG_MS
 from streamsrv.errors import EngineError, Overloaded, Unavailable
 from streamsrv.inference.droppable import Droppable
 from streamsrv.inference.scheduler import Priority, Scheduler
@@ -201,8 +197,8 @@ class VoskRecognizer:
             raise Unavailable(f"{self.name} failed: {error}") from error
 
 
-class VoskStream:
-    """Recognises one utterance: a task decodes the audio in order, and the newest unread transcript is kept."""
+class VoskStream(DecodingStream):
+    """Recognises one utterance: its audio is decoded once, in order."""
 
     def __init__(self, recognizer: VoskRecognizer, utterance: KaldiUtterance, language: str) -> None:
         self._recognizer = recognizer
@@ -210,67 +206,38 @@ class VoskStream:
         self._feed = SpeechFeed(ANY_STEP, pause_ms=LOOK_AHEAD_MS, emission_ms=0)
         self._segments = Segments(language, self._feed.position_ms)
         self._running: _Step | None = None
-        self._wait = InterruptibleWait()
-        self._finishing = False
-        self._wake = asyncio.Event()
-        self._transcripts = LatestTranscript()
-        self._task = asyncio.get_running_loop().create_task(self._work(), name=f"recognition-{recognizer.name}")
+        super().__init__(recognizer.name)
 
-    def push(self, pcm: NDArray[np.int16], *, speech: bool = True) -> None:
-        """Take mono PCM at 16 kHz; ignored once the stream has ended."""
-        if self._finishing or self._transcripts.ended:
-            return
+    def _take_audio(self, pcm: NDArray[np.int16], *, speech: bool) -> None:
         self._feed.push(pcm, speech=speech)
-        if self._feed.waiting > MAX_BACKLOG_MS * _PER_MS:
-            self._transcripts.end(
-                Overloaded(f"{self._recognizer.name} is {MAX_BACKLOG_MS // 1000} s of speech behind.")
-            )
-            self._task.cancel()
-        elif self._is_due:
-            self._wake.set()
 
-    def finish(self) -> None:
-        """End the audio: the final transcript comes when the rest is decoded."""
-        if self._finishing:
-            return
-        self._finishing = True
+    def _end_audio(self) -> None:
         self._feed.finish()
-        self._wake.set()
-        if self._running is not None and self._running.drop():
-            self._wait.interrupt()  # the step follows at final priority
 
-    async def aclose(self) -> None:
-        """Drop the stream. A step that has begun runs to its end, and its result is ignored."""
-        self._transcripts.drop()
-        self._task.cancel()
-        await asyncio.gather(self._task, return_exceptions=True)
-
-    def __aiter__(self) -> AsyncIterator[Transcript]:
-        return self
-
-    async def __anext__(self) -> Transcript:
-        return await anext(self._transcripts)
+    @property
+    def _backlog_ms(self) -> float:
+        return self._feed.waiting / _PER_MS
 
     @property
     def _is_due(self) -> bool:
         waiting = self._feed.waiting
         return waiting >= STEP_SAMPLES or (waiting > 0 and self._feed.is_complete)
 
-    async def _work(self) -> None:
+    def _hurry(self) -> None:
+        if self._finishing and self._running is not None and self._running.drop():
+            self._wait.interrupt()  # the step follows at final priority
+
+    async def _decode_all(self) -> Transcript:
         step: _Step | None = None
         try:
             while True:
                 step = step or self._next_step()
-                if step is None:
-                    if self._finishing:
-                        break
+                if step is not None:
+                    step = await self._advance(step)
+                elif self._finishing:
+                    return self._segments.final()
+                else:
                     await self._next_audio()
-                    continue
-                step = await self._advance(step)
-            self._transcripts.put(self._segments.final())
-            self._transcripts.end()
-        except Exception as error:
-            self._transcripts.end(error)
         finally:
             self._utterance.close()
 

@@ -8,12 +8,12 @@ from numpy.typing import NDArray
 
 from streamsrv.audio.rates import SPEECH_RATE_HZ
 from streamsrv.engines.asr.base import RecognitionOptions, Transcript
+from streamsrv.engines.asr.decoding_stream import MAX_BACKLOG_MS
 from streamsrv.engines.asr.latest import LatestTranscript
 from streamsrv.engines.asr.nemo_toolkit.messages import Heard, Loaded
 from streamsrv.engines.asr.nemo_toolkit.process import NemoProcess
 from streamsrv.engines.asr.speech_feed import SpeechFeed, StepGrid
 from streamsrv.engines.asr.tokens import Token, TokenTranscripts
-from streamsrv.engines.asr.windows.incremental import MAX_BACKLOG_MS
 from streamsrv.errors import EngineError, Overloaded, Unavailable
 
 MAX_SENT_SAMPLES = 4 * SPEECH_RATE_HZ

@@ -1,7 +1,6 @@
 """Streams speech through a cache-aware transducer on sherpa-onnx. Steps of several streams are decoded in one batch."""
 
-import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -11,11 +10,9 @@ from numpy.typing import NDArray
 from streamsrv.audio.pcm import to_float
 from streamsrv.audio.rates import SPEECH_RATE_HZ
 from streamsrv.engines.asr.base import Abilities, RecognitionOptions, StatelessSession, Transcript
-from streamsrv.engines.asr.interruptible import InterruptibleWait
-from streamsrv.engines.asr.latest import LatestTranscript
+from streamsrv.engines.asr.decoding_stream import DecodingStream
 from streamsrv.engines.asr.speech_feed import SpeechFeed, StepGrid
 from streamsrv.engines.asr.tokens import Token, TokenTranscripts, read_tokens
-from streamsrv.engines.asr.windows.incremental import MAX_BACKLOG_MS
 from streamsrv.errors import Overloaded, Unavailable
 from streamsrv.inference.droppable import Droppable
 from streamsrv.inference.scheduler import Priority, Scheduler
@@ -144,8 +141,8 @@ class BatchDecoder:
             return [error for _ in steps]
 
 
-class SherpaStream:
-    """Recognises one utterance: a task decodes the steps in order, and the newest unread transcript is kept."""
+class SherpaStream(DecodingStream):
+    """Recognises one utterance: its audio is decoded once, in steps of the model."""
 
     def __init__(self, recognizer: SherpaStreamingRecognizer, options: RecognitionOptions) -> None:
         model = recognizer.model
@@ -159,66 +156,41 @@ class SherpaStream:
         self._segment_begin = 0
         self._left: Step | None = None  # a step that was taken and not decoded
         self._running: Step | None = None
-        self._wait = InterruptibleWait()
-        self._finishing = False
-        self._wake = asyncio.Event()
-        self._transcripts = LatestTranscript()
-        self._task = asyncio.get_running_loop().create_task(self._work(), name=f"recognition-{recognizer.name}")
-
-    def push(self, pcm: NDArray[np.int16], *, speech: bool = True) -> None:
-        """Take mono PCM at 16 kHz; ignored once the stream has ended."""
-        if self._finishing or self._transcripts.ended:
-            return
-        self._feed.push(pcm, speech=speech)
-        if self._feed.waiting > MAX_BACKLOG_MS * SPEECH_RATE_HZ // 1000:
-            self._transcripts.end(
-                Overloaded(f"{self._recognizer.name} is {MAX_BACKLOG_MS // 1000} s of speech behind.")
-            )
-            self._task.cancel()
-        elif self._is_due:
-            self._wake.set()
-
-    def finish(self) -> None:
-        """End the audio: the final transcript comes when the last step is decoded, or at once after a pause."""
-        if self._finishing:
-            return
-        self._finishing = True
-        self._feed.finish()
-        self._wake.set()
-        if self._running is not None and self._running.drop():
-            self._wait.interrupt()  # the step follows at final priority
+        super().__init__(recognizer.name)
 
     async def aclose(self) -> None:
-        """Drop the stream. A step that has begun runs to its end, and its result is ignored."""
-        self._transcripts.drop()
+        """Drop the stream, and its step of a batch that has not begun."""
         if self._running is not None:
             self._running.drop()
-        self._task.cancel()
-        await asyncio.gather(self._task, return_exceptions=True)
+        await super().aclose()
 
-    def __aiter__(self) -> AsyncIterator[Transcript]:
-        return self
+    def _take_audio(self, pcm: NDArray[np.int16], *, speech: bool) -> None:
+        self._feed.push(pcm, speech=speech)
 
-    async def __anext__(self) -> Transcript:
-        return await anext(self._transcripts)
+    def _end_audio(self) -> None:
+        self._feed.finish()
+
+    @property
+    def _backlog_ms(self) -> float:
+        return self._feed.waiting * 1000 / SPEECH_RATE_HZ
 
     @property
     def _is_due(self) -> bool:
         waiting = self._feed.waiting
         return waiting >= self._recognizer.model.grid.shift or (waiting > 0 and self._feed.is_complete)
 
-    async def _work(self) -> None:
-        try:
-            while not self._finishing or self._left is not None or self._is_due:
-                await self._wake.wait()
-                self._wake.clear()
-                while self._left is not None or self._is_due:
-                    if not await self._advance():
-                        break
-            self._put(self._tokens.final(logprobs=self._options.logprobs))
-            self._transcripts.end()
-        except Exception as error:
-            self._transcripts.end(error)
+    def _hurry(self) -> None:
+        if self._finishing and self._running is not None and self._running.drop():
+            self._wait.interrupt()  # the step follows at final priority
+
+    async def _decode_all(self) -> Transcript:
+        while not self._finishing or self._left is not None or self._is_due:
+            await self._wake.wait()
+            self._wake.clear()
+            while self._left is not None or self._is_due:
+                if not await self._advance():
+                    break
+        return self._in_language(self._tokens.final(logprobs=self._options.logprobs))
 
     async def _advance(self) -> bool:
         """Decode the next step; returns False if it was shed, so that it waits for the next audio."""
@@ -235,7 +207,7 @@ class SherpaStream:
         self._left = None
         settled = step.completes and self._feed.is_complete and not self._feed.waiting
         if transcript := self._tokens.accept(tokens, at_pause=settled):
-            self._put(transcript)
+            self._transcripts.put(self._in_language(transcript))
         if settled and self._feed.fed - self._segment_begin >= MAX_SEGMENT_SAMPLES:
             self._begin_segment()
         return True
@@ -259,5 +231,5 @@ class SherpaStream:
         start_ms = self._segment_begin * 1000 / SPEECH_RATE_HZ
         self._segment = Segment(self._recognizer.model, self._options, start_ms)
 
-    def _put(self, transcript: Transcript) -> None:
-        self._transcripts.put(replace(transcript, language=self._language))
+    def _in_language(self, transcript: Transcript) -> Transcript:
+        return replace(transcript, language=self._language)

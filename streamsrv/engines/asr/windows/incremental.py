@@ -1,7 +1,7 @@
 """Makes streaming recognisers from decoders of whole windows (Moonshine, the Whisper family)."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from threading import Event
 from typing import Protocol
@@ -12,8 +12,7 @@ from numpy.typing import NDArray
 from streamsrv.audio.pcm import to_float
 from streamsrv.audio.rates import SPEECH_RATE_HZ
 from streamsrv.engines.asr.base import Abilities, RecognitionOptions, StatelessSession, Transcript
-from streamsrv.engines.asr.interruptible import InterruptibleWait
-from streamsrv.engines.asr.latest import LatestTranscript
+from streamsrv.engines.asr.decoding_stream import DecodingStream
 from streamsrv.engines.asr.windows.utterance import Hypothesis, Utterance
 from streamsrv.engines.asr.windows.window import WindowLimits, WindowSnapshot
 from streamsrv.errors import EngineError, Overloaded, Unavailable
@@ -28,9 +27,6 @@ __all__ = [
     "WindowDecoder",
     "decode_on_thread",
 ]
-
-MAX_BACKLOG_MS = 600_000
-"""Audio that may wait for a decoder that cannot keep up. A stream with more fails with `Overloaded`."""
 
 
 class WindowDecoder(Protocol):
@@ -162,66 +158,43 @@ class _Running:
     window: Decode
 
 
-class IncrementalStream:
-    """Recognises one utterance: a task decodes while audio comes, and the newest unread transcript is kept."""
+class IncrementalStream(DecodingStream):
+    """Recognises one utterance: its window is decoded again and again while it grows."""
 
     def __init__(self, recognizer: IncrementalRecognizer, utterance: Utterance, options: RecognitionOptions) -> None:
         self._recognizer = recognizer
         self._utterance = utterance
         self._options = options
         self._running: _Running | None = None
-        self._wait = InterruptibleWait()
         self._gave_way = False
-        self._finishing = False
-        self._wake = asyncio.Event()
-        self._transcripts = LatestTranscript()
-        self._task = asyncio.get_running_loop().create_task(self._work(), name=f"recognition-{recognizer.name}")
+        super().__init__(recognizer.name)
 
-    def push(self, pcm: NDArray[np.int16], *, speech: bool = True) -> None:
-        """Take mono PCM at 16 kHz; ignored once the stream has ended."""
-        if self._finishing or self._transcripts.ended:
-            return
+    def _take_audio(self, pcm: NDArray[np.int16], *, speech: bool) -> None:
         if transcript := self._utterance.push(pcm, speech=speech):
             self._transcripts.put(transcript)
-        if self._utterance.window.length_ms > MAX_BACKLOG_MS:
-            self._transcripts.end(
-                Overloaded(f"{self._recognizer.name} is {MAX_BACKLOG_MS // 1000} s of speech behind.")
-            )
-            self._task.cancel()
-        elif self._utterance.window.due:
-            self._wake.set()
-            self._give_way_to_pause()
 
-    def finish(self) -> None:
-        """End the audio: the final transcript comes at once if all words are known, else after one decode."""
-        if self._finishing:
-            return
-        self._finishing = True
-        self._wake.set()
-        if (running := self._running) is not None and not (self._settles(running) and running.window.started):
-            self._wait.interrupt()  # a decode at final priority follows
+    @property
+    def _backlog_ms(self) -> float:
+        return self._utterance.window.length_ms
 
-    async def aclose(self) -> None:
-        """Drop the stream. A decode that has started runs to its end, and its result is ignored."""
-        self._transcripts.drop()
-        self._task.cancel()
-        await asyncio.gather(self._task, return_exceptions=True)
+    @property
+    def _is_due(self) -> bool:
+        return self._utterance.window.due
 
-    def __aiter__(self) -> AsyncIterator[Transcript]:
-        return self
+    def _end_audio(self) -> None:
+        """What is left of the window is decoded, however little it is."""
 
-    async def __anext__(self) -> Transcript:
-        return await anext(self._transcripts)
+    def _hurry(self) -> None:
+        """Interrupt a decode that lacks the newest words: in a pause and at the end, all so far are wanted at once.
 
-    def _give_way_to_pause(self) -> None:
-        """Stop a decode that began before the pause and lacks its last words: what was said so far is wanted at once.
-
-        Not twice in a row, so that somebody who pauses often gets partial transcripts, too.
+        In pauses not twice in a row, so that somebody who pauses often gets partial transcripts, too.
         """
         running = self._running
-        if running is None or self._gave_way or not (self._recognizer.stops and self._utterance.window.in_pause):
+        if running is None or (self._settles(running) and (running.window.started or not self._finishing)):
             return
-        if not self._settles(running):
+        if self._finishing:
+            self._wait.interrupt()
+        elif self._recognizer.stops and self._utterance.window.in_pause and not self._gave_way:
             self._gave_way = True
             self._wait.interrupt()
 
@@ -229,17 +202,12 @@ class IncrementalStream:
         """Whether the result of a decode will be final text: of a head, or of all words so far."""
         return running.snapshot.is_head or self._utterance.window.would_settle(running.snapshot)
 
-    async def _work(self) -> None:
-        window = self._utterance.window
-        try:
-            while not (self._finishing and window.settled):
-                await self._wake.wait()
-                self._wake.clear()
-                await self._decode_due()
-            self._transcripts.put(self._utterance.final())
-            self._transcripts.end()
-        except Exception as error:
-            self._transcripts.end(error)
+    async def _decode_all(self) -> Transcript:
+        while not (self._finishing and self._utterance.window.settled):
+            await self._wake.wait()
+            self._wake.clear()
+            await self._decode_due()
+        return self._utterance.final()
 
     async def _decode_due(self) -> None:
         window = self._utterance.window
