@@ -14,7 +14,7 @@ from collections.abc import AsyncGenerator, Generator, Mapping
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from threading import Event, Thread
-from typing import Any
+from typing import Any, Self
 from urllib.parse import parse_qs, urlsplit
 
 import numpy as np
@@ -87,10 +87,10 @@ class AssemblyAIServer:
         """Set when a connection has got audio of the first word."""
 
     @contextlib.asynccontextmanager
-    async def running(self) -> AsyncGenerator[None, None]:
+    async def running(self) -> AsyncGenerator[Self, None]:
         async with serve(self._serve, "127.0.0.1", 0, process_request=self._handshake) as server:
             self.url = f"ws://127.0.0.1:{next(iter(server.sockets)).getsockname()[1]}"
-            yield
+            yield self
 
     def _handshake(self, connection: ServerConnection, request: Request) -> Response | None:
         if urlsplit(request.path).path != "/v3/ws":

@@ -7,7 +7,7 @@ import asyncio
 import contextlib
 import json
 from collections.abc import AsyncGenerator, Sequence
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 from strict_history import messages_api_refusal, wire_refusal
 
@@ -60,11 +60,11 @@ class ScriptedProvider:
         return wire_refusal(request["messages"])
 
     @contextlib.asynccontextmanager
-    async def running(self) -> AsyncGenerator[None, None]:
+    async def running(self) -> AsyncGenerator[Self, None]:
         server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
         self.base_url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}{self._path}"
         async with server:
-            yield
+            yield self
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         head = (await reader.readuntil(b"\r\n\r\n")).decode().lower()

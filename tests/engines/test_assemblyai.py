@@ -1,8 +1,7 @@
 """AssemblyAI's streaming API, over real connections to a protocol server with a real recogniser behind it."""
 
 import asyncio
-import logging
-from collections.abc import AsyncGenerator, Callable, Iterator
+from collections.abc import AsyncGenerator, Iterator
 from contextlib import aclosing
 from itertools import pairwise
 from typing import Any
@@ -10,85 +9,39 @@ from typing import Any
 import numpy as np
 import pytest
 import pytest_asyncio
+from assemblyai_hearing import BECKETT, EVER_TRIED, Connect, assert_said, connecting, hear, moonshine_tiny, read_beckett
 from assemblyai_server import KEY, AssemblyAIServer
 from numpy.typing import NDArray
 
-from recordings import recording
-from streamsrv.audio.files import read_audio
-from streamsrv.audio.pcm import level_dbfs
 from streamsrv.audio.rates import SPEECH_RATE_HZ
-from streamsrv.engines.asr import assemblyai
-from streamsrv.engines.asr.assemblyai import AssemblyAIRecognizer
-from streamsrv.engines.asr.base import RecognitionOptions, RecognitionSession, Recognizer, Transcript
-from streamsrv.engines.catalogue import load_catalogue
-from streamsrv.engines.loading import EngineLoader, LoadContext
-from streamsrv.engines.model_entry import ModelEntry
+from streamsrv.engines.asr.base import RecognitionOptions, Recognizer
 from streamsrv.engines.observer import NoObserver
-from streamsrv.engines.weights.store import ModelStore
-from streamsrv.errors import EngineError, Overloaded, Rejected, Unavailable
-from streamsrv.inference.scheduler import Scheduler
-from streamsrv.testing.word_errors import count_word_errors
+from streamsrv.errors import Rejected
 from streamsrv.text.words import bare
-
-BECKETT = "Ever tried. Ever failed. No matter. Try again. Fail again. Fail better."
-EVER_TRIED = 1600 * 16
-"""Samples of its first sentence."""
-Connect = Callable[..., AssemblyAIRecognizer]
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 
 @pytest.fixture(scope="module")
 def local() -> Iterator[Recognizer]:
-    """The recogniser of the server."""
-    catalogue, scheduler = load_catalogue(), Scheduler(2)
-    loader = EngineLoader(catalogue, ModelStore(), scheduler)
-    if lacking := loader.needs(catalogue["moonshine-tiny"]):
-        pytest.skip(f"moonshine-tiny needs {', '.join(map(str, lacking))}")
-    yield loader.load(catalogue["moonshine-tiny"])
-    scheduler.close()
+    with moonshine_tiny() as recognizer:
+        yield recognizer
 
 
 @pytest_asyncio.fixture(loop_scope="module")
 async def server(local: Recognizer) -> AsyncGenerator[AssemblyAIServer]:
-    server = AssemblyAIServer(local)
-    async with server.running():
+    async with AssemblyAIServer(local).running() as server:
         yield server
 
 
 @pytest.fixture
 def connect(server: AssemblyAIServer) -> Connect:
-    def connect(key: str = KEY, **options: Any) -> AssemblyAIRecognizer:
-        scheduler: Any = None  # it has no blocking calls
-        # A slow machine is no fault of the provider.
-        patient = {"stall_deadline_s": 120.0, "final_deadline_s": 120.0}
-        entry = ModelEntry("remote", "recognizer", "assemblyai", options={"base_url": server.url, **patient, **options})
-        return assemblyai.load(entry, LoadContext(scheduler, {}, key))
-
-    return connect
+    return connecting(server)
 
 
 @pytest.fixture(scope="module")
 def beckett() -> NDArray[np.int16]:
-    return read_audio(recording("beckett.wav"), SPEECH_RATE_HZ)
-
-
-async def hear(
-    session: RecognitionSession, pcm: NDArray[np.int16], options: RecognitionOptions | None = None
-) -> list[Transcript]:
-    """Give all of the audio at once, in frames of 32 ms, and return the transcripts."""
-    async with aclosing(session.open(options or RecognitionOptions(language="en"))) as stream, asyncio.timeout(60):
-        for start in range(0, len(pcm), 512):
-            frame = pcm[start : start + 512]
-            stream.push(frame, speech=level_dbfs(frame) > -45)
-            await asyncio.sleep(0)
-        stream.finish()
-        return [transcript async for transcript in stream]
-
-
-def assert_said(transcripts: list[Transcript], text: str = BECKETT) -> None:
-    assert transcripts[-1].is_final
-    assert not count_word_errors(text, transcripts[-1].text).errors, transcripts[-1].text
+    return read_beckett()
 
 
 async def test_words_times_language_and_end_of_turn(server: AssemblyAIServer, connect: Connect, beckett: Any):
@@ -135,19 +88,6 @@ async def test_utterances_may_overlap(connect: Connect, beckett: Any):
         first, second = await asyncio.gather(hear(session, beckett), hear(session, beckett[:EVER_TRIED]))
     assert_said(first)
     assert_said(second, "Ever tried.")
-
-
-@pytest.mark.parametrize("code", [None, 3005, 3008])
-async def test_a_connection_lost_in_a_word_loses_and_doubles_no_word(
-    server: AssemblyAIServer, connect: Connect, beckett: Any, code: int | None
-):
-    server.faults.closes_after_ms.append((4500, code))
-    async with aclosing(connect().connect()) as session:
-        transcripts = await hear(session, beckett)
-    assert_said(transcripts)
-    partial = transcripts[:-1]
-    assert all(after.stable.startswith(before.stable) for before, after in pairwise(partial))
-    assert len(server.seen) == 2
 
 
 async def test_keywords_are_sent_and_changed_on_the_open_connection(
@@ -201,33 +141,6 @@ async def test_languages_cannot_be_limited(connect: Connect):
             session.open(RecognitionOptions(languages=("de", "en")))
 
 
-async def failure(recognizer: AssemblyAIRecognizer, pcm: Any) -> EngineError:
-    async with aclosing(recognizer.connect()) as session:
-        with pytest.raises(EngineError) as raised:
-            await hear(session, pcm[:EVER_TRIED])
-    return raised.value
-
-
-@pytest.mark.parametrize("code", [1008, 4001, 401, 403])
-async def test_a_refused_key(server: AssemblyAIServer, connect: Connect, beckett: Any, code: int):
-    if code < 1000:
-        server.faults.http_status.append(code)
-    else:
-        server.faults.error_at_start.append((code, f"Unauthorized: {KEY}"))
-    error = await failure(connect(), beckett)
-    assert isinstance(error, Unavailable)
-    assert error.refuses_key
-    assert KEY not in str(error)
-    assert len(server.seen) == (code >= 1000)
-
-
-@pytest.mark.parametrize("key", ["ключ", "two\nlines"])
-async def test_a_key_that_is_none(connect: Connect, key: str):
-    with pytest.raises(Unavailable, match="characters that no key has") as raised:
-        connect(key)
-    assert key not in str(raised.value)
-
-
 async def test_the_language_of_one_utterance_is_expected_in_the_next(connect: Connect, beckett: Any):
     async with aclosing(connect().connect()) as session:
         await hear(session, beckett[:EVER_TRIED], RecognitionOptions())
@@ -236,76 +149,10 @@ async def test_the_language_of_one_utterance_is_expected_in_the_next(connect: Co
             assert (await anext(aiter(stream))).language == "en"
 
 
-async def test_a_provider_that_cannot_be_reached_does_not_stop_the_warm_up(
-    server: AssemblyAIServer, connect: Connect, caplog: Any
-):
-    await connect(base_url="ws://127.0.0.1:9").warm_up()
-    server.faults.error_at_start.append((3009, "Too many concurrent sessions"))
-    await connect().warm_up()
-    assert [record.getMessage() for record in caplog.records if record.levelno == logging.WARNING] == [
-        "remote: cannot be reached.",
-        "remote: Too many concurrent sessions.",
-    ]
-
-
-async def test_a_wrong_key_stops_the_warm_up(connect: Connect):
-    with pytest.raises(Unavailable) as raised:
-        await connect("wrong").warm_up()
-    assert raised.value.refuses_key
-
-
-@pytest.mark.parametrize(
-    ("code", "message"),
-    [
-        (1008, "Unauthorized Connection: Too many concurrent sessions"),
-        (3009, "Too many concurrent sessions"),
-        (4029, "Client sent audio too fast"),
-        (429, ""),
-    ],
-)
-async def test_a_rate_limit(server: AssemblyAIServer, connect: Connect, beckett: Any, code: int, message: str):
-    if code == 429:
-        server.faults.http_status.append(code)
-    else:
-        server.faults.error_at_start.append((code, message))
-    assert isinstance(await failure(connect(), beckett), Overloaded)
-
-
-@pytest.mark.parametrize(
-    "garbage",
-    [
-        "<html>502 Bad Gateway</html>",
-        "[]",
-        "{}",
-        '{"type":"Turn"}',
-        '{"type":"Turn","turn_order":"0","end_of_turn":true,"transcript":"x","words":[]}',
-        '{"type":"Turn","turn_order":-1,"end_of_turn":true,"transcript":"x","words":[]}',
-        '{"type":"Turn","turn_order":0,"end_of_turn":true,"transcript":"x","words":[{"text":"x","start":-1,"end":2}]}',
-        '{"type":"Turn","turn_order":0,"end_of_turn":true,"transcript":"x","end_of_turn_confidence":NaN,"words":[]}',
-        b"\x00\x01",
-        '{"type":"Turn","padding":"' + "x" * (1 << 21) + '"}',
-        '{"type":' * 100_000,
-    ],
-    ids=lambda garbage: str(garbage)[:40],
-)
-async def test_garbage(server: AssemblyAIServer, connect: Connect, beckett: Any, garbage: str | bytes):
-    server.faults.garbage = garbage
-    error = await failure(connect(), beckett)
-    assert type(error) is Unavailable
-    assert len(str(error)) < 500
-
-
 async def test_messages_of_unknown_types_are_ignored(server: AssemblyAIServer, connect: Connect, beckett: Any):
     server.faults.garbage = '{"type":"Heartbeat","total_audio_received_ms":5}'
     async with aclosing(connect().connect()) as session:
         assert_said(await hear(session, beckett))
-
-
-async def test_a_server_that_stalls(server: AssemblyAIServer, connect: Connect, beckett: Any):
-    server.faults.stalls = True
-    error = await failure(connect(stall_deadline_s=0.05, final_deadline_s=0.1), beckett)
-    assert "does not answer" in str(error)
-    assert len(server.seen) == 4
 
 
 async def test_late_answers(server: AssemblyAIServer, connect: Connect, beckett: Any):
@@ -332,20 +179,6 @@ async def test_turns_that_the_provider_ends_by_itself(server: AssemblyAIServer, 
         assert_said(await hear(session, beckett))
 
 
-async def test_no_server(connect: Connect, beckett: Any):
-    error = await failure(connect(base_url="ws://127.0.0.1:9"), beckett)
-    assert str(error) == "remote: cannot be reached."
-
-
-@pytest.mark.parametrize(
-    "base_url", ["http://127.0.0.1", "ws://streaming.example.com", "wss://host/path", "wss://user:password@host"]
-)
-async def test_a_wrong_address(connect: Connect, base_url: str):
-    with pytest.raises(Unavailable, match="base_url") as raised:
-        connect(base_url=base_url)
-    assert "password" not in str(raised.value)
-
-
 async def test_a_dropped_utterance_and_the_next_one(server: AssemblyAIServer, connect: Connect, beckett: Any):
     async with aclosing(connect().connect()) as session:
         async with aclosing(session.open(RecognitionOptions())) as stream, asyncio.timeout(60):
@@ -353,17 +186,6 @@ async def test_a_dropped_utterance_and_the_next_one(server: AssemblyAIServer, co
             await anext(aiter(stream))
         assert_said(await hear(session, beckett[:EVER_TRIED]), "Ever tried.")
     assert len(server.seen) == 1
-
-
-async def test_the_key_is_in_no_log(server: AssemblyAIServer, connect: Connect, beckett: Any, caplog: Any):
-    caplog.set_level(logging.DEBUG)
-    for name in ("websockets", "websockets.client"):
-        caplog.set_level(logging.DEBUG, name)
-    server.faults.closes_after_ms.append((1000, 3005))
-    async with aclosing(connect().connect()) as session:
-        await hear(session, beckett[:EVER_TRIED])
-    sent_by_server = [record for record in caplog.records if record.name != "websockets.server"]
-    assert not any(KEY in record.getMessage() for record in sent_by_server)
 
 
 async def test_the_time_of_connections_is_reported(server: AssemblyAIServer, connect: Connect, beckett: Any):
