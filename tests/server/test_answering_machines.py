@@ -9,8 +9,9 @@ import pytest
 from numpy.typing import NDArray
 from websockets.asyncio.client import connect
 
-from fake_line import FakeLine
+from fake_line import PATIENCE_S, FakeLine
 from fake_provider_api import FakeProviderApi
+from phone_exchange import AGENT, exchange, quiet, tone
 from serving import RunningServer
 from streamsrv.access.admission import Admission
 from streamsrv.access.principal import LOOPBACK
@@ -23,7 +24,6 @@ from streamsrv.protocol.json_values import read_json
 from streamsrv.testing.fakes import ScriptedChatModel, fake_engines
 from streamsrv.transports.telephony.agent import Agent
 from test_outbound_calls import PUBLIC, by_twilio, call, running, send
-from test_phone_calls import AGENT, PATIENCE_S, exchange, quiet, tone
 
 Pcm16 = NDArray[np.int16]
 MESSAGE = "Please call us back."

@@ -5,12 +5,12 @@ from dataclasses import replace
 
 import numpy as np
 
-from fake_line import FakeLine
+from fake_line import PATIENCE_S, FakeLine
+from phone_exchange import exchange
 from streamsrv.core.call_rules import CallRules
 from streamsrv.errors import Unavailable
 from streamsrv.testing.fakes import ScriptedChatModel, fake_engines
 from streamsrv.transports.telephony.agent import Agent
-from test_phone_calls import PATIENCE_S, exchange
 
 QUIET = CallRules(silence_ms=0, waiting_after_ms=0)
 GREETED = Agent("desk", rules=replace(QUIET, greeting="Hi.", transfers={"sales": "+4930123"}))

@@ -10,10 +10,10 @@ from twilio.request_validator import RequestValidator
 
 from fake_provider_api import FakeProviderApi, fake_provider_api
 from serving import RunningServer, serving
+from stream_starts import STARTS
 from streamsrv.testing.fakes import fake_engines
 from streamsrv.transports.telephony.providers.signatures import BadSignature, check_plivo, check_twilio
 from streamsrv.transports.telephony.providers.webhook import BadWebhook, Webhook, checked_name
-from test_media_codecs import STARTS
 from test_phone_signatures import URL
 from test_phone_sockets import closed, stream
 

@@ -1,112 +1,21 @@
 """Whole telephone calls over a fake line, with fake engines, in one event loop."""
 
 import asyncio
-import json
-from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 
 from fake_line import FakeLine
+from phone_exchange import AGENT, NUMBER, exchange, quiet, tone
 from streamsrv.access.principal import LOOPBACK
 from streamsrv.access.refusal import Refusal
-from streamsrv.core.call_rules import CallRules
-from streamsrv.engines.loaded import Engines
-from streamsrv.engines.tts.base import SpeechChunk, SpeechOptions
 from streamsrv.errors import Unavailable
-from streamsrv.phone_settings import read_phone_numbers
 from streamsrv.protocol.session_object import Pcm, Pcma, Pcmu
-from streamsrv.service import Service
-from streamsrv.settings import Settings
-from streamsrv.testing.fakes import ScriptedChatModel, ToneSynthesizer, fake_engines, open_streams
-from streamsrv.transports.live_calls import LiveCalls
-from streamsrv.transports.telephony.agent import Agent
+from streamsrv.testing.fakes import ScriptedChatModel, fake_engines
 from streamsrv.transports.telephony.agents import agent_of
-from streamsrv.transports.telephony.phone_calls import PhoneCalls, serving_phone_calls
 from streamsrv.transports.telephony.recordings import audio_of, list_recordings
-
-PATIENCE_S = 20
-AGENT = Agent("desk", rules=CallRules(silence_ms=0, waiting_after_ms=0))
-
-
-def tone(duration_ms: int, rate: int = 8000) -> np.ndarray[Any, np.dtype[np.int16]]:
-    """Loud audio: speech to the fake detector."""
-    return (8000 * np.sin(np.arange(rate * duration_ms // 1000) * 2400 / rate)).astype(np.int16)
-
-
-def quiet(duration_ms: int, rate: int = 8000) -> np.ndarray[Any, np.dtype[np.int16]]:
-    return np.zeros(rate * duration_ms // 1000, np.int16)
-
-
-@dataclass
-class Exchange:
-    """Calls that are served, and the events of each."""
-
-    calls: PhoneCalls
-    live: LiveCalls
-    service: Service
-
-    @asynccontextmanager
-    async def ring(self, line: FakeLine, agent: Agent = AGENT) -> AsyncGenerator["Caller"]:
-        """A call that is answered; its caller hangs up at the end of the block."""
-        serving = asyncio.ensure_future(self.calls.serve(line, agent, LOOPBACK))
-        async with asyncio.timeout(PATIENCE_S):
-            while not len(self.live) and not serving.done():
-                await asyncio.sleep(0)
-        caller = Caller(self, line, serving)
-        try:
-            yield caller
-        finally:
-            line.close("The caller hung up.")
-            async with asyncio.timeout(PATIENCE_S):
-                await serving
-
-
-class Caller:
-    def __init__(self, exchange: Exchange, line: FakeLine, serving: "asyncio.Future[None]") -> None:
-        self.line = line
-        self.serving = serving
-        self.call: Any = next(iter(exchange.live), None)
-        self._queue = self.call.attach() if self.call is not None else None
-        self.events: list[dict[str, Any]] = []
-
-    async def until(self, event_type: str) -> dict[str, Any]:
-        """The next event of a type."""
-        async with asyncio.timeout(PATIENCE_S):
-            while True:
-                frame = await self._queue.get()
-                assert frame is not None, f"the call ended before '{event_type}'"
-                self.events.append(json.loads(frame))
-                if self.events[-1]["type"] == event_type:
-                    return self.events[-1]
-
-    async def rest(self) -> list[dict[str, Any]]:
-        """All events until the end of the call."""
-        async with asyncio.timeout(PATIENCE_S):
-            while (frame := await self._queue.get()) is not None:
-                self.events.append(json.loads(frame))
-        return self.events
-
-    async def do(self, event_type: str, **fields: Any) -> None:
-        assert await self.call.take_attached_event(json.dumps({"type": event_type, **fields}))
-
-    def ask(self, transcript_ms: int = 600) -> None:
-        self.line.speak(np.concatenate([tone(transcript_ms), quiet(1500)]))
-
-
-@asynccontextmanager
-async def exchange(engines: Engines, **settings: Any) -> AsyncGenerator[Exchange]:
-    service = Service(Settings(admit_by_load=False, **settings), engines)
-    live = LiveCalls()
-    async with service.background, serving_phone_calls(service, live) as calls:
-        yield Exchange(calls, live, service)
-    assert not len(live)
-    assert not service.sessions
-    assert not open_streams(engines)
 
 
 @pytest.mark.parametrize("buffers", [True, False])
@@ -151,18 +60,6 @@ async def test_a_key_is_an_event():
         caller.line.press("5")
         event = await caller.until("input_audio_buffer.dtmf_event_received")
         assert event["event"] == "5"
-
-
-async def test_over_capacity_each_caller_hears_an_announcement_and_is_hung_up():
-    async with exchange(fake_engines(), phone_number=[NUMBER], max_sessions=1) as world:
-        keeping = await prepared(world, 5)
-        async with world.ring(FakeLine()):
-            lines = [FakeLine() for _ in range(50)]
-            async with asyncio.timeout(PATIENCE_S):
-                await asyncio.gather(*(world.calls.serve(line, AGENT, LOOPBACK) for line in lines))
-        keeping.cancel()
-        assert all(line.hung_up.is_set() for line in lines)
-        assert all(abs(line.heard()).max(initial=0) > 1000 for line in lines)
 
 
 async def test_a_refused_caller_who_leaves_is_not_waited_for():
@@ -297,98 +194,6 @@ async def test_an_interrupted_reply_is_shown_to_the_model_as_far_as_it_was_heard
             assert len(shown) == 1
             assert words.startswith(shown[0])
             assert 0 < len(shown[0]) <= heard_characters + 3
-
-
-class CountingSynthesizer(ToneSynthesizer):
-    """A tone for each text, which counts what it is asked."""
-
-    def __init__(self) -> None:
-        self.asked: list[str] = []
-        self.fails = False
-
-    async def stream(self, text: str, options: SpeechOptions) -> AsyncGenerator[SpeechChunk, None]:
-        if self.fails:
-            raise Unavailable("This fake voice is out of order.")
-        self.asked.append(text)
-        async for chunk in super().stream(text, options):
-            yield chunk
-
-
-NUMBER = {
-    "numbers": ["*"],
-    "name": "desk",
-    "greeting": "Welcome to the shop. How can I help you today?",
-    "busy": "Call again.",
-    "silence_ms": 0,
-    "waiting_after_ms": 0,
-}
-
-
-async def prepared(world: Exchange, texts: int) -> "asyncio.Task[None]":
-    keeping = asyncio.create_task(world.calls.speech.keep())
-    async with asyncio.timeout(PATIENCE_S):
-        while len(world.service.kept_speech) < texts or not world.calls.speech.busy:
-            await asyncio.sleep(0.01)
-    return keeping
-
-
-async def test_fixed_texts_are_synthesised_once_before_the_first_call():
-    voice = CountingSynthesizer()
-    async with exchange(fake_engines(synthesizer=voice), phone_number=[NUMBER]) as world:
-        keeping = await prepared(world, 5)
-        agent = agent_of(world.service.settings.phone_number[0])
-        asked = list(voice.asked)
-        assert "Call again." in asked
-        for _ in range(2):
-            line = FakeLine()
-            async with world.ring(line, agent) as caller:
-                assert (await caller.until("response.done"))["response"]["streamsrv"]["said"] == "greeting"
-        assert voice.asked == asked
-        keeping.cancel()
-
-
-async def test_over_capacity_a_caller_hears_the_text_of_the_agent():
-    async with exchange(fake_engines(), phone_number=[NUMBER], max_sessions=1) as world:
-        keeping = await prepared(world, 5)
-        async with world.ring(FakeLine()):
-            line = FakeLine()
-            await world.calls.serve(line, agent_of(world.service.settings.phone_number[0]), LOOPBACK)
-            assert line.heard_ms == pytest.approx(len("Call again.") * 60, abs=25)
-        keeping.cancel()
-
-
-async def test_changed_settings_have_their_texts_synthesised():
-    voice = CountingSynthesizer()
-    async with exchange(fake_engines(synthesizer=voice), phone_number=[NUMBER]) as world:
-        keeping = await prepared(world, 5)
-        changed = world.service.settings.model_copy(
-            update={"phone_number": read_phone_numbers([{**NUMBER, "greeting": "Good morning."}])}
-        )
-        world.service.apply(changed, world.service.engines)
-        async with asyncio.timeout(PATIENCE_S):
-            while "Good morning." not in voice.asked or len(world.service.kept_speech) != 4:
-                await asyncio.sleep(0.01)
-        keeping.cancel()
-
-
-async def test_a_voice_that_fails_leaves_the_tone_of_a_busy_line(caplog):
-    voice = CountingSynthesizer()
-    voice.fails = True
-    async with exchange(fake_engines(synthesizer=voice), phone_number=[NUMBER], max_sessions=1) as world:
-        keeping = asyncio.create_task(world.calls.speech.keep())
-        async with asyncio.timeout(PATIENCE_S):
-            while "out of order" not in caplog.text:
-                await asyncio.sleep(0.01)
-        async with world.ring(FakeLine()):
-            line = FakeLine()
-            agent = agent_of(world.service.settings.phone_number[0])
-            serving = asyncio.ensure_future(world.calls.serve(line, agent, LOOPBACK))
-            while line.heard_ms < 200:
-                await asyncio.sleep(0.01)
-            assert abs(line.heard()).max() > 1000
-            line.close("The caller hung up.")
-            await serving
-        keeping.cancel()
 
 
 async def test_a_call_is_recorded_only_if_its_agent_records(tmp_path: Path):

@@ -13,13 +13,13 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 
 from serving import RunningServer, serving
+from stream_starts import STARTS, TWILIO_START, changed
 from streamsrv.access.principal import LOOPBACK
 from streamsrv.core.call_rules import CallRules
 from streamsrv.testing.fakes import fake_engines
 from streamsrv.transports.telephony.agent import Agent
 from streamsrv.transports.telephony.line import CallFacts
 from streamsrv.transports.telephony.tokens import TOKEN_PARAMETER, Admitted
-from test_media_codecs import STARTS, TWILIO_START, changed
 
 NUMBERS = [{"numbers": ["+492"], "greeting": "Hello, this is the desk."}]
 PATIENCE_S = 20

@@ -16,9 +16,9 @@ from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from serving import RunningServer, serving
+from stream_starts import TWILIO_START, changed
 from streamsrv.testing.fakes import fake_engines
 from streamsrv.transports.telephony.tokens import MAX_TOKENS, TOKEN_PARAMETER, Admitted, TokenRefused
-from test_media_codecs import TWILIO_START, changed
 
 PUBLIC = "https://voice.example.org/app"
 CALL = {"CallSid": "CA1", "From": "+15550001", "To": "+4930123", "Direction": "inbound"}
