@@ -4,12 +4,14 @@ import asyncio
 import fcntl
 import shutil
 import subprocess
-from collections.abc import Generator
+from collections.abc import Callable, Generator
+from functools import partial
 from pathlib import Path
 from typing import Literal
 
 import pytest
 
+from agents_js import SCRIPTS, Played, play_script
 from serving import RunningServer, serving
 from streamsrv.engines.startup import load_engines
 from streamsrv.errors import EngineError
@@ -66,11 +68,16 @@ def node() -> str:
     program, npm = shutil.which("node"), shutil.which("npm")
     if program is None or npm is None:
         pytest.skip("node and npm are not installed")
-    folder = Path(__file__).parent / "js"
     command = [npm, "install", "--no-audit", "--no-fund", "--no-package-lock", "--loglevel=error"]
-    with (folder / "package.json").open() as package:
+    with (SCRIPTS / "package.json").open() as package:
         fcntl.flock(package, fcntl.LOCK_EX)  # another process of pytest may install them, too
-        installed = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=300, check=False)
+        installed = subprocess.run(command, cwd=SCRIPTS, capture_output=True, text=True, timeout=300, check=False)
     if installed.returncode:
-        pytest.skip(f"npm could not install the packages of {folder.name}: {installed.stderr[-300:]}")
+        pytest.skip(f"npm could not install the packages of {SCRIPTS.name}: {installed.stderr[-300:]}")
     return program
+
+
+@pytest.fixture
+def play(node: str, tmp_path: Path) -> Callable[..., Played]:
+    """Runs a script of `js` in Node, with audio to say."""
+    return partial(play_script, node, tmp_path)

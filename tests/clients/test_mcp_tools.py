@@ -14,7 +14,6 @@ from openai_talk import talking
 from serving import serving
 from streamsrv.server import bind
 from streamsrv.testing.fakes import ScriptedChatModel, fake_engines
-from test_agents_js import play  # noqa: F401
 
 SLOW_FUNCTION = '''
 import threading
@@ -157,9 +156,7 @@ async def test_a_server_that_the_operator_does_not_allow_is_not_contacted(
 
 
 def test_the_stock_agents_client_gets_one_answer_to_each_call(
-    play: Any,  # noqa: F811
-    chat: ScriptedChatModel,
-    dice_url: str,
+    play: Any, chat: ScriptedChatModel, dice_url: str
 ) -> None:
     """It sends `response.create` itself when a call is done."""
     chat.answers += [("roll", '{"sides": 6}'), "You rolled a four.", ("cheat", "{}"), "Now it is a six."]

@@ -1,23 +1,14 @@
-"""The stock `openai` package against a running server."""
+"""Realtime conversations of the stock `openai` package with a running server."""
 
 from typing import Any, cast
 
 import numpy as np
 import pytest
-from numpy.typing import NDArray
-from openai import AsyncOpenAI
-from openai.types.realtime.realtime_session_create_response import RealtimeSessionCreateResponse
-from openai.types.realtime.realtime_transcription_session_create_response import (
-    RealtimeTranscriptionSessionCreateResponse,
-)
-from websockets.exceptions import InvalidStatus
 
 from able_recognizer import GERMAN, LOGPROBS, FakeAbleRecognizer
-from client_audio import RATE, best_of_times, loud, silence, turn
+from client_audio import RATE, loud, silence, turn
 from openai_talk import talking
 from serving import RunningServer, serving
-from streamsrv.audio import g711
-from streamsrv.audio.resample import StreamResampler
 from streamsrv.testing.fakes import ScriptedChatModel, fake_engines
 
 
@@ -229,31 +220,6 @@ async def test_a_response_out_of_the_conversation(server: RunningServer, chat: S
     assert "Sports." not in [message.content for message in chat.asked[1]]
 
 
-@pytest.mark.parametrize("law", ["pcmu", "pcma"])
-async def test_telephone_audio_in_both_directions(server: RunningServer, chat: ScriptedChatModel, law: str) -> None:
-    chat.answers += ["All is well."]
-    encode, decode = CODECS[law]
-    async with talking(server) as talk:
-        audio_format = {"type": f"audio/{law}"}
-        session = await talk.update(audio={"input": {"format": audio_format}, "output": {"format": audio_format}})
-        assert session.audio.output.format.type == f"audio/{law}"
-        await talk.send(encode(telephone(turn())).tobytes())
-        done = await talk.until("response.done")
-    assert done.response.audio.output.format.type == f"audio/{law}"
-    heard = decode(np.frombuffer(talk.audio(), np.uint8))
-    assert len(heard) == pytest.approx(8 * 60 * len("All is well."), abs=8)
-    spectrum = np.abs(np.fft.rfft(heard))
-    assert np.argmax(spectrum) * 8000 / len(heard) == pytest.approx(440, abs=2), "the tone of ToneSynthesizer"
-
-
-CODECS = {"pcmu": (g711.encode_mulaw, g711.decode_mulaw), "pcma": (g711.encode_alaw, g711.decode_alaw)}
-
-
-def telephone(pcm: NDArray[np.int16]) -> NDArray[np.int16]:
-    """Audio as a telephone line carries it: 8 kHz."""
-    return StreamResampler(RATE, 8000).process(pcm, last=True)
-
-
 REFUSED: list[tuple[dict[str, Any], str, str | None]] = [
     ({"type": "input_audio_buffer.commit"}, "input_audio_buffer_commit_empty", None),
     ({"type": "conversation.item.delete", "item_id": "none"}, "item_delete_invalid_item_id", "item_id"),
@@ -336,93 +302,3 @@ async def test_extension_events_come_only_when_asked_for(server: RunningServer) 
     async with talking(server) as talk:
         session = await talk.update(streamsrv={"events": ["transcription.partial"]})
         assert session.streamsrv == {"events": ["transcription.partial"]}
-
-
-async def test_a_wrong_key_is_refused_before_the_session() -> None:
-    with serving(fake_engines(), api_keys="right") as server:
-        url = server.http_url.replace("http", "ws")
-        async with AsyncOpenAI(websocket_base_url=url, api_key="wrong") as client:
-            with pytest.raises(InvalidStatus, match="401"):
-                await client.realtime.connect(model="gpt-realtime").enter()
-        async with (
-            AsyncOpenAI(websocket_base_url=url, api_key="right") as client,
-            client.realtime.connect(model="gpt-realtime") as connection,
-        ):
-            assert (await connection.recv()).type == "session.created"
-
-
-async def test_real_speech_is_answered_by_real_engines(real_server: RunningServer) -> None:
-    async with talking(real_server) as talk:
-        await talk.update(
-            instructions="Answer in one short sentence.",
-            audio={"input": {"transcription": {"model": "default"}}},
-        )
-        await talk.say(best_of_times())
-        done = (await talk.until("response.done")).response
-    (heard,) = talk.of("conversation.item.input_audio_transcription.completed")
-    assert {"best", "worst", "times"} <= words(heard.transcript)
-    assert done.status == "completed"
-    assert words(done.output[0].content[0].transcript)
-    pcm = np.frombuffer(talk.audio(), "<i2")
-    assert len(pcm) > RATE // 2
-    assert np.abs(pcm).max() > 1000, "the answer is audible"
-
-
-@pytest.mark.parametrize("kind", ["pcm", "pcmu", "pcma"])
-async def test_real_speech_is_transcribed_in_every_format(real_server: RunningServer, kind: str) -> None:
-    speech = best_of_times()
-    async with talking(real_server, "streamsrv.transcription.partial", intent="transcription") as talk:
-        await talk.update(
-            type="transcription",
-            audio={"input": {"format": {"type": f"audio/{kind}"}}},
-            streamsrv={"events": ["transcription.partial"]},
-        )
-        if kind == "pcm":
-            await talk.say(speech)
-        else:
-            await talk.send(CODECS[kind][0](telephone(speech)).tobytes())
-        completed = await talk.until("conversation.item.input_audio_transcription.completed")
-    assert {"best", "worst", "times"} <= words(completed.transcript)
-    assert 4 < completed.usage.seconds < 6
-
-
-def words(text: str) -> set[str]:
-    return {word.strip(".,;!?").lower() for word in text.split()}
-
-
-async def test_a_client_secret_opens_its_session(server: RunningServer) -> None:
-    application = AsyncOpenAI(base_url=server.http_url, api_key="any")
-    session: Any = {"type": "realtime", "instructions": "Be brief.", "output_modalities": ["text"]}
-    made = await application.realtime.client_secrets.create(
-        session=session, expires_after={"anchor": "created_at", "seconds": 60}
-    )
-    assert isinstance(made.session, RealtimeSessionCreateResponse)
-    assert made.session.instructions == "Be brief."
-    browser = AsyncOpenAI(base_url=server.http_url, api_key=made.value)
-    async with browser.realtime.connect() as connection:
-        created = cast("Any", await connection.recv())
-    assert (created.type, created.session.id) == ("session.created", made.session.id)
-    assert created.session.output_modalities == ["text"]
-
-
-async def test_a_client_secret_may_be_for_a_transcription_session(server: RunningServer) -> None:
-    application = AsyncOpenAI(base_url=server.http_url, api_key="any")
-    made = await application.realtime.client_secrets.create(session={"type": "transcription"})
-    assert isinstance(made.session, RealtimeTranscriptionSessionCreateResponse)
-    browser = AsyncOpenAI(base_url=server.http_url, api_key=made.value)
-    async with browser.realtime.connect() as connection:
-        created = cast("Any", await connection.recv())
-    assert created.session.type == "transcription"
-
-
-async def test_a_used_client_secret_is_refused_with_a_reason(server: RunningServer) -> None:
-    application = AsyncOpenAI(base_url=server.http_url, api_key="any")
-    made = await application.realtime.client_secrets.create()
-    browser = AsyncOpenAI(base_url=server.http_url, api_key=made.value)
-    async with browser.realtime.connect():
-        pass
-    with pytest.raises(InvalidStatus) as refused:
-        async with browser.realtime.connect():
-            pass
-    assert refused.value.response.status_code == 401
-    assert "used before" in (refused.value.response.body or b"").decode()
