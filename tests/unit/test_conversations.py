@@ -6,10 +6,10 @@ To find the smallest conversation that goes wrong, run `python -m streamsrv.test
 from collections.abc import Callable
 from random import Random
 
-import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from seed_blocks import block, hundred_seeds, thousands_of_seeds
 from streamsrv.core.session import SessionCore
 from streamsrv.protocol.session_object import Audio, AudioInput, SemanticVad, Session
 from streamsrv.testing.invariants import check
@@ -19,23 +19,21 @@ from streamsrv.testing.scenario import MicrophoneTraits, Scenario
 from streamsrv.testing.simulated_user import say
 from streamsrv.testing.simulator import make_core, simulate
 
-BLOCK = 50
 COUNTED = 20
 
 
-@pytest.mark.parametrize("first_seed", range(0, 2 * BLOCK, BLOCK))
+@hundred_seeds
 def test_the_invariants_hold_in_random_conversations(first_seed: int):
     _check_block(first_seed)
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("first_seed", range(2 * BLOCK, 100 * BLOCK, BLOCK))
+@thousands_of_seeds
 def test_the_invariants_hold_in_thousands_of_random_conversations(first_seed: int):
     _check_block(first_seed)
 
 
 def _check_block(first_seed: int) -> None:
-    for seed in range(first_seed, first_seed + BLOCK):
+    for seed in block(first_seed):
         check(simulate(random_scenario(Random(seed))))
 
 
