@@ -9,8 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from streamsrv.engines.asr.base import Transcript, Word
-from streamsrv.engines.asr.failover.merging import Seam, timed
-from streamsrv.text.words import bare, split_words
+from streamsrv.engines.asr.failover import merging
+from streamsrv.engines.asr.failover.merging import MAX_ALIGNED_WORDS, MAX_DRIFT_WORDS, Seam, continuation, timed
+from streamsrv.text.words import alignment_distances, bare, join_words, split_words
 
 TWO_CITIES = (
     "It was the best of times, it was the worst of times, it was the age of wisdom, it was the age of foolishness, it "
@@ -155,3 +156,70 @@ def distance(one: Sequence[str], other: Sequence[str]) -> int:
         for column, found in enumerate(other, start=1):
             diagonal, row[column] = row[column], min(row[column] + 1, row[column - 1] + 1, diagonal + (word != found))
     return row[-1]
+
+
+@pytest.mark.parametrize(
+    ("stable", "text", "rest"),
+    [
+        ("", "Hello there.", "Hello there."),
+        ("hello", "Hello there.", "there."),
+        ("the garage", "The garage door.", "door."),
+        ("the carriage", "The garage door.", "door."),
+        ("hello there", "Hello there.", ""),
+        ("hello there", "", ""),
+    ],
+)
+def test_the_continuation_follows_the_words_nearest_to_the_stable_ones(stable, text, rest):
+    assert continuation(stable, text) == rest
+
+
+def whole_alignment(stable: str, text: str) -> str:
+    """`continuation` without bounds on its work."""
+    known, words = split_words(stable), split_words(text)
+    distances = alignment_distances(known, words)
+    return join_words(words[min(range(len(distances)), key=lambda n: (distances[n], abs(n - len(known)))) :])
+
+
+def revised(words: list[str], random: Random) -> list[str]:
+    """The words as another recogniser hears them: some replaced, left out, added, split or joined."""
+    heard: list[str] = []
+    for word in words:
+        change = random.random()
+        if change < 0.04:
+            heard.append(random.choice(VOCABULARY))
+        elif change < 0.05:
+            heard += [word, random.choice(VOCABULARY)]
+        elif change < 0.07:
+            heard += [word[:3], word[3:]]
+        elif change < 0.08 and heard:
+            heard[-1] += word
+        elif change > 0.01 + 0.08:
+            heard.append(word)
+    return heard
+
+
+VOCABULARY = [f"{stem}{ending}" for stem in ("abcd", "efgh", "ijkl", "mnop", "qrst") for ending in "aeiouvwxyz"]
+
+
+@pytest.mark.parametrize("count", [5, 31, 33, 65, 120, 400])
+def test_the_continuation_of_a_long_text_is_the_same_as_with_an_alignment_of_all_of_it(count: int):
+    for seed in range(5):
+        random = Random(seed)
+        said = [random.choice(VOCABULARY) for _ in range(count)]
+        text = " ".join([*revised(said, random), "and", "then", "more"])
+        assert continuation(" ".join(said), text) == whole_alignment(" ".join(said), text)
+
+
+def test_the_work_of_a_continuation_is_bounded(monkeypatch: pytest.MonkeyPatch):
+    cells: list[int] = []
+
+    def measured(known: Sequence[str], words: Sequence[str], **options: bool) -> list[int]:
+        cells.append(len(known) * len(words))
+        return alignment_distances(known, words, **options)
+
+    monkeypatch.setattr(merging, "alignment_distances", measured)
+    said = [f"word{number}" for number in range(5000)]
+    assert continuation(" ".join(said), " ".join([*said, "at", "last"])) == "at last"
+    continuation("", " ".join(said))
+    continuation(" ".join(said), "")
+    assert max(cells) <= MAX_ALIGNED_WORDS * (MAX_ALIGNED_WORDS + 2 * MAX_DRIFT_WORDS)

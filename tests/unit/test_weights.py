@@ -1,37 +1,22 @@
-"""Weight files: found, fetched from each kind of source, resumed, checked and explained."""
+"""Weight files in the model folder, and the sources they are fetched from: packages, wheels, the hub, in this order."""
 
-import contextlib
-import hashlib
 import os
 import subprocess
-import threading
 import zipfile
 from collections.abc import Iterator
 from dataclasses import replace
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
 
-from streamsrv.engines.catalogue import ModelEntry, Source, WeightFile
-from streamsrv.engines.weights import hub as weights_hub
+from fake_model_hub import DATA, HUB, FakeHub, entry, fake_hub, weight
+from streamsrv.engines.catalogue import Source
 from streamsrv.engines.weights import sources
 from streamsrv.engines.weights import store as weights
 from streamsrv.engines.weights.store import FetchFailed, MissingWeights, ModelStore, default_model_folder
 
-DATA = bytes(range(256)) * 4096
-HUB = Source("hub", "someone/model", "deep/model.bin", "v1")
-HUB_PATH = "/someone/model/resolve/v1/deep/model.bin"
 PACKAGE = Source("package", "fake_weights_package", "data/model.bin")
 WHEEL = Source("wheel", "fake-weights==1.0", "fake_weights/model.bin")
-
-
-def weight(*origins: Source, data: bytes = DATA, name: str = "model.bin") -> WeightFile:
-    return WeightFile(name, len(data), hashlib.sha256(data).hexdigest(), origins)
-
-
-def entry(*files: WeightFile) -> ModelEntry:
-    return ModelEntry("tiny", "recognizer", "moonshine", weights=files)
 
 
 @pytest.fixture
@@ -46,64 +31,9 @@ def place(store: ModelStore, data: bytes) -> Path:
     return path
 
 
-class FakeHub:
-    """A model hub with one file, on loopback. `cuts`: the bytes after which each next answer breaks off."""
-
-    def __init__(self) -> None:
-        self.data = DATA
-        self.cuts: list[int] = []
-        self.statuses: list[int] = []
-        self.redirect = ""
-        self.honours_range = True
-        self.requests: list[tuple[str, str | None, str | None]] = []
-
-    def answer(self, request: BaseHTTPRequestHandler) -> None:
-        span = request.headers["Range"]
-        self.requests.append((request.path, span, request.headers["Authorization"]))
-        status = self.statuses.pop(0) if self.statuses else 302 if self.redirect else 200
-        body = b"" if status != 200 else self.data
-        if status == 200 and span and self.honours_range:
-            status, body = 206, body[int(span.removeprefix("bytes=").removesuffix("-")) :]
-        request.send_response(status)
-        if status == 302:
-            request.send_header("Location", self.redirect)
-        request.send_header("Content-Length", str(len(body)))
-        request.end_headers()
-        request.wfile.write(body[: self.cuts.pop(0)] if self.cuts else body)
-
-    @property
-    def spans(self) -> list[str | None]:
-        return [span for _, span, _ in self.requests]
-
-
-@contextlib.contextmanager
-def serve(hub: FakeHub) -> Iterator[str]:
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            hub.answer(self)
-
-        def log_message(self, format: str, *args: object) -> None:
-            """Quiet: the requests are in `hub.requests`."""
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{server.server_address[1]}"
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
-
-
 @pytest.fixture
 def hub(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeHub]:
-    monkeypatch.setattr(weights_hub, "RETRY_PAUSES_S", (0.0, 0.0))
-    monkeypatch.delenv("HF_TOKEN", raising=False)
-    monkeypatch.delenv("HF_ENDPOINT", raising=False)
-    hub = FakeHub()
-    with serve(hub) as address:
-        monkeypatch.setenv("STREAMSRV_HUB", address + "/")
+    with fake_hub(monkeypatch) as hub:
         yield hub
 
 
@@ -271,9 +201,6 @@ def test_a_python_without_pip_is_told_how_to_get_it(store: ModelStore, monkeypat
         store.fetch(entry(weight(WHEEL)))
 
 
-# --- hub --------------------------------------------------------------------------------------------------------------
-
-
 @pytest.mark.parametrize("origin", ["package", "hub"])
 def test_a_file_may_lie_in_a_folder_of_the_models_folder(store: ModelStore, package: Path, hub: FakeHub, origin: str):
     nested = replace(weight(PACKAGE if origin == "package" else HUB), folder="graph/phones")
@@ -283,94 +210,6 @@ def test_a_file_may_lie_in_a_folder_of_the_models_folder(store: ModelStore, pack
     assert path.read_bytes() == DATA
     assert store.missing(entry(nested)) == []
     assert list(path.parent.glob("*.part")) == []
-
-
-def test_a_file_is_downloaded_from_the_hub_with_progress(store: ModelStore, hub: FakeHub):
-    seen: list[tuple[str, int, int]] = []
-    found = store.fetch(entry(weight(HUB)), lambda name, held, size: seen.append((name, held, size)))
-    assert found["model.bin"].read_bytes() == DATA
-    assert hub.requests == [(HUB_PATH, None, None)]
-    assert seen[-1] == ("model.bin", len(DATA), len(DATA))
-    assert [held for _, held, _ in seen] == sorted(held for _, held, _ in seen)
-
-
-@pytest.mark.parametrize("cut", [1, len(DATA) // 2, len(DATA) - 1])
-def test_a_cut_download_is_resumed_where_it_stopped(store: ModelStore, hub: FakeHub, cut: int):
-    hub.cuts = [cut]
-    assert store.fetch(entry(weight(HUB)))["model.bin"].read_bytes() == DATA
-    assert hub.spans == [None, f"bytes={cut}-"]
-
-
-def test_a_hub_that_ignores_ranges_starts_the_file_again(store: ModelStore, hub: FakeHub):
-    hub.cuts, hub.honours_range = [len(DATA) // 2], False
-    assert store.fetch(entry(weight(HUB)))["model.bin"].read_bytes() == DATA
-    assert hub.spans == [None, f"bytes={len(DATA) // 2}-"]
-
-
-def test_what_arrived_before_giving_up_is_kept_for_the_next_run(store: ModelStore, hub: FakeHub):
-    hub.cuts = [100, 100, 100]
-    with pytest.raises(FetchFailed, match=rf"the connection ended after 300 of {len(DATA)} bytes \(3 attempts"):
-        store.fetch(entry(weight(HUB)))
-    assert store.fetch(entry(weight(HUB)))["model.bin"].read_bytes() == DATA
-    assert hub.spans == [None, "bytes=100-", "bytes=200-", "bytes=300-"]
-
-
-def test_a_busy_hub_is_asked_again(store: ModelStore, hub: FakeHub):
-    hub.statuses = [503, 429]
-    assert store.fetch(entry(weight(HUB)))["model.bin"].read_bytes() == DATA
-
-
-@pytest.mark.parametrize(
-    ("status", "reason"), [(404, "no such file"), (401, "needs HF_TOKEN"), (403, "HF_TOKEN may not")]
-)
-def test_a_refusal_is_final_and_explained(store: ModelStore, hub: FakeHub, status: int, reason: str):
-    hub.statuses = [status]
-    with pytest.raises(FetchFailed, match=f"{HUB_PATH}: HTTP {status} .*{reason}"):
-        store.fetch(entry(weight(HUB)))
-    assert len(hub.requests) == 1
-
-
-@pytest.mark.parametrize(
-    ("wrong", "expected"),
-    [
-        (DATA[:-1] + b"!", f"has sha256 {hashlib.sha256(DATA[:-1] + b'!').hexdigest()}, expected {weight().sha256}"),
-        (DATA + b"!", f"has {len(DATA) + 1} bytes, expected {len(DATA)}"),
-    ],
-    ids=["content", "size"],
-)
-def test_a_wrong_file_of_the_hub_is_deleted_and_explained(store: ModelStore, hub: FakeHub, wrong: bytes, expected: str):
-    hub.data = wrong
-    with pytest.raises(FetchFailed, match=expected):
-        store.fetch(entry(weight(HUB)))
-    assert [path.name for path in (store.folder / "tiny").iterdir()] == [".lock"]
-
-
-def test_the_token_goes_to_the_hub_and_not_where_it_redirects_to(
-    store: ModelStore, hub: FakeHub, monkeypatch: pytest.MonkeyPatch
-):
-    monkeypatch.setenv("HF_TOKEN", "secret")
-    storage = FakeHub()
-    with serve(storage) as address:
-        hub.redirect = f"{address}/blob"
-        store.fetch(entry(weight(HUB)))
-    assert hub.requests == [(HUB_PATH, None, "Bearer secret")]
-    assert storage.requests == [("/blob", None, None)]
-
-
-def test_the_token_is_not_in_what_is_said_about_a_failure(
-    store: ModelStore, hub: FakeHub, monkeypatch: pytest.MonkeyPatch
-):
-    monkeypatch.setenv("HF_TOKEN", "secret")
-    hub.statuses = [403]
-    with pytest.raises(FetchFailed) as raised:
-        store.fetch(entry(weight(HUB)))
-    assert "secret" not in str(raised.value)
-
-
-def test_an_invalid_hub_address_is_explained(store: ModelStore, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setenv("STREAMSRV_HUB", "hub.example")
-    with pytest.raises(FetchFailed, match=r"STREAMSRV_HUB is 'hub\.example'; accepted: an address with https://"):
-        store.fetch(entry(weight(HUB)))
 
 
 # --- all together -----------------------------------------------------------------------------------------------------
@@ -400,14 +239,3 @@ def test_files_that_were_fetched_before_a_failure_stay(store: ModelStore):
     with pytest.raises(FetchFailed, match=r"is installed, but has no file gone\.bin"):
         store.fetch(entry(weight(HUB), other))
     assert store.missing(entry(weight(HUB), other)) == [other]
-
-
-def test_two_at_once_fetch_a_file_only_once(store: ModelStore, hub: FakeHub):
-    wanted = entry(weight(HUB))
-    threads = [threading.Thread(target=store.fetch, args=(wanted,)) for _ in range(4)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert store.locate(wanted)["model.bin"].read_bytes() == DATA
-    assert hub.spans == [None]
