@@ -3,7 +3,7 @@
  * replies are audible already, and notices are announced by themselves.
  */
 
-import { byId } from "./elements.js";
+import { byId } from "../lib/elements.js";
 import { plainText } from "./markdown.js";
 import { stateAnnouncement } from "./state-words.js";
 

@@ -1,6 +1,6 @@
 /** Shows who answered and what it cost, and when opened, why that model was asked. */
 
-import { make } from "./elements.js";
+import { make } from "../lib/elements.js";
 import { inDollars } from "./dollars.js";
 
 /**

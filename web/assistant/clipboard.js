@@ -1,7 +1,7 @@
 /** Copies text. */
 
 import { copyText } from "../lib/copy-text.js";
-import { byId } from "./elements.js";
+import { byId } from "../lib/elements.js";
 
 const SHOWN_MS = 1500;
 

@@ -1,6 +1,6 @@
 /** The text field: what is typed, and the suggestions on the empty page. */
 
-import { byId } from "./elements.js";
+import { byId } from "../lib/elements.js";
 import { TextBox } from "./text-box.js";
 
 export class Composer {

@@ -1,6 +1,6 @@
 /** Asks before the first use of the browser's own recogniser. The answer is stored, and can be changed in the settings. */
 
-import { byId } from "./elements.js";
+import { byId } from "../lib/elements.js";
 import { keepPreferences } from "./preferences.js";
 
 export class ConsentDialog {

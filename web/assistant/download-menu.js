@@ -2,7 +2,7 @@
 
 import { copyFrom } from "./clipboard.js";
 import { conversationFile, FORMATS } from "./conversation-file.js";
-import { byId } from "./elements.js";
+import { byId } from "../lib/elements.js";
 
 /** @typedef {import("./conversation-file.js").Format} Format */
 /** @typedef {import("./conversation-file.js").Origin} Origin */

@@ -3,7 +3,7 @@
 import { showChoices } from "../lib/choices.js";
 import { listMicrophones } from "../lib/microphone.js";
 import { languageChoices, languageHint, recognizerChoices, recognizerHint } from "../lib/recognizer-choice.js";
-import { byId } from "./elements.js";
+import { byId } from "../lib/elements.js";
 
 /** @typedef {import("../lib/path.js").Capabilities} Capabilities */
 

@@ -1,6 +1,6 @@
 /** The buttons of the history: a new conversation, which can be undone, and the list of past ones. */
 
-import { byId } from "./elements.js";
+import { byId } from "../lib/elements.js";
 import { Notices } from "./notices.js";
 
 const UNDO_MS = 10_000;

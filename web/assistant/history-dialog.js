@@ -1,7 +1,7 @@
 /** The list of past conversations: open, search, delete, and whether any are kept. */
 
 import { loadStyle } from "../lib/load-style.js";
-import { byId, make, makeSvg } from "./elements.js";
+import { byId, make, makeSvg } from "../lib/elements.js";
 
 /** @typedef {import("./kept-conversation.js").Summary} Summary */
 

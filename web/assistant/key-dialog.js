@@ -1,6 +1,6 @@
 /** Asks for the server's key. */
 
-import { byId } from "./elements.js";
+import { byId } from "../lib/elements.js";
 import { keepKey } from "./preferences.js";
 
 export class KeyDialog {

@@ -1,7 +1,7 @@
 /** The dialog that shows what the keys do, and lets the user switch single keys off. */
 
 import { loadStyle } from "../lib/load-style.js";
-import { byId } from "./elements.js";
+import { byId } from "../lib/elements.js";
 import { keepPageOptions, readPageOptions } from "./page-options.js";
 
 export class KeyboardHelp {

@@ -1,6 +1,6 @@
 /** Draws the latency of a turn: a strip beside its total, and a waterfall when opened. */
 
-import { make, makeSvg } from "./elements.js";
+import { make, makeSvg } from "../lib/elements.js";
 import { bars, inSeconds, ticks, totalMs } from "./waterfall.js";
 
 /** @typedef {import("./waterfall.js").Bar} Bar */

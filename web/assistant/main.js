@@ -7,7 +7,7 @@ import { Announcer } from "./announcer.js";
 import { Composer } from "./composer.js";
 import { ConsentDialog } from "./consent-dialog.js";
 import { DownloadMenu } from "./download-menu.js";
-import { byId } from "./elements.js";
+import { byId } from "../lib/elements.js";
 import { History } from "./history.js";
 import { HistoryControls } from "./history-controls.js";
 import { followKeys } from "./keyboard.js";

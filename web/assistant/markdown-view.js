@@ -3,7 +3,7 @@
  * and the focus survive while a reply is written and spoken.
  */
 
-import { make } from "./elements.js";
+import { make } from "../lib/elements.js";
 import { parseMarkdown } from "./markdown.js";
 import { TextView } from "./text-view.js";
 

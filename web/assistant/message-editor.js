@@ -1,6 +1,6 @@
 /** Changes the words of a message that was said or written, to ask them anew. */
 
-import { make } from "./elements.js";
+import { make } from "../lib/elements.js";
 import { TextBox } from "./text-box.js";
 
 /**

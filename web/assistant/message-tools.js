@@ -1,6 +1,6 @@
 /** The buttons of a message: copy, play, ask again, edit. Whoever listens to the list finds out which one by `data-action`. */
 
-import { make, makeSvg } from "./elements.js";
+import { make, makeSvg } from "../lib/elements.js";
 
 /** @typedef {import("../lib/transcript.js").Message} Message */
 /** @typedef {"copy" | "play" | "again" | "edit"} Tool */

@@ -1,7 +1,7 @@
 /** Draws one message: its words, what happened to it, and what can be done with it. */
 
 import { answerView } from "./answer-view.js";
-import { make } from "./elements.js";
+import { make } from "../lib/elements.js";
 import { latencyView } from "./latency-view.js";
 import { MarkdownView } from "./markdown-view.js";
 import { MessageTools } from "./message-tools.js";

@@ -1,7 +1,7 @@
 /** Draws the conversation, and follows its end unless the reader looks at something else. */
 
 import { copyFrom } from "./clipboard.js";
-import { byId } from "./elements.js";
+import { byId } from "../lib/elements.js";
 import { messageEditor } from "./message-editor.js";
 import { MessageView } from "./message-view.js";
 

@@ -8,7 +8,7 @@ import { loadStyle } from "../lib/load-style.js";
 import { elementOutput, playToEnd } from "../lib/loudspeaker.js";
 import { listMicrophones, openMicrophone } from "../lib/microphone.js";
 import { asProblem } from "../lib/problems.js";
-import { byId } from "./elements.js";
+import { byId } from "../lib/elements.js";
 import { LevelWatch } from "./level-watch.js";
 import { keepPreferences } from "./preferences.js";
 

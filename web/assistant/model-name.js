@@ -1,7 +1,7 @@
 /** Names the model that answers, and where words go: before the first reply, and for files. */
 
 import { modelsUsed, placed, sentOnTo } from "../lib/whereabouts.js";
-import { byId, make } from "./elements.js";
+import { byId, make } from "../lib/elements.js";
 
 const WHO = { server: "the server", browser: "this browser, which often uses a service of its maker", none: "not available" };
 

@@ -1,6 +1,6 @@
 /** Shows problems above the controls, each with an action. */
 
-import { byId, make, makeSvg } from "./elements.js";
+import { byId, make, makeSvg } from "../lib/elements.js";
 
 /** @typedef {{label: string, run: () => void}} Action */
 

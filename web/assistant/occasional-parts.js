@@ -1,6 +1,6 @@
 /** The parts of the page that are loaded when they are first needed: dialogs, and what goes along with a conversation. */
 
-import { byId } from "./elements.js";
+import { byId } from "../lib/elements.js";
 import { onDemand } from "./on-demand.js";
 
 export class OccasionalParts {

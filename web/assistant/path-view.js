@@ -1,6 +1,6 @@
 /** Shows which path is active, and why. */
 
-import { byId, make } from "./elements.js";
+import { byId, make } from "../lib/elements.js";
 
 /** @typedef {import("../lib/path.js").Path} Path */
 

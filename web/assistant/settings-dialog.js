@@ -3,7 +3,7 @@
 import { showChoices } from "../lib/choices.js";
 import { loadStyle } from "../lib/load-style.js";
 import { onDevicesChanged } from "../lib/microphone.js";
-import { byId } from "./elements.js";
+import { byId } from "../lib/elements.js";
 import { HearingSettings } from "./hearing-settings.js";
 import { keepPageOptions, readPageOptions } from "./page-options.js";
 import { keepKey, keepPreferences } from "./preferences.js";

@@ -1,6 +1,6 @@
 /** Draws what the user says: words that are certain, and words that may change. */
 
-import { make } from "./elements.js";
+import { make } from "../lib/elements.js";
 import { setText } from "./text-view.js";
 
 export class SpokenWords {

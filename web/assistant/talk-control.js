@@ -1,6 +1,6 @@
 /** The talk button: its look, its label and its action. */
 
-import { byId } from "./elements.js";
+import { byId } from "../lib/elements.js";
 import { readPageOptions } from "./page-options.js";
 import { isOffline, stateWords } from "./state-words.js";
 

@@ -1,6 +1,6 @@
 /** Draws a piece of text, and which of its words were spoken. Its words keep their places while it grows. */
 
-import { make } from "./elements.js";
+import { make } from "../lib/elements.js";
 
 /**
  * @typedef {object} Spoken  what of a text was spoken

@@ -3,7 +3,7 @@
 import { showChoices } from "../lib/choices.js";
 import { listLoudspeakers, Loudspeaker } from "../lib/loudspeaker.js";
 import { voiceChoices } from "../lib/voice-choice.js";
-import { byId } from "./elements.js";
+import { byId } from "../lib/elements.js";
 import { speedRange } from "./speed-range.js";
 import { VoicePreview } from "./voice-preview.js";
 

@@ -1,6 +1,6 @@
 import { keep } from "../lib/storage.js";
 import { showThemeChoice } from "../style/theme-choice.js";
-import { byId } from "./elements.js";
+import { byId } from "../lib/elements.js";
 
 const SCALES = [0.5, 0.65, 0.8, 1, 1.25, 1.5, 2, 2.5, 3];
 

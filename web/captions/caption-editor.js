@@ -1,6 +1,6 @@
 import { isPlainKey } from "../lib/plain-key.js";
 import { notDone } from "./caption-problems.js";
-import { byId, make } from "./elements.js";
+import { byId, make } from "../lib/elements.js";
 import { correct } from "./room-requests.js";
 
 const FINAL = '.utterance[data-final="true"]';

@@ -1,6 +1,6 @@
 import { gapBetween, textOf } from "./caption-text.js";
 import { clockText } from "./clock-text.js";
-import { make } from "./elements.js";
+import { make } from "../lib/elements.js";
 
 /** @typedef {import("./caption-text.js").Utterance} Utterance */
 /** @typedef {{element: HTMLElement, stable: Text, tentative: HTMLElement}} Shown */

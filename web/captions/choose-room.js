@@ -1,7 +1,7 @@
 /** The page that leads to a caption room. */
 
 import { showThemeChoice } from "../style/theme-choice.js";
-import { byId } from "./elements.js";
+import { byId } from "../lib/elements.js";
 import { viewerUrl } from "./place.js";
 import { roomNameOf } from "./room-name.js";
 

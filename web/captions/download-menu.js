@@ -2,7 +2,7 @@ import { copyText } from "../lib/copy-text.js";
 import { Problem } from "../lib/problems.js";
 import { notDone } from "./caption-problems.js";
 import { download } from "./downloads.js";
-import { byId } from "./elements.js";
+import { byId } from "../lib/elements.js";
 import { server } from "./place.js";
 
 const CODE = "download_failed";

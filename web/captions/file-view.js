@@ -1,5 +1,5 @@
 import { clockText } from "./clock-text.js";
-import { byId } from "./elements.js";
+import { byId } from "../lib/elements.js";
 
 /** Shows how far the captioning of a file is. */
 export class FileView {

@@ -4,7 +4,7 @@ import { showChoices } from "../lib/choices.js";
 import { Emitter, RecognizerWish } from "../lib/index.js";
 import { languageChoices, recognizerChoices, recognizerHint } from "../lib/recognizer-choice.js";
 import { keep, readKept } from "../lib/storage.js";
-import { byId } from "./elements.js";
+import { byId } from "../lib/elements.js";
 
 const NAME = "streamsrv.captions.hearing";
 

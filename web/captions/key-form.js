@@ -1,4 +1,4 @@
-import { byId } from "./elements.js";
+import { byId } from "../lib/elements.js";
 import { keepKey, keyIsKept } from "./place.js";
 
 /** Asks for a key where the server wants one. */

@@ -1,4 +1,4 @@
-import { byId } from "./elements.js";
+import { byId } from "../lib/elements.js";
 import { SilenceWatch } from "./silence-watch.js";
 
 /** Shows how loud the source is, and says so when nothing is heard. */

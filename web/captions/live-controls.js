@@ -1,5 +1,5 @@
 import { notDone } from "./caption-problems.js";
-import { byId } from "./elements.js";
+import { byId } from "../lib/elements.js";
 import { clear } from "./room-requests.js";
 
 /** The buttons of a speaker who is live: mute and pause. */

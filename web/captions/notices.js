@@ -1,4 +1,4 @@
-import { byId, make } from "./elements.js";
+import { byId, make } from "../lib/elements.js";
 
 /** Shows problems in `#notices`, one of each code, until they are solved or dismissed. */
 export class Notices {

@@ -3,7 +3,7 @@
 import { copyText } from "../lib/copy-text.js";
 import { loadStyle } from "../lib/load-style.js";
 import { keep, readKept } from "../lib/storage.js";
-import { byId, make } from "./elements.js";
+import { byId, make } from "../lib/elements.js";
 import { showOverlay } from "./overlay.js";
 import { overlayQuery, readOverlay } from "./overlay-options.js";
 

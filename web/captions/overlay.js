@@ -1,6 +1,6 @@
 /** The page as an overlay of a video: the last lines alone, as its address says. */
 
-import { byId } from "./elements.js";
+import { byId } from "../lib/elements.js";
 import { overlayStyle, readOverlay } from "./overlay-options.js";
 
 /** Shows the text as the address says, and makes it disappear when nothing is said. */

@@ -1,4 +1,4 @@
-import { byId, make } from "./elements.js";
+import { byId, make } from "../lib/elements.js";
 
 const KEPT = 20; // texts; screen readers have already read older ones
 

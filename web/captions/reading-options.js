@@ -1,7 +1,7 @@
 /** How the captions are set: the font, the distances of letters and lines, times. Stored in this browser. */
 
 import { keep, readKept } from "../lib/storage.js";
-import { byId } from "./elements.js";
+import { byId } from "../lib/elements.js";
 
 const NAME = "streamsrv.captions.reading";
 

@@ -1,4 +1,4 @@
-import { byId } from "./elements.js";
+import { byId } from "../lib/elements.js";
 
 /**
  * Counts down to the next attempt to connect, and offers to try at once. It is in no live region: a screen reader would

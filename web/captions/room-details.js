@@ -1,6 +1,6 @@
 import { Emitter } from "../lib/index.js";
 import { debounced } from "./debounce.js";
-import { byId } from "./elements.js";
+import { byId } from "../lib/elements.js";
 import { remember, rememberedOf } from "./room-memory.js";
 
 const TYPING_MS = 600;

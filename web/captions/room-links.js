@@ -1,5 +1,5 @@
 import { copyText } from "../lib/copy-text.js";
-import { byId } from "./elements.js";
+import { byId } from "../lib/elements.js";
 import { viewerUrl } from "./place.js";
 
 /** The addresses of a room: for viewers, also as a QR code, and for an overlay. */

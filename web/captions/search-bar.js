@@ -1,6 +1,6 @@
 import { findWords } from "./caption-search.js";
 import { debounced } from "./debounce.js";
-import { byId } from "./elements.js";
+import { byId } from "../lib/elements.js";
 
 const TYPING_MS = 150;
 const ALL = "found"; // names of highlights in the style sheet

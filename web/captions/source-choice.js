@@ -1,5 +1,5 @@
 import { listMicrophones, onDevicesChanged, Problem } from "../lib/index.js";
-import { byId } from "./elements.js";
+import { byId } from "../lib/elements.js";
 import { fromMicrophone, fromPlayer, fromTab } from "./sources.js";
 
 /** @typedef {"microphone" | "tab" | "file"} SourceKind */

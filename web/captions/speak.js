@@ -6,7 +6,7 @@ import { controlAppearance } from "./appearance.js";
 import { CaptionEditor } from "./caption-editor.js";
 import { Captioning } from "./captioning.js";
 import { DownloadMenu } from "./download-menu.js";
-import { byId } from "./elements.js";
+import { byId } from "../lib/elements.js";
 import { FileView } from "./file-view.js";
 import { Follow } from "./follow.js";
 import { FollowedRoom } from "./followed-room.js";

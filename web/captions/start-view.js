@@ -1,4 +1,4 @@
-import { byId } from "./elements.js";
+import { byId } from "../lib/elements.js";
 
 /** @typedef {{button: string, chip: string, state: "live" | "quiet" | "trouble"}} Words */
 

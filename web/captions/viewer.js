@@ -2,7 +2,7 @@
 
 import { controlAppearance } from "./appearance.js";
 import { DownloadMenu } from "./download-menu.js";
-import { byId } from "./elements.js";
+import { byId } from "../lib/elements.js";
 import { Follow } from "./follow.js";
 import { FollowedRoom } from "./followed-room.js";
 import { controlFullscreen } from "./fullscreen.js";

@@ -1,6 +1,6 @@
 import { Emitter } from "../lib/index.js";
 import { debounced } from "./debounce.js";
-import { byId, make } from "./elements.js";
+import { byId, make } from "../lib/elements.js";
 import { remember, rememberedOf } from "./room-memory.js";
 import { readReplacements, readVocabulary } from "./word-lists.js";
 

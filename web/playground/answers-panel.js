@@ -1,5 +1,5 @@
 import { inDollars } from "../assistant/dollars.js";
-import { byId, make } from "../assistant/elements.js";
+import { byId, make } from "../lib/elements.js";
 import { eachFrame } from "./frames.js";
 import { latencyChart, stageNames } from "./latency-chart.js";
 import { endingInWords, waitMs } from "./turn-metrics.js";

@@ -1,4 +1,4 @@
-import { byId } from "../assistant/elements.js";
+import { byId } from "../lib/elements.js";
 import { inJavaScript, inPython } from "./as-code.js";
 import { copy } from "./clipboard.js";
 

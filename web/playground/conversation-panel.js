@@ -1,4 +1,4 @@
-import { byId, make } from "../assistant/elements.js";
+import { byId, make } from "../lib/elements.js";
 import { newItemId } from "../lib/item-id.js";
 import { Transcript } from "../lib/transcript.js";
 import { eachFrame } from "./frames.js";

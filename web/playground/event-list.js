@@ -1,4 +1,4 @@
-import { byId, make } from "../assistant/elements.js";
+import { byId, make } from "../lib/elements.js";
 import { isPlainKey } from "../lib/plain-key.js";
 import { inBytes, inClock } from "./event-summary.js";
 

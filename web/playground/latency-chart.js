@@ -1,6 +1,6 @@
 /** Draws the latencies of answers, one column each, of the stages that were passed. */
 
-import { make, makeSvg } from "../assistant/elements.js";
+import { make, makeSvg } from "../lib/elements.js";
 import { bars, inSeconds, ticks } from "../assistant/waterfall.js";
 import { waitMs } from "./turn-metrics.js";
 

@@ -1,4 +1,4 @@
-import { byId } from "../assistant/elements.js";
+import { byId } from "../lib/elements.js";
 import { copy, save } from "./clipboard.js";
 import { Matches, toJsonLines } from "./event-log.js";
 import { EventList } from "./event-list.js";

@@ -1,6 +1,6 @@
 /** The playground: everything about a session with this server, to see and to change. */
 
-import { byId } from "../assistant/elements.js";
+import { byId } from "../lib/elements.js";
 import { keepKey, readKey } from "../assistant/preferences.js";
 import { Server } from "../lib/index.js";
 import { asProblem } from "../lib/problems.js";

@@ -1,4 +1,4 @@
-import { make } from "../assistant/elements.js";
+import { make } from "../lib/elements.js";
 import { merged } from "./json-paths.js";
 import { FIELDS, GROUPS, shown } from "./session-fields.js";
 

@@ -1,4 +1,4 @@
-import { byId, make } from "../assistant/elements.js";
+import { byId, make } from "../lib/elements.js";
 import { voiceChoices } from "../lib/voice-choice.js";
 import { differences, inWords, notGranted } from "./json-paths.js";
 import { FIRST_SESSION, fieldOf, withEntry } from "./session-fields.js";

@@ -1,4 +1,4 @@
-import { byId, make } from "../assistant/elements.js";
+import { byId, make } from "../lib/elements.js";
 import { fromBase64 } from "../lib/pcm.js";
 import { isPlainKey } from "../lib/plain-key.js";
 import { BLOCK_MS, Envelope, ReplyPeaks, peak } from "./envelope.js";

@@ -1,4 +1,4 @@
-import { byId } from "../assistant/elements.js";
+import { byId } from "../lib/elements.js";
 import { Problem } from "../lib/problems.js";
 
 /** @typedef {import("./playground-session.js").PlaygroundSession} PlaygroundSession */

@@ -1,4 +1,4 @@
-import { byId, make } from "../assistant/elements.js";
+import { byId, make } from "../lib/elements.js";
 import { ToolAnswers, asJson, readMock } from "./tool-mocks.js";
 
 const EXAMPLE = {
