@@ -20,11 +20,14 @@ from streamsrv.core.effects import (
     SoundWaiting,
     Synthesize,
 )
-from streamsrv.core.inputs import RecognitionFailed, TranscriptReceived
+from streamsrv.core.inputs import FrameHeard, RecognitionFailed, TranscriptReceived
+from streamsrv.engines.vad.base import FRAME_MS
 from streamsrv.testing.record import Record
 
 MAX_DEAD_AIR_MS = 1200
 """The longest time from a caller's last speech to the first sound, or to the end of the turn where that comes later."""
+_VOICED = 0.5
+"""Probability of speech from which on a frame has a voice."""
 _ENDS_THE_WAIT = (
     "response.done",
     "error",
@@ -92,6 +95,7 @@ def _sounds(record: Record) -> list[tuple[int, int]]:
             sounds.append((spoken_ms, at_ms - 1))
         spoken_ms = at_ms if event["type"].endswith("started") else None
     sounds += [(at_ms, at_ms + 1) for at_ms, _ in record.events("input_audio_buffer.dtmf_event_received")]
+    sounds += _possible_interruptions(record)
     since_ms: int | None = None
     for at_ms, effect in record.effects():
         if isinstance(effect, SoundWaiting):
@@ -99,6 +103,18 @@ def _sounds(record: Record) -> list[tuple[int, int]]:
                 sounds.append((since_ms, at_ms))
             since_ms = at_ms if effect.on else None
     return sounds if since_ms is None else [*sounds, (since_ms, record.ended_ms)]
+
+
+def _possible_interruptions(record: Record) -> Iterator[tuple[int, int]]:
+    """Yield from when to when the caller had a voice while the reply was held for it, as speech or as a noise."""
+    is_held = False
+    for step in record.steps:
+        for effect in step.effects:
+            is_held = isinstance(effect, HoldPlayback) or (
+                is_held and not isinstance(effect, ResumePlayback | ClearPlayback)
+            )
+        if is_held and isinstance(step.happened, FrameHeard) and step.happened.probability >= _VOICED:
+            yield step.at_ms - FRAME_MS, step.at_ms
 
 
 def waiting_sounds_end(record: Record) -> Iterator[tuple[int, str]]:
