@@ -23,7 +23,15 @@ Assignments = Annotated[
 ]
 
 
-Key = Annotated[str, typer.Option(envvar="STREAMSRV_KEY", help="API key, if the server wants one.")]
+def _sendable(key: str) -> str:
+    """Return a key that an HTTP header can carry; its value is not told, as it may be secret in part."""
+    key = key.strip()
+    if not (key.isascii() and key.isprintable()):
+        raise typer.BadParameter("no HTTP header can carry it; accepted are printable ASCII characters.")
+    return key
+
+
+Key = Annotated[str, typer.Option(envvar="STREAMSRV_KEY", help="API key, if the server wants one.", callback=_sendable)]
 Patience = Annotated[float, typer.Option(help="Seconds to wait for what is due.", min=1)]
 
 

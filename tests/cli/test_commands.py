@@ -110,6 +110,9 @@ def test_talking_silence_ends_without_a_reply(folder: Path, server_url: str):
         (["serve", "--port", "99999"], "port"),
         (["say", "***", "-o", "out.wav"], "nothing that can be spoken"),
         (["say", "hi", "-o", "out.wav", "--voice", "nope"], "Invalid value 'nope' for '--voice': accepted are 'heart'"),
+        (["conformance", "http://127.0.0.1:1", "--key", "a\nb"], "no HTTP header"),
+        (["talk", str(FIXTURES / "is_the_front_door_locked.flac"), "--key", "ключ"], "no HTTP header"),
+        (["call", "--say", "hello", "--key", "a\tb"], "no HTTP header"),
     ],
 )
 def test_a_mistake_is_explained_without_a_traceback(arguments: list[str], said: str, folder: Path):
