@@ -34,10 +34,15 @@ def of_voices(engines: Engines) -> dict[str, Any]:
     """Return the capabilities that the synthesisers give."""
     synthesizer = engines.synthesizer
     voices = synthesizer.voices
+    speakers = [each for each in engines.synthesizers for _ in each.voices]
     return {
         "voices": tuple(voice.name for voice in voices),
         "voice_aliases": engines.voice_aliases,
         "voice_languages": {voice.name: voice.languages for voice in voices},
+        "synthesizers": {
+            each.name: tuple(voice.name for voice, by in zip(voices, speakers, strict=True) if by is each)
+            for each in engines.synthesizers
+        },
         "min_speed": synthesizer.min_speed,
         "max_speed": synthesizer.max_speed,
         "clones_voices": synthesizer.clones_voices,

@@ -10,6 +10,7 @@ from functools import partial
 
 from msgspec import structs
 
+from streamsrv.core.calls.tools import HANG_UP, TRANSFER
 from streamsrv.core.caption_list import check_replacements
 from streamsrv.core.recognition import (
     Path,
@@ -19,7 +20,7 @@ from streamsrv.core.recognition import (
     wants_logprobs,
     well_formed,
 )
-from streamsrv.core.toolbox import OperatorServer, check_tools
+from streamsrv.core.toolbox import OperatorServer, check_tool_choice, check_tools
 from streamsrv.engines.asr.base import TRANSLATED_TO, RecognizerFacts, Task
 from streamsrv.engines.tts.base import ReferenceVoice, SpeechOptions
 from streamsrv.protocol.errors import ProtocolError, invalid
@@ -34,7 +35,7 @@ from streamsrv.protocol.session_object import (
     Transcription,
     VoiceId,
 )
-from streamsrv.protocol.tools import ToolDefinition
+from streamsrv.protocol.tools import ToolChoice, ToolDefinition
 from streamsrv.text.languages import LANGUAGE_NAMES, normalize_language
 
 _OPENAI_TRANSCRIBERS = re.compile(
@@ -100,14 +101,19 @@ class Capabilities:
     seeing_models: tuple[str, ...] | None = None
     """The language models that see pictures; None: not known, and pictures are left to the model."""
 
+    synthesizers: Mapping[str, tuple[str, ...]] = field(default_factory=dict[str, tuple[str, ...]])
+    """The voices of each loaded synthesiser."""
     tool_servers: tuple[OperatorServer, ...] = ()
     """The operator's tool servers."""
     tool_urls: tuple[str, ...] = ("*",)
     """The addresses of MCP servers that clients may name."""
+    call_functions: frozenset[str] = frozenset({HANG_UP, TRANSFER})
+    """The functions of telephone calls: sessions are checked before it is known which of them a call has."""
 
     def fit(self, session: Session) -> Session:
         """The session with names resolved to what is in force: voice, recogniser, language."""
         self.check_tools(session.tools, "session.tools")
+        self.check_tool_choice(session.tool_choice, session.tools, "session.tool_choice")
         if isinstance(session.tracing, Tracing) and not self.has_tracing:
             message = (
                 "This server does not trace sessions (its setting 'tracing' is off), so a trace cannot be described: "
@@ -155,9 +161,23 @@ class Capabilities:
         if asked.policy == "local":
             raise invalid("local", f"{param}.policy", reason)
 
+    def check_model(self, named: object, held: str, param: str) -> None:
+        """Refuse another language model for a session than it began with; a name of none here has no effect.
+
+        `held`: the model of the session, as it was named.
+        """
+        in_use = held if held in self.chats else self.default_chat
+        if isinstance(named, str) and named in self.chats and named != in_use:
+            reason = f"the model of a session stays the same; this one has '{in_use}'. Name another in '?model='"
+            raise invalid(named, param, reason)
+
     def check_tools(self, tools: Sequence[ToolDefinition], param: str) -> None:
         """Refuse MCP servers that clients may not use; `param` is the path of the tools."""
         check_tools(tools, param, {server.label for server in self.tool_servers}, self.tool_urls)
+
+    def check_tool_choice(self, choice: ToolChoice, tools: Sequence[ToolDefinition], param: str) -> None:
+        """Refuse the choice of a tool that there is not; `param` is the path of the choice."""
+        check_tool_choice(choice, tools, param, {server.label for server in self.tool_servers}, self.call_functions)
 
     def output(self, output: AudioOutput, param: str) -> AudioOutput:
         """Audio output with the voice that is in force; `param` is the path of its object."""
@@ -182,6 +202,21 @@ class Capabilities:
         known = [*self.voices, *(clone.id for clone in self.clones.values() if self.clones_voices)]
         accepted = f"{_quoted(known)}, and the names of OpenAI's voices for {_quoted(meant)}"
         raise invalid(name, param, f"accepted are {accepted}")
+
+    def voice_of_model(self, model: str, voice: str) -> str:
+        """The voice that a client means which names a model, too: a synthesiser, or all of them by any other name."""
+        meant = self.voice(voice, "voice")
+        if (own := self.synthesizers.get(model)) is None:
+            kind = "recognizer" if model in self.recognizers else self.other_models.get(model)
+            if kind is not None:
+                reason = "no synthesiser" if kind != "synthesizer" else "a synthesiser that this server has not loaded"
+                raise invalid(model, "model", f"it is {reason}; accepted are {_quoted(self.synthesizers)}, and 'tts-1'")
+            return meant
+        if not own or meant in own or meant in self.clones:
+            return meant
+        if voice.lower() in _DEFAULT_VOICES | OPENAI_VOICES.keys():
+            return own[0]
+        raise invalid(voice, "voice", f"the synthesiser '{model}' does not have it; it has {_quoted(own)}")
 
     @property
     def spoken_languages(self) -> frozenset[str]:

@@ -287,7 +287,8 @@ def message_of(item: Item, provider_data: ProviderData | None = None) -> Message
             text, images = _text(item), _images(item)
             return Message(item.role, text, images=images) if text or images else None
         case FunctionCallItem():
-            return Message("assistant", "", (ToolCall(item.call_id, item.name, _arguments(item), provider_data or {}),))
+            call = ToolCall(item.call_id, function_name(item.name), _arguments(item), provider_data or {})
+            return Message("assistant", "", (call,))
         case FunctionCallOutputItem():
             return Message("tool", item.output, call_id=item.call_id)
         case McpCallItem() if item.approval_request_id:

@@ -303,6 +303,7 @@ class SessionCore:
             caption_rooms=self._caption_rooms,
             keeps_formats=self._course.is_call,
         )
+        self._capabilities.check_model(event.session.get("model"), held.model, "session.model")
         updated = self._capabilities.fit(update)
         if self._output.used and updated.voice != held.voice:
             message = "Cannot update a conversation's voice if assistant audio is present."

@@ -12,7 +12,16 @@ from streamsrv.engines.llm.base import Tool
 from streamsrv.protocol.errors import ProtocolError, invalid
 from streamsrv.protocol.items import ListedTool, McpListToolsItem, item_to_wire
 from streamsrv.protocol.session_object import Session
-from streamsrv.protocol.tools import MAX_MCP_SERVERS, FunctionTool, McpTool, ToolDefinition, function_name
+from streamsrv.protocol.tools import (
+    MAX_MCP_SERVERS,
+    FunctionTool,
+    McpTool,
+    NamedFunction,
+    NamedMcpTool,
+    ToolChoice,
+    ToolDefinition,
+    function_name,
+)
 from streamsrv.tools.base import ServerAddress, ToolDescription
 from streamsrv.web_addresses import is_unencrypted, url_is_within, url_problem
 
@@ -87,6 +96,11 @@ class Toolbox:
         self._common = [server.label for server in servers if server.in_every_session and offers_all]
         self._listings: dict[ServerAddress, _Listing] = {}
         self._effects = Collector()
+
+    @property
+    def offers_unasked(self) -> bool:
+        """Whether the model is offered tools in the conversation that the client did not name."""
+        return bool(self._call_tools or self._common)
 
     def start(self, session: Session) -> list[Effect]:
         """Have the tools of the session and the operator's listed; a session that only transcribes has none."""
@@ -227,10 +241,36 @@ def check_tools(
             _check_url(tool, tool.server_url, path, allowed_urls)
 
 
+def check_tool_choice(
+    choice: ToolChoice, tools: Sequence[ToolDefinition], param: str, labels: Collection[str], functions: Collection[str]
+) -> None:
+    """Refuse the choice of a function or MCP server that the tools do not have; `param` is the path of the choice.
+
+    `labels`: the operator's servers. `functions`: names that may be chosen although they are not in the tools.
+    """
+    named = {tool.server_label for tool in tools if isinstance(tool, McpTool)}
+    match choice:
+        case NamedFunction(name=name) if not named and not labels:  # else it may be a tool of a server
+            own = {tool.name for tool in tools if isinstance(tool, FunctionTool)}
+            if name not in own | set(functions):
+                reason = f"the tools have no function of this name; there are: {_listed(own)}"
+                raise invalid(name, f"{param}.name", reason)
+        case NamedMcpTool(server_label=label) if label not in named | set(labels):
+            reason = f"the tools have no MCP server with this label; there are: {_listed(named | set(labels))}"
+            raise invalid(label, f"{param}.server_label", reason)
+        case _:
+            pass
+
+
+def _listed(names: Collection[str]) -> str:
+    return ", ".join(f"'{name}'" for name in sorted(names)) or "none"
+
+
 def _check_label(tool: McpTool, path: str, labels: Collection[str]) -> None:
     if tool.server_label not in labels:
-        known = ", ".join(f"'{label}'" for label in sorted(labels)) or "none"
-        reason = f"without a 'server_url' it must be the label of a server of the operator; there are: {known}"
+        reason = (
+            f"without a 'server_url' it must be the label of a server of the operator; there are: {_listed(labels)}"
+        )
         raise invalid(tool.server_label, f"{path}.server_label", reason)
     if tool.has_secrets:
         name = "authorization" if tool.authorization else "headers"

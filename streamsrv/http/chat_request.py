@@ -16,6 +16,7 @@ from streamsrv.errors import UNSUPPORTED_PARAMETER
 from streamsrv.protocol.errors import ProtocolError
 from streamsrv.protocol.images import MAX_IMAGE_URL, MAX_IMAGES, check_image_url
 from streamsrv.protocol.session_object import RoutingOptions
+from streamsrv.protocol.tools import FunctionName
 from streamsrv.text.languages import normalize_language
 
 PROVIDER_FIELDS = (
@@ -109,7 +110,7 @@ WireMessage = SystemMessage | DeveloperMessage | UserMessage | AssistantMessage 
 
 
 class FunctionDefinition(Struct, forbid_unknown_fields=True):
-    name: Name
+    name: FunctionName
     description: str | None = None
     parameters: dict[str, Any] | None = None
     strict: bool | None = None
@@ -120,12 +121,12 @@ class FunctionTool(Struct, forbid_unknown_fields=True):
     type: Literal["function"] = "function"
 
 
-class FunctionName(Struct, forbid_unknown_fields=True):
+class ChosenFunction(Struct, forbid_unknown_fields=True):
     name: Name
 
 
 class NamedTool(Struct, tag="function", forbid_unknown_fields=True):
-    function: FunctionName
+    function: ChosenFunction
 
 
 class PlainText(Struct, tag="text", forbid_unknown_fields=True):

@@ -9,7 +9,6 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from typing import Annotated, Any, BinaryIO, Literal, get_args
 
-import msgspec
 import numpy as np
 from msgspec import Meta, Struct
 from numpy.typing import NDArray
@@ -24,6 +23,7 @@ from streamsrv.engines.asr.pauses import CutOptions
 from streamsrv.http.request_body import convert, read_form
 from streamsrv.http.uploaded_audio import decode, file_of
 from streamsrv.protocol.errors import MAX_QUOTED, ProtocolError
+from streamsrv.protocol.json_values import UnreadableJson, read_json
 from streamsrv.protocol.session_object import MAX_PROMPT, Name, Transcription
 from streamsrv.settings import Settings
 
@@ -182,7 +182,7 @@ def text_fields(form: FormData) -> dict[str, Any]:
             shown = name[:MAX_QUOTED]
             raise ProtocolError("invalid_form", f"The form has '{shown}' more than once, or not alone.", shown)
         else:
-            fields[name] = _object(value) if name in _OBJECTS else value
+            fields[name] = _object(name, value) if name in _OBJECTS else value
     return fields
 
 
@@ -191,9 +191,11 @@ def _takes_part(held: object, part: str) -> bool:
     return isinstance(held, dict) and part not in held
 
 
-def _object(text: str) -> object:
-    """Return the object of a field that may be one; other text stays as it is."""
-    try:
-        return msgspec.json.decode(text) if text.startswith("{") else text
-    except msgspec.DecodeError:
+def _object(name: str, text: str) -> object:
+    """Return the object of a field that may be one; other text stays as it is. Raises `ProtocolError`."""
+    if not text.startswith("{"):
         return text
+    try:
+        return read_json(text)
+    except UnreadableJson as error:
+        raise ProtocolError("invalid_value", f"'{name}' cannot be read: {error}.", name) from None

@@ -1,6 +1,7 @@
 """`POST /v1/audio/speech`: speaks a text, and sends the audio while it is synthesised.
 
-Source: the OpenAI API reference. Any `model` means the synthesiser of this server; no engine supports `instructions`.
+Source: the OpenAI API reference. A `model` that is none of this server means its synthesisers; no engine supports
+`instructions`.
 """
 
 import asyncio
@@ -63,7 +64,7 @@ class SpeechRequest(Struct, kw_only=True, forbid_unknown_fields=True):
             message = "Unsupported parameter: 'instructions'. The synthesiser of this server does not support it."
             raise ProtocolError(UNSUPPORTED_PARAMETER, message, "instructions")
         capabilities.check_speed(self.speed, "speed")
-        return capabilities.speech(capabilities.voice(voice, "voice"), self.speed)
+        return capabilities.speech(capabilities.voice_of_model(self.model, voice), self.speed)
 
     def to_language(self, capabilities: Capabilities, voice: str) -> ReplyLanguage:
         """Return the language of each segment. Raises `ProtocolError` for a language that no voice speaks."""

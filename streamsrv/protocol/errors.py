@@ -79,7 +79,7 @@ def from_validation(error: msgspec.ValidationError, value: object, expected: Any
     found = _look_up(value, path)
     held = "" if found is _UNSEEN else f" {_shorten(found)}"
     field = f" for '{param}'" if param else ""
-    reason = _reason(text, _type_info(expected), _steps(path))
+    reason = _reason(text, _type_info(expected), _steps(path), value)
     return ProtocolError("invalid_value", f"Invalid value{held}{field}: {reason}.", param or None)
 
 
@@ -120,14 +120,14 @@ def _steps(path: str) -> list[str | int]:
     return [key or (int(index) if index.isdigit() else index) for key, index in found]
 
 
-def _reason(text: str, expected: inspect.Type, steps: list[str | int]) -> str:
+def _reason(text: str, expected: inspect.Type, steps: list[str | int], value: Any) -> str:
     """Return why msgspec refused a value (its `text`), with all that is accepted at the end of `steps`."""
-    choices = [repr(choice) for choice in _choices(expected, steps)]
+    choices = [repr(choice) for choice in _choices(expected, steps, value)]
     reason = f"{text[:1].lower()}{text[1:]}"
     if not choices:
         return reason
     if not text.startswith("Expected"):
-        return f"accepted are {', '.join([*choices, *_other_kinds(expected, steps)])}"
+        return f"accepted are {', '.join([*choices, *_other_kinds(expected, steps, value)])}"
     if (match := _MISMATCH.fullmatch(text)) is None:  # it is out of a range
         return f"{reason} or {', '.join(choices)}"
     types = " | ".join(name for name in match["types"].split(" | ") if name != "str")  # only the choices are
@@ -135,18 +135,18 @@ def _reason(text: str, expected: inspect.Type, steps: list[str | int]) -> str:
     return f"expected {', '.join(accepted)}; got {match['given']}"
 
 
-def _choices(expected: inspect.Type, steps: list[str | int]) -> list[object]:
+def _choices(expected: inspect.Type, steps: list[str | int], value: Any) -> list[object]:
     """Return the values of the literal, or the tags of the union of structs, at the end of `steps`; else nothing."""
-    above = _kinds(expected, steps[:-1]) if steps else []
+    above = _kinds(expected, steps[:-1], value) if steps else []
     tags = [kind.tag for kind in above if isinstance(kind, inspect.StructType) and kind.tag_field == steps[-1]]
-    literals = [kind.values for kind in _kinds(expected, steps) if isinstance(kind, inspect.LiteralType)]
+    literals = [kind.values for kind in _kinds(expected, steps, value) if isinstance(kind, inspect.LiteralType)]
     return list(dict.fromkeys([*tags, *itertools.chain(*literals)]))
 
 
-def _other_kinds(expected: inspect.Type, steps: list[str | int]) -> list[str]:
+def _other_kinds(expected: inspect.Type, steps: list[str | int], value: Any) -> list[str]:
     """Return what is accepted at the end of `steps` besides the values of a literal."""
     others: list[str] = []
-    for kind in _kinds(expected, steps):
+    for kind in _kinds(expected, steps, value):
         match kind:
             case inspect.StructType(tag_field=str(field), tag=tag):
                 others.append(f"an object with the {field} {tag!r}")
@@ -161,18 +161,27 @@ def _other_kinds(expected: inspect.Type, steps: list[str | int]) -> list[str]:
     return others
 
 
-def _kinds(expected: inspect.Type, steps: list[str | int]) -> list[inspect.Type]:
-    """Return the types that a value at the end of `steps` may have, in fields of structs and entries of lists."""
+def _kinds(expected: inspect.Type, steps: list[str | int], value: Any) -> list[inspect.Type]:
+    """Return the types that a value at the end of `steps` may have, in fields of structs and entries of lists.
+
+    Of several structs it is the one whose tag is in `value`, the object that holds the field.
+    """
     kinds = list(expected.types if isinstance(expected, inspect.UnionType) else (expected,))
     if not steps:
         return kinds
-    below: list[inspect.Type] = []
-    for kind in kinds:
+    meant = [
+        kind
+        for kind in kinds
+        if isinstance(kind, inspect.StructType) and kind.tag_field and _look_up(value, f".{kind.tag_field}") == kind.tag
+    ]
+    below: list[tuple[inspect.Type, Any]] = []
+    for kind in meant or kinds:
         if isinstance(kind, inspect.StructType):
-            below += [field.type for field in kind.fields if field.encode_name == steps[0]]
+            held = _look_up(value, f".{steps[0]}")
+            below += [(field.type, held) for field in kind.fields if field.encode_name == steps[0]]
         elif isinstance(kind, inspect.ListType):
-            below.append(kind.item_type)
-    return [found for each in below for found in _kinds(each, steps[1:])]
+            below.append((kind.item_type, _look_up(value, f"[{steps[0]}]")))
+    return [found for each, held in below for found in _kinds(each, steps[1:], held)]
 
 
 def _fields(expected: inspect.Type, steps: list[str | int], value: Any) -> list[str]:

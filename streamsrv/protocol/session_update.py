@@ -39,6 +39,8 @@ _UNSUPPORTED = {
     ),
 }
 _OF_TRANSCRIPTION = frozenset({"type", "object", "id", "expires_at", "model", "include", "streamsrv", "audio"})
+_OF_ANSWERS = ("audio.input.turn_detection.idle_timeout_ms", "streamsrv.language", "streamsrv.routing")
+"""Fields below those that only matter to responses."""
 _MERGED_OBJECTS = (
     "audio",
     "input",
@@ -137,6 +139,10 @@ def _check_transcription_only(update: dict[str, Any]) -> None:
         if name not in _OF_TRANSCRIPTION:
             hint = "A transcription session gives no responses and does not have this setting."
             raise unknown_parameter(name, "session", hint=hint)
+    for path in _OF_ANSWERS:
+        if _given(update, path):
+            reason = "a transcription session gives no responses; accepted is null"
+            raise ProtocolError("invalid_value", f"Invalid value for 'session.{path}': {reason}.", f"session.{path}")
 
 
 def _refused(value: object, param: str, reason: str) -> ProtocolError:

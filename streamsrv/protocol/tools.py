@@ -12,6 +12,8 @@ MAX_MCP_SERVERS = 8
 """MCP servers in the tools of one session or response."""
 Label = Annotated[str, Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$")]
 ToolName = Annotated[str, Meta(min_length=1, max_length=128)]
+FunctionName = Annotated[str, Meta(pattern=r"^[A-Za-z0-9_-]{1,64}$")]
+"""What all providers of language models accept."""
 ToolNames = Annotated[list[ToolName], Meta(max_length=128)]
 _HeaderName = Annotated[str, Meta(pattern=r"^[A-Za-z0-9!#$%&'*+.^_`|~-]{1,128}$")]
 _HeaderValue = Annotated[str, Meta(pattern=r"^[\x20-\x7e\t]{0,8192}$")]
@@ -20,7 +22,7 @@ _HeaderValue = Annotated[str, Meta(pattern=r"^[\x20-\x7e\t]{0,8192}$")]
 class FunctionTool(Struct, frozen=True, forbid_unknown_fields=True, tag="function"):
     """A function that the client runs."""
 
-    name: ToolName
+    name: FunctionName
     description: Annotated[str, Meta(max_length=500_000)] = ""
     parameters: dict[str, Any] = {}
 

@@ -11,11 +11,12 @@ _SSML_NAMES = (
     "|seq|speak|token|voice|w"
 )
 _TAG = re.compile(
-    rf"<!--.{{0,2000}}?-->|<\?xml[^<>]*>|</?(?:{_SSML_NAMES}|a|b|code|del|details|div|em|h[1-6]|i|img|kbd|li|mark|ol|p|pre|s|small|span|strong|sub|summary|sup"
+    rf"<!--.{{0,2000}}?-->|<!\[CDATA\[|<!DOCTYPE\b[^<>]*>|<\?xml[^<>]*>|</?(?:{_SSML_NAMES}|a|b|code|del|details|div|em|h[1-6]|i|img|kbd|li|mark|ol|p|pre|s|small|span|strong|sub|summary|sup"
     r"|table|tbody|td|th|thead|tr|u|ul)\b[^<>]*>",
     re.DOTALL | re.IGNORECASE,
 )
 _LINE_BREAK = re.compile(r"<(?:br|hr)\s*/?>|</p\s*>|<break\b[^<>]*>(?:\s*</break>)?", re.IGNORECASE)
+_CHARACTER_DATA = re.compile(r"<!\[CDATA\[((?:(?!\]\]>).){0,5000})\]\]>", re.DOTALL)
 _SENTENCE_END = re.compile(r"</s\s*>", re.IGNORECASE)
 
 _REFERENCE_LINE = re.compile(r"\[[^\[\]]+\]:\s+\S+")
@@ -54,7 +55,7 @@ _LINE_END = re.compile(r"\n")
 _CELL_END = re.compile(r"\|")
 _SPACES = re.compile(r"\s+")
 
-_TAGS: tuple[Rule, ...] = ((_SENTENCE_END, " "), (_LINE_BREAK, "\n"), (_TAG, ""))
+_TAGS: tuple[Rule, ...] = ((_CHARACTER_DATA, r"\1"), (_SENTENCE_END, " "), (_LINE_BREAK, "\n"), (_TAG, ""))
 _CHARACTERS: tuple[Rule, ...] = (
     (_CHARACTER_REFERENCE, lambda match: html.unescape(match[0])),
     (_UNSPEAKABLE, ""),

@@ -73,6 +73,17 @@ async def test_the_session_of_a_call_that_is_nested_too_deep_is_refused(server: 
         assert (answer.error["code"], answer.error["param"]) == ("invalid_json", "session")
 
 
+@pytest.mark.parametrize("levels", DEPTHS[1:])
+async def test_the_field_of_a_form_that_is_nested_too_deep_is_refused(
+    server: RunningServer, levels: int, caplog: pytest.LogCaptureFixture
+):
+    strategy = ("chunking_strategy", objects(levels))
+    answer = await post_form(server, "/audio/transcriptions", ("model", "whisper-1"), strategy, file=b"RIFF")
+    assert (answer.status, answer.error["param"]) == (400, "chunking_strategy")
+    assert f"nested more than {MAX_DEPTH} levels deep" in answer.error["message"]
+    assert not [record for record in caplog.records if record.exc_info]
+
+
 EVENTS = {
     "session": {"type": "session.update", "event_id": "mine"},
     "response": {"type": "response.create", "event_id": "mine"},

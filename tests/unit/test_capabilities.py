@@ -53,6 +53,40 @@ def output(**fields: Any) -> dict[str, Any]:
     return {"audio": {"output": fields}}
 
 
+SPEAKERS = replace(
+    ENGLISH,
+    voices=("heart", "robot", "robot-2"),
+    voice_aliases={"nova": "robot"},
+    synthesizers={"hibari": ("heart",), "espeak": ("robot", "robot-2")},
+    other_models={"hibari": "synthesizer", "espeak": "synthesizer", "piper": "synthesizer", "smollm": "chat"},
+)
+
+
+@pytest.mark.parametrize(
+    ("model", "voice", "meant"),
+    [
+        ("tts-1", "alloy", "heart"), ("", "", "heart"), ("any", "robot-2", "robot-2"), ("tts-1", "nova", "robot"),
+        ("hibari", "alloy", "heart"), ("hibari", "nova", "heart"),
+        ("espeak", "", "robot"), ("espeak", "alloy", "robot"), ("espeak", "robot-2", "robot-2"),
+    ],
+)  # fmt: skip
+def test_the_name_of_a_synthesizer_means_one_of_its_voices(model: str, voice: str, meant: str):
+    assert SPEAKERS.voice_of_model(model, voice) == meant
+
+
+@pytest.mark.parametrize(
+    ("model", "voice", "param"),
+    [
+        ("hibari", "robot", "voice"), ("espeak", "heart", "voice"), ("any", "nobody", "voice"),
+        ("moonshine-tiny", "alloy", "model"), ("smollm", "", "model"), ("piper", "", "model"),
+    ],
+)  # fmt: skip
+def test_a_model_that_cannot_speak_or_lacks_the_voice_is_refused(model: str, voice: str, param: str):
+    with pytest.raises(ProtocolError) as refused:
+        SPEAKERS.voice_of_model(model, voice)
+    assert (refused.value.code, refused.value.param) == ("invalid_value", param)
+
+
 @pytest.mark.parametrize("name", ["hibari", "lark"])
 def test_a_loaded_voice_is_in_force(name: str):
     assert ENGLISH.voice(name, "voice") == name

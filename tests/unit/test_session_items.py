@@ -268,6 +268,16 @@ def test_audio_in_the_input_of_a_response_is_refused(part: dict[str, str]):
     assert "input_audio" in body["message"]
 
 
+@pytest.mark.parametrize("status", ["completed", "incomplete", "in_progress"])
+def test_all_items_in_the_input_of_a_response_are_shown_to_the_model(status: str):
+    talk = manual()
+    said = {"type": "message", "role": "user", "status": status, "content": [{"type": "input_text", "text": "Hi"}]}
+    call = {"type": "function_call", "name": "f", "call_id": "c", "arguments": "{}", "status": status}
+    effects = talk.send("response.create", response={"conversation": "none", "input": [said, call]})
+    messages = of_type(effects, Generate)[-1].messages
+    assert [(message.content, len(message.tool_calls)) for message in messages[-3:-1]] == [("Hi", 0), ("", 1)]
+
+
 def test_the_words_of_audio_in_the_input_of_a_response_are_taken():
     asked = of_type(response_with({"type": "input_audio", "transcript": "a bell"}), Generate)
     assert asked[0].messages[-1].content == "Hear: a bell"

@@ -193,6 +193,7 @@ def test_a_rate_that_a_format_does_not_have_is_refused(kind: str, side: str):
         error = refusal({"audio": {side: {"format": {"type": kind, "rate": rate}}}})
         assert (error.code, error.param) == ("invalid_value", f"session.audio.{side}.format.rate")
         assert "8000" in error.message
+        assert "24000" not in error.message.partition("accepted are ")[2], "that is the rate of another format"
     told = update_session(SESSION, {"audio": {side: {"format": {"type": kind, "rate": 8000}}}})
     assert session_to_wire(told)["audio"][side]["format"] == {"type": kind}
 
@@ -207,6 +208,32 @@ def test_a_transcription_session_refuses_what_is_for_responses(update: dict):
     with pytest.raises(ProtocolError) as refused:
         update_session(transcription_session("sess_2"), update)
     assert refused.value.code == "unknown_parameter"
+
+
+@pytest.mark.parametrize(
+    ("update", "param"),
+    [
+        ({"audio": {"input": {"turn_detection": {"type": "server_vad", "idle_timeout_ms": 6000}}}},
+         "session.audio.input.turn_detection.idle_timeout_ms"),
+        ({"streamsrv": {"language": "de"}}, "session.streamsrv.language"),
+        ({"streamsrv": {"routing": {"policy": "cheapest"}}}, "session.streamsrv.routing"),
+    ],
+)  # fmt: skip
+def test_a_transcription_session_refuses_what_would_have_no_effect_in_it(update: dict, param: str):
+    with pytest.raises(ProtocolError) as refused:
+        update_session(transcription_session("sess_2"), update)
+    assert (refused.value.code, refused.value.param) == ("invalid_value", param)
+
+
+def test_a_transcription_session_takes_back_what_it_was_shown():
+    session = transcription_session("sess_2")
+    assert update_session(session, session_to_wire(session)) == session
+
+
+@pytest.mark.parametrize("name", ["a b", "f.g", "é", "x" * 65, ""])
+def test_the_name_of_a_function_that_providers_refuse_is_refused(name: str):
+    error = refusal({"tools": [{"type": "function", "name": name}]})
+    assert (error.code, error.param) == ("invalid_value", "session.tools[0].name")
 
 
 def test_a_missing_type_is_accepted_and_another_one_refused():

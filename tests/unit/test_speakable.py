@@ -48,6 +48,8 @@ def test_markdown(written: str, spoken: str) -> None:
          "Hi there"),
         ('<phoneme alphabet="ipa" ph="x">tomato</phoneme><break></break>soup', "tomato. soup"),
         ("<lang xml:lang='fr-FR'>Paris</lang><mark name='here'/>", "Paris"),
+        ("<!DOCTYPE speak><speak><![CDATA[Hello <b>you</b>]]></speak>", "Hello you"),
+        ("<s>a[b[1]]>2</s> <!-- not said -->", "a b one greater than two"),
         ("if x < 3 and y > 4", "if x less than three and y greater than four"),
         ("Read <stdin>.", "Read less than stdin greater than."),
     ],

@@ -13,6 +13,7 @@ from streamsrv.core.conversation import Conversation, to_messages
 from streamsrv.core.effects import Generate
 from streamsrv.core.history import NO_RESULT, valid_history
 from streamsrv.engines.llm.base import Finished, Message, ToolCall, ToolCallDelta
+from streamsrv.engines.llm.chat_completions.messages import wire_message
 from streamsrv.engines.llm.context.turns import last_turns
 from streamsrv.protocol.items import FunctionCallItem, FunctionCallOutputItem, InputText, Item, MessageItem, OutputText
 from strict_history import refusal
@@ -40,6 +41,21 @@ def asked(*call_ids: str) -> Message:
 
 def result(call_id: str, text: str = "sun") -> Message:
     return Message("tool", text, call_id=call_id)
+
+
+def test_a_call_of_a_client_has_a_name_that_providers_accept():
+    item = FunctionCallItem(name="get the.weather", call_id="c", arguments="{}")
+    assert to_messages("", [item])[0].tool_calls[0].name == "get_the_weather"
+
+
+@pytest.mark.parametrize("call_id", ["c", "c" * 40, "c" * 41, "c" * 128])
+def test_the_id_of_a_call_is_no_longer_than_providers_accept(call_id: str):
+    history = to_messages("", [call(call_id), output(call_id)])
+    calling, answering = (wire_message(message, "m", "m") for message in history)
+    (sent,) = calling["tool_calls"]
+    assert len(sent["id"]) <= 40
+    assert sent["id"] == answering["tool_call_id"]
+    assert (sent["id"] == call_id) == (len(call_id) <= 40)
 
 
 WAIT = Message("user", "wait")

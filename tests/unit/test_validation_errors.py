@@ -57,6 +57,27 @@ def test_the_type_of_an_object_is_refused_with_those_that_there_are(value: Any, 
     )
 
 
+class Slow(Struct, tag="slow"):
+    rate: Literal[8] = 8
+
+
+class Fast(Struct, tag="fast"):
+    rate: Literal[24] = 24
+
+
+class Paces(Struct):
+    paces: list[Slow | Fast]
+
+
+@pytest.mark.parametrize(("kind", "accepted"), [("slow", "8"), ("fast", "24")])
+def test_what_is_accepted_is_that_of_the_object_which_was_meant(kind: str, accepted: str):
+    value = {"paces": [{"type": kind, "rate": 16}]}
+    with pytest.raises(msgspec.ValidationError) as raised:
+        msgspec.convert(value, Paces)
+    message = from_validation(raised.value, value, Paces).message
+    assert message == f"Invalid value 16 for 'paces[0].rate': accepted are {accepted}."
+
+
 def test_an_unknown_field_of_the_only_object_is_refused_with_its_fields():
     class Strict(Struct, tag="strict", forbid_unknown_fields=True):
         size: int = 0

@@ -15,7 +15,7 @@ from streamsrv.core.toolbox import Offer, Toolbox
 from streamsrv.engines.llm.base import ChatOptions, Effort, Routing, Tool, Truncation
 from streamsrv.engines.tts.base import SpeechOptions
 from streamsrv.protocol.client_events import ResponseOptions
-from streamsrv.protocol.errors import ProtocolError
+from streamsrv.protocol.errors import ProtocolError, invalid
 from streamsrv.protocol.items import (
     FunctionCallItem,
     FunctionCallOutputItem,
@@ -151,6 +151,7 @@ def resolve_items(
             check_item(item, f"response.input[{index}]")
             refuse_audio(item, f"response.input[{index}]")
             capabilities.check_images(item, f"response.input[{index}]")
+            item.status = "completed"  # the model is shown what the client sends, as in the conversation
             if isinstance(item, FunctionCallItem):
                 item.call_id = item.call_id or new_id("call")
         items.append(conversation.get(item.id, "retrieve") if isinstance(item, ItemReference) else item)
@@ -159,6 +160,25 @@ def resolve_items(
         if isinstance(item, FunctionCallOutputItem) and item.call_id not in calls:
             raise unknown_call(item.call_id, "response.input", f"response.input[{index}].call_id")
     return items
+
+
+def own_tools(
+    options: ResponseOptions, session: Session, capabilities: Capabilities, *, offers_more: bool
+) -> Sequence[ToolDefinition]:
+    """Return the tools that a response names itself; raises `ProtocolError` for them, and for a choice of none of them.
+
+    `offers_more`: whether the model is offered tools that the client did not name.
+    """
+    own = [] if options.tools is UNSET else options.tools
+    capabilities.check_tools(own, "response.tools")
+    if options.tools is UNSET and options.tool_choice is UNSET:
+        return own  # the session was checked with its own
+    tools = session.tools if options.tools is UNSET else own
+    choice = session.tool_choice if options.tool_choice is UNSET else options.tool_choice
+    capabilities.check_tool_choice(choice, tools, "response.tool_choice")
+    if options.tool_choice == "required" and not tools and not offers_more:
+        raise invalid("required", "response.tool_choice", "there are no tools")
+    return own
 
 
 def plan_response(

@@ -3,12 +3,11 @@
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
 
-from msgspec import UNSET
-
 from streamsrv.core.answers.live_responses import LiveResponses
 from streamsrv.core.answers.output_items import ResponsePlan
 from streamsrv.core.answers.requests import (
     already_active,
+    own_tools,
     plan_response,
     request_of,
     resolve_items,
@@ -119,8 +118,7 @@ class Responses:
             raise already_active(self.active.plan.id, answers_later=self.owes_answer)
         self._live.check_room()
         items = resolve_items(options.input, self._conversation, self._new_id, self._capabilities)
-        tools = [] if options.tools is UNSET else options.tools
-        self._capabilities.check_tools(tools, "response.tools")
+        tools = own_tools(options, session, self._capabilities, offers_more=self._toolbox.offers_unasked)
         plan = plan_response(self._new_id("resp"), options, session, self._capabilities, self._manners.apology)
         self._rate_limit.take(now_ms)
         self._effects.add(self._toolbox.prepare(tools))

@@ -5,6 +5,7 @@ Source: the OpenAI API reference, `POST /v1/chat/completions`, and what Gemini, 
 
 import re
 from collections.abc import Mapping
+from hashlib import sha256
 from typing import Any
 
 from streamsrv.engines.llm.base import Message, Tool, ToolCall
@@ -13,6 +14,9 @@ REASONING_FIELDS = ("reasoning_content", "reasoning")
 """Fields of a delta, and of an assistant message, with what the model thought: DeepSeek and llama.cpp; vLLM, Ollama."""
 WITHOUT_SIGNATURE = {"google": {"thought_signature": "skip_thought_signature_validator"}}
 """Google's word for a call that no Gemini model made, or whose signature is lost: it is accepted like a signature."""
+
+MAX_CALL_ID = 40
+"""Characters in the id of a call that OpenAI accepts."""
 
 _SIGNS_CALLS = re.compile(r"gemini-(?!1\.|2\.)")
 """Models that refuse function calls without a signature."""
@@ -24,7 +28,7 @@ def wire_message(message: Message, model: str, wire_model: str) -> dict[str, Any
     if message.name:
         wire["name"] = message.name
     if message.role == "tool":
-        wire["tool_call_id"] = message.call_id
+        wire["tool_call_id"] = _short(message.call_id)
     if message.tool_calls:
         own = [_own(call, model) for call in message.tool_calls]
         wire["content"] = message.content or None
@@ -53,7 +57,12 @@ def _own(call: ToolCall, model: str) -> Mapping[str, Any]:
 def _call(call: ToolCall, data: Mapping[str, Any]) -> dict[str, Any]:
     function = {"name": call.name, "arguments": call.arguments or "{}"}
     added = {name: value for name, value in data.items() if name not in REASONING_FIELDS}
-    return {"id": call.call_id, "type": "function", "function": function, **added}
+    return {"id": _short(call.call_id), "type": "function", "function": function, **added}
+
+
+def _short(call_id: str) -> str:
+    """Return the id of a call in a length that all providers accept; a longer one becomes its digest."""
+    return call_id if len(call_id) <= MAX_CALL_ID else f"call_{sha256(call_id.encode()).hexdigest()[:32]}"
 
 
 def _reasoning(data: Mapping[str, Any]) -> dict[str, Any]:
