@@ -10,6 +10,8 @@ from streamsrv.protocol.session_object import Session
 
 RESUMED_EVENTS = "turn.resumed"
 """Name of the extension that sends `streamsrv.turn.resumed` events."""
+NEARLY_OVER_MS = 100
+"""An answer of which no more than this is left to be played has been heard."""
 
 
 class EarlyEnds:
@@ -20,10 +22,11 @@ class EarlyEnds:
         self._input = input_buffer
         self._responses = responses
 
-    def is_one(self, resumes: Resumption, may_interrupt: bool, now_ms: int) -> bool:
+    def is_one(self, resumes: Resumption, may_interrupt: bool, *, is_wordless: bool, now_ms: int) -> bool:
         """Whether nothing stands between the parts of the turn but an answer that nobody has heard to its end.
 
-        What the client, a tool or the operator had said stays, and so does what must not be interrupted.
+        What the client, a tool or the operator had said stays, and so does what must not be interrupted. What
+        `is_wordless` until now may be the answer's echo, for which an answer that is nearly over is not undone.
         """
         if resumes.item_id not in self._conversation:
             return False
@@ -38,7 +41,8 @@ class EarlyEnds:
         if not reply.done or reply.message is None:
             return True
         began_ms = now_ms - (self._input.received_ms - self._input.speech_began_ms)
-        return isinstance(reply.message, SpokenMessage) and reply.message.ledger.play_until_ms > began_ms
+        heard_ms = now_ms + NEARLY_OVER_MS if is_wordless else began_ms
+        return isinstance(reply.message, SpokenMessage) and reply.message.ledger.play_until_ms > heard_ms
 
     def undo(self, resumes: Resumption, session: Session) -> list[Effect]:
         """Make the audio in the buffer a part of the earlier turn; the answer to that is still to be interrupted."""

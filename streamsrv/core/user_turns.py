@@ -119,12 +119,14 @@ class UserTurns:
 
     def _begin_turn(self, began: TurnBegan, session: Session, now_ms: int) -> None:
         self._effects.add(self._course.begin_turn())
-        reply = None
-        if began.resumes is None or not self._early_ends.is_one(began.resumes, self._may_interrupt(session), now_ms):
-            self._responses.speculations.begin_turn()
-        else:
+        reply, may_interrupt, is_wordless = None, self._may_interrupt(session), not began.heard.text
+        if began.resumes is not None and self._early_ends.is_one(
+            began.resumes, may_interrupt, is_wordless=is_wordless, now_ms=now_ms
+        ):
             self._effects.add(self._early_ends.undo(began.resumes, session))
             reply = self._responses.reply_to(began.resumes.item_id)
+        else:
+            self._responses.speculations.begin_turn()
         self._interrupt(session, now_ms, reply)
         if began.heard.text and not self._course.is_over:
             self._effects.add(self._due.speculate(began.heard, session, now_ms))

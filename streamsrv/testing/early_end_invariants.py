@@ -136,27 +136,35 @@ def false_replies_fall_silent(record: Record) -> Iterator[tuple[int, str]]:
 def no_turn_is_answered_twice(record: Record) -> Iterator[tuple[int, str]]:
     """No words of two replies to the same words are heard: what was spoken of an answer is not spoken again.
 
-    Not checked where the reply stops for a sound or an echo without words, because a client cannot hold it.
+    Not checked where the first reply was cut short for a sound or an echo without words.
     """
     if not _is_checked(record):
         return
-    answered: defaultdict[tuple[str, ...], list[str]] = defaultdict(list)
+    answered: defaultdict[tuple[str, ...], list[Reply]] = defaultdict(list)
     for reply in replies(record):
         played = [record.played.get(item_id, PlayedItem()) for item_id in reply.item_ids]
         if not reply.request or not any(item.words_until(item.played_ms(record.ended_ms)) for item in played):
             continue
         key = tuple(message.content for message in reply.request if message.role in ("user", "tool"))
-        answered[key].append(reply.response_id)
-        if len(answered[key]) > 1 and not _follows_sound(record, reply):
-            yield reply.created_ms, f"the same words are answered by {answered[key]}"
+        before = answered[key]
+        if before and not _follows_sound(record, reply, before[-1]):
+            ids = [each.response_id for each in (*before, reply)]
+            yield reply.created_ms, f"the same words are answered by {ids}"
+        before.append(reply)
 
 
-def _follows_sound(record: Record, reply: Reply) -> bool:
-    """Whether a sound or an echo without words may have come before a reply, and the client cannot hold playback."""
+def _follows_sound(record: Record, reply: Reply, earlier: Reply) -> bool:
+    """Whether a sound or an echo without words may have cut short the reply before this one.
+
+    A client that can hold playback drops the rest of a reply only for a long one.
+    """
     client = record.scenario.client
     before = [utterance for utterance in record.utterances if utterance.ended_ms <= reply.created_ms]
     is_sound = bool(before and not before[-1].words) or record.scenario.microphone.echo > 0
-    return is_sound and not (client.holds_playback or client.held_by_transport)
+    if not (client.holds_playback or client.held_by_transport):
+        return is_sound
+    cut = [item for each in earlier.item_ids if (item := record.played.get(each)) is not None and item.cut]
+    return is_sound and any(item.received_ms - item.played_ms(record.ended_ms) > SILENT_AFTER_MS for item in cut)
 
 
 def early_ends(record: Record) -> list[EarlyEnd]:

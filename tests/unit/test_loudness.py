@@ -70,3 +70,21 @@ def test_what_was_taken_for_an_echo_is_forgotten_if_the_user_turns_out_to_be_as_
     speak(loudness, -38)
     loudness.end_turn()
     assert not loudness.knows_echo
+
+
+def test_speech_is_not_compared_with_a_cough_as_loud_as_the_user():
+    loudness = speak(Loudness(), -26)
+    loudness.end_turn()
+    speak(loudness, -40)
+    loudness.end_echo()
+    speak(loudness, -27)
+    loudness.end_echo()
+    assert speak(loudness, -26).over_echo_db == pytest.approx(14)
+
+
+def test_speech_is_not_compared_with_what_was_as_loud_as_the_user_turns_out_to_be():
+    loudness = speak(Loudness(), -27)
+    loudness.end_echo()
+    speak(loudness, -26)
+    loudness.end_turn()
+    assert speak(loudness, -26).over_echo_db is None

@@ -31,12 +31,17 @@ def asked(talk: Talk) -> list[tuple[str, str]]:
 REPLY = "The weather in Paris is fine. It rains in. "
 
 
-def cut_off(talk: Talk, first: str = "What is the weather in.", reply: str = REPLY) -> None:
-    """The user says half a sentence, and is answered."""
+def speaks(talk: Talk, text: str) -> None:
+    """The user says something, and the turn ends."""
     talk.speech()
     while not of_type(talk.silence(32), FinishRecognition):
         pass
-    talk.transcript(first)
+    talk.transcript(text)
+
+
+def cut_off(talk: Talk, first: str = "What is the weather in.", reply: str = REPLY) -> None:
+    """The user says half a sentence, and is answered."""
+    speaks(talk, first)
     talk.model(reply)
     talk.synthesize()
 
@@ -248,3 +253,19 @@ def test_a_reply_that_plays_is_interrupted_by_words_as_its_echo_may_be_as_loud_a
     cut_off(talk)
     talk.silence(96)
     assert not events(talk.speech(320))
+
+
+def test_a_sound_without_words_that_lasts_until_the_reply_is_over_is_no_part_of_the_turn():
+    """It may be the echo of the reply, which has been heard."""
+    talk = Talk()
+    talk.update(**{"type": "realtime", **SEMANTIC})
+    speaks(talk, "Is it late?")
+    talk.answers("It is not late.")
+    talk.silence(96)
+    assert "input_audio_buffer.speech_started" in types(talk.speech(1600))
+    talk.silence(2500)
+    talk.transcript("")
+    assert not of_type(talk.all, RecordEarlyTurnEnd)
+    assert len(of_type(talk.all, Generate)) == 1
+    speaks(talk, "And now?")
+    assert asked(talk) == [("user", "Is it late?"), ("assistant", "It is not late."), ("user", "And now?")]

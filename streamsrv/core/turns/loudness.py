@@ -65,18 +65,20 @@ class Loudness:
             self._usual_db = level_db if self._usual_db is None else _mixed(self._usual_db, level_db, _TURN_WEIGHT)
             if self._learnt_db is not None and self._usual_db - self._learnt_db < ECHO_QUIETER_DB:
                 self._echo_loss_db = self._learnt_db = None  # it may have been this user, who said "mm-hmm"
+            if self._echo_db is not None and self._usual_db - self._echo_db < ECHO_QUIETER_DB:
+                self._echo_db = None  # so may this have been
         self.discard()
 
     def end_echo(self, reply_db: float | None = None) -> None:
         """Count the speech as an echo of a reply, whose loudest frame of late has `reply_db`.
 
-        How much softer the echo is than the reply is not learnt from speech as loud as the user's.
+        Nothing is learnt from speech as loud as the user's, which may be a cough.
         """
-        peaks_db = [peak_db for peak_db in (self._echo_db, self._peak_db) if peak_db is not None]
-        self._echo_db = max(peaks_db, default=None)
         is_loud = self._usual_db is not None and (self.quieter_db or 0.0) < ECHO_QUIETER_DB
-        if reply_db is not None and self._peak_db is not None and not is_loud:
-            self._learn_loss(reply_db - self._peak_db, self._peak_db)
+        if self._peak_db is not None and not is_loud:
+            self._echo_db = self._peak_db if self._echo_db is None else max(self._echo_db, self._peak_db)
+            if reply_db is not None:
+                self._learn_loss(reply_db - self._peak_db, self._peak_db)
         self.discard()
 
     def _learn_loss(self, loss_db: float, level_db: float) -> None:
