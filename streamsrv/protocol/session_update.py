@@ -4,6 +4,7 @@ from collections.abc import Collection
 from typing import Any, Literal, cast
 
 import msgspec
+from msgspec import UNSET
 
 from streamsrv.protocol.beta_names import replacement
 from streamsrv.protocol.errors import ProtocolError, check_size, from_validation, unknown_parameter
@@ -121,7 +122,8 @@ def _check_names(session: Session, update: dict[str, Any]) -> None:
     for name in _READ_ONLY:
         held = getattr(session, name)
         if update.get(name) is not None and update[name] != held:
-            raise _refused(update[name], f"session.{name}", f"the server sets it, and it stays {held!r}")
+            stays = "" if held is UNSET else f", and it stays {held!r}"
+            raise _refused(update[name], f"session.{name}", f"the server sets it{stays}")
     for path, reason in _UNSUPPORTED.items():
         if _given(update, path):
             raise ProtocolError("invalid_value", reason, f"session.{path}")

@@ -63,6 +63,12 @@ def test_a_session_object_may_be_sent_back_as_it_came():
         assert update_session(session, session_to_wire(session)) == session
 
 
+def test_a_time_of_expiry_is_refused_where_there_is_none_yet():
+    with pytest.raises(ProtocolError) as refused:
+        update_session(Session(id="sess_1"), {"expires_at": 5})
+    assert refused.value.message == "Invalid value '5' for 'session.expires_at': the server sets it."
+
+
 @pytest.mark.parametrize("field", [{"id": "mine"}, {"expires_at": 5}, {"object": "x"}])
 def test_the_servers_own_fields_cannot_be_changed(field: dict):
     assert refusal(field).param == f"session.{next(iter(field))}"
