@@ -38,7 +38,8 @@ def context_is_what_was_heard(record: Record) -> Iterator[tuple[int, str]]:
     If the server estimates what was played, words that end within the client's buffer plus twice the network's jitter
     of the cut may be missing or extra; with playback reports, words since the last report may be missing, too. If it
     estimates when words are spoken, `MAX_ESTIMATION_ERROR_WORDS` more may be. Not checked: replies that the client cut
-    off before the server could know, and heard words of clients that do not stop at an interruption.
+    off before the server could know, heard words of clients that do not stop at an interruption, and the position in
+    a reply that waited for one out of the conversation, which the server does not expect to be played.
     """
     replies: dict[str, _Reply] = {}
     guessed: Generate | None = None
@@ -116,6 +117,8 @@ def _bounds(record: Record, reply: _Reply, at_ms: int) -> _Bounds:
     early_ms = late_ms = 0
     client, network = record.scenario.client, record.scenario.network
     if cut.truncated_ms is None or cut.truncated_ms >= at_ms:
+        if _plays_out_of_band(record):
+            return _Bounds(0, len(item.word_ends) + slack)
         early_ms = late_ms = client.buffer_ms + 2 * network.jitter_ms
         reports_ms = REPORT_MS if client.holds_playback else client.reports_ms
         if reports_ms is not None:
@@ -125,3 +128,11 @@ def _bounds(record: Record, reply: _Reply, at_ms: int) -> _Bounds:
     if reply.is_voiceless and cut.played_ms + late_ms >= item.received_ms:
         max_words = len(reply.text.split())  # what has no audio counts as heard once all audio was
     return _Bounds(max(0, min_words), max_words)
+
+
+def _plays_out_of_band(record: Record) -> bool:
+    """Whether the client plays audio of responses that are not in the conversation."""
+    return any(
+        event["response"]["conversation_id"] is None and "audio" in event["response"]["output_modalities"]
+        for _, event in record.events("response.created")
+    )
