@@ -322,11 +322,10 @@ class SessionCore:
         self._effects.add(self._lifetime.announce_end(self.session, self._now_ms))
 
     def _configure(self) -> None:
-        options = self.session.audio.input
         self._input.configure(self.session)
         self._turns.configure(self.session)
         self._effects.add(self._transcriptions.configure(self.session))
-        self._effects.add(self._idle.configure(options))
+        self._effects.add(self._idle.configure(self.session.audio.input))
         self._output.configure(self.session)
 
     def _prepare_model(self) -> None:
