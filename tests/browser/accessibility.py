@@ -32,6 +32,12 @@ _FAULTS = """minLines => {
     const cut = left < from - 1 || right > to + 1 || (!isReached && (top < -1 || bottom > innerHeight + 1));
     if (cut && width > 1) faults.push(`cut off: ${control.outerHTML.slice(0, 120)}`);
   }
+  for (const chip of document.querySelectorAll(".chip")) {
+    const words = chip.lastElementChild;
+    const isHidden = words.clientWidth < 24 || getComputedStyle(words).clipPath !== "none";
+    if (isHidden && chip.checkVisibility() && innerHeight > 300) // lower screens tell it by the form of the dot
+      faults.push(`a state is told by its colour only: ${words.textContent}`);
+  }
   return faults;
 }"""
 

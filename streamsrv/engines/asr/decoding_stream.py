@@ -39,7 +39,7 @@ class DecodingStream(ABC):
             self._task.cancel()
         elif self._is_due:
             self._wake.set()
-            self._hurry()
+            self._preempt()
 
     def finish(self) -> None:
         """End the audio: the final transcript comes when the rest is decoded."""
@@ -48,7 +48,7 @@ class DecodingStream(ABC):
         self._finishing = True
         self._end_audio()
         self._wake.set()
-        self._hurry()
+        self._preempt()
 
     async def aclose(self) -> None:
         """Drop the stream. What a worker thread has begun runs to its end, and its result is ignored."""
@@ -92,5 +92,5 @@ class DecodingStream(ABC):
         """No more audio comes."""
 
     @abstractmethod
-    def _hurry(self) -> None:
-        """Interrupt the decode that runs if the one that is due, or the last one, had better begin at once."""
+    def _preempt(self) -> None:
+        """Interrupt the decode that runs if the one that is due, or the last one, is more urgent."""

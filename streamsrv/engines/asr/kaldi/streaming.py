@@ -223,7 +223,7 @@ class VoskStream(DecodingStream):
         waiting = self._feed.waiting
         return waiting >= STEP_SAMPLES or (waiting > 0 and self._feed.is_complete)
 
-    def _hurry(self) -> None:
+    def _preempt(self) -> None:
         if self._finishing and self._running is not None and self._running.drop():
             self._wait.interrupt()  # the step follows at final priority
 

@@ -184,7 +184,7 @@ class IncrementalStream(DecodingStream):
     def _end_audio(self) -> None:
         """What is left of the window is decoded, however little it is."""
 
-    def _hurry(self) -> None:
+    def _preempt(self) -> None:
         """Interrupt a decode that lacks the newest words: in a pause and at the end, all so far are wanted at once.
 
         In pauses not twice in a row, so that somebody who pauses often gets partial transcripts, too.
