@@ -24,7 +24,9 @@ class Preparation:
         before, self._hold = self._hold, self._recognizers.hold(effect.model)
         if before is not None:
             before.release()
-        if self._hold is not None and not self._hold.recognizer.is_loaded:
+        if self._hold is None or self._hold.recognizer.is_loaded:
+            self._report(RecognizerPrepared(effect.model, "ready"))
+        else:
             self._report(RecognizerPrepared(effect.model, "loading"))
             self._spawn(self._follow(effect.model, self._hold))
 

@@ -100,6 +100,20 @@ def test_news_of_a_recogniser_that_is_no_longer_chosen_are_dropped():
     assert not talk.give(RecognizerPrepared("second", "loading"))
 
 
+def test_a_client_that_chooses_another_one_while_it_waits_is_told_of_that_one():
+    talk = ChoosingTalk()
+    talk.update(audio=choosing("second"), streamsrv=TOLD)
+    talk.give(RecognizerPrepared("second", "loading"))
+    assert types(talk.update(audio=choosing("first"))) == ["session.updated"]
+    assert types(talk.update(instructions="Be brief.")) == ["session.updated"]
+    assert event(talk.give(RecognizerPrepared("first", "ready")), "streamsrv.recognizer.ready")["model"] == "first"
+    talk.update(audio=choosing("second"))
+    talk.give(RecognizerPrepared("second", "loading"))
+    talk.update(audio=choosing("first"))
+    loading = talk.give(RecognizerPrepared("first", "loading"))
+    assert event(loading, "streamsrv.recognizer.loading")["model"] == "first"
+
+
 # --- in a running session ---------------------------------------------------------------------------------------------
 
 
@@ -179,5 +193,15 @@ async def test_a_client_that_leaves_while_its_recogniser_is_loaded_lets_go_of_it
     session.client.append(tone(600))
     await session.client.until("input_audio_buffer.speech_started")
     assert await session.leave() is None
+    assert shelf["second"].holds == 0
+    await shelf.pool.aclose()
+
+
+async def test_a_client_that_chooses_the_default_one_while_it_waits_learns_that_it_need_not(shelf: Shelf):
+    session = session_with(shelf)
+    await session.client.until("streamsrv.recognizer.loading")
+    session.client.configure(audio=choosing("first"))
+    assert (await session.client.until("streamsrv.recognizer.ready"))["model"] == "first"
+    await session.leave()
     assert shelf["second"].holds == 0
     await shelf.pool.aclose()
