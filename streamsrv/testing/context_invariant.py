@@ -112,13 +112,14 @@ def _bounds(record: Record, reply: _Reply, at_ms: int) -> _Bounds:
     item = record.played.get(reply.item_id, PlayedItem())
     cut = record.cuts.get(reply.item_id, Cut(item.received_ms, known_ms=-1, truncated_ms=None))
     slack = 0 if record.scenario.synthesizer.times_words else MAX_ESTIMATION_ERROR_WORDS
+    any_words = _Bounds(0, len(reply.text.split()) if reply.is_voiceless else len(item.word_ends) + slack)
     if cut.known_ms is None or cut.known_ms >= at_ms:
-        return _Bounds(0, len(reply.text.split()) if reply.is_voiceless else len(item.word_ends) + slack)
+        return any_words
     early_ms = late_ms = 0
     client, network = record.scenario.client, record.scenario.network
     if cut.truncated_ms is None or cut.truncated_ms >= at_ms:
         if _plays_out_of_band(record):
-            return _Bounds(0, len(item.word_ends) + slack)
+            return any_words
         early_ms = late_ms = client.buffer_ms + 2 * network.jitter_ms
         reports_ms = REPORT_MS if client.holds_playback else client.reports_ms
         if reports_ms is not None:

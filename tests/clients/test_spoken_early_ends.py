@@ -20,6 +20,7 @@ from openai_talk import talking
 from recordings import recording
 from serving import RunningServer, serving
 from streamsrv.audio.files import read_audio
+from streamsrv.core.turns.barge_in import CERTAIN_MS
 from streamsrv.core.turns.echo import words_of
 from streamsrv.engines.startup import load_engines
 from streamsrv.errors import EngineError
@@ -32,8 +33,9 @@ FIRST, REST = (0, 1300), (1700, 3000)
 """Ms of the recording: "Ever tried." and "Ever failed."."""
 ONSET_MS = 188
 """Where the rest begins to be voiced, from its begin on."""
-SILENT_MS = 160
-"""Audio of the user until the reply is silenced: three frames of voice activity, and where they and chunks begin."""
+SILENT_MS = CERTAIN_MS + 64
+"""Audio of the user until a reply is silenced that cannot be held and was heard in part: its echo may be as loud as the
+user, so that words or so much speech decide; and where frames and chunks begin."""
 CHUNK_MS = 20
 REPLY = "I am glad to hear about all of that. Please tell me more about it, whenever you are ready for it."
 SESSION: dict[str, Any] = {"audio": {"input": {"transcription": {}, "turn_detection": {"type": "semantic_vad"}}}}
@@ -68,9 +70,7 @@ def assert_whole(chat: ScriptedChatModel, first: str, rest: str) -> None:
     assert words_of(messages[0].content) == words_of(f"{first} {rest}")
 
 
-async def test_a_stock_client_that_goes_on_is_heard_at_once(
-    hearing_server: RunningServer, scripted: ScriptedChatModel
-) -> None:
+async def test_a_stock_client_that_goes_on_is_heard(hearing_server: RunningServer, scripted: ScriptedChatModel) -> None:
     """A request behind each chunk tells when the server has heard it, so the pace is that of the server."""
     async with talking(hearing_server) as talk:
         await talk.update(**SESSION)
