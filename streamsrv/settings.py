@@ -32,7 +32,7 @@ from streamsrv.setting_values import (
     split_pairs,
 )
 from streamsrv.tool_settings import ToolServerSettings, read_tool_servers
-from streamsrv.web_addresses import is_loopback, url_problem, without_passwords
+from streamsrv.web_addresses import fits_in_header, is_loopback, url_problem, without_passwords
 from streamsrv.webrtc_settings import WebRtcSettings
 
 INSTRUCTIONS = "You are a helpful, friendly voice assistant."
@@ -324,7 +324,7 @@ class Settings(WebRtcSettings, PhoneSettings, BaseModel):
     def _fits_in_a_header(cls, keys: tuple[SecretStr, ...]) -> tuple[SecretStr, ...]:
         for number, key in enumerate(keys, 1):
             text = key.get_secret_value()
-            if not (text.isascii() and text.isprintable() and text == text.strip()):
+            if not fits_in_header(text) or text != text.strip():
                 raise ValueError(
                     f"key {number} of {len(keys)} can never match, because an HTTP header cannot carry it: "
                     "use printable ASCII characters, without spaces at the ends"

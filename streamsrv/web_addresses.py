@@ -1,4 +1,4 @@
-"""What the addresses of web services mean, and which of them others cover. Pure."""
+"""What the addresses of web services mean, which of them others cover, and what goes into a header. Pure."""
 
 import ipaddress
 import re
@@ -17,6 +17,11 @@ def is_loopback(host: str) -> bool:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
         return host == "localhost" or host.endswith(".localhost")
+
+
+def fits_in_header(text: str) -> bool:
+    """Whether an HTTP header can carry a text, but for spaces at its ends."""
+    return text.isascii() and text.isprintable()
 
 
 def url_problem(url: str) -> str:

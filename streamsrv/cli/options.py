@@ -5,6 +5,8 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
+from streamsrv.web_addresses import fits_in_header
+
 if TYPE_CHECKING:
     from streamsrv.configuration.reading import Configuration
 
@@ -26,7 +28,7 @@ Assignments = Annotated[
 def _sendable(key: str) -> str:
     """Return a key that an HTTP header can carry; its value is not told, as it may be secret in part."""
     key = key.strip()
-    if not (key.isascii() and key.isprintable()):
+    if not fits_in_header(key):
         raise typer.BadParameter("no HTTP header can carry it; accepted are printable ASCII characters.")
     return key
 

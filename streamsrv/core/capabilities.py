@@ -38,6 +38,8 @@ from streamsrv.protocol.session_object import (
 from streamsrv.protocol.tools import ToolChoice, ToolDefinition
 from streamsrv.text.languages import LANGUAGE_NAMES, normalize_language
 
+_CALL_FUNCTIONS = frozenset({HANG_UP, TRANSFER})
+"""The functions of telephone calls: sessions are checked before it is known which of them a call has."""
 _OPENAI_TRANSCRIBERS = re.compile(
     r"(?:gpt-realtime-)?whisper(?:-1)?|gpt-4o-(?:mini-)?transcribe(?:-latest|-[0-9-]{10})?|gpt-(?:live-)?transcribe"
 )
@@ -107,8 +109,6 @@ class Capabilities:
     """The operator's tool servers."""
     tool_urls: tuple[str, ...] = ("*",)
     """The addresses of MCP servers that clients may name."""
-    call_functions: frozenset[str] = frozenset({HANG_UP, TRANSFER})
-    """The functions of telephone calls: sessions are checked before it is known which of them a call has."""
 
     def fit(self, session: Session) -> Session:
         """The session with names resolved to what is in force: voice, recogniser, language."""
@@ -177,7 +177,7 @@ class Capabilities:
 
     def check_tool_choice(self, choice: ToolChoice, tools: Sequence[ToolDefinition], param: str) -> None:
         """Refuse the choice of a tool that there is not; `param` is the path of the choice."""
-        check_tool_choice(choice, tools, param, {server.label for server in self.tool_servers}, self.call_functions)
+        check_tool_choice(choice, tools, param, {server.label for server in self.tool_servers}, _CALL_FUNCTIONS)
 
     def output(self, output: AudioOutput, param: str) -> AudioOutput:
         """Audio output with the voice that is in force; `param` is the path of its object."""

@@ -10,6 +10,12 @@ from streamsrv.errors import EngineError, Unavailable
 logger = logging.getLogger(__name__)
 
 
+def check_probability(value: float) -> None:
+    """Raise `ValueError` if a model gave something else, such as NaN."""
+    if not 0 <= value <= 1:
+        raise ValueError(f"{value} is not a probability")
+
+
 @contextmanager
 def engine_call(stage: str) -> Generator[None]:
     """Call an engine inside this block, which raises only `EngineError`, or `CancelledError` if its task is cancelled.

@@ -9,7 +9,7 @@ from websockets.asyncio.client import ClientConnection, connect
 from streamsrv.engines.loading import LoadContext
 from streamsrv.engines.model_entry import ModelEntry
 from streamsrv.errors import Unavailable
-from streamsrv.web_addresses import without_passwords
+from streamsrv.web_addresses import fits_in_header, without_passwords
 
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
 
@@ -26,7 +26,7 @@ def is_loopback(url: str) -> bool:
 def checked_key(entry: ModelEntry, context: LoadContext) -> str:
     """Return the key of a provider, or an empty text; raises `Unavailable` for one that no header can carry."""
     key = (context.api_key or "").strip()
-    if not (key.isascii() and key.isprintable()):
+    if not fits_in_header(key):
         raise Unavailable(f"The key of {entry.name} ({entry.key_variable}) has characters that no key has")
     return key
 

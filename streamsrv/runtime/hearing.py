@@ -33,7 +33,7 @@ from streamsrv.core.inputs import (
     Input,
     WordsJudged,
 )
-from streamsrv.engines.boundary import engine_call
+from streamsrv.engines.boundary import check_probability, engine_call
 from streamsrv.engines.loaded import Engines
 from streamsrv.engines.metering.accounts import SpendingAccount, free_account
 from streamsrv.engines.metering.base import Consumption, Unit
@@ -217,8 +217,7 @@ class Hearing:
                 probability = await self._engines.scheduler.run(
                     Priority.FINAL, lambda: model.probability(heard), deadline_s=PREDICTION_DEADLINE_S
                 )
-                if not 0 <= probability <= 1:
-                    raise ValueError(f"{probability} is not a probability")
+                check_probability(probability)
                 evidence = model.evidence(probability)
         except EngineError as error:
             self._do_without(model.name, WORDS, error)

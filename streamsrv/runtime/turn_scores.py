@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from streamsrv.audio.rates import SPEECH_RATE_HZ
 from streamsrv.core.inputs import Input, TurnScored
-from streamsrv.engines.boundary import engine_call
+from streamsrv.engines.boundary import check_probability, engine_call
 from streamsrv.engines.observer import WORDS, EngineObserver, failure_reason
 from streamsrv.engines.turn.base import StreamingTurnModel, TurnScore, TurnStream
 from streamsrv.errors import EngineError, Overloaded
@@ -144,8 +144,8 @@ class TurnScores:
         if not scores:
             return None
         for probability in (scores[-1].end, scores[-1].backchannel):
-            if probability is not None and not 0 <= probability <= 1:
-                raise ValueError(f"{probability} is not a probability")
+            if probability is not None:
+                check_probability(probability)
         return scores[-1]
 
     def _fail(self, error: EngineError) -> None:

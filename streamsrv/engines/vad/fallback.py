@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 import numpy as np
 from numpy.typing import NDArray
 
-from streamsrv.engines.boundary import engine_call
+from streamsrv.engines.boundary import check_probability, engine_call
 from streamsrv.engines.observer import IGNORED, LOUDNESS, EngineObserver, failure_reason
 from streamsrv.engines.vad.base import Vad, VadStream
 from streamsrv.engines.vad.energy import EnergyStream
@@ -47,8 +47,7 @@ class FallbackVadStream:
                     if len(heard) != len(frames):
                         raise ValueError(f"{len(heard)} probabilities for {len(frames)} frames")
                     for probability in heard:
-                        if not 0 <= probability <= 1:
-                            raise ValueError(f"{probability} is not a probability")
+                        check_probability(probability)
             except Overloaded:
                 raise
             except EngineError as error:
