@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from streamsrv.audio.rates import SPEECH_RATE_HZ
 from streamsrv.engines.asr.base import Abilities, RecognitionOptions, StatelessSession, Transcript
-from streamsrv.engines.asr.decoding_stream import DecodingStream
+from streamsrv.engines.asr.fed_stream import FedStream
 from streamsrv.engines.asr.kaldi.segments import Heard, Segments, read_partial, read_result
 from streamsrv.engines.asr.speech_feed import SpeechFeed, StepGrid
 from streamsrv.errors import EngineError, Overloaded, Unavailable
@@ -197,35 +197,20 @@ class VoskRecognizer:
             raise Unavailable(f"{self.name} failed: {error}") from error
 
 
-class VoskStream(DecodingStream):
+class VoskStream(FedStream):
     """Recognises one utterance: its audio is decoded once, in order."""
 
     def __init__(self, recognizer: VoskRecognizer, utterance: KaldiUtterance, language: str) -> None:
         self._recognizer = recognizer
         self._utterance = utterance
-        self._feed = SpeechFeed(ANY_STEP, pause_ms=LOOK_AHEAD_MS, emission_ms=0)
-        self._segments = Segments(language, self._feed.position_ms)
-        self._running: _Step | None = None
-        super().__init__(recognizer.name)
-
-    def _take_audio(self, pcm: NDArray[np.int16], *, speech: bool) -> None:
-        self._feed.push(pcm, speech=speech)
-
-    def _end_audio(self) -> None:
-        self._feed.finish()
-
-    @property
-    def _backlog_ms(self) -> float:
-        return self._feed.waiting / _PER_MS
+        feed = SpeechFeed(ANY_STEP, pause_ms=LOOK_AHEAD_MS, emission_ms=0)
+        self._segments = Segments(language, feed.position_ms)
+        super().__init__(recognizer.name, feed)
 
     @property
     def _is_due(self) -> bool:
         waiting = self._feed.waiting
         return waiting >= STEP_SAMPLES or (waiting > 0 and self._feed.is_complete)
-
-    def _preempt(self) -> None:
-        if self._finishing and self._running is not None and self._running.drop():
-            self._wait.interrupt()  # the step follows at final priority
 
     async def _decode_all(self) -> Transcript:
         step: _Step | None = None

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from streamsrv.audio.pcm import to_float
 from streamsrv.audio.rates import SPEECH_RATE_HZ
 from streamsrv.engines.asr.base import Abilities, RecognitionOptions, StatelessSession, Transcript
-from streamsrv.engines.asr.decoding_stream import DecodingStream
+from streamsrv.engines.asr.fed_stream import FedStream
 from streamsrv.engines.asr.speech_feed import SpeechFeed, StepGrid
 from streamsrv.engines.asr.tokens import Token, TokenTranscripts, read_tokens
 from streamsrv.errors import Overloaded, Unavailable
@@ -141,7 +141,7 @@ class BatchDecoder:
             return [error for _ in steps]
 
 
-class SherpaStream(DecodingStream):
+class SherpaStream(FedStream):
     """Recognises one utterance: its audio is decoded once, in steps of the model."""
 
     def __init__(self, recognizer: SherpaStreamingRecognizer, options: RecognitionOptions) -> None:
@@ -150,13 +150,12 @@ class SherpaStream(DecodingStream):
         self._recognizer = recognizer
         self._options = options
         self._language = options.language or (next(iter(known)) if len(known) == 1 else None)
-        self._feed = SpeechFeed(model.grid)
-        self._tokens = TokenTranscripts(self._feed.position_ms, model.token_ms, grows=model.grows)
+        feed = SpeechFeed(model.grid)
+        self._tokens = TokenTranscripts(feed.position_ms, model.token_ms, grows=model.grows)
         self._segment = Segment(model, options, 0)
         self._segment_begin = 0
         self._left: Step | None = None  # a step that was taken and not decoded
-        self._running: Step | None = None
-        super().__init__(recognizer.name)
+        super().__init__(recognizer.name, feed)
 
     async def aclose(self) -> None:
         """Drop the stream, and its step of a batch that has not begun."""
@@ -164,24 +163,10 @@ class SherpaStream(DecodingStream):
             self._running.drop()
         await super().aclose()
 
-    def _take_audio(self, pcm: NDArray[np.int16], *, speech: bool) -> None:
-        self._feed.push(pcm, speech=speech)
-
-    def _end_audio(self) -> None:
-        self._feed.finish()
-
-    @property
-    def _backlog_ms(self) -> float:
-        return self._feed.waiting * 1000 / SPEECH_RATE_HZ
-
     @property
     def _is_due(self) -> bool:
         waiting = self._feed.waiting
         return waiting >= self._recognizer.model.grid.shift or (waiting > 0 and self._feed.is_complete)
-
-    def _preempt(self) -> None:
-        if self._finishing and self._running is not None and self._running.drop():
-            self._wait.interrupt()  # the step follows at final priority
 
     async def _decode_all(self) -> Transcript:
         while not self._finishing or self._left is not None or self._is_due:
